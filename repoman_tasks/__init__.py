@@ -1,0 +1,3 @@
+"""repoman: local repos, one Incus container per project, and a mirror on NFS."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,52 @@
+"""The shared pre-tasks: they look, and change nothing."""
+
+from __future__ import annotations
+
+from repoman_tasks.cli.task import task
+from repoman_tasks.errors import TargetUnusable
+from repoman_tasks.planning.health import Reality, repo_state
+from repoman_tasks.planning.names import absolute
+from repoman_tasks.planning.share import judge, judge_marker
+from repoman_tasks.session import Session
+from repoman_tasks.tools.share import Share, open_share
+
+__all__ = ["mounts", "reconcile", "usable"]
+
+
+@task()
+def reconcile(session: Session) -> Reality:
+    """Hold the registry against what there is."""
+    host = session.host
+    registry = session.store.load()
+    wanted = absolute(registry.defaults.local_repos, host.home)
+    local_repos = host.real_path(wanted) or wanted
+    repos = {}
+    for project in registry.projects:
+        path = f"{local_repos}/{project.repo}"
+        repos[project.name] = repo_state(path, host.real_path(path), local_repos)
+    return Reality(registry, local_repos, repos)
+
+
+@task()
+def mounts(session: Session) -> Share | TargetUnusable:
+    """Look at the backup share and hold it in use; where it is not usable, the reason."""
+    reality = session.of(reconcile)
+    defaults = reality.registry.defaults
+    path = absolute(defaults.nfs_repos, session.host.home)
+    try:
+        share = session.stack.enter_context(
+            open_share(session.host, path, reality.local_repos, defaults.probe_seconds)
+        )
+        judge(share.probe, defaults)
+        judge_marker(share.probe, reality.registry.estate.id)
+    except TargetUnusable as unusable:
+        return unusable
+    return share
+
+
+def usable(session: Session) -> Share:
+    """The share; `TargetUnusable` where it is not to be written to."""
+    found = session.of(mounts)
+    if isinstance(found, TargetUnusable):
+        raise found
+    return found

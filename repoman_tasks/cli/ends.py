@@ -1,0 +1,60 @@
+"""How a command ends: the one place where errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from types import FrameType
+
+from invoke.exceptions import Exit
+
+from repoman_tasks.errors import ExitCode, RepomanError, one_line
+
+__all__ = ["exits", "take_signals"]
+
+
+@contextlib.contextmanager
+def exits(*, debug: bool) -> Iterator[None]:
+    """Turn every error within into invoke's `Exit`, which carries the line and the code.
+
+    With `debug` the traceback is printed first.
+    """
+    try:
+        yield
+    except Exit:
+        raise
+    except RepomanError as error:
+        _trace(debug)
+        raise Exit(f"repoman: {error}", int(error.code)) from None
+    except KeyboardInterrupt:
+        _trace(debug)
+        raise Exit("repoman: interrupted", int(ExitCode.INTERRUPTED)) from None
+    except Exception as error:
+        _trace(debug)
+        what = one_line(f"{type(error).__name__}: {error}")
+        line = f"repoman: an error in repoman itself, {what}: repeat with --debug and report what it prints"
+        raise Exit(line, int(ExitCode.FAILED)) from None
+
+
+def _trace(debug: bool) -> None:
+    if debug:
+        traceback.print_exc(file=sys.stderr)
+
+
+@contextlib.contextmanager
+def take_signals() -> Iterator[None]:
+    """While this holds, SIGTERM and SIGHUP interrupt as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,59 @@
+"""Runs tasks: each call in a session on its host, its pre-tasks on the same one."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+import invoke
+from invoke.exceptions import Exit
+from invoke.tasks import Call
+
+from repoman_tasks.ask import Ask
+from repoman_tasks.cli.ends import exits, take_signals
+from repoman_tasks.cli.task import COMMON
+from repoman_tasks.errors import ExitCode, RepomanError, UsageError, one_line
+from repoman_tasks.host import Host
+from repoman_tasks.hosts import connect
+from repoman_tasks.report import Screen
+from repoman_tasks.session import Session
+
+__all__ = ["Executor"]
+
+
+class Executor(invoke.Executor):  # type: ignore[misc]
+    """invoke's, for tasks that take a `Session`.
+
+    `inv` finds it by `tasks.executor_class` in invoke.yaml. Pre-tasks run anew for each
+    task, because the one before may have changed what they look at.
+    """
+
+    def execute(self, *tasks: Any) -> dict[Any, Any]:
+        with exits(debug=self._core_flag("debug")), take_signals():
+            if self.core is not None and self.core.remainder:
+                raise UsageError("no command here takes words after --", "leave them out")
+            for call in self.normalize(tasks):
+                code = self._run(call)
+                if code:
+                    raise Exit(code=int(code))
+        return {}
+
+    def _run(self, call: Call) -> int | None:
+        arguments = dict(call.kwargs)
+        common = {name: arguments.pop(name, None) for name in COMMON}
+        host = connect(common["host"])
+        host.dry = bool(self.config.run.dry)
+        screen = Screen()
+        try:
+            session = Session(host, Ask(yes=common["yes"], no_input=common["no_input"]), screen)
+            with session.stack:
+                for pre_task in call.pre:
+                    session.of(pre_task)
+                code: int | None = call.task(session, **arguments)
+            screen.flush()
+            return code
+        finally:
+            host.close()
+
+    def _core_flag(self, name: str) -> bool:
+        return bool(self.core and name in self.core[0].args and self.core[0].args[name].value)

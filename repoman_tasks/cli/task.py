@@ -1,0 +1,97 @@
+"""A task: an invoke task that knows its arguments by their types and runs in a session."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from types import NoneType
+from typing import Any, Generic, TypeVar
+
+import invoke
+
+from repoman_tasks.cli.parser import Word
+from repoman_tasks.errors import UsageError
+from repoman_tasks.session import Session
+
+__all__ = ["COMMON", "Task", "task"]
+
+R = TypeVar("R")
+
+COMMON: Mapping[str, tuple[type, str]] = {
+    "yes": (bool, "Answer the ordinary questions with yes."),
+    "no_input": (bool, "Never ask; name what is missing and end."),
+    "host": (str, "Host to work on, as `ssh` knows it."),
+}
+"""The arguments that every task takes; the executor hands them to the session."""
+
+_SHORT = {"yes": "y", "dry_run": "n", "jobs": "j"}
+
+
+class Task(invoke.Task, Generic[R]):  # type: ignore[misc, type-arg]
+    """An invoke task whose body takes a `Session` and the arguments of its signature.
+
+    Each argument has the type of its annotation: bool is a flag, int and str take a value,
+    list[str] takes one at each use. `None` as default means not given.
+    """
+
+    def __init__(
+        self,
+        body: Callable[..., R],
+        *,
+        pre: Iterable[Task[Any]] = (),
+        positional: Iterable[str] = (),
+        greedy: bool = False,
+        help: Mapping[str, str] | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            body, name=name, pre=list(pre), positional=list(positional), help=dict(help or {})
+        )
+        self.greedy = greedy
+
+    def __call__(self, *args: Any, **kwargs: Any) -> R:
+        if not args or not isinstance(args[0], Session):
+            raise invoke.Exit(
+                "repoman: these tasks run under repoman's own executor: keep `tasks: "
+                "executor_class: repoman_tasks.cli.executor.Executor` in invoke.yaml",
+                int(UsageError.code),
+            )
+        self.times_called += 1
+        return typing.cast(R, self.body(*args, **kwargs))
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Word]:
+        """The arguments of the body, positional ones first, then those that every task takes."""
+        hints = typing.get_type_hints(self.body)
+        parameters = list(inspect.signature(self.body).parameters.values())[1:]
+        unknown = set(self.help) - {p.name for p in parameters}
+        if unknown:
+            raise ValueError(f"{self.name} has help for arguments that it does not take: {unknown}")
+        words = [self._word(p.name, _plain_type(hints[p.name]), p.default) for p in parameters]
+        words.sort(key=lambda word: not word.positional)
+        return words + [self._word(name, kind, None, text) for name, (kind, text) in COMMON.items()]
+
+    def _word(self, name: str, kind: type, default: Any, text: str = "") -> Word:
+        word = Word(
+            names=[name.replace("_", "-"), *_SHORT.get(name, "")],
+            attr_name=name if "_" in name else None,
+            kind=kind,
+            default=False if kind is bool else default,
+            help=text or self.help.get(name, ""),
+            positional=name in self.positional,
+        )
+        word.greedy = self.greedy and word.positional
+        return word
+
+
+def _plain_type(hint: Any) -> type:
+    """`str` for `str | None`, `list` for `list[str]`."""
+    options = [option for option in typing.get_args(hint) if option is not NoneType]
+    if typing.get_origin(hint) is list:
+        return list
+    return typing.cast(type, options[0] if options else hint)
+
+
+def task(**options: Any) -> Callable[[Callable[..., R]], Task[R]]:
+    """Make a task of a function; `options` are those of `Task`."""
+    return lambda body: Task(body, **options)

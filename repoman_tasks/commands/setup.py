@@ -1,0 +1,57 @@
+"""`setup`: the paths, the registry, and the marker on the share."""
+
+from __future__ import annotations
+
+import uuid
+
+from repoman_tasks.apply import carry_out
+from repoman_tasks.checks import reconcile
+from repoman_tasks.cli.task import task
+from repoman_tasks.planning.names import absolute
+from repoman_tasks.planning.setup import SetupWish, setup_steps
+from repoman_tasks.planning.share import judge
+from repoman_tasks.session import Session
+from repoman_tasks.tools.share import open_share
+
+
+@task(
+    pre=[reconcile],
+    help={
+        "local_repos": "Folder of the local working copies.",
+        "nfs_repos": "Folder on the backup share.",
+        "new_share": "Mark this share although the estate has marked another one.",
+        "adopt_share": "Take over the estate that the share belongs to, after its registry was lost.",
+        "dry_run": "Show what would change.",
+    },
+)
+def setup(
+    session: Session,
+    local_repos: str = "",
+    nfs_repos: str = "",
+    new_share: bool = False,
+    adopt_share: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Set up this host: paths, registry, and the marker on the backup share."""
+    registry = session.of(reconcile).registry
+    host, defaults = session.host, registry.defaults
+    wish = SetupWish(
+        absolute(local_repos, host.home) if local_repos else "",
+        absolute(nfs_repos, host.home) if nfs_repos else "",
+        new_share,
+        adopt_share,
+    )
+    local = absolute(wish.local_repos or defaults.local_repos, host.home)
+    path = absolute(wish.nfs_repos or defaults.nfs_repos, host.home)
+    share = session.stack.enter_context(open_share(host, path, local, defaults.probe_seconds))
+    judge(share.probe, defaults)
+    steps = setup_steps(
+        registry,
+        session.store.exists(),
+        wish,
+        host.real_path(local) is not None,
+        share.probe,
+        str(uuid.uuid4()),
+    )
+    if carry_out(session, steps, dry_run=dry_run, share=share):
+        session.screen.note("Next: repoman new NAME --no-container")

@@ -1,0 +1,105 @@
+"""`status`: what is wrong, and what to do about it."""
+
+from __future__ import annotations
+
+from repoman_tasks.checks import mounts, reconcile
+from repoman_tasks.cli.task import task
+from repoman_tasks.errors import ExitCode, TargetUnusable
+from repoman_tasks.model import Defaults, keys
+from repoman_tasks.planning.health import Finding, Reality, findings, health
+from repoman_tasks.planning.sync import find_project
+from repoman_tasks.planning.wording import plural
+from repoman_tasks.session import Session
+from repoman_tasks.tools.share import Share
+
+
+@task(
+    pre=[reconcile, mounts],
+    positional=["name"],
+    help={
+        "name": "Name of a project; all of the estate by default.",
+        "values": "Show each setting, its value and where it comes from.",
+        "json": "Print JSON.",
+    },
+)
+def status(
+    session: Session, name: str | None = None, values: bool = False, json: bool = False
+) -> int:
+    """Show what is wrong with the estate, with the cure beside each finding. Exit 3 where something is."""
+    reality, share = session.of(reconcile), session.of(mounts)
+    found = _findings(session, reality, share, name)
+    if json:
+        session.screen.json(_as_json(session, reality, share, found))
+    else:
+        if values:
+            _show_values(session, reality)
+        _show(session, reality, share, found)
+    return ExitCode.UNHEALTHY if any(f.problem for f in found) else ExitCode.OK
+
+
+def _findings(
+    session: Session, reality: Reality, share: Share | TargetUnusable, name: str | None
+) -> list[Finding]:
+    now = session.now()
+    if name is not None:
+        project = find_project(reality.registry, name)
+        return findings(project, reality.repos[name], reality.registry, now)
+    problem = (share.what, share.cure) if isinstance(share, TargetUnusable) else None
+    return health(reality, problem, _folders(session, reality.local_repos), now)
+
+
+def _folders(session: Session, local_repos: str) -> list[str]:
+    words = ["find", local_repos, "-mindepth", "1", "-maxdepth", "1", "-type", "d", "-printf", "%f\\0"]
+    return session.host.read(words).text.split("\0")[:-1]
+
+
+def _show_values(session: Session, reality: Reality) -> None:
+    registry = reality.registry
+    rows = [
+        (key.name, str(getattr(registry.defaults, key.name)), registry.origins[key.name])
+        for key in keys(Defaults)
+    ]
+    session.screen.table(("SETTING", "VALUE", "FROM"), rows)
+    session.screen.line()
+
+
+def _show(
+    session: Session, reality: Reality, share: Share | TargetUnusable, found: list[Finding]
+) -> None:
+    screen = session.screen
+    for finding in found:
+        screen.line(f"{'✗' if finding.problem else '·'} {finding.subject}: {finding.what}")
+        screen.line(f"    {finding.cure}")
+    problems = sum(finding.problem for finding in found)
+    projects = plural(len(reality.registry.projects), "project")
+    if isinstance(share, Share):
+        probe = share.probe
+        screen.line(f"share: {probe.path}, {probe.free_mib / 1024:.1f} GiB free")
+    screen.line(f"containers: {reality.containers}")
+    screen.line(f"{projects}, {plural(problems, 'problem') if problems else 'all well'}")
+
+
+def _as_json(
+    session: Session, reality: Reality, share: Share | TargetUnusable, found: list[Finding]
+) -> dict[str, object]:
+    registry = reality.registry
+    usable = isinstance(share, Share)
+    return {
+        "schema": 1,
+        "registry": session.store.path,
+        "healthy": not any(finding.problem for finding in found),
+        "findings": [vars(finding) for finding in found],
+        "share": {
+            "usable": usable,
+            "path": registry.defaults.nfs_repos,
+            "free_mib": share.probe.free_mib if isinstance(share, Share) else None,
+        },
+        "containers": reality.containers,
+        "values": {
+            key.name: {
+                "value": getattr(registry.defaults, key.name),
+                "from": registry.origins[key.name],
+            }
+            for key in keys(Defaults)
+        },
+    }

@@ -1,0 +1,159 @@
+"""`sync`: mirror the repos to the share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+
+from repoman_tasks.checks import mounts, reconcile, usable
+from repoman_tasks.cli.task import task
+from repoman_tasks.errors import Refused
+from repoman_tasks.mirror.estate import mirror_estate
+from repoman_tasks.mirror.events import Event, Finished, Itemized, Progress, Started
+from repoman_tasks.mirror.passes import Setting
+from repoman_tasks.planning.sync import Outcome, SyncOptions, SyncPlan, exit_code, plan, total
+from repoman_tasks.planning.wording import plural, seconds, size, sum_line
+from repoman_tasks.report import Bars, Screen
+from repoman_tasks.session import Session
+from repoman_tasks.tools.share import Share
+
+
+@task(
+    pre=[reconcile, mounts],
+    positional=["name"],
+    help={
+        "name": "Name of a project; all that have a backup by default.",
+        "dry_run": "List what would change; write nothing.",
+        "no_delete": "Leave in the mirror what is gone from the repo.",
+        "force": "Mirror a repo although it lost much since its last sync.",
+        "itemize": "List each change.",
+        "jobs": "Projects at the same time.",
+        "wait": "Wait for a sync of the same project that is running.",
+        "json": "Print JSON.",
+    },
+)
+def sync(
+    session: Session,
+    name: str | None = None,
+    dry_run: bool = False,
+    no_delete: bool = False,
+    force: bool = False,
+    itemize: bool = False,
+    jobs: int | None = None,
+    wait: bool = False,
+    json: bool = False,
+) -> int:
+    """Mirror the repos to the backup share."""
+    reality = session.of(reconcile)
+    bars = session.screen.live and not (json or itemize or dry_run)
+    options = SyncOptions(
+        delete=not no_delete,
+        dry_run=dry_run,
+        force=force,
+        wait=wait,
+        itemize=(itemize or dry_run) and not json,
+        progress=bars,
+    )
+    planned = plan(reality.registry, name, jobs, options)
+    share = usable(session)
+    _refuse_symlinks(share, planned)
+    setting = Setting(
+        session.host, share, reality.registry, reality.local_repos, options, print, session.now
+    )
+    with _watching(session.screen, planned, quiet=json, bars=bars) as see:
+        outcomes = mirror_estate(setting, planned, session.store, see)
+    code = exit_code(planned, outcomes)
+    if json:
+        session.screen.json(_as_json(outcomes, options, int(code)))
+    elif len(outcomes) != 1:
+        session.screen.line(_sum(outcomes, options))
+    return code
+
+
+def _refuse_symlinks(share: Share, planned: SyncPlan) -> None:
+    links = share.symlinks([project.repo for project in planned.projects])
+    if links:
+        raise Refused(
+            f"{share.probe.path}/{links[0]} on the share is or lies behind a symlink",
+            "a mirror follows none; replace it by a real folder",
+        )
+
+
+@contextmanager
+def _watching(
+    screen: Screen, planned: SyncPlan, *, quiet: bool, bars: bool
+) -> Iterator[Callable[[Event], None]]:
+    """What to do with each event: bars on a terminal, lines elsewhere, errors always."""
+    if not bars:
+        yield lambda event: _in_lines(screen, event, quiet)
+        return
+    with Bars(len(planned.projects)) as shown:
+        yield lambda event: _in_bars(shown, event)
+
+
+def _in_lines(screen: Screen, event: Event, quiet: bool) -> None:
+    if isinstance(event, Itemized):
+        path = event.item.path.decode(errors="replace")
+        screen.line(f"{event.name}: {event.item.kind:10} {path}")
+    elif isinstance(event, Finished):
+        outcome = event.outcome
+        if not outcome.ok:
+            screen.note(_line(outcome))
+        elif not quiet:
+            screen.line(_line(outcome))
+        for warning in outcome.warnings:
+            screen.note(f"{outcome.name}: warning: {warning}")
+
+
+def _in_bars(bars: Bars, event: Event) -> None:
+    if isinstance(event, Started):
+        bars.started(event.name)
+    elif isinstance(event, Progress):
+        bars.moved(event.name, event.percent, size(event.bytes))
+    elif isinstance(event, Finished):
+        outcome = event.outcome
+        warnings = [f"{outcome.name}: warning: {warning}" for warning in outcome.warnings]
+        for line in [_line(outcome), *warnings]:
+            bars.finished(outcome.name, line)
+
+
+def _line(outcome: Outcome) -> str:
+    if not outcome.ok:
+        return f"repoman: {outcome.name}: {outcome.error}"
+    done = outcome.counts
+    what = sum_line(done.changed, done.new, done.deleted, done.bytes)
+    return f"{outcome.name}: {what}, {seconds(outcome.seconds)}"
+
+
+def _sum(outcomes: Sequence[Outcome], options: SyncOptions) -> str:
+    if not outcomes:
+        return "no project has a backup: `repoman new NAME --no-container` registers one"
+    done = total(outcomes)
+    failed = sum(not outcome.ok for outcome in outcomes)
+    what = sum_line(done.changed, done.new, done.deleted, done.bytes)
+    verb = "would be mirrored" if options.dry_run else "mirrored"
+    rest = f", {failed} failed" if failed else ""
+    return f"{plural(len(outcomes) - failed, 'project')} {verb}{rest}: {what}"
+
+
+def _as_json(outcomes: Sequence[Outcome], options: SyncOptions, code: int) -> dict[str, object]:
+    return {
+        "schema": 1,
+        "dry_run": options.dry_run,
+        "exit": code,
+        "projects": [
+            {
+                "name": outcome.name,
+                "ok": outcome.ok,
+                "exit": int(outcome.code),
+                "error": outcome.error or None,
+                **asdict(outcome.counts),
+                "seconds": round(outcome.seconds, 3),
+                "warnings": outcome.warnings,
+                "last_sync": outcome.synced_at or None,
+            }
+            for outcome in outcomes
+        ],
+        "total": asdict(total(outcomes)),
+    }

@@ -1,0 +1,90 @@
+"""What can go wrong, and the exit code that each kind of it has.
+
+The codes are part of the interface and listed in docs/exit-codes.md. An error is one
+line: what happened, to what, and what to do about it.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+__all__ = [
+    "Busy",
+    "ExitCode",
+    "Failed",
+    "Interrupted",
+    "Refused",
+    "RepomanError",
+    "TargetUnusable",
+    "UsageError",
+    "one_line",
+]
+
+
+class ExitCode(IntEnum):
+    """The exit status of every command, locally and remotely."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    UNHEALTHY = 3
+    SOME_FAILED = 4
+    TARGET = 5
+    REFUSED = 6
+    INTERRUPTED = 130
+
+
+def one_line(text: str) -> str:
+    """Return `text` without a character that would break or repaint a terminal line."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+class RepomanError(Exception):
+    """An end of the command that a person can understand.
+
+    `what` says what happened and to what, `cure` what to do about it.
+    """
+
+    code: ExitCode = ExitCode.FAILED
+
+    def __init__(self, what: str, cure: str = "") -> None:
+        super().__init__(what, cure)
+        self.what = what
+        self.cure = cure
+
+    def __str__(self) -> str:
+        return one_line(f"{self.what}: {self.cure}" if self.cure else self.what)
+
+
+class Failed(RepomanError):
+    """Something was tried and did not succeed."""
+
+
+class UsageError(RepomanError):
+    """The words or the configuration are off; nothing was done."""
+
+    code = ExitCode.USAGE
+
+
+class Busy(RepomanError):
+    """Somebody else is at it."""
+
+    code = ExitCode.SOME_FAILED
+
+
+class TargetUnusable(RepomanError):
+    """The backup target is not what it has to be; nothing was written to it."""
+
+    code = ExitCode.TARGET
+
+
+class Refused(RepomanError):
+    """Going on could lose something or let something in."""
+
+    code = ExitCode.REFUSED
+
+
+class Interrupted(RepomanError):
+    """A person or the system asked to stop."""
+
+    code = ExitCode.INTERRUPTED

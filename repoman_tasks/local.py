@@ -1,0 +1,448 @@
+"""This machine. The only module that starts processes; it never uses a shell."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import pwd
+import selectors
+import shlex
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from repoman_tasks.errors import Failed, Interrupted
+from repoman_tasks.host import (
+    Entry,
+    Host,
+    Lock,
+    Locked,
+    Pin,
+    Result,
+    Sink,
+    Stalled,
+    TimedOut,
+    Words,
+)
+
+__all__ = ["LocalHost"]
+
+_CHUNK = 1 << 16
+_POLL_SECONDS = 0.1
+_TERM_SECONDS = 1.0
+"""How long a program may tidy up after SIGTERM; SIGKILL follows."""
+
+
+class LocalHost(Host):
+    """The machine that repoman runs on."""
+
+    name = "this host"
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        self.environ = dict(os.environ if environ is None else environ)
+        self.uid = os.geteuid()
+        self.home = self.environ.get("HOME") or pwd.getpwuid(self.uid).pw_dir
+
+    # --- programs ------------------------------------------------------------------
+
+    def read(self, words: Words, *, timeout: float = 30.0) -> Result:
+        return self._run(words, b"", timeout)
+
+    def change(self, words: Words, *, timeout: float = 60.0, given: bytes = b"") -> Result:
+        if self.dry:
+            print(shlex.join(words))
+            return Result(tuple(words), 0)
+        return self._run(words, given, timeout)
+
+    def _run(self, words: Words, given: bytes, timeout: float) -> Result:
+        out, err = bytearray(), bytearray()
+        with self._start(words, stdin=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
+                pipe.write(given)  # small: it fits into the pipe
+            deadline = time.monotonic() + timeout
+
+            def check() -> None:
+                if time.monotonic() > deadline:
+                    raise TimedOut(f"{words[0]} did not answer within {timeout:g} s")
+
+            code = self._drain(process, out.extend, err.extend, check)
+        return Result(tuple(words), code, bytes(out), bytes(err))
+
+    def stream(
+        self,
+        words: Words,
+        out: Sink,
+        err: Sink,
+        *,
+        cwd: str = "",
+        stall_seconds: float = 0,
+        keep: Lock | None = None,
+        changes: bool = True,
+    ) -> int:
+        if self.dry and changes:
+            print(shlex.join(words))
+            return 0
+        if cwd:
+            words = ["env", "-C", cwd, *words]
+        out_lines, err_lines = _Lines(out), _Lines(err)
+        inherited = (keep.fd,) if isinstance(keep, _LocalLock) else ()
+        with self._start(words, stdin=subprocess.DEVNULL, pass_fds=inherited) as process:
+            watch = _Watch(process.pid, stall_seconds)
+
+            def check() -> None:
+                if self.stopping.is_set():
+                    raise Interrupted("interrupted")
+                if watch.stalled():
+                    raise Stalled(f"no progress for {stall_seconds:g} s")
+
+            def moved(take: Sink) -> Sink:
+                def wrapped(data: bytes) -> None:
+                    watch.moved()
+                    take(data)
+
+                return wrapped
+
+            code = self._drain(process, moved(out_lines.feed), moved(err_lines.feed), check)
+        out_lines.finish()
+        err_lines.finish()
+        return code
+
+    def hand_over(self, words: Words) -> int:
+        if self.dry:
+            print(shlex.join(words))
+            return 0
+        sys.stdout.flush()
+        # The program shares the terminal and gets its Ctrl-C; repoman waits for what it does.
+        # (A handler, unlike SIG_IGN, is not inherited.)
+        before = signal.signal(signal.SIGINT, lambda *_: None)
+        try:
+            return subprocess.run(words, check=False).returncode
+        except FileNotFoundError:
+            raise Failed(f"{words[0]} is not installed", f"install {words[0]}") from None
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    @contextlib.contextmanager
+    def _start(self, words: Words, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+        """A child in a session of its own, so that it can be ended with all its children."""
+        if shutil.which(words[0], path=self.environ.get("PATH")) is None:
+            raise Failed(f"{words[0]} is not installed", f"install {words[0]}")
+        try:
+            process = subprocess.Popen(
+                words,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                # Messages are read, so they have to be in one language; names are bytes anyway.
+                env={**self.environ, "LC_ALL": "C"},
+                **options,
+            )
+        except OSError as error:
+            raise Failed(f"{words[0]} could not be started", _reason(error)) from None
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                _end(process)
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe:
+                    with contextlib.suppress(OSError):
+                        pipe.close()
+
+    def _drain(
+        self,
+        process: subprocess.Popen[bytes],
+        out: Callable[[bytes], object],
+        err: Callable[[bytes], object],
+        check: Callable[[], None],
+    ) -> int:
+        """Hand on what `process` writes until it has ended; `check` may raise in between."""
+        with selectors.DefaultSelector() as selector:
+            assert process.stdout is not None and process.stderr is not None
+            selector.register(process.stdout, selectors.EVENT_READ, out)
+            selector.register(process.stderr, selectors.EVENT_READ, err)
+            while selector.get_map():
+                for key, _ in selector.select(_POLL_SECONDS):
+                    data = os.read(key.fd, _CHUNK)
+                    if data:
+                        key.data(data)
+                    else:
+                        selector.unregister(key.fileobj)
+                check()
+        while True:
+            try:
+                return process.wait(_POLL_SECONDS)
+            except subprocess.TimeoutExpired:
+                check()
+
+    # --- files ---------------------------------------------------------------------
+
+    def read_file(self, path: str) -> bytes | None:
+        try:
+            with open(path, "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise Failed(f"{path} can't be read", _reason(error)) from None
+
+    def write_file(self, path: str, data: bytes) -> None:
+        if self.dry:
+            print(f"write {shlex.quote(path)}")
+            return
+        target = os.path.realpath(path)  # a registry that is a symlink stays one
+        folder, name = os.path.split(target)
+        temporary = os.path.join(folder, f".{name}.tmp")
+        try:
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+            with open(os.open(temporary, flags, 0o600), "wb") as file:
+                with contextlib.suppress(FileNotFoundError):
+                    os.fchmod(file.fileno(), stat.S_IMODE(os.stat(target).st_mode))
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
+            _sync_folder(folder)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise Failed(f"{path} can't be written", _reason(error)) from None
+
+    @contextlib.contextmanager
+    def lock(self, path: str, *, wait_seconds: float = 0) -> Iterator[Lock]:
+        if self.dry:
+            yield _LocalLock(-1)
+            return
+        try:
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise Failed(f"{path} can't be opened", _reason(error)) from None
+        try:
+            self._take(fd, wait_seconds)
+            os.truncate(fd, 0)
+            os.pwrite(fd, _holder().encode(), 0)
+            yield _LocalLock(fd)
+        finally:
+            os.close(fd)
+
+    def _take(self, fd: int, wait_seconds: float) -> None:
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            try:
+                return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise Locked(_holder_in_words(os.pread(fd, 4096, 0))) from None
+            if self.stopping.wait(0.02):
+                raise Interrupted("interrupted")
+
+    @contextlib.contextmanager
+    def pin(self, path: str, *, timeout: float) -> Iterator[Pin]:
+        # `cat` stands in the directory; it enters it by itself, so that a dead file server
+        # holds `cat` and not repoman, and it ends when repoman does, however that ends.
+        words = ["env", "-C", path, "cat"]
+        with self._start(words, stdin=subprocess.PIPE, bufsize=0) as process:
+            assert process.stdin is not None
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(b".")
+            self._await_echo(process, path, timeout)
+            yield _LocalPin(process.pid)
+
+    def _await_echo(self, process: subprocess.Popen[bytes], path: str, timeout: float) -> None:
+        assert process.stdout is not None and process.stderr is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            if not selector.select(timeout):
+                raise TimedOut(f"{path} did not answer within {timeout:g} s")
+        if not os.read(process.stdout.fileno(), 1):
+            said = Result((), 1, err=process.stderr.read()).complaint
+            raise Failed(f"{path} can't be entered", said.rpartition(": ")[2])
+
+    def walk(self, root: str, *, prune: frozenset[bytes] = frozenset()) -> Iterator[Entry]:
+        base = os.fsencode(root)
+        cut = len(base.rstrip(b"/")) + 1
+        folders = [base]
+        while folders:
+            folder = folders.pop()
+            try:
+                entries = os.scandir(folder)
+            except OSError as error:
+                if folder == base:
+                    raise Failed(f"{root} can't be read", _reason(error)) from None
+                continue
+            with entries:
+                for entry in entries:
+                    if entry.name in prune:
+                        continue
+                    try:
+                        info = entry.stat(follow_symlinks=False)
+                    except OSError:  # vanished meanwhile
+                        continue
+                    kind = _KINDS.get(stat.S_IFMT(info.st_mode), "f")
+                    if kind == "d":
+                        folders.append(entry.path)
+                    yield Entry(
+                        kind,
+                        entry.path[cut:],
+                        info.st_ino,
+                        info.st_size,
+                        info.st_mtime_ns,
+                        info.st_ctime_ns,
+                    )
+
+    def real_path(self, path: str) -> str | None:
+        try:
+            return os.path.realpath(path, strict=True)
+        except (OSError, ValueError):
+            return None
+
+
+_KINDS = {
+    stat.S_IFDIR: "d",
+    stat.S_IFLNK: "l",
+    stat.S_IFIFO: "p",
+    stat.S_IFSOCK: "s",
+    stat.S_IFBLK: "b",
+    stat.S_IFCHR: "c",
+}
+
+
+class _LocalLock(Lock):
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+
+class _LocalPin(Pin):
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+
+    @property
+    def path(self) -> str:
+        return f"/proc/{self._pid}/cwd"
+
+    def real(self) -> str:
+        return os.readlink(self.path)
+
+
+class _Lines:
+    """Cuts a stream of bytes into lines; \\r and \\n both end one."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data.replace(b"\r", b"\n")).split(b"\n")
+        for line in lines:
+            if line:
+                self._sink(line)
+
+    def finish(self) -> None:
+        if self._rest:
+            self._sink(self._rest)
+
+
+class _Watch:
+    """Knows whether a program still moves: by its output, else by its I/O counters."""
+
+    def __init__(self, session: int, stall_seconds: float) -> None:
+        self._session = session
+        self._limit = stall_seconds
+        self._since = time.monotonic()
+        self._counters = 0
+
+    def moved(self) -> None:
+        self._since = time.monotonic()
+
+    def stalled(self) -> bool:
+        if not self._limit or time.monotonic() - self._since < self._limit:
+            return False
+        counters = _io_of_session(self._session)
+        if counters != self._counters:
+            self._counters = counters
+            self.moved()
+            return False
+        return True
+
+
+def _io_of_session(session: int) -> int:
+    """Bytes and calls of I/O that the processes of `session` have done so far, added up."""
+    total = 0
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            if os.getsid(int(pid)) != session:
+                continue
+            with open(f"/proc/{pid}/io", encoding="ascii") as file:
+                total += sum(int(line.split()[1]) for line in file)
+    return total
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End `process` and its group: SIGTERM, a moment to tidy up, SIGKILL.
+
+    What waits for a dead file server may outlive even that for a while; it is left to the
+    kernel then, because nobody can wait for it.
+    """
+    deadline = time.monotonic() + _TERM_SECONDS
+    _signal_group(process.pid, signal.SIGTERM)
+    while time.monotonic() < deadline:
+        process.poll()
+        if not _signal_group(process.pid, 0):
+            return
+        time.sleep(0.005)
+    _signal_group(process.pid, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(0.5)
+
+
+def _signal_group(group: int, number: int) -> bool:
+    """Signal a process group; False where nobody is left in it."""
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # only processes of somebody else are left
+        return False
+    return True
+
+
+def _holder() -> str:
+    since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    command = " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
+    return json.dumps({"pid": os.getpid(), "since": since, "command": command})
+
+
+def _holder_in_words(data: bytes) -> str:
+    try:
+        holder = json.loads(data)
+        return f"held by process {holder['pid']} ({holder['command']}) since {holder['since']}"
+    except (ValueError, KeyError, TypeError):
+        return "held by another process"
+
+
+def _sync_folder(folder: str) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    except OSError as error:  # some file systems can't sync a folder
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(fd)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,177 @@
+"""Mirroring one project.
+
+How a git repo that is being written to comes out whole: git writes objects before the refs
+that need them, and a repack writes the new pack before it removes what that replaces. So a
+copy is whole when its refs were read first and every object that was there afterwards is in
+it. One pass over everything can't promise that. Where a git directory changed during that
+pass, rounds follow: first all of it but the objects, then the objects, and again while files
+vanish in between (what gc removed after it was listed is in a newer pack by then).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+from repoman_tasks.errors import Busy, ExitCode, Interrupted, Refused, RepomanError
+from repoman_tasks.host import Lock, Locked
+from repoman_tasks.mirror.events import Finished, Started
+from repoman_tasks.mirror.passes import Pass, Setting, run_pass
+from repoman_tasks.model import Project, Tally
+from repoman_tasks.planning import source
+from repoman_tasks.planning.names import real_repo
+from repoman_tasks.planning.sync import Outcome
+from repoman_tasks.tools import rsync
+from repoman_tasks.tools.tree import Look, git_state, look
+
+__all__ = ["mirror_project"]
+
+_ROUNDS = 8
+"""How often a git repo is gone over while gc takes files away from under the copy."""
+_ENOUGH_ROUNDS = 3
+"""After so many, a round without such a loss is enough, though commits go on."""
+_MOST_GIT_DIRS = 100
+"""With more, they are not named one by one to rsync."""
+_WAIT_SECONDS = 7 * 24 * 3600.0
+
+
+def mirror_project(setting: Setting, project: Project, lock_path: str) -> Outcome:
+    """Mirror `project` under its lock; errors come back in the outcome, never as exceptions."""
+    outcome = Outcome(project.name)
+    began = time.monotonic()
+    try:
+        if setting.host.stopping.is_set():
+            raise Interrupted("not started")
+        setting.emit(Started(project.name))
+        with _lock(setting, lock_path) as lock:
+            _Work(setting, project, lock, outcome).run()
+            outcome.synced_at = setting.now()
+    except Locked as error:
+        outcome.code = ExitCode.SOME_FAILED
+        outcome.error = (
+            f"its mirror is being written already, {error}: let it finish, or add --wait"
+        )
+    except RepomanError as error:
+        failed = error.code is ExitCode.FAILED
+        outcome.code = ExitCode.SOME_FAILED if failed else error.code
+        outcome.error = str(error)
+    finally:
+        outcome.seconds = time.monotonic() - began
+        setting.emit(Finished(outcome))
+    return outcome
+
+
+def _lock(setting: Setting, path: str) -> AbstractContextManager[Lock | None]:
+    if setting.options.dry_run:
+        return nullcontext()
+    return setting.host.lock(path, wait_seconds=_WAIT_SECONDS if setting.options.wait else 0)
+
+
+class _Work:
+    """The steps of mirroring one project; what they find goes into the outcome."""
+
+    def __init__(
+        self, setting: Setting, project: Project, lock: Lock | None, outcome: Outcome
+    ) -> None:
+        self._setting = setting
+        self._host = setting.host
+        self._options = setting.options
+        self._project = project
+        self._lock = lock
+        self._outcome = outcome
+        self._path = f"{setting.local_repos}/{project.repo}"
+
+    def run(self) -> None:
+        self._check_path()
+        seen = look(self._host, self._path)
+        self._outcome.tally = seen.tally
+        self._outcome.warnings += [f"{special} is not mirrored" for special in seen.specials]
+        max_delete = self._guard(seen.tally)
+        self._setting.share.check()
+        self._copy(seen, max_delete)
+        self._setting.share.check()
+
+    def _check_path(self) -> None:
+        real = self._host.real_path(self._path)
+        if real is None:
+            raise Refused(
+                f"{self._path} is missing, its mirror was left as it is",
+                f"bring it back, or `repoman remove {self._project.name}`",
+            )
+        real_repo(self._path, real, self._setting.local_repos)
+        if real != self._path:
+            raise Refused(
+                f"{self._path} is a symlink to {real}", "register that folder as the repo"
+            )
+
+    def _guard(self, tally: Tally) -> int | None:
+        """`Refused` where the source lost too much; else the most entries that may be deleted."""
+        if self._options.force:
+            return None
+        last = source.before(self._project) or self._mirrored()
+        max_shrink = self._setting.registry.defaults.max_shrink
+        source.judge(self._project.name, self._path, tally, last, max_shrink)
+        return source.most_deletions(self._project, last, max_shrink)
+
+    def _mirrored(self) -> Tally | None:
+        """What the mirror holds, where no sync was ever recorded: a registry can be lost."""
+        files = self._setting.share.count(self._project.repo)
+        return Tally(files) if files else None
+
+    def _copy(self, seen: Look, max_delete: int | None) -> None:
+        before = {} if self._options.dry_run else self._git_state(seen)
+        done = self._pass([self._project.repo], max_delete=max_delete)
+        if self._options.dry_run or self._host.dry:
+            return
+        if before != self._git_state(seen):
+            self._settle()
+        elif done.vanished:
+            self._outcome.warnings.append(f"{rsync.sentence(24)} ({done.vanished})")
+
+    def _git_state(self, seen: Look) -> dict[bytes, int]:
+        return git_state(self._host, self._path, seen.git_dirs)
+
+    def _settle(self) -> None:
+        """Rounds of refs, then objects, until the git directories came out whole."""
+        for finished in range(1, _ROUNDS + 1):
+            seen = look(self._host, self._path)
+            before = self._git_state(seen)
+            refs = self._pass(*self._refs(seen.git_dirs))
+            objects = self._pass(self._objects(seen.git_dirs))
+            if refs.vanished or objects.vanished:
+                continue
+            if before == self._git_state(seen):
+                return
+            if finished >= _ENOUGH_ROUNDS:
+                self._outcome.warnings.append(
+                    "it was written to all the while; a later sync has the rest"
+                )
+                return
+        raise Busy(
+            f"the git repo in {self._path} lost files to gc during each of {_ROUNDS} passes",
+            "sync again when it is quiet",
+        )
+
+    def _refs(self, git_dirs: Sequence[bytes]) -> tuple[list[str], list[str]]:
+        """Sources and rules of a pass over all of the git directories but the objects."""
+        if len(git_dirs) > _MOST_GIT_DIRS:
+            return [self._project.repo], ["- objects/"]
+        objects = self._objects(git_dirs)
+        return [self._below(d) for d in git_dirs], [rsync.exclude_path(path) for path in objects]
+
+    def _objects(self, git_dirs: Sequence[bytes]) -> list[str]:
+        if len(git_dirs) > _MOST_GIT_DIRS:
+            return [self._project.repo]
+        return [f"{self._below(git_dir)}/objects" for git_dir in git_dirs]
+
+    def _below(self, git_dir: bytes) -> str:
+        inner = git_dir.decode(errors="surrogateescape")
+        return f"{self._project.repo}/{inner}" if inner else self._project.repo
+
+    def _pass(
+        self, sources: Sequence[str], rules: Sequence[str] = (), max_delete: int | None = None
+    ) -> Pass:
+        done = run_pass(self._setting, self._project, self._lock, sources, rules, max_delete)
+        self._outcome.counts += done.counts
+        return done

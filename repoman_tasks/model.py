@@ -1,0 +1,111 @@
+"""The values that everything here talks about. No I/O, no clock, no environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from typing import Any
+
+__all__ = ["SCHEMA", "Defaults", "Estate", "Project", "Registry", "Tally", "env_name", "keys"]
+
+SCHEMA = 1
+"""The version of the registry's shape that this code writes."""
+
+
+def _key(default: Any, doc: str, *, env: str = "") -> Any:
+    return field(default=default, metadata={"doc": doc, "env": env})
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """`[defaults]` of the registry: what holds where a project says nothing else."""
+
+    local_repos: str = _key("~/repos", "Folder of the local working copies.", env="LOCAL_REPOS")
+    nfs_repos: str = _key("/nfs/repos", "Folder on the backup share.", env="NFS_REPOS")
+    incus_project: str = _key("repoman", "Incus project of the containers.", env="INCUS_PROJECT")
+    default_image: str = _key(
+        "images:ubuntu/26.04/cloud", "Image of a new container.", env="DEFAULT_IMAGE"
+    )
+    profiles: tuple[str, ...] = _key(
+        ("default", "claude-share"), "Incus profiles of a new container."
+    )
+    jobs: int = _key(4, "Projects that are mirrored at the same time.")
+    exclude: tuple[str, ...] = _key((), "rsync patterns that no mirror carries.")
+    max_shrink: float = _key(
+        0.5, "Part of a repo's files that may be gone since its last sync, 0 to 1."
+    )
+    nfs_fstypes: tuple[str, ...] = _key(
+        ("nfs", "nfs4"), "File system types that the backup share may have."
+    )
+    min_free_mib: int = _key(1024, "MiB that must be free on the share before a sync.")
+    probe_seconds: int = _key(10, "Seconds that the share may take to answer.")
+    stall_seconds: int = _key(600, "Seconds without any progress after which a sync is ended.")
+    max_age_hours: int = _key(48, "Age in hours from which `status` calls a mirror old.")
+
+
+@dataclass(frozen=True)
+class Project:
+    """One `[[project]]` of the registry."""
+
+    name: str = _key("", "Name of the project and of its container.")
+    repo: str = _key("", "Folder of the repo, relative to local_repos.")
+    image: str = _key("", "Image of the container; default_image where it is not set.")
+    profiles: tuple[str, ...] | None = _key(None, "Profiles of the container.")
+    created: str = _key("", "When the project was registered (UTC).")
+    last_sync: str = _key("", "When its mirror was last complete (UTC).")
+    last_files: int | None = _key(
+        None, "Files that the last sync counted, loose git objects aside."
+    )
+    last_loose: int | None = _key(None, "Loose git objects that the last sync counted.")
+    backup: bool = _key(True, "Whether `sync` mirrors it.")
+    container: bool = _key(True, "Whether it has a container.")
+    exclude: tuple[str, ...] = _key((), "rsync patterns that its mirror does not carry.")
+    max_delete: int | None = _key(None, "Most files that one sync may delete from its mirror.")
+
+
+@dataclass(frozen=True)
+class Estate:
+    """`[estate]` of the registry: who this is, for the marker on the share."""
+
+    id: str = _key("", "Identity that the backup share's marker carries.")
+    schema: int = _key(0, "Version of this file's shape.")
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The whole registry, with the place that each default came from."""
+
+    estate: Estate = Estate()
+    defaults: Defaults = Defaults()
+    projects: tuple[Project, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    def project(self, name: str) -> Project | None:
+        """The project of that name, or None."""
+        return next((p for p in self.projects if p.name == name), None)
+
+    def excludes(self, project: Project) -> tuple[str, ...]:
+        """Patterns that hold for `project`: the estate's, then its own."""
+        return self.defaults.exclude + project.exclude
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a walk over a repo counted.
+
+    `loose` git objects are apart from `files`, because `git gc` turns thousands of them
+    into one pack and nothing is lost by it.
+    """
+
+    files: int
+    loose: int = 0
+
+
+def keys(table: type[Defaults] | type[Project] | type[Estate]) -> tuple[Field[Any], ...]:
+    """The keys that `table` may have in the registry."""
+    return fields(table)
+
+
+def env_name(key: Field[Any]) -> str:
+    """The environment variable that stands in for a missing `[defaults]` key."""
+    return key.metadata["env"] or f"REPOMAN_{key.name.upper()}"

@@ -1,0 +1,92 @@
+"""What is wrong with the estate, and the cure of each finding."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from repoman_tasks.model import Project, Registry
+from repoman_tasks.planning.names import inside
+from repoman_tasks.planning.wording import age, hours_since
+
+__all__ = ["Finding", "Reality", "RepoState", "findings", "health", "unregistered"]
+
+
+@dataclass(frozen=True)
+class RepoState:
+    """Where a project's repo should be, and what is there."""
+
+    path: str
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Reality:
+    """The registry, and what there is of it on the host. Containers are not looked at yet."""
+
+    registry: Registry
+    local_repos: str
+    repos: Mapping[str, RepoState] = field(default_factory=dict)
+    containers: str = "not checked"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, or worth knowing where `problem` is false."""
+
+    subject: str
+    what: str
+    cure: str
+    problem: bool = True
+
+
+def repo_state(path: str, real: str | None, real_local_repos: str) -> RepoState:
+    """Judge what `path` led to."""
+    if real is None:
+        return RepoState(path, "missing")
+    if real == real_local_repos or not inside(real, real_local_repos):
+        return RepoState(path, f"leads outside local_repos, to {real}")
+    if real != path:
+        return RepoState(path, f"is a symlink to {real}")
+    return RepoState(path)
+
+
+def unregistered(folders: Iterable[str], projects: Iterable[Project]) -> list[str]:
+    """Those of `folders`, directly below local_repos, that belong to no project."""
+    known = {project.repo.split("/")[0] for project in projects}
+    return sorted(folder for folder in folders if folder not in known and not folder.startswith("."))
+
+
+def findings(project: Project, state: RepoState, registry: Registry, now: str) -> list[Finding]:
+    """What is wrong with one project."""
+    found = []
+    if state.problem:
+        cure = f"bring it back, or `repoman remove {project.name}`"
+        found.append(Finding(project.name, f"repo {state.path} {_is(state.problem)}", cure))
+    if project.backup and not project.last_sync:
+        found.append(Finding(project.name, "never mirrored", f"`repoman sync {project.name}`"))
+    elif project.backup and hours_since(project.last_sync, now) > registry.defaults.max_age_hours:
+        what = f"last mirrored {age(project.last_sync, now)}"
+        found.append(Finding(project.name, what, f"`repoman sync {project.name}`"))
+    return found
+
+
+def _is(problem: str) -> str:
+    return f"is {problem}" if problem == "missing" else problem
+
+
+def health(
+    reality: Reality, target_problem: tuple[str, str] | None, folders: Iterable[str], now: str
+) -> list[Finding]:
+    """Everything that is worth saying about the estate, the share first."""
+    registry = reality.registry
+    found = []
+    if target_problem:
+        found.append(Finding("share", *target_problem))
+    for project in registry.projects:
+        found += findings(project, reality.repos[project.name], registry, now)
+    for folder in unregistered(folders, registry.projects):
+        cure = f"`repoman new NAME --repo {shlex.quote(folder)} --no-container` to have it mirrored"
+        found.append(Finding(folder, "a folder below local_repos that no project has", cure, False))
+    return found

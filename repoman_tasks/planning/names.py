@@ -1,0 +1,116 @@
+"""What a project may be called, and where its repo may lie."""
+
+from __future__ import annotations
+
+import difflib
+import posixpath
+import re
+from collections.abc import Iterable
+
+from repoman_tasks.errors import Refused, UsageError
+
+__all__ = [
+    "RESERVED",
+    "absolute",
+    "check_name",
+    "check_repo",
+    "inside",
+    "nearest",
+    "overlapping",
+    "relative_repo",
+]
+
+RESERVED = frozenset(
+    {
+        *("adopt", "all", "completion", "default", "dev", "exec", "help", "list", "new"),
+        *("remove", "repair", "restart", "setup", "shell", "start", "status", "stop", "sync"),
+        *("trust", "untrust", "update", "version"),
+    }
+)
+"""Words that are commands, now or soon: `sync list` must never mean a project."""
+
+# Incus: 1 to 63 letters, digits and dashes, the first a letter, the last not a dash.
+_NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+
+
+def check_name(name: str) -> str:
+    """Return `name` if a project may be called so; `UsageError` if not."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} can't be a project's name",
+            "use 1 to 63 letters, digits and dashes, a letter first, no dash last",
+        )
+    if name.lower() in RESERVED:
+        raise UsageError(
+            f"{name!r} is a command, so no project can have that name", "choose another"
+        )
+    return name
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The one of `known` that `word` was probably meant to be, or an empty string."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
+
+
+def check_repo(repo: str) -> str:
+    """Return `repo`, a folder below local_repos, in its plain form; `UsageError` if it is not one."""
+    plain = posixpath.normpath(repo) if repo else ""
+    if not plain or plain == "." or "\0" in repo:
+        raise UsageError(f"repo {repo!r} is not a folder below local_repos", "name one")
+    if posixpath.isabs(plain) or ".." in repo.split("/"):
+        raise UsageError(
+            f"repo {repo!r} leaves local_repos", "name a folder below local_repos, without .."
+        )
+    return plain
+
+
+def absolute(path: str, home: str) -> str:
+    """`path` with a leading ~ replaced and made plain; `UsageError` where it is not absolute then."""
+    if path == "~" or path.startswith("~/"):
+        path = home + path[1:]
+    if not path.startswith("/"):
+        raise UsageError(f"{path!r} is not an absolute path", "begin it with / or ~/")
+    plain = posixpath.normpath(path)
+    return plain[1:] if plain.startswith("//") else plain
+
+
+def inside(path: str, folder: str) -> bool:
+    """Whether the plain absolute `path` lies below `folder`, or is it."""
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def relative_repo(given: str, local_repos: str, home: str) -> str:
+    """Turn what a person gave as `--repo` into the registry's form.
+
+    A relative one is meant from local_repos, an absolute one has to lie below it.
+    """
+    if not given.startswith(("/", "~")):
+        return check_repo(given)
+    path = absolute(given, home)
+    if path == local_repos or not inside(path, local_repos):
+        raise UsageError(
+            f"{path} is not below local_repos ({local_repos})",
+            "move it there, or change local_repos with `setup --local-repos DIR`",
+        )
+    return check_repo(posixpath.relpath(path, local_repos))
+
+
+def overlapping(repo: str, others: Iterable[str]) -> str:
+    """The one of `others` that is `repo`, lies in it or holds it, or an empty string.
+
+    Two mirrors of one folder would delete from each other.
+    """
+    return next((o for o in others if inside(o, repo) or inside(repo, o)), "")
+
+
+def real_repo(path: str, real: str, real_local_repos: str) -> str:
+    """Return `real`, where `path` leads to, if that is the same place below local_repos.
+
+    `Refused` when a symlink on the way leads elsewhere.
+    """
+    if real == real_local_repos or not inside(real, real_local_repos):
+        raise Refused(
+            f"{path} leads to {real}, outside local_repos",
+            "put the repo itself below local_repos",
+        )
+    return real

@@ -1,0 +1,142 @@
+"""What `setup` and `new` will change, as steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from repoman_tasks.errors import Refused, UsageError
+from repoman_tasks.model import SCHEMA, Project, Registry
+from repoman_tasks.planning.names import check_name, overlapping, relative_repo
+from repoman_tasks.planning.share import Probe
+from repoman_tasks.registry import AddProject, DropProject, Edit, SetKeys
+
+__all__ = ["MakeFolder", "MarkShare", "Step", "WriteRegistry", "new_steps", "remove_steps", "setup_steps"]
+
+
+@dataclass(frozen=True)
+class MakeFolder:
+    """Make a folder on the host."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"make the folder {self.path}"
+
+
+@dataclass(frozen=True)
+class MarkShare:
+    """Write the estate's marker on the share."""
+
+    path: str
+    estate: str
+
+    def __str__(self) -> str:
+        return f"mark {self.path} as the backup share of estate {self.estate}"
+
+
+@dataclass(frozen=True)
+class WriteRegistry:
+    """Change the registry."""
+
+    what: str
+    edits: tuple[Edit, ...]
+
+    def __str__(self) -> str:
+        return self.what
+
+
+Step = MakeFolder | MarkShare | WriteRegistry
+
+
+@dataclass(frozen=True)
+class SetupWish:
+    """What a person asked `setup` for, paths absolute; an empty one was not given."""
+
+    local_repos: str = ""
+    nfs_repos: str = ""
+    new_share: bool = False
+    adopt_share: bool = False
+
+
+def setup_steps(
+    registry: Registry, exists: bool, wish: SetupWish, local_exists: bool, probe: Probe, fresh_id: str
+) -> list[Step]:
+    """The steps from `registry` (a file where `exists`) to what is wished; none where all is so."""
+    local_repos = wish.local_repos or registry.defaults.local_repos
+    steps: list[Step] = [] if local_exists else [MakeFolder(local_repos)]
+    estate = _estate(registry.estate.id, wish, probe, fresh_id)
+    values = _changed_paths(registry, wish)
+    edits: list[Edit] = []
+    if values:
+        edits.append(SetKeys(values))
+    if estate != registry.estate.id or registry.estate.schema != SCHEMA:
+        edits.append(SetKeys({"schema": SCHEMA, "id": estate}, "estate"))
+    if probe.marker is None or probe.marker.estate != estate:
+        # The marker first: a registry that names an estate no share carries would need --new-share.
+        steps.append(MarkShare(probe.path, estate))
+    if edits:
+        verb = "change" if exists else "write"
+        what = ", ".join(f"{key} = {value}" for key, value in values.items())
+        steps.append(WriteRegistry(f"{verb} the registry" + (f": {what}" if what else ""), tuple(edits)))
+    return steps
+
+
+def _changed_paths(registry: Registry, wish: SetupWish) -> dict[str, str]:
+    """Paths that the registry has to name: new ones, and those that it took from elsewhere so far."""
+    values = {}
+    for key, given in (("local_repos", wish.local_repos), ("nfs_repos", wish.nfs_repos)):
+        current = getattr(registry.defaults, key)
+        if (given and given != current) or registry.origins.get(key) != "registry":
+            values[key] = given or current
+    return values
+
+
+def _estate(own: str, wish: SetupWish, probe: Probe, fresh_id: str) -> str:
+    """The id that registry and share will both carry."""
+    on_share = probe.marker.estate if probe.marker else None
+    if own and on_share == own:
+        return own
+    if on_share is not None and wish.adopt_share and not own:
+        if not on_share:
+            raise Refused(f"the marker on {probe.path} can't be read", "look at it; --new-share replaces it")
+        return on_share
+    if wish.new_share:
+        return own or fresh_id
+    if on_share is not None:
+        cure = "`repoman setup --adopt-share` if it is yours and its registry was lost, or name another --nfs-repos"
+        if own:
+            cure = "mount the right share, or `repoman setup --new-share` to take this one over"
+        raise Refused(f"{probe.path} is the share of estate {on_share or 'unknown'} already", cure)
+    if own:
+        raise Refused(
+            f"{probe.path} carries no marker, and this estate has marked a share before",
+            "mount that share, or `repoman setup --new-share` to mark this one",
+        )
+    return fresh_id
+
+
+def new_steps(registry: Registry, name: str, repo: str, local_repos: str, home: str, now: str) -> list[Step]:
+    """The steps that register a project for backup only. `UsageError` where it can't be."""
+    check_name(name)
+    if registry.project(name):
+        raise UsageError(f"a project called {name!r} exists already", "choose another name")
+    relative = relative_repo(repo or name, local_repos, home)
+    other = overlapping(relative, (project.repo for project in registry.projects))
+    if other:
+        raise UsageError(
+            f"repo {relative!r} overlaps {other!r}, which is a project already",
+            "name a folder that is apart from it",
+        )
+    project = Project(name=name, repo=relative, created=now, container=False)
+    return [WriteRegistry(f"register {name} with the repo {local_repos}/{relative}", (AddProject(project),))]
+
+
+def remove_steps(project: Project, local_repos: str) -> list[Step]:
+    """The steps that forget a project without a container; its repo and its mirror stay."""
+    if project.container:
+        raise UsageError(
+            f"{project.name} has a container, which this version can't destroy",
+            "set container = false in the registry if it has none",
+        )
+    what = f"forget {project.name}; {local_repos}/{project.repo} and its mirror stay as they are"
+    return [WriteRegistry(what, (DropProject(project.name),))]

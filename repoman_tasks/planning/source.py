@@ -1,0 +1,46 @@
+"""Judging a repo before it is mirrored: a source that lost its files must not empty the mirror."""
+
+from __future__ import annotations
+
+from repoman_tasks.errors import Refused
+from repoman_tasks.model import Project, Tally
+
+__all__ = ["before", "judge", "most_deletions"]
+
+_ALWAYS_DELETABLE = 100
+"""So many deletions are no accident that a limit has to stop; small repos change as a whole."""
+
+
+def before(project: Project) -> Tally | None:
+    """What the last sync of `project` counted, or None where there was none."""
+    if project.last_files is None:
+        return None
+    return Tally(project.last_files, project.last_loose or 0)
+
+
+def judge(name: str, path: str, now: Tally, last: Tally | None, max_shrink: float) -> None:
+    """`Refused` where the repo at `path` holds far less than `last` (the last sync, or the mirror)."""
+    if last is None or last.files == 0:
+        return
+    cure = f"look at {path}; if it is as it should be: `repoman sync {name} --force`"
+    if now.files == 0:
+        raise Refused(f"{path} is empty, the last sync counted {last.files} files", cure)
+    if now.files < last.files * (1 - max_shrink):
+        raise Refused(
+            f"{path} holds {now.files} files, the last sync counted {last.files} "
+            f"(max_shrink = {max_shrink:g})",
+            cure,
+        )
+
+
+def most_deletions(project: Project, last: Tally | None, max_shrink: float) -> int | None:
+    """The most entries that one sync may delete, None for any number.
+
+    The second line of defence, for what happens after `judge` looked. Loose git objects
+    may always go: a `git gc` packs them all.
+    """
+    if project.max_delete is not None:
+        return project.max_delete
+    if last is None:
+        return None
+    return max(_ALWAYS_DELETABLE, int(last.files * max_shrink)) + 2 * last.loose

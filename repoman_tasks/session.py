@@ -1,0 +1,47 @@
+"""What a task works with while it runs: its host, what was found there, and a person maybe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from repoman_tasks.ask import Ask
+from repoman_tasks.host import Host
+from repoman_tasks.registry import Store
+from repoman_tasks.report import Screen
+
+__all__ = ["Session", "utc_now"]
+
+R = TypeVar("R")
+
+
+def utc_now() -> str:
+    """The time as the registry writes it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Session:
+    """One call of one task on one host. What is opened on `stack` is closed when it ends."""
+
+    def __init__(self, host: Host, ask: Ask, screen: Screen) -> None:
+        self.host = host
+        self.ask = ask
+        self.screen = screen
+        self.store = Store(host)
+        self.stack = ExitStack()
+        self.now: Callable[[], str] = utc_now
+        self._found: dict[Callable[..., Any], Any] = {}
+
+    @property
+    def dry(self) -> bool:
+        """invoke's own --dry: nothing may change."""
+        return self.host.dry
+
+    def of(self, pre_task: Callable[[Session], R]) -> R:
+        """What `pre_task` found; it looks once in a session."""
+        if pre_task not in self._found:
+            self._found[pre_task] = pre_task(self)
+        found: R = self._found[pre_task]
+        return found

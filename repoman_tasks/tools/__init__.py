@@ -1,0 +1,1 @@
+"""One adapter for each thing outside: its words, and what it says back."""

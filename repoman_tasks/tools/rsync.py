@@ -1,0 +1,199 @@
+"""rsync: the words of a pass, and what it says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from repoman_tasks.errors import ExitCode
+
+__all__ = [
+    "Item",
+    "Kind",
+    "Keeps",
+    "exclude_path",
+    "exit_code",
+    "filters",
+    "parse_item",
+    "parse_progress",
+    "pass_words",
+    "sentence",
+    "unescaped",
+    "vanished",
+]
+
+_GIT_TRANSIENTS = (
+    # Locks and objects in the making are no data; a lock in a restored repo would block it.
+    "+ .git/**.lock/",
+    "- .git/**.lock",
+    "- .git/**/tmp_obj_*",
+    "- .git/**/pack/tmp_*",
+    "- .git/**/pack/.tmp-*",
+)
+_NEVER_WALKED = ("- .zfs/",)
+_WILD = re.compile(r"[*?\[\\]")
+
+
+class Kind(StrEnum):
+    """What happens to an entry of the mirror."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    DELETED = "deleted"
+    ATTRIBUTES = "attributes"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One itemised change; `path` is relative to the transfer's root, a folder ends with /."""
+
+    kind: Kind
+    path: bytes
+    size: int
+
+
+@dataclass(frozen=True)
+class Keeps:
+    """What the share keeps of a file's metadata."""
+
+    owners: bool = False
+    groups: bool = False
+    nanoseconds: bool = True
+
+
+def filters(repo: str, patterns: Iterable[str]) -> list[str]:
+    """Filter rules for the repo at `repo` below the transfer's root.
+
+    A pattern means what it means to rsync, with a leading / at the repo's own root.
+    """
+    rules = list(_NEVER_WALKED + _GIT_TRANSIENTS)
+    path = ""
+    for part in repo.split("/"):  # no pattern leaves out the repo itself
+        path += "/" + part
+        rules.insert(0, f"+ {_escaped(path)}/")
+    return rules + [f"- {_anchored(repo, pattern)}" for pattern in patterns if pattern]
+
+
+def _anchored(repo: str, pattern: str) -> str:
+    if not pattern.startswith("/"):
+        return pattern
+    if re.search(r"[*?\[]", pattern):
+        return f"/{_WILD.sub(_backslash, repo)}{pattern}"
+    return _escaped(f"/{repo}{pattern}")
+
+
+def exclude_path(path: str) -> str:
+    """The rule that leaves out exactly `path`, relative to the transfer's root."""
+    return f"- /{_escaped(path)}"
+
+
+def _escaped(path: str) -> str:
+    """`path` as a pattern that matches just it; rsync reads \\ so only beside a wildcard."""
+    return _WILD.sub(_backslash, path) if re.search(r"[*?\[]", path) else path
+
+
+def _backslash(match: re.Match[str]) -> str:
+    return "\\" + match[0]
+
+
+def pass_words(
+    root: str,
+    sources: Sequence[str],
+    rules: Sequence[str],
+    keeps: Keeps,
+    *,
+    delete: bool = True,
+    max_delete: int | None = None,
+    dry_run: bool = False,
+    progress: bool = False,
+) -> list[str]:
+    """The words of one pass that carries each of `sources`, paths below `root`, to the working folder.
+
+    The working folder is the share's root. rsync is told `.` and so never resolves a path
+    of the share: it stays on the file system that was checked, whatever is mounted later.
+    """
+    words = ["rsync", "--recursive", "--links", "--perms", "--times", "--hard-links", "--sparse"]
+    words += ["--relative", "--whole-file", "--no-human-readable", "--out-format=%i %l %n"]
+    words += ["--owner"] * keeps.owners + ["--group"] * keeps.groups
+    words += ["--modify-window=-1"] * keeps.nanoseconds
+    if delete:
+        words.append("--delete-after")
+        words += [f"--max-delete={max_delete}"] if max_delete is not None else []
+    words += ["--dry-run"] * dry_run + ["--info=progress2"] * progress
+    words += [f"--filter={rule}" for rule in rules]
+    return [*words, "--", *(f"{root.rstrip('/')}/./{source}" for source in sources), "."]
+
+
+_CHANGE = re.compile(rb"([<>ch.*])(\S{10}|deleting  ) (\d+) (.+)", re.DOTALL)
+_PROGRESS = re.compile(rb"\s*([\d,]+)\s+(\d+)%")
+
+
+def parse_item(line: bytes) -> Item | None:
+    """The itemised change in a line of output, or None where it is something else."""
+    match = _CHANGE.fullmatch(line)
+    if not match:
+        return None
+    first, flags, size, path = match.groups()
+    if first == b"*":
+        kind = Kind.DELETED
+    elif flags.endswith(b"+++++++++"):
+        kind = Kind.NEW
+    elif first == b".":
+        kind = Kind.ATTRIBUTES
+    else:
+        kind = Kind.CHANGED
+    sent = int(size) if first in b"<>" else 0
+    return Item(kind, unescaped(path), sent)
+
+
+def unescaped(path: bytes) -> bytes:
+    """A name as it is on disk; rsync writes what is not plain ASCII as \\#ooo."""
+    return re.sub(rb"\\#([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), path)
+
+
+def parse_progress(line: bytes) -> tuple[int, int] | None:
+    """(bytes so far, percent) from a progress line, or None where it is something else."""
+    match = _PROGRESS.match(line)
+    return (int(match[1].replace(b",", b"")), int(match[2])) if match else None
+
+
+def vanished(line: bytes) -> bool:
+    """Whether a line of complaint says that a file was gone when its turn came."""
+    return line.startswith((b"file has vanished:", b"directory has vanished:"))
+
+
+_SENTENCES = {
+    1: "rsync did not understand its options; version 3.2 or newer is needed",
+    2: "the two rsync processes do not speak the same protocol",
+    3: "files or folders could not be selected",
+    5: "the transfer could not be started",
+    10: "a connection failed",
+    11: "reading or writing a file failed",
+    12: "the transfer broke off",
+    13: "rsync failed to report an error",
+    14: "one rsync process could not talk to the other",
+    20: "rsync was interrupted",
+    21: "an rsync process failed to wait for another",
+    22: "rsync ran out of memory",
+    23: "some files could not be copied, so nothing was deleted",
+    24: "some files vanished while they were being copied",
+    25: "more would be deleted than max_delete allows; the rest was left in the mirror",
+    30: "the transfer timed out",
+    35: "the connection timed out",
+}
+
+
+def sentence(code: int) -> str:
+    """What rsync's exit status means (rsync(1), EXIT VALUES)."""
+    if code < 0 or code > 128:
+        return f"rsync was ended by signal {-code if code < 0 else code - 128}"
+    return _SENTENCES.get(code, f"rsync failed with status {code}")
+
+
+def exit_code(code: int) -> ExitCode:
+    """repoman's exit code for a project whose rsync ended with `code`."""
+    if code in (0, 24):
+        return ExitCode.OK
+    return ExitCode.REFUSED if code == 25 else ExitCode.SOME_FAILED

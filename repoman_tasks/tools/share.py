@@ -1,0 +1,168 @@
+"""The backup share, touched only by children under a time limit: a dead server must not hold repoman."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from repoman_tasks.errors import Failed, TargetUnusable
+from repoman_tasks.host import Host, Pin, Result, TimedOut, Words
+from repoman_tasks.planning.share import (
+    MARKER,
+    MARKER_NANOSECONDS,
+    Marker,
+    Probe,
+    judge_again,
+    marker_text,
+    mount_at,
+    parse_marker,
+    parse_mounts,
+)
+from repoman_tasks.tools.tree import PRUNED
+
+__all__ = ["Share", "open_share"]
+
+_MOUNTINFO = "/proc/self/mountinfo"
+
+
+@dataclass(frozen=True)
+class Share:
+    """The share, held in use so that it stays mounted, and what was found there."""
+
+    host: Host
+    pin: Pin
+    probe: Probe
+    timeout: float
+
+    @property
+    def root(self) -> str:
+        """A path to the share's root that no later mount can redirect."""
+        return self.pin.path
+
+    def check(self) -> None:
+        """`TargetUnusable` where the share is not mounted as it was when it was opened."""
+        judge_again(self.probe, parse_mounts(_mountinfo(self.host)))
+
+    def symlinks(self, folders: Sequence[str]) -> list[str]:
+        """Those of `folders`, relative to the share, that are or lie behind a symlink."""
+        paths = sorted({path for folder in folders for path in _with_parents(folder)})
+        if not paths:
+            return []
+        words = ["stat", "--printf", "%f %n\\0", "--", *(f"{self.root}/{path}" for path in paths)]
+        found = self._read(words).text.split("\0")[:-1]
+        links = {
+            name.removeprefix(f"{self.root}/")
+            for mode, _, name in (entry.partition(" ") for entry in found)
+            if int(mode, 16) & 0o170000 == 0o120000
+        }
+        return [folder for folder in folders if links.intersection(_with_parents(folder))]
+
+    def count(self, folder: str) -> int:
+        """How many files the mirror at `folder` holds, loose git objects aside; 0 without one."""
+        words = ["find", f"{self.root}/{folder}", "-name", next(iter(PRUNED)).decode(), "-prune"]
+        words += [
+            "-o",
+            "-path",
+            "*/objects/[0-9a-f][0-9a-f]/*",
+            "-o",
+            "!",
+            "-type",
+            "d",
+            "-printf",
+            "x",
+        ]
+        counted = 0
+
+        def add(line: bytes) -> None:
+            nonlocal counted
+            counted += len(line)
+
+        self.host.stream(words, add, lambda _: None, stall_seconds=self.timeout * 6, changes=False)
+        return counted
+
+    def mark(self, estate: str, when: str) -> None:
+        """Write the marker of the estate with that id. `Failed` where the share refuses it."""
+        temporary, marker = f"{self.root}/{MARKER}.new", f"{self.root}/{MARKER}"
+        text = marker_text(estate, when).encode()
+        self._change(["dd", f"of={temporary}", "conv=fsync", "status=none"], text)
+        self._change(["touch", "-d", f"@1700000000.{MARKER_NANOSECONDS:09}", "--", temporary])
+        self._change(["mv", "-fT", "--", temporary, marker])
+
+    def _read(self, words: Words) -> Result:
+        return self.host.read(words, timeout=self.timeout)
+
+    def _change(self, words: Words, given: bytes = b"") -> None:
+        result = self.host.change(words, timeout=self.timeout, given=given)
+        if result.code:
+            raise Failed(f"{self.probe.path} could not be marked", result.complaint)
+
+
+def _with_parents(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[: n + 1]) for n in range(len(parts))]
+
+
+def _mountinfo(host: Host) -> str:
+    return (host.read_file(_MOUNTINFO) or b"").decode(errors="surrogateescape")
+
+
+@contextlib.contextmanager
+def open_share(host: Host, path: str, local_repos: str, timeout: float) -> Iterator[Share]:
+    """Hold the share at `path` and look at it; what it is worth is judged elsewhere.
+
+    `timeout` in seconds for each question to it. `TargetUnusable` where it can't be
+    entered or does not answer.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            # Entering it triggers an automount; a question to it from outside would not.
+            pin = stack.enter_context(host.pin(path, timeout=timeout))
+            share = Share(host, pin, _look(host, path, local_repos, pin, timeout), timeout)
+        except TimedOut:
+            raise TargetUnusable(
+                f"{path} did not answer within {timeout:g} s",
+                "check the file server and the network",
+            ) from None
+        except Failed as error:
+            raise TargetUnusable(
+                f"{error.what} ({error.cure})", "mount the share, or set nfs_repos in [defaults]"
+            ) from None
+        yield share
+
+
+def _look(host: Host, path: str, local_repos: str, pin: Pin, timeout: float) -> Probe:
+    real = pin.real()
+    mounts = parse_mounts(_mountinfo(host))
+    here, there, marker = _stat(host, pin, path, timeout)
+    writable = host.read(["test", "-w", f"{pin.path}/."], timeout=timeout).code == 0
+    space = host.read(["stat", "-f", "-c", "%a %S", f"{pin.path}/."], timeout=timeout).text.split()
+    return Probe(
+        path=path,
+        real=real,
+        mount=mount_at(mounts, real),
+        local_mount=mount_at(mounts, host.real_path(local_repos) or local_repos),
+        # The pinned folder is what `path` led to before and after the mounts were read,
+        # so the mount that was found for the path is the one that is pinned.
+        still_there=here == there,
+        writable=writable,
+        free_mib=int(space[0]) * int(space[1]) >> 20 if len(space) == 2 else 0,
+        marker=marker,
+        uid=host.uid,
+    )
+
+
+def _stat(host: Host, pin: Pin, path: str, timeout: float) -> tuple[str, str, Marker | None]:
+    """Identity of the pinned folder and of what `path` leads to now, and the marker."""
+    marker_path = f"{pin.path}/{MARKER}"
+    words = ["stat", "-c", "%d:%i %u %.9Y", "--", f"{pin.path}/.", f"{path}/.", marker_path]
+    lines = [line.split() for line in host.read(words, timeout=timeout).text.splitlines()]
+    if len(lines) < 2:
+        return "here", "gone", None
+    (here, *_), (there, *_) = lines[:2]
+    if len(lines) < 3:
+        return here, there, None
+    _, owner, when = lines[2]
+    text = host.read(["head", "-c", "4096", "--", marker_path], timeout=timeout).out
+    nanoseconds = int(when.partition(".")[2] or 0)
+    return here, there, parse_marker(text.decode(errors="replace"), int(owner), nanoseconds)
