@@ -77,7 +77,7 @@ class Locked(Failed):
     """A lock is taken; `what` says by whom and since when."""
 
 
-class Lock(ABC):
+class Lock:
     """A lock that is held; a program started with it keeps it until the program ends too."""
 
 
@@ -165,7 +165,10 @@ class Host(ABC):
 
     @abstractmethod
     def pin(self, path: str, *, timeout: float) -> AbstractContextManager[Pin]:
-        """Hold the directory at `path` in use. `TimedOut`, or `Failed` where it can't be entered."""
+        """Hold the directory at `path` in use.
+
+        `TimedOut` after `timeout` seconds, `Failed` where it can't be entered.
+        """
 
     @abstractmethod
     def walk(self, root: str, *, prune: frozenset[bytes] = frozenset()) -> Iterator[Entry]:
@@ -179,5 +182,6 @@ class Host(ABC):
     def real_path(self, path: str) -> str | None:
         """`path` with every symlink resolved, or None where it does not exist. Not for shares."""
 
+    @abstractmethod
     def close(self) -> None:
         """Let go of what the host holds open."""

@@ -53,6 +53,9 @@ class LocalHost(Host):
         self.uid = os.geteuid()
         self.home = self.environ.get("HOME") or pwd.getpwuid(self.uid).pw_dir
 
+    def close(self) -> None:
+        pass
+
     # --- programs ------------------------------------------------------------------
 
     def read(self, words: Words, *, timeout: float = 30.0) -> Result:
@@ -169,7 +172,8 @@ class LocalHost(Host):
     ) -> int:
         """Hand on what `process` writes until it has ended; `check` may raise in between."""
         with selectors.DefaultSelector() as selector:
-            assert process.stdout is not None and process.stderr is not None
+            assert process.stdout is not None
+            assert process.stderr is not None
             selector.register(process.stdout, selectors.EVENT_READ, out)
             selector.register(process.stderr, selectors.EVENT_READ, err)
             while selector.get_map():
@@ -262,7 +266,8 @@ class LocalHost(Host):
             yield _LocalPin(process.pid)
 
     def _await_echo(self, process: subprocess.Popen[bytes], path: str, timeout: float) -> None:
-        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
             if not selector.select(timeout):

@@ -1,8 +1,8 @@
-"""The tasks, as `repoman` offers them and, with the development chores beside them, as `inv` does."""
+"""The tasks: as `repoman` offers them, and with the development chores, as `inv` does."""
 
 from __future__ import annotations
 
-import invoke
+from invoke.collection import Collection
 
 from repoman_tasks.cli.parser import install
 from repoman_tasks.cli.task import Task
@@ -11,18 +11,18 @@ from repoman_tasks.commands import COMMANDS
 __all__ = ["commands", "with_development"]
 
 
-def commands() -> invoke.Collection:
+def commands() -> Collection:
     """What a person types."""
     install()
-    return invoke.Collection(*COMMANDS)
+    return Collection(*COMMANDS)
 
 
-def with_development() -> invoke.Collection:
+def with_development() -> Collection:
     """What a person types, and `dev.` for those who work on repoman."""
     from repoman_tasks.dev import CHORES
 
     namespace = commands()
-    namespace.add_collection(invoke.Collection("dev", *CHORES))
+    namespace.add_collection(Collection("dev", *CHORES))
     return namespace
 
 

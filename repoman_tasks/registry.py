@@ -40,8 +40,16 @@ _TABLES: dict[str, type[Defaults] | type[Project] | type[Estate]] = {
 }
 _TIMES = ("created", "last_sync")
 _LEAST: dict[str, float] = {
-    **{"jobs": 1, "max_shrink": 0, "min_free_mib": 0, "probe_seconds": 1, "stall_seconds": 1},
-    **{"max_age_hours": 1, "last_files": 0, "last_loose": 0, "max_delete": 0, "schema": 0},
+    "jobs": 1,
+    "max_shrink": 0,
+    "min_free_mib": 0,
+    "probe_seconds": 1,
+    "stall_seconds": 1,
+    "max_age_hours": 1,
+    "last_files": 0,
+    "last_loose": 0,
+    "max_delete": 0,
+    "schema": 0,
 }
 _MOST: dict[str, float] = {"jobs": 64, "max_shrink": 1}
 
@@ -218,29 +226,32 @@ def _values(source: _Source, table: dict[str, Any], name: str, index: int) -> di
 
 def _checked(key: Field[Any], value: Any) -> Any:
     """`value` in the type of `key`; `ValueError` that says what is wanted where it is not that."""
-    kind = str(key.type)
-    if kind.startswith("tuple"):
+    kind = str(key.type).split(" ")[0].partition("[")[0]
+    if kind == "tuple":
         if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
             raise ValueError("this has to be a list of strings")
         return tuple(value)
-    if kind.startswith("bool"):
-        wanted, name = isinstance(value, bool), "true or false"
-    elif kind.startswith("int"):
-        wanted, name = isinstance(value, int) and not isinstance(value, bool), "a whole number"
-    elif kind.startswith("float"):
-        wanted, name = isinstance(value, int | float) and not isinstance(value, bool), "a number"
-    else:
-        wanted, name = isinstance(value, str), "a string"
-    if not wanted:
+    types, name = _KINDS[kind]
+    if not isinstance(value, types) or (isinstance(value, bool) and kind != "bool"):
         raise ValueError(f"this has to be {name}")
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        least, most = _LEAST.get(key.name, -math.inf), _MOST.get(key.name, math.inf)
-        if not least <= value <= most:
-            raise ValueError(
-                f"this has to be at least {least}"
-                + (f" and at most {most}" if most < math.inf else "")
-            )
+    if kind in ("int", "float"):
+        _check_range(key.name, value)
     return value
+
+
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "bool": ((bool,), "true or false"),
+    "int": ((int,), "a whole number"),
+    "float": ((int, float), "a number"),
+    "str": ((str,), "a string"),
+}
+
+
+def _check_range(name: str, value: float) -> None:
+    least, most = _LEAST.get(name, -math.inf), _MOST.get(name, math.inf)
+    if not least <= value <= most:  # which a NaN is not either
+        limit = f" and at most {most}" if most < math.inf else ""
+        raise ValueError(f"this has to be at least {least}{limit}")
 
 
 def _with_fallbacks(

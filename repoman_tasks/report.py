@@ -20,7 +20,7 @@ _PIPE_WIDTH = 1000
 
 
 class Screen:
-    """Standard output and error. A reader that has gone (`| head`) ends the output, not the work."""
+    """Standard output and error. A reader that has gone (`| head`) does not end the work."""
 
     def __init__(self) -> None:
         self._reader_gone = False
@@ -67,7 +67,9 @@ class Screen:
         except BrokenPipeError:
             self._drop_output()
         except OSError as error:
-            raise Failed("standard output can't be written", (error.strerror or "").lower()) from None
+            raise Failed(
+                "standard output can't be written", (error.strerror or "").lower()
+            ) from None
 
     def flush(self) -> None:
         """Get out what is still held back."""
@@ -77,7 +79,9 @@ class Screen:
             self._drop_output()
         except OSError as error:
             self._drop_output()
-            raise Failed("standard output can't be written", (error.strerror or "").lower()) from None
+            raise Failed(
+                "standard output can't be written", (error.strerror or "").lower()
+            ) from None
 
     def _drop_output(self) -> None:
         self._reader_gone = True
@@ -123,5 +127,7 @@ class Bars:
         if name in self._bars:
             self._progress.remove_task(self._bars.pop(name))
         self._finished += 1
-        self._progress.update(self._all, completed=self._finished, state=f"{self._finished}/{self._projects}")
+        self._progress.update(
+            self._all, completed=self._finished, state=f"{self._finished}/{self._projects}"
+        )
         self._progress.console.print(one_line(line), markup=False, highlight=False)

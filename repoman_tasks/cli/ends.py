@@ -35,7 +35,8 @@ def exits(*, debug: bool) -> Iterator[None]:
     except Exception as error:
         _trace(debug)
         what = one_line(f"{type(error).__name__}: {error}")
-        line = f"repoman: an error in repoman itself, {what}: repeat with --debug and report what it prints"
+        cure = "repeat with --debug and report what it prints"
+        line = f"repoman: an error in repoman itself, {what}: {cure}"
         raise Exit(line, int(ExitCode.FAILED)) from None
 
 
@@ -48,10 +49,12 @@ def _trace(debug: bool) -> None:
 def take_signals() -> Iterator[None]:
     """While this holds, SIGTERM and SIGHUP interrupt as Ctrl-C does."""
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
+    numbers = [
+        n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN
+    ]
     before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield

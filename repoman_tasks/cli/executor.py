@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import traceback
 from typing import Any
 
-import invoke
+import invoke.executor
 from invoke.exceptions import Exit
 from invoke.tasks import Call
 
 from repoman_tasks.ask import Ask
 from repoman_tasks.cli.ends import exits, take_signals
 from repoman_tasks.cli.task import COMMON
-from repoman_tasks.errors import ExitCode, RepomanError, UsageError, one_line
-from repoman_tasks.host import Host
+from repoman_tasks.errors import UsageError
 from repoman_tasks.hosts import connect
 from repoman_tasks.report import Screen
 from repoman_tasks.session import Session
@@ -21,7 +19,7 @@ from repoman_tasks.session import Session
 __all__ = ["Executor"]
 
 
-class Executor(invoke.Executor):  # type: ignore[misc]
+class Executor(invoke.executor.Executor):
     """invoke's, for tasks that take a `Session`.
 
     `inv` finds it by `tasks.executor_class` in invoke.yaml. Pre-tasks run anew for each

@@ -12,7 +12,7 @@ from typing import Any
 
 import invoke.parser.parser
 from invoke.exceptions import Exit
-from invoke.parser import Argument
+from invoke.parser.argument import Argument
 
 from repoman_tasks.errors import ExitCode, one_line
 from repoman_tasks.planning.names import nearest
@@ -23,7 +23,7 @@ __all__ = ["ParseMachine", "UsageExit", "Word", "install"]
 _Invokes = invoke.parser.parser.ParseMachine
 
 
-class UsageExit(Exit):  # type: ignore[misc]
+class UsageExit(Exit):
     """The words given are off; nothing ran."""
 
     def __init__(self, message: str) -> None:
@@ -59,7 +59,12 @@ class ParseMachine(_Invokes):
 
     def _handle_flag(self, token: str) -> None:
         flag = self.context.flags.get(token)
-        if flag is not None and flag.takes_value and flag.raw_value is not None and flag.kind is not list:
+        if (
+            flag is not None
+            and flag.takes_value
+            and flag.raw_value is not None
+            and flag.kind is not list
+        ):
             self.error(f"{token} was given twice")
         if token in self.context.flags or token in self.context.inverse_flags:
             super().handle(token)
@@ -103,7 +108,11 @@ class ParseMachine(_Invokes):
 
     def error(self, msg: str, meant: str = "") -> None:
         where = f"{self.context.name}: " if self.context and self.context.name else ""
-        hint = f"did you mean {meant}?" if meant else f"see `--help {self.context.name or ''}".rstrip() + "`"
+        hint = (
+            f"did you mean {meant}?"
+            if meant
+            else f"see `--help {self.context.name or ''}".rstrip() + "`"
+        )
         raise UsageExit(f"{where}{msg}: {hint}")
 
 

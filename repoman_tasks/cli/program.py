@@ -6,7 +6,8 @@ import os
 import sys
 from typing import Any
 
-import invoke
+import invoke.config
+import invoke.program
 
 from repoman_tasks import __version__
 from repoman_tasks.cli.executor import Executor
@@ -15,7 +16,7 @@ from repoman_tasks.namespace import commands
 __all__ = ["main"]
 
 
-class _Config(invoke.Config):  # type: ignore[misc]
+class _Config(invoke.config.Config):
     """invoke's defaults alone: no file of the person's, the project's or the system's.
 
     Such a file could be code (invoke.py), and it could name another executor.
@@ -35,7 +36,7 @@ class _Config(invoke.Config):  # type: ignore[misc]
         pass
 
 
-class _Program(invoke.Program):  # type: ignore[misc]
+class _Program(invoke.program.Program):
     def execute(self) -> None:
         Executor(self.collection, self.config, self.core).execute(*self.tasks)
 

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from types import NoneType
 from typing import Any, Generic, TypeVar
 
-import invoke
+import invoke.tasks
+from invoke.exceptions import Exit
+from invoke.parser.argument import Argument
 
 from repoman_tasks.cli.parser import Word
 from repoman_tasks.errors import UsageError
@@ -28,7 +30,7 @@ COMMON: Mapping[str, tuple[type, str]] = {
 _SHORT = {"yes": "y", "dry_run": "n", "jobs": "j"}
 
 
-class Task(invoke.Task, Generic[R]):  # type: ignore[misc, type-arg]
+class Task(invoke.tasks.Task[Any], Generic[R]):
     """An invoke task whose body takes a `Session` and the arguments of its signature.
 
     Each argument has the type of its annotation: bool is a flag, int and str take a value,
@@ -46,21 +48,25 @@ class Task(invoke.Task, Generic[R]):  # type: ignore[misc, type-arg]
         name: str | None = None,
     ) -> None:
         super().__init__(
-            body, name=name, pre=list(pre), positional=list(positional), help=dict(help or {})
+            body,
+            name=name,
+            pre=list(pre),  # type: ignore[arg-type]  # invoke means tasks
+            positional=list(positional),
+            help=dict(help or {}),
         )
         self.greedy = greedy
 
     def __call__(self, *args: Any, **kwargs: Any) -> R:
         if not args or not isinstance(args[0], Session):
-            raise invoke.Exit(
+            raise Exit(
                 "repoman: these tasks run under repoman's own executor: keep `tasks: "
                 "executor_class: repoman_tasks.cli.executor.Executor` in invoke.yaml",
                 int(UsageError.code),
             )
         self.times_called += 1
-        return typing.cast(R, self.body(*args, **kwargs))
+        return typing.cast("R", self.body(*args, **kwargs))
 
-    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Word]:
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: ARG002
         """The arguments of the body, positional ones first, then those that every task takes."""
         hints = typing.get_type_hints(self.body)
         parameters = list(inspect.signature(self.body).parameters.values())[1:]
@@ -69,7 +75,10 @@ class Task(invoke.Task, Generic[R]):  # type: ignore[misc, type-arg]
             raise ValueError(f"{self.name} has help for arguments that it does not take: {unknown}")
         words = [self._word(p.name, _plain_type(hints[p.name]), p.default) for p in parameters]
         words.sort(key=lambda word: not word.positional)
-        return words + [self._word(name, kind, None, text) for name, (kind, text) in COMMON.items()]
+        return [
+            *words,
+            *(self._word(name, kind, None, text) for name, (kind, text) in COMMON.items()),
+        ]
 
     def _word(self, name: str, kind: type, default: Any, text: str = "") -> Word:
         word = Word(
@@ -89,7 +98,7 @@ def _plain_type(hint: Any) -> type:
     options = [option for option in typing.get_args(hint) if option is not NoneType]
     if typing.get_origin(hint) is list:
         return list
-    return typing.cast(type, options[0] if options else hint)
+    return typing.cast("type", options[0] if options else hint)
 
 
 def task(**options: Any) -> Callable[[Callable[..., R]], Task[R]]:

@@ -7,8 +7,8 @@ from repoman_tasks.checks import reconcile
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import UsageError
 from repoman_tasks.model import Registry
-from repoman_tasks.planning.names import check_name
 from repoman_tasks.planning.health import repo_state
+from repoman_tasks.planning.names import check_name
 from repoman_tasks.planning.setup import Step, WriteRegistry, new_steps
 from repoman_tasks.session import Session
 

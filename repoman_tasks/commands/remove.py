@@ -22,7 +22,10 @@ from repoman_tasks.session import Session
     },
 )
 def remove(
-    session: Session, name: str | None = None, keep_repo: bool = False, dry_run: bool = False
+    session: Session,
+    name: str | None = None,
+    keep_repo: bool = False,  # noqa: ARG001  # says what is done anyway
+    dry_run: bool = False,
 ) -> None:
     """Forget a project; its repo and its mirror stay as they are."""
     if name is None:

@@ -20,7 +20,7 @@ from repoman_tasks.tools.share import open_share
         "local_repos": "Folder of the local working copies.",
         "nfs_repos": "Folder on the backup share.",
         "new_share": "Mark this share although the estate has marked another one.",
-        "adopt_share": "Take over the estate that the share belongs to, after its registry was lost.",
+        "adopt_share": "Take over the estate of this share, after its registry was lost.",
         "dry_run": "Show what would change.",
     },
 )

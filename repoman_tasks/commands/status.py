@@ -25,7 +25,7 @@ from repoman_tasks.tools.share import Share
 def status(
     session: Session, name: str | None = None, values: bool = False, json: bool = False
 ) -> int:
-    """Show what is wrong with the estate, with the cure beside each finding. Exit 3 where something is."""
+    """Show what is wrong, with the cure beside each finding; exit 3 where something is."""
     reality, share = session.of(reconcile), session.of(mounts)
     found = _findings(session, reality, share, name)
     if json:
@@ -49,7 +49,18 @@ def _findings(
 
 
 def _folders(session: Session, local_repos: str) -> list[str]:
-    words = ["find", local_repos, "-mindepth", "1", "-maxdepth", "1", "-type", "d", "-printf", "%f\\0"]
+    words = [
+        "find",
+        local_repos,
+        "-mindepth",
+        "1",
+        "-maxdepth",
+        "1",
+        "-type",
+        "d",
+        "-printf",
+        "%f\\0",
+    ]
     return session.host.read(words).text.split("\0")[:-1]
 
 

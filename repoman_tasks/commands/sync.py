@@ -61,12 +61,13 @@ def sync(
     setting = Setting(
         session.host, share, reality.registry, reality.local_repos, options, print, session.now
     )
-    with _watching(session.screen, planned, quiet=json, bars=bars) as see:
+    quiet = json or session.dry  # --dry shows the words that it does not run
+    with _watching(session.screen, planned, quiet=quiet, bars=bars) as see:
         outcomes = mirror_estate(setting, planned, session.store, see)
     code = exit_code(planned, outcomes)
     if json:
         session.screen.json(_as_json(outcomes, options, int(code)))
-    elif len(outcomes) != 1:
+    elif len(outcomes) != 1 and not session.dry:
         session.screen.line(_sum(outcomes, options))
     return code
 

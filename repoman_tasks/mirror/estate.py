@@ -46,7 +46,7 @@ def mirror_estate(
                 if event is not None:
                     see(event)
                 elif unrecorded:  # a quiet moment
-                    _record(store, unrecorded, plan)
+                    _record(store, unrecorded, setting)
         finally:
             if not all(future.done() for future in futures):  # `see` failed: nobody watches
                 setting.host.stopping.set()
@@ -55,7 +55,7 @@ def mirror_estate(
                     for event in _until_done(futures, events)
                     if isinstance(event, Finished)
                 ]
-            _record(store, unrecorded, plan)
+            _record(store, unrecorded, setting)
         return [future.result() for future in futures]
 
 
@@ -73,23 +73,23 @@ def _until_done(
             yield None
 
 
-def _record(store: Store, outcomes: list[Outcome], plan: SyncPlan) -> None:
+def _record(store: Store, outcomes: list[Outcome], setting: Setting) -> None:
     """Note the complete mirrors among `outcomes` in the registry, and empty the list."""
     edits = [
         record_sync(outcome.name, outcome.synced_at, outcome.tally.files, outcome.tally.loose)
         for outcome in outcomes
         if outcome.ok and outcome.tally is not None
     ]
-    if edits and not plan.options.dry_run:
+    if edits and not (setting.options.dry_run or setting.host.dry):
         store.update(lambda _: edits)
     outcomes.clear()
 
 
 @contextlib.contextmanager
 def _signals_stop(host: Host) -> Iterator[None]:
-    """While this holds, a signal to end only sets `host.stopping`, so that nothing breaks midway."""
+    """While this holds, a signal to end only sets `host.stopping`: nothing breaks midway."""
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    def stop(_number: int, _frame: FrameType | None) -> None:
         host.stopping.set()
 
     wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -55,7 +55,9 @@ def repo_state(path: str, real: str | None, real_local_repos: str) -> RepoState:
 def unregistered(folders: Iterable[str], projects: Iterable[Project]) -> list[str]:
     """Those of `folders`, directly below local_repos, that belong to no project."""
     known = {project.repo.split("/")[0] for project in projects}
-    return sorted(folder for folder in folders if folder not in known and not folder.startswith("."))
+    return sorted(
+        folder for folder in folders if folder not in known and not folder.startswith(".")
+    )
 
 
 def findings(project: Project, state: RepoState, registry: Registry, now: str) -> list[Finding]:

@@ -53,7 +53,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def check_repo(repo: str) -> str:
-    """Return `repo`, a folder below local_repos, in its plain form; `UsageError` if it is not one."""
+    """Return `repo`, a folder below local_repos, in its plain form; else `UsageError`."""
     plain = posixpath.normpath(repo) if repo else ""
     if not plain or plain == "." or "\0" in repo:
         raise UsageError(f"repo {repo!r} is not a folder below local_repos", "name one")
@@ -65,7 +65,7 @@ def check_repo(repo: str) -> str:
 
 
 def absolute(path: str, home: str) -> str:
-    """`path` with a leading ~ replaced and made plain; `UsageError` where it is not absolute then."""
+    """`path` made plain, a leading ~ replaced; `UsageError` where it is not absolute then."""
     if path == "~" or path.startswith("~/"):
         path = home + path[1:]
     if not path.startswith("/"):

@@ -10,7 +10,15 @@ from repoman_tasks.planning.names import check_name, overlapping, relative_repo
 from repoman_tasks.planning.share import Probe
 from repoman_tasks.registry import AddProject, DropProject, Edit, SetKeys
 
-__all__ = ["MakeFolder", "MarkShare", "Step", "WriteRegistry", "new_steps", "remove_steps", "setup_steps"]
+__all__ = [
+    "MakeFolder",
+    "MarkShare",
+    "Step",
+    "WriteRegistry",
+    "new_steps",
+    "remove_steps",
+    "setup_steps",
+]
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,12 @@ class SetupWish:
 
 
 def setup_steps(
-    registry: Registry, exists: bool, wish: SetupWish, local_exists: bool, probe: Probe, fresh_id: str
+    registry: Registry,
+    exists: bool,
+    wish: SetupWish,
+    local_exists: bool,
+    probe: Probe,
+    fresh_id: str,
 ) -> list[Step]:
     """The steps from `registry` (a file where `exists`) to what is wished; none where all is so."""
     local_repos = wish.local_repos or registry.defaults.local_repos
@@ -77,12 +90,14 @@ def setup_steps(
     if edits:
         verb = "change" if exists else "write"
         what = ", ".join(f"{key} = {value}" for key, value in values.items())
-        steps.append(WriteRegistry(f"{verb} the registry" + (f": {what}" if what else ""), tuple(edits)))
+        steps.append(
+            WriteRegistry(f"{verb} the registry" + (f": {what}" if what else ""), tuple(edits))
+        )
     return steps
 
 
 def _changed_paths(registry: Registry, wish: SetupWish) -> dict[str, str]:
-    """Paths that the registry has to name: new ones, and those that it took from elsewhere so far."""
+    """Paths that the registry has to name: new ones, and those it took from elsewhere so far."""
     values = {}
     for key, given in (("local_repos", wish.local_repos), ("nfs_repos", wish.nfs_repos)):
         current = getattr(registry.defaults, key)
@@ -98,14 +113,19 @@ def _estate(own: str, wish: SetupWish, probe: Probe, fresh_id: str) -> str:
         return own
     if on_share is not None and wish.adopt_share and not own:
         if not on_share:
-            raise Refused(f"the marker on {probe.path} can't be read", "look at it; --new-share replaces it")
+            raise Refused(
+                f"the marker on {probe.path} can't be read", "look at it; --new-share replaces it"
+            )
         return on_share
     if wish.new_share:
         return own or fresh_id
     if on_share is not None:
-        cure = "`repoman setup --adopt-share` if it is yours and its registry was lost, or name another --nfs-repos"
         if own:
             cure = "mount the right share, or `repoman setup --new-share` to take this one over"
+        else:
+            cure = (
+                "if its registry was lost, `repoman setup --adopt-share`; else another --nfs-repos"
+            )
         raise Refused(f"{probe.path} is the share of estate {on_share or 'unknown'} already", cure)
     if own:
         raise Refused(
@@ -115,7 +135,9 @@ def _estate(own: str, wish: SetupWish, probe: Probe, fresh_id: str) -> str:
     return fresh_id
 
 
-def new_steps(registry: Registry, name: str, repo: str, local_repos: str, home: str, now: str) -> list[Step]:
+def new_steps(
+    registry: Registry, name: str, repo: str, local_repos: str, home: str, now: str
+) -> list[Step]:
     """The steps that register a project for backup only. `UsageError` where it can't be."""
     check_name(name)
     if registry.project(name):
@@ -128,7 +150,11 @@ def new_steps(registry: Registry, name: str, repo: str, local_repos: str, home: 
             "name a folder that is apart from it",
         )
     project = Project(name=name, repo=relative, created=now, container=False)
-    return [WriteRegistry(f"register {name} with the repo {local_repos}/{relative}", (AddProject(project),))]
+    return [
+        WriteRegistry(
+            f"register {name} with the repo {local_repos}/{relative}", (AddProject(project),)
+        )
+    ]
 
 
 def remove_steps(project: Project, local_repos: str) -> list[Step]:

@@ -53,7 +53,7 @@ def parse_mounts(mountinfo: str) -> tuple[Mount, ...]:
 def _mount(line: str) -> Mount:
     left, _, right = line.partition(" - ")
     number, parent, device, _, target, options, *_ = left.split(" ")
-    fstype, source, super_options = (right.split(" ") + ["", ""])[:3]
+    fstype, source, super_options = [*right.split(" "), "", ""][:3]
     return Mount(
         id=int(number),
         parent=int(parent),
@@ -148,7 +148,7 @@ class Probe:
 
 
 def judge(probe: Probe, defaults: Defaults) -> None:
-    """`TargetUnusable` where this is no place to write to. The marker is judged by `judge_marker`."""
+    """`TargetUnusable` where this is no place to write to, the marker aside."""
     where, mount = probe.path, probe.mount
     if mount is None or not probe.still_there:
         raise TargetUnusable(f"{where} changed while it was looked at", "try again")
@@ -174,7 +174,7 @@ def judge(probe: Probe, defaults: Defaults) -> None:
         )
     if probe.free_mib < defaults.min_free_mib:
         raise TargetUnusable(
-            f"{where} has {probe.free_mib} MiB free, less than min_free_mib = {defaults.min_free_mib}",
+            f"{where} has {probe.free_mib} MiB free, min_free_mib is {defaults.min_free_mib}",
             "make room on the file server, or lower min_free_mib in [defaults]",
         )
 

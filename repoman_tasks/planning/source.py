@@ -19,7 +19,10 @@ def before(project: Project) -> Tally | None:
 
 
 def judge(name: str, path: str, now: Tally, last: Tally | None, max_shrink: float) -> None:
-    """`Refused` where the repo at `path` holds far less than `last` (the last sync, or the mirror)."""
+    """`Refused` where the repo at `path` holds far less than `last`.
+
+    That is what the last sync counted, or what the mirror holds where none is recorded.
+    """
     if last is None or last.files == 0:
         return
     cure = f"look at {path}; if it is as it should be: `repoman sync {name} --force`"

@@ -44,7 +44,7 @@ def seconds(value: float) -> str:
 
 
 def plural(count: int, one: str, many: str = "") -> str:
-    """"1 project", "3 projects"."""
+    """ "1 project", "3 projects"."""
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 

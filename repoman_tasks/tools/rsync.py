@@ -11,8 +11,8 @@ from repoman_tasks.errors import ExitCode
 
 __all__ = [
     "Item",
-    "Kind",
     "Keeps",
+    "Kind",
     "exclude_path",
     "exit_code",
     "filters",
@@ -109,7 +109,7 @@ def pass_words(
     dry_run: bool = False,
     progress: bool = False,
 ) -> list[str]:
-    """The words of one pass that carries each of `sources`, paths below `root`, to the working folder.
+    """The words of one pass that carries `sources`, paths below `root`, to the working folder.
 
     The working folder is the share's root. rsync is told `.` and so never resolves a path
     of the share: it stays on the file system that was checked, whatever is mounted later.

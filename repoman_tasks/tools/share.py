@@ -1,4 +1,5 @@
-"""The backup share, touched only by children under a time limit: a dead server must not hold repoman."""
+"""The backup share. Only children under a time limit touch it, so that a dead server can't
+hold repoman."""
 
 from __future__ import annotations
 
