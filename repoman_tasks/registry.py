@@ -247,7 +247,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
 }
 
 
-def _check_range(name: str, value: float) -> None:
+def _check_range(name: str, value: Any) -> None:
     least, most = _LEAST.get(name, -math.inf), _MOST.get(name, math.inf)
     if not least <= value <= most:  # which a NaN is not either
         limit = f" and at most {most}" if most < math.inf else ""
