@@ -132,7 +132,7 @@ class Host(ABC):
         *,
         cwd: str = "",
         stall_seconds: float = 0,
-        keep: Lock | None = None,
+        keep: Sequence[Lock] = (),
         changes: bool = True,
     ) -> int:
         """Run a program and hand its lines on as they come; return its exit status.
@@ -140,7 +140,8 @@ class Host(ABC):
         A carriage return ends a line too. `Stalled` after `stall_seconds` in which neither
         output nor any I/O of the program moved, `Interrupted` when `stopping` is set; the
         program and its children are gone then. `cwd` is entered by the program itself, so
-        that a dead file server can't hold repoman.
+        that a dead file server can't hold repoman. The locks to `keep` stay taken until the
+        program ends, even where repoman is killed.
         """
 
     @abstractmethod
@@ -160,8 +161,13 @@ class Host(ABC):
         """
 
     @abstractmethod
-    def lock(self, path: str, *, wait_seconds: float = 0) -> AbstractContextManager[Lock]:
-        """Hold the lock at `path`. `Locked` where it is not free within `wait_seconds`."""
+    def lock(
+        self, path: str, *, wait_seconds: float = 0, stoppable: bool = False
+    ) -> AbstractContextManager[Lock]:
+        """Hold the lock at `path`. `Locked` where it is not free within `wait_seconds`.
+
+        A `stoppable` wait ends with `Interrupted` when `stopping` is set.
+        """
 
     @abstractmethod
     def pin(self, path: str, *, timeout: float) -> AbstractContextManager[Pin]:

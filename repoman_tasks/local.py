@@ -16,7 +16,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -90,7 +90,7 @@ class LocalHost(Host):
         *,
         cwd: str = "",
         stall_seconds: float = 0,
-        keep: Lock | None = None,
+        keep: Sequence[Lock] = (),
         changes: bool = True,
     ) -> int:
         if self.dry and changes:
@@ -99,7 +99,7 @@ class LocalHost(Host):
         if cwd:
             words = ["env", "-C", cwd, *words]
         out_lines, err_lines = _Lines(out), _Lines(err)
-        inherited = (keep.fd,) if isinstance(keep, _LocalLock) else ()
+        inherited = tuple(lock.fd for lock in keep if isinstance(lock, _LocalLock))
         with self._start(words, stdin=subprocess.DEVNULL, pass_fds=inherited) as process:
             watch = _Watch(process.pid, stall_seconds)
 
@@ -225,7 +225,9 @@ class LocalHost(Host):
             raise Failed(f"{path} can't be written", _reason(error)) from None
 
     @contextlib.contextmanager
-    def lock(self, path: str, *, wait_seconds: float = 0) -> Iterator[Lock]:
+    def lock(
+        self, path: str, *, wait_seconds: float = 0, stoppable: bool = False
+    ) -> Iterator[Lock]:
         if self.dry:
             yield _LocalLock(-1)
             return
@@ -235,14 +237,14 @@ class LocalHost(Host):
         except OSError as error:
             raise Failed(f"{path} can't be opened", _reason(error)) from None
         try:
-            self._take(fd, wait_seconds)
+            self._take(fd, wait_seconds, stoppable)
             os.truncate(fd, 0)
             os.pwrite(fd, _holder().encode(), 0)
             yield _LocalLock(fd)
         finally:
             os.close(fd)
 
-    def _take(self, fd: int, wait_seconds: float) -> None:
+    def _take(self, fd: int, wait_seconds: float, stoppable: bool) -> None:
         deadline = time.monotonic() + wait_seconds
         while True:
             try:
@@ -250,8 +252,9 @@ class LocalHost(Host):
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     raise Locked(_holder_in_words(os.pread(fd, 4096, 0))) from None
-            if self.stopping.wait(0.02):
+            if stoppable and self.stopping.is_set():
                 raise Interrupted("interrupted")
+            time.sleep(0.02)
 
     @contextlib.contextmanager
     def pin(self, path: str, *, timeout: float) -> Iterator[Pin]:

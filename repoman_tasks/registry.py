@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from repoman_tasks.errors import UsageError
-from repoman_tasks.model import SCHEMA, Defaults, Estate, Project, Registry, env_name, keys
+from repoman_tasks.model import SCHEMA, Defaults, Estate, Project, Registry, Tally, env_name, keys
 from repoman_tasks.planning.names import check_name, check_repo, nearest, overlapping
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ __all__ = [
     "SetKeys",
     "Store",
     "edited",
+    "migrated",
     "parse",
+    "record_sync",
 ]
 
 _TABLES: dict[str, type[Defaults] | type[Project] | type[Estate]] = {
@@ -523,9 +525,10 @@ def _first_edits() -> list[Edit]:
     return [SetKeys({"schema": SCHEMA}, "estate")]
 
 
-def record_sync(name: str, when: str, files: int, loose: int) -> Edit:
-    """The edit that notes a complete mirror of `name`."""
-    return SetKeys({"last_sync": when, "last_files": files, "last_loose": loose}, project=name)
+def record_sync(name: str, when: str, tally: Tally) -> Edit:
+    """The edit that notes a complete mirror of `name`, which held what `tally` counted."""
+    values = {"last_files": tally.files, "last_loose": tally.loose, "last_tree": tally.tree}
+    return SetKeys({"last_sync": when, **values}, project=name)
 
 
 def effective(project: Project, defaults: Defaults) -> Project:

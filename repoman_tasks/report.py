@@ -115,8 +115,9 @@ class Bars:
         self._progress.stop()
 
     def started(self, name: str) -> None:
-        """Show a bar for the project."""
-        self._bars[name] = self._progress.add_task(name, total=100, state="")
+        """Show a bar for the project, if there is none yet."""
+        if name not in self._bars:
+            self._bars[name] = self._progress.add_task(name, total=100, state="")
 
     def moved(self, name: str, percent: int, state: str) -> None:
         """Move the bar of the project."""

@@ -12,7 +12,15 @@ from repoman_tasks.errors import Refused
 from repoman_tasks.mirror.estate import mirror_estate
 from repoman_tasks.mirror.events import Event, Finished, Itemized, Progress, Started
 from repoman_tasks.mirror.passes import Setting
-from repoman_tasks.planning.sync import Outcome, SyncOptions, SyncPlan, exit_code, plan, total
+from repoman_tasks.planning.sync import (
+    Outcome,
+    SyncOptions,
+    SyncPlan,
+    exit_code,
+    linked,
+    plan,
+    total,
+)
 from repoman_tasks.planning.wording import plural, seconds, size, sum_line
 from repoman_tasks.report import Bars, Screen
 from repoman_tasks.session import Session
@@ -57,9 +65,18 @@ def sync(
     )
     planned = plan(reality.registry, name, jobs, options)
     share = usable(session)
-    _refuse_symlinks(share, planned)
+    modes = share.survey([project.repo for project in planned.projects])
+    _refuse_symlinks(share, linked(modes, planned.projects))
     setting = Setting(
-        session.host, share, reality.registry, reality.local_repos, options, print, session.now
+        host=session.host,
+        share=share,
+        mirrored=frozenset(modes),
+        registry=reality.registry,
+        local_repos=reality.local_repos,
+        options=options,
+        emit=lambda _: None,
+        now=session.now,
+        lock_path=session.store.lock_path,
     )
     quiet = json or session.dry  # --dry shows the words that it does not run
     with _watching(session.screen, planned, quiet=quiet, bars=bars) as see:
@@ -72,12 +89,11 @@ def sync(
     return code
 
 
-def _refuse_symlinks(share: Share, planned: SyncPlan) -> None:
-    links = share.symlinks([project.repo for project in planned.projects])
-    if links:
+def _refuse_symlinks(share: Share, link: str) -> None:
+    if link:
         raise Refused(
-            f"{share.probe.path}/{links[0]} on the share is or lies behind a symlink",
-            "a mirror follows none; replace it by a real folder",
+            f"{share.probe.path}/{link} on the share is a symlink",
+            "a mirror follows none: replace it by a real folder",
         )
 
 
@@ -95,8 +111,8 @@ def _watching(
 
 def _in_lines(screen: Screen, event: Event, quiet: bool) -> None:
     if isinstance(event, Itemized):
-        path = event.item.path.decode(errors="replace")
-        screen.line(f"{event.name}: {event.item.kind:10} {path}")
+        path = event.path.encode(errors="surrogateescape").decode(errors="replace")
+        screen.line(f"{event.name}: {event.kind:10} {path}")
     elif isinstance(event, Finished):
         outcome = event.outcome
         if not outcome.ok:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import queue
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from types import FrameType
 
 from repoman_tasks.host import Host
+from repoman_tasks.mirror.batch import mirror_batch
 from repoman_tasks.mirror.events import Event, Finished
 from repoman_tasks.mirror.passes import Setting
 from repoman_tasks.mirror.project import mirror_project
-from repoman_tasks.planning.sync import Outcome, SyncPlan
+from repoman_tasks.model import Project
+from repoman_tasks.planning.sync import Outcome, SyncPlan, in_batches
 from repoman_tasks.registry import Store, record_sync
 
 __all__ = ["mirror_estate"]
@@ -32,51 +34,82 @@ def mirror_estate(
     back as interrupted.
     """
     events: queue.Queue[Event] = queue.Queue(_QUEUED_EVENTS)
-    setting = replace(setting, emit=events.put)
-    unrecorded: list[Outcome] = []
     with _signals_stop(setting.host), ThreadPoolExecutor(plan.jobs) as pool:
-        futures = [
-            pool.submit(mirror_project, setting, project, store.lock_path(project.name))
-            for project in plan.projects
-        ]
+        crew = _Crew(replace(setting, emit=events.put), pool, events)
+        crew.start(plan)
+        unrecorded: list[Outcome] = []
         try:
-            for event in _until_done(futures, events):
+            for event in crew.events():
                 if isinstance(event, Finished):
                     unrecorded.append(event.outcome)
                 if event is not None:
                     see(event)
                 elif unrecorded:  # a quiet moment
                     _record(store, unrecorded, setting)
+        except BaseException:  # nobody watches any more
+            setting.host.stopping.set()
+            raise
         finally:
-            if not all(future.done() for future in futures):  # `see` failed: nobody watches
-                setting.host.stopping.set()
-                unrecorded += [
-                    event.outcome
-                    for event in _until_done(futures, events)
-                    if isinstance(event, Finished)
-                ]
-            _record(store, unrecorded, setting)
-        return [future.result() for future in futures]
+            rest = [event.outcome for event in crew.events() if isinstance(event, Finished)]
+            _record(store, [*unrecorded, *rest], setting)
+    order = [project.name for project in plan.projects]
+    return sorted(crew.outcomes, key=lambda outcome: order.index(outcome.name))
 
 
-def _until_done(
-    futures: Sequence[Future[Outcome]], events: queue.Queue[Event]
-) -> Iterator[Event | None]:
-    """The events of the workers until all are done; None in every tenth of a second without one."""
-    while True:
-        done = all(future.done() for future in futures)
-        try:
-            yield events.get(timeout=0 if done else 0.1)
-        except queue.Empty:
-            if done:
-                return
-            yield None
+class _Crew:
+    """The workers of a run, and what they have brought back so far."""
+
+    def __init__(
+        self, setting: Setting, pool: ThreadPoolExecutor, events: queue.Queue[Event]
+    ) -> None:
+        self._setting = setting
+        self._pool = pool
+        self._events = events
+        self._batches: set[Future[tuple[list[Outcome], list[Project]]]] = set()
+        self._singles: set[Future[Outcome]] = set()
+        self.outcomes: list[Outcome] = []
+
+    def start(self, plan: SyncPlan) -> None:
+        """Hand out the work: projects that probably changed one by one, the others together."""
+        registry, options = self._setting.registry, self._setting.options
+        patterns = {project.name: registry.excludes(project) for project in plan.projects}
+        alone = plan.one or options.dry_run or options.force or self._setting.host.dry
+        batches = [] if alone else in_batches(plan.projects, patterns, plan.jobs)
+        together = {project.name for batch in batches for project in batch}
+        self._submit([project for project in plan.projects if project.name not in together])
+        self._batches = {self._pool.submit(mirror_batch, self._setting, b) for b in batches}
+
+    def _submit(self, projects: list[Project]) -> None:
+        self._singles |= {self._pool.submit(mirror_project, self._setting, p) for p in projects}
+
+    def events(self) -> Iterator[Event | None]:
+        """What happens until all work is done; None in every tenth of a second without anything."""
+        while True:
+            working = self._collect()
+            try:
+                yield self._events.get(timeout=0.1 if working else 0)
+            except queue.Empty:
+                if not working:
+                    return
+                yield None
+
+    def _collect(self) -> bool:
+        """Take in what has finished and hand out what a batch left; whether work goes on."""
+        for batch in [future for future in self._batches if future.done()]:
+            self._batches.remove(batch)
+            outcomes, left = batch.result()
+            self.outcomes += outcomes
+            self._submit(left)
+        for single in [future for future in self._singles if future.done()]:
+            self._singles.remove(single)
+            self.outcomes.append(single.result())
+        return bool(self._batches or self._singles)
 
 
 def _record(store: Store, outcomes: list[Outcome], setting: Setting) -> None:
     """Note the complete mirrors among `outcomes` in the registry, and empty the list."""
     edits = [
-        record_sync(outcome.name, outcome.synced_at, outcome.tally.files, outcome.tally.loose)
+        record_sync(outcome.name, outcome.synced_at, outcome.tally)
         for outcome in outcomes
         if outcome.ok and outcome.tally is not None
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from repoman_tasks.planning.sync import Outcome
-from repoman_tasks.tools.rsync import Item
+from repoman_tasks.tools.rsync import Kind
 
 __all__ = ["Event", "Finished", "Itemized", "Progress", "Started"]
 
@@ -28,10 +28,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class Itemized:
-    """One change to the mirror of a project; its path is relative to the repo."""
+    """One change to the mirror of a project; the path is relative to its repo, surrogates in it."""
 
     name: str
-    item: Item
+    kind: Kind
+    path: str
 
 
 @dataclass(frozen=True)

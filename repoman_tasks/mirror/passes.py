@@ -1,4 +1,4 @@
-"""One run of rsync over parts of one repo."""
+"""One run of rsync over one repo, a part of it, or several."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from repoman_tasks.errors import ExitCode, RepomanError
 from repoman_tasks.host import Host, Lock
 from repoman_tasks.mirror.events import Event, Itemized, Progress
 from repoman_tasks.model import Project, Registry
+from repoman_tasks.planning.names import with_parents
 from repoman_tasks.planning.sync import Counts, SyncOptions
 from repoman_tasks.tools import rsync
 from repoman_tasks.tools.share import Share
@@ -27,11 +28,14 @@ class Setting:
 
     host: Host
     share: Share
+    mirrored: frozenset[str]
+    """Folders that were on the share when the run began."""
     registry: Registry
     local_repos: str
     options: SyncOptions
     emit: Callable[[Event], None]
     now: Callable[[], str]
+    lock_path: Callable[[str], str]
 
     @property
     def keeps(self) -> rsync.Keeps:
@@ -42,9 +46,9 @@ class Setting:
 
 @dataclass
 class Pass:
-    """What one run of rsync did."""
+    """What one run of rsync did; `counts` by the name of the project."""
 
-    counts: Counts = field(default_factory=Counts)
+    counts: dict[str, Counts]
     complaints: list[str] = field(default_factory=list)
     vanished: int = 0
 
@@ -59,51 +63,52 @@ class Pass:
 class PassFailed(RepomanError):
     """rsync did not copy everything; the code says whether it refused or failed."""
 
-    def __init__(self, project: str, status: int, complaints: Sequence[str]) -> None:
+    def __init__(self, projects: Sequence[Project], status: int, complaints: Sequence[str]) -> None:
         code = rsync.exit_code(status)
-        named = "; ".join(
-            complaint for complaint in complaints if not complaint.startswith("rsync error:")
+        named = [text for text in complaints if not text.startswith("rsync error:")]
+        force = f"`repoman sync {projects[0].name} --force`"
+        super().__init__(
+            rsync.sentence(status), force if code is ExitCode.REFUSED else "; ".join(named)
         )
-        cure = f"`repoman sync {project} --force`" if code is ExitCode.REFUSED else named
-        super().__init__(rsync.sentence(status), cure)
         self.code = code
 
 
 def run_pass(
     setting: Setting,
-    project: Project,
-    lock: Lock | None,
+    projects: Sequence[Project],
+    locks: Sequence[Lock],
     sources: Sequence[str],
     rules: Sequence[str] = (),
     max_delete: int | None = None,
 ) -> Pass:
-    """Carry `sources`, paths relative to local_repos, to the share.
+    """Carry `sources`, paths of `projects` relative to local_repos, to the share.
 
-    `rules` are filter rules that come before the project's own. `PassFailed` where rsync
+    `rules` are filter rules that come before the projects' own. `PassFailed` where rsync
     did not do all of it; files that vanished meanwhile are counted instead.
     """
     options = setting.options
+    excludes = [(project.repo, setting.registry.excludes(project)) for project in projects]
     words = rsync.pass_words(
         setting.local_repos,
         sources,
-        [*rules, *rsync.filters(project.repo, setting.registry.excludes(project))],
+        [*rules, *rsync.filters_of_all(excludes)],
         setting.keeps,
         delete=options.delete,
         max_delete=max_delete,
         dry_run=options.dry_run,
         progress=options.progress,
     )
-    done = Pass()
+    done = Pass({project.name: Counts() for project in projects})
     status = setting.host.stream(
         words,
-        _Reader(project, options.itemize, done.counts, setting.emit),
+        _Reader(projects, done.counts, options.itemize, setting.emit),
         done.complain,
         cwd=setting.share.root,
         stall_seconds=setting.registry.defaults.stall_seconds,
-        keep=lock,
+        keep=locks,
     )
     if rsync.exit_code(status) is not ExitCode.OK:
-        raise PassFailed(project.name, status, done.complaints)
+        raise PassFailed(projects, status, done.complaints)
     return done
 
 
@@ -111,12 +116,15 @@ class _Reader:
     """Counts what rsync says and hands on what somebody wants to see."""
 
     def __init__(
-        self, project: Project, itemize: bool, counts: Counts, emit: Callable[[Event], None]
+        self,
+        projects: Sequence[Project],
+        counts: dict[str, Counts],
+        itemize: bool,
+        emit: Callable[[Event], None],
     ) -> None:
-        self._name = project.name
-        self._prefix = project.repo.encode(errors="surrogateescape") + b"/"
-        self._itemize = itemize
+        self._names = {project.repo: project.name for project in projects}
         self._counts = counts
+        self._itemize = itemize
         self._emit = emit
         self._told = 0.0
 
@@ -124,15 +132,21 @@ class _Reader:
         item = rsync.parse_item(line)
         if item is None:
             self._progress(line)
-        elif item.path.startswith(self._prefix):  # else a folder that leads to the repo
-            self._counts.add(item.kind.value, item.size)
-            if self._itemize:
-                path = item.path[len(self._prefix) :] or b"./"
-                self._emit(Itemized(self._name, rsync.Item(item.kind, path, item.size)))
+            return
+        path = item.path.decode(errors="surrogateescape")
+        repo = next((part for part in with_parents(path) if part in self._names), None)
+        if repo is not None:  # else a folder that leads to a repo
+            self._count(self._names[repo], item, path[len(repo) + 1 :])
+
+    def _count(self, name: str, item: rsync.Item, path: str) -> None:
+        self._counts[name].add(item.kind.value, item.size)
+        if self._itemize:
+            self._emit(Itemized(name, item.kind, path or "./"))
 
     def _progress(self, line: bytes) -> None:
         now = time.monotonic()
         progress = rsync.parse_progress(line)
         if progress and now - self._told >= _SECONDS_BETWEEN_PROGRESS:
             self._told = now
-            self._emit(Progress(self._name, *progress))
+            for name in self._counts:
+                self._emit(Progress(name, *progress))

@@ -11,8 +11,8 @@ vanish in between (what gc removed after it was listed is in a newer pack by the
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from repoman_tasks.errors import Busy, ExitCode, Interrupted, Refused, RepomanError
 from repoman_tasks.host import Lock, Locked
@@ -25,7 +25,7 @@ from repoman_tasks.planning.sync import Outcome
 from repoman_tasks.tools import rsync
 from repoman_tasks.tools.tree import Look, git_state, look
 
-__all__ = ["mirror_project"]
+__all__ = ["look_at_repo", "mirror_project"]
 
 _ROUNDS = 8
 """How often a git repo is gone over while gc takes files away from under the copy."""
@@ -36,7 +36,7 @@ _MOST_GIT_DIRS = 100
 _WAIT_SECONDS = 7 * 24 * 3600.0
 
 
-def mirror_project(setting: Setting, project: Project, lock_path: str) -> Outcome:
+def mirror_project(setting: Setting, project: Project) -> Outcome:
     """Mirror `project` under its lock; errors come back in the outcome, never as exceptions."""
     outcome = Outcome(project.name)
     began = time.monotonic()
@@ -44,14 +44,12 @@ def mirror_project(setting: Setting, project: Project, lock_path: str) -> Outcom
         if setting.host.stopping.is_set():
             raise Interrupted("not started")
         setting.emit(Started(project.name))
-        with _lock(setting, lock_path) as lock:
-            _Work(setting, project, lock, outcome).run()
+        with _locks(setting, project) as locks:
+            _Work(setting, project, locks, outcome).run()
             outcome.synced_at = setting.now()
     except Locked as error:
         outcome.code = ExitCode.SOME_FAILED
-        outcome.error = (
-            f"its mirror is being written already, {error}: let it finish, or add --wait"
-        )
+        outcome.error = f"its mirror is being written already, {error}: let it finish, or --wait"
     except RepomanError as error:
         failed = error.code is ExitCode.FAILED
         outcome.code = ExitCode.SOME_FAILED if failed else error.code
@@ -62,29 +60,48 @@ def mirror_project(setting: Setting, project: Project, lock_path: str) -> Outcom
     return outcome
 
 
-def _lock(setting: Setting, path: str) -> AbstractContextManager[Lock | None]:
-    if setting.options.dry_run:
-        return nullcontext()
-    return setting.host.lock(path, wait_seconds=_WAIT_SECONDS if setting.options.wait else 0)
+@contextmanager
+def _locks(setting: Setting, project: Project) -> Iterator[list[Lock]]:
+    if setting.options.dry_run:  # writes nothing, a lock's file included
+        yield []
+        return
+    wait_seconds = _WAIT_SECONDS if setting.options.wait else 0
+    with setting.host.lock(
+        setting.lock_path(project.name), wait_seconds=wait_seconds, stoppable=True
+    ) as lock:
+        yield [lock]
+
+
+def look_at_repo(setting: Setting, project: Project) -> Look:
+    """Walk the project's repo. `Refused` where it is missing or not the folder it should be."""
+    path = f"{setting.local_repos}/{project.repo}"
+    real = setting.host.real_path(path)
+    if real is None:
+        raise Refused(
+            f"{path} is missing, its mirror was left as it is",
+            f"bring it back, or `repoman remove {project.name}`",
+        )
+    real_repo(path, real, setting.local_repos)
+    if real != path:
+        raise Refused(f"{path} is a symlink to {real}", "register that folder as the repo")
+    return look(setting.host, path)
 
 
 class _Work:
     """The steps of mirroring one project; what they find goes into the outcome."""
 
     def __init__(
-        self, setting: Setting, project: Project, lock: Lock | None, outcome: Outcome
+        self, setting: Setting, project: Project, locks: Sequence[Lock], outcome: Outcome
     ) -> None:
         self._setting = setting
         self._host = setting.host
-        self._options = setting.options
         self._project = project
-        self._lock = lock
+        self._locks = locks
         self._outcome = outcome
         self._path = f"{setting.local_repos}/{project.repo}"
 
     def run(self) -> None:
-        self._check_path()
-        seen = look(self._host, self._path)
+        seen = look_at_repo(self._setting, self._project)
         self._outcome.tally = seen.tally
         self._outcome.warnings += [f"{special} is not mirrored" for special in seen.specials]
         max_delete = self._guard(seen.tally)
@@ -92,22 +109,9 @@ class _Work:
         self._copy(seen, max_delete)
         self._setting.share.check()
 
-    def _check_path(self) -> None:
-        real = self._host.real_path(self._path)
-        if real is None:
-            raise Refused(
-                f"{self._path} is missing, its mirror was left as it is",
-                f"bring it back, or `repoman remove {self._project.name}`",
-            )
-        real_repo(self._path, real, self._setting.local_repos)
-        if real != self._path:
-            raise Refused(
-                f"{self._path} is a symlink to {real}", "register that folder as the repo"
-            )
-
     def _guard(self, tally: Tally) -> int | None:
         """`Refused` where the source lost too much; else the most entries that may be deleted."""
-        if self._options.force:
+        if self._setting.options.force:
             return None
         last = source.before(self._project) or self._mirrored()
         max_shrink = self._setting.registry.defaults.max_shrink
@@ -116,13 +120,15 @@ class _Work:
 
     def _mirrored(self) -> Tally | None:
         """What the mirror holds, where no sync was ever recorded: a registry can be lost."""
-        files = self._setting.share.count(self._project.repo)
-        return Tally(files) if files else None
+        if self._project.repo not in self._setting.mirrored:
+            return None
+        return Tally(self._setting.share.count(self._project.repo))
 
     def _copy(self, seen: Look, max_delete: int | None) -> None:
-        before = {} if self._options.dry_run else self._git_state(seen)
+        dry = self._setting.options.dry_run or self._host.dry
+        before = {} if dry else self._git_state(seen)
         done = self._pass([self._project.repo], max_delete=max_delete)
-        if self._options.dry_run or self._host.dry:
+        if dry:
             return
         if before != self._git_state(seen):
             self._settle()
@@ -172,6 +178,6 @@ class _Work:
     def _pass(
         self, sources: Sequence[str], rules: Sequence[str] = (), max_delete: int | None = None
     ) -> Pass:
-        done = run_pass(self._setting, self._project, self._lock, sources, rules, max_delete)
-        self._outcome.counts += done.counts
+        done = run_pass(self._setting, [self._project], self._locks, sources, rules, max_delete)
+        self._outcome.counts += done.counts[self._project.name]
         return done

@@ -17,7 +17,9 @@ __all__ = [
     "inside",
     "nearest",
     "overlapping",
+    "real_repo",
     "relative_repo",
+    "with_parents",
 ]
 
 RESERVED = frozenset(
@@ -93,6 +95,12 @@ def relative_repo(given: str, local_repos: str, home: str) -> str:
             "move it there, or change local_repos with `setup --local-repos DIR`",
         )
     return check_repo(posixpath.relpath(path, local_repos))
+
+
+def with_parents(path: str) -> list[str]:
+    """`a`, `a/b` and `a/b/c` for `a/b/c`."""
+    parts = path.split("/")
+    return ["/".join(parts[: n + 1]) for n in range(len(parts))]
 
 
 def overlapping(repo: str, others: Iterable[str]) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import stat
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 
 from repoman_tasks.errors import ExitCode, UsageError
 from repoman_tasks.model import Project, Registry, Tally
-from repoman_tasks.planning.names import nearest
+from repoman_tasks.planning.names import nearest, with_parents
 
 __all__ = [
     "Counts",
@@ -19,6 +20,10 @@ __all__ = [
     "plan",
     "total",
 ]
+
+
+_LEAST_BATCH = 8
+"""Projects for which a second rsync beside the first is worth its start."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,36 @@ class Outcome:
     def ok(self) -> bool:
         """Whether the mirror of the project is complete."""
         return self.code is ExitCode.OK
+
+
+def linked(modes: Mapping[str, int], projects: Iterable[Project]) -> str:
+    """The first path on the share that leads to a mirror and is a symlink, or an empty string.
+
+    `modes` holds the st_mode of what is there.
+    """
+    paths = (path for project in projects for path in with_parents(project.repo))
+    return next((path for path in paths if stat.S_ISLNK(modes.get(path, 0))), "")
+
+
+def in_batches(
+    projects: Sequence[Project], patterns: Mapping[str, Iterable[str]], jobs: int
+) -> list[list[Project]]:
+    """Group those of `projects` that may share one rsync: mirrored before, with the same rules.
+
+    `patterns` are each project's exclude patterns by its name. One that has a leading /
+    holds in its own repo only, so it does not set projects apart.
+    """
+    groups: dict[tuple[str, ...], list[Project]] = {}
+    for project in projects:
+        if project.last_tree:
+            everywhere = tuple(p for p in patterns[project.name] if not p.startswith("/"))
+            groups.setdefault(everywhere, []).append(project)
+    return [chunk for group in groups.values() for chunk in _chunks(group, jobs)]
+
+
+def _chunks(group: list[Project], jobs: int) -> list[list[Project]]:
+    count = min(jobs, -(-len(group) // _LEAST_BATCH))
+    return [group[n::count] for n in range(count)] if len(group) > 1 else []
 
 
 def find_project(registry: Registry, name: str) -> Project:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from repoman_tasks.errors import ExitCode
+from repoman_tasks.planning.names import with_parents
 
 __all__ = [
     "Item",
@@ -16,6 +17,7 @@ __all__ = [
     "exclude_path",
     "exit_code",
     "filters",
+    "filters_of_all",
     "parse_item",
     "parse_progress",
     "pass_words",
@@ -68,12 +70,21 @@ def filters(repo: str, patterns: Iterable[str]) -> list[str]:
 
     A pattern means what it means to rsync, with a leading / at the repo's own root.
     """
-    rules = list(_NEVER_WALKED + _GIT_TRANSIENTS)
-    path = ""
-    for part in repo.split("/"):  # no pattern leaves out the repo itself
-        path += "/" + part
-        rules.insert(0, f"+ {_escaped(path)}/")
-    return rules + [f"- {_anchored(repo, pattern)}" for pattern in patterns if pattern]
+    return filters_of_all([(repo, patterns)])
+
+
+def filters_of_all(repos: Iterable[tuple[str, Iterable[str]]]) -> list[str]:
+    """Filter rules for several repos, each with its patterns, in one transfer.
+
+    A pattern without a leading / holds in all of them.
+    """
+    own: dict[str, None] = {}  # ordered, each once
+    wanted: dict[str, None] = {}
+    for repo, patterns in repos:
+        for path in with_parents(repo):  # no pattern leaves out the repo itself
+            own[f"+ /{_escaped(path)}/"] = None
+        wanted.update({f"- {_anchored(repo, pattern)}": None for pattern in patterns if pattern})
+    return [*own, *_NEVER_WALKED, *_GIT_TRANSIENTS, *wanted]
 
 
 def _anchored(repo: str, pattern: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from repoman_tasks.errors import Failed, TargetUnusable
 from repoman_tasks.host import Host, Pin, Result, TimedOut, Words
+from repoman_tasks.planning.names import with_parents
 from repoman_tasks.planning.share import (
     MARKER,
     MARKER_NANOSECONDS,
@@ -45,34 +46,25 @@ class Share:
         """`TargetUnusable` where the share is not mounted as it was when it was opened."""
         judge_again(self.probe, parse_mounts(_mountinfo(self.host)))
 
-    def symlinks(self, folders: Sequence[str]) -> list[str]:
-        """Those of `folders`, relative to the share, that are or lie behind a symlink."""
-        paths = sorted({path for folder in folders for path in _with_parents(folder)})
+    def survey(self, folders: Sequence[str]) -> dict[str, int]:
+        """The mode (st_mode) of each of `folders`, relative to the share, that is there.
+
+        So does each folder on the way to one of them. Links are not followed.
+        """
+        paths = sorted({path for folder in folders for path in with_parents(folder)})
         if not paths:
-            return []
+            return {}
         words = ["stat", "--printf", "%f %n\\0", "--", *(f"{self.root}/{path}" for path in paths)]
         found = self._read(words).text.split("\0")[:-1]
-        links = {
-            name.removeprefix(f"{self.root}/")
-            for mode, _, name in (entry.partition(" ") for entry in found)
-            if int(mode, 16) & 0o170000 == 0o120000
-        }
-        return [folder for folder in folders if links.intersection(_with_parents(folder))]
+        entries = (entry.partition(" ") for entry in found)
+        return {name.removeprefix(f"{self.root}/"): int(mode, 16) for mode, _, name in entries}
 
     def count(self, folder: str) -> int:
-        """How many files the mirror at `folder` holds, loose git objects aside; 0 without one."""
-        words = ["find", f"{self.root}/{folder}", "-name", next(iter(PRUNED)).decode(), "-prune"]
-        words += [
-            "-o",
-            "-path",
-            "*/objects/[0-9a-f][0-9a-f]/*",
-            "-o",
-            "!",
-            "-type",
-            "d",
-            "-printf",
-            "x",
-        ]
+        """How many files the mirror at `folder` holds, loose git objects aside."""
+        words = ["find", f"{self.root}/{folder}"]
+        for name in PRUNED:
+            words += ["-name", name.decode(), "-prune", "-o"]
+        words += ["-path", "*/objects/[0-9a-f][0-9a-f]/*", "-o", "!", "-type", "d", "-printf", "x"]
         counted = 0
 
         def add(line: bytes) -> None:
@@ -97,11 +89,6 @@ class Share:
         result = self.host.change(words, timeout=self.timeout, given=given)
         if result.code:
             raise Failed(f"{self.probe.path} could not be marked", result.complaint)
-
-
-def _with_parents(path: str) -> list[str]:
-    parts = path.split("/")
-    return ["/".join(parts[: n + 1]) for n in range(len(parts))]
 
 
 def _mountinfo(host: Host) -> str:

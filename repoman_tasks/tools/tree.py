@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
+from repoman_tasks.errors import Failed
 from repoman_tasks.host import Entry, Host
 from repoman_tasks.model import Tally
 
@@ -19,6 +20,7 @@ PRUNED = frozenset({b".zfs"})
 _LOOSE_OBJECT = re.compile(rb"(?:^|/)objects/[0-9a-f]{2}/[0-9a-f]+$")
 _SPECIAL = {"p": "FIFO", "s": "socket", "b": "block device", "c": "character device"}
 _MOST_SPECIALS = 100
+_MASK = (1 << 128) - 1
 
 
 @dataclass
@@ -32,39 +34,54 @@ class Look:
 
 def look(host: Host, root: str) -> Look:
     """Walk the repo at `root`: count it, find its git directories, and what can't be mirrored."""
-    files = loose = 0
+    files = loose = tree = 0
     specials: list[str] = []
-    parents: dict[str, set[bytes]] = {"HEAD": set(), "objects": set(), "refs": set()}
+    git = _GitDirs()
     for entry in host.walk(root, prune=PRUNED):
-        parent, _, name = entry.path.rpartition(b"/")
-        if name == b"HEAD":
-            parents["HEAD"].add(parent)
+        tree += _fingerprint(entry)
+        git.see(entry)
         if entry.kind == "d":
-            if name in (b"objects", b"refs"):
-                parents[name.decode()].add(parent)
-        elif _LOOSE_OBJECT.search(entry.path):
+            continue
+        if _LOOSE_OBJECT.search(entry.path):
             loose += 1
-        elif entry.kind in _SPECIAL:
-            if len(specials) < _MOST_SPECIALS:
-                specials.append(f"{_SPECIAL[entry.kind]} {entry.path.decode(errors='replace')}")
-        else:
+        elif entry.kind not in _SPECIAL:
             files += 1
-    git_dirs = parents["HEAD"] & parents["objects"] & parents["refs"]
-    return Look(Tally(files, loose), tuple(sorted(git_dirs)), specials)
+        elif len(specials) < _MOST_SPECIALS:
+            specials.append(f"{_SPECIAL[entry.kind]} {entry.path.decode(errors='replace')}")
+    return Look(Tally(files, loose, f"{tree & _MASK:032x}"), git.found(), specials)
+
+
+class _GitDirs:
+    """Folders that hold HEAD, objects and refs, wherever and whatever they are called."""
+
+    def __init__(self) -> None:
+        self._parents: dict[bytes, set[bytes]] = {b"HEAD": set(), b"objects": set(), b"refs": set()}
+
+    def see(self, entry: Entry) -> None:
+        parent, _, name = entry.path.rpartition(b"/")
+        if name in self._parents:
+            self._parents[name].add(parent)
+
+    def found(self) -> tuple[bytes, ...]:
+        return tuple(sorted(set.intersection(*self._parents.values())))
 
 
 def git_state(host: Host, root: str, git_dirs: Iterable[bytes]) -> dict[bytes, int]:
-    """A number for each git directory that changes when anything in it does."""
+    """A number for each outermost git directory that changes when anything in it does."""
     outermost: list[bytes] = []
     for git_dir in sorted(git_dirs):
         if not any(git_dir.startswith(outer + b"/") or not outer for outer in outermost):
             outermost.append(git_dir)
-    return {git_dir: _signature(host, root, git_dir) for git_dir in outermost}
+    return {git_dir: _state_below(host, root, git_dir) for git_dir in outermost}
 
 
-def _signature(host: Host, root: str, git_dir: bytes) -> int:
+def _state_below(host: Host, root: str, git_dir: bytes) -> int:
+    """0 for one that vanished, which is a change too."""
     path = root if not git_dir else f"{root}/{git_dir.decode(errors='surrogateescape')}"
-    return sum(_fingerprint(entry) for entry in host.walk(path, prune=PRUNED))
+    try:
+        return sum(_fingerprint(entry) for entry in host.walk(path, prune=PRUNED))
+    except Failed:
+        return 0
 
 
 def _fingerprint(entry: Entry) -> int:

@@ -1,0 +1,1 @@
+"""Benchmarks: ratios side by side from one run, never a verdict."""

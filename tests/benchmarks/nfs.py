@@ -1,0 +1,117 @@
+"""The mirror on real NFS, 1 ms away, beside rsync run project after project with the same options.
+
+Runs inside the machine: `python -m tests.machine -- python -m tests.benchmarks.nfs`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from repoman_tasks.tools.rsync import Keeps, filters, pass_words
+from tests.benchmarks.table import Row, show
+from tests.machine.share import Share
+
+NETEM_MILLISECONDS = 0.5
+"""Each way: a round trip takes about 1.2 ms."""
+
+
+class Bench:
+    """Two shares side by side: one that repoman writes and one that bare rsync does."""
+
+    def __init__(self, projects: int, files: int) -> None:
+        self.base = Path(tempfile.mkdtemp(prefix="bench-"))
+        self.repos = self.base / "repos"
+        self.names = [f"project{number}" for number in range(projects)]
+        for name in self.names:
+            fill(self.repos / name, files)
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.base / "home"),
+            "REPOMAN_MIN_FREE_MIB": "1",
+        }
+
+    def repoman(self, *words: str) -> float:
+        """Seconds that a repoman command takes."""
+        command = [sys.executable, "-m", "repoman_tasks", *words]
+        return timed(command, env=self.environment)
+
+    def rsyncs(self, share: Share) -> float:
+        """Seconds that rsync takes, project after project."""
+        began = time.monotonic()
+        for name in self.names:
+            rules = filters(name, [])
+            words = pass_words(str(self.repos), [name], rules, Keeps(True, True, True))
+            timed(words, cwd=share.mount_point)
+        return time.monotonic() - began
+
+
+def fill(folder: Path, files: int) -> None:
+    """A small project: folders of ten files."""
+    for number in range(files):
+        path = folder / f"d{number // 10}" / f"f{number}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{number}\n" * 20)
+
+
+def timed(words: list[str], **options: object) -> float:
+    """Seconds that a program takes; it has to succeed."""
+    began = time.monotonic()
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, **options)  # type: ignore[call-overload]
+    return time.monotonic() - began
+
+
+def measure(projects: int, files: int, jobs: str) -> list[Row]:
+    """First mirror, nothing to do, and one project alone; caches are dropped before each."""
+    bench = Bench(projects, files)
+    with Share(size="512m") as ours, Share(size="512m") as bare:
+        bench.repoman("setup", f"--local-repos={bench.repos}", f"--nfs-repos={ours.mount_point}")
+        for name in bench.names:
+            bench.repoman("new", name, "--no-container")
+        ours.delay(NETEM_MILLISECONDS)
+        rows = []
+        for what in ("first mirror", "nothing to do", "nothing to do, again"):
+            sides = []
+            for side in (
+                lambda: bench.repoman("sync", f"--jobs={jobs}"),
+                lambda: bench.rsyncs(bare),
+            ):
+                ours.drop_caches()
+                sides.append(side())
+            rows.append(Row(f"{what}, {projects} projects x {files} files", *sides))
+        ours.drop_caches()
+        one = bench.repoman("sync", bench.names[0])
+        ours.drop_caches()
+        words = pass_words(
+            str(bench.repos), bench.names[:1], filters(bench.names[0], []), Keeps(True, True, True)
+        )
+        rows.append(Row("nothing to do, 1 project", one, timed(words, cwd=bare.mount_point)))
+        rows.append(
+            Row(
+                "python starts and imports invoke",
+                timed([sys.executable, "-c", "import invoke"]),
+                timed(["true"]),
+            )
+        )
+    shutil.rmtree(bench.base)
+    return rows
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--projects", type=int, default=20)
+    parser.add_argument("--files", type=int, default=300)
+    parser.add_argument("--jobs", default="8")
+    given = parser.parse_args()
+    show("NFS 4.2, round trip 1.2 ms, cold caches", "repoman", "rsync", measure(**vars(given)))
+
+
+if __name__ == "__main__":
+    main()
