@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from types import FrameType
+from typing import TypeVar
 
 from repoman_tasks.host import Host
 from repoman_tasks.mirror.batch import mirror_batch
@@ -20,6 +21,9 @@ from repoman_tasks.planning.sync import Outcome, SyncPlan, in_batches
 from repoman_tasks.registry import Store, record_sync
 
 __all__ = ["mirror_estate"]
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 _QUEUED_EVENTS = 1000
 """Bounded, so that a slow terminal slows the mirror down instead of filling memory."""
@@ -33,7 +37,7 @@ def mirror_estate(
     A signal to stop ends every rsync; what had finished is recorded, and the rest comes
     back as interrupted.
     """
-    events: queue.Queue[Event] = queue.Queue(_QUEUED_EVENTS)
+    events: queue.Queue[Event | None] = queue.Queue(_QUEUED_EVENTS)
     with _signals_stop(setting.host), ThreadPoolExecutor(plan.jobs) as pool:
         crew = _Crew(replace(setting, emit=events.put), pool, events)
         crew.start(plan)
@@ -60,7 +64,7 @@ class _Crew:
     """The workers of a run, and what they have brought back so far."""
 
     def __init__(
-        self, setting: Setting, pool: ThreadPoolExecutor, events: queue.Queue[Event]
+        self, setting: Setting, pool: ThreadPoolExecutor, events: queue.Queue[Event | None]
     ) -> None:
         self._setting = setting
         self._pool = pool
@@ -77,21 +81,29 @@ class _Crew:
         batches = [] if alone else in_batches(plan.projects, patterns, plan.jobs)
         together = {project.name for batch in batches for project in batch}
         self._submit([project for project in plan.projects if project.name not in together])
-        self._batches = {self._pool.submit(mirror_batch, self._setting, b) for b in batches}
+        self._batches = {self._hand_out(mirror_batch, batch) for batch in batches}
 
     def _submit(self, projects: list[Project]) -> None:
-        self._singles |= {self._pool.submit(mirror_project, self._setting, p) for p in projects}
+        self._singles |= {self._hand_out(mirror_project, project) for project in projects}
+
+    def _hand_out(self, work: Callable[[Setting, T], R], what: T) -> Future[R]:
+        future = self._pool.submit(work, self._setting, what)
+        future.add_done_callback(lambda _: self._events.put(None))  # wakes `events`
+        return future
 
     def events(self) -> Iterator[Event | None]:
         """What happens until all work is done; None in every tenth of a second without anything."""
         while True:
             working = self._collect()
             try:
-                yield self._events.get(timeout=0.1 if working else 0)
+                event = self._events.get(timeout=0.1 if working else 0)
             except queue.Empty:
                 if not working:
                     return
                 yield None
+            else:
+                if event is not None:
+                    yield event
 
     def _collect(self) -> bool:
         """Take in what has finished and hand out what a batch left; whether work goes on."""
