@@ -61,16 +61,17 @@ class Pass:
 
 
 class PassFailed(RepomanError):
-    """rsync did not copy everything; the code says whether it refused or failed."""
+    """rsync did not copy everything; the code says whose fault it was."""
 
     def __init__(self, projects: Sequence[Project], status: int, complaints: Sequence[str]) -> None:
-        code = rsync.exit_code(status)
-        named = [text for text in complaints if not text.startswith("rsync error:")]
-        force = f"`repoman sync {projects[0].name} --force`"
-        super().__init__(
-            rsync.sentence(status), force if code is ExitCode.REFUSED else "; ".join(named)
-        )
-        self.code = code
+        what, self.code = rsync.sentence(status), rsync.exit_code(status)
+        cure = "; ".join(text for text in complaints if not text.startswith("rsync error:"))
+        fault = next(filter(None, map(rsync.target_fault, complaints)), "")
+        if self.code is ExitCode.REFUSED:
+            cure = f"`repoman sync {projects[0].name} --force`"
+        elif fault:
+            what, self.code = fault, ExitCode.TARGET
+        super().__init__(what, cure)
 
 
 def run_pass(

@@ -22,6 +22,7 @@ __all__ = [
     "parse_progress",
     "pass_words",
     "sentence",
+    "target_fault",
     "unescaped",
     "vanished",
 ]
@@ -173,6 +174,21 @@ def parse_progress(line: bytes) -> tuple[int, int] | None:
 def vanished(line: bytes) -> bool:
     """Whether a line of complaint says that a file was gone when its turn came."""
     return line.startswith((b"file has vanished:", b"directory has vanished:"))
+
+
+_TARGET_FAULTS = {
+    "No space left on device (28)": "the share is full",
+    "Disk quota exceeded (122)": "the quota on the share is used up",
+    "Read-only file system (30)": "the share is read-only",
+    "Stale file handle (116)": "the file server no longer knows the share",
+}
+
+
+def target_fault(complaint: str) -> str:
+    """What is wrong with the share, if that is what the writing side complains of."""
+    if not complaint.startswith(("rsync: [receiver]", "rsync: [generator]")):
+        return ""
+    return next((says for text, says in _TARGET_FAULTS.items() if text in complaint), "")
 
 
 _SENTENCES = {

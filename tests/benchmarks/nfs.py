@@ -78,12 +78,10 @@ def measure(projects: int, files: int, jobs: str) -> list[Row]:
         rows = []
         for what in ("first mirror", "nothing to do", "nothing to do, again"):
             sides = []
-            for side in (
-                lambda: bench.repoman("sync", f"--jobs={jobs}"),
-                lambda: bench.rsyncs(bare),
-            ):
-                ours.drop_caches()
-                sides.append(side())
+            ours.drop_caches()
+            sides.append(bench.repoman("sync", f"--jobs={jobs}"))
+            ours.drop_caches()
+            sides.append(bench.rsyncs(bare))
             rows.append(Row(f"{what}, {projects} projects x {files} files", *sides))
         ours.drop_caches()
         one = bench.repoman("sync", bench.names[0])

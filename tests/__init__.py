@@ -1,0 +1,1 @@
+"""The tests of repoman; `estate` holds the throwaway estate that most of them use."""

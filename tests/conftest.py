@@ -1,0 +1,32 @@
+"""What keeps every test away from the home, the estate and the settings of whoever runs it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests.estate import Estate, guarded
+
+settings.register_profile("repoman", deadline=None, print_blob=True)
+settings.load_profile("repoman")
+
+
+@pytest.fixture(autouse=True)
+def _guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment in which nothing leads out of `tmp_path`."""
+    environ = guarded(tmp_path / "nobody")
+    for name in set(os.environ) - set(environ):
+        monkeypatch.delenv(name)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def estate(tmp_path: Path) -> Iterator[Estate]:
+    """A throwaway estate; nothing is set up in it yet."""
+    with Estate(tmp_path) as made:
+        yield made

@@ -1,0 +1,480 @@
+"""The mirror with the real rsync: faithful, guarded, and not to be confused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.estate import Estate, tree_hash
+
+REFUSED, SOME_FAILED = 6, 4
+
+
+@pytest.fixture
+def ready(estate: Estate) -> Estate:
+    """An estate that is set up, with one project, isurus, not mirrored yet."""
+    return estate.setup().add("isurus")
+
+
+def inner(root: Path) -> dict[str, str]:
+    """The digest of what lies below `root`, by relative path; a folder's size says nothing."""
+    found = {os.path.relpath(path, root): what.split(" ") for path, what in tree_hash(root).items()}
+    return {
+        path: " ".join(what[:2] if what[0].startswith("40") else what)
+        for path, what in found.items()
+    }
+
+
+def changes(text: str) -> list[str]:
+    """The itemised lines in a sync's output."""
+    kinds = ("new", "changed", "deleted", "attributes")
+    return sorted(line for line in text.splitlines() if line.split(": ")[1].split()[0] in kinds)
+
+
+def last_sync(estate: Estate, name: str = "isurus") -> str | None:
+    listed = estate.run("list", "--json", code=0).json["projects"]
+    found: str | None = next(p["last_sync"] for p in listed if p["name"] == name)
+    return found
+
+
+# --- faithful ----------------------------------------------------------------------------
+
+
+def test_everything_is_carried(ready: Estate) -> None:
+    repo = ready.local_repos / "isurus"
+    (repo / "empty folder").mkdir()
+    (repo / "-dash").write_text("dash")
+    (repo / "new\nline 'quote\" $(id) `id` ; *?[x] \\back").write_text("odd")
+    Path(os.fsdecode(os.fsencode(repo) + b"/\xff\xfe not utf-8")).write_text("bytes")
+    (repo / "#012 \\#012").write_text("looks escaped")
+    (repo / "dangling").symlink_to("/nowhere/at all")
+    (repo / "outward").symlink_to("/etc")
+    (repo / "hard").hardlink_to(repo / "-dash")
+    (repo / "run").write_text("#!/bin/sh\n")
+    (repo / "run").chmod(0o751)
+    (repo / "closed").mkdir()
+    (repo / "closed/in it").write_text("x")
+    (repo / "closed").chmod(0o500)
+    with (repo / "sparse").open("wb") as file:
+        file.truncate(64 << 20)
+        file.seek(32 << 20)
+        file.write(b"island")
+    os.utime(repo / "run", ns=(10**18 + 1, 10**18 + 987_654_321))
+    ready.run("sync", code=0)
+    assert inner(ready.mirror("isurus")) == inner(repo)
+    mirrored = ready.mirror("isurus")
+    assert (mirrored / "hard").stat().st_ino == (mirrored / "-dash").stat().st_ino
+    assert (mirrored / "sparse").stat().st_blocks * 512 < 1 << 20
+    assert (mirrored / "outward").is_symlink()
+    assert "nothing to do" in ready.run("sync", code=0).out
+
+
+def test_same_size_and_same_second_is_seen(ready: Estate) -> None:
+    path = ready.local_repos / "isurus/README.md"
+    os.utime(path, ns=(10**18, 10**18))
+    ready.run("sync", code=0)
+    path.write_text(path.read_text().swapcase())
+    os.utime(path, ns=(10**18, 10**18 + 5))
+    ready.run("sync", code=0)
+    assert (ready.mirror("isurus") / "README.md").read_text() == path.read_text()
+
+
+def test_what_can_t_be_mirrored_is_named(ready: Estate) -> None:
+    repo = ready.local_repos / "isurus"
+    os.mkfifo(repo / "pipe")
+    with socket.socket(socket.AF_UNIX) as listening:
+        here = Path.cwd()
+        os.chdir(repo)  # a socket's path is short
+        listening.bind("sock")
+        os.chdir(here)
+    done = ready.run("sync", code=0)
+    assert "warning: FIFO pipe is not mirrored" in done.err
+    assert "warning: socket sock is not mirrored" in done.err
+    assert not os.path.lexists(ready.mirror("isurus") / "pipe")
+
+
+def test_git_locks_and_snapshots_stay_behind(ready: Estate) -> None:
+    repo = ready.local_repos / "isurus"
+    (repo / ".git/index.lock").touch()
+    (repo / ".git/objects/pack/tmp_pack_x1").touch()
+    (repo / ".git/objects/00").mkdir(exist_ok=True)
+    (repo / ".git/objects/00/tmp_obj_x1").touch()
+    (repo / "poetry.lock").touch()
+    (repo / ".zfs/snapshot/old").mkdir(parents=True)
+    ready.run("sync", code=0)
+    mirrored = inner(ready.mirror("isurus"))
+    assert "poetry.lock" in mirrored
+    assert not [
+        path for path in mirrored if "tmp_" in path or "index.lock" in path or ".zfs" in path
+    ]
+
+
+def test_excludes(estate: Estate) -> None:
+    """A leading / is the repo's root, the repo itself stays in, and so does what is mirrored."""
+    estate.setup().add("build", "st-ar")
+    for name in ("build", "st-ar"):
+        for path in ("build/x", "deep/build/x", "logs/x", "deep/logs/x", "a*b/x"):
+            (estate.local_repos / name / path).parent.mkdir(parents=True, exist_ok=True)
+            (estate.local_repos / name / path).write_text("x")
+    estate.run("sync", code=0)
+    text = estate.registry.read_text()
+    estate.registry.write_text(
+        text.replace('repo = "build"', 'repo = "build"\nexclude = ["build", "/logs", "/a\\\\*b"]')
+    )
+    (estate.local_repos / "build/build/x").write_text("changed")
+    (estate.local_repos / "build/logs/x").unlink()
+    (estate.local_repos / "build/deep/logs/x").unlink()
+    (estate.local_repos / "build/a*b/x").unlink()
+    estate.run("sync", code=0)
+    mirror = estate.mirror("build")
+    assert (mirror / "build/x").read_text() == "x"
+    assert (mirror / "logs/x").exists()
+    assert (mirror / "a*b/x").exists()
+    assert not (mirror / "deep/logs/x").exists()
+    assert (estate.mirror("st-ar") / "logs/x").exists()
+
+
+def test_no_delete(ready: Estate) -> None:
+    ready.run("sync", code=0)
+    (ready.local_repos / "isurus/README.md").unlink()
+    ready.run("sync", "--no-delete", code=0)
+    assert (ready.mirror("isurus") / "README.md").exists()
+    ready.run("sync", code=0)
+    assert not (ready.mirror("isurus") / "README.md").exists()
+
+
+def test_nested_repo_folder(estate: Estate) -> None:
+    estate.setup()
+    estate.repo("group/isurus")
+    estate.repo("group/other")
+    estate.run("new", "isurus", "--repo", "group/isurus", "--no-container", code=0)
+    estate.run("sync", code=0)
+    assert inner(estate.mirror("group/isurus")) == inner(estate.local_repos / "group/isurus")
+    assert not estate.mirror("group/other").exists()
+
+
+# --- what is said is what is done --------------------------------------------------------
+
+
+def test_a_dry_run_lists_just_what_the_real_run_does(ready: Estate) -> None:
+    repo = ready.local_repos / "isurus"
+    ready.run("sync", code=0)
+    (repo / "README.md").write_text("other")
+    (repo / "file-0.txt").unlink()
+    (repo / "dir/deep").mkdir(parents=True)
+    (repo / "dir/deep/new\n").write_text("x" * 1000)
+    (repo / "link").symlink_to("README.md")
+    (repo / "hard").hardlink_to(repo / "README.md")
+    (repo / ".git/description").chmod(0o600)
+    ready.git(repo, "add", "--all")
+    ready.git(repo, "commit", "--quiet", "--message=more")
+    before = ready.everything()
+    dry = ready.run("sync", "--dry-run", code=0)
+    assert ready.everything() == before
+    real = ready.run("sync", "--itemize", code=0)
+    assert changes(dry.out)
+    assert changes(dry.out) == changes(real.out)
+    sums = [
+        line.rpartition(",")[0] for out in (dry.out, real.out) for line in out.splitlines()[-1:]
+    ]
+    assert sums[0] == sums[1]
+
+
+def test_json(ready: Estate) -> None:
+    ready.add("apus")
+    done = ready.run("sync", "--json", code=0)
+    assert [p["name"] for p in done.json["projects"]] == ["isurus", "apus"]
+    assert done.json["total"]["new"] == sum(p["new"] for p in done.json["projects"]) > 0
+    again = ready.run("sync", "--json", code=0).json
+    assert again["total"] == {"new": 0, "changed": 0, "deleted": 0, "attributes": 0, "bytes": 0}
+
+
+def test_a_mirror_that_somebody_changed_is_repaired(ready: Estate) -> None:
+    """Also when nothing changed in the repos, where several are checked by one rsync."""
+    ready.add("apus", "vela")
+    ready.run("sync", code=0)
+    (ready.mirror("apus") / "README.md").write_text("tampered")
+    (ready.mirror("vela") / "stranger").write_text("x")
+    (ready.mirror("isurus") / ".git/HEAD").unlink()
+    done = ready.run("sync", "--json", code=0).json
+    assert {p["name"]: (p["new"], p["changed"], p["deleted"]) for p in done["projects"]} == {
+        "isurus": (1, 0, 0),
+        "apus": (0, 1, 0),
+        "vela": (0, 0, 1),
+    }
+    for name in ("isurus", "apus", "vela"):
+        assert inner(ready.mirror(name)) == inner(ready.local_repos / name)
+
+
+def test_one_project_s_failure_stops_no_other(ready: Estate) -> None:
+    ready.add("apus", "vela")
+    ready.run("sync", code=0)
+    for name in ("isurus", "apus", "vela"):
+        (ready.local_repos / name / "more").write_text("x")
+    stamps = {name: last_sync(ready, name) for name in ("isurus", "apus", "vela")}
+    time.sleep(1.1)
+    (ready.local_repos / "apus").rename(ready.local_repos / "elsewhere")
+    done = ready.run("sync", code=SOME_FAILED)
+    assert "apus: " in done.err
+    assert "is missing" in done.err
+    assert last_sync(ready, "apus") == stamps["apus"]
+    assert last_sync(ready, "vela") != stamps["vela"]
+    assert (ready.mirror("apus") / "README.md").exists()
+
+
+def test_a_file_that_can_t_be_read(ready: Estate) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("not here: root reads everything")
+    repo = ready.local_repos / "isurus"
+    ready.run("sync", code=0)
+    stamp = last_sync(ready)
+    (repo / "secret").write_text("x")
+    (repo / "secret").chmod(0)
+    (repo / "README.md").unlink()
+    done = ready.run("sync", code=SOME_FAILED)
+    assert "secret" in done.err
+    assert "could not be copied" in done.err
+    assert last_sync(ready) == stamp
+
+
+# --- guards ------------------------------------------------------------------------------
+
+
+def test_an_empty_source_is_refused(ready: Estate) -> None:
+    ready.run("sync", code=0)
+    before = inner(ready.mirror("isurus"))
+    repo = ready.local_repos / "isurus"
+    repo.rename(ready.base / "away")
+    repo.mkdir()
+    for words in (("sync", "isurus"), ("sync", "isurus", "--no-delete"), ("sync", "isurus", "-n")):
+        done = ready.run(*words, code=REFUSED)
+        assert "is empty, the last sync counted" in done.err
+        assert "--force" in done.err
+    ready.run("sync", code=SOME_FAILED)
+    assert inner(ready.mirror("isurus")) == before
+    ready.run("sync", "isurus", "--force", code=0)
+    assert [path.name for path in ready.mirror("isurus").iterdir()] == []
+
+
+def test_a_source_that_shrank_by_half_is_refused(ready: Estate) -> None:
+    repo = ready.local_repos / "isurus"
+    for number in range(300):
+        (repo / f"f{number}").write_text("x")
+    ready.run("sync", code=0)
+    for number in range(200):
+        (repo / f"f{number}").unlink()
+    ready.run("sync", "isurus", code=REFUSED)
+    assert (ready.mirror("isurus") / "f0").exists()
+    for number in range(100):
+        (repo / f"f{number}").write_text("x")
+    ready.run("sync", "isurus", code=0)
+    assert not (ready.mirror("isurus") / "f150").exists()
+
+
+def test_gc_is_no_loss(ready: Estate) -> None:
+    """Thousands of loose objects become one pack; no guard is in the way."""
+    repo = ready.local_repos / "isurus"
+    for number in range(60):
+        for file in range(12):
+            (repo / f"f{file}").write_text(f"{number} {file}")
+        ready.git(repo, "add", "--all")
+        ready.git(repo, "commit", "--quiet", f"--message={number}")
+    ready.run("sync", code=0)
+    ready.git(repo, "gc", "--quiet", "--prune=now")
+    ready.run("sync", code=0)
+    assert inner(ready.mirror("isurus")) == inner(repo)
+
+
+def test_max_delete(ready: Estate) -> None:
+    repo = ready.local_repos / "isurus"
+    for number in range(20):
+        (repo / f"f{number}").write_text("x")
+    ready.run("sync", code=0)
+    text = ready.registry.read_text()
+    ready.registry.write_text(text.replace("backup = true", "backup = true\nmax_delete = 3"))
+    for number in range(10):
+        (repo / f"f{number}").unlink()
+    done = ready.run("sync", "isurus", code=REFUSED)
+    assert "max_delete" in done.err
+    assert sum((ready.mirror("isurus") / f"f{n}").exists() for n in range(10)) == 7
+    ready.run("sync", "isurus", "--force", code=0)
+    assert inner(ready.mirror("isurus")) == inner(repo)
+
+
+def test_a_lost_registry_does_not_disarm_the_guard(ready: Estate) -> None:
+    ready.run("sync", code=0)
+    before = inner(ready.mirror("isurus"))
+    ready.registry.unlink()
+    ready.run(
+        *("setup", "--adopt-share", "--local-repos", str(ready.local_repos)),
+        *("--nfs-repos", str(ready.share)),
+        code=0,
+    )
+    (ready.local_repos / "isurus").rename(ready.base / "away")
+    (ready.local_repos / "isurus").mkdir()
+    ready.run("new", "isurus", "--no-container", code=0)
+    ready.run("sync", "isurus", code=REFUSED)
+    assert inner(ready.mirror("isurus")) == before
+
+
+def test_a_symlink_on_the_share_is_not_followed(ready: Estate) -> None:
+    victim = ready.share / "victim"
+    victim.mkdir()
+    (victim / "precious").write_text("x")
+    ready.mirror("isurus").symlink_to("victim")
+    ready.run("sync", code=REFUSED)
+    assert [path.name for path in victim.iterdir()] == ["precious"]
+
+
+def test_a_source_that_became_a_symlink_is_refused(ready: Estate) -> None:
+    ready.run("sync", code=0)
+    before = inner(ready.mirror("isurus"))
+    (ready.local_repos / "isurus").rename(ready.base / "away")
+    (ready.local_repos / "isurus").symlink_to(ready.base / "away")
+    ready.run("sync", "isurus", code=REFUSED)
+    (ready.local_repos / "isurus").unlink()
+    (ready.base / "away").rename(ready.local_repos / "elsewhere")
+    (ready.local_repos / "isurus").symlink_to("elsewhere")
+    ready.run("sync", "isurus", code=REFUSED)
+    assert inner(ready.mirror("isurus")) == before
+
+
+def test_renames_under_the_mirror_write_nothing_outside(ready: Estate) -> None:
+    """A folder and a link that leads out take turns under one name while the mirror reads."""
+    repo, outside = ready.local_repos / "isurus", ready.base / "outside"
+    outside.mkdir()
+    (outside / "secret").write_text("secret")
+    (repo / "real").mkdir()
+    for number in range(200):
+        (repo / "real" / f"f{number}").write_text("x")
+    (repo / "link").symlink_to(outside)
+    script = (
+        "import os\nwhile True:\n"
+        " os.rename('real','x'); os.rename('link','real'); os.rename('x','link')\n"
+        " os.rename('real','x'); os.rename('link','real'); os.rename('x','link')\n"
+    )
+    before = tree_hash(outside)
+    racer = subprocess.Popen(["python3", "-c", script], cwd=repo, env={"PATH": os.environ["PATH"]})
+    try:
+        for _ in range(6):
+            ready.run("sync")
+    finally:
+        racer.kill()
+        racer.wait()
+    assert tree_hash(outside) == before
+    assert sorted(path.name for path in ready.share.iterdir()) == [".repoman-share", "isurus"]
+
+
+# --- one at a time -----------------------------------------------------------------------
+
+
+def hold(estate: Estate, name: str) -> subprocess.Popen[bytes]:
+    """Hold the lock of a project as another repoman would."""
+    lock = estate.registry.parent / "locks" / f"{name}.lock"
+    lock.parent.mkdir(exist_ok=True)
+    holder = {"pid": 4711, "since": "2026-01-02T03:04:05Z", "command": "repoman sync"}
+    lock.write_text(json.dumps(holder))
+    words = ["flock", str(lock), "sh", "-c", "echo held; exec sleep 60"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, start_new_session=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"held\n"
+    return process
+
+
+def test_the_second_says_who_holds_it(ready: Estate) -> None:
+    holder = hold(ready, "isurus")
+    try:
+        done = ready.run("sync", "isurus", code=SOME_FAILED)
+        assert "process 4711 (repoman sync) since 2026-01-02T03:04:05Z" in done.err
+        assert "--wait" in done.err
+        ready.run("sync", "--dry-run", code=0)
+        waiting = subprocess.Popen([*ready.words, "sync", "isurus", "--wait"], env=ready.environ)
+        time.sleep(1)
+        assert waiting.poll() is None
+        assert not ready.mirror("isurus").exists()
+    finally:
+        os.killpg(holder.pid, signal.SIGKILL)
+        holder.wait()
+    assert waiting.wait(20) == 0
+    assert ready.mirror("isurus").exists()
+
+
+def test_waiting_can_be_interrupted(ready: Estate) -> None:
+    holder = hold(ready, "isurus")
+    try:
+        waiting = subprocess.Popen([*ready.words, "sync", "isurus", "--wait"], env=ready.environ)
+        time.sleep(1)
+        waiting.send_signal(signal.SIGTERM)
+        assert waiting.wait(3) == 130
+    finally:
+        os.killpg(holder.pid, signal.SIGKILL)
+        holder.wait()
+
+
+def test_two_at_once_do_each_project_once(ready: Estate) -> None:
+    for name in ("isurus", "apus", "vela"):
+        if name != "isurus":
+            ready.add(name)
+        for number in range(400):
+            (ready.local_repos / name / f"f{number}").write_text("x")
+    running = [subprocess.Popen([*ready.words, "sync"], env=ready.environ) for _ in range(3)]
+    codes = [process.wait(60) for process in running]
+    assert 0 in codes
+    assert set(codes) <= {0, SOME_FAILED}
+    for name in ("isurus", "apus", "vela"):
+        assert inner(ready.mirror(name)) == inner(ready.local_repos / name)
+
+
+# --- interrupted -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_records_what_had_finished(ready: Estate, number: signal.Signals) -> None:
+    ready.add("apus")
+    big = ready.local_repos / "isurus/big"
+    big.mkdir()
+    for index in range(6):
+        (big / f"f{index}").write_bytes(os.urandom(40 << 20))
+    process = subprocess.Popen(
+        [*ready.words, "sync", "--jobs=2"], env=ready.environ, stderr=subprocess.PIPE
+    )
+    deadline = time.monotonic() + 20
+    while not (ready.mirror("isurus") / "big").exists() or not ready.mirror("apus").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(0.15)
+    began = time.monotonic()
+    process.send_signal(number)
+    _, err = process.communicate(timeout=20)
+    took = time.monotonic() - began
+    if process.returncode == 0:
+        pytest.skip("not here: the mirror was faster than the signal")
+    assert process.returncode == 130, err
+    assert took < 2
+    assert b"Traceback" not in err
+    assert last_sync(ready) is None
+    assert last_sync(ready, "apus") is not None
+    ready.run("sync", code=0)
+    assert inner(ready.mirror("isurus")) == inner(ready.local_repos / "isurus")
+
+
+def test_a_stuck_rsync_is_ended_with_its_children(ready: Estate, tmp_path: Path) -> None:
+    fake = tmp_path / "bin"
+    fake.mkdir()
+    (fake / "rsync").write_text("#!/bin/sh\ntrap '' TERM\nsleep 1234567 &\nwait\nsleep 1234567\n")
+    (fake / "rsync").chmod(0o755)
+    path = {"PATH": f"{fake}:{os.environ['PATH']}", "REPOMAN_STALL_SECONDS": "1"}
+    began = time.monotonic()
+    done = ready.run("sync", "isurus", environ=path, code=SOME_FAILED)
+    assert "no progress for 1 s" in done.err
+    assert time.monotonic() - began < 8
+    assert last_sync(ready) is None
+    ps = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert "sleep 1234567" not in ps

@@ -1,0 +1,109 @@
+"""A git repo that is being written to comes out whole."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.estate import Estate, run
+
+
+class Storm:
+    """Commits, branches, rebases, gc and repacks in one repo, as fast as git does them."""
+
+    def __init__(self, estate: Estate, repo: Path, seed: int) -> None:
+        self._estate = estate
+        self._repo = repo
+        self._random = random.Random(seed)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._rage)
+        self.commits = 0
+
+    def __enter__(self) -> Storm:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _git(self, *words: str) -> None:
+        run(["git", "-C", str(self._repo), *words], self._estate.environ)
+
+    def _commit(self, name: str) -> None:
+        (self._repo / name).write_text(str(self._random.random()))
+        self._git("add", "--all")
+        self._git("commit", "--quiet", "--message=storm")
+        self.commits += 1
+
+    def _rage(self) -> None:
+        more: list[Callable[[], None]] = [
+            lambda: self._git("gc", "--quiet", "--prune=now"),
+            lambda: self._git("repack", "-a", "-d", "--quiet"),
+            lambda: self._git("pack-refs", "--all"),
+            self._rebase,
+        ]
+        while not self._stop.is_set():
+            self._commit(f"f{self._random.randrange(50)}")
+            if self._random.random() < 0.4:
+                self._random.choice(more)()
+
+    def _rebase(self) -> None:
+        branch = f"b{self.commits}"
+        self._git("checkout", "--quiet", "-b", branch, "HEAD~1")
+        self._commit("side")
+        self._git("rebase", "--quiet", "main")
+        self._git("checkout", "--quiet", "main")
+        self._git("merge", "--quiet", branch)
+        if self._random.random() < 0.5:
+            self._git("branch", "--quiet", "-D", branch)
+
+
+def check(estate: Estate, mirror: Path) -> None:
+    """The mirror passes fsck, and every ref in it and HEAD lead to an object."""
+    estate.git(mirror, "fsck", "--full")
+    names = estate.git(mirror, "for-each-ref", "--format=%(objectname)").split()
+    assert names
+    for name in {*names, "HEAD"}:
+        estate.git(mirror, "rev-parse", "--verify", f"{name}^{{object}}")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_in_a_storm(estate: Estate, seed: int) -> None:
+    estate.setup().add("isurus", commits=20)
+    repo = estate.local_repos / "isurus"
+    with Storm(estate, repo, seed) as storm:
+        for _ in range(5):
+            estate.run("sync", code=0)
+            check(estate, estate.mirror("isurus"))
+    assert storm.commits > 5
+    estate.run("sync", code=0)
+    assert (
+        subprocess.run(["diff", "-r", repo, estate.mirror("isurus")], check=False).returncode == 0
+    )
+
+
+def test_submodules_worktrees_and_bare_repos(estate: Estate) -> None:
+    """Every kind of git directory is found, wherever it lies."""
+    estate.setup()
+    inside = estate.repo("library")
+    repo = estate.repo("isurus")
+    estate.git(
+        repo, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(inside), "sub"
+    )
+    estate.git(repo, "commit", "--quiet", "--message=submodule")
+    estate.git(repo, "worktree", "add", "--quiet", "tree")
+    estate.git(repo, "clone", "--quiet", "--bare", str(inside), "bare-without-suffix")
+    shutil.copytree(inside, repo / "nested")
+    estate.run("new", "isurus", "--no-container", code=0)
+    with Storm(estate, repo / "nested", 0):
+        for _ in range(3):
+            estate.run("sync", code=0)
+            for place in (".", "nested", "bare-without-suffix", "sub"):
+                check(estate, estate.mirror("isurus") / place)

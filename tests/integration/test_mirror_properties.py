@@ -1,0 +1,104 @@
+"""Random trees, randomly changed, and their mirrors."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.estate import Estate
+from tests.integration.test_mirror import changes, inner
+
+NAME = (
+    st.binary(min_size=1, max_size=12)
+    .map(lambda raw: raw.replace(b"/", b"-").replace(b"\0", b"0"))
+    .filter(lambda raw: raw not in (b".", b"..", b".git", b".zfs"))
+)
+WORDS = st.sampled_from([b"a", b"b", b"*", b"[a]", b"\\", b"-x", b" ", b"\n", b"\xff", b"a b"])
+PATH = st.lists(st.one_of(WORDS, NAME), min_size=1, max_size=3).map(tuple)
+MODE = st.sampled_from([0o600, 0o640, 0o755, 0o444, 0o700])
+TIME = st.integers(min_value=1, max_value=2**31 * 10**9)
+ENTRY = st.one_of(
+    st.tuples(st.just("file"), st.binary(max_size=40), MODE, TIME),
+    st.tuples(st.just("folder")),
+    st.tuples(st.just("link"), st.sampled_from([b"a", b"/etc", b"../..", b"nowhere", b"\xff\n"])),
+    st.tuples(st.just("hard"), PATH),
+    st.tuples(st.just("gone")),
+)
+TREE = st.lists(st.tuples(PATH, ENTRY), max_size=12)
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Estate]:
+    """One estate for all examples; each has a repo of its own content."""
+    base = Path(tempfile.mkdtemp(prefix="repoman-properties-"))
+    with Estate(base) as estate:
+        estate.setup()
+        (estate.local_repos / "isurus").mkdir()
+        estate.run("new", "isurus", "--no-container", code=0)
+        yield estate
+    shutil.rmtree(base)
+
+
+def put(root: bytes, path: tuple[bytes, ...], entry: tuple[object, ...]) -> None:
+    """Make `entry` at `path`, whatever was there; where its parent is no folder, do nothing."""
+    target = os.path.join(root, *path)
+    try:
+        clear(target)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        make(root, target, entry)
+    except (NotADirectoryError, FileExistsError, FileNotFoundError):
+        return
+
+
+def clear(target: bytes) -> None:
+    """Take away what is at `target`."""
+    if os.path.isdir(target) and not os.path.islink(target):
+        shutil.rmtree(target)
+    elif os.path.lexists(target):
+        os.unlink(target)
+
+
+def make(root: bytes, target: bytes, entry: tuple[object, ...]) -> None:
+    """Make `entry` where there is nothing now."""
+    match entry:
+        case ("file", bytes(content), int(mode), int(when)):
+            with open(target, "wb") as file:
+                file.write(content)
+            os.chmod(target, mode)
+            os.utime(target, ns=(when, when))
+        case ("folder",):
+            os.mkdir(target)
+        case ("link", bytes(to)):
+            os.symlink(to, target)
+        case ("hard", tuple(other)):
+            source = os.path.join(root, *other)
+            if os.path.isfile(source) and not os.path.islink(source):
+                os.link(source, target)
+
+
+def stay_inside(root: bytes, path: tuple[bytes, ...]) -> bool:
+    """Whether no link lies on the way, which would lead the test itself out of its tree."""
+    steps = [os.path.join(root, *path[:n]) for n in range(1, len(path))]
+    return not any(os.path.islink(step) for step in steps)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(first=TREE, second=TREE)
+def test_a_mirror_is_the_repo(shared: Estate, first: list, second: list) -> None:  # type: ignore[type-arg]
+    repo = shared.local_repos / "isurus"
+    for changed in (first, second):
+        root = os.fsencode(repo)
+        for path, entry in changed:
+            if stay_inside(root, path):
+                put(root, path, entry)
+        dry = shared.run("sync", "isurus", "--dry-run", "--force", code=0)
+        real = shared.run("sync", "isurus", "--itemize", "--force", code=0)
+        assert inner(shared.mirror("isurus")) == inner(repo)
+        assert changes(dry.out) == changes(real.out)

@@ -1,0 +1,181 @@
+"""The share fails while a mirror is being written: nothing is lost, nothing lands beside it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from tests.system.conftest import NfsEstate, finish, rsyncs, wait_for
+
+
+def begin(estate: NfsEstate, name: str = "big") -> subprocess.Popen[bytes]:
+    """Start a sync of `name` and wait until it has written something."""
+    process = estate.start("sync", name)
+    folder = estate.exported(name)
+    wait_for(lambda: folder.exists() and len(list(folder.iterdir())) > 3)
+    return process
+
+
+def same(left: Path, right: Path) -> bool:
+    """Whether two flat folders hold the same files with the same content."""
+    names = sorted(path.name for path in left.iterdir())
+    return names == sorted(path.name for path in right.iterdir()) and all(
+        (left / name).read_bytes() == (right / name).read_bytes() for name in names
+    )
+
+
+def test_server_dies(estate: NfsEstate) -> None:
+    """A hard mount never answers: rsync is ended by its group, and a later sync completes."""
+    source = estate.big("big")
+    estate.nfs.delay(3)
+    process = begin(estate)
+    estate.nfs.stop_server()
+    done = finish(process)
+    assert done.code == 4
+    assert "no progress for 4 s" in done.err
+    assert estate.last_sync("big") is None
+    estate.nfs.start_server()
+    wait_for(lambda: not rsyncs())
+    estate.nfs.delay(0)
+    estate.run("sync", code=0)
+    assert same(source, estate.exported("big"))
+    assert estate.last_sync("big") is not None
+
+
+def test_share_goes_read_only(estate: NfsEstate) -> None:
+    source = estate.big("big")
+    estate.nfs.delay(3)
+    process = begin(estate)
+    estate.nfs.reexport("ro", "no_root_squash")
+    done = finish(process)
+    assert done.code == 5
+    assert "the share is read-only" in done.err
+    assert estate.last_sync("big") is None
+    estate.nfs.reexport("rw", "no_root_squash")
+    estate.nfs.delay(0)
+    estate.run("sync", code=0)
+    assert same(source, estate.exported("big"))
+
+
+def test_share_fills_up(estate: NfsEstate) -> None:
+    source = estate.big("big", files=20)
+    estate.run("sync", code=0)
+    before = {path.name: path.read_bytes() for path in estate.exported("big").iterdir()}
+    estate.environ["REPOMAN_MIN_FREE_MIB"] = "0"
+    (source / "huge").write_bytes(os.urandom(8 << 20))
+    (source / "file000").unlink()
+    estate.nfs.fill(leave=1 << 20)
+    done = estate.run("sync", code=5)
+    assert "the share is full" in done.err
+    after = estate.exported("big")
+    assert all((after / name).read_bytes() == content for name, content in before.items())
+    estate.nfs.unfill()
+    estate.run("sync", code=0)
+    assert same(source, after)
+
+
+def test_unmounted_in_the_middle(estate: NfsEstate) -> None:
+    """The rsync that runs goes on writing to the share it began with, never to the disk below."""
+    estate.big("big")
+    estate.nfs.delay(3)
+    process = begin(estate)
+    estate.nfs.umount(lazy=True)
+    done = finish(process)
+    assert done.code == 5
+    assert "unmounted or remounted" in done.err
+    assert estate.last_sync("big") is None
+    assert estate.nfs.beneath() == []
+
+
+def test_unmounted_and_trap_gone_in_the_middle(estate: NfsEstate) -> None:
+    estate.big("big")
+    with estate.nfs.automount():
+        estate.nfs.delay(3)
+        process = begin(estate)
+        estate.nfs.kill_automount()
+        estate.nfs.drop_trap()
+        done = finish(process)
+        assert done.code == 5
+        assert estate.last_sync("big") is None
+        assert estate.nfs.beneath() == []
+
+
+def test_swapped_in_the_middle(estate: NfsEstate) -> None:
+    estate.big("big")
+    estate.big("second", files=5)
+    estate.nfs.delay(3)
+    process = estate.start("sync", "--jobs=1")
+    first = estate.exported("big")
+    wait_for(lambda: first.exists() and len(list(first.iterdir())) > 3)
+    other = estate.nfs.swap()
+    done = finish(process, timeout=90)
+    assert done.code == 5
+    assert list(other.iterdir()) == []
+    assert estate.nfs.beneath() == []
+    assert estate.last_sync("second") is None
+
+
+def test_remounted_in_the_middle(estate: NfsEstate) -> None:
+    estate.big("big")
+    estate.nfs.delay(3)
+    process = begin(estate)
+    estate.nfs.umount(lazy=True)
+    estate.nfs.mount()
+    done = finish(process)
+    assert done.code == 5
+    assert "unmounted or remounted" in done.err
+    estate.nfs.delay(0)
+    estate.run("sync", code=0)
+
+
+def test_an_automount_does_not_expire_under_a_run(estate: NfsEstate) -> None:
+    """A run longer than the time of disuse after which the mount would go."""
+    estate.big("big", files=40, kib=20)
+    with estate.nfs.automount(timeout=2):
+        estate.nfs.delay(12)
+        began = time.monotonic()
+        done = estate.run("sync", "--jobs=1", code=0, timeout=100)
+        assert time.monotonic() - began > 4, done
+        estate.nfs.delay(0)
+        assert len(list(estate.exported("big").iterdir())) == 40
+        wait_for(lambda: estate.nfs.layers() == ["autofs"], 20)
+    assert estate.nfs.beneath() == []
+
+
+def test_interrupted(estate: NfsEstate) -> None:
+    source = estate.big("big")
+    estate.add("small")
+    estate.run("sync", "small", code=0)
+    estate.nfs.delay(3)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        process = estate.start("sync", "big")
+        wait_for(lambda: len(rsyncs()) >= 3)
+        time.sleep(0.5)
+        began = time.monotonic()
+        process.send_signal(number)
+        done = finish(process)
+        assert done.code == 130, done
+        assert time.monotonic() - began < 2.5
+        assert not rsyncs()
+        assert estate.last_sync("big") is None
+    estate.nfs.delay(0)
+    estate.run("sync", code=0)
+    assert same(source, estate.exported("big"))
+
+
+def test_killed(estate: NfsEstate) -> None:
+    """kill -9: an rsync that is left holds the project's lock until it ends."""
+    source = estate.big("big")
+    estate.nfs.delay(3)
+    for seconds in (0.2, 0.9, 1.7, 2.8):
+        process = estate.start("sync", "big")
+        time.sleep(seconds)
+        process.kill()
+        finish(process)
+    estate.nfs.delay(0)
+    estate.run("sync", "big", "--wait", code=0)
+    assert same(source, estate.exported("big"))
+    assert not [path for path in estate.exported("big").iterdir() if path.name.startswith(".")]

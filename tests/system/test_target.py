@@ -1,0 +1,173 @@
+"""The backup target is what it has to be, or nothing is written anywhere."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.estate import run
+from tests.machine.share import Share
+from tests.system.conftest import NfsEstate
+
+TARGET = 5
+
+
+def test_a_mounted_share_is_mirrored_to(estate: NfsEstate) -> None:
+    estate.add("isurus")
+    done = estate.run("sync", code=0)
+    assert "new" in done.out
+    assert (estate.exported("isurus") / "README.md").read_text() == "# isurus, version 0\n"
+    again = estate.run("sync", code=0)
+    assert "nothing to do" in again.out
+    assert estate.nfs.beneath() == []
+
+
+def test_unmounted(estate: NfsEstate) -> None:
+    estate.add("isurus")
+    estate.nfs.umount()
+    done = estate.run("sync", code=TARGET)
+    assert "not on nfs or nfs4" in done.err
+    assert estate.nfs.beneath() == []
+    estate.run("status", code=3)
+    estate.nfs.mount()
+    estate.run("sync", code=0)
+
+
+def test_untriggered_trap(estate: NfsEstate) -> None:
+    estate.add("isurus")
+    with estate.nfs.automount():
+        assert estate.nfs.layers() == ["autofs"]
+        estate.run("sync", code=0)
+        assert estate.nfs.layers() == ["autofs", "nfs4"]
+        assert (estate.exported("isurus") / "README.md").exists()
+    assert estate.nfs.beneath() == []
+
+
+def test_trap_gone(estate: NfsEstate) -> None:
+    """automount ended: the path is a plain folder in which mkdir would succeed."""
+    estate.add("isurus")
+    with estate.nfs.automount():
+        estate.nfs.kill_automount()
+        estate.nfs.drop_trap()
+        assert estate.nfs.layers() == []
+        done = estate.run("sync", code=TARGET)
+        assert "mount the share" in done.err
+    assert estate.nfs.beneath() == []
+
+
+def test_broken_trap(estate: NfsEstate) -> None:
+    estate.add("isurus")
+    with estate.nfs.automount():
+        estate.nfs.kill_automount()
+        assert estate.nfs.layers() == ["autofs"]
+        done = estate.run("sync", code=TARGET)
+        assert done.err.count("\n") == 1
+        estate.run("sync", code=TARGET)  # the broken trap answers differently the second time
+    assert estate.nfs.beneath() == []
+
+
+def test_dead_server(estate: NfsEstate) -> None:
+    estate.add("isurus")
+    estate.nfs.stop_server()
+    for words in (("sync",), ("sync", "--dry-run"), ("setup",)):
+        began = time.monotonic()
+        done = estate.run(*words, code=TARGET)
+        assert "did not answer within 3 s" in done.err
+        assert time.monotonic() - began < 15
+    estate.run("status", code=3)
+    estate.run("list", code=0)
+    estate.nfs.start_server()
+    estate.run("sync", code=0)
+
+
+def test_mounted_read_only(estate: NfsEstate) -> None:
+    estate.add("isurus")
+    estate.nfs.remount("ro")
+    done = estate.run("sync", code=TARGET)
+    assert "read-only" in done.err
+    estate.nfs.remount("rw")
+    estate.run("sync", code=0)
+
+
+def test_exported_read_only(estate: NfsEstate) -> None:
+    estate.add("isurus")
+    estate.nfs.reexport("ro", "no_root_squash")
+    estate.nfs.drop_caches()  # the client remembers for a while what it may do
+    done = estate.run("sync", code=TARGET)
+    assert "can't be written" in done.err
+    assert not estate.exported("isurus").exists()
+
+
+def test_too_little_space(estate: NfsEstate) -> None:
+    estate.add("isurus")
+    estate.environ["REPOMAN_MIN_FREE_MIB"] = "20"
+    estate.nfs.fill(leave=10 << 20)
+    done = estate.run("sync", code=TARGET)
+    assert "min_free_mib is 20" in done.err
+    assert not estate.exported("isurus").exists()
+    estate.nfs.unfill()
+    estate.run("sync", code=0)
+
+
+def test_another_share_at_the_same_place(estate: NfsEstate) -> None:
+    estate.add("isurus")
+    estate.run("sync", code=0)
+    other = estate.nfs.swap()
+    done = estate.run("sync", code=TARGET)
+    assert ".repoman-share" in done.err
+    assert list(other.iterdir()) == []
+    assert "--new-share" in estate.run("setup", code=6).err
+    assert list(other.iterdir()) == []
+    estate.run("setup", "--new-share", code=0)
+    estate.run("sync", code=0)
+    assert (other / "isurus/README.md").exists()
+
+
+def test_the_share_of_another_estate(estate: NfsEstate, tmp_path: Path) -> None:
+    other_home = tmp_path / "other"
+    (other_home / "repos").mkdir(parents=True)
+    environ = {"HOME": str(other_home), "XDG_CONFIG_HOME": str(other_home / ".config")}
+    paths = ("--local-repos", str(other_home / "repos"), "--nfs-repos", str(estate.share))
+    done = estate.run("setup", *paths, environ=environ, code=6)
+    assert "--adopt-share" in done.err
+    assert not (other_home / ".config").exists()
+
+
+@pytest.mark.parametrize("squash", ["root_squash", "all_squash"])
+def test_squashed_root(tmp_path: Path, squash: str) -> None:
+    """Owners can't be set there, so they are not asked for, and the second run sends nothing."""
+    with Share("rw", squash, size="64m") as nfs, NfsEstate(tmp_path, nfs) as estate:
+        refused = estate.run(
+            "setup",
+            f"--local-repos={estate.local_repos}",
+            f"--nfs-repos={estate.share}",
+            code=TARGET,
+        )
+        assert "can't be written by uid 0" in refused.err
+        nfs.export.chmod(0o777)
+        nfs.drop_caches()  # the client remembers for a while what it may do
+        estate.setup()
+        estate.add("isurus")
+        estate.run("sync", code=0)
+        assert (nfs.export / "isurus/README.md").stat().st_uid == 65534
+        assert "nothing to do" in estate.run("sync", code=0).out
+
+
+def test_an_unprivileged_user(estate: NfsEstate) -> None:
+    """cron runs it as the developer, whose own uid and groups count on the share."""
+    estate.add("isurus")
+    marker = estate.nfs.export / ".repoman-share"
+    for path in [estate.home, *estate.home.rglob("*"), marker, estate.nfs.export]:
+        os.chown(path, 1234, 1234, follow_symlinks=False)
+    os.chown(estate.local_repos / "isurus/README.md", 1234, 2345)
+    for parent in (estate.base, estate.base.parent, estate.base.parent.parent):
+        parent.chmod(0o755)
+    user = ("setpriv", "--reuid=1234", "--regid=1234", "--groups=2345", *estate.words)
+    done = run([*user, "sync"], estate.environ)
+    assert done.code == 0, done
+    mirrored = (estate.exported("isurus") / "README.md").stat()
+    assert (mirrored.st_uid, mirrored.st_gid) == (1234, 2345)
+    assert "nothing to do" in run([*user, "sync"], estate.environ).out
