@@ -100,6 +100,8 @@ class Host(ABC):
     name: str
     home: str
     uid: int
+    other_groups: frozenset[int]
+    """The user's groups beside the first one."""
     environ: Mapping[str, str]
     dry: bool = False
     """invoke's own --dry: what would change is said instead of done."""

@@ -51,6 +51,7 @@ class LocalHost(Host):
         super().__init__()
         self.environ = dict(os.environ if environ is None else environ)
         self.uid = os.geteuid()
+        self.other_groups = frozenset(os.getgroups()) - {os.getegid()}
         self.home = self.environ.get("HOME") or pwd.getpwuid(self.uid).pw_dir
 
     def close(self) -> None:

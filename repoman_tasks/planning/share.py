@@ -98,6 +98,7 @@ class Marker:
     estate: str
     owner: int
     nanoseconds: int
+    group: int = -1
 
 
 def marker_text(estate: str, when: str) -> str:
@@ -108,13 +109,13 @@ def marker_text(estate: str, when: str) -> str:
     )
 
 
-def parse_marker(text: str, owner: int, nanoseconds: int) -> Marker:
+def parse_marker(text: str, owner: int, nanoseconds: int, group: int = -1) -> Marker:
     """Read the marker; one that can't be read belongs to an estate without a name."""
     try:
         estate = tomllib.loads(text).get("estate", "")
     except tomllib.TOMLDecodeError:
         estate = ""
-    return Marker(estate if isinstance(estate, str) else "", owner, nanoseconds)
+    return Marker(estate if isinstance(estate, str) else "", owner, nanoseconds, group)
 
 
 @dataclass(frozen=True)
@@ -130,16 +131,24 @@ class Probe:
     free_mib: int
     marker: Marker | None
     uid: int
-
-    @property
-    def keeps_groups(self) -> bool:
-        """Whether files here belong to whoever writes them: no squashing in between."""
-        return self.marker is not None and self.marker.owner == self.uid
+    other_groups: frozenset[int] = frozenset()
+    """Groups of the user beside the first one."""
 
     @property
     def keeps_owners(self) -> bool:
-        """Whether owners can be set here too, which only an unsquashed root can."""
-        return self.keeps_groups and self.uid == 0
+        """Whether owners can be set here, which only a root who is not squashed can."""
+        return self.marker is not None and self.marker.owner == self.uid == 0
+
+    @property
+    def keeps_groups(self) -> bool:
+        """Whether a file here can be given to another group of the user.
+
+        A server may know nothing of a user's groups (nfs.conf: manage-gids), and then every
+        attempt would be an error. So it was tried on the marker.
+        """
+        if self.marker is None or self.marker.owner != self.uid:
+            return False
+        return self.keeps_owners or self.marker.group in self.other_groups
 
     @property
     def keeps_nanoseconds(self) -> bool:

@@ -80,6 +80,9 @@ class Share:
         text = marker_text(estate, when).encode()
         self._change(["dd", f"of={temporary}", "conv=fsync", "status=none"], text)
         self._change(["touch", "-d", f"@1700000000.{MARKER_NANOSECONDS:09}", "--", temporary])
+        for group in sorted(self.probe.other_groups)[:1]:
+            # Whether it can be given away is told by the group that it has afterwards.
+            self.host.change(["chgrp", "--", str(group), temporary], timeout=self.timeout)
         self._change(["mv", "-fT", "--", temporary, marker])
 
     def _read(self, words: Words) -> Result:
@@ -137,20 +140,25 @@ def _look(host: Host, path: str, local_repos: str, pin: Pin, timeout: float) -> 
         free_mib=int(space[0]) * int(space[1]) >> 20 if len(space) == 2 else 0,
         marker=marker,
         uid=host.uid,
+        other_groups=host.other_groups,
     )
 
 
 def _stat(host: Host, pin: Pin, path: str, timeout: float) -> tuple[str, str, Marker | None]:
     """Identity of the pinned folder and of what `path` leads to now, and the marker."""
     marker_path = f"{pin.path}/{MARKER}"
-    words = ["stat", "-c", "%d:%i %u %.9Y", "--", f"{pin.path}/.", f"{path}/.", marker_path]
+    words = ["stat", "-c", "%d:%i %u %g %.9Y", "--", f"{pin.path}/.", f"{path}/.", marker_path]
     lines = [line.split() for line in host.read(words, timeout=timeout).text.splitlines()]
     if len(lines) < 2:
         return "here", "gone", None
     (here, *_), (there, *_) = lines[:2]
     if len(lines) < 3:
         return here, there, None
-    _, owner, when = lines[2]
+    _, owner, group, when = lines[2]
     text = host.read(["head", "-c", "4096", "--", marker_path], timeout=timeout).out
     nanoseconds = int(when.partition(".")[2] or 0)
-    return here, there, parse_marker(text.decode(errors="replace"), int(owner), nanoseconds)
+    return (
+        here,
+        there,
+        parse_marker(text.decode(errors="replace"), int(owner), nanoseconds, int(group)),
+    )

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.estate import run
+from tests.machine import kernel
 from tests.machine.share import Share
 from tests.system.conftest import NfsEstate
 
@@ -156,18 +157,42 @@ def test_squashed_root(tmp_path: Path, squash: str) -> None:
         assert "nothing to do" in estate.run("sync", code=0).out
 
 
-def test_an_unprivileged_user(estate: NfsEstate) -> None:
-    """cron runs it as the developer, whose own uid and groups count on the share."""
-    estate.add("isurus")
-    marker = estate.nfs.export / ".repoman-share"
-    for path in [estate.home, *estate.home.rglob("*"), marker, estate.nfs.export]:
+USER = ("setpriv", "--reuid=1234", "--regid=1234", "--groups=2345")
+
+
+def give_to_user(estate: NfsEstate) -> None:
+    """Have everything belong to the user that `USER` becomes."""
+    for path in [estate.home, *estate.home.rglob("*"), estate.nfs.export]:
         os.chown(path, 1234, 1234, follow_symlinks=False)
-    os.chown(estate.local_repos / "isurus/README.md", 1234, 2345)
-    for parent in (estate.base, estate.base.parent, estate.base.parent.parent):
+    for parent in (estate.nfs.base, *list(estate.base.parents)[:2], estate.base):
         parent.chmod(0o755)
-    user = ("setpriv", "--reuid=1234", "--regid=1234", "--groups=2345", *estate.words)
-    done = run([*user, "sync"], estate.environ)
-    assert done.code == 0, done
-    mirrored = (estate.exported("isurus") / "README.md").stat()
-    assert (mirrored.st_uid, mirrored.st_gid) == (1234, 2345)
-    assert "nothing to do" in run([*user, "sync"], estate.environ).out
+
+
+@pytest.mark.parametrize(("fstypes", "group"), [("nfs4", 1234), ("tmpfs", 2345)])
+def test_an_unprivileged_user(estate: NfsEstate, fstypes: str, group: int) -> None:
+    """cron runs it as the developer. A second group is kept where the share lets it be set.
+
+    The server here does not know this user's groups, as one with manage-gids does not.
+    """
+    repo = estate.repo("isurus")
+    give_to_user(estate)
+    os.chown(repo / "README.md", 1234, 2345)
+    share = estate.share if fstypes == "nfs4" else estate.base / "local"
+    if fstypes == "tmpfs":
+        share.mkdir()
+        kernel.mount("tmpfs", share, "tmpfs", options="uid=1234,gid=1234")
+    environ = {**estate.environ, "REPOMAN_NFS_FSTYPES": fstypes}
+
+    def repoman(*words: str) -> str:
+        done = run([*USER, *estate.words, *words], environ)
+        assert done.code == 0, done
+        return done.out
+
+    estate.registry.unlink()
+    paths = (f"--local-repos={estate.local_repos}", f"--nfs-repos={share}")
+    repoman("setup", *paths, "--new-share")
+    repoman("new", "isurus", "--no-container")
+    repoman("sync")
+    mirrored = (share / "isurus/README.md").stat()
+    assert (mirrored.st_uid, mirrored.st_gid) == (1234, group)
+    assert "nothing to do" in repoman("sync")
