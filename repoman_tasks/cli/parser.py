@@ -8,11 +8,13 @@ place of invoke's, for `inv` and `repoman` alike.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import invoke.parser.parser
 from invoke.exceptions import Exit
 from invoke.parser.argument import Argument
+from invoke.parser.parser import Parser, ParseResult
 
 from repoman_tasks.errors import ExitCode, one_line
 from repoman_tasks.planning.names import nearest
@@ -121,6 +123,23 @@ ParseMachine._class_states = _Invokes._class_states
 ParseMachine._class_transitions = _Invokes._class_transitions
 
 
+_invokes_parse_argv = invoke.parser.parser.Parser.parse_argv
+
+
+def _parse_argv(parser: Parser, argv: list[str]) -> ParseResult:
+    """invoke's, but `--flag=value` is an error where the flag takes none.
+
+    invoke would go on with the value as the next word, and that would become a name.
+    """
+    for token in itertools.takewhile(lambda word: word != "--", argv):
+        flag, equals, _ = token.partition("=")
+        takers = [c.flags[flag] for c in parser.contexts.values() if flag in c.flags]
+        if equals and takers and not any(taker.takes_value for taker in takers):
+            raise UsageExit(f"{flag} takes no value: leave out the = and what follows")
+    return _invokes_parse_argv(parser, argv)
+
+
 def install() -> None:
-    """Make invoke parse with this machine. invoke looks it up by this name for every parse."""
+    """Make invoke parse so. It looks up both by these names for every parse."""
     invoke.parser.parser.ParseMachine = ParseMachine  # type: ignore[misc]
+    invoke.parser.parser.Parser.parse_argv = _parse_argv  # type: ignore[assignment, method-assign]

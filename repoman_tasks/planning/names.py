@@ -70,7 +70,7 @@ def absolute(path: str, home: str) -> str:
     """`path` made plain, a leading ~ replaced; `UsageError` where it is not absolute then."""
     if path == "~" or path.startswith("~/"):
         path = home + path[1:]
-    if not path.startswith("/"):
+    if not path.startswith("/") or "\0" in path:
         raise UsageError(f"{path!r} is not an absolute path", "begin it with / or ~/")
     plain = posixpath.normpath(path)
     return plain[1:] if plain.startswith("//") else plain

@@ -1,0 +1,29 @@
+"""The registry: which projects exist, where they are, when they were last mirrored.
+
+`reading` turns its text into a `Registry`, `edits` turn the text into other text, and
+`store` does both to the file on a host, under a lock.
+"""
+
+from repoman_tasks.registry.edits import (
+    AddProject,
+    DropProject,
+    Edit,
+    SetKeys,
+    edited,
+    migrated,
+    record_sync,
+)
+from repoman_tasks.registry.reading import parse
+from repoman_tasks.registry.store import Store
+
+__all__ = [
+    "AddProject",
+    "DropProject",
+    "Edit",
+    "SetKeys",
+    "Store",
+    "edited",
+    "migrated",
+    "parse",
+    "record_sync",
+]

@@ -1,0 +1,71 @@
+"""The registry's file on a host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from repoman_tasks.errors import UsageError
+from repoman_tasks.host import Host
+from repoman_tasks.model import SCHEMA, Registry
+from repoman_tasks.registry.edits import Edit, SetKeys, edited, migrated, schema_of
+from repoman_tasks.registry.reading import parse
+
+__all__ = ["Store"]
+
+
+class Store:
+    """The registry's file on a host."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        configured = host.environ.get("REPOMAN_CONFIG")
+        base = host.environ.get("XDG_CONFIG_HOME") or f"{host.home}/.config"
+        self.path = configured or f"{base}/repoman/repoman.toml"
+        if not self.path.startswith("/"):
+            raise UsageError(
+                f"REPOMAN_CONFIG={self.path!r} is not an absolute path", "begin it with /"
+            )
+        self.folder = self.path.rpartition("/")[0] or "/"
+
+    def exists(self) -> bool:
+        """Whether the file is there."""
+        return self._host.read_file(self.path) is not None
+
+    def load(self) -> Registry:
+        """The registry as it is now; one with nothing in it where there is no file."""
+        return parse(self._text(), self.path, self._host.environ)
+
+    def lock_path(self, name: str) -> str:
+        """Where the lock of the project called `name` lies."""
+        return f"{self.folder}/locks/{name}.lock"
+
+    def update(self, edits: Callable[[Registry], Iterable[Edit]]) -> Registry:
+        """Change the file: under its lock, `edits` sees it as it is then.
+
+        A file of an older schema is migrated and the old one kept beside it. Returns the
+        registry as it is afterwards. A file that can't be read stays as it is.
+        """
+        with self._host.lock(f"{self.path}.lock", wait_seconds=60):
+            before = self._text()
+            registry = parse(before, self.path, self._host.environ)
+            wanted = list(edits(registry))
+            if not wanted:
+                return registry
+            if before and (old := schema_of(before)) < SCHEMA:
+                self._host.write_file(f"{self.path}.schema-{old}", before.encode())
+            after = edited(migrated(before) if before else edited("", _first_edits()), wanted)
+            result = parse(after, self.path, self._host.environ)
+            self._host.write_file(self.path, after.encode())
+            return result
+
+    def _text(self) -> str:
+        data = self._host.read_file(self.path)
+        try:
+            return (data or b"").decode()
+        except UnicodeDecodeError as error:
+            line = (data or b"").count(b"\n", 0, error.start) + 1
+            raise UsageError(f"{self.path}, line {line}: not UTF-8", "save it as UTF-8") from None
+
+
+def _first_edits() -> list[Edit]:
+    return [SetKeys({"schema": SCHEMA}, "estate")]
