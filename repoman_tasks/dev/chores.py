@@ -1,0 +1,42 @@
+"""The chores as tasks, thin: `inv dev.test` and its neighbours."""
+
+from __future__ import annotations
+
+import sys
+
+from repoman_tasks.cli.task import task
+from repoman_tasks.dev.checkout import here
+from repoman_tasks.dev.lint import run_checks
+from repoman_tasks.dev.testing import run_tiers
+from repoman_tasks.dev.tiers import chosen
+from repoman_tasks.session import Session
+
+
+@task(
+    name="test",
+    help={
+        "tier": "Run this tier only; may be given again.",
+        "k": "Run the tests that match, in pytest's words.",
+    },
+)
+def run_tests(session: Session, tier: list[str], k: str = "") -> int:
+    """Run every test that this machine can run, and say which tiers that were."""
+    return run_tiers(session, chosen(tier), k)
+
+
+@task()
+def lint(session: Session) -> int:
+    """Check style, format, types and shell scripts."""
+    return 1 if any(check.failed for check in run_checks(session)) else 0
+
+
+@task()
+def bench(session: Session) -> int:
+    """Measure, and print the figures beside what they should be."""
+    return session.host.hand_over(here([sys.executable, "-m", "tests.benchmarks"]))
+
+
+@task()
+def demo(session: Session) -> int:
+    """Show repoman on a throwaway estate."""
+    return session.host.hand_over([sys.executable, "-m", "repoman_tasks.dev.demo"])

@@ -1,0 +1,45 @@
+"""The checkers, one after the other."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import dataclass
+
+from repoman_tasks.dev.checkout import here, in_ci
+from repoman_tasks.session import Session
+
+__all__ = ["Check", "run_checks"]
+
+_SCRIPTS = ("bootstrap", ".ci/run")
+_CHECKERS = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("mypy",),  # what it looks at stands in pyproject.toml
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """What became of one checker; `missing` names its package where it did not run."""
+
+    name: str
+    failed: bool
+    missing: str = ""
+
+
+def run_checks(session: Session) -> list[Check]:
+    """Run all checkers, each to its end."""
+    checks = [_run(session, words) for words in _CHECKERS]
+    if shutil.which("shellcheck"):
+        return [*checks, _run(session, ("shellcheck", *_SCRIPTS), module=False)]
+    session.screen.note("shellcheck is not installed: the scripts were not checked")
+    return [*checks, Check("shellcheck", failed=in_ci(), missing="shellcheck")]
+
+
+def _run(session: Session, words: tuple[str, ...], *, module: bool = True) -> Check:
+    session.screen.line(f"$ {' '.join(words)}")
+    session.screen.flush()
+    start = [sys.executable, "-m"] if module else []
+    code = session.host.hand_over(here([*start, *words]))
+    return Check(" ".join(words[:2]), failed=code != 0)

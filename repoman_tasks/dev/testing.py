@@ -1,0 +1,205 @@
+"""Running the tiers of tests, one after the other."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from repoman_tasks.dev import tiers
+from repoman_tasks.dev.checkout import ROOT, SYSTEM_PATH, here, in_ci
+from repoman_tasks.dev.lint import run_checks
+from repoman_tasks.dev.tiers import Facts, Outcome, Tier
+from repoman_tasks.errors import ExitCode, Interrupted
+from repoman_tasks.session import Session
+
+__all__ = ["run_tiers"]
+
+_NOBODY = 65534
+_MACHINE_SECONDS = 1500
+_COVERAGE_FILE = str(ROOT / ".coverage")
+_PYTEST_INTERRUPTED = 2
+_REPORT_IN_MACHINE = 'mkdir /run/report && mount -t hostfs -o "$0" none /run/report && exec "$@"'
+"""The machine can write nowhere outside, so it mounts the folder for the report."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run of the tiers: where it keeps its files, and what it found."""
+
+    session: Session
+    scratch: Path
+    facts: Facts
+    as_nobody: tuple[str, ...]
+    """The words before those that an unprivileged user is to run."""
+    only: str
+    """A choice of tests, in pytest's words."""
+
+
+def run_tiers(session: Session, wanted: Sequence[Tier], only: str) -> int:
+    """Run `wanted`, print coverage and table; the exit code."""
+    with tempfile.TemporaryDirectory(prefix="repoman-test-") as folder:
+        scratch = Path(folder)
+        as_nobody, no_nobody = _as_nobody(session, scratch, wanted)
+        run = _Run(session, scratch, _facts(no_nobody), as_nobody, only)
+        measured = False
+        outcomes = []
+        for tier in wanted:
+            outcome = _run_tier(run, tier, append=measured)
+            measured = measured or (tier.measured and outcome.ran)
+            outcomes.append(outcome)
+    if session.dry:
+        return 0
+    if measured:
+        _show_coverage(session)
+    return _show(session, outcomes)
+
+
+def _show_coverage(session: Session) -> None:
+    _headline(session, "line coverage")
+    words = [sys.executable, "-m", "coverage", "report"]
+    session.host.hand_over(here(words, COVERAGE_FILE=_COVERAGE_FILE))
+
+
+def _show(session: Session, outcomes: Sequence[Outcome]) -> int:
+    _headline(session, "tiers")
+    session.screen.table(tiers.COLUMNS, tiers.rows(outcomes))
+    session.screen.line()
+    if in_ci():
+        for complaint in tiers.complaints(outcomes):
+            session.screen.line(f"a failure in CI: {complaint}")
+    session.screen.line(tiers.last_line(outcomes))
+    return tiers.exit_code(outcomes, ci=in_ci())
+
+
+def _headline(session: Session, text: str) -> None:
+    session.screen.line()
+    session.screen.line(f"=== {text} ===")
+    session.screen.flush()
+
+
+# --- what there is -----------------------------------------------------------------------
+
+
+def _facts(no_nobody: str) -> Facts:
+    path = f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"
+    programs = {name for tier in tiers.TIERS for name in tier.programs}
+    folders = {folder for tier in tiers.TIERS for folder in tier.folders}
+    return Facts(
+        programs=frozenset(name for name in programs if shutil.which(name, path=path)),
+        is_root=os.geteuid() == 0,
+        test_files={folder: len(list((ROOT / folder).rglob("test_*.py"))) for folder in folders},
+        no_nobody=no_nobody,
+    )
+
+
+def _as_nobody(
+    session: Session, scratch: Path, wanted: Sequence[Tier]
+) -> tuple[tuple[str, ...], str]:
+    """Words that run what follows them as nobody, who can read checkout and Python; or why not."""
+    names = [tier.name for tier in wanted]
+    if "unprivileged" not in names or os.geteuid() != 0 or not shutil.which("setpriv"):
+        return (), ""
+    ids = (f"--reuid={_NOBODY}", f"--regid={_NOBODY}")
+    plain = ("setpriv", *ids, "--clear-groups", "--inh-caps=-all", "--no-new-privs")
+    # Checkout or Python may lie below a folder that is closed to others, /root for one.
+    folders = (str(ROOT), sys.prefix, sys.base_prefix)
+    module = ("unshare", "--mount", sys.executable, "-m", "repoman_tasks.dev.reachable")
+    opened = (*module, str(scratch / "held"), *folders, "--", *plain)
+    why = ""
+    for words in (plain, opened):
+        probe = here([*words, sys.executable, "-c", "import pytest, tests, repoman_tasks.local"])
+        result = session.host.read(probe)
+        if not result.code:
+            return words, ""
+        why = result.complaint
+    return (), f"uid {_NOBODY} can't run the tests of this checkout ({why})"
+
+
+# --- a tier ------------------------------------------------------------------------------
+
+
+def _run_tier(run: _Run, tier: Tier, *, append: bool) -> Outcome:
+    stopped = tiers.obstacle(tier, run.facts)
+    if stopped:
+        return stopped
+    _headline(run.session, tier.name)
+    if tier.name == "lint":
+        return _lint(run)
+    report = run.scratch / tier.name / "junit.xml"
+    report.parent.mkdir()
+    began = time.monotonic()
+    code = run.session.host.hand_over(_words(run, tier, report, append=append))
+    xml = report.read_text() if report.exists() else None
+    outcome = tiers.outcome(tier.name, code, xml, time.monotonic() - began, bool(run.only))
+    if _interrupted(code, outcome):
+        raise Interrupted(f"interrupted in the tier {tier.name}")
+    return outcome
+
+
+def _lint(run: _Run) -> Outcome:
+    began = time.monotonic()
+    checks = run_checks(run.session)
+    failed = [check.name for check in checks if check.failed]
+    missing = [check.missing for check in checks if check.missing]
+    return Outcome(
+        "lint",
+        passed=sum(not check.failed and not check.missing for check in checks),
+        failed=len(failed),
+        skipped=len(missing),
+        seconds=time.monotonic() - began,
+        why="; ".join([*failed, *(f"{tiers.NOT_HERE} {name}" for name in missing)]),
+        bare_skips=0,
+    )
+
+
+def _interrupted(code: int, outcome: Outcome) -> bool:
+    if code in (ExitCode.INTERRUPTED, -signal.SIGINT):
+        return True
+    # pytest also calls it so where a file with tests can't be imported; that is a failed test.
+    return code == _PYTEST_INTERRUPTED and outcome.why.startswith("exit status")
+
+
+def _words(run: _Run, tier: Tier, report: Path, *, append: bool) -> list[str]:
+    pytest = [sys.executable, "-m", "pytest", *tier.folders]
+    pytest += ["-k", run.only] if run.only else []
+    pytest += ["-n", "auto"] if tier.parallel else []
+    if tier.name == "nfs":
+        return _in_machine(pytest, report.parent)
+    if tier.name == "unprivileged":
+        return _unprivileged(run, pytest, report)
+    pytest.append(f"--junitxml={report}")
+    if not tier.measured:
+        return here(pytest)
+    pytest += ["--cov", "--cov-report=", *(["--cov-append"] if append else [])]
+    return here(pytest, COVERAGE_FILE=_COVERAGE_FILE)
+
+
+def _in_machine(pytest: Sequence[str], folder: Path) -> list[str]:
+    machine = [sys.executable, "-m", "tests.machine", "--timeout", str(_MACHINE_SECONDS), "--"]
+    with_report = ["sh", "-c", _REPORT_IN_MACHINE, str(folder)]
+    return here([*machine, *with_report, *pytest, "--junitxml=/run/report/junit.xml"])
+
+
+def _unprivileged(run: _Run, pytest: Sequence[str], report: Path) -> list[str]:
+    """As nobody, in a home and with folders of its own, because it can write nowhere else."""
+    run.scratch.chmod(0o755)
+    folder = report.parent
+    os.chown(folder, _NOBODY, _NOBODY)
+    options = ["-p", "no:cacheprovider", f"--basetemp={folder}/tests", f"--junitxml={report}"]
+    return here(
+        [*run.as_nobody, *pytest, *options],
+        PATH=f"{Path(sys.executable).parent}:{SYSTEM_PATH}",
+        HOME=str(folder),
+        TMPDIR=str(folder),
+        USER="nobody",
+        LOGNAME="nobody",
+        HYPOTHESIS_STORAGE_DIRECTORY=f"{folder}/hypothesis",
+        PYTHONDONTWRITEBYTECODE="1",
+    )
