@@ -1,5 +1,5 @@
 """`python -m repoman_tasks` is `repoman`."""
 
-from repoman_tasks.cli.program import main
+from repoman_tasks.entry import main
 
 main()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from repoman_tasks.errors import Failed, Interrupted
 from repoman_tasks.model import Registry
+from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.setup import MakeFolder, MarkShare, Step, WriteRegistry
 from repoman_tasks.session import Session
 from repoman_tasks.tools.share import Share
@@ -52,7 +53,8 @@ def _do(
     still_right: Callable[[Registry], Sequence[Step]] | None,
 ) -> None:
     if isinstance(step, MakeFolder):
-        result = session.host.change(["mkdir", "-p", "--", step.path])
+        path = absolute(step.path, session.host.home)
+        result = session.host.change(["mkdir", "-p", "--", path])
         if result.code:
             raise Failed(f"{step.path} can't be made", result.complaint)
     elif isinstance(step, MarkShare):

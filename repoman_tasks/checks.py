@@ -19,11 +19,11 @@ def reconcile(session: Session) -> Reality:
     host = session.host
     registry = session.store.load()
     wanted = absolute(registry.defaults.local_repos, host.home)
-    local_repos = host.real_path(wanted) or wanted
+    local_repos = host.real_folder(wanted) or wanted
     repos = {}
     for project in registry.projects:
         path = f"{local_repos}/{project.repo}"
-        repos[project.name] = repo_state(path, host.real_path(path), local_repos)
+        repos[project.name] = repo_state(path, host.real_folder(path), local_repos)
     return Reality(registry, local_repos, repos)
 
 

@@ -187,8 +187,8 @@ class Host(ABC):
         """
 
     @abstractmethod
-    def real_path(self, path: str) -> str | None:
-        """`path` with every symlink resolved, or None where it does not exist. Not for shares."""
+    def real_folder(self, path: str) -> str | None:
+        """`path` with every symlink resolved; None where there is no folder. Not for shares."""
 
     @abstractmethod
     def close(self) -> None:

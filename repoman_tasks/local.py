@@ -40,6 +40,8 @@ _CHUNK = 1 << 16
 _POLL_SECONDS = 0.1
 _TERM_SECONDS = 1.0
 """How long a program may tidy up after SIGTERM; SIGKILL follows."""
+_KILL_SECONDS = 0.5
+"""How long SIGKILL is waited for; what waits for a dead file server may not heed it."""
 
 
 class LocalHost(Host):
@@ -131,18 +133,16 @@ class LocalHost(Host):
         # (A handler, unlike SIG_IGN, is not inherited.)
         before = signal.signal(signal.SIGINT, lambda *_: None)
         try:
-            return subprocess.run(words, check=False).returncode
-        except FileNotFoundError:
-            raise Failed(f"{words[0]} is not installed", f"install {words[0]}") from None
+            with _starting(words, self.environ.get("PATH")):
+                process = subprocess.Popen(words)
+            return process.wait()
         finally:
             signal.signal(signal.SIGINT, before)
 
     @contextlib.contextmanager
     def _start(self, words: Words, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
         """A child in a session of its own, so that it can be ended with all its children."""
-        if shutil.which(words[0], path=self.environ.get("PATH")) is None:
-            raise Failed(f"{words[0]} is not installed", f"install {words[0]}")
-        try:
+        with _starting(words, self.environ.get("PATH")):
             process = subprocess.Popen(
                 words,
                 stdout=subprocess.PIPE,
@@ -152,12 +152,12 @@ class LocalHost(Host):
                 env={**self.environ, "LC_ALL": "C"},
                 **options,
             )
-        except OSError as error:
-            raise Failed(f"{words[0]} could not be started", _reason(error)) from None
+        well = False
         try:
             yield process
+            well = process.returncode is not None
         finally:
-            if process.returncode is None:
+            if not well:
                 _end(process)
             for pipe in (process.stdin, process.stdout, process.stderr):
                 if pipe:
@@ -210,7 +210,7 @@ class LocalHost(Host):
         folder, name = os.path.split(target)
         temporary = os.path.join(folder, f".{name}.tmp")
         try:
-            os.makedirs(folder, mode=0o700, exist_ok=True)
+            _make_folders(folder)
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
             with open(os.open(temporary, flags, 0o600), "wb") as file:
                 with contextlib.suppress(FileNotFoundError):
@@ -233,7 +233,7 @@ class LocalHost(Host):
             yield _LocalLock(-1)
             return
         try:
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            _make_folders(os.path.dirname(path))
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise Failed(f"{path} can't be opened", _reason(error)) from None
@@ -312,11 +312,12 @@ class LocalHost(Host):
                         info.st_ctime_ns,
                     )
 
-    def real_path(self, path: str) -> str | None:
+    def real_folder(self, path: str) -> str | None:
         try:
-            return os.path.realpath(path, strict=True)
+            real = os.path.realpath(path, strict=True)
         except (OSError, ValueError):
             return None
+        return real if os.path.isdir(real) else None
 
 
 _KINDS = {
@@ -327,6 +328,19 @@ _KINDS = {
     stat.S_IFBLK: "b",
     stat.S_IFCHR: "c",
 }
+
+
+@contextlib.contextmanager
+def _starting(words: Words, path: str | None) -> Iterator[None]:
+    """`Failed` where a program can't be started."""
+    if shutil.which(words[0], path=path) is None:
+        raise Failed(f"{words[0]} is not installed", f"install {words[0]}")
+    try:
+        yield
+    except OSError as error:
+        raise Failed(f"{words[0]} could not be started", _reason(error)) from None
+    except ValueError as error:  # a NUL in a word
+        raise Failed(f"{words[0]} could not be started", str(error)) from None
 
 
 class _LocalLock(Lock):
@@ -405,16 +419,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     What waits for a dead file server may outlive even that for a while; it is left to the
     kernel then, because nobody can wait for it.
     """
-    deadline = time.monotonic() + _TERM_SECONDS
-    _signal_group(process.pid, signal.SIGTERM)
-    while time.monotonic() < deadline:
-        process.poll()
-        if not _signal_group(process.pid, 0):
-            return
-        time.sleep(0.005)
-    _signal_group(process.pid, signal.SIGKILL)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(0.5)
+    for number, seconds in ((signal.SIGTERM, _TERM_SECONDS), (signal.SIGKILL, _KILL_SECONDS)):
+        deadline = time.monotonic() + seconds
+        _signal_group(process.pid, number)
+        while time.monotonic() < deadline:
+            process.poll()
+            if not _signal_group(process.pid, 0):
+                return
+            time.sleep(0.005)
 
 
 def _signal_group(group: int, number: int) -> bool:
@@ -440,6 +452,14 @@ def _holder_in_words(data: bytes) -> str:
         return f"held by process {holder['pid']} ({holder['command']}) since {holder['since']}"
     except (ValueError, KeyError, TypeError):
         return "held by another process"
+
+
+def _make_folders(folder: str) -> None:
+    """Make `folder` and what is missing above it, for the owner only."""
+    if folder and not os.path.isdir(folder):
+        _make_folders(os.path.dirname(folder))
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, mode=0o700)
 
 
 def _sync_folder(folder: str) -> None:

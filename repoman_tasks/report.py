@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from repoman_tasks.errors import Failed, one_line
+from repoman_tasks.errors import one_line
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -20,10 +19,7 @@ _PIPE_WIDTH = 1000
 
 
 class Screen:
-    """Standard output and error. A reader that has gone (`| head`) does not end the work."""
-
-    def __init__(self) -> None:
-        self._reader_gone = False
+    """Standard output and error."""
 
     @property
     def live(self) -> bool:
@@ -60,32 +56,7 @@ class Screen:
 
     def write(self, text: str) -> None:
         """Put `text` on standard output as it is."""
-        if self._reader_gone:
-            return
-        try:
-            sys.stdout.write(text)
-        except BrokenPipeError:
-            self._drop_output()
-        except OSError as error:
-            raise Failed(
-                "standard output can't be written", (error.strerror or "").lower()
-            ) from None
-
-    def flush(self) -> None:
-        """Get out what is still held back."""
-        try:
-            sys.stdout.flush()
-        except BrokenPipeError:
-            self._drop_output()
-        except OSError as error:
-            self._drop_output()
-            raise Failed(
-                "standard output can't be written", (error.strerror or "").lower()
-            ) from None
-
-    def _drop_output(self) -> None:
-        self._reader_gone = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.stdout.write(text)
 
 
 class Bars:

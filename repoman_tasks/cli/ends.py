@@ -47,14 +47,13 @@ def _trace(debug: bool) -> None:
 
 @contextlib.contextmanager
 def take_signals() -> Iterator[None]:
-    """While this holds, SIGTERM and SIGHUP interrupt as Ctrl-C does."""
+    """While this holds, Ctrl-C, SIGTERM and SIGHUP interrupt what is being done."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    numbers = [
-        n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN
-    ]
+    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [n for n in wanted if signal.getsignal(n) is not signal.SIG_IGN]
     before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield

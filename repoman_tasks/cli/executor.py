@@ -15,6 +15,7 @@ from repoman_tasks.errors import UsageError
 from repoman_tasks.hosts import connect
 from repoman_tasks.report import Screen
 from repoman_tasks.session import Session
+from repoman_tasks.streams import finish_output, open_streams
 
 __all__ = ["Executor"]
 
@@ -27,6 +28,7 @@ class Executor(invoke.executor.Executor):
     """
 
     def execute(self, *tasks: Any) -> dict[Any, Any]:
+        open_streams()
         with exits(debug=self._core_flag("debug")), take_signals():
             if self.core is not None and self.core.remainder:
                 raise UsageError("no command here takes words after --", "leave them out")
@@ -48,8 +50,7 @@ class Executor(invoke.executor.Executor):
                 for pre_task in call.pre:
                     session.of(pre_task)
                 code: int | None = call.task(session, **arguments)
-            screen.flush()
-            return code
+            return finish_output(code or 0)
         finally:
             host.close()
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import sys
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NoReturn
 
 import invoke.config
 import invoke.program
+from invoke.exceptions import Exit, ParseError
 
 from repoman_tasks import __version__
 from repoman_tasks.cli.executor import Executor
+from repoman_tasks.cli.parser import UsageExit
 from repoman_tasks.namespace import commands
+from repoman_tasks.streams import finish_output, open_streams
 
-__all__ = ["main"]
+__all__ = ["run"]
 
 
 class _Config(invoke.config.Config):
@@ -37,12 +41,36 @@ class _Config(invoke.config.Config):
 
 
 class _Program(invoke.program.Program):
+    def parse_core(self, argv: list[str] | None) -> None:
+        with _usage_errors():
+            super().parse_core(argv)
+
+    def parse_cleanup(self) -> None:
+        with _usage_errors():
+            super().parse_cleanup()
+
     def execute(self) -> None:
         Executor(self.collection, self.config, self.core).execute(*self.tasks)
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Run the `repoman` command and exit with its code."""
+@contextlib.contextmanager
+def _usage_errors() -> Iterator[None]:
+    """What invoke says of its own flags, in repoman's form and with its code."""
+    try:
+        yield
+    except UsageExit:
+        raise
+    except Exit as end:
+        if end.message:
+            raise UsageExit(end.message) from None
+        raise
+    except (ParseError, ValueError) as error:
+        raise UsageExit(f"{error}: see `repoman --help`") from None
+
+
+def run() -> NoReturn:
+    """Run the `repoman` command with the words it was given and exit with its code."""
+    open_streams()
     program = _Program(
         name="repoman",
         binary="repoman",
@@ -50,13 +78,9 @@ def main(argv: list[str] | None = None) -> None:
         namespace=commands(),
         config_class=_Config,
     )
-    program.run(argv if argv is not None else ["repoman", *sys.argv[1:]])
-    sys.exit(_flushed())
-
-
-def _flushed() -> int:
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+        program.run(["repoman", *sys.argv[1:]])
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0
+    sys.exit(finish_output(code))

@@ -8,7 +8,7 @@ from repoman_tasks.cli.task import task
 from repoman_tasks.errors import UsageError
 from repoman_tasks.model import Registry
 from repoman_tasks.planning.health import repo_state
-from repoman_tasks.planning.names import check_name
+from repoman_tasks.planning.names import absolute, check_name
 from repoman_tasks.planning.setup import Step, WriteRegistry, new_steps
 from repoman_tasks.session import Session
 
@@ -41,6 +41,8 @@ def new(
             f"`repoman new {name} --no-container` registers the repo for backup only",
         )
     found, now = session.of(reconcile), session.now()
+    if repo.startswith(("/", "~")):  # however a person reaches it
+        repo = session.host.real_folder(absolute(repo, session.host.home)) or repo
 
     def plan(registry: Registry) -> list[Step]:
         return new_steps(registry, name, repo, found.local_repos, session.host.home, now)
@@ -56,6 +58,6 @@ def _check_folder(session: Session, steps: list[Step], local_repos: str) -> None
     for step in steps:
         if isinstance(step, WriteRegistry):
             path = f"{local_repos}/{step.edits[0].project.repo}"  # type: ignore[union-attr]
-            state = repo_state(path, session.host.real_path(path), local_repos)
+            state = repo_state(path, session.host.real_folder(path), local_repos)
             if state.problem:
-                raise UsageError(f"{path} {state.problem}", "name a real folder below local_repos")
+                raise UsageError(f"{path} {state.says}", "name a real folder below local_repos")

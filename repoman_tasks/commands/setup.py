@@ -35,21 +35,18 @@ def setup(
     """Set up this host: paths, registry, and the marker on the backup share."""
     registry = session.of(reconcile).registry
     host, defaults = session.host, registry.defaults
+    local = absolute(local_repos or defaults.local_repos, host.home)
+    path = absolute(nfs_repos or defaults.nfs_repos, host.home)
     wish = SetupWish(
-        absolute(local_repos, host.home) if local_repos else "",
-        absolute(nfs_repos, host.home) if nfs_repos else "",
-        new_share,
-        adopt_share,
+        local if local_repos else "", path if nfs_repos else "", new_share, adopt_share
     )
-    local = absolute(wish.local_repos or defaults.local_repos, host.home)
-    path = absolute(wish.nfs_repos or defaults.nfs_repos, host.home)
     share = session.stack.enter_context(open_share(host, path, local, defaults.probe_seconds))
     judge(share.probe, defaults)
     steps = setup_steps(
         registry,
         session.store.exists(),
         wish,
-        host.real_path(local) is not None,
+        host.real_folder(local) is not None,
         share.probe,
         str(uuid.uuid4()),
     )

@@ -39,7 +39,7 @@ def run_checks(session: Session) -> list[Check]:
 
 def _run(session: Session, words: tuple[str, ...], *, module: bool = True) -> Check:
     session.screen.line(f"$ {' '.join(words)}")
-    session.screen.flush()
+    sys.stdout.flush()
     start = [sys.executable, "-m"] if module else []
     code = session.host.hand_over(here([*start, *words]))
     return Check(" ".join(words[:2]), failed=code != 0)

@@ -81,7 +81,7 @@ def _show(session: Session, outcomes: Sequence[Outcome]) -> int:
 def _headline(session: Session, text: str) -> None:
     session.screen.line()
     session.screen.line(f"=== {text} ===")
-    session.screen.flush()
+    sys.stdout.flush()
 
 
 # --- what there is -----------------------------------------------------------------------

@@ -75,7 +75,7 @@ def _locks(setting: Setting, project: Project) -> Iterator[list[Lock]]:
 def look_at_repo(setting: Setting, project: Project) -> Look:
     """Walk the project's repo. `Refused` where it is missing or not the folder it should be."""
     path = f"{setting.local_repos}/{project.repo}"
-    real = setting.host.real_path(path)
+    real = setting.host.real_folder(path)
     if real is None:
         raise Refused(
             f"{path} is missing, its mirror was left as it is",

@@ -20,6 +20,11 @@ class RepoState:
     path: str
     problem: str = ""
 
+    @property
+    def says(self) -> str:
+        """The problem with its verb."""
+        return f"is {self.problem}" if self.problem == "missing" else self.problem
+
 
 @dataclass(frozen=True)
 class Reality:
@@ -65,17 +70,13 @@ def findings(project: Project, state: RepoState, registry: Registry, now: str) -
     found = []
     if state.problem:
         cure = f"bring it back, or `repoman remove {project.name}`"
-        found.append(Finding(project.name, f"repo {state.path} {_is(state.problem)}", cure))
+        found.append(Finding(project.name, f"repo {state.path} {state.says}", cure))
     if project.backup and not project.last_sync:
         found.append(Finding(project.name, "never mirrored", f"`repoman sync {project.name}`"))
     elif project.backup and hours_since(project.last_sync, now) > registry.defaults.max_age_hours:
         what = f"last mirrored {age(project.last_sync, now)}"
         found.append(Finding(project.name, what, f"`repoman sync {project.name}`"))
     return found
-
-
-def _is(problem: str) -> str:
-    return f"is {problem}" if problem == "missing" else problem
 
 
 def health(

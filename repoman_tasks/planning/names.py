@@ -56,8 +56,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def check_repo(repo: str) -> str:
     """Return `repo`, a folder below local_repos, in its plain form; else `UsageError`."""
-    plain = posixpath.normpath(repo) if repo else ""
-    if not plain or plain == "." or "\0" in repo:
+    plain = posixpath.normpath(_text(repo)) if repo else ""
+    if not plain or plain == ".":
         raise UsageError(f"repo {repo!r} is not a folder below local_repos", "name one")
     if posixpath.isabs(plain) or ".." in repo.split("/"):
         raise UsageError(
@@ -66,11 +66,24 @@ def check_repo(repo: str) -> str:
     return plain
 
 
+def _text(path: str) -> str:
+    """Return `path` if a file can name it: no NUL, and no bytes that are no UTF-8."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"{path!r} is not UTF-8", "the registry can't name it: rename it"
+        ) from None
+    if "\0" in path:
+        raise UsageError(f"{path!r} holds a NUL", "no file can be called so")
+    return path
+
+
 def absolute(path: str, home: str) -> str:
     """`path` made plain, a leading ~ replaced; `UsageError` where it is not absolute then."""
     if path == "~" or path.startswith("~/"):
         path = home + path[1:]
-    if not path.startswith("/") or "\0" in path:
+    if not _text(path).startswith("/"):
         raise UsageError(f"{path!r} is not an absolute path", "begin it with / or ~/")
     plain = posixpath.normpath(path)
     return plain[1:] if plain.startswith("//") else plain

@@ -132,7 +132,7 @@ def _look(host: Host, path: str, local_repos: str, pin: Pin, timeout: float) -> 
         path=path,
         real=real,
         mount=mount_at(mounts, real),
-        local_mount=mount_at(mounts, host.real_path(local_repos) or local_repos),
+        local_mount=mount_at(mounts, host.real_folder(local_repos) or local_repos),
         # The pinned folder is what `path` led to before and after the mounts were read,
         # so the mount that was found for the path is the one that is pinned.
         still_there=here == there,
