@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Bars", "Screen"]
 
-_PIPE_WIDTH = 1000
-"""Columns of a table that goes into a file or a pipe: nothing is cut there."""
-
 
 class Screen:
     """Standard output and error."""
@@ -39,24 +36,37 @@ class Screen:
         self.write(json.dumps(value, indent=2) + "\n")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """The result as a table; in a pipe each value stands there whole."""
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for number, column in enumerate(columns):
-            table.add_column(column, no_wrap=number == 0, overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(one_line(cell)) for cell in row))
-        console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)
-        with console.capture() as drawn:
-            console.print(table)
-        self.write("\n".join(line.rstrip() for line in drawn.get().splitlines()) + "\n")
+        """The result as a table; where that is no terminal each value stands there whole."""
+        cells = [[one_line(cell) for cell in row] for row in rows]
+        if sys.stdout.isatty():
+            self.write(_drawn(columns, cells))
+            return
+        lines = [columns, *cells]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        for line in lines:
+            padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+            self.write("  ".join(padded).rstrip() + "\n")
 
     def write(self, text: str) -> None:
         """Put `text` on standard output as it is."""
         sys.stdout.write(text)
+
+
+def _drawn(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table that fits the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number, column in enumerate(columns):
+        table.add_column(column, no_wrap=number == 0, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console = Console(highlight=False)
+    with console.capture() as drawn:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in drawn.get().splitlines()) + "\n"
 
 
 class Bars:
@@ -64,12 +74,12 @@ class Bars:
 
     def __init__(self, projects: int) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import BarColumn, Progress, TextColumn
 
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn() if projects < 0 else TextColumn("{task.fields[state]}"),
+            TextColumn("{task.fields[state]}"),
             console=Console(stderr=True),
             transient=True,
         )

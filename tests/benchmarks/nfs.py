@@ -8,14 +8,13 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 from repoman_tasks.tools.rsync import Keeps, filters, pass_words
-from tests.benchmarks.table import Row, show
+from tests.benchmarks.table import Row, fill, show, timed
 from tests.machine.share import Share
 
 NETEM_MILLISECONDS = 0.5
@@ -50,21 +49,6 @@ class Bench:
             words = pass_words(str(self.repos), [name], rules, Keeps(True, True, True))
             timed(words, cwd=share.mount_point)
         return time.monotonic() - began
-
-
-def fill(folder: Path, files: int) -> None:
-    """A small project: folders of ten files."""
-    for number in range(files):
-        path = folder / f"d{number // 10}" / f"f{number}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{number}\n" * 20)
-
-
-def timed(words: list[str], **options: object) -> float:
-    """Seconds that a program takes; it has to succeed."""
-    began = time.monotonic()
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, **options)  # type: ignore[call-overload]
-    return time.monotonic() - began
 
 
 def measure(projects: int, files: int, jobs: str) -> list[Row]:

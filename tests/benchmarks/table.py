@@ -1,8 +1,11 @@
-"""The table of a benchmark: two sides and their ratio."""
+"""What the benchmarks share: small projects, a clock, and the table of two sides."""
 
 from __future__ import annotations
 
+import subprocess
+import time
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -24,3 +27,20 @@ def show(title: str, ours: str, theirs: str, rows: list[Row]) -> None:
     print(f"\n{title}\n\n| job | {ours} | {theirs} | ratio |\n| --- | ---: | ---: | ---: |")
     for row in rows:
         print(f"| {row.job} | {row.ours:.2f} s | {row.theirs:.2f} s | {row.ratio:.2f} |")
+
+
+def fill(folder: Path, files: int) -> None:
+    """A small project: folders of ten files."""
+    for number in range(files):
+        path = folder / f"d{number // 10}" / f"f{number}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{number}\n" * 20)
+
+
+def timed(words: list[str], **options: object) -> float:
+    """Seconds that a program takes; it has to succeed."""
+    began = time.monotonic()
+    subprocess.run(
+        words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options
+    )  # type: ignore[call-overload]
+    return time.monotonic() - began

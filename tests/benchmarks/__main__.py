@@ -1,0 +1,114 @@
+"""All benchmarks, each as ratios side by side in one run: `inv dev.bench`.
+
+Nothing is judged here. README carries the tables with the command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from repoman_tasks.tools.rsync import Keeps, filters, pass_words
+from tests.benchmarks.table import Row, fill, show, timed
+from tests.estate import Estate
+
+RUNS = 9
+MEASURE = """\
+import resource, sys
+from repoman_tasks.entry import main
+try:
+    main()
+finally:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+"""
+
+
+def median(measure: Callable[[], float]) -> float:
+    """The median of some runs after one that warms up."""
+    measure()
+    return statistics.median(measure() for _ in range(RUNS))
+
+
+def overhead(estate: Estate) -> list[Row]:
+    """One unchanged project of 300 files, beside the bare rsync of it."""
+    fill(estate.local_repos / "isurus", 300)
+    estate.run("new", "isurus", "--no-container", code=0)
+    words = pass_words(
+        str(estate.local_repos), ["isurus"], filters("isurus", []), Keeps(True, True, True)
+    )
+    estate.run("sync", "isurus", code=0)
+    ours = median(lambda: timed([*estate.words, "sync", "isurus"], env=estate.environ))
+    theirs = median(lambda: timed(words, cwd=estate.share))
+    return [Row("nothing to do, 1 project x 300 files", ours, theirs)]
+
+
+def listing(estate: Estate) -> list[Row]:
+    """`list` with 200 projects, beside a Python that only imports invoke."""
+    with estate.registry.open("a") as registry:
+        for number in range(200):
+            (estate.local_repos / f"p{number}").mkdir()
+            registry.write(f'\n[[project]]\nname = "p{number}"\ncontainer = false\n')
+    ours = median(lambda: timed([*estate.words, "list"], env=estate.environ))
+    theirs = median(lambda: timed([sys.executable, "-c", "import invoke"], env=estate.environ))
+    return [Row("`list`, 200 projects", ours, theirs)]
+
+
+def memory(estate: Estate, files: int) -> None:
+    """Peak memory of Python while a sync changes many files."""
+    repo = estate.local_repos / "many"
+    fill(repo, files)
+    estate.run("new", "many", "--no-container", code=0)
+    print(f"\n| sync of one project with {files} files | peak memory of Python |")
+    print("| --- | ---: |")
+    for what, words in {
+        "all new": ("sync", "many"),
+        "all changed, as a dry run": ("sync", "many", "--dry-run"),
+        "all changed": ("sync", "many"),
+    }.items():
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURE, *words],
+            env=estate.environ,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        print(f"| {what} | {int(done.stderr.split()[-1]) / 1024:.0f} MB |")
+        if what == "all new":
+            for path in repo.rglob("f*"):
+                os.utime(path, (1, 1))
+
+
+def main() -> None:
+    """Run the benchmarks that were asked for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
+    parser.add_argument("only", nargs="*", choices=["local", "memory", "nfs", []])
+    parser.add_argument("--files", type=int, default=200_000)
+    given = parser.parse_args()
+    wanted = given.only or ["local", "memory", "nfs"]
+    base = Path(tempfile.mkdtemp(prefix="repoman-bench-", dir="/var/tmp"))
+    try:
+        with Estate(base) as estate:
+            estate.setup()
+            if "local" in wanted:
+                show("A share in memory", "repoman", "bare rsync", overhead(estate))
+                show("Start-up", "repoman", "import invoke", listing(estate))
+            if "memory" in wanted:
+                memory(estate, given.files)
+    finally:
+        shutil.rmtree(base)
+    if "nfs" in wanted:
+        inside = [sys.executable, "-m", "tests.benchmarks.nfs"]
+        words = [sys.executable, "-m", "tests.machine", "--timeout=900", "--", *inside]
+        subprocess.run(words, check=True)
+
+
+if __name__ == "__main__":
+    main()
