@@ -16,10 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from repoman_tasks.model import SCHEMA, Project
+from repoman_tasks.planning.share import MARKER, MARKER_NANOSECONDS, marker_text
+from repoman_tasks.registry import AddProject, Edit, SetKeys, edited
+
 __all__ = ["CHECKOUT", "Estate", "Result", "find_share_base", "guarded", "run", "tree_hash"]
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 _SHM = Path("/dev/shm")
+_ESTATE_ID = "11111111-2222-3333-4444-555555555555"
+_LONG_AGO = "2026-01-01T00:00:00Z"
 _KEPT = (
     *("PATH", "TMPDIR", "TERM", "TZ", "USER", "LOGNAME", "VIRTUAL_ENV", "CI"),
     *("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED", "PYTHONSAFEPATH"),
@@ -205,6 +211,24 @@ class Estate:
         """Have the paths, the registry and the marker."""
         paths = ("--local-repos", str(self.local_repos), "--nfs-repos", str(self.share))
         self.run("setup", *paths, code=0)
+        return self
+
+    def prepare(self, *names: str) -> Self:
+        """What `setup`, and `new` for each of `names`, leave behind; without running them."""
+        paths = {"local_repos": str(self.local_repos), "nfs_repos": str(self.share)}
+        projects = [Project(name, name, created=_LONG_AGO, container=False) for name in names]
+        edits: list[Edit] = [
+            SetKeys({"schema": SCHEMA, "id": _ESTATE_ID}, "estate"),
+            SetKeys(paths),
+            *map(AddProject, projects),
+        ]
+        self.registry.parent.mkdir(parents=True)
+        self.registry.write_text(edited("", edits))
+        marker = self.share / MARKER
+        marker.write_text(marker_text(_ESTATE_ID, _LONG_AGO))
+        os.utime(marker, ns=(MARKER_NANOSECONDS, MARKER_NANOSECONDS))
+        for name in names:
+            self.repo(name, commits=1)
         return self
 
     def another_share(self) -> Path:

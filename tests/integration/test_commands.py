@@ -1,0 +1,842 @@
+"""Every command, as a process of its own, on a throwaway estate."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import invoke.executor
+import pytest
+from invoke.exceptions import Exit
+
+from repoman_tasks.local import LocalHost
+from repoman_tasks.namespace import commands
+from repoman_tasks.registry import parse
+from tests.estate import CHECKOUT, Estate, Result, run, tree_hash
+
+SCRIPT = Path(sys.executable).with_name("repoman")
+
+
+@pytest.fixture
+def ready(estate: Estate) -> Estate:
+    """An estate that is set up."""
+    return estate.prepare()
+
+
+@pytest.fixture
+def isurus(estate: Estate) -> Estate:
+    """An estate with the project isurus, not mirrored yet."""
+    return estate.prepare("isurus")
+
+
+def is_one_line(done: Result, code: int) -> str:
+    """The error of a command that ended with `code`: one line, and nothing on stdout."""
+    assert done.code == code, done
+    assert done.out == ""
+    assert re.fullmatch(r"repoman: [^\n]+\n", done.err), done.err
+    return done.err
+
+
+def names(estate: Estate) -> list[str]:
+    registry = parse(estate.registry.read_text(), str(estate.registry), {})
+    return [project.name for project in registry.projects]
+
+
+def share_of(estate: Estate) -> str:
+    """The id that the marker on the share carries."""
+    found = re.search(r'estate = "(.+)"', (estate.share / ".repoman-share").read_text())
+    assert found
+    return found[1]
+
+
+# --- setup -----------------------------------------------------------------------------
+
+
+def test_setup_the_first_and_the_second_time(estate: Estate) -> None:
+    paths = ("--local-repos", str(estate.local_repos), "--nfs-repos", str(estate.share))
+    first = estate.run("setup", *paths, code=0)
+    assert f"done: mark {estate.share} as the backup share" in first.out
+    assert "done: write the registry" in first.out
+    registry = parse(estate.registry.read_text(), "", {})
+    assert registry.estate.id == share_of(estate)
+    assert registry.defaults.local_repos == str(estate.local_repos)
+    assert registry.defaults.nfs_repos == str(estate.share)
+    before = estate.everything()
+    for words in (("setup",), ("setup", *paths), ("setup", "--new-share")):
+        assert estate.run(*words, code=0).out == "nothing to do\n"
+    assert estate.everything() == before
+
+
+def test_setup_makes_the_default_folder_in_the_home(estate: Estate, tmp_path: Path) -> None:
+    estate.local_repos.rmdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    estate.run("setup", "--nfs-repos", str(estate.share), cwd=elsewhere, code=0)
+    assert os.listdir(elsewhere) == []
+    assert estate.local_repos.is_dir()
+
+
+def test_setup_shows_first_what_it_would_do(estate: Estate) -> None:
+    before = estate.everything()
+    words = ("setup", "--local-repos", "~/new", "--nfs-repos", str(estate.share), "--dry-run")
+    done = estate.run(*words, code=0)
+    assert [line.split(" ")[:2] for line in done.out.splitlines()] == [
+        ["would", "make"],
+        ["would", "mark"],
+        ["would", "write"],
+    ]
+    assert f"{estate.home}/new" in done.out
+    assert estate.everything() == before
+
+
+def test_setup_takes_another_share_only_when_told(ready: Estate) -> None:
+    other = ready.another_share()
+    before = ready.everything()
+    error = is_one_line(ready.run("setup", "--nfs-repos", str(other)), 6)
+    assert "--new-share" in error
+    assert ready.everything() == before
+    assert os.listdir(other) == []
+    ready.run("setup", "--nfs-repos", str(other), "--new-share", code=0)
+    assert share_of(ready) in (other / ".repoman-share").read_text()
+    assert f'nfs_repos = "{other}"' in ready.registry.read_text()
+
+
+def test_setup_leaves_the_share_of_somebody_else_alone(ready: Estate, tmp_path: Path) -> None:
+    theirs = share_of(ready)
+    home = tmp_path / "other-home"
+    (home / "repos").mkdir(parents=True)
+    environ = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config")}
+    words = ("setup", "--nfs-repos", str(ready.share))
+    before = {**ready.everything(), **tree_hash(home)}
+    error = is_one_line(ready.run(*words, environ=environ), 6)
+    assert theirs in error
+    assert "--adopt-share" in error
+    assert {**ready.everything(), **tree_hash(home)} == before
+    ready.run(*words, "--adopt-share", environ=environ, code=0)
+    assert share_of(ready) == theirs
+    assert theirs in (home / ".config/repoman/repoman.toml").read_text()
+
+
+DISKS = "tmpfs,ext4,ext3,ext2,xfs,btrfs,overlay,zfs,f2fs,9p,virtiofs,bcachefs"
+
+
+@pytest.mark.parametrize(
+    ("share", "environ", "code", "says"),
+    [
+        ("/no/such/folder", {}, 5, "can't be entered"),
+        ("relative", {}, 2, "is not an absolute path"),
+        ("{home}", {}, 5, "is on "),
+        ("{home}", {"REPOMAN_NFS_FSTYPES": DISKS}, 5, "same file system as local_repos"),
+        ("{share}", {"REPOMAN_MIN_FREE_MIB": str(2**40)}, 5, "MiB free"),
+        ("{share}", {"REPOMAN_NFS_FSTYPES": "nfs4"}, 5, "is on tmpfs"),
+    ],
+)
+def test_setup_of_what_is_no_share(
+    estate: Estate, share: str, environ: Mapping[str, str], code: int, says: str
+) -> None:
+    before = estate.everything()
+    path = share.format(home=estate.home, share=estate.share)
+    error = is_one_line(estate.run("setup", "--nfs-repos", path, environ=environ), code)
+    assert says in error
+    assert estate.everything() == before
+
+
+# --- new -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        pytest.param([], "new needs a name", id="no name"),
+        pytest.param(["lamna"], "--no-container", id="with a container"),
+        pytest.param(["ghost"], "ghost", id="no such folder"),
+        pytest.param(["a b"], "can't be a project's name", id="bad name"),
+        pytest.param(["list"], "is a command", id="reserved"),
+        pytest.param(["SYNC"], "is a command", id="reserved in capitals"),
+        pytest.param(["isurus"], "exists already", id="twice"),
+        pytest.param(["x", "--repo", "isurus"], "overlaps 'isurus'", id="a repo of another"),
+        pytest.param(["x", "--repo", "isurus/.git"], "overlaps 'isurus'", id="within a repo"),
+        pytest.param(["x", "--repo", "../outside"], "leaves local_repos", id="dots"),
+        pytest.param(["x", "--repo", "lamna/../../outside"], "leaves local_repos", id="later dots"),
+        pytest.param(["x", "--repo", "{home}/outside"], "not below local_repos", id="absolute"),
+        pytest.param(["x", "--repo", "out"], "outside local_repos", id="a link out"),
+        pytest.param(["x", "--repo", "out/sub"], "outside local_repos", id="behind a link out"),
+        pytest.param(["x", "--repo", "to-lamna"], "symlink", id="a link to another repo"),
+        pytest.param(["x", "--repo", "dangling"], "dangling", id="a link to nothing"),
+        pytest.param(["x", "--repo", "file"], "file", id="a file"),
+        pytest.param(["x", "--repo", "."], "not a folder below", id="all of local_repos"),
+        pytest.param(["x", "--repo", ""], "/repos/x", id="an empty repo is none: the name's"),
+        pytest.param(["x", "--repo", b"caf\xe9"], "caf", id="a name that is not UTF-8"),
+    ],
+)
+def test_new_refuses(isurus: Estate, words: Sequence[str | bytes], says: str) -> None:
+    repos = isurus.local_repos
+    isurus.repo("lamna")
+    (isurus.home / "outside/sub").mkdir(parents=True)
+    (repos / "out").symlink_to(isurus.home / "outside")
+    (repos / "to-lamna").symlink_to("lamna")
+    (repos / "dangling").symlink_to("nothing")
+    (repos / "file").touch()
+    os.mkdir(os.fsencode(repos) + b"/caf\xe9")
+    given = [w.format(home=isurus.home) if isinstance(w, str) else w for w in words]
+    flags = [] if says == "--no-container" else ["--no-container"]
+    before = isurus.everything()
+    error = is_one_line(isurus.run("new", *given, *flags), 2)
+    assert says in error
+    assert "an error in repoman itself" not in error
+    assert isurus.everything() == before
+
+
+@pytest.mark.parametrize(
+    ("folder", "given"),
+    [
+        ("lamna", None),
+        ("deep/er/repo", "deep/er/repo"),
+        ("deep", "{repos}/deep"),
+        ("deep", "~/repos/./deep/"),
+        ("-a b[1]*?'\"$(id)", "./-a b[1]*?'\"$(id)"),
+        ("new\nline", "new\nline"),
+        ("ünïcode 木", "ünïcode 木"),
+    ],
+)
+def test_new_and_its_first_mirror(ready: Estate, folder: str, given: str | None) -> None:
+    path = ready.repo(folder, commits=1)
+    repo = ["--repo", given.format(repos=ready.local_repos)] if given else []
+    done = ready.run("new", "lamna", "--no-container", *repo, code=0)
+    assert "Next: repoman sync lamna" in done.err
+    assert names(ready) == ["lamna"]
+    ready.run("sync", "lamna", code=0)
+    mirrored = ready.mirror(folder)
+    assert (mirrored / "README.md").read_bytes() == (path / "README.md").read_bytes()
+    assert ready.git(mirrored, "rev-parse", "HEAD") == ready.git(path, "rev-parse", "HEAD")
+
+
+def test_new_by_the_way_a_person_reaches_local_repos(estate: Estate) -> None:
+    """local_repos may lie behind a symlink; a path through that link is below local_repos."""
+    link = estate.home / "link"
+    link.symlink_to(estate.local_repos)
+    estate.run("setup", "--local-repos", str(link), "--nfs-repos", str(estate.share), code=0)
+    estate.repo("lamna")
+    estate.run("new", "lamna", "--no-container", "--repo", f"{link}/lamna", code=0)
+    assert names(estate) == ["lamna"]
+
+
+def test_new_by_many_at_once(ready: Estate) -> None:
+    wanted = [f"p{number}" for number in range(8)]
+    for name in wanted:
+        (ready.local_repos / name).mkdir()
+    processes = [
+        subprocess.Popen(
+            [*ready.words, "new", name, "--no-container"],
+            env=ready.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for name in wanted
+    ]
+    assert [process.wait(60) for process in processes] == [0] * 8
+    assert sorted(names(ready)) == wanted
+
+
+# --- list, status and their JSON -------------------------------------------------------
+
+
+def test_list(isurus: Estate) -> None:
+    done = isurus.run("list", code=0)
+    head, row = done.out.splitlines()
+    assert head.split("  ")[0] == "NAME"
+    assert row.split() == ["isurus", "no", "container", "never", str(isurus.local_repos / "isurus")]
+    assert done.err == "containers: not checked\n"
+
+
+def test_list_as_json(isurus: Estate) -> None:
+    done = isurus.run("list", "--json", code=0)
+    (project,) = done.json["projects"]
+    assert project["name"] == "isurus"
+    assert project["repo"] == str(isurus.local_repos / "isurus")
+    assert (project["last_sync"], project["notes"]) == (None, [])
+    assert done.err == ""
+    shutil.rmtree(isurus.local_repos / "isurus")
+    (project,) = isurus.run("list", "--json", code=0).json["projects"]
+    assert [note.split()[0] for note in project["notes"]] == ["repo"]
+
+
+def test_status(isurus: Estate) -> None:
+    done = isurus.run("status", code=3)
+    assert "isurus: never mirrored" in done.out
+    assert "`repoman sync isurus`" in done.out
+    assert done.out.count("not checked") == 1
+    isurus.run("sync", code=0)
+    assert isurus.run("status", code=0).out.splitlines()[-1] == "1 project, all well"
+    (isurus.local_repos / "stray").mkdir()
+    assert "stray" in isurus.run("status", code=0).out, "worth knowing, and no problem"
+
+
+def test_status_as_json(isurus: Estate) -> None:
+    done = isurus.run("status", "--json", code=3)
+    assert done.err == ""
+    assert done.json["healthy"] is False
+    assert [finding["subject"] for finding in done.json["findings"]] == ["isurus"]
+    assert done.json["share"]["usable"] is True
+    values = done.json["values"]
+    assert values["nfs_repos"] == {"value": str(isurus.share), "from": "registry"}
+    assert values["min_free_mib"]["from"] == "environment REPOMAN_MIN_FREE_MIB"
+    assert values["jobs"]["from"] == "built-in"
+
+
+def test_status_says_where_each_value_comes_from(isurus: Estate) -> None:
+    out = isurus.run("status", "--values", code=3).out
+    assert re.search(r"^jobs +4 +built-in$", out, re.MULTILINE)
+    assert re.search(r"^min_free_mib +1 +environment REPOMAN_MIN_FREE_MIB$", out, re.MULTILINE)
+
+
+def test_status_of_one(isurus: Estate) -> None:
+    isurus.add("lamna")
+    isurus.run("sync", "lamna", code=0)
+    isurus.run("status", "lamna", code=0)
+    isurus.run("status", "isurus", code=3)
+    assert "did you mean 'lamna'?" in is_one_line(isurus.run("status", "lamma"), 2)
+
+
+@pytest.mark.parametrize("words", [["list"], ["status"], ["sync"], ["sync", "--dry-run"]])
+def test_json_without_a_registry_or_a_share(estate: Estate, words: list[str]) -> None:
+    done = estate.run(*words, "--json")
+    assert done.code in (0, 3, 5)
+    if done.code == 5:
+        assert done.out == ""
+    else:
+        assert done.json["schema"] == 1
+
+
+def test_sync_as_json(isurus: Estate) -> None:
+    dry = isurus.run("sync", "--json", "--dry-run", code=0).json
+    assert dry["dry_run"] is True
+    real = isurus.run("sync", "--json", code=0).json
+    assert [project["ok"] for project in real["projects"]] == [True]
+    assert real["total"] == dry["total"]
+    assert real["total"]["new"] > 0
+    assert isurus.run("sync", "--json", code=0).json["total"]["new"] == 0
+
+
+# --- remove ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [["remove", "isurus"], ["remove", "isurus", "--no-input"]])
+def test_remove_asks_and_nobody_is_there(isurus: Estate, words: list[str]) -> None:
+    before = isurus.everything()
+    assert "--yes" in is_one_line(isurus.run(*words, given="y\n"), 2)
+    assert isurus.everything() == before
+
+
+def test_remove_leaves_repo_and_mirror(isurus: Estate) -> None:
+    isurus.run("sync", code=0)
+    before = {**tree_hash(isurus.local_repos), **tree_hash(isurus.share)}
+    isurus.run("remove", "isurus", "--yes", code=0)
+    assert names(isurus) == []
+    assert {**tree_hash(isurus.local_repos), **tree_hash(isurus.share)} == before
+    assert "no project is called 'isurus'" in is_one_line(isurus.run("remove", "isurus", "-y"), 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "remove needs a name"),
+        (["isuruss", "--yes"], "did you mean 'isurus'?"),
+        (["", "--yes"], "no project is called ''"),
+        (["--yes=isurus"], "--yes"),
+        (["isurus", "lamna", "--yes"], "one word too many"),
+        (["--hlep", "--yes"], "did you mean --help?"),
+    ],
+)
+def test_remove_refuses(isurus: Estate, words: list[str], says: str) -> None:
+    before = isurus.everything()
+    assert says in is_one_line(isurus.run("remove", *words), 2)
+    assert isurus.everything() == before
+
+
+def test_remove_help_removes_nothing(isurus: Estate) -> None:
+    before = isurus.everything()
+    assert "Forget a project" in isurus.run("remove", "--help", "--yes", code=0).out
+    assert "Forget a project" in isurus.run("remove", "--yes", "isurus", "--help", code=0).out
+    assert isurus.everything() == before
+
+
+# --- exit codes ------------------------------------------------------------------------
+
+
+def wrong_registry(estate: Estate) -> None:
+    with estate.registry.open("a") as file:
+        file.write("zzz = 1\n")
+
+
+def no_share(estate: Estate) -> None:
+    shutil.rmtree(estate.share)
+
+
+def no_marker(estate: Estate) -> None:
+    (estate.share / ".repoman-share").unlink()
+
+
+def emptied(estate: Estate) -> None:
+    estate.run("sync", code=0)
+    shutil.rmtree(estate.local_repos / "isurus")
+    (estate.local_repos / "isurus").mkdir()
+
+
+def missing(estate: Estate) -> None:
+    estate.run("sync", code=0)
+    shutil.rmtree(estate.local_repos / "isurus")
+
+
+def link_on_the_share(estate: Estate) -> None:
+    estate.mirror("isurus").symlink_to("elsewhere")
+
+
+def fine(_estate: Estate) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words", "code", "says"),
+    [
+        (fine, ["sync", "--drry-run"], 2, "did you mean --dry-run?"),
+        (fine, ["syn"], 2, "did you mean sync?"),
+        (fine, ["sync", "isuru"], 2, "did you mean 'isurus'?"),
+        (fine, ["sync", ""], 2, "no project is called ''"),
+        (fine, ["sync", "--jobs", "0"], 2, "at least 1"),
+        (fine, ["sync", "--jobs", "x"], 2, "whole number"),
+        (fine, ["sync", "--host", "elsewhere"], 2, "elsewhere"),
+        (fine, ["sync", "--", "isurus"], 2, "after --"),
+        (fine, ["-T", "x", "list"], 2, "x"),
+        (fine, ["-D", "x", "list"], 2, "x"),
+        (fine, ["--help", "zzz"], 2, "zzz"),
+        (fine, ["--list", "zzz"], 2, "zzz"),
+        (wrong_registry, ["list"], 2, "line"),
+        (wrong_registry, ["status"], 2, "line"),
+        (wrong_registry, ["sync"], 2, "line"),
+        (wrong_registry, ["setup"], 2, "line"),
+        (no_share, ["sync"], 5, "can't be entered"),
+        (no_share, ["sync", "--dry-run"], 5, "can't be entered"),
+        (no_share, ["setup"], 5, "can't be entered"),
+        (no_marker, ["sync"], 5, "carries no marker"),
+        (no_marker, ["setup"], 6, "--new-share"),
+        (emptied, ["sync", "isurus"], 6, "--force"),
+        (missing, ["sync", "isurus"], 6, "bring it back"),
+        (link_on_the_share, ["sync"], 6, "symlink"),
+    ],
+)
+def test_each_kind_of_error_is_one_line_with_its_code(
+    isurus: Estate, spoil: object, words: list[str], code: int, says: str
+) -> None:
+    assert callable(spoil)
+    spoil(isurus)
+    before = isurus.everything() if isurus.share.exists() else tree_hash(isurus.home)
+    error = is_one_line(isurus.run(*words), code)
+    assert says in error
+    after = isurus.everything() if isurus.share.exists() else tree_hash(isurus.home)
+    assert without_locks(after) == without_locks(before)
+
+
+def without_locks(tree: Mapping[str, str]) -> dict[str, str]:
+    """`tree` without the lock files and the folders whose time changes with them."""
+    return {
+        path: what
+        for path, what in tree.items()
+        if "/locks" not in path and not path.endswith(("/repoman", "/repoman/."))
+    }
+
+
+def test_some_failed(isurus: Estate) -> None:
+    isurus.add("lamna")
+    shutil.rmtree(isurus.local_repos / "isurus")
+    done = isurus.run("sync", code=4)
+    assert (isurus.mirror("lamna") / "README.md").exists()
+    assert not isurus.mirror("isurus").exists()
+    assert "isurus: " in done.err
+    assert "1 project mirrored, 1 failed" in done.out
+
+
+def test_busy(isurus: Estate) -> None:
+    lock = f"{isurus.registry.parent}/locks/isurus.lock"
+    with LocalHost().lock(lock):
+        error = is_one_line(isurus.run("sync", "isurus"), 4)
+    assert f"process {os.getpid()} " in error
+    assert "since 20" in error
+
+
+def test_unhealthy_without_a_share(isurus: Estate) -> None:
+    no_share(isurus)
+    done = isurus.run("status", code=3)
+    assert re.search(r"^\S share: .*can't be entered", done.out, re.MULTILINE)
+
+
+def test_debug_shows_where_an_error_comes_from(isurus: Estate) -> None:
+    assert "Traceback" in isurus.run("--debug", "sync", "zzz", code=2).err
+    assert "Traceback" not in isurus.run("sync", "zzz", code=2).err
+
+
+def test_a_failed_task_ends_the_command(isurus: Estate) -> None:
+    is_one_line(isurus.run("sync", "zzz", "list"), 2)
+    assert "isurus" in isurus.run("sync", "isurus", "list", code=0).out.splitlines()[-1]
+
+
+def test_a_pattern_that_no_program_can_be_given_stops_no_other_project(isurus: Estate) -> None:
+    isurus.add("lamna")
+    text = isurus.registry.read_text()
+    isurus.registry.write_text(
+        text.replace('repo = "isurus"', 'repo = "isurus"\nexclude = ["a\\u0000b"]')
+    )
+    done = isurus.run("sync")
+    assert "an error in repoman itself" not in done.err
+    assert done.code == 2 or (isurus.mirror("lamna") / "README.md").exists()
+
+
+@pytest.mark.parametrize("words", [["--host", "h", "sync"], ["sync", "--host", "h"]])
+def test_another_host_is_refused_before_anything_is_done(isurus: Estate, words: list[str]) -> None:
+    before = isurus.everything()
+    is_one_line(isurus.run(*words), 2)
+    is_one_line(isurus.run("sync", environ={"REPOMAN_HOST": "h"}), 2)
+    assert isurus.everything() == before
+
+
+# --- outputs that are gone or full -----------------------------------------------------
+
+
+def piped(estate: Estate, script: str, *words: str) -> Result:
+    """Run `repoman` by a shell `script` in which it is "$@"."""
+    return run(["bash", "-c", script, "bash", *estate.words, *words], estate.environ)
+
+
+NO_READER = '"$@" | true; exit ${PIPESTATUS[0]}'
+CLEAN = re.compile(r"Traceback|Exception ignored|an error in repoman itself|BrokenPipe")
+
+
+def many(estate: Estate, count: int = 200) -> Estate:
+    """Register so many projects whose repos are empty folders, but the last one."""
+    entries = "".join(
+        f'\n[[project]]\nname = "p{number}"\ncontainer = false\n' for number in range(count)
+    )
+    for number in range(count):
+        (estate.local_repos / f"p{number}").mkdir()
+    estate.registry.write_text(estate.registry.read_text() + entries)
+    return estate
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["list"], 0),
+        (["list", "--json"], 0),
+        (["status"], 3),
+        (["status", "--json"], 3),
+        (["--help"], 0),
+        (["--list"], 0),
+        (["sync", "--help"], 0),
+        (["--version"], 0),
+        (["-R", "sync"], 0),
+        (["sync", "--dry-run"], 0),
+    ],
+)
+def test_reader_that_has_gone(isurus: Estate, words: list[str], code: int) -> None:
+    """200 projects, so that the output is more than is held back to the end."""
+    many(isurus)
+    done = piped(isurus, NO_READER, *words)
+    assert (done.code, done.err.replace("containers: not checked\n", "")) == (code, "")
+
+
+@pytest.mark.parametrize("script", [NO_READER, '"$@" 2>&1 | true; exit ${PIPESTATUS[0]}'])
+@pytest.mark.parametrize("words", [["sync"], ["sync", "--itemize"], ["sync", "--json"]])
+def test_reader_that_has_gone_does_not_end_the_work(
+    isurus: Estate, script: str, words: list[str]
+) -> None:
+    many(isurus, 40)
+    os.mkfifo(isurus.local_repos / "isurus/fifo")  # which is warned of
+    done = piped(isurus, script, *words)
+    assert done.code == 0, done
+    assert not CLEAN.search(done.err)
+    for name in ("isurus", *(f"p{number}" for number in range(40))):
+        assert isurus.mirror(name).is_dir(), name
+    registry = parse(isurus.registry.read_text(), "", {})
+    assert [p.name for p in registry.projects if not p.last_sync] == []
+
+
+CLOSED = '"$@" >&-'
+FULL = '"$@" >/dev/full'
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "codes"),
+    [
+        pytest.param(FULL, ["list"], {1}, id="full: list"),
+        pytest.param(FULL, ["list", "--json"], {1}, id="full: json"),
+        pytest.param(FULL, ["status"], {1, 3}, id="full: status"),
+        pytest.param(FULL, ["--help"], {1}, id="full: help"),
+        pytest.param(CLOSED, ["list"], {0, 1}, id="closed: list"),
+        pytest.param(CLOSED, ["list", "--json"], {0, 1}, id="closed: json"),
+        pytest.param(CLOSED, ["status"], {1, 3}, id="closed: status"),
+        pytest.param(CLOSED, ["--help"], {0, 1}, id="closed: help"),
+    ],
+)
+def test_output_that_can_not_be_written(
+    isurus: Estate, script: str, words: list[str], codes: set[int]
+) -> None:
+    many(isurus)
+    done = piped(isurus, script, *words)
+    assert done.code in codes, done
+    assert not CLEAN.search(done.err), done.err
+    if script is FULL:
+        assert done.err.count("standard output can't be written") == 1
+
+
+@pytest.mark.parametrize("script", [FULL, CLOSED], ids=["full", "closed"])
+def test_output_that_can_not_be_written_does_not_end_the_work(isurus: Estate, script: str) -> None:
+    done = piped(isurus, script, "sync")
+    assert not CLEAN.search(done.err), done.err
+    assert done.code in (0, 1)
+    assert (isurus.mirror("isurus") / "README.md").exists()
+    assert 'last_sync = "' in isurus.registry.read_text()
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "code"),
+    [
+        pytest.param('"$@" <&-', ["list"], 0, id="no stdin: list"),
+        pytest.param('"$@" <&-', ["sync"], 0, id="no stdin: sync"),
+        pytest.param('"$@" <&-', ["remove", "isurus"], 2, id="no stdin: a question"),
+        pytest.param('"$@" 2>&-', ["list"], 0, id="no stderr: list"),
+        pytest.param('"$@" 2>&-', ["sync"], 0, id="no stderr: sync"),
+        pytest.param('"$@" 2>&-', ["sync", "zzz"], 2, id="no stderr: an error"),
+        pytest.param('"$@" 2>/dev/full', ["list"], 0, id="full stderr: list"),
+        pytest.param('"$@" 2>/dev/full', ["sync"], 0, id="full stderr: sync"),
+        pytest.param('"$@" 2>/dev/full', ["sync", "zzz"], 2, id="full stderr: an error"),
+        pytest.param('"$@" <&- >&- 2>&-', ["sync"], 0, id="nothing at all: sync"),
+    ],
+)
+def test_other_streams_that_are_gone(
+    isurus: Estate, script: str, words: list[str], code: int
+) -> None:
+    os.mkfifo(isurus.local_repos / "isurus/fifo")  # which is warned of
+    done = piped(isurus, script, *words)
+    assert done.code == code, done
+    assert not CLEAN.search(done.err), done.err
+    if words == ["sync"]:
+        assert (isurus.mirror("isurus") / "README.md").exists()
+
+
+def test_nothing_is_painted_where_nobody_sees_it(isurus: Estate) -> None:
+    for words in (["list"], ["status"], ["sync"], ["sync", "--itemize"], ["--help"], ["zzz"]):
+        done = isurus.run(*words, environ={"TERM": "xterm-256color"})
+        assert "\x1b" not in done.out + done.err, words
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        pytest.param({"LC_ALL": "C"}, id="C"),
+        pytest.param({"LC_ALL": "", "LANG": ""}, id="cron"),
+        pytest.param({"PYTHONIOENCODING": "ascii"}, id="ASCII only"),
+        pytest.param({"PYTHONIOENCODING": "latin-1"}, id="Latin 1"),
+    ],
+)
+def test_output_in_a_locale_that_has_not_every_letter(
+    isurus: Estate, environ: Mapping[str, str]
+) -> None:
+    isurus.repo("木", commits=1)
+    isurus.run("new", "tree", "--repo", "木", "--no-container", code=0)
+    for words, code in ((["status"], 3), (["list"], 0), (["sync", "--itemize"], 0)):
+        done = isurus.run(*words, environ=environ)
+        assert done.code == code, done
+        assert not CLEAN.search(done.err), done.err
+
+
+def test_names_on_the_disk_do_not_repaint_the_terminal(isurus: Estate) -> None:
+    (isurus.local_repos / "isurus/\x1b[2J\r").touch()
+    (isurus.local_repos / "stray\x1b[2J\n").mkdir()
+    for words in (["sync", "--itemize"], ["status"], ["sync", "--dry-run"]):
+        done = isurus.run(*words)
+        assert "\x1b" not in done.out + done.err
+        assert "\r" not in done.out + done.err
+
+
+# --- one code path ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["list"],
+        ["list", "--json"],
+        ["status"],
+        ["status", "--values"],
+        ["status", "isurus", "--json"],
+        ["sync", "--dry-run"],
+        ["sync", "isurus", "--dry-run", "list"],
+        ["sync", "--drry-run"],
+        ["sync", "zzz"],
+        ["zzz"],
+        ["remove", "isurus"],
+        ["remove"],
+        ["new", "list", "--no-container"],
+        ["setup"],
+        ["sync", "--host", "h"],
+    ],
+    ids=" ".join,
+)
+def test_inv_in_the_checkout_is_repoman(isurus: Estate, words: list[str]) -> None:
+    assert without_seconds(isurus.inv(*words)) == without_seconds(isurus.run(*words))
+
+
+def without_seconds(done: Result) -> Result:
+    def shorn(text: str) -> str:
+        return re.sub(r"\d+\.\d s|\"free_mib\": \d+|[\d.]+ GiB free", "…", text)
+
+    return Result(done.code, shorn(done.out), shorn(done.err))
+
+
+def test_inv_does_the_same_work(isurus: Estate) -> None:
+    assert isurus.inv("sync").code == 0
+    assert "nothing to do" in isurus.run("sync", code=0).out
+    assert "dev." in isurus.inv("--list").out
+    assert "dev" not in isurus.run("--list", code=0).out
+
+
+# --- what lies about -------------------------------------------------------------------
+
+
+def hostile(folder: Path, witness: Path) -> None:
+    """Files that invoke would load, in `folder`; each tells of itself in `witness`."""
+    code = f"open({str(witness)!r}, 'a').write(__file__)\n"
+    task = "from invoke import task\n@task\ndef list(c): pass\n"
+    for name in ("tasks.py", "invoke.py", ".invoke.py", "fabfile.py", "rich.py", "tomlkit.py"):
+        (folder / name).write_text(code + task)
+    (folder / "repoman_tasks").mkdir()
+    (folder / "repoman_tasks/__init__.py").write_text(code)
+    stock = "tasks:\n  executor_class: invoke.executor.Executor\nrun:\n  dry: true\n"
+    for name in ("invoke.yaml", ".invoke.yaml", "invoke.yml"):
+        (folder / name).write_text(stock)
+    (folder / ".env").write_text("REPOMAN_CONFIG=/nowhere\n")
+
+
+@pytest.mark.parametrize("where", ["cwd", "parent", "home"])
+def test_repoman_loads_nothing_that_it_finds(isurus: Estate, tmp_path: Path, where: str) -> None:
+    witness, folder = tmp_path / "witness", tmp_path / "found"
+    (folder / "below").mkdir(parents=True)
+    hostile(isurus.home if where == "home" else folder, witness)
+    cwd = {"cwd": folder, "parent": folder / "below", "home": isurus.home}[where]
+    done = run([str(SCRIPT), "list"], isurus.environ, cwd=cwd)
+    assert done.out.split("\n")[1].startswith("isurus")
+    assert done.code == 0
+    assert run([str(SCRIPT), "sync"], isurus.environ, cwd=cwd).code == 0
+    assert isurus.mirror("isurus").is_dir()
+    assert not witness.exists()
+
+
+@pytest.mark.parametrize("by", ["INVOKE_RUNTIME_CONFIG", "--config"])
+def test_repoman_takes_no_settings_for_invoke(isurus: Estate, tmp_path: Path, by: str) -> None:
+    witness = tmp_path / "witness"
+    hostile(tmp_path, witness)
+    for name in ("invoke.py", "invoke.yaml"):
+        path = str(tmp_path / name)
+        words = ["--config", path] if by == "--config" else []
+        environ = {} if by == "--config" else {by: path}
+        environ["INVOKE_TASKS_EXECUTOR_CLASS"] = "invoke.executor.Executor"
+        environ["INVOKE_RUN_DRY"] = "1"
+        done = isurus.run(*words, "sync", environ=environ)
+        assert done.code == 0, done
+        assert isurus.mirror("isurus").is_dir()
+    assert not witness.exists()
+
+
+# --- another executor ------------------------------------------------------------------
+
+CHANGING = [
+    ["list"],
+    ["sync"],
+    ["setup", "--yes"],
+    ["remove", "isurus", "--yes"],
+    ["new", "lamna", "--no-container"],
+]
+
+
+@pytest.mark.parametrize("words", CHANGING, ids=" ".join)
+def test_inv_with_the_stock_executor_is_an_error_before_any_effect(
+    isurus: Estate, tmp_path: Path, words: list[str]
+) -> None:
+    isurus.repo("lamna")
+    before = isurus.everything()
+    stock = tmp_path / "stock.yaml"
+    stock.write_text("tasks:\n  executor_class: invoke.executor.Executor\n")
+    assert "executor_class" in is_one_line(isurus.inv("--config", str(stock), *words), 2)
+    assert isurus.everything() == before
+
+
+@pytest.mark.parametrize("name", ["list", "sync", "setup", "status"])
+def test_the_stock_executor_is_an_error_in_process_too(name: str) -> None:
+    with pytest.raises(Exit, match="executor_class") as caught:
+        invoke.executor.Executor(commands()).execute(name)
+    assert caught.value.code == 2
+
+
+def test_a_persons_own_invoke_settings_do_not_take_the_executor_away(isurus: Estate) -> None:
+    (isurus.home / ".invoke.yaml").write_text(
+        "tasks:\n  executor_class: invoke.executor.Executor\n"
+    )
+    assert isurus.inv("list").code == 0
+
+
+# --- nothing is changed ----------------------------------------------------------------
+
+SHOWS = ["sync", "sync isurus", "remove isurus --yes", "new lamna --no-container --yes", "setup"]
+
+
+@pytest.mark.parametrize("given", [*SHOWS, "setup --local-repos ~/other --yes", "sync --force"])
+@pytest.mark.parametrize("flag", ["-R", "--dry-run"])
+def test_a_dry_run_changes_nothing(isurus: Estate, flag: str, given: str) -> None:
+    isurus.repo("lamna")
+    if "setup" in given:
+        (isurus.share / ".repoman-share").unlink()
+        given += " --new-share"
+    words = [flag, *given.split()] if flag == "-R" else [*given.split(), flag]
+    before = isurus.everything()
+    done = isurus.run(*words, code=0)
+    assert done.out, "it says what it would do"
+    assert isurus.everything() == before
+
+
+@pytest.mark.parametrize("words", [["--dry", "sync"], ["sync", "--dry"], ["sync", "isurus", "-R"]])
+def test_invokes_dry_changes_nothing_wherever_it_stands(isurus: Estate, words: list[str]) -> None:
+    before = isurus.everything()
+    assert isurus.run(*words, code=0).out.startswith("rsync ")
+    assert isurus.everything() == before
+
+
+@pytest.mark.parametrize("flag", ["-R", "--dry-run"])
+def test_a_dry_run_of_the_first_setup_changes_nothing(estate: Estate, flag: str) -> None:
+    before = estate.everything()
+    done = estate.run("setup", "--nfs-repos", str(estate.share), flag, code=0)
+    assert "would" in done.out
+    assert estate.everything() == before
+
+
+def test_a_dry_run_after_a_change_changes_nothing(isurus: Estate) -> None:
+    isurus.run("sync", code=0)
+    (isurus.local_repos / "isurus/new").write_text("x")
+    (isurus.local_repos / "isurus/README.md").unlink()
+    before = isurus.everything()
+    out = isurus.run("sync", "--dry-run", code=0).out
+    assert re.search(r"isurus: new +new$", out, re.MULTILINE)
+    assert re.search(r"isurus: deleted +README.md$", out, re.MULTILINE)
+    isurus.run("-R", "sync", code=0)
+    assert isurus.everything() == before
+
+
+def test_the_checkout_is_the_one_under_test() -> None:
+    import repoman_tasks
+
+    assert Path(repoman_tasks.__file__).is_relative_to(CHECKOUT)

@@ -1,0 +1,267 @@
+"""What the pages say is so: tables, links, command lines, exit codes and error sentences."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import MISSING
+from pathlib import Path
+
+import invoke.program
+import pytest
+from invoke.collection import Collection
+from invoke.exceptions import Exit
+
+from repoman_tasks.errors import ExitCode, UsageError
+from repoman_tasks.model import Defaults, Estate, Project, env_name, keys
+from repoman_tasks.namespace import commands, with_development
+from repoman_tasks.registry import parse
+from tests.estate import CHECKOUT
+
+PAGES = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md"), *CHECKOUT.glob("*/README.md")])
+DOCS = CHECKOUT / "docs"
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def text_of(name: str) -> str:
+    return (CHECKOUT / name).read_text()
+
+
+def test_the_pages_are_here() -> None:
+    wanted = {"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "mirror.md", "configuration.md"}
+    assert wanted <= {page.name for page in PAGES}
+
+
+# --- the tables of the configuration -----------------------------------------------------
+
+
+def table(kind: type[Defaults] | type[Project] | type[Estate]) -> str:
+    """The keys of a table of the registry, as docs/configuration.md has to show them."""
+    with_variables = kind is Defaults
+    head = ["Key", "Type", "Default", *(["Variable"] if with_variables else []), "Meaning"]
+    rows = [head, ["---"] * len(head)]
+    for key in keys(kind):
+        assert key.default is not MISSING
+        variable = [f"`{env_name(key)}`"] if with_variables else []
+        default = _as_toml(key.default)
+        rows.append(
+            [f"`{key.name}`", _type(str(key.type)), default, *variable, key.metadata["doc"]]
+        )
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _type(annotation: str) -> str:
+    kind = annotation.removesuffix(" | None").partition("[")[0]
+    words = {"tuple": "list of strings", "str": "string", "int": "whole number"}
+    return {**words, "float": "number", "bool": "true or false"}[kind]
+
+
+def _as_toml(value: object) -> str:
+    if value is None or value == "":
+        return ""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, tuple):
+        return f"`[{', '.join(_quoted(item) for item in value)}]`"
+    return f"`{_quoted(value) if isinstance(value, str) else value}`"
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"'
+
+
+@pytest.mark.parametrize("kind", [Estate, Defaults, Project])
+def test_configuration_shows_every_key(
+    kind: type[Defaults] | type[Project] | type[Estate],
+) -> None:
+    wanted = table(kind)
+    assert f"\n\n{wanted}\n\n" in text_of("docs/configuration.md"), f"put this in:\n{wanted}"
+
+
+def test_the_shape_in_the_configuration_is_one() -> None:
+    blocks = [body for kind, body in fenced(DOCS / "configuration.md") if kind == "toml"]
+    assert blocks
+    for body in blocks:
+        assert parse(body, "docs", {}).projects[0].name == "isurus"
+
+
+@pytest.mark.parametrize(
+    ("key", "least", "most"),
+    [
+        ("jobs", 1, 64),
+        ("max_shrink", 0, 1),
+        ("probe_seconds", 1, None),
+        ("stall_seconds", 1, None),
+        ("max_age_hours", 1, None),
+        ("min_free_mib", 0, None),
+    ],
+)
+def test_the_ranges_in_the_configuration(key: str, least: int, most: int | None) -> None:
+    for good in (least, most if most is not None else 10**6):
+        parse(f"[defaults]\n{key} = {good}\n", "docs", {})
+    for bad in (least - 1, *([most + 1] if most is not None else [])):
+        with pytest.raises(UsageError):
+            parse(f"[defaults]\n{key} = {bad}\n", "docs", {})
+
+
+# --- links -------------------------------------------------------------------------------
+
+
+def plain(page: Path) -> str:
+    """The page without its fenced blocks."""
+    return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ +(.+?) *$", plain(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@each_page
+def test_links_lead_somewhere(page: Path) -> None:
+    dead = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", plain(page)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        leads_to = (page.parent / path).resolve() if path else page
+        if not leads_to.exists() or (anchor and anchor not in anchors(leads_to)):
+            dead.append(target)
+    assert dead == []
+
+
+# --- command lines -----------------------------------------------------------------------
+
+_COMMAND = re.compile(
+    r"(?:\$ |# |.*\* +|ExecStart=)?(?:sleep \d+; )?(\S*/)?(repoman|inv) (?=\S)(.*)"
+)
+
+
+def fenced(page: Path) -> Iterator[tuple[str, str]]:
+    """The kind and the text of each fenced block."""
+    for match in re.finditer(r"^```(\w*)\n(.*?)^```$", page.read_text(), re.M | re.S):
+        yield match[1], match[2]
+
+
+def command_lines() -> Iterator[tuple[str, str, str]]:
+    """Page, program and words of each command line in a fenced block or between backticks."""
+    for page in PAGES:
+        lines = [
+            line
+            for kind, body in fenced(page)
+            if kind in ("console", "sh", "cron", "ini")
+            for line in body.splitlines()
+            if kind != "console" or line.startswith(("$ ", "# "))
+        ]
+        lines += re.findall(r"`((?:repoman|inv) [^`]+)`", plain(page).replace("\n", " "))
+        for line in lines:
+            match = _COMMAND.fullmatch(line.strip())
+            if match and "…" not in line:
+                yield page.name, match[2], match[3]
+
+
+def words_of(line: str) -> list[str]:
+    """The words of one command, up to where the shell's own signs begin."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    words = []
+    for word in lexer:
+        if set(word) <= set("();<>|&"):
+            break
+        words.append(word)
+    return words
+
+
+def read(binary: str, words: list[str]) -> None:
+    """Have the real parser read `words`; nothing runs. `Exit` where it does not take them."""
+    namespace: Collection = commands() if binary == "repoman" else with_development()
+    made = invoke.program.Program(name=binary, binary=binary, namespace=namespace)
+    made.create_config()
+    made.parse_core([binary, *words])
+    made.parse_collection()
+    made.parse_tasks()
+
+
+COMMAND_LINES = sorted(set(command_lines()))
+
+
+def test_there_are_command_lines() -> None:
+    assert {page for page, *_ in COMMAND_LINES} >= {"README.md", "mirror.md", "automation.md"}
+    assert len(COMMAND_LINES) > 30
+
+
+@pytest.mark.parametrize(("page", "binary", "line"), COMMAND_LINES)
+def test_command_lines_parse(page: str, binary: str, line: str) -> None:
+    try:
+        read(binary, words_of(line))
+    except Exit as end:
+        if end.code:
+            pytest.fail(f"{page}: {binary} {line}: {end.message}")
+
+
+def test_a_line_that_is_off_is_noticed() -> None:
+    with pytest.raises(Exit) as caught:
+        read("repoman", words_of("sync --drry-run >/dev/null"))
+    assert caught.value.code == 2
+
+
+# --- README's table of subcommands -------------------------------------------------------
+
+
+def subcommands() -> dict[str, set[str]]:
+    """Each subcommand in README's table, with its long flags."""
+    rows = re.findall(r"^\| `(\w+)[^`]*` \|.*?\| (.*) \|$", text_of("README.md"), re.MULTILINE)
+    return {name: set(re.findall(r"--[a-z-]+", flags)) for name, flags in rows}
+
+
+def test_readme_has_every_subcommand_and_flag() -> None:
+    for_all = {"--yes", "--no-input", "--host"}
+    real = {
+        name: {f"--{arg.names[0]}" for arg in task.get_arguments() if not arg.positional} - for_all
+        for name, task in commands().tasks.items()
+    }
+    assert subcommands() == real
+
+
+# --- exit codes and errors ---------------------------------------------------------------
+
+
+def test_every_exit_code_has_its_line() -> None:
+    codes = re.findall(r"^\| (\d+) \|", text_of("docs/exit-codes.md"), re.MULTILINE)
+    assert [int(code) for code in codes] == [int(code) for code in ExitCode]
+
+
+_ERRORS = (
+    *("Failed", "UsageError", "Refused", "TargetUnusable", "Busy", "Interrupted", "UsageExit"),
+    *("TimedOut", "Stalled", "error"),
+)
+
+
+def sentences() -> Iterator[tuple[str, str]]:
+    """Where an error is made, and the longest part of its text that stands there as it is."""
+    for path in sorted((CHECKOUT / "repoman_tasks").rglob("*.py")):
+        if "dev" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            name = node.func.id if isinstance(node.func, ast.Name) else ""
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else name
+            parts = [
+                part.value
+                for part in ast.walk(node.args[0])
+                if isinstance(part, ast.Constant) and isinstance(part.value, str)
+            ]
+            longest = max(parts, key=len, default="").strip(" :,(){}`")
+            if name in _ERRORS and len(longest) > 7:
+                yield f"{path.name}:{node.lineno}", longest
+
+
+@pytest.mark.parametrize(("where", "sentence"), sorted(sentences()))
+def test_every_error_can_be_looked_up(where: str, sentence: str) -> None:
+    page = " ".join(text_of("docs/troubleshooting.md").split())
+    assert sentence in page, f"{where}: docs/troubleshooting.md does not have {sentence!r}"

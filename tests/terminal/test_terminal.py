@@ -1,0 +1,354 @@
+"""The command on a terminal of 80 columns: questions, bars, and Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pexpect  # type: ignore[import-untyped]
+import pytest
+
+from repoman_tasks.registry import parse
+from tests.estate import Estate
+
+ENDED_WITHIN = 2.0
+CTRL_C, CTRL_D = "\x03", "\x04"
+LARGE = 1 << 40
+"""Bytes of a file that is all hole: it takes no room, and reading it takes minutes."""
+
+Spawn = Callable[..., "pexpect.spawn[str]"]
+
+
+@pytest.fixture
+def isurus(estate: Estate) -> Estate:
+    """An estate with the project isurus, not mirrored yet."""
+    return estate.prepare("isurus")
+
+
+@pytest.fixture
+def two(estate: Estate) -> Estate:
+    """An estate with the projects isurus and lamna, not mirrored yet."""
+    return estate.prepare("isurus", "lamna")
+
+
+@pytest.fixture
+def spawn(estate: Estate) -> Iterator[Spawn]:
+    """Starts `repoman` on a terminal; what still runs at the end is ended."""
+    started: list[pexpect.spawn[str]] = []
+
+    def start(
+        *words: str, columns: int = 80, script: str = "", **environ: str
+    ) -> pexpect.spawn[str]:
+        """`script` is a shell's, in which the command is "$@"."""
+        command = [*(["bash", "-c", script, "bash"] if script else []), *estate.words, *words]
+        child: pexpect.spawn[str] = pexpect.spawn(
+            command[0],
+            command[1:],
+            env={**estate.environ, "TERM": "xterm-256color", **environ},
+            cwd=str(estate.home),
+            dimensions=(24, columns),
+            encoding="utf-8",
+            timeout=20,
+        )
+        child.delaybeforesend = None
+        started.append(child)
+        return child
+
+    yield start
+    for child in started:
+        child.close(force=True)
+
+
+def end(child: pexpect.spawn[str]) -> tuple[int | None, str]:
+    """The exit status, and what was shown since the last look."""
+    child.expect(pexpect.EOF)
+    shown = child.before or ""
+    child.close()
+    return child.exitstatus, shown
+
+
+def plain(shown: str) -> str:
+    """What is shown, without what moves the cursor and paints."""
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    return shown.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def setup_words(estate: Estate) -> tuple[str, ...]:
+    return ("setup", "--local-repos", str(estate.local_repos), "--nfs-repos", str(estate.share))
+
+
+# --- questions -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param("n\r", id="n"),
+        pytest.param("No\r", id="No"),
+        pytest.param("what?\rn\r", id="nonsense, then n"),
+        pytest.param(CTRL_C, id="Ctrl-C"),
+        pytest.param(CTRL_D, id="Ctrl-D"),
+        pytest.param("y" + CTRL_C, id="Ctrl-C after a letter"),
+    ],
+)
+def test_setup_asks_and_a_no_changes_nothing(estate: Estate, spawn: Spawn, answer: str) -> None:
+    before = estate.everything()
+    child = spawn(*setup_words(estate))
+    child.expect_exact("Go ahead? [Y/n] ")
+    assert f"mark {estate.share}" in plain(child.before or "").replace("\n", "")
+    child.send(answer)
+    code, shown = end(child)
+    assert code == 130
+    assert "Traceback" not in shown
+    assert ("Please answer y or n" in shown) is ("what?" in answer)
+    assert estate.everything() == before
+
+
+@pytest.mark.parametrize("answer", ["y\r", "\r", "YES\r", "what?\ry\r"])
+def test_setup_asks_and_a_yes_does_it(estate: Estate, spawn: Spawn, answer: str) -> None:
+    child = spawn(*setup_words(estate))
+    child.expect_exact("Go ahead? [Y/n] ")
+    child.send(answer)
+    code, shown = end(child)
+    assert code == 0
+    assert shown.count("done: ") == 2
+    assert (estate.share / ".repoman-share").exists()
+
+
+def test_remove_expects_a_no(isurus: Estate, spawn: Spawn) -> None:
+    before = isurus.everything()
+    child = spawn("remove", "isurus")
+    child.expect_exact("Go ahead? [y/N] ")
+    child.send("\r")
+    assert end(child)[0] == 130
+    assert isurus.everything() == before
+    child = spawn("remove", "isurus")
+    child.expect_exact("Go ahead? [y/N] ")
+    child.send("y\r")
+    assert end(child)[0] == 0
+    assert parse(isurus.registry.read_text(), "", {}).projects == ()
+
+
+def test_a_question_comes_through_where_the_output_is_piped(isurus: Estate, spawn: Spawn) -> None:
+    before = isurus.everything()
+    child = spawn("remove", "isurus", script='"$@" | cat; exit ${PIPESTATUS[0]}')
+    child.expect_exact("Go ahead? [y/N] ")
+    child.send("n\r")
+    assert end(child)[0] == 130
+    assert isurus.everything() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(["remove", "isurus", "--yes"], 0), (["remove", "isurus", "--no-input"], 2)],
+)
+def test_nothing_is_asked_where_that_is_wished(
+    isurus: Estate, spawn: Spawn, words: list[str], code: int
+) -> None:
+    ended, shown = end(spawn(*words))
+    assert ended == code
+    assert "[y/N]" not in shown
+    assert ("add --yes" in shown) is (code == 2)
+    assert bool(parse(isurus.registry.read_text(), "", {}).projects) is (code == 2)
+
+
+# --- what is shown ---------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("two")
+def test_sync_leaves_a_line_for_each_project_and_the_sum(spawn: Spawn) -> None:
+    code, shown = end(spawn("sync"))
+    assert code == 0
+    lines = [line.strip() for line in plain(shown).split("\n")]
+    for name in ("isurus", "lamna"):
+        done = [line for line in lines if re.match(rf"{name}: 0 changed, \d+ new, 0 del", line)]
+        assert len(done) == 1, lines
+    assert lines[-2].startswith("2 projects mirrored: 0 changed, ")
+    assert "\x1b[?25h" in shown, "the cursor comes back"
+
+
+def test_sync_shows_bars(two: Estate, spawn: Spawn) -> None:
+    with (two.local_repos / "lamna/large").open("wb") as file:
+        file.truncate(LARGE)
+    child = spawn("sync")
+    child.expect(r"isurus: 0 changed, \d+ new")
+    child.expect(r"all[^\n]+━[^\n]+1/2")
+    child.expect(r"lamna[^\n]+━[^\n]+ [KMG]iB")
+    child.send(CTRL_C)
+    assert end(child)[0] == 130
+
+
+def test_a_warning_and_an_error_stay_below_the_bars(two: Estate, spawn: Spawn) -> None:
+    os.mkfifo(two.local_repos / "isurus/fifo")
+    (two.local_repos / "lamna").rename(two.home / "away")
+    code, shown = end(spawn("sync"))
+    assert code == 4
+    text = plain(shown).replace("\n", "")
+    assert text.count("isurus: warning: FIFO fifo is not mirrored") == 1
+    assert text.count("repoman: lamna: ") == 1
+    assert "1 project mirrored, 1 failed" in text
+
+
+def test_nothing_that_a_name_holds_repaints_the_terminal(isurus: Estate, spawn: Spawn) -> None:
+    (isurus.local_repos / "stray\x1b[31mred\x07").mkdir()
+    os.mkfifo(isurus.local_repos / "isurus/fifo\x1b[31m[bold]")
+    shown = end(spawn("status"))[1] + end(spawn("sync"))[1] + end(spawn("status"))[1]
+    assert "\x1b[31m" not in shown
+    assert "\x07" not in shown
+    assert "[bold]" in shown
+
+
+LONG = "a-project-whose-name-is-about-as-long-as-that-of-a-container-can-be"[:63]
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_list_fits_the_terminal(isurus: Estate, spawn: Spawn, columns: int) -> None:
+    repo = "a-folder/" + "x" * 90
+    (isurus.local_repos / repo).mkdir(parents=True)
+    isurus.run("new", "lamna", "--repo", repo, "--no-container", code=0)
+    code, shown = end(spawn("list", columns=columns))
+    lines = plain(shown).split("\n")
+    assert code == 0
+    assert [line for line in lines if len(line) > columns] == []
+    assert {"isurus", "lamna"} <= {line.split(" ")[0] for line in lines}
+    assert lines[0].split() == ["NAME", "STATE", "LAST", "SYNC", "REPO", "NOTES"]
+    assert "x" * 90 in re.sub(r"\s", "", "".join(lines)), "nothing is cut"
+
+
+def test_list_shows_the_longest_name_whole(isurus: Estate, spawn: Spawn) -> None:
+    (isurus.local_repos / LONG).mkdir()
+    isurus.run("new", LONG.rstrip("-"), "--repo", LONG, "--no-container", code=0)
+    code, shown = end(spawn("list"))
+    lines = plain(shown).split("\n")
+    assert code == 0
+    assert [line for line in lines if len(line) > 80] == []
+    assert LONG.rstrip("-") in {line.split(" ")[0] for line in lines}
+
+
+@pytest.mark.usefixtures("isurus")
+def test_status_is_not_broken(spawn: Spawn) -> None:
+    code, shown = end(spawn("status"))
+    assert code == 3
+    lines = plain(shown).split("\n")
+    assert lines[0].endswith(" isurus: never mirrored")
+    assert lines[1] == "    `repoman sync isurus`"
+    assert lines[-2] == "1 project, 1 problem"
+    values = plain(end(spawn("status", "--values"))[1]).split("\n")
+    table = values[: values.index("")]
+    assert [line for line in table if len(line) > 80] == []
+    assert "REPOMAN_MIN_FREE_MIB" in "".join(table).replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("environ", "pattern"),
+    [
+        pytest.param(
+            {"NO_COLOR": "1"}, r"\x1b\[[0-9;]*(3[0-9]|4[0-9]|9[0-7])[0-9;]*m", id="NO_COLOR"
+        ),
+        pytest.param({"TERM": "dumb"}, r"\x1b", id="dumb"),
+    ],
+)
+@pytest.mark.usefixtures("two")
+def test_no_color(spawn: Spawn, environ: dict[str, str], pattern: str) -> None:
+    for words in (["list"], ["status"], ["sync"], ["sync", "--dry-run"]):
+        code, shown = end(spawn(*words, **environ))
+        assert code in (0, 3)
+        assert not re.search(pattern, shown), words
+        assert "isurus" in shown or words != ["sync"]
+
+
+# --- Ctrl-C ----------------------------------------------------------------------------
+
+
+def rsyncs(estate: Estate) -> list[int]:
+    """The rsync processes that work on `estate`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if words[0].endswith(b"rsync") and any(str(estate.base).encode() in w for w in words):
+                found.append(int(entry.name))
+    return found
+
+
+def wait_until(true: Callable[[], object], timeout: float = 20) -> None:
+    deadline = time.monotonic() + timeout
+    while not true():
+        assert time.monotonic() < deadline, f"not within {timeout} s"
+        time.sleep(0.01)
+
+
+def how_to_end(child: pexpect.spawn[str], by: str) -> None:
+    if by == "Ctrl-C":
+        child.send(CTRL_C)
+    else:
+        child.kill({"SIGTERM": signal.SIGTERM, "SIGHUP": signal.SIGHUP}[by])
+
+
+@pytest.mark.parametrize(
+    ("by", "words"),
+    [
+        ("Ctrl-C", ["sync"]),
+        ("Ctrl-C", ["sync", "--itemize"]),
+        ("Ctrl-C", ["sync", "lamna"]),
+        ("SIGTERM", ["sync"]),
+        ("SIGHUP", ["sync"]),
+    ],
+)
+def test_sync_ends_at_once_with_all_its_children(
+    two: Estate, spawn: Spawn, by: str, words: list[str]
+) -> None:
+    large = two.local_repos / "lamna/large"
+    with large.open("wb") as file:
+        file.truncate(LARGE)
+    child = spawn(*words)
+    if words != ["sync", "lamna"]:
+        child.expect(r"isurus: 0 changed, \d+ new")
+    wait_until(lambda: len(rsyncs(two)) >= 2)
+    began = time.monotonic()
+    how_to_end(child, by)
+    code, shown = end(child)
+    assert time.monotonic() - began < ENDED_WITHIN
+    assert rsyncs(two) == []
+    assert code == 130
+    assert "Traceback" not in shown
+    registry = parse(two.registry.read_text(), "", {})
+    synced = {project.name: bool(project.last_sync) for project in registry.projects}
+    assert synced == {"isurus": words != ["sync", "lamna"], "lamna": False}
+    large.unlink()
+    assert two.run("sync", code=0).out.count("lamna: ") == 1
+    assert two.run("status", code=0)
+
+
+def test_a_second_ctrl_c_does_no_harm(isurus: Estate, spawn: Spawn) -> None:
+    with (isurus.local_repos / "isurus/large").open("wb") as file:
+        file.truncate(LARGE)
+    child = spawn("sync")
+    wait_until(lambda: len(rsyncs(isurus)) >= 2)
+    for _ in range(5):
+        child.send(CTRL_C)
+        time.sleep(0.02)
+    code, shown = end(child)
+    assert code == 130
+    assert "Traceback" not in shown
+    assert rsyncs(isurus) == []
+
+
+def test_ctrl_c_at_any_moment_shows_no_traceback(isurus: Estate, spawn: Spawn) -> None:
+    """Also while the command is still being loaded."""
+    before = isurus.registry.read_text()
+    for hundredths in range(6, 30, 4):
+        child = spawn("list")
+        time.sleep(hundredths / 100)
+        child.send(CTRL_C)
+        code, shown = end(child)
+        assert "Traceback" not in shown, f"after {hundredths / 100} s"
+        assert code in (0, 130) or child.signalstatus == signal.SIGINT, shown
+    assert isurus.registry.read_text() == before

@@ -1,0 +1,1 @@
+"""Deciding and parsing, without anything outside."""

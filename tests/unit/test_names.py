@@ -1,0 +1,234 @@
+"""What a project may be called, and where its repo may lie."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import string
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from repoman_tasks.errors import Refused, UsageError
+from repoman_tasks.planning.names import (
+    RESERVED,
+    absolute,
+    check_name,
+    check_repo,
+    inside,
+    nearest,
+    overlapping,
+    real_repo,
+    relative_repo,
+)
+
+INCUS_LETTERS = frozenset(string.ascii_letters + string.digits + "-")
+
+
+@pytest.mark.parametrize("name", ["a", "A", "isurus", "a1", "a-b", "x" * 63, "Z9", "a--b", "lists"])
+def test_name_is_taken(name: str) -> None:
+    assert check_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("1a", id="digit first"),
+        pytest.param("-a", id="dash first"),
+        pytest.param("--help", id="a flag"),
+        pytest.param("a-", id="dash last"),
+        pytest.param("x" * 64, id="64 letters"),
+        pytest.param("a b", id="space"),
+        pytest.param("a.b", id="dot"),
+        pytest.param("a_b", id="underscore"),
+        pytest.param("a/b", id="slash"),
+        pytest.param("..", id="dots"),
+        pytest.param("a\n", id="newline last"),
+        pytest.param("\na", id="newline first"),
+        pytest.param("a\0", id="NUL"),
+        pytest.param("ä", id="umlaut"),
+        pytest.param("a٣", id="digit of another script"),
+        pytest.param("a\udcff", id="not UTF-8"),
+        pytest.param("$(reboot)", id="shell"),
+    ],
+)
+def test_name_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="can't be a project's name") as caught:
+        check_name(name)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED))
+def test_reserved_name_is_refused_in_any_case(name: str) -> None:
+    for spelled in (name, name.upper(), name.title()):
+        with pytest.raises(UsageError, match="is a command"):
+            check_name(spelled)
+
+
+@given(st.text() | st.from_regex(re.compile(r"[a-zA-Z0-9-]{0,70}\n?"), fullmatch=True))
+@example("sync")
+def test_any_string_is_a_name_by_the_rules_of_incus_or_a_usage_error(name: str) -> None:
+    try:
+        taken = check_name(name)
+    except UsageError:
+        return
+    assert taken == name
+    assert 1 <= len(name) <= 63
+    assert set(name) <= INCUS_LETTERS
+    assert name[0] in string.ascii_letters
+    assert name[-1] != "-"
+    assert name.lower() not in RESERVED
+
+
+@pytest.mark.parametrize(
+    ("repo", "plain"),
+    [
+        ("a", "a"),
+        ("a/b", "a/b"),
+        ("a//b", "a/b"),
+        ("./a", "a"),
+        ("a/", "a"),
+        ("a/./b/", "a/b"),
+        ("with space", "with space"),
+        ("...", "..."),
+        ("..a", "..a"),
+        ("a..", "a.."),
+        ("-rf", "-rf"),
+        ("$HOME", "$HOME"),
+        ("[x]*?", "[x]*?"),
+    ],
+)
+def test_repo_is_made_plain(repo: str, plain: str) -> None:
+    assert check_repo(repo) == plain
+
+
+@pytest.mark.parametrize(
+    "repo",
+    ["", ".", "./", "./.", "..", "../a", "a/..", "a/../b", "a/../../b", "/", "/a", "//a", "a\0b"],
+)
+def test_repo_is_refused(repo: str) -> None:
+    with pytest.raises(UsageError):
+        check_repo(repo)
+
+
+SEGMENTS = st.sampled_from(["..", ".", "", "a", "b c", "...", "~", "-", "\n", "é", "*"])
+
+
+@given(st.lists(SEGMENTS | st.text(max_size=3), max_size=6).map("/".join))
+def test_repo_never_leaves_local_repos(repo: str) -> None:
+    try:
+        plain = check_repo(repo)
+    except UsageError:
+        return
+    path = posixpath.normpath(posixpath.join("/home/me/repos", plain))
+    assert path.startswith("/home/me/repos/")
+    assert path == f"/home/me/repos/{plain}"
+    assert "\0" not in plain
+
+
+@given(st.lists(SEGMENTS, max_size=6).map("/".join), st.sampled_from(["", "/home/me/repos/", "~/"]))
+def test_what_a_person_gives_as_repo_never_leaves_local_repos(rest: str, start: str) -> None:
+    try:
+        relative = relative_repo(start + rest, "/home/me/repos", "/home/me")
+    except UsageError:
+        return
+    path = posixpath.normpath(f"/home/me/repos/{relative}")
+    assert path.startswith("/home/me/repos/")
+
+
+@pytest.mark.parametrize(
+    ("given_", "relative"),
+    [
+        ("a", "a"),
+        ("a/b", "a/b"),
+        ("/home/me/repos/a", "a"),
+        ("/home/me/repos//a/./b", "a/b"),
+        ("~/repos/a", "a"),
+        ("/home/me/other/../repos/a", "a"),
+    ],
+)
+def test_repo_that_a_person_gives(given_: str, relative: str) -> None:
+    assert relative_repo(given_, "/home/me/repos", "/home/me") == relative
+
+
+@pytest.mark.parametrize(
+    "given_",
+    [
+        *("/home/me/repos", "/home/me/repos/", "/home/me/repos/a/../..", "/home/me/repos2/a"),
+        *("~/other", "~", "/", "~other/repos/a", "../a", "/home/me/repos/../a"),
+    ],
+)
+def test_repo_that_a_person_gives_is_refused(given_: str) -> None:
+    with pytest.raises(UsageError):
+        relative_repo(given_, "/home/me/repos", "/home/me")
+
+
+@pytest.mark.parametrize(
+    ("path", "plain"),
+    [
+        ("/a", "/a"),
+        ("~", "/home/me"),
+        ("~/", "/home/me"),
+        ("~/a/../b", "/home/me/b"),
+        ("//a//b/", "/a/b"),
+        ("/..", "/"),
+        ("/", "/"),
+    ],
+)
+def test_absolute(path: str, plain: str) -> None:
+    assert absolute(path, "/home/me") == plain
+
+
+@pytest.mark.parametrize("path", ["", "a", "./a", "~me/a", "..", "$HOME/a", "/a\0b"])
+def test_absolute_refuses(path: str) -> None:
+    with pytest.raises(UsageError):
+        absolute(path, "/home/me")
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "is_inside"),
+    [
+        ("/a/b", "/a", True),
+        ("/a", "/a", True),
+        ("/ab", "/a", False),
+        ("/", "/a", False),
+        ("/a", "/", True),
+        ("/", "/", True),
+    ],
+)
+def test_inside(path: str, folder: str, is_inside: bool) -> None:
+    assert inside(path, folder) is is_inside
+
+
+@pytest.mark.parametrize(
+    ("repo", "others", "other"),
+    [
+        ("a", [], ""),
+        ("a", ["b", "ab", "b/a"], ""),
+        ("a", ["b", "a"], "a"),
+        ("a", ["a/b"], "a/b"),
+        ("a/b", ["c", "a"], "a"),
+    ],
+)
+def test_overlapping(repo: str, others: list[str], other: str) -> None:
+    assert overlapping(repo, others) == other
+
+
+def test_repo_stays_where_no_link_leads_out() -> None:
+    assert real_repo("/r/a", "/r/a", "/r") == "/r/a"
+
+
+@pytest.mark.parametrize("real", ["/r", "/elsewhere", "/r2/a", "/"])
+def test_repo_that_a_link_leads_out_of_is_refused(real: str) -> None:
+    with pytest.raises(Refused, match="outside local_repos"):
+        real_repo("/r/a", real, "/r")
+
+
+@pytest.mark.parametrize(
+    ("word", "near"),
+    [("--drry-run", "--dry-run"), ("--force", "--force"), ("zzz", ""), ("", "")],
+)
+def test_nearest(word: str, near: str) -> None:
+    assert nearest(word, ["--dry-run", "--jobs", "--force"]) == near

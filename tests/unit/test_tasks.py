@@ -1,0 +1,76 @@
+"""What holds for every task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import invoke.program
+import pytest
+from invoke.collection import Collection
+
+from repoman_tasks.cli.task import Task
+from repoman_tasks.namespace import commands, task_names, with_development
+from repoman_tasks.planning.names import RESERVED
+
+
+def walk(collection: Collection, prefix: str = "") -> Iterator[tuple[str, Task[object]]]:
+    for name, task in collection.tasks.items():
+        yield prefix + name, task
+    for name, inner in collection.collections.items():
+        yield from walk(inner, f"{prefix}{name}.")
+
+
+EVERY = dict(walk(with_development()))
+TYPED = dict(walk(commands()))
+
+
+def test_the_commands_are_these() -> None:
+    assert {"list", "new", "remove", "setup", "status", "sync"} <= set(TYPED)
+    assert set(TYPED) == set(task_names())
+
+
+def test_chores_stand_apart_from_what_a_person_types() -> None:
+    assert {name for name in EVERY if "." not in name} == set(TYPED)
+    assert [name for name in EVERY if "." in name and not name.startswith("dev.")] == []
+
+
+@pytest.mark.parametrize("name", sorted(TYPED))
+def test_every_name_is_reserved(name: str) -> None:
+    assert name in RESERVED
+
+
+def test_the_collection_of_chores_is_reserved_too() -> None:
+    assert set(with_development().collections) <= RESERVED
+
+
+@pytest.mark.parametrize("task", EVERY.values(), ids=EVERY)
+class TestEveryTask:
+    def test_takes_what_every_task_takes(self, task: Task[object]) -> None:
+        by_flag = {f"--{arg.names[0]}": arg.kind for arg in task.get_arguments()}
+        assert by_flag.items() >= {"--yes": bool, "--no-input": bool, "--host": str}.items()
+
+    def test_leaves_h_to_help(self, task: Task[object]) -> None:
+        assert [arg for arg in task.get_arguments() if {"h", "help"} & set(arg.names)] == []
+
+    def test_uses_no_name_twice(self, task: Task[object]) -> None:
+        names = [name for arg in task.get_arguments() for name in arg.names]
+        assert sorted(names) == sorted(set(names))
+
+    def test_says_what_it_and_each_argument_is_for(self, task: Task[object]) -> None:
+        assert (task.__doc__ or "").strip()
+        for arg in task.get_arguments():
+            assert arg.help, f"--{arg.names[0]} has no help"
+            assert arg.help.endswith("."), f"the help of --{arg.names[0]} is no sentence"
+
+    def test_hides_no_flag_of_invokes_own(self, task: Task[object]) -> None:
+        program = invoke.program.Program(namespace=commands())
+        own = {name for arg in program.core_args() for name in arg.names}
+        mine = {name for arg in task.get_arguments() for name in arg.names}
+        assert own & mine == set()
+
+
+@pytest.mark.parametrize("name", sorted(TYPED))
+def test_what_changes_something_can_show_it_first(name: str) -> None:
+    reads_only = {"list", "status"}
+    flags = {arg.names[0] for arg in TYPED[name].get_arguments()}
+    assert ("dry-run" in flags) is (name not in reads_only)
