@@ -99,6 +99,7 @@ class LocalHost(Host):
         if self.dry and changes:
             print(shlex.join(words))
             return 0
+        _require(words[0], self.environ.get("PATH"))
         if cwd:
             words = ["env", "-C", cwd, *words]
         out_lines, err_lines = _Lines(out), _Lines(err)
@@ -330,11 +331,15 @@ _KINDS = {
 }
 
 
+def _require(program: str, path: str | None) -> None:
+    if shutil.which(program, path=path) is None:
+        raise Failed(f"{program} is not installed", f"install {program}")
+
+
 @contextlib.contextmanager
 def _starting(words: Words, path: str | None) -> Iterator[None]:
     """`Failed` where a program can't be started."""
-    if shutil.which(words[0], path=path) is None:
-        raise Failed(f"{words[0]} is not installed", f"install {words[0]}")
+    _require(words[0], path)
     try:
         yield
     except OSError as error:

@@ -61,7 +61,8 @@ class Project:
     backup: bool = _key(True, "Whether `sync` mirrors it.")
     container: bool = _key(True, "Whether it has a container.")
     exclude: tuple[str, ...] = _key((), "rsync patterns that its mirror does not carry.")
-    max_delete: int | None = _key(None, "Most files that one sync may delete from its mirror.")
+    max_delete: int | None = _key(None, "Most entries that one sync may delete from its mirror.")
+    stopped_at: str = _key("", "When a sync stopped at max_delete; the next one needs --force.")
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ class Screen:
         self.write(one_line(text) + "\n")
 
     def note(self, text: str) -> None:
-        """One line beside the result."""
+        """One line beside the result, below what was said so far."""
+        sys.stdout.flush()
         print(one_line(text), file=sys.stderr)
 
     def json(self, value: Any) -> None:
@@ -104,12 +105,13 @@ class Bars:
         """Move the bar of the project."""
         self._progress.update(self._bars[name], completed=percent, state=state)
 
-    def finished(self, name: str, line: str) -> None:
-        """Take the bar of the project away and leave a line."""
+    def finished(self, name: str, lines: Sequence[str]) -> None:
+        """Take the bar of the project away and leave lines."""
         if name in self._bars:
             self._progress.remove_task(self._bars.pop(name))
         self._finished += 1
         self._progress.update(
             self._all, completed=self._finished, state=f"{self._finished}/{self._projects}"
         )
-        self._progress.console.print(one_line(line), markup=False, highlight=False)
+        for line in lines:
+            self._progress.console.print(one_line(line), markup=False, highlight=False)

@@ -9,10 +9,11 @@ place of invoke's, for `inv` and `repoman` alike.
 from __future__ import annotations
 
 import itertools
+import sys
 from typing import Any
 
 import invoke.parser.parser
-from invoke.exceptions import Exit
+from invoke.exceptions import Exit, ParseError
 from invoke.parser.argument import Argument
 from invoke.parser.parser import Parser, ParseResult
 
@@ -110,6 +111,8 @@ class ParseMachine(_Invokes):
 
     def error(self, msg: str, meant: str = "") -> None:
         where = f"{self.context.name}: " if self.context and self.context.name else ""
+        if "--complete" in sys.argv:  # a half-typed line; invoke completes what it can
+            raise ParseError(msg, self.context)
         hint = (
             f"did you mean {meant}?"
             if meant

@@ -62,10 +62,10 @@ def _usage_errors() -> Iterator[None]:
         raise
     except Exit as end:
         if end.message:
-            raise UsageExit(end.message) from None
+            raise UsageExit(end.message.rstrip("!")) from None
         raise
     except (ParseError, ValueError) as error:
-        raise UsageExit(f"{error}: see `repoman --help`") from None
+        raise UsageExit(f"{str(error).rstrip('!')}: see `repoman --help`") from None
 
 
 def run() -> NoReturn:

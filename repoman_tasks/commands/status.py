@@ -6,9 +6,9 @@ from repoman_tasks.checks import mounts, reconcile
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import ExitCode, TargetUnusable
 from repoman_tasks.model import Defaults, keys
-from repoman_tasks.planning.health import Finding, Reality, findings, health
+from repoman_tasks.planning.health import Finding, Reality, health
 from repoman_tasks.planning.sync import find_project
-from repoman_tasks.planning.wording import plural
+from repoman_tasks.planning.wording import plural, toml_value
 from repoman_tasks.session import Session
 from repoman_tasks.tools.share import Share
 
@@ -40,34 +40,24 @@ def status(
 def _findings(
     session: Session, reality: Reality, share: Share | TargetUnusable, name: str | None
 ) -> list[Finding]:
-    now = session.now()
+    problem = (share.what, share.cure) if isinstance(share, TargetUnusable) else None
     if name is not None:
         project = find_project(reality.registry, name)
-        return findings(project, reality.repos[name], reality.registry, now)
-    problem = (share.what, share.cure) if isinstance(share, TargetUnusable) else None
-    return health(reality, problem, _folders(session, reality.local_repos), now)
+        return health(reality, problem if project.backup else None, [project], [], session.now())
+    folders = _folders(session, reality.local_repos)
+    return health(reality, problem, reality.registry.projects, folders, session.now())
 
 
 def _folders(session: Session, local_repos: str) -> list[str]:
-    words = [
-        "find",
-        local_repos,
-        "-mindepth",
-        "1",
-        "-maxdepth",
-        "1",
-        "-type",
-        "d",
-        "-printf",
-        "%f\\0",
-    ]
+    words = ["find", local_repos, "-mindepth", "1", "-maxdepth", "1", "-type", "d"]
+    words += ["-printf", "%f\\0"]
     return session.host.read(words).text.split("\0")[:-1]
 
 
 def _show_values(session: Session, reality: Reality) -> None:
     registry = reality.registry
     rows = [
-        (key.name, str(getattr(registry.defaults, key.name)), registry.origins[key.name])
+        (key.name, toml_value(getattr(registry.defaults, key.name)), registry.origins[key.name])
         for key in keys(Defaults)
     ]
     session.screen.table(("SETTING", "VALUE", "FROM"), rows)

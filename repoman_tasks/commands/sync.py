@@ -8,7 +8,6 @@ from dataclasses import asdict
 
 from repoman_tasks.checks import mounts, reconcile, usable
 from repoman_tasks.cli.task import task
-from repoman_tasks.errors import Refused
 from repoman_tasks.mirror.estate import mirror_estate
 from repoman_tasks.mirror.events import Event, Finished, Itemized, Progress, Started
 from repoman_tasks.mirror.passes import Setting
@@ -17,14 +16,12 @@ from repoman_tasks.planning.sync import (
     SyncOptions,
     SyncPlan,
     exit_code,
-    linked,
     plan,
     total,
 )
 from repoman_tasks.planning.wording import plural, seconds, size, sum_line
 from repoman_tasks.report import Bars, Screen
 from repoman_tasks.session import Session
-from repoman_tasks.tools.share import Share
 
 
 @task(
@@ -66,11 +63,10 @@ def sync(
     planned = plan(reality.registry, name, jobs, options)
     share = usable(session)
     modes = share.survey([project.repo for project in planned.projects])
-    _refuse_symlinks(share, linked(modes, planned.projects))
     setting = Setting(
         host=session.host,
         share=share,
-        mirrored=frozenset(modes),
+        modes=modes,
         registry=reality.registry,
         local_repos=reality.local_repos,
         options=options,
@@ -87,14 +83,6 @@ def sync(
     elif len(outcomes) != 1 and not session.dry:
         session.screen.line(_sum(outcomes, options))
     return code
-
-
-def _refuse_symlinks(share: Share, link: str) -> None:
-    if link:
-        raise Refused(
-            f"{share.probe.path}/{link} on the share is a symlink",
-            "a mirror follows none: replace it by a real folder",
-        )
 
 
 @contextmanager
@@ -131,8 +119,7 @@ def _in_bars(bars: Bars, event: Event) -> None:
     elif isinstance(event, Finished):
         outcome = event.outcome
         warnings = [f"{outcome.name}: warning: {warning}" for warning in outcome.warnings]
-        for line in [_line(outcome), *warnings]:
-            bars.finished(outcome.name, line)
+        bars.finished(outcome.name, [_line(outcome), *warnings])
 
 
 def _line(outcome: Outcome) -> str:

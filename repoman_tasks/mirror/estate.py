@@ -18,7 +18,7 @@ from repoman_tasks.mirror.passes import Setting
 from repoman_tasks.mirror.project import mirror_project
 from repoman_tasks.model import Project
 from repoman_tasks.planning.sync import Outcome, SyncPlan, in_batches
-from repoman_tasks.registry import Store, record_sync
+from repoman_tasks.registry import Store, record_stop, record_sync
 
 __all__ = ["mirror_estate"]
 
@@ -125,6 +125,7 @@ def _record(store: Store, outcomes: list[Outcome], setting: Setting) -> None:
         for outcome in outcomes
         if outcome.ok and outcome.tally is not None
     ]
+    edits += [record_stop(o.name, o.stopped_at) for o in outcomes if o.stopped_at]
     if edits and not (setting.options.dry_run or setting.host.dry):
         store.update(lambda _: edits)
     outcomes.clear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from repoman_tasks.errors import ExitCode, RepomanError
@@ -28,8 +28,8 @@ class Setting:
 
     host: Host
     share: Share
-    mirrored: frozenset[str]
-    """Folders that were on the share when the run began."""
+    modes: Mapping[str, int]
+    """The st_mode of each mirror, and what leads to it, that was there when the run began."""
     registry: Registry
     local_repos: str
     options: SyncOptions
@@ -64,10 +64,11 @@ class PassFailed(RepomanError):
     """rsync did not copy everything; the code says whose fault it was."""
 
     def __init__(self, projects: Sequence[Project], status: int, complaints: Sequence[str]) -> None:
+        self.refused = rsync.exit_code(status) is ExitCode.REFUSED
         what, self.code = rsync.sentence(status), rsync.exit_code(status)
         cure = "; ".join(text for text in complaints if not text.startswith("rsync error:"))
         fault = next(filter(None, map(rsync.target_fault, complaints)), "")
-        if self.code is ExitCode.REFUSED:
+        if self.refused:
             cure = f"`repoman sync {projects[0].name} --force`"
         elif fault:
             what, self.code = fault, ExitCode.TARGET

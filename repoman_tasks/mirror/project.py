@@ -17,11 +17,11 @@ from contextlib import contextmanager
 from repoman_tasks.errors import Busy, ExitCode, Interrupted, Refused, RepomanError
 from repoman_tasks.host import Lock, Locked
 from repoman_tasks.mirror.events import Finished, Started
-from repoman_tasks.mirror.passes import Pass, Setting, run_pass
+from repoman_tasks.mirror.passes import Pass, PassFailed, Setting, run_pass
 from repoman_tasks.model import Project, Tally
 from repoman_tasks.planning import source
 from repoman_tasks.planning.names import real_repo
-from repoman_tasks.planning.sync import Outcome
+from repoman_tasks.planning.sync import Outcome, linked
 from repoman_tasks.tools import rsync
 from repoman_tasks.tools.tree import Look, git_state, look
 
@@ -51,6 +51,8 @@ def mirror_project(setting: Setting, project: Project) -> Outcome:
         outcome.code = ExitCode.SOME_FAILED
         outcome.error = f"its mirror is being written already, {error}: let it finish, or --wait"
     except RepomanError as error:
+        if isinstance(error, PassFailed) and error.refused:
+            outcome.stopped_at = setting.now()
         failed = error.code is ExitCode.FAILED
         outcome.code = ExitCode.SOME_FAILED if failed else error.code
         outcome.error = str(error)
@@ -73,8 +75,14 @@ def _locks(setting: Setting, project: Project) -> Iterator[list[Lock]]:
 
 
 def look_at_repo(setting: Setting, project: Project) -> Look:
-    """Walk the project's repo. `Refused` where it is missing or not the folder it should be."""
+    """Walk the project's repo. `Refused` where it, or its mirror, is not a real folder."""
     path = f"{setting.local_repos}/{project.repo}"
+    link = linked(setting.modes, project.repo)
+    if link:
+        raise Refused(
+            f"{setting.share.probe.path}/{link} on the share is a symlink",
+            "a mirror follows none: replace it by a real folder",
+        )
     real = setting.host.real_folder(path)
     if real is None:
         raise Refused(
@@ -113,6 +121,7 @@ class _Work:
         """`Refused` where the source lost too much; else the most entries that may be deleted."""
         if self._setting.options.force:
             return None
+        source.judge_stop(self._project)
         last = source.before(self._project) or self._mirrored()
         max_shrink = self._setting.registry.defaults.max_shrink
         source.judge(self._project.name, self._path, tally, last, max_shrink)
@@ -120,7 +129,7 @@ class _Work:
 
     def _mirrored(self) -> Tally | None:
         """What the mirror holds, where no sync was ever recorded: a registry can be lost."""
-        if self._project.repo not in self._setting.mirrored:
+        if self._project.repo not in self._setting.modes:
             return None
         return Tally(self._setting.share.count(self._project.repo))
 

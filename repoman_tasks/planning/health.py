@@ -71,6 +71,9 @@ def findings(project: Project, state: RepoState, registry: Registry, now: str) -
     if state.problem:
         cure = f"bring it back, or `repoman remove {project.name}`"
         found.append(Finding(project.name, f"repo {state.path} {state.says}", cure))
+    if project.stopped_at:
+        cure = f"`repoman sync {project.name} --dry-run --force` lists the rest"
+        found.append(Finding(project.name, "its last sync stopped at max_delete", cure))
     if project.backup and not project.last_sync:
         found.append(Finding(project.name, "never mirrored", f"`repoman sync {project.name}`"))
     elif project.backup and hours_since(project.last_sync, now) > registry.defaults.max_age_hours:
@@ -80,16 +83,28 @@ def findings(project: Project, state: RepoState, registry: Registry, now: str) -
 
 
 def health(
-    reality: Reality, target_problem: tuple[str, str] | None, folders: Iterable[str], now: str
+    reality: Reality,
+    share_problem: tuple[str, str] | None,
+    projects: Iterable[Project],
+    folders: Iterable[str],
+    now: str,
 ) -> list[Finding]:
-    """Everything that is worth saying about the estate, the share first."""
+    """What is worth saying about the share, `projects`, and `folders` below local_repos."""
     registry = reality.registry
     found = []
-    if target_problem:
-        found.append(Finding("share", *target_problem))
-    for project in registry.projects:
+    if share_problem:
+        found.append(Finding("share", *share_problem))
+    for project in projects:
         found += findings(project, reality.repos[project.name], registry, now)
     for folder in unregistered(folders, registry.projects):
-        cure = f"`repoman new NAME --repo {shlex.quote(folder)} --no-container` to have it mirrored"
-        found.append(Finding(folder, "a folder below local_repos that no project has", cure, False))
+        what = "a folder below local_repos that no project has"
+        found.append(Finding(folder, what, _registering(folder), False))
     return found
+
+
+def _registering(folder: str) -> str:
+    try:
+        folder.encode()
+    except UnicodeEncodeError:
+        return "its name is not UTF-8, so no project can have it: rename it"
+    return f"`repoman new NAME --repo {shlex.quote(folder)} --no-container` to have it mirrored"

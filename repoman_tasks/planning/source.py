@@ -5,7 +5,7 @@ from __future__ import annotations
 from repoman_tasks.errors import Refused
 from repoman_tasks.model import Project, Tally
 
-__all__ = ["before", "judge", "most_deletions"]
+__all__ = ["before", "judge", "judge_stop", "most_deletions"]
 
 _ALWAYS_DELETABLE = 100
 """So many deletions are no accident that a limit has to stop; small repos change as a whole."""
@@ -33,6 +33,16 @@ def judge(name: str, path: str, now: Tally, last: Tally | None, max_shrink: floa
             f"{path} holds {now.files} files, the last sync counted {last.files} "
             f"(max_shrink = {max_shrink:g})",
             cure,
+        )
+
+
+def judge_stop(project: Project) -> None:
+    """`Refused` where the last sync stopped at max_delete: no other does the rest unasked."""
+    if project.stopped_at:
+        raise Refused(
+            f"the last sync, at {project.stopped_at}, stopped at max_delete",
+            f"`repoman sync {project.name} --dry-run --force` lists the rest, "
+            f"`repoman sync {project.name} --force` does it",
         )
 
 

@@ -82,6 +82,7 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
     tally: Tally | None = None
     synced_at: str = ""
+    stopped_at: str = ""
 
     @property
     def ok(self) -> bool:
@@ -89,13 +90,12 @@ class Outcome:
         return self.code is ExitCode.OK
 
 
-def linked(modes: Mapping[str, int], projects: Iterable[Project]) -> str:
+def linked(modes: Mapping[str, int], repo: str) -> str:
     """The first path on the share that leads to a mirror and is a symlink, or an empty string.
 
     `modes` holds the st_mode of what is there.
     """
-    paths = (path for project in projects for path in with_parents(project.repo))
-    return next((path for path in paths if stat.S_ISLNK(modes.get(path, 0))), "")
+    return next((path for path in with_parents(repo) if stat.S_ISLNK(modes.get(path, 0))), "")
 
 
 def in_batches(
@@ -108,7 +108,7 @@ def in_batches(
     """
     groups: dict[tuple[str, ...], list[Project]] = {}
     for project in projects:
-        if project.last_tree:
+        if project.last_tree and not project.stopped_at:
             everywhere = tuple(p for p in patterns[project.name] if not p.startswith("/"))
             groups.setdefault(everywhere, []).append(project)
     return [chunk for group in groups.values() for chunk in _chunks(group, jobs)]

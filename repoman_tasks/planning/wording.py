@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
-__all__ = ["age", "hours_since", "plural", "seconds", "size", "sum_line"]
+__all__ = ["age", "hours_since", "plural", "seconds", "size", "sum_line", "toml_value"]
 
 
 def hours_since(then: str, now: str) -> float:
@@ -53,3 +54,12 @@ def sum_line(changed: int, new: int, deleted: int, sent: int) -> str:
     if not (changed or new or deleted):
         return "nothing to do"
     return f"{changed} changed, {new} new, {deleted} deleted, {size(sent)}"
+
+
+def toml_value(value: object) -> str:
+    """A value as a person writes it into the registry."""
+    if hasattr(value, "isoformat"):
+        return str(value)
+    return json.dumps(
+        list(value) if isinstance(value, tuple) else value, ensure_ascii=False, default=str
+    )

@@ -11,6 +11,7 @@ from repoman_tasks.registry.edits import (
     SetKeys,
     edited,
     migrated,
+    record_stop,
     record_sync,
 )
 from repoman_tasks.registry.reading import parse
@@ -25,5 +26,6 @@ __all__ = [
     "edited",
     "migrated",
     "parse",
+    "record_stop",
     "record_sync",
 ]

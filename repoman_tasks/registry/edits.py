@@ -21,6 +21,7 @@ __all__ = [
     "SetKeys",
     "edited",
     "migrated",
+    "record_stop",
     "record_sync",
     "schema_of",
 ]
@@ -212,7 +213,12 @@ def _without_table(text: str, index: int) -> str:
 def record_sync(name: str, when: str, tally: Tally) -> Edit:
     """The edit that notes a complete mirror of `name`, which held what `tally` counted."""
     values = {"last_files": tally.files, "last_loose": tally.loose, "last_tree": tally.tree}
-    return SetKeys({"last_sync": when, **values}, project=name)
+    return SetKeys({"last_sync": when, **values, "stopped_at": None}, project=name)
+
+
+def record_stop(name: str, when: str) -> Edit:
+    """The edit that notes a sync of `name` that stopped at the most deletions it may do."""
+    return SetKeys({"stopped_at": when}, project=name)
 
 
 def schema_of(text: str) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 from repoman_tasks.errors import UsageError
 from repoman_tasks.model import SCHEMA, Defaults, Estate, Project, Registry, env_name, keys
 from repoman_tasks.planning.names import check_name, check_repo, nearest, overlapping
+from repoman_tasks.planning.wording import toml_value
 from repoman_tasks.registry.lines import line_of
 
 __all__ = ["parse"]
@@ -22,7 +23,7 @@ _TABLES: dict[str, type[Defaults] | type[Project] | type[Estate]] = {
     "defaults": Defaults,
     "project": Project,
 }
-_TIMES = ("created", "last_sync")
+_TIMES = ("created", "last_sync", "stopped_at")
 _LEAST: dict[str, float] = {
     "jobs": 1,
     "max_shrink": 0,
@@ -177,7 +178,7 @@ def _values(source: _Source, table: dict[str, Any], name: str, index: int) -> di
             values[key] = _checked(known[key], value)
         except ValueError as error:
             raise source.error(
-                f"{key} = {value!r}: {error}", "correct it", name, index, key
+                f"{key} = {toml_value(value)}: {error}", "correct it", name, index, key
             ) from None
     return values
 

@@ -304,8 +304,13 @@ def test_max_delete(ready: Estate) -> None:
     done = ready.run("sync", "isurus", code=REFUSED)
     assert "max_delete" in done.err
     assert sum((ready.mirror("isurus") / f"f{n}").exists() for n in range(10)) == 7
+    again = ready.run("sync", "isurus", code=REFUSED)  # or every night would take three more
+    assert "stopped at max_delete" in again.err
+    assert sum((ready.mirror("isurus") / f"f{n}").exists() for n in range(10)) == 7
+    assert "stopped at max_delete" in ready.run("status", "isurus", code=3).out
     ready.run("sync", "isurus", "--force", code=0)
     assert inner(ready.mirror("isurus")) == inner(repo)
+    assert "stopped_at" not in ready.registry.read_text()
 
 
 def test_a_lost_registry_does_not_disarm_the_guard(ready: Estate) -> None:
@@ -329,8 +334,11 @@ def test_a_symlink_on_the_share_is_not_followed(ready: Estate) -> None:
     victim.mkdir()
     (victim / "precious").write_text("x")
     ready.mirror("isurus").symlink_to("victim")
-    ready.run("sync", code=REFUSED)
+    ready.add("apus")
+    done = ready.run("sync", code=SOME_FAILED)
+    assert "on the share is a symlink" in done.err
     assert [path.name for path in victim.iterdir()] == ["precious"]
+    assert ready.mirror("apus").is_dir()
 
 
 def test_a_source_that_became_a_symlink_is_refused(ready: Estate) -> None:

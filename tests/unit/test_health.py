@@ -91,14 +91,16 @@ def test_health_says_all_and_the_share_first() -> None:
     repos = {"a": HERE, "b": RepoState("/r/b")}
     reality = Reality(Registry(projects=projects), "/r", repos)
     folder = "it's new"
-    found = health(reality, ("it is gone", "mount it"), ["a", "b", folder], NOW)
+    found = health(reality, ("it is gone", "mount it"), projects, ["a", "b", folder], NOW)
     assert [(f.subject, f.problem) for f in found] == [
         ("share", True),
         ("b", True),
         (folder, False),
     ]
     assert shlex.quote(folder) in found[-1].cure
-    assert health(Reality(Registry(), "/r"), None, [], NOW) == []
+    assert health(Reality(Registry(), "/r"), None, [], [], NOW) == []
+    odd = health(Reality(Registry(), "/r"), None, [], ["caf\udce9"], NOW)
+    assert "not UTF-8" in odd[0].cure
 
 
 @pytest.mark.parametrize(

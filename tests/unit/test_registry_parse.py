@@ -224,13 +224,13 @@ TWO = '[[project]]\nname = "a"\n\n[[project]]\nname = "b"\n'
             "[defaults]\nlocal_repos = 3\n", 2, "local_repos = 3", "a string", id="int for str"
         ),
         pytest.param(
-            '[defaults]\njobs = "4"\n', 2, "jobs = '4'", "a whole number", id="str for int"
+            '[defaults]\njobs = "4"\n', 2, 'jobs = "4"', "a whole number", id="str for int"
         ),
         pytest.param(
             "[defaults]\njobs = 4.0\n", 2, "jobs = 4.0", "a whole number", id="float for int"
         ),
         pytest.param(
-            "[defaults]\njobs = true\n", 2, "jobs = True", "a whole number", id="bool for int"
+            "[defaults]\njobs = true\n", 2, "jobs = true", "a whole number", id="bool for int"
         ),
         pytest.param(
             "[defaults]\nmax_shrink = true\n", 2, "max_shrink", "a number", id="bool for float"
