@@ -429,9 +429,20 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         _signal_group(process.pid, number)
         while time.monotonic() < deadline:
             process.poll()
-            if not _signal_group(process.pid, 0):
+            if not _signal_group(process.pid, 0) or not _living(process.pid):
                 return
             time.sleep(0.005)
+
+
+def _living(group: int) -> bool:
+    """Whether anyone in a process group still runs; who only waits to be reaped does not."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                state, _, its_group = file.read().rpartition(b")")[2].split()[:3]
+            if int(its_group) == group and state not in b"ZX":
+                return True
+    return False
 
 
 def _signal_group(group: int, number: int) -> bool:
