@@ -63,6 +63,7 @@ class Entry:
     size: int
     mtime_ns: int
     ctime_ns: int
+    links: int = 1
 
 
 class TimedOut(Failed):

@@ -240,8 +240,9 @@ class LocalHost(Host):
             raise Failed(f"{path} can't be opened", _reason(error)) from None
         try:
             self._take(fd, wait_seconds, stoppable)
-            os.truncate(fd, 0)
-            os.pwrite(fd, _holder().encode(), 0)
+            with contextlib.suppress(OSError):  # a courtesy to whoever finds it taken
+                os.truncate(fd, 0)
+                os.pwrite(fd, _holder().encode(), 0)
             yield _LocalLock(fd)
         finally:
             os.close(fd)
@@ -287,31 +288,19 @@ class LocalHost(Host):
         folders = [base]
         while folders:
             folder = folders.pop()
-            try:
-                entries = os.scandir(folder)
-            except OSError as error:
-                if folder == base:
-                    raise Failed(f"{root} can't be read", _reason(error)) from None
-                continue
-            with entries:
-                for entry in entries:
-                    if entry.name in prune:
-                        continue
-                    try:
-                        info = entry.stat(follow_symlinks=False)
-                    except OSError:  # vanished meanwhile
-                        continue
-                    kind = _KINDS.get(stat.S_IFMT(info.st_mode), "f")
-                    if kind == "d":
-                        folders.append(entry.path)
-                    yield Entry(
-                        kind,
-                        entry.path[cut:],
-                        info.st_ino,
-                        info.st_size,
-                        info.st_mtime_ns,
-                        info.st_ctime_ns,
-                    )
+            for entry in _entries(folder, needed=folder == base):
+                if entry.name in prune:
+                    continue
+                try:
+                    info = entry.stat(follow_symlinks=False)
+                except OSError:  # vanished meanwhile
+                    continue
+                kind = _KINDS.get(stat.S_IFMT(info.st_mode), "f")
+                if kind == "d":
+                    folders.append(entry.path)
+                times = info.st_mtime_ns, info.st_ctime_ns
+                path = entry.path[cut:]
+                yield Entry(kind, path, info.st_ino, info.st_size, *times, info.st_nlink)
 
     def real_folder(self, path: str) -> str | None:
         try:
@@ -346,6 +335,18 @@ def _starting(words: Words, path: str | None) -> Iterator[None]:
         raise Failed(f"{words[0]} could not be started", _reason(error)) from None
     except ValueError as error:  # a NUL in a word
         raise Failed(f"{words[0]} could not be started", str(error)) from None
+
+
+def _entries(folder: bytes, *, needed: bool) -> list[os.DirEntry[bytes]]:
+    """What is in `folder`. One that may be missing or closed counts as empty then."""
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except OSError as error:
+        passing = isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError)
+        if needed or not passing:
+            raise Failed(f"{os.fsdecode(folder)} can't be read", _reason(error)) from None
+        return []
 
 
 class _LocalLock(Lock):

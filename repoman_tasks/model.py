@@ -57,7 +57,9 @@ class Project:
         None, "Files that the last sync counted, loose git objects aside."
     )
     last_loose: int | None = _key(None, "Loose git objects that the last sync counted.")
+    last_packs: str = _key("", "Fingerprint of the names of its git packs at the last sync.")
     last_tree: str = _key("", "Fingerprint of the repo's files at the last sync.")
+    mirror: str = _key("", "Folder on the share that repoman made for its mirror.")
     backup: bool = _key(True, "Whether `sync` mirrors it.")
     container: bool = _key(True, "Whether it has a container.")
     exclude: tuple[str, ...] = _key((), "rsync patterns that its mirror does not carry.")
@@ -96,12 +98,14 @@ class Tally:
     """What a walk over a repo counted.
 
     `loose` git objects are apart from `files`, because `git gc` turns thousands of them
-    into one pack and nothing is lost by it. `tree` is a fingerprint of all that was there,
-    times and inodes included; it changes when anything is written.
+    into one pack and nothing is lost by it; `packs` is a fingerprint of the packs' names.
+    `tree` is one of all that was there, times and inodes included; it changes when anything
+    is written.
     """
 
     files: int
     loose: int = 0
+    packs: str = ""
     tree: str = ""
 
 

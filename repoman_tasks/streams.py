@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import sys
 from collections.abc import Iterator
 from typing import Any, TextIO, cast
 
-__all__ = ["finish_output", "open_streams"]
+__all__ = ["abandon_output", "finish_output", "open_streams"]
+
+
+_INTERRUPTED = 130
 
 
 def open_streams() -> None:
@@ -31,11 +35,19 @@ def open_streams() -> None:
             setattr(sys, name, cast("TextIO", _Forgiving(getattr(sys, name))))
 
 
+def abandon_output() -> None:
+    """Let what is still held back vanish: whoever should read it may never do so."""
+    if isinstance(sys.stdout, _Forgiving):
+        sys.stdout.abandon()
+
+
 def finish_output(code: int) -> int:
     """Get out what is still held back, and return the exit code.
 
     That is `code`, or 1 where the output could not be written.
     """
+    if code == _INTERRUPTED and not select.select([], [sys.stdout.fileno()], [], 0.2)[1]:
+        abandon_output()
     sys.stdout.flush()
     if isinstance(sys.stdout, _Forgiving) and sys.stdout.lost is not None:
         reason = (sys.stdout.lost.strerror or str(sys.stdout.lost)).lower()
@@ -73,6 +85,11 @@ class _Forgiving:
         except OSError as error:
             if not isinstance(error, BrokenPipeError):
                 self.lost = self.lost or error
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Let what is held back, and all that follows, vanish."""
+        with contextlib.suppress(OSError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
             os.close(nowhere)

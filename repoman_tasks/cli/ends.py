@@ -12,6 +12,7 @@ from types import FrameType
 from invoke.exceptions import Exit
 
 from repoman_tasks.errors import ExitCode, RepomanError, one_line
+from repoman_tasks.streams import abandon_output
 
 __all__ = ["exits", "take_signals"]
 
@@ -31,6 +32,7 @@ def exits(*, debug: bool) -> Iterator[None]:
         raise Exit(f"repoman: {error}", int(error.code)) from None
     except KeyboardInterrupt:
         _trace(debug)
+        abandon_output()
         raise Exit("repoman: interrupted", int(ExitCode.INTERRUPTED)) from None
     except Exception as error:
         _trace(debug)

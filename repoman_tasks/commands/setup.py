@@ -33,8 +33,11 @@ def setup(
     dry_run: bool = False,
 ) -> None:
     """Set up this host: paths, registry, and the marker on the backup share."""
-    registry = session.of(reconcile).registry
-    host, defaults = session.host, registry.defaults
+    host, store = session.host, session.store
+    if not (dry_run or host.dry):  # of two at once, the second sees what the first did
+        session.stack.enter_context(host.lock(f"{store.path}.setup", wait_seconds=60))
+    registry = store.load()
+    defaults = registry.defaults
     local = absolute(local_repos or defaults.local_repos, host.home)
     path = absolute(nfs_repos or defaults.nfs_repos, host.home)
     wish = SetupWish(
@@ -44,7 +47,7 @@ def setup(
     judge(share.probe, defaults)
     steps = setup_steps(
         registry,
-        session.store.exists(),
+        store.exists(),
         wish,
         host.real_folder(local) is not None,
         share.probe,

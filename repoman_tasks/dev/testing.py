@@ -99,6 +99,15 @@ def _facts(no_nobody: str) -> Facts:
     )
 
 
+_PROBE = """
+import subprocess, sys
+import pytest, tests, repoman_tasks.local
+assert sys.version == sys.argv[1], "it is another Python"
+subprocess.run([sys.executable, "-c", ""], check=True)
+"""
+"""Whether this Python runs there, and can start itself, as pytest's workers do."""
+
+
 def _as_nobody(
     session: Session, scratch: Path, wanted: Sequence[Tier]
 ) -> tuple[tuple[str, ...], str]:
@@ -114,7 +123,7 @@ def _as_nobody(
     opened = (*module, str(scratch / "held"), *folders, "--", *plain)
     why = ""
     for words in (plain, opened):
-        probe = here([*words, sys.executable, "-c", "import pytest, tests, repoman_tasks.local"])
+        probe = here([*words, sys.executable, "-c", _PROBE, sys.version])
         result = session.host.read(probe)
         if not result.code:
             return words, ""

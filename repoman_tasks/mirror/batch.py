@@ -12,8 +12,8 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from repoman_tasks.errors import RepomanError
-from repoman_tasks.host import Lock, Locked
+from repoman_tasks.errors import Failed, RepomanError
+from repoman_tasks.host import Lock
 from repoman_tasks.mirror.events import Finished, Started
 from repoman_tasks.mirror.passes import Setting, run_pass
 from repoman_tasks.mirror.project import look_at_repo
@@ -39,7 +39,7 @@ def mirror_batch(
                 continue
             try:
                 locks.append(held.enter_context(setting.host.lock(setting.lock_path(project.name))))
-            except Locked:
+            except Failed:  # taken, or it can't be: a sync of its own will tell
                 continue
             quiet[project.name] = seen
             setting.emit(Started(project.name))
@@ -60,7 +60,8 @@ def _unchanged(setting: Setting, project: Project) -> Look | None:
         seen = look_at_repo(setting, project)
     except RepomanError:
         return None
-    return seen if seen.tally.tree == project.last_tree else None
+    # Files of two projects that are one on disk would become one in their mirrors.
+    return seen if seen.tally.tree == project.last_tree and not seen.hard_links else None
 
 
 def _checked(
@@ -75,11 +76,11 @@ def _checked(
             setting,
             projects,
             locks,
-            [project.repo for project in projects],
+            [f"{project.repo}/" for project in projects],
             max_delete=min((limit for limit in limits if limit is not None), default=None),
         )
         setting.share.check()
-    except RepomanError:  # a sync of its own will tell which project it was, and what
+    except Exception:  # a sync of its own will tell which project it was, and what
         return []
     outcomes = []
     for project in projects:

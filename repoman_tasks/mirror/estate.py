@@ -9,16 +9,19 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from types import FrameType
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from repoman_tasks.errors import RepomanError
 from repoman_tasks.host import Host
 from repoman_tasks.mirror.batch import mirror_batch
 from repoman_tasks.mirror.events import Event, Finished
 from repoman_tasks.mirror.passes import Setting
 from repoman_tasks.mirror.project import mirror_project
 from repoman_tasks.model import Project
+from repoman_tasks.planning.source import is_own
 from repoman_tasks.planning.sync import Outcome, SyncPlan, in_batches
-from repoman_tasks.registry import Store, record_stop, record_sync
+from repoman_tasks.registry import Edit, Store, record_mirror, record_stop, record_sync
+from repoman_tasks.tools.rsync import everywhere
 
 __all__ = ["mirror_estate"]
 
@@ -37,9 +40,10 @@ def mirror_estate(
     A signal to stop ends every rsync; what had finished is recorded, and the rest comes
     back as interrupted.
     """
+    plan = _claimed(setting, plan, store)
     events: queue.Queue[Event | None] = queue.Queue(_QUEUED_EVENTS)
-    with _signals_stop(setting.host), ThreadPoolExecutor(plan.jobs) as pool:
-        crew = _Crew(replace(setting, emit=events.put), pool, events)
+    with _Stop(setting.host) as stop, ThreadPoolExecutor(plan.jobs) as pool:
+        crew = _Crew(replace(setting, emit=_emitter(events, setting.host)), pool, events)
         crew.start(plan)
         unrecorded: list[Outcome] = []
         try:
@@ -47,17 +51,45 @@ def mirror_estate(
                 if isinstance(event, Finished):
                     unrecorded.append(event.outcome)
                 if event is not None:
-                    see(event)
+                    with stop.at_once():
+                        see(event)
                 elif unrecorded:  # a quiet moment
-                    _record(store, unrecorded, setting)
+                    with contextlib.suppress(RepomanError):  # then once more at the end
+                        _record(store, unrecorded, setting, plan)
         except BaseException:  # nobody watches any more
             setting.host.stopping.set()
             raise
         finally:
             rest = [event.outcome for event in crew.events() if isinstance(event, Finished)]
-            _record(store, [*unrecorded, *rest], setting)
+            _record(store, [*unrecorded, *rest], setting, plan)
     order = [project.name for project in plan.projects]
     return sorted(crew.outcomes, key=lambda outcome: order.index(outcome.name))
+
+
+def _claimed(setting: Setting, plan: SyncPlan, store: Store) -> SyncPlan:
+    """Note that the mirrors that are not there yet will be repoman's own.
+
+    From then on, what is in them was put there by repoman, also where a first sync breaks off.
+    """
+    new = [p for p in plan.projects if not is_own(p) and p.repo not in setting.modes]
+    if not new or plan.options.dry_run or setting.host.dry:
+        return plan
+    store.update(lambda _: [record_mirror(project.name, project.repo) for project in new])
+    projects = (replace(p, mirror=p.repo) if p in new else p for p in plan.projects)
+    return replace(plan, projects=tuple(projects))
+
+
+def _emitter(events: queue.Queue[Event | None], host: Host) -> Callable[[Event], None]:
+    """Hands events to whoever watches, and waits for them; but nobody waits once all is to stop."""
+
+    def emit(event: Event) -> None:
+        while True:
+            if host.stopping.is_set() and not isinstance(event, Finished):
+                return None
+            with contextlib.suppress(queue.Full):
+                return events.put(event, timeout=0.1)
+
+    return emit
 
 
 class _Crew:
@@ -76,7 +108,7 @@ class _Crew:
     def start(self, plan: SyncPlan) -> None:
         """Hand out the work: projects that probably changed one by one, the others together."""
         registry, options = self._setting.registry, self._setting.options
-        patterns = {project.name: registry.excludes(project) for project in plan.projects}
+        patterns = {p.name: tuple(filter(everywhere, registry.excludes(p))) for p in plan.projects}
         alone = plan.one or options.dry_run or options.force or self._setting.host.dry
         batches = [] if alone else in_batches(plan.projects, patterns, plan.jobs)
         together = {project.name for batch in batches for project in batch}
@@ -94,16 +126,19 @@ class _Crew:
     def events(self) -> Iterator[Event | None]:
         """What happens until all work is done; None in every tenth of a second without anything."""
         while True:
-            working = self._collect()
-            try:
-                event = self._events.get(timeout=0.1 if working else 0)
-            except queue.Empty:
-                if not working:
-                    return
-                yield None
-            else:
-                if event is not None:
-                    yield event
+            event = None
+            with contextlib.suppress(queue.Empty):
+                event = self._events.get_nowait()
+            if event is None:
+                working = self._collect()
+                try:
+                    event = self._events.get(timeout=0.1 if working else 0)
+                except queue.Empty:
+                    if not working:
+                        return
+                    yield None
+            if event is not None:
+                yield event
 
     def _collect(self) -> bool:
         """Take in what has finished and hand out what a batch left; whether work goes on."""
@@ -118,31 +153,49 @@ class _Crew:
         return bool(self._batches or self._singles)
 
 
-def _record(store: Store, outcomes: list[Outcome], setting: Setting) -> None:
-    """Note the complete mirrors among `outcomes` in the registry, and empty the list."""
-    edits = [
-        record_sync(outcome.name, outcome.synced_at, outcome.tally)
-        for outcome in outcomes
-        if outcome.ok and outcome.tally is not None
-    ]
-    edits += [record_stop(o.name, o.stopped_at) for o in outcomes if o.stopped_at]
+def _record(store: Store, outcomes: list[Outcome], setting: Setting, plan: SyncPlan) -> None:
+    """Note in the registry how it went for `outcomes`, and empty the list."""
+    folders = {project.name: project.repo for project in plan.projects}
+    edits: list[Edit] = []
+    for outcome in outcomes:
+        if outcome.ok and outcome.tally is not None:
+            edits.append(record_sync(outcome.name, outcome.synced_at, outcome.tally))
+            edits.append(record_mirror(outcome.name, folders[outcome.name]))
+        elif outcome.stopped_at:
+            edits.append(record_stop(outcome.name, outcome.stopped_at))
     if edits and not (setting.options.dry_run or setting.host.dry):
         store.update(lambda _: edits)
     outcomes.clear()
 
 
-@contextlib.contextmanager
-def _signals_stop(host: Host) -> Iterator[None]:
+class _Stop:
     """While this holds, a signal to end only sets `host.stopping`: nothing breaks midway."""
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        host.stopping.set()
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._at_once = False
+        self._before: dict[int, Any] = {}
 
-    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    numbers = [n for n in wanted if signal.getsignal(n) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, stop) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
+    def __enter__(self) -> _Stop:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._stop)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._host.stopping.set()
+        if self._at_once:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Within this a signal breaks off: a write to a pipe that nobody reads never ends."""
+        self._at_once = True
+        try:
+            yield
+        finally:
+            self._at_once = False

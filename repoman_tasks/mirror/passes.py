@@ -6,20 +6,25 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from repoman_tasks.errors import ExitCode, RepomanError
-from repoman_tasks.host import Host, Lock
+from repoman_tasks.errors import ExitCode, Failed, RepomanError
+from repoman_tasks.host import Host, Lock, Result
 from repoman_tasks.mirror.events import Event, Itemized, Progress
 from repoman_tasks.model import Project, Registry
 from repoman_tasks.planning.names import with_parents
 from repoman_tasks.planning.sync import Counts, SyncOptions
 from repoman_tasks.tools import rsync
 from repoman_tasks.tools.share import Share
+from repoman_tasks.tools.tree import Census
 
-__all__ = ["Pass", "PassFailed", "Setting", "run_pass"]
+__all__ = ["Pass", "PassFailed", "Setting", "carried", "run_pass"]
 
 _MOST_NAMED = 20
 """So many complaints of one rsync are kept."""
 _SECONDS_BETWEEN_PROGRESS = 0.1
+_PARTIAL = 23
+"""rsync's exit status for files that it could not copy."""
+_STOPPED = 25
+"""rsync's exit status for more deletions than it might do; another error can hide it."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +56,18 @@ class Pass:
     counts: dict[str, Counts]
     complaints: list[str] = field(default_factory=list)
     vanished: int = 0
+    stopped: bool = False
+    """Whether there was more to delete than it might."""
+
+    @property
+    def deleted(self) -> int:
+        """Entries that it deleted."""
+        return sum(counts.deleted for counts in self.counts.values())
 
     def complain(self, line: bytes) -> None:
         """Take one line of standard error."""
-        if rsync.vanished(line):
-            self.vanished += 1
+        self.vanished += rsync.vanished(line)
+        self.stopped |= rsync.stopped(line)
         if len(self.complaints) < _MOST_NAMED:
             self.complaints.append(rsync.unescaped(line).decode(errors="replace"))
 
@@ -63,9 +75,12 @@ class Pass:
 class PassFailed(RepomanError):
     """rsync did not copy everything; the code says whose fault it was."""
 
-    def __init__(self, projects: Sequence[Project], status: int, complaints: Sequence[str]) -> None:
-        self.refused = rsync.exit_code(status) is ExitCode.REFUSED
+    def __init__(self, projects: Sequence[Project], status: int, done: Pass) -> None:
+        complaints = done.complaints
+        status = _STOPPED if done.stopped else status
+        self.refused = status == _STOPPED
         what, self.code = rsync.sentence(status), rsync.exit_code(status)
+        self.torn = status == _PARTIAL and all(map(rsync.torn, complaints))
         cure = "; ".join(text for text in complaints if not text.startswith("rsync error:"))
         fault = next(filter(None, map(rsync.target_fault, complaints)), "")
         if self.refused:
@@ -110,8 +125,29 @@ def run_pass(
         keep=locks,
     )
     if rsync.exit_code(status) is not ExitCode.OK:
-        raise PassFailed(projects, status, done.complaints)
+        raise PassFailed(projects, status, done)
     return done
+
+
+def carried(setting: Setting, project: Project) -> Census:
+    """Count what a pass over the project's repo carries, excluded files left out."""
+    census = Census()
+    prefix = len(project.repo.encode(errors="surrogateescape")) + 1
+
+    def see(line: bytes) -> None:
+        item = rsync.parse_item(line)
+        if item is not None and len(item.path) > prefix:
+            census.see(item.path[prefix:].rstrip(b"/"), folder=item.path.endswith(b"/"))
+
+    rules = rsync.filters(project.repo, setting.registry.excludes(project))
+    words = rsync.listing_words(setting.local_repos, project.repo, rules)
+    complaints: list[bytes] = []
+    status = setting.host.stream(words, see, complaints.append, changes=False)
+    if rsync.exit_code(status) not in (ExitCode.OK, ExitCode.SOME_FAILED):
+        raise Failed(
+            rsync.sentence(status), Result((), status, err=b"\n".join(complaints)).complaint
+        )
+    return census
 
 
 class _Reader:

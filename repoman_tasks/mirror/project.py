@@ -5,7 +5,8 @@ that need them, and a repack writes the new pack before it removes what that rep
 copy is whole when its refs were read first and every object that was there afterwards is in
 it. One pass over everything can't promise that. Where a git directory changed during that
 pass, rounds follow: first all of it but the objects, then the objects, and again while files
-vanish in between (what gc removed after it was listed is in a newer pack by then).
+vanish in between (what gc removed after it was listed is in a newer pack by then) or while HEAD
+names a branch that was made after the branches were listed.
 """
 
 from __future__ import annotations
@@ -13,24 +14,27 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
-from repoman_tasks.errors import Busy, ExitCode, Interrupted, Refused, RepomanError
+from repoman_tasks.errors import Busy, ExitCode, Interrupted, Refused, RepomanError, one_line
 from repoman_tasks.host import Lock, Locked
 from repoman_tasks.mirror.events import Finished, Started
-from repoman_tasks.mirror.passes import Pass, PassFailed, Setting, run_pass
+from repoman_tasks.mirror.passes import Pass, PassFailed, Setting, carried, run_pass
 from repoman_tasks.model import Project, Tally
 from repoman_tasks.planning import source
-from repoman_tasks.planning.names import real_repo
+from repoman_tasks.planning.names import inside, real_repo
 from repoman_tasks.planning.sync import Outcome, linked
 from repoman_tasks.tools import rsync
 from repoman_tasks.tools.tree import Look, git_state, look
 
-__all__ = ["look_at_repo", "mirror_project"]
+__all__ = ["check_places", "look_at_repo", "mirror_project"]
 
-_ROUNDS = 8
-"""How often a git repo is gone over while gc takes files away from under the copy."""
+_ROUNDS = 20
+"""How often a git repo is gone over while gc or a checkout changes it under the copy."""
 _ENOUGH_ROUNDS = 3
 """After so many, a round without such a loss is enough, though commits go on."""
+_TORN_PASSES = 4
+"""How often a pass is tried again because files were written to while they were read."""
 _MOST_GIT_DIRS = 100
 """With more, they are not named one by one to rsync."""
 _WAIT_SECONDS = 7 * 24 * 3600.0
@@ -56,9 +60,11 @@ def mirror_project(setting: Setting, project: Project) -> Outcome:
         failed = error.code is ExitCode.FAILED
         outcome.code = ExitCode.SOME_FAILED if failed else error.code
         outcome.error = str(error)
-    finally:
-        outcome.seconds = time.monotonic() - began
-        setting.emit(Finished(outcome))
+    except Exception as error:  # a bug ends this project, and no other
+        outcome.code = ExitCode.SOME_FAILED
+        outcome.error = one_line(f"an error in repoman itself, {type(error).__name__}: {error}")
+    outcome.seconds = time.monotonic() - began
+    setting.emit(Finished(outcome))
     return outcome
 
 
@@ -75,12 +81,26 @@ def _locks(setting: Setting, project: Project) -> Iterator[list[Lock]]:
 
 
 def look_at_repo(setting: Setting, project: Project) -> Look:
-    """Walk the project's repo. `Refused` where it, or its mirror, is not a real folder."""
+    """Walk the project's repo. `Refused` where it, or its mirror, is not a real folder.
+
+    What is excluded from the mirror is not counted.
+    """
+    check_places(setting, project)
+    seen = look(setting.host, f"{setting.local_repos}/{project.repo}")
+    if not setting.registry.excludes(project):
+        return seen
+    census = carried(setting, project)
+    return replace(seen, tally=census.tally(seen.tally.tree), git_dirs=census.git_dirs())
+
+
+def check_places(setting: Setting, project: Project) -> None:
+    """`Refused` where the repo or its mirror is missing, a symlink, or inside the other."""
     path = f"{setting.local_repos}/{project.repo}"
+    share = setting.share.probe
     link = linked(setting.modes, project.repo)
     if link:
         raise Refused(
-            f"{setting.share.probe.path}/{link} on the share is a symlink",
+            f"{share.path}/{link} on the share is a symlink",
             "a mirror follows none: replace it by a real folder",
         )
     real = setting.host.real_folder(path)
@@ -92,7 +112,8 @@ def look_at_repo(setting: Setting, project: Project) -> Look:
     real_repo(path, real, setting.local_repos)
     if real != path:
         raise Refused(f"{path} is a symlink to {real}", "register that folder as the repo")
-    return look(setting.host, path)
+    if inside(share.real, path) or inside(path, share.real):
+        raise Refused(f"{path} and the share at {share.real} lie in one another", "part them")
 
 
 class _Work:
@@ -107,25 +128,31 @@ class _Work:
         self._locks = locks
         self._outcome = outcome
         self._path = f"{setting.local_repos}/{project.repo}"
+        self._may_delete: int | None = None
+        """Entries that the passes to come may delete, None for any number."""
 
     def run(self) -> None:
         seen = look_at_repo(self._setting, self._project)
         self._outcome.tally = seen.tally
         self._outcome.warnings += [f"{special} is not mirrored" for special in seen.specials]
-        max_delete = self._guard(seen.tally)
+        self._guard(seen.tally)
         self._setting.share.check()
-        self._copy(seen, max_delete)
+        self._copy(seen)
         self._setting.share.check()
+        check_places(self._setting, self._project)  # no success where the repo was swapped
 
-    def _guard(self, tally: Tally) -> int | None:
-        """`Refused` where the source lost too much; else the most entries that may be deleted."""
+    def _guard(self, tally: Tally) -> None:
+        """`Refused` where the source lost too much; else sets how many entries may be deleted."""
         if self._setting.options.force:
-            return None
+            return
         source.judge_stop(self._project)
         last = source.before(self._project) or self._mirrored()
-        max_shrink = self._setting.registry.defaults.max_shrink
-        source.judge(self._project.name, self._path, tally, last, max_shrink)
-        return source.most_deletions(self._project, last, max_shrink)
+        source.judge(self._project.name, self._path, tally, last, self._max_shrink)
+        self._may_delete = source.most_deletions(self._project, last, self._max_shrink)
+
+    @property
+    def _max_shrink(self) -> float:
+        return self._setting.registry.defaults.max_shrink
 
     def _mirrored(self) -> Tally | None:
         """What the mirror holds, where no sync was ever recorded: a registry can be lost."""
@@ -133,24 +160,26 @@ class _Work:
             return None
         return Tally(self._setting.share.count(self._project.repo))
 
-    def _copy(self, seen: Look, max_delete: int | None) -> None:
+    def _copy(self, seen: Look) -> None:
         dry = self._setting.options.dry_run or self._host.dry
-        before = {} if dry else self._git_state(seen)
-        done = self._pass([self._project.repo], max_delete=max_delete)
+        before = None if dry else self._git_state(seen)
+        done = self._pass([f"{self._project.repo}/"])
         if dry:
             return
         if before != self._git_state(seen):
-            self._settle()
+            self._settle(seen)
         elif done.vanished:
             self._outcome.warnings.append(f"{rsync.sentence(24)} ({done.vanished})")
 
-    def _git_state(self, seen: Look) -> dict[bytes, int]:
+    def _git_state(self, seen: Look) -> int:
         return git_state(self._host, self._path, seen.git_dirs)
 
-    def _settle(self) -> None:
+    def _settle(self, seen: Look) -> None:
         """Rounds of refs, then objects, until the git directories came out whole."""
         for finished in range(1, _ROUNDS + 1):
-            seen = look(self._host, self._path)
+            seen = self._look_again(seen)
+            if not seen.git_dirs:
+                return
             before = self._git_state(seen)
             refs = self._pass(*self._refs(seen.git_dirs))
             objects = self._pass(self._objects(seen.git_dirs))
@@ -158,35 +187,65 @@ class _Work:
                 continue
             if before == self._git_state(seen):
                 return
-            if finished >= _ENOUGH_ROUNDS:
+            if finished >= _ENOUGH_ROUNDS and self._heads_resolve(seen.git_dirs):
                 self._outcome.warnings.append(
                     "it was written to all the while; a later sync has the rest"
                 )
                 return
         raise Busy(
-            f"the git repo in {self._path} lost files to gc during each of {_ROUNDS} passes",
+            f"the git repo in {self._path} was rebuilt during each of {_ROUNDS} passes",
             "sync again when it is quiet",
         )
+
+    def _look_again(self, last: Look) -> Look:
+        """Look for a next round, and guard it as the first pass was."""
+        seen = look_at_repo(self._setting, self._project)
+        if self._setting.options.force:
+            return seen
+        files_only = Tally(last.tally.files)  # a gc may well be what goes on
+        source.judge(self._project.name, self._path, seen.tally, files_only, self._max_shrink)
+        if self._may_delete is not None and self._project.max_delete is None:
+            self._may_delete += 2 * last.tally.loose  # which gc may have packed since
+        return seen
+
+    def _heads_resolve(self, git_dirs: Sequence[bytes]) -> bool:
+        """Whether no HEAD names a branch that was made after the branches were listed."""
+        folders = [self._below(git_dir) for git_dir in git_dirs[:_MOST_GIT_DIRS]]
+        return all(self._setting.share.head_resolves(folder) for folder in folders)
 
     def _refs(self, git_dirs: Sequence[bytes]) -> tuple[list[str], list[str]]:
         """Sources and rules of a pass over all of the git directories but the objects."""
         if len(git_dirs) > _MOST_GIT_DIRS:
-            return [self._project.repo], ["- objects/"]
+            return [f"{self._project.repo}/"], ["- objects/"]
         objects = self._objects(git_dirs)
         return [self._below(d) for d in git_dirs], [rsync.exclude_path(path) for path in objects]
 
     def _objects(self, git_dirs: Sequence[bytes]) -> list[str]:
         if len(git_dirs) > _MOST_GIT_DIRS:
-            return [self._project.repo]
+            return [f"{self._project.repo}/"]
         return [f"{self._below(git_dir)}/objects" for git_dir in git_dirs]
 
     def _below(self, git_dir: bytes) -> str:
         inner = git_dir.decode(errors="surrogateescape")
         return f"{self._project.repo}/{inner}" if inner else self._project.repo
 
-    def _pass(
-        self, sources: Sequence[str], rules: Sequence[str] = (), max_delete: int | None = None
-    ) -> Pass:
-        done = run_pass(self._setting, [self._project], self._locks, sources, rules, max_delete)
+    def _pass(self, sources: Sequence[str], rules: Sequence[str] = ()) -> Pass:
+        done = self._untorn_pass(sources, rules)
+        if self._may_delete is not None:
+            self._may_delete = max(0, self._may_delete - done.deleted)
         self._outcome.counts += done.counts[self._project.name]
         return done
+
+    def _untorn_pass(self, sources: Sequence[str], rules: Sequence[str]) -> Pass:
+        """A pass; again where a file was cut short while it was read, as an editor does."""
+        for _ in range(_TORN_PASSES):
+            try:
+                return self._run_pass(sources, rules)
+            except PassFailed as failure:
+                if not failure.torn:
+                    raise
+        return self._run_pass(sources, rules)
+
+    def _run_pass(self, sources: Sequence[str], rules: Sequence[str]) -> Pass:
+        project, locks = [self._project], self._locks
+        return run_pass(self._setting, project, locks, sources, rules, self._may_delete)

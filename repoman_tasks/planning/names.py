@@ -31,6 +31,9 @@ RESERVED = frozenset(
 )
 """Words that are commands, now or soon: `sync list` must never mean a project."""
 
+_TAKEN = (".repoman-share", ".zfs", "lost+found")
+"""Folders below local_repos whose mirrors would be in the way of what the share has there."""
+
 # Incus: 1 to 63 letters, digits and dashes, the first a letter, the last not a dash.
 _NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
@@ -59,6 +62,9 @@ def check_repo(repo: str) -> str:
     plain = posixpath.normpath(_text(repo)) if repo else ""
     if not plain or plain == ".":
         raise UsageError(f"repo {repo!r} is not a folder below local_repos", "name one")
+    taken = next((p for p in plain.split("/") if p.startswith(_TAKEN)), None)
+    if taken:
+        raise UsageError(f"repo {repo!r}: {taken} has another meaning on a share", "rename it")
     if posixpath.isabs(plain) or ".." in repo.split("/"):
         raise UsageError(
             f"repo {repo!r} leaves local_repos", "name a folder below local_repos, without .."

@@ -53,6 +53,9 @@ class WriteRegistry:
         return self.what
 
 
+_OF_THE_MIRROR = ("last_sync", "last_files", "last_loose", "last_packs", "last_tree", "mirror")
+"""Keys of a project that say something about its mirror on the share."""
+
 Step = MakeFolder | MarkShare | WriteRegistry
 
 
@@ -87,6 +90,10 @@ def setup_steps(
     if probe.marker is None or probe.marker.estate != estate:
         # The marker first: a registry that names an estate no share carries would need --new-share.
         steps.append(MarkShare(probe.path, estate))
+    if probe.marker is None or probe.marker.estate != registry.estate.id:
+        # What was noted about mirrors is about those on another share.
+        known = [p for p in registry.projects if p.mirror or p.last_sync]
+        edits += [SetKeys(dict.fromkeys(_OF_THE_MIRROR), project=p.name) for p in known]
     if edits:
         verb = "change" if exists else "write"
         what = ", ".join(f"{key} = {value}" for key, value in values.items())

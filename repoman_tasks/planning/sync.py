@@ -9,6 +9,7 @@ from dataclasses import astuple, dataclass, field
 from repoman_tasks.errors import ExitCode, UsageError
 from repoman_tasks.model import Project, Registry, Tally
 from repoman_tasks.planning.names import nearest, with_parents
+from repoman_tasks.planning.source import is_own
 
 __all__ = [
     "Counts",
@@ -17,6 +18,8 @@ __all__ = [
     "SyncPlan",
     "exit_code",
     "find_project",
+    "in_batches",
+    "linked",
     "plan",
     "total",
 ]
@@ -103,14 +106,12 @@ def in_batches(
 ) -> list[list[Project]]:
     """Group those of `projects` that may share one rsync: mirrored before, with the same rules.
 
-    `patterns` are each project's exclude patterns by its name. One that has a leading /
-    holds in its own repo only, so it does not set projects apart.
+    `patterns` are, by a project's name, those of its exclude patterns that hold everywhere.
     """
     groups: dict[tuple[str, ...], list[Project]] = {}
     for project in projects:
-        if project.last_tree and not project.stopped_at:
-            everywhere = tuple(p for p in patterns[project.name] if not p.startswith("/"))
-            groups.setdefault(everywhere, []).append(project)
+        if project.last_tree and is_own(project) and not project.stopped_at:
+            groups.setdefault(tuple(patterns[project.name]), []).append(project)
     return [chunk for group in groups.values() for chunk in _chunks(group, jobs)]
 
 

@@ -11,6 +11,7 @@ from repoman_tasks.registry.edits import (
     SetKeys,
     edited,
     migrated,
+    record_mirror,
     record_stop,
     record_sync,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "edited",
     "migrated",
     "parse",
+    "record_mirror",
     "record_stop",
     "record_sync",
 ]

@@ -21,6 +21,7 @@ __all__ = [
     "SetKeys",
     "edited",
     "migrated",
+    "record_mirror",
     "record_stop",
     "record_sync",
     "schema_of",
@@ -212,8 +213,13 @@ def _without_table(text: str, index: int) -> str:
 
 def record_sync(name: str, when: str, tally: Tally) -> Edit:
     """The edit that notes a complete mirror of `name`, which held what `tally` counted."""
-    values = {"last_files": tally.files, "last_loose": tally.loose, "last_tree": tally.tree}
+    values = {f"last_{name}": value for name, value in vars(tally).items()}
     return SetKeys({"last_sync": when, **values, "stopped_at": None}, project=name)
+
+
+def record_mirror(name: str, folder: str) -> Edit:
+    """The edit that notes that the mirror of `name` is repoman's own, made at `folder`."""
+    return SetKeys({"mirror": folder}, project=name)
 
 
 def record_stop(name: str, when: str) -> Edit:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
-from repoman_tasks.errors import UsageError
-from repoman_tasks.host import Host
+from repoman_tasks.errors import Busy, UsageError
+from repoman_tasks.host import Host, Locked
 from repoman_tasks.model import SCHEMA, Registry
 from repoman_tasks.registry.edits import Edit, SetKeys, edited, migrated, schema_of
 from repoman_tasks.registry.reading import parse
 
 __all__ = ["Store"]
+
+_WAIT_SECONDS = 60.0
+"""How long another writer of the registry is waited for."""
 
 
 class Store:
@@ -45,7 +49,7 @@ class Store:
         A file of an older schema is migrated and the old one kept beside it. Returns the
         registry as it is afterwards. A file that can't be read stays as it is.
         """
-        with self._host.lock(f"{self.path}.lock", wait_seconds=60):
+        with self._locked():
             before = self._text()
             registry = parse(before, self.path, self._host.environ)
             wanted = list(edits(registry))
@@ -57,6 +61,14 @@ class Store:
             result = parse(after, self.path, self._host.environ)
             self._host.write_file(self.path, after.encode())
             return result
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            with self._host.lock(f"{self.path}.lock", wait_seconds=_WAIT_SECONDS):
+                yield
+        except Locked as error:
+            raise Busy(f"{self.path} is {error}", "try again when that has ended") from None
 
     def _text(self) -> str:
         data = self._host.read_file(self.path)

@@ -14,15 +14,19 @@ __all__ = [
     "Item",
     "Keeps",
     "Kind",
+    "everywhere",
     "exclude_path",
     "exit_code",
     "filters",
     "filters_of_all",
+    "listing_words",
     "parse_item",
     "parse_progress",
     "pass_words",
     "sentence",
+    "stopped",
     "target_fault",
+    "torn",
     "unescaped",
     "vanished",
 ]
@@ -30,12 +34,17 @@ __all__ = [
 _GIT_TRANSIENTS = (
     # Locks and objects in the making are no data; a lock in a restored repo would block it.
     "+ .git/**.lock/",
-    "- .git/**.lock",
+    "- .git/*.lock",
+    "- .git/refs/**.lock",
+    "- .git/worktrees/*/*.lock",
+    "- .git/modules/**/refs/**.lock",
+    *(f"- .git/modules/**/{name}.lock" for name in ("HEAD", "config", "index", "packed-refs")),
     "- .git/**/tmp_obj_*",
     "- .git/**/pack/tmp_*",
     "- .git/**/pack/.tmp-*",
 )
 _NEVER_WALKED = ("- .zfs/",)
+_OUT_FORMAT = "--out-format=%i %l %n"
 _WILD = re.compile(r"[*?\[\\]")
 
 
@@ -77,20 +86,41 @@ def filters(repo: str, patterns: Iterable[str]) -> list[str]:
 def filters_of_all(repos: Iterable[tuple[str, Iterable[str]]]) -> list[str]:
     """Filter rules for several repos, each with its patterns, in one transfer.
 
-    A pattern without a leading / holds in all of them.
+    A pattern that is just a name holds in all of them.
     """
     own: dict[str, None] = {}  # ordered, each once
     wanted: dict[str, None] = {}
     for repo, patterns in repos:
         for path in with_parents(repo):  # no pattern leaves out the repo itself
             own[f"+ /{_escaped(path)}/"] = None
-        wanted.update({f"- {_anchored(repo, pattern)}": None for pattern in patterns if pattern})
+        for pattern in filter(None, patterns):
+            wanted.update({f"- {rule}": None for rule in _anchored(repo, pattern)})
     return [*own, *_NEVER_WALKED, *_GIT_TRANSIENTS, *wanted]
 
 
-def _anchored(repo: str, pattern: str) -> str:
-    if not pattern.startswith("/"):
-        return pattern
+def everywhere(pattern: str) -> bool:
+    """Whether a pattern means a name, wherever it is met, and so is the same for every repo."""
+    return "/" not in pattern.rstrip("/")
+
+
+def _anchored(repo: str, pattern: str) -> list[str]:
+    """`pattern` as rules of a transfer in which `repo` is a folder.
+
+    With a slash in its middle rsync would match it with the repo's own name in front too.
+    """
+    if everywhere(pattern):
+        return [pattern]
+    if pattern.startswith("/"):
+        return [_below(repo, pattern)]
+    return [_below(repo, f"/{pattern}"), _below(repo, f"/**/{_literal(pattern)}")]
+
+
+def _literal(pattern: str) -> str:
+    """`pattern` in company of a wildcard: without one of its own, its \\ means itself."""
+    return pattern if re.search(r"[*?\[]", pattern) else pattern.replace("\\", "\\\\")
+
+
+def _below(repo: str, pattern: str) -> str:
     if re.search(r"[*?\[]", pattern):
         return f"/{_WILD.sub(_backslash, repo)}{pattern}"
     return _escaped(f"/{repo}{pattern}")
@@ -126,8 +156,10 @@ def pass_words(
     The working folder is the share's root. rsync is told `.` and so never resolves a path
     of the share: it stays on the file system that was checked, whatever is mounted later.
     """
+    if not sources:
+        raise ValueError("without a source rsync would list the share")
     words = ["rsync", "--recursive", "--links", "--perms", "--times", "--hard-links", "--sparse"]
-    words += ["--relative", "--whole-file", "--no-human-readable", "--out-format=%i %l %n"]
+    words += ["--relative", "--whole-file", "--no-human-readable", _OUT_FORMAT]
     words += ["--owner"] * keeps.owners + ["--group"] * keeps.groups
     words += ["--modify-window=-1"] * keeps.nanoseconds
     if delete:
@@ -138,7 +170,14 @@ def pass_words(
     return [*words, "--", *(f"{root.rstrip('/')}/./{source}" for source in sources), "."]
 
 
-_CHANGE = re.compile(rb"([<>ch.*])(\S{10}|deleting  ) (\d+) (.+)", re.DOTALL)
+def listing_words(root: str, repo: str, rules: Sequence[str]) -> list[str]:
+    """The words that itemise all that a pass carries of a repo; nothing is written or compared."""
+    words = ["rsync", "--recursive", "--links", "--relative", "--dry-run", _OUT_FORMAT]
+    words += [f"--filter={rule}" for rule in rules]
+    return [*words, "--", f"{root.rstrip('/')}/./{repo}/", "/nonexistent/"]
+
+
+_CHANGE = re.compile(rb"([<>ch.*])([\S ]{10}) (\d+) (.+)", re.DOTALL)
 _PROGRESS = re.compile(rb"\s*([\d,]+)\s+(\d+)%")
 
 
@@ -169,6 +208,20 @@ def parse_progress(line: bytes) -> tuple[int, int] | None:
     """(bytes so far, percent) from a progress line, or None where it is something else."""
     match = _PROGRESS.match(line)
     return (int(match[1].replace(b",", b"")), int(match[2])) if match else None
+
+
+def stopped(line: bytes) -> bool:
+    """Whether a line of complaint says that --max-delete was reached."""
+    return line.startswith(b"Deletions stopped due to --max-delete")
+
+
+def torn(complaint: str) -> bool:
+    """Whether a complaint only says that a file changed, or went, while it was read."""
+    return (
+        ("read errors mapping" in complaint and complaint.endswith("No data available (61)"))
+        or "failed verification -- update " in complaint
+        or complaint.startswith(("rsync error:", "file has vanished:"))
+    )
 
 
 def vanished(line: bytes) -> bool:
@@ -204,7 +257,7 @@ _SENTENCES = {
     20: "rsync was interrupted",
     21: "an rsync process failed to wait for another",
     22: "rsync ran out of memory",
-    23: "some files could not be copied, so nothing was deleted",
+    23: "some files could not be copied",
     24: "some files vanished while they were being copied",
     25: "more would be deleted than max_delete allows; the rest was left in the mirror",
     30: "the transfer timed out",

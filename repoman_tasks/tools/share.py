@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from repoman_tasks.errors import Failed, TargetUnusable
-from repoman_tasks.host import Host, Pin, Result, TimedOut, Words
+from repoman_tasks.host import Host, Pin, Result, Stalled, TimedOut, Words
 from repoman_tasks.planning.names import with_parents
 from repoman_tasks.planning.share import (
     MARKER,
@@ -55,7 +55,10 @@ class Share:
         if not paths:
             return {}
         words = ["stat", "--printf", "%f %n\\0", "--", *(f"{self.root}/{path}" for path in paths)]
-        found = self._read(words).text.split("\0")[:-1]
+        result = self._read(words)
+        if not all(map(_not_there, result.err.splitlines())):
+            raise TargetUnusable(f"{self.probe.path} can't be looked at", result.complaint)
+        found = result.text.split("\0")[:-1]
         entries = (entry.partition(" ") for entry in found)
         return {name.removeprefix(f"{self.root}/"): int(mode, 16) for mode, _, name in entries}
 
@@ -71,8 +74,30 @@ class Share:
             nonlocal counted
             counted += len(line)
 
-        self.host.stream(words, add, lambda _: None, stall_seconds=self.timeout * 6, changes=False)
+        complaints: list[bytes] = []
+        patience = self.timeout * 6
+        try:
+            code = self.host.stream(
+                words, add, complaints.append, stall_seconds=patience, changes=False
+            )
+        except Stalled:
+            raise _silent(self.probe.path, patience) from None
+        if code:
+            what = Result((), code, err=b"\n".join(complaints)).complaint
+            raise TargetUnusable(f"{self.probe.path}/{folder} can't be counted", what)
         return counted
+
+    def head_resolves(self, git_dir: str) -> bool:
+        """Whether the branch that HEAD names in the mirrored `git_dir` is there too."""
+        where = f"{self.root}/{git_dir}"
+        head = self._read(["head", "-c", "4096", "--", f"{where}/HEAD"]).text
+        branch = head.removeprefix("ref: ").strip()
+        if branch == head.strip():  # a commit, not a branch
+            return True
+        if self._read(["test", "-e", f"{where}/{branch}"]).code == 0:
+            return True
+        words = ["grep", "-qF", "-e", f" {branch}", "--", f"{where}/packed-refs"]
+        return self._read(words).code == 0
 
     def mark(self, estate: str, when: str) -> None:
         """Write the marker of the estate with that id. `Failed` where the share refuses it."""
@@ -86,12 +111,24 @@ class Share:
         self._change(["mv", "-fT", "--", temporary, marker])
 
     def _read(self, words: Words) -> Result:
-        return self.host.read(words, timeout=self.timeout)
+        try:
+            return self.host.read(words, timeout=self.timeout)
+        except TimedOut:
+            raise _silent(self.probe.path, self.timeout) from None
 
     def _change(self, words: Words, given: bytes = b"") -> None:
         result = self.host.change(words, timeout=self.timeout, given=given)
         if result.code:
             raise Failed(f"{self.probe.path} could not be marked", result.complaint)
+
+
+def _silent(path: str, seconds: float) -> TargetUnusable:
+    what = f"{path} did not answer within {seconds:g} s"
+    return TargetUnusable(what, "check the file server and the network")
+
+
+def _not_there(complaint: bytes) -> bool:
+    return complaint.endswith((b": No such file or directory", b": Not a directory"))
 
 
 def _mountinfo(host: Host) -> str:
@@ -111,10 +148,7 @@ def open_share(host: Host, path: str, local_repos: str, timeout: float) -> Itera
             pin = stack.enter_context(host.pin(path, timeout=timeout))
             share = Share(host, pin, _look(host, path, local_repos, pin, timeout), timeout)
         except TimedOut:
-            raise TargetUnusable(
-                f"{path} did not answer within {timeout:g} s",
-                "check the file server and the network",
-            ) from None
+            raise _silent(path, timeout) from None
         except Failed as error:
             raise TargetUnusable(
                 f"{error.what} ({error.cure})", "mount the share, or set nfs_repos in [defaults]"

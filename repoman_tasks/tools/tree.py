@@ -3,16 +3,17 @@ belongs to whoever wrote the repo."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.host import Entry, Host
 from repoman_tasks.model import Tally
 
-__all__ = ["PRUNED", "Look", "git_state", "look"]
+__all__ = ["PRUNED", "Census", "Look", "git_state", "look"]
 
 PRUNED = frozenset({b".zfs"})
 """Folders that no walk enters: ZFS mounts a snapshot for each look at one."""
@@ -23,68 +24,93 @@ _MOST_SPECIALS = 100
 _MASK = (1 << 128) - 1
 
 
-@dataclass
+@dataclass(frozen=True)
 class Look:
     """What a walk over a repo found."""
 
     tally: Tally
     git_dirs: tuple[bytes, ...] = ()
-    specials: list[str] = field(default_factory=list)
+    specials: tuple[str, ...] = ()
+    hard_links: bool = False
+
+
+class Census:
+    """Counts the entries of a repo, one by one."""
+
+    def __init__(self) -> None:
+        self._files = self._loose = self._packs = 0
+        self._parents: dict[bytes, set[bytes]] = {b"HEAD": set(), b"objects": set(), b"refs": set()}
+
+    def see(self, path: bytes, *, folder: bool) -> None:
+        """Take in one entry that can be mirrored."""
+        parent, _, name = path.rpartition(b"/")
+        if name in self._parents:
+            self._parents[name].add(parent)
+        if folder:
+            return
+        if _LOOSE_OBJECT.search(path):
+            self._loose += 1
+        else:
+            self._files += 1
+            if name.endswith(b".pack"):
+                self._packs += _hash(path)
+
+    def tally(self, tree: str) -> Tally:
+        """The counts so far, with the fingerprint `tree`."""
+        return Tally(self._files, self._loose, _shown(self._packs), tree)
+
+    def git_dirs(self) -> tuple[bytes, ...]:
+        """Folders that hold HEAD, objects and refs, wherever and whatever they are called."""
+        return tuple(sorted(set.intersection(*self._parents.values())))
 
 
 def look(host: Host, root: str) -> Look:
     """Walk the repo at `root`: count it, find its git directories, and what can't be mirrored."""
-    files = loose = tree = 0
+    census = Census()
+    tree = 0
+    hard_links = False
     specials: list[str] = []
-    git = _GitDirs()
     for entry in host.walk(root, prune=PRUNED):
         tree += _fingerprint(entry)
-        git.see(entry)
-        if entry.kind == "d":
-            continue
-        if _LOOSE_OBJECT.search(entry.path):
-            loose += 1
-        elif entry.kind not in _SPECIAL:
-            files += 1
+        if entry.kind not in _SPECIAL:
+            folder = entry.kind == "d"
+            census.see(entry.path, folder=folder)
+            hard_links |= not folder and entry.links > 1
         elif len(specials) < _MOST_SPECIALS:
             specials.append(f"{_SPECIAL[entry.kind]} {entry.path.decode(errors='replace')}")
-    return Look(Tally(files, loose, f"{tree & _MASK:032x}"), git.found(), specials)
+    return Look(census.tally(_shown(tree)), census.git_dirs(), tuple(specials), hard_links)
 
 
-class _GitDirs:
-    """Folders that hold HEAD, objects and refs, wherever and whatever they are called."""
+def git_state(host: Host, root: str, git_dirs: Iterable[bytes]) -> int:
+    """A number that changes when anything in the git directories at `git_dirs` does.
 
-    def __init__(self) -> None:
-        self._parents: dict[bytes, set[bytes]] = {b"HEAD": set(), b"objects": set(), b"refs": set()}
-
-    def see(self, entry: Entry) -> None:
-        parent, _, name = entry.path.rpartition(b"/")
-        if name in self._parents:
-            self._parents[name].add(parent)
-
-    def found(self) -> tuple[bytes, ...]:
-        return tuple(sorted(set.intersection(*self._parents.values())))
+    One that vanished adds nothing to it.
+    """
+    state = 0
+    for git_dir in _outermost(git_dirs):
+        path = root if not git_dir else f"{root}/{git_dir.decode(errors='surrogateescape')}"
+        with contextlib.suppress(Failed):
+            state += sum(_fingerprint(entry) for entry in host.walk(path, prune=PRUNED))
+    return state
 
 
-def git_state(host: Host, root: str, git_dirs: Iterable[bytes]) -> dict[bytes, int]:
-    """A number for each outermost git directory that changes when anything in it does."""
-    outermost: list[bytes] = []
+def _outermost(git_dirs: Iterable[bytes]) -> list[bytes]:
+    found: list[bytes] = []
     for git_dir in sorted(git_dirs):
-        if not any(git_dir.startswith(outer + b"/") or not outer for outer in outermost):
-            outermost.append(git_dir)
-    return {git_dir: _state_below(host, root, git_dir) for git_dir in outermost}
-
-
-def _state_below(host: Host, root: str, git_dir: bytes) -> int:
-    """0 for one that vanished, which is a change too."""
-    path = root if not git_dir else f"{root}/{git_dir.decode(errors='surrogateescape')}"
-    try:
-        return sum(_fingerprint(entry) for entry in host.walk(path, prune=PRUNED))
-    except Failed:
-        return 0
+        if not any(git_dir.startswith(outer + b"/") or not outer for outer in found):
+            found.append(git_dir)
+    return found
 
 
 def _fingerprint(entry: Entry) -> int:
     """A hash of what changes when a file does; sums of it do not depend on the order."""
     what = f"{entry.kind} {entry.inode} {entry.size} {entry.mtime_ns} {entry.ctime_ns} ".encode()
-    return int.from_bytes(blake2b(what + entry.path, digest_size=16).digest())
+    return _hash(what + entry.path)
+
+
+def _hash(what: bytes) -> int:
+    return int.from_bytes(blake2b(what, digest_size=16).digest())
+
+
+def _shown(fingerprint: int) -> str:
+    return f"{fingerprint & _MASK:032x}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -486,3 +487,202 @@ def test_a_stuck_rsync_is_ended_with_its_children(ready: Estate, tmp_path: Path)
     assert last_sync(ready) is None
     ps = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert "sleep 1234567" not in ps
+
+
+# --- what goes on beside it ---------------------------------------------------------------
+
+
+def rsync_that(ready: Estate, script: str) -> dict[str, str]:
+    """An environment in which `script`, in sh, runs before the first pass of rsync that writes."""
+    folder = ready.base / "shim"
+    folder.mkdir()
+    real = shutil.which("rsync")
+    lines = (
+        "#!/bin/sh",
+        f"if mkdir {folder}/once 2>/dev/null; then {script}; fi",
+        f'exec {real} "$@"',
+    )
+    (folder / "rsync").write_text("\n".join(lines))
+    (folder / "rsync").chmod(0o755)
+    return {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+def test_a_repo_that_becomes_a_symlink_meanwhile(ready: Estate) -> None:
+    ready.run("sync", code=0)
+    before = inner(ready.mirror("isurus"))
+    repo = ready.local_repos / "isurus"
+    environ = rsync_that(ready, f"mv {repo} {repo}.away; ln -s {repo}.away {repo}")
+    ready.run("sync", "isurus", environ=environ, code=REFUSED)
+    assert inner(ready.mirror("isurus")) == before
+    assert not ready.mirror("isurus").is_symlink()
+
+
+def test_a_repo_that_is_emptied_meanwhile(ready: Estate) -> None:
+    repo = ready.local_repos / "isurus"
+    for number in range(300):
+        (repo / f"f{number}").write_text("x")
+    ready.run("sync", code=0)
+    environ = rsync_that(ready, f"rm -rf {repo}; mkdir {repo}")
+    done = ready.run("sync", "isurus", environ=environ, code=REFUSED)
+    assert "max_delete" in done.err
+    left = sum((ready.mirror("isurus") / f"f{number}").exists() for number in range(300))
+    assert left > 100
+
+
+def test_git_objects_that_go_meanwhile_are_not_beyond_the_limit(ready: Estate) -> None:
+    repo = ready.local_repos / "isurus"
+    ready.run("sync", code=0)
+    text = ready.registry.read_text()
+    ready.registry.write_text(text.replace("backup = true", "backup = true\nmax_delete = 0"))
+    (repo / "new").write_text("x")
+    before = sorted((ready.mirror("isurus") / ".git/objects").rglob("*"))
+    environ = rsync_that(ready, f"rm -rf {repo}/.git/objects/??")
+    ready.run("sync", "isurus", environ=environ, code=REFUSED)
+    assert sorted((ready.mirror("isurus") / ".git/objects").rglob("*")) == before
+
+
+def test_a_git_directory_that_goes_meanwhile(ready: Estate) -> None:
+    repo = ready.local_repos / "isurus"
+    ready.run("sync", code=0)
+    environ = rsync_that(ready, f"mv {repo}/.git {ready.base}/git-away")
+    done = ready.run("sync", "isurus", environ=environ)
+    assert done.code in (0, REFUSED)
+    assert "list" not in done.err
+
+
+# --- what the guards count ----------------------------------------------------------------
+
+
+def test_excluded_files_do_not_stand_in_for_the_others(ready: Estate) -> None:
+    repo = ready.local_repos / "isurus"
+    (repo / "node_modules").mkdir()
+    for number in range(400):
+        (repo / f"node_modules/f{number}").write_text("x")
+    text = ready.registry.read_text()
+    ready.registry.write_text(
+        text.replace("backup = true", 'backup = true\nexclude = ["node_modules"]')
+    )
+    ready.run("sync", code=0)
+    assert not (ready.mirror("isurus") / "node_modules").exists()
+    for path in list(repo.iterdir()):
+        if path.name != "node_modules":
+            path.rename(ready.base / path.name)
+    done = ready.run("sync", "isurus", code=REFUSED)
+    assert "is empty" in done.err
+    for path in (".git", "README.md", "file-0.txt"):
+        (ready.base / path).rename(repo / path)
+    (repo / "node_modules").rename(ready.base / "node_modules")
+    ready.run("sync", "isurus", code=0)
+
+
+def test_git_objects_without_a_pack_in_their_place(ready: Estate) -> None:
+    repo = ready.local_repos / "isurus"
+    for number in range(250):
+        (repo / f"f{number}").write_text(str(number))
+    ready.git(repo, "add", "--all")
+    ready.git(repo, "commit", "--quiet", "--message=many")
+    ready.run("sync", code=0)
+    subprocess.run(f"rm -rf {repo}/.git/objects/??", shell=True, check=True)
+    assert "no new pack" in ready.run("sync", "isurus", code=REFUSED).err
+
+
+def test_a_folder_that_repoman_did_not_make_keeps_everything(ready: Estate) -> None:
+    foreign = ready.mirror("isurus")
+    foreign.mkdir()
+    for number in range(40):
+        (foreign / f"mine{number}").write_text("x")
+    ready.run("sync", "isurus", code=REFUSED)
+    assert sum(path.name.startswith("mine") for path in foreign.iterdir()) == 40
+    ready.run("sync", "isurus", "--force", code=0)
+    assert inner(foreign) == inner(ready.local_repos / "isurus")
+    (ready.local_repos / "isurus/README.md").unlink()
+    ready.run("sync", "isurus", code=0)
+
+
+def test_counts_of_another_repo_are_not_this_one_s(ready: Estate) -> None:
+    ready.run("sync", code=0)
+    other = ready.repo("other")
+    for number in range(450):
+        ready.mirror("other").mkdir(exist_ok=True)
+        (ready.mirror("other") / f"mine{number}").write_text("x")
+    ready.registry.write_text(
+        ready.registry.read_text().replace('repo = "isurus"', 'repo = "other"')
+    )
+    ready.run("sync", "isurus", code=REFUSED)
+    assert sum(path.name.startswith("mine") for path in ready.mirror("other").iterdir()) == 450
+    assert other.is_dir()
+
+
+def test_a_first_sync_that_broke_off_is_completed(ready: Estate) -> None:
+    """What it left behind is repoman's own."""
+    environ = rsync_that(ready, "kill -9 $PPID; sleep 0.3")
+    ready.run("sync", environ=environ)
+    ready.mirror("isurus").mkdir(exist_ok=True)
+    (ready.mirror("isurus") / ".README.md.Xy12ab").write_text("left by a killed rsync")
+    ready.run("sync", "--wait", code=0)
+    assert inner(ready.mirror("isurus")) == inner(ready.local_repos / "isurus")
+
+
+def test_a_pattern_with_a_slash_does_not_meet_the_repo_s_own_name(estate: Estate) -> None:
+    estate.setup().add("build")
+    repo = estate.local_repos / "build"
+    for path in ("top.txt", "build/in.txt", "deep/build/in.txt"):
+        (repo / path).parent.mkdir(parents=True, exist_ok=True)
+        (repo / path).write_text("x")
+    text = estate.registry.read_text()
+    estate.registry.write_text(
+        text.replace("backup = true", 'backup = true\nexclude = ["build/*.txt"]')
+    )
+    estate.run("sync", code=0)
+    mirror = estate.mirror("build")
+    assert (mirror / "top.txt").exists()
+    assert not (mirror / "build/in.txt").exists()
+    assert not (mirror / "deep/build/in.txt").exists()
+
+
+def test_hard_links_are_listed_and_stay_within_their_project(ready: Estate) -> None:
+    ready.add("apus", "vela")
+    for name in ("isurus", "apus", "vela"):
+        (ready.local_repos / name / "one").write_text("same")
+        (ready.local_repos / name / "two").write_text("same")
+        os.utime(ready.local_repos / name / "one", (1, 1))
+        os.utime(ready.local_repos / name / "two", (1, 1))
+    ready.run("sync", code=0)
+    (ready.local_repos / "isurus/two").unlink()
+    (ready.local_repos / "isurus/two").hardlink_to(ready.local_repos / "isurus/one")
+    (ready.local_repos / "apus/one").unlink()
+    (ready.local_repos / "apus/one").hardlink_to(ready.local_repos / "vela/one")
+    dry = ready.run("sync", "--dry-run", code=0)
+    assert "isurus: changed    " in dry.out
+    real = ready.run("sync", "--itemize", code=0)
+    assert changes(dry.out) == changes(real.out)
+    for _ in range(2):
+        ready.run("sync", code=0)
+    inodes = {name: (ready.mirror(name) / "one").stat().st_ino for name in ("apus", "vela")}
+    assert inodes["apus"] != inodes["vela"]
+
+
+def test_a_lock_that_can_t_be_taken_stops_no_other(ready: Estate) -> None:
+    ready.add("apus", "vela")
+    ready.run("sync", code=0)
+    (ready.local_repos / "vela/new").write_text("x")
+    lock = ready.registry.parent / "locks/isurus.lock"
+    lock.unlink()
+    lock.symlink_to("nowhere")
+    done = ready.run("sync", code=SOME_FAILED)
+    assert "isurus.lock can't be opened" in done.err
+    assert (ready.mirror("vela") / "new").exists()
+
+
+def test_output_that_nobody_reads_does_not_hold_a_signal(ready: Estate) -> None:
+    for number in range(9000):
+        (ready.local_repos / "isurus" / f"a file with a rather long name {number}").touch()
+    process = subprocess.Popen(
+        [*ready.words, "sync", "--itemize"], env=ready.environ, stdout=subprocess.PIPE
+    )
+    time.sleep(3)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(3) == 130
+    assert process.stdout is not None
+    process.stdout.close()

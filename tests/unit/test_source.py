@@ -18,7 +18,10 @@ from repoman_tasks.planning.source import before, judge, most_deletions
         pytest.param(Tally(200), Tally(100), 0.5, id="grown"),
         pytest.param(Tally(100), Tally(100), 0.0, id="the same, nothing may go"),
         pytest.param(Tally(1), Tally(100), 1.0, id="nearly all gone, all may go"),
-        pytest.param(Tally(10, 0), Tally(10, 5000), 0.5, id="gc packed the loose objects"),
+        pytest.param(
+            Tally(10, 0, "new"), Tally(10, 5000, "old"), 0.5, id="gc packed the loose objects"
+        ),
+        pytest.param(Tally(10, 0), Tally(10, 50), 0.5, id="a few loose objects were pruned"),
         pytest.param(Tally(0, 10), Tally(0, 10), 0.5, id="loose objects only"),
     ],
 )
@@ -35,6 +38,9 @@ def test_repo_is_mirrored(now: Tally, last: Tally | None, max_shrink: float) -> 
         pytest.param(Tally(49), Tally(100), 0.5, "holds 49 files, .* 100", id="below half"),
         pytest.param(Tally(99), Tally(100), 0.0, r"max_shrink = 0\)", id="nothing may go"),
         pytest.param(Tally(1), Tally(3), 0.5, "holds 1 files", id="few files"),
+        pytest.param(
+            Tally(10, 0, "a"), Tally(10, 300, "a"), 0.5, "no new pack", id="objects gone, no pack"
+        ),
     ],
 )
 def test_repo_is_refused(now: Tally, last: Tally, max_shrink: float, says: str) -> None:
