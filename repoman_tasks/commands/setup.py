@@ -7,6 +7,9 @@ import uuid
 from repoman_tasks.apply import carry_out
 from repoman_tasks.checks import reconcile
 from repoman_tasks.cli.task import task
+from repoman_tasks.errors import Busy
+from repoman_tasks.host import Locked
+from repoman_tasks.model import Registry
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.setup import SetupWish, setup_steps
 from repoman_tasks.planning.share import judge
@@ -34,9 +37,7 @@ def setup(
 ) -> None:
     """Set up this host: paths, registry, and the marker on the backup share."""
     host, store = session.host, session.store
-    if not (dry_run or host.dry):  # of two at once, the second sees what the first did
-        session.stack.enter_context(host.lock(f"{store.path}.setup", wait_seconds=60))
-    registry = store.load()
+    registry = session.of(reconcile).registry
     defaults = registry.defaults
     local = absolute(local_repos or defaults.local_repos, host.home)
     path = absolute(nfs_repos or defaults.nfs_repos, host.home)
@@ -53,5 +54,18 @@ def setup(
         share.probe,
         str(uuid.uuid4()),
     )
+    if steps and not (dry_run or host.dry):
+        _alone(session, registry)
     if carry_out(session, steps, dry_run=dry_run, share=share):
         session.screen.note("Next: repoman new NAME --no-container")
+
+
+def _alone(session: Session, registry: Registry) -> None:
+    """Hold the set-up's lock until the session ends. `Busy` where another set-up was faster."""
+    lock = session.host.lock(f"{session.store.path}.setup", wait_seconds=10)
+    try:
+        session.stack.enter_context(lock)
+    except Locked as error:
+        raise Busy(f"another setup is running, {error}", "let it finish") from None
+    if session.store.load() != registry:
+        raise Busy("another setup or command changed the registry meanwhile", "run setup again")

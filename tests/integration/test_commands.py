@@ -428,7 +428,7 @@ def fine(_estate: Estate) -> None:
         (no_marker, ["setup"], 6, "--new-share"),
         (emptied, ["sync", "isurus"], 6, "--force"),
         (missing, ["sync", "isurus"], 6, "bring it back"),
-        (link_on_the_share, ["sync"], 6, "symlink"),
+        (link_on_the_share, ["sync", "isurus"], 6, "symlink"),
     ],
 )
 def test_each_kind_of_error_is_one_line_with_its_code(

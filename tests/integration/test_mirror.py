@@ -569,8 +569,8 @@ def test_excluded_files_do_not_stand_in_for_the_others(ready: Estate) -> None:
             path.rename(ready.base / path.name)
     done = ready.run("sync", "isurus", code=REFUSED)
     assert "is empty" in done.err
-    for path in (".git", "README.md", "file-0.txt"):
-        (ready.base / path).rename(repo / path)
+    for name in (".git", "README.md", "file-0.txt"):
+        (ready.base / name).rename(repo / name)
     (repo / "node_modules").rename(ready.base / "node_modules")
     ready.run("sync", "isurus", code=0)
 

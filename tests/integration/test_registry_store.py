@@ -180,7 +180,7 @@ def test_a_link_that_leads_nowhere_yet(store: Store, path: Path, tmp_path: Path)
     [
         (b"[defaults\n", "line 1: not valid TOML"),
         (b"[defaults]\njbos = 2\n", "line 2: unknown key 'jbos'"),
-        (b"[defaults]\njobs = 'x'\n", "line 2: jobs = 'x'"),
+        (b"[defaults]\njobs = 'x'\n", 'line 2: jobs = "x"'),
         (
             b"[[project]]\nname='a'\n[[project]]\nname='a'\n",
             "line 4: project 'a' stands here twice",
