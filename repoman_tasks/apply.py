@@ -21,12 +21,14 @@ def carry_out(
     dry_run: bool,
     default: bool = True,
     share: Share | None = None,
+    agreed: Callable[[], None] | None = None,
     still_right: Callable[[Registry], Sequence[Step]] | None = None,
 ) -> bool:
     """Show `steps`; unless this is a dry run, ask and do them. False where nothing was done.
 
-    `still_right` plans again from the registry as it is under its lock, and raises where
-    somebody else changed it meanwhile so that the steps can't be done any more.
+    `agreed` is called once a person has agreed, before the first step. `still_right` plans
+    again from the registry as it is under its lock, and raises where somebody else changed it
+    meanwhile so that the steps can't be done any more.
     """
     if not steps:
         session.screen.line("nothing to do")
@@ -35,15 +37,22 @@ def carry_out(
         for step in steps:
             session.screen.line(f"would {step}")
         return False
+    _ask(session, steps, default)
+    if agreed is not None:
+        agreed()
+    for step in steps:
+        _do(session, step, share, still_right)
+        session.screen.line(f"done: {step}")
+    return True
+
+
+def _ask(session: Session, steps: Sequence[Step], default: bool) -> None:
+    """Show a person the steps and ask; `Interrupted` by a no."""
     if session.ask.possible:
         for step in steps:
             session.screen.note(f"  {step}")
     if not session.ask.confirm("Go ahead?", default=default):
         raise Interrupted("nothing was changed")
-    for step in steps:
-        _do(session, step, share, still_right)
-        session.screen.line(f"done: {step}")
-    return True
 
 
 def _do(

@@ -54,9 +54,9 @@ def setup(
         share.probe,
         str(uuid.uuid4()),
     )
-    if steps and not (dry_run or host.dry):
-        _alone(session, registry)
-    if carry_out(session, steps, dry_run=dry_run, share=share):
+    if carry_out(
+        session, steps, dry_run=dry_run, share=share, agreed=lambda: _alone(session, registry)
+    ):
         session.screen.note("Next: repoman new NAME --no-container")
 
 
