@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from repoman_tasks.cli.task import task
-from repoman_tasks.errors import TargetUnusable
+from repoman_tasks.errors import Failed, TargetUnusable
+from repoman_tasks.planning.drift import Containers, unusable
 from repoman_tasks.planning.health import Reality, repo_state
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.share import judge, judge_marker
 from repoman_tasks.session import Session
+from repoman_tasks.tools import incus
 from repoman_tasks.tools.share import Share, open_share
 
-__all__ = ["mounts", "reconcile", "usable"]
+__all__ = ["containers", "mounts", "reconcile", "usable"]
 
 
 @task()
@@ -25,6 +27,16 @@ def reconcile(session: Session) -> Reality:
         path = f"{local_repos}/{project.repo}"
         repos[project.name] = repo_state(path, host.real_folder(path), local_repos)
     return Reality(registry, local_repos, repos)
+
+
+@task()
+def containers(session: Session) -> Containers:
+    """Ask Incus, once, which containers there are; where it can't be asked, the reason."""
+    registry = session.of(reconcile).registry
+    try:
+        return Containers(incus.containers(session.host, registry.defaults.incus_project))
+    except Failed as problem:
+        return unusable(problem)
 
 
 @task()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from repoman_tasks.checks import mounts, reconcile
+from collections.abc import Sequence
+
+from repoman_tasks.checks import containers, mounts, reconcile
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import ExitCode, TargetUnusable
-from repoman_tasks.model import Defaults, keys
+from repoman_tasks.model import Defaults, Project, keys
+from repoman_tasks.planning.drift import drift, summary
 from repoman_tasks.planning.health import Finding, Reality, health
 from repoman_tasks.planning.sync import find_project
 from repoman_tasks.planning.wording import plural, toml_value
@@ -14,7 +17,7 @@ from repoman_tasks.tools.share import Share
 
 
 @task(
-    pre=[reconcile, mounts],
+    pre=[reconcile, containers, mounts],
     positional=["name"],
     help={
         "name": "Name of a project; all of the estate by default.",
@@ -42,10 +45,17 @@ def _findings(
 ) -> list[Finding]:
     problem = (share.what, share.cure) if isinstance(share, TargetUnusable) else None
     if name is not None:
-        project = find_project(reality.registry, name)
-        return health(reality, problem if project.backup else None, [project], [], session.now())
+        one = find_project(reality.registry, name)
+        found = health(reality, problem if one.backup else None, [one], [], session.now())
+        return found + _drift(session, [one], orphans=False)
     folders = _folders(session, reality.local_repos)
-    return health(reality, problem, reality.registry.projects, folders, session.now())
+    found = health(reality, problem, reality.registry.projects, folders, session.now())
+    return found + _drift(session, reality.registry.projects, orphans=True)
+
+
+def _drift(session: Session, projects: Sequence[Project], *, orphans: bool) -> list[Finding]:
+    registry = session.of(reconcile).registry
+    return drift(registry, session.of(containers), projects, orphans=orphans)
 
 
 def _folders(session: Session, local_repos: str) -> list[str]:
@@ -76,7 +86,7 @@ def _show(
     if isinstance(share, Share):
         probe = share.probe
         screen.line(f"share: {probe.path}, {probe.free_mib / 1024:.1f} GiB free")
-    screen.line(f"containers: {reality.containers}")
+    screen.line(f"containers: {summary(session.of(containers))}")
     screen.line(f"{projects}, {plural(problems, 'problem') if problems else 'all well'}")
 
 
@@ -95,7 +105,7 @@ def _as_json(
             "path": registry.defaults.nfs_repos,
             "free_mib": share.probe.free_mib if isinstance(share, Share) else None,
         },
-        "containers": reality.containers,
+        "containers": summary(session.of(containers)),
         "values": {
             key.name: {
                 "value": getattr(registry.defaults, key.name),

@@ -28,12 +28,11 @@ class RepoState:
 
 @dataclass(frozen=True)
 class Reality:
-    """The registry, and what there is of it on the host. Containers are not looked at yet."""
+    """The registry, and what there is of its repos on the host."""
 
     registry: Registry
     local_repos: str
     repos: Mapping[str, RepoState] = field(default_factory=dict)
-    containers: str = "not checked"
 
 
 @dataclass(frozen=True)
