@@ -1,0 +1,67 @@
+"""What becomes of the answers that a real daemon does not give on demand."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from pathlib import Path
+
+import pytest
+
+from repoman_tasks.errors import Failed
+from repoman_tasks.local import LocalHost
+from repoman_tasks.tools.incus import containers, query
+
+
+def answering(folder: Path, out: str = "", err: str = "", code: int = 0) -> LocalHost:
+    """A host whose `incus` says just this, and fails on words that are not asked for here."""
+    program = folder / "incus"
+    program.write_text(
+        "#!/bin/sh\n"
+        '[ "$1 $2" = "query --raw" ] || exit 99\n'
+        f"printf '%s' \"$3\" >{shlex.quote(str(folder / 'asked'))}\n"
+        f"printf '%s' {shlex.quote(out)}\n"
+        f"printf '%s' {shlex.quote(err)} >&2\n"
+        f"exit {code}\n"
+    )
+    program.chmod(0o755)
+    return LocalHost({**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"})
+
+
+def answer(error: str = "", code: int = 0, metadata: object = None) -> str:
+    return json.dumps({"error": error, "error_code": code, "metadata": metadata})
+
+
+@pytest.mark.parametrize(
+    ("out", "err", "code", "expected"),
+    [
+        (answer("Certificate is restricted", 403), "", 0, "Incus says: Certificate is restricted"),
+        (answer("Database is locked", 500), "", 0, "Incus says: Database is locked"),
+        ("<html>", "", 0, "no JSON of its API"),
+        ("[]", "", 0, "no JSON of its API"),
+        ("", "", 0, "no JSON of its API"),
+        ("", "Error: You don't have the needed permissions to talk", 1, "this user may not talk"),
+        ("", "Error: The incus daemon doesn't appear to be started", 1, "daemon does not run"),
+        ("", "first\nError: EOF", 1, "incus can't ask its daemon: EOF"),
+    ],
+)
+def test_a_refusal(tmp_path: Path, out: str, err: str, code: int, expected: str) -> None:
+    with pytest.raises(Failed, match=expected) as caught:
+        query(answering(tmp_path, out, err, code), "/1.0")
+    assert caught.value.cure
+
+
+def test_what_is_not_there(tmp_path: Path) -> None:
+    assert query(answering(tmp_path, answer("Not Found", 404)), "/1.0/instances/a") is None
+    assert containers(answering(tmp_path, answer("Not Found", 404)), "repoman") == {}
+
+
+@pytest.mark.parametrize("project", ["a b", "x&recursion=2", "../certificates", "é#?"])
+def test_a_name_never_leaves_its_place_in_the_address(tmp_path: Path, project: str) -> None:
+    containers(answering(tmp_path, answer(metadata=[])), project)
+    path = (tmp_path / "asked").read_text()
+    assert path.startswith("local:/1.0/instances?project=")
+    assert path.endswith("&recursion=1")
+    name = path.removeprefix("local:/1.0/instances?project=").removesuffix("&recursion=1")
+    assert not set(name) & set(" &#?/")
