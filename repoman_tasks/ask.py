@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from repoman_tasks.errors import Interrupted, UsageError
 
@@ -13,7 +14,8 @@ class Ask:
     """Questions, and what stands in for an answer where nobody can be asked."""
 
     def __init__(self, *, yes: bool, no_input: bool) -> None:
-        self._yes = yes
+        self.yes = yes
+        """Whether the ordinary questions are answered with yes."""
         self._terminal = sys.stdin.isatty() and sys.stderr.isatty() and not no_input
 
     @property
@@ -27,7 +29,7 @@ class Ask:
         Where nobody can be asked, a question that expects yes is answered so, because the
         command itself was the wish; any other ends with the flag that would answer it.
         """
-        if self._yes:
+        if self.yes:
             return True
         if not self._terminal:
             if default:
@@ -38,6 +40,37 @@ class Ask:
             if answer in ("y", "yes", "n", "no", ""):
                 return default if not answer else answer.startswith("y")
             print("Please answer y or n.", file=sys.stderr)
+
+    def choose(self, question: str, options: Sequence[str]) -> str:
+        """Ask for one of `options`, by its number or its name; the first is the default.
+
+        Where nobody can be asked it is the default.
+        """
+        if not self._terminal:
+            return options[0]
+        for number, option in enumerate(options, 1):
+            print(f"  {number}  {option}", file=sys.stderr)
+        while True:
+            answer = self._line(f"{question} [1] ")
+            if not answer:
+                return options[0]
+            if answer in options:
+                return answer
+            if answer.isascii() and answer.isdigit() and 0 < int(answer) <= len(options):
+                return options[int(answer) - 1]
+            print(f"Please answer 1 to {len(options)}.", file=sys.stderr)
+
+    def typed(self, question: str, wanted: str, flag: str) -> None:
+        """Have `wanted` typed by a person, who so shows that it is meant; `--yes` stands for it.
+
+        `Interrupted` by anything else; `UsageError` with the flag where nobody can be asked.
+        """
+        if self.yes:
+            return
+        if not self._terminal:
+            raise UsageError(f"{question} Nobody can be asked here", f"add {flag}")
+        if self._line(f"{question} Type {wanted} to go on: ") != wanted:
+            raise Interrupted("nothing was changed")
 
     def _line(self, prompt: str) -> str:
         print(prompt, end="", file=sys.stderr, flush=True)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from repoman_tasks.cli.task import task
-from repoman_tasks.errors import Failed, TargetUnusable
+from repoman_tasks.errors import Failed, RepomanError, TargetUnusable
 from repoman_tasks.planning.drift import Containers, unusable
+from repoman_tasks.planning.fence import Grounds
 from repoman_tasks.planning.health import Reality, repo_state
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.share import judge, judge_marker
 from repoman_tasks.session import Session
-from repoman_tasks.tools import incus
+from repoman_tasks.tools.grounds import look_at_grounds
+from repoman_tasks.tools.incus import Incus
 from repoman_tasks.tools.share import Share, open_share
 
-__all__ = ["containers", "mounts", "reconcile", "usable"]
+__all__ = ["asked", "containers", "grounds", "incus", "mounts", "reconcile", "usable"]
 
 
 @task()
@@ -26,17 +28,39 @@ def reconcile(session: Session) -> Reality:
     for project in registry.projects:
         path = f"{local_repos}/{project.repo}"
         repos[project.name] = repo_state(path, host.real_folder(path), local_repos)
-    return Reality(registry, local_repos, repos)
+    return Reality(registry, local_repos, repos, host.home)
+
+
+@task()
+def incus(session: Session) -> Incus:
+    """The Incus project of the estate; nothing is asked yet."""
+    return Incus(session.host, session.of(reconcile).registry.defaults.incus_project)
 
 
 @task()
 def containers(session: Session) -> Containers:
     """Ask Incus, once, which containers there are; where it can't be asked, the reason."""
-    registry = session.of(reconcile).registry
     try:
-        return Containers(incus.containers(session.host, registry.defaults.incus_project))
+        return Containers(session.of(incus).containers())
     except Failed as problem:
         return unusable(problem)
+
+
+def asked(session: Session) -> Containers:
+    """The containers; `Failed` where Incus can't be asked."""
+    found = session.of(containers)
+    if found.problem:
+        raise Failed(*found.problem)
+    return found
+
+
+@task()
+def grounds(session: Session) -> Grounds | RepomanError:
+    """What containers stand on: Incus itself, its project and profiles; or why nobody knows."""
+    try:
+        return look_at_grounds(session.of(incus), session.of(reconcile))
+    except RepomanError as problem:
+        return problem
 
 
 @task()

@@ -15,6 +15,7 @@ from threading import Event
 from repoman_tasks.errors import Failed
 
 __all__ = [
+    "MOST_BYTES",
     "Entry",
     "Host",
     "Lock",
@@ -26,6 +27,9 @@ __all__ = [
     "TimedOut",
     "Words",
 ]
+
+MOST_BYTES = 256 << 20
+"""What a program may say before it is ended, so that none can fill the memory."""
 
 Words = Sequence[str]
 Sink = Callable[[bytes], None]
@@ -101,6 +105,8 @@ class Host(ABC):
     name: str
     home: str
     uid: int
+    folder: str
+    """Where the person stands on it, links resolved; empty where nobody does."""
     other_groups: frozenset[int]
     """The user's groups beside the first one."""
     environ: Mapping[str, str]
@@ -112,16 +118,23 @@ class Host(ABC):
         """Set it, and every program that is being streamed is ended with its children."""
 
     @abstractmethod
-    def read(self, words: Words, *, timeout: float = 30.0) -> Result:
+    def read(self, words: Words, *, timeout: float = 30.0, most: int = MOST_BYTES) -> Result:
         """Run a program that changes nothing, and take what it says.
 
         `TimedOut` after `timeout` seconds; also where the program can't be killed because
-        it waits for a dead file server.
+        it waits for a dead file server. `Failed` where it says more than `most` bytes.
         """
 
     @abstractmethod
-    def change(self, words: Words, *, timeout: float = 60.0, given: bytes = b"") -> Result:
-        """Run a program that changes something. `TimedOut` as for `read`.
+    def change(
+        self,
+        words: Words,
+        *,
+        timeout: float = 60.0,
+        given: bytes = b"",
+        most: int = MOST_BYTES,
+    ) -> Result:
+        """Run a program that changes something. `TimedOut` and `Failed` as for `read`.
 
         `given` is what it finds on standard input, a few kB at most.
         """

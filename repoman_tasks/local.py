@@ -22,6 +22,7 @@ from typing import Any
 
 from repoman_tasks.errors import Failed, Interrupted
 from repoman_tasks.host import (
+    MOST_BYTES,
     Entry,
     Host,
     Lock,
@@ -54,6 +55,7 @@ class LocalHost(Host):
         self.environ = dict(os.environ if environ is None else environ)
         self.uid = os.geteuid()
         self.other_groups = frozenset(os.getgroups()) - {os.getegid()}
+        self.folder = _working_folder()
         self.home = self.environ.get("HOME") or pwd.getpwuid(self.uid).pw_dir
 
     def close(self) -> None:
@@ -61,16 +63,23 @@ class LocalHost(Host):
 
     # --- programs ------------------------------------------------------------------
 
-    def read(self, words: Words, *, timeout: float = 30.0) -> Result:
-        return self._run(words, b"", timeout)
+    def read(self, words: Words, *, timeout: float = 30.0, most: int = MOST_BYTES) -> Result:
+        return self._run(words, b"", timeout, most)
 
-    def change(self, words: Words, *, timeout: float = 60.0, given: bytes = b"") -> Result:
+    def change(
+        self,
+        words: Words,
+        *,
+        timeout: float = 60.0,
+        given: bytes = b"",
+        most: int = MOST_BYTES,
+    ) -> Result:
         if self.dry:
             print(shlex.join(words))
             return Result(tuple(words), 0)
-        return self._run(words, given, timeout)
+        return self._run(words, given, timeout, most)
 
-    def _run(self, words: Words, given: bytes, timeout: float) -> Result:
+    def _run(self, words: Words, given: bytes, timeout: float, most: int) -> Result:
         out, err = bytearray(), bytearray()
         with self._start(words, stdin=subprocess.PIPE) as process:
             assert process.stdin is not None
@@ -81,6 +90,8 @@ class LocalHost(Host):
             def check() -> None:
                 if time.monotonic() > deadline:
                     raise TimedOut(f"{words[0]} did not answer within {timeout:g} s")
+                if len(out) + len(err) > most:
+                    raise Failed(f"{words[0]} said more than {most} bytes", "it was ended")
 
             code = self._drain(process, out.extend, err.extend, check)
         return Result(tuple(words), code, bytes(out), bytes(err))
@@ -133,10 +144,16 @@ class LocalHost(Host):
         # The program shares the terminal and gets its Ctrl-C; repoman waits for what it does.
         # (A handler, unlike SIG_IGN, is not inherited.)
         before = signal.signal(signal.SIGINT, lambda *_: None)
+        process = None
         try:
             with _starting(words, self.environ.get("PATH")):
                 process = subprocess.Popen(words)
             return process.wait()
+        except KeyboardInterrupt:  # SIGTERM or SIGHUP, for this process alone
+            if process is not None:
+                process.terminate()
+                process.wait()
+            raise
         finally:
             signal.signal(signal.SIGINT, before)
 
@@ -318,6 +335,13 @@ _KINDS = {
     stat.S_IFBLK: "b",
     stat.S_IFCHR: "c",
 }
+
+
+def _working_folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it was deleted
+        return ""
 
 
 def _require(program: str, path: str | None) -> None:

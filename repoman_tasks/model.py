@@ -6,7 +6,23 @@ from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
-__all__ = ["SCHEMA", "Defaults", "Estate", "Project", "Registry", "Tally", "env_name", "keys"]
+__all__ = [
+    "SCHEMA",
+    "Defaults",
+    "Estate",
+    "Mount",
+    "Pairs",
+    "Person",
+    "Project",
+    "Registry",
+    "Tally",
+    "Wish",
+    "env_name",
+    "keys",
+]
+
+Pairs = tuple[tuple[str, str], ...]
+"""Names with their values, a table of strings in TOML."""
 
 SCHEMA = 1
 """The version of the registry's shape that this code writes."""
@@ -14,6 +30,26 @@ SCHEMA = 1
 
 def _key(default: Any, doc: str, *, env: str = "") -> Any:
     return field(default=default, metadata={"doc": doc, "env": env})
+
+
+@dataclass(frozen=True)
+class Person:
+    """The user of the host, who is to be the same one in every container."""
+
+    name: str
+    uid: int
+    gid: int
+    group: str
+    home: str
+    shell: str
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A folder of the host and where a container has it; both absolute."""
+
+    source: str
+    path: str
 
 
 @dataclass(frozen=True)
@@ -29,6 +65,15 @@ class Defaults:
     profiles: tuple[str, ...] = _key(
         ("default", "claude-share"), "Incus profiles of a new container."
     )
+    shared: str = _key(
+        "~/.claude", "Folder that every container shares, by the profile claude-share; or empty."
+    )
+    storage_pool: str = _key("", "Incus storage pool of the containers' own disks.")
+    network: str = _key("", "Incus network of the containers, a managed bridge.")
+    memory: str = _key("50%", "Most memory of one container: a part of the host's, or as `8GiB`.")
+    cpus: int = _key(0, "Most processors of one container; 0 for all but one.")
+    processes: int = _key(4096, "Most processes in one container.")
+    nesting: bool = _key(False, "Whether containers may hold containers, as Docker needs it.")
     jobs: int = _key(4, "Projects that are mirrored at the same time.")
     exclude: tuple[str, ...] = _key((), "rsync patterns that no mirror carries.")
     max_shrink: float = _key(
@@ -51,6 +96,12 @@ class Project:
     repo: str = _key("", "Folder of the repo, relative to local_repos.")
     image: str = _key("", "Image of the container; default_image where it is not set.")
     profiles: tuple[str, ...] | None = _key(None, "Profiles of the container.")
+    env: Pairs = _key((), "Environment of what runs in the container.")
+    mounts: tuple[Mount, ...] = _key((), "Folders of the host that the container has too.")
+    asked_image: str = _key("", "What the repo's .repoman.toml asked for, when last applied.")
+    asked_profiles: tuple[str, ...] | None = _key(None, "The same, of profiles.")
+    asked_env: Pairs = _key((), "The same, of the environment.")
+    asked_mounts: tuple[Mount, ...] = _key((), "The same, of folders of the host.")
     created: str = _key("", "When the project was registered (UTC).")
     last_sync: str = _key("", "When its mirror was last complete (UTC).")
     last_files: int | None = _key(
@@ -65,6 +116,16 @@ class Project:
     exclude: tuple[str, ...] = _key((), "rsync patterns that its mirror does not carry.")
     max_delete: int | None = _key(None, "Most entries that one sync may delete from its mirror.")
     stopped_at: str = _key("", "When a sync stopped at max_delete; the next one needs --force.")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a repo's own .repoman.toml asks of its container. The repo may be hostile."""
+
+    image: str = _key("", "Image of the container.")
+    profiles: tuple[str, ...] | None = _key(None, "Profiles of the container.")
+    env: Pairs = _key((), "Environment of what runs in the container.")
+    mount: tuple[Mount, ...] = _key((), "Folders of the host that the container has too.")
 
 
 @dataclass(frozen=True)
@@ -109,7 +170,9 @@ class Tally:
     tree: str = ""
 
 
-def keys(table: type[Defaults] | type[Project] | type[Estate]) -> tuple[Field[Any], ...]:
+def keys(
+    table: type[Defaults] | type[Project] | type[Estate] | type[Wish],
+) -> tuple[Field[Any], ...]:
     """The keys that `table` may have in the registry."""
     return fields(table)
 

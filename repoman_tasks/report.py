@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from repoman_tasks.errors import one_line
@@ -31,6 +33,22 @@ class Screen:
         """One line beside the result, below what was said so far."""
         sys.stdout.flush()
         print(one_line(text), file=sys.stderr)
+
+    @contextlib.contextmanager
+    def progress(self, text: str) -> Iterator[None]:
+        """While this holds, a terminal's last line says what is being done; nobody else sees it."""
+        self.tell(text)
+        try:
+            yield
+        finally:
+            self.tell("")
+
+    def tell(self, text: str) -> None:
+        """Put `text` in the place of what was told so."""
+        if self.live:
+            sys.stdout.flush()
+            columns = shutil.get_terminal_size().columns - 1
+            print(f"\r\x1b[K{one_line(text)[:columns]}", end="", file=sys.stderr, flush=True)
 
     def json(self, value: Any) -> None:
         """The result for a program."""

@@ -31,6 +31,8 @@ class Session:
         self.screen = screen
         self.store = Store(host)
         self.stack = ExitStack()
+        self.words: tuple[str, ...] = ()
+        """What a person typed after `--`, word for word."""
         self.now: Callable[[], str] = utc_now
         self._found: dict[Callable[..., Any], Any] = {}
 
@@ -45,3 +47,8 @@ class Session:
             self._found[pre_task] = pre_task(self)
         found: R = self._found[pre_task]
         return found
+
+    def look_again(self, *pre_tasks: Callable[[Session], Any]) -> None:
+        """Forget what these pre-tasks found, because it was changed since."""
+        for pre_task in pre_tasks:
+            self._found.pop(pre_task, None)

@@ -245,8 +245,14 @@ class Estate:
         return self
 
     def everything(self) -> dict[str, str]:
-        """A digest of all there is: home with repos and registry, and the share."""
-        return {**tree_hash(self.home), **tree_hash(self.share)}
+        """A digest of all there is: home with repos and registry, and the share.
+
+        What other programs keep in ~/.cache is left out.
+        """
+        cache = f"{self.home}/.cache"
+        found = {**tree_hash(self.home), **tree_hash(self.share)}
+        mine = {f"{self.home}/.", cache}  # their times change with it
+        return {k: v for k, v in found.items() if k not in mine and not k.startswith(cache + "/")}
 
 
 def find_share_base() -> Path:

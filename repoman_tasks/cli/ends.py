@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
 import traceback
 from collections.abc import Iterator
-from types import FrameType
 
 from invoke.exceptions import Exit
 
 from repoman_tasks.errors import ExitCode, RepomanError, one_line
 from repoman_tasks.streams import abandon_output
 
-__all__ = ["exits", "take_signals"]
+__all__ = ["exits"]
 
 
 @contextlib.contextmanager
@@ -45,20 +43,3 @@ def exits(*, debug: bool) -> Iterator[None]:
 def _trace(debug: bool) -> None:
     if debug:
         traceback.print_exc(file=sys.stderr)
-
-
-@contextlib.contextmanager
-def take_signals() -> Iterator[None]:
-    """While this holds, Ctrl-C, SIGTERM and SIGHUP interrupt what is being done."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    numbers = [n for n in wanted if signal.getsignal(n) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

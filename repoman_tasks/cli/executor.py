@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import invoke.executor
@@ -9,12 +10,13 @@ from invoke.exceptions import Exit
 from invoke.tasks import Call
 
 from repoman_tasks.ask import Ask
-from repoman_tasks.cli.ends import exits, take_signals
+from repoman_tasks.cli.ends import exits
 from repoman_tasks.cli.task import COMMON
 from repoman_tasks.errors import UsageError
 from repoman_tasks.hosts import connect
 from repoman_tasks.report import Screen
 from repoman_tasks.session import Session
+from repoman_tasks.signals import take_signals
 from repoman_tasks.streams import finish_output, open_streams
 
 __all__ = ["Executor"]
@@ -30,15 +32,17 @@ class Executor(invoke.executor.Executor):
     def execute(self, *tasks: Any) -> dict[Any, Any]:
         open_streams()
         with exits(debug=self._core_flag("debug")), take_signals():
-            if self.core is not None and self.core.remainder:
+            calls = self.normalize(tasks)
+            words = _words_after_dashes()
+            if words is not None and not any(map(_takes_words, calls)):
                 raise UsageError("no command here takes words after --", "leave them out")
-            for call in self.normalize(tasks):
-                code = self._run(call)
+            for call in calls:
+                code = self._run(call, words or ())
                 if code:
                     raise Exit(code=int(code))
         return {}
 
-    def _run(self, call: Call) -> int | None:
+    def _run(self, call: Call, words: tuple[str, ...]) -> int | None:
         arguments = dict(call.kwargs)
         common = {name: arguments.pop(name, None) for name in COMMON}
         host = connect(common["host"])
@@ -46,6 +50,7 @@ class Executor(invoke.executor.Executor):
         screen = Screen()
         try:
             session = Session(host, Ask(yes=common["yes"], no_input=common["no_input"]), screen)
+            session.words = words if _takes_words(call) else ()
             with session.stack:
                 for pre_task in call.pre:
                     session.of(pre_task)
@@ -56,3 +61,14 @@ class Executor(invoke.executor.Executor):
 
     def _core_flag(self, name: str) -> bool:
         return bool(self.core and name in self.core[0].args and self.core[0].args[name].value)
+
+
+def _takes_words(call: Call) -> bool:
+    return bool(getattr(call.task, "takes_words", False))
+
+
+def _words_after_dashes() -> tuple[str, ...] | None:
+    """The words after the first `--`, each as it was typed; invoke joins them to one text."""
+    if "--" not in sys.argv:
+        return None
+    return tuple(sys.argv[sys.argv.index("--") + 1 :])

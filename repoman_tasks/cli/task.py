@@ -34,7 +34,8 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
     """An invoke task whose body takes a `Session` and the arguments of its signature.
 
     Each argument has the type of its annotation: bool is a flag, int and str take a value,
-    list[str] takes one at each use. `None` as default means not given.
+    list[str] takes one at each use. `None` as default means not given. One that `takes_words`
+    finds those after `--` in its session.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
         pre: Iterable[Task[Any]] = (),
         positional: Iterable[str] = (),
         greedy: bool = False,
+        takes_words: bool = False,
         help: Mapping[str, str] | None = None,
         name: str | None = None,
     ) -> None:
@@ -55,6 +57,7 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
             help=dict(help or {}),
         )
         self.greedy = greedy
+        self.takes_words = takes_words
 
     def __call__(self, *args: Any, **kwargs: Any) -> R:
         if not args or not isinstance(args[0], Session):

@@ -1,16 +1,27 @@
-"""`new`: register a project."""
+"""`new`: register a project, and make its container."""
 
 from __future__ import annotations
 
-from repoman_tasks.apply import carry_out
-from repoman_tasks.checks import reconcile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from repoman_tasks.apply import Plan, carry_out
+from repoman_tasks.checks import asked, incus, reconcile
 from repoman_tasks.cli.task import task
+from repoman_tasks.containers.work import Work
+from repoman_tasks.declaring import alone_with, check_fenced, repo_of, wanted_of
 from repoman_tasks.errors import UsageError
-from repoman_tasks.model import Registry
+from repoman_tasks.model import Project, Registry, Wish
+from repoman_tasks.planning.declared import applied
 from repoman_tasks.planning.health import repo_state
-from repoman_tasks.planning.names import absolute, check_name
-from repoman_tasks.planning.setup import Step, WriteRegistry, new_steps
+from repoman_tasks.planning.life import check_free, check_trust, create_steps, register_step
+from repoman_tasks.planning.names import absolute, check_name, image_fault, profile_fault
+from repoman_tasks.planning.setup import new_project
+from repoman_tasks.planning.steps import CloneRepo, MakeRepo, Step
 from repoman_tasks.session import Session
+from repoman_tasks.tools.images import image_origin
+from repoman_tasks.tools.repo_file import read_wish
 
 
 @task(
@@ -20,44 +31,132 @@ from repoman_tasks.session import Session
     help={
         "name": "Name of the project.",
         "repo": "Its folder, relative to local_repos or absolute; NAME by default.",
+        "image": "Image of its container.",
+        "profile": "Incus profile of its container, instead of the usual ones; may be repeated.",
+        "clone": "Clone this URL into the folder first.",
+        "create": "Make the folder first, with an empty git repo.",
         "no_container": "Register the repo for backup only.",
+        "no_backup": "Leave the repo out of every sync.",
+        "trust": "Agree to the mounts and profiles that the repo's .repoman.toml asks for.",
         "dry_run": "Show what would change.",
     },
 )
 def new(
     session: Session,
+    profile: list[str],
     name: str | None = None,
     repo: str = "",
+    image: str = "",
+    clone: str = "",
+    create: bool = False,
     no_container: bool = False,
+    no_backup: bool = False,
+    trust: bool = False,
     dry_run: bool = False,
 ) -> None:
-    """Register a repo as a project."""
+    """Register a repo as a project, and make its container."""
     if name is None:
-        raise UsageError("new needs a name", "`repoman new NAME --no-container`")
+        raise UsageError("new needs a name", "`repoman new NAME`")
     check_name(name)
-    if not no_container:
-        raise UsageError(
-            "this version makes no containers",
-            f"`repoman new {name} --no-container` registers the repo for backup only",
-        )
-    found, now = session.of(reconcile), session.now()
+    wish = _Asked(image, tuple(profile), clone, create, not no_container, not no_backup, trust)
+    wish.check()
+    found, host, now = session.of(reconcile), session.host, session.now()
     if repo.startswith(("/", "~")):  # however a person reaches it
-        repo = session.host.real_folder(absolute(repo, session.host.home)) or repo
+        repo = host.real_folder(absolute(repo, host.home)) or repo
 
-    def plan(registry: Registry) -> list[Step]:
-        return new_steps(registry, name, repo, found.local_repos, session.host.home, now)
+    def plan(registry: Registry) -> Project:
+        project = new_project(registry, name, repo, found.local_repos, host.home, now)
+        return replace(project, container=wish.container, backup=wish.backup)
 
-    steps = plan(found.registry)
-    _check_folder(session, steps, found.local_repos)
-    if carry_out(session, steps, dry_run=dry_run, still_right=plan):
-        session.screen.note(f"Next: repoman sync {name}")
+    project = plan(found.registry)
+    _check_folder(session, project, wish)
+    work = Work(session.of(incus), session.screen.tell)
+    steps = [*_repo_steps(session, project, wish), *_steps(session, project, wish, work)]
+    whole = Plan(
+        steps,
+        work=work,
+        still_right=plan,
+        after_repo=lambda: _steps(session, project, wish, work),
+    )
+    agreed = partial(alone_with, session, name) if wish.container else None
+    if carry_out(session, whole, dry_run=dry_run, agreed=agreed):
+        session.screen.note(f"Next: repoman {'shell' if wish.container else 'sync'} {name}")
 
 
-def _check_folder(session: Session, steps: list[Step], local_repos: str) -> None:
-    """`UsageError` where the repo is not a real folder below local_repos."""
-    for step in steps:
-        if isinstance(step, WriteRegistry):
-            path = f"{local_repos}/{step.edits[0].project.repo}"  # type: ignore[union-attr]
-            state = repo_state(path, session.host.real_folder(path), local_repos)
-            if state.problem:
-                raise UsageError(f"{path} {state.says}", "name a real folder below local_repos")
+@dataclass(frozen=True)
+class _Asked:
+    """What a person asked for."""
+
+    image: str
+    profiles: tuple[str, ...]
+    clone: str
+    create: bool
+    container: bool
+    backup: bool
+    trust: bool
+
+    @property
+    def makes_repo(self) -> bool:
+        return bool(self.clone) or self.create
+
+    def check(self) -> None:
+        """`UsageError` where flags are off, or not for one another."""
+        if self.clone and self.create:
+            raise UsageError("--clone and --create both make the repo", "choose one")
+        if self.clone.startswith("-"):
+            raise UsageError(f"--clone {self.clone}", "this is no URL")
+        if not self.container and (self.image or self.profiles):
+            raise UsageError("--image and --profile are for a container", "drop --no-container")
+        if not self.container and not self.backup:
+            raise UsageError("neither container nor backup", "drop one of the two flags")
+        for flag, value, fault in (
+            ("--image", self.image, image_fault),
+            *(("--profile", profile, profile_fault) for profile in self.profiles),
+        ):
+            if value and fault(value):
+                raise UsageError(f"{flag} {value}", fault(value))
+
+
+def _check_folder(session: Session, project: Project, wish: _Asked) -> None:
+    """`UsageError` where the repo is not a real folder below local_repos, or is there already."""
+    local_repos, path = session.of(reconcile).local_repos, repo_of(session, project)
+    real = session.host.real_folder(path)
+    if wish.makes_repo and real is not None:
+        flag = "--clone" if wish.clone else "--create"
+        raise UsageError(f"{path} is there already", f"leave out {flag}, or name another --repo")
+    parent = path.rpartition("/")[0] if wish.makes_repo else path
+    state = repo_state(parent, session.host.real_folder(parent), local_repos)
+    if state.problem and not (wish.makes_repo and parent == local_repos):
+        raise UsageError(f"{parent} {state.says}", "name a real folder below local_repos")
+
+
+def _repo_steps(session: Session, project: Project, wish: _Asked) -> list[Step]:
+    path = repo_of(session, project)
+    if wish.clone:
+        return [CloneRepo(wish.clone, path)]
+    return [MakeRepo(path)] if wish.create else []
+
+
+def _steps(session: Session, project: Project, wish: _Asked, work: Work) -> Sequence[Step]:
+    """The steps from the repo on; a repo that is not there yet has no wishes yet."""
+    path = repo_of(session, project)
+    if not wish.container:
+        return [register_step(project, path)]
+    check_fenced(session)
+    making_way = check_free(project.name, asked(session).found)
+    asks = read_wish(session.host, path)
+    _agree(session, asks, path, trusted=wish.trust)
+    project = applied(project, asks, wish.image, wish.profiles)
+    image = wanted_of(session, project).image
+    if not project.asked_image:
+        project = replace(project, image=image)
+    origin = image_origin(work.incus, image)
+    wanted = wanted_of(session, project)
+    making = create_steps(project, wanted, origin, path, work.person.name)
+    return [*making_way, *making, register_step(project, path)]
+
+
+def _agree(session: Session, asks: Wish, path: str, *, trusted: bool) -> None:
+    defaults = session.of(reconcile).registry.defaults
+    for what in check_trust(asks, defaults, path, trusted=trusted):
+        session.screen.note(f"agreed to by --trust: {what}")

@@ -1,14 +1,22 @@
-"""`remove`: forget a project."""
+"""`remove`: forget a project, and destroy its container."""
 
 from __future__ import annotations
 
-from repoman_tasks.apply import carry_out
-from repoman_tasks.checks import reconcile
+from functools import partial
+
+from repoman_tasks.apply import Plan, carry_out
+from repoman_tasks.checks import asked, containers, incus, mounts, reconcile, usable
 from repoman_tasks.cli.task import task
+from repoman_tasks.containers.erase import compare_with_mirror
+from repoman_tasks.containers.work import Work
+from repoman_tasks.declaring import alone_with, repo_of
 from repoman_tasks.errors import UsageError
+from repoman_tasks.model import Project
 from repoman_tasks.planning.setup import remove_steps
+from repoman_tasks.planning.steps import DeleteContainer
 from repoman_tasks.planning.sync import find_project
 from repoman_tasks.session import Session
+from repoman_tasks.tools.share import Share
 
 
 @task(
@@ -18,18 +26,64 @@ from repoman_tasks.session import Session
     help={
         "name": "Name of the project.",
         "keep_repo": "Leave the repo as it is, which is also the default.",
+        "delete_repo": "Delete the repo too, where its mirror is found to hold all of it.",
         "dry_run": "Show what would change.",
     },
 )
 def remove(
     session: Session,
     name: str | None = None,
-    keep_repo: bool = False,  # noqa: ARG001  # says what is done anyway
+    keep_repo: bool = False,
+    delete_repo: bool = False,
     dry_run: bool = False,
 ) -> None:
-    """Forget a project; its repo and its mirror stay as they are."""
+    """Destroy a project's container and forget it; its repo and its mirror stay."""
     if name is None:
         raise UsageError("remove needs a name", "`repoman remove NAME`")
-    found = session.of(reconcile)
-    steps = remove_steps(find_project(found.registry, name), found.local_repos)
-    carry_out(session, steps, dry_run=dry_run, default=False)
+    if keep_repo and delete_repo:
+        raise UsageError("--keep-repo and --delete-repo contradict each other", "choose one")
+    alone = partial(alone_with, session, name)
+    project = session.of(reconcile).registry.project(name)
+    if project is None and _leftover(session, name):
+        plan = Plan([DeleteContainer(name, ", of no project")], work=_work(session))
+        carry_out(session, plan, dry_run=dry_run, default=False, agreed=alone)
+        return
+    project = find_project(session.of(reconcile).registry, name)
+    share = _compared(session, project) if delete_repo else None
+    path = repo_of(session, project)
+    steps = remove_steps(project, path, _state(session, project), delete_repo=delete_repo)
+    plan = Plan(steps, share, _work(session))
+    typed = delete_repo and not (dry_run or session.dry)
+    if typed:
+        for step in steps:
+            session.screen.note(f"  {step}")
+        session.ask.typed(f"{path} will be deleted.", name, "--yes")
+    agreed = alone if project.container else None
+    carry_out(session, plan, dry_run=dry_run, default=False, confirmed=typed, agreed=agreed)
+
+
+def _work(session: Session) -> Work:
+    return Work(session.of(incus), session.screen.tell)
+
+
+def _leftover(session: Session, name: str) -> bool:
+    """Whether a container of that name is there, although no project is."""
+    return name in session.of(containers).found
+
+
+def _state(session: Session, project: Project) -> str | None:
+    """The state of the container that is to go with the project; None where there is none."""
+    if not project.container:
+        return None
+    container = asked(session).found.get(project.name)
+    return container.status if container else None
+
+
+def _compared(session: Session, project: Project) -> Share:
+    """The share, after it was seen to hold all that the repo does."""
+    session.of(mounts)
+    share = usable(session)
+    host, local_repos = session.host, session.of(reconcile).local_repos
+    if host.real_folder(repo_of(session, project)) is not None:
+        compare_with_mirror(host, share, local_repos, project.name, project.repo)
+    return share

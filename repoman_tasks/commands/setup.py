@@ -1,20 +1,24 @@
-"""`setup`: the paths, the registry, and the marker on the share."""
+"""`setup`: the paths, the registry, the marker on the share, and the fence of the containers."""
 
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 
-from repoman_tasks.apply import carry_out
-from repoman_tasks.checks import reconcile
+from repoman_tasks.apply import Plan, carry_out
+from repoman_tasks.checks import grounds, incus, reconcile
 from repoman_tasks.cli.task import task
-from repoman_tasks.errors import Busy
+from repoman_tasks.containers.work import Work
+from repoman_tasks.errors import Busy, RepomanError
 from repoman_tasks.host import Locked
 from repoman_tasks.model import Registry
+from repoman_tasks.planning.fence import FenceWish, fence_findings, fence_steps
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.setup import SetupWish, setup_steps
 from repoman_tasks.planning.share import judge
+from repoman_tasks.planning.steps import AsRoot, Step, WriteRegistry
 from repoman_tasks.session import Session
-from repoman_tasks.tools.share import open_share
+from repoman_tasks.tools.share import Share, open_share
 
 
 @task(
@@ -24,6 +28,10 @@ from repoman_tasks.tools.share import open_share
         "nfs_repos": "Folder on the backup share.",
         "new_share": "Mark this share although the estate has marked another one.",
         "adopt_share": "Take over the estate of this share, after its registry was lost.",
+        "storage_pool": "Incus storage pool for the containers' disks.",
+        "network": "Incus network for the containers.",
+        "init_incus": "Give an Incus that was never initialised a pool and a network.",
+        "repair": "Strengthen an Incus project and profile that are weaker than they should be.",
         "dry_run": "Show what would change.",
     },
 )
@@ -33,31 +41,85 @@ def setup(
     nfs_repos: str = "",
     new_share: bool = False,
     adopt_share: bool = False,
+    storage_pool: str = "",
+    network: str = "",
+    init_incus: bool = False,
+    repair: bool = False,
     dry_run: bool = False,
 ) -> None:
-    """Set up this host: paths, registry, and the marker on the backup share."""
-    host, store = session.host, session.store
+    """Set up this host: paths, registry, backup share, and a fenced Incus project."""
+    host = session.host
     registry = session.of(reconcile).registry
-    defaults = registry.defaults
-    local = absolute(local_repos or defaults.local_repos, host.home)
-    path = absolute(nfs_repos or defaults.nfs_repos, host.home)
+    local = absolute(local_repos or registry.defaults.local_repos, host.home)
+    path = absolute(nfs_repos or registry.defaults.nfs_repos, host.home)
+    chosen = {"storage_pool": storage_pool, "network": network}
     wish = SetupWish(
-        local if local_repos else "", path if nfs_repos else "", new_share, adopt_share
+        local if local_repos else "",
+        path if nfs_repos else "",
+        new_share,
+        adopt_share,
+        {key: value for key, value in chosen.items() if value},
     )
-    share = session.stack.enter_context(open_share(host, path, local, defaults.probe_seconds))
-    judge(share.probe, defaults)
+    share = _share(session, path, local)
+    fence = FenceWish(storage_pool, network, init_incus, repair)
     steps = setup_steps(
         registry,
-        store.exists(),
+        session.store.exists(),
         wish,
         host.real_folder(local) is not None,
         share.probe,
         str(uuid.uuid4()),
     )
-    if carry_out(
-        session, steps, dry_run=dry_run, share=share, agreed=lambda: _alone(session, registry)
-    ):
-        session.screen.note("Next: repoman new NAME --no-container")
+    steps = _in_order(session, [*_fence(session, fence, local), *steps], dry_run=dry_run)
+    plan = Plan(steps, share, Work(session.of(incus), session.screen.tell))
+    if carry_out(session, plan, dry_run=dry_run, agreed=lambda: _alone(session, registry)):
+        session.screen.note("Next: repoman new NAME")
+
+
+def _share(session: Session, path: str, local: str) -> Share:
+    defaults = session.of(reconcile).registry.defaults
+    share = session.stack.enter_context(
+        open_share(session.host, path, local, defaults.probe_seconds)
+    )
+    judge(share.probe, defaults)
+    return share
+
+
+def _fence(session: Session, wish: FenceWish, local: str) -> list[Step]:
+    """The steps for containers. Where there can be none, that is said, and the rest goes on;
+    it is an error where a person asked for something of theirs."""
+    found = session.of(grounds)
+    try:
+        if isinstance(found, RepomanError):
+            raise found
+        found = replace(found, local_repos=session.host.real_folder(local) or local)
+        project = found.defaults.incus_project
+        steps = fence_steps(found, wish, project)
+    except RepomanError as problem:
+        if wish != FenceWish():
+            raise
+        session.screen.note(f"containers: not set up, {problem}")
+        return []
+    if not wish.repair:
+        for finding in fence_findings(found, project):
+            if finding.cure.startswith("`repoman setup --repair`"):
+                session.screen.note(f"{finding.what}: {finding.cure}")
+    return steps
+
+
+def _in_order(session: Session, steps: list[Step], *, dry_run: bool) -> list[Step]:
+    """What needs root comes first, or is left to the person; the registry is written last."""
+    rooted = [step for step in steps if isinstance(step, AsRoot)]
+    others: list[Step] = [step for step in steps if not isinstance(step, AsRoot)]
+    others.sort(key=lambda step: isinstance(step, WriteRegistry))
+    if not rooted or dry_run or session.dry or session.host.uid == 0:
+        return [*rooted, *others]
+    for step in rooted:
+        session.screen.note(f"needs root, {step.why}: sudo {' '.join(step.words)}")
+    somebody = session.ask.possible or session.ask.yes
+    if somebody and session.ask.confirm("Run that now, with sudo?", default=False):
+        return [*rooted, *others]
+    return others
 
 
 def _alone(session: Session, registry: Registry) -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from repoman_tasks.checks import containers, mounts, reconcile
+from repoman_tasks.checks import containers, grounds, incus, mounts, reconcile
 from repoman_tasks.cli.task import task
-from repoman_tasks.errors import ExitCode, TargetUnusable
+from repoman_tasks.containers.inside import look_inside
+from repoman_tasks.errors import ExitCode, RepomanError, TargetUnusable
 from repoman_tasks.model import Defaults, Project, keys
 from repoman_tasks.planning.drift import drift, summary
+from repoman_tasks.planning.fence import Grounds, fence_findings
 from repoman_tasks.planning.health import Finding, Reality, health
+from repoman_tasks.planning.repairs import RepairWish
 from repoman_tasks.planning.sync import find_project
 from repoman_tasks.planning.wording import plural, toml_value
+from repoman_tasks.repairing import repair as mend
 from repoman_tasks.session import Session
 from repoman_tasks.tools.share import Share
 
@@ -22,13 +26,30 @@ from repoman_tasks.tools.share import Share
     help={
         "name": "Name of a project; all of the estate by default.",
         "values": "Show each setting, its value and where it comes from.",
+        "repair": "Ask about each container that has drifted, and mend it.",
+        "missing": "Mend containers that are missing: recreate or forget.",
+        "orphan": "Mend containers of no project: adopt or destroy.",
+        "half_made": "Mend containers that were half made: finish or remove.",
         "json": "Print JSON.",
     },
 )
 def status(
-    session: Session, name: str | None = None, values: bool = False, json: bool = False
+    session: Session,
+    name: str | None = None,
+    values: bool = False,
+    repair: bool = False,
+    missing: str = "",
+    orphan: str = "",
+    half_made: str = "",
+    json: bool = False,
 ) -> int:
     """Show what is wrong, with the cure beside each finding; exit 3 where something is."""
+    wish = RepairWish(missing, orphan, half_made, repair)
+    wish.check()
+    mended = True
+    if wish.any:
+        mended = mend(session, _drift(session, name), wish)
+        session.look_again(reconcile, containers)
     reality, share = session.of(reconcile), session.of(mounts)
     found = _findings(session, reality, share, name)
     if json:
@@ -37,25 +58,49 @@ def status(
         if values:
             _show_values(session, reality)
         _show(session, reality, share, found)
-    return ExitCode.UNHEALTHY if any(f.problem for f in found) else ExitCode.OK
+    well = mended and not any(f.problem for f in found)
+    return ExitCode.OK if well else ExitCode.UNHEALTHY
 
 
 def _findings(
     session: Session, reality: Reality, share: Share | TargetUnusable, name: str | None
 ) -> list[Finding]:
     problem = (share.what, share.cure) if isinstance(share, TargetUnusable) else None
+    registry = reality.registry
     if name is not None:
-        one = find_project(reality.registry, name)
-        found = health(reality, problem if one.backup else None, [one], [], session.now())
-        return found + _drift(session, [one], orphans=False)
-    folders = _folders(session, reality.local_repos)
-    found = health(reality, problem, reality.registry.projects, folders, session.now())
-    return found + _drift(session, reality.registry.projects, orphans=True)
+        projects: Sequence[Project] = [find_project(registry, name)]
+        found = health(
+            reality, problem if projects[0].backup else None, projects, [], session.now()
+        )
+    else:
+        projects = registry.projects
+        folders = _folders(session, reality.local_repos)
+        found = health(reality, problem, projects, folders, session.now())
+    drifted = _drift(session, name)
+    if any(project.container for project in projects) and not session.of(containers).problem:
+        found += _fence(session)
+    inside = look_inside(
+        session.of(incus), reality, session.of(containers), projects, {f.subject for f in drifted}
+    )
+    return found + drifted + inside
 
 
-def _drift(session: Session, projects: Sequence[Project], *, orphans: bool) -> list[Finding]:
-    registry = session.of(reconcile).registry
-    return drift(registry, session.of(containers), projects, orphans=orphans)
+def _drift(session: Session, name: str | None) -> list[Finding]:
+    """Where containers and registry differ, of one project or of the estate."""
+    reality, found = session.of(reconcile), session.of(containers)
+    if name is None:
+        return drift(reality, found, reality.registry.projects, orphans=True)
+    if reality.registry.project(name) is None and name in found.found:
+        every = drift(reality, found, [], orphans=True)
+        return [finding for finding in every if finding.subject == name]
+    return drift(reality, found, [find_project(reality.registry, name)], orphans=False)
+
+
+def _fence(session: Session) -> list[Finding]:
+    found = session.of(grounds)
+    if isinstance(found, RepomanError):
+        return [Finding("incus", found.what, found.cure, kind="fence")]
+    return fence_findings(found, found.defaults.incus_project)
 
 
 def _folders(session: Session, local_repos: str) -> list[str]:
@@ -86,8 +131,14 @@ def _show(
     if isinstance(share, Share):
         probe = share.probe
         screen.line(f"share: {probe.path}, {probe.free_mib / 1024:.1f} GiB free")
-    screen.line(f"containers: {summary(session.of(containers))}")
+    screen.line(f"containers: {_containers(session)}")
     screen.line(f"{projects}, {plural(problems, 'problem') if problems else 'all well'}")
+
+
+def _containers(session: Session) -> str:
+    found = session.of(grounds) if any(session.of(containers).found) else None
+    incus_is = f", Incus {found.version}" if isinstance(found, Grounds) else ""
+    return f"{summary(session.of(containers))}{incus_is}"
 
 
 def _as_json(

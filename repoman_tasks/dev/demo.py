@@ -14,10 +14,11 @@ from pathlib import Path
 
 from invoke.exceptions import Exit
 
-from repoman_tasks.cli.ends import exits, take_signals
+from repoman_tasks.cli.ends import exits
 from repoman_tasks.errors import ExitCode, Failed, Interrupted
 from repoman_tasks.host import Host
 from repoman_tasks.local import LocalHost
+from repoman_tasks.signals import take_signals
 
 __all__ = ["main"]
 

@@ -7,35 +7,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from repoman_tasks.errors import Failed
-from repoman_tasks.model import Project, Registry
-from repoman_tasks.planning.health import Finding
+from repoman_tasks.model import Project
+from repoman_tasks.planning.declared import TAG, Container, declared, differences
+from repoman_tasks.planning.health import Finding, Reality
 
 __all__ = [
-    "TAG",
-    "Container",
     "Containers",
     "drift",
+    "of_project",
+    "read_container",
     "read_containers",
     "state",
     "summary",
     "unusable",
 ]
 
-TAG = "user.repoman.project"
-"""The Incus configuration key in which a container carries its project's name."""
-
 _SHOWN = ("running", "stopped", "frozen", "error")
 """States in the order in which they are counted; any other follows these."""
-
-
-@dataclass(frozen=True)
-class Container:
-    """A container as Incus has it. `status` is Incus's word in small letters."""
-
-    name: str
-    status: str
-    project: str = ""
-    """The project that it was made for, by its tag."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +34,39 @@ class Containers:
     problem: tuple[str, str] | None = None
     """What kept Incus from answering, and the cure."""
 
+    def renamed(self, project: str) -> Container | None:
+        """The container that was made for `project` and has another name, where it is the only
+        one and none has that name."""
+        theirs = [c for c in self.found.values() if c.project == project]
+        return theirs[0] if len(theirs) == 1 and project not in self.found else None
+
 
 def read_containers(instances: Any) -> dict[str, Container]:
     """Read the metadata of `/1.0/instances?recursion=1`; `Failed` where it is something else."""
     try:
-        read = [
-            Container(one["name"], one["status"].lower(), one["config"].get(TAG, ""))
-            for one in instances
-        ]
-    except (AttributeError, KeyError, TypeError):
-        raise Failed("Incus gave an answer that is no list of instances", "update incus") from None
+        read = [read_container(one) for one in instances]
+    except TypeError:
+        raise _strange() from None
     return {container.name: container for container in read}
+
+
+def read_container(instance: Any) -> Container:
+    """Read the metadata of one instance; `Failed` where it is something else."""
+    try:
+        config = dict(instance["config"])
+        return Container(
+            instance["name"],
+            instance["status"].lower(),
+            {str(key): str(value) for key, value in config.items()},
+            {name: dict(device) for name, device in instance.get("devices", {}).items()},
+            tuple(instance.get("profiles", ())),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise _strange() from None
+
+
+def _strange() -> Failed:
+    return Failed("Incus gave an answer that is no list of instances", "update incus")
 
 
 def unusable(problem: Failed) -> Containers:
@@ -71,7 +81,9 @@ def state(project: Project, containers: Containers) -> str:
     if containers.problem:
         return "unknown"
     container = containers.found.get(project.name)
-    return container.status if container else "missing"
+    if container is None:
+        return "renamed" if containers.renamed(project.name) else "missing"
+    return "half-made" if container.half_made else container.status
 
 
 def summary(containers: Containers) -> str:
@@ -85,7 +97,7 @@ def summary(containers: Containers) -> str:
 
 
 def drift(
-    registry: Registry, containers: Containers, projects: Sequence[Project], *, orphans: bool
+    reality: Reality, containers: Containers, projects: Sequence[Project], *, orphans: bool
 ) -> list[Finding]:
     """Where `projects` and their containers differ; with `orphans` also those of no project.
 
@@ -93,49 +105,68 @@ def drift(
     """
     if containers.problem:
         needed = any(project.container for project in projects)
-        return [Finding("incus", *containers.problem)] if needed else []
-    renamed = {
-        container.project: container.name
-        for container in containers.found.values()
-        if container.project not in ("", container.name)
-    }
-    found = [
-        finding for project in projects for finding in _of_project(project, containers, renamed)
-    ]
+        return [Finding("incus", *containers.problem, kind="incus")] if needed else []
+    found = [f for project in projects for f in of_project(reality, project, containers)]
     if orphans:
-        found += _orphans(registry, containers)
+        found += _orphans(reality, containers)
     return found
 
 
-def _of_project(
-    project: Project, containers: Containers, renamed: Mapping[str, str]
-) -> list[Finding]:
+def of_project(reality: Reality, project: Project, containers: Containers) -> list[Finding]:
+    """Where one project and its container differ; Incus could be asked."""
     name, container = project.name, containers.found.get(project.name)
     if container is None:
-        if not project.container:
-            return []
-        if name in renamed:
-            cure = f"`incus rename` gives {renamed[name]} its name back"
-            return [Finding(name, f"its container is called {renamed[name]} now", cure)]
-        cure = "set container = false in the registry if it is to have none"
-        return [Finding(name, "its container is missing", cure)]
+        return _absent(project, containers)
     if not project.container:
         what = "Incus has a container of this name, and the registry says it has none"
-        return [Finding(name, what, "set container = true in the registry if it is its own")]
+        cure = f"`repoman adopt {name}` takes it in"
+        return [Finding(name, what, cure, kind="unexpected")]
+    if container.half_made:
+        cure = f"`repoman status {name} --repair` finishes or removes it"
+        return [Finding(name, "its container is half made", cure, kind="half-made")]
     if container.status == "error":
-        cure = f"`incus stop --force {name}`, then look at `incus info --show-log {name}`"
-        return [Finding(name, "its container is in state error", cure)]
-    return []
+        cure = f"`repoman stop {name} --force`, then look at `incus info --show-log {name}`"
+        return [Finding(name, "its container is in state error", cure, kind="error")]
+    wanted = declared(project, reality.registry, reality.local_repos, reality.home)
+    differing = differences(wanted, container)
+    if not differing:
+        return []
+    what = "its container is not as declared: " + "; ".join(d.what for d in differing)
+    return [Finding(name, what, f"`repoman update {name}`", kind="differs")]
 
 
-def _orphans(registry: Registry, containers: Containers) -> list[Finding]:
-    names = {project.name for project in registry.projects}
-    return [
-        Finding(
-            container.name,
-            "a container in the Incus project that no project has",
-            "look into it with `incus`; repoman leaves it alone",
-        )
-        for container in containers.found.values()
-        if container.name not in names and container.project not in names
-    ]
+def _absent(project: Project, containers: Containers) -> list[Finding]:
+    name, other = project.name, containers.renamed(project.name)
+    if not project.container:
+        return []
+    cure = f"`repoman status {name} --repair`"
+    if other:
+        what = f"its container is called {other.name} now"
+        return [Finding(name, what, f"{cure} gives it its name back", kind="renamed")]
+    what = "its container is missing"
+    return [Finding(name, what, f"{cure} makes it anew or forgets it", kind="missing")]
+
+
+def _orphans(reality: Reality, containers: Containers) -> list[Finding]:
+    names = {project.name for project in reality.registry.projects}
+    found = []
+    for container in containers.found.values():
+        if container.name in names:
+            continue
+        if container.project in names and containers.renamed(container.project) is container:
+            continue
+        found.append(_orphan(container))
+    return found
+
+
+def _orphan(container: Container) -> Finding:
+    name = container.name
+    if container.half_made:
+        cure = f"`repoman new {name}` begins anew, `repoman status --repair` removes it"
+        return Finding(name, "a half-made container of no project", cure, kind="half-made")
+    made_for = container.config.get(TAG)
+    what = "a container in the Incus project that no project has"
+    if made_for and made_for != name:
+        what += f"; it was made for {made_for}"
+    cure = f"`repoman adopt {name}` takes it in, `repoman status --repair` asks about it"
+    return Finding(name, what, cure, kind="orphan")

@@ -33,6 +33,8 @@ class Reality:
     registry: Registry
     local_repos: str
     repos: Mapping[str, RepoState] = field(default_factory=dict)
+    home: str = "/"
+    """The home of whoever runs this there."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Finding:
     what: str
     cure: str
     problem: bool = True
+    kind: str = ""
+    """A word for programs, and for what can be repaired."""
 
 
 def repo_state(path: str, real: str | None, real_local_repos: str) -> RepoState:

@@ -14,11 +14,15 @@ __all__ = [
     "absolute",
     "check_name",
     "check_repo",
+    "image_fault",
     "inside",
+    "mount_fault",
     "nearest",
     "overlapping",
+    "profile_fault",
     "real_repo",
     "relative_repo",
+    "variable_fault",
     "with_parents",
 ]
 
@@ -141,3 +145,40 @@ def real_repo(path: str, real: str, real_local_repos: str) -> str:
             "put the repo itself below local_repos",
         )
     return real
+
+
+# --- what a container is asked to be ------------------------------------------------------
+
+_IMAGE = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]*:)?[A-Za-z0-9][A-Za-z0-9._+/@-]*")
+_PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def image_fault(image: str) -> str:
+    """Why `image` can't name one, or an empty string. It may have a remote before a colon."""
+    return "" if _IMAGE.fullmatch(image) else "this is no image, such as images:debian/12"
+
+
+def profile_fault(profile: str) -> str:
+    """Why `profile` can't be the name of a profile, or an empty string."""
+    return "" if _PROFILE.fullmatch(profile) else "this is no name of a profile"
+
+
+def variable_fault(name: str) -> str:
+    """Why `name` can't be that of an environment variable, or an empty string."""
+    if _VARIABLE.fullmatch(name):
+        return ""
+    return f"{name!r} is no name of a variable: letters, digits and _, no digit first"
+
+
+def mount_fault(source: str, path: str) -> str:
+    """Why `source` can't be shown at `path` in a container, or an empty string.
+
+    Both are plain and absolute; a source may begin with ~/.
+    """
+    for name, value in (("source", source), ("path", path)):
+        home = name == "source" and value.startswith("~/")
+        plain = value.replace("~", "/x", 1) if home else value
+        if not plain.startswith("/") or plain.rstrip("/") != absolute(plain, "/"):
+            return f"{name} = {value!r} is not a plain absolute path"
+    return "" if absolute(path, "/") != "/" else "path = '/' would hide the whole container"

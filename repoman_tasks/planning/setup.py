@@ -1,62 +1,29 @@
-"""What `setup` and `new` will change, as steps."""
+"""What `setup`, `new` and `remove` will change in the estate."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from repoman_tasks.errors import Refused, UsageError
 from repoman_tasks.model import SCHEMA, Project, Registry
 from repoman_tasks.planning.names import check_name, overlapping, relative_repo
 from repoman_tasks.planning.share import Probe
-from repoman_tasks.registry import AddProject, DropProject, Edit, SetKeys
+from repoman_tasks.planning.steps import (
+    DeleteContainer,
+    DeleteRepo,
+    MakeFolder,
+    MarkShare,
+    Step,
+    WriteRegistry,
+)
+from repoman_tasks.registry import DropProject, Edit, SetKeys
 
-__all__ = [
-    "MakeFolder",
-    "MarkShare",
-    "Step",
-    "WriteRegistry",
-    "new_steps",
-    "remove_steps",
-    "setup_steps",
-]
-
-
-@dataclass(frozen=True)
-class MakeFolder:
-    """Make a folder on the host."""
-
-    path: str
-
-    def __str__(self) -> str:
-        return f"make the folder {self.path}"
-
-
-@dataclass(frozen=True)
-class MarkShare:
-    """Write the estate's marker on the share."""
-
-    path: str
-    estate: str
-
-    def __str__(self) -> str:
-        return f"mark {self.path} as the backup share of estate {self.estate}"
-
-
-@dataclass(frozen=True)
-class WriteRegistry:
-    """Change the registry."""
-
-    what: str
-    edits: tuple[Edit, ...]
-
-    def __str__(self) -> str:
-        return self.what
+__all__ = ["SetupWish", "new_project", "remove_steps", "setup_steps"]
 
 
 _OF_THE_MIRROR = ("last_sync", "last_files", "last_loose", "last_packs", "last_tree", "mirror")
 """Keys of a project that say something about its mirror on the share."""
-
-Step = MakeFolder | MarkShare | WriteRegistry
 
 
 @dataclass(frozen=True)
@@ -67,6 +34,8 @@ class SetupWish:
     nfs_repos: str = ""
     new_share: bool = False
     adopt_share: bool = False
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    """Further keys of [defaults] that the registry is to have."""
 
 
 def setup_steps(
@@ -110,7 +79,10 @@ def _changed_paths(registry: Registry, wish: SetupWish) -> dict[str, str]:
         current = getattr(registry.defaults, key)
         if (given and given != current) or registry.origins.get(key) != "registry":
             values[key] = given or current
-    return values
+    named = {k for k, origin in registry.origins.items() if origin == "registry"}
+    current = vars(registry.defaults)
+    chosen = {k: v for k, v in wish.chosen.items() if k not in named or current[k] != v}
+    return values | chosen
 
 
 def _estate(own: str, wish: SetupWish, probe: Probe, fresh_id: str) -> str:
@@ -142,10 +114,10 @@ def _estate(own: str, wish: SetupWish, probe: Probe, fresh_id: str) -> str:
     return fresh_id
 
 
-def new_steps(
+def new_project(
     registry: Registry, name: str, repo: str, local_repos: str, home: str, now: str
-) -> list[Step]:
-    """The steps that register a project for backup only. `UsageError` where it can't be."""
+) -> Project:
+    """The project that `new` is to register. `UsageError` where it can't be."""
     check_name(name)
     if registry.project(name):
         raise UsageError(f"a project called {name!r} exists already", "choose another name")
@@ -156,20 +128,23 @@ def new_steps(
             f"repo {relative!r} overlaps {other!r}, which is a project already",
             "name a folder that is apart from it",
         )
-    project = Project(name=name, repo=relative, created=now, container=False)
-    return [
-        WriteRegistry(
-            f"register {name} with the repo {local_repos}/{relative}", (AddProject(project),)
-        )
-    ]
+    return Project(name=name, repo=relative, created=now)
 
 
-def remove_steps(project: Project, local_repos: str) -> list[Step]:
-    """The steps that forget a project without a container; its repo and its mirror stay."""
-    if project.container:
-        raise UsageError(
-            f"{project.name} has a container, which this version can't destroy",
-            "set container = false in the registry if it has none",
-        )
-    what = f"forget {project.name}; {local_repos}/{project.repo} and its mirror stay as they are"
-    return [WriteRegistry(what, (DropProject(project.name),))]
+def remove_steps(
+    project: Project, path: str, state: str | None, *, delete_repo: bool = False
+) -> list[Step]:
+    """The steps that forget a project, whose repo is at `path`, and its container.
+
+    `state` is that of the container, None where there is none. The mirror stays, and so does
+    the repo unless `delete_repo` is set.
+    """
+    steps: list[Step] = []
+    if state is not None:
+        note = f", which is {state}" if state != "stopped" else ""
+        steps.append(DeleteContainer(project.name, note))
+    if delete_repo:
+        steps.append(DeleteRepo(project.name, path))
+    stay = "its mirror stays as it is" if delete_repo else f"{path} and its mirror stay as they are"
+    what = f"forget {project.name}; {stay}"
+    return [*steps, WriteRegistry(what, (DropProject(project.name),))]

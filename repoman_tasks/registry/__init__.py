@@ -15,7 +15,7 @@ from repoman_tasks.registry.edits import (
     record_stop,
     record_sync,
 )
-from repoman_tasks.registry.reading import parse
+from repoman_tasks.registry.reading import parse, parse_wish
 from repoman_tasks.registry.store import Store
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "edited",
     "migrated",
     "parse",
+    "parse_wish",
     "record_mirror",
     "record_stop",
     "record_sync",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from repoman_tasks.model import Project, Tally, keys
+from repoman_tasks.model import Mount, Project, Tally, keys
 from repoman_tasks.registry.lines import header
 
 if TYPE_CHECKING:
@@ -145,15 +145,38 @@ def _fill(table: Any, values: Mapping[str, Any]) -> None:
     while body and body[-1][0] is None:
         tail.append(body.pop())
     for key, value in values.items():
-        if value is not None:
+        if value is not None and not (value == () and key in _TABLES):
             table[key] = _plain(value)
         elif key in table:
             del table[key]
     body.extend(reversed(tail))
 
 
+_TABLES = {key.name for key in keys(Project) if str(key.type) == "Pairs"}
+"""Keys that hold a table: an empty one is none."""
+
+
 def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+    """`value` as tomlkit takes it; tables in a value stand in its line."""
+    if not isinstance(value, tuple):
+        return value
+    if value and isinstance(value[0], Mount):
+        import tomlkit
+
+        mounts = tomlkit.array()
+        mounts.extend(_inline(vars(mount)) for mount in value)
+        return mounts
+    if value and isinstance(value[0], tuple):
+        return _inline(dict(value))
+    return list(value)
+
+
+def _inline(values: Mapping[str, Any]) -> Any:
+    import tomlkit
+
+    table = tomlkit.inline_table()
+    table.update(values)
+    return table
 
 
 def _add_project(draft: _Draft, project: Project) -> None:

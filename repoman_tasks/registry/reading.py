@@ -11,18 +11,40 @@ from datetime import datetime
 from typing import Any
 
 from repoman_tasks.errors import UsageError
-from repoman_tasks.model import SCHEMA, Defaults, Estate, Project, Registry, env_name, keys
-from repoman_tasks.planning.names import check_name, check_repo, nearest, overlapping
+from repoman_tasks.model import (
+    SCHEMA,
+    Defaults,
+    Estate,
+    Mount,
+    Pairs,
+    Project,
+    Registry,
+    Wish,
+    env_name,
+    keys,
+)
+from repoman_tasks.planning.names import (
+    check_name,
+    check_repo,
+    image_fault,
+    mount_fault,
+    nearest,
+    overlapping,
+    profile_fault,
+    variable_fault,
+)
 from repoman_tasks.planning.wording import toml_value
 from repoman_tasks.registry.lines import line_of
 
-__all__ = ["parse"]
+__all__ = ["parse", "parse_wish"]
 
-_TABLES: dict[str, type[Defaults] | type[Project] | type[Estate]] = {
+_TABLES: dict[str, type[Defaults] | type[Project] | type[Estate] | type[Wish]] = {
     "estate": Estate,
     "defaults": Defaults,
     "project": Project,
 }
+_SHAPES = {**_TABLES, "": Wish}
+"""Those, and the shape of a .repoman.toml, whose keys stand in no table."""
 _TIMES = ("created", "last_sync", "stopped_at")
 _LEAST: dict[str, float] = {
     "jobs": 1,
@@ -35,6 +57,8 @@ _LEAST: dict[str, float] = {
     "last_loose": 0,
     "max_delete": 0,
     "schema": 0,
+    "cpus": 0,
+    "processes": 1,
 }
 _MOST: dict[str, float] = {"jobs": 64, "max_shrink": 1}
 
@@ -76,6 +100,12 @@ def parse(text: str, path: str, environ: Mapping[str, str]) -> Registry:
     given = _table(source, document, "defaults")
     defaults, origins = _with_fallbacks(given, environ)
     return Registry(estate, defaults, _projects(source, document), origins)
+
+
+def parse_wish(text: str, path: str) -> Wish:
+    """Read what a repo's .repoman.toml asks for; `UsageError` with the line where it is wrong."""
+    source = _Source(path, text)
+    return Wish(**_values(source, _document(source), "", 0))
 
 
 def _document(source: _Source) -> dict[str, Any]:
@@ -167,12 +197,16 @@ def _is_time(text: str) -> bool:
 
 def _values(source: _Source, table: dict[str, Any], name: str, index: int) -> dict[str, Any]:
     """The checked values of one table; a key that is unknown or of a wrong type is an error."""
-    known = {key.name: key for key in keys(_TABLES[name])}
+    known = {key.name: key for key in keys(_SHAPES[name])}
     values = {}
     for key, value in table.items():
         if key not in known:
             raise source.error(
-                f"unknown key {key!r} in [{name}]", _did_you_mean(key, known), name, index, key
+                f"unknown key {key!r}" + (f" in [{name}]" if name else ""),
+                _did_you_mean(key, known),
+                name,
+                index,
+                key,
             )
         try:
             values[key] = _checked(known[key], value)
@@ -186,18 +220,56 @@ def _values(source: _Source, table: dict[str, Any], name: str, index: int) -> di
 def _checked(key: Field[Any], value: Any) -> Any:
     """`value` in the type of `key`; `ValueError` that says what is wanted where it is not that."""
     kind = str(key.type).split(" ")[0].partition("[")[0]
+    if kind == "Pairs":
+        return _pairs(value)
+    if str(key.type).startswith("tuple[Mount"):
+        return _mounts(value)
     if kind == "tuple":
-        if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-            raise ValueError("this has to be a list of strings")
-        return tuple(_checked_text(v) for v in value)
-    if isinstance(value, str):
-        _checked_text(value)
+        return _list(key, value)
     types, name = _KINDS[kind]
     if not isinstance(value, types) or (isinstance(value, bool) and kind != "bool"):
         raise ValueError(f"this has to be {name}")
     if kind in ("int", "float"):
         _check_range(key.name, value)
+    if isinstance(value, str):
+        _checked_text(value)
+        _no_fault(image_fault(value) if value and key.name.endswith("image") else "")
     return value
+
+
+def _list(key: Field[Any], value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        raise ValueError("this has to be a list of strings")
+    if key.name.endswith("profiles"):
+        _no_fault(next(filter(None, map(profile_fault, value)), ""))
+    return tuple(_checked_text(v) for v in value)
+
+
+def _pairs(value: Any) -> Pairs:
+    if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+        raise ValueError("this has to be a table of strings")
+    for name, text in value.items():
+        _no_fault(variable_fault(name))
+        _checked_text(text)
+    return tuple(value.items())
+
+
+def _mounts(value: Any) -> tuple[Mount, ...]:
+    tables: list[Any] = value if isinstance(value, list) else [None]
+    if not all(isinstance(t, dict) and set(t) == {"source", "path"} for t in tables):
+        raise ValueError("this has to be a list of tables, each with source and path")
+    for text in (text for table in tables for text in table.values()):
+        if not isinstance(text, str):
+            raise ValueError("source and path have to be strings")
+        _checked_text(text)
+    for table in tables:
+        _no_fault(mount_fault(table["source"], table["path"]))
+    return tuple(Mount(table["source"], table["path"]) for table in tables)
+
+
+def _no_fault(fault: str) -> None:
+    if fault:
+        raise ValueError(fault)
 
 
 def _checked_text(text: str) -> str:
@@ -245,6 +317,8 @@ def _with_fallbacks(
 def _from_text(kind: str, text: str) -> Any:
     if kind.startswith("tuple"):
         return [word.strip() for word in text.split(",") if word.strip()]
+    if kind == "bool":
+        return {"true": True, "false": False}.get(text.lower(), text)
     if kind.startswith(("int", "float")):
         try:
             return int(text) if kind.startswith("int") else float(text)

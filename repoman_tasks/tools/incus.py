@@ -1,58 +1,224 @@
-"""Incus, asked through its REST API by its own client. Everything here only reads."""
+"""Incus, asked and told through its REST API by its own client.
+
+`incus query` speaks to the daemon's socket and heeds INCUS_DIR and INCUS_SOCKET. It is a
+process of 20 ms for each call, and works the same on another host.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from repoman_tasks.errors import Failed
-from repoman_tasks.host import Host, Result
-from repoman_tasks.planning.drift import Container, read_containers
+from repoman_tasks.errors import Failed, Refused, RepomanError
+from repoman_tasks.host import Host, Result, Words
+from repoman_tasks.planning.declared import Container
+from repoman_tasks.planning.drift import read_container, read_containers
+from repoman_tasks.signals import undisturbed
 
-__all__ = ["containers", "query"]
+__all__ = ["Incus"]
 
 _SECONDS = 10.0
 """How long the daemon may take to answer."""
+_LOOK_SECONDS = 2
+"""How often an operation that goes on is looked at."""
+_UNDO_SECONDS = 120
+"""How long an operation that can't be cancelled is waited for after Ctrl-C."""
+_MOST_BYTES = 100_000
+"""A word of a command line may have 128 KiB."""
 
 _NOT_FOUND = 404
+_RUNNING = 103
+_GOES_ON = "context deadline exceeded"
+
+Say = Callable[[str], None]
 
 
-def containers(host: Host, project: str) -> dict[str, Container]:
-    """The containers in the Incus project, by name, in one call; none where it does not exist.
+class Incus:
+    """The Incus daemon of a host, and one project of it."""
 
-    `Failed` where Incus is not there, does not answer, or says no.
-    """
-    path = f"/1.0/instances?project={quote(project, safe='')}"
-    return read_containers(query(host, path, recursion=1) or [])
+    def __init__(self, host: Host, project: str) -> None:
+        self.host = host
+        self.project = project
+
+    # --- reading -------------------------------------------------------------------
+
+    def containers(self) -> dict[str, Container]:
+        """The containers of the project, by name, in one call; none where it does not exist.
+
+        `Failed` where Incus is not there, does not answer, or says no.
+        """
+        return read_containers(self.get(self.at("instances"), recursion=1) or [])
+
+    def container(self, name: str) -> Container | None:
+        """The container of that name as it is now."""
+        found = self.get(self.at("instances", name))
+        return None if found is None else read_container(found)
+
+    def addresses(self) -> dict[str, str]:
+        """The IPv4 address of each running container that has one, in one call."""
+        path = self.at("instances") + "&filter=status%20eq%20Running"
+        found = {}
+        for instance in self.get(path, recursion=2) or []:
+            address = _address((instance.get("state") or {}).get("network") or {})
+            if address:
+                found[str(instance.get("name"))] = address
+        return found
+
+    def get(self, path: str, recursion: int = 0) -> Any:
+        """The metadata that the daemon gives for an API path whose names are encoded.
+
+        None where there is no such thing; `Failed` with the daemon's words where it gives
+        another error.
+        """
+        deep = f"{'&' if '?' in path else '?'}recursion={recursion}" if recursion else ""
+        answer = _answer(self.host.read(_query("GET", f"{path}{deep}"), timeout=_SECONDS))
+        if answer["error_code"] == _NOT_FOUND:
+            return None
+        if answer["error"]:
+            raise _refused(str(answer["error"]))
+        return answer["metadata"]
+
+    @property
+    def project_path(self) -> str:
+        """The API path of the project itself."""
+        return f"/1.0/projects/{quote(self.project, safe='')}"
+
+    def at(self, *names: str) -> str:
+        """The API path of `names` in the project, each of them encoded."""
+        path = "/".join(quote(name, safe="") for name in names)
+        return f"/1.0/{path}?project={quote(self.project, safe='')}"
+
+    # --- changing ------------------------------------------------------------------
+
+    def change(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        say: Say = lambda _: None,
+    ) -> Any:
+        """Have the daemon do something and wait until it is done; the metadata of the answer.
+
+        `say` is told of progress. None where the thing is not there. After Ctrl-C the
+        operation is cancelled, or waited for where it can't be.
+        """
+        data = json.dumps(body) if body is not None else ""
+        if len(data.encode()) > _MOST_BYTES:
+            raise Failed("what Incus is to be told is too long", "shorten env and mounts")
+        with undisturbed():  # it is told all of it or nothing, and we know which
+            result = self.host.change(_query(method, path, data), timeout=_SECONDS * 3)
+        if self.host.dry:
+            return None
+        answer = _answer(result)
+        if answer["error_code"] == _NOT_FOUND:
+            return None
+        if answer["error"]:
+            raise _refused(str(answer["error"]))
+        operation = answer.get("operation")
+        return self._follow(str(operation), say) if operation else answer["metadata"]
+
+    def _follow(self, operation: str, say: Say) -> Any:
+        try:
+            return self._wait(operation, say)
+        except BaseException:
+            with undisturbed():
+                self._cancel(operation)
+            raise
+
+    def _wait(self, operation: str, say: Say, looks: int | None = None) -> Any:
+        """Wait for an operation, as often as `looks`; the metadata of what came of it."""
+        for look in itertools.count(1):
+            now = self._look(operation)
+            if now.get("err"):
+                raise _refused(str(now["err"]))
+            if now.get("status_code") != _RUNNING or look == looks:
+                break
+            for text in (now.get("metadata") or {}).values():
+                if isinstance(text, str):
+                    say(text)
+        return now.get("metadata") or {}
+
+    def _look(self, operation: str) -> dict[str, Any]:
+        """An operation when it is done, or how it is after a while; empty where it is forgotten."""
+        waiting = _query("GET", f"{operation}/wait?timeout={_LOOK_SECONDS}")
+        answer = _answer(self.host.read(waiting, timeout=_SECONDS + _LOOK_SECONDS))
+        if _GOES_ON in str(answer["error"]):  # which is no error of the operation
+            answer = _answer(self.host.read(_query("GET", operation), timeout=_SECONDS))
+        if answer["error_code"] == _NOT_FOUND:
+            return {}
+        if answer["error"]:
+            raise _refused(str(answer["error"]))
+        return answer["metadata"] or {}
+
+    def _cancel(self, operation: str) -> None:
+        """End an operation, whatever it takes; its own end is nobody's error any more."""
+        with contextlib.suppress(RepomanError):
+            self.host.change(_query("DELETE", operation), timeout=_SECONDS)
+        with contextlib.suppress(RepomanError):
+            self._wait(operation, lambda _: None, looks=_UNDO_SECONDS // _LOOK_SECONDS)
+
+    # --- containers ------------------------------------------------------------------
+
+    def set_state(self, name: str, action: str, *, force: bool = False, seconds: int = 30) -> None:
+        """Start, stop or restart a container; `seconds` it has for it before that fails."""
+        body = {"action": action, "timeout": seconds, "force": force}
+        self.change("PUT", self.at("instances", name, "state"), body)
+
+    def delete(self, name: str) -> None:
+        """Take a container away with its disk, running or not; gone already is fine."""
+        found = self.container(name)
+        if found is None:
+            return
+        if found.status not in ("stopped", "error"):
+            with contextlib.suppress(Failed):  # it may have ended meanwhile
+                self.set_state(name, "stop", force=True)
+        self.change("DELETE", self.at("instances", name))
+
+    def replace(self, name: str, changes: Mapping[str, Any]) -> None:
+        """Set these parts of what Incus knows of a container, and leave the others."""
+        now = self.get(self.at("instances", name))
+        if now is None:
+            raise Failed(f"the container {name} is gone", "`repoman status` tells more")
+        kept = ("architecture", "config", "devices", "ephemeral", "profiles", "description")
+        body = {key: now[key] for key in kept if key in now}
+        self.change("PUT", self.at("instances", name), {**body, **changes})
+
+    def set_config(self, name: str, values: Mapping[str, str | None]) -> None:
+        """Set some settings of a container; None takes one away."""
+        now = self.get(self.at("instances", name)) or {}
+        config = {**now.get("config", {}), **values}
+        self.replace(name, {"config": {k: v for k, v in config.items() if v is not None}})
+
+    def exec_words(self, name: str, words: Words, *options: str) -> list[str]:
+        """The words that run `words` in a container as its root."""
+        start = ["incus", "exec", "--force-local", "--project", self.project, *options]
+        return [*start, f"local:{name}", "--", *words]
 
 
-def query(host: Host, path: str, recursion: int = 0) -> Any:
-    """The metadata that the daemon of `host` gives for an API path whose names are encoded.
+def _query(method: str, path: str, data: str = "") -> list[str]:
+    # --force-local, because a person's default remote may be another machine, and because the
+    # client writes a configuration into the person's home otherwise; --raw, because an error
+    # keeps its code that way. The exit status is 0 then, too.
+    words = ["incus", "query", "--force-local", "--raw", "-X", method]
+    return [*words, *(["--data", data] if data else []), f"local:{path}"]
 
-    None where there is no such thing; `Failed` with the daemon's words where it gives another
-    error.
-    """
-    deep = f"{'&' if '?' in path else '?'}recursion={recursion}" if recursion else ""
-    # `local:`, because a person's default remote may be another machine; --raw, because an
-    # error keeps its code that way. The exit status is 0 then, too.
-    result = host.read(["incus", "query", "--raw", f"local:{path}{deep}"], timeout=_SECONDS)
+
+def _answer(result: Result) -> dict[str, Any]:
     if result.code:
-        raise _refusal(result)
+        raise _unreachable(result)
     try:
-        answer = json.loads(result.out)
-        error, code = answer["error"], answer["error_code"]
-        metadata = answer["metadata"]
+        answer: dict[str, Any] = json.loads(result.out)
+        _ = answer["error"], answer["error_code"], answer["metadata"]
     except (ValueError, KeyError, TypeError):
         raise Failed("incus gave an answer that is no JSON of its API", "update incus") from None
-    if code == _NOT_FOUND:
-        return None
-    if error:
-        raise Failed(f"Incus says: {error}", "`incus info` may tell more")
-    return metadata
+    return answer
 
 
-def _refusal(result: Result) -> Failed:
+def _unreachable(result: Result) -> Failed:
     """What keeps the client from the daemon, in our words where we know them."""
     said = result.complaint.removeprefix("Error: ")
     if "daemon doesn't appear to be started" in said:
@@ -63,3 +229,38 @@ def _refusal(result: Result) -> Failed:
             "join the group incus-admin, then log in again",
         )
     return Failed(f"incus can't ask its daemon: {said}", "`incus info` may tell more")
+
+
+_FULL = ("no space left", "disk quota exceeded", "not enough space")
+_FENCED = ("not allowed", "is forbidden", "are forbidden", "resolves outside of restricted")
+
+
+def _refused(said: str) -> RepomanError:
+    """An error of the daemon, as one of ours with its words."""
+    low = said.lower()
+    if any(words in low for words in _FULL):
+        return Failed(f"the storage pool is full, Incus says: {said}", "make room in the pool")
+    if "missing source path" in low:
+        return Failed(f"a folder to be mounted is missing, Incus says: {said}", "bring it back")
+    if any(words in low for words in _FENCED):
+        return Refused(
+            f"the Incus project does not allow it, Incus says: {said}",
+            "`repoman status` tells how the project and the declared state differ",
+        )
+    if "forkstart" in low:
+        return Failed(
+            f"the container could not be started, Incus says: {said}",
+            "`repoman setup` checks /etc/subuid and /etc/subgid; "
+            "`incus info --show-log` tells more",
+        )
+    return Failed(f"Incus says: {said}", "`incus info` may tell more")
+
+
+def _address(network: Mapping[str, Any]) -> str:
+    """The first address of `network` that others can reach, as `incus list` shows it."""
+    for name, device in network.items():
+        for address in (device or {}).get("addresses") or []:
+            usable = address.get("family") == "inet" and address.get("scope") == "global"
+            if name != "lo" and usable:
+                return str(address.get("address", ""))
+    return ""

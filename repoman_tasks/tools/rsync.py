@@ -150,11 +150,13 @@ def pass_words(
     max_delete: int | None = None,
     dry_run: bool = False,
     progress: bool = False,
+    contents: bool = False,
 ) -> list[str]:
     """The words of one pass that carries `sources`, paths below `root`, to the working folder.
 
     The working folder is the share's root. rsync is told `.` and so never resolves a path
     of the share: it stays on the file system that was checked, whatever is mounted later.
+    With `contents` files are compared by what is in them, and not by size and time.
     """
     if not sources:
         raise ValueError("without a source rsync would list the share")
@@ -165,6 +167,7 @@ def pass_words(
     if delete:
         words.append("--delete-after")
         words += [f"--max-delete={max_delete}"] if max_delete is not None else []
+    words += ["--checksum"] * contents
     words += ["--dry-run"] * dry_run + ["--info=progress2"] * progress
     words += [f"--filter={rule}" for rule in rules]
     return [*words, "--", *(f"{root.rstrip('/')}/./{source}" for source in sources), "."]

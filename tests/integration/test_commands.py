@@ -153,7 +153,6 @@ def test_setup_of_what_is_no_share(
     ("words", "says"),
     [
         pytest.param([], "new needs a name", id="no name"),
-        pytest.param(["lamna"], "--no-container", id="with a container"),
         pytest.param(["ghost"], "ghost", id="no such folder"),
         pytest.param(["a b"], "can't be a project's name", id="bad name"),
         pytest.param(["list"], "is a command", id="reserved"),
@@ -184,11 +183,18 @@ def test_new_refuses(isurus: Estate, words: Sequence[str | bytes], says: str) ->
     (repos / "file").touch()
     os.mkdir(os.fsencode(repos) + b"/caf\xe9")
     given = [w.format(home=isurus.home) if isinstance(w, str) else w for w in words]
-    flags = [] if says == "--no-container" else ["--no-container"]
     before = isurus.everything()
-    error = is_one_line(isurus.run("new", *given, *flags), 2)
+    error = is_one_line(isurus.run("new", *given, "--no-container"), 2)
     assert says in error
     assert "an error in repoman itself" not in error
+    assert isurus.everything() == before
+
+
+def test_new_with_a_container_where_there_is_no_incus(isurus: Estate) -> None:
+    (isurus.local_repos / "lamna").mkdir()
+    before = isurus.everything()
+    error = is_one_line(isurus.run("new", "lamna"), 1)
+    assert "the Incus daemon does not run" in error
     assert isurus.everything() == before
 
 
@@ -362,8 +368,8 @@ def test_remove_refuses(isurus: Estate, words: list[str], says: str) -> None:
 
 def test_remove_help_removes_nothing(isurus: Estate) -> None:
     before = isurus.everything()
-    assert "Forget a project" in isurus.run("remove", "--help", "--yes", code=0).out
-    assert "Forget a project" in isurus.run("remove", "--yes", "isurus", "--help", code=0).out
+    assert "forget it" in isurus.run("remove", "--help", "--yes", code=0).out
+    assert "forget it" in isurus.run("remove", "--yes", "isurus", "--help", code=0).out
     assert isurus.everything() == before
 
 

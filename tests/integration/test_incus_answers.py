@@ -11,7 +11,7 @@ import pytest
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.local import LocalHost
-from repoman_tasks.tools.incus import containers, query
+from repoman_tasks.tools.incus import Incus
 
 
 def answering(folder: Path, out: str = "", err: str = "", code: int = 0) -> LocalHost:
@@ -19,8 +19,8 @@ def answering(folder: Path, out: str = "", err: str = "", code: int = 0) -> Loca
     program = folder / "incus"
     program.write_text(
         "#!/bin/sh\n"
-        '[ "$1 $2" = "query --raw" ] || exit 99\n'
-        f"printf '%s' \"$3\" >{shlex.quote(str(folder / 'asked'))}\n"
+        '[ "$1 $2 $3 $4 $5" = "query --force-local --raw -X GET" ] || exit 99\n'
+        f"printf '%s' \"$6\" >{shlex.quote(str(folder / 'asked'))}\n"
         f"printf '%s' {shlex.quote(out)}\n"
         f"printf '%s' {shlex.quote(err)} >&2\n"
         f"exit {code}\n"
@@ -48,18 +48,20 @@ def answer(error: str = "", code: int = 0, metadata: object = None) -> str:
 )
 def test_a_refusal(tmp_path: Path, out: str, err: str, code: int, expected: str) -> None:
     with pytest.raises(Failed, match=expected) as caught:
-        query(answering(tmp_path, out, err, code), "/1.0")
+        Incus(answering(tmp_path, out, err, code), "repoman").get("/1.0")
     assert caught.value.cure
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:
-    assert query(answering(tmp_path, answer("Not Found", 404)), "/1.0/instances/a") is None
-    assert containers(answering(tmp_path, answer("Not Found", 404)), "repoman") == {}
+    incus = Incus(answering(tmp_path, answer("Not Found", 404)), "repoman")
+    assert incus.get("/1.0/instances/a") is None
+    assert incus.container("a") is None
+    assert incus.containers() == {}
 
 
 @pytest.mark.parametrize("project", ["a b", "x&recursion=2", "../certificates", "é#?"])
 def test_a_name_never_leaves_its_place_in_the_address(tmp_path: Path, project: str) -> None:
-    containers(answering(tmp_path, answer(metadata=[])), project)
+    Incus(answering(tmp_path, answer(metadata=[])), project).containers()
     path = (tmp_path / "asked").read_text()
     assert path.startswith("local:/1.0/instances?project=")
     assert path.endswith("&recursion=1")

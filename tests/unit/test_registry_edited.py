@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from repoman_tasks.model import SCHEMA, Defaults, Project, Registry
+from repoman_tasks.model import Defaults, Mount, Project, Registry, SCHEMA
 from repoman_tasks.planning.names import RESERVED
 from repoman_tasks.registry import (
     AddProject,
@@ -235,12 +235,27 @@ TIME = st.just("") | st.datetimes().map(lambda t: t.strftime("%Y-%m-%dT%H:%M:%SZ
     lambda t: t[0] != "0" and len(t) == 20
 )
 LISTS = st.lists(TEXT, max_size=3).map(tuple)
+IMAGE = st.just("") | st.from_regex(
+    r"([a-z][a-z0-9]{0,5}:)?[a-z0-9][a-z0-9./-]{0,8}", fullmatch=True
+)
+PROFILE = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True)
+PROFILES = st.lists(PROFILE, max_size=3).map(tuple)
+VARIABLE = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
+ENV = st.dictionaries(VARIABLE, TEXT, max_size=3).map(lambda env: tuple(env.items()))
+PATH = st.from_regex(r"/[a-z'\"#\[\]={}, ][a-z]{0,8}", fullmatch=True)
+MOUNTS = st.lists(st.builds(Mount, PATH, PATH), max_size=2).map(tuple)
 PROJECT = st.builds(
     Project,
     name=NAME,
     repo=REPO,
-    image=TEXT,
-    profiles=st.none() | LISTS,
+    image=IMAGE,
+    profiles=st.none() | PROFILES,
+    env=ENV,
+    mounts=MOUNTS,
+    asked_image=IMAGE,
+    asked_profiles=st.none() | PROFILES,
+    asked_env=ENV,
+    asked_mounts=MOUNTS,
     created=TIME,
     last_sync=TIME,
     last_files=st.none() | st.integers(0, 10**12),
@@ -257,8 +272,8 @@ DEFAULT_VALUES = st.fixed_dictionaries(
     {},
     optional={
         "local_repos": TEXT,
-        "default_image": TEXT,
-        "profiles": LISTS,
+        "default_image": IMAGE,
+        "profiles": PROFILES,
         "exclude": LISTS,
         "jobs": st.integers(1, 64),
         "max_shrink": st.floats(0, 1),
@@ -286,7 +301,8 @@ def edits_of(draw: st.DrawFn, registry: Registry) -> Edit:
         return DropProject(name)
     if kind == "sync":
         return record_sync(name, "2026-05-01T00:00:00Z", draw(st.integers(0, 99)), 0)
-    return SetKeys({"image": draw(TEXT), "max_delete": None}, project=name)
+    values = {"image": draw(IMAGE), "asked_env": draw(ENV), "mounts": draw(MOUNTS)}
+    return SetKeys({**values, "max_delete": None}, project=name)
 
 
 def applied(registry: Registry, edit: Edit) -> Registry:

@@ -10,17 +10,17 @@ import pytest
 
 from repoman_tasks.errors import Refused, UsageError
 from repoman_tasks.model import SCHEMA, Defaults, Estate, Project, Registry
-from repoman_tasks.planning.setup import (
+from repoman_tasks.planning.life import register_step
+from repoman_tasks.planning.setup import SetupWish, new_project, remove_steps, setup_steps
+from repoman_tasks.planning.share import Marker, Mount, Probe
+from repoman_tasks.planning.steps import (
+    DeleteContainer,
+    DeleteRepo,
     MakeFolder,
     MarkShare,
-    SetupWish,
     Step,
     WriteRegistry,
-    new_steps,
-    remove_steps,
-    setup_steps,
 )
-from repoman_tasks.planning.share import Marker, Mount, Probe
 from repoman_tasks.registry import AddProject, DropProject, SetKeys
 
 LOCAL, NFS = "/home/me/repos", "/nfs/repos"
@@ -58,6 +58,7 @@ def summary(steps: list[Step]) -> list[tuple[str, Any]]:
         elif isinstance(step, MarkShare):
             found.append(("mark", step.estate))
         else:
+            assert isinstance(step, WriteRegistry)
             values: dict[str, Any] = {}
             for edit in step.edits:
                 assert isinstance(edit, SetKeys)
@@ -211,9 +212,10 @@ KNOWN = Registry(projects=(Project("isurus", "isurus-project"), Project("deep", 
     ],
 )
 def test_new(repo: str, relative: str) -> None:
-    (step,) = new_steps(KNOWN, "lamna", repo, LOCAL, "/home/me", NOW)
+    project = new_project(KNOWN, "lamna", repo, LOCAL, "/home/me", NOW)
+    assert project == Project("lamna", relative, created=NOW)
+    step = register_step(project, f"{LOCAL}/{relative}")
     assert isinstance(step, WriteRegistry)
-    project = Project("lamna", relative, created=NOW, container=False)
     assert step.edits == (AddProject(project),)
     assert str(step) == f"register lamna with the repo {LOCAL}/{relative}"
 
@@ -237,16 +239,42 @@ def test_new(repo: str, relative: str) -> None:
 )
 def test_new_refuses(name: str, repo: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
-        new_steps(KNOWN, name, repo, LOCAL, "/home/me", NOW)
+        new_project(KNOWN, name, repo, LOCAL, "/home/me", NOW)
 
 
-def test_remove() -> None:
-    (step,) = remove_steps(Project("isurus", "isurus-project", container=False), LOCAL)
-    assert isinstance(step, WriteRegistry)
-    assert step.edits == (DropProject("isurus"),)
-    assert f"{LOCAL}/isurus-project and its mirror stay" in str(step)
+@pytest.mark.parametrize(
+    ("state", "delete_repo", "says"),
+    [
+        (None, False, ["forget isurus; /r and its mirror stay as they are"]),
+        (
+            "stopped",
+            False,
+            ["destroy the container isurus", "forget isurus; /r and its mirror stay as they are"],
+        ),
+        (
+            "running",
+            True,
+            [
+                "destroy the container isurus, which is running",
+                "DELETE the repo /r, once more compared with its mirror before",
+                "forget isurus; its mirror stays as it is",
+            ],
+        ),
+    ],
+)
+def test_remove(state: str | None, delete_repo: bool, says: list[str]) -> None:
+    steps = remove_steps(Project("isurus", "r"), "/r", state, delete_repo=delete_repo)
+    assert list(map(str, steps)) == says
+    assert isinstance(steps[-1], WriteRegistry), "the registry is the last to forget"
+    assert steps[-1].edits == (DropProject("isurus"),)
+    assert any(isinstance(step, DeleteRepo) for step in steps) is delete_repo
+    assert any(isinstance(step, DeleteContainer) for step in steps) is (state is not None)
 
 
-def test_remove_leaves_a_container_alone() -> None:
-    with pytest.raises(UsageError, match="has a container"):
-        remove_steps(Project("isurus", "isurus-project"), LOCAL)
+def test_setup_writes_what_was_chosen_for_containers() -> None:
+    wish = SetupWish(chosen={"storage_pool": "fast", "network": "br1"})
+    chosen = {"defaults.storage_pool": "fast", "defaults.network": "br1"}
+    assert summary(setup_steps(SET_UP, True, wish, True, MINE, "new")) == [("write", chosen)]
+    origins = {**IN_FILE, "storage_pool": "registry", "network": "registry"}
+    there = replace(SET_UP, defaults=replace(SET_UP.defaults, **wish.chosen), origins=origins)
+    assert setup_steps(there, True, wish, True, MINE, "new") == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -108,7 +109,8 @@ _EDITS = {*own("registry", "registry.edits")} | {
     for module in ("registry", "registry.edits")
     for edit in ("AddProject", "DropProject", "Edit", "SetKeys")
 }
-"""What planning.setup may take from the registry: its steps carry edits, which are values."""
+"""What planning may take from the registry: steps carry edits, which are values."""
+_CARRY_EDITS = own("planning.setup", "planning.steps", "planning.life")
 
 
 def test_planning_imports_only_planning_model_and_errors() -> None:
@@ -118,7 +120,7 @@ def test_planning_imports_only_planning_model_and_errors() -> None:
         for name in sorted(module.imports)
         if within(name, PACKAGE)
         and not within(name, *_PURE)
-        and not (module.name == f"{PACKAGE}.planning.setup" and name in _EDITS)
+        and not (module.name in _CARRY_EDITS and name in _EDITS)
     ]
     assert wrong == [], "planning decides from values alone"
 
@@ -150,7 +152,7 @@ def test_planning_calls_no_io_or_clock() -> None:
 
 
 def test_what_the_registry_brings_into_planning_does_no_io_by_itself() -> None:
-    """planning.setup imports it; the file is only reached through a host that is handed in."""
+    """planning imports it; the file is only reached through a host that is handed in."""
     registry = folder("registry")
     assert arrows(registry, "os", "sys", "time", "subprocess", "pathlib", "io", "fcntl") == []
     calls = {call for module in registry for call in module.calls}
@@ -179,7 +181,15 @@ def test_model_and_errors_import_nothing_of_the_package() -> None:
             id="the mirror knows no command, screen or kind of host",
         ),
         pytest.param(
-            ["commands", "checks", "apply", "session", "registry"],
+            ["containers"],
+            ["commands", "cli", "session", "apply", "ask", "report", "checks", "local", "hosts"],
+            id="what is done to containers knows neither",
+        ),
+        pytest.param(
+            [
+                *("commands", "checks", "apply", "session", "registry", "containers"),
+                *("adopting", "declaring", "entering", "repairing", "states"),
+            ],
             ["local", "hosts"],
             id="no task knows which host it has",
         ),
@@ -257,7 +267,8 @@ _SHELLS = ("sh", "bash", "dash", "/bin/sh", "/bin/bash")
 
 
 def test_no_shell_anywhere() -> None:
-    """No keyword `shell`, and no words of a shell but in the chores, where no name reaches it."""
+    """No keyword `shell`, and no words of a shell but in the chores, where no name reaches it,
+    and in what runs inside a container, where the script is constant and names are arguments."""
     wrong = []
     for module in modules().values():
         for node in ast.walk(module.tree):
@@ -266,9 +277,30 @@ def test_no_shell_anywhere() -> None:
             if isinstance(node, ast.List | ast.Tuple) and node.elts:
                 first = node.elts[0]
                 is_shell = isinstance(first, ast.Constant) and first.value in _SHELLS
-                if is_shell and not within(module.name, *own("dev")):
+                if is_shell and not within(
+                    module.name, *own("dev", "tools.guest", "planning.guest")
+                ):
                     wrong.append(f"{module.name}, line {node.lineno}: a shell's words")
     assert wrong == []
+
+
+def test_the_scripts_for_containers_are_constant() -> None:
+    tree = modules()[f"{PACKAGE}.tools.guest"].tree
+    scripts = [
+        element
+        for node in ast.walk(tree)
+        if isinstance(node, ast.List) and len(node.elts) > 2
+        for before, element in itertools.pairwise(node.elts)
+        if isinstance(before, ast.Constant) and before.value == "-c" and not _is_stat(node)
+    ]
+    assert scripts
+    for script in scripts:
+        assert isinstance(script, ast.Name), ast.dump(script)
+        assert script.id.isupper() or script.id == "script", "a name of a constant"
+
+
+def _is_stat(node: ast.List) -> bool:
+    return isinstance(node.elts[0], ast.Constant) and node.elts[0].value == "stat"
 
 
 def test_local_runs_words_and_never_a_string() -> None:

@@ -1,0 +1,48 @@
+"""`adopt`: take a container that is there already into the estate."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from repoman_tasks.adopting import adoption
+from repoman_tasks.apply import carry_out
+from repoman_tasks.checks import containers, incus, reconcile
+from repoman_tasks.cli.task import task
+from repoman_tasks.declaring import alone_with, check_fenced
+from repoman_tasks.errors import UsageError
+from repoman_tasks.planning.names import check_name
+from repoman_tasks.session import Session
+
+
+@task(
+    pre=[reconcile, containers],
+    positional=["name"],
+    greedy=True,
+    help={
+        "name": "Name of the container, and of the project.",
+        "from_project": "Incus project that the container is in now; repoman's by default.",
+        "repo": "The project's folder, relative to local_repos or absolute.",
+        "dry_run": "Show what would change.",
+    },
+)
+def adopt(
+    session: Session,
+    name: str | None = None,
+    from_project: str = "",
+    repo: str = "",
+    dry_run: bool = False,
+) -> None:
+    """Take an existing container with its disk into the estate, also from another project."""
+    if name is None:
+        raise UsageError("adopt needs a name", "`repoman adopt NAME`")
+    check_name(name)
+    check_fenced(session)
+    if from_project == session.of(incus).project:
+        from_project = ""
+    plan = adoption(session, name, from_project, repo)
+    if carry_out(session, plan, dry_run=dry_run, agreed=partial(alone_with, session, name)):
+        if from_project:
+            stays = f"{name} in the Incus project {from_project} is stopped and stays"
+            gone = f"`incus delete --project {from_project} {name}` when you need it no more"
+            session.screen.note(f"{stays}: {gone}")
+        session.screen.note(f"Next: repoman shell {name}")

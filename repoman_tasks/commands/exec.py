@@ -1,0 +1,23 @@
+"""`exec`: run a program in a project's container."""
+
+from __future__ import annotations
+
+from repoman_tasks.checks import containers, reconcile
+from repoman_tasks.cli.task import task
+from repoman_tasks.entering import enter
+from repoman_tasks.errors import UsageError
+from repoman_tasks.session import Session
+
+
+@task(
+    name="exec",
+    pre=[reconcile, containers],
+    positional=["name"],
+    takes_words=True,
+    help={"name": "Name of the project; by default that whose repo you stand in."},
+)
+def exec_(session: Session, name: str | None = None) -> int:
+    """Run the words after -- in a project's container, exactly as they are."""
+    if not session.words:
+        raise UsageError("exec needs words to run", "`repoman exec NAME -- WORDS…`")
+    return enter(session, name, "exec", session.words, login=False)

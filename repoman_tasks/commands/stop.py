@@ -1,0 +1,24 @@
+"""`stop`: stop a project's container."""
+
+from __future__ import annotations
+
+from repoman_tasks.checks import containers, reconcile
+from repoman_tasks.cli.task import task
+from repoman_tasks.session import Session
+from repoman_tasks.states import change_state
+
+
+@task(
+    pre=[reconcile, containers],
+    positional=["name"],
+    help={
+        "name": "Name of the project; by default that whose repo you stand in.",
+        "force": "End it at once, instead of asking it to end.",
+        "dry_run": "Show what would change.",
+    },
+)
+def stop(
+    session: Session, name: str | None = None, force: bool = False, dry_run: bool = False
+) -> None:
+    """Stop a project's container; what is on its disk stays."""
+    change_state(session, name, "stop", force=force, dry_run=dry_run)

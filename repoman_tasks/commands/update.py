@@ -1,0 +1,84 @@
+"""`update`: make a project's container what it is declared to be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from repoman_tasks.apply import Plan, carry_out
+from repoman_tasks.checks import containers, incus, reconcile
+from repoman_tasks.cli.task import task
+from repoman_tasks.containers.work import Work
+from repoman_tasks.declaring import (
+    alone_with,
+    arranging,
+    container_of,
+    project_meant,
+    repo_of,
+    wanted_of,
+)
+from repoman_tasks.model import Project
+from repoman_tasks.planning.declared import Container, applied
+from repoman_tasks.planning.life import check_trust, recorded, update_steps
+from repoman_tasks.session import Session
+from repoman_tasks.tools.guest import Room, has_user
+from repoman_tasks.tools.images import image_origin
+from repoman_tasks.tools.repo_file import read_wish
+
+
+@task(
+    pre=[reconcile, containers],
+    positional=["name"],
+    help={
+        "name": "Name of the project; by default that whose repo you stand in.",
+        "restart": "Restart the container where a change needs that.",
+        "rebuild": "Make its own disk anew where the image changed; what was installed goes.",
+        "trust": "Agree to the mounts and profiles that the repo's .repoman.toml asks for.",
+        "dry_run": "Show what would change.",
+    },
+)
+def update(
+    session: Session,
+    name: str | None = None,
+    restart: bool = False,
+    rebuild: bool = False,
+    trust: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Make a project's container what the registry and the repo's .repoman.toml declare."""
+    project, _ = project_meant(session, name, "update")
+    container = container_of(session, project)
+    after = _with_wishes(session, project, trusted=trust)
+    wanted = wanted_of(session, after)
+    work = Work(session.of(incus), session.screen.tell)
+    steps, left = update_steps(
+        wanted,
+        container,
+        image_origin(work.incus, wanted.image) if rebuild else None,
+        arranging(session, project, work.person.name),
+        restart=restart,
+        user_is_missing=_user_is_missing(session, container, work),
+    )
+    for difference in left:
+        session.screen.note(f"left as it is, it needs --{difference.need}: {difference.what}")
+    plan = Plan([*steps, *recorded(project, after)], work=work)
+    carry_out(session, plan, dry_run=dry_run, agreed=partial(alone_with, session, project.name))
+
+
+def _with_wishes(session: Session, project: Project, *, trusted: bool) -> Project:
+    """The project with what its repo asks for now. A repo that is missing asks as before."""
+    path = repo_of(session, project)
+    if session.of(reconcile).repos[project.name].problem:
+        return project
+    asks = read_wish(session.host, path)
+    defaults = session.of(reconcile).registry.defaults
+    for what in check_trust(asks, defaults, path, trusted=trusted):
+        session.screen.note(f"agreed to by --trust: {what}")
+    after = applied(project, asks, "", ())
+    return replace(after, image=project.image, profiles=project.profiles)
+
+
+def _user_is_missing(session: Session, container: Container, work: Work) -> bool:
+    if not container.running:
+        return False
+    return not has_user(Room(session.of(incus), container.name, work.person))

@@ -1,0 +1,1 @@
+"""Containers are made, changed and taken away here, through the Incus adapter."""

@@ -1,0 +1,94 @@
+"""What commands need to know of a project's container before they plan: shared by several."""
+
+from __future__ import annotations
+
+from repoman_tasks.checks import containers, incus, reconcile
+from repoman_tasks.errors import Busy, Failed, UsageError
+from repoman_tasks.host import Locked
+from repoman_tasks.model import Project
+from repoman_tasks.planning.declared import Container, Declared, declared
+from repoman_tasks.planning.drift import of_project
+from repoman_tasks.planning.place import meant
+from repoman_tasks.planning.steps import ArrangeUser
+from repoman_tasks.session import Session
+
+__all__ = [
+    "alone_with",
+    "arranging",
+    "check_fenced",
+    "container_of",
+    "project_meant",
+    "remark",
+    "repo_of",
+    "wanted_of",
+]
+
+
+def project_meant(session: Session, name: str | None, command: str) -> tuple[Project, str]:
+    """The project that is named, or whose repo the person stands in; and the folder to go to."""
+    reality = session.of(reconcile)
+    folder = session.host.folder
+    project, where = meant(reality.registry, reality.local_repos, name, folder, command)
+    if not project.container:
+        raise UsageError(
+            f"{project.name} has no container, it is registered for backup only",
+            f"`repoman adopt {project.name}` takes one in",
+        )
+    return project, where
+
+
+def container_of(session: Session, project: Project) -> Container:
+    """The project's container, whole; `Failed` with the cure where there is none."""
+    found = session.of(containers)
+    if found.problem:
+        raise Failed(*found.problem)
+    container = found.found.get(project.name)
+    if container is None or container.half_made:
+        problem = of_project(session.of(reconcile), project, found)[0]
+        raise Failed(f"{project.name}: {problem.what}", problem.cure)
+    return container
+
+
+def remark(session: Session, project: Project) -> None:
+    """Say in a line where the project's container has drifted."""
+    for finding in of_project(session.of(reconcile), project, session.of(containers)):
+        session.screen.note(f"{finding.subject}: {finding.what}: {finding.cure}")
+
+
+def repo_of(session: Session, project: Project) -> str:
+    """The path of the project's repo."""
+    return f"{session.of(reconcile).local_repos}/{project.repo}"
+
+
+def wanted_of(session: Session, project: Project) -> Declared:
+    """What the container of `project` is declared to be."""
+    reality = session.of(reconcile)
+    return declared(project, reality.registry, reality.local_repos, reality.home)
+
+
+def arranging(session: Session, project: Project, user: str) -> ArrangeUser:
+    """The step that has `user` in the project's container."""
+    return ArrangeUser(project.name, user, repo_of(session, project))
+
+
+def check_fenced(session: Session) -> None:
+    """`UsageError` where the Incus project does not exist, so that nothing fences a container."""
+    found = session.of(incus)
+    if found.get(found.project_path) is None:
+        raise UsageError(
+            f"the Incus project {found.project} does not exist", "`repoman setup` creates it"
+        )
+    if session.host.uid == 0:
+        raise UsageError(
+            "containers are for an ordinary user, and this is root", "run repoman as yourself"
+        )
+
+
+def alone_with(session: Session, name: str) -> None:
+    """Hold the lock of the container called `name` until the session ends; `Busy` where it is
+    taken."""
+    lock = session.host.lock(session.store.lock_path(f"{name}.container"))
+    try:
+        session.stack.enter_context(lock)
+    except Locked as error:
+        raise Busy(f"{name} is being worked on, {error}", "let that finish") from None

@@ -1,0 +1,48 @@
+"""Entering a container as the local user: what `shell` and `exec` share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from repoman_tasks.checks import incus, reconcile
+from repoman_tasks.declaring import container_of, project_meant, remark
+from repoman_tasks.errors import Refused
+from repoman_tasks.model import Project
+from repoman_tasks.planning.declared import Container
+from repoman_tasks.session import Session
+from repoman_tasks.tools.guest import Room, enter_words
+from repoman_tasks.tools.person import find_person
+
+__all__ = ["enter", "wake"]
+
+
+def enter(
+    session: Session, name: str | None, command: str, words: Sequence[str], *, login: bool
+) -> int:
+    """Run `words`, or a login shell, in the container; the exit status of what ran."""
+    host, screen = session.host, session.screen
+    project, folder = project_meant(session, name, command)
+    wake(session, project, container_of(session, project))
+    remark(session, project)
+    room = Room(session.of(incus), project.name, find_person(host))
+    terminal = host.environ.get("TERM", "") if screen.live else ""
+    lang = host.environ.get("LC_ALL") or host.environ.get("LANG", "")
+    code = host.hand_over(
+        enter_words(room, folder, words, login=login, terminal=terminal, lang=lang)
+    )
+    return code if code >= 0 else 128 - code  # as a shell tells of a signal
+
+
+def wake(session: Session, project: Project, container: Container) -> None:
+    """Have the container running; `Refused` where its repo is not there to be mounted."""
+    if container.running:
+        return
+    repo = session.of(reconcile).repos[project.name]
+    if repo.problem:
+        raise Refused(
+            f"{project.name} can't be started, its repo {repo.path} {repo.says}",
+            f"bring it back, or `repoman remove {project.name}`",
+        )
+    action = "unfreeze" if container.status == "frozen" else "start"
+    session.screen.note(f"starting {project.name}")
+    session.of(incus).set_state(project.name, action)

@@ -1,0 +1,362 @@
+"""The fence around the containers: the restricted Incus project, and its profiles.
+
+With `shift=true` on a disk device, root of a container makes set-uid files of the host's root.
+So the project allows disk devices from a few folders only, where Incus refuses `shift`, and a
+map of ids that lets one user's own uid and gid through; whatever root of a container makes
+belongs to a uid that nobody has outside (Incus: reference/projects, raw.idmap).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from repoman_tasks.errors import Failed, RepomanError, UsageError
+from repoman_tasks.model import Defaults, Person
+from repoman_tasks.planning.declared import SHARE_PROFILE
+from repoman_tasks.planning.health import Finding
+from repoman_tasks.planning.steps import AsRoot, CallIncus, MakeFolder, Step
+
+__all__ = [
+    "ADMIN_GROUP",
+    "DEFAULT_PROFILE",
+    "FenceWish",
+    "Grounds",
+    "fence_findings",
+    "fence_steps",
+    "idmap",
+    "missing_ids",
+]
+
+DEFAULT_PROFILE = "default"
+ADMIN_GROUP = "incus-admin"
+_OLDEST = (6, 0)
+_FIRST_POOL, _FIRST_NETWORK = "default", "incusbr0"
+_HARMLESS = ("block", "managed", "unprivileged", "isolated", "false", "")
+"""Values of `restricted.…` that allow nothing."""
+_WEAKENING = ("security.", "raw.", "linux.", "nvidia.")
+
+
+@dataclass(frozen=True)
+class FenceWish:
+    """What a person asked `setup` for."""
+
+    storage_pool: str = ""
+    network: str = ""
+    init: bool = False
+    repair: bool = False
+
+
+@dataclass(frozen=True)
+class Grounds:
+    """What there is on the host before containers can be."""
+
+    version: str
+    pools: tuple[str, ...]
+    networks: tuple[str, ...]
+    """Managed bridges."""
+    project: Mapping[str, str] | None
+    """Its configuration; None where it does not exist."""
+    profiles: Mapping[str, Mapping[str, Any]]
+    processors: int
+    person: Person
+    local_repos: str
+    shared: str
+    """The shared folder, links resolved; empty where there is to be none."""
+    shared_exists: bool = True
+    shared_path: str = ""
+    """Where containers see it."""
+    subuid: str | None = None
+    subgid: str | None = None
+    """The files' text; None where they do not exist."""
+    defaults: Defaults = field(default_factory=Defaults)
+
+
+def missing_ids(grounds: Grounds) -> list[str]:
+    """The lines that /etc/subuid and /etc/subgid lack, as "subuid root:1000:1"."""
+    person = grounds.person
+    files = (("subuid", grounds.subuid, person.uid), ("subgid", grounds.subgid, person.gid))
+    return [
+        f"{name} root:{number}:1"
+        for name, text, number in files
+        if text is not None and not _allows(text, number)
+    ]
+
+
+def _allows(text: str, number: int) -> bool:
+    """Whether root may map `number`, by a line `root:FIRST:COUNT` (see subuid(5))."""
+    for line in text.splitlines():
+        parts = line.split(":")
+        if len(parts) == 3 and parts[0] in ("root", "0") and "".join(parts[1:]).isdigit():
+            first, count = int(parts[1]), int(parts[2])
+            if first <= number < first + count:
+                return True
+    return False
+
+
+def idmap(person: Person) -> str:
+    """Incus's `raw.idmap` that lets `person` through, and nobody else."""
+    if person.uid == person.gid:
+        return f"both {person.uid} {person.uid}"
+    return f"uid {person.uid} {person.uid}\ngid {person.gid} {person.gid}"
+
+
+def check_grounds(grounds: Grounds) -> None:
+    """`RepomanError` where no container can be here, whatever is set up."""
+    if grounds.person.uid == 0:
+        raise UsageError(
+            "containers are for an ordinary user, and this is root",
+            "run repoman as yourself: root outside must not be root inside",
+        )
+    numbers = [int(n) for n in grounds.version.split(".")[:2] if n.isdigit()]
+    if tuple(numbers) < _OLDEST:
+        oldest = ".".join(map(str, _OLDEST))
+        raise Failed(f"Incus {grounds.version} is older than {oldest}", "update it")
+    for folder in filter(None, (grounds.local_repos, grounds.shared)):
+        if "," in folder:
+            raise UsageError(
+                f"{folder} has a comma, which Incus's list of allowed folders can't hold",
+                "choose another folder",
+            )
+
+
+def fence_steps(grounds: Grounds, wish: FenceWish, project: str) -> list[Step]:
+    """The steps to a fenced project; none where all is so.
+
+    What exists and differs is changed only where `wish.repair` is set; until then
+    `fence_findings` names it. `RepomanError` where it can't be.
+    """
+    check_grounds(grounds)
+    steps: list[Step] = []
+    pool, network = _parts(grounds, wish, steps)
+    if missing_ids(grounds):
+        steps.append(_allow_ids(grounds.person))
+    if grounds.shared and not grounds.shared_exists:
+        steps.append(MakeFolder(grounds.shared))
+    at = f"?project={_quoted(project)}"
+    wanted = _project(grounds, network)
+    if grounds.project is None:
+        body: dict[str, Any] = {"name": project, "config": wanted, "description": _DESCRIPTION}
+        steps.append(
+            CallIncus(
+                f"create the Incus project {project}, restricted", "POST", "/1.0/projects", body
+            )
+        )
+    elif wish.repair and (wrong := _project_faults(grounds, network)):
+        kept = {k: v for k, v in grounds.project.items() if not _is_extra(k, v, wanted)}
+        what = f"strengthen the Incus project {project}: {'; '.join(wrong)}"
+        path = f"/1.0/projects/{_quoted(project)}"
+        steps.append(CallIncus(what, "PUT", path, {"config": kept | wanted}))
+    steps += _profile_steps(grounds, wish, pool, network, at)
+    return steps
+
+
+_DESCRIPTION = "Containers of repoman, one for each project"
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="")
+
+
+def _profile_steps(
+    grounds: Grounds, wish: FenceWish, pool: str, network: str, at: str
+) -> list[Step]:
+    steps: list[Step] = []
+    wanted = _default_profile(grounds, pool, network)
+    now = grounds.profiles.get(DEFAULT_PROFILE)
+    path = f"/1.0/profiles/{DEFAULT_PROFILE}{at}"
+    if _is_empty(now):
+        what = "fill the profile default: root disk, network, idmap, limits"
+        steps.append(CallIncus(what, "PUT", path, wanted))
+    elif wish.repair and (wrong := _profile_faults(now or {}, wanted)):
+        what = f"mend the profile default: {'; '.join(wrong)}"
+        steps.append(CallIncus(what, "PUT", path, _mended(now or {}, wanted)))
+    if grounds.shared and SHARE_PROFILE not in grounds.profiles:
+        device = {"type": "disk", "source": grounds.shared, "path": grounds.shared_path}
+        body = {
+            "name": SHARE_PROFILE,
+            "config": {},
+            "devices": {SHARE_PROFILE: device},
+            "description": "The folder that every container shares",
+        }
+        what = f"create the profile {SHARE_PROFILE}, which shares {grounds.shared}"
+        steps.append(CallIncus(what, "POST", f"/1.0/profiles{at}", body))
+    return steps
+
+
+def _parts(grounds: Grounds, wish: FenceWish, steps: list[Step]) -> tuple[str, str]:
+    """The names of pool and network; steps that make them where Incus is to be initialised."""
+    if not grounds.pools and not wish.init:
+        raise Failed(
+            "Incus was never initialised, it has no storage pool",
+            "`repoman setup --init-incus`, or `incus admin init`",
+        )
+    if not grounds.pools:
+        name = wish.storage_pool or grounds.defaults.storage_pool or _FIRST_POOL
+        body = {"name": name, "driver": "dir", "config": {}}
+        what = f"create the storage pool {name}, in a plain folder"
+        steps.append(CallIncus(what, "POST", "/1.0/storage-pools", body))
+        pool = name
+    else:
+        pool = _chosen(
+            "storage pool",
+            "--storage-pool",
+            (wish.storage_pool, grounds.defaults.storage_pool),
+            grounds.pools,
+            _FIRST_POOL,
+        )
+    if not grounds.networks and wish.init:
+        network = wish.network or grounds.defaults.network or _FIRST_NETWORK
+        config = {"ipv4.address": "auto", "ipv4.nat": "true", "ipv6.address": "none"}
+        body = {"name": network, "type": "bridge", "config": config}
+        steps.append(
+            CallIncus(f"create the network bridge {network}", "POST", "/1.0/networks", body)
+        )
+        return pool, network
+    if not grounds.networks:
+        raise Failed(
+            "Incus has no managed bridge for its containers",
+            "`repoman setup --init-incus` makes one, so does `incus network create incusbr0`",
+        )
+    named = (wish.network, grounds.defaults.network)
+    return pool, _chosen("network", "--network", named, grounds.networks, _FIRST_NETWORK)
+
+
+def _chosen(kind: str, flag: str, named: Iterable[str], there: Sequence[str], usual: str) -> str:
+    """The one that was named, or the usual or only one."""
+    wanted = next(filter(None, named), "")
+    if wanted and wanted not in there:
+        raise UsageError(f"Incus has no {kind} {wanted!r}", f"it has {', '.join(there)}")
+    if wanted or usual in there:
+        return wanted or usual
+    if len(there) > 1:
+        raise UsageError(f"which {kind}? Incus has {', '.join(there)}", f"add {flag}")
+    return there[0]
+
+
+def _allow_ids(person: Person) -> AsRoot:
+    uids = ("--add-subuids", f"{person.uid}-{person.uid}")
+    gids = ("--add-subgids", f"{person.gid}-{person.gid}")
+    return AsRoot(
+        ("usermod", *uids, *gids, "root"), "so that Incus may let your own uid and gid through"
+    )
+
+
+def _project(grounds: Grounds, network: str) -> dict[str, str]:
+    folders = [folder for folder in (grounds.local_repos, grounds.shared) if folder]
+    config = {
+        "features.images": "false",
+        "features.networks": "false",
+        "features.profiles": "true",
+        "features.storage.buckets": "true",
+        "features.storage.volumes": "true",
+        "restricted": "true",
+        "restricted.devices.disk": "allow",
+        "restricted.devices.disk.paths": ",".join(folders),
+        "restricted.devices.nic": "managed",
+        "restricted.networks.access": network,
+        "restricted.idmap.uid": str(grounds.person.uid),
+        "restricted.idmap.gid": str(grounds.person.gid),
+    }
+    if grounds.defaults.nesting:
+        config["restricted.containers.nesting"] = "allow"
+    return config
+
+
+def _default_profile(grounds: Grounds, pool: str, network: str) -> dict[str, Any]:
+    defaults = grounds.defaults
+    config = {
+        "raw.idmap": idmap(grounds.person),
+        "limits.cpu": str(defaults.cpus or max(1, grounds.processors - 1)),
+        "limits.processes": str(defaults.processes),
+    }
+    if defaults.memory:
+        config["limits.memory"] = defaults.memory
+    if defaults.nesting:
+        config["security.nesting"] = "true"
+    return {
+        "description": _DESCRIPTION,
+        "config": config,
+        "devices": {
+            "root": {"type": "disk", "path": "/", "pool": pool},
+            "eth0": {"type": "nic", "name": "eth0", "network": network},
+        },
+    }
+
+
+def _is_empty(profile: Mapping[str, Any] | None) -> bool:
+    return not profile or not (profile.get("config") or profile.get("devices"))
+
+
+def _mended(now: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    config = {k: v for k, v in now.get("config", {}).items() if not k.startswith(_WEAKENING)}
+    devices = {**now.get("devices", {}), **wanted["devices"]}
+    return {**wanted, "config": config | wanted["config"], "devices": devices}
+
+
+def _is_extra(key: str, value: str, wanted: Mapping[str, str]) -> bool:
+    return key.startswith("restricted.") and key not in wanted and value not in _HARMLESS
+
+
+def _project_faults(grounds: Grounds, network: str) -> list[str]:
+    now, wanted = grounds.project or {}, _project(grounds, network)
+    faults = [
+        f"{key} = {now.get(key, 'unset')}, it should be {value}"
+        for key, value in wanted.items()
+        if now.get(key, "unset") != value and not (key == "features.networks" and key not in now)
+    ]
+    return faults + [
+        f"{key} = {value}" for key, value in sorted(now.items()) if _is_extra(key, value, wanted)
+    ]
+
+
+def _profile_faults(now: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    config, devices = now.get("config", {}), now.get("devices", {})
+    faults = [
+        f"{key} = {config.get(key, 'unset')!r}, it should be {value!r}"
+        for key, value in wanted["config"].items()
+        if config.get(key) != value
+    ]
+    faults += [
+        f"{key} = {value}"
+        for key, value in sorted(config.items())
+        if key.startswith(_WEAKENING) and key not in wanted["config"]
+    ]
+    return faults + [
+        f"device {name} is not as it should be"
+        for name, device in wanted["devices"].items()
+        if devices.get(name) != device
+    ]
+
+
+def fence_findings(grounds: Grounds, project: str) -> list[Finding]:
+    """Where the fence is missing, or weaker than it should be."""
+    try:
+        check_grounds(grounds)
+        ignored: list[Step] = []
+        pool, network = _parts(grounds, FenceWish(), ignored)
+    except RepomanError as problem:
+        return [Finding("incus", problem.what, problem.cure, kind="fence")]
+    cure = "`repoman setup --repair` mends it"
+    found = []
+    if missing_ids(grounds):
+        what = f"lines are missing: {', '.join(f'/etc/{line}' for line in missing_ids(grounds))}"
+        found.append(Finding("incus", what, f"`repoman setup`, or {_allow_ids(grounds.person)}"))
+    if grounds.project is None:
+        what = f"the Incus project {project} does not exist"
+        return [*found, Finding("incus", what, "`repoman setup` creates it", kind="fence")]
+    faults = _project_faults(grounds, network)
+    if faults:
+        what = f"the Incus project {project} does not hold: {'; '.join(faults)}"
+        found.append(Finding("incus", what, cure, kind="fence"))
+    now = grounds.profiles.get(DEFAULT_PROFILE) or {}
+    faults = _profile_faults(now, _default_profile(grounds, pool, network))
+    if faults:
+        what = f"the profile {DEFAULT_PROFILE} is not as it should be: {'; '.join(faults)}"
+        found.append(Finding("incus", what, cure, kind="fence"))
+    if grounds.shared and SHARE_PROFILE not in grounds.profiles:
+        what = f"the profile {SHARE_PROFILE} does not exist"
+        found.append(Finding("incus", what, "`repoman setup` creates it", kind="fence"))
+    return found

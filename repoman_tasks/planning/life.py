@@ -1,0 +1,206 @@
+"""What `new`, `update`, `adopt` and the repairs of drift do to a project's container, as steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from repoman_tasks.errors import Refused, UsageError
+from repoman_tasks.model import Defaults, Project, Wish
+from repoman_tasks.planning.declared import (
+    MAKING,
+    Container,
+    Declared,
+    Difference,
+    differences,
+    merged,
+)
+from repoman_tasks.planning.names import overlapping
+from repoman_tasks.planning.steps import (
+    AdoptContainer,
+    ArrangeUser,
+    ChangeContainer,
+    ChangeState,
+    CreateContainer,
+    DeleteContainer,
+    RebuildContainer,
+    Step,
+    WriteRegistry,
+)
+from repoman_tasks.registry import AddProject, SetKeys
+
+__all__ = [
+    "adopt_steps",
+    "check_free",
+    "check_trust",
+    "create_steps",
+    "finish_steps",
+    "forget_step",
+    "needs_trust",
+    "recorded",
+    "register_step",
+    "update_steps",
+]
+
+
+# --- trust ------------------------------------------------------------------------------
+
+
+def needs_trust(wish: Wish, defaults: Defaults) -> list[str]:
+    """What of a repo's wishes reaches out of its container, so that a person has to agree."""
+    found = [f"the mount of {mount.source} at {mount.path}" for mount in wish.mount]
+    strange = [p for p in wish.profiles or () if p not in defaults.profiles]
+    return found + [f"the profile {profile}" for profile in strange]
+
+
+def check_trust(wish: Wish, defaults: Defaults, path: str, *, trusted: bool) -> list[str]:
+    """What a person agrees to by `trusted`; `Refused` where something needs it and it is not."""
+    reaching = needs_trust(wish, defaults)
+    if reaching and not trusted:
+        raise Refused(
+            f"{path}/.repoman.toml asks for {', '.join(reaching)}",
+            "whatever runs in the container may have written that; if you want it, add --trust",
+        )
+    return reaching
+
+
+# --- new --------------------------------------------------------------------------------
+
+
+def check_free(name: str, containers: Mapping[str, Container]) -> list[Step]:
+    """The step that makes way for a new container called `name`, where one was half made.
+
+    `UsageError` where there is a whole one of that name.
+    """
+    found = containers.get(name)
+    if found is None:
+        return []
+    if found.half_made:
+        return [DeleteContainer(name, ", which was only half made")]
+    raise UsageError(
+        f"there is a container called {name} already, and no project",
+        f"`repoman adopt {name}` takes it in, or choose another name",
+    )
+
+
+def create_steps(
+    project: Project, wanted: Declared, origin: Mapping[str, Any], path: str, user: str
+) -> list[Step]:
+    """The steps that make the container of `project` and have `user` in it."""
+    return [
+        CreateContainer(project.name, wanted, origin),
+        ArrangeUser(project.name, user, path),
+    ]
+
+
+def register_step(project: Project, path: str) -> Step:
+    """The step that writes a new project into the registry; its repo is at `path`."""
+    return WriteRegistry(f"register {project.name} with the repo {path}", (AddProject(project),))
+
+
+# --- update -----------------------------------------------------------------------------
+
+
+def recorded(before: Project, after: Project) -> list[Step]:
+    """The step that notes in the registry what changed of a project; none where nothing did."""
+    changed = {
+        key.name: None if getattr(after, key.name) == "" else getattr(after, key.name)
+        for key in fields(Project)
+        if getattr(before, key.name) != getattr(after, key.name)
+    }
+    if not changed:
+        return []
+    what = f"note in the registry what {after.name} is now: {', '.join(changed)}"
+    return [WriteRegistry(what, (SetKeys(changed, project=after.name),))]
+
+
+def update_steps(
+    wanted: Declared,
+    container: Container,
+    origin: Mapping[str, Any] | None,
+    arranging: ArrangeUser,
+    *,
+    restart: bool,
+    user_is_missing: bool,
+) -> tuple[list[Step], list[Difference]]:
+    """The steps that make `container` as wanted, and the differences that they leave.
+
+    It is rebuilt where `origin`, the image's, is given, and restarted where `restart` is set.
+    """
+    found = differences(wanted, container)
+    rebuild = origin is not None and any(d.need == "rebuild" for d in found)
+    now = [d.what for d in found if d.need != "rebuild"]
+    steps: list[Step] = []
+    if now:
+        steps.append(ChangeContainer(container.name, "; ".join(now), merged(wanted, container)))
+    restarts = any(d.need == "restart" for d in found) and container.running
+    if rebuild:
+        steps += [RebuildContainer(container.name, wanted, origin or {}), arranging]
+    elif restart and restarts:
+        steps.append(ChangeState(container.name, "restart"))
+    if user_is_missing and not rebuild:
+        steps.append(arranging)
+    left = [d for d in found if d.need == "rebuild" and not rebuild]
+    if restarts and not (restart or rebuild):
+        left += [d for d in found if d.need == "restart"]
+    return steps, left
+
+
+# --- adopt and repair -------------------------------------------------------------------
+
+
+def adopt_steps(
+    project: Project,
+    known: Project | None,
+    others: Sequence[Project],
+    wanted: Declared,
+    container: Container,
+    arranging: ArrangeUser,
+    from_project: str = "",
+) -> list[Step]:
+    """The steps that take `container` in as that of `project`, `known` to the registry or not.
+
+    One that repoman made needs no user any more.
+    """
+    other = overlapping(project.repo, (p.repo for p in others if p.name != project.name))
+    if other:
+        raise UsageError(
+            f"repo {project.repo!r} overlaps {other!r}, which is a project already",
+            "name another one with --repo",
+        )
+    if known is None:
+        registering: list[Step] = [register_step(project, arranging.path)]
+    else:
+        registering = recorded(known, replace(known, container=True))
+    if from_project:
+        steps: list[Step] = [AdoptContainer(container.name, from_project, wanted), arranging]
+        return steps + registering
+    steps = []
+    if differences(wanted, container) or container.config.keys() & {MAKING}:
+        changes = merged(wanted, container)
+        changes["config"] = {**changes["config"], **_image_of(wanted)}
+        what = "; ".join(d.what for d in differences(wanted, container)) or "it is whole"
+        steps.append(ChangeContainer(container.name, what, changes))
+    if not container.project or container.half_made:
+        steps.append(arranging)
+    return steps + registering
+
+
+def _image_of(wanted: Declared) -> dict[str, str]:
+    return {key: value for key, value in wanted.config.items() if key.startswith("user.repoman.")}
+
+
+def finish_steps(wanted: Declared, container: Container, arranging: ArrangeUser) -> list[Step]:
+    """The steps that make a half-made container of a registered project whole."""
+    steps: list[Step] = []
+    if any(d.need != "rebuild" for d in differences(wanted, container)):
+        changes = merged(wanted, container)
+        steps.append(ChangeContainer(container.name, "what is declared", changes))
+    return [*steps, arranging]
+
+
+def forget_step(project: Project) -> Step:
+    """The step that forgets a lost container: the project stays, and its backup goes on."""
+    what = f"{project.name} has no container any more; it stays a project for its backup"
+    return WriteRegistry(what, (SetKeys({"container": False}, project=project.name),))

@@ -1,0 +1,33 @@
+"""Which project a person means who names none: the one whose repo they stand in."""
+
+from __future__ import annotations
+
+from repoman_tasks.errors import UsageError
+from repoman_tasks.model import Project, Registry
+from repoman_tasks.planning.names import inside
+from repoman_tasks.planning.sync import find_project
+
+__all__ = ["meant"]
+
+
+def meant(
+    registry: Registry, local_repos: str, name: str | None, folder: str, command: str
+) -> tuple[Project, str]:
+    """The project called `name`, or the one that `folder` lies in; and the folder to go to.
+
+    That is `folder` where it lies in the project's repo, else the repo. `UsageError` where
+    nothing says which project.
+    """
+    if name is not None:
+        project = find_project(registry, name)
+    else:
+        found = (p for p in registry.projects if inside(folder, f"{local_repos}/{p.repo}"))
+        here = next(found, None) if folder else None
+        if here is None:
+            raise UsageError(
+                f"{command} needs a name, because this folder is in no project's repo",
+                f"`repoman {command} NAME`",
+            )
+        project = here
+    repo = f"{local_repos}/{project.repo}"
+    return project, folder if folder and inside(folder, repo) else repo

@@ -1,0 +1,55 @@
+"""Ctrl-C and its kin: taken as one exception, and held back where half a step would be worse."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+__all__ = ["take_signals", "undisturbed"]
+
+_WANTED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def take_signals() -> Iterator[None]:
+    """While this holds, Ctrl-C, SIGTERM and SIGHUP interrupt what is being done."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [n for n in _WANTED if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """While this holds, no signal interrupts; one that came meanwhile does so at the end.
+
+    For a step of moments that must not be torn, and for undoing one. Signals reach the main
+    thread only, so in any other this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+
+    def remember(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+
+    numbers = [n for n in _WANTED if callable(signal.getsignal(n))]
+    before = {number: signal.signal(number, remember) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt

@@ -1,0 +1,41 @@
+"""Starting and stopping containers: what `start`, `stop` and `restart` share."""
+
+from __future__ import annotations
+
+from repoman_tasks.apply import Plan, carry_out
+from repoman_tasks.checks import asked, incus, reconcile
+from repoman_tasks.containers.work import Work
+from repoman_tasks.declaring import container_of, project_meant, remark
+from repoman_tasks.errors import Refused
+from repoman_tasks.planning.steps import ChangeState
+from repoman_tasks.session import Session
+
+__all__ = ["change_state"]
+
+_DOWN = ("stopped", "error")
+
+
+def change_state(
+    session: Session, name: str | None, action: str, *, force: bool = False, dry_run: bool = False
+) -> None:
+    """Start, stop or restart the container of the project that is meant."""
+    project, _ = project_meant(session, name, action)
+    container = asked(session).found.get(project.name)
+    if container is None or not (force and container.status == "error"):
+        container = container_of(session, project)
+    repo = session.of(reconcile).repos[project.name]
+    if repo.problem and action != "stop":
+        raise Refused(
+            f"{project.name} can't be started, its repo {repo.path} {repo.says}",
+            f"bring it back, or `repoman remove {project.name}`",
+        )
+    done = container.running if action == "start" else container.status == "stopped"
+    if action == "restart" and container.status in _DOWN:
+        action, done = "start", False
+    if container.status == "frozen" and action == "start":
+        action = "unfreeze"
+    steps = [] if done else [ChangeState(project.name, action, force=force)]
+    work = Work(session.of(incus), session.screen.tell)
+    carry_out(session, Plan(steps, work=work), dry_run=dry_run, confirmed=True)
+    if action != "stop":
+        remark(session, project)

@@ -1,0 +1,81 @@
+"""Looking at what containers stand on: the daemon, its parts, and the host's maps of ids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from repoman_tasks.errors import Failed
+from repoman_tasks.host import Host
+from repoman_tasks.planning.fence import ADMIN_GROUP, Grounds
+from repoman_tasks.planning.health import Reality
+from repoman_tasks.planning.names import absolute
+from repoman_tasks.tools.incus import Incus
+from repoman_tasks.tools.person import find_person
+
+__all__ = ["look_at_grounds"]
+
+
+def look_at_grounds(incus: Incus, reality: Reality) -> Grounds:
+    """What there is. `Failed` where Incus can't be asked, with the cure that fits."""
+    host, defaults = incus.host, reality.registry.defaults
+    server = _server(incus)
+    config = incus.get(incus.project_path)
+    shared = absolute(defaults.shared, host.home) if defaults.shared else ""
+    real_shared = host.real_folder(shared) if shared else None
+    return Grounds(
+        version=str((server.get("environment") or {}).get("server_version", "")),
+        pools=tuple(_names(incus.get("/1.0/storage-pools", recursion=1))),
+        networks=tuple(_names(incus.get("/1.0/networks", recursion=1), _is_bridge)),
+        project=None if config is None else dict(config.get("config") or {}),
+        profiles=_profiles(incus) if config is not None else {},
+        processors=_processors(host),
+        person=find_person(host),
+        local_repos=reality.local_repos,
+        shared=real_shared or shared,
+        shared_exists=real_shared is not None,
+        shared_path=shared,
+        subuid=_text(host, "/etc/subuid"),
+        subgid=_text(host, "/etc/subgid"),
+        defaults=defaults,
+    )
+
+
+def _server(incus: Incus) -> dict[str, Any]:
+    try:
+        server: dict[str, Any] = incus.get("/1.0") or {}
+        return server
+    except Failed as problem:
+        if "may not talk" in problem.what and _is_new_member(incus.host):
+            raise Failed(
+                f"{problem.what} yet", f"you are in the group {ADMIN_GROUP}: log in again"
+            ) from None
+        raise
+
+
+def _is_new_member(host: Host) -> bool:
+    """Whether the group's database names the user, whose session began before it did."""
+    members = host.read(["getent", "group", ADMIN_GROUP]).text.strip().rpartition(":")[2]
+    name = host.read(["id", "--user", "--name"]).text.strip()
+    return bool(name) and name in members.split(",")
+
+
+def _names(found: Any, wanted: Any = lambda _: True) -> list[str]:
+    return [str(one["name"]) for one in found or [] if wanted(one)]
+
+
+def _is_bridge(network: dict[str, Any]) -> bool:
+    return bool(network.get("managed")) and network.get("type") == "bridge"
+
+
+def _profiles(incus: Incus) -> dict[str, dict[str, Any]]:
+    return {str(one["name"]): one for one in incus.get(incus.at("profiles"), recursion=1) or []}
+
+
+def _processors(host: Host) -> int:
+    found = host.read(["nproc"]).text.strip()
+    return int(found) if found.isdigit() else 1
+
+
+def _text(host: Host, path: str) -> str | None:
+    data = host.read_file(path)
+    return None if data is None else data.decode(errors="replace")

@@ -1,0 +1,225 @@
+"""What runs inside a container: looking, arranging the user, proving the mount, and entering.
+
+The scripts are constant and POSIX; names, paths and words come as their arguments, never as
+text of theirs. What they print comes from a place that may be hostile: it is bounded, and read
+strictly.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from repoman_tasks.errors import Failed
+from repoman_tasks.host import Result
+from repoman_tasks.model import Person
+from repoman_tasks.planning.guest import Arrangement, Guest, arrangement, read_guest
+from repoman_tasks.tools.incus import Incus
+
+__all__ = ["Room", "arrange", "check", "enter_words", "has_user", "prove", "wait_until_up"]
+
+_SECONDS = 20.0
+_UP_SECONDS = 180.0
+_MOST_BYTES = 1 << 20
+
+_LOOK = r"""
+for file in passwd group shadow; do cat "/etc/$file" 2>/dev/null; printf '\0'; done
+for shell do [ -x "$shell" ] && printf '%s ' "$shell"; done; printf '\0'
+stat -c %u -- "$HOME" 2>/dev/null | tr -d '\n'; printf '\0'
+[ -d /etc/sudoers.d ] && [ ! -e /etc/sudoers.d/90-repoman ] && printf yes; printf '\0'
+"""
+"""What `planning.guest.read_guest` reads. Arguments: shells; HOME is the one to look at."""
+
+_ARRANGE = r"""
+set -eu
+uid=$1 gid=$2 home=$3 name=$4 makehome=$5 sudo=$6; shift 6
+put() {
+    [ -n "$2" ] || return 0
+    [ ! -e "$1" ] || cp -p "$1" "$1.repoman"
+    printf '%s' "$2" >"$1.repoman"
+    mv -f "$1.repoman" "$1"
+}
+umask 077
+put /etc/shadow "$3"
+umask 022
+put /etc/group "$2"
+put /etc/passwd "$1"
+if [ "$makehome" = yes ]; then
+    mkdir -p -- "$home"
+    if [ -d /etc/skel ]; then
+        for file in /etc/skel/.[!.]* /etc/skel/*; do
+            [ -e "$file" ] && [ ! -e "$home/${file##*/}" ] || continue
+            cp -R "$file" "$home/"
+            chown -R "$uid:$gid" "$home/${file##*/}"
+        done
+    fi
+    chown "$uid:$gid" "$home"
+fi
+if [ "$sudo" = yes ]; then
+    umask 226
+    printf '%s ALL=(ALL:ALL) NOPASSWD: ALL\n' "$name" >/etc/sudoers.d/90-repoman
+fi
+"""
+
+_ENTER = r"""
+name=$1 uid=$2 gid=$3 home=$4 dir=$5 lang=$6 how=$7; shift 7
+while IFS=: read -r n _ u _ _ _ shell; do
+    [ "$n" = "$name" ] && [ "$u" = "$uid" ] && break
+    shell=
+done </etc/passwd
+if [ -z "$shell" ]; then
+    echo "repoman: the container has no user $name of uid $uid: \`repoman update\` makes one" >&2
+    exit 125
+fi
+[ -x "$shell" ] || shell=/bin/sh
+if ! cd -- "$dir"; then
+    echo "repoman: $dir is not there in the container: \`repoman status\` tells more" >&2
+    exit 125
+fi
+export HOME="$home" USER="$name" LOGNAME="$name" SHELL="$shell"
+case $lang in
+'') ;;
+C|POSIX|C.UTF-8|C.utf8) export LANG="$lang" ;;
+*) case $(LC_ALL=$lang locale charmap 2>&1) in
+    UTF-8) export LANG="$lang" ;;
+    *) export LANG=C.UTF-8 ;;
+    esac ;;
+esac
+case $how in
+login) set -- "$shell" -l ;;
+through) set -- /bin/sh -lc 'exec "$@"' sh "$@" ;;
+esac
+case $(setpriv --help 2>&1) in
+*--init-groups*) exec setpriv --reuid="$uid" --regid="$gid" --init-groups -- "$@" ;;
+esac
+exec su -p -s /bin/sh -c 'exec "$@"' -- "$name" sh "$@"
+"""
+"""Becomes the user, in the folder, with the groups that a login has, and runs the words."""
+
+_PROVE = r"""
+file=.repoman-proof.$$
+(umask 077 && : >"$file") && rm -f -- "$file" && stat -c %i .
+"""
+"""Prints the inode of the folder, after something was written there and removed."""
+
+_UP = r"""
+if command -v cloud-init >/dev/null 2>&1; then cloud-init status --wait >/dev/null 2>&1; fi
+command -v systemctl >/dev/null 2>&1 || exit 0
+systemctl is-system-running --wait 2>/dev/null
+"""
+
+
+@dataclass(frozen=True)
+class Room:
+    """A container and the user in it."""
+
+    incus: Incus
+    name: str
+    person: Person
+
+    def run(
+        self, script: str, *arguments: str, options: Sequence[str] = (), seconds: float = _SECONDS
+    ) -> Result:
+        """Run a script as root inside, under a time limit; what it prints is bounded."""
+        words = self.incus.exec_words(
+            self.name, ["sh", "-c", script, "sh", *arguments], "--disable-stdin", *options
+        )
+        return self.incus.host.change(words, timeout=seconds, most=_MOST_BYTES)
+
+
+def wait_until_up(room: Room) -> None:
+    """Wait until what the image starts by itself has started, or given up."""
+    for _ in range(50):  # until there is a PID 1 to ask
+        result = room.run(_UP, seconds=_UP_SECONDS)
+        state = result.text.strip()
+        if not result.code or state not in ("", "offline", "unknown", "initializing"):
+            return
+        room.incus.host.read(["sleep", "0.1"])
+
+
+def arrange(room: Room) -> bool:
+    """Make the user inside the same as outside; False where nothing had to be done."""
+    found = arrangement(_look(room), room.person)
+    if found.nothing:
+        return False
+    _carry_out(room, found)
+    return True
+
+
+def has_user(room: Room) -> bool:
+    """Whether the user inside is the same as outside. Only looks."""
+    return arrangement(_look(room), room.person).nothing
+
+
+def _look(room: Room) -> Guest:
+    home = f"HOME={room.person.home}"
+    shells = (room.person.shell, "/bin/bash", "/bin/sh")
+    result = room.run(_LOOK, *shells, options=["--env", home])
+    if result.code > 1:
+        raise Failed(f"the users in {room.name} can't be read", result.complaint)
+    return read_guest(result.out)
+
+
+def _carry_out(room: Room, todo: Arrangement) -> None:
+    person = room.person
+    flags = ["yes" if flag else "no" for flag in (todo.home, todo.sudo)]
+    who = [str(person.uid), str(person.gid), person.home, person.name]
+    texts = [todo.passwd, todo.group, todo.shadow]
+    if max(map(len, texts)) > _MOST_BYTES >> 4:
+        raise Failed(f"the databases of users in {room.name} are too long", "look into it")
+    result = room.run(_ARRANGE, *who, *flags, *texts)
+    if result.code:
+        raise Failed(f"the user {person.name} can't be arranged in {room.name}", result.complaint)
+
+
+def prove(room: Room, path: str) -> None:
+    """Show that the user can write the repo from inside, and that it is the one at `path`.
+
+    `Failed` where not.
+    """
+    outside = room.incus.host.read(["stat", "-c", "%i", "--", path]).text.strip()
+    words = _entering(room, path, "plain", ["sh", "-c", _PROVE], "")
+    result = room.incus.host.change(
+        room.incus.exec_words(room.name, words, "--disable-stdin"),
+        timeout=_SECONDS,
+        most=_MOST_BYTES,
+    )
+    if result.code or not outside or result.text.strip() != outside:
+        why = result.complaint if result.code else "another folder is there"
+        raise Failed(f"{room.person.name} can't write {path} from inside {room.name}", why)
+
+
+def check(room: Room, path: str) -> str:
+    """What is wrong inside with the mount and the user, or an empty string. Writes nothing."""
+    outside = room.incus.host.read(["stat", "-c", "%i", "--", path]).text.strip()
+    words = _entering(room, path, "plain", ["stat", "-c", "%i", "."], "")
+    result = room.incus.host.read(
+        room.incus.exec_words(room.name, words, "--disable-stdin"),
+        timeout=_SECONDS,
+        most=_MOST_BYTES,
+    )
+    if result.code:
+        return result.complaint.removeprefix("repoman: ")
+    return "" if result.text.strip() == outside else f"inside, {path} is another folder"
+
+
+def enter_words(
+    room: Room, folder: str, words: Sequence[str], *, login: bool, terminal: str, lang: str
+) -> list[str]:
+    """The words that enter `folder` of a container as its user, and run `words` there.
+
+    `login` is through the login shell: that itself where there are no words. `terminal` is
+    the kind of terminal, TERM, where there is one.
+    """
+    how = ("through" if words else "login") if login else "plain"
+    options = ["--env", f"TERM={terminal}"] if terminal else []
+    inner = _entering(room, folder, how, words, lang)
+    return room.incus.exec_words(room.name, inner, *options)
+
+
+def _entering(room: Room, folder: str, how: str, words: Sequence[str], lang: str) -> list[str]:
+    person = room.person
+    ids = (person.name, str(person.uid), str(person.gid))
+    where = (person.home, posixpath.normpath(folder), lang, how)
+    return ["sh", "-c", _ENTER, "sh", *ids, *where, *words]

@@ -1,0 +1,34 @@
+"""What a repo asks of its container, in its own .repoman.toml. Whoever wrote it may be hostile."""
+
+from __future__ import annotations
+
+from repoman_tasks.errors import Failed, UsageError
+from repoman_tasks.host import Host
+from repoman_tasks.model import Wish
+from repoman_tasks.registry import parse_wish
+
+__all__ = ["REPO_FILE", "read_wish"]
+
+REPO_FILE = ".repoman.toml"
+_MOST_BYTES = 64 << 10
+
+
+def read_wish(host: Host, repo: str) -> Wish:
+    """What the file in `repo` asks for; nothing where there is none.
+
+    `UsageError` with file and line where it is wrong. It is read once, it is not followed
+    where it is a symlink, and a FIFO or a device in its place can't hold repoman.
+    """
+    path = f"{repo}/{REPO_FILE}"
+    words = ["dd", f"if={path}", f"bs={_MOST_BYTES + 1}", "count=1", "iflag=nofollow,nonblock"]
+    result = host.read([*words, "status=none"], timeout=10)
+    if result.code:
+        if result.complaint.endswith("No such file or directory"):
+            return Wish()
+        raise Failed(f"{path} can't be read", result.complaint.rpartition(": ")[2].lower())
+    if len(result.out) > _MOST_BYTES:
+        raise UsageError(f"{path} is longer than {_MOST_BYTES >> 10} KiB", "shorten it")
+    try:
+        return parse_wish(result.out.decode(), path)
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not UTF-8", "save it as UTF-8") from None

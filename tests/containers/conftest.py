@@ -1,0 +1,116 @@
+"""An estate whose containers are real, each test in an Incus project of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from repoman_tasks.registry import parse
+from tests.daemon.place import BRIDGES
+from tests.estate import Estate, Result, run
+
+DAEMON = os.environ.get("REPOMAN_TEST_INCUS_DIR", "")
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+"""Taken before any test's own environment is laid."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/containers" in str(item.path) and not DAEMON:
+            item.add_marker(pytest.mark.skip(reason="not here: `python -m tests.daemon`"))
+
+
+class Place(Estate):
+    """An estate with containers."""
+
+    def __init__(self, base: Path) -> None:
+        super().__init__(base)
+        self.project = f"t{uuid.uuid4().hex[:10]}"
+        self.environ |= {
+            "INCUS_DIR": DAEMON,
+            "INCUS_PROJECT": self.project,
+            "DEFAULT_IMAGE": "busybox",
+            "REPOMAN_NETWORK": BRIDGES[int(WORKER.removeprefix("gw"))],
+        }
+        (self.home / ".claude").mkdir()
+
+    def close(self) -> None:
+        self.incus("project", "delete", self.project, "--force", given="yes\n", check=False)
+        super().close()
+
+    def incus(self, *words: str, given: str = "", check: bool = True) -> Result:
+        """Do something behind repoman's back. In the estate's project unless words name one."""
+        named = "--project" in words or words[0] in ("project", "query", "storage", "network")
+        project = [] if named else ["--project", self.project]
+        done = run(["incus", *project, *words], self.environ, given=given)
+        assert not check or done.code == 0, (words, done)
+        return done
+
+    def api(self, path: str) -> Any:
+        """What Incus says of a path below the project."""
+        joined = "&" if "?" in path else "?"
+        words = ["query", f"local:/1.0/{path}{joined}project={self.project}"]
+        return json.loads(self.incus(*words).out)
+
+    def instances(self) -> dict[str, dict[str, Any]]:
+        """All instances of the project, by name."""
+        return {one["name"]: one for one in self.api("instances?recursion=1")}
+
+    def ready(self) -> Place:
+        """Set up, and nothing in it."""
+        self.setup()
+        return self
+
+    def new(self, name: str, *flags: str) -> Place:
+        """A repo, a project and a container called `name`."""
+        if not (self.local_repos / name).exists():
+            (self.local_repos / name).mkdir()
+        self.run("new", name, *flags, code=0)
+        return self
+
+    def inside(self, name: str, *words: str) -> Result:
+        """Run words as root in a container."""
+        return self.incus("exec", name, "--", *words, check=False)
+
+    def projects(self) -> list[str]:
+        """The names in the registry."""
+        registry = parse(self.registry.read_text(), str(self.registry), self.environ)
+        return [project.name for project in registry.projects]
+
+    def findings(self, *words: str) -> dict[str, list[str]]:
+        """What `status` finds about containers: the kinds by subject."""
+        found: dict[str, list[str]] = {}
+        for finding in self.run("status", "--json", *words).json["findings"]:
+            if finding["kind"]:
+                found.setdefault(finding["subject"], []).append(finding["kind"])
+        return found
+
+    def state(self, name: str) -> str:
+        """The state of a project, as `list` shows it."""
+        rows = self.run("list", "--json", code=0).json["projects"]
+        return next(str(row["state"]) for row in rows if row["name"] == name)
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[Place]:
+    """An estate beside a daemon; nothing is set up."""
+    with Place(tmp_path) as place:
+        yield place
+
+
+@pytest.fixture
+def place(bare: Place) -> Place:
+    """An estate that is set up."""
+    return bare.ready()
+
+
+@pytest.fixture
+def isurus(place: Place) -> Place:
+    """An estate with the project isurus, whose container runs."""
+    return place.new("isurus")

@@ -1,0 +1,285 @@
+"""Every drift, made behind repoman's back, found, said and mended; the second time nothing is."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from repoman_tasks.planning.declared import MAKING, TAG
+from tests.containers.conftest import Place
+
+
+def mend(place: Place, *words: str, out: str = "done: ") -> None:
+    """Mend by `words`; a second time nothing is left to be mended."""
+    assert out in place.run("status", *words).out
+    drifted = [kind for kinds in place.findings().values() for kind in kinds]
+    assert drifted == []
+    before = place.instances()
+    assert "done: " not in place.run("status", *words).out
+    assert place.instances() == before
+
+
+def test_no_drift(isurus: Place) -> None:
+    assert isurus.findings() == {}
+
+
+# --- missing ------------------------------------------------------------------------------
+
+
+def test_missing_recreate_gives_one_that_behaves_alike(isurus: Place) -> None:
+    text = '[env]\nGREETING = "hello"\n'
+    (isurus.local_repos / "isurus/.repoman.toml").write_text(text)
+    isurus.run("update", "isurus", code=0)
+    before = isurus.instances()["isurus"]
+    isurus.incus("delete", "--force", "isurus")
+    assert isurus.findings() == {"isurus": ["missing"]}
+    assert isurus.state("isurus") == "missing"
+    assert "its container is missing" in isurus.run("list", code=0).out
+    (isurus.local_repos / "isurus/.repoman.toml").write_text('image = "debian"\n')
+    mend(isurus, "--missing", "recreate")
+    after = isurus.instances()["isurus"]
+    for part in ("devices", "profiles", "status"):
+        assert after[part] == before[part], "by the registry, and not by what the repo says now"
+    ours = [key for key in before["config"] if key.startswith(("user.", "environment.", "cloud"))]
+    assert {key: after["config"][key] for key in ours} == {
+        key: before["config"][key] for key in ours
+    }
+    done = isurus.run("exec", "isurus", "--", "sh", "-c", 'echo "$GREETING"', code=0)
+    assert done.out == "hello\n"
+
+
+def test_missing_forget_keeps_the_project_and_its_backup(isurus: Place) -> None:
+    isurus.incus("delete", "--force", "isurus")
+    mend(isurus, "--missing", "forget")
+    assert isurus.projects() == ["isurus"]
+    assert isurus.state("isurus") == "no container"
+    isurus.run("sync", "isurus", code=0)
+
+
+def test_missing_with_its_repo(isurus: Place) -> None:
+    isurus.incus("delete", "--force", "isurus")
+    (isurus.local_repos / "isurus").rmdir()
+    done = isurus.run("status", "--missing", "recreate", code=3)
+    assert "was not mended" in done.err
+    assert "is missing" in done.err
+    assert isurus.instances() == {}
+
+
+# --- orphan -------------------------------------------------------------------------------
+
+
+def without_registry(place: Place) -> None:
+    """Lose all projects from the registry."""
+    text = place.registry.read_text()
+    place.registry.write_text(text[: text.index("[[project]]")])
+
+
+def test_a_lost_registry_is_rebuilt_from_incus(place: Place) -> None:
+    (place.local_repos / "deep/er").mkdir(parents=True)
+    (place.local_repos / "isurus").mkdir()
+    (place.local_repos / "isurus/.repoman.toml").write_text('[env]\nGREETING = "hello"\n')
+    place.run("new", "isurus", code=0)
+    place.run("new", "lamna", "--repo", "deep/er", "--profile", "default", code=0)
+    running = {name: one["config"] for name, one in place.instances().items()}
+    without_registry(place)
+    assert place.findings() == {"isurus": ["orphan"], "lamna": ["orphan"]}
+    mend(place, "--orphan", "adopt")
+    assert sorted(place.projects()) == ["isurus", "lamna"]
+    assert {name: one["config"] for name, one in place.instances().items()} == running
+    place.incus("delete", "--force", "isurus")
+    place.run("status", "--missing", "recreate")
+    done = place.run("exec", "isurus", "--", "sh", "-c", 'echo "$GREETING"', code=0)
+    assert done.out == "hello\n"
+    assert place.run("exec", "lamna", "--", "pwd", code=0).out.endswith("/deep/er\n")
+
+
+def test_orphan_destroy_asks_for_the_name(isurus: Place) -> None:
+    without_registry(isurus)
+    done = isurus.run("status", "--orphan", "destroy", code=3)
+    assert "--yes" in done.err
+    assert "isurus" in isurus.instances()
+    mend(isurus, "--orphan", "destroy", "--yes")
+    assert isurus.instances() == {}
+    assert (isurus.local_repos / "isurus").is_dir()
+
+
+def test_an_orphan_that_repoman_did_not_make(isurus: Place) -> None:
+    isurus.incus("init", "busybox", "stray")
+    (isurus.local_repos / "stray").mkdir()
+    assert isurus.findings() == {"stray": ["orphan"]}
+    assert "stray: a container" in isurus.run("list", code=0).err
+    assert isurus.run("adopt", "stray", "--dry-run", code=0).out.startswith("would ")
+    isurus.run("adopt", "stray", code=0)
+    done = isurus.run("exec", "stray", "--", "sh", "-c", "id -u; pwd", code=0)
+    assert done.out.endswith(f"\n{isurus.local_repos}/stray\n")
+    assert isurus.findings() == {}
+    assert "in the estate already" in isurus.run("adopt", "stray", code=2).err
+
+
+def test_adopt_refuses(isurus: Place) -> None:
+    isurus.incus("init", "busybox", "stray")
+    assert "is missing" in isurus.run("adopt", "stray", code=2).err
+    assert "overlaps" in isurus.run("adopt", "stray", "--repo", "isurus", code=2).err
+    assert "no container is called" in isurus.run("adopt", "ghost", code=2).err
+    there = isurus.run("adopt", "ghost", "--from-project", "default", code=1)
+    assert "no container is called" in there.err
+    assert isurus.findings() == {"stray": ["orphan"]}
+
+
+def test_adopt_from_the_default_project(place: Place) -> None:
+    """The way over from a script that made its containers there, with `shift` and all."""
+    repo = place.local_repos / "old"
+    repo.mkdir()
+    name = f"old{place.project[1:6]}"
+    in_default = ["--project", "default"]
+    device = ["-c", "security.nesting=true", "--storage", "pool"]
+    place.incus("init", *in_default, "busybox", name, *device)
+    source = [f"source={repo}", f"path={repo}", "shift=true"]
+    place.incus("config", "device", "add", *in_default, name, "repo", "disk", *source)
+    try:
+        place.incus("start", *in_default, name)
+        place.incus("exec", *in_default, name, "--", "sh", "-c", "echo kept >/kept")
+        place.run("adopt", name, "--from-project", "default", "--repo", "old", code=0)
+        made = place.instances()[name]
+        assert "shift" not in made["devices"]["repo"]
+        assert "security.nesting" not in made["config"]
+        assert place.run("exec", name, "--", "cat", "/kept", code=0).out == "kept\n"
+        place.run("exec", name, "--", "touch", "mine", code=0)
+        assert (repo / "mine").exists()
+        assert place.findings() == {}
+        kept = place.incus("list", *in_default, "--format", "csv", "--columns", "s", name)
+        assert kept.out == "STOPPED\n", "nothing is lost"
+        again = place.run("adopt", name, "--from-project", "default", code=2)
+        assert "already" in again.err
+    finally:
+        place.incus("delete", *in_default, "--force", name)
+
+
+# --- renamed, in error, not expected ------------------------------------------------------
+
+
+def test_renamed(isurus: Place) -> None:
+    isurus.incus("stop", "--force", "isurus")
+    isurus.incus("rename", "isurus", "other")
+    assert isurus.findings() == {"isurus": ["renamed"]}
+    assert isurus.state("isurus") == "renamed"
+    assert "is called other now" in isurus.run("shell", "isurus", code=1).err
+    assert isurus.run("status", "--repair", code=3)
+    assert "other" in isurus.instances()
+    mend(isurus, "--repair", "--yes")
+    assert list(isurus.instances()) == ["isurus"]
+    isurus.run("exec", "isurus", "--", "true", code=0)
+
+
+def test_not_expected(isurus: Place) -> None:
+    text = isurus.registry.read_text()
+    isurus.registry.write_text(f"{text}container = false\n")
+    assert isurus.findings() == {"isurus": ["unexpected"]}
+    assert "adopt" in isurus.run("exec", "isurus", "--", "true", code=2).err
+    isurus.run("adopt", "isurus", code=0)
+    assert isurus.findings() == {}
+    isurus.run("exec", "isurus", "--", "true", code=0)
+
+
+def test_a_container_without_its_tags(isurus: Place) -> None:
+    isurus.incus("config", "unset", "isurus", TAG)
+    assert isurus.findings() == {"isurus": ["differs"]}
+    isurus.run("update", "isurus", code=0)
+    assert isurus.findings() == {}
+
+
+# --- half made ----------------------------------------------------------------------------
+
+
+def half_made(place: Place) -> None:
+    """What a `new` that was killed leaves behind."""
+    without_registry(place)
+    place.incus("stop", "--force", "isurus")
+    place.incus("config", "set", "isurus", f"{MAKING}=token")
+
+
+def test_half_made_and_not_registered(isurus: Place) -> None:
+    half_made(isurus)
+    assert isurus.findings() == {"isurus": ["half-made"]}
+    mend(isurus, "--half-made", "finish")
+    assert isurus.projects() == ["isurus"]
+    isurus.run("exec", "isurus", "--", "true", code=0)
+    half_made(isurus)
+    mend(isurus, "--half-made", "remove")
+    assert isurus.instances() == {}
+
+
+def test_new_begins_anew_where_one_was_half_made(isurus: Place) -> None:
+    half_made(isurus)
+    isurus.inside("isurus", "true")
+    done = isurus.run("new", "isurus", code=0)
+    assert "which was only half made" in done.out
+    assert isurus.findings() == {}
+
+
+def test_half_made_and_registered(isurus: Place) -> None:
+    isurus.incus("config", "set", "isurus", f"{MAKING}=token")
+    assert isurus.findings() == {"isurus": ["half-made"]}
+    assert isurus.state("isurus") == "half-made"
+    assert "half made" in isurus.run("exec", "isurus", "--", "true", code=1).err
+    mend(isurus, "--half-made", "finish")
+    isurus.run("exec", "isurus", "--", "true", code=0)
+
+
+# --- differs ------------------------------------------------------------------------------
+
+CHANGES = {
+    "a device more": ["config", "device", "add", "isurus", "x", "disk", "source=@", "path=/x"],
+    "another source": ["config", "device", "set", "isurus", "repo", "source=@/other"],
+    "no device": ["config", "device", "remove", "isurus", "repo"],
+    "a profile less": ["profile", "remove", "isurus", "claude-share"],
+    "a profile more": ["profile", "add", "isurus", "extra"],
+    "a variable more": ["config", "set", "isurus", "environment.X=1"],
+    "a tag of its own": ["config", "set", "isurus", "user.repoman.repo=elsewhere"],
+}
+
+
+@pytest.mark.parametrize("words", CHANGES.values(), ids=CHANGES)
+def test_a_difference_is_found_shown_and_mended_by_update(isurus: Place, words: list[str]) -> None:
+    (isurus.local_repos / "other").mkdir()
+    isurus.incus("profile", "create", "extra")
+    before = isurus.instances()["isurus"]
+    isurus.incus(*(word.replace("@", str(isurus.local_repos)) for word in words))
+    assert isurus.findings() == {"isurus": ["differs"]}
+    shown = isurus.run("update", "isurus", "--dry-run", code=0).out
+    assert re.match(r"would change isurus: .+\n$", shown)
+    if "device remove" not in " ".join(words):
+        said = isurus.run("exec", "isurus", "--", "true")
+        assert "isurus: its container is not as declared" in said.err, "other commands say it too"
+    isurus.run("update", "isurus", code=0)
+    after = isurus.instances()["isurus"]
+    for part in ("devices", "profiles"):
+        assert after[part] == before[part]
+    assert isurus.findings() == {}
+    assert isurus.run("update", "isurus", code=0).out == "nothing to do\n"
+    isurus.run("exec", "isurus", "--", "touch", "mine", code=0)
+    assert (isurus.local_repos / "isurus/mine").exists()
+
+
+def test_a_user_that_is_missing_inside(isurus: Place) -> None:
+    isurus.inside("isurus", "sh", "-c", "grep root: /etc/passwd >/p; cat /p >/etc/passwd")
+    assert isurus.findings() == {"isurus": ["inside"]}
+    done = isurus.run("exec", "isurus", "--", "true", code=125)
+    assert "repoman update" in done.err
+    isurus.run("update", "isurus", code=0)
+    assert isurus.findings() == {}
+    isurus.run("exec", "isurus", "--", "true", code=0)
+
+
+def test_a_mount_that_is_hidden_inside(isurus: Place) -> None:
+    repo = f"{isurus.local_repos}/isurus"
+    assert isurus.inside("isurus", "sh", "-c", f"busybox umount {repo}").code == 0
+    assert isurus.findings() == {"isurus": ["inside"]}
+    isurus.run("restart", "isurus", "--force", code=0)
+    assert isurus.findings() == {}
+
+
+def test_a_flag_that_is_off(place: Place) -> None:
+    assert "did you mean recreate" in place.run("status", "--missing", "recreat", code=2).err
+    assert "adopt or destroy" in place.run("status", "--orphan", "x", code=2).err

@@ -1,0 +1,284 @@
+"""`setup` on a real Incus, and what root of a container and a second client can't do."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.containers.conftest import Place
+from tests.daemon.place import running_daemon
+
+REPAIR = "`repoman setup --repair` mends it"
+
+
+def project(place: Place) -> dict[str, str]:
+    return dict(json.loads(place.incus("query", f"/1.0/projects/{place.project}").out)["config"])
+
+
+def writes(place: Place) -> str:
+    """What changes in Incus when it is written to: all there is in the project, with times."""
+    parts = ["instances?recursion=1", "profiles?recursion=1"]
+    return json.dumps([project(place), *map(place.api, parts)], sort_keys=True)
+
+
+def test_setup_makes_a_fenced_project_and_the_second_time_nothing(bare: Place) -> None:
+    bare.setup()
+    config = project(bare)
+    assert config["restricted"] == "true"
+    paths = f"{bare.local_repos},{bare.home}/.claude"
+    assert config["restricted.devices.disk.paths"] == paths
+    assert config["restricted.idmap.uid"] == str(os.getuid())
+    profiles = {one["name"]: one for one in bare.api("profiles?recursion=1")}
+    default = profiles["default"]
+    assert default["config"]["raw.idmap"] == f"both {os.getuid()} {os.getgid()}"
+    assert {"limits.cpu", "limits.memory", "limits.processes"} <= default["config"].keys()
+    assert set(default["devices"]) == {"root", "eth0"}
+    share = profiles["claude-share"]["devices"]["claude-share"]
+    assert share["source"] == share["path"] == f"{bare.home}/.claude"
+    before = writes(bare)
+    operations = bare.incus("query", "/1.0/events", check=False)
+    assert operations is not None
+    for flags in ([], ["--repair"]):
+        assert bare.run("setup", *flags, code=0).out == "nothing to do\n"
+    assert writes(bare) == before
+
+
+def test_a_dry_run_shows_the_steps_and_writes_nothing(bare: Place) -> None:
+    words = ["--local-repos", str(bare.local_repos), "--nfs-repos", str(bare.share), "--dry-run"]
+    shown = bare.run("setup", *words, code=0).out
+    assert f"would create the Incus project {bare.project}, restricted\n" in shown
+    listed = bare.incus("project", "list", "--format", "csv").out
+    assert bare.project not in listed
+    assert not bare.registry.exists()
+
+
+WEAKER = {
+    "not restricted": ("project", "restricted", "false"),
+    "more folders": ("project", "restricted.devices.disk.paths", "/"),
+    "nesting": ("project", "restricted.containers.nesting", "allow"),
+    "privileged": ("project", "restricted.containers.privilege", "allow"),
+    "another id": ("project", "restricted.idmap.uid", "0-100000"),
+    "low level": ("project", "restricted.containers.lowlevel", "allow"),
+    "no limit": ("profile", "limits.processes", ""),
+    "all processors": ("profile", "limits.cpu", "64"),
+}
+
+
+@pytest.mark.parametrize(("where", "key", "value"), WEAKER.values(), ids=WEAKER)
+def test_a_weaker_fence_is_found_and_strengthened(
+    isurus: Place, where: str, key: str, value: str
+) -> None:
+    before = project(isurus)
+    if where == "project":
+        isurus.incus("project", "set", isurus.project, f"{key}={value}")
+    else:
+        isurus.incus("profile", "set", "default", f"{key}={value}")
+    assert isurus.findings() == {"incus": ["fence"]}
+    plain = isurus.run("setup", code=0)
+    assert plain.out == "nothing to do\n"
+    assert key in plain.err
+    assert REPAIR.split("`")[1] in plain.err
+    done = isurus.run("setup", "--repair", code=0)
+    assert key in done.out
+    assert project(isurus) == before
+    assert isurus.findings() == {}
+    isurus.run("exec", "isurus", "--", "true", code=0)
+
+
+def test_local_repos_that_moved(isurus: Place) -> None:
+    other = isurus.home / "other"
+    other.mkdir()
+    done = isurus.run("setup", "--local-repos", str(other), code=0)
+    assert "restricted.devices.disk.paths" in done.err
+    isurus.run("remove", "isurus", "--yes", code=0)
+    isurus.run("setup", "--repair", code=0)
+    (other / "lamna").mkdir()
+    isurus.run("new", "lamna", code=0)
+
+
+# --- from inside as root, and by a second client ----------------------------------------------
+
+
+def test_a_set_uid_file_of_root_is_nobodys_outside(isurus: Place) -> None:
+    repo = isurus.local_repos / "isurus"
+    script = 'cp /bin/busybox "$1/x" && chmod 4755 "$1/x"'
+    assert isurus.inside("isurus", "sh", "-c", script, "sh", str(repo)).code == 0
+    info = (repo / "x").stat()
+    assert info.st_mode & stat.S_ISUID
+    assert info.st_uid == 1_000_000, "root of the container is nobody of the host"
+    assert info.st_uid not in (0, os.getuid())
+
+
+def test_root_inside_makes_no_device_and_takes_no_file_of_ours_for_its_own(isurus: Place) -> None:
+    repo = isurus.local_repos / "isurus"
+    (repo / "mine").write_text("x")
+    made = isurus.inside("isurus", "busybox", "mknod", f"{repo}/sda", "b", "8", "0")
+    assert made.code != 0
+    assert not (repo / "sda").exists()
+    isurus.inside("isurus", "sh", "-c", f"chown 0:0 {repo}/mine; chmod 4777 {repo}/mine")
+    assert (repo / "mine").stat().st_uid in (os.getuid(), 1_000_000)
+
+
+def test_a_symlink_in_place_of_the_repo_is_not_followed(isurus: Place) -> None:
+    repo = isurus.local_repos / "isurus"
+    isurus.incus("stop", "--force", "isurus")
+    repo.rmdir()
+    for target in ("/etc", str(isurus.home), str(isurus.home / ".claude")):
+        repo.symlink_to(target)
+        done = isurus.run("start", "isurus", code=6)
+        assert "can't be started" in done.err
+        assert isurus.incus("start", "isurus", check=False).code != 0, "nor does Incus itself"
+        repo.unlink()
+
+
+FORBIDDEN = {
+    "/etc": ["source=/etc", "path=/mnt"],
+    "the home": ["source=@home", "path=/mnt"],
+    "up from a repo": ["source=@repos/../..", "path=/mnt"],
+    "a socket": ["source=/run", "path=/mnt"],
+    "shift": ["source=@repos", "path=/mnt", "shift=true"],
+}
+
+
+@pytest.mark.parametrize("device", FORBIDDEN.values(), ids=FORBIDDEN)
+def test_a_device_outside_of_the_fence_by_another_client(isurus: Place, device: list[str]) -> None:
+    named = {"@home": str(isurus.home), "@repos": str(isurus.local_repos)}
+    for short, path in named.items():
+        device = [word.replace(short, path) for word in device]
+    isurus.incus("stop", "--force", "isurus")
+    added = isurus.incus("config", "device", "add", "isurus", "x", "disk", *device, check=False)
+    started = isurus.incus("start", "isurus", check=False)
+    assert added.code or started.code
+    assert (
+        isurus.instances()["isurus"]["status"] == "Stopped"
+        or "x" not in (isurus.instances()["isurus"]["devices"])
+    )
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["security.nesting=true", "security.privileged=true", "raw.lxc=x", "raw.idmap=both 0 0"],
+)
+def test_a_setting_that_weakens_by_another_client(isurus: Place, setting: str) -> None:
+    assert isurus.incus("config", "set", "isurus", setting, check=False).code != 0
+
+
+def test_a_mount_of_the_repo_file_from_outside_of_the_fence(place: Place) -> None:
+    (place.local_repos / "isurus").mkdir()
+    for source in ("/etc", "/", str(place.home), f"{place.home}/.config"):
+        text = f'[[mount]]\nsource = "{source}"\npath = "/mnt"\n'
+        (place.local_repos / "isurus/.repoman.toml").write_text(text)
+        place.run("new", "isurus", code=6)
+        trusted = place.run("new", "isurus", "--trust", code=6)
+        assert "the Incus project does not allow it" in trusted.err
+        assert place.instances() == {}
+        assert place.projects() == []
+
+
+def test_limits_hold(isurus: Place) -> None:
+    words = ["profile", "set", "default", "limits.processes=64"]
+    isurus.incus(*words)
+    isurus.run("restart", "isurus", "--force", code=0)
+    bomb = "i=0; while [ $i -lt 200 ]; do sleep 5 & i=$((i+1)); done; wait"
+    done = isurus.inside("isurus", "sh", "-c", bomb)
+    assert "fork" in done.err
+    isurus.run("restart", "isurus", "--force", code=0)
+
+
+# --- the host -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fresh(bare: Place) -> Iterator[Place]:
+    """A daemon of its own that was never initialised."""
+    folder = Path(tempfile.mkdtemp(prefix="rmf-", dir="/tmp"))
+    before = dict(bare.environ)
+    bare.environ |= {"INCUS_DIR": str(folder), "REPOMAN_NETWORK": ""}
+    try:
+        with running_daemon(folder, "sudo", "-n"):
+            yield bare
+    finally:
+        bare.environ = before
+        subprocess.run(["sudo", "-n", "rm", "-rf", str(folder), f"{folder}.log"], check=True)
+
+
+def test_an_incus_that_was_never_initialised(fresh: Place) -> None:
+    paths = ("--local-repos", str(fresh.local_repos), "--nfs-repos", str(fresh.share))
+    done = fresh.run("setup", *paths, code=0)
+    assert "never initialised" in done.err
+    assert "--init-incus" in done.err
+    error = fresh.run("setup", "--storage-pool", "x", code=1).err
+    assert "never initialised" in error
+    network = f"rmi{os.getpid() % 10000}"
+    words = ("setup", "--init-incus", "--network", network)
+    shown = fresh.run(*words, "--dry-run", code=0).out
+    assert "would create the storage pool default" in shown
+    fresh.run(*words, code=0)
+    assert fresh.run(*words, code=0).out == "nothing to do\n"
+    assert fresh.findings() == {}
+    fresh.incus("project", "delete", fresh.project, "--force", given="yes\n")
+    fresh.incus("network", "delete", network)
+
+
+def test_what_root_has_to_do_is_said(bare: Place) -> None:
+    subuid = Path("/etc/subuid")
+    before = subuid.read_text()
+    write = ["sudo", "-n", "tee", str(subuid)]
+    try:
+        subprocess.run(write, input="root:1000000:65536\n", text=True, check=True)
+        done = bare.run("setup", "--nfs-repos", str(bare.share), code=0)
+        uid, gid = os.getuid(), os.getgid()
+        line = f"sudo usermod --add-subuids {uid}-{uid} --add-subgids {gid}-{gid} root"
+        assert line in done.err
+        assert "/etc/subuid root:1000:1" in str(bare.run("status", "--json").json["findings"]) or (
+            bare.findings() == {}
+        )
+    finally:
+        subprocess.run(write, input=before, text=True, check=True, stdout=subprocess.DEVNULL)
+
+
+def test_a_pool_or_network_that_is_not_there(bare: Place) -> None:
+    paths = ("--nfs-repos", str(bare.share))
+    assert (
+        "Incus has no storage pool 'x'"
+        in bare.run("setup", *paths, "--storage-pool", "x", code=2).err
+    )
+    assert "Incus has no network 'x'" in bare.run("setup", *paths, "--network", "x", code=2).err
+    assert not bare.registry.exists()
+
+
+def test_new_before_setup(bare: Place) -> None:
+    bare.prepare()
+    (bare.local_repos / "isurus").mkdir()
+    error = bare.run("new", "isurus", code=2).err
+    assert "`repoman setup` creates it" in error
+
+
+def test_a_shared_folder_that_is_not_there_is_made(bare: Place) -> None:
+    (bare.home / ".claude").rmdir()
+    bare.setup()
+    assert (bare.home / ".claude").is_dir()
+    bare.new("isurus")
+    bare.run("exec", "isurus", "--", "sh", "-c", 'echo x >"$HOME/.claude/seen"', code=0)
+    assert (bare.home / ".claude/seen").read_text() == "x\n"
+
+
+def test_without_a_shared_folder(bare: Place) -> None:
+    bare.environ["REPOMAN_SHARED"] = ""
+    bare.prepare()
+    with bare.registry.open("a") as registry:
+        registry.write("")
+    text = bare.registry.read_text().replace("[defaults]\n", '[defaults]\nshared = ""\n')
+    bare.registry.write_text(text)
+    bare.run("setup", code=0)
+    assert [one["name"] for one in bare.api("profiles?recursion=1")] == ["default"]
+    bare.new("isurus")
+    assert bare.instances()["isurus"]["profiles"] == ["default"]
+    assert bare.findings() == {}
