@@ -135,7 +135,12 @@ class Work:
             there.set_state(step.name, "stop")
         body = self._body(step.declared)
         shed = {key: "" for key in found.config if key.startswith(_SHED)}
-        none = {name: {"type": "none"} for name in found.devices}
+        # The disk's own device has to stay until the copy is made; the profile has one then.
+        none = {
+            name: {"type": "none"}
+            for name, device in found.devices.items()
+            if device.get("path") != "/"
+        }
         body["config"] = {**shed, **body["config"]}
         body["devices"] = {**none, **body["devices"]}
         source = {"type": "copy", "source": step.name, "project": step.source}
