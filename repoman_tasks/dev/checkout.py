@@ -10,7 +10,7 @@ from pathlib import Path
 __all__ = ["ROOT", "SYSTEM_PATH", "here", "in_ci"]
 
 ROOT = Path(__file__).resolve().parents[2]
-SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/libexec/incus"
 
 
 def here(words: Sequence[str], **environ: str) -> list[str]:

@@ -181,6 +181,8 @@ def _words(run: _Run, tier: Tier, report: Path, *, append: bool) -> list[str]:
     pytest += ["-n", "auto"] if tier.parallel else []
     if tier.name == "nfs":
         return _in_machine(pytest, report.parent)
+    if tier.name == "containers":
+        return _beside_a_daemon(run, pytest, report)
     if tier.name == "unprivileged":
         return _unprivileged(run, pytest, report)
     pytest.append(f"--junitxml={report}")
@@ -194,6 +196,14 @@ def _in_machine(pytest: Sequence[str], folder: Path) -> list[str]:
     machine = [sys.executable, "-m", "tests.machine", "--timeout", str(_MACHINE_SECONDS), "--"]
     with_report = ["sh", "-c", _REPORT_IN_MACHINE, str(folder)]
     return here([*machine, *with_report, *pytest, "--junitxml=/run/report/junit.xml"])
+
+
+def _beside_a_daemon(run: _Run, pytest: Sequence[str], report: Path) -> list[str]:
+    """As the ordinary user of the namespaces, who can write nowhere but in the report's folder."""
+    run.scratch.chmod(0o755)
+    report.parent.chmod(0o777)
+    options = ["-p", "no:cacheprovider", "-n", "2", f"--junitxml={report}"]
+    return here([sys.executable, "-m", "tests.daemon", "--", *pytest, *options])
 
 
 def _unprivileged(run: _Run, pytest: Sequence[str], report: Path) -> list[str]:

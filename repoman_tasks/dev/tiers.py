@@ -40,6 +40,16 @@ _NFS = {
     "automount": "autofs",
     "tc": "iproute2",
 }
+_INCUS = {
+    "incus": "incus-client",
+    "incusd": "incus-base",
+    "debootstrap": "debootstrap",
+    "busybox": "busybox-static",
+    "dnsmasq": "dnsmasq-base",
+    "mkfs.btrfs": "btrfs-progs",
+    "nft": "nftables",
+    "sudo": "sudo",
+}
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,7 @@ TIERS = (
         root=True,
     ),
     Tier("terminal", ("tests/terminal",), {**_RSYNC_GIT, "tmux": "tmux"}),
+    Tier("containers", ("tests/containers",), {**_RSYNC_GIT, **_INCUS}, root=True),
     Tier("nfs", ("tests/machine", "tests/system"), {**_RSYNC_GIT, **_NFS}, root=True),
 )
 

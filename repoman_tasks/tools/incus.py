@@ -231,7 +231,7 @@ def _unreachable(result: Result) -> Failed:
     return Failed(f"incus can't ask its daemon: {said}", "`incus info` may tell more")
 
 
-_FULL = ("no space left", "disk quota exceeded", "not enough space")
+_FULL = ("no space left", "disk quota exceeded", "not enough space", "run out of disk space")
 _FENCED = ("not allowed", "is forbidden", "are forbidden", "resolves outside of restricted")
 
 

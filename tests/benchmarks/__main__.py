@@ -92,10 +92,10 @@ def memory(estate: Estate, files: int) -> None:
 def main() -> None:
     """Run the benchmarks that were asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
-    parser.add_argument("only", nargs="*", choices=["local", "memory", "nfs", []])
+    parser.add_argument("only", nargs="*", choices=["local", "memory", "containers", "nfs", []])
     parser.add_argument("--files", type=int, default=200_000)
     given = parser.parse_args()
-    wanted = given.only or ["local", "memory", "nfs"]
+    wanted = given.only or ["local", "memory", "containers", "nfs"]
     base = Path(tempfile.mkdtemp(prefix="repoman-bench-", dir="/var/tmp"))
     try:
         with Estate(base) as estate:
@@ -107,6 +107,9 @@ def main() -> None:
                 memory(estate, given.files)
     finally:
         shutil.rmtree(base)
+    if "containers" in wanted:
+        inside = [sys.executable, "-m", "tests.benchmarks.containers"]
+        subprocess.run([sys.executable, "-m", "tests.daemon", "--", *inside], check=True)
     if "nfs" in wanted:
         inside = [sys.executable, "-m", "tests.benchmarks.nfs"]
         words = [sys.executable, "-m", "tests.machine", "--timeout=900", "--", *inside]

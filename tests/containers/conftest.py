@@ -65,6 +65,7 @@ class Place(Estate):
     def ready(self) -> Place:
         """Set up, and nothing in it."""
         self.setup()
+        assert self.project in self.incus("project", "list", "--format", "csv").out
         return self
 
     def new(self, name: str, *flags: str) -> Place:

@@ -8,6 +8,7 @@ import pytest
 
 from repoman_tasks.planning.declared import MAKING, TAG
 from tests.containers.conftest import Place
+from tests.estate import run
 
 
 def mend(place: Place, *words: str, out: str = "done: ") -> None:
@@ -278,6 +279,19 @@ def test_a_mount_that_is_hidden_inside(isurus: Place) -> None:
     assert isurus.findings() == {"isurus": ["inside"]}
     isurus.run("restart", "isurus", "--force", code=0)
     assert isurus.findings() == {}
+
+
+def test_an_incus_project_that_does_not_exist(isurus: Place) -> None:
+    isurus.environ["INCUS_PROJECT"] = "nowhere & ?recursion=0"
+    assert isurus.findings() == {"incus": ["fence"], "isurus": ["missing"]}
+
+
+def test_a_user_who_may_not_ask(place: Place) -> None:
+    as_nobody = ["sudo", "-n", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    environ = [f"INCUS_DIR={place.environ['INCUS_DIR']}", "HOME=/nonexistent"]
+    asking = ["incus", "query", "--force-local", "--raw", "local:/1.0"]
+    said = run([*as_nobody, "env", *environ, *asking], place.environ)
+    assert "don't have the needed permissions" in said.err, "what tools.incus looks for"
 
 
 def test_a_flag_that_is_off(place: Place) -> None:

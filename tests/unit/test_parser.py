@@ -14,7 +14,7 @@ from repoman_tasks.cli.parser import UsageExit
 from repoman_tasks.namespace import commands
 
 Calls = list[tuple[str | None, dict[str, Any]]]
-_NOT_GIVEN = (None, False, "", [])
+_NOT_GIVEN: tuple[object, ...] = (None, False, "", [])
 
 
 def program(*words: str) -> invoke.program.Program:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from repoman_tasks.model import Defaults, Mount, Project, Registry, SCHEMA
+from repoman_tasks.model import SCHEMA, Defaults, Mount, Project, Registry
 from repoman_tasks.planning.names import RESERVED
 from repoman_tasks.registry import (
     AddProject,

@@ -276,5 +276,6 @@ def test_setup_writes_what_was_chosen_for_containers() -> None:
     chosen = {"defaults.storage_pool": "fast", "defaults.network": "br1"}
     assert summary(setup_steps(SET_UP, True, wish, True, MINE, "new")) == [("write", chosen)]
     origins = {**IN_FILE, "storage_pool": "registry", "network": "registry"}
-    there = replace(SET_UP, defaults=replace(SET_UP.defaults, **wish.chosen), origins=origins)
+    defaults = replace(SET_UP.defaults, storage_pool="fast", network="br1")
+    there = replace(SET_UP, defaults=defaults, origins=origins)
     assert setup_steps(there, True, wish, True, MINE, "new") == []

@@ -1,0 +1,132 @@
+"""Containers beside the bare incus commands they stand for, in one run.
+
+Runs beside a daemon: `python -m tests.daemon -- python -m tests.benchmarks.containers`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tests.benchmarks.table import Row, show, timed
+from tests.containers.conftest import Place
+
+RUNS = 5
+INSTANCES = 100
+
+
+def alternating(ours: Callable[[], float], theirs: Callable[[], float]) -> tuple[float, float]:
+    """The medians of both, in turn, after one of each that warms up."""
+    ours()
+    theirs()
+    both = [(ours(), theirs()) for _ in range(RUNS)]
+    return statistics.median(a for a, _ in both), statistics.median(b for _, b in both)
+
+
+class Bench:
+    """An estate beside a daemon, and a clock."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+
+    def repoman(self, *words: str) -> float:
+        """Seconds that a repoman command takes."""
+        return timed([*self.place.words, *words], env=self.place.environ, cwd=self.place.home)
+
+    def incus(self, *words: str) -> float:
+        """Seconds that an incus command takes, in the same project."""
+        named = ["incus", *words[:1], "--project", self.place.project, *words[1:]]
+        return timed(named, env=self.place.environ)
+
+    def new(self, image: str) -> Row:
+        """`new` beside the commands that a person would type instead."""
+        (self.place.local_repos / "isurus").mkdir(exist_ok=True)
+
+        def ours() -> float:
+            seconds = self.repoman("new", "isurus", "--image", image)
+            self.repoman("remove", "isurus", "--yes")
+            return seconds
+
+        def theirs() -> float:
+            seconds = sum(self.incus(*words) for words in bare_new(self.place, image))
+            self.incus("delete", "--force", "isurus")
+            return seconds
+
+        return Row(f"`new`, {image}", *alternating(ours, theirs))
+
+    def shell(self) -> Row:
+        """`shell -- true` beside a bare exec."""
+        self.place.new("isurus")
+        words = ("exec", "isurus", "--", "true")
+        row = Row(
+            "`shell isurus -- true`",
+            *alternating(
+                lambda: self.repoman("shell", "isurus", "--", "true"), lambda: self.incus(*words)
+            ),
+        )
+        self.place.run("remove", "isurus", "--yes", code=0)
+        return row
+
+    def listing(self, running: Sequence[str]) -> Row:
+        """`list` beside `incus list`, with many instances."""
+        what = f"`list`, {INSTANCES} containers, {len(running)} running"
+        return Row(what, *alternating(lambda: self.repoman("list"), lambda: self.incus("list")))
+
+
+def bare_new(place: Place, image: str) -> list[tuple[str, ...]]:
+    """What a person types for the same container, its user and its mount included."""
+    repo = f"{place.local_repos}/isurus"
+    uid = str(os.getuid())
+    device = ("repo", "disk", f"source={repo}", f"path={repo}")
+    words: list[tuple[str, ...]] = [
+        ("init", image, "isurus", "--profile", "default", "--profile", "claude-share"),
+        ("config", "device", "add", "isurus", *device),
+        ("start", "isurus"),
+    ]
+    if image == "busybox":
+        line = f"echo dev:x:{uid}:{uid}::/home/dev:/bin/sh >>/etc/passwd"
+        words.append(("exec", "isurus", "--", "sh", "-c", line))
+    else:
+        words.append(("exec", "isurus", "--", "useradd", "--uid", uid, "dev"))
+        up = (
+            "until systemctl is-system-running --wait | grep -q -e running -e degraded; "
+            "do sleep 0.1; done"
+        )
+        words.append(("exec", "isurus", "--", "sh", "-c", up))
+    words.append(("exec", "isurus", "--user", uid, "--cwd", repo, "--", "touch", "proof"))
+    words.append(("exec", "isurus", "--user", uid, "--cwd", repo, "--", "rm", "proof"))
+    return words
+
+
+def fill(bench: Bench) -> None:
+    """Many projects with an empty container each, as drift sees none in."""
+    place = bench.place
+    with place.registry.open("a") as registry:
+        for number in range(INSTANCES):
+            name = f"p{number}"
+            repo = place.local_repos / name
+            repo.mkdir()
+            registry.write(f'\n[[project]]\nname = "{name}"\nrepo = "{name}"\n')
+            place.incus("init", "--empty", name)
+
+
+def main() -> None:
+    """Measure and print the table."""
+    argparse.ArgumentParser().parse_args()
+    base = Path(tempfile.mkdtemp(prefix="bench-"))
+    with Place(base) as place:
+        bench = Bench(place.ready())
+        rows = [bench.new("busybox"), bench.new("debian"), bench.shell()]
+        fill(bench)
+        rows.append(bench.listing([]))
+        show("Containers", "repoman", "bare incus", rows)
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
