@@ -1,0 +1,78 @@
+"""A developer of another uid than 1000, and of another gid than uid."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.containers.conftest import Place
+from tests.daemon.place import PEOPLE
+from tests.estate import Result, run
+
+UID, GID = PEOPLE["dee"]
+SUDO = ["sudo", "-n"]
+
+
+class Dee:
+    """Somebody else, with a home and a share of their own, who types repoman commands."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.home = Path("/home/dee")
+        self.share = Path(f"/dev/shm/dee-{uuid.uuid4().hex}")
+        self.environ = {
+            **place.environ,
+            "HOME": str(self.home),
+            "XDG_CONFIG_HOME": str(self.home / ".config"),
+            "XDG_STATE_HOME": str(self.home / ".state"),
+        }
+        self.sh(f"mkdir -p ~/repos/isurus {self.share}")
+
+    def typed(self, *words: str) -> Result:
+        """Run words as dee."""
+        ids = [f"--reuid={UID}", f"--regid={GID}", "--init-groups", "--inh-caps=-all"]
+        environ = [f"{key}={value}" for key, value in self.environ.items()]
+        return run([*SUDO, "setpriv", *ids, "env", "-i", *environ, *words], self.environ)
+
+    def sh(self, script: str) -> str:
+        """Run a script as dee; it has to succeed."""
+        done = self.typed("sh", "-c", script)
+        assert done.code == 0, done
+        return done.out
+
+    def repoman(self, *words: str) -> str:
+        """Run repoman as dee; it has to succeed."""
+        done = self.typed(*self.place.words, *words)
+        assert done.code == 0, done
+        return done.out
+
+
+@pytest.fixture
+def dee(bare: Place) -> Iterator[Dee]:
+    """dee, who begins anew."""
+    somebody = Dee(bare)
+    yield somebody
+    clean = [f"{somebody.home}/repos", f"{somebody.home}/.config", str(somebody.share)]
+    subprocess.run([*SUDO, "rm", "-rf", *clean], check=True)
+    shutil.rmtree(somebody.share, ignore_errors=True)
+
+
+@pytest.mark.parametrize("image", ["busybox", "debian"])
+def test_a_whole_life_with_uid_1001_and_gid_1002(dee: Dee, image: str) -> None:
+    dee.repoman("setup", "--nfs-repos", str(dee.share))
+    dee.repoman("new", "isurus", "--image", image)
+    who = dee.repoman("exec", "isurus", "--", "id")
+    assert who.startswith(f"uid={UID}(dee) gid={GID}(dee)")
+    dee.repoman("exec", "isurus", "--", "touch", "mine")
+    info = (dee.home / "repos/isurus/mine").stat()
+    assert (info.st_uid, info.st_gid) == (UID, GID)
+    dee.place.inside("isurus", "touch", f"{dee.home}/repos/isurus/roots")
+    assert (dee.home / "repos/isurus/roots").stat().st_uid == 1_000_000
+    default = dee.place.api("profiles/default")
+    assert default["config"]["raw.idmap"] == f"uid {UID} {UID}\ngid {GID} {GID}"
+    dee.repoman("remove", "isurus", "--yes")

@@ -1,0 +1,100 @@
+"""`shell` on a real terminal: its size, Ctrl-C, a full-screen program, and the exit status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pexpect  # type: ignore[import-untyped]
+import pytest
+
+from tests.containers.conftest import Place
+
+Spawn = Callable[..., "pexpect.spawn[str]"]
+
+
+@pytest.fixture
+def spawn(isurus: Place) -> Iterator[Spawn]:
+    """Starts repoman on a terminal."""
+    started: list[pexpect.spawn[str]] = []
+
+    def start(*words: str) -> pexpect.spawn[str]:
+        child: pexpect.spawn[str] = pexpect.spawn(
+            isurus.words[0],
+            [*isurus.words[1:], *words],
+            env={**isurus.environ, "TERM": "xterm-256color", "PS1": "$ "},
+            cwd=str(isurus.home),
+            dimensions=(24, 80),
+            encoding="utf-8",
+            timeout=20,
+        )
+        started.append(child)
+        return child
+
+    yield start
+    for child in started:
+        child.close(force=True)
+
+
+def test_a_login_shell(spawn: Spawn, isurus: Place) -> None:
+    child = spawn("shell", "isurus")
+    child.sendline("echo at=$(pwd) term=$TERM as=$(id -u)")
+    child.expect_exact(f"at={isurus.local_repos}/isurus term=xterm-256color as=")
+    child.sendline("stty size")
+    child.expect_exact("24 80")
+    child.setwinsize(33, 111)
+    child.sendline("sleep 1; stty size")
+    child.expect_exact("33 111")
+    child.sendline("sleep 600")
+    child.send("\x03")
+    child.sendline("echo still=$((40 + 2))")
+    child.expect_exact("still=42")
+    child.sendline("vi made")
+    child.send("ihello from vi\x1b:wq\r")
+    child.sendline("exit 7")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 7
+    assert (isurus.local_repos / "isurus/made").read_text() == "hello from vi\n"
+
+
+def test_repair_asks_and_leaving_it_is_the_default(spawn: Spawn, isurus: Place) -> None:
+    isurus.incus("delete", "--force", "isurus")
+    child = spawn("status", "--repair")
+    child.expect_exact("What about isurus? [1] ")
+    child.send("\r")
+    child.expect_exact("its container is missing")
+    child.expect(pexpect.EOF)
+    assert isurus.instances() == {}
+    child = spawn("status", "--repair")
+    child.expect_exact("What about isurus? [1] ")
+    child.send("nonsense\r")
+    child.expect_exact("Please answer 1 to 3.")
+    child.send("\x03")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 130
+    child = spawn("status", "--repair")
+    child.expect_exact("What about isurus? [1] ")
+    child.send("recreate\r")
+    child.expect_exact("done: create the container isurus")
+    child.expect(pexpect.EOF)
+    assert isurus.state("isurus") == "running"
+
+
+def test_delete_repo_wants_the_name_typed(spawn: Spawn, isurus: Place) -> None:
+    isurus.run("sync", code=0)
+    for answer in ("y", "other"):
+        child = spawn("remove", "isurus", "--delete-repo")
+        child.expect_exact("Type isurus to go on: ")
+        child.send(f"{answer}\r")
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus == 130
+        assert isurus.state("isurus") == "running"
+    child = spawn("remove", "isurus", "--delete-repo")
+    child.expect_exact("Type isurus to go on: ")
+    child.send("isurus\r")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    assert not (isurus.local_repos / "isurus").exists()

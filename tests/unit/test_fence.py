@@ -1,0 +1,198 @@
+"""The fence: what `setup` makes, what it finds weaker, and what it strengthens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from repoman_tasks.errors import Failed, UsageError
+from repoman_tasks.model import Defaults, Person
+from repoman_tasks.planning.fence import (
+    FenceWish,
+    Grounds,
+    fence_findings,
+    fence_steps,
+    idmap,
+    missing_ids,
+)
+from repoman_tasks.planning.steps import AsRoot, CallIncus, MakeFolder, Step
+
+DEV = Person("dev", 1000, 1000, "dev", "/home/dev", "/bin/bash")
+BARE = Grounds(
+    version="6.0.4",
+    pools=("default",),
+    networks=("incusbr0",),
+    project=None,
+    profiles={},
+    processors=4,
+    person=DEV,
+    local_repos="/home/dev/repos",
+    shared="/home/dev/.claude",
+    shared_path="/home/dev/.claude",
+)
+REPAIR = FenceWish(repair=True)
+
+
+def calls(steps: list[Step]) -> list[tuple[str, str]]:
+    return [(step.method, step.path) for step in steps if isinstance(step, CallIncus)]
+
+
+def done(grounds: Grounds, steps: list[Step]) -> Grounds:
+    """`grounds` after the steps, as Incus would have them."""
+    project, profiles = grounds.project, dict(grounds.profiles)
+    for step in steps:
+        if not isinstance(step, CallIncus):
+            continue
+        if step.path.startswith("/1.0/projects"):
+            project = step.body["config"]
+        elif step.path.startswith("/1.0/profiles?"):
+            profiles[step.body["name"]] = step.body
+        elif step.path.startswith("/1.0/profiles/"):
+            profiles["default"] = step.body
+    return replace(grounds, project=project, profiles=profiles)
+
+
+SET_UP = done(BARE, fence_steps(BARE, FenceWish(), "repoman"))
+
+
+def test_the_first_set_up() -> None:
+    assert calls(fence_steps(BARE, FenceWish(), "repoman")) == [
+        ("POST", "/1.0/projects"),
+        ("PUT", "/1.0/profiles/default?project=repoman"),
+        ("POST", "/1.0/profiles?project=repoman"),
+    ]
+    config = SET_UP.project or {}
+    assert config["restricted"] == "true"
+    assert config["restricted.devices.disk.paths"] == "/home/dev/repos,/home/dev/.claude"
+    assert not any("lowlevel" in key or "privilege" in key for key in config)
+    default = SET_UP.profiles["default"]["config"]
+    assert default == {
+        "raw.idmap": "both 1000 1000",
+        "limits.cpu": "3",
+        "limits.memory": "50%",
+        "limits.processes": "4096",
+    }
+
+
+@pytest.mark.parametrize("wish", [FenceWish(), REPAIR, FenceWish(init=True)])
+def test_the_second_set_up_has_nothing_to_do(wish: FenceWish) -> None:
+    assert fence_steps(SET_UP, wish, "repoman") == []
+    assert fence_findings(SET_UP, "repoman") == []
+
+
+def changed(**config: str) -> Grounds:
+    return replace(SET_UP, project={**(SET_UP.project or {}), **config})
+
+
+def with_profile(config: dict[str, str], devices: dict[str, Any] | None = None) -> Grounds:
+    now = SET_UP.profiles["default"]
+    merged = {
+        "config": {**now["config"], **config},
+        "devices": {**now["devices"], **(devices or {})},
+    }
+    return replace(SET_UP, profiles={**SET_UP.profiles, "default": merged})
+
+
+@pytest.mark.parametrize(
+    ("grounds", "says"),
+    [
+        (changed(restricted="false"), "restricted = false"),
+        (changed(**{"restricted.devices.disk.paths": "/"}), "paths = /, it should be"),
+        (changed(**{"restricted.containers.nesting": "allow"}), "nesting = allow"),
+        (changed(**{"restricted.containers.lowlevel": "allow"}), "lowlevel = allow"),
+        (changed(**{"restricted.idmap.uid": "0-1000"}), "idmap.uid = 0-1000"),
+        (with_profile({"security.nesting": "true"}), "security.nesting = true"),
+        (with_profile({"limits.processes": ""}), "limits.processes = ''"),
+        (with_profile({}, {"eth0": {"type": "nic"}}), "device eth0"),
+    ],
+)
+def test_what_is_weaker_is_found_and_strengthened_when_asked(grounds: Grounds, says: str) -> None:
+    (finding,) = fence_findings(grounds, "repoman")
+    assert says in finding.what
+    assert "setup --repair" in finding.cure
+    assert fence_steps(grounds, FenceWish(), "repoman") == []
+    (step,) = fence_steps(grounds, REPAIR, "repoman")
+    assert says in str(step)
+    assert fence_findings(done(grounds, [step]), "repoman") == []
+
+
+def test_what_allows_nothing_is_not_weaker() -> None:
+    grounds = changed(**{"restricted.snapshots": "block", "user.mine": "x"})
+    assert fence_findings(grounds, "repoman") == []
+
+
+def test_nesting_is_a_choice_of_the_estate() -> None:
+    nested = replace(BARE, defaults=Defaults(nesting=True))
+    made = done(nested, fence_steps(nested, FenceWish(), "repoman"))
+    assert (made.project or {})["restricted.containers.nesting"] == "allow"
+    assert made.profiles["default"]["config"]["security.nesting"] == "true"
+    assert fence_findings(made, "repoman") == []
+
+
+@pytest.mark.parametrize(
+    ("grounds", "error", "says"),
+    [
+        (replace(BARE, person=replace(DEV, uid=0)), UsageError, "this is root"),
+        (replace(BARE, version="5.21.1"), Failed, "older than 6.0"),
+        (replace(BARE, version=""), Failed, "older than 6.0"),
+        (replace(BARE, local_repos="/a,b"), UsageError, "comma"),
+        (replace(BARE, pools=()), Failed, "never initialised"),
+        (replace(BARE, networks=()), Failed, "no managed bridge"),
+        (replace(BARE, pools=("a", "b")), UsageError, "which storage pool"),
+        (replace(BARE, networks=("a", "b")), UsageError, "which network"),
+        (replace(BARE, defaults=Defaults(network="x")), UsageError, "no network 'x'"),
+    ],
+)
+def test_where_no_container_can_be(grounds: Grounds, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        fence_steps(grounds, FenceWish(), "repoman")
+    (finding,) = fence_findings(grounds, "repoman")
+    assert says in finding.what
+    assert finding.cure
+
+
+def test_an_incus_that_was_never_initialised() -> None:
+    never = replace(BARE, pools=(), networks=())
+    steps = fence_steps(never, FenceWish(init=True, storage_pool="p", network="n"), "repoman")
+    assert calls(steps)[:2] == [("POST", "/1.0/storage-pools"), ("POST", "/1.0/networks")]
+    made = done(never, steps).profiles["default"]["devices"]
+    assert (made["root"]["pool"], made["eth0"]["network"]) == ("p", "n")
+
+
+@pytest.mark.parametrize(
+    ("subuid", "subgid", "missing"),
+    [
+        (None, None, []),
+        ("root:1000:1\n", "root:1000:1\n", []),
+        ("0:999:5\n", "root:1:2000\n", []),
+        ("", "root:1000:1\n", ["subuid root:1000:1"]),
+        ("dev:1000:1\n", "root:1001:1\n", ["subuid root:1000:1", "subgid root:1000:1"]),
+        ("root:x:1\nroot:1000\n", None, ["subuid root:1000:1"]),
+    ],
+)
+def test_the_hosts_maps_of_ids(subuid: str | None, subgid: str | None, missing: list[str]) -> None:
+    grounds = replace(SET_UP, subuid=subuid, subgid=subgid)
+    assert missing_ids(grounds) == missing
+    steps = fence_steps(grounds, FenceWish(), "repoman")
+    assert [type(step) for step in steps] == ([AsRoot] if missing else [])
+
+
+def test_ids() -> None:
+    assert idmap(DEV) == "both 1000 1000"
+    assert idmap(replace(DEV, gid=100)) == "uid 1000 1000\ngid 100 100"
+
+
+def test_a_shared_folder_is_made_and_may_be_left_out() -> None:
+    steps = fence_steps(replace(BARE, shared_exists=False), FenceWish(), "repoman")
+    assert any(isinstance(step, MakeFolder) for step in steps)
+    without = replace(BARE, shared="", shared_path="")
+    made = done(without, fence_steps(without, FenceWish(), "repoman"))
+    assert "claude-share" not in made.profiles
+    assert (made.project or {})["restricted.devices.disk.paths"] == "/home/dev/repos"
+
+
+def test_a_project_of_any_name_is_encoded() -> None:
+    steps = fence_steps(BARE, FenceWish(), "a b&c")
+    assert ("PUT", "/1.0/profiles/default?project=a%20b%26c") in calls(steps)
