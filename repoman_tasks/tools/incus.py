@@ -27,11 +27,14 @@ _LOOK_SECONDS = 2
 """How often an operation that goes on is looked at."""
 _UNDO_SECONDS = 120
 """How long an operation that can't be cancelled is waited for after Ctrl-C."""
+_BUSY_SECONDS = 40
+"""How long a container that is busy is waited for; a stop has 30 s for itself."""
 _MOST_BYTES = 100_000
 """A word of a command line may have 128 KiB."""
 
 _NOT_FOUND = 404
 _RUNNING = 103
+_BUSY = "Instance is busy running"
 _GOES_ON = "context deadline exceeded"
 
 Say = Callable[[str], None]
@@ -109,17 +112,29 @@ class Incus:
         data = json.dumps(body) if body is not None else ""
         if len(data.encode()) > _MOST_BYTES:
             raise Failed("what Incus is to be told is too long", "shorten env and mounts")
-        with undisturbed():  # it is told all of it or nothing, and we know which
-            result = self.host.change(_query(method, path, data), timeout=_SECONDS * 3)
-        if self.host.dry:
-            return None
-        answer = _answer(result)
-        if answer["error_code"] == _NOT_FOUND:
+        answer = self._tell(_query(method, path, data))
+        if answer is None or answer["error_code"] == _NOT_FOUND:
             return None
         if answer["error"]:
             raise _refused(str(answer["error"]))
         operation = answer.get("operation")
         return self._follow(str(operation), say) if operation else answer["metadata"]
+
+    def _tell(self, words: Words) -> dict[str, Any] | None:
+        """Have the daemon begin; None where this is a dry run.
+
+        A container that is busy, with what a command began that was killed, is waited for.
+        """
+        for patience in reversed(range(_BUSY_SECONDS)):
+            with undisturbed():  # it is told all of it or nothing, and we know which
+                result = self.host.change(words, timeout=_SECONDS * 3)
+            if self.host.dry:
+                return None
+            answer = _answer(result)
+            if _BUSY not in str(answer["error"]) or not patience:
+                break
+            self.host.read(["sleep", "1"])
+        return answer
 
     def _follow(self, operation: str, say: Say) -> Any:
         try:

@@ -64,8 +64,9 @@ class Place(Estate):
 
     def ready(self) -> Place:
         """Set up, and nothing in it."""
-        self.setup()
-        assert self.project in self.incus("project", "list", "--format", "csv").out
+        paths = ("--local-repos", str(self.local_repos), "--nfs-repos", str(self.share))
+        done = self.run("setup", *paths, code=0)
+        assert "not set up" not in done.err, done
         return self
 
     def new(self, name: str, *flags: str) -> Place:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import pexpect  # type: ignore[import-untyped]
@@ -49,7 +50,12 @@ def test_a_login_shell(spawn: Spawn, isurus: Place) -> None:
     child.sendline("echo still=$((40 + 2))")
     child.expect_exact("still=42")
     child.sendline("vi made")
-    child.send("ihello from vi\x1b:wq\r")
+    child.send("i")
+    child.send("hello from vi")
+    child.expect_exact("from vi")
+    child.send("\x1b")
+    time.sleep(0.5)  # or it would be the begin of a key's sequence
+    child.send(":wq\r")
     child.sendline("exit 7")
     child.expect(pexpect.EOF)
     child.close()
