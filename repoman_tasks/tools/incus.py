@@ -112,29 +112,26 @@ class Incus:
         data = json.dumps(body) if body is not None else ""
         if len(data.encode()) > _MOST_BYTES:
             raise Failed("what Incus is to be told is too long", "shorten env and mounts")
-        answer = self._tell(_query(method, path, data))
-        if answer is None or answer["error_code"] == _NOT_FOUND:
+        words = _query(method, path, data)
+        for _ in range(_BUSY_SECONDS):
+            # With what a command that was killed began, for instance.
+            with contextlib.suppress(_StillBusy):
+                return self._tell(words, say)
+            self.host.read(["sleep", "1"])
+        return self._tell(words, say)
+
+    def _tell(self, words: Words, say: Say) -> Any:
+        with undisturbed():  # it is told all of it or nothing, and we know which
+            result = self.host.change(words, timeout=_SECONDS * 3)
+        if self.host.dry:
+            return None
+        answer = _answer(result)
+        if answer["error_code"] == _NOT_FOUND:
             return None
         if answer["error"]:
             raise _refused(str(answer["error"]))
         operation = answer.get("operation")
         return self._follow(str(operation), say) if operation else answer["metadata"]
-
-    def _tell(self, words: Words) -> dict[str, Any] | None:
-        """Have the daemon begin; None where this is a dry run.
-
-        A container that is busy, with what a command began that was killed, is waited for.
-        """
-        for patience in reversed(range(_BUSY_SECONDS)):
-            with undisturbed():  # it is told all of it or nothing, and we know which
-                result = self.host.change(words, timeout=_SECONDS * 3)
-            if self.host.dry:
-                return None
-            answer = _answer(result)
-            if _BUSY not in str(answer["error"]) or not patience:
-                break
-            self.host.read(["sleep", "1"])
-        return answer
 
     def _follow(self, operation: str, say: Say) -> Any:
         try:
@@ -246,6 +243,10 @@ def _unreachable(result: Result) -> Failed:
     return Failed(f"incus can't ask its daemon: {said}", "`incus info` may tell more")
 
 
+class _StillBusy(Failed):
+    """The container is busy with something else."""
+
+
 _FULL = ("no space left", "disk quota exceeded", "not enough space", "run out of disk space")
 _FENCED = ("not allowed", "is forbidden", "are forbidden", "resolves outside of restricted")
 
@@ -253,6 +254,8 @@ _FENCED = ("not allowed", "is forbidden", "are forbidden", "resolves outside of 
 def _refused(said: str) -> RepomanError:
     """An error of the daemon, as one of ours with its words."""
     low = said.lower()
+    if _BUSY in said:
+        return _StillBusy(f"Incus says: {said}", "try again in a moment")
     if any(words in low for words in _FULL):
         return Failed(f"the storage pool is full, Incus says: {said}", "make room in the pool")
     if "missing source path" in low:

@@ -66,7 +66,7 @@ COMMANDS = {
     "new": (["new", "isurus"], 20, 1.6),
     "remove": (["remove", "isurus", "--yes"], 10, 1.2),
     "update": (["update", "isurus", "--rebuild"], 12, 1.8),
-    "setup": (["setup", "--repair"], 8, 0.9),
+    "setup": (["setup", "--repair"], 8, 0.7),
 }
 """Words, how often they are killed, and the seconds within which they are."""
 
@@ -101,7 +101,7 @@ def test_killed_at_any_moment(quick: Place, command: str) -> None:
         if command == "setup":
             quick.run(*words, code=0)
         mended(quick)
-    assert killed >= times // 2, "it was hit in the middle"
+    assert killed >= times // 3, "it was hit in the middle"
     assert (quick.local_repos / "isurus").is_dir()
     leftovers = [p.name for p in (quick.local_repos / "isurus").iterdir()]
     assert [name for name in leftovers if name != ".repoman.toml"] == []
