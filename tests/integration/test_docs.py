@@ -15,9 +15,9 @@ from invoke.collection import Collection
 from invoke.exceptions import Exit
 
 from repoman_tasks.errors import ExitCode, UsageError
-from repoman_tasks.model import Defaults, Estate, Project, env_name, keys
+from repoman_tasks.model import Defaults, Estate, Project, Wish, env_name, keys
 from repoman_tasks.namespace import commands, with_development
-from repoman_tasks.registry import parse
+from repoman_tasks.registry import parse, parse_wish
 from tests.estate import CHECKOUT
 
 PAGES = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md"), *CHECKOUT.glob("*/README.md")])
@@ -55,7 +55,10 @@ def table(kind: type[Defaults] | type[Project] | type[Estate]) -> str:
 
 def _type(annotation: str) -> str:
     kind = annotation.removesuffix(" | None").partition("[")[0]
+    if annotation.startswith("tuple[Mount"):
+        return "list of tables"
     words = {"tuple": "list of strings", "str": "string", "int": "whole number"}
+    words["Pairs"] = "table of strings"
     return {**words, "float": "number", "bool": "true or false"}[kind]
 
 
@@ -83,9 +86,13 @@ def test_configuration_shows_every_key(
 
 def test_the_shape_in_the_configuration_is_one() -> None:
     blocks = [body for kind, body in fenced(DOCS / "configuration.md") if kind == "toml"]
-    assert blocks
-    for body in blocks:
+    of_registry = [body for body in blocks if "[[project]]" in body]
+    assert len(of_registry) == 2
+    for body in of_registry:
         assert parse(body, "docs", {}).projects[0].name == "isurus"
+    (of_repo,) = [body for body in blocks if body not in of_registry]
+    wish = parse_wish(of_repo, "docs")
+    assert all(getattr(wish, key.name) for key in keys(Wish)), "the page shows every key"
 
 
 @pytest.mark.parametrize(
@@ -97,6 +104,8 @@ def test_the_shape_in_the_configuration_is_one() -> None:
         ("stall_seconds", 1, None),
         ("max_age_hours", 1, None),
         ("min_free_mib", 0, None),
+        ("cpus", 0, None),
+        ("processes", 1, None),
     ],
 )
 def test_the_ranges_in_the_configuration(key: str, least: int, most: int | None) -> None:
