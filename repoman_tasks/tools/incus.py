@@ -201,9 +201,8 @@ class Incus:
 
     def set_config(self, name: str, values: Mapping[str, str | None]) -> None:
         """Set some settings of a container; None takes one away."""
-        now = self.get(self.at("instances", name)) or {}
-        config = {**now.get("config", {}), **values}
-        self.replace(name, {"config": {k: v for k, v in config.items() if v is not None}})
+        config = {key: value or "" for key, value in values.items()}  # an empty one goes
+        self.change("PATCH", self.at("instances", name), {"config": config})
 
     def exec_words(self, name: str, words: Words, *options: str) -> list[str]:
         """The words that run `words` in a container as its root."""
