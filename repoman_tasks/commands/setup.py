@@ -78,6 +78,7 @@ def setup(
 
 def _share(session: Session, path: str, local: str) -> Share:
     defaults = session.of(reconcile).registry.defaults
+    session.host.read(["rsync", "--version"])  # which every sync needs, and says so where it lacks
     share = session.stack.enter_context(
         open_share(session.host, path, local, defaults.probe_seconds)
     )

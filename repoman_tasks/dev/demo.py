@@ -104,6 +104,7 @@ def _environ(home: Path) -> dict[str, str]:
         "XDG_CACHE_HOME": f"{home}/.cache",
         "XDG_DATA_HOME": f"{home}/.local/share",
         "REPOMAN_CONFIG": f"{home}/.config/repoman/repoman.toml",
+        "INCUS_DIR": f"{home}/incus",  # where none is: the person's own is left alone
         "REPOMAN_NFS_FSTYPES": "tmpfs",
         "REPOMAN_MIN_FREE_MIB": "1",
         "GIT_CONFIG_GLOBAL": "/dev/null",

@@ -257,6 +257,16 @@ def test_a_line_of_a_range_is_enough(place: Place) -> None:
     assert (done.out, done.err) == ("nothing to do\n", "")
 
 
+def test_a_member_of_the_group_who_has_not_logged_in_again(bare: Place) -> None:
+    ids = [f"--reuid={os.getuid()}", f"--regid={os.getgid()}", "--clear-groups"]
+    environ = [f"{key}={value}" for key, value in bare.environ.items()]
+    words = ["setup", "--nfs-repos", str(bare.share), "--repair"]
+    typed = ["sudo", "-n", "setpriv", *ids, "env", "-i", *environ, *bare.words, *words]
+    done = run(typed, bare.environ)
+    assert done.code == 1
+    assert "you are in the group incus-admin: log in again" in done.err
+
+
 def test_a_pool_or_network_that_is_not_there(bare: Place) -> None:
     paths = ("--nfs-repos", str(bare.share))
     assert (

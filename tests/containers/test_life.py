@@ -114,6 +114,30 @@ def test_list_shows_state_address_and_image(isurus: Place) -> None:
     assert table.err == "containers: 1 running\n"
 
 
+def test_list_asks_incus_as_often_however_many_there_are(place: Place) -> None:
+    log = place.base / "calls"
+    counting = place.base / "counting"
+    counting.mkdir()
+    program = counting / "incus"
+    program.write_text(f'#!/bin/sh\necho call >>{log}\nexec /usr/bin/incus "$@"\n')
+    program.chmod(0o755)
+    environ = {"PATH": f"{counting}:{place.environ['PATH']}"}
+
+    def calls() -> int:
+        log.write_text("")
+        place.run("list", environ=environ, code=0)
+        return len(log.read_text().splitlines())
+
+    place.incus("init", "--empty", "a")
+    few = calls()
+    for number in range(8):
+        place.incus("init", "--empty", f"a{number}")
+    assert calls() == few == 1
+    place.new("isurus")
+    place.new("lamna")
+    assert calls() == 2, "addresses, of all that run together"
+
+
 # --- entering -----------------------------------------------------------------------------
 
 
