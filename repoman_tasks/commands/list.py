@@ -26,8 +26,7 @@ def list_(session: Session, json: bool = False) -> None:
         screen.json({"schema": 1, "projects": [_as_json(row) for row in rows]})
         return
     if rows:
-        columns = ("NAME", "STATE", "IP", "LAST SYNC", "REPO", "IMAGE", "NOTES")
-        screen.table(columns, [_cells(row, now) for row in rows])
+        screen.table(*_table(rows, now))
     else:
         screen.note("No projects yet: `repoman new NAME` makes one.")
     for finding in drift(reality, found, (), orphans=True):
@@ -65,6 +64,21 @@ def _row(reality: Reality, project: Project, found: Containers, addresses: dict[
     made_from = container.config.get(IMAGE, "") if container else ""
     image = made_from or project.asked_image or project.image
     return _Row(project, repo, state(project, found), addresses.get(name, ""), image, notes)
+
+
+_COLUMNS = ("NAME", "STATE", "IP", "LAST SYNC", "REPO", "IMAGE", "NOTES")
+_ONLY_WHERE_FILLED = ("IP", "IMAGE")
+"""They say nothing of an estate that has no containers, and a terminal is narrow."""
+
+
+def _table(rows: list[_Row], now: str) -> tuple[list[str], list[list[str]]]:
+    cells = [_cells(row, now) for row in rows]
+    shown = [
+        number
+        for number, column in enumerate(_COLUMNS)
+        if column not in _ONLY_WHERE_FILLED or any(line[number] for line in cells)
+    ]
+    return [_COLUMNS[n] for n in shown], [[line[n] for n in shown] for line in cells]
 
 
 def _cells(row: _Row, now: str) -> tuple[str, ...]:
