@@ -13,7 +13,7 @@ from typing import Any
 from repoman_tasks.errors import Failed, Interrupted
 from repoman_tasks.host import Host
 from repoman_tasks.model import Person
-from repoman_tasks.planning.declared import IMAGE, MAKING, Container, Declared, merged
+from repoman_tasks.planning.declared import IMAGE, MAKING, Container, Declared
 from repoman_tasks.planning.guest import user_data
 from repoman_tasks.planning.steps import (
     AdoptContainer,
@@ -222,8 +222,3 @@ class Work:
     def delete(self, step: DeleteContainer) -> None:
         """Take a container away."""
         self.incus.delete(step.name)
-
-
-def in_place(wanted: Declared, container: Container, what: str) -> ChangeContainer:
-    """The step that makes all of `container` as wanted, but its image."""
-    return ChangeContainer(container.name, what, merged(wanted, container))

@@ -51,7 +51,10 @@ def needs_trust(wish: Wish, defaults: Defaults) -> list[str]:
     """What of a repo's wishes reaches out of its container, so that a person has to agree."""
     found = [f"the mount of {mount.source} at {mount.path}" for mount in wish.mount]
     strange = [p for p in wish.profiles or () if p not in defaults.profiles]
-    return found + [f"the profile {profile}" for profile in strange]
+    found += [f"the profile {profile}" for profile in strange]
+    if wish.profiles is not None and "default" not in wish.profiles:
+        found.append("a container without the profile default, which limits it")
+    return found
 
 
 def check_trust(wish: Wish, defaults: Defaults, path: str, *, trusted: bool) -> list[str]:

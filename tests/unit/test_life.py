@@ -45,6 +45,7 @@ def kinds(steps: list[Step]) -> list[str]:
         (Wish(image="x", env=(("A", "1"),)), []),
         (Wish(profiles=("default",)), []),
         (Wish(profiles=("default", "gpu")), ["the profile gpu"]),
+        (Wish(profiles=()), ["a container without the profile default, which limits it"]),
         (Wish(mount=(Mount("/etc", "/x"),)), ["the mount of /etc at /x"]),
     ],
 )
