@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 from repoman_tasks.errors import Failed
@@ -15,8 +14,6 @@ from repoman_tasks.tools.person import find_person
 
 __all__ = ["look_at_grounds"]
 
-_TRIES = 4
-
 
 def look_at_grounds(incus: Incus, reality: Reality) -> Grounds:
     """What there is. `Failed` where Incus can't be asked, with the cure that fits."""
@@ -28,7 +25,7 @@ def look_at_grounds(incus: Incus, reality: Reality) -> Grounds:
     return Grounds(
         version=str((server.get("environment") or {}).get("server_version", "")),
         pools=tuple(_names(incus.get("/1.0/storage-pools", recursion=1))),
-        networks=tuple(_names(_networks(incus), _is_bridge)),
+        networks=tuple(_names(incus.get("/1.0/networks", recursion=1), _is_bridge)),
         project=None if config is None else dict(config.get("config") or {}),
         profiles=_profiles(incus) if config is not None else {},
         processors=_processors(host),
@@ -64,16 +61,6 @@ def _is_new_member(host: Host) -> bool:
 
 def _names(found: Any, wanted: Any = lambda _: True) -> list[str]:
     return [str(one["name"]) for one in found or [] if wanted(one)]
-
-
-def _networks(incus: Incus) -> Any:
-    """All networks. The list fails where an interface of a container goes while it is made."""
-    for _ in range(_TRIES):
-        with contextlib.suppress(Failed):
-            found = incus.get("/1.0/networks", recursion=1)
-            if found is not None:
-                return found
-    return incus.get("/1.0/networks", recursion=1)
 
 
 def _is_bridge(network: dict[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from repoman_tasks.registry import parse
-from tests.daemon.place import BRIDGES
+from tests.daemon.place import BRIDGES, POOL
 from tests.estate import Estate, Result, run
 
 DAEMON = os.environ.get("REPOMAN_TEST_INCUS_DIR", "")
@@ -36,6 +36,7 @@ class Place(Estate):
             "INCUS_DIR": DAEMON,
             "INCUS_PROJECT": self.project,
             "DEFAULT_IMAGE": "busybox",
+            "REPOMAN_STORAGE_POOL": POOL,  # a test may make another one meanwhile
             "REPOMAN_NETWORK": BRIDGES[int(WORKER.removeprefix("gw"))],
         }
         (self.home / ".claude").mkdir()

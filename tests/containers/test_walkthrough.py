@@ -33,6 +33,7 @@ def host(bare: Place) -> Iterator[Place]:
     bare.environ |= {
         "INCUS_DIR": str(folder),
         "INCUS_PROJECT": "repoman",
+        "REPOMAN_STORAGE_POOL": "",
         "REPOMAN_NETWORK": f"rmw{os.getpid() % 10000}",
         "PATH": f"{programs}:{bare.environ['PATH']}",
         "PYTHONPATH": str(CHECKOUT),
