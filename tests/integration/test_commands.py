@@ -193,7 +193,8 @@ def test_new_refuses(isurus: Estate, words: Sequence[str | bytes], says: str) ->
 def test_new_with_a_container_where_there_is_no_incus(isurus: Estate) -> None:
     (isurus.local_repos / "lamna").mkdir()
     before = isurus.everything()
-    error = is_one_line(isurus.run("new", "lamna"), 1)
+    down = {"INCUS_DIR": "/nowhere"}  # short, as a socket's path has to be
+    error = is_one_line(isurus.run("new", "lamna", environ=down), 1)
     assert "the Incus daemon does not run" in error
     assert isurus.everything() == before
 
