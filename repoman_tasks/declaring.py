@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from repoman_tasks.checks import containers, incus, reconcile
-from repoman_tasks.errors import Busy, Failed, UsageError
+from repoman_tasks.errors import Busy, Failed, Refused, UsageError
 from repoman_tasks.host import Locked
 from repoman_tasks.model import Project
 from repoman_tasks.planning.declared import Container, Declared, declared
@@ -16,6 +16,7 @@ __all__ = [
     "alone_with",
     "arranging",
     "check_fenced",
+    "check_startable",
     "container_of",
     "project_meant",
     "remark",
@@ -47,6 +48,16 @@ def container_of(session: Session, project: Project) -> Container:
         problem = of_project(session.of(reconcile), project, found)[0]
         raise Failed(f"{project.name}: {problem.what}", problem.cure)
     return container
+
+
+def check_startable(session: Session, project: Project) -> None:
+    """`Refused` where the project's repo is not there to be mounted."""
+    repo = session.of(reconcile).repos[project.name]
+    if repo.problem:
+        raise Refused(
+            f"{project.name} can't be started, its repo {repo.path} {repo.says}",
+            f"bring it back, or `repoman remove {project.name}`",
+        )
 
 
 def remark(session: Session, project: Project) -> None:

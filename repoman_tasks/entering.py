@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from repoman_tasks.checks import incus, reconcile
-from repoman_tasks.declaring import container_of, project_meant, remark
-from repoman_tasks.errors import Refused
+from repoman_tasks.checks import incus
+from repoman_tasks.declaring import check_startable, container_of, project_meant, remark
 from repoman_tasks.model import Project
 from repoman_tasks.planning.declared import Container
 from repoman_tasks.session import Session
 from repoman_tasks.tools.guest import Room, enter_words
 from repoman_tasks.tools.person import find_person
 
-__all__ = ["enter", "wake"]
+__all__ = ["enter"]
 
 
 def enter(
@@ -22,7 +21,7 @@ def enter(
     """Run `words`, or a login shell, in the container; the exit status of what ran."""
     host, screen = session.host, session.screen
     project, folder = project_meant(session, name, command)
-    wake(session, project, container_of(session, project))
+    _wake(session, project, container_of(session, project))
     remark(session, project)
     room = Room(session.of(incus), project.name, find_person(host))
     terminal = host.environ.get("TERM", "") if screen.live else ""
@@ -33,16 +32,11 @@ def enter(
     return code if code >= 0 else 128 - code  # as a shell tells of a signal
 
 
-def wake(session: Session, project: Project, container: Container) -> None:
+def _wake(session: Session, project: Project, container: Container) -> None:
     """Have the container running; `Refused` where its repo is not there to be mounted."""
     if container.running:
         return
-    repo = session.of(reconcile).repos[project.name]
-    if repo.problem:
-        raise Refused(
-            f"{project.name} can't be started, its repo {repo.path} {repo.says}",
-            f"bring it back, or `repoman remove {project.name}`",
-        )
+    check_startable(session, project)
     action = "unfreeze" if container.status == "frozen" else "start"
     session.screen.note(f"starting {project.name}")
     session.of(incus).set_state(project.name, action)

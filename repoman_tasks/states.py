@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from repoman_tasks.apply import Plan, carry_out
-from repoman_tasks.checks import asked, incus, reconcile
+from repoman_tasks.checks import asked, incus
 from repoman_tasks.containers.work import Work
-from repoman_tasks.declaring import container_of, project_meant, remark
-from repoman_tasks.errors import Refused
+from repoman_tasks.declaring import check_startable, container_of, project_meant, remark
 from repoman_tasks.planning.steps import ChangeState
 from repoman_tasks.session import Session
 
@@ -23,12 +22,8 @@ def change_state(
     container = asked(session).found.get(project.name)
     if container is None or not (force and container.status == "error"):
         container = container_of(session, project)
-    repo = session.of(reconcile).repos[project.name]
-    if repo.problem and action != "stop":
-        raise Refused(
-            f"{project.name} can't be started, its repo {repo.path} {repo.says}",
-            f"bring it back, or `repoman remove {project.name}`",
-        )
+    if action != "stop":
+        check_startable(session, project)
     done = container.running if action == "start" else container.status == "stopped"
     if action == "restart" and container.status in _DOWN:
         action, done = "start", False

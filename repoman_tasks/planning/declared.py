@@ -17,6 +17,7 @@ __all__ = [
     "REPO_DEVICE",
     "SHARE_PROFILE",
     "TAG",
+    "WEAKENING",
     "Container",
     "Declared",
     "Difference",
@@ -40,7 +41,7 @@ REPO_DEVICE = "repo"
 SHARE_PROFILE = "claude-share"
 """The profile that shares a folder with every container; there is none without `shared`."""
 _ENV = "environment."
-_WEAKENING = ("security.", "raw.", "linux.", "nvidia.")
+WEAKENING = ("security.", "raw.", "linux.", "nvidia.")
 """Settings of one container that could let more in or out than its profiles do."""
 
 
@@ -141,7 +142,7 @@ def differences(wanted: Declared, container: Container) -> list[Difference]:
         found.append(Difference(f"profiles: {before} -> {after}"))
     found += _of_env(wanted, container)
     found += _of_devices(wanted, container)
-    weakening = [key for key in container.config if key.startswith(_WEAKENING)]
+    weakening = [key for key in container.config if key.startswith(WEAKENING)]
     found += [Difference(f"setting: {key} goes", "restart") for key in sorted(weakening)]
     tags = (TAG, REPO, CREATED)
     if any(container.config.get(tag) != wanted.config.get(tag) for tag in tags):
@@ -178,7 +179,7 @@ def merged(wanted: Declared, container: Container) -> dict[str, Any]:
     kept = {
         key: value
         for key, value in container.config.items()
-        if not key.startswith((_ENV, *_WEAKENING)) and key != IMAGE
+        if not key.startswith((_ENV, *WEAKENING)) and key != IMAGE
     }
     config = {**kept, **wanted.config}
     if IMAGE in container.config:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from repoman_tasks.errors import Failed, RepomanError, UsageError
 from repoman_tasks.model import Defaults, Person
-from repoman_tasks.planning.declared import SHARE_PROFILE
+from repoman_tasks.planning.declared import SHARE_PROFILE, WEAKENING
 from repoman_tasks.planning.health import Finding
 from repoman_tasks.planning.steps import AsRoot, CallIncus, MakeFolder, Step
 
@@ -36,7 +36,6 @@ _OLDEST = (6, 0)
 _FIRST_POOL, _FIRST_NETWORK = "default", "incusbr0"
 _HARMLESS = ("block", "managed", "unprivileged", "isolated", "false", "")
 """Values of `restricted.…` that allow nothing."""
-_WEAKENING = ("security.", "raw.", "linux.", "nvidia.")
 
 
 @dataclass(frozen=True)
@@ -291,7 +290,7 @@ def _is_empty(profile: Mapping[str, Any] | None) -> bool:
 
 
 def _mended(now: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    config = {k: v for k, v in now.get("config", {}).items() if not k.startswith(_WEAKENING)}
+    config = {k: v for k, v in now.get("config", {}).items() if not k.startswith(WEAKENING)}
     devices = {**now.get("devices", {}), **wanted["devices"]}
     return {**wanted, "config": config | wanted["config"], "devices": devices}
 
@@ -322,7 +321,7 @@ def _profile_faults(now: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[s
     faults += [
         f"{key} = {value}"
         for key, value in sorted(config.items())
-        if key.startswith(_WEAKENING) and key not in wanted["config"]
+        if key.startswith(WEAKENING) and key not in wanted["config"]
     ]
     return faults + [
         f"device {name} is not as it should be"
