@@ -14,7 +14,7 @@ from repoman_tasks.planning.names import with_parents
 from repoman_tasks.planning.sync import Counts, SyncOptions
 from repoman_tasks.tools import rsync
 from repoman_tasks.tools.share import Share
-from repoman_tasks.tools.tree import Census
+from repoman_tasks.tools.tree import Census, is_loose_object
 
 __all__ = ["Pass", "PassFailed", "Setting", "carried", "run_pass"]
 
@@ -58,6 +58,8 @@ class Pass:
     vanished: int = 0
     stopped: bool = False
     """Whether there was more to delete than it might."""
+    loose_new: int = 0
+    loose_deleted: int = 0
 
     @property
     def deleted(self) -> int:
@@ -118,7 +120,7 @@ def run_pass(
     done = Pass({project.name: Counts() for project in projects})
     status = setting.host.stream(
         words,
-        _Reader(projects, done.counts, options.itemize, setting.emit),
+        _Reader(projects, done, options.itemize, setting.emit),
         done.complain,
         cwd=setting.share.root,
         stall_seconds=setting.registry.defaults.stall_seconds,
@@ -156,12 +158,12 @@ class _Reader:
     def __init__(
         self,
         projects: Sequence[Project],
-        counts: dict[str, Counts],
+        done: Pass,
         itemize: bool,
         emit: Callable[[Event], None],
     ) -> None:
         self._names = {project.repo: project.name for project in projects}
-        self._counts = counts
+        self._done = done
         self._itemize = itemize
         self._emit = emit
         self._told = 0.0
@@ -177,7 +179,10 @@ class _Reader:
             self._count(self._names[repo], item, path[len(repo) + 1 :])
 
     def _count(self, name: str, item: rsync.Item, path: str) -> None:
-        self._counts[name].add(item.kind.value, item.size)
+        self._done.counts[name].add(item.kind.value, item.size)
+        if is_loose_object(path.encode(errors="surrogateescape")):
+            self._done.loose_new += item.kind is rsync.Kind.NEW
+            self._done.loose_deleted += item.kind is rsync.Kind.DELETED
         if self._itemize:
             self._emit(Itemized(name, item.kind, path or "./"))
 
@@ -186,5 +191,5 @@ class _Reader:
         progress = rsync.parse_progress(line)
         if progress and now - self._told >= _SECONDS_BETWEEN_PROGRESS:
             self._told = now
-            for name in self._counts:
+            for name in self._done.counts:
                 self._emit(Progress(name, *progress))

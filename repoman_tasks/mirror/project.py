@@ -130,6 +130,9 @@ class _Work:
         self._path = f"{setting.local_repos}/{project.repo}"
         self._may_delete: int | None = None
         """Entries that the passes to come may delete, None for any number."""
+        self._loose = project.last_loose or 0
+        """Loose git objects in the mirror: more may have come since the repo was looked at,
+        and the sync after this one has to be allowed to delete them all."""
 
     def run(self) -> None:
         seen = look_at_repo(self._setting, self._project)
@@ -168,6 +171,9 @@ class _Work:
             return
         if before != self._git_state(seen):
             self._settle(seen)
+            if self._setting.options.delete:  # else it holds those that gc packed long ago, too
+                loose = max(seen.tally.loose, self._loose)
+                self._outcome.tally = replace(seen.tally, loose=loose)
         elif done.vanished:
             self._outcome.warnings.append(f"{rsync.sentence(24)} ({done.vanished})")
 
@@ -204,8 +210,6 @@ class _Work:
             return seen
         files_only = Tally(last.tally.files)  # a gc may well be what goes on
         source.judge(self._project.name, self._path, seen.tally, files_only, self._max_shrink)
-        if self._may_delete is not None and self._project.max_delete is None:
-            self._may_delete += 2 * last.tally.loose  # which gc may have packed since
         return seen
 
     def _heads_resolve(self, git_dirs: Sequence[bytes]) -> bool:
@@ -231,8 +235,10 @@ class _Work:
 
     def _pass(self, sources: Sequence[str], rules: Sequence[str] = ()) -> Pass:
         done = self._untorn_pass(sources, rules)
+        self._loose += done.loose_new - done.loose_deleted
         if self._may_delete is not None:
-            self._may_delete = max(0, self._may_delete - done.deleted)
+            gained = 2 * done.loose_new if self._project.max_delete is None else 0
+            self._may_delete = max(0, self._may_delete - done.deleted + gained)
         self._outcome.counts += done.counts[self._project.name]
         return done
 

@@ -13,7 +13,7 @@ from repoman_tasks.errors import Failed
 from repoman_tasks.host import Entry, Host
 from repoman_tasks.model import Tally
 
-__all__ = ["PRUNED", "Census", "Look", "git_state", "look"]
+__all__ = ["PRUNED", "Census", "Look", "git_state", "is_loose_object", "look"]
 
 PRUNED = frozenset({b".zfs"})
 """Folders that no walk enters: ZFS mounts a snapshot for each look at one."""
@@ -34,6 +34,11 @@ class Look:
     hard_links: bool = False
 
 
+def is_loose_object(path: bytes) -> bool:
+    """Whether a file at `path`, relative to its repo, is an object that git has not packed."""
+    return bool(_LOOSE_OBJECT.search(path))
+
+
 class Census:
     """Counts the entries of a repo, one by one."""
 
@@ -48,7 +53,7 @@ class Census:
             self._parents[name].add(parent)
         if folder:
             return
-        if _LOOSE_OBJECT.search(path):
+        if is_loose_object(path):
             self._loose += 1
         else:
             self._files += 1

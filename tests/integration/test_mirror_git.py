@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import subprocess
@@ -87,6 +88,50 @@ def test_in_a_storm(estate: Estate, seed: int) -> None:
     assert (
         subprocess.run(["diff", "-r", repo, estate.mirror("isurus")], check=False).returncode == 0
     )
+
+
+@pytest.mark.parametrize("meanwhile", [True, False], ids=["meanwhile", "afterwards"])
+def test_objects_that_come_during_a_sync_and_go_by_gc(estate: Estate, *, meanwhile: bool) -> None:
+    """What a sync brought itself may go again, in the same sync and in the next."""
+    estate.setup().add("isurus", commits=3)
+    estate.run("sync", code=0)
+    repo = estate.local_repos / "isurus"
+    blobs = estate.base / "blobs"
+    blobs.mkdir()
+    for number in range(200):
+        (blobs / f"{number}").write_text(f"blob {number}")
+    git = f"git -C {repo}"
+    passes = {1: f"ls {blobs}/* | {git} hash-object -w --stdin-paths >/dev/null"}
+    gc = f"{git} gc --quiet --prune=now"
+    if meanwhile:
+        passes[3] = gc
+    estate.run("sync", code=0, environ=rsync_after(estate, passes))
+    if not meanwhile:
+        objects = estate.mirror("isurus") / ".git/objects"
+        assert len(list(objects.glob("??/*"))) > 200
+        run(gc.split(), estate.environ)
+    estate.run("sync", code=0)
+    check(estate, estate.mirror("isurus"))
+    same = subprocess.run(["diff", "-r", repo, estate.mirror("isurus")], check=False)
+    assert same.returncode == 0
+
+
+def rsync_after(estate: Estate, passes: dict[int, str]) -> dict[str, str]:
+    """An environment in which those scripts, in sh, run before the passes of these numbers."""
+    folder = estate.base / "shim"
+    folder.mkdir()
+    for number, script in passes.items():
+        (folder / f"before-{number}").write_text(script)
+    lines = (
+        "#!/bin/sh",
+        f"echo >>{folder}/passes",
+        f"before={folder}/before-$(wc -l <{folder}/passes)",
+        'if [ -e "$before" ]; then sh "$before"; fi',
+        f'exec {shutil.which("rsync")} "$@"',
+    )
+    (folder / "rsync").write_text("\n".join(lines))
+    (folder / "rsync").chmod(0o755)
+    return {"PATH": f"{folder}:{os.environ['PATH']}"}
 
 
 def test_submodules_worktrees_and_bare_repos(estate: Estate) -> None:
