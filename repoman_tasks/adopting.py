@@ -5,13 +5,14 @@ from __future__ import annotations
 from repoman_tasks.apply import Plan
 from repoman_tasks.checks import asked, incus, reconcile
 from repoman_tasks.containers.work import Work
-from repoman_tasks.declaring import arranging, wanted_of
+from repoman_tasks.declaring import repo_of, wanted_of
 from repoman_tasks.errors import Failed, UsageError
 from repoman_tasks.model import Project
 from repoman_tasks.planning.declared import Container, from_container
 from repoman_tasks.planning.health import repo_state
 from repoman_tasks.planning.life import adopt_steps
 from repoman_tasks.planning.names import check_name, relative_repo
+from repoman_tasks.planning.steps import ArrangeUser
 from repoman_tasks.session import Session
 from repoman_tasks.tools.incus import Incus
 
@@ -44,7 +45,7 @@ def adoption(session: Session, name: str, from_project: str = "", repo: str = ""
         registry.projects,
         wanted_of(session, project),
         container,
-        arranging(session, project, work.person.name),
+        ArrangeUser(project.name, work.person.name, repo_of(session, project)),
         from_project,
     )
     return Plan(steps, work=work)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed, RepomanError, TargetUnusable
 from repoman_tasks.planning.drift import Containers, unusable
-from repoman_tasks.planning.fence import Grounds
 from repoman_tasks.planning.health import Reality, repo_state
 from repoman_tasks.planning.names import absolute
-from repoman_tasks.planning.share import judge, judge_marker
 from repoman_tasks.session import Session
-from repoman_tasks.tools.grounds import look_at_grounds
 from repoman_tasks.tools.incus import Incus
-from repoman_tasks.tools.share import Share, open_share
+
+if TYPE_CHECKING:  # what not every command needs is imported when it does
+    from repoman_tasks.planning.fence import Grounds
+    from repoman_tasks.tools.share import Share
 
 __all__ = ["asked", "containers", "grounds", "incus", "mounts", "reconcile", "usable"]
 
@@ -57,6 +59,8 @@ def asked(session: Session) -> Containers:
 @task()
 def grounds(session: Session) -> Grounds | RepomanError:
     """What containers stand on: Incus itself, its project and profiles; or why nobody knows."""
+    from repoman_tasks.tools.grounds import look_at_grounds
+
     try:
         return look_at_grounds(session.of(incus), session.of(reconcile))
     except RepomanError as problem:
@@ -66,6 +70,9 @@ def grounds(session: Session) -> Grounds | RepomanError:
 @task()
 def mounts(session: Session) -> Share | TargetUnusable:
     """Look at the backup share and hold it in use; where it is not usable, the reason."""
+    from repoman_tasks.planning.share import judge, judge_marker
+    from repoman_tasks.tools.share import open_share
+
     reality = session.of(reconcile)
     defaults = reality.registry.defaults
     path = absolute(defaults.nfs_repos, session.host.home)

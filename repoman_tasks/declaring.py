@@ -9,12 +9,10 @@ from repoman_tasks.model import Project
 from repoman_tasks.planning.declared import Container, Declared, declared
 from repoman_tasks.planning.drift import of_project
 from repoman_tasks.planning.place import meant
-from repoman_tasks.planning.steps import ArrangeUser
 from repoman_tasks.session import Session
 
 __all__ = [
     "alone_with",
-    "arranging",
     "check_fenced",
     "check_startable",
     "container_of",
@@ -75,11 +73,6 @@ def wanted_of(session: Session, project: Project) -> Declared:
     """What the container of `project` is declared to be."""
     reality = session.of(reconcile)
     return declared(project, reality.registry, reality.local_repos, reality.home)
-
-
-def arranging(session: Session, project: Project, user: str) -> ArrangeUser:
-    """The step that has `user` in the project's container."""
-    return ArrangeUser(project.name, user, repo_of(session, project))
 
 
 def check_fenced(session: Session) -> None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from invoke.collection import Collection
 
 from repoman_tasks.cli.parser import install
-from repoman_tasks.cli.task import Task
-from repoman_tasks.commands import COMMANDS
+from repoman_tasks.commands import NAMES, load
 
-__all__ = ["commands", "with_development"]
+__all__ = ["commands", "commands_named", "with_development"]
 
 
-def commands() -> Collection:
-    """What a person types."""
+def commands(names: Iterable[str] = NAMES) -> Collection:
+    """What a person types, or those commands alone."""
     install()
-    return Collection(*COMMANDS)
+    return Collection(*load(names))
+
+
+def commands_named(words: Sequence[str]) -> Collection:
+    """The commands that `words` of a command line begin with and name; all where that is none."""
+    named = [name for name in NAMES if name in words]
+    return commands(named if words and words[0] in named else NAMES)
 
 
 def with_development() -> Collection:
@@ -24,8 +31,3 @@ def with_development() -> Collection:
     namespace = commands()
     namespace.add_collection(Collection("dev", *CHORES))
     return namespace
-
-
-def task_names() -> list[str]:
-    """The names of all commands."""
-    return [task.name for task in COMMANDS if isinstance(task, Task)]

@@ -9,14 +9,14 @@ from repoman_tasks.adopting import adoption
 from repoman_tasks.apply import Plan, carry_out
 from repoman_tasks.checks import asked, incus, reconcile
 from repoman_tasks.containers.work import Work
-from repoman_tasks.declaring import alone_with, arranging, check_fenced, repo_of, wanted_of
+from repoman_tasks.declaring import alone_with, check_fenced, repo_of, wanted_of
 from repoman_tasks.errors import Failed, Refused, RepomanError
 from repoman_tasks.model import Project
 from repoman_tasks.planning.declared import Container
 from repoman_tasks.planning.health import Finding
 from repoman_tasks.planning.life import create_steps, finish_steps, forget_step
 from repoman_tasks.planning.repairs import CHOICES, LEAVE, RepairWish
-from repoman_tasks.planning.steps import ChangeState, DeleteContainer, Step
+from repoman_tasks.planning.steps import ArrangeUser, ChangeState, DeleteContainer, Step
 from repoman_tasks.session import Session
 from repoman_tasks.tools.images import image_origin
 
@@ -95,8 +95,8 @@ def _finish(session: Session, name: str) -> Plan:
     if project is None or not project.container:
         return adoption(session, name)
     work, container = _work(session), _container(session, name)
-    user = work.person.name
-    steps = finish_steps(wanted_of(session, project), container, arranging(session, project, user))
+    arranging = ArrangeUser(name, work.person.name, repo_of(session, project))
+    steps = finish_steps(wanted_of(session, project), container, arranging)
     return Plan(steps, work=work)
 
 

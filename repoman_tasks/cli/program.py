@@ -14,7 +14,7 @@ from invoke.exceptions import Exit, ParseError
 from repoman_tasks import __version__
 from repoman_tasks.cli.executor import Executor
 from repoman_tasks.cli.parser import UsageExit
-from repoman_tasks.namespace import commands
+from repoman_tasks.namespace import commands, commands_named
 from repoman_tasks.streams import finish_output, open_streams
 
 __all__ = ["run"]
@@ -41,9 +41,24 @@ class _Config(invoke.config.Config):
 
 
 class _Program(invoke.program.Program):
+    """invoke's. It begins with the commands that were named, and takes all for any other end."""
+
     def parse_core(self, argv: list[str] | None) -> None:
+        cached = not sys.dont_write_bytecode
         with _usage_errors():
             super().parse_core(argv)
+        sys.dont_write_bytecode = not cached  # invoke means the person's tasks.py, and we have none
+
+    def parse_tasks(self) -> None:
+        try:
+            super().parse_tasks()
+        except UsageExit:  # what was meant may be a command that was not named
+            self.collection = commands()
+            super().parse_tasks()
+
+    def list_tasks(self) -> None:
+        self.collection = self.scoped_collection = commands()
+        super().list_tasks()
 
     def parse_cleanup(self) -> None:
         with _usage_errors():
@@ -75,7 +90,7 @@ def run() -> NoReturn:
         name="repoman",
         binary="repoman",
         version=__version__,
-        namespace=commands(),
+        namespace=commands_named(sys.argv[1:]),
         config_class=_Config,
     )
     try:

@@ -1,22 +1,29 @@
 """What a person types: a file for each subcommand, thin."""
 
-from repoman_tasks.commands.adopt import adopt
-from repoman_tasks.commands.exec import exec_
-from repoman_tasks.commands.list import list_
-from repoman_tasks.commands.new import new
-from repoman_tasks.commands.remove import remove
-from repoman_tasks.commands.restart import restart
-from repoman_tasks.commands.setup import setup
-from repoman_tasks.commands.shell import shell
-from repoman_tasks.commands.start import start
-from repoman_tasks.commands.status import status
-from repoman_tasks.commands.stop import stop
-from repoman_tasks.commands.sync import sync
-from repoman_tasks.commands.update import update
+from __future__ import annotations
 
-__all__ = ["COMMANDS"]
+import importlib
+from collections.abc import Iterable
 
-COMMANDS = (
-    *(adopt, exec_, list_, new, remove, restart, setup, shell, start, status, stop, sync),
-    update,
+from repoman_tasks.cli.task import Task
+
+__all__ = ["NAMES", "load"]
+
+_RESERVED = ("exec", "list")
+"""Names of Python's own; the function has an underscore more."""
+
+NAMES = (
+    *("adopt", "exec", "list", "new", "remove", "restart", "setup", "shell", "start", "status"),
+    *("stop", "sync", "update"),
 )
+
+
+def load(names: Iterable[str] = NAMES) -> list[Task[object]]:
+    """The tasks of these names. Only their modules are imported: that is most of the start."""
+    return [_load(name) for name in names]
+
+
+def _load(name: str) -> Task[object]:
+    module = importlib.import_module(f"{__name__}.{name}")
+    found: Task[object] = getattr(module, f"{name}_" if name in _RESERVED else name)
+    return found

@@ -11,7 +11,6 @@ from repoman_tasks.cli.task import task
 from repoman_tasks.containers.work import Work
 from repoman_tasks.declaring import (
     alone_with,
-    arranging,
     container_of,
     project_meant,
     repo_of,
@@ -20,6 +19,7 @@ from repoman_tasks.declaring import (
 from repoman_tasks.model import Project
 from repoman_tasks.planning.declared import Container, applied
 from repoman_tasks.planning.life import check_trust, recorded, update_steps
+from repoman_tasks.planning.steps import ArrangeUser
 from repoman_tasks.session import Session
 from repoman_tasks.tools.guest import Room, has_user
 from repoman_tasks.tools.images import image_origin
@@ -55,7 +55,7 @@ def update(
         wanted,
         container,
         image_origin(work.incus, wanted.image) if rebuild else None,
-        arranging(session, project, work.person.name),
+        ArrangeUser(project.name, work.person.name, repo_of(session, project)),
         restart=restart,
         user_is_missing=_user_is_missing(session, container, work),
     )

@@ -9,7 +9,8 @@ import pytest
 from invoke.collection import Collection
 
 from repoman_tasks.cli.task import Task
-from repoman_tasks.namespace import commands, task_names, with_development
+from repoman_tasks.commands import NAMES
+from repoman_tasks.namespace import commands, commands_named, with_development
 from repoman_tasks.planning.names import RESERVED
 
 
@@ -26,7 +27,22 @@ TYPED = dict(walk(commands()))
 
 def test_the_commands_are_these() -> None:
     assert {"list", "new", "remove", "setup", "status", "sync"} <= set(TYPED)
-    assert set(TYPED) == set(task_names())
+    assert set(TYPED) == set(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("words", "known"),
+    [
+        (["list"], {"list"}),
+        (["sync", "--dry-run", "status", "--json"], {"sync", "status"}),
+        (["shell", "isurus", "--", "exec"], {"shell", "exec"}),
+        (["lst"], set(NAMES)),
+        (["--help", "list"], set(NAMES)),
+        ([], set(NAMES)),
+    ],
+)
+def test_only_the_commands_that_are_named_are_loaded(words: list[str], known: set[str]) -> None:
+    assert set(commands_named(words).tasks) == known
 
 
 def test_chores_stand_apart_from_what_a_person_types() -> None:
