@@ -1,14 +1,16 @@
-"""Running the tiers of tests, one after the other."""
+"""Running the tiers of tests, one after the other; those with a machine of their own together."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,17 +50,34 @@ def run_tiers(session: Session, wanted: Sequence[Tier], only: str) -> int:
         scratch = Path(folder)
         as_nobody, no_nobody = _as_nobody(session, scratch, wanted)
         run = _Run(session, scratch, _facts(no_nobody), as_nobody, only)
-        measured = False
+        _compile(session)
         outcomes = []
-        for tier in wanted:
-            outcome = _run_tier(run, tier, append=measured)
-            measured = measured or (tier.measured and outcome.ran)
-            outcomes.append(outcome)
+        for apart, group in itertools.groupby(wanted, key=lambda tier: tier.machine):
+            if apart:
+                outcomes += _run_side_by_side(run, list(group))
+            else:
+                outcomes += [_run_tier(run, tier) for tier in group]
+        measured = _gather_coverage(run)
     if session.dry:
         return 0
     if measured:
         _show_coverage(session)
     return _show(session, outcomes)
+
+
+def _compile(session: Session) -> None:
+    """Compile what is tested once, for the tiers that can't write into the checkout."""
+    words = [sys.executable, "-m", "compileall", "-q", "repoman_tasks", "tests"]
+    session.host.hand_over(here(words))
+
+
+def _gather_coverage(run: _Run) -> bool:
+    """Put together what the tiers measured; whether any did."""
+    files = [str(path) for path in run.scratch.glob("*/.coverage")]
+    if files:
+        words = [sys.executable, "-m", "coverage", "combine", "--quiet", *files]
+        run.session.host.hand_over(here(words, COVERAGE_FILE=_COVERAGE_FILE))
+    return bool(files)
 
 
 def _show_coverage(session: Session) -> None:
@@ -94,9 +113,13 @@ def _facts(no_nobody: str) -> Facts:
     return Facts(
         programs=frozenset(name for name in programs if shutil.which(name, path=path)),
         is_root=os.geteuid() == 0,
-        test_files={folder: len(list((ROOT / folder).rglob("test_*.py"))) for folder in folders},
+        test_files={folder: _count(ROOT / folder) for folder in folders},
         no_nobody=no_nobody,
     )
+
+
+def _count(path: Path) -> int:
+    return len(list(path.rglob("test_*.py"))) if path.is_dir() else int(path.exists())
 
 
 _PROBE = """
@@ -113,8 +136,10 @@ def _as_nobody(
 ) -> tuple[tuple[str, ...], str]:
     """Words that run what follows them as nobody, who can read checkout and Python; or why not."""
     names = [tier.name for tier in wanted]
-    if "unprivileged" not in names or os.geteuid() != 0 or not shutil.which("setpriv"):
+    if "integration" not in names or os.geteuid() != 0:
         return (), ""
+    if not shutil.which("setpriv"):
+        return (), "not installed: util-linux"
     ids = (f"--reuid={_NOBODY}", f"--regid={_NOBODY}")
     plain = ("setpriv", *ids, "--clear-groups", "--inh-caps=-all", "--no-new-privs")
     # Checkout or Python may lie below a folder that is closed to others, /root for one.
@@ -134,7 +159,30 @@ def _as_nobody(
 # --- a tier ------------------------------------------------------------------------------
 
 
-def _run_tier(run: _Run, tier: Tier, *, append: bool) -> Outcome:
+def _run_tier(run: _Run, tier: Tier) -> Outcome:
+    return _run_by(run, tier, run.session.host.hand_over)
+
+
+def _run_side_by_side(run: _Run, wanted: Sequence[Tier]) -> list[Outcome]:
+    """Run tiers at once; each line of what they print begins with the tier's name."""
+    host = run.session.host
+
+    def one(tier: Tier) -> Outcome:
+        def show(line: bytes) -> None:
+            print(f"{tier.name}: {line.decode(errors='replace')}", flush=True)
+
+        return _run_by(run, tier, lambda words: host.stream(words, show, show))
+
+    with ThreadPoolExecutor() as threads:
+        try:
+            return list(threads.map(one, wanted))
+        except BaseException:
+            host.stopping.set()
+            raise
+
+
+def _run_by(run: _Run, tier: Tier, start: Callable[[Sequence[str]], int]) -> Outcome:
+    """Run a tier, its words started by `start`, which gives the exit status."""
     stopped = tiers.obstacle(tier, run.facts)
     if stopped:
         return stopped
@@ -144,7 +192,7 @@ def _run_tier(run: _Run, tier: Tier, *, append: bool) -> Outcome:
     report = run.scratch / tier.name / "junit.xml"
     report.parent.mkdir()
     began = time.monotonic()
-    code = run.session.host.hand_over(_words(run, tier, report, append=append))
+    code = start(_words(run, tier, report))
     xml = report.read_text() if report.exists() else None
     outcome = tiers.outcome(tier.name, code, xml, time.monotonic() - began, bool(run.only))
     if _interrupted(code, outcome):
@@ -175,21 +223,19 @@ def _interrupted(code: int, outcome: Outcome) -> bool:
     return code == _PYTEST_INTERRUPTED and outcome.why.startswith("exit status")
 
 
-def _words(run: _Run, tier: Tier, report: Path, *, append: bool) -> list[str]:
+def _words(run: _Run, tier: Tier, report: Path) -> list[str]:
     pytest = [sys.executable, "-m", "pytest", *tier.folders]
     pytest += ["-k", run.only] if run.only else []
     pytest += ["-n", "auto"] if tier.parallel else []
-    if tier.name == "nfs":
+    if tier.machine:
         return _in_machine(pytest, report.parent)
     if tier.name == "containers":
         return _beside_a_daemon(run, pytest, report)
-    if tier.name == "unprivileged":
-        return _unprivileged(run, pytest, report)
-    pytest.append(f"--junitxml={report}")
-    if not tier.measured:
-        return here(pytest)
-    pytest += ["--cov", "--cov-report=", *(["--cov-append"] if append else [])]
-    return here(pytest, COVERAGE_FILE=_COVERAGE_FILE)
+    pytest += ["--cov", "--cov-report="] if tier.measured else []
+    coverage_file = str(report.parent / ".coverage")
+    if tier.name == "integration" and run.as_nobody:
+        return _unprivileged(run, pytest, report, coverage_file)
+    return here([*pytest, f"--junitxml={report}"], COVERAGE_FILE=coverage_file)
 
 
 def _in_machine(pytest: Sequence[str], folder: Path) -> list[str]:
@@ -206,7 +252,7 @@ def _beside_a_daemon(run: _Run, pytest: Sequence[str], report: Path) -> list[str
     return here([sys.executable, "-m", "tests.daemon", "--", *pytest, *options])
 
 
-def _unprivileged(run: _Run, pytest: Sequence[str], report: Path) -> list[str]:
+def _unprivileged(run: _Run, pytest: Sequence[str], report: Path, coverage_file: str) -> list[str]:
     """As nobody, in a home and with folders of its own, because it can write nowhere else."""
     run.scratch.chmod(0o755)
     folder = report.parent
@@ -217,6 +263,7 @@ def _unprivileged(run: _Run, pytest: Sequence[str], report: Path) -> list[str]:
         PATH=f"{Path(sys.executable).parent}:{SYSTEM_PATH}",
         HOME=str(folder),
         TMPDIR=str(folder),
+        COVERAGE_FILE=coverage_file,
         USER="nobody",
         LOGNAME="nobody",
         HYPOTHESIS_STORAGE_DIRECTORY=f"{folder}/hypothesis",

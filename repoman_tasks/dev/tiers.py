@@ -34,7 +34,8 @@ _NO_MACHINE, _TIMED_OUT = 3, 124
 """Those of tests.machine."""
 
 _RSYNC_GIT = {"rsync": "rsync", "git": "git"}
-_NFS = {
+_ON_NFS = {
+    **_RSYNC_GIT,
     "linux": "user-mode-linux",
     "rpc.nfsd": "nfs-kernel-server",
     "automount": "autofs",
@@ -58,12 +59,15 @@ class Tier:
 
     name: str
     folders: tuple[str, ...]
+    """Folders or files."""
     programs: Mapping[str, str]
     """Each with Debian's package for it."""
     parallel: bool = False
     measured: bool = False
     """Whether it counts for the line coverage."""
     root: bool = False
+    machine: bool = False
+    """Whether it has a machine of its own, with one processor: such tiers run side by side."""
 
 
 TIERS = (
@@ -71,15 +75,22 @@ TIERS = (
     Tier("unit", ("tests/unit",), {}, parallel=True, measured=True),
     Tier("integration", ("tests/integration",), _RSYNC_GIT, parallel=True, measured=True),
     Tier(
-        "unprivileged",
-        ("tests/integration",),
-        {**_RSYNC_GIT, "setpriv": "util-linux"},
+        "as-root",
+        ("tests/integration/test_mirror.py", "tests/integration/test_registry_store.py"),
+        _RSYNC_GIT,
         parallel=True,
         root=True,
     ),
     Tier("terminal", ("tests/terminal",), {**_RSYNC_GIT, "tmux": "tmux"}),
     Tier("containers", ("tests/containers",), {**_RSYNC_GIT, **_INCUS}, root=True),
-    Tier("nfs", ("tests/machine", "tests/system"), {**_RSYNC_GIT, **_NFS}, root=True),
+    Tier("nfs", ("tests/system/test_target.py",), _ON_NFS, root=True, machine=True),
+    Tier(
+        "nfs-faults",
+        ("tests/machine", "tests/system/test_faults.py"),
+        _ON_NFS,
+        root=True,
+        machine=True,
+    ),
 )
 
 
@@ -90,9 +101,9 @@ class Facts:
     programs: frozenset[str]
     is_root: bool
     test_files: Mapping[str, int]
-    """How many files with tests each folder holds."""
+    """How many files with tests each folder of a tier holds; a file is one itself."""
     no_nobody: str = ""
-    """Why an unprivileged user can't run the tests here; empty where one can."""
+    """Why root can't run the tests as an ordinary user here; empty where nothing is in the way."""
 
 
 @dataclass(frozen=True)
@@ -140,12 +151,10 @@ def obstacle(tier: Tier, facts: Facts) -> Outcome | None:
 def _lack(tier: Tier, facts: Facts) -> str:
     packages = {tier.programs[name] for name in tier.programs if name not in facts.programs}
     if tier.root and not facts.is_root:
-        if tier.name == "unprivileged":
-            return "this is no root, so integration was unprivileged already"
         return "needs root"
     if packages:
         return f"not installed: {', '.join(sorted(packages))}"
-    return facts.no_nobody if tier.name == "unprivileged" else ""
+    return facts.no_nobody if tier.name == "integration" else ""
 
 
 def read_report(tier: str, xml: str) -> Outcome:

@@ -31,7 +31,7 @@ EVERYTHING = Facts(
 NO_ROOT = replace(EVERYTHING, is_root=False)
 NOTHING = replace(EVERYTHING, programs=frozenset())
 NO_NOBODY = replace(EVERYTHING, no_nobody="closed")
-NO_TESTS = replace(EVERYTHING, test_files={"tests/machine": 1})
+NO_TESTS = replace(EVERYTHING, test_files={"tests/system/test_faults.py": 1})
 
 REPORT = """<testsuites><testsuite>
 <testcase name="a"/>
@@ -54,10 +54,9 @@ GOOD = '<testsuite><testcase name="a"/></testsuite>'
         ("integration", EVERYTHING, ""),
         ("integration", NOTHING, "not installed: git, rsync"),
         ("integration", NO_ROOT, ""),
-        ("unprivileged", EVERYTHING, ""),
-        ("unprivileged", NO_ROOT, "this is no root, so integration was unprivileged already"),
-        ("unprivileged", NO_NOBODY, "closed"),
-        ("integration", NO_NOBODY, ""),
+        ("integration", NO_NOBODY, "closed"),
+        ("as-root", NO_NOBODY, ""),
+        ("as-root", NO_ROOT, "needs root"),
         ("terminal", NOTHING, "not installed: git, rsync, tmux"),
         ("nfs", NO_ROOT, "needs root"),
         (
@@ -65,7 +64,7 @@ GOOD = '<testsuite><testcase name="a"/></testsuite>'
             NOTHING,
             "not installed: autofs, git, iproute2, nfs-kernel-server, rsync, user-mode-linux",
         ),
-        ("nfs", NO_TESTS, "tests/system holds no tests"),
+        ("nfs-faults", NO_TESTS, "tests/machine holds no tests"),
     ],
 )
 def test_what_can_run(name: str, facts: Facts, why: str) -> None:
