@@ -137,8 +137,11 @@ def _show(
 
 def _containers(session: Session) -> str:
     found = session.of(grounds) if any(session.of(containers).found) else None
-    incus_is = f", Incus {found.version}" if isinstance(found, Grounds) else ""
-    return f"{summary(session.of(containers))}{incus_is}"
+    told = summary(session.of(containers))
+    if isinstance(found, Grounds):
+        pools = [f"{name} has {mib / 1024:.1f} GiB free" for name, mib in found.pools.items()]
+        told = ", ".join([told, f"Incus {found.version}", *pools])
+    return told
 
 
 def _as_json(

@@ -17,6 +17,7 @@ from repoman_tasks.errors import Failed, RepomanError, UsageError
 from repoman_tasks.model import Defaults, Person
 from repoman_tasks.planning.declared import SHARE_PROFILE, WEAKENING
 from repoman_tasks.planning.health import Finding
+from repoman_tasks.planning.names import inside
 from repoman_tasks.planning.steps import AsRoot, CallIncus, MakeFolder, Step
 
 __all__ = [
@@ -34,6 +35,9 @@ DEFAULT_PROFILE = "default"
 ADMIN_GROUP = "incus-admin"
 _OLDEST = (6, 0)
 _FIRST_POOL, _FIRST_NETWORK = "default", "incusbr0"
+_LEAST_FREE_MIB = 512
+"""With less in the storage pool, what runs in the containers will soon fail."""
+_PATHS = "restricted.devices.disk.paths"
 _HARMLESS = ("block", "managed", "unprivileged", "isolated", "false", "")
 """Values of `restricted.…` that allow nothing."""
 
@@ -53,7 +57,8 @@ class Grounds:
     """What there is on the host before containers can be."""
 
     version: str
-    pools: tuple[str, ...]
+    pools: Mapping[str, int]
+    """Storage pools, each with the MiB that are free in it."""
     networks: tuple[str, ...]
     """Managed bridges."""
     project: Mapping[str, str] | None
@@ -70,6 +75,8 @@ class Grounds:
     subuid: str | None = None
     subgid: str | None = None
     """The files' text; None where they do not exist."""
+    used: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Folders of the host that are mounted, each with the containers and profiles that do."""
     defaults: Defaults = field(default_factory=Defaults)
 
 
@@ -134,22 +141,24 @@ def fence_steps(grounds: Grounds, wish: FenceWish, project: str) -> list[Step]:
         steps.append(_allow_ids(grounds.person))
     if grounds.shared and not grounds.shared_exists:
         steps.append(MakeFolder(grounds.shared))
-    at = f"?project={_quoted(project)}"
+    path = f"/1.0/projects/{_quoted(project)}"
+    profiles = _profile_steps(grounds, wish, pool, network, f"?project={_quoted(project)}")
     wanted = _project(grounds, network)
     if grounds.project is None:
         body: dict[str, Any] = {"name": project, "config": wanted, "description": _DESCRIPTION}
-        steps.append(
-            CallIncus(
-                f"create the Incus project {project}, restricted", "POST", "/1.0/projects", body
-            )
-        )
-    elif wish.repair and (wrong := _project_faults(grounds, network)):
-        kept = {k: v for k, v in grounds.project.items() if not _is_extra(k, v, wanted)}
-        what = f"strengthen the Incus project {project}: {'; '.join(wrong)}"
-        path = f"/1.0/projects/{_quoted(project)}"
-        steps.append(CallIncus(what, "PUT", path, {"config": kept | wanted}))
-    steps += _profile_steps(grounds, wish, pool, network, at)
-    return steps
+        what = f"create the Incus project {project}, restricted"
+        return [*steps, CallIncus(what, "POST", "/1.0/projects", body), *profiles]
+    if not wish.repair or not (wrong := _project_faults(grounds, network)):
+        return [*steps, *profiles]
+    kept = {k: v for k, v in grounds.project.items() if not _is_extra(k, v, wanted)}
+    now, after = _paths(grounds.project), _paths(wanted)
+    if profiles and set(after) - set(now):
+        # The profiles leave the old folders for the new ones, and meanwhile need both.
+        both = {**grounds.project, _PATHS: ",".join(dict.fromkeys([*now, *after]))}
+        what = f"allow the Incus project {project} {', '.join(set(after) - set(now))} too"
+        steps.append(CallIncus(what, "PUT", path, {"config": both}))
+    what = f"strengthen the Incus project {project}: {'; '.join(wrong)}"
+    return [*steps, *profiles, CallIncus(what, "PUT", path, {"config": kept | wanted})]
 
 
 _DESCRIPTION = "Containers of repoman, one for each project"
@@ -172,17 +181,32 @@ def _profile_steps(
     elif wish.repair and (wrong := _profile_faults(now or {}, wanted)):
         what = f"mend the profile default: {'; '.join(wrong)}"
         steps.append(CallIncus(what, "PUT", path, _mended(now or {}, wanted)))
-    if grounds.shared and SHARE_PROFILE not in grounds.profiles:
-        device = {"type": "disk", "source": grounds.shared, "path": grounds.shared_path}
-        body = {
-            "name": SHARE_PROFILE,
-            "config": {},
-            "devices": {SHARE_PROFILE: device},
-            "description": "The folder that every container shares",
-        }
+    return [*steps, *_share_steps(grounds, wish, at)]
+
+
+def _share_steps(grounds: Grounds, wish: FenceWish, at: str) -> list[Step]:
+    wanted, there = _share_profile(grounds), grounds.profiles.get(SHARE_PROFILE)
+    if there is None and grounds.shared:
         what = f"create the profile {SHARE_PROFILE}, which shares {grounds.shared}"
-        steps.append(CallIncus(what, "POST", f"/1.0/profiles{at}", body))
-    return steps
+        body = {"name": SHARE_PROFILE, **wanted}
+        return [CallIncus(what, "POST", f"/1.0/profiles{at}", body)]
+    if there is None or not wish.repair or _shares(there, wanted):
+        return []
+    what = f"have the profile {SHARE_PROFILE} share {grounds.shared or 'nothing'}"
+    return [CallIncus(what, "PUT", f"/1.0/profiles/{SHARE_PROFILE}{at}", wanted)]
+
+
+def _share_profile(grounds: Grounds) -> dict[str, Any]:
+    device = {"type": "disk", "source": grounds.shared, "path": grounds.shared_path}
+    return {
+        "config": {},
+        "devices": {SHARE_PROFILE: device} if grounds.shared else {},
+        "description": "The folder that every container shares",
+    }
+
+
+def _shares(profile: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    return all((profile.get(key) or {}) == wanted[key] for key in ("config", "devices"))
 
 
 def _parts(grounds: Grounds, wish: FenceWish, steps: list[Step]) -> tuple[str, str]:
@@ -203,7 +227,7 @@ def _parts(grounds: Grounds, wish: FenceWish, steps: list[Step]) -> tuple[str, s
             "storage pool",
             "--storage-pool",
             (wish.storage_pool, grounds.defaults.storage_pool),
-            grounds.pools,
+            tuple(grounds.pools),
             _FIRST_POOL,
         )
     if not grounds.networks and wish.init:
@@ -243,8 +267,26 @@ def _allow_ids(person: Person) -> AsRoot:
     )
 
 
+def _paths(config: Mapping[str, str]) -> list[str]:
+    return [path for path in config.get(_PATHS, "").split(",") if path]
+
+
+def _still_used(grounds: Grounds) -> dict[str, list[str]]:
+    """Folders that are to be allowed no more, with those that have to leave them first."""
+    wanted = [folder for folder in (grounds.local_repos, grounds.shared) if folder]
+    found = {}
+    for folder in _paths(grounds.project or {}):
+        if folder not in wanted:
+            users = [n for source, n in grounds.used.items() if inside(source, folder)]
+            names = sorted({name for group in users for name in group})
+            if names:
+                found[folder] = names
+    return found
+
+
 def _project(grounds: Grounds, network: str) -> dict[str, str]:
     folders = [folder for folder in (grounds.local_repos, grounds.shared) if folder]
+    folders += _still_used(grounds)
     config = {
         "features.images": "false",
         "features.networks": "false",
@@ -253,7 +295,7 @@ def _project(grounds: Grounds, network: str) -> dict[str, str]:
         "features.storage.volumes": "true",
         "restricted": "true",
         "restricted.devices.disk": "allow",
-        "restricted.devices.disk.paths": ",".join(folders),
+        _PATHS: ",".join(folders),
         "restricted.devices.nic": "managed",
         "restricted.networks.access": network,
         "restricted.idmap.uid": str(grounds.person.uid),
@@ -355,7 +397,27 @@ def fence_findings(grounds: Grounds, project: str) -> list[Finding]:
     if faults:
         what = f"the profile {DEFAULT_PROFILE} is not as it should be: {'; '.join(faults)}"
         found.append(Finding("incus", what, cure, kind="fence"))
-    if grounds.shared and SHARE_PROFILE not in grounds.profiles:
+    if grounds.pools.get(pool, 0) < _LEAST_FREE_MIB:
+        what = f"the storage pool {pool} has {grounds.pools.get(pool, 0)} MiB free"
+        found.append(Finding("incus", what, "make room in it, or enlarge it", kind="pool"))
+    return [*found, *_share_findings(grounds, cure), *_old_folders(grounds)]
+
+
+def _share_findings(grounds: Grounds, cure: str) -> list[Finding]:
+    there = grounds.profiles.get(SHARE_PROFILE)
+    if there is None and grounds.shared:
         what = f"the profile {SHARE_PROFILE} does not exist"
-        found.append(Finding("incus", what, "`repoman setup` creates it", kind="fence"))
+        return [Finding("incus", what, "`repoman setup` creates it", kind="fence")]
+    if there is None or _shares(there, _share_profile(grounds)):
+        return []
+    what = f"the profile {SHARE_PROFILE} should share {grounds.shared or 'nothing'}"
+    return [Finding("incus", what, cure, kind="fence")]
+
+
+def _old_folders(grounds: Grounds) -> list[Finding]:
+    found = []
+    for folder, names in _still_used(grounds).items():
+        what = f"{folder} stays allowed, it is still mounted by {', '.join(names)}"
+        cure = "`repoman update` each container, then `repoman setup --repair`"
+        found.append(Finding("incus", what, cure, kind="fence"))
     return found

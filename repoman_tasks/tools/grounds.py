@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.host import Host
+from repoman_tasks.planning.declared import SHARE_PROFILE
 from repoman_tasks.planning.fence import ADMIN_GROUP, Grounds
 from repoman_tasks.planning.health import Reality
 from repoman_tasks.planning.names import absolute
@@ -20,14 +23,16 @@ def look_at_grounds(incus: Incus, reality: Reality) -> Grounds:
     host, defaults = incus.host, reality.registry.defaults
     server = _server(incus)
     config = incus.get(incus.project_path)
+    profiles = _profiles(incus) if config is not None else {}
     shared = absolute(defaults.shared, host.home) if defaults.shared else ""
     real_shared = host.real_folder(shared) if shared else None
     return Grounds(
         version=str((server.get("environment") or {}).get("server_version", "")),
-        pools=tuple(_names(incus.get("/1.0/storage-pools", recursion=1))),
+        pools={name: _free_mib(incus, name) for name in _pools(incus)},
         networks=tuple(_names(incus.get("/1.0/networks", recursion=1), _is_bridge)),
         project=None if config is None else dict(config.get("config") or {}),
-        profiles=_profiles(incus) if config is not None else {},
+        profiles=profiles,
+        used=_used(incus, profiles) if config is not None else {},
         processors=_processors(host),
         person=find_person(host),
         local_repos=reality.local_repos,
@@ -63,12 +68,36 @@ def _names(found: Any, wanted: Any = lambda _: True) -> list[str]:
     return [str(one["name"]) for one in found or [] if wanted(one)]
 
 
+def _pools(incus: Incus) -> list[str]:
+    return _names(incus.get("/1.0/storage-pools", recursion=1))
+
+
+def _free_mib(incus: Incus, pool: str) -> int:
+    found = incus.get(f"/1.0/storage-pools/{quote(pool, safe='')}/resources") or {}
+    space = found.get("space") or {}
+    return int(space.get("total", 0) - space.get("used", 0)) >> 20
+
+
 def _is_bridge(network: dict[str, Any]) -> bool:
     return bool(network.get("managed")) and network.get("type") == "bridge"
 
 
 def _profiles(incus: Incus) -> dict[str, dict[str, Any]]:
     return {str(one["name"]): one for one in incus.get(incus.at("profiles"), recursion=1) or []}
+
+
+def _used(incus: Incus, profiles: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """What is mounted by whom; the profile of the shared folder is left out, setup changes it."""
+    found: dict[str, tuple[str, ...]] = {}
+    users = {name: container.devices for name, container in incus.containers().items()}
+    for name, profile in profiles.items():
+        if name != SHARE_PROFILE:
+            users[f"the profile {name}"] = profile.get("devices") or {}
+    for name, devices in users.items():
+        for device in devices.values():
+            if device.get("type") == "disk" and device.get("source"):
+                found[device["source"]] = (*found.get(device["source"], ()), name)
+    return found
 
 
 def _processors(host: Host) -> int:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import pexpect  # type: ignore[import-untyped]
 import pytest
 
 from tests.containers.conftest import Place
@@ -93,14 +94,38 @@ def test_a_weaker_fence_is_found_and_strengthened(
 
 
 def test_local_repos_that_moved(isurus: Place) -> None:
+    """Containers keep the old folder until they are updated; then the fence closes behind them."""
     other = isurus.home / "other"
     other.mkdir()
+    old = isurus.local_repos / "isurus"
     done = isurus.run("setup", "--local-repos", str(other), code=0)
     assert "restricted.devices.disk.paths" in done.err
-    isurus.run("remove", "isurus", "--yes", code=0)
     isurus.run("setup", "--repair", code=0)
-    (other / "lamna").mkdir()
-    isurus.run("new", "lamna", code=0)
+    assert str(isurus.local_repos) in project(isurus)["restricted.devices.disk.paths"]
+    found = isurus.run("status", code=3).out
+    assert f"{isurus.local_repos} stays allowed, it is still mounted by isurus" in found
+    assert isurus.run("setup", "--repair", code=0).out == "nothing to do\n"
+    old.rename(other / "isurus")
+    isurus.run("update", "isurus", code=0)
+    isurus.run("exec", "isurus", "--", "touch", "here", code=0)
+    assert (other / "isurus/here").exists()
+    isurus.run("setup", "--repair", code=0)
+    paths = f"{other},{isurus.home}/.claude"
+    assert project(isurus)["restricted.devices.disk.paths"] == paths
+    assert isurus.findings() == {}
+
+
+def test_a_shared_folder_that_moved(isurus: Place) -> None:
+    text = isurus.registry.read_text()
+    isurus.registry.write_text(text.replace("[defaults]\n", '[defaults]\nshared = "~/agent"\n'))
+    (isurus.home / "agent").mkdir()
+    assert isurus.findings() == {"incus": ["fence", "fence"]}
+    isurus.run("setup", "--repair", code=0)
+    assert isurus.run("setup", "--repair", code=0).out == "nothing to do\n"
+    isurus.run("exec", "isurus", "--", "sh", "-c", 'echo x >"$HOME/agent/seen"', code=0)
+    assert (isurus.home / "agent/seen").read_text() == "x\n"
+    assert str(isurus.home / ".claude") not in project(isurus)["restricted.devices.disk.paths"]
+    assert isurus.findings() == {}
 
 
 # --- from inside as root, and by a second client ----------------------------------------------
@@ -250,6 +275,56 @@ def test_what_root_has_to_do_is_said(place: Place, text: str) -> None:
     place.new("isurus")
     found = with_subuid(place, text, "status", "--json")
     assert f"/etc/subuid root:{uid}:1" in found.out
+
+
+def in_own_etc(place: Place, *words: str) -> list[str]:
+    """Words that run others as this user where /etc is a copy that root may change."""
+    ids = [f"--reuid={os.getuid()}", f"--regid={os.getgid()}", "--init-groups"]
+    script = 'mount --bind "$0" /etc && exec setpriv "$@"'
+    namespace = ["sudo", "-n", "unshare", "--mount", "sh", "-c", script, f"{place.base}/etc"]
+    environ = [f"{key}={value}" for key, value in place.environ.items()]
+    return [*namespace, *ids, "env", "-i", *environ, *words]
+
+
+@pytest.fixture
+def own_etc(place: Place) -> Iterator[Path]:
+    """A copy of /etc in which root may not map this user's ids."""
+    etc = place.base / "etc"
+    lacking = "root:1000000:65536"
+    script = 'cp -a /etc "$1" && echo "$2" >"$1/subuid" && echo "$2" >"$1/subgid"'
+    subprocess.run(["sudo", "-n", "sh", "-c", script, "sh", etc, lacking], check=True)
+    yield etc
+    subprocess.run(["sudo", "-n", "rm", "-rf", etc], check=True)
+
+
+def test_what_root_has_to_do_is_done_by_sudo(place: Place, own_etc: Path) -> None:
+    """With --yes; and root's line is there for good then."""
+    line = f"root:{os.getuid()}:1\n"
+    asked = run(in_own_etc(place, *place.words, "setup"), place.environ)
+    assert (asked.code, line in (own_etc / "subuid").read_text()) == (0, False)
+    done = run(in_own_etc(place, *place.words, "setup", "--yes"), place.environ)
+    assert done.code == 0, done
+    assert "done: run as root `usermod" in done.out
+    for name in ("subuid", "subgid"):
+        assert line in (own_etc / name).read_text()
+    again = run(in_own_etc(place, *place.words, "setup"), place.environ)
+    assert (again.out, again.err) == ("nothing to do\n", "")
+
+
+def test_a_person_is_asked_before_sudo_runs(place: Place, own_etc: Path) -> None:
+    words = in_own_etc(place, *place.words, "setup")
+    line = f"root:{os.getuid()}:1\n"
+    for answer, written in (("\r", False), ("n\r", False), ("y\r", True)):
+        child = pexpect.spawn(words[0], words[1:], encoding="utf-8", timeout=20)
+        child.expect_exact("Run that now, with sudo? [y/N] ")
+        child.send(answer)
+        if written:
+            child.expect_exact("Go ahead?")
+            child.send("y\r")
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus == 0
+        assert (line in (own_etc / "subuid").read_text()) is written
 
 
 def test_a_line_of_a_range_is_enough(place: Place) -> None:

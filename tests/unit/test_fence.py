@@ -22,7 +22,7 @@ from repoman_tasks.planning.steps import AsRoot, CallIncus, MakeFolder, Step
 DEV = Person("dev", 1000, 1000, "dev", "/home/dev", "/bin/bash")
 BARE = Grounds(
     version="6.0.4",
-    pools=("default",),
+    pools={"default": 9000},
     networks=("incusbr0",),
     project=None,
     profiles={},
@@ -50,7 +50,8 @@ def done(grounds: Grounds, steps: list[Step]) -> Grounds:
         elif step.path.startswith("/1.0/profiles?"):
             profiles[step.body["name"]] = step.body
         elif step.path.startswith("/1.0/profiles/"):
-            profiles["default"] = step.body
+            name = step.path.removeprefix("/1.0/profiles/").partition("?")[0]
+            profiles[name] = step.body
     return replace(grounds, project=project, profiles=profiles)
 
 
@@ -138,9 +139,9 @@ def test_nesting_is_a_choice_of_the_estate() -> None:
         (replace(BARE, version="5.21.1"), Failed, "older than 6.0"),
         (replace(BARE, version=""), Failed, "older than 6.0"),
         (replace(BARE, local_repos="/a,b"), UsageError, "comma"),
-        (replace(BARE, pools=()), Failed, "never initialised"),
+        (replace(BARE, pools={}), Failed, "never initialised"),
         (replace(BARE, networks=()), Failed, "no managed bridge"),
-        (replace(BARE, pools=("a", "b")), UsageError, "which storage pool"),
+        (replace(BARE, pools={"a": 9000, "b": 9000}), UsageError, "which storage pool"),
         (replace(BARE, networks=("a", "b")), UsageError, "which network"),
         (replace(BARE, defaults=Defaults(network="x")), UsageError, "no network 'x'"),
     ],
@@ -154,7 +155,7 @@ def test_where_no_container_can_be(grounds: Grounds, error: type[Exception], say
 
 
 def test_an_incus_that_was_never_initialised() -> None:
-    never = replace(BARE, pools=(), networks=())
+    never = replace(BARE, pools={}, networks=())
     steps = fence_steps(never, FenceWish(init=True, storage_pool="p", network="n"), "repoman")
     assert calls(steps)[:2] == [("POST", "/1.0/storage-pools"), ("POST", "/1.0/networks")]
     made = done(never, steps).profiles["default"]["devices"]
@@ -196,3 +197,57 @@ def test_a_shared_folder_is_made_and_may_be_left_out() -> None:
 def test_a_project_of_any_name_is_encoded() -> None:
     steps = fence_steps(BARE, FenceWish(), "a b&c")
     assert ("PUT", "/1.0/profiles/default?project=a%20b%26c") in calls(steps)
+
+
+# --- folders that change ----------------------------------------------------------------------
+
+PATHS = "restricted.devices.disk.paths"
+
+
+def test_a_new_shared_folder_is_allowed_before_it_is_shared() -> None:
+    moved = replace(SET_UP, shared="/home/dev/.agent", shared_path="/home/dev/.agent")
+    assert fence_steps(moved, FenceWish(), "repoman") == []
+    assert [f.what.split(":")[0] for f in fence_findings(moved, "repoman")] == [
+        "the Incus project repoman does not hold",
+        "the profile claude-share should share /home/dev/.agent",
+    ]
+    steps = fence_steps(moved, REPAIR, "repoman")
+    paths = [step.body["config"].get(PATHS) for step in steps if isinstance(step, CallIncus)]
+    assert paths == [
+        "/home/dev/repos,/home/dev/.claude,/home/dev/.agent",
+        None,
+        "/home/dev/repos,/home/dev/.agent",
+    ]
+    after = done(moved, steps)
+    assert fence_steps(after, REPAIR, "repoman") == []
+    assert fence_findings(after, "repoman") == []
+
+
+def test_no_shared_folder_any_more() -> None:
+    without = replace(SET_UP, shared="", shared_path="")
+    assert len(fence_findings(without, "repoman")) == 2
+    after = done(without, fence_steps(without, REPAIR, "repoman"))
+    assert after.profiles["claude-share"]["devices"] == {}
+    assert (after.project or {})[PATHS] == "/home/dev/repos"
+    assert fence_steps(after, REPAIR, "repoman") == []
+    assert fence_findings(after, "repoman") == []
+
+
+def test_an_old_folder_stays_allowed_while_it_is_mounted() -> None:
+    used = {"/home/dev/repos/isurus": ("isurus",), "/home/dev/repos": ("the profile more",)}
+    moved = replace(SET_UP, local_repos="/srv/repos", used=used)
+    after = done(moved, fence_steps(moved, REPAIR, "repoman"))
+    assert (after.project or {})[PATHS] == "/srv/repos,/home/dev/.claude,/home/dev/repos"
+    assert fence_steps(after, REPAIR, "repoman") == []
+    (finding,) = fence_findings(after, "repoman")
+    assert "/home/dev/repos stays allowed" in finding.what
+    assert "isurus, the profile more" in finding.what
+    gone = replace(after, used={"/srv/repos/isurus": ("isurus",)})
+    gone = done(gone, fence_steps(gone, REPAIR, "repoman"))
+    assert (gone.project or {})[PATHS] == "/srv/repos,/home/dev/.claude"
+    assert fence_findings(gone, "repoman") == []
+
+
+def test_a_pool_that_is_nearly_full() -> None:
+    (finding,) = fence_findings(replace(SET_UP, pools={"default": 100}), "repoman")
+    assert finding.what == "the storage pool default has 100 MiB free"
