@@ -23,7 +23,7 @@ __all__ = ["Incus"]
 
 _SECONDS = 10.0
 """How long the daemon may take to answer."""
-_LOOK_SECONDS = 2
+_LOOK_SECONDS = 1
 """How often an operation that goes on is looked at."""
 _UNDO_SECONDS = 120
 """How long an operation that can't be cancelled is waited for after Ctrl-C."""
@@ -35,6 +35,7 @@ _MOST_BYTES = 100_000
 _NOT_FOUND = 404
 _RUNNING = 103
 _BUSY = "Instance is busy running"
+_DOWNLOAD = "download_progress"
 _GOES_ON = "context deadline exceeded"
 
 Say = Callable[[str], None]
@@ -149,9 +150,9 @@ class Incus:
                 raise _refused(str(now["err"]))
             if now.get("status_code") != _RUNNING or look == looks:
                 break
-            for text in (now.get("metadata") or {}).values():
+            for key, text in (now.get("metadata") or {}).items():
                 if isinstance(text, str):
-                    say(text)
+                    say(f"downloading {text}" if key == _DOWNLOAD else text)
         return now.get("metadata") or {}
 
     def _look(self, operation: str) -> dict[str, Any]:
@@ -263,6 +264,11 @@ def _refused(said: str) -> RepomanError:
         return Refused(
             f"the Incus project does not allow it, Incus says: {said}",
             "`repoman status` tells how the project and the declared state differ",
+        )
+    if "requested image couldn't be found" in low:
+        return Failed(
+            f"the image server has no such image, Incus says: {said}",
+            "`incus image list REMOTE:` shows those that it has",
         )
     if "forkstart" in low:
         return Failed(

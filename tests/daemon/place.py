@@ -46,6 +46,7 @@ def run(words: Sequence[str], scratch: Path) -> int:
     _users(scratch)
     _network(scratch)
     folder = scratch / "incus"
+    os.environ["SSL_CERT_FILE"] = _certificate(scratch)  # whom the daemon downloads from
     with running_daemon(folder):
         _furnish(folder)
         return subprocess.run(_as_dev(words, scratch, folder), cwd=CHECKOUT).returncode
@@ -111,6 +112,17 @@ def _await(folder: Path, environ: Mapping[str, str], process: subprocess.Popen[b
         time.sleep(0.05)
 
 
+def _certificate(scratch: Path) -> str:
+    """A certificate for loopback with its key in one file, for an image server of the tests."""
+    key, made = scratch / "key.pem", scratch / "certificate.pem"
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    words += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    words += ["-keyout", str(key), "-out", str(made)]
+    subprocess.run(words, check=True, stderr=subprocess.DEVNULL)
+    made.write_text(made.read_text() + key.read_text())
+    return str(made)
+
+
 def _furnish(folder: Path) -> None:
     def incus(*words: str) -> None:
         environ = {**os.environ, "INCUS_DIR": str(folder)}
@@ -137,6 +149,7 @@ def _as_dev(words: Sequence[str], scratch: Path, folder: Path) -> list[str]:
         f"TMPDIR={tmp}",
         f"HYPOTHESIS_STORAGE_DIRECTORY={tmp}/hypothesis",
         f"REPOMAN_TEST_INCUS_DIR={folder}",
+        f"REPOMAN_TEST_CERTIFICATE={scratch}/certificate.pem",
         f"TERM={os.environ.get('TERM', 'dumb')}",
         *([f"CI={os.environ['CI']}"] if "CI" in os.environ else []),
     ]
