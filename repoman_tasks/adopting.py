@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from repoman_tasks.apply import Plan
 from repoman_tasks.checks import asked, incus, reconcile
-from repoman_tasks.containers.work import Work
 from repoman_tasks.declaring import repo_of, wanted_of
 from repoman_tasks.errors import Failed, UsageError
 from repoman_tasks.model import Project
@@ -15,6 +14,7 @@ from repoman_tasks.planning.names import check_name, relative_repo
 from repoman_tasks.planning.steps import ArrangeUser
 from repoman_tasks.session import Session
 from repoman_tasks.tools.incus import Incus
+from repoman_tasks.working import work_of
 
 __all__ = ["adoption"]
 
@@ -38,7 +38,7 @@ def adoption(session: Session, name: str, from_project: str = "", repo: str = ""
     state = repo_state(path, host.real_folder(path), reality.local_repos)
     if state.problem:
         raise UsageError(f"{path} {state.says}", "bring it back, or name another one with --repo")
-    work = Work(session.of(incus), session.screen.tell)
+    work = work_of(session)
     steps = adopt_steps(
         project,
         known,

@@ -41,6 +41,15 @@ class Ask:
                 return default if not answer else answer.startswith("y")
             print("Please answer y or n.", file=sys.stderr)
 
+    def grant(self, question: str) -> bool:
+        """Ask for what no flag stands for, `--yes` least of all; no is the default.
+
+        False where nobody can be asked.
+        """
+        if not self._terminal:
+            return False
+        return self._line(f"{question} [y/N] ").lower() in ("y", "yes")
+
     def choose(self, question: str, options: Sequence[str]) -> str:
         """Ask for one of `options`, by its number or its name; the first is the default.
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed, RepomanError, TargetUnusable
+from repoman_tasks.model import Project, Registry
 from repoman_tasks.planning.drift import Containers, unusable
 from repoman_tasks.planning.health import Reality, repo_state
 from repoman_tasks.planning.names import absolute
+from repoman_tasks.planning.trust import Places, reaches, stands
 from repoman_tasks.session import Session
 from repoman_tasks.tools.incus import Incus
 
@@ -16,7 +19,7 @@ if TYPE_CHECKING:  # what not every command needs is imported when it does
     from repoman_tasks.planning.fence import Grounds
     from repoman_tasks.tools.share import Share
 
-__all__ = ["asked", "containers", "grounds", "incus", "mounts", "reconcile", "usable"]
+__all__ = ["asked", "containers", "grounds", "incus", "mountable", "mounts", "reconcile", "usable"]
 
 
 @task()
@@ -30,7 +33,37 @@ def reconcile(session: Session) -> Reality:
     for project in registry.projects:
         path = f"{local_repos}/{project.repo}"
         repos[project.name] = repo_state(path, host.real_folder(path), local_repos)
-    return Reality(registry, local_repos, repos, host.home)
+    revoked = _revoked(session, registry, local_repos)
+    projects = (_bare(p) if p.name in revoked else p for p in registry.projects)
+    registry = replace(registry, projects=tuple(projects))
+    return Reality(registry, local_repos, repos, host.home, revoked)
+
+
+def _revoked(session: Session, registry: Registry, local_repos: str) -> dict[str, str]:
+    """The projects of which something was applied whose approval does not stand any more."""
+    wanted = [p for p in registry.projects if reaches(p, registry.defaults)]
+    if not wanted:
+        return {}
+    from repoman_tasks.tools.approvals import approved
+    from repoman_tasks.tools.repo_file import read_asked
+
+    found = {}
+    for project in wanted:
+        repo = f"{local_repos}/{project.repo}"
+        before = approved(session.host, repo)
+        try:
+            if before is None:
+                found[project.name] = "there is no approval"
+            elif not stands(before, read_asked(session.host, repo)):
+                found[project.name] = "it was changed, or leads elsewhere now"
+        except RepomanError as problem:
+            found[project.name] = problem.what
+    return found
+
+
+def _bare(project: Project) -> Project:
+    """The project without what its repo asked for, but the environment."""
+    return replace(project, asked_image="", asked_profiles=None, asked_mounts=())
 
 
 @task()
@@ -65,6 +98,14 @@ def grounds(session: Session) -> Grounds | RepomanError:
         return look_at_grounds(session.of(incus), session.of(reconcile))
     except RepomanError as problem:
         return problem
+
+
+@task()
+def mountable(session: Session) -> Places:
+    """The places of the host that no container may have."""
+    from repoman_tasks.tools.places import find_places
+
+    return find_places(session.host, session.of(reconcile), session.store.folder)
 
 
 @task()

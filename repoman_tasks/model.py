@@ -65,6 +65,9 @@ class Defaults:
     profiles: tuple[str, ...] = _key(
         ("default", "claude-share"), "Incus profiles of a new container."
     )
+    image_remotes: tuple[str, ...] = _key(
+        ("images", "local"), "Image servers of which a repo may ask for an image by itself."
+    )
     shared: str = _key(
         "~/.claude", "Folder that every container shares, by the profile claude-share; or empty."
     )

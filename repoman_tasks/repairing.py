@@ -7,8 +7,7 @@ from functools import partial
 
 from repoman_tasks.adopting import adoption
 from repoman_tasks.apply import Plan, carry_out
-from repoman_tasks.checks import asked, incus, reconcile
-from repoman_tasks.containers.work import Work
+from repoman_tasks.checks import asked, reconcile
 from repoman_tasks.declaring import alone_with, check_fenced, repo_of, wanted_of
 from repoman_tasks.errors import Failed, Refused, RepomanError
 from repoman_tasks.model import Project
@@ -19,6 +18,7 @@ from repoman_tasks.planning.repairs import CHOICES, LEAVE, RepairWish
 from repoman_tasks.planning.steps import ArrangeUser, ChangeState, DeleteContainer, Step
 from repoman_tasks.session import Session
 from repoman_tasks.tools.images import image_origin
+from repoman_tasks.working import opening, work_of
 
 __all__ = ["repair"]
 
@@ -72,14 +72,15 @@ def _mend(session: Session, finding: Finding, choice: str, *, by_flag: bool) -> 
 
 def _recreate(session: Session, name: str) -> Plan:
     check_fenced(session)
-    project, work = _project(session, name), _work(session)
+    project, work = _project(session, name), work_of(session)
     repo = session.of(reconcile).repos[name]
     if repo.problem:
         raise Refused(f"its repo {repo.path} {repo.says}", "bring it back first")
     wanted = wanted_of(session, project)
     origin = image_origin(work.incus, wanted.image)
     path = repo_of(session, project)
-    return Plan(create_steps(project, wanted, origin, path, work.person.name), work=work)
+    steps = create_steps(project, wanted, origin, path, work.person.name)
+    return Plan([*opening(session, wanted), *steps], work=work)
 
 
 def _forget(session: Session, name: str) -> Plan:
@@ -94,7 +95,7 @@ def _finish(session: Session, name: str) -> Plan:
     project = session.of(reconcile).registry.project(name)
     if project is None or not project.container:
         return adoption(session, name)
-    work, container = _work(session), _container(session, name)
+    work, container = work_of(session), _container(session, name)
     arranging = ArrangeUser(name, work.person.name, repo_of(session, project))
     steps = finish_steps(wanted_of(session, project), container, arranging)
     return Plan(steps, work=work)
@@ -102,18 +103,18 @@ def _finish(session: Session, name: str) -> Plan:
 
 def _remove(session: Session, name: str) -> Plan:
     steps: list[Step] = [DeleteContainer(name)]
-    return Plan(steps, work=_work(session))
+    return Plan(steps, work=work_of(session))
 
 
 def _rename(session: Session, name: str) -> Plan:
     other = asked(session).renamed(name)
     if other is None:
         raise Failed(f"no container was made for {name}", "`repoman status` tells more")
-    return Plan([ChangeState(other.name, "rename", to=name)], work=_work(session))
+    return Plan([ChangeState(other.name, "rename", to=name)], work=work_of(session))
 
 
 def _stop(session: Session, name: str) -> Plan:
-    return Plan([ChangeState(name, "stop", force=True)], work=_work(session))
+    return Plan([ChangeState(name, "stop", force=True)], work=work_of(session))
 
 
 _PLANS: dict[str, Callable[[Session, str], Plan]] = {
@@ -140,7 +141,3 @@ def _container(session: Session, name: str) -> Container:
     if found is None:
         raise Failed(f"the container {name} is gone", "`repoman status` tells more")
     return found
-
-
-def _work(session: Session) -> Work:
-    return Work(session.of(incus), session.screen.tell)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from repoman_tasks.apply import Plan, carry_out
-from repoman_tasks.checks import asked, incus
-from repoman_tasks.containers.work import Work
+from repoman_tasks.checks import asked
 from repoman_tasks.declaring import check_startable, container_of, project_meant, remark
 from repoman_tasks.planning.steps import ChangeState
 from repoman_tasks.session import Session
+from repoman_tasks.working import work_of
 
 __all__ = ["change_state"]
 
@@ -30,7 +30,7 @@ def change_state(
     if container.status == "frozen" and action == "start":
         action = "unfreeze"
     steps = [] if done else [ChangeState(project.name, action, force=force)]
-    work = Work(session.of(incus), session.screen.tell)
+    work = work_of(session)
     carry_out(session, Plan(steps, work=work), dry_run=dry_run, confirmed=True)
     if action != "stop":
         remark(session, project)

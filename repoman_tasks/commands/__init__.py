@@ -14,7 +14,7 @@ _RESERVED = ("exec", "list")
 
 NAMES = (
     *("adopt", "exec", "list", "new", "remove", "restart", "setup", "shell", "start", "status"),
-    *("stop", "sync", "update"),
+    *("stop", "sync", "trust", "untrust", "update"),
 )
 
 

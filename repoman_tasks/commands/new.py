@@ -7,21 +7,22 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from repoman_tasks.apply import Plan, carry_out
-from repoman_tasks.checks import asked, incus, reconcile
+from repoman_tasks.checks import asked, reconcile
 from repoman_tasks.cli.task import task
 from repoman_tasks.containers.work import Work
 from repoman_tasks.declaring import alone_with, check_fenced, repo_of, wanted_of
 from repoman_tasks.errors import UsageError
-from repoman_tasks.model import Project, Registry, Wish
+from repoman_tasks.model import Project, Registry
 from repoman_tasks.planning.declared import applied
 from repoman_tasks.planning.health import repo_state
-from repoman_tasks.planning.life import check_free, check_trust, create_steps, register_step
+from repoman_tasks.planning.life import check_free, create_steps, register_step
 from repoman_tasks.planning.names import absolute, check_name, image_fault, profile_fault
 from repoman_tasks.planning.setup import new_project
 from repoman_tasks.planning.steps import CloneRepo, MakeRepo, Step
 from repoman_tasks.session import Session
 from repoman_tasks.tools.images import image_origin
-from repoman_tasks.tools.repo_file import read_wish
+from repoman_tasks.trusting import wishes
+from repoman_tasks.working import opening, work_of
 
 
 @task(
@@ -37,7 +38,7 @@ from repoman_tasks.tools.repo_file import read_wish
         "create": "Make the folder first, with an empty git repo.",
         "no_container": "Register the repo for backup only.",
         "no_backup": "Leave the repo out of every sync.",
-        "trust": "Agree to the mounts and profiles that the repo's .repoman.toml asks for.",
+        "trust": "Approve what the repo's .repoman.toml asks for beyond its container.",
         "dry_run": "Show what would change.",
     },
 )
@@ -58,7 +59,8 @@ def new(
     if name is None:
         raise UsageError("new needs a name", "`repoman new NAME`")
     check_name(name)
-    wish = _Asked(image, tuple(profile), clone, create, not no_container, not no_backup, trust)
+    parts = not no_container, not no_backup
+    wish = _Asked(image, tuple(profile), clone, create, *parts, trust, dry_run)
     wish.check()
     found, host, now = session.of(reconcile), session.host, session.now()
     if repo.startswith(("/", "~")):  # however a person reaches it
@@ -70,7 +72,7 @@ def new(
 
     project = plan(found.registry)
     _check_folder(session, project, wish)
-    work = Work(session.of(incus), session.screen.tell)
+    work = work_of(session)
     steps = [*_repo_steps(session, project, wish), *_steps(session, project, wish, work)]
     whole = Plan(
         steps,
@@ -94,6 +96,7 @@ class _Asked:
     container: bool
     backup: bool
     trust: bool
+    dry_run: bool
 
     @property
     def makes_repo(self) -> bool:
@@ -144,8 +147,10 @@ def _steps(session: Session, project: Project, wish: _Asked, work: Work) -> Sequ
         return [register_step(project, path)]
     check_fenced(session)
     making_way = check_free(project.name, asked(session).found)
-    asks = read_wish(session.host, path)
-    _agree(session, asks, path, trusted=wish.trust)
+    how = f"look at it; if you want it: `repoman new {project.name} --trust`"
+    asks, refusal = wishes(session, path, how, trusted=wish.trust, dry_run=wish.dry_run)
+    if refusal:
+        raise refusal
     project = applied(project, asks, wish.image, wish.profiles)
     image = wanted_of(session, project).image
     if not project.asked_image:
@@ -153,10 +158,4 @@ def _steps(session: Session, project: Project, wish: _Asked, work: Work) -> Sequ
     origin = image_origin(work.incus, image)
     wanted = wanted_of(session, project)
     making = create_steps(project, wanted, origin, path, work.person.name)
-    return [*making_way, *making, register_step(project, path)]
-
-
-def _agree(session: Session, asks: Wish, path: str, *, trusted: bool) -> None:
-    defaults = session.of(reconcile).registry.defaults
-    for what in check_trust(asks, defaults, path, trusted=trusted):
-        session.screen.note(f"agreed to by --trust: {what}")
+    return [*making_way, *opening(session, wanted), *making, register_step(project, path)]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from repoman_tasks.apply import Plan, carry_out
-from repoman_tasks.checks import asked, containers, incus, mounts, reconcile, usable
+from repoman_tasks.checks import asked, containers, mounts, reconcile, usable
 from repoman_tasks.cli.task import task
 from repoman_tasks.containers.erase import compare_with_mirror
-from repoman_tasks.containers.work import Work
 from repoman_tasks.declaring import alone_with, repo_of
 from repoman_tasks.errors import UsageError
 from repoman_tasks.model import Project
@@ -17,6 +16,7 @@ from repoman_tasks.planning.steps import DeleteContainer
 from repoman_tasks.planning.sync import find_project
 from repoman_tasks.session import Session
 from repoman_tasks.tools.share import Share
+from repoman_tasks.working import work_of
 
 
 @task(
@@ -45,14 +45,14 @@ def remove(
     alone = partial(alone_with, session, name)
     project = session.of(reconcile).registry.project(name)
     if project is None and _leftover(session, name):
-        plan = Plan([DeleteContainer(name, ", of no project")], work=_work(session))
+        plan = Plan([DeleteContainer(name, ", of no project")], work=work_of(session))
         carry_out(session, plan, dry_run=dry_run, default=False, agreed=alone)
         return
     project = find_project(session.of(reconcile).registry, name)
     share = _compared(session, project) if delete_repo else None
     path = repo_of(session, project)
     steps = remove_steps(project, path, _state(session, project), delete_repo=delete_repo)
-    plan = Plan(steps, share, _work(session))
+    plan = Plan(steps, share, work_of(session))
     typed = delete_repo and not (dry_run or session.dry)
     if typed:
         for step in steps:
@@ -60,10 +60,6 @@ def remove(
         session.ask.typed(f"{path} will be deleted.", name, "--yes")
     agreed = alone if project.container else None
     carry_out(session, plan, dry_run=dry_run, default=False, confirmed=typed, agreed=agreed)
-
-
-def _work(session: Session) -> Work:
-    return Work(session.of(incus), session.screen.tell)
 
 
 def _leftover(session: Session, name: str) -> bool:

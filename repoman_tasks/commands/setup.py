@@ -6,9 +6,8 @@ import uuid
 from dataclasses import replace
 
 from repoman_tasks.apply import Plan, carry_out
-from repoman_tasks.checks import grounds, incus, reconcile
+from repoman_tasks.checks import grounds, reconcile
 from repoman_tasks.cli.task import task
-from repoman_tasks.containers.work import Work
 from repoman_tasks.errors import Busy, RepomanError
 from repoman_tasks.host import Locked
 from repoman_tasks.model import Registry
@@ -19,6 +18,7 @@ from repoman_tasks.planning.share import judge
 from repoman_tasks.planning.steps import AsRoot, Step, WriteRegistry
 from repoman_tasks.session import Session
 from repoman_tasks.tools.share import Share, open_share
+from repoman_tasks.working import work_of
 
 
 @task(
@@ -71,7 +71,7 @@ def setup(
         str(uuid.uuid4()),
     )
     steps = _in_order(session, [*_fence(session, fence, local), *steps], dry_run=dry_run)
-    plan = Plan(steps, share, Work(session.of(incus), session.screen.tell))
+    plan = Plan(steps, share, work_of(session))
     if carry_out(session, plan, dry_run=dry_run, agreed=lambda: _alone(session, registry)):
         session.screen.note("Next: repoman new NAME")
 

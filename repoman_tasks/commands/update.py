@@ -16,14 +16,17 @@ from repoman_tasks.declaring import (
     repo_of,
     wanted_of,
 )
+from repoman_tasks.errors import Refused
 from repoman_tasks.model import Project
 from repoman_tasks.planning.declared import Container, applied
-from repoman_tasks.planning.life import check_trust, recorded, update_steps
+from repoman_tasks.planning.life import recorded, update_steps
 from repoman_tasks.planning.steps import ArrangeUser
+from repoman_tasks.planning.sync import find_project
 from repoman_tasks.session import Session
 from repoman_tasks.tools.guest import Room, has_user
 from repoman_tasks.tools.images import image_origin
-from repoman_tasks.tools.repo_file import read_wish
+from repoman_tasks.trusting import wishes
+from repoman_tasks.working import opening, work_of
 
 
 @task(
@@ -33,7 +36,7 @@ from repoman_tasks.tools.repo_file import read_wish
         "name": "Name of the project; by default that whose repo you stand in.",
         "restart": "Restart the container where a change needs that.",
         "rebuild": "Make its own disk anew where the image changed; what was installed goes.",
-        "trust": "Agree to the mounts and profiles that the repo's .repoman.toml asks for.",
+        "trust": "Approve what the repo's .repoman.toml asks for beyond its container.",
         "dry_run": "Show what would change.",
     },
 )
@@ -48,9 +51,9 @@ def update(
     """Make a project's container what the registry and the repo's .repoman.toml declare."""
     project, _ = project_meant(session, name, "update")
     container = container_of(session, project)
-    after = _with_wishes(session, project, trusted=trust)
+    after, refusal = _with_wishes(session, project, trusted=trust, dry_run=dry_run)
     wanted = wanted_of(session, after)
-    work = Work(session.of(incus), session.screen.tell)
+    work = work_of(session)
     steps, left = update_steps(
         wanted,
         container,
@@ -61,21 +64,29 @@ def update(
     )
     for difference in left:
         session.screen.note(f"left as it is, it needs --{difference.need}: {difference.what}")
-    plan = Plan([*steps, *recorded(project, after)], work=work)
+    stored = find_project(session.store.load(), project.name)
+    steps = [*(opening(session, wanted) if steps else []), *steps, *recorded(stored, after)]
+    plan = Plan(steps, work=work)
     carry_out(session, plan, dry_run=dry_run, agreed=partial(alone_with, session, project.name))
+    if refusal:  # what is not approved was taken away, or never came
+        raise refusal
 
 
-def _with_wishes(session: Session, project: Project, *, trusted: bool) -> Project:
-    """The project with what its repo asks for now. A repo that is missing asks as before."""
-    path = repo_of(session, project)
+def _with_wishes(
+    session: Session, project: Project, *, trusted: bool, dry_run: bool
+) -> tuple[Project, Refused | None]:
+    """The project with what its repo asks for now, and a refusal of what nobody approved.
+
+    A repo that is missing asks as before.
+    """
     if session.of(reconcile).repos[project.name].problem:
-        return project
-    asks = read_wish(session.host, path)
-    defaults = session.of(reconcile).registry.defaults
-    for what in check_trust(asks, defaults, path, trusted=trusted):
-        session.screen.note(f"agreed to by --trust: {what}")
+        return project, None
+    name = project.name
+    how = f"`repoman trust {name}` shows it and asks; in a script, `repoman update {name} --trust`"
+    path = repo_of(session, project)
+    asks, refusal = wishes(session, path, how, trusted=trusted, dry_run=dry_run)
     after = applied(project, asks, "", ())
-    return replace(after, image=project.image, profiles=project.profiles)
+    return replace(after, image=project.image, profiles=project.profiles), refusal
 
 
 def _user_is_missing(session: Session, container: Container, work: Work) -> bool:

@@ -7,7 +7,7 @@ killed is seen, and undoing never touches a container that somebody else made.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from repoman_tasks.errors import Failed, Interrupted
@@ -30,7 +30,9 @@ from repoman_tasks.tools.guest import Room, arrange, prove, wait_until_up
 from repoman_tasks.tools.incus import Incus
 from repoman_tasks.tools.person import find_person
 
-__all__ = ["Work"]
+__all__ = ["Devices", "Work"]
+
+Devices = Mapping[str, Mapping[str, str]]
 
 _CLONE_SECONDS = 3600.0
 _USER_DATA = "cloud-init.user-data"
@@ -41,13 +43,19 @@ _SHED = ("security.", "raw.", "linux.", "limits.", "user.repoman.")
 class Work:
     """The steps of one command, and what it takes to undo those that made something."""
 
-    def __init__(self, incus: Incus, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, incus: Incus, say: Callable[[str], None], check: Callable[[Devices], None]
+    ) -> None:
         self.incus = incus
         self._say = say
+        self._check = check
+        """Raises where a device must not be added; each one passes here."""
         self._token = uuid.uuid4().hex
         self._undo: list[Callable[[], None]] = []
         self._whole: list[str] = []
         """Containers to be called whole at the end."""
+        self._started: set[str] = set()
+        """Containers that this run has started, so that nobody has to ask."""
         self._person: Person | None = None
 
     @property
@@ -122,8 +130,10 @@ class Work:
     # --- containers -----------------------------------------------------------------
 
     def create(self, step: CreateContainer) -> None:
-        """Make a container."""
-        self._make(step.name, {"source": dict(step.origin), **self._body(step.declared)})
+        """Make a container and start it."""
+        body = {"source": dict(step.origin), **self._body(step.declared), "start": True}
+        self._make(step.name, body)
+        self._started.add(step.name)
 
     def adopt(self, step: AdoptContainer) -> None:
         """Copy a container with its disk; what weakens the fence stays behind."""
@@ -159,6 +169,7 @@ class Work:
     def _body(self, wanted: Declared) -> dict[str, Any]:
         import yaml
 
+        self._check(wanted.devices)
         data = "#cloud-config\n" + yaml.safe_dump(user_data(self.person), sort_keys=False)
         return {
             "config": {**wanted.config, MAKING: self._token, _USER_DATA: data},
@@ -179,7 +190,7 @@ class Work:
 
     def arrange(self, step: ArrangeUser) -> None:
         """Start a container, have the user in it, and show that the repo can be written."""
-        if not self._now(step.name).running:
+        if step.name not in self._started and not self._now(step.name).running:
             self._say(f"starting {step.name}")
             self.incus.set_state(step.name, "start")
         room = Room(self.incus, step.name, self.person)
@@ -192,6 +203,7 @@ class Work:
 
     def change(self, step: ChangeContainer) -> None:
         """Set what Incus knows of a container."""
+        self._check(step.changes["devices"])
         self.incus.replace(step.name, step.changes)
 
     def rebuild(self, step: RebuildContainer) -> None:

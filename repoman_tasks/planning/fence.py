@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from repoman_tasks.errors import Failed, RepomanError, UsageError
 from repoman_tasks.model import Defaults, Person
-from repoman_tasks.planning.declared import SHARE_PROFILE, WEAKENING
+from repoman_tasks.planning.declared import SHARE_PROFILE, WEAKENING, Declared
 from repoman_tasks.planning.health import Finding
 from repoman_tasks.planning.names import inside
 from repoman_tasks.planning.steps import AsRoot, CallIncus, MakeFolder, Step
@@ -29,6 +29,7 @@ __all__ = [
     "fence_steps",
     "idmap",
     "missing_ids",
+    "opening_steps",
 ]
 
 DEFAULT_PROFILE = "default"
@@ -69,6 +70,8 @@ class Grounds:
     local_repos: str
     shared: str
     """The shared folder, links resolved; empty where there is to be none."""
+    mounts: tuple[str, ...] = ()
+    """Further folders that the registry gives to containers."""
     shared_exists: bool = True
     shared_path: str = ""
     """Where containers see it."""
@@ -120,7 +123,7 @@ def check_grounds(grounds: Grounds) -> None:
     if tuple(numbers) < _OLDEST:
         oldest = ".".join(map(str, _OLDEST))
         raise Failed(f"Incus {grounds.version} is older than {oldest}", "update it")
-    for folder in filter(None, (grounds.local_repos, grounds.shared)):
+    for folder in filter(None, (grounds.local_repos, grounds.shared, *grounds.mounts)):
         if "," in folder:
             raise UsageError(
                 f"{folder} has a comma, which Incus's list of allowed folders can't hold",
@@ -271,9 +274,30 @@ def _paths(config: Mapping[str, str]) -> list[str]:
     return [path for path in config.get(_PATHS, "").split(",") if path]
 
 
+def _wanted_folders(grounds: Grounds) -> list[str]:
+    folders = [folder for folder in (grounds.local_repos, grounds.shared) if folder]
+    for source in sorted(grounds.mounts):
+        if not any(inside(source, folder) for folder in folders):
+            folders.append(source)
+    return folders
+
+
+def opening_steps(project: str, config: Mapping[str, str], wanted: Declared) -> list[Step]:
+    """The step that allows the Incus project the mounts of `wanted`; none where it does."""
+    allowed = _paths(config)
+    sources = [device["source"] for device in wanted.devices.values() if "source" in device]
+    new = [s for s in sources if not any(inside(s, folder) for folder in allowed)]
+    if not new:
+        return []
+    # With PATCH, Incus takes the features that are left out for changed.
+    body = {"config": {**config, _PATHS: ",".join([*allowed, *new])}}
+    what = f"allow the Incus project {project} {', '.join(new)} too"
+    return [CallIncus(what, "PUT", f"/1.0/projects/{_quoted(project)}", body)]
+
+
 def _still_used(grounds: Grounds) -> dict[str, list[str]]:
     """Folders that are to be allowed no more, with those that have to leave them first."""
-    wanted = [folder for folder in (grounds.local_repos, grounds.shared) if folder]
+    wanted = _wanted_folders(grounds)
     found = {}
     for folder in _paths(grounds.project or {}):
         if folder not in wanted:
@@ -285,8 +309,7 @@ def _still_used(grounds: Grounds) -> dict[str, list[str]]:
 
 
 def _project(grounds: Grounds, network: str) -> dict[str, str]:
-    folders = [folder for folder in (grounds.local_repos, grounds.shared) if folder]
-    folders += _still_used(grounds)
+    folders = [*_wanted_folders(grounds), *_still_used(grounds)]
     config = {
         "features.images": "false",
         "features.networks": "false",

@@ -35,6 +35,9 @@ class Reality:
     repos: Mapping[str, RepoState] = field(default_factory=dict)
     home: str = "/"
     """The home of whoever runs this there."""
+    revoked: Mapping[str, str] = field(default_factory=dict)
+    """Projects whose repo asked for something that is not approved any more, each with the
+    reason. What it was is left out of `registry`."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +102,18 @@ def health(
         found.append(Finding("share", *share_problem))
     for project in projects:
         found += findings(project, reality.repos[project.name], registry, now)
+        if project.name in reality.revoked:
+            found.append(_revoked(project.name, reality.revoked[project.name]))
     for folder in unregistered(folders, registry.projects):
         what = "a folder below local_repos that no project has"
         found.append(Finding(folder, what, _registering(folder), False))
     return found
+
+
+def _revoked(name: str, why: str) -> Finding:
+    what = f"what its .repoman.toml once asked for is not approved: {why}"
+    cure = f"`repoman trust {name}` shows what it asks for, `repoman update {name}` takes it away"
+    return Finding(name, what, cure, kind="trust")
 
 
 def _registering(folder: str) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from repoman_tasks.errors import Refused, UsageError
-from repoman_tasks.model import Defaults, Project, Wish
+from repoman_tasks.errors import UsageError
+from repoman_tasks.model import Project
 from repoman_tasks.planning.declared import (
     MAKING,
     Container,
@@ -33,39 +33,13 @@ from repoman_tasks.registry import AddProject, SetKeys
 __all__ = [
     "adopt_steps",
     "check_free",
-    "check_trust",
     "create_steps",
     "finish_steps",
     "forget_step",
-    "needs_trust",
     "recorded",
     "register_step",
     "update_steps",
 ]
-
-
-# --- trust ------------------------------------------------------------------------------
-
-
-def needs_trust(wish: Wish, defaults: Defaults) -> list[str]:
-    """What of a repo's wishes reaches out of its container, so that a person has to agree."""
-    found = [f"the mount of {mount.source} at {mount.path}" for mount in wish.mount]
-    strange = [p for p in wish.profiles or () if p not in defaults.profiles]
-    found += [f"the profile {profile}" for profile in strange]
-    if wish.profiles is not None and "default" not in wish.profiles:
-        found.append("a container without the profile default, which limits it")
-    return found
-
-
-def check_trust(wish: Wish, defaults: Defaults, path: str, *, trusted: bool) -> list[str]:
-    """What a person agrees to by `trusted`; `Refused` where something needs it and it is not."""
-    reaching = needs_trust(wish, defaults)
-    if reaching and not trusted:
-        raise Refused(
-            f"{path}/.repoman.toml asks for {', '.join(reaching)}",
-            "whatever runs in the container may have written that; if you want it, add --trust",
-        )
-    return reaching
 
 
 # --- new --------------------------------------------------------------------------------

@@ -38,6 +38,11 @@ def look_at_grounds(incus: Incus, reality: Reality) -> Grounds:
         local_repos=reality.local_repos,
         shared=real_shared or shared,
         shared_exists=real_shared is not None,
+        mounts=tuple(
+            absolute(mount.source, host.home)
+            for project in reality.registry.projects
+            for mount in (*project.mounts, *project.asked_mounts)
+        ),
         shared_path=shared,
         subuid=_text(host, "/etc/subuid"),
         subgid=_text(host, "/etc/subgid"),

@@ -2,33 +2,51 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from repoman_tasks.errors import Failed, UsageError
 from repoman_tasks.host import Host
-from repoman_tasks.model import Wish
+from repoman_tasks.planning.names import absolute
+from repoman_tasks.planning.trust import Asked
 from repoman_tasks.registry import parse_wish
+from repoman_tasks.tools.places import real_paths
 
-__all__ = ["REPO_FILE", "read_wish"]
+__all__ = ["REPO_FILE", "read_asked"]
 
 REPO_FILE = ".repoman.toml"
 _MOST_BYTES = 64 << 10
 
 
-def read_wish(host: Host, repo: str) -> Wish:
+def read_asked(host: Host, repo: str) -> Asked:
     """What the file in `repo` asks for; nothing where there is none.
 
-    `UsageError` with file and line where it is wrong. It is read once, it is not followed
-    where it is a symlink, and a FIFO or a device in its place can't hold repoman.
+    `UsageError` with file and line where it is wrong. It is read once: what a person approves
+    is what was parsed.
     """
+    path = f"{repo}/{REPO_FILE}"
+    data = _read(host, repo)
+    try:
+        wish = parse_wish(data.decode(), path)
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not UTF-8", "save it as UTF-8") from None
+    sources = [absolute(mount.source, host.home) for mount in wish.mount]
+    return Asked(repo, _digest(data), wish, tuple(real_paths(host, sources)))
+
+
+def _digest(data: bytes) -> str:
+    return sha256(data).hexdigest()
+
+
+def _read(host: Host, repo: str) -> bytes:
+    """The bytes of the file, none where there is none. It is not followed where it is a symlink,
+    and a FIFO or a device in its place can't hold repoman."""
     path = f"{repo}/{REPO_FILE}"
     words = ["dd", f"if={path}", f"bs={_MOST_BYTES + 1}", "count=1", "iflag=nofollow,nonblock"]
     result = host.read([*words, "status=none"], timeout=10)
     if result.code:
         if result.complaint.endswith("No such file or directory"):
-            return Wish()
+            return b""
         raise Failed(f"{path} can't be read", result.complaint.rpartition(": ")[2].lower())
     if len(result.out) > _MOST_BYTES:
         raise UsageError(f"{path} is longer than {_MOST_BYTES >> 10} KiB", "shorten it")
-    try:
-        return parse_wish(result.out.decode(), path)
-    except UnicodeDecodeError:
-        raise UsageError(f"{path} is not UTF-8", "save it as UTF-8") from None
+    return result.out

@@ -195,18 +195,6 @@ def test_a_setting_that_weakens_by_another_client(isurus: Place, setting: str) -
     assert isurus.incus("config", "set", "isurus", setting, check=False).code != 0
 
 
-def test_a_mount_of_the_repo_file_from_outside_of_the_fence(place: Place) -> None:
-    (place.local_repos / "isurus").mkdir()
-    for source in ("/etc", str(place.home), f"{place.home}/.config", "/dev"):
-        text = f'[[mount]]\nsource = "{source}"\npath = "/mnt"\n'
-        (place.local_repos / "isurus/.repoman.toml").write_text(text)
-        place.run("new", "isurus", code=6)
-        trusted = place.run("new", "isurus", "--trust", code=6)
-        assert "the Incus project does not allow it" in trusted.err
-        assert place.instances() == {}
-        assert place.projects() == []
-
-
 def test_limits_hold(isurus: Place) -> None:
     words = ["profile", "set", "default", "limits.processes=64"]
     isurus.incus(*words)
@@ -247,7 +235,10 @@ def test_an_incus_that_was_never_initialised(fresh: Place) -> None:
     words = ("setup", "--init-incus", "--network", network)
     shown = fresh.run(*words, "--dry-run", code=0).out
     assert "would create the storage pool default" in shown
-    fresh.run(*words, code=0)
+    done = fresh.run(*words)
+    if "bridge children" in done.err:  # Incus stumbles over another daemon's container that goes
+        done = fresh.run(*words)
+    assert done.code == 0, done
     assert fresh.run(*words, code=0).out == "nothing to do\n"
     assert fresh.findings() == {}
     fresh.incus("project", "delete", fresh.project, "--force", given="yes\n")

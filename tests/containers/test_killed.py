@@ -118,7 +118,8 @@ def test_interrupted_new_leaves_nothing(quick: Place, number: signal.Signals) ->
         time.sleep(chance.uniform(0.3, 1.2))
         process.send_signal(number)
         code = process.wait(60)
-        if code == 0:
+        if code == 0 or "made" in quick.projects():  # the signal may come when all is done
+            assert quick.findings() == {}
             quick.run("remove", "made", "--yes", code=0)
             (quick.local_repos / "made/.git").rename(quick.base / f"git{time.monotonic_ns()}")
             (quick.local_repos / "made").rmdir()

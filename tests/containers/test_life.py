@@ -276,25 +276,6 @@ def test_update_rebuilds_only_when_told(isurus: Place) -> None:
     assert isurus.findings() == {}
 
 
-def test_mounts_and_profiles_of_a_repo_need_trust(isurus: Place) -> None:
-    shared = isurus.local_repos / "tools"
-    shared.mkdir()
-    (shared / "tool").write_text("useful\n")
-    text = f'[[mount]]\nsource = "{shared}"\npath = "/opt/tools"\n'
-    (isurus.local_repos / "isurus/.repoman.toml").write_text(text)
-    for yes in ([], ["--yes"]):
-        error = isurus.run("update", "isurus", *yes, code=6).err
-        assert f"the mount of {shared} at /opt/tools" in error
-        assert "--trust" in error
-    done = isurus.run("update", "isurus", "--trust", code=0)
-    assert "agreed to by --trust" in done.err
-    assert isurus.run("exec", "isurus", "--", "cat", "/opt/tools/tool", code=0).out == "useful\n"
-    assert isurus.findings() == {}
-    isurus.incus("delete", "--force", "isurus")
-    isurus.run("status", "--missing", "recreate")
-    assert isurus.run("exec", "isurus", "--", "cat", "/opt/tools/tool", code=0).out == "useful\n"
-
-
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -6,17 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from repoman_tasks.errors import Refused, UsageError
-from repoman_tasks.model import Defaults, Mount, Project, Registry, Wish
+from repoman_tasks.errors import UsageError
+from repoman_tasks.model import Project, Registry, Wish
 from repoman_tasks.planning.declared import MAKING, Container, applied, declared
 from repoman_tasks.planning.life import (
     adopt_steps,
     check_free,
-    check_trust,
     create_steps,
     finish_steps,
     forget_step,
-    needs_trust,
     recorded,
     update_steps,
 )
@@ -36,27 +34,6 @@ ORIGIN = {"type": "image", "fingerprint": "f"}
 
 def kinds(steps: list[Step]) -> list[str]:
     return [type(step).__name__ for step in steps]
-
-
-@pytest.mark.parametrize(
-    ("wish", "needs"),
-    [
-        (Wish(), []),
-        (Wish(image="x", env=(("A", "1"),)), []),
-        (Wish(profiles=("default",)), []),
-        (Wish(profiles=("default", "gpu")), ["the profile gpu"]),
-        (Wish(profiles=()), ["a container without the profile default, which limits it"]),
-        (Wish(mount=(Mount("/etc", "/x"),)), ["the mount of /etc at /x"]),
-    ],
-)
-def test_what_reaches_out_needs_trust(wish: Wish, needs: list[str]) -> None:
-    assert needs_trust(wish, Defaults()) == needs
-    assert check_trust(wish, Defaults(), "/r", trusted=True) == needs
-    if needs:
-        with pytest.raises(Refused, match="--trust"):
-            check_trust(wish, Defaults(), "/r", trusted=False)
-    else:
-        assert check_trust(wish, Defaults(), "/r", trusted=False) == []
 
 
 def test_making_way() -> None:

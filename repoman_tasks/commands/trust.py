@@ -1,0 +1,27 @@
+"""`trust`: approve what a project's repo asks for beyond its container."""
+
+from __future__ import annotations
+
+from repoman_tasks.checks import reconcile
+from repoman_tasks.cli.task import task
+from repoman_tasks.declaring import project_meant, repo_of
+from repoman_tasks.session import Session
+from repoman_tasks.tools.repo_file import read_asked
+from repoman_tasks.trusting import agree
+
+
+@task(
+    pre=[reconcile],
+    positional=["name"],
+    help={"name": "Name of the project; by default that whose repo you stand in."},
+)
+def trust(session: Session, name: str | None = None) -> None:
+    """Show what a repo's .repoman.toml asks for beyond its container, and approve it."""
+    project, _ = project_meant(session, name, "trust")
+    asked = read_asked(session.host, repo_of(session, project))
+    how = f"on a terminal `repoman trust {project.name}`, in a script `update --trust`"
+    if agree(session, asked, how):
+        session.screen.line(f"approved what {project.name} asks for")
+        session.screen.note(f"Next: repoman update {project.name}")
+    else:
+        session.screen.line("nothing to approve")

@@ -1,0 +1,24 @@
+"""`untrust`: take back what was approved for a project's repo."""
+
+from __future__ import annotations
+
+from repoman_tasks.checks import reconcile
+from repoman_tasks.cli.task import task
+from repoman_tasks.declaring import project_meant, repo_of
+from repoman_tasks.session import Session
+from repoman_tasks.tools.approvals import forget
+
+
+@task(
+    pre=[reconcile],
+    positional=["name"],
+    help={"name": "Name of the project; by default that whose repo you stand in."},
+)
+def untrust(session: Session, name: str | None = None) -> None:
+    """Take back what was approved of a repo's .repoman.toml."""
+    project, _ = project_meant(session, name, "untrust")
+    if forget(session.host, repo_of(session, project)):
+        session.screen.line(f"took back what was approved for {project.name}")
+        session.screen.note(f"Next: repoman update {project.name}, which takes it away")
+    else:
+        session.screen.line("nothing was approved")

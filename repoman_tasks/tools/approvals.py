@@ -1,0 +1,62 @@
+"""What a person approved of the repos' .repoman.toml: a file for each repo, in XDG state.
+
+No container ever sees that folder (`tools.places`). What can't be read approves nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from hashlib import sha256
+
+from repoman_tasks.errors import Failed
+from repoman_tasks.host import Host
+from repoman_tasks.model import Mount
+from repoman_tasks.planning.trust import Approval
+
+__all__ = ["approve", "approved", "forget", "state_folder"]
+
+_SCHEMA = 1
+
+
+def state_folder(host: Host) -> str:
+    """Where repoman keeps its state on `host`."""
+    base = host.environ.get("XDG_STATE_HOME", "")
+    return f"{base if base.startswith('/') else f'{host.home}/.local/state'}/repoman"
+
+
+def approved(host: Host, repo: str) -> Approval | None:
+    """What was approved for the repo at the real path `repo`."""
+    data = host.read_file(_path(host, repo))
+    try:
+        found = json.loads(data or b"")
+        if found["schema"] != _SCHEMA:
+            return None
+        mounts = tuple(Mount(one["source"], one["path"]) for one in found["mounts"])
+        return Approval(found["repo"], found["digest"], mounts, tuple(found["lines"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def approve(host: Host, approval: Approval, now: str) -> None:
+    """Keep an approval, in the place of what was approved for that repo before."""
+    text = json.dumps({"schema": _SCHEMA, "approved": now, **asdict(approval)}, indent=2)
+    with host.lock(f"{state_folder(host)}/approvals.lock", wait_seconds=10):
+        host.write_file(_path(host, approval.repo), f"{text}\n".encode())
+
+
+def forget(host: Host, repo: str) -> bool:
+    """Take back what was approved for `repo`; whether there was something."""
+    path = _path(host, repo)
+    if host.read_file(path) is None:
+        return False
+    with host.lock(f"{state_folder(host)}/approvals.lock", wait_seconds=10):
+        result = host.change(["rm", "-f", "--", path])
+    if result.code:
+        raise Failed(f"{path} can't be removed", result.complaint)
+    return True
+
+
+def _path(host: Host, repo: str) -> str:
+    name = sha256(repo.encode(errors="surrogateescape")).hexdigest()[:32]
+    return f"{state_folder(host)}/approvals/{name}.json"

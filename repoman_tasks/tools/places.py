@@ -1,0 +1,70 @@
+"""Which places of a host no container may have, and where paths really lead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from repoman_tasks.errors import Failed, Refused
+from repoman_tasks.host import Host
+from repoman_tasks.planning.health import Reality
+from repoman_tasks.planning.names import absolute
+from repoman_tasks.planning.trust import Places, fault
+from repoman_tasks.tools.approvals import state_folder
+
+__all__ = ["check_devices", "check_sources", "find_places", "real_paths"]
+
+_SYSTEM = (
+    *("/proc", "/sys", "/dev", "/etc", "/boot", "/run", "/var/run", "/root", "/usr", "/bin"),
+    *("/sbin", "/lib", "/var/lib/incus", "/var/lib/docker", "/var/lib/containers", "/var/spool"),
+)
+"""The sockets of Incus, of Docker and of the user's own session lie in /run."""
+_OF_HOME = (".ssh", ".gnupg", ".config/incus", ".local/share/keyrings", ".docker", ".kube", ".aws")
+
+
+def real_paths(host: Host, paths: Sequence[str]) -> list[str]:
+    """Each of the absolute `paths` with its symlinks resolved, as far as it is there."""
+    if not paths:
+        return []
+    result = host.read(["realpath", "-z", "-m", "--", *paths])
+    found = result.out.decode(errors="surrogateescape").split("\0")[:-1]
+    if result.code or len(found) != len(paths):
+        raise Failed("paths can't be resolved", result.complaint)
+    return found
+
+
+def find_places(host: Host, reality: Reality, registry_folder: str) -> Places:
+    """The places of `host`."""
+    defaults, home = reality.registry.defaults, reality.home
+    never = [*_SYSTEM, *(f"{home}/{name}" for name in _OF_HOME), registry_folder]
+    never += [state_folder(host), absolute(defaults.nfs_repos, home)]
+    environ = host.environ
+    given = (environ.get(key, "") for key in ("INCUS_DIR", "INCUS_CONF", "XDG_RUNTIME_DIR"))
+    never += [path for path in given if path.startswith("/")]
+    for key in ("INCUS_SOCKET", "SSH_AUTH_SOCK"):
+        folder = environ.get(key, "").rpartition("/")[0]
+        never += [folder] if folder.startswith("/") and folder != "/tmp" else []
+    written = [f"{reality.local_repos}/{project.repo}" for project in reality.registry.projects]
+    written += [
+        absolute(mount.source, home)
+        for project in reality.registry.projects
+        for mount in (*project.mounts, *project.asked_mounts)
+    ]
+    written += [absolute(defaults.shared, home)] if defaults.shared else []
+    real = real_paths(host, [home, *never, *written])
+    return Places(tuple(real[1 : len(never) + 1]), real[0], tuple(real[len(never) + 1 :]))
+
+
+def check_sources(host: Host, places: Places, sources: Iterable[str]) -> None:
+    """`Refused` where one of `sources` leads to a place that is never mounted."""
+    wanted = list(sources)
+    for source, real in zip(wanted, real_paths(host, wanted), strict=True):
+        why = fault(real, places)
+        if why:
+            named = source if source == real else f"{source}, which is {real},"
+            raise Refused(f"{named} is not mounted: {why}", "leave that mount out")
+
+
+def check_devices(host: Host, places: Places, devices: Mapping[str, Mapping[str, str]]) -> None:
+    """The same for the disk devices of a container. This is where each of them passes."""
+    disks = [d for d in devices.values() if d.get("type") == "disk" and d.get("path") != "/"]
+    check_sources(host, places, (disk["source"] for disk in disks if disk.get("source")))

@@ -1,0 +1,81 @@
+"""Having a person approve what a repo asks for beyond its container: what `new`, `update` and
+`trust` share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from repoman_tasks.checks import mountable, reconcile
+from repoman_tasks.errors import Refused
+from repoman_tasks.model import Wish
+from repoman_tasks.planning.trust import (
+    Asked,
+    approval,
+    bounded,
+    difference,
+    granted,
+    reaching,
+    stands,
+)
+from repoman_tasks.session import Session
+from repoman_tasks.tools.approvals import approve, approved
+from repoman_tasks.tools.places import check_sources
+from repoman_tasks.tools.repo_file import REPO_FILE, read_asked
+
+__all__ = ["agree", "wishes"]
+
+
+def wishes(
+    session: Session, repo: str, how: str, *, trusted: bool, dry_run: bool
+) -> tuple[Wish, Refused | None]:
+    """What counts of the wishes of the repo at `repo`, and a refusal of the rest of them.
+
+    `trusted` is a person's `--trust`; `how` says what else they can do.
+    """
+    asked = read_asked(session.host, repo)
+    defaults = session.of(reconcile).registry.defaults
+    try:
+        agree(session, asked, how, trusted=trusted, dry_run=dry_run)
+    except Refused as refusal:
+        return bounded(asked, defaults), refusal
+    return granted(asked), None
+
+
+def agree(
+    session: Session, asked: Asked, how: str, *, trusted: bool = False, dry_run: bool = False
+) -> bool:
+    """Have what reaches out approved; whether there was something to approve.
+
+    `Refused` where a person does not, or nobody is there, or it is never mounted. What is
+    approved is what was parsed: the file is not looked at again.
+    """
+    host = session.host
+    defaults = session.of(reconcile).registry.defaults
+    if not reaching(asked, defaults):
+        return False
+    check_sources(host, session.of(mountable), asked.sources)
+    before = approved(host, asked.repo)
+    if stands(before, asked):
+        return False
+    lines = difference(before, asked, defaults)
+    if trusted:
+        for line in lines:
+            session.screen.note(f"approved by --trust: {line}")
+    elif not session.ask.possible or dry_run:
+        wanted = "; ".join(reaching(asked, defaults))
+        raise Refused(f"{asked.repo}/{REPO_FILE} asks for what nobody approved: {wanted}", how)
+    else:
+        _ask(session, asked, lines, how)
+    if not dry_run:
+        approve(host, approval(asked, defaults), session.now())
+    return True
+
+
+def _ask(session: Session, asked: Asked, lines: Sequence[str], how: str) -> None:
+    """Show a person what is asked for; `Refused` by a no, which is the default."""
+    file = f"{asked.repo}/{REPO_FILE}"
+    session.screen.note(f"{file} asks for what reaches out of the container:")
+    for line in lines:
+        session.screen.note(f"  {line}")
+    if not session.ask.grant("Whatever runs inside may have written that. Approve it?"):
+        raise Refused(f"what {file} asks for was not approved", how)

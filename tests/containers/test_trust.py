@@ -1,0 +1,192 @@
+"""What a repo asks for beyond its container: approved by a person, and only as long."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pexpect  # type: ignore[import-untyped]
+import pytest
+
+from tests.containers.conftest import Place
+
+QUESTION = "Approve it? [y/N] "
+
+
+@pytest.fixture
+def tools(isurus: Place) -> Path:
+    """A folder that the repo of isurus asks for, far from the repos."""
+    folder = isurus.home / "tools"
+    folder.mkdir()
+    (folder / "tool").write_text("useful\n")
+    ask(isurus, folder)
+    return folder
+
+
+def ask(place: Place, folder: Path | str, path: str = "/opt/tools") -> None:
+    text = f'[[mount]]\nsource = "{folder}"\npath = "{path}"\n'
+    (place.local_repos / "isurus/.repoman.toml").write_text(text)
+
+
+def tool(place: Place) -> str:
+    """What the container sees of it."""
+    return place.run("exec", "isurus", "--", "cat", "/opt/tools/tool").out
+
+
+def on_terminal(place: Place, *words: str) -> pexpect.spawn[str]:
+    typed = [*place.words, *words]
+    return pexpect.spawn(
+        typed[0], typed[1:], env=place.environ, cwd=str(place.home), encoding="utf-8", timeout=20
+    )
+
+
+def paths(place: Place) -> str:
+    """The folders that the Incus project allows."""
+    said = place.incus("query", f"/1.0/projects/{place.project}").out
+    return str(json.loads(said)["config"]["restricted.devices.disk.paths"])
+
+
+def approvals(place: Place) -> list[Path]:
+    return sorted((place.home / ".local/state/repoman/approvals").glob("*"))
+
+
+def test_without_a_person_it_is_refused_with_the_command_to_run(isurus: Place, tools: Path) -> None:
+    for words in (["update", "isurus"], ["update", "isurus", "--yes"], ["trust", "isurus"]):
+        error = isurus.run(*words, code=6).err
+        assert f"mount {tools} at /opt/tools" in error
+        assert "repoman trust isurus" in error
+        assert "--trust" in error
+    assert tool(isurus) == ""
+    assert approvals(isurus) == []
+    isurus.environ |= {"REPOMAN_TRUST": "1", "REPOMAN_YES": "1", "INVOKE_RUN_TRUST": "1"}
+    isurus.run("update", "isurus", code=6)
+
+
+def test_the_scripted_form_says_what_it_approved(isurus: Place, tools: Path) -> None:
+    shown = isurus.run("update", "isurus", "--trust", "--dry-run", code=0)
+    assert "would change isurus" in shown.out
+    assert approvals(isurus) == []
+    done = isurus.run("update", "isurus", "--trust", code=0)
+    assert f"approved by --trust: + mount {tools} at /opt/tools" in done.err
+    assert tool(isurus) == "useful\n"
+    (kept,) = approvals(isurus)
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
+    assert isurus.run("update", "isurus", code=0).out == "nothing to do\n"
+    assert isurus.run("trust", "isurus", code=0).out == "nothing to approve\n"
+    assert isurus.findings() == {}
+    isurus.incus("delete", "--force", "isurus")
+    isurus.run("status", "--missing", "recreate")
+    assert tool(isurus) == "useful\n"
+
+
+def test_a_person_is_asked_and_no_is_the_default(isurus: Place, tools: Path) -> None:
+    for answer in ("\r", "n\r", "x\r", "\x03", "\x04"):
+        child = on_terminal(isurus, "trust", "isurus", "--yes")
+        child.expect_exact(f"+ mount {tools} at /opt/tools")
+        child.expect_exact(QUESTION)
+        child.send(answer)
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus in (6, 130)
+        assert approvals(isurus) == []
+    child = on_terminal(isurus, "trust", "isurus")
+    child.expect_exact(QUESTION)
+    child.send("y\r")
+    child.expect_exact("approved what isurus asks for")
+    child.expect(pexpect.EOF)
+    isurus.run("update", "isurus", code=0)
+    assert tool(isurus) == "useful\n"
+
+
+def test_what_is_asked_for_beside_is_shown_as_a_difference(isurus: Place, tools: Path) -> None:
+    isurus.run("update", "isurus", "--trust", code=0)
+    other = isurus.home / "other"
+    other.mkdir()
+    file = isurus.local_repos / "isurus/.repoman.toml"
+    more = f'[[mount]]\nsource = "{other}"\npath = "/other"\n'
+    file.write_text(file.read_text() + more)
+    child = on_terminal(isurus, "trust", "isurus")
+    child.expect_exact(f"    mount {tools} at /opt/tools")
+    child.expect_exact(f"  + mount {other} at /other")
+    child.expect_exact(QUESTION)
+    child.send("\x03")
+    child.expect(pexpect.EOF)
+
+
+def test_any_change_takes_it_back(isurus: Place, tools: Path) -> None:
+    """status warns while the mount is attached, and update removes it."""
+    isurus.run("update", "isurus", "--trust", code=0)
+    file = isurus.local_repos / "isurus/.repoman.toml"
+    file.write_text(file.read_text() + "# x\n")
+    assert sorted(isurus.findings()["isurus"]) == ["differs", "trust"]
+    assert tool(isurus) == "useful\n", "status changes nothing"
+    done = isurus.run("update", "isurus", code=6)
+    assert "device: mount-1 goes" in done.out
+    assert tool(isurus) == ""
+    assert isurus.findings() == {"incus": ["fence"]}
+    isurus.run("setup", "--repair", code=0)
+    assert str(tools) not in paths(isurus)
+    assert isurus.findings() == {}
+    isurus.run("update", "isurus", "--trust", code=0)
+    assert tool(isurus) == "useful\n"
+
+
+@pytest.mark.usefixtures("tools")
+def test_untrust(isurus: Place) -> None:
+    isurus.run("update", "isurus", "--trust", code=0)
+    assert isurus.run("untrust", "isurus", code=0).out == "took back what was approved for isurus\n"
+    assert isurus.run("untrust", "isurus", code=0).out == "nothing was approved\n"
+    assert "trust" in isurus.findings()["isurus"]
+    isurus.incus("delete", "--force", "isurus")
+    isurus.run("status", "--missing", "recreate")
+    assert tool(isurus) == "", "a repair never brings it back"
+
+
+def test_a_source_that_leads_elsewhere_takes_it_back(isurus: Place, tools: Path) -> None:
+    isurus.run("update", "isurus", "--trust", code=0)
+    tools.rename(isurus.home / "elsewhere")
+    tools.symlink_to(isurus.home / "elsewhere")
+    assert "trust" in isurus.findings()["isurus"]
+    isurus.run("update", "isurus", code=6)
+    assert tool(isurus) == ""
+
+
+def test_an_approval_holds_for_its_own_repo_only(isurus: Place, tools: Path) -> None:
+    isurus.run("update", "isurus", "--trust", code=0)
+    (isurus.local_repos / "lamna").mkdir()
+    file = isurus.local_repos / "isurus/.repoman.toml"
+    (isurus.local_repos / "lamna/.repoman.toml").write_bytes(file.read_bytes())
+    isurus.run("new", "lamna", code=6)
+    assert isurus.projects() == ["isurus"]
+    child = on_terminal(isurus, "new", "lamna")
+    child.expect_exact(f"+ mount {tools} at /opt/tools")
+    child.expect_exact(QUESTION)
+    child.send("y\r")
+    child.expect_exact("Go ahead? [Y/n] ")
+    child.send("\r")
+    child.expect(pexpect.EOF)
+    assert isurus.run("exec", "lamna", "--", "cat", "/opt/tools/tool").out == "useful\n"
+
+
+@pytest.mark.usefixtures("tools")
+def test_a_broken_approval_approves_nothing(isurus: Place) -> None:
+    isurus.run("update", "isurus", "--trust", code=0)
+    (kept,) = approvals(isurus)
+    for text in ("", "{", "[]", '{"schema": 2}', '{"schema": 1, "mounts": 3}'):
+        kept.write_text(text)
+        assert "trust" in isurus.findings()["isurus"]
+    isurus.run("update", "isurus", code=6)
+    assert tool(isurus) == ""
+
+
+def test_the_approved_folder_is_asked_for_by_a_symlink(isurus: Place, tools: Path) -> None:
+    """What is approved, and mounted, is the folder that it really is."""
+    link = isurus.home / "link"
+    link.symlink_to(tools)
+    ask(isurus, link)
+    done = isurus.run("update", "isurus", "--trust", code=0)
+    assert f"+ mount {tools} at /opt/tools" in done.err
+    assert isurus.instances()["isurus"]["devices"]["mount-1"]["source"] == str(tools)
+    assert isurus.findings() == {}
