@@ -7,6 +7,7 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 __all__ = [
+    "MODES",
     "SCHEMA",
     "Defaults",
     "Estate",
@@ -23,6 +24,9 @@ __all__ = [
 
 Pairs = tuple[tuple[str, str], ...]
 """Names with their values, a table of strings in TOML."""
+
+MODES = ("internet", "open", "none")
+"""Where containers may connect to: the internet only, everywhere, nowhere."""
 
 SCHEMA = 1
 """The version of the registry's shape that this code writes."""
@@ -72,7 +76,13 @@ class Defaults:
         "~/.claude", "Folder that every container shares, by the profile claude-share; or empty."
     )
     storage_pool: str = _key("", "Incus storage pool of the containers' own disks.")
-    network: str = _key("", "Incus network of the containers, a managed bridge.")
+    bridge: str = _key("repoman0", "Incus network of the containers, a managed bridge.")
+    network: str = _key(
+        "internet", "Where containers may connect to: `internet`, `open` (everywhere) or `none`."
+    )
+    allow: tuple[str, ...] = _key(
+        (), "What they may connect to besides, as `192.168.1.20:5432` or `192.168.1.0/24`."
+    )
     memory: str = _key("50%", "Most memory of one container: a part of the host's, or as `8GiB`.")
     cpus: int = _key(0, "Most processors of one container; 0 for all but one.")
     processes: int = _key(4096, "Most processes in one container.")
@@ -101,6 +111,9 @@ class Project:
     profiles: tuple[str, ...] | None = _key(None, "Profiles of the container.")
     env: Pairs = _key((), "Environment of what runs in the container.")
     mounts: tuple[Mount, ...] = _key((), "Folders of the host that the container has too.")
+    network: str = _key("", "Where it may connect to, if not as the estate's others.")
+    allow: tuple[str, ...] = _key((), "What it may connect to besides.")
+    address: str = _key("", "Its container's IPv4 address, where it has rules of its own.")
     asked_image: str = _key("", "What the repo's .repoman.toml asked for, when last applied.")
     asked_profiles: tuple[str, ...] | None = _key(None, "The same, of profiles.")
     asked_env: Pairs = _key((), "The same, of the environment.")

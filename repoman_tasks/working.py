@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from repoman_tasks.checks import incus, mountable
+from dataclasses import replace
+from urllib.parse import quote
+
+from repoman_tasks.checks import incus, mountable, reconcile
 from repoman_tasks.containers.work import Devices, Work
+from repoman_tasks.model import Project
 from repoman_tasks.planning.declared import Declared
-from repoman_tasks.planning.fence import opening_steps
+from repoman_tasks.planning.fence import opening_steps, rules_steps
+from repoman_tasks.planning.network import has_rules
+from repoman_tasks.planning.rules import address
 from repoman_tasks.planning.steps import Step
 from repoman_tasks.session import Session
+from repoman_tasks.tools.grounds import host_networks
 from repoman_tasks.tools.places import check_devices
 
-__all__ = ["opening", "work_of"]
+__all__ = ["addressed", "opening", "ruling", "work_of"]
 
 
 def opening(session: Session, wanted: Declared) -> list[Step]:
@@ -20,6 +27,28 @@ def opening(session: Session, wanted: Declared) -> list[Step]:
     found = session.of(incus)
     project = found.get(found.project_path) or {}
     return opening_steps(found.project, project.get("config") or {}, wanted)
+
+
+def addressed(session: Session, project: Project) -> Project:
+    """The project with an address, where it has rules of its own and none yet."""
+    if not has_rules(project) or project.address:
+        return project
+    registry, found = session.of(reconcile).registry, session.of(incus)
+    bridge = found.get(f"/1.0/networks/{quote(registry.defaults.bridge, safe='')}") or {}
+    taken = (other.address for other in registry.projects)
+    return replace(project, address=address(bridge.get("config") or {}, project.name, taken))
+
+
+def ruling(session: Session, project: Project) -> list[Step]:
+    """The steps after which the network lets `project` go where it may."""
+    if not has_rules(project):
+        return []
+    registry, found = session.of(reconcile).registry, session.of(incus)
+    name = registry.defaults.bridge
+    rules = found.get(f"/1.0/network-acls/{quote(name, safe='')}") or {}
+    others = [other for other in registry.projects if other.name != project.name]
+    networks = host_networks(session.host)
+    return rules_steps(name, rules, registry.defaults, [*others, project], networks)
 
 
 def work_of(session: Session) -> Work:

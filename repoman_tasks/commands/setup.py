@@ -52,7 +52,7 @@ def setup(
     registry = session.of(reconcile).registry
     local = absolute(local_repos or registry.defaults.local_repos, host.home)
     path = absolute(nfs_repos or registry.defaults.nfs_repos, host.home)
-    chosen = {"storage_pool": storage_pool, "network": network}
+    chosen = {"storage_pool": storage_pool, "bridge": network}
     wish = SetupWish(
         local if local_repos else "",
         path if nfs_repos else "",

@@ -26,7 +26,7 @@ from repoman_tasks.session import Session
 from repoman_tasks.tools.guest import Room, has_user
 from repoman_tasks.tools.images import image_origin
 from repoman_tasks.trusting import wishes
-from repoman_tasks.working import opening, work_of
+from repoman_tasks.working import addressed, opening, ruling, work_of
 
 
 @task(
@@ -52,6 +52,7 @@ def update(
     project, _ = project_meant(session, name, "update")
     container = container_of(session, project)
     after, refusal = _with_wishes(session, project, trusted=trust, dry_run=dry_run)
+    after = addressed(session, after)
     wanted = wanted_of(session, after)
     work = work_of(session)
     steps, left = update_steps(
@@ -65,8 +66,8 @@ def update(
     for difference in left:
         session.screen.note(f"left as it is, it needs --{difference.need}: {difference.what}")
     stored = find_project(session.store.load(), project.name)
-    steps = [*(opening(session, wanted) if steps else []), *steps, *recorded(stored, after)]
-    plan = Plan(steps, work=work)
+    before = [*(opening(session, wanted) if steps else []), *ruling(session, after)]
+    plan = Plan([*before, *steps, *recorded(stored, after)], work=work)
     carry_out(session, plan, dry_run=dry_run, agreed=partial(alone_with, session, project.name))
     if refusal:  # what is not approved was taken away, or never came
         raise refusal

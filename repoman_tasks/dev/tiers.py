@@ -82,7 +82,7 @@ TIERS = (
         root=True,
     ),
     Tier("terminal", ("tests/terminal",), {**_RSYNC_GIT, "tmux": "tmux"}),
-    Tier("containers", ("tests/containers",), {**_RSYNC_GIT, **_INCUS}, root=True),
+    Tier("containers", ("tests/containers", "tests/security"), {**_RSYNC_GIT, **_INCUS}, root=True),
     Tier("nfs", ("tests/system/test_target.py",), _ON_NFS, root=True, machine=True),
     Tier(
         "nfs-faults",

@@ -8,6 +8,7 @@ from typing import Any
 
 from repoman_tasks.model import Mount, Pairs, Project, Registry, Wish
 from repoman_tasks.planning.names import absolute
+from repoman_tasks.planning.network import has_rules, nic
 
 __all__ = [
     "CREATED",
@@ -117,6 +118,10 @@ def declared(project: Project, registry: Registry, local_repos: str, home: str) 
     devices = {REPO_DEVICE: _disk(Mount(repo, repo))}
     for number, mount in enumerate(_mounts(project, home), 1):
         devices[f"mount-{number}"] = _disk(mount)
+    if project.network == "none":
+        devices["eth0"] = {"type": "none"}
+    elif has_rules(project) and project.address:
+        devices["eth0"] = nic(defaults.bridge, project.address)
     usual = [p for p in defaults.profiles if defaults.shared or p != SHARE_PROFILE]
     chosen = profiles if profiles is not None else usual
     return Declared(image, tuple(chosen), config, devices)
@@ -159,6 +164,12 @@ def _of_env(wanted: Declared, container: Container) -> Iterator[Difference]:
             yield Difference(f"env: {name} is set")
 
 
+def _told(device: Mapping[str, str]) -> str:
+    if device["type"] == "disk":
+        return f"{device['source']} at {device['path']}"
+    return device.get("ipv4.address") or device["type"]
+
+
 def _env(config: Mapping[str, str]) -> dict[str, str]:
     return {k.removeprefix(_ENV): v for k, v in config.items() if k.startswith(_ENV)}
 
@@ -171,7 +182,7 @@ def _of_devices(wanted: Declared, container: Container) -> Iterator[Difference]:
         if after is None:
             yield Difference(f"device: {name} goes")
         else:
-            yield Difference(f"device: {name} is {after['source']} at {after['path']}")
+            yield Difference(f"device: {name} is {_told(after)}")
 
 
 def merged(wanted: Declared, container: Container) -> dict[str, Any]:

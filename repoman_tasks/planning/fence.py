@@ -14,10 +14,12 @@ from typing import Any
 from urllib.parse import quote
 
 from repoman_tasks.errors import Failed, RepomanError, UsageError
-from repoman_tasks.model import Defaults, Person
+from repoman_tasks.model import Defaults, Person, Project
 from repoman_tasks.planning.declared import SHARE_PROFILE, WEAKENING, Declared
 from repoman_tasks.planning.health import Finding
 from repoman_tasks.planning.names import inside
+from repoman_tasks.planning.network import UNDOING, Bridge, bridge_config, bridge_faults, nic
+from repoman_tasks.planning.rules import acl, same_rules
 from repoman_tasks.planning.steps import AsRoot, CallIncus, MakeFolder, Step
 
 __all__ = [
@@ -30,12 +32,13 @@ __all__ = [
     "idmap",
     "missing_ids",
     "opening_steps",
+    "rules_steps",
 ]
 
 DEFAULT_PROFILE = "default"
 ADMIN_GROUP = "incus-admin"
 _OLDEST = (6, 0)
-_FIRST_POOL, _FIRST_NETWORK = "default", "incusbr0"
+_FIRST_POOL = "default"
 _LEAST_FREE_MIB = 512
 """With less in the storage pool, what runs in the containers will soon fail."""
 _PATHS = "restricted.devices.disk.paths"
@@ -60,7 +63,7 @@ class Grounds:
     version: str
     pools: Mapping[str, int]
     """Storage pools, each with the MiB that are free in it."""
-    networks: tuple[str, ...]
+    networks: Mapping[str, Bridge]
     """Managed bridges."""
     project: Mapping[str, str] | None
     """Its configuration; None where it does not exist."""
@@ -78,6 +81,11 @@ class Grounds:
     subuid: str | None = None
     subgid: str | None = None
     """The files' text; None where they do not exist."""
+    acls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Network ACLs."""
+    host_networks: tuple[str, ...] = ()
+    """Those that the host has an address in."""
+    projects: tuple[Project, ...] = ()
     used: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Folders of the host that are mounted, each with the containers and profiles that do."""
     defaults: Defaults = field(default_factory=Defaults)
@@ -140,6 +148,7 @@ def fence_steps(grounds: Grounds, wish: FenceWish, project: str) -> list[Step]:
     check_grounds(grounds)
     steps: list[Step] = []
     pool, network = _parts(grounds, wish, steps)
+    steps += network_steps(grounds, network)
     if missing_ids(grounds):
         steps.append(_allow_ids(grounds.person))
     if grounds.shared and not grounds.shared_exists:
@@ -233,21 +242,81 @@ def _parts(grounds: Grounds, wish: FenceWish, steps: list[Step]) -> tuple[str, s
             tuple(grounds.pools),
             _FIRST_POOL,
         )
-    if not grounds.networks and wish.init:
-        network = wish.network or grounds.defaults.network or _FIRST_NETWORK
-        config = {"ipv4.address": "auto", "ipv4.nat": "true", "ipv6.address": "none"}
-        body = {"name": network, "type": "bridge", "config": config}
-        steps.append(
-            CallIncus(f"create the network bridge {network}", "POST", "/1.0/networks", body)
+    return pool, _bridge(grounds, wish)
+
+
+def _bridge(grounds: Grounds, wish: FenceWish) -> str:
+    """The bridge of the containers: the one that was named, or repoman's own."""
+    wanted = wish.network or grounds.defaults.bridge
+    if wanted not in grounds.networks and wanted != Defaults().bridge and not wish.init:
+        there = ", ".join(grounds.networks) or "none"
+        raise UsageError(
+            f"Incus has no network {wanted!r}, of managed bridges it has {there}",
+            "`repoman setup --network NAME` names one; without, repoman makes its own",
         )
-        return pool, network
-    if not grounds.networks:
-        raise Failed(
-            "Incus has no managed bridge for its containers",
-            "`repoman setup --init-incus` makes one, so does `incus network create incusbr0`",
-        )
-    named = (wish.network, grounds.defaults.network)
-    return pool, _chosen("network", "--network", named, grounds.networks, _FIRST_NETWORK)
+    return wanted
+
+
+def rules_steps(
+    name: str,
+    rules: Mapping[str, Any],
+    defaults: Defaults,
+    projects: Sequence[Project],
+    host_networks: Sequence[str],
+) -> list[Step]:
+    """The step that gives the bridge called `name` the rules of these projects; none where it
+    has them."""
+    wanted = acl(defaults, projects, host_networks)
+    if same_rules(rules, wanted):
+        return []
+    what = f"set the rules of the network {name}"
+    return [CallIncus(what, "PUT", f"/1.0/network-acls/{_quoted(name)}", wanted)]
+
+
+def network_steps(grounds: Grounds, name: str) -> list[Step]:
+    """The steps to a bridge called `name` with the rules that the registry wants."""
+    steps: list[Step] = []
+    wanted = acl(grounds.defaults, grounds.projects, grounds.host_networks)
+    rules, bridge = grounds.acls.get(name), grounds.networks.get(name)
+    if rules is None:
+        what = f"create the rules of the network {name}: {_allows_what(grounds)}"
+        steps.append(CallIncus(what, "POST", "/1.0/network-acls", {"name": name, **wanted}))
+    else:
+        steps += rules_steps(name, rules, grounds.defaults, grounds.projects, grounds.host_networks)
+    if bridge is None:
+        config = bridge_config(name, Bridge({}))
+        body = {"name": name, "type": "bridge", "description": _DESCRIPTION, "config": config}
+        what = f"create the network bridge {name}, which has these rules"
+        steps.append(CallIncus(what, "POST", "/1.0/networks", body))
+    elif faults := bridge_faults(name, bridge):
+        kept = {key: value for key, value in bridge.config.items() if key not in UNDOING}
+        config = kept | bridge_config(name, bridge)
+        what = f"hold the network {name} to these rules: {'; '.join(faults)}"
+        path = f"/1.0/networks/{_quoted(name)}"
+        steps.append(CallIncus(what, "PUT", path, {"config": config}))
+    return steps
+
+
+def _allows_what(grounds: Grounds) -> str:
+    defaults = grounds.defaults
+    mode = {"internet": "the internet, neither host nor LAN", "open": "everything"}
+    return ", ".join([mode.get(defaults.network, "nothing"), *defaults.allow])
+
+
+def _network_findings(grounds: Grounds, name: str) -> list[Finding]:
+    cure = "`repoman setup` mends it"
+    rules, bridge = grounds.acls.get(name), grounds.networks.get(name)
+    wanted = acl(grounds.defaults, grounds.projects, grounds.host_networks)
+    faults = [] if bridge is None else bridge_faults(name, bridge)
+    if bridge is None:
+        faults.append("it does not exist")
+    if rules is None:
+        faults.append("it has no rules")
+    elif not same_rules(rules, wanted):
+        faults.append("its rules are not those that the registry wants")
+    if not faults:
+        return []
+    return [Finding("incus", f"the network {name}: {'; '.join(faults)}", cure, kind="network")]
 
 
 def _chosen(kind: str, flag: str, named: Iterable[str], there: Sequence[str], usual: str) -> str:
@@ -340,13 +409,11 @@ def _default_profile(grounds: Grounds, pool: str, network: str) -> dict[str, Any
         config["limits.memory"] = defaults.memory
     if defaults.nesting:
         config["security.nesting"] = "true"
+    root = {"type": "disk", "path": "/", "pool": pool}
     return {
         "description": _DESCRIPTION,
         "config": config,
-        "devices": {
-            "root": {"type": "disk", "path": "/", "pool": pool},
-            "eth0": {"type": "nic", "name": "eth0", "network": network},
-        },
+        "devices": {"root": root} | ({} if defaults.network == "none" else {"eth0": nic(network)}),
     }
 
 
@@ -356,8 +423,20 @@ def _is_empty(profile: Mapping[str, Any] | None) -> bool:
 
 def _mended(now: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
     config = {k: v for k, v in now.get("config", {}).items() if not k.startswith(WEAKENING)}
-    devices = {**now.get("devices", {}), **wanted["devices"]}
+    strange = _strange_nics(now, wanted)
+    devices = {name: d for name, d in now.get("devices", {}).items() if name not in strange}
+    devices |= wanted["devices"]
     return {**wanted, "config": config | wanted["config"], "devices": devices}
+
+
+def _strange_nics(now: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Network devices that would lead around the rules."""
+    devices = now.get("devices") or {}
+    return sorted(
+        name
+        for name, device in devices.items()
+        if device.get("type") == "nic" and name not in wanted["devices"]
+    )
 
 
 def _is_extra(key: str, value: str, wanted: Mapping[str, str]) -> bool:
@@ -388,6 +467,7 @@ def _profile_faults(now: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[s
         for key, value in sorted(config.items())
         if key.startswith(WEAKENING) and key not in wanted["config"]
     ]
+    faults += [f"{name} is another network device" for name in _strange_nics(now, wanted)]
     return faults + [
         f"device {name} is not as it should be"
         for name, device in wanted["devices"].items()
@@ -420,6 +500,7 @@ def fence_findings(grounds: Grounds, project: str) -> list[Finding]:
     if faults:
         what = f"the profile {DEFAULT_PROFILE} is not as it should be: {'; '.join(faults)}"
         found.append(Finding("incus", what, cure, kind="fence"))
+    found += _network_findings(grounds, network)
     if grounds.pools.get(pool, 0) < _LEAST_FREE_MIB:
         what = f"the storage pool {pool} has {grounds.pools.get(pool, 0)} MiB free"
         found.append(Finding("incus", what, "make room in it, or enlarge it", kind="pool"))

@@ -12,6 +12,7 @@ from typing import Any
 
 from repoman_tasks.errors import UsageError
 from repoman_tasks.model import (
+    MODES,
     SCHEMA,
     Defaults,
     Estate,
@@ -234,6 +235,8 @@ def _checked(key: Field[Any], value: Any) -> Any:
     if isinstance(value, str):
         _checked_text(value)
         _no_fault(image_fault(value) if value and key.name.endswith("image") else "")
+        if key.name == "network" and value not in (*MODES, *([""] if key.default == "" else [])):
+            raise ValueError(f"this has to be one of {', '.join(MODES)}")
     return value
 
 
@@ -242,6 +245,10 @@ def _list(key: Field[Any], value: Any) -> tuple[str, ...]:
         raise ValueError("this has to be a list of strings")
     if key.name.endswith("profiles"):
         _no_fault(next(filter(None, map(profile_fault, value)), ""))
+    if key.name == "allow" and value:
+        from repoman_tasks.planning.rules import allow_fault
+
+        _no_fault(next(filter(None, map(allow_fault, value)), ""))
     return tuple(_checked_text(v) for v in value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -12,10 +13,11 @@ from repoman_tasks.planning.declared import SHARE_PROFILE
 from repoman_tasks.planning.fence import ADMIN_GROUP, Grounds
 from repoman_tasks.planning.health import Reality
 from repoman_tasks.planning.names import absolute
+from repoman_tasks.planning.network import Bridge
 from repoman_tasks.tools.incus import Incus
 from repoman_tasks.tools.person import find_person
 
-__all__ = ["look_at_grounds"]
+__all__ = ["host_networks", "look_at_grounds"]
 
 
 def look_at_grounds(incus: Incus, reality: Reality) -> Grounds:
@@ -29,7 +31,10 @@ def look_at_grounds(incus: Incus, reality: Reality) -> Grounds:
     return Grounds(
         version=str((server.get("environment") or {}).get("server_version", "")),
         pools={name: _free_mib(incus, name) for name in _pools(incus)},
-        networks=tuple(_names(incus.get("/1.0/networks", recursion=1), _is_bridge)),
+        networks=_bridges(incus),
+        acls={str(one["name"]): one for one in incus.get("/1.0/network-acls", recursion=1) or []},
+        host_networks=host_networks(host),
+        projects=reality.registry.projects,
         project=None if config is None else dict(config.get("config") or {}),
         profiles=profiles,
         used=_used(incus, profiles) if config is not None else {},
@@ -69,12 +74,28 @@ def _is_new_member(host: Host) -> bool:
     return bool(name) and name in members.split(",")
 
 
-def _names(found: Any, wanted: Any = lambda _: True) -> list[str]:
-    return [str(one["name"]) for one in found or [] if wanted(one)]
+def _bridges(incus: Incus) -> dict[str, Bridge]:
+    found = incus.get("/1.0/networks", recursion=1) or []
+    return {str(one["name"]): Bridge(one.get("config") or {}) for one in found if _is_bridge(one)}
+
+
+def host_networks(host: Host) -> tuple[str, ...]:
+    """The networks that `host` has addresses in, as CIDRs; those of one link aside."""
+    said = host.read(["ip", "-json", "address", "show", "scope", "global"])
+    try:
+        found = {
+            f"{address['local']}/{address['prefixlen']}"
+            for link in json.loads(said.out or b"[]")
+            for address in link.get("addr_info") or []
+            if address  # for one of another scope there is an empty one
+        }
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise Failed("`ip address` gave a strange answer", said.complaint) from None
+    return tuple(sorted(found))
 
 
 def _pools(incus: Incus) -> list[str]:
-    return _names(incus.get("/1.0/storage-pools", recursion=1))
+    return [str(one["name"]) for one in incus.get("/1.0/storage-pools", recursion=1) or []]
 
 
 def _free_mib(incus: Incus, pool: str) -> int:

@@ -37,7 +37,7 @@ class Place(Estate):
             "INCUS_PROJECT": self.project,
             "DEFAULT_IMAGE": "busybox",
             "REPOMAN_STORAGE_POOL": POOL,  # a test may make another one meanwhile
-            "REPOMAN_NETWORK": BRIDGES[int(WORKER.removeprefix("gw"))],
+            "REPOMAN_BRIDGE": BRIDGES[int(WORKER.removeprefix("gw"))],
         }
         (self.home / ".claude").mkdir()
 

@@ -213,7 +213,7 @@ def fresh(bare: Place) -> Iterator[Place]:
     """A daemon of its own that was never initialised."""
     folder = Path(tempfile.mkdtemp(prefix="rmf-", dir="/tmp"))
     before = dict(bare.environ)
-    bare.environ |= {"INCUS_DIR": str(folder), "REPOMAN_NETWORK": "", "REPOMAN_STORAGE_POOL": ""}
+    bare.environ |= {"INCUS_DIR": str(folder), "REPOMAN_BRIDGE": "", "REPOMAN_STORAGE_POOL": ""}
     try:
         with running_daemon(folder, "sudo", "-n"):
             yield bare

@@ -34,7 +34,7 @@ def host(bare: Place) -> Iterator[Place]:
         "INCUS_DIR": str(folder),
         "INCUS_PROJECT": "repoman",
         "REPOMAN_STORAGE_POOL": "",
-        "REPOMAN_NETWORK": f"rmw{os.getpid() % 10000}",
+        "REPOMAN_BRIDGE": f"rmw{os.getpid() % 10000}",
         "PATH": f"{programs}:{bare.environ['PATH']}",
         "PYTHONPATH": str(CHECKOUT),
     }
@@ -44,7 +44,7 @@ def host(bare: Place) -> Iterator[Place]:
             bare.incus("image", "import", tarball, "--alias", "debian", "--project", "default")
             yield bare
             bare.incus("project", "delete", "repoman", "--force", given="yes\n", check=False)
-            network = bare.environ["REPOMAN_NETWORK"]
+            network = bare.environ["REPOMAN_BRIDGE"]
             bare.incus("network", "delete", network, "--project", "default", check=False)
     finally:
         bare.environ = before

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.daemon import world
 from tests.daemon.images import IMAGES, image
 from tests.estate import CHECKOUT
 
@@ -46,6 +47,7 @@ def run(words: Sequence[str], scratch: Path) -> int:
     _users(scratch)
     _network(scratch)
     folder = scratch / "incus"
+    world.start()
     os.environ["SSL_CERT_FILE"] = _certificate(scratch)  # whom the daemon downloads from
     with running_daemon(folder):
         _furnish(folder)
@@ -131,7 +133,8 @@ def _furnish(folder: Path) -> None:
     incus("storage", "create", POOL, "btrfs", "size=6GiB")  # its copies are made at once
     for number, name in enumerate(BRIDGES):
         address = f"ipv4.address=10.83.{57 + number}.1/24"
-        incus("network", "create", name, address, "ipv6.address=none")
+        address6 = f"ipv6.address=fd42:83:{57 + number}::1/64"
+        incus("network", "create", name, address, address6, "ipv6.nat=true")
     for name in IMAGES:
         incus("image", "import", str(image(name)), "--alias", name)
 

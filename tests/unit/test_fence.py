@@ -17,13 +17,15 @@ from repoman_tasks.planning.fence import (
     idmap,
     missing_ids,
 )
+from repoman_tasks.planning.network import Bridge
 from repoman_tasks.planning.steps import AsRoot, CallIncus, MakeFolder, Step
 
 DEV = Person("dev", 1000, 1000, "dev", "/home/dev", "/bin/bash")
 BARE = Grounds(
     version="6.0.4",
     pools={"default": 9000},
-    networks=("incusbr0",),
+    networks={},
+    host_networks=("192.168.1.7/24", "2a01:4f8:1::7/64"),
     project=None,
     profiles={},
     processors=4,
@@ -42,17 +44,22 @@ def calls(steps: list[Step]) -> list[tuple[str, str]]:
 def done(grounds: Grounds, steps: list[Step]) -> Grounds:
     """`grounds` after the steps, as Incus would have them."""
     project, profiles = grounds.project, dict(grounds.profiles)
+    acls, networks = dict(grounds.acls), dict(grounds.networks)
     for step in steps:
         if not isinstance(step, CallIncus):
             continue
         if step.path.startswith("/1.0/projects"):
             project = step.body["config"]
+        elif step.path.startswith("/1.0/network-acls"):
+            acls["repoman0"] = step.body
+        elif step.path.startswith("/1.0/networks"):
+            networks["repoman0"] = Bridge(step.body["config"])
         elif step.path.startswith("/1.0/profiles?"):
             profiles[step.body["name"]] = step.body
         elif step.path.startswith("/1.0/profiles/"):
             name = step.path.removeprefix("/1.0/profiles/").partition("?")[0]
             profiles[name] = step.body
-    return replace(grounds, project=project, profiles=profiles)
+    return replace(grounds, project=project, profiles=profiles, acls=acls, networks=networks)
 
 
 SET_UP = done(BARE, fence_steps(BARE, FenceWish(), "repoman"))
@@ -60,6 +67,8 @@ SET_UP = done(BARE, fence_steps(BARE, FenceWish(), "repoman"))
 
 def test_the_first_set_up() -> None:
     assert calls(fence_steps(BARE, FenceWish(), "repoman")) == [
+        ("POST", "/1.0/network-acls"),
+        ("POST", "/1.0/networks"),
         ("POST", "/1.0/projects"),
         ("PUT", "/1.0/profiles/default?project=repoman"),
         ("POST", "/1.0/profiles?project=repoman"),
@@ -140,10 +149,8 @@ def test_nesting_is_a_choice_of_the_estate() -> None:
         (replace(BARE, version=""), Failed, "older than 6.0"),
         (replace(BARE, local_repos="/a,b"), UsageError, "comma"),
         (replace(BARE, pools={}), Failed, "never initialised"),
-        (replace(BARE, networks=()), Failed, "no managed bridge"),
         (replace(BARE, pools={"a": 9000, "b": 9000}), UsageError, "which storage pool"),
-        (replace(BARE, networks=("a", "b")), UsageError, "which network"),
-        (replace(BARE, defaults=Defaults(network="x")), UsageError, "no network 'x'"),
+        (replace(BARE, defaults=Defaults(bridge="x")), UsageError, "no network 'x'"),
     ],
 )
 def test_where_no_container_can_be(grounds: Grounds, error: type[Exception], says: str) -> None:
@@ -155,9 +162,13 @@ def test_where_no_container_can_be(grounds: Grounds, error: type[Exception], say
 
 
 def test_an_incus_that_was_never_initialised() -> None:
-    never = replace(BARE, pools={}, networks=())
+    never = replace(BARE, pools={}, networks={})
     steps = fence_steps(never, FenceWish(init=True, storage_pool="p", network="n"), "repoman")
-    assert calls(steps)[:2] == [("POST", "/1.0/storage-pools"), ("POST", "/1.0/networks")]
+    assert calls(steps)[:3] == [
+        ("POST", "/1.0/storage-pools"),
+        ("POST", "/1.0/network-acls"),
+        ("POST", "/1.0/networks"),
+    ]
     made = done(never, steps).profiles["default"]["devices"]
     assert (made["root"]["pool"], made["eth0"]["network"]) == ("p", "n")
 

@@ -272,10 +272,10 @@ def test_remove(state: str | None, delete_repo: bool, says: list[str]) -> None:
 
 
 def test_setup_writes_what_was_chosen_for_containers() -> None:
-    wish = SetupWish(chosen={"storage_pool": "fast", "network": "br1"})
-    chosen = {"defaults.storage_pool": "fast", "defaults.network": "br1"}
+    wish = SetupWish(chosen={"storage_pool": "fast", "bridge": "br1"})
+    chosen = {"defaults.storage_pool": "fast", "defaults.bridge": "br1"}
     assert summary(setup_steps(SET_UP, True, wish, True, MINE, "new")) == [("write", chosen)]
-    origins = {**IN_FILE, "storage_pool": "registry", "network": "registry"}
-    defaults = replace(SET_UP.defaults, storage_pool="fast", network="br1")
+    origins = {**IN_FILE, "storage_pool": "registry", "bridge": "registry"}
+    defaults = replace(SET_UP.defaults, storage_pool="fast", bridge="br1")
     there = replace(SET_UP, defaults=defaults, origins=origins)
     assert setup_steps(there, True, wish, True, MINE, "new") == []

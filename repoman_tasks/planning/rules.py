@@ -1,0 +1,170 @@
+"""The rules of the containers' bridge, as an Incus network ACL. Pure.
+
+Incus holds rules that reject above those that allow, whatever their order, so what is allowed is
+named: all of the internet but the networks that this host is in. The rest is rejected. The
+bridge itself gives addresses and names, which Incus allows before any rule (Incus: reference on
+network ACLs, of bridges).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from ipaddress import (
+    IPv4Network,
+    IPv6Network,
+    collapse_addresses,
+    ip_interface,
+    ip_network,
+)
+from typing import Any
+
+from repoman_tasks.errors import Failed
+from repoman_tasks.model import Defaults, Project
+from repoman_tasks.planning.network import has_rules
+
+__all__ = ["acl", "address", "allow_fault", "public", "same_rules"]
+
+_Network = IPv4Network | IPv6Network
+
+_RESERVED = (
+    *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
+    *("172.16.0.0/12", "192.0.0.0/24", "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/3"),
+    *("2001::/32", "2002::/16"),
+)
+"""What is not the internet, or a way around through it (see the IANA registries of addresses)."""
+_INTERNET = ("0.0.0.0/0", "2000::/3")
+
+
+# --- what is allowed ------------------------------------------------------------------------
+
+
+def public(host_networks: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The internet without the networks that the host is in, as IPv4 and IPv6 networks."""
+    closed = [_network(text) for text in (*_RESERVED, *host_networks)]
+    found = []
+    for whole in map(ip_network, _INTERNET):
+        left: list[_Network] = [whole]
+        for network in closed:
+            if network.version == whole.version:
+                left = [part for one in left for part in _without(one, network)]
+        found.append([str(network) for network in sorted(collapse_addresses(left))])  # type: ignore[type-var]
+    return found[0], found[1]
+
+
+def _without(network: Any, closed: Any) -> list[_Network]:
+    if network.subnet_of(closed):
+        return []
+    return list(network.address_exclude(closed)) if closed.subnet_of(network) else [network]
+
+
+def _network(text: str) -> _Network:
+    return ip_network(text, strict=False)
+
+
+def _allowed(text: str) -> tuple[_Network, str]:
+    """Read "192.168.1.20:5432", "192.168.1.0/24", "[fd00::1]:443"; `ValueError` where it is none.
+
+    Returns the network and the port, an empty string where it is any.
+    """
+    host, port = text, ""
+    if text.startswith("["):
+        host, _, port = text[1:].partition("]")
+        if port and not port.startswith(":"):
+            raise ValueError(text)
+        port = port[1:]
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    if text.endswith(":") and not text.endswith("::"):
+        raise ValueError(text)
+    if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise ValueError(text)
+    return _network(host), port
+
+
+def allow_fault(text: str) -> str:
+    """Why `text` is nothing that `allow` can hold; empty where it is."""
+    try:
+        _allowed(text)
+    except ValueError:
+        return "write ADDRESS:PORT, ADDRESS or a network, as 192.168.1.20:5432"
+    return ""
+
+
+# --- rules ----------------------------------------------------------------------------------
+
+
+def acl(
+    defaults: Defaults, projects: Sequence[Project], host_networks: Iterable[str]
+) -> dict[str, Any]:
+    """The ACL of the bridge, as Incus's API takes it."""
+    networks = tuple(host_networks)
+    rules = _mode(defaults.network, networks, "") + _exceptions(defaults.allow, "")
+    for project in projects:
+        if has_rules(project) and project.address:
+            mode = project.network if project.network != defaults.network else ""
+            rules += _mode(mode, networks, project.address, defaults.network == "open")
+            rules += _exceptions(project.allow, project.address)
+    return {
+        "description": "Where the containers of repoman may connect to",
+        "config": {},
+        "egress": [{**rule, "state": "enabled"} for rule in rules],
+        "ingress": [],
+    }
+
+
+def _mode(
+    mode: str, host_networks: Sequence[str], source: str, reject: bool = False
+) -> list[dict[str, str]]:
+    """The rules of a mode, for all containers or the one of the address `source`."""
+    by = {"source": f"{source}/32"} if source else {}
+    if mode == "open":
+        return [{"action": "allow", **by}]
+    if mode != "internet":
+        return []
+    if reject:  # what all the others may reach
+        closed = [text for text in (*_RESERVED, *host_networks) if ":" not in text]
+        return [{"action": "reject", "destination": ",".join(closed), **by}]
+    ipv4, ipv6 = public(host_networks)
+    families = [ipv4] if source else [ipv4, ipv6]
+    return [{"action": "allow", "destination": ",".join(family), **by} for family in families]
+
+
+def _exceptions(allow: Iterable[str], source: str) -> list[dict[str, str]]:
+    rules = []
+    for text in allow:
+        network, port = _allowed(text)
+        rule = {"action": "allow", "destination": str(network)}
+        rule |= {"source": f"{source}/32"} if source else {}
+        if port:
+            both = [{"protocol": kind, "destination_port": port} for kind in ("tcp", "udp")]
+            rules += [{**rule, **protocol} for protocol in both]
+        else:
+            rules.append(rule)
+    return rules
+
+
+def same_rules(now: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether an ACL holds just the wanted rules, in whatever order."""
+    return all(_rules(now, way) == _rules(wanted, way) for way in ("egress", "ingress"))
+
+
+def _rules(of: Mapping[str, Any], way: str) -> set[frozenset[tuple[str, str]]]:
+    return {frozenset((k, v) for k, v in rule.items() if v) for rule in of.get(way) or []}
+
+
+def address(bridge: Mapping[str, str], name: str, taken: Iterable[str]) -> str:
+    """An address of the bridge for the container called `name`, the same one each time if it is
+    free. `Failed` where the bridge has none."""
+    try:
+        own = ip_interface(bridge.get("ipv4.address", ""))
+    except ValueError:
+        raise Failed("the bridge gives no IPv4 addresses", "choose another one") from None
+    hosts = own.network.num_addresses - 2
+    used = {*taken, str(own.ip)}
+    start = int.from_bytes(blake2b(name.encode(), digest_size=4).digest())
+    for number in range(hosts):
+        found = str(own.network[1 + (start + number) % hosts])
+        if found not in used:
+            return found
+    raise Failed("all addresses of the bridge are taken", "give it a larger network")

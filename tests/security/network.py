@@ -1,0 +1,31 @@
+"""Containers that have an address, and what they can reach."""
+
+from __future__ import annotations
+
+from tests.containers.conftest import Place
+from tests.daemon.world import GREETING, PORT
+
+__all__ = ["greeted", "plugged_in"]
+
+_LEASED = """\
+[ "$1" = bound ] || exit 0
+busybox ip address add "$ip/$mask" dev eth0
+busybox ip route add default via "$router"
+"""
+
+
+def plugged_in(place: Place, name: str) -> str:
+    """Have the small image ask for an IPv4 address, as any other does by itself; the address."""
+    script = f"cat >/leased <<'END'\n#!/bin/sh\n{_LEASED}END\nchmod +x /leased"
+    assert place.inside(name, "sh", "-c", script).code == 0
+    words = ("busybox", "udhcpc", "-f", "-n", "-q", "-i", "eth0", "-s", "/leased")
+    done = place.inside(name, *words)
+    assert done.code == 0, done
+    shown = place.inside(name, "busybox", "ip", "-4", "address", "show", "dev", "eth0").out
+    return shown.partition("inet ")[2].partition("/")[0]
+
+
+def greeted(place: Place, name: str, address: str, port: int = PORT) -> bool:
+    """Whether root of the container reaches who listens there."""
+    script = 'busybox timeout 2 busybox nc -w 1 "$0" "$1" </dev/null'
+    return GREETING.decode() in place.inside(name, "sh", "-c", script, address, str(port)).out

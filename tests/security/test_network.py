@@ -1,0 +1,200 @@
+"""Where a container can't connect to, whatever its root tries."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+
+from tests.containers.conftest import Place
+from tests.daemon.world import GREETING, HOST, HOST6, INTERNET, INTERNET6, LAN, LAN6, PORT
+from tests.security.network import greeted, plugged_in
+
+
+@pytest.fixture
+def plugged(isurus: Place) -> Place:
+    """An estate with the project isurus, whose container has an address."""
+    plugged_in(isurus, "isurus")
+    return isurus
+
+
+def bridge(place: Place) -> dict[str, str]:
+    said = place.incus("query", f"/1.0/networks/{place.environ['REPOMAN_BRIDGE']}").out
+    return dict(json.loads(said)["config"])
+
+
+def gateway(place: Place) -> str:
+    return bridge(place)["ipv4.address"].partition("/")[0]
+
+
+def test_the_internet_is_there(plugged: Place) -> None:
+    """What all the others are measured against."""
+    assert greeted(plugged, "isurus", INTERNET)
+    found = plugged.inside("isurus", "busybox", "nslookup", "isurus.incus", gateway(plugged))
+    assert "isurus" in found.out, "the bridge answers for names"
+
+
+@pytest.mark.parametrize("address", [HOST, LAN, "127.0.0.1"])
+def test_neither_the_host_nor_the_lan(plugged: Place, address: str) -> None:
+    assert not greeted(plugged, "isurus", address)
+
+
+def test_the_host_by_its_address_on_the_bridge(plugged: Place) -> None:
+    with socket.create_connection((gateway(plugged), PORT), timeout=2) as there:
+        assert there.recv(9) == GREETING, "it listens"
+    assert not greeted(plugged, "isurus", gateway(plugged))
+
+
+def test_the_host_by_a_link_local_address(plugged: Place) -> None:
+    name = plugged.environ["REPOMAN_BRIDGE"]
+    with open("/proc/net/if_inet6") as table:
+        own = next((line.split()[0] for line in table if line.split()[5] == name), "")
+    assert own, "the bridge has one"
+    address = ":".join(own[n : n + 4] for n in range(0, 32, 4))
+    assert not greeted(plugged, "isurus", f"{address}%eth0")
+
+
+def give_ipv6(place: Place, own: str) -> None:
+    """Give isurus the IPv6 address `own`, and have it take it."""
+    router = bridge(place)["ipv6.address"].partition("/")[0]
+    script = (
+        "echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad;"
+        'busybox ip -6 address add "$0/64" dev eth0;'
+        'busybox ip -6 route replace default via "$1"'
+    )
+    assert place.inside("isurus", "sh", "-c", script, own, router).code == 0
+
+
+@pytest.mark.parametrize("address", [HOST6, LAN6])
+def test_neither_the_host_nor_the_lan_by_ipv6(plugged: Place, address: str) -> None:
+    own = bridge(plugged)["ipv6.address"].replace("::1/64", "::99")
+    words = ("config", "device", "override", "isurus", "eth0", f"ipv6.address={own}")
+    plugged.incus(*words)
+    give_ipv6(plugged, own)
+    assert greeted(plugged, "isurus", INTERNET6), "it is in the network"
+    assert not greeted(plugged, "isurus", address)
+    assert not greeted(plugged, "isurus", bridge(plugged)["ipv6.address"].partition("/")[0])
+
+
+def test_an_ipv6_address_of_ones_own_choice(plugged: Place) -> None:
+    give_ipv6(plugged, bridge(plugged)["ipv6.address"].replace("::1/64", "::77"))
+    for address in (INTERNET6, LAN6, HOST6):
+        assert not greeted(plugged, "isurus", address)
+
+
+def test_another_container(plugged: Place) -> None:
+    plugged.new("lamna")
+    other = plugged_in(plugged, "lamna")
+    listening = f"busybox nc -ll -p {PORT} -e echo {GREETING.decode()} >/dev/null 2>&1 &"
+    assert plugged.inside("lamna", "sh", "-c", listening).code == 0
+    with socket.create_connection((other, PORT), timeout=2) as there:
+        assert there.recv(9).strip() == GREETING, "a person may look at what runs inside"
+    assert not greeted(plugged, "isurus", other)
+
+
+def test_the_address_of_another_container(plugged: Place) -> None:
+    """Taken for one's own, it reaches nothing, so no rule that is made for it can be used."""
+    own = plugged.inside("isurus", "busybox", "ip", "-4", "address", "show", "dev", "eth0").out
+    address = own.partition("inet ")[2].split()[0]
+    other = address.rpartition(".")[0] + ".199/24"
+    script = (
+        'busybox ip address del "$0" dev eth0; busybox ip address add "$1" dev eth0;'
+        'busybox ip route add default via "$2"'
+    )
+    plugged.inside("isurus", "sh", "-c", script, address, other, gateway(plugged))
+    assert not greeted(plugged, "isurus", INTERNET)
+
+
+def test_the_hardware_address_of_another_container(plugged: Place) -> None:
+    script = (
+        "busybox ip link set eth0 down; busybox ip link set eth0 address 02:00:00:00:00:09;"
+        'busybox ip link set eth0 up; busybox ip route add default via "$0"'
+    )
+    plugged.inside("isurus", "sh", "-c", script, gateway(plugged))
+    assert not greeted(plugged, "isurus", INTERNET)
+
+
+def test_a_rule_that_somebody_else_adds_is_seen_and_mended(plugged: Place) -> None:
+    name = plugged.environ["REPOMAN_BRIDGE"]
+    acl = ("network", "acl", "rule", "add", name, "egress", "action=allow", f"destination={LAN}")
+    plugged.incus(*acl)
+    assert greeted(plugged, "isurus", LAN)
+    assert plugged.findings() == {"incus": ["network"]}
+    plugged.run("setup", code=0)
+    assert not greeted(plugged, "isurus", LAN)
+    assert plugged.findings() == {}
+
+
+@pytest.mark.parametrize("setting", ["security.acls=", "security.acls.default.egress.action=allow"])
+def test_a_bridge_that_somebody_opens_is_seen_and_mended(plugged: Place, setting: str) -> None:
+    plugged.incus("network", "set", plugged.environ["REPOMAN_BRIDGE"], setting)
+    assert greeted(plugged, "isurus", LAN)
+    assert plugged.findings() == {"incus": ["network"]}
+    plugged.run("setup", code=0)
+    assert not greeted(plugged, "isurus", LAN)
+    assert plugged.findings() == {}
+
+
+def test_a_second_network_device_is_seen(place: Place) -> None:
+    name = place.environ["REPOMAN_BRIDGE"]
+    words = ("profile", "device", "add", "default", "eth1", "nic", f"network={name}", "name=eth1")
+    place.incus(*words)
+    assert "eth1 is another network device" in place.run("setup", code=0).err
+    place.run("setup", "--repair", code=0)
+    assert "eth1" not in place.api("profiles/default")["devices"]
+
+
+# --- what a person opens or closes --------------------------------------------------------
+
+
+def set_project(place: Place, line: str) -> None:
+    text = place.registry.read_text()
+    place.registry.write_text(text.replace('name = "isurus"\n', f'name = "isurus"\n{line}\n'))
+
+
+def again(place: Place) -> None:
+    """Ask for an address again, as an image does when its device changed."""
+    place.inside("isurus", "busybox", "ip", "-4", "address", "flush", "dev", "eth0")
+    plugged_in(place, "isurus")
+
+
+def test_an_exception_of_one_project(plugged: Place) -> None:
+    plugged.new("lamna")
+    plugged_in(plugged, "lamna")
+    set_project(plugged, f'allow = ["{LAN}:{PORT}"]')
+    plugged.run("update", "isurus", code=0)
+    again(plugged)
+    assert greeted(plugged, "isurus", LAN)
+    assert not greeted(plugged, "isurus", HOST)
+    assert not greeted(plugged, "lamna", LAN)
+    assert plugged.findings() == {}
+    assert plugged.run("update", "isurus", code=0).out == "nothing to do\n"
+    assert plugged.run("setup", code=0).out == "nothing to do\n"
+
+
+def test_a_project_without_a_network(plugged: Place) -> None:
+    set_project(plugged, 'network = "none"')
+    plugged.run("update", "isurus", code=0)
+    assert not greeted(plugged, "isurus", INTERNET)
+    assert plugged.inside("isurus", "busybox", "ip", "link", "show", "eth0").code != 0
+    assert plugged.findings() == {}
+
+
+def test_a_project_that_may_go_everywhere(plugged: Place) -> None:
+    set_project(plugged, 'network = "open"')
+    plugged.run("update", "isurus", code=0)
+    again(plugged)
+    assert greeted(plugged, "isurus", LAN)
+    assert plugged.findings() == {}
+
+
+def test_an_exception_of_the_estate(plugged: Place) -> None:
+    text = plugged.registry.read_text()
+    line = f'[defaults]\nallow = ["{LAN}:{PORT}"]\n'
+    plugged.registry.write_text(text.replace("[defaults]\n", line))
+    assert plugged.findings() == {"incus": ["network"]}
+    plugged.run("setup", code=0)
+    assert greeted(plugged, "isurus", LAN)
+    assert not greeted(plugged, "isurus", LAN, PORT + 1)
+    assert not greeted(plugged, "isurus", HOST)
