@@ -86,6 +86,9 @@ class Defaults:
     memory: str = _key("50%", "Most memory of one container: a part of the host's, or as `8GiB`.")
     cpus: int = _key(0, "Most processors of one container; 0 for all but one.")
     processes: int = _key(4096, "Most processes in one container.")
+    disk: str = _key(
+        "", "Most that one container's own disk takes, as `40GiB`; empty for half of the pool."
+    )
     nesting: bool = _key(False, "Whether containers may hold containers, as Docker needs it.")
     jobs: int = _key(4, "Projects that are mirrored at the same time.")
     exclude: tuple[str, ...] = _key((), "rsync patterns that no mirror carries.")
@@ -118,6 +121,10 @@ class Project:
     asked_profiles: tuple[str, ...] | None = _key(None, "The same, of profiles.")
     asked_env: Pairs = _key((), "The same, of the environment.")
     asked_mounts: tuple[Mount, ...] = _key((), "The same, of folders of the host.")
+    protect: bool = _key(
+        True, "Whether what programs of the host would run is read-only in the container."
+    )
+    protected: tuple[str, ...] = _key((), "What is, relative to the repo.")
     created: str = _key("", "When the project was registered (UTC).")
     last_sync: str = _key("", "When its mirror was last complete (UTC).")
     last_files: int | None = _key(

@@ -15,9 +15,10 @@ from repoman_tasks.planning.rules import address
 from repoman_tasks.planning.steps import Step
 from repoman_tasks.session import Session
 from repoman_tasks.tools.grounds import host_networks
+from repoman_tasks.tools.hazards import find_protected
 from repoman_tasks.tools.places import check_devices
 
-__all__ = ["addressed", "opening", "ruling", "work_of"]
+__all__ = ["addressed", "opening", "protected", "ruling", "work_of"]
 
 
 def opening(session: Session, wanted: Declared) -> list[Step]:
@@ -37,6 +38,15 @@ def addressed(session: Session, project: Project) -> Project:
     bridge = found.get(f"/1.0/networks/{quote(registry.defaults.bridge, safe='')}") or {}
     taken = (other.address for other in registry.projects)
     return replace(project, address=address(bridge.get("config") or {}, project.name, taken))
+
+
+def protected(session: Session, project: Project) -> Project:
+    """The project with what is in its repo now that programs of the host would run."""
+    reality = session.of(reconcile)
+    repo = f"{reality.local_repos}/{project.repo}"
+    if session.host.real_folder(repo) != repo:
+        return project
+    return replace(project, protected=find_protected(session.host, repo))
 
 
 def ruling(session: Session, project: Project) -> list[Step]:

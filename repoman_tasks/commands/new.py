@@ -20,9 +20,10 @@ from repoman_tasks.planning.names import absolute, check_name, image_fault, prof
 from repoman_tasks.planning.setup import new_project
 from repoman_tasks.planning.steps import CloneRepo, MakeRepo, Step
 from repoman_tasks.session import Session
+from repoman_tasks.tools.hazards import find_hazards, note_seen
 from repoman_tasks.tools.images import image_origin
 from repoman_tasks.trusting import wishes
-from repoman_tasks.working import opening, work_of
+from repoman_tasks.working import opening, protected, work_of
 
 
 @task(
@@ -82,6 +83,9 @@ def new(
     )
     agreed = partial(alone_with, session, name) if wish.container else None
     if carry_out(session, whole, dry_run=dry_run, agreed=agreed):
+        if wish.container:  # a person who makes it has seen what is in it
+            path = repo_of(session, project)
+            note_seen(host, path, find_hazards(host, path))
         session.screen.note(f"Next: repoman {'shell' if wish.container else 'sync'} {name}")
 
 
@@ -151,7 +155,7 @@ def _steps(session: Session, project: Project, wish: _Asked, work: Work) -> Sequ
     asks, refusal = wishes(session, path, how, trusted=wish.trust, dry_run=wish.dry_run)
     if refusal:
         raise refusal
-    project = applied(project, asks, wish.image, wish.profiles)
+    project = protected(session, applied(project, asks, wish.image, wish.profiles))
     image = wanted_of(session, project).image
     if not project.asked_image:
         project = replace(project, image=image)

@@ -18,6 +18,7 @@ from repoman_tasks.planning.wording import plural, toml_value
 from repoman_tasks.repairing import repair as mend
 from repoman_tasks.session import Session
 from repoman_tasks.tools.share import Share
+from repoman_tasks.watching import look_seen, watch
 
 
 @task(
@@ -30,6 +31,7 @@ from repoman_tasks.tools.share import Share
         "missing": "Mend containers that are missing: recreate or forget.",
         "orphan": "Mend containers of no project: adopt or destroy.",
         "half_made": "Mend containers that were half made: finish or remove.",
+        "seen": "Note what is new in a repo, and run by programs here, as looked at.",
         "json": "Print JSON.",
     },
 )
@@ -41,6 +43,7 @@ def status(
     missing: str = "",
     orphan: str = "",
     half_made: str = "",
+    seen: bool = False,
     json: bool = False,
 ) -> int:
     """Show what is wrong, with the cure beside each finding; exit 3 where something is."""
@@ -51,6 +54,8 @@ def status(
         mended = mend(session, _drift(session, name), wish)
         session.look_again(reconcile, containers)
     reality, share = session.of(reconcile), session.of(mounts)
+    if seen:
+        look_seen(session, name)
     found = _findings(session, reality, share, name)
     if json:
         session.screen.json(_as_json(session, reality, share, found))
@@ -82,7 +87,7 @@ def _findings(
     inside = look_inside(
         session.of(incus), reality, session.of(containers), projects, {f.subject for f in drifted}
     )
-    return found + drifted + inside
+    return found + drifted + inside + watch(session, projects)
 
 
 def _drift(session: Session, name: str | None) -> list[Finding]:
@@ -139,7 +144,9 @@ def _containers(session: Session) -> str:
     found = session.of(grounds) if any(session.of(containers).found) else None
     told = summary(session.of(containers))
     if isinstance(found, Grounds):
-        pools = [f"{name} has {mib / 1024:.1f} GiB free" for name, mib in found.pools.items()]
+        pools = [
+            f"{name} has {pool.free_mib / 1024:.1f} GiB free" for name, pool in found.pools.items()
+        ]
         told = ", ".join([told, f"Incus {found.version}", *pools])
     return told
 

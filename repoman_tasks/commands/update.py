@@ -26,7 +26,7 @@ from repoman_tasks.session import Session
 from repoman_tasks.tools.guest import Room, has_user
 from repoman_tasks.tools.images import image_origin
 from repoman_tasks.trusting import wishes
-from repoman_tasks.working import addressed, opening, ruling, work_of
+from repoman_tasks.working import addressed, opening, protected, ruling, work_of
 
 
 @task(
@@ -52,7 +52,7 @@ def update(
     project, _ = project_meant(session, name, "update")
     container = container_of(session, project)
     after, refusal = _with_wishes(session, project, trusted=trust, dry_run=dry_run)
-    after = addressed(session, after)
+    after = protected(session, addressed(session, after))
     wanted = wanted_of(session, after)
     work = work_of(session)
     steps, left = update_steps(

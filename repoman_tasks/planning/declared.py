@@ -14,6 +14,7 @@ __all__ = [
     "CREATED",
     "IMAGE",
     "MAKING",
+    "PROTECTED_DEVICE",
     "REPO",
     "REPO_DEVICE",
     "SHARE_PROFILE",
@@ -39,6 +40,9 @@ MAKING = "user.repoman.making"
 """One that a container carries until all of it is done."""
 
 REPO_DEVICE = "repo"
+PROTECTED_DEVICE = "protected-"
+_KEPT = {"readonly": "true", "required": "false"}
+"""It may vanish by a checkout, and then the container has to start all the same."""
 SHARE_PROFILE = "claude-share"
 """The profile that shares a folder with every container; there is none without `shared`."""
 _ENV = "environment."
@@ -118,6 +122,9 @@ def declared(project: Project, registry: Registry, local_repos: str, home: str) 
     devices = {REPO_DEVICE: _disk(Mount(repo, repo))}
     for number, mount in enumerate(_mounts(project, home), 1):
         devices[f"mount-{number}"] = _disk(mount)
+    for number, path in enumerate(project.protected if project.protect else (), 1):
+        device = {**_disk(Mount(f"{repo}/{path}", f"{repo}/{path}")), **_KEPT}
+        devices[f"{PROTECTED_DEVICE}{number}"] = device
     if project.network == "none":
         devices["eth0"] = {"type": "none"}
     elif has_rules(project) and project.address:

@@ -27,6 +27,7 @@ __all__ = [
     "DEFAULT_PROFILE",
     "FenceWish",
     "Grounds",
+    "Pool",
     "fence_findings",
     "fence_steps",
     "idmap",
@@ -39,6 +40,8 @@ DEFAULT_PROFILE = "default"
 ADMIN_GROUP = "incus-admin"
 _OLDEST = (6, 0)
 _FIRST_POOL = "default"
+_WITH_QUOTA = ("btrfs", "zfs", "lvm", "ceph")
+"""Kinds of storage pools that hold a disk to a size (Incus: reference on storage drivers)."""
 _LEAST_FREE_MIB = 512
 """With less in the storage pool, what runs in the containers will soon fail."""
 _PATHS = "restricted.devices.disk.paths"
@@ -57,12 +60,27 @@ class FenceWish:
 
 
 @dataclass(frozen=True)
+class Pool:
+    """A storage pool. Sizes in MiB."""
+
+    driver: str
+    total_mib: int
+    free_mib: int
+
+    def disk(self, wanted: str) -> dict[str, str]:
+        """What holds a container's disk to the size that is wanted, or to half of the pool."""
+        if self.driver not in _WITH_QUOTA:
+            return {}
+        return {"size": wanted or f"{max(1, self.total_mib >> 11)}GiB"}
+
+
+@dataclass(frozen=True)
 class Grounds:
     """What there is on the host before containers can be."""
 
     version: str
-    pools: Mapping[str, int]
-    """Storage pools, each with the MiB that are free in it."""
+    pools: Mapping[str, Pool]
+    """Storage pools, by name."""
     networks: Mapping[str, Bridge]
     """Managed bridges."""
     project: Mapping[str, str] | None
@@ -409,7 +427,10 @@ def _default_profile(grounds: Grounds, pool: str, network: str) -> dict[str, Any
         config["limits.memory"] = defaults.memory
     if defaults.nesting:
         config["security.nesting"] = "true"
-    root = {"type": "disk", "path": "/", "pool": pool}
+    found = grounds.pools.get(pool)
+    root = {"type": "disk", "path": "/", "pool": pool} | (
+        found.disk(defaults.disk) if found else {}
+    )
     return {
         "description": _DESCRIPTION,
         "config": config,
@@ -501,8 +522,8 @@ def fence_findings(grounds: Grounds, project: str) -> list[Finding]:
         what = f"the profile {DEFAULT_PROFILE} is not as it should be: {'; '.join(faults)}"
         found.append(Finding("incus", what, cure, kind="fence"))
     found += _network_findings(grounds, network)
-    if grounds.pools.get(pool, 0) < _LEAST_FREE_MIB:
-        what = f"the storage pool {pool} has {grounds.pools.get(pool, 0)} MiB free"
+    if pool in grounds.pools and grounds.pools[pool].free_mib < _LEAST_FREE_MIB:
+        what = f"the storage pool {pool} has {grounds.pools[pool].free_mib} MiB free"
         found.append(Finding("incus", what, "make room in it, or enlarge it", kind="pool"))
     return [*found, *_share_findings(grounds, cure), *_old_folders(grounds)]
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from repoman_tasks.errors import Failed
 from repoman_tasks.host import Host
 from repoman_tasks.planning.declared import SHARE_PROFILE
-from repoman_tasks.planning.fence import ADMIN_GROUP, Grounds
+from repoman_tasks.planning.fence import ADMIN_GROUP, Grounds, Pool
 from repoman_tasks.planning.health import Reality
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.network import Bridge
@@ -30,7 +30,7 @@ def look_at_grounds(incus: Incus, reality: Reality) -> Grounds:
     real_shared = host.real_folder(shared) if shared else None
     return Grounds(
         version=str((server.get("environment") or {}).get("server_version", "")),
-        pools={name: _free_mib(incus, name) for name in _pools(incus)},
+        pools=_pools(incus),
         networks=_bridges(incus),
         acls={str(one["name"]): one for one in incus.get("/1.0/network-acls", recursion=1) or []},
         host_networks=host_networks(host),
@@ -94,14 +94,16 @@ def host_networks(host: Host) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _pools(incus: Incus) -> list[str]:
-    return [str(one["name"]) for one in incus.get("/1.0/storage-pools", recursion=1) or []]
+def _pools(incus: Incus) -> dict[str, Pool]:
+    found = incus.get("/1.0/storage-pools", recursion=1) or []
+    return {str(one["name"]): _pool(incus, one) for one in found}
 
 
-def _free_mib(incus: Incus, pool: str) -> int:
-    found = incus.get(f"/1.0/storage-pools/{quote(pool, safe='')}/resources") or {}
-    space = found.get("space") or {}
-    return int(space.get("total", 0) - space.get("used", 0)) >> 20
+def _pool(incus: Incus, pool: dict[str, Any]) -> Pool:
+    path = f"/1.0/storage-pools/{quote(str(pool['name']), safe='')}/resources"
+    space = (incus.get(path) or {}).get("space") or {}
+    total, used = int(space.get("total", 0)), int(space.get("used", 0))
+    return Pool(str(pool.get("driver", "")), total >> 20, (total - used) >> 20)
 
 
 def _is_bridge(network: dict[str, Any]) -> bool:

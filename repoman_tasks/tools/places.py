@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from repoman_tasks.errors import Failed, Refused
 from repoman_tasks.host import Host
+from repoman_tasks.planning.declared import PROTECTED_DEVICE, REPO_DEVICE
 from repoman_tasks.planning.health import Reality
-from repoman_tasks.planning.names import absolute
+from repoman_tasks.planning.names import absolute, inside
 from repoman_tasks.planning.trust import Places, fault
 from repoman_tasks.tools.approvals import state_folder
 
@@ -66,5 +67,24 @@ def check_sources(host: Host, places: Places, sources: Iterable[str]) -> None:
 
 def check_devices(host: Host, places: Places, devices: Mapping[str, Mapping[str, str]]) -> None:
     """The same for the disk devices of a container. This is where each of them passes."""
-    disks = [d for d in devices.values() if d.get("type") == "disk" and d.get("path") != "/"]
-    check_sources(host, places, (disk["source"] for disk in disks if disk.get("source")))
+    sources = [
+        device["source"]
+        for name, device in devices.items()
+        if device.get("type") == "disk"
+        and device.get("source")
+        and not _is_protection(name, device, devices)
+    ]
+    check_sources(host, places, sources)
+
+
+def _is_protection(
+    name: str, device: Mapping[str, str], devices: Mapping[str, Mapping[str, str]]
+) -> bool:
+    """Whether it puts a part of the repo on top of itself, read-only."""
+    repo = devices.get(REPO_DEVICE, {}).get("source", "")
+    return (
+        name.startswith(PROTECTED_DEVICE)
+        and device["source"] == device.get("path")
+        and inside(device["source"], repo)
+        and device.get("readonly") == "true"
+    )

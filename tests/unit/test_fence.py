@@ -12,6 +12,7 @@ from repoman_tasks.model import Defaults, Person
 from repoman_tasks.planning.fence import (
     FenceWish,
     Grounds,
+    Pool,
     fence_findings,
     fence_steps,
     idmap,
@@ -20,10 +21,11 @@ from repoman_tasks.planning.fence import (
 from repoman_tasks.planning.network import Bridge
 from repoman_tasks.planning.steps import AsRoot, CallIncus, MakeFolder, Step
 
+POOL = Pool("zfs", 90 << 10, 9000)
 DEV = Person("dev", 1000, 1000, "dev", "/home/dev", "/bin/bash")
 BARE = Grounds(
     version="6.0.4",
-    pools={"default": 9000},
+    pools={"default": POOL},
     networks={},
     host_networks=("192.168.1.7/24", "2a01:4f8:1::7/64"),
     project=None,
@@ -149,7 +151,7 @@ def test_nesting_is_a_choice_of_the_estate() -> None:
         (replace(BARE, version=""), Failed, "older than 6.0"),
         (replace(BARE, local_repos="/a,b"), UsageError, "comma"),
         (replace(BARE, pools={}), Failed, "never initialised"),
-        (replace(BARE, pools={"a": 9000, "b": 9000}), UsageError, "which storage pool"),
+        (replace(BARE, pools={"a": POOL, "b": POOL}), UsageError, "which storage pool"),
         (replace(BARE, defaults=Defaults(bridge="x")), UsageError, "no network 'x'"),
     ],
 )
@@ -260,5 +262,7 @@ def test_an_old_folder_stays_allowed_while_it_is_mounted() -> None:
 
 
 def test_a_pool_that_is_nearly_full() -> None:
-    (finding,) = fence_findings(replace(SET_UP, pools={"default": 100}), "repoman")
+    (finding,) = fence_findings(
+        replace(SET_UP, pools={"default": Pool("dir", 9000, 100)}), "repoman"
+    )
     assert finding.what == "the storage pool default has 100 MiB free"

@@ -1,0 +1,99 @@
+"""Looking for what in a repo makes programs of the host run something; nothing of it is run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+
+from repoman_tasks.host import Host
+from repoman_tasks.planning.hazards import PROTECTED, Hazard, config_hazards
+from repoman_tasks.tools.approvals import state_folder
+from repoman_tasks.tools.places import real_paths
+
+__all__ = ["find_hazards", "find_protected", "foreign_entries", "note_seen", "seen"]
+
+_SECONDS = 20.0
+_MOST_CONFIG = 256 << 10
+_MOST_MODULES = 50
+_FIRST_FOREIGN = 100_000
+"""From this uid on, nobody of the host is meant: those are the users of containers."""
+
+
+def find_protected(host: Host, repo: str) -> tuple[str, ...]:
+    """Which of the protected paths are in `repo`, relative to it; none is, or is behind, a link."""
+    wanted = [f"{repo}/{path}" for path in (*PROTECTED, *_of_modules(host, repo))]
+    said = host.read(["find", *wanted, "-maxdepth", "0", "-print0"], timeout=_SECONDS)
+    there = set(said.out.decode(errors="surrogateescape").split("\0"))
+    real = zip(wanted, real_paths(host, wanted), strict=True)
+    return tuple(path[len(repo) + 1 :] for path, leads in real if path in there and path == leads)
+
+
+def _of_modules(host: Host, repo: str) -> list[str]:
+    """The hooks and config of submodules: beside a HEAD somewhere in .git/modules."""
+    words = ["find", f"{repo}/.git/modules", "-maxdepth", "8", "-type", "f", "-name", "HEAD"]
+    said = host.read([*words, "-printf", "%P\\0"], timeout=_SECONDS)
+    heads = said.out.decode(errors="surrogateescape").split("\0")[:_MOST_MODULES]
+    folders = sorted(head.rpartition("/")[0] for head in heads if head.count("/"))
+    folders = [folder for folder in folders if "/logs" not in folder]
+    return [f".git/modules/{folder}/{name}" for folder in folders for name in ("hooks", "config")]
+
+
+def find_hazards(host: Host, repo: str) -> list[Hazard]:
+    """What is in `repo` now that a program of the host may run."""
+    starts = [f"{repo}/{path}" for path in (*PROTECTED, *_of_modules(host, repo))]
+    words = ["find", *starts, "-maxdepth", "2", "!", "-name", "*.sample", "!", "-type", "d"]
+    said = host.read([*words, "-printf", "%p\\t%s.%i.%C@\\0"], timeout=_SECONDS)
+    found = []
+    for entry in said.out.decode(errors="surrogateescape").split("\0")[:-1]:
+        path, _, mark = entry.rpartition("\t")
+        relative = path[len(repo) + 1 :]
+        if relative.startswith(".git/") and relative.endswith("/config"):
+            keys = config_hazards(_text(host, path))
+            found += [Hazard(f"{relative}: {key}", mark) for key in keys]
+        elif relative != ".repoman.toml":  # which has an approval of its own
+            found.append(Hazard(relative, mark))
+    return found
+
+
+def _text(host: Host, path: str) -> str:
+    """The begin of a file; not of a link, and a FIFO in its place can't hold repoman."""
+    words = ["dd", f"if={path}", f"bs={_MOST_CONFIG}", "count=1", "iflag=nofollow,nonblock"]
+    return host.read([*words, "status=none"], timeout=_SECONDS).out.decode(errors="replace")
+
+
+def foreign_entries(host: Host, repos: Sequence[str]) -> dict[str, int]:
+    """How many entries in each of `repos` belong to users of containers; those with none are
+    left out. `TimedOut` where it takes too long."""
+    if not repos:
+        return {}
+    words = ["find", *repos, "-uid", f"+{_FIRST_FOREIGN - 1}", "-printf", "%H\\0"]
+    said = host.read(words, timeout=_SECONDS)
+    found: dict[str, int] = {}
+    for repo in said.out.decode(errors="surrogateescape").split("\0")[:-1]:
+        found[repo] = found.get(repo, 0) + 1
+    return found
+
+
+# --- what a person has seen -----------------------------------------------------------------
+
+
+def seen(host: Host, repo: str) -> Mapping[str, str]:
+    """What a person has seen in `repo`: hazards with their marks."""
+    try:
+        found = json.loads(host.read_file(_path(host, repo)) or b"{}")
+        return {str(what): str(mark) for what, mark in found.items()}
+    except (ValueError, AttributeError):
+        return {}
+
+
+def note_seen(host: Host, repo: str, hazards: Sequence[Hazard]) -> None:
+    """Keep that a person has seen these hazards in `repo`."""
+    text = json.dumps({hazard.what: hazard.mark for hazard in hazards}, indent=2)
+    with host.lock(f"{state_folder(host)}/seen.lock", wait_seconds=10):
+        host.write_file(_path(host, repo), f"{text}\n".encode())
+
+
+def _path(host: Host, repo: str) -> str:
+    name = sha256(repo.encode(errors="surrogateescape")).hexdigest()[:32]
+    return f"{state_folder(host)}/seen/{name}.json"

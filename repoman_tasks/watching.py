@@ -1,0 +1,58 @@
+"""Watching what containers write into their repos: the part of `status` that looks there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from repoman_tasks.checks import incus, reconcile
+from repoman_tasks.errors import RepomanError
+from repoman_tasks.host import TimedOut
+from repoman_tasks.model import Project
+from repoman_tasks.planning.hazards import hazard_findings, owner_finding
+from repoman_tasks.planning.health import Finding
+from repoman_tasks.planning.sync import find_project
+from repoman_tasks.session import Session
+from repoman_tasks.tools.hazards import find_hazards, foreign_entries, note_seen, seen
+
+__all__ = ["look_seen", "watch"]
+
+
+def watch(session: Session, projects: Sequence[Project]) -> list[Finding]:
+    """What is new in the repos of containers and runs on the host, and whose files are whose."""
+    found = []
+    repos = _repos(session, projects)
+    for name, repo in repos.items():
+        try:
+            there = find_hazards(session.host, repo)
+        except RepomanError as problem:
+            found.append(Finding(name, f"{repo} can't be looked into, {problem.what}", "try again"))
+            continue
+        found += hazard_findings(name, repo, there, seen(session.host, repo))
+    return found + _foreign(session, repos)
+
+
+def look_seen(session: Session, name: str | None) -> None:
+    """Note what is in the repo of a project, or of all of them, as seen by a person."""
+    registry = session.of(reconcile).registry
+    projects = [find_project(registry, name)] if name else registry.projects
+    for repo in _repos(session, projects).values():
+        note_seen(session.host, repo, find_hazards(session.host, repo))
+
+
+def _repos(session: Session, projects: Sequence[Project]) -> dict[str, str]:
+    """The repos, there and real, of those of `projects` that have a container."""
+    states = session.of(reconcile).repos
+    wanted = (p.name for p in projects if p.container and not states[p.name].problem)
+    return {name: states[name].path for name in wanted}
+
+
+def _foreign(session: Session, repos: dict[str, str]) -> list[Finding]:
+    host, project = session.host, session.of(incus).project
+    try:
+        counts = foreign_entries(host, list(repos.values()))
+    except TimedOut:
+        what = "it took too long to look whose files are in the repos"
+        return [Finding("repos", what, "`repoman status NAME` looks into one", problem=False)]
+    names = {repo: name for name, repo in repos.items()}
+    ids = host.read(["id", "--user"]).text.strip() + ":" + host.read(["id", "--group"]).text.strip()
+    return [owner_finding(names[repo], repo, n, ids, project) for repo, n in counts.items()]

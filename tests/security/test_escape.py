@@ -1,0 +1,249 @@
+"""Getting out of a container as its root, or into the fence by another client of Incus."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.containers.conftest import Place
+
+
+def test_a_set_uid_file_of_root_is_nobodys_outside(isurus: Place) -> None:
+    repo = isurus.local_repos / "isurus"
+    script = 'cp /bin/busybox "$1/x" && chmod 4755 "$1/x"'
+    assert isurus.inside("isurus", "sh", "-c", script, "sh", str(repo)).code == 0
+    info = (repo / "x").stat()
+    assert info.st_mode & stat.S_ISUID
+    assert info.st_uid == 1_000_000, "root of the container is nobody of the host"
+    assert info.st_uid not in (0, os.getuid())
+
+
+def test_root_inside_makes_no_device_and_takes_no_file_of_ours_for_its_own(isurus: Place) -> None:
+    repo = isurus.local_repos / "isurus"
+    (repo / "mine").write_text("x")
+    made = isurus.inside("isurus", "busybox", "mknod", f"{repo}/sda", "b", "8", "0")
+    assert made.code != 0
+    assert not (repo / "sda").exists()
+    isurus.inside("isurus", "sh", "-c", f"chown 0:0 {repo}/mine; chmod 4777 {repo}/mine")
+    assert (repo / "mine").stat().st_uid in (os.getuid(), 1_000_000)
+
+
+def test_a_symlink_in_place_of_the_repo_is_not_followed(isurus: Place) -> None:
+    repo = isurus.local_repos / "isurus"
+    isurus.incus("stop", "--force", "isurus")
+    repo.rmdir()
+    for target in ("/etc", str(isurus.home), str(isurus.home / ".claude")):
+        repo.symlink_to(target)
+        done = isurus.run("start", "isurus", code=6)
+        assert "can't be started" in done.err
+        assert isurus.incus("start", "isurus", check=False).code != 0, "nor does Incus itself"
+        repo.unlink()
+
+
+FORBIDDEN = {
+    "/etc": ["source=/etc", "path=/mnt"],
+    "the home": ["source=@home", "path=/mnt"],
+    "up from a repo": ["source=@repos/../..", "path=/mnt"],
+    "a socket": ["source=/run", "path=/mnt"],
+    "shift": ["source=@repos", "path=/mnt", "shift=true"],
+}
+
+
+@pytest.mark.parametrize("device", FORBIDDEN.values(), ids=FORBIDDEN)
+def test_a_device_outside_of_the_fence_by_another_client(isurus: Place, device: list[str]) -> None:
+    named = {"@home": str(isurus.home), "@repos": str(isurus.local_repos)}
+    for short, path in named.items():
+        device = [word.replace(short, path) for word in device]
+    isurus.incus("stop", "--force", "isurus")
+    added = isurus.incus("config", "device", "add", "isurus", "x", "disk", *device, check=False)
+    started = isurus.incus("start", "isurus", check=False)
+    assert added.code or started.code
+    assert (
+        isurus.instances()["isurus"]["status"] == "Stopped"
+        or "x" not in (isurus.instances()["isurus"]["devices"])
+    )
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["security.nesting=true", "security.privileged=true", "raw.lxc=x", "raw.idmap=both 0 0"],
+)
+def test_a_setting_that_weakens_by_another_client(isurus: Place, setting: str) -> None:
+    assert isurus.incus("config", "set", "isurus", setting, check=False).code != 0
+
+
+def test_no_namespace_of_its_own_gives_it_more(isurus: Place) -> None:
+    """Root of a user namespace inside is nobody more outside."""
+    repo = isurus.local_repos / "isurus"
+    script = 'busybox unshare -Urm sh -c "touch $0/deep; mount -t tmpfs none $0" ; true'
+    isurus.inside("isurus", "sh", "-c", script, str(repo))
+    made = repo / "deep"
+    assert not made.exists() or made.stat().st_uid == 1_000_000
+    assert str(repo) not in Path("/proc/mounts").read_text()
+
+
+def test_a_hard_link_to_a_file_of_the_host(isurus: Place) -> None:
+    """Only what is mounted can be linked to, and that is the repo."""
+    secret = isurus.home / "secret"
+    secret.write_text("x")
+    repo = isurus.local_repos / "isurus"
+    for target in (secret, Path("/etc/shadow")):
+        isurus.inside("isurus", "ln", str(target), f"{repo}/link")
+    links = [path for path in repo.iterdir() if path.name == "link"]
+    assert all(path.stat().st_ino != secret.stat().st_ino for path in links)
+
+
+def test_the_devices_of_the_host(isurus: Place) -> None:
+    for device in ("/dev/sda", "/dev/vda", "/dev/mem", "/dev/kmsg", "/dev/loop-control"):
+        assert isurus.inside("isurus", "test", "-e", device).code != 0
+    made = isurus.inside("isurus", "busybox", "mknod", "/tmp/mem", "c", "1", "1")
+    read = isurus.inside("isurus", "dd", "if=/tmp/mem", "of=/dev/null", "bs=1", "count=1")
+    assert made.code or read.code
+
+
+def test_the_processes_of_the_host(isurus: Place) -> None:
+    here = os.getpid()
+    assert str(here) not in isurus.inside("isurus", "ls", "/proc").out.split()
+    isurus.inside("isurus", "kill", "-9", str(here))
+    isurus.inside("isurus", "kill", "-9", "-1")
+    os.kill(here, 0)
+
+
+def test_the_kernel_of_the_host(isurus: Place) -> None:
+    for path in ("/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/proc/sys/vm/swappiness"):
+        before = Path(path).read_text() if "sysrq" not in path else ""
+        isurus.inside("isurus", "sh", "-c", 'echo "|/tmp/x" >"$0"', path)
+        assert "sysrq" in path or Path(path).read_text() == before
+    assert isurus.inside("isurus", "busybox", "insmod", "/x.ko").code != 0
+
+
+def test_reading_the_registry_and_the_repo_of_another_project(isurus: Place) -> None:
+    isurus.new("lamna")
+    (isurus.local_repos / "lamna/secret").write_text("x")
+    for path in (
+        isurus.registry,
+        isurus.local_repos / "lamna/secret",
+        isurus.home / ".local/state/repoman",
+        isurus.share,
+        Path(isurus.environ["INCUS_DIR"]),
+    ):
+        assert isurus.inside("isurus", "test", "-e", str(path)).code != 0, path
+        up = f"{isurus.local_repos}/isurus/../../../../../../../../..{path}"
+        assert isurus.inside("isurus", "test", "-e", up).code != 0, path
+    assert isurus.inside("isurus", "ls", str(isurus.local_repos)).out == "isurus\n"
+
+
+def test_the_socket_of_incus_itself(isurus: Place) -> None:
+    """The guest's own API tells of its own configuration, and changes nothing."""
+    for path in ("/var/lib/incus/unix.socket", f"{isurus.environ['INCUS_DIR']}/unix.socket"):
+        assert isurus.inside("isurus", "test", "-e", path).code != 0
+    ask = 'printf "PATCH /1.0 HTTP/1.0\\r\\n\\r\\n" | busybox nc local:/dev/incus/sock; true'
+    isurus.inside("isurus", "sh", "-c", ask)
+    assert isurus.findings() == {}
+
+
+# --- using up what the host has ---------------------------------------------------------------
+
+
+@pytest.fixture
+def two(isurus: Place) -> Place:
+    """Two containers, of which the other one has to go on."""
+    return isurus.new("lamna")
+
+
+def answers(place: Place) -> bool:
+    """Whether the other container runs something within two seconds."""
+    began = time.monotonic()
+    done = place.incus("exec", "lamna", "--", "true", check=False)
+    return done.code == 0 and time.monotonic() - began < 2
+
+
+def attack(place: Place, script: str) -> subprocess.Popen[bytes]:
+    words = ["incus", "exec", "isurus", "--project", place.project, "--", "sh", "-c", script]
+    return subprocess.Popen(
+        words, env=place.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def all_the_while(place: Place, script: str, seconds: float = 6) -> None:
+    process = attack(place, script)
+    try:
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            assert answers(place)
+            time.sleep(0.2)
+    finally:
+        place.incus("stop", "--force", "isurus", check=False)
+        process.kill()
+        process.wait()
+
+
+def test_a_fork_bomb(two: Place) -> None:
+    two.incus("profile", "set", "default", "limits.processes=200")
+    two.run("restart", "isurus", "--force", code=0)
+    all_the_while(two, "bomb() { bomb | bomb & }; bomb; sleep 60")
+    two.incus("profile", "set", "default", "limits.processes=4096")
+    two.run("start", "isurus", code=0)
+
+
+def test_a_memory_hog(two: Place) -> None:
+    text = two.registry.read_text()
+    two.registry.write_text(text.replace("[defaults]\n", '[defaults]\nmemory = "128MiB"\n'))
+    two.run("setup", "--repair", code=0)
+    two.run("restart", "isurus", "--force", code=0)
+    before = available_mib()
+    process = attack(two, "exec tail /dev/zero")
+    try:
+        for _ in range(20):
+            assert answers(two)
+            assert before - available_mib() < 600
+            if process.poll() is not None:
+                break
+            time.sleep(0.2)
+        assert process.wait(30) != 0, "the kernel ended it"
+    finally:
+        process.kill()
+        process.wait()
+    assert answers(two)
+
+
+def available_mib() -> int:
+    with open("/proc/meminfo") as table:
+        line = next(line for line in table if line.startswith("MemAvailable"))
+    return int(line.split()[1]) >> 10
+
+
+def test_a_disk_filler(two: Place) -> None:
+    text = two.registry.read_text()
+    two.registry.write_text(text.replace("[defaults]\n", '[defaults]\ndisk = "300MiB"\n'))
+    two.run("setup", "--repair", code=0)
+    two.run("restart", "isurus", "--force", code=0)
+    done = two.inside("isurus", "dd", "if=/dev/urandom", "of=/big", "bs=1M", "count=600")
+    synced = two.inside("isurus", "busybox", "sync")
+    assert done.code or synced.code
+    size = two.inside("isurus", "stat", "-c", "%s", "/big").out.strip()
+    assert int(size or 0) < 310 << 20
+    assert answers(two)
+    assert two.inside("lamna", "dd", "if=/dev/zero", "of=/x", "bs=1M", "count=50").code == 0
+
+
+def test_watching_files_without_end(two: Place) -> None:
+    """Each container's users have a count of their own of what the kernel watches for them."""
+    script = "i=0; while [ $i -lt 300 ]; do busybox inotifyd true /tmp & i=$((i+1)); done; sleep 60"
+    process = attack(two, f"busybox su -s /bin/sh nobody -c '{script}'; {script}")
+    try:
+        time.sleep(3)
+        descriptor = ctypes.CDLL(None).inotify_init()
+        assert descriptor >= 0
+        os.close(descriptor)
+        assert answers(two)
+    finally:
+        two.incus("stop", "--force", "isurus", check=False)
+        process.kill()
+        process.wait()

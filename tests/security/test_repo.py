@@ -1,0 +1,258 @@
+"""What a repo that a container wrote can do to the host, and to the mirror."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.containers.conftest import Place
+from tests.estate import run
+
+
+@pytest.fixture
+def repo(place: Place) -> Path:
+    """The git repo of isurus, which has a container, and an editor's folder."""
+    made = place.repo("isurus", commits=3)
+    (made / ".vscode").mkdir()
+    (made / ".vscode/tasks.json").write_text("{}")
+    (made / ".envrc").write_text("true\n")
+    (made / ".repoman.toml").write_text('[env]\nA = "1"\n')
+    place.run("new", "isurus", code=0)
+    return made
+
+
+def as_user(place: Place, *words: str) -> int:
+    return place.run("exec", "isurus", "--", *words).code
+
+
+def unmounted(place: Place, repo: Path, *paths: str) -> None:
+    """Root inside takes the read-only mounts away, which nobody can keep it from."""
+    for path in paths:
+        assert place.inside("isurus", "busybox", "umount", f"{repo}/{path}").code == 0
+
+
+PROTECTED = {
+    "a hook": 'echo x >"$0/.git/hooks/pre-commit"',
+    "the hooks' folder": 'mv "$0/.git/hooks" "$0/.git/old"',
+    "git's configuration": 'echo "[core]fsmonitor=x" >>"$0/.git/config"',
+    "it, replaced": 'cp "$0/.git/config" "$0/x" && mv "$0/x" "$0/.git/config"',
+    "a task of the editor": 'echo x >"$0/.vscode/tasks.json"',
+    "the environment of the shell": 'echo x >"$0/.envrc"',
+    "what it may ask for": 'echo x >"$0/.repoman.toml"',
+}
+
+
+@pytest.mark.parametrize("script", PROTECTED.values(), ids=PROTECTED)
+def test_what_the_host_runs_is_read_only(place: Place, repo: Path, script: str) -> None:
+    assert as_user(place, "sh", "-c", script, str(repo)) != 0
+    assert place.inside("isurus", "sh", "-c", script, str(repo)).code != 0
+    assert place.findings() == {}
+
+
+NEW = {
+    "hook": (".git/hooks/post-checkout", "#!/bin/sh\n", ".git/hooks/post-checkout"),
+    "fsmonitor": (".git/config", "[core]\n\tfsmonitor = /x\n", ".git/config: core.fsmonitor"),
+    "hooksPath": (".git/config", "[core]\n\thooksPath = h\n", ".git/config: core.hookspath"),
+    "filter": (".git/config", '[filter "x"]\nclean = y\n', ".git/config: filter.x.clean"),
+    "diff": (".git/config", "[diff]\nexternal = y\n", ".git/config: diff.external"),
+    "include": (".git/config", "[include]\npath = y\n", ".git/config: include.path"),
+    "alias": (".git/config", "[alias]\nst = !y\n", ".git/config: alias.st"),
+    "attributes": (".git/info/attributes", "* filter=x\n", ".git/info/attributes"),
+    "husky": (".husky/pre-commit", "y\n", ".husky/pre-commit"),
+    "idea": (".idea/workspace.xml", "y\n", ".idea/workspace.xml"),
+}
+
+
+@pytest.mark.parametrize(("path", "text", "told"), NEW.values(), ids=NEW)
+def test_what_is_new_is_told(place: Place, repo: Path, path: str, text: str, told: str) -> None:
+    """By root, who takes the mount away, or where none was: status tells, until it was seen."""
+    if path in (".git/config",) or path.startswith(".git/hooks"):
+        unmounted(place, repo, "/".join(path.split("/")[:2]))
+    script = 'mkdir -p "${0%/*}"; printf %s "$1" >>"$0"'
+    assert place.inside("isurus", "sh", "-c", script, f"{repo}/{path}", text).code == 0
+    assert "hazard" in place.findings()["isurus"]
+    done = place.run("status", code=3)
+    assert told in done.out
+    assert "run by programs here" in done.out
+    place.run("status", "isurus", "--seen")
+    assert "hazard" not in place.findings().get("isurus", [])
+
+
+def test_a_git_directory_that_is_moved_away(place: Place, repo: Path) -> None:
+    """The mounts move with it; what comes in its place is told, and protected by update."""
+    script = 'mv "$0/.git" "$0/.old"; mkdir -p "$0/.git/hooks"; echo x >"$0/.git/hooks/pre-push"'
+    assert place.inside("isurus", "sh", "-c", script, str(repo)).code == 0
+    assert ".git/hooks/pre-push" in place.run("status", code=3).out
+
+
+@pytest.mark.parametrize("target", ["/etc", "@/lamna", "../lamna", "@/isurus/.."])
+def test_a_link_in_the_place_of_what_is_protected(place: Place, repo: Path, target: str) -> None:
+    """It is not followed: the container does not start, and update leaves that mount out."""
+    place.new("lamna")
+    (place.local_repos / "lamna/secret").write_text("x")
+    to = target.replace("@", str(place.local_repos))
+    script = 'mv "$0/.vscode" "$0/.old"; ln -s "$1" "$0/.vscode"'
+    assert place.inside("isurus", "sh", "-c", script, str(repo), to).code == 0
+    assert place.run("restart", "isurus", "--force").code != 0
+    place.run("update", "isurus", code=0)
+    place.run("start", "isurus", code=0)
+    assert place.inside("isurus", "cat", f"{repo}/.vscode/secret").code != 0
+
+
+def test_a_person_can_do_without_protection(place: Place, repo: Path) -> None:
+    """And a repo can't."""
+    (repo / ".repoman.toml").write_text("protect = false\n")
+    assert "unknown key 'protect'" in place.run("update", "isurus", code=2).err
+    (repo / ".repoman.toml").write_text("")
+    text = place.registry.read_text()
+    opted = text.replace('name = "isurus"\n', 'name = "isurus"\nprotect = false\n')
+    place.registry.write_text(opted)
+    place.run("update", "isurus", code=0)
+    assert as_user(place, "sh", "-c", 'echo x >"$0/.git/hooks/y"', str(repo)) == 0
+    assert "hazard" in place.findings()["isurus"], "it is told all the same"
+
+
+def test_git_still_works_inside(place: Place) -> None:
+    made = place.repo("isurus", commits=3)
+    place.run("new", "isurus", "--image", "debian", code=0)
+    script = """
+        set -e
+        export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b
+        git branch feature; git checkout -q feature; echo x >x; git add x; git commit -qm x
+        git checkout -q main; echo y >y; git add y; git commit -qm y
+        git checkout -q feature; git rebase -q main; git checkout -q main; git merge -q feature
+        git worktree add -q ../tree feature 2>/dev/null || git worktree add -q tree feature
+        git fetch -q . main; git stash list; git gc -q; git tag v1; git fsck --full
+    """
+    done = place.run("exec", "isurus", "--", "sh", "-c", script)
+    assert done.code == 0, done
+    assert place.git(made, "log", "--format=%s", "-2").split() == ["x", "y"]
+    assert "hazard" not in place.findings().get("isurus", [])
+
+
+def test_files_of_other_users_are_listed_with_a_cure_that_works(place: Place, repo: Path) -> None:
+    place.inside(
+        "isurus", "sh", "-c", 'mkdir "$0/d"; echo x >"$0/d/f"; chmod 700 "$0/d"', str(repo)
+    )
+    done = place.run("status", code=0)
+    assert f"2 entries in {repo} belong to other users of its container" in done.out
+    line = next(line for line in done.out.splitlines() if "chown -hR" in line)
+    words = line.split("`")[1].split()
+    assert words[:2] == ["incus", "exec"]
+    assert run(words, place.environ).code == 0
+    assert (repo / "d").stat().st_uid == os.getuid()
+    assert "belong to other users" not in place.run("status", code=0).out
+
+
+# --- git on the host --------------------------------------------------------------------------
+
+
+def test_no_command_runs_git_in_a_repo(place: Place, repo: Path) -> None:
+    """A git that notes where it is run stands in the way of the real one; and a trap is set."""
+    unmounted(place, repo, ".git/config")
+    trap = place.base / "sprung"
+    config = f"[core]\n\tfsmonitor = touch {trap}\n\tsshCommand = touch {trap}\n"
+    (repo / ".git/config").write_text((repo / ".git/config").read_text() + config)
+    shim = place.base / "shim"
+    shim.mkdir()
+    (shim / "git").write_text(
+        f'#!/bin/sh\necho "$PWD $*" >>{place.base}/gits\nexec /usr/bin/git "$@"\n'
+    )
+    (shim / "git").chmod(0o755)
+    environ = {"PATH": f"{shim}:{place.environ['PATH']}"}
+    for words in (
+        ["list"],
+        ["status"],
+        ["sync"],
+        ["update", "isurus"],
+        ["exec", "isurus", "--", "true"],
+        ["restart", "isurus", "--force"],
+        ["setup"],
+        ["new", "more", "--create"],
+        ["remove", "isurus", "--yes"],
+    ):
+        place.run(*words, environ=environ, cwd=repo)
+    assert not trap.exists()
+    used = (place.base / "gits").read_text().splitlines()
+    assert len(used) == 1, "to make the repo that --create asked for"
+    assert "init" in used[0]
+
+
+# --- the mirror -------------------------------------------------------------------------------
+
+
+def test_links_are_mirrored_as_links(place: Place, repo: Path) -> None:
+    secret = place.home / "secret"
+    secret.write_text("x")
+    script = 'ln -s "$1" "$0/a"; ln -s ../../secret "$0/b"; ln -s /etc "$0/c"'
+    place.inside("isurus", "sh", "-c", script, str(repo), str(secret))
+    place.run("sync", code=0)
+    for name in "abc":
+        assert (place.mirror("isurus") / name).is_symlink()
+
+
+@pytest.fixture
+def racing(place: Place, repo: Path) -> Iterator[None]:
+    """Root inside swaps a folder for a link to elsewhere and back, without end."""
+    place.inside("isurus", "mkdir", f"{repo}/d", f"{repo}/e")
+    place.inside("isurus", "sh", "-c", 'echo x >"$0/d/f"', str(repo))
+    script = (
+        'cd "$0"; while :; do mv d real; ln -s "$1" d; rm d; mv real d; '
+        "mv e real; ln -s ../../../ e; rm e; mv real e; done"
+    )
+    words = ["incus", "exec", "isurus", "--project", place.project, "--", "sh", "-c", script]
+    process = subprocess.Popen([*words, str(repo), str(place.home)], env=place.environ)
+    yield
+    place.incus("stop", "--force", "isurus")
+    process.wait(20)
+
+
+@pytest.mark.usefixtures("racing")
+def test_a_race_of_renames_under_the_mirror(place: Place) -> None:
+    (place.home / "private").write_text("x")
+    outside = place.share / "outside"
+    outside.mkdir()
+    for _ in range(8):
+        place.run("sync")
+        names = {path.name for path in place.mirror("isurus").rglob("*")}
+        assert "private" not in names
+        assert ".config" not in names
+    assert list(outside.iterdir()) == []
+    assert {path.name for path in place.share.iterdir()} <= {
+        "isurus",
+        "outside",
+        ".repoman-estate.toml",
+        ".repoman",
+    }
+
+
+def test_a_link_on_the_share_is_not_written_through(place: Place, repo: Path) -> None:
+    place.run("sync", code=0)
+    elsewhere = place.base / "elsewhere"
+    place.mirror("isurus").rename(elsewhere)
+    before = sorted(os.listdir(elsewhere))
+    place.mirror("isurus").symlink_to(elsewhere)
+    (repo / "new").write_text("x")
+    done = place.run("sync", "isurus")
+    assert done.code == 6
+    assert sorted(os.listdir(elsewhere)) == before
+
+
+def test_a_pipe_in_every_place_that_is_looked_at(place: Place, repo: Path) -> None:
+    """Nothing waits for somebody to write into it."""
+    place.run("remove", "isurus", "--yes", code=0)
+    for path in (".envrc", ".repoman.toml", ".git/config"):
+        (repo / path).unlink()
+        os.mkfifo(repo / path)
+    done = threading.Event()
+    began = time.monotonic()
+    for words in (["new", "isurus"], ["status"], ["sync"], ["list"]):
+        place.run(*words, timeout=50)
+    done.set()
+    assert time.monotonic() - began < 40
