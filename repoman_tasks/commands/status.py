@@ -144,10 +144,8 @@ def _containers(session: Session) -> str:
     found = session.of(grounds) if any(session.of(containers).found) else None
     told = summary(session.of(containers))
     if isinstance(found, Grounds):
-        pools = [
-            f"{name} has {pool.free_mib / 1024:.1f} GiB free" for name, pool in found.pools.items()
-        ]
-        told = ", ".join([told, f"Incus {found.version}", *pools])
+        free = [f"{name} has {pool.told} free" for name, pool in found.pools.items()]
+        told = ", ".join([told, f"Incus {found.version}", *free])
     return told
 
 

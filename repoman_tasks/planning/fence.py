@@ -67,6 +67,11 @@ class Pool:
     total_mib: int
     free_mib: int
 
+    @property
+    def told(self) -> str:
+        """What is free, in words."""
+        return f"{self.free_mib / 1024:.1f} GiB"
+
     def disk(self, wanted: str) -> dict[str, str]:
         """What holds a container's disk to the size that is wanted, or to half of the pool."""
         if self.driver not in _WITH_QUOTA:
@@ -428,9 +433,8 @@ def _default_profile(grounds: Grounds, pool: str, network: str) -> dict[str, Any
     if defaults.nesting:
         config["security.nesting"] = "true"
     found = grounds.pools.get(pool)
-    root = {"type": "disk", "path": "/", "pool": pool} | (
-        found.disk(defaults.disk) if found else {}
-    )
+    root = {"type": "disk", "path": "/", "pool": pool}
+    root |= found.disk(defaults.disk) if found else {}
     return {
         "description": _DESCRIPTION,
         "config": config,

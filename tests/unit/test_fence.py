@@ -262,7 +262,22 @@ def test_an_old_folder_stays_allowed_while_it_is_mounted() -> None:
 
 
 def test_a_pool_that_is_nearly_full() -> None:
-    (finding,) = fence_findings(
-        replace(SET_UP, pools={"default": Pool("dir", 9000, 100)}), "repoman"
-    )
+    full = replace(SET_UP, pools={"default": replace(POOL, free_mib=100)})
+    (finding,) = fence_findings(full, "repoman")
     assert finding.what == "the storage pool default has 100 MiB free"
+
+
+@pytest.mark.parametrize(
+    ("driver", "wanted", "size"),
+    [
+        ("zfs", "", "45GiB"),
+        ("btrfs", "", "45GiB"),
+        ("zfs", "10GiB", "10GiB"),
+        ("dir", "10GiB", None),
+    ],
+)
+def test_the_size_of_a_disk(driver: str, wanted: str, size: str | None) -> None:
+    pools = {"default": replace(POOL, driver=driver)}
+    there = replace(BARE, pools=pools, defaults=Defaults(disk=wanted))
+    made = done(there, fence_steps(there, FenceWish(), "repoman"))
+    assert made.profiles["default"]["devices"]["root"].get("size") == size
