@@ -13,7 +13,13 @@ from typing import Any
 from repoman_tasks.errors import Failed, Interrupted
 from repoman_tasks.host import Host
 from repoman_tasks.model import Person
-from repoman_tasks.planning.declared import IMAGE, MAKING, Container, Declared
+from repoman_tasks.planning.declared import (
+    IMAGE,
+    MAKING,
+    Container,
+    Declared,
+    protection_differs,
+)
 from repoman_tasks.planning.guest import user_data
 from repoman_tasks.planning.steps import (
     AdoptContainer,
@@ -203,7 +209,11 @@ class Work:
 
     def change(self, step: ChangeContainer) -> None:
         """Set what Incus knows of a container."""
-        self._check(step.changes["devices"])
+        devices = step.changes["devices"]
+        self._check(devices)
+        now = self._now(step.name)
+        if now.running and protection_differs(devices, now):
+            raise Failed(f"{step.name} has to be stopped for that", f"`repoman stop {step.name}`")
         self.incus.replace(step.name, step.changes)
 
     def rebuild(self, step: RebuildContainer) -> None:

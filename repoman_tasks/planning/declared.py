@@ -27,7 +27,9 @@ __all__ = [
     "declared",
     "differences",
     "from_container",
+    "keeping_protection",
     "merged",
+    "protection_differs",
 ]
 
 TAG = "user.repoman.project"
@@ -171,6 +173,25 @@ def _of_env(wanted: Declared, container: Container) -> Iterator[Difference]:
             yield Difference(f"env: {name} is set")
 
 
+def protection_differs(wanted: Mapping[str, Mapping[str, str]], container: Container) -> bool:
+    """Whether other parts of the repo are to be read-only.
+
+    Incus puts no mount into another one of a container that runs; when that fails it deletes
+    the file in whose place the mount was to be. So the container has to be stopped for it.
+    """
+    return _protection(wanted) != _protection(container.devices)
+
+
+def keeping_protection(wanted: Declared, container: Container) -> Declared:
+    """What is wanted, but for what the container has to be stopped for."""
+    others = {n: d for n, d in wanted.devices.items() if not n.startswith(PROTECTED_DEVICE)}
+    return replace(wanted, devices=others | _protection(container.devices))
+
+
+def _protection(devices: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
+    return {n: d for n, d in devices.items() if n.startswith(PROTECTED_DEVICE)}
+
+
 def _told(device: Mapping[str, str]) -> str:
     if device["type"] == "disk":
         return f"{device['source']} at {device['path']}"
@@ -186,10 +207,9 @@ def _of_devices(wanted: Declared, container: Container) -> Iterator[Difference]:
         before, after = container.devices.get(name), wanted.devices.get(name)
         if before == after:
             continue
-        if after is None:
-            yield Difference(f"device: {name} goes")
-        else:
-            yield Difference(f"device: {name} is {_told(after)}")
+        need = "restart" if name.startswith(PROTECTED_DEVICE) else ""
+        what = "goes" if after is None else f"is {_told(after)}"
+        yield Difference(f"device: {name} {what}", need)
 
 
 def merged(wanted: Declared, container: Container) -> dict[str, Any]:

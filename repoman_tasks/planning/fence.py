@@ -307,7 +307,7 @@ def network_steps(grounds: Grounds, name: str) -> list[Step]:
     else:
         steps += rules_steps(name, rules, grounds.defaults, grounds.projects, grounds.host_networks)
     if bridge is None:
-        config = bridge_config(name, Bridge({}))
+        config = bridge_config(name, Bridge({"ipv6.address": "auto"}))
         body = {"name": name, "type": "bridge", "description": _DESCRIPTION, "config": config}
         what = f"create the network bridge {name}, which has these rules"
         steps.append(CallIncus(what, "POST", "/1.0/networks", body))

@@ -14,7 +14,9 @@ from repoman_tasks.planning.declared import (
     Declared,
     Difference,
     differences,
+    keeping_protection,
     merged,
+    protection_differs,
 )
 from repoman_tasks.planning.names import overlapping
 from repoman_tasks.planning.steps import (
@@ -107,21 +109,31 @@ def update_steps(
     """
     found = differences(wanted, container)
     rebuild = origin is not None and any(d.need == "rebuild" for d in found)
-    now = [d.what for d in found if d.need != "rebuild"]
-    steps: list[Step] = []
-    if now:
-        steps.append(ChangeContainer(container.name, "; ".join(now), merged(wanted, container)))
     restarts = any(d.need == "restart" for d in found) and container.running
-    if rebuild:
-        steps += [RebuildContainer(container.name, wanted, origin or {}), arranging]
-    elif restart and restarts:
-        steps.append(ChangeState(container.name, "restart"))
-    if user_is_missing and not rebuild:
-        steps.append(arranging)
     left = [d for d in found if d.need == "rebuild" and not rebuild]
     if restarts and not (restart or rebuild):
         left += [d for d in found if d.need == "restart"]
+        wanted = keeping_protection(wanted, container)
+    steps: list[Step] = []
+    now = [d.what for d in differences(wanted, container) if d.need != "rebuild"]
+    if now:
+        steps += changing(container, "; ".join(now), wanted)
+    stopped = any(isinstance(step, ChangeState) for step in steps)
+    if rebuild:
+        steps += [RebuildContainer(container.name, wanted, origin or {}), arranging]
+    elif restart and restarts:
+        steps.append(ChangeState(container.name, "start" if stopped else "restart"))
+    if user_is_missing and not rebuild:
+        steps.append(arranging)
     return steps, left
+
+
+def changing(container: Container, what: str, wanted: Declared) -> list[Step]:
+    """The steps that set what Incus knows of a container, stopped first where it has to be."""
+    steps: list[Step] = [ChangeContainer(container.name, what, merged(wanted, container))]
+    if container.running and protection_differs(wanted.devices, container):
+        steps.insert(0, ChangeState(container.name, "stop"))
+    return steps
 
 
 # --- adopt and repair -------------------------------------------------------------------
@@ -153,15 +165,25 @@ def adopt_steps(
     if from_project:
         steps: list[Step] = [AdoptContainer(container.name, from_project, wanted), arranging]
         return steps + registering
-    steps = []
-    if differences(wanted, container) or container.config.keys() & {MAKING}:
-        changes = merged(wanted, container)
-        changes["config"] = {**changes["config"], **_image_of(wanted)}
-        what = "; ".join(d.what for d in differences(wanted, container)) or "it is whole"
-        steps.append(ChangeContainer(container.name, what, changes))
+    return [*_taking_in(wanted, container, arranging), *registering]
+
+
+def _taking_in(wanted: Declared, container: Container, arranging: ArrangeUser) -> list[Step]:
+    """The steps that make a container of the Incus project what is wanted, and whole."""
+    steps: list[Step] = []
+    found = differences(wanted, container)
+    if found or MAKING in container.config:
+        what = "; ".join(d.what for d in found) or "it is whole"
+        for step in changing(container, what, wanted):
+            if isinstance(step, ChangeContainer):
+                config = {**step.changes["config"], **_image_of(wanted)}
+                step = replace(step, changes={**step.changes, "config": config})
+            steps.append(step)
     if not container.project or container.half_made:
         steps.append(arranging)
-    return steps + registering
+    elif any(isinstance(step, ChangeState) for step in steps):
+        steps.append(ChangeState(container.name, "start"))
+    return steps
 
 
 def _image_of(wanted: Declared) -> dict[str, str]:
@@ -172,8 +194,7 @@ def finish_steps(wanted: Declared, container: Container, arranging: ArrangeUser)
     """The steps that make a half-made container of a registered project whole."""
     steps: list[Step] = []
     if any(d.need != "rebuild" for d in differences(wanted, container)):
-        changes = merged(wanted, container)
-        steps.append(ChangeContainer(container.name, "what is declared", changes))
+        steps += changing(container, "what is declared", wanted)
     return [*steps, arranging]
 
 

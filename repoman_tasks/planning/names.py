@@ -181,4 +181,6 @@ def mount_fault(source: str, path: str) -> str:
         plain = value.replace("~", "/x", 1) if home else value
         if not plain.startswith("/") or plain.rstrip("/") != absolute(plain, "/"):
             return f"{name} = {value!r} is not a plain absolute path"
+    if "," in source:
+        return f"source = {source!r} has a comma, which Incus's list of folders can't hold"
     return "" if absolute(path, "/") != "/" else "path = '/' would hide the whole container"

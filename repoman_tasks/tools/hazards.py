@@ -23,7 +23,8 @@ _FIRST_FOREIGN = 100_000
 def find_protected(host: Host, repo: str) -> tuple[str, ...]:
     """Which of the protected paths are in `repo`, relative to it; none is, or is behind, a link."""
     wanted = [f"{repo}/{path}" for path in (*PROTECTED, *_of_modules(host, repo))]
-    said = host.read(["find", *wanted, "-maxdepth", "0", "-print0"], timeout=_SECONDS)
+    kinds = ["(", "-type", "f", "-o", "-type", "d", ")"]
+    said = host.read(["find", *wanted, "-maxdepth", "0", *kinds, "-print0"], timeout=_SECONDS)
     there = set(said.out.decode(errors="surrogateescape").split("\0"))
     real = zip(wanted, real_paths(host, wanted), strict=True)
     return tuple(path[len(repo) + 1 :] for path, leads in real if path in there and path == leads)

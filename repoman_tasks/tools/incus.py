@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from repoman_tasks.errors import Failed, Refused, RepomanError
-from repoman_tasks.host import Host, Result, Words
+from repoman_tasks.host import Host, Result, TimedOut, Words
 from repoman_tasks.planning.declared import Container
 from repoman_tasks.planning.drift import read_container, read_containers
 from repoman_tasks.signals import undisturbed
@@ -27,6 +27,8 @@ _LOOK_SECONDS = 1
 """How often an operation that goes on is looked at."""
 _UNDO_SECONDS = 120
 """How long an operation that can't be cancelled is waited for after Ctrl-C."""
+_STATE_SECONDS = 90
+"""How long a container may take to start or stop."""
 _BUSY_SECONDS = 40
 """How long a container that is busy is waited for; a stop has 30 s for itself."""
 _MOST_BYTES = 100_000
@@ -104,11 +106,13 @@ class Incus:
         path: str,
         body: Mapping[str, Any] | None = None,
         say: Say = lambda _: None,
+        seconds: int = 0,
     ) -> Any:
         """Have the daemon do something and wait until it is done; the metadata of the answer.
 
         `say` is told of progress. None where the thing is not there. After Ctrl-C the
-        operation is cancelled, or waited for where it can't be.
+        operation is cancelled, or waited for where it can't be. `TimedOut` where it takes
+        longer than `seconds`, if that is not 0; it goes on then.
         """
         data = json.dumps(body) if body is not None else ""
         if len(data.encode()) > _MOST_BYTES:
@@ -117,11 +121,11 @@ class Incus:
         for _ in range(_BUSY_SECONDS):
             # With what a command that was killed began, for instance.
             with contextlib.suppress(_StillBusy):
-                return self._tell(words, say)
+                return self._tell(words, say, seconds)
             self.host.read(["sleep", "1"])
-        return self._tell(words, say)
+        return self._tell(words, say, seconds)
 
-    def _tell(self, words: Words, say: Say) -> Any:
+    def _tell(self, words: Words, say: Say, seconds: int) -> Any:
         with undisturbed():  # it is told all of it or nothing, and we know which
             result = self.host.change(words, timeout=_SECONDS * 3)
         if self.host.dry:
@@ -132,24 +136,28 @@ class Incus:
         if answer["error"]:
             raise _refused(str(answer["error"]))
         operation = answer.get("operation")
-        return self._follow(str(operation), say) if operation else answer["metadata"]
+        return self._follow(str(operation), say, seconds) if operation else answer["metadata"]
 
-    def _follow(self, operation: str, say: Say) -> Any:
+    def _follow(self, operation: str, say: Say, seconds: int) -> Any:
         try:
-            return self._wait(operation, say)
+            return self._wait(operation, say, seconds // _LOOK_SECONDS or None)
+        except TimedOut:
+            raise
         except BaseException:
             with undisturbed():
                 self._cancel(operation)
             raise
 
     def _wait(self, operation: str, say: Say, looks: int | None = None) -> Any:
-        """Wait for an operation, as often as `looks`; the metadata of what came of it."""
+        """Wait for an operation; the metadata of what came of it. `TimedOut` after `looks`."""
         for look in itertools.count(1):
             now = self._look(operation)
             if now.get("err"):
                 raise _refused(str(now["err"]))
-            if now.get("status_code") != _RUNNING or look == looks:
+            if now.get("status_code") != _RUNNING:
                 break
+            if look == looks:
+                raise TimedOut(f"Incus did not end {operation} in time")
             for key, text in (now.get("metadata") or {}).items():
                 if isinstance(text, str):
                     say(f"downloading {text}" if key == _DOWNLOAD else text)
@@ -179,7 +187,14 @@ class Incus:
     def set_state(self, name: str, action: str, *, force: bool = False, seconds: int = 30) -> None:
         """Start, stop or restart a container; `seconds` it has for it before that fails."""
         body = {"action": action, "timeout": seconds, "force": force}
-        self.change("PUT", self.at("instances", name, "state"), body)
+        try:
+            self.change("PUT", self.at("instances", name, "state"), body, seconds=_STATE_SECONDS)
+        except TimedOut:
+            raise Failed(
+                f"{name} did not {action} within {_STATE_SECONDS} s",
+                "its root may have put a pipe where something is mounted; "
+                "`systemctl restart incus` ends that, then `repoman update --rebuild` or remove it",
+            ) from None
 
     def delete(self, name: str) -> None:
         """Take a container away with its disk, running or not; gone already is fine."""

@@ -91,6 +91,34 @@ def test_a_git_directory_that_is_moved_away(place: Place, repo: Path) -> None:
     assert ".git/hooks/pre-push" in place.run("status", code=3).out
 
 
+def test_what_is_protected_outlives_the_container(place: Place, repo: Path) -> None:
+    """The files are the person's own, and only mounted on top of themselves."""
+    files = [path for path in repo.rglob("*") if path.is_file()]
+    before = {path: path.read_bytes() for path in files}
+    for words in (
+        ["stop", "isurus"],
+        ["start", "isurus"],
+        ["restart", "isurus", "--force"],
+        ["update", "isurus", "--restart"],
+        ["update", "isurus", "--rebuild", "--restart"],
+    ):
+        place.run(*words, code=0)
+    text = place.registry.read_text()
+    opted = text.replace('name = "isurus"\n', 'name = "isurus"\nprotect = false\n')
+    place.registry.write_text(opted)
+    assert "it needs --restart: device: protected-1 goes" in place.run("update", "isurus").err
+    place.run("update", "isurus", "--restart", code=0)
+    place.registry.write_text(place.registry.read_text().replace("protect = false\n", ""))
+    assert "it needs --restart: device: protected-1 is" in place.run("update", "isurus").err
+    assert {path: path.read_bytes() for path in files} == before
+    place.run("update", "isurus", "--restart", code=0)
+    assert place.findings() == {}
+    place.incus("delete", "--force", "isurus")
+    place.run("status", "--missing", "recreate")
+    place.run("remove", "isurus", "--yes", code=0)
+    assert {path: path.read_bytes() for path in files} == before
+
+
 @pytest.mark.parametrize("target", ["/etc", "@/lamna", "../lamna", "@/isurus/.."])
 def test_a_link_in_the_place_of_what_is_protected(place: Place, repo: Path, target: str) -> None:
     """It is not followed: the container does not start, and update leaves that mount out."""
@@ -113,7 +141,7 @@ def test_a_person_can_do_without_protection(place: Place, repo: Path) -> None:
     text = place.registry.read_text()
     opted = text.replace('name = "isurus"\n', 'name = "isurus"\nprotect = false\n')
     place.registry.write_text(opted)
-    place.run("update", "isurus", code=0)
+    place.run("update", "isurus", "--restart", code=0)
     assert as_user(place, "sh", "-c", 'echo x >"$0/.git/hooks/y"', str(repo)) == 0
     assert "hazard" in place.findings()["isurus"], "it is told all the same"
 
@@ -137,11 +165,10 @@ def test_git_still_works_inside(place: Place) -> None:
 
 
 def test_files_of_other_users_are_listed_with_a_cure_that_works(place: Place, repo: Path) -> None:
-    place.inside(
-        "isurus", "sh", "-c", 'mkdir "$0/d"; echo x >"$0/d/f"; chmod 700 "$0/d"', str(repo)
-    )
+    place.inside("isurus", "sh", "-c", 'mkdir "$0/d"; echo x >"$0/d/f"', str(repo))
+    place.run("sync", code=0)
     done = place.run("status", code=0)
-    assert f"2 entries in {repo} belong to other users of its container" in done.out
+    assert f"2 files and folders in {repo} belong to other users of its container" in done.out
     line = next(line for line in done.out.splitlines() if "chown -hR" in line)
     words = line.split("`")[1].split()
     assert words[:2] == ["incus", "exec"]
