@@ -94,6 +94,8 @@ class Difference:
 
     what: str
     need: str = ""
+    protection: bool = False
+    """Whether it is only about what is read-only."""
 
 
 def applied(project: Project, wish: Wish, image: str, profiles: Sequence[str]) -> Project:
@@ -207,9 +209,10 @@ def _of_devices(wanted: Declared, container: Container) -> Iterator[Difference]:
         before, after = container.devices.get(name), wanted.devices.get(name)
         if before == after:
             continue
-        need = "restart" if name.startswith(PROTECTED_DEVICE) else ""
+        protection = name.startswith(PROTECTED_DEVICE)
+        need = "restart" if protection else ""
         what = "goes" if after is None else f"is {_told(after)}"
-        yield Difference(f"device: {name} {what}", need)
+        yield Difference(f"device: {name} {what}", need, protection)
 
 
 def merged(wanted: Declared, container: Container) -> dict[str, Any]:

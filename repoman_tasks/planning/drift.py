@@ -131,6 +131,10 @@ def of_project(reality: Reality, project: Project, containers: Containers) -> li
     differing = differences(wanted, container)
     if not differing:
         return []
+    if all(d.protection for d in differing):
+        what = "what programs here would run is not all read-only in its container yet"
+        cure = f"`repoman update {name} --restart`"
+        return [Finding(name, what, cure, problem=False, kind="protection")]
     what = "its container is not as declared: " + "; ".join(d.what for d in differing)
     return [Finding(name, what, f"`repoman update {name}`", kind="differs")]
 

@@ -83,5 +83,6 @@ def hazard_findings(
 def owner_finding(name: str, path: str, files: int, ids: str, project: str) -> Finding:
     """Files in a repo that belong to root of its container, or to another user in it."""
     what = f"{files} files and folders in {path} belong to other users of its container"
-    cure = f"`incus exec --project {project} {name} -- chown -hR {ids} {path}` makes them yours"
+    inside = f"find {path} ! -user {ids.partition(':')[0]} -exec chown -h {ids} {{}} +"
+    cure = f"`incus exec --project {project} {name} -- {inside}` makes them yours"
     return Finding(name, what, cure, problem=False, kind="owner")

@@ -75,7 +75,7 @@ def test_the_scripted_form_says_what_it_approved(isurus: Place, tools: Path) -> 
     assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
     assert isurus.run("update", "isurus", code=0).out == "nothing to do\n"
     assert isurus.run("trust", "isurus", code=0).out == "nothing to approve\n"
-    assert isurus.findings() == {}
+    assert isurus.findings() == {"isurus": ["protection"]}
     isurus.incus("delete", "--force", "isurus")
     isurus.run("status", "--missing", "recreate")
     assert tool(isurus) == "useful\n"
@@ -125,9 +125,10 @@ def test_any_change_takes_it_back(isurus: Place, tools: Path) -> None:
     done = isurus.run("update", "isurus", code=6)
     assert "device: mount-1 goes" in done.out
     assert tool(isurus) == ""
-    assert isurus.findings() == {"incus": ["fence"]}
+    assert isurus.findings() == {"incus": ["fence"], "isurus": ["protection"]}
     isurus.run("setup", "--repair", code=0)
     assert str(tools) not in paths(isurus)
+    isurus.run("update", "isurus", "--restart", code=6)
     assert isurus.findings() == {}
     isurus.run("update", "isurus", "--trust", code=0)
     assert tool(isurus) == "useful\n"
@@ -189,4 +190,3 @@ def test_the_approved_folder_is_asked_for_by_a_symlink(isurus: Place, tools: Pat
     done = isurus.run("update", "isurus", "--trust", code=0)
     assert f"+ mount {tools} at /opt/tools" in done.err
     assert isurus.instances()["isurus"]["devices"]["mount-1"]["source"] == str(tools)
-    assert isurus.findings() == {}
