@@ -274,3 +274,21 @@ def sentences() -> Iterator[tuple[str, str]]:
 def test_every_error_can_be_looked_up(where: str, sentence: str) -> None:
     page = " ".join(text_of("docs/troubleshooting.md").split())
     assert sentence in page, f"{where}: docs/troubleshooting.md does not have {sentence!r}"
+
+
+_NO_ATTACK = (
+    *("test_the_internet_is_there", "test_git_still_works_inside", "test_files_of_other_users"),
+    *("test_a_project_", "test_an_exception_of_the_estate"),
+)
+"""What has to work all the same."""
+
+
+def test_security_tells_of_every_attack() -> None:
+    """Each line of the table has its test, and each test of tests/security its line."""
+    page = text_of("docs/security.md")
+    told = set(re.findall(r"\| `(test_\w+)` \|$", page, re.MULTILINE))
+    texts = [file.read_text() for file in CHECKOUT.glob("tests/security/test_*.py")]
+    there = {name for text in texts for name in re.findall(r"^def (test_\w+)", text, re.MULTILINE)}
+    assert told - there == set()
+    assert {name for name in there - told if not name.startswith(_NO_ATTACK)} == set()
+    assert len(told) >= 40

@@ -242,7 +242,7 @@ PROFILE = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True)
 PROFILES = st.lists(PROFILE, max_size=3).map(tuple)
 VARIABLE = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 ENV = st.dictionaries(VARIABLE, TEXT, max_size=3).map(lambda env: tuple(env.items()))
-PATH = st.from_regex(r"/[a-z'\"#\[\]={}, ][a-z]{0,8}", fullmatch=True)
+PATH = st.from_regex(r"/[a-z'\"#\[\]={} ][a-z]{0,8}", fullmatch=True)
 MOUNTS = st.lists(st.builds(Mount, PATH, PATH), max_size=2).map(tuple)
 PROJECT = st.builds(
     Project,
@@ -256,6 +256,9 @@ PROJECT = st.builds(
     asked_profiles=st.none() | PROFILES,
     asked_env=ENV,
     asked_mounts=MOUNTS,
+    network=st.sampled_from(["", "internet", "open", "none"]),
+    allow=st.lists(st.sampled_from(["192.168.1.20:5432", "[fd00::1]:443"])).map(tuple),
+    protect=st.booleans(),
     created=TIME,
     last_sync=TIME,
     last_files=st.none() | st.integers(0, 10**12),
