@@ -8,6 +8,7 @@ from repoman_tasks.checks import incus
 from repoman_tasks.declaring import check_startable, container_of, project_meant, remark
 from repoman_tasks.model import Project
 from repoman_tasks.planning.declared import Container
+from repoman_tasks.planning.names import absolute
 from repoman_tasks.session import Session
 from repoman_tasks.tools.guest import Room, enter_words
 from repoman_tasks.tools.person import find_person
@@ -26,10 +27,21 @@ def enter(
     room = Room(session.of(incus), project.name, find_person(host))
     terminal = host.environ.get("TERM", "") if screen.live else ""
     lang = host.environ.get("LC_ALL") or host.environ.get("LANG", "")
+    secrets = _secrets(session, project, room)
     code = host.hand_over(
-        enter_words(room, folder, words, login=login, terminal=terminal, lang=lang)
+        enter_words(room, folder, words, login=login, terminal=terminal, lang=lang, secrets=secrets)
     )
     return code if code >= 0 else 128 - code  # as a shell tells of a signal
+
+
+def _secrets(session: Session, project: Project, room: Room) -> str:
+    """Where in the container its secrets are; empty where the project has none."""
+    if not project.env_file:
+        return ""
+    from repoman_tasks.tools.secrets import carry_in, read_secrets
+
+    path = absolute(project.env_file, session.host.home)
+    return carry_in(room, read_secrets(session.host, path))
 
 
 def _wake(session: Session, project: Project, container: Container) -> None:

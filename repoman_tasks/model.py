@@ -113,6 +113,9 @@ class Project:
     image: str = _key("", "Image of the container; default_image where it is not set.")
     profiles: tuple[str, ...] | None = _key(None, "Profiles of the container.")
     env: Pairs = _key((), "Environment of what runs in the container.")
+    env_file: str = _key(
+        "", "File of mode 0600 with variables for `shell` and `exec` alone, as NAME=value."
+    )
     mounts: tuple[Mount, ...] = _key((), "Folders of the host that the container has too.")
     network: str = _key("", "Where it may connect to, if not as the estate's others.")
     allow: tuple[str, ...] = _key((), "What it may connect to besides.")

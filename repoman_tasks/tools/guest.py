@@ -63,7 +63,7 @@ fi
 """
 
 _ENTER = r"""
-name=$1 uid=$2 gid=$3 home=$4 dir=$5 lang=$6 how=$7; shift 7
+name=$1 uid=$2 gid=$3 home=$4 dir=$5 lang=$6 how=$7 secrets=$8; shift 8
 while IFS=: read -r n _ u _ _ _ shell; do
     [ "$n" = "$name" ] && [ "$u" = "$uid" ] && break
     shell=
@@ -76,6 +76,10 @@ fi
 if ! cd -- "$dir"; then
     echo "repoman: $dir is not there in the container: \`repoman status\` tells more" >&2
     exit 125
+fi
+if [ -n "$secrets" ]; then
+    while IFS= read -r line; do export "$line"; done <"/run/repoman/$secrets"
+    rm -f "/run/repoman/$secrets"
 fi
 export HOME="$home" USER="$name" LOGNAME="$name" SHELL="$shell"
 case $lang in
@@ -205,21 +209,30 @@ def check(room: Room, path: str) -> str:
 
 
 def enter_words(
-    room: Room, folder: str, words: Sequence[str], *, login: bool, terminal: str, lang: str
+    room: Room,
+    folder: str,
+    words: Sequence[str],
+    *,
+    login: bool,
+    terminal: str,
+    lang: str,
+    secrets: str = "",
 ) -> list[str]:
     """The words that enter `folder` of a container as its user, and run `words` there.
 
     `login` is through the login shell: that itself where there are no words. `terminal` is
-    the kind of terminal, TERM, where there is one.
+    the kind of terminal, TERM, where there is one, and `secrets` what `tools.secrets` put there.
     """
     how = ("through" if words else "login") if login else "plain"
     options = ["--env", f"TERM={terminal}"] if terminal else []
-    inner = _entering(room, folder, how, words, lang)
+    inner = _entering(room, folder, how, words, lang, secrets)
     return room.incus.exec_words(room.name, inner, *options)
 
 
-def _entering(room: Room, folder: str, how: str, words: Sequence[str], lang: str) -> list[str]:
+def _entering(
+    room: Room, folder: str, how: str, words: Sequence[str], lang: str, secrets: str = ""
+) -> list[str]:
     person = room.person
     ids = (person.name, str(person.uid), str(person.gid))
-    where = (person.home, posixpath.normpath(folder), lang, how)
+    where = (person.home, posixpath.normpath(folder), lang, how, secrets)
     return ["sh", "-c", _ENTER, "sh", *ids, *where, *words]

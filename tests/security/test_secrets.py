@@ -1,0 +1,80 @@
+"""Secrets for a container: they arrive there, and nowhere else."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.containers.conftest import Place
+
+SECRET = "s3cret $(touch pwned) 'x' \\ \"y\""
+
+
+@pytest.fixture
+def secrets(isurus: Place) -> Path:
+    """The file that the registry names for isurus."""
+    file = isurus.home / "isurus.env"
+    file.write_text(f"# a comment\n\nTOKEN={SECRET}\nexport OTHER='two words'\nEMPTY=\n")
+    file.chmod(0o600)
+    text = isurus.registry.read_text()
+    line = 'name = "isurus"\nenv_file = "~/isurus.env"\n'
+    isurus.registry.write_text(text.replace('name = "isurus"\n', line))
+    return file
+
+
+@pytest.mark.usefixtures("secrets")
+@pytest.mark.parametrize("command", ["exec", "shell"])
+def test_a_project_has_its_secrets_inside(isurus: Place, command: str) -> None:
+    script = 'printf "%s|%s|%s" "$TOKEN" "$OTHER" "$EMPTY"'
+    done = isurus.run(command, "isurus", "--", "sh", "-c", script, code=0)
+    assert done.out == f"{SECRET}|two words|"
+    assert isurus.run(command, "isurus", "--", "cat", code=0, given="through").out == "through"
+    assert isurus.inside("isurus", "ls", "/run/repoman").out == "", "what was carried in is gone"
+    assert list(isurus.base.rglob("pwned")) == []
+
+
+@pytest.mark.usefixtures("secrets")
+def test_secrets_are_nowhere_else(isurus: Place) -> None:
+    """Not in Incus, the list of processes, the registry, or what repoman prints."""
+    words = [*isurus.words, "--debug", "exec", "isurus", "--", "sh", "-c", "echo up; sleep 3"]
+    process = subprocess.Popen(
+        words, env=isurus.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert process.stdout is not None
+    told = "".join(iter(lambda: process.stdout.readline().decode(), "up\n"))  # type: ignore[union-attr]
+    typed = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert not any(b"s3cret" in words for words in typed)
+    operations = json.dumps(isurus.api("operations?recursion=1"))
+    told += process.stdout.read().decode() + operations
+    process.wait(20)
+    told += json.dumps(isurus.instances()) + isurus.registry.read_text()
+    for words in (["list", "--json"], ["status", "--json"], ["--dry", "exec", "isurus", "--", "x"]):
+        done = isurus.run(*words)
+        told += done.out + done.err
+    assert "s3cret" not in told
+
+
+def test_a_file_of_secrets_that_others_can_read(isurus: Place, secrets: Path) -> None:
+    for mode in (0o644, 0o640, 0o604):
+        secrets.chmod(mode)
+        done = isurus.run("exec", "isurus", "--", "true", code=6)
+        assert "can be read by others" in done.err
+
+
+def test_a_file_of_secrets_that_is_off(isurus: Place, secrets: Path) -> None:
+    for text in ("s3cret", "A B=s3cret", "=s3cret", "x" * 70_000):
+        secrets.write_text(text)
+        done = isurus.run("exec", "isurus", "--", "true", code=2)
+        assert "s3cret" not in done.err
+    secrets.unlink()
+    assert "can't be read" in isurus.run("exec", "isurus", "--", "true", code=1).err
+    for target in ("/etc/passwd", "/dev/zero"):
+        secrets.symlink_to(target)
+        assert isurus.run("exec", "isurus", "--", "true", code=6).err
+        secrets.unlink()
+    os.mkfifo(secrets, 0o600)
+    assert "has to be a plain file" in isurus.run("exec", "isurus", "--", "true", code=6).err
