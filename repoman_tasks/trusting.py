@@ -60,7 +60,7 @@ def agree(
     lines = difference(before, asked, defaults)
     if trusted:
         for line in lines:
-            session.screen.note(f"approved by --trust: {line}")
+            session.screen.note(f"{'would approve' if dry_run else 'approved by --trust'}: {line}")
     elif not session.ask.possible or dry_run:
         wanted = "; ".join(reaching(asked, defaults))
         raise Refused(f"{asked.repo}/{REPO_FILE} asks for what nobody approved: {wanted}", how)

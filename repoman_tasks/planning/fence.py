@@ -109,6 +109,8 @@ class Grounds:
     host_networks: tuple[str, ...] = ()
     """Those that the host has an address in."""
     projects: tuple[Project, ...] = ()
+    firewalls: tuple[str, ...] = ()
+    """Those of the host that are known to drop what is not theirs: keys of `_FIREWALLS`."""
     used: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Folders of the host that are mounted, each with the containers and profiles that do."""
     defaults: Defaults = field(default_factory=Defaults)
@@ -342,6 +344,36 @@ def _network_findings(grounds: Grounds, name: str) -> list[Finding]:
     return [Finding("incus", f"the network {name}: {'; '.join(faults)}", cure, kind="network")]
 
 
+_FIREWALLS = {
+    "Docker": (
+        "drops what other bridges send",
+        "`sudo iptables -I DOCKER-USER -i {bridge} -j ACCEPT`, and the same with -o",
+    ),
+    "ufw": (
+        "drops what bridges ask the host for, and send",
+        "`sudo ufw allow in on {bridge} to any port 67 proto udp`, the same for port 53, and "
+        "`sudo ufw route allow in on {bridge}`",
+    ),
+    "firewalld": (
+        "drops what bridges ask the host for, and send",
+        "`sudo firewall-cmd --permanent --zone=trusted --change-interface={bridge}`, then --reload",
+    ),
+}
+"""Firewalls of a host, with what they do to containers and what lets those through. The rules of
+the bridge hold beside them: what either drops is dropped."""
+
+
+def _firewall_notes(grounds: Grounds, bridge: str) -> list[Finding]:
+    """What may keep containers from the internet; nobody but root can see whether it does."""
+    found = []
+    for name in grounds.firewalls:
+        does, cure = _FIREWALLS[name]
+        what = f"{name} is on this host, and {does}, unless it was told not to"
+        note = f"if there is no internet inside: {cure.format(bridge=bridge)}"
+        found.append(Finding("incus", what, note, problem=False))
+    return found
+
+
 def _chosen(kind: str, flag: str, named: Iterable[str], there: Sequence[str], usual: str) -> str:
     """The one that was named, or the usual or only one."""
     wanted = next(filter(None, named), "")
@@ -525,7 +557,7 @@ def fence_findings(grounds: Grounds, project: str) -> list[Finding]:
     if faults:
         what = f"the profile {DEFAULT_PROFILE} is not as it should be: {'; '.join(faults)}"
         found.append(Finding("incus", what, cure, kind="fence"))
-    found += _network_findings(grounds, network)
+    found += [*_network_findings(grounds, network), *_firewall_notes(grounds, network)]
     if pool in grounds.pools and grounds.pools[pool].free_mib < _LEAST_FREE_MIB:
         what = f"the storage pool {pool} has {grounds.pools[pool].free_mib} MiB free"
         found.append(Finding("incus", what, "make room in it, or enlarge it", kind="pool"))

@@ -35,6 +35,7 @@ def look_at_grounds(incus: Incus, reality: Reality) -> Grounds:
         acls={str(one["name"]): one for one in incus.get("/1.0/network-acls", recursion=1) or []},
         host_networks=host_networks(host),
         projects=reality.registry.projects,
+        firewalls=_firewalls(host),
         project=None if config is None else dict(config.get("config") or {}),
         profiles=profiles,
         used=_used(incus, profiles) if config is not None else {},
@@ -92,6 +93,18 @@ def host_networks(host: Host) -> tuple[str, ...]:
     except (ValueError, KeyError, TypeError, AttributeError):
         raise Failed("`ip address` gave a strange answer", said.complaint) from None
     return tuple(sorted(found))
+
+
+def _firewalls(host: Host) -> tuple[str, ...]:
+    """Firewalls that are on, as far as an ordinary user can see."""
+    found = []
+    if host.real_folder("/sys/class/net/docker0"):
+        found.append("Docker")
+    if "ENABLED=yes" in (_text(host, "/etc/ufw/ufw.conf") or "").splitlines():
+        found.append("ufw")
+    if host.real_folder("/run/firewalld"):
+        found.append("firewalld")
+    return tuple(found)
 
 
 def _pools(incus: Incus) -> dict[str, Pool]:
