@@ -10,7 +10,7 @@ from repoman_tasks.model import Project
 from repoman_tasks.planning.declared import Container
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.session import Session
-from repoman_tasks.tools.guest import Room, enter_words
+from repoman_tasks.tools.guest import Room, carry_in, enter_words
 from repoman_tasks.tools.person import find_person
 
 __all__ = ["enter"]
@@ -38,7 +38,7 @@ def _secrets(session: Session, project: Project, room: Room) -> str:
     """Where in the container its secrets are; empty where the project has none."""
     if not project.env_file:
         return ""
-    from repoman_tasks.tools.secrets import carry_in, read_secrets
+    from repoman_tasks.tools.secrets import read_secrets
 
     path = absolute(project.env_file, session.host.home)
     return carry_in(room, read_secrets(session.host, path))

@@ -8,7 +8,8 @@ strictly.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from repoman_tasks.errors import Failed
@@ -17,7 +18,16 @@ from repoman_tasks.model import Person
 from repoman_tasks.planning.guest import Arrangement, Guest, arrangement, read_guest
 from repoman_tasks.tools.incus import Incus
 
-__all__ = ["Room", "arrange", "check", "enter_words", "has_user", "prove", "wait_until_up"]
+__all__ = [
+    "Room",
+    "arrange",
+    "carry_in",
+    "check",
+    "enter_words",
+    "has_user",
+    "prove",
+    "wait_until_up",
+]
 
 _SECONDS = 20.0
 _UP_SECONDS = 180.0
@@ -100,6 +110,8 @@ esac
 exec su -p -s /bin/sh -c 'exec "$@"' -- "$name" sh "$@"
 """
 """Becomes the user, in the folder, with the groups that a login has, and runs the words."""
+
+_PUT = 'umask 077; mkdir -p /run/repoman && cat >"/run/repoman/$1"'
 
 _PROVE = r"""
 file=.repoman-proof.$$
@@ -208,6 +220,22 @@ def check(room: Room, path: str) -> str:
     return "" if result.text.strip() == outside else f"inside, {path} is another folder"
 
 
+def carry_in(room: Room, secrets: Mapping[str, str]) -> str:
+    """Put variables where entering takes them from, and removes them; the name of that place.
+
+    They go through standard input: never into words, which others see in the list of
+    processes, nor into Incus's configuration or repoman's output.
+    """
+    name = uuid.uuid4().hex
+    text = "".join(f"{key}={value}\n" for key, value in secrets.items())
+    words = room.incus.exec_words(room.name, ["sh", "-c", _PUT, "sh", name])
+    given = text.encode(errors="surrogateescape")
+    result = room.incus.host.change(words, timeout=_SECONDS, given=given)
+    if result.code:
+        raise Failed(f"secrets can't be put into {room.name}", result.complaint)
+    return name
+
+
 def enter_words(
     room: Room,
     folder: str,
@@ -221,7 +249,7 @@ def enter_words(
     """The words that enter `folder` of a container as its user, and run `words` there.
 
     `login` is through the login shell: that itself where there are no words. `terminal` is
-    the kind of terminal, TERM, where there is one, and `secrets` what `tools.secrets` put there.
+    the kind of terminal, TERM, where there is one, and `secrets` what `carry_in` put there.
     """
     how = ("through" if words else "login") if login else "plain"
     options = ["--env", f"TERM={terminal}"] if terminal else []

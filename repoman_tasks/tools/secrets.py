@@ -1,25 +1,18 @@
 """Variables that only a project's own container may see, from a file that only its owner may.
 
-They go in through standard input, into a file that is read once and removed: never into words,
-which others see in the list of processes, nor into Incus's configuration or repoman's output.
+`tools.guest.carry_in` takes them there.
 """
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Mapping
-
 from repoman_tasks.errors import Failed, Refused, UsageError
 from repoman_tasks.host import Host
 from repoman_tasks.planning.names import variable_fault
-from repoman_tasks.tools.guest import Room
 
-__all__ = ["carry_in", "read_secrets"]
+__all__ = ["read_secrets"]
 
 _MOST_BYTES = 64 << 10
 _SECONDS = 20.0
-
-_PUT = 'umask 077; mkdir -p /run/repoman && cat >"/run/repoman/$1"'
 
 
 def read_secrets(host: Host, path: str) -> dict[str, str]:
@@ -55,15 +48,3 @@ def _parsed(text: str, path: str) -> dict[str, str]:
         quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
         found[name] = value[1:-1] if quoted else value
     return found
-
-
-def carry_in(room: Room, secrets: Mapping[str, str]) -> str:
-    """Put variables where `tools.guest` takes them from when it enters; the name of that."""
-    name = uuid.uuid4().hex
-    text = "".join(f"{key}={value}\n" for key, value in secrets.items())
-    words = room.incus.exec_words(room.name, ["sh", "-c", _PUT, "sh", name])
-    given = text.encode(errors="surrogateescape")
-    result = room.incus.host.change(words, timeout=_SECONDS, given=given)
-    if result.code:
-        raise Failed(f"secrets can't be put into {room.name}", result.complaint)
-    return name
