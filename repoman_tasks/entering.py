@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from repoman_tasks.checks import incus
@@ -17,9 +18,18 @@ __all__ = ["enter"]
 
 
 def enter(
-    session: Session, name: str | None, command: str, words: Sequence[str], *, login: bool
+    session: Session,
+    name: str | None,
+    command: str,
+    words: Sequence[str],
+    *,
+    login: bool,
+    forward_agent: bool = False,
 ) -> int:
-    """Run `words`, or a login shell, in the container; the exit status of what ran."""
+    """Run `words`, or a login shell, in the container; the exit status of what ran.
+
+    With `forward_agent` the person's SSH agent is lent to the container meanwhile.
+    """
     host, screen = session.host, session.screen
     project, folder = project_meant(session, name, command)
     _wake(session, project, container_of(session, project))
@@ -27,21 +37,32 @@ def enter(
     room = Room(session.of(incus), project.name, find_person(host))
     terminal = host.environ.get("TERM", "") if screen.live else ""
     lang = host.environ.get("LC_ALL") or host.environ.get("LANG", "")
-    secrets = _secrets(session, project, room)
-    code = host.hand_over(
-        enter_words(room, folder, words, login=login, terminal=terminal, lang=lang, secrets=secrets)
-    )
+    variables = _secrets(session, project)
+    with contextlib.ExitStack() as lent:
+        if forward_agent:
+            from repoman_tasks.forwarding import lent_agent
+
+            socket = lent.enter_context(lent_agent(session, project.name, room.person))
+            variables["SSH_AUTH_SOCK"] = socket
+        inner = enter_words(
+            *(room, folder, words),
+            login=login,
+            terminal=terminal,
+            lang=lang,
+            secrets=carry_in(room, variables) if variables else "",
+        )
+        code = host.hand_over(inner)
     return code if code >= 0 else 128 - code  # as a shell tells of a signal
 
 
-def _secrets(session: Session, project: Project, room: Room) -> str:
-    """Where in the container its secrets are; empty where the project has none."""
+def _secrets(session: Session, project: Project) -> dict[str, str]:
+    """The variables of the project that nobody else may see."""
     if not project.env_file:
-        return ""
+        return {}
     from repoman_tasks.tools.secrets import read_secrets
 
     path = absolute(project.env_file, session.host.home)
-    return carry_in(room, read_secrets(session.host, path))
+    return read_secrets(session.host, path)
 
 
 def _wake(session: Session, project: Project, container: Container) -> None:

@@ -12,8 +12,11 @@ from repoman_tasks.session import Session
     pre=[reconcile, containers],
     positional=["name"],
     takes_words=True,
-    help={"name": "Name of the project; by default that whose repo you stand in."},
+    help={
+        "name": "Name of the project; by default that whose repo you stand in.",
+        "forward_agent": "Lend it your SSH agent until the shell ends.",
+    },
 )
-def shell(session: Session, name: str | None = None) -> int:
+def shell(session: Session, name: str | None = None, forward_agent: bool = False) -> int:
     """Open a login shell in a project's container; or run the words after -- through one."""
-    return enter(session, name, "shell", session.words, login=True)
+    return enter(session, name, "shell", session.words, login=True, forward_agent=forward_agent)

@@ -11,6 +11,7 @@ from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.network import has_rules, nic
 
 __all__ = [
+    "AGENT_DEVICE",
     "CREATED",
     "IMAGE",
     "MAKING",
@@ -42,6 +43,7 @@ MAKING = "user.repoman.making"
 """One that a container carries until all of it is done."""
 
 REPO_DEVICE = "repo"
+AGENT_DEVICE = "agent-"
 PROTECTED_DEVICE = "protected-"
 _KEPT = {"readonly": "true", "required": "false"}
 """It may vanish by a checkout, and then the container has to start all the same."""
@@ -208,6 +210,9 @@ def _of_devices(wanted: Declared, container: Container) -> Iterator[Difference]:
     for name in sorted(wanted.devices.keys() | container.devices.keys()):
         before, after = container.devices.get(name), wanted.devices.get(name)
         if before == after:
+            continue
+        if after is None and name.startswith(AGENT_DEVICE):
+            yield Difference("your SSH agent is lent to it, by `shell --forward-agent`")
             continue
         protection = name.startswith(PROTECTED_DEVICE)
         need = "restart" if protection else ""

@@ -188,7 +188,8 @@ def test_model_and_errors_import_nothing_of_the_package() -> None:
         pytest.param(
             [
                 *("commands", "checks", "apply", "session", "registry", "containers"),
-                *("adopting", "declaring", "entering", "repairing", "states"),
+                *("adopting", "declaring", "entering", "forwarding", "repairing", "states"),
+                *("trusting", "watching", "working"),
             ],
             ["local", "hosts"],
             id="no task knows which host it has",

@@ -1,0 +1,85 @@
+"""The SSH agent of the person: lent for one session, where that was asked for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.containers.conftest import Place
+
+ASK = r"""
+use IO::Socket::UNIX;
+my $agent = IO::Socket::UNIX->new(Peer => $ENV{SSH_AUTH_SOCK}) or die "no agent: $!";
+print $agent pack("NC", 1, 11); my $said; sysread($agent, $said, 300);
+printf "%d\n", unpack("x4 C", $said);
+"""
+"""Asks an agent for its keys (SSH agent protocol, message 11); 12 is the list of them."""
+FLAG = "--forward-agent"
+
+
+@pytest.fixture
+def agent(place: Place) -> Iterator[Place]:
+    """A project, and an agent that runs here."""
+    socket = f"/tmp/agent-{os.getpid()}-{time.monotonic_ns()}"
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
+    place.environ["SSH_AUTH_SOCK"] = socket
+    (place.local_repos / "isurus").mkdir()
+    place.new("isurus", "--image", "debian")
+    yield place
+    process.terminate()
+    process.wait()
+
+
+def proxies(place: Place) -> str:
+    return place.incus("project", "get", place.project, "restricted.devices.proxy").out.strip()
+
+
+def lent(place: Place) -> list[str]:
+    return [name for name in place.instances()["isurus"]["devices"] if name.startswith("agent-")]
+
+
+def test_the_agent_is_lent_for_one_session_where_that_was_asked_for(agent: Place) -> None:
+    for command in ("shell", "exec"):
+        done = agent.run(command, "isurus", "--", "sh", "-c", 'echo "[$SSH_AUTH_SOCK]"', code=0)
+        assert done.out == "[]\n"
+    done = agent.run("shell", "isurus", FLAG, "--", "perl", "-e", ASK)
+    assert (done.code, done.out) == (0, "12\n"), done
+    assert lent(agent) == []
+    assert proxies(agent) == "block"
+    assert "agent" not in agent.inside("isurus", "ls", "/run").out
+    assert agent.findings() == {}
+    del agent.environ["SSH_AUTH_SOCK"]
+    assert "no SSH agent" in agent.run("shell", "isurus", FLAG, code=2).err
+
+
+def test_two_sessions_at_once(agent: Place) -> None:
+    words = [*agent.words, "shell", "isurus", FLAG, "--", "sh", "-c", "echo up; sleep 8"]
+    first = subprocess.Popen(words, env=agent.environ, stdout=subprocess.PIPE)
+    assert first.stdout is not None
+    assert first.stdout.readline() == b"up\n"
+    done = agent.run("shell", "isurus", FLAG, "--", "perl", "-e", ASK)
+    assert done.out == "12\n", done
+    assert len(lent(agent)) == 1
+    assert first.wait(30) == 0
+    assert lent(agent) == []
+    assert proxies(agent) == "block"
+
+
+def test_an_agent_that_a_killed_session_left_is_told_and_taken_back(agent: Place) -> None:
+    words = [*agent.words, "shell", "isurus", FLAG, "--", "sh", "-c", "echo up; sleep 60"]
+    process = subprocess.Popen(words, env=agent.environ, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"up\n"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert agent.findings() == {"incus": ["fence"], "isurus": ["differs"]}
+    assert "your SSH agent is lent to it" in agent.run("status", code=3).out
+    agent.run("update", "isurus", code=0)
+    agent.run("setup", "--repair", code=0)
+    assert lent(agent) == []
+    assert agent.findings() == {}
