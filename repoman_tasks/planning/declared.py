@@ -252,8 +252,18 @@ def from_container(container: Container, repo: str, now: str) -> Project:
         profiles=container.profiles,
         env=env,
         mounts=tuple(devices),
+        network="none" if container.devices.get("eth0", {}).get("type") == "none" else "",
+        protected=_protected(container),
         created=container.config.get(CREATED) or now,
     )
+
+
+def _protected(container: Container) -> tuple[str, ...]:
+    """What is read-only in the repo, relative to it, in the order of the devices."""
+    repo = container.devices.get(REPO_DEVICE, {}).get("source", "")
+    found = _protection(container.devices)
+    numbered = sorted(found, key=lambda name: (len(name), name))
+    return tuple(found[name].get("source", "").removeprefix(f"{repo}/") for name in numbered)
 
 
 def _image_made_from(container: Container) -> str:

@@ -31,7 +31,7 @@ def test_no_drift(isurus: Place) -> None:
 def test_missing_recreate_gives_one_that_behaves_alike(isurus: Place) -> None:
     text = '[env]\nGREETING = "hello"\n'
     (isurus.local_repos / "isurus/.repoman.toml").write_text(text)
-    isurus.run("update", "isurus", code=0)
+    isurus.run("update", "isurus", "--restart", code=0)
     before = isurus.instances()["isurus"]
     isurus.incus("delete", "--force", "isurus")
     assert isurus.findings() == {"isurus": ["missing"]}
