@@ -126,8 +126,15 @@ class Incus:
         return self._tell(words, say, seconds)
 
     def _tell(self, words: Words, say: Say, seconds: int) -> Any:
-        with undisturbed():  # it is told all of it or nothing, and we know which
-            result = self.host.change(words, timeout=_SECONDS * 3)
+        result: Result | None = None
+        try:
+            with undisturbed():  # it is told all of it or nothing, and we know which
+                result = self.host.change(words, timeout=_SECONDS * 3)
+        except KeyboardInterrupt:  # by a signal that came meanwhile: it has begun already
+            if result is not None:
+                with undisturbed():
+                    self._cancel_begun(result)
+            raise
         if self.host.dry:
             return None
         answer = _answer(result)
@@ -174,6 +181,12 @@ class Incus:
         if answer["error"]:
             raise _refused(str(answer["error"]))
         return answer["metadata"] or {}
+
+    def _cancel_begun(self, result: Result) -> None:
+        with contextlib.suppress(RepomanError):
+            operation = _answer(result).get("operation")
+            if operation:
+                self._cancel(str(operation))
 
     def _cancel(self, operation: str) -> None:
         """End an operation, whatever it takes; its own end is nobody's error any more."""

@@ -256,7 +256,7 @@ def test_update_touches_only_what_differs(isurus: Place) -> None:
     done = isurus.run("exec", "isurus", "--", "sh", "-c", 'echo "$GREETING"', code=0)
     assert done.out == "hello world\n"
     assert isurus.run("update", "isurus", code=0).out == "nothing to do\n"
-    assert isurus.findings() == {}
+    assert isurus.findings() == {"isurus": ["protection"]}
     repo_file.unlink()
     assert "GREETING goes" in isurus.run("update", "isurus", code=0).out
     assert isurus.instances()["isurus"]["config"].keys() == before["config"].keys()
