@@ -34,7 +34,7 @@ def enter(
     project, folder = project_meant(session, name, command)
     _wake(session, project, container_of(session, project))
     remark(session, project)
-    room = Room(session.of(incus), project.name, find_person(host))
+    room = Room(session.of(incus), project.name, find_person(host, with_group=False))
     terminal = host.environ.get("TERM", "") if screen.live else ""
     lang = host.environ.get("LC_ALL") or host.environ.get("LANG", "")
     variables = _secrets(session, project)

@@ -85,7 +85,8 @@ def new(
     if carry_out(session, whole, dry_run=dry_run, agreed=agreed):
         if wish.container:  # a person who makes it has seen what is in it
             path = repo_of(session, project)
-            note_seen(host, path, find_hazards(host, path))
+            if found_there := find_hazards(host, path):
+                note_seen(host, path, found_there)
         session.screen.note(f"Next: repoman {'shell' if wish.container else 'sync'} {name}")
 
 

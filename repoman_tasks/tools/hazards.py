@@ -25,13 +25,15 @@ def find_protected(host: Host, repo: str) -> tuple[str, ...]:
     wanted = [f"{repo}/{path}" for path in (*PROTECTED, *_of_modules(host, repo))]
     kinds = ["(", "-type", "f", "-o", "-type", "d", ")"]
     said = host.read(["find", *wanted, "-maxdepth", "0", *kinds, "-print0"], timeout=_SECONDS)
-    there = set(said.out.decode(errors="surrogateescape").split("\0"))
-    real = zip(wanted, real_paths(host, wanted), strict=True)
-    return tuple(path[len(repo) + 1 :] for path, leads in real if path in there and path == leads)
+    there = said.out.decode(errors="surrogateescape").split("\0")[:-1]
+    real = zip(there, real_paths(host, there), strict=True)
+    return tuple(path[len(repo) + 1 :] for path, leads in real if path == leads)
 
 
 def _of_modules(host: Host, repo: str) -> list[str]:
     """The hooks and config of submodules: beside a HEAD somewhere in .git/modules."""
+    if host.real_folder(f"{repo}/.git/modules") is None:
+        return []
     words = ["find", f"{repo}/.git/modules", "-maxdepth", "8", "-type", "f", "-name", "HEAD"]
     said = host.read([*words, "-printf", "%P\\0"], timeout=_SECONDS)
     heads = said.out.decode(errors="surrogateescape").split("\0")[:_MOST_MODULES]

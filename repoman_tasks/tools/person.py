@@ -9,15 +9,16 @@ from repoman_tasks.model import Person
 __all__ = ["find_person"]
 
 
-def find_person(host: Host) -> Person:
+def find_person(host: Host, *, with_group: bool = True) -> Person:
     """The user that repoman runs as on `host`; `Failed` where it has none of that uid.
 
+    Without `with_group` the group has the user's name, and one process less is started.
     The home is that of the environment, from which all paths of the registry are meant.
     """
     found = host.read(["getent", "passwd", str(host.uid)])
     parts = found.text.strip().split(":")
     if found.code or len(parts) < 7:
         raise Failed(f"no user of this host has uid {host.uid}", "run repoman as one that it has")
-    group = host.read(["id", "--group", "--name"]).text.strip()
+    group = host.read(["id", "--group", "--name"]).text.strip() if with_group else ""
     name, _, uid, gid, _, _, shell = parts[:7]
     return Person(name, int(uid), int(gid), group or name, host.home, shell or "/bin/sh")
