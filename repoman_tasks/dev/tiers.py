@@ -50,6 +50,9 @@ _INCUS = {
     "mkfs.btrfs": "btrfs-progs",
     "nft": "nftables",
     "sudo": "sudo",
+    "openssl": "openssl",
+    "ssh-agent": "openssh-client",
+    "ip": "iproute2",
 }
 
 
