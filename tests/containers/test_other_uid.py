@@ -23,7 +23,7 @@ class Dee:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self.home = Path("/home/dee")
+        self.home = Path(f"/home/dee/{uuid.uuid4().hex[:8]}")  # two tests may run at once
         self.share = Path(f"/dev/shm/dee-{uuid.uuid4().hex}")
         self.environ = {
             **place.environ,
@@ -31,7 +31,7 @@ class Dee:
             "XDG_CONFIG_HOME": str(self.home / ".config"),
             "XDG_STATE_HOME": str(self.home / ".state"),
         }
-        self.sh(f"mkdir -p ~/repos/isurus {self.share}")
+        self.sh(f"mkdir -p {self.home}/repos/isurus {self.share}")
 
     def typed(self, *words: str) -> Result:
         """Run words as dee."""
@@ -57,7 +57,7 @@ def dee(bare: Place) -> Iterator[Dee]:
     """dee, who begins anew."""
     somebody = Dee(bare)
     yield somebody
-    clean = [f"{somebody.home}/repos", f"{somebody.home}/.config", str(somebody.share)]
+    clean = [str(somebody.home), str(somebody.share)]
     subprocess.run([*SUDO, "rm", "-rf", *clean], check=True)
     shutil.rmtree(somebody.share, ignore_errors=True)
 
