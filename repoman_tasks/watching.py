@@ -13,6 +13,7 @@ from repoman_tasks.planning.health import Finding
 from repoman_tasks.planning.sync import find_project
 from repoman_tasks.session import Session
 from repoman_tasks.tools.hazards import find_hazards, foreign_entries, note_seen, seen
+from repoman_tasks.tools.person import find_person
 
 __all__ = ["look_seen", "watch"]
 
@@ -54,5 +55,8 @@ def _foreign(session: Session, repos: dict[str, str]) -> list[Finding]:
         what = "it took too long to look whose files are in the repos"
         return [Finding("repos", what, "`repoman status NAME` looks into one", problem=False)]
     names = {repo: name for name, repo in repos.items()}
-    ids = host.read(["id", "--user"]).text.strip() + ":" + host.read(["id", "--group"]).text.strip()
+    if not counts:
+        return []
+    person = find_person(host, with_group=False)
+    ids = f"{person.uid}:{person.gid}"
     return [owner_finding(names[repo], repo, n, ids, project) for repo, n in counts.items()]

@@ -14,7 +14,7 @@ from repoman_tasks.host import Host
 from repoman_tasks.model import Mount
 from repoman_tasks.planning.trust import Approval
 
-__all__ = ["approve", "approved", "forget", "state_folder"]
+__all__ = ["approve", "approved", "forget", "state_folder", "state_path"]
 
 _SCHEMA = 1
 
@@ -27,7 +27,7 @@ def state_folder(host: Host) -> str:
 
 def approved(host: Host, repo: str) -> Approval | None:
     """What was approved for the repo at the real path `repo`."""
-    data = host.read_file(_path(host, repo))
+    data = host.read_file(state_path(host, "approvals", repo))
     try:
         found = json.loads(data or b"")
         if found["schema"] != _SCHEMA:
@@ -42,12 +42,12 @@ def approve(host: Host, approval: Approval, now: str) -> None:
     """Keep an approval, in the place of what was approved for that repo before."""
     text = json.dumps({"schema": _SCHEMA, "approved": now, **asdict(approval)}, indent=2)
     with host.lock(f"{state_folder(host)}/approvals.lock", wait_seconds=10):
-        host.write_file(_path(host, approval.repo), f"{text}\n".encode())
+        host.write_file(state_path(host, "approvals", approval.repo), f"{text}\n".encode())
 
 
 def forget(host: Host, repo: str) -> bool:
     """Take back what was approved for `repo`; whether there was something."""
-    path = _path(host, repo)
+    path = state_path(host, "approvals", repo)
     if host.read_file(path) is None:
         return False
     with host.lock(f"{state_folder(host)}/approvals.lock", wait_seconds=10):
@@ -57,6 +57,7 @@ def forget(host: Host, repo: str) -> bool:
     return True
 
 
-def _path(host: Host, repo: str) -> str:
+def state_path(host: Host, kind: str, repo: str) -> str:
+    """The file of that kind in which something is kept about the repo at the real path `repo`."""
     name = sha256(repo.encode(errors="surrogateescape")).hexdigest()[:32]
-    return f"{state_folder(host)}/approvals/{name}.json"
+    return f"{state_folder(host)}/{kind}/{name}.json"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 
 from repoman_tasks.host import Host
 from repoman_tasks.planning.hazards import PROTECTED, Hazard, config_hazards
-from repoman_tasks.tools.approvals import state_folder
+from repoman_tasks.tools.approvals import state_folder, state_path
 from repoman_tasks.tools.places import real_paths
+from repoman_tasks.tools.plain_file import read_begin
 
 __all__ = ["find_hazards", "find_protected", "foreign_entries", "note_seen", "seen"]
 
@@ -52,17 +52,12 @@ def find_hazards(host: Host, repo: str) -> list[Hazard]:
         path, _, mark = entry.rpartition("\t")
         relative = path[len(repo) + 1 :]
         if relative.startswith(".git/") and relative.endswith("/config"):
-            keys = config_hazards(_text(host, path))
+            text = read_begin(host, path, _MOST_CONFIG).out.decode(errors="replace")
+            keys = config_hazards(text)
             found += [Hazard(f"{relative}: {key}", mark) for key in keys]
         elif relative != ".repoman.toml":  # which has an approval of its own
             found.append(Hazard(relative, mark))
     return found
-
-
-def _text(host: Host, path: str) -> str:
-    """The begin of a file; not of a link, and a FIFO in its place can't hold repoman."""
-    words = ["dd", f"if={path}", f"bs={_MOST_CONFIG}", "count=1", "iflag=nofollow,nonblock"]
-    return host.read([*words, "status=none"], timeout=_SECONDS).out.decode(errors="replace")
 
 
 def foreign_entries(host: Host, repos: Sequence[str]) -> dict[str, int]:
@@ -84,7 +79,7 @@ def foreign_entries(host: Host, repos: Sequence[str]) -> dict[str, int]:
 def seen(host: Host, repo: str) -> Mapping[str, str]:
     """What a person has seen in `repo`: hazards with their marks."""
     try:
-        found = json.loads(host.read_file(_path(host, repo)) or b"{}")
+        found = json.loads(host.read_file(state_path(host, "seen", repo)) or b"{}")
         return {str(what): str(mark) for what, mark in found.items()}
     except (ValueError, AttributeError):
         return {}
@@ -94,9 +89,4 @@ def note_seen(host: Host, repo: str, hazards: Sequence[Hazard]) -> None:
     """Keep that a person has seen these hazards in `repo`."""
     text = json.dumps({hazard.what: hazard.mark for hazard in hazards}, indent=2)
     with host.lock(f"{state_folder(host)}/seen.lock", wait_seconds=10):
-        host.write_file(_path(host, repo), f"{text}\n".encode())
-
-
-def _path(host: Host, repo: str) -> str:
-    name = sha256(repo.encode(errors="surrogateescape")).hexdigest()[:32]
-    return f"{state_folder(host)}/seen/{name}.json"
+        host.write_file(state_path(host, "seen", repo), f"{text}\n".encode())

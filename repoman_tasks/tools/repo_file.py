@@ -10,6 +10,7 @@ from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.trust import Asked
 from repoman_tasks.registry import parse_wish
 from repoman_tasks.tools.places import real_paths
+from repoman_tasks.tools.plain_file import read_begin
 
 __all__ = ["REPO_FILE", "read_asked"]
 
@@ -41,8 +42,7 @@ def _read(host: Host, repo: str) -> bytes:
     """The bytes of the file, none where there is none. It is not followed where it is a symlink,
     and a FIFO or a device in its place can't hold repoman."""
     path = f"{repo}/{REPO_FILE}"
-    words = ["dd", f"if={path}", f"bs={_MOST_BYTES + 1}", "count=1", "iflag=nofollow,nonblock"]
-    result = host.read([*words, "status=none"], timeout=10)
+    result = read_begin(host, path, _MOST_BYTES + 1, timeout=10)
     if result.code:
         if result.complaint.endswith("No such file or directory"):
             return b""

@@ -1,0 +1,17 @@
+"""Reading a file that somebody hostile may have put there."""
+
+from __future__ import annotations
+
+from repoman_tasks.host import Host, Result
+
+__all__ = ["read_begin"]
+
+
+def read_begin(host: Host, path: str, most: int, *, timeout: float = 20.0) -> Result:
+    """The first `most` bytes of the file at `path`, read once, as the output of a program.
+
+    It is not followed where it is a symlink, and a FIFO or a device in its place can't hold
+    repoman.
+    """
+    words = ["dd", f"if={path}", f"bs={most}", "count=1", "iflag=nofollow,nonblock"]
+    return host.read([*words, "status=none"], timeout=timeout)
