@@ -153,20 +153,57 @@ __repoman_checkout() {
 # names of its hosts, for `hosts`.
 __repoman_registry() {
     local file=${REPOMAN_CONFIG:-${XDG_CONFIG_HOME:-$HOME/.config}/repoman/repoman.toml}
-    local key=$1 line table='' until='' inside='' depth=0 level=0 member='' rest
+    local key=$1 line table='' until='' inside='' depth=0 level=0 member rest
     local -a lines
     __repoman_lines "$file" || return 0
+    # Most lines begin with no key that is of use. Only a string of several lines, which may
+    # hide one, makes it necessary to look at each.
+    case $key in
+        name) __repoman_keep n 'pro[!j]' ;;
+        image) __repoman_keep ia 'pro[!j]' ;;
+        profiles) __repoman_keep pa 'pro[!fj]' ;;
+        local_repos) __repoman_keep l 'pro[!j]' ;;
+    esac
     for line in "${lines[@]}"; do
         if [[ -z $until$inside ]]; then
             case $line in
-                '[[project]]') table=project; continue ;;
-                *"$key"* | \[* | [[:space:]]* | \"* | \'* | *\"\"\"* | *\'\'\'*) ;;
-                project* | defaults* | hosts*) ;;
-                *) [[ $table == hosts ]] || continue ;;
+                '[[project]]')
+                    table=project
+                    continue
+                    ;;
+                "$key = \""[!\"]*)
+                    rest=${line#*\"}
+                    rest=${rest%%\"*}
+                    if [[ $table == [pd]* && $rest != *\\* ]]; then
+                        found+=("$rest")
+                        continue
+                    fi
+                    ;;
             esac
+            member=${line%%[!A-Za-z0-9_-]*}
+            if [[ $member == "$key" || $member == *_"$key" ]] && __repoman_read_plain; then
+                continue
+            fi
         fi
         __repoman_read_line
     done
+}
+
+# Read a line such as `name = "isurus"`, which most are; or fail.
+__repoman_read_plain() {
+    [[ $table == [pd]* ]] || return 1
+    rest=${line#"$member"}
+    rest=${rest#"${rest%%[![:space:]]*}"}
+    [[ $rest == \=* ]] || return 1
+    rest=${rest#=}
+    rest=${rest#"${rest%%[![:space:]]*}"}
+    case $rest in
+        \"[!\"]*) ;;
+        *) return 1 ;;
+    esac
+    rest=${rest#\"}
+    rest=${rest%%\"*}
+    [[ $rest != *\\* ]] && found+=("$rest")
 }
 
 __repoman_key='([A-Za-z0-9_-]+|"([^"\\]|\\.)*"|'\''[^'\'']*'\'')'
@@ -174,16 +211,13 @@ __repoman_header='^[[:space:]]*(\[\[?)[[:space:]]*'$__repoman_key
 __repoman_header+='([[:space:]]*\.[[:space:]]*'$__repoman_key')?[[:space:]]*([].])'
 __repoman_member='^[[:space:]]*'$__repoman_key'[[:space:]]*([.=])(.*)$'
 __repoman_basic='^"(([^"\\]|\\.)*)"(.*)$'
-__repoman_literal='^'\''([^'\'']*)'\''(.*)$'
-__repoman_bare='^([^]["'\''#{},]+)(.*)$'
-__repoman_more='^[[:space:]]*[.=]'
 
 # One `line`, which may be the middle of something that began above it.
 __repoman_read_line() {
     local first second brackets end text
     if [[ -n $until$inside ]]; then
         __repoman_scan
-    elif [[ $line =~ $__repoman_header ]]; then
+    elif [[ ${line#"${line%%[![:space:]]*}"} == \[* && $line =~ $__repoman_header ]]; then
         brackets=${BASH_REMATCH[1]} first=${BASH_REMATCH[2]}
         second=${BASH_REMATCH[5]} end=${BASH_REMATCH[7]}
         __repoman_read_header
@@ -206,8 +240,12 @@ __repoman_read_header() {
     elif [[ -n $second || $end == . ]]; then
         table=other
     fi
-    table=${table//\[/}
-    [[ $table != project || $brackets == '[[' ]] || table=other
+    case $table in
+        '[[project') table=project ;;
+        '[defaults') table=defaults ;;
+        '[hosts') table=hosts ;;
+        *) table=other ;;
+    esac
 }
 
 # The key `text` of the `table`; `rest` is what follows the sign `end` behind it.
@@ -281,27 +319,34 @@ __repoman_long_string() {
 }
 
 __repoman_string() {
-    if [[ $line =~ $__repoman_basic ]]; then
-        text=\"${BASH_REMATCH[1]}\" line=${BASH_REMATCH[3]}
-    elif [[ $line =~ $__repoman_literal ]]; then
-        text=\'${BASH_REMATCH[1]}\' line=${BASH_REMATCH[2]}
-    else
+    local quote=${line:0:1}
+    text=${line:1}
+    if [[ $text != *"$quote"* ]]; then
         return 1
+    elif [[ $quote == \" && ${text%%\"*} == *\\* ]]; then
+        [[ $line =~ $__repoman_basic ]] || return 1
+        text=${BASH_REMATCH[1]} line=${BASH_REMATCH[3]}
+    else
+        line=${text#*"$quote"} text=${text%%"$quote"*}
     fi
-    __repoman_unquoted "$text"
-    if [[ $line =~ $__repoman_more ]]; then
+    __repoman_unquoted "$quote$text$quote"
+    if [[ ${line#"${line%%[![:space:]]*}"} == [.=]* ]]; then
         __repoman_member_found
     else
         __repoman_value_found
     fi
 }
 
+# What stands between strings and signs: a number, or a key and what parts it from its value.
 __repoman_bare() {
-    [[ $line =~ $__repoman_bare ]]
-    local chunk=${BASH_REMATCH[1]}
-    line=${BASH_REMATCH[2]}
-    if [[ $chunk =~ ^[[:space:]]*([A-Za-z0-9_-]+)[[:space:]]*[.=] ]]; then
-        text=${BASH_REMATCH[1]}
+    local chunk=${line%%[]\"\'\#,[]*}
+    chunk=${chunk%%\{*}
+    chunk=${chunk%%\}*}
+    line=${line#"$chunk"}
+    chunk=${chunk#"${chunk%%[![:space:]]*}"}
+    text=${chunk%%[!A-Za-z0-9_-]*}
+    chunk=${chunk#"$text"}
+    if [[ -n $text && ${chunk#"${chunk%%[![:space:]]*}"} == [.=]* ]]; then
         __repoman_member_found
     fi
 }
@@ -404,6 +449,20 @@ __repoman_lines() {
     [[ -f $1 && -r $1 ]] && mapfile -t lines <"$1"
 }
 
+# Leave only those `lines` that begin with one of the letters $1, or may hold a table or a value
+# that goes on, without those that begin with the pattern $2. Done to all at once, which is much
+# faster than one after the other.
+__repoman_keep() {
+    local - LC_ALL=C IFS=
+    if [[ ! ${lines[*]} =~ \"\"\"|\'\'\' ]]; then
+        set -f
+        # shellcheck disable=SC2206,SC2068 # what is empty is to go
+        lines=(${lines[@]/#[!$1pdh\[\{\}\]\"\' $'\t']*/})
+        # shellcheck disable=SC2206,SC2068,SC2295
+        lines=(${lines[@]/#$2*/})
+    fi
+}
+
 # Put into `files` what the pattern $1 stands for. It is one of ssh_config.
 __repoman_glob() {
     local IFS=
@@ -462,29 +521,31 @@ __repoman_offer() {
     stands=$plain
     __repoman_plain "$typed"
     for text in "${found[@]}"; do
-        if [[ -z $text || $text == [-~]* || $text == *[[:cntrl:]]* ]]; then
-            continue
-        fi
         text=$before$text
-        if [[ $text == "$plain"* ]]; then
-            text=${text#"$stands"}
-            __repoman_quoted
-        fi
+        case $text in
+            "$before" | "$before"[-~]* | *[[:cntrl:]]*) continue ;;
+            "$plain"*) ;;
+            *) continue ;;
+        esac
+        text=${text#"$stands"}
+        case $quote$text in
+            *[!A-Za-z0-9_./:@%+,=-]*) __repoman_quoted ;;
+        esac
+        COMPREPLY+=("$text")
     done
 }
 
-# Offer `text`, within the `quote` that is open.
+# Make `text` what has to be typed for it, within the `quote` that is open.
 __repoman_quoted() {
     case $quote in
         \') text=${text//\'/\'\\\'\'} ;;
         \")
-            [[ $text != *'!'* ]] || return 0 # bash would look it up among earlier lines
             text=${text//\\/\\\\} text=${text//\"/\\\"}
             text=${text//\$/\\\$} text=${text//\`/\\\`}
+            text=${text//!/\"\'!\'\"} # which bash would look up among earlier lines
             ;;
-        *) [[ $text != *[!A-Za-z0-9_./:@%+,=-]* ]] || printf -v text '%q' "$text" ;;
+        *) printf -v text '%q' "$text" ;;
     esac
-    COMPREPLY+=("$text")
 }
 
 # Offer the flags of `command` that are not `used`, or those that stand before a command.

@@ -384,6 +384,10 @@ function __repoman_registry
     set text $text\n
     set -l name (string replace -a NAME $argv[1] -- '(?:NAME|"NAME"|\'NAME\')[ \t]*=[ \t]*')
     set -l value "($__repoman_text)"
+    set -l start '^[ \t]*(?:defaults[ \t]*\.[ \t]*)?'
+    if string match -qr -- '(?m)^[ \t]*["\']?(?:project|defaults)["\']?[ \t]*=' $text
+        set start '(?:^|[{,])[ \t]*' # tables may stand in one line
+    end
     switch $argv[1]
         case name
             __repoman_names_of $name $value
@@ -392,15 +396,15 @@ function __repoman_registry
         case profiles
             set -l list "(\[(?:$__repoman_text|#[^\n]*+|[^\"'#\]])*+\])"
             set name (string replace -a profiles '(?:asked_)?profiles' -- $name)
-            set -l lists (__repoman_all "^[ \t]*$name$list" $text)
+            set -l lists (__repoman_all $start$name$list $text)
             set -q lists[1]; or return 0
             set -l item "(?|($__repoman_text)|#[^\n]*+(*SKIP)(*F))"
             __repoman_print (string match -arg -- $item $lists)
         case image
             set name (string replace -a image '(?:asked_|default_)?image' -- $name)
-            __repoman_print (__repoman_all "^[ \t]*$name$value" $text)
+            __repoman_print (__repoman_all $start$name$value $text)
         case '*'
-            __repoman_print (__repoman_all "^[ \t]*$name$value" $text)
+            __repoman_print (__repoman_all $start$name$value $text)
     end
 end
 
@@ -424,7 +428,7 @@ end
 function __repoman_names_of --no-scope-shadowing
     set -l header '^[ \t]*\[\[[ \t]*(?:project|"project"|\'project\')[ \t]*\]\][^\n]*\n'
     set -l others "(?:(?![ \t]*(?:\[|$argv[1]))$__repoman_line)*+"
-    set -l found (__repoman_all "$header$others[ \t]*$argv[1]$argv[2]" $text)
+    set -l found (__repoman_all $header$others"[ \t]*$argv[1]$argv[2]" $text)
     if string match -qr -- '(?m)^[ \t]*["\']?project["\']?[ \t]*=' $text
         set -l plain "$__repoman_text|#[^\n]*+|[^{}\"'#]"
         set -l inner "\{(?:$plain)*+\}"
@@ -444,6 +448,13 @@ function __repoman_hosts_of --no-scope-shadowing
     set -l body (__repoman_all "$one" $text | string collect)
     if test -n "$body"
         set -a found (__repoman_all "^[ \t]*($__repoman_key)[ \t]*[.=]" $body)
+    end
+    set -a found (__repoman_all "^[ \t]*$hosts\.[ \t]*($__repoman_key)" $text)
+    set -l inner "\{(?:$__repoman_text|[^{}\"'])*+\}"
+    set -l plain "$__repoman_text|$inner|[^,{}\"'\n]"
+    set body (__repoman_all "^[ \t]*$hosts=[ \t]*\{((?:$plain|,)*+)\}" $text)
+    if test -n "$body"
+        set -a found (__repoman_all "($__repoman_key)[ \t]*[.=](?:$plain)*+,?" $body)
     end
     __repoman_print $found
 end

@@ -26,6 +26,20 @@ __repoman_lines() {
     [[ -f $1 && -r $1 ]] && mapfile -t lines <"$1"
 }
 
+# Leave only those `lines` that begin with one of the letters $1, or may hold a table or a value
+# that goes on, without those that begin with the pattern $2. Done to all at once, which is much
+# faster than one after the other.
+__repoman_keep() {
+    local - LC_ALL=C IFS=
+    if [[ ! ${lines[*]} =~ \"\"\"|\'\'\' ]]; then
+        set -f
+        # shellcheck disable=SC2206,SC2068 # what is empty is to go
+        lines=(${lines[@]/#[!$1pdh\[\{\}\]\"\' $'\t']*/})
+        # shellcheck disable=SC2206,SC2068,SC2295
+        lines=(${lines[@]/#$2*/})
+    fi
+}
+
 # Put into `files` what the pattern $1 stands for. It is one of ssh_config.
 __repoman_glob() {
     local IFS=
@@ -84,29 +98,31 @@ __repoman_offer() {
     stands=$plain
     __repoman_plain "$typed"
     for text in "${found[@]}"; do
-        if [[ -z $text || $text == [-~]* || $text == *[[:cntrl:]]* ]]; then
-            continue
-        fi
         text=$before$text
-        if [[ $text == "$plain"* ]]; then
-            text=${text#"$stands"}
-            __repoman_quoted
-        fi
+        case $text in
+            "$before" | "$before"[-~]* | *[[:cntrl:]]*) continue ;;
+            "$plain"*) ;;
+            *) continue ;;
+        esac
+        text=${text#"$stands"}
+        case $quote$text in
+            *[!A-Za-z0-9_./:@%+,=-]*) __repoman_quoted ;;
+        esac
+        COMPREPLY+=("$text")
     done
 }
 
-# Offer `text`, within the `quote` that is open.
+# Make `text` what has to be typed for it, within the `quote` that is open.
 __repoman_quoted() {
     case $quote in
         \') text=${text//\'/\'\\\'\'} ;;
         \")
-            [[ $text != *'!'* ]] || return 0 # bash would look it up among earlier lines
             text=${text//\\/\\\\} text=${text//\"/\\\"}
             text=${text//\$/\\\$} text=${text//\`/\\\`}
+            text=${text//!/\"\'!\'\"} # which bash would look up among earlier lines
             ;;
-        *) [[ $text != *[!A-Za-z0-9_./:@%+,=-]* ]] || printf -v text '%q' "$text" ;;
+        *) printf -v text '%q' "$text" ;;
     esac
-    COMPREPLY+=("$text")
 }
 
 # Offer the flags of `command` that are not `used`, or those that stand before a command.

@@ -1,6 +1,6 @@
 """The part of a script that bash and zsh both understand: reading the line and the registry.
 
-zsh runs it with the options ksh_arrays and bash_rematch. Both find values as text only: nothing
+zsh runs it with the options extended_glob, ksh_arrays and bash_rematch. Both find values as text only: nothing
 that stands in a file is evaluated, and no function here starts a process.
 """
 
@@ -79,20 +79,57 @@ REGISTRY = r"""
 # names of its hosts, for `hosts`.
 __repoman_registry() {
     local file=${REPOMAN_CONFIG:-${XDG_CONFIG_HOME:-$HOME/.config}/repoman/repoman.toml}
-    local key=$1 line table='' until='' inside='' depth=0 level=0 member='' rest
+    local key=$1 line table='' until='' inside='' depth=0 level=0 member rest
     local -a lines
     __repoman_lines "$file" || return 0
+    # Most lines begin with no key that is of use. Only a string of several lines, which may
+    # hide one, makes it necessary to look at each.
+    case $key in
+        name) __repoman_keep n 'pro[!j]' ;;
+        image) __repoman_keep ia 'pro[!j]' ;;
+        profiles) __repoman_keep pa 'pro[!fj]' ;;
+        local_repos) __repoman_keep l 'pro[!j]' ;;
+    esac
     for line in "${lines[@]}"; do
         if [[ -z $until$inside ]]; then
             case $line in
-                '[[project]]') table=project; continue ;;
-                *"$key"* | \[* | [[:space:]]* | \"* | \'* | *\"\"\"* | *\'\'\'*) ;;
-                project* | defaults* | hosts*) ;;
-                *) [[ $table == hosts ]] || continue ;;
+                '[[project]]')
+                    table=project
+                    continue
+                    ;;
+                "$key = \""[!\"]*)
+                    rest=${line#*\"}
+                    rest=${rest%%\"*}
+                    if [[ $table == [pd]* && $rest != *\\* ]]; then
+                        found+=("$rest")
+                        continue
+                    fi
+                    ;;
             esac
+            member=${line%%[!A-Za-z0-9_-]*}
+            if [[ $member == "$key" || $member == *_"$key" ]] && __repoman_read_plain; then
+                continue
+            fi
         fi
         __repoman_read_line
     done
+}
+
+# Read a line such as `name = "isurus"`, which most are; or fail.
+__repoman_read_plain() {
+    [[ $table == [pd]* ]] || return 1
+    rest=${line#"$member"}
+    rest=${rest#"${rest%%[![:space:]]*}"}
+    [[ $rest == \=* ]] || return 1
+    rest=${rest#=}
+    rest=${rest#"${rest%%[![:space:]]*}"}
+    case $rest in
+        \"[!\"]*) ;;
+        *) return 1 ;;
+    esac
+    rest=${rest#\"}
+    rest=${rest%%\"*}
+    [[ $rest != *\\* ]] && found+=("$rest")
 }
 
 __repoman_key='([A-Za-z0-9_-]+|"([^"\\]|\\.)*"|'\''[^'\'']*'\'')'
@@ -100,16 +137,13 @@ __repoman_header='^[[:space:]]*(\[\[?)[[:space:]]*'$__repoman_key
 __repoman_header+='([[:space:]]*\.[[:space:]]*'$__repoman_key')?[[:space:]]*([].])'
 __repoman_member='^[[:space:]]*'$__repoman_key'[[:space:]]*([.=])(.*)$'
 __repoman_basic='^"(([^"\\]|\\.)*)"(.*)$'
-__repoman_literal='^'\''([^'\'']*)'\''(.*)$'
-__repoman_bare='^([^]["'\''#{},]+)(.*)$'
-__repoman_more='^[[:space:]]*[.=]'
 
 # One `line`, which may be the middle of something that began above it.
 __repoman_read_line() {
     local first second brackets end text
     if [[ -n $until$inside ]]; then
         __repoman_scan
-    elif [[ $line =~ $__repoman_header ]]; then
+    elif [[ ${line#"${line%%[![:space:]]*}"} == \[* && $line =~ $__repoman_header ]]; then
         brackets=${BASH_REMATCH[1]} first=${BASH_REMATCH[2]}
         second=${BASH_REMATCH[5]} end=${BASH_REMATCH[7]}
         __repoman_read_header
@@ -132,8 +166,12 @@ __repoman_read_header() {
     elif [[ -n $second || $end == . ]]; then
         table=other
     fi
-    table=${table//\[/}
-    [[ $table != project || $brackets == '[[' ]] || table=other
+    case $table in
+        '[[project') table=project ;;
+        '[defaults') table=defaults ;;
+        '[hosts') table=hosts ;;
+        *) table=other ;;
+    esac
 }
 
 # The key `text` of the `table`; `rest` is what follows the sign `end` behind it.
@@ -207,27 +245,34 @@ __repoman_long_string() {
 }
 
 __repoman_string() {
-    if [[ $line =~ $__repoman_basic ]]; then
-        text=\"${BASH_REMATCH[1]}\" line=${BASH_REMATCH[3]}
-    elif [[ $line =~ $__repoman_literal ]]; then
-        text=\'${BASH_REMATCH[1]}\' line=${BASH_REMATCH[2]}
-    else
+    local quote=${line:0:1}
+    text=${line:1}
+    if [[ $text != *"$quote"* ]]; then
         return 1
+    elif [[ $quote == \" && ${text%%\"*} == *\\* ]]; then
+        [[ $line =~ $__repoman_basic ]] || return 1
+        text=${BASH_REMATCH[1]} line=${BASH_REMATCH[3]}
+    else
+        line=${text#*"$quote"} text=${text%%"$quote"*}
     fi
-    __repoman_unquoted "$text"
-    if [[ $line =~ $__repoman_more ]]; then
+    __repoman_unquoted "$quote$text$quote"
+    if [[ ${line#"${line%%[![:space:]]*}"} == [.=]* ]]; then
         __repoman_member_found
     else
         __repoman_value_found
     fi
 }
 
+# What stands between strings and signs: a number, or a key and what parts it from its value.
 __repoman_bare() {
-    [[ $line =~ $__repoman_bare ]]
-    local chunk=${BASH_REMATCH[1]}
-    line=${BASH_REMATCH[2]}
-    if [[ $chunk =~ ^[[:space:]]*([A-Za-z0-9_-]+)[[:space:]]*[.=] ]]; then
-        text=${BASH_REMATCH[1]}
+    local chunk=${line%%[]\"\'\#,[]*}
+    chunk=${chunk%%\{*}
+    chunk=${chunk%%\}*}
+    line=${line#"$chunk"}
+    chunk=${chunk#"${chunk%%[![:space:]]*}"}
+    text=${chunk%%[!A-Za-z0-9_-]*}
+    chunk=${chunk#"$text"}
+    if [[ -n $text && ${chunk#"${chunk%%[![:space:]]*}"} == [.=]* ]]; then
         __repoman_member_found
     fi
 }

@@ -26,6 +26,19 @@ __repoman_lines() {
     [[ -f $1 && -r $1 ]] && lines=("${(@f)$(<$1)}")
 }
 
+# Leave only those `lines` that begin with one of the letters $1, or may hold a table or a value
+# that goes on, without those that begin with the pattern $2. Done to all at once, which is much
+# faster than one after the other.
+__repoman_keep() {
+    setopt local_options no_ksh_arrays
+    local kept="[]['{}\"[:space:]$1pdh]*" long="*(\"(#c3)|'(#c3))*"
+    if ((!${#${(M)lines:#${~long}}})); then
+        lines=("${(@M)lines:#${~kept}}")
+        kept=$2*
+        lines=("${(@)lines:#${~kept}}")
+    fi
+}
+
 # Put into `files` what the pattern $1 stands for. It is one of ssh_config.
 __repoman_glob() {
     files=(${~1}(N))
@@ -33,7 +46,7 @@ __repoman_glob() {
 
 # What both shells share is run with arrays that begin at 0, and matches where bash has them.
 __repoman_as_in_bash() {
-    setopt local_options ksh_arrays bash_rematch
+    setopt local_options extended_glob ksh_arrays bash_rematch
     "$@"
 }
 
