@@ -381,6 +381,12 @@ function __repoman_registry
     test -f "$file"; and test -r "$file"; or return 0
     set -l text
     read -z text <$file
+    # Most lines begin with no key that is of use. Only a string of several lines, which may
+    # hide one, makes it necessary to look at each.
+    if test $argv[1] != hosts; and not string match -qr -- '"{3}|\'{3}' $text
+        set -l kept '^(?:[][{}"\'\s]|defaults|project[^s]|(?:asked_|default_)?'$argv[1]')'
+        set text (string match -er -- $kept <$file | string collect)
+    end
     set text $text\n
     set -l name (string replace -a NAME $argv[1] -- '(?:NAME|"NAME"|\'NAME\')[ \t]*=[ \t]*')
     set -l value "($__repoman_text)"
