@@ -31,8 +31,8 @@ __repoman_lines() {
 # faster than one after the other.
 __repoman_keep() {
     setopt local_options no_ksh_arrays
-    local kept="[]['{}\"[:space:]$1pdh]*" long="*(\"(#c3)|'(#c3))*"
-    if ((!${#${(M)lines:#${~long}}})); then
+    local kept="[]['{}\"[:space:]$1pdh]*" long="\"{3}|'{3}"
+    if [[ ! ${(F)lines} =~ $long ]]; then
         lines=("${(@M)lines:#${~kept}}")
         kept=$2*
         lines=("${(@)lines:#${~kept}}")
