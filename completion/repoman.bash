@@ -194,7 +194,7 @@ __repoman_read_plain() {
     [[ $table == [pd]* ]] || return 1
     rest=${line#"$member"}
     rest=${rest#"${rest%%[![:space:]]*}"}
-    [[ $rest == \=* ]] || return 1
+    [[ $rest == "="* ]] || return 1
     rest=${rest#=}
     rest=${rest#"${rest%%[![:space:]]*}"}
     case $rest in
@@ -377,7 +377,10 @@ __repoman_unquoted() {
         \"*) text=${text#\"} text=${text%\"} ;;
         \'*) text=${text#\'} text=${text%\'}; return 0 ;;
     esac
-    [[ $text != *\\* ]] || printf -v text '%b' "$text"
+    if [[ $text == *\\* ]]; then
+        text=${text//\\\"/\\x22}
+        printf -v text '%b' "$text"
+    fi
 }
 
 # --- ssh_config -----------------------------------------------------------------------------
@@ -394,8 +397,9 @@ __repoman_ssh() {
     for line in "${lines[@]}"; do
         [[ $line =~ $__repoman_host ]] || continue
         keyword=${BASH_REMATCH[1]} rest=${BASH_REMATCH[3]}
-        while [[ $rest != '#'* && $rest =~ $__repoman_item ]]; do
+        while [[ $rest =~ $__repoman_item ]]; do
             item=${BASH_REMATCH[2]:-${BASH_REMATCH[1]}} rest=${BASH_REMATCH[3]}
+            [[ $item != '#'* ]] || break
             if [[ $keyword == [Hh]* ]]; then
                 [[ $item == *[*?!]* ]] || found+=("$item")
             elif ((deep < 4)); then

@@ -1,7 +1,7 @@
 """The part of a script that bash and zsh both understand: reading the line and the registry.
 
-zsh runs it with the options extended_glob, ksh_arrays and bash_rematch. Both find values as text only: nothing
-that stands in a file is evaluated, and no function here starts a process.
+zsh runs it with the options extended_glob, ksh_arrays and bash_rematch. Both find values as
+text only: nothing that stands in a file is evaluated, and no function here starts a process.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ __repoman_read_plain() {
     [[ $table == [pd]* ]] || return 1
     rest=${line#"$member"}
     rest=${rest#"${rest%%[![:space:]]*}"}
-    [[ $rest == \=* ]] || return 1
+    [[ $rest == "="* ]] || return 1
     rest=${rest#=}
     rest=${rest#"${rest%%[![:space:]]*}"}
     case $rest in
@@ -303,7 +303,10 @@ __repoman_unquoted() {
         \"*) text=${text#\"} text=${text%\"} ;;
         \'*) text=${text#\'} text=${text%\'}; return 0 ;;
     esac
-    [[ $text != *\\* ]] || printf -v text '%b' "$text"
+    if [[ $text == *\\* ]]; then
+        text=${text//\\\"/\\x22}
+        printf -v text '%b' "$text"
+    fi
 }
 """
 
@@ -322,8 +325,9 @@ __repoman_ssh() {
     for line in "${lines[@]}"; do
         [[ $line =~ $__repoman_host ]] || continue
         keyword=${BASH_REMATCH[1]} rest=${BASH_REMATCH[3]}
-        while [[ $rest != '#'* && $rest =~ $__repoman_item ]]; do
+        while [[ $rest =~ $__repoman_item ]]; do
             item=${BASH_REMATCH[2]:-${BASH_REMATCH[1]}} rest=${BASH_REMATCH[3]}
+            [[ $item != '#'* ]] || break
             if [[ $keyword == [Hh]* ]]; then
                 [[ $item == *[*?!]* ]] || found+=("$item")
             elif ((deep < 4)); then

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tomlkit
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +17,7 @@ from tests.estate import guarded, run
 
 SHELLS = ("bash", "zsh", "fish")
 READERS: Mapping[str, str] = {
-    "bash": 'source "$1"; found=(); {what}; ((${{#found[@]}} == 0)) || printf "%s\\0" "${{found[@]}}"',
+    "bash": 'source "$1"; found=(); {what}; printf "%s\\0" "${{found[@]-}}"',
     "zsh": 'source "$1"; emulate -L zsh; __repoman_as_in_bash {what}; print -rN -- "${{(@)found}}"',
     "fish": "source $argv[1]; {what} | string join0",
 }
@@ -127,7 +126,7 @@ BY_HAND = """\
 "name" = 'single'
 [[ project ]] # x
 repo = "name = \\"no\\""
-'name'="with \\" quote and \\\\ and \\u00e4 and \\t"
+'name'="with \\" quote and \\\\ and \\\\\\" and \\u00e4"
 env = {name = "no", image = "no"}
 [[project]]
 name="tight"
@@ -226,3 +225,96 @@ def test_registry(shell: str, folder: Path, key: str, text: str) -> None:
     text = text.replace("MARK", str(folder / "mark"))
     assert registry(shell, folder, text, key) == expected(text, key)
     assert not (folder / "mark").exists()
+
+
+# --- any registry ------------------------------------------------------------------------
+
+TEXT = st.text("ab \"'\\#[]{}=,.$`é-", min_size=1, max_size=8)
+SPACE = st.sampled_from(["", " ", "\t", "   "])
+
+
+def basic(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+@st.composite
+def strings(draw: st.DrawFn) -> str:
+    """A string in one of the ways that TOML has."""
+    text = draw(TEXT)
+    ways = [f'"{basic(text)}"', f'"""{basic(text)}"""']
+    if "'" not in text:
+        ways += [f"'{text}'", f"'''{text}'''"]
+    return draw(st.sampled_from(ways))
+
+
+@st.composite
+def lines(draw: st.DrawFn, key: str, value: str) -> str:
+    """A key with its value, and maybe comments."""
+    key = draw(st.sampled_from([key, f'"{key}"', f"'{key}'"]))
+    comment = draw(st.sampled_from(["", " #"])) and f" # {draw(TEXT)}"
+    above = draw(st.sampled_from(["", "\n"])) and f"# {draw(TEXT)}\n"
+    return f"{above}{draw(SPACE)}{key}{draw(SPACE)}={draw(SPACE)}{value}{comment}\n"
+
+
+@st.composite
+def lists(draw: st.DrawFn) -> str:
+    items = draw(st.lists(strings(), max_size=3))
+    between = draw(st.sampled_from([", ", ",\n", ", # [[project]]\n  "]))
+    return f"[{between.join(items)}]"
+
+
+@st.composite
+def projects(draw: st.DrawFn) -> str:
+    """A [[project]] with some keys in any order."""
+    long = f'"""\n[[project]]\nname = "no"\n{basic(draw(TEXT))}\n"""'
+    values = {
+        "name": draw(strings()),
+        "image": draw(strings()),
+        "repo": draw(st.sampled_from([draw(strings()), long])),
+        "profiles": draw(lists()),
+        "exclude": draw(lists()),
+        "env": f"{{name = {draw(strings())}, b = {draw(strings())}}}",
+    }
+    keys = draw(st.permutations(sorted(values)).map(lambda all_: all_[:4]))
+    header = draw(st.sampled_from(["[[project]]", ' [[ "project" ]] # x', "[['project']]"]))
+    return f"{header}\n" + "".join(draw(lines(key, values[key])) for key in keys)
+
+
+@each_shell
+@pytest.mark.timeout(300)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(projects(), max_size=4).map("".join), st.sampled_from(["name", "image", "profiles"])
+)
+def test_any_registry(shell: str, folder: Path, text: str, key: str) -> None:
+    assert registry(shell, folder, text, key) == expected(text, key)
+
+
+# --- ssh_config --------------------------------------------------------------------------
+
+SSH = """\
+# Host no
+Host alpha beta *.example.org !gamma what?
+    HostName 10.0.0.1
+host = "odd one" # no
+HOST\tdelta
+Include more/*.conf "~/other"
+Match host no
+Hostname no
+Host $(touch MARK) --flag
+"""
+
+
+@each_shell
+def test_ssh_config(shell: str, folder: Path) -> None:
+    ssh = folder / "ssh"
+    (ssh / "more").mkdir(parents=True, exist_ok=True)
+    (ssh / "config").write_text(SSH.replace("MARK", str(folder / "mark")))
+    (ssh / "more/a.conf").write_text("Host zeta\nInclude more/a.conf\n")  # itself, for ever
+    (ssh / "more/b.txt").write_text("Host no\n")
+    (folder / "other").write_text("Host other")
+    found = read(shell, folder, f"__repoman_ssh '{ssh}/config' '{ssh}' 0", HOME=str(folder))
+    assert {"alpha", "beta", "delta", "odd one", "zeta", "other"} <= set(found)
+    assert [host for host in found if host in ("no", "--flag", "gamma") or host[-1] in "*?"] == []
+    assert not (folder / "mark").exists()
+    assert read(shell, folder, f"__repoman_ssh '{ssh}/none' '{ssh}' 0") == []
