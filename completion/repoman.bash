@@ -525,12 +525,11 @@ __repoman_offer() {
     stands=$plain
     __repoman_plain "$typed"
     for text in "${found[@]}"; do
-        text=$before$text
+        [[ $before$text == "$plain"* ]] || continue
         case $text in
-            "$before" | "$before"[-~]* | *[[:cntrl:]]*) continue ;;
-            "$plain"*) ;;
-            *) continue ;;
+            '' | [-~]* | *[[:cntrl:]]*) continue ;;
         esac
+        text=$before$text
         text=${text#"$stands"}
         case $quote$text in
             *[!A-Za-z0-9_./:@%+,=-]*) __repoman_quoted ;;

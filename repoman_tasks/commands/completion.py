@@ -39,24 +39,20 @@ def completion(
     check_action(action)
     shell = shell_meant(shell, session.host.environ.get("SHELL", ""))
     before = _look(session, shell)
-    if action == "remove":
-        plan, others = Plan(take_steps(before)), foreign(before)
-    else:
-        plan = Plan(put_steps(before, scripts()[shell]))
-        others = foreign(place for place in before if place.yields)
-    for path in others:
-        session.screen.note(f"{path} is not repoman's and stays as it is")
-    # A file of somebody else is replaced only where a person says so.
-    ordinary = action == "remove" or not foreign(before[:1])
+    for path in foreign(before):
+        session.screen.note(f"{path} is not repoman's")
+    removes = action == "remove"
+    plan = Plan(take_steps(before) if removes else put_steps(before, scripts()[shell]))
     done = carry_out(
         session,
         plan,
         dry_run=dry_run,
-        default=ordinary,
+        default=removes or not foreign(before[:1]),  # which is replaced only where a person agrees
         agreed=lambda: _alone(session, shell, before),
     )
-    if action == "install" and (done or not plan.steps):
-        session.screen.note(next_words(shell, [place.path for place in before]))
+    if not removes and (done or not plan.steps):
+        session.screen.note(f"in place: {before[0].path}")
+        session.screen.note(next_words(shell, before[0].path))
 
 
 def _look(session: Session, shell: str) -> list[Place]:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from repoman_tasks.completions.reading import LINE, REGISTRY, SSH, tables
-from repoman_tasks.completions.values import FIRST_LINE, Command
+from repoman_tasks.completions.values import Command, first_line
 
 __all__ = ["script"]
 
@@ -98,12 +98,11 @@ __repoman_offer() {
     stands=$plain
     __repoman_plain "$typed"
     for text in "${found[@]}"; do
-        text=$before$text
+        [[ $before$text == "$plain"* ]] || continue
         case $text in
-            "$before" | "$before"[-~]* | *[[:cntrl:]]*) continue ;;
-            "$plain"*) ;;
-            *) continue ;;
+            '' | [-~]* | *[[:cntrl:]]*) continue ;;
         esac
+        text=$before$text
         text=${text#"$stands"}
         case $quote$text in
             *[!A-Za-z0-9_./:@%+,=-]*) __repoman_quoted ;;
@@ -245,8 +244,7 @@ def script(commands: Sequence[Command], images: Sequence[str], profiles: Sequenc
     """The script for bash; `images` and `profiles` are those that hold without a registry."""
     return "".join(
         [
-            FIRST_LINE.format(shell="bash"),
-            "\n",
+            first_line("bash"),
             _HEAD.lstrip("\n"),
             f"__repoman_images=({shlex.join(images)})\n",
             f"__repoman_profiles=({shlex.join(profiles)})\n\n",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from repoman_tasks.completions.values import FIRST_LINE, Command
+from repoman_tasks.completions.values import Command, first_line
 
 __all__ = ["script"]
 
@@ -342,8 +342,8 @@ def script(commands: Sequence[Command], images: Sequence[str], profiles: Sequenc
     }
     return "".join(
         [
-            FIRST_LINE.format(shell="fish"),
-            _HEAD,
+            first_line("fish"),
+            _HEAD.lstrip("\n"),
             *(f"set -g __repoman_{name} {_list(values)}\n" for name, values in lists.items()),
             "\n",
             _commands(named),

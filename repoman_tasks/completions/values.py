@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["FIRST_LINE", "Command", "Flag", "choice", "is_ours"]
+__all__ = ["Command", "Flag", "choice", "first_line", "is_ours"]
 
-FIRST_LINE = "# repoman's completion for {shell}, made by `inv dev.completion`; not to be edited."
+_MARK = "# repoman's completion for "
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,11 @@ def choice(words: Sequence[str]) -> str:
     return " ".join(("choice", *words))
 
 
+def first_line(name: str) -> str:
+    """The line by which a script for the shell of that name is known."""
+    return f"{_MARK}{name}, made by `inv dev.completion`; not to be edited.\n"
+
+
 def is_ours(text: bytes) -> bool:
     """Whether a file is a script that was made here, by this version or another."""
-    return b"# repoman's completion for " in b"\n".join(text.split(b"\n", 3)[:3])
+    return any(line.startswith(_MARK.encode()) for line in text.split(b"\n", 3)[:3])

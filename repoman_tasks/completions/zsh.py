@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from repoman_tasks.completions.reading import LINE, REGISTRY, SSH, tables
-from repoman_tasks.completions.values import FIRST_LINE, Command
+from repoman_tasks.completions.values import Command, first_line
 
 __all__ = ["script"]
 
@@ -141,8 +141,8 @@ def script(commands: Sequence[Command], images: Sequence[str], profiles: Sequenc
     return "".join(
         [
             "#compdef repoman inv\n",
-            FIRST_LINE.format(shell="zsh"),
-            _HEAD,
+            first_line("zsh"),
+            _HEAD.lstrip("\n"),
             f"typeset -ga __repoman_images=({shlex.join(images)})\n",
             f"typeset -ga __repoman_profiles=({shlex.join(profiles)})\n",
             "typeset -g __repoman_inv_before\n\n",

@@ -37,14 +37,14 @@ def bench(session: Session) -> int:
     return session.host.hand_over(here([sys.executable, "-m", "tests.benchmarks"]))
 
 
-_COMPLETIONS = {"bash": "repoman.bash", "fish": "repoman.fish", "zsh": "_repoman"}
+COMPLETIONS = {"bash": "repoman.bash", "fish": "repoman.fish", "zsh": "_repoman"}
 
 
 @task()
 def completion(session: Session) -> None:
     """Write the completions of the shells anew, from the signatures of the tasks."""
     for shell, text in scripts().items():
-        path = f"{ROOT}/completion/{_COMPLETIONS[shell]}"
+        path = f"{ROOT}/completion/{COMPLETIONS[shell]}"
         session.host.write_file(path, text.encode())
         session.host.change(["chmod", "644", path])
         session.screen.line(f"wrote {path}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from repoman_tasks.errors import UsageError
@@ -23,7 +24,12 @@ __all__ = [
 ]
 
 ACTIONS = ("install", "remove")
-SHELLS = ("bash", "fish", "zsh")
+_FILES = {
+    "bash": ("repoman", "inv"),
+    "fish": ("repoman.fish", "inv.fish"),
+    "zsh": ("_repoman",),  # one for both
+}
+SHELLS = tuple(_FILES)
 
 
 @dataclass(frozen=True)
@@ -58,16 +64,16 @@ def shell_meant(given: str, login_shell: str) -> str:
 def places(shell: str, environ: Mapping[str, str], home: str) -> list[Place]:
     """The files of a shell's completion: `repoman`'s, then that of `inv` where it is another."""
     data = _base(environ, "XDG_DATA_HOME", f"{home}/.local/share")
-    if shell == "zsh":  # which has one file for both
-        return [Place(f"{data}/zsh/site-functions/_repoman")]
-    if shell == "bash":
-        folder = _base(environ, "BASH_COMPLETION_USER_DIR", f"{data}/bash-completion")
-        names = ("repoman", "inv")
+    if shell == "zsh":
+        folder = f"{data}/zsh/site-functions"
+    elif shell == "bash":
+        user = _base(environ, "BASH_COMPLETION_USER_DIR", f"{data}/bash-completion")
+        folder = f"{user}/completions"
     else:
-        folder = _base(environ, "XDG_CONFIG_HOME", f"{home}/.config") + "/fish"
-        names = ("repoman.fish", "inv.fish")
-    first, second = (f"{folder}/completions/{name}" for name in names)
-    return [Place(first), Place(second, yields=True)]
+        config = _base(environ, "XDG_CONFIG_HOME", f"{home}/.config")
+        folder = f"{config}/fish/completions"
+    first, *others = (f"{folder}/{name}" for name in _FILES[shell])
+    return [Place(first), *(Place(path, yields=True) for path in others)]
 
 
 def _base(environ: Mapping[str, str], variable: str, otherwise: str) -> str:
@@ -83,7 +89,7 @@ def put_steps(found: Iterable[Place], text: str) -> list[Step]:
         if place.found == text.encode() or (place.yields and _foreign(place)):
             continue
         verb = "write" if place.found is None else "replace"
-        note = ", WHICH IS NOT REPOMAN'S" if _foreign(place) else ""
+        note = ", which is not repoman's" if _foreign(place) else ""
         steps.append(WriteFile(f"{verb} {place.path}{note}", place.path, text))
     return steps
 
@@ -102,12 +108,12 @@ def _foreign(place: Place) -> bool:
     return place.found is not None and not place.ours
 
 
-def next_words(shell: str, paths: Sequence[str]) -> str:
-    """What a person has to do, or to know, so that the shell finds it."""
-    first = paths[0]
+def next_words(shell: str, path: str) -> str:
+    """What a person has to do, or to know, so that the shell loads the file at `path`."""
     if shell == "zsh":
-        folder = first.rpartition("/")[0]
-        return f"in ~/.zshrc, before compinit: fpath=({folder} $fpath)"
+        folder = shlex.quote(path.rpartition("/")[0])
+        return f"Next: in ~/.zshrc, above compinit, fpath=({folder} $fpath); then a new zsh has it"
     if shell == "bash":
-        return f"a new bash has it; without the package bash-completion, in ~/.bashrc: . {first}"
-    return "a new fish has it"
+        load = f"source {shlex.quote(path)}"
+        return f"A new bash has it; without the package bash-completion, with {load} in ~/.bashrc"
+    return "A new fish has it"
