@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -219,9 +220,12 @@ def test_where_the_registry_is(
         "XDG_CONFIG_HOME": {"XDG_CONFIG_HOME": str(home / "else where")},
     }.get(how, {})
     if environ:
-        if "XDG_CONFIG_HOME" in environ and shell == "fish":
-            pytest.skip("not here: fish finds its own settings there")
-        assert start(shell, **environ).type("repoman sync car\t") == ["sync", "carcharias"]
+        if shell == "fish":  # which looks there for its own settings too
+            name, value = next(iter(environ.items()))
+            running = start(shell, after=f"set -gx {name} '{value}'\n")
+        else:
+            running = start(shell, **environ)
+        assert running.type("repoman sync car\t") == ["sync", "carcharias"]
         return
     estate.registry.unlink()
     if how == "a folder":
@@ -321,3 +325,100 @@ def test_inv_elsewhere_takes_files_where_nothing_completed_it(
 ) -> None:
     (home / "a-file.txt").write_text("")
     assert start(shell).type("inv a-fi\t") == ["a-file.txt"]
+
+
+# --- as it is installed ------------------------------------------------------------------
+
+PACKAGE = Path("/usr/share/bash-completion/bash_completion")
+AS_SAID = {
+    "bash": "source ~/.local/share/bash-completion/completions/repoman\n",
+    "bash-completion": f"source {PACKAGE}\n",
+    "zsh": "fpath=(~/.local/share/zsh/site-functions $fpath)\nautoload -Uz compinit; compinit -u\n",
+    "fish": "",
+}
+
+
+@pytest.fixture(params=AS_SAID)
+def installed(
+    request: pytest.FixtureRequest, estate: Estate, home: Path
+) -> Iterator[tuple[Shell, str]]:
+    """A shell whose completion was installed, and which loads it as was said; with its name."""
+    how: str = request.param
+    shell = how.partition("-")[0]
+    if not shutil.which(shell) or (how == "bash-completion" and not PACKAGE.exists()):
+        pytest.skip(f"not here: {how}")
+    told = estate.run("completion", "install", "--shell", shell, code=0).err
+    if how == "zsh":
+        assert f"fpath=({home}/.local/share/zsh/site-functions $fpath)" in told
+    if how == "bash":
+        assert f"source {home}/.local/share/bash-completion/completions/repoman" in told
+    running = Shell(shell, home, estate.environ, AS_SAID[how])
+    yield running, how
+    running.close()
+
+
+def test_what_install_puts_there_is_loaded(installed: tuple[Shell, str], home: Path) -> None:
+    shell, how = installed
+    if how != "fish":  # the first TAB of all is for inv
+        (home / "a-file.txt").write_text("")
+        assert shell.type("inv a-fi\t") == ["a-file.txt"]
+    shell.run(f"cd {CHECKOUT}")
+    assert shell.type("inv dev.ben\t") == ["dev.bench"]
+    assert shell.type("repoman sync odd\t") == ["sync", "odd name"]
+    assert shell.type("repoman new x --image=images:deb\t") == [
+        *("new", "x"),
+        "--image=images:debian/12",
+    ]
+
+
+@pytest.mark.parametrize("name", ["inv", "inv.bash"])
+def test_bash_completion_has_its_own_for_inv_elsewhere(
+    estate: Estate, home: Path, name: str
+) -> None:
+    if not PACKAGE.exists():
+        pytest.skip("not here: bash-completion")
+    others = home / "share/bash-completion/completions"
+    others.mkdir(parents=True)
+    (others / name).write_text("_o() { COMPREPLY=(others-own); }\ncomplete -F _o inv\n")
+    estate.run("completion", "install", "--shell", "bash", code=0)
+    environ = {**estate.environ, "XDG_DATA_DIRS": f"{home}/share:/usr/share"}
+    shell = Shell("bash", home, environ, AS_SAID["bash-completion"])
+    try:
+        assert shell.type("inv oth\t") == ["others-own"]
+        shell.run(f"cd {CHECKOUT}")
+        assert shell.type("inv dev.ben\t") == ["dev.bench"]
+        shell.run("cd")
+        assert shell.type("inv oth\t") == ["others-own"]
+    finally:
+        shell.close()
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="not here: zsh")
+def test_zsh_has_its_own_for_inv_elsewhere(estate: Estate, home: Path) -> None:
+    (home / "functions").mkdir()
+    (home / "functions/_inv").write_text("#compdef inv\ncompadd others-own\n")
+    estate.run("completion", "install", "--shell", "zsh", code=0)
+    rc = AS_SAID["zsh"].replace(" $fpath", " ~/functions $fpath")
+    shell = Shell("zsh", home, estate.environ, rc)
+    try:
+        assert shell.type("inv oth\t") == ["others-own"]
+        shell.run(f"cd {CHECKOUT}")
+        assert shell.type("inv dev.ben\t") == ["dev.bench"]
+    finally:
+        shell.close()
+
+
+@pytest.mark.skipif(not shutil.which("fish"), reason="not here: fish")
+def test_fish_has_its_own_for_inv_elsewhere(estate: Estate, home: Path) -> None:
+    others = home / "share/fish/vendor_completions.d"
+    others.mkdir(parents=True)
+    (others / "inv.fish").write_text("complete -c inv -f -a others-own\n")
+    estate.run("completion", "install", "--shell", "fish", code=0)
+    environ = {**estate.environ, "XDG_DATA_DIRS": f"{home}/share:/usr/share"}
+    shell = Shell("fish", home, environ, "")
+    try:
+        assert shell.type("inv oth\t") == ["others-own"]
+        shell.run(f"cd {CHECKOUT}")
+        assert shell.type("inv dev.ben\t") == ["dev.bench"]
+    finally:
+        shell.close()
