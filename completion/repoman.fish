@@ -382,8 +382,10 @@ function __repoman_registry
     set -l text
     read -z text <$file
     # Most lines begin with no key that is of use. Only a string of several lines, which may
-    # hide one, makes it necessary to look at each.
-    if test $argv[1] != hosts; and not string match -qr -- '"{3}|\'{3}' $text
+    # hide one, and the table [hosts] make it necessary to look at each.
+    set -l all '"{3}|\'{3}'
+    test $argv[1] = hosts; and set -a all '\[\s*["\']?hosts["\']?\s*\]'
+    if not string match -qr -- (string join '|' -- $all) $text
         set -l kept '^(?:[][{}"\'\s]|defaults|project[^s]|(?:asked_|default_)?'$argv[1]')'
         set text (string match -er -- $kept <$file | string collect)
     end

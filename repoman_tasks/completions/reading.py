@@ -88,7 +88,8 @@ __repoman_registry() {
         name) __repoman_keep n 'pro[!j]' ;;
         image) __repoman_keep ia 'pro[!j]' ;;
         profiles) __repoman_keep pa 'pro[!fj]' ;;
-        local_repos) __repoman_keep l 'pro[!j]' ;;
+        local_repos) __repoman_keep l 'last_' ;;
+        hosts) __repoman_keep_tables ;;
     esac
     for line in "${lines[@]}"; do
         if [[ -z $until$inside ]]; then
@@ -107,12 +108,21 @@ __repoman_registry() {
                     ;;
             esac
             member=${line%%[!A-Za-z0-9_-]*}
-            if [[ $member == "$key" || $member == *_"$key" ]] && __repoman_read_plain; then
-                continue
+            if [[ -n $member && -n $table && $table != hosts ]]; then
+                if __repoman_wanted "$member"; then
+                    ! __repoman_read_plain || continue
+                elif [[ $line != *\"\"\"* && $line != *\'\'\'* ]]; then
+                    continue
+                fi
             fi
         fi
         __repoman_read_line
     done
+}
+
+# The keys of a table [hosts] can begin with any letter; tables such as [hosts.nas] are usual.
+__repoman_keep_tables() {
+    [[ ${lines[*]} =~ \[[[:space:]]*[\"\']?hosts[\"\']?[[:space:]]*\] ]] || __repoman_keep h 'pro[!j]'
 }
 
 # Read a line such as `name = "isurus"`, which most are; or fail.
@@ -313,25 +323,31 @@ __repoman_unquoted() {
 SSH = r"""
 # --- ssh_config -----------------------------------------------------------------------------
 
-__repoman_host='^[[:space:]]*([Hh][Oo][Ss][Tt]|[Ii][Nn][Cc][Ll][Uu][Dd][Ee])'
-__repoman_host+='([[:space:]]*=[[:space:]]*|[[:space:]]+)(.*)$'
-__repoman_item='^[[:space:]]*("([^"]*)"|[^[:space:]"]+)(.*)$'
-
-# Put into `found` the hosts of the file $1 and of those it includes, patterns left out.
+# Put into `found` the hosts of the file $1 and of those it includes, patterns left out. $2 is
+# where the latter are, $3 how deep this one stands in others.
 __repoman_ssh() {
-    local line keyword rest item folder=$2 deep=$3
+    local line keyword item folder=$2 deep=$3
     local -a lines files
     __repoman_lines "$1" || return 0
     for line in "${lines[@]}"; do
-        [[ $line =~ $__repoman_host ]] || continue
-        keyword=${BASH_REMATCH[1]} rest=${BASH_REMATCH[3]}
-        while [[ $rest =~ $__repoman_item ]]; do
-            item=${BASH_REMATCH[2]:-${BASH_REMATCH[1]}} rest=${BASH_REMATCH[3]}
-            [[ $item != '#'* ]] || break
-            if [[ $keyword == [Hh]* ]]; then
-                [[ $item == *[*?!]* ]] || found+=("$item")
-            elif ((deep < 4)); then
-                __repoman_include "$item"
+        line=${line#"${line%%[![:space:]]*}"}
+        keyword=${line%%[[:space:]=]*}
+        case $keyword in
+            [Hh][Oo][Ss][Tt] | [Ii][Nn][Cc][Ll][Uu][Dd][Ee]) ;;
+            *) continue ;;
+        esac
+        line=${line#"$keyword"}
+        line=${line#"${line%%[![:space:]=]*}"}
+        while [[ -n $line && $line != '#'* ]]; do
+            case $line in
+                \"*\"*) item=${line#\"} line=${line#\"*\"} item=${item%%\"*} ;;
+                *) item=${line%%[[:space:]]*} line=${line#"$item"} ;;
+            esac
+            line=${line#"${line%%[![:space:]]*}"}
+            if [[ $keyword == [Ii]* ]]; then
+                ((deep >= 4)) || __repoman_include "$item"
+            elif [[ $item != *[*?!]* ]]; then
+                found+=("$item")
             fi
         done
     done
