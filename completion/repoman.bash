@@ -196,7 +196,8 @@ __repoman_registry() {
 
 # The keys of a table [hosts] can begin with any letter; tables such as [hosts.nas] are usual.
 __repoman_keep_tables() {
-    [[ ${lines[*]} =~ \[[[:space:]]*[\"\']?hosts[\"\']?[[:space:]]*\] ]] || __repoman_keep h 'pro[!j]'
+    local table='\[[[:space:]]*["'\'']?hosts["'\'']?[[:space:]]*\]'
+    [[ ${lines[*]} =~ $table ]] || __repoman_keep h 'pro[!j]'
 }
 
 # Read a line such as `name = "isurus"`, which most are; or fail.

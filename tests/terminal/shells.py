@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pexpect  # type: ignore[import-untyped]
@@ -46,7 +46,15 @@ set -g fish_autosuggestion_enabled 0
 class Shell:
     """One that runs, with `rc` as what it loads at its start; `home` is the person's."""
 
-    def __init__(self, name: str, home: Path, environ: Mapping[str, str], rc: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        home: Path,
+        environ: Mapping[str, str],
+        rc: str,
+        within: Sequence[str] = (),
+    ) -> None:
+        """`within` are words that start what follows them."""
         self.name = name
         place = home / f"rc-{name}"
         place.mkdir(exist_ok=True)
@@ -59,6 +67,7 @@ class Shell:
             file = home / ".config/fish/config.fish"
             file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(_RC[name] + rc)
+        words = [*within, *words]
         self.child: pexpect.spawn[str] = pexpect.spawn(
             words[0],
             words[1:],

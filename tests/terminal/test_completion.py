@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -265,6 +266,37 @@ def test_no_program_is_started(start: Start, home: Path, shell: str) -> None:
     assert not mark.exists(), mark.read_text()
     running.run("git")
     assert mark.read_text() == "git\n", "the stand-ins are found"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])  # fish has threads, which have numbers too
+@pytest.mark.skipif(os.geteuid() != 0, reason="not here: root, who may have a PID namespace")
+def test_no_process_is_started_at_all(estate: Estate, home: Path, shell: str) -> None:
+    """Not even a copy of the shell: the next process has the next number in its namespace."""
+    if not shutil.which(shell):
+        pytest.skip(f"not here: {shell}")
+    load = f"source '{CHECKOUT}/completion/{FILES[shell]}'\n"
+    rc = BEFORE.get(shell, "") + load
+    running = Shell(shell, home, estate.environ, rc, ["unshare", "--pid", "--fork"])
+    try:
+        for keys, _ in TYPED[:3]:
+            running.type(f"repoman {keys}")  # loads what is loaded once
+        before = _next_process(running)
+        for keys, words in (*TYPED, *ODD, *NOT_OFFERED):
+            running.type(f"repoman {keys}")
+            assert words
+        running.run(f"cd {CHECKOUT}")
+        assert running.type("inv dev.ben\t") == ["dev.bench"]
+        assert _next_process(running) == before + 1
+    finally:
+        running.close()
+
+
+def _next_process(shell: Shell) -> int:
+    shell.child.send("/bin/sh -c 'echo \"<$$>\"'\r")
+    shell.child.expect(r"<(\d+)>")
+    number = int(shell.child.match.group(1))
+    shell.run("true")
+    return number
 
 
 # --- inv ---------------------------------------------------------------------------------
