@@ -381,13 +381,10 @@ function __repoman_registry
     test -f "$file"; and test -r "$file"; or return 0
     set -l text
     read -z text <$file
-    # Most lines begin with no key that is of use. Only a string of several lines, which may
-    # hide one, and the table [hosts] make it necessary to look at each.
-    set -l all '"{3}|\'{3}'
-    test $argv[1] = hosts; and set -a all '\[\s*["\']?hosts["\']?\s*\]'
-    if not string match -qr -- (string join '|' -- $all) $text
+    # Most lines begin with no key that is of use. Those of a table [hosts] can be any.
+    if test $argv[1] != hosts; or not string match -qr -- '\[\s*["\']?hosts["\']?\s*\]' $text
         set -l kept '^(?:[][{}"\'\s]|defaults|project[^s]|(?:asked_|default_)?'$argv[1]')'
-        set text (string match -er -- $kept <$file | string collect)
+        set text (string match -er -- $kept'|"{3}|\'{3}' <$file | string collect)
     end
     set text $text\n
     set -l name (string replace -a NAME $argv[1] -- '(?:NAME|"NAME"|\'NAME\')[ \t]*=[ \t]*')

@@ -27,17 +27,28 @@ __repoman_lines() {
 }
 
 # Leave only those `lines` that begin with one of the letters $1, or may hold a table or a value
-# that goes on, without those that begin with the pattern $2. Done to all at once, which is much
-# faster than one after the other.
+# that goes on, without those that begin with the pattern $2; and those where a string of several
+# lines may begin or end. Where there is none it is done to all at once, which is much faster.
 __repoman_keep() {
-    local - LC_ALL=C IFS=
+    local - LC_ALL=C IFS= text first="$1pdh[]{}\"' "$'\t'
+    local -a kept=()
+    set -f
     if [[ ! ${lines[*]} =~ \"\"\"|\'\'\' ]]; then
-        set -f
         # shellcheck disable=SC2206,SC2068 # what is empty is to go
         lines=(${lines[@]/#[!$1pdh\[\{\}\]\"\' $'\t']*/})
         # shellcheck disable=SC2206,SC2068,SC2295
         lines=(${lines[@]/#$2*/})
+        return
     fi
+    for text in "${lines[@]}"; do
+        # shellcheck disable=SC2254 # a pattern
+        case $text in
+            *\"\"\"* | *\'\'\'*) kept+=("$text") ;;
+            '' | $2*) ;;
+            *) [[ $first != *"${text:0:1}"* ]] || kept+=("$text") ;;
+        esac
+    done
+    lines=("${kept[@]}")
 }
 
 # Put into `files` what the pattern $1 stands for. It is one of ssh_config.

@@ -82,8 +82,7 @@ __repoman_registry() {
     local key=$1 line table='' until='' inside='' depth=0 level=0 member rest
     local -a lines
     __repoman_lines "$file" || return 0
-    # Most lines begin with no key that is of use. Only a string of several lines, which may
-    # hide one, makes it necessary to look at each.
+    # Most lines begin with no key that is of use.
     case $key in
         name) __repoman_keep n 'pro[!j]' ;;
         image) __repoman_keep ia 'pro[!j]' ;;

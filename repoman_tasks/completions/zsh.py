@@ -27,16 +27,13 @@ __repoman_lines() {
 }
 
 # Leave only those `lines` that begin with one of the letters $1, or may hold a table or a value
-# that goes on, without those that begin with the pattern $2. Done to all at once, which is much
-# faster than one after the other.
+# that goes on, without those that begin with the pattern $2; and those where a string of several
+# lines may begin or end. Done to all at once, which is much faster than one after the other.
 __repoman_keep() {
     setopt local_options no_ksh_arrays
-    local kept="[]['{}\"[:space:]$1pdh]*" long="\"{3}|'{3}"
-    if [[ ! ${(F)lines} =~ $long ]]; then
-        lines=("${(@M)lines:#${~kept}}")
-        kept=$2*
-        lines=("${(@)lines:#${~kept}}")
-    fi
+    local kept="([]['{}\"[:space:]$1pdh]*~$2*)" long="\"{3}|'{3}"
+    [[ ! ${(F)lines} =~ $long ]] || kept+="|*\"(#c3)*|*'(#c3)*"
+    lines=("${(@M)lines:#(${~kept})}")
 }
 
 # Put into `files` what the pattern $1 stands for. It is one of ssh_config.
