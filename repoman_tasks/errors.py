@@ -46,6 +46,8 @@ class RepomanError(Exception):
     """
 
     code: ExitCode = ExitCode.FAILED
+    where: str = ""
+    """The host that it happened on, if that is another one."""
 
     def __init__(self, what: str, cure: str = "") -> None:
         super().__init__(what, cure)
@@ -53,7 +55,8 @@ class RepomanError(Exception):
         self.cure = cure
 
     def __str__(self) -> str:
-        return one_line(f"{self.what}: {self.cure}" if self.cure else self.what)
+        where = f"{self.where}: " if self.where else ""
+        return one_line(where + (f"{self.what}: {self.cure}" if self.cure else self.what))
 
 
 class Failed(RepomanError):

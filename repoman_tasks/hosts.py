@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-import os
-
-from repoman_tasks.errors import UsageError
+from repoman_tasks.ask import Ask
+from repoman_tasks.errors import Interrupted, UsageError
 from repoman_tasks.host import Host
 from repoman_tasks.local import LocalHost
+from repoman_tasks.registry import Store
 
 __all__ = ["connect"]
 
 
-def connect(name: str | None) -> Host:
-    """The host called `name`; by default that in REPOMAN_HOST, or this one."""
-    wanted = name if name is not None else os.environ.get("REPOMAN_HOST", "")
-    if wanted:
-        raise UsageError(
-            f"host {wanted!r} can't be reached, this version works on its own host only",
-            "leave out --host and REPOMAN_HOST",
-        )
-    return LocalHost()
+def connect(name: str, ask: Ask) -> Host:
+    """The host called `name`, this one where that is empty.
+
+    How it is reached is said by `[hosts.NAME]` of this host's registry and by ssh_config. On a
+    terminal a person is asked for what is needed to log in.
+    """
+    here = LocalHost()
+    if not name:
+        return here
+    if name.startswith("-") or not name.isprintable() or " " in name:
+        raise UsageError(f"{name!r} is no host", "name one that `ssh` knows")
+    from repoman_tasks.remote.fabric_line import FabricLine
+    from repoman_tasks.remote.host import RemoteHost
+
+    address = Store(here).load().host(name)
+    secret = _typed if ask.possible else None
+    return RemoteHost(name, FabricLine(address, secret))
+
+
+def _typed(question: str) -> str:
+    """What a person types without its being shown."""
+    from getpass import getpass
+
+    try:
+        return getpass(question)
+    except EOFError:
+        raise Interrupted("no answer, nothing was changed") from None

@@ -32,6 +32,7 @@ from repoman_tasks.host import (
     Stalled,
     TimedOut,
     Words,
+    holder_in_words,
 )
 
 __all__ = ["LocalHost"]
@@ -239,10 +240,16 @@ class LocalHost(Host):
         deadline = time.monotonic() + wait_seconds
         while True:
             try:
-                return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise Locked(_holder_in_words(os.pread(fd, 4096, 0))) from None
+                said = os.pread(fd, 4096, 0)
+            else:
+                said = os.pread(fd, 4096, 0)
+                if not _kept(said):
+                    return
+                fcntl.flock(fd, fcntl.LOCK_UN)
+            if time.monotonic() >= deadline:
+                raise Locked(holder_in_words(said))
             if stoppable and self.stopping.is_set():
                 raise Interrupted("interrupted")
             time.sleep(0.02)
@@ -457,18 +464,31 @@ def _signal_group(group: int, number: int) -> bool:
     return True
 
 
+def _kept(said: bytes) -> bool:
+    """Whether a program still runs that keeps a lock whose holder is gone.
+
+    What was started over SSH can't inherit a lock; it leaves its number and its start time there.
+    """
+    for line in said.splitlines():
+        word, *numbers = line.split()[:3] or [b""]
+        if word == b"keeper" and len(numbers) == 2 and _started(numbers[0]) == numbers[1]:
+            return True
+    return False
+
+
+def _started(pid: bytes) -> bytes:
+    """When a process started, as proc(5) counts it in /proc/PID/stat; empty where it is gone."""
+    try:
+        with open(f"/proc/{int(pid)}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[19]
+    except (OSError, ValueError, IndexError):
+        return b""
+
+
 def _holder() -> str:
     since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     command = " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
     return json.dumps({"pid": os.getpid(), "since": since, "command": command})
-
-
-def _holder_in_words(data: bytes) -> str:
-    try:
-        holder = json.loads(data)
-        return f"held by process {holder['pid']} ({holder['command']}) since {holder['since']}"
-    except (ValueError, KeyError, TypeError):
-        return "held by another process"
 
 
 def _make_folders(folder: str) -> None:

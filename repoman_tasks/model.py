@@ -9,6 +9,7 @@ from typing import Any
 __all__ = [
     "MODES",
     "SCHEMA",
+    "Address",
     "Defaults",
     "Estate",
     "Mount",
@@ -163,6 +164,17 @@ class Estate:
 
 
 @dataclass(frozen=True)
+class Address:
+    """`[hosts.NAME]` of the registry: how a host that one calls NAME is reached."""
+
+    name: str = ""
+    address: str = _key("", "What `ssh` would be given, `NAME` where it is not set.")
+    user: str = _key("", "Who to be there.")
+    port: int = _key(0, "Its port, 0 for what ssh_config says.")
+    identity: str = _key("", "File of the key to log in with.")
+
+
+@dataclass(frozen=True)
 class Registry:
     """The whole registry, with the place that each default came from."""
 
@@ -170,10 +182,15 @@ class Registry:
     defaults: Defaults = Defaults()
     projects: tuple[Project, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
+    hosts: tuple[Address, ...] = ()
 
     def project(self, name: str) -> Project | None:
         """The project of that name, or None."""
         return next((p for p in self.projects if p.name == name), None)
+
+    def host(self, name: str) -> Address:
+        """How the host called `name` is reached; by that name where the registry says nothing."""
+        return next((host for host in self.hosts if host.name == name), Address(name))
 
     def excludes(self, project: Project) -> tuple[str, ...]:
         """Patterns that hold for `project`: the estate's, then its own."""
@@ -197,10 +214,10 @@ class Tally:
 
 
 def keys(
-    table: type[Defaults] | type[Project] | type[Estate] | type[Wish],
+    table: type[Address] | type[Defaults] | type[Project] | type[Estate] | type[Wish],
 ) -> tuple[Field[Any], ...]:
     """The keys that `table` may have in the registry."""
-    return fields(table)
+    return tuple(key for key in fields(table) if "doc" in key.metadata)
 
 
 def env_name(key: Field[Any]) -> str:

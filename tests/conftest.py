@@ -10,6 +10,9 @@ import pytest
 from hypothesis import settings
 
 from tests.estate import Estate, guarded
+from tests.far import FarEstate
+
+OVER_SSH = os.environ.get("REPOMAN_TEST_SSH") == "1"
 
 # The same examples each time where nobody looks, as Hypothesis itself has it in CI.
 _IN_CI = os.environ.get("CI") == "true"
@@ -29,6 +32,7 @@ def _guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def estate(tmp_path: Path) -> Iterator[Estate]:
-    """A throwaway estate; nothing is set up in it yet."""
-    with Estate(tmp_path) as made:
+    """A throwaway estate; nothing is set up in it yet. Over SSH where that is asked for."""
+    kind = FarEstate if OVER_SSH else Estate
+    with kind(tmp_path) as made:
         yield made

@@ -20,9 +20,10 @@ from repoman_tasks.model import SCHEMA, Project
 from repoman_tasks.planning.share import MARKER, MARKER_NANOSECONDS, marker_text
 from repoman_tasks.registry import AddProject, Edit, SetKeys, edited
 
-__all__ = ["CHECKOUT", "Estate", "Result", "find_share_base", "guarded", "run", "tree_hash"]
+__all__ = ["CHECKOUT", "INV", "Estate", "Result", "find_share_base", "guarded", "run", "tree_hash"]
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+INV = Path(sys.executable).with_name("inv")
 _SHM = Path("/dev/shm")
 _ESTATE_ID = "11111111-2222-3333-4444-555555555555"
 _LONG_AGO = "2026-01-01T00:00:00Z"
@@ -205,8 +206,7 @@ class Estate:
 
     def inv(self, *words: str, environ: Mapping[str, str] | None = None) -> Result:
         """Run `inv` in the checkout with these words."""
-        inv = Path(sys.executable).with_name("inv")
-        return run([str(inv), *words], {**self.environ, **(environ or {})}, cwd=CHECKOUT)
+        return run([str(INV), *words], {**self.environ, **(environ or {})}, cwd=CHECKOUT)
 
     def setup(self) -> Self:
         """Have the paths, the registry and the marker."""

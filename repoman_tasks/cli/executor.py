@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import invoke.executor
@@ -12,7 +15,8 @@ from invoke.tasks import Call
 from repoman_tasks.ask import Ask
 from repoman_tasks.cli.ends import exits
 from repoman_tasks.cli.task import COMMON
-from repoman_tasks.errors import UsageError
+from repoman_tasks.errors import RepomanError, UsageError
+from repoman_tasks.host import Host
 from repoman_tasks.hosts import connect
 from repoman_tasks.report import Screen
 from repoman_tasks.session import Session
@@ -45,19 +49,27 @@ class Executor(invoke.executor.Executor):
     def _run(self, call: Call, words: tuple[str, ...]) -> int | None:
         arguments = dict(call.kwargs)
         common = {name: arguments.pop(name, None) for name in COMMON}
-        host = connect(common["host"])
-        host.dry = bool(self.config.run.dry)
-        screen = Screen()
-        try:
-            session = Session(host, Ask(yes=common["yes"], no_input=common["no_input"]), screen)
+        ask = Ask(yes=common["yes"], no_input=common["no_input"])
+        with self._host(common["host"], ask) as host:
+            session = Session(host, ask, Screen())
             session.words = words if _takes_words(call) else ()
             with session.stack:
                 for pre_task in call.pre:
                     session.of(pre_task)
                 code: int | None = call.task(session, **arguments)
             return finish_output(code or 0)
-        finally:
-            host.close()
+
+    @contextlib.contextmanager
+    def _host(self, name: str | None, ask: Ask) -> Iterator[Host]:
+        """The host that a call is for. An error on another one says on which."""
+        wanted = name if name is not None else os.environ.get("REPOMAN_HOST", "")
+        try:
+            with contextlib.closing(connect(wanted, ask)) as host:
+                host.dry = bool(self.config.run.dry)
+                yield host
+        except RepomanError as error:
+            error.where = wanted
+            raise
 
     def _core_flag(self, name: str) -> bool:
         return bool(self.core and name in self.core[0].args and self.core[0].args[name].value)

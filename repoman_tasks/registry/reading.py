@@ -14,6 +14,7 @@ from repoman_tasks.errors import UsageError
 from repoman_tasks.model import (
     MODES,
     SCHEMA,
+    Address,
     Defaults,
     Estate,
     Mount,
@@ -39,10 +40,11 @@ from repoman_tasks.registry.lines import line_of
 
 __all__ = ["parse", "parse_wish"]
 
-_TABLES: dict[str, type[Defaults] | type[Project] | type[Estate] | type[Wish]] = {
+_TABLES: dict[str, type[Address] | type[Defaults] | type[Project] | type[Estate] | type[Wish]] = {
     "estate": Estate,
     "defaults": Defaults,
     "project": Project,
+    "hosts": Address,
 }
 _SHAPES = {**_TABLES, "": Wish}
 """Those, and the shape of a .repoman.toml, whose keys stand in no table."""
@@ -58,10 +60,11 @@ _LEAST: dict[str, float] = {
     "last_loose": 0,
     "max_delete": 0,
     "schema": 0,
+    "port": 0,
     "cpus": 0,
     "processes": 1,
 }
-_MOST: dict[str, float] = {"jobs": 64, "max_shrink": 1}
+_MOST: dict[str, float] = {"jobs": 64, "max_shrink": 1, "port": 65535}
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,8 @@ def parse(text: str, path: str, environ: Mapping[str, str]) -> Registry:
         )
     given = _table(source, document, "defaults")
     defaults, origins = _with_fallbacks(given, environ)
-    return Registry(estate, defaults, _projects(source, document), origins)
+    projects, hosts = _projects(source, document), _hosts(source, document)
+    return Registry(estate, defaults, projects, origins, hosts)
 
 
 def parse_wish(text: str, path: str) -> Wish:
@@ -164,6 +168,13 @@ def _projects(source: _Source, document: dict[str, Any]) -> tuple[Project, ...]:
         names.add(project.name)
         projects.append(project)
     return tuple(projects)
+
+
+def _hosts(source: _Source, document: dict[str, Any]) -> tuple[Address, ...]:
+    tables = document.get("hosts", {})
+    if not isinstance(tables, dict) or not all(isinstance(t, dict) for t in tables.values()):
+        raise source.error("hosts holds something else than tables", "write [hosts.NAME]", "hosts")
+    return tuple(Address(name, **_values(source, t, "hosts", 0)) for name, t in tables.items())
 
 
 def _project(source: _Source, table: dict[str, Any], index: int) -> Project:

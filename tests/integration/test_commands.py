@@ -418,7 +418,7 @@ def fine(_estate: Estate) -> None:
         (fine, ["sync", ""], 2, "no project is called ''"),
         (fine, ["sync", "--jobs", "0"], 2, "at least 1"),
         (fine, ["sync", "--jobs", "x"], 2, "whole number"),
-        (fine, ["sync", "--host", "elsewhere"], 2, "elsewhere"),
+        (fine, ["sync", "--host", "elsewhere.invalid"], 1, "no host is called elsewhere.invalid"),
         (fine, ["sync", "--", "isurus"], 2, "after --"),
         (fine, ["-T", "x", "list"], 2, "x"),
         (fine, ["-D", "x", "list"], 2, "x"),
@@ -504,11 +504,13 @@ def test_a_pattern_that_no_program_can_be_given_stops_no_other_project(isurus: E
     assert done.code == 2 or (isurus.mirror("lamna") / "README.md").exists()
 
 
-@pytest.mark.parametrize("words", [["--host", "h", "sync"], ["sync", "--host", "h"]])
-def test_another_host_is_refused_before_anything_is_done(isurus: Estate, words: list[str]) -> None:
+@pytest.mark.parametrize("words", [["--host", "h.invalid", "sync"], ["sync", "--host=-oX"]])
+def test_a_host_that_is_none_is_told_before_anything_is_done(
+    isurus: Estate, words: list[str]
+) -> None:
     before = isurus.everything()
-    is_one_line(isurus.run(*words), 2)
-    is_one_line(isurus.run("sync", environ={"REPOMAN_HOST": "h"}), 2)
+    code = 1 if words[-1] == "--host" else 2
+    is_one_line(isurus.run(*words), code)
     assert isurus.everything() == before
 
 
@@ -690,7 +692,7 @@ def test_names_on_the_disk_do_not_repaint_the_terminal(isurus: Estate) -> None:
         ["remove"],
         ["new", "list", "--no-container"],
         ["setup"],
-        ["sync", "--host", "h"],
+        ["sync", "--host", "h.invalid"],
     ],
     ids=" ".join,
 )

@@ -1,0 +1,190 @@
+"""A connection by Fabric, which brings SSH itself: nothing of the system's ssh is needed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from repoman_tasks.errors import Failed
+from repoman_tasks.model import Address
+from repoman_tasks.remote import host_keys
+from repoman_tasks.remote.logins import Question, strategy
+from repoman_tasks.remote.wire import Line, Lost, TooMany, Wire
+
+if TYPE_CHECKING:
+    from fabric import Connection
+    from paramiko import Channel
+
+__all__ = ["FabricLine"]
+
+_CONNECT_SECONDS = 10
+_BANNER_SECONDS = 15
+_AUTH_SECONDS = 60
+"""A person may be asked for something."""
+_CHANNEL_SECONDS = 20
+_KEEPALIVE_SECONDS = 10
+_SILENCE_SECONDS = 30
+"""How long the other side may leave what it was sent without an answer."""
+_CHUNK = 1 << 16
+_PROHIBITED = 1
+"""The number in SSH's answer that says so (RFC 4254, section 5.1)."""
+
+
+class FabricLine(Line):
+    """One SSH connection, through its gateways."""
+
+    def __init__(self, address: Address, ask: Question) -> None:
+        self._name = address.name
+        self._connection = _connection(address, ask)
+        with _sentences(self._connection, address.name):
+            self._connection.open()
+        for connection in _chain(self._connection):
+            _watch_silence(connection)
+        self._forwards = bool(self._connection.forward_agent)
+
+    def start(self, command: str) -> Wire:
+        return FabricWire(self._session(), command)
+
+    def hand_over(self, command: str) -> int:
+        from repoman_tasks.remote.terminal import attach
+
+        return attach(self._session(), command)
+
+    def close(self) -> None:
+        for connection in _chain(self._connection):
+            connection.close()
+
+    def _session(self) -> Channel:
+        from paramiko import ChannelException, SSHException
+
+        try:
+            if self._forwards:  # one for all: sshd gives no second
+                self._forwards = False
+                return self._connection.create_session()
+            return self._connection.transport.open_session(timeout=_CHANNEL_SECONDS)
+        except ChannelException as error:
+            if error.code == _PROHIBITED:
+                raise TooMany(
+                    "it lets too few programs run over one connection",
+                    "raise MaxSessions in its sshd_config",
+                ) from None
+            raise Failed(f"it starts no program, {error}", "look at its sshd") from None
+        except (SSHException, EOFError, OSError) as error:
+            raise _lost(error) from None
+
+
+class FabricWire(Wire):
+    """A program on the other side of a Fabric connection."""
+
+    def __init__(self, channel: Channel, command: str) -> None:
+        from paramiko import SSHException
+
+        self._channel = channel
+        self._poll = select.poll()
+        self._poll.register(channel.fileno(), select.POLLIN)
+        try:
+            channel.exec_command(command)
+        except (SSHException, EOFError, OSError) as error:
+            raise _lost(error) from None
+
+    def send(self, data: bytes) -> None:
+        try:
+            self._channel.sendall(data)
+        except (OSError, EOFError) as error:
+            raise _lost(error) from None
+
+    def receive(self, seconds: float) -> tuple[bytes, bytes]:
+        channel = self._channel
+        if not (channel.recv_ready() or channel.recv_stderr_ready()):
+            ended = channel.closed or channel.eof_received
+            if ended and not (channel.recv_ready() or channel.recv_stderr_ready()):
+                raise _lost(None)
+            self._poll.poll(seconds * 1000)
+        out = channel.recv(_CHUNK) if channel.recv_ready() else b""
+        err = channel.recv_stderr(_CHUNK) if channel.recv_stderr_ready() else b""
+        return out, err
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError, EOFError):
+            self._channel.close()
+
+
+def _lost(error: Exception | None) -> Lost:
+    why = f", {error}" if error and str(error) else ""
+    return Lost(f"the connection broke{why}", "look whether the host is up, then repeat")
+
+
+def _chain(connection: Any) -> Iterator[Connection]:
+    """The connection and its gateways."""
+    while connection is not None and not isinstance(connection, str):
+        yield connection
+        connection = connection.gateway
+
+
+def _connection(address: Address, ask: Question) -> Connection:
+    from fabric import Config, Connection
+
+    overrides = {
+        "authentication": {
+            "strategy_class": strategy(ask),
+            "identities": [os.path.expanduser(address.identity)] if address.identity else [],
+        },
+        "timeouts": {"connect": _CONNECT_SECONDS},
+    }
+    config = Config(overrides=overrides, lazy=True)  # a person's fabric.py is of other programs
+    config.load_ssh_config()
+    made = Connection(
+        address.address or address.name,
+        user=address.user or None,
+        port=address.port or None,
+        config=config,
+    )
+    for connection in _chain(made):
+        connection.connect_kwargs = {  # without the keys, which `strategy` brings
+            "banner_timeout": _BANNER_SECONDS,
+            "auth_timeout": _AUTH_SECONDS,
+            "channel_timeout": _CHANNEL_SECONDS,
+        }
+    host_keys.check_keys(made, address.name)
+    return made
+
+
+def _watch_silence(connection: Connection) -> None:
+    """Have the kernel give up a connection whose other side is silent."""
+    transport = connection.transport
+    transport.set_keepalive(_KEEPALIVE_SECONDS)
+    with contextlib.suppress(OSError, AttributeError):  # one through a gateway has no socket
+        transport.sock.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENCE_SECONDS * 1000
+        )
+
+
+@contextlib.contextmanager
+def _sentences(connection: Connection, name: str) -> Iterator[None]:
+    """What goes wrong while a connection is opened, in our words."""
+    from paramiko import AuthenticationException, BadHostKeyException, SSHException
+    from paramiko.ssh_exception import NoValidConnectionsError
+
+    where = f"{connection.host}, port {connection.port}"
+    try:
+        yield
+    except BadHostKeyException as error:
+        raise host_keys.changed(error.hostname, error.key, name) from None
+    except AuthenticationException:
+        raise Failed(
+            f"{connection.user} was denied by {where}",
+            f"`ssh {name}` tells more; without a terminal only keys can be used",
+        ) from None
+    except socket.gaierror:
+        raise Failed(f"no host is called {connection.host}", "look at the name") from None
+    except TimeoutError:
+        raise Failed(f"{where}, did not answer", "look whether it is up") from None
+    except NoValidConnectionsError:
+        raise Failed(f"{where}, refused the connection", "look whether sshd runs there") from None
+    except (SSHException, EOFError, OSError) as error:
+        said = str(error) or type(error).__name__
+        raise Failed(f"no connection to {where}, {said}", f"`ssh {name}` tells more") from None

@@ -1,0 +1,322 @@
+"""A host over SSH: the verbs of `host.Host`, done by shells on the other side."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import re
+import shlex
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+
+from repoman_tasks.errors import Failed, Interrupted
+from repoman_tasks.host import (
+    MOST_BYTES,
+    Entry,
+    Host,
+    Lock,
+    Locked,
+    Pin,
+    Result,
+    Sink,
+    Stalled,
+    TimedOut,
+    Words,
+    holder_in_words,
+)
+from repoman_tasks.remote.scripts import ABSENT, entrance, parse_facts
+from repoman_tasks.remote.shells import Answer, Shell, Shells
+from repoman_tasks.remote.wire import Line, Lost
+
+__all__ = ["RemoteHost"]
+
+_OPEN_SECONDS = 30.0
+_FILE_SECONDS = 60.0
+_LOCK_SECONDS = 0.1
+"""How often a lock that is taken is tried again."""
+_LOST_LOCK = 75
+
+
+class RemoteHost(Host):
+    """Another machine, over one connection. Nobody stands anywhere on it."""
+
+    folder = ""
+
+    def __init__(self, name: str, line: Line) -> None:
+        super().__init__()
+        self.name = name
+        self._line = line
+        shell = Shell(line, first=True)
+        try:
+            facts = parse_facts(
+                shell.answer(_within(name, _OPEN_SECONDS)).out, shell.token.encode()
+            )
+        except ValueError:
+            raise Failed("its login shell did not start sh", "try `ssh HOST sh`") from None
+        self._shells = Shells(line, shell)
+        self._locks: Shell | None = None
+        self._locking = threading.Lock()
+        self._known_files = dict([facts.registry])
+        self.uid, self.home = facts.uid, facts.home
+        self.other_groups = facts.groups
+        mine = {key: os.environ[key] for key in ("TERM",) if key in os.environ}
+        self.environ = {**facts.environ, **mine}
+
+    def close(self) -> None:
+        self._line.close()
+
+    # --- programs ------------------------------------------------------------------
+
+    def read(self, words: Words, *, timeout: float = 30.0, most: int = MOST_BYTES) -> Result:
+        return self._run("run", words, words, timeout, most)
+
+    def _change(self, words: Words, timeout: float, given: bytes, most: int) -> Result:
+        if not given:
+            return self._run("run", words, words, timeout, most)
+        packed = base64.b64encode(given).decode()
+        return self._run("feed", [packed, *words], words, timeout, most)
+
+    def _run(
+        self, function: str, arguments: Words, words: Words, timeout: float, most: int
+    ) -> Result:
+        with self._shells.one() as shell:
+            expired = _within(words[0], timeout)
+
+            def check() -> None:
+                expired()
+                if shell.size() > most:
+                    raise Failed(f"{words[0]} said more than {most} bytes", "it was ended")
+
+            answer = shell.ask(function, *arguments, check=check)
+        if answer.end == ABSENT:
+            raise Failed(f"{words[0]} is not installed", f"install {words[0]}")
+        return Result(tuple(words), int(answer.end), answer.out, answer.err)
+
+    def _stream(
+        self,
+        program: str,
+        words: Words,
+        out: Sink,
+        err: Sink,
+        stall_seconds: float,
+        keep: Sequence[Lock],
+    ) -> int:
+        kept = [lock for lock in keep if isinstance(lock, _RemoteLock)]
+        marks = [word for lock in kept for word in (lock.mark, lock.path)]
+        watch = _Watch(self, stall_seconds)
+        with self._shells.one() as shell:
+
+            def check() -> None:
+                if self.stopping.is_set():
+                    raise Interrupted("interrupted")
+                watch.check()
+
+            end = shell.follow(
+                *("keep", program, str(len(kept)), *marks, *words),
+                out=watch.watching(out),
+                err=watch.watching(err),
+                check=check,
+                told=watch.begin,
+            )
+        if end == ABSENT:
+            raise Failed(f"{program} is not installed", f"install {program}")
+        if kept and int(end) == _LOST_LOCK:
+            raise Failed("the lock of the project was lost", "try again")
+        return int(end)
+
+    def moved(self, session: str) -> int:
+        """Bytes and calls of I/O that the processes of `session` have done so far, added up."""
+        with self._shells.one() as shell:
+            answer = shell.ask("moved", session, check=_within("sh", _OPEN_SECONDS))
+        return sum(map(int, re.findall(rb"\d+", answer.out)))
+
+    def _hand_over(self, words: Words) -> int:
+        sys.stdout.flush()
+        return self._line.hand_over(entrance(f"exec {shlex.join(words)}"))
+
+    # --- files ---------------------------------------------------------------------
+
+    def read_file(self, path: str) -> bytes | None:
+        if path in self._known_files:  # it came along when the connection was opened
+            return self._known_files.pop(path)
+        found = self.read(["cat", "--", path])
+        if not found.code:
+            return found.out
+        reason = found.complaint.rpartition(": ")[2]
+        if reason == "No such file or directory":
+            return None
+        raise Failed(f"{path} can't be read", reason.lower())
+
+    def _write_file(self, path: str, data: bytes) -> None:
+        packed = base64.b64encode(data).decode()
+        self._known_files.clear()
+        answer = self._ask("put", path, packed, str(len(data)))
+        if answer.end != "0":
+            raise Failed(f"{path} can't be written", _reason(answer))
+
+    def real_folders(self, paths: Sequence[str]) -> list[str | None]:
+        given = [path for path in paths if "\0" not in path]
+        answer = self._ask("folders", *given)
+        there, *real = answer.out.decode(errors="surrogateescape").split("\0")
+        found = {
+            path: folder
+            for path, is_there, folder in zip(given, there, real, strict=False)
+            if is_there == "1"
+        }
+        return [found.get(path) for path in paths]
+
+    def walk(self, root: str, *, prune: frozenset[bytes] = frozenset()) -> Iterator[Entry]:
+        words = ["find", f"{root.rstrip('/')}/.", "-mindepth", "1"]
+        for name in sorted(prune):
+            words += ["-name", os.fsdecode(name), "-prune", "-o"]
+        words += ["-printf", r"%y %i %s %T@ %C@ %n %P\0"]
+        found = self.read(words, timeout=600)
+        for complaint in found.err.decode(errors="replace").splitlines():
+            passing = complaint.endswith(_PASSING)
+            if not passing or (found.code and not found.out):
+                raise Failed(f"{root} can't be read", complaint.rpartition(": ")[2].lower())
+        return iter([_entry(line) for line in found.out.split(b"\0")[:-1]])
+
+    @contextlib.contextmanager
+    def pin(self, path: str, *, timeout: float) -> Iterator[Pin]:
+        with self._shells.apart() as shell:
+            answer = shell.ask("stand", path, check=_within(path, timeout))
+            if answer.end != "0":
+                why = self.read(["env", "-C", path, "true"], timeout=timeout)
+                raise Failed(f"{path} can't be entered", why.complaint.rpartition(": ")[2])
+            yield _RemotePin(self, answer.out.decode())
+
+    # --- locks ---------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _lock(self, path: str, wait_seconds: float, stoppable: bool) -> Iterator[Lock]:
+        deadline = time.monotonic() + wait_seconds
+        mark = os.urandom(8).hex()
+        while True:
+            answer = self._of_locks("hold", path, _holder(mark))
+            word, _, pid = answer.end.partition(" ")
+            if word == "held":
+                break
+            if word != "taken":
+                raise Failed(f"{path} can't be opened", _reason(answer))
+            if time.monotonic() >= deadline:
+                raise Locked(holder_in_words(answer.out))
+            if stoppable and self.stopping.is_set():
+                raise Interrupted("interrupted")
+            time.sleep(_LOCK_SECONDS)
+        try:
+            yield _RemoteLock(path, mark)
+        finally:
+            with contextlib.suppress(Lost):  # the lock went with the connection
+                self._of_locks("drop", pid)
+
+    def _of_locks(self, function: str, *words: str) -> Answer:
+        """Ask the shell that holds the locks; they are all gone when it is."""
+        with self._locking:
+            if self._locks is None:
+                self._locks = self._shells.aside()
+            return self._locks.ask(function, *words, check=_within("flock", _FILE_SECONDS))
+
+    def _ask(self, function: str, *words: str) -> Answer:
+        with self._shells.one() as shell:
+            return shell.ask(function, *words, check=_within("sh", _FILE_SECONDS))
+
+
+_PASSING = (": No such file or directory", ": Not a directory", ": Permission denied")
+"""What a walk passes over: it vanished, or is closed."""
+
+
+class _RemoteLock(Lock):
+    def __init__(self, path: str, mark: str) -> None:
+        super().__init__(path)
+        self.mark = mark
+        """What is found in the lock's file as long as this one is held."""
+
+
+class _RemotePin(Pin):
+    def __init__(self, host: RemoteHost, pid: str) -> None:
+        self._host = host
+        self._pid = pid
+
+    @property
+    def path(self) -> str:
+        return f"/proc/{self._pid}/cwd"
+
+    def real(self) -> str:
+        return self._host.read(["readlink", "-n", self.path]).text
+
+
+class _Watch:
+    """Knows whether a program still moves: by its output, else by its I/O counters."""
+
+    def __init__(self, host: RemoteHost, stall_seconds: float) -> None:
+        self._host = host
+        self._limit = stall_seconds
+        self._since = time.monotonic()
+        self._session = ""
+        self._counters = 0
+
+    def begin(self, session: str) -> None:
+        self._session = session
+
+    def watching(self, sink: Sink) -> Sink:
+        def watched(line: bytes) -> None:
+            self._since = time.monotonic()
+            sink(line)
+
+        return watched
+
+    def check(self) -> None:
+        """`Stalled` where nothing moved for too long."""
+        if not self._limit or time.monotonic() - self._since < self._limit:
+            return
+        counters = self._host.moved(self._session) if self._session else 0
+        if counters == self._counters:
+            raise Stalled(f"no progress for {self._limit:g} s")
+        self._counters, self._since = counters, time.monotonic()
+
+
+def _within(what: str, seconds: float) -> Callable[[], None]:
+    """A check that raises `TimedOut` once `seconds` have passed."""
+    deadline = time.monotonic() + seconds
+
+    def check() -> None:
+        if time.monotonic() > deadline:
+            raise TimedOut(f"{what} did not answer within {seconds:g} s")
+
+    return check
+
+
+def _holder(mark: str) -> str:
+    """Who holds a lock, for whoever finds it taken."""
+    since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    command = " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
+    who = f"{os.getpid()} on {socket.gethostname()}"
+    return json.dumps({"pid": who, "since": since, "command": command, "mark": mark})
+
+
+def _reason(answer: Answer) -> str:
+    """Why a shell could not do it, by the last words of its complaint."""
+    lines = answer.err.decode(errors="replace").strip().splitlines()
+    return lines[-1].rpartition(": ")[2].lower() if lines else "its shell gave no reason"
+
+
+def _entry(line: bytes) -> Entry:
+    kind, inode, size, mtime, ctime, links, path = line.split(b" ", 6)
+    times = _nanoseconds(mtime), _nanoseconds(ctime)
+    letter = kind.decode()
+    return Entry(
+        letter if letter in "fdlpsbc" else "f", path, int(inode), int(size), *times, int(links)
+    )
+
+
+def _nanoseconds(text: bytes) -> int:
+    """find's %T@, seconds with ten digits behind the point, as whole nanoseconds."""
+    seconds, _, fraction = text.partition(b".")
+    return int(seconds) * 10**9 + int(fraction[:9].ljust(9, b"0"))

@@ -1,0 +1,243 @@
+"""What the shells on the other side are told, and what they answer. Pure.
+
+The login shell there may be any: it only ever sees `ENTRANCE` and an argument in base64. From
+then on a POSIX `sh` reads requests, each a line in base64: bytes come through as they are, and a
+line that a broken connection cut off is not run.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+__all__ = [
+    "ABSENT",
+    "Facts",
+    "entrance",
+    "opening",
+    "parse_facts",
+    "prelude",
+    "request",
+    "split_answer",
+]
+
+ABSENT = "absent"
+"""What stands for the exit status of a program that is not installed."""
+
+
+def entrance(script: str) -> str:
+    """One command that means the same to every login shell: run `script` by a POSIX shell."""
+    packed = base64.b64encode(script.encode(errors="surrogateescape")).decode()
+    return f"""exec sh -c 'eval "$(printf %s "$1" | base64 -d)"' sh {packed}"""
+
+
+def opening(token: str) -> str:
+    """A script that tells about the host and its registry, then reads requests.
+
+    The registry comes along because every command begins with it, and a question of its own is
+    a round trip; its place is that of `registry.Store`.
+    """
+    return f"T={token}\n{_FACTS}{_PRELUDE}"
+
+
+def prelude(token: str) -> str:
+    """A script that reads requests; each answer ends with a line that begins with `token`.
+
+    Nobody on the other side but this shell knows the token, so nothing that a program writes
+    can pass for the end of an answer.
+    """
+    return f"T={token}\n{_PRELUDE}"
+
+
+_FACTS = r"""
+registry=${REPOMAN_CONFIG:-${XDG_CONFIG_HOME:-$HOME/.config}/repoman/repoman.toml}
+printf '\nfacts %s\n' "$T"
+id -u; id -g; id -G
+printf '%s\0' "$HOME" "$registry"
+env -0
+printf '\nregistry %s\n' "$T"
+if [ -f "$registry" ]; then cat -- "$registry"; else printf 'none %s\n' "$T"; fi
+printf '\n%s told\n' "$T"
+printf '\n%s\n' "$T" >&2
+"""
+
+_PRELUDE = r"""
+LC_ALL=C; export LC_ALL
+exec 3<&0
+end() { printf '\n%s %s\n' "$T" "$1"; printf '\n%s\n' "$T" >&2; }
+
+# Wait for the job, and end it with all its children where the other side is gone: nothing is
+# written to a shell that has not answered yet, so a read there ends with the connection alone.
+attend() {
+    {
+        read -r _ <&3
+        trap '' TERM
+        kill -TERM "-$job"; sleep 1; kill -KILL "-$job"
+    } >/dev/null 2>&1 &
+    watcher=$!
+    wait "$job"; code=$?
+    kill -TERM "$watcher" 2>/dev/null
+    wait "$watcher" 2>/dev/null
+    end "$code"
+}
+run() {
+    command -v "$1" >/dev/null || { end absent; return; }
+    setsid "$@" </dev/null 3<&- &
+    job=$!
+    attend
+}
+feed() {
+    given=$1; shift
+    command -v "$1" >/dev/null || { end absent; return; }
+    printf %s "$given" | base64 -d | setsid "$@" 3<&- &
+    job=$!
+    attend
+}
+
+# A program that keeps locks: whoever takes one afterwards finds it there, and sees it live.
+keeping='
+n=$1; shift
+read -r stat <"/proc/$$/stat"
+rest=${stat##*) }
+started=$(set -- $rest; echo "${20}")
+while [ "$n" -gt 0 ]; do
+    grep -qF -e "$1" -- "$2" || exit 75
+    echo "keeper $$ $started" >>"$2"
+    shift 2; n=$((n - 1))
+done
+exec "$@"'
+started() { printf '\n%s pid %s\n' "$T" "$job"; }
+keep() {
+    command -v "$1" >/dev/null || { end absent; return; }
+    shift
+    setsid sh -c "$keeping" sh "$@" </dev/null 3<&- &
+    job=$!
+    started
+    attend
+}
+moved() {
+    for process in /proc/[0-9]*; do
+        read -r stat 2>/dev/null <"$process/stat" || continue
+        rest=${stat##*) }
+        [ "$(set -- $rest; echo "$4")" = "$1" ] && cat "$process/io" 2>/dev/null
+    done
+    end 0
+}
+
+folders() {
+    for path do
+        [ -d "$path" ] && printf 1 || printf 0
+    done
+    printf '\0'
+    realpath -zm -- "$@"
+    end 0
+}
+stand() { cd -- "$1" && printf %s "$$"; end $?; }
+put() {
+    (
+        umask 077
+        target=$(readlink -m -- "$1"; echo .) && target=${target%?.}
+        folder=${target%/*}; new=$folder/.${target##*/}.tmp
+        mkdir -p -- "${folder:-/}" && rm -f -- "$new" &&
+            printf %s "$2" | base64 -d | dd "of=$new" conv=excl,fsync status=none &&
+            { [ ! -e "$target" ] || chmod "--reference=$target" -- "$new"; } &&
+            [ "$(wc -c <"$new")" -eq "$3" ] &&
+            mv -fT -- "$new" "$target" && sync -- "${folder:-/}" && exit 0
+        rm -f -- "$new"
+        exit 1
+    )
+    end $?
+}
+
+# Locks: each is held by a process of its own that ends with this shell. It says how it went.
+holding='
+token=$1; path=$2; holder=$3
+say() { printf "\n%s %s %s\n" "$token" "$1" $$; printf "\n%s\n" "$token" >&2; }
+exec 9<>"$path" || { say 1; exit; }
+flock -n 9 || { cat -- "$path"; say taken; exit; }
+while read -r word pid started; do
+    [ "$word" = keeper ] && read -r stat 2>/dev/null <"/proc/$pid/stat" || continue
+    rest=${stat##*) }
+    [ "$(set -- $rest; echo "${20}")" = "$started" ] || continue
+    cat -- "$path"; say taken; exit
+done <"$path"
+printf "%s\n" "$holder" >"$path"
+say held
+exec sleep infinity >/dev/null 2>&1'
+hold() {
+    (umask 077; mkdir -p -- "${1%/*}" && [ ! -L "$1" ] && : >>"$1") || { end 1; return; }
+    setpriv --pdeathsig KILL sh -c "$holding" sh "$T" "$1" "$2" </dev/null 3<&- &
+}
+drop() { kill -KILL "$1"; wait "$1" 2>/dev/null; end 0; }
+
+end ready
+while IFS= read -r line; do eval "$(printf %s "$line" | base64 -d)"; done
+"""
+
+
+def request(function: str, *words: str) -> bytes:
+    """What tells a shell to call one of its functions with these words, byte for byte.
+
+    `ValueError` where a word holds a NUL, which no program can be given.
+    """
+    line = shlex.join([function, *words])
+    if "\0" in line:
+        raise ValueError("embedded null byte")
+    return base64.b64encode(line.encode(errors="surrogateescape")) + b"\n"
+
+
+def split_answer(token: bytes, data: bytearray, start: int = 0) -> tuple[bytes, str, int] | None:
+    """What a program wrote, the words after `token`, and where what follows them begins.
+
+    None where the end has not come yet. It is looked for from `start` on.
+    """
+    mark = b"\n" + token
+    at = data.find(mark, start)
+    end = data.find(b"\n", at + 1) if at >= 0 else -1
+    if end < 0:
+        return None
+    return bytes(data[:at]), data[at + len(mark) : end].decode().strip(), end + 1
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the other side told of itself when the first shell opened."""
+
+    uid: int
+    groups: frozenset[int]
+    """Beside the first one."""
+    home: str
+    environ: Mapping[str, str] = field(default_factory=dict)
+    registry: tuple[str, bytes | None] = ("", None)
+    """The path of its registry, and what was in it."""
+
+
+_BEGIN = re.compile(rb"(\d+)\n(\d+)\n([\d ]*)\n([^\0]*)\0([^\0]*)\0", re.DOTALL)
+
+
+def parse_facts(said: bytes, token: bytes) -> Facts:
+    """Read the answer to `opening`; `ValueError` where it is none.
+
+    What the person's own start-up files print comes before it and is passed over.
+    """
+    _, begun, rest = said.partition(b"\nfacts " + token + b"\n")
+    told, _, registry = rest.partition(b"\nregistry " + token + b"\n")
+    match = _BEGIN.match(told)
+    if not begun or not match:
+        raise ValueError("no facts")
+    uid, gid, groups, home, path = match.groups()
+    pairs = (entry.partition(b"=") for entry in told[match.end() :].split(b"\0") if b"=" in entry)
+    return Facts(
+        uid=int(uid),
+        groups=frozenset(map(int, groups.split())) - {int(gid)},
+        home=_text(home),
+        environ={_text(name): _text(value) for name, _, value in pairs},
+        registry=(_text(path), None if registry.startswith(b"none " + token) else registry),
+    )
+
+
+def _text(data: bytes) -> str:
+    return data.decode(errors="surrogateescape")

@@ -1,0 +1,187 @@
+"""Shells on the other side: each does one thing after the other, several of them side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from repoman_tasks.errors import Failed
+from repoman_tasks.host import Sink
+from repoman_tasks.remote.scripts import entrance, opening, prelude, request, split_answer
+from repoman_tasks.remote.wire import Line, TooMany
+
+__all__ = ["Answer", "Shell", "Shells"]
+
+_POLL_SECONDS = 0.1
+_MOST = 7
+"""Shells at once. sshd allows ten sessions in one connection (MaxSessions in sshd_config(5)); a
+pinned folder, the locks, and a program with the terminal have one each."""
+_LONGEST_END = 200
+"""Bytes of a line that ends an answer, at most."""
+
+Check = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a request: the words that a shell ends it with, and what was written."""
+
+    end: str
+    out: bytes
+    err: bytes
+
+
+class Shell:
+    """A POSIX shell on the other side."""
+
+    def __init__(self, line: Line, *, first: bool = False) -> None:
+        self.token = secrets.token_hex(16)
+        self._mark = self.token.encode()
+        self._data = (bytearray(), bytearray())
+        self._ready = False
+        begin = opening(self.token) if first else prelude(self.token)
+        self._wire = line.start(entrance(begin))
+
+    def ask(self, function: str, *words: str, check: Check = lambda: None) -> Answer:
+        """Call a function of the shell; `check` is called all the while and may raise."""
+        self._send(function, words)
+        self._await_ready(check)
+        return self.answer(check)
+
+    def answer(self, check: Check = lambda: None) -> Answer:
+        """The next whole answer."""
+        found: list[tuple[bytes, str, int] | None] = [None, None]
+        seen = [0, 0]
+        while None in found:
+            for n, data in enumerate(self._data):
+                found[n] = found[n] or split_answer(self._mark, data, seen[n])
+                seen[n] = max(0, len(data) - _LONGEST_END)
+            if None in found:
+                self._receive()
+                check()
+        (out, end, after_out), (err, _, after_err) = (part for part in found if part)
+        del self._data[0][:after_out], self._data[1][:after_err]
+        return Answer(end, out, err)
+
+    def follow(
+        self,
+        function: str,
+        *words: str,
+        out: Sink,
+        err: Sink,
+        check: Check,
+        told: Callable[[str], None],
+    ) -> str:
+        """Call a function and hand on the lines that it writes as they come; how it ended.
+
+        `told` gets what the shell itself says meanwhile.
+        """
+        self._send(function, words)
+        self._await_ready(check)
+        ends: list[str | None] = [None, None]
+        while None in ends:
+            for n, sink in enumerate((out, err)):
+                for line in _lines(self._data[n]):
+                    if not line.startswith(self._mark):
+                        sink(line)
+                    elif n == 0 and line.startswith(self._mark + b" pid "):
+                        told(line.split()[-1].decode())
+                    else:
+                        ends[n] = line[len(self._mark) :].decode().strip()
+            if None in ends:
+                self._receive()
+                check()
+        return ends[0] or ""
+
+    def size(self) -> int:
+        """Bytes of an answer that is not whole yet."""
+        return sum(map(len, self._data))
+
+    def close(self) -> None:
+        """End the shell, and what it runs."""
+        self._wire.close()
+
+    def _send(self, function: str, words: tuple[str, ...]) -> None:
+        try:
+            data = request(function, *words)
+        except ValueError as error:
+            raise Failed(f"{words[0]} could not be started", str(error)) from None
+        self._wire.send(data)
+
+    def _await_ready(self, check: Check) -> None:
+        """Pass over what the person's start-up files print before the shell is there."""
+        if not self._ready:
+            self.answer(check)
+            self._ready = True
+
+    def _receive(self) -> None:
+        for data, more in zip(self._data, self._wire.receive(_POLL_SECONDS), strict=True):
+            data += more
+
+
+def _lines(data: bytearray) -> list[bytes]:
+    """Take the whole lines out of `data`; a carriage return ends one too."""
+    *lines, rest = data.replace(b"\r", b"\n").split(b"\n")
+    data[:] = rest
+    return [bytes(line) for line in lines if line]
+
+
+class Shells:
+    """The shells of a connection: one that is free is used again."""
+
+    def __init__(self, line: Line, first: Shell) -> None:
+        self._line = line
+        self._free = [first]
+        self._open = {first}
+        self._lock = threading.Condition()
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[Shell]:
+        """A shell for the caller alone. It is ended where the caller does not come to an end."""
+        shell = self._take()
+        try:
+            yield shell
+        except BaseException:
+            self._end(shell)
+            raise
+        with self._lock:
+            self._free.append(shell)
+            self._lock.notify()
+
+    @contextlib.contextmanager
+    def apart(self) -> Iterator[Shell]:
+        """A shell beside those that are counted, ended afterwards."""
+        shell = self.aside()
+        try:
+            yield shell
+        finally:
+            shell.close()
+
+    def aside(self) -> Shell:
+        """The same, that lasts as long as the connection."""
+        return Shell(self._line)
+
+    def _end(self, shell: Shell) -> None:
+        shell.close()
+        with self._lock:
+            self._open.discard(shell)
+            self._lock.notify()
+
+    def _take(self) -> Shell:
+        with self._lock:
+            while True:
+                if self._free:
+                    return self._free.pop()
+                if len(self._open) < _MOST:
+                    try:
+                        shell = Shell(self._line)
+                    except TooMany:
+                        if not self._open:
+                            raise
+                    else:
+                        self._open.add(shell)
+                        return shell
+                self._lock.wait(1.0)

@@ -1,0 +1,110 @@
+"""A terminal, or plain streams, handed to a program on the other side."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import sys
+import termios
+import threading
+import tty
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from repoman_tasks.remote.wire import Lost
+
+if TYPE_CHECKING:
+    from paramiko import Channel
+
+__all__ = ["attach"]
+
+_CHUNK = 1 << 16
+
+
+def attach(channel: Channel, command: str) -> int:
+    """Run `command` on `channel` with this process's streams; its exit status.
+
+    Where they are a terminal, it has one of the same kind and size, and all keys are its own.
+    """
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        size = shutil.get_terminal_size()
+        channel.get_pty(os.environ.get("TERM", "dumb"), size.columns, size.lines)
+        with _resized(channel), _raw():
+            return _run(channel, command)
+    return _run(channel, command)
+
+
+def _run(channel: Channel, command: str) -> int:
+    channel.exec_command(command)
+    threading.Thread(target=_feed, args=(channel,), daemon=True).start()
+    try:
+        _show(channel)
+    except KeyboardInterrupt:
+        channel.close()
+        raise
+    code: int = channel.recv_exit_status()
+    if code < 0:
+        raise Lost("the connection broke, or a signal ended the program", "repeat")
+    return code
+
+
+def _feed(channel: Channel) -> None:
+    """Hand standard input on, until it or the program ends."""
+    with contextlib.suppress(OSError, EOFError):
+        while data := os.read(0, _CHUNK):
+            channel.sendall(data)
+        channel.shutdown_write()
+
+
+def _show(channel: Channel) -> None:
+    """Hand on what the program writes until both of its streams have ended."""
+    poll = select.poll()
+    poll.register(channel.fileno(), select.POLLIN)
+    while True:
+        ended = channel.eof_received or channel.closed
+        moved = False
+        if channel.recv_ready():
+            _write(1, channel.recv(_CHUNK))
+            moved = True
+        if channel.recv_stderr_ready():
+            _write(2, channel.recv_stderr(_CHUNK))
+            moved = True
+        if not moved:
+            if ended:
+                return
+            poll.poll(1000)
+
+
+def _write(number: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(number, data) :]
+
+
+@contextlib.contextmanager
+def _raw() -> Iterator[None]:
+    """The terminal as it is: each key goes through, Ctrl-C and Ctrl-Z too."""
+    before = termios.tcgetattr(0)
+    try:
+        tty.setraw(0)
+        yield
+    finally:
+        termios.tcsetattr(0, termios.TCSADRAIN, before)
+
+
+@contextlib.contextmanager
+def _resized(channel: Channel) -> Iterator[None]:
+    """Tell the other side whenever the window changes its size."""
+
+    def tell(*_: object) -> None:
+        size = shutil.get_terminal_size()
+        with contextlib.suppress(OSError, EOFError):
+            channel.resize_pty(size.columns, size.lines)
+
+    before = signal.signal(signal.SIGWINCH, tell)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGWINCH, before)

@@ -1,0 +1,139 @@
+"""An estate on the other side of a real sshd: the same tests, with the same words, over SSH."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.estate import CHECKOUT, INV, Estate, Result, guarded, run
+
+__all__ = ["FarEstate", "Sshd", "new_key"]
+
+_SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") or "sshd"
+ME = pwd.getpwuid(os.geteuid()).pw_name
+
+
+def new_key(path: Path) -> Path:
+    """Make a key without a passphrase; the path of its public part."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+    return path.with_name(f"{path.name}.pub")
+
+
+class Sshd:
+    """An sshd on loopback that lets this user in. It is a context manager."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        self.public = new_key(folder / "host_key")
+        self.login = new_key(folder / "login").with_suffix("")
+        self.authorized = folder / "authorized_keys"
+        self.let_in({})
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        config = folder / "sshd_config"
+        lines = (
+            f"Port {self.port}",
+            "ListenAddress 127.0.0.1",
+            f"HostKey {folder}/host_key",
+            f"AuthorizedKeysFile {self.authorized}",
+            *("StrictModes no", "UsePAM no", "PidFile none", "PermitUserEnvironment yes"),
+            *("PasswordAuthentication no", "KbdInteractiveAuthentication no", *options),
+        )
+        config.write_text("".join(f"{line}\n" for line in lines))
+        self._log = open(folder / "log", "wb")  # noqa: SIM115
+        if os.geteuid() == 0:  # where sshd of root goes before it knows who is there
+            Path("/run/sshd").mkdir(exist_ok=True)
+        words = [_SSHD, "-D", "-e", "-f", str(config)]
+        self._process = subprocess.Popen(words, stderr=self._log, start_new_session=True)
+        self._await()
+
+    def _await(self) -> None:
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                return socket.create_connection(("127.0.0.1", self.port)).close()
+            except OSError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError((self.folder / "log").read_text()) from None
+                time.sleep(0.02)
+
+    def let_in(self, environ: Mapping[str, str]) -> None:
+        """What the sessions to come have in their environment."""
+        pairs = (f"{name}={value}".replace('"', '\\"') for name, value in environ.items())
+        options = ",".join(f'environment="{pair}"' for pair in pairs)
+        key = self.login.with_name("login.pub").read_text()
+        self.authorized.write_text(f"{options} {key}" if options else key)
+
+    @property
+    def pid(self) -> int:
+        """The process that listens."""
+        return self._process.pid
+
+    def known(self) -> str:
+        """The line for known_hosts."""
+        return f"[127.0.0.1]:{self.port} {self.public.read_text()}"
+
+    def stanza(self, name: str, *more: str) -> str:
+        """The lines of ssh_config by which it is called `name`."""
+        who = ("HostName 127.0.0.1", f"Port {self.port}", f"User {ME}")
+        lines = (*who, f"IdentityFile {self.login}", "IdentitiesOnly yes", *more)
+        return f"Host {name}\n" + "".join(f"  {line}\n" for line in lines)
+
+    def __enter__(self) -> Sshd:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._log.close()
+
+
+class FarEstate(Estate):
+    """An estate whose commands are typed on another machine, with another home."""
+
+    def __init__(self, base: Path) -> None:
+        super().__init__(base)
+        self.ssh = Path(tempfile.mkdtemp(prefix="repoman-ssh-"))
+        self._made.append(self.ssh)
+        self.sshd = Sshd(self.ssh)
+        self.laptop = self.ssh / "laptop"
+        (self.laptop / ".ssh").mkdir(parents=True)
+        (self.laptop / ".ssh/config").write_text(self.sshd.stanza("there"))
+        (self.laptop / ".ssh/known_hosts").write_text(self.sshd.known())
+
+    def close(self) -> None:
+        self.sshd.__exit__()
+        super().close()
+
+    def run(
+        self,
+        *words: str | bytes,
+        environ: Mapping[str, str] | None = None,
+        cwd: Path | None = None,  # noqa: ARG002  # nobody stands there
+        given: str = "",
+        timeout: float = 60,
+        code: int | None = None,
+    ) -> Result:
+        """Run `repoman` here for the estate there; `environ` is that of the other side."""
+        self.sshd.let_in({**self.environ, **(environ or {})})
+        typed = [*self.words, *words]
+        done = run(typed, self.here, cwd=self.laptop, given=given, timeout=timeout)
+        assert code is None or done.code == code, f"{words}: {done}"
+        return done
+
+    @property
+    def here(self) -> dict[str, str]:
+        """The environment of who types."""
+        return {**guarded(self.laptop), "REPOMAN_HOST": "there"}
+
+    def inv(self, *words: str, environ: Mapping[str, str] | None = None) -> Result:
+        """Run `inv` in the checkout here, for the estate there."""
+        self.sshd.let_in({**self.environ, **(environ or {})})
+        return run([str(INV), *words], self.here, cwd=CHECKOUT)

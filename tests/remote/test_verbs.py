@@ -1,0 +1,474 @@
+"""The verbs of a host over a real sshd, with each login shell, beside those of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from repoman_tasks.errors import Failed, Interrupted, RepomanError
+from repoman_tasks.host import Host, Locked, Stalled, TimedOut
+from repoman_tasks.local import LocalHost
+from repoman_tasks.model import Address
+from repoman_tasks.remote.fabric_line import FabricLine
+from repoman_tasks.remote.host import RemoteHost
+from tests.far import ME, Sshd, new_key
+
+ENDED_WITHIN = 3.0
+"""Seconds in which what ran on the other side has to be gone after the connection."""
+SHELLS = ("bash", "dash", "zsh", "fish")
+
+
+@pytest.fixture(scope="module", params=SHELLS)
+def shell(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Sshd]:
+    """An sshd that gives each command to this shell, as it does to a login shell."""
+    program = shutil.which(request.param)
+    assert program, f"{request.param} is not installed"
+    forced = f'ForceCommand exec {program} -c "$SSH_ORIGINAL_COMMAND"'
+    with Sshd(tmp_path_factory.mktemp("sshd"), forced) as sshd:
+        yield sshd
+
+
+@pytest.fixture(scope="module")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    with Sshd(tmp_path_factory.mktemp("sshd")) as made:
+        yield made
+
+
+def connected(sshd: Sshd) -> RemoteHost:
+    """The host behind `sshd`, whose key the home of this test knows."""
+    ssh = Path(os.environ["HOME"]) / ".ssh"
+    ssh.mkdir(parents=True, exist_ok=True)
+    (ssh / "known_hosts").write_text(sshd.known())
+    (ssh / "config").write_text(sshd.stanza("there"))
+    return RemoteHost("there", FabricLine(Address("there"), None))
+
+
+@pytest.fixture
+def host(sshd: Sshd) -> Iterator[RemoteHost]:
+    made = connected(sshd)
+    yield made
+    made.close()
+
+
+def wait_until(true: Callable[[], object], seconds: float = ENDED_WITHIN) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.02)
+
+
+def running(marker: str) -> list[int]:
+    """The processes that have exactly `marker` among their words."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if marker.encode() in words:
+                found.append(int(entry.name))
+    return found
+
+
+@pytest.fixture
+def marker() -> Iterator[str]:
+    """A time for `sleep` that finds it again."""
+    word = f"300.{random.SystemRandom().randrange(10**12):012}"
+    yield word
+    for pid in running(word):
+        os.kill(pid, signal.SIGKILL)
+
+
+# --- words -----------------------------------------------------------------------------
+
+_HOSTILE = b"'\"\\$`!*?[]{}()<>|&;#~ \t\n\r=%^-@+,.:/a0\x01\x1b\x7f\x80\x81\x82\x88\xc3\xa9\xff"
+
+
+def hostile(seed: int, count: int) -> list[str]:
+    """Words of random bytes, most of them with a meaning to some shell."""
+    chance = random.Random(seed)
+    found = [b"", b"-n", b"--", b"$(id)", b"`id`", b"a\nb", b"\\", b"\\\\'", b"\n", b"'\\''"]
+    for _ in range(count - len(found)):
+        size = chance.randrange(1, 20)
+        any_byte = chance.random() < 0.3
+        pool = range(1, 256) if any_byte else _HOSTILE
+        found.append(bytes(chance.choices(pool, k=size)))
+    return [os.fsdecode(word) for word in found]
+
+
+def test_hostile_words_come_back_byte_for_byte(shell: Sshd) -> None:
+    """2,500 with each of the four shells."""
+    host = connected(shell)
+    try:
+        for seed in range(5):
+            words = hostile(seed, 500)
+            back = host.read(["printf", r"%s\0", *words]).out.split(b"\0")[:-1]
+            assert back == [os.fsencode(word) for word in words]
+            streamed: list[bytes] = []
+            plain = [word for word in words if not {"\n", "\r"} & set(word) and word]
+            host.stream(["printf", r"%s\n", *plain], streamed.append, streamed.append)
+            assert streamed == [os.fsencode(word) for word in plain]
+    finally:
+        host.close()
+
+
+def test_what_start_up_files_print_is_passed_over(tmp_path: Path) -> None:
+    noisy = 'ForceCommand echo hello; echo hello >&2; exec sh -c "$SSH_ORIGINAL_COMMAND"'
+    with Sshd(tmp_path, noisy) as sshd:
+        host = connected(sshd)
+        assert host.home == os.environ["HOME"] or host.home
+        done = host.read(["sh", "-c", "echo out; echo err >&2; exit 3"])
+        assert (done.code, done.out, done.err) == (3, b"out\n", b"err\n")
+        host.close()
+
+
+def test_a_login_shell_that_starts_nothing_is_told(tmp_path: Path) -> None:
+    with Sshd(tmp_path, "ForceCommand echo no") as sshd, pytest.raises(RepomanError):
+        connected(sshd)
+
+
+def test_a_word_with_a_nul_is_refused(host: RemoteHost) -> None:
+    with pytest.raises(Failed, match="null byte"):
+        host.read(["printf", "a\0b"])
+
+
+# --- programs --------------------------------------------------------------------------
+
+
+def test_output_of_any_bytes_and_exit_status(host: RemoteHost) -> None:
+    data = bytes(range(256)) * 4000
+    assert host.change(["cat"], given=data[:60000]).out == data[:60000]
+    assert host.read(["sh", "-c", "kill -9 $$"]).code == 128 + 9
+    assert host.read(["printf", "no end of line"]).out == b"no end of line"
+
+
+def test_a_program_that_is_not_there(host: RemoteHost) -> None:
+    for call in (host.read, host.change):
+        with pytest.raises(Failed, match="nosuch is not installed"):
+            call(["nosuch"])
+    with pytest.raises(Failed, match="nosuch is not installed"):
+        host.stream(["nosuch"], print, print)
+
+
+def test_a_time_limit_ends_the_program_there(host: RemoteHost, marker: str) -> None:
+    with pytest.raises(TimedOut):
+        host.read(["sh", "-c", f"sleep {marker} & sleep {marker}"], timeout=0.5)
+    wait_until(lambda: not running(marker))
+    assert host.read(["echo", "well"]).out == b"well\n"
+
+
+def test_too_much_output_ends_the_program(host: RemoteHost) -> None:
+    with pytest.raises(Failed, match="said more than"):
+        host.read(["yes"], most=1 << 20)
+
+
+def test_stopping_ends_what_is_streamed_with_its_children(host: RemoteHost, marker: str) -> None:
+    threading.Timer(0.5, host.stopping.set).start()
+    with pytest.raises(Interrupted):
+        host.stream(["sh", "-c", f"sleep {marker} & sleep {marker}"], print, print)
+    wait_until(lambda: not running(marker))
+
+
+def test_lines_come_while_the_program_runs(host: RemoteHost) -> None:
+    came: list[float] = []
+    host.stream(
+        ["sh", "-c", "echo a; sleep 1; echo b"], lambda _: came.append(time.monotonic()), print
+    )
+    assert came[1] - came[0] > 0.7
+
+
+def test_a_program_that_moves_nothing_is_stalled(host: RemoteHost, marker: str) -> None:
+    with pytest.raises(Stalled):
+        host.stream(["sleep", marker], print, print, stall_seconds=0.5)
+    wait_until(lambda: not running(marker))
+
+
+def test_a_program_that_only_reads_and_writes_is_not(host: RemoteHost) -> None:
+    words = ["timeout", "2", "dd", "if=/dev/zero", "of=/dev/null", "bs=64K", "status=none"]
+    assert host.stream(words, print, print, stall_seconds=0.5) == 124
+
+
+def sessions_of(sshd: Sshd) -> list[int]:
+    """The processes of sshd that serve a connection."""
+    listener = sshd.pid
+    children = Path(f"/proc/{listener}/task/{listener}/children").read_text().split()
+    return [int(pid) for pid in children]
+
+
+def test_a_broken_connection_ends_what_ran(sshd: Sshd, host: RemoteHost, marker: str) -> None:
+    failed: list[BaseException] = []
+
+    def stream() -> None:
+        try:
+            host.stream(["sh", "-c", f"sleep {marker} & sleep {marker}"], print, print)
+        except RepomanError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=stream)
+    thread.start()
+    wait_until(lambda: running(marker))
+    for pid in sessions_of(sshd):
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not running(marker))
+    thread.join(ENDED_WITHIN)
+    assert "the connection broke" in str(failed[0])
+
+
+# --- files -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["plain", "a b", "ä'\"$(id)\n", "-x"])
+def test_files_are_written_and_read_as_here(host: RemoteHost, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "new folder" / name
+    assert host.read_file(str(path)) is None
+    data = bytes(range(256)) * 100
+    host.write_file(str(path), data)
+    assert path.read_bytes() == data == host.read_file(str(path))
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    path.chmod(0o640)
+    host.write_file(str(path), b"")
+    assert path.read_bytes() == b""
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert os.listdir(path.parent) == [name]
+
+
+def test_a_file_that_is_a_symlink_stays_one(host: RemoteHost, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("real")
+    host.write_file(f"{tmp_path}/link", b"x")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"x"
+
+
+def test_a_file_that_cannot_be_written_is_told(host: RemoteHost, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Failed, match="can't be written"):
+        host.write_file(f"{tmp_path}/file/x", b"x")
+    with pytest.raises(Failed, match="can't be read"):
+        host.read_file(f"{tmp_path}/file/x")
+
+
+def test_a_disk_that_is_full_leaves_the_old_file(host: RemoteHost) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("not here: only root mounts a small disk")
+    disk = Path("/tmp/repoman-small-disk")
+    disk.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "small", str(disk)], check=True)
+    try:
+        (disk / "file").write_text("old")
+        with pytest.raises(Failed, match="no space left"):
+            host.write_file(f"{disk}/file", b"x" * 100_000)
+        assert (disk / "file").read_text() == "old"
+        assert os.listdir(disk) == ["file"]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+        disk.rmdir()
+
+
+def test_a_walk_is_the_same_as_here(host: RemoteHost, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "a" / ".zfs" / "x").mkdir(parents=True)
+    (root / "a" / "b\n c").write_text("x")
+    os.link(root / "a" / "b\n c", root / "ä")
+    (root / "link").symlink_to("/etc")
+    os.mkfifo(root / "fifo")
+    os.utime(root / "ä", ns=(5, 123_456_789_987_654_321))
+    prune = frozenset({b".zfs"})
+    here = sorted(LocalHost().walk(str(root), prune=prune), key=lambda e: e.path)
+    there = sorted(host.walk(str(root), prune=prune), key=lambda e: e.path)
+    assert here == there
+    assert len(here) == 5
+    with pytest.raises(Failed, match="can't be read"):
+        list(host.walk(f"{root}/none"))
+
+
+def test_real_folders_are_the_same_as_here(host: RemoteHost, tmp_path: Path) -> None:
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "link").symlink_to("a b")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").write_text("")
+    names = ["", "a b", "link", "link/../a b", "loop", "file", "file/x", "none", "a\0b"]
+    paths = [f"{tmp_path}/{name}" for name in names]
+    assert host.real_folders(paths) == LocalHost().real_folders(paths)
+
+
+def test_a_pinned_folder_is_held(host: RemoteHost, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with host.pin(f"{tmp_path}/a", timeout=5) as pin:
+        (tmp_path / "a").rename(tmp_path / "b")
+        assert pin.real() == f"{tmp_path}/b"
+        assert host.read(["ls", "-d", f"{pin.path}/."]).code == 0
+        path = pin.path
+    wait_until(lambda: not os.path.exists(path))
+    with pytest.raises(Failed, match="can't be entered"):
+        host.pin(f"{tmp_path}/none", timeout=5).__enter__()
+
+
+# --- locks, beside a repoman on that host ------------------------------------------------
+
+
+def pairs(host: RemoteHost) -> list[tuple[Host, Host]]:
+    return [(host, host), (host, LocalHost()), (LocalHost(), host)]
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_lock_excludes(host: RemoteHost, tmp_path: Path, number: int) -> None:
+    one, other = pairs(host)[number]
+    path = f"{tmp_path}/locks/x y.lock"
+    with one.lock(path), pytest.raises(Locked, match="held by process"), other.lock(path):
+        pass
+    with other.lock(path):
+        assert Path(path).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_lock_is_waited_for(host: RemoteHost, tmp_path: Path) -> None:
+    path = f"{tmp_path}/x.lock"
+    here = LocalHost()
+    with host.lock(path):
+        threading.Timer(0.5, lambda: None).start()
+        with pytest.raises(Locked), here.lock(path, wait_seconds=0.3):
+            pass
+    with here.lock(path, wait_seconds=2):
+        pass
+
+
+def test_many_locks_at_once(host: RemoteHost, tmp_path: Path) -> None:
+    with contextlib.ExitStack() as held:
+        for number in range(30):
+            held.enter_context(host.lock(f"{tmp_path}/{number}.lock"))
+        with pytest.raises(Locked), LocalHost().lock(f"{tmp_path}/29.lock"):
+            pass
+    with LocalHost().lock(f"{tmp_path}/29.lock"):
+        pass
+
+
+def test_the_locks_of_a_broken_connection_are_free(sshd: Sshd, tmp_path: Path) -> None:
+    path = f"{tmp_path}/x.lock"
+    host = connected(sshd)
+    held = host.lock(path)
+    held.__enter__()
+    host.close()
+    with LocalHost().lock(path, wait_seconds=ENDED_WITHIN):
+        pass
+
+
+@pytest.mark.parametrize("number", [1, 0])
+def test_a_lock_is_kept_until_the_program_ended(
+    sshd: Sshd, host: RemoteHost, tmp_path: Path, marker: str, number: int
+) -> None:
+    """Also where the shell that holds the lock is killed, and the program for a while is not."""
+    path = f"{tmp_path}/x.lock"
+    other = (host, LocalHost())[number]
+    far = connected(sshd)
+
+    def stream() -> None:
+        with far.lock(path) as lock, pytest.raises(RepomanError):
+            far.stream(["sleep", marker], print, print, keep=[lock])
+
+    thread = threading.Thread(target=stream)
+    thread.start()
+    wait_until(lambda: running(marker))
+    wait_until(lambda: b"keeper" in Path(path).read_bytes())
+    for pid in running("infinity"):
+        os.kill(pid, signal.SIGKILL)
+    with pytest.raises(Locked), other.lock(path, wait_seconds=0.3):
+        pass
+    far.stopping.set()
+    thread.join(10)
+    with other.lock(path, wait_seconds=ENDED_WITHIN):
+        pass
+    far.close()
+
+
+# --- coming in ---------------------------------------------------------------------------
+
+
+def error_of(config: str, known: str = "", name: str = "there", **address: object) -> str:
+    ssh = Path(os.environ["HOME"]) / ".ssh"
+    ssh.mkdir(parents=True, exist_ok=True)
+    (ssh / "config").write_text(config)
+    (ssh / "known_hosts").write_text(known)
+    with pytest.raises(RepomanError) as caught:
+        RemoteHost(name, FabricLine(Address(name, **address), None))  # type: ignore[arg-type]
+    return str(caught.value)
+
+
+def fingerprint(sshd: Sshd) -> str:
+    words = ["ssh-keygen", "-l", "-f", str(sshd.public)]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()[1]
+
+
+def test_an_unknown_key_is_refused(sshd: Sshd) -> None:
+    said = error_of(sshd.stanza("there"))
+    assert "is not known" in said
+    assert fingerprint(sshd) in said
+    assert "`ssh there`" in said
+
+
+def test_a_changed_key_is_refused(sshd: Sshd, tmp_path: Path) -> None:
+    other = new_key(tmp_path / "other").read_text()
+    said = error_of(sshd.stanza("there"), f"[127.0.0.1]:{sshd.port} {other}")
+    assert "is not the one that is known" in said
+    assert fingerprint(sshd) in said
+    assert "ssh-keygen -R" in said
+
+
+def test_a_revoked_key_is_refused(sshd: Sshd) -> None:
+    said = error_of(sshd.stanza("there"), f"@revoked {sshd.known()}")
+    assert "revoked" in said
+    said = error_of(sshd.stanza("there"), f"{sshd.known()}@revoked {sshd.known()}")
+    assert "revoked" in said
+
+
+def test_who_has_no_key_is_denied(sshd: Sshd, tmp_path: Path) -> None:
+    new_key(tmp_path / "mine")
+    config = sshd.stanza("there").replace(str(sshd.login), f"{tmp_path}/mine")
+    assert f"{ME} was denied by 127.0.0.1" in error_of(config, sshd.known())
+
+
+def test_where_nobody_listens_and_who_does_not_exist() -> None:
+    assert "refused the connection" in error_of("Host there\n HostName 127.0.0.1\n Port 1\n")
+    assert "no host is called nosuch.invalid" in error_of("", name="nosuch.invalid")
+
+
+def test_a_host_that_says_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        began = time.monotonic()
+        error_of(f"Host there\n HostName 127.0.0.1\n Port {port}\n")
+        assert time.monotonic() - began < 20
+
+
+def test_the_registry_says_how_a_host_is_reached(sshd: Sshd) -> None:
+    ssh = Path(os.environ["HOME"]) / ".ssh"
+    ssh.mkdir(parents=True)
+    (ssh / "known_hosts").write_text(sshd.known())
+    address = Address("nas", "127.0.0.1", ME, sshd.port, str(sshd.login))
+    host = RemoteHost("nas", FabricLine(address, None))
+    assert host.uid == os.geteuid()
+    host.close()
+
+
+def test_a_gateway_is_gone_through_and_its_key_checked(sshd: Sshd, tmp_path: Path) -> None:
+    with Sshd(tmp_path) as gate:
+        config = gate.stanza("gate") + sshd.stanza("there", "ProxyJump gate")
+        assert f"[127.0.0.1]:{gate.port} is not known" in error_of(config, sshd.known())
+        ssh = Path(os.environ["HOME"]) / ".ssh"
+        (ssh / "known_hosts").write_text(sshd.known() + gate.known())
+        host = RemoteHost("there", FabricLine(Address("there"), None))
+        assert host.read(["echo", "well"]).out == b"well\n"
+        host.close()
