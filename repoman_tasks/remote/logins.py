@@ -73,6 +73,6 @@ def _key(path: str, ask: Question) -> Any:
     except (OSError, ValueError, SSHException):
         return None
     try:
-        return PKey.from_path(path, passphrase=ask(f"passphrase of {path}: ").encode())
+        return PKey.from_path(path, ask(f"passphrase of {path}: ").encode())
     except (OSError, ValueError, SSHException):
         return None

@@ -1,0 +1,213 @@
+"""What is about SSH itself in the commands; all else of them is tested by the suites that run
+here and there."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect  # type: ignore[import-untyped]
+import pytest
+
+from tests.estate import Estate, run
+from tests.far import FarEstate
+from tests.remote.test_verbs import ENDED_WITHIN, running, wait_until
+
+SLOW_RSYNC = '#!/bin/sh\n/usr/bin/rsync "$@"\ncase $* in *lamna*) sleep {marker};; esac\n'
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Iterator[FarEstate]:
+    """An estate on the other side, with the projects isurus and lamna."""
+    with FarEstate(tmp_path) as made:
+        made.prepare("isurus", "lamna")
+        yield made
+
+
+def slow(far: FarEstate, marker: str) -> None:
+    """Have the rsync of lamna there take for ever, once it has done its work."""
+    programs = far.home / "bin"
+    programs.mkdir(exist_ok=True)
+    (programs / "rsync").write_text(SLOW_RSYNC.format(marker=marker))
+    (programs / "rsync").chmod(0o755)
+    far.environ["PATH"] = f"{programs}:/usr/bin:/bin"
+    far.sshd.let_in(far.environ)
+
+
+@pytest.fixture
+def marker() -> Iterator[str]:
+    word = f"301.{os.getpid():012}"
+    yield word
+    for pid in running(word):
+        os.kill(pid, signal.SIGKILL)
+
+
+def last_syncs(far: FarEstate) -> dict[str, str | None]:
+    rows = far.run("list", "--json", code=0).json["projects"]
+    return {row["name"]: row["last_sync"] for row in rows}
+
+
+def started_sync(far: FarEstate, marker: str) -> subprocess.Popen[bytes]:
+    """A sync from here, of which isurus has finished and lamna never will."""
+    slow(far, marker)
+    (far.local_repos / "isurus/more").write_text("x")
+    process = subprocess.Popen(
+        [*far.words, "sync", "--jobs=2"], env=far.here, stderr=subprocess.PIPE
+    )
+    wait_until(lambda: running(marker), 20)
+    time.sleep(0.5)
+    return process
+
+
+def test_ctrl_c_here_ends_the_rsyncs_there(far: FarEstate, marker: str) -> None:
+    process = started_sync(far, marker)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    assert process.wait(10) == 130
+    wait_until(lambda: not running(marker), ENDED_WITHIN - (time.monotonic() - began))
+    far.environ["PATH"] = "/usr/bin:/bin"
+    done = last_syncs(far)
+    assert done["isurus"]
+    assert not done["lamna"]
+
+
+def test_a_kill_here_ends_the_rsyncs_there(far: FarEstate, marker: str) -> None:
+    process = started_sync(far, marker)
+    process.kill()
+    process.wait()
+    wait_until(lambda: not running(marker))
+    far.environ["PATH"] = "/usr/bin:/bin"
+    far.run("sync", code=0)  # its locks are free again
+    assert all(last_syncs(far).values())
+
+
+def test_a_connection_that_breaks_is_told_and_leaves_no_rsync(far: FarEstate, marker: str) -> None:
+    process = started_sync(far, marker)
+    listener = far.sshd.pid
+    children = Path(f"/proc/{listener}/task/{listener}/children").read_text().split()
+    for pid in children:
+        os.kill(int(pid), signal.SIGKILL)
+    wait_until(lambda: not running(marker))
+    _, err = process.communicate(timeout=20)
+    assert process.returncode not in (0, -9)
+    assert b"the connection broke" in err
+    assert b"Traceback" not in err
+    far.environ["PATH"] = "/usr/bin:/bin"
+    far.run("sync", code=0)
+
+
+def test_the_registry_is_shared_with_a_repoman_there(far: FarEstate) -> None:
+    """Twenty edits from here and there at once, and none is lost."""
+    for number in range(10):
+        for side in ("far", "near"):
+            (far.local_repos / f"{side}{number}").mkdir()
+    processes = []
+    far.sshd.let_in(far.environ)
+    for number in range(10):
+        for side, environ in (("far", far.here), ("near", far.environ)):
+            words = [*far.words, "new", f"{side}{number}", "--no-container"]
+            processes.append(subprocess.Popen(words, env=environ, stdout=subprocess.DEVNULL))
+        if number % 3 == 2:
+            assert [process.wait(60) for process in processes] == [0] * len(processes)
+            processes = []
+    assert all(process.wait(60) == 0 for process in processes)
+    assert len(last_syncs(far)) == 22
+
+
+def test_an_error_names_the_host(far: FarEstate) -> None:
+    done = far.run("sync", "nosuch", code=2)
+    assert done.err.startswith("repoman: there: no project is called 'nosuch'")
+
+
+def test_the_environment_names_the_host_and_a_flag_goes_before_it(far: FarEstate) -> None:
+    here = {**far.here, "REPOMAN_HOST": "nosuch.invalid"}
+    far.sshd.let_in(far.environ)
+    assert run([*far.words, "list"], here).code == 1
+    done = run([*far.words, "list", "--host", "there"], here)
+    assert (done.code, "isurus" in done.out) == (0, True)
+    here_alone = run([*far.words, "list", "--host", ""], here)
+    assert "No projects yet" in here_alone.err
+
+
+def test_a_host_of_this_registry(far: FarEstate) -> None:
+    far.sshd.let_in(far.environ)
+    registry = far.laptop / ".config/repoman/repoman.toml"
+    registry.parent.mkdir(parents=True)
+    login = far.sshd.login
+    registry.write_text(
+        f'[hosts.nas]\naddress = "127.0.0.1"\nport = {far.sshd.port}\nidentity = "{login}"\n'
+    )
+    done = run([*far.words, "list", "--json", "--host", "nas"], far.here)
+    assert [row["name"] for row in done.json["projects"]] == ["isurus", "lamna"]
+    registry.write_text("[hosts.nas]\nprot = 22\n")
+    done = run([*far.words, "list", "--host", "nas"], far.here)
+    assert done.code == 2
+    assert "did you mean 'port'" in done.err
+
+
+def test_two_hosts_in_one_line(far: FarEstate) -> None:
+    """Each task and its pre-tasks run where it was sent."""
+    far.sshd.let_in(far.environ)
+    here = {**far.here, "REPOMAN_HOST": ""}
+    done = run([*far.words, "list", "--json", "--host", "there", "list", "--json"], here)
+    there, _, mine = done.out.partition("}\n{")
+    assert "isurus" in there
+    assert '"projects": []' in mine
+
+
+# --- terminal ----------------------------------------------------------------------------
+
+
+def spawn(far: Estate, environ: dict[str, str], *words: str) -> pexpect.spawn[str]:
+    child: pexpect.spawn[str] = pexpect.spawn(
+        far.words[0],
+        [*far.words[1:], *words],
+        env={**environ, "TERM": "xterm-256color"},
+        dimensions=(24, 80),
+        encoding="utf-8",
+        timeout=20,
+    )
+    child.delaybeforesend = None
+    return child
+
+
+def test_a_question_is_asked_here(far: FarEstate) -> None:
+    far.sshd.let_in(far.environ)
+    child = spawn(far, far.here, "remove", "isurus")
+    child.expect(r"Go ahead\?")
+    child.sendline("y")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    assert list(last_syncs(far)) == ["lamna"]
+    assert (far.local_repos / "isurus").is_dir()
+
+
+def test_bars_move_on_a_terminal(far: FarEstate) -> None:
+    far.sshd.let_in(far.environ)
+    child = spawn(far, far.here, "sync")
+    child.expect(pexpect.EOF)
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", child.before or "")
+    child.close()
+    assert child.exitstatus == 0
+    assert "2 projects mirrored" in shown
+
+
+def test_an_encrypted_key_is_asked_for_on_a_terminal_only(far: FarEstate) -> None:
+    words = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "open sesame", "-f", str(far.sshd.login)]
+    far.sshd.let_in(far.environ)
+    subprocess.run(words, check=True)
+    done = run([*far.words, "list"], far.here)
+    assert (done.code, "was denied" in done.err) == (1, True)
+    child = spawn(far, far.here, "list")
+    child.expect("passphrase of .*login: ")
+    child.sendline("open sesame")
+    child.expect("isurus")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
