@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import quote
 
-from repoman_tasks.checks import incus, mountable, reconcile
+from repoman_tasks.checks import containers, incus, mountable, reconcile
 from repoman_tasks.containers.work import Devices, Work
 from repoman_tasks.model import Project
 from repoman_tasks.planning.declared import Declared
@@ -19,7 +19,7 @@ from repoman_tasks.tools.grounds import host_networks
 from repoman_tasks.tools.hazards import find_protected
 from repoman_tasks.tools.places import check_devices
 
-__all__ = ["addressed", "opening", "protected", "ruling", "work_of"]
+__all__ = ["addressed", "opening", "protected", "ruling", "unruling", "work_of"]
 
 
 def opening(session: Session, wanted: Declared) -> list[Step]:
@@ -53,6 +53,17 @@ def protected(session: Session, project: Project) -> Project:
 def ruling(session: Session, project: Project) -> list[Step]:
     """The steps after which the network lets `project` go where it may."""
     return _rules(session, project, project) if has_rules(project) else []
+
+
+def unruling(session: Session, project: Project) -> list[Step]:
+    """The steps after which the network has no rules for `project`, whose container is to go.
+
+    None where Incus can't be asked: a project has to be forgotten then too, and `setup` takes
+    away what is left.
+    """
+    if not (has_rules(project) and project.address) or session.of(containers).problem:
+        return []
+    return _rules(session, project)
 
 
 def _rules(session: Session, project: Project, *after: Project) -> list[Step]:
