@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from repoman_tasks.apply import Plan
 from repoman_tasks.checks import asked, incus, reconcile
 from repoman_tasks.declaring import repo_of, wanted_of
@@ -14,7 +16,7 @@ from repoman_tasks.planning.names import check_name, relative_repo
 from repoman_tasks.planning.steps import ArrangeUser
 from repoman_tasks.session import Session
 from repoman_tasks.tools.incus import Incus
-from repoman_tasks.working import work_of
+from repoman_tasks.working import ruling, work_of
 
 __all__ = ["adoption"]
 
@@ -48,7 +50,7 @@ def adoption(session: Session, name: str, from_project: str = "", repo: str = ""
         ArrangeUser(project.name, work.person.name, repo_of(session, project)),
         from_project,
     )
-    return Plan(steps, work=work)
+    return Plan([*ruling(session, replace(project, container=True)), *steps], work=work)
 
 
 def _container(session: Session, name: str, from_project: str) -> Container:

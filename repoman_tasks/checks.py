@@ -16,7 +16,7 @@ from repoman_tasks.session import Session
 from repoman_tasks.tools.incus import Incus
 
 if TYPE_CHECKING:  # what not every command needs is imported when it does
-    from repoman_tasks.planning.fence import Grounds
+    from repoman_tasks.planning.grounds import Grounds
     from repoman_tasks.tools.share import Share
 
 __all__ = ["asked", "containers", "grounds", "incus", "mountable", "mounts", "reconcile", "usable"]

@@ -18,7 +18,8 @@ from repoman_tasks.planning.repairs import CHOICES, LEAVE, RepairWish
 from repoman_tasks.planning.steps import ArrangeUser, ChangeState, DeleteContainer, Step
 from repoman_tasks.session import Session
 from repoman_tasks.tools.images import image_origin
-from repoman_tasks.working import opening, work_of
+from repoman_tasks.watching import note_first
+from repoman_tasks.working import opening, unruling, work_of
 
 __all__ = ["repair"]
 
@@ -67,7 +68,9 @@ def _mend(session: Session, finding: Finding, choice: str, *, by_flag: bool) -> 
     plan = _PLANS[choice](session, finding.subject)
     # A person who chose it from the question has agreed; so has who named it by a flag.
     agreed = partial(alone_with, session, finding.subject)
-    carry_out(session, plan, confirmed=by_flag or session.ask.possible, agreed=agreed)
+    done = carry_out(session, plan, confirmed=by_flag or session.ask.possible, agreed=agreed)
+    if done and choice in ("adopt", "finish"):
+        note_first(session, finding.subject)
 
 
 def _recreate(session: Session, name: str) -> Plan:
@@ -84,7 +87,8 @@ def _recreate(session: Session, name: str) -> Plan:
 
 
 def _forget(session: Session, name: str) -> Plan:
-    return Plan([forget_step(_project(session, name))])
+    project = _project(session, name)
+    return Plan([*unruling(session, project), forget_step(project)], work=work_of(session))
 
 
 def _adopt(session: Session, name: str) -> Plan:

@@ -12,10 +12,16 @@ from repoman_tasks.planning.hazards import hazard_findings, owner_finding
 from repoman_tasks.planning.health import Finding
 from repoman_tasks.planning.sync import find_project
 from repoman_tasks.session import Session
-from repoman_tasks.tools.hazards import find_hazards, foreign_entries, note_seen, seen
+from repoman_tasks.tools.hazards import (
+    find_hazards,
+    foreign_entries,
+    note_seen,
+    seen,
+    was_seen,
+)
 from repoman_tasks.tools.person import find_person
 
-__all__ = ["look_seen", "watch"]
+__all__ = ["look_seen", "note_all", "note_first", "watch"]
 
 
 def watch(session: Session, projects: Sequence[Project]) -> list[Finding]:
@@ -37,7 +43,27 @@ def look_seen(session: Session, name: str | None) -> None:
     registry = session.of(reconcile).registry
     projects = [find_project(registry, name)] if name else registry.projects
     for repo in _repos(session, projects).values():
-        note_seen(session.host, repo, find_hazards(session.host, repo))
+        note_all(session, repo)
+
+
+def note_first(session: Session, name: str) -> None:
+    """Note what is in the repo of the project `name`, which was just taken in, as seen by the
+    person who did.
+
+    Where something is noted of that repo, it stays: what came since, with the registry lost
+    or not, is new.
+    """
+    session.look_again(reconcile)
+    project = session.of(reconcile).registry.project(name)
+    for repo in _repos(session, [project] if project else []).values():
+        if not was_seen(session.host, repo):
+            note_all(session, repo)
+
+
+def note_all(session: Session, repo: str) -> None:
+    """Note what is in the repo at the real path `repo` as seen by a person; also that it is
+    nothing."""
+    note_seen(session.host, repo, find_hazards(session.host, repo))
 
 
 def _repos(session: Session, projects: Sequence[Project]) -> dict[str, str]:

@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import quote
 
-from repoman_tasks.checks import incus, mountable, reconcile
+from repoman_tasks.checks import containers, incus, mountable, reconcile
 from repoman_tasks.containers.work import Devices, Work
 from repoman_tasks.model import Project
 from repoman_tasks.planning.declared import Declared
-from repoman_tasks.planning.fence import opening_steps, rules_steps
+from repoman_tasks.planning.fence_network import rules_steps
+from repoman_tasks.planning.fence_project import opening_steps
 from repoman_tasks.planning.network import has_rules
-from repoman_tasks.planning.rules import address
+from repoman_tasks.planning.rules import acl, address
 from repoman_tasks.planning.steps import Step
 from repoman_tasks.session import Session
 from repoman_tasks.tools.grounds import host_networks
 from repoman_tasks.tools.hazards import find_protected
 from repoman_tasks.tools.places import check_devices
 
-__all__ = ["addressed", "opening", "protected", "ruling", "work_of"]
+__all__ = ["addressed", "opening", "protected", "ruling", "unruling", "work_of"]
 
 
 def opening(session: Session, wanted: Declared) -> list[Step]:
@@ -51,14 +52,28 @@ def protected(session: Session, project: Project) -> Project:
 
 def ruling(session: Session, project: Project) -> list[Step]:
     """The steps after which the network lets `project` go where it may."""
-    if not has_rules(project):
+    return _rules(session, project, project) if has_rules(project) else []
+
+
+def unruling(session: Session, project: Project) -> list[Step]:
+    """The steps after which the network has no rules for `project`, whose container is to go.
+
+    None where Incus can't be asked: a project has to be forgotten then too, and `setup` takes
+    away what is left.
+    """
+    if not (has_rules(project) and project.address) or session.of(containers).problem:
         return []
+    return _rules(session, project)
+
+
+def _rules(session: Session, project: Project, *after: Project) -> list[Step]:
+    """The steps to rules in which `after` stands in place of `project`."""
     registry, found = session.of(reconcile).registry, session.of(incus)
     name = registry.defaults.bridge
-    rules = found.get(f"/1.0/network-acls/{quote(name, safe='')}") or {}
+    now = found.get(f"/1.0/network-acls/{quote(name, safe='')}") or {}
     others = [other for other in registry.projects if other.name != project.name]
-    networks = host_networks(session.host)
-    return rules_steps(name, rules, registry.defaults, [*others, project], networks)
+    wanted = acl(registry.defaults, [*others, *after], host_networks(session.host))
+    return rules_steps(name, now, wanted)
 
 
 def work_of(session: Session) -> Work:

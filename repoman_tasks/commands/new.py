@@ -20,9 +20,9 @@ from repoman_tasks.planning.names import absolute, check_name, image_fault, prof
 from repoman_tasks.planning.setup import new_project
 from repoman_tasks.planning.steps import CloneRepo, MakeRepo, Step
 from repoman_tasks.session import Session
-from repoman_tasks.tools.hazards import find_hazards, note_seen
 from repoman_tasks.tools.images import image_origin
 from repoman_tasks.trusting import wishes
+from repoman_tasks.watching import note_all
 from repoman_tasks.working import opening, protected, work_of
 
 
@@ -84,9 +84,7 @@ def new(
     agreed = partial(alone_with, session, name) if wish.container else None
     if carry_out(session, whole, dry_run=dry_run, agreed=agreed):
         if wish.container:  # a person who makes it has seen what is in it
-            path = repo_of(session, project)
-            if found_there := find_hazards(host, path):
-                note_seen(host, path, found_there)
+            note_all(session, repo_of(session, project))
         session.screen.note(f"Next: repoman {'shell' if wish.container else 'sync'} {name}")
 
 

@@ -16,7 +16,7 @@ from repoman_tasks.planning.steps import DeleteContainer
 from repoman_tasks.planning.sync import find_project
 from repoman_tasks.session import Session
 from repoman_tasks.tools.share import Share
-from repoman_tasks.working import work_of
+from repoman_tasks.working import unruling, work_of
 
 
 @task(
@@ -51,7 +51,8 @@ def remove(
     project = find_project(session.of(reconcile).registry, name)
     share = _compared(session, project) if delete_repo else None
     path = repo_of(session, project)
-    steps = remove_steps(project, path, _state(session, project), delete_repo=delete_repo)
+    state, rules = _state(session, project), unruling(session, project)
+    steps = remove_steps(project, path, state, rules, delete_repo=delete_repo)
     plan = Plan(steps, share, work_of(session))
     typed = delete_repo and not (dry_run or session.dry)
     if typed:

@@ -11,7 +11,8 @@ from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Busy, RepomanError
 from repoman_tasks.host import Locked
 from repoman_tasks.model import Registry
-from repoman_tasks.planning.fence import FenceWish, fence_findings, fence_steps
+from repoman_tasks.planning.fence import fence_findings, fence_steps
+from repoman_tasks.planning.grounds import FenceWish
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.setup import SetupWish, setup_steps
 from repoman_tasks.planning.share import judge

@@ -10,7 +10,8 @@ from repoman_tasks.containers.inside import look_inside
 from repoman_tasks.errors import ExitCode, RepomanError, TargetUnusable
 from repoman_tasks.model import Defaults, Project, keys
 from repoman_tasks.planning.drift import drift, summary
-from repoman_tasks.planning.fence import Grounds, fence_findings
+from repoman_tasks.planning.fence import fence_findings
+from repoman_tasks.planning.grounds import Grounds
 from repoman_tasks.planning.health import Finding, Reality, health
 from repoman_tasks.planning.repairs import RepairWish
 from repoman_tasks.planning.sync import find_project

@@ -97,11 +97,14 @@ def allow_fault(text: str) -> str:
 def acl(
     defaults: Defaults, projects: Sequence[Project], host_networks: Iterable[str]
 ) -> dict[str, Any]:
-    """The ACL of the bridge, as Incus's API takes it."""
+    """The ACL of the bridge, as Incus's API takes it.
+
+    A project without a container has no rules: its address may be another one's by now.
+    """
     networks = tuple(host_networks)
     rules = _mode(defaults.network, networks, "") + _exceptions(defaults.allow, "")
     for project in projects:
-        if has_rules(project) and project.address:
+        if project.container and has_rules(project) and project.address:
             mode = project.network if project.network != defaults.network else ""
             rules += _mode(mode, networks, project.address, defaults.network == "open")
             rules += _exceptions(project.allow, project.address)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from repoman_tasks.errors import Refused, UsageError
@@ -132,17 +132,23 @@ def new_project(
 
 
 def remove_steps(
-    project: Project, path: str, state: str | None, *, delete_repo: bool = False
+    project: Project,
+    path: str,
+    state: str | None,
+    rules: Sequence[Step] = (),
+    *,
+    delete_repo: bool = False,
 ) -> list[Step]:
     """The steps that forget a project, whose repo is at `path`, and its container.
 
-    `state` is that of the container, None where there is none. The mirror stays, and so does
-    the repo unless `delete_repo` is set.
+    `state` is that of the container, None where there is none, and `rules` are the steps that
+    take its rules away. The mirror stays, and so does the repo unless `delete_repo` is set.
     """
     steps: list[Step] = []
     if state is not None:
         note = f", which is {state}" if state != "stopped" else ""
         steps.append(DeleteContainer(project.name, note))
+    steps += rules  # after it: nothing may use them meanwhile, and nobody else its address
     if delete_repo:
         steps.append(DeleteRepo(project.name, path))
     stay = "its mirror stays as it is" if delete_repo else f"{path} and its mirror stay as they are"

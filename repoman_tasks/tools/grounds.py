@@ -10,7 +10,7 @@ from urllib.parse import quote
 from repoman_tasks.errors import Failed
 from repoman_tasks.host import Host
 from repoman_tasks.planning.declared import SHARE_PROFILE
-from repoman_tasks.planning.fence import ADMIN_GROUP, Grounds, Pool
+from repoman_tasks.planning.grounds import ADMIN_GROUP, Grounds, Pool
 from repoman_tasks.planning.health import Reality
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.network import Bridge

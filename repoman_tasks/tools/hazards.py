@@ -11,7 +11,7 @@ from repoman_tasks.tools.approvals import state_folder, state_path
 from repoman_tasks.tools.places import real_paths
 from repoman_tasks.tools.plain_file import read_begin
 
-__all__ = ["find_hazards", "find_protected", "foreign_entries", "note_seen", "seen"]
+__all__ = ["find_hazards", "find_protected", "foreign_entries", "note_seen", "seen", "was_seen"]
 
 _SECONDS = 20.0
 _MOST_CONFIG = 256 << 10
@@ -83,6 +83,11 @@ def seen(host: Host, repo: str) -> Mapping[str, str]:
         return {str(what): str(mark) for what, mark in found.items()}
     except (ValueError, AttributeError):
         return {}
+
+
+def was_seen(host: Host, repo: str) -> bool:
+    """Whether a person has ever looked at `repo`."""
+    return host.read_file(state_path(host, "seen", repo)) is not None
 
 
 def note_seen(host: Host, repo: str, hazards: Sequence[Hazard]) -> None:

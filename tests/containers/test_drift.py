@@ -118,6 +118,35 @@ def test_an_orphan_that_repoman_did_not_make(isurus: Place) -> None:
     assert "in the estate already" in isurus.run("adopt", "stray", code=2).err
 
 
+def write_hook(place: Place, name: str, hook: str) -> None:
+    hooks = place.local_repos / name / ".git/hooks"
+    hooks.mkdir(parents=True, exist_ok=True)
+    (hooks / hook).write_text("#!/bin/sh\n")
+
+
+@pytest.mark.parametrize("words", [("adopt", "stray"), ("status", "--orphan", "adopt")])
+def test_who_takes_a_container_in_has_seen_what_is_in_its_repo(
+    place: Place, words: tuple[str, ...]
+) -> None:
+    """As who makes one has; and what comes later is told."""
+    place.incus("init", "busybox", "stray")
+    write_hook(place, "stray", "pre-commit")
+    place.run(*words)
+    assert place.projects() == ["stray"]
+    assert place.findings() == {}
+    write_hook(place, "stray", "pre-push")
+    assert ".git/hooks/pre-push" in place.run("status", code=3).out
+
+
+def test_what_came_before_a_registry_was_lost_is_told_after_it(isurus: Place) -> None:
+    write_hook(isurus, "isurus", "pre-commit")
+    without_registry(isurus)
+    isurus.run("adopt", "isurus", code=0)
+    assert "hazard" in isurus.findings()["isurus"]
+    isurus.run("status", "isurus", "--seen")
+    assert "hazard" not in isurus.findings().get("isurus", [])
+
+
 def test_adopt_refuses(isurus: Place) -> None:
     isurus.incus("init", "busybox", "stray")
     assert "is missing" in isurus.run("adopt", "stray", code=2).err

@@ -173,6 +173,43 @@ def test_an_exception_of_one_project(plugged: Place) -> None:
     assert plugged.run("setup", code=0).out == "nothing to do\n"
 
 
+def egress(place: Place) -> list[dict[str, str]]:
+    name = place.environ["REPOMAN_BRIDGE"]
+    said = place.incus("query", f"/1.0/network-acls/{name}").out
+    return list(json.loads(said)["egress"])
+
+
+def test_an_exception_goes_with_its_project(plugged: Place) -> None:
+    """Else whoever gets the address of a container that is gone would get it too."""
+    plugged.new("lamna")
+    before = egress(plugged)
+    set_project(plugged, f'allow = ["{LAN}:{PORT}"]')
+    plugged.run("update", "isurus", code=0)
+    address = next(rule["source"] for rule in egress(plugged) if rule.get("source"))
+    shown = plugged.run("remove", "isurus", "--dry-run", code=0).out
+    assert "would set the rules of the network" in shown
+    plugged.run("remove", "isurus", "--yes", code=0)
+    assert egress(plugged) == before
+    assert plugged.findings() == {}
+    assert plugged.run("setup", code=0).out == "nothing to do\n"
+    taken = address.partition("/")[0]
+    plugged.incus("config", "device", "override", "lamna", "eth0", f"ipv4.address={taken}")
+    assert plugged_in(plugged, "lamna") == taken
+    assert not greeted(plugged, "lamna", LAN)
+
+
+def test_an_exception_goes_with_a_container_that_is_forgotten(plugged: Place) -> None:
+    before = egress(plugged)
+    set_project(plugged, f'allow = ["{LAN}:{PORT}"]')
+    plugged.run("update", "isurus", code=0)
+    plugged.incus("delete", "--force", "isurus")
+    plugged.run("status", "--missing", "forget")
+    assert egress(plugged) == before
+    assert plugged.findings() == {}
+    plugged.run("remove", "isurus", "--yes", code=0)
+    assert plugged.projects() == []
+
+
 def test_a_project_without_a_network(plugged: Place) -> None:
     set_project(plugged, 'network = "none"')
     plugged.run("update", "isurus", code=0)

@@ -9,15 +9,9 @@ import pytest
 
 from repoman_tasks.errors import Failed, UsageError
 from repoman_tasks.model import Defaults, Person
-from repoman_tasks.planning.fence import (
-    FenceWish,
-    Grounds,
-    Pool,
-    fence_findings,
-    fence_steps,
-    idmap,
-    missing_ids,
-)
+from repoman_tasks.planning.fence import fence_findings, fence_steps
+from repoman_tasks.planning.grounds import FenceWish, Grounds, Pool
+from repoman_tasks.planning.ids import idmap, missing_ids
 from repoman_tasks.planning.network import Bridge
 from repoman_tasks.planning.steps import AsRoot, CallIncus, MakeFolder, Step
 

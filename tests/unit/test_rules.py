@@ -115,8 +115,8 @@ def test_a_project_of_another_mode() -> None:
     assert [rule["action"] for rule in rules] == ["allow", "reject"]
     assert rules[1]["source"] == "10.1.1.9/32"
     assert "192.168.0.0/16" in rules[1]["destination"]
-    unaddressed = replace(open_one, address="")
-    assert acl(DEFAULTS, [unaddressed], HOST) == acl(DEFAULTS, [], HOST)
+    for without in (replace(open_one, address=""), replace(open_one, container=False)):
+        assert acl(DEFAULTS, [without], HOST) == acl(DEFAULTS, [], HOST)
 
 
 def test_rules_are_the_same_in_any_order_and_with_empty_values() -> None:

@@ -14,6 +14,7 @@ from repoman_tasks.planning.life import register_step
 from repoman_tasks.planning.setup import SetupWish, new_project, remove_steps, setup_steps
 from repoman_tasks.planning.share import Marker, Mount, Probe
 from repoman_tasks.planning.steps import (
+    CallIncus,
     DeleteContainer,
     DeleteRepo,
     MakeFolder,
@@ -269,6 +270,12 @@ def test_remove(state: str | None, delete_repo: bool, says: list[str]) -> None:
     assert steps[-1].edits == (DropProject("isurus"),)
     assert any(isinstance(step, DeleteRepo) for step in steps) is delete_repo
     assert any(isinstance(step, DeleteContainer) for step in steps) is (state is not None)
+
+
+def test_the_rules_go_after_the_container_and_before_the_project() -> None:
+    rules = CallIncus("set the rules", "PUT", "/1.0/network-acls/b", {})
+    steps = remove_steps(Project("isurus", "r"), "/r", "stopped", [rules])
+    assert [type(step) for step in steps] == [DeleteContainer, CallIncus, WriteRegistry]
 
 
 def test_setup_writes_what_was_chosen_for_containers() -> None:

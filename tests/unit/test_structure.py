@@ -231,6 +231,24 @@ def test_arrows_that_must_not_be(sources: list[str], targets: list[str]) -> None
     assert arrows(folder(*sources), *own(*targets)) == []
 
 
+def test_planning_has_no_circle() -> None:
+    left = {module.name: set[str]() for module in folder("planning")}
+    for name in left:
+        left[name] = {other for other in left if other in modules()[name].imports} - {name}
+    left.pop(f"{PACKAGE}.planning")
+    while free := [name for name, imports in left.items() if not imports & left.keys()]:
+        for name in free:
+            del left[name]
+    assert left == {}
+
+
+def test_the_parts_of_the_fence_do_not_know_the_whole() -> None:
+    parts = ["planning.grounds", "planning.ids", "planning.network", "planning.rules"]
+    parts += [f"planning.fence_{part}" for part in ("network", "profiles", "project")]
+    assert arrows(folder(*parts), *own("planning.fence")) == []
+    assert arrows(folder("planning.network", "planning.rules"), *own("planning.grounds")) == []
+
+
 def test_commands_are_imported_by_the_namespace_only() -> None:
     assert arrows(but("commands", "namespace"), *own("commands")) == []
     assert arrows(folder("namespace"), *own("commands")) != []
