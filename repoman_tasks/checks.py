@@ -64,7 +64,7 @@ def _revoked(session: Session, registry: Registry, local_repos: str) -> dict[str
 
 
 def _bare(project: Project) -> Project:
-    """The project without what its repo asked for, but the environment."""
+    """The project without what its repo asked for, but what needs no approval in any case."""
     return replace(project, asked_image="", asked_profiles=None, asked_mounts=())
 
 

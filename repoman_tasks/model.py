@@ -12,6 +12,7 @@ __all__ = [
     "Address",
     "Defaults",
     "Estate",
+    "Excludes",
     "Mount",
     "Pairs",
     "Person",
@@ -125,6 +126,7 @@ class Project:
     asked_profiles: tuple[str, ...] | None = _key(None, "The same, of profiles.")
     asked_env: Pairs = _key((), "The same, of the environment.")
     asked_mounts: tuple[Mount, ...] = _key((), "The same, of folders of the host.")
+    asked_exclude: tuple[str, ...] = _key((), "The same, of patterns that its mirror leaves out.")
     protect: bool = _key(
         True, "Whether what programs of the host would run is read-only in the container."
     )
@@ -147,12 +149,26 @@ class Project:
 
 @dataclass(frozen=True)
 class Wish:
-    """What a repo's own .repoman.toml asks of its container. The repo may be hostile."""
+    """What a repo's own .repoman.toml asks for. The repo may be hostile."""
 
     image: str = _key("", "Image of the container.")
     profiles: tuple[str, ...] | None = _key(None, "Profiles of the container.")
     env: Pairs = _key((), "Environment of what runs in the container.")
     mount: tuple[Mount, ...] = _key((), "Folders of the host that the container has too.")
+    exclude: tuple[str, ...] = _key((), "rsync patterns that its mirror does not carry.")
+
+
+@dataclass(frozen=True)
+class Excludes:
+    """The patterns of what the mirror of one repo leaves out."""
+
+    own: tuple[str, ...] = ()
+    """Those of the person."""
+    asked: tuple[str, ...] = ()
+    """Those of the repo's own .repoman.toml, which may be hostile."""
+
+    def __bool__(self) -> bool:
+        return bool(self.own or self.asked)
 
 
 @dataclass(frozen=True)
@@ -192,9 +208,9 @@ class Registry:
         """How the host called `name` is reached; by that name where the registry says nothing."""
         return next((host for host in self.hosts if host.name == name), Address(name))
 
-    def excludes(self, project: Project) -> tuple[str, ...]:
-        """Patterns that hold for `project`: the estate's, then its own."""
-        return self.defaults.exclude + project.exclude
+    def excludes(self, project: Project) -> Excludes:
+        """Patterns that hold for `project`: the estate's, then its own; and what its repo asks."""
+        return Excludes(self.defaults.exclude + project.exclude, project.asked_exclude)
 
 
 @dataclass(frozen=True)

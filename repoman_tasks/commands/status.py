@@ -10,6 +10,7 @@ from repoman_tasks.containers.inside import look_inside
 from repoman_tasks.errors import ExitCode, RepomanError, TargetUnusable
 from repoman_tasks.model import Defaults, Project, keys
 from repoman_tasks.planning.drift import drift, summary
+from repoman_tasks.planning.excludes import exclude_finding
 from repoman_tasks.planning.fence import fence_findings
 from repoman_tasks.planning.grounds import Grounds
 from repoman_tasks.planning.health import Finding, Reality, health
@@ -88,7 +89,8 @@ def _findings(
     inside = look_inside(
         session.of(incus), reality, session.of(containers), projects, {f.subject for f in drifted}
     )
-    return found + drifted + inside + watch(session, projects)
+    left_out = [finding for finding in map(exclude_finding, projects) if finding]
+    return found + left_out + drifted + inside + watch(session, projects)
 
 
 def _drift(session: Session, name: str | None) -> list[Finding]:

@@ -108,7 +108,9 @@ class _Crew:
     def start(self, plan: SyncPlan) -> None:
         """Hand out the work: projects that probably changed one by one, the others together."""
         registry, options = self._setting.registry, self._setting.options
-        patterns = {p.name: tuple(filter(everywhere, registry.excludes(p))) for p in plan.projects}
+        patterns = {
+            p.name: tuple(filter(everywhere, registry.excludes(p).own)) for p in plan.projects
+        }
         alone = plan.one or options.dry_run or options.force or self._setting.host.dry
         batches = [] if alone else in_batches(plan.projects, patterns, plan.jobs)
         together = {project.name for batch in batches for project in batch}

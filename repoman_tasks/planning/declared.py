@@ -110,6 +110,7 @@ def applied(project: Project, wish: Wish, image: str, profiles: Sequence[str]) -
         asked_profiles=None if profiles else wish.profiles,
         asked_env=wish.env,
         asked_mounts=wish.mount,
+        asked_exclude=wish.exclude,
     )
 
 

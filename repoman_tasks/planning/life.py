@@ -18,6 +18,7 @@ from repoman_tasks.planning.declared import (
     merged,
     protection_differs,
 )
+from repoman_tasks.planning.excludes import exclude_changes
 from repoman_tasks.planning.names import overlapping
 from repoman_tasks.planning.steps import (
     AdoptContainer,
@@ -75,7 +76,10 @@ def create_steps(
 
 def register_step(project: Project, path: str) -> Step:
     """The step that writes a new project into the registry; its repo is at `path`."""
-    return WriteRegistry(f"register {project.name} with the repo {path}", (AddProject(project),))
+    what = f"register {project.name} with the repo {path}"
+    if project.backup and project.asked_exclude:
+        what += f", whose mirror leaves out what it asks to: {', '.join(project.asked_exclude)}"
+    return WriteRegistry(what, (AddProject(project),))
 
 
 # --- update -----------------------------------------------------------------------------
@@ -91,6 +95,9 @@ def recorded(before: Project, after: Project) -> list[Step]:
     if not changed:
         return []
     what = f"note in the registry what {after.name} is now: {', '.join(changed)}"
+    left_out = exclude_changes(before, after)
+    if left_out:
+        what += f"; its repo leaves out of its mirror: {left_out}"
     return [WriteRegistry(what, (SetKeys(changed, project=after.name),))]
 
 

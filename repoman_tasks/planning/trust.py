@@ -120,6 +120,7 @@ def bounded(asked: Asked, defaults: Defaults) -> Wish:
         image=wish.image if _is_allowed(wish.image, defaults) else "",
         profiles=None if strange else own,
         env=wish.env,
+        exclude=wish.exclude,
     )
 
 

@@ -25,6 +25,7 @@ from repoman_tasks.model import (
     env_name,
     keys,
 )
+from repoman_tasks.planning.excludes import excludes_fault
 from repoman_tasks.planning.names import (
     check_name,
     check_repo,
@@ -110,7 +111,11 @@ def parse(text: str, path: str, environ: Mapping[str, str]) -> Registry:
 def parse_wish(text: str, path: str) -> Wish:
     """Read what a repo's .repoman.toml asks for; `UsageError` with the line where it is wrong."""
     source = _Source(path, text)
-    return Wish(**_values(source, _document(source), "", 0))
+    wish = Wish(**_values(source, _document(source), "", 0))
+    fault = excludes_fault(wish.exclude)
+    if fault:
+        raise source.error(f"exclude: {fault}", "correct it", key="exclude")
+    return wish
 
 
 def _document(source: _Source) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from repoman_tasks.errors import ExitCode
+from repoman_tasks.model import Excludes
 from repoman_tasks.planning.names import with_parents
 
 __all__ = [
@@ -44,6 +45,7 @@ _GIT_TRANSIENTS = (
     "- .git/**/pack/.tmp-*",
 )
 _NEVER_WALKED = ("- .zfs/",)
+_GIT_DIRS = ("/.git", "/.git/**", "/**/.git", "/**/.git/**")
 _OUT_FORMAT = "--out-format=%i %l %n"
 _WILD = re.compile(r"[*?\[\\]")
 
@@ -75,27 +77,40 @@ class Keeps:
     nanoseconds: bool = True
 
 
-def filters(repo: str, patterns: Iterable[str]) -> list[str]:
+def filters(repo: str, excludes: Excludes) -> list[str]:
     """Filter rules for the repo at `repo` below the transfer's root.
 
     A pattern means what it means to rsync, with a leading / at the repo's own root.
     """
-    return filters_of_all([(repo, patterns)])
+    return filters_of_all([(repo, excludes)])
 
 
-def filters_of_all(repos: Iterable[tuple[str, Iterable[str]]]) -> list[str]:
+def filters_of_all(repos: Iterable[tuple[str, Excludes]]) -> list[str]:
     """Filter rules for several repos, each with its patterns, in one transfer.
 
-    A pattern that is just a name holds in all of them.
+    A person's pattern that is just a name holds in all of them; what a repo asks for holds in
+    that one, and never for git's own folders.
     """
     own: dict[str, None] = {}  # ordered, each once
     wanted: dict[str, None] = {}
-    for repo, patterns in repos:
+    asked: list[str] = []
+    for repo, excludes in repos:
         for path in with_parents(repo):  # no pattern leaves out the repo itself
             own[f"+ /{_escaped(path)}/"] = None
-        for pattern in filter(None, patterns):
+        for pattern in filter(None, excludes.own):
             wanted.update({f"- {rule}": None for rule in _anchored(repo, pattern)})
-    return [*own, *_NEVER_WALKED, *_GIT_TRANSIENTS, *wanted]
+        asked += _asked(repo, excludes.asked)
+    return [*own, *_NEVER_WALKED, *_GIT_TRANSIENTS, *wanted, *asked]
+
+
+def _asked(repo: str, patterns: Sequence[str]) -> list[str]:
+    """Rules for what the repo itself asks to leave out; the first rule that matches counts.
+
+    Even a name is held to the repo: the next one in the transfer may be somebody else's.
+    """
+    kept = [_below(repo, path) for path in _GIT_DIRS if patterns]
+    left_out = [rule for pattern in filter(None, patterns) for rule in _in_repo(repo, pattern)]
+    return [*(f"+ {rule}" for rule in kept), *(f"- {rule}" for rule in left_out)]
 
 
 def everywhere(pattern: str) -> bool:
@@ -108,8 +123,10 @@ def _anchored(repo: str, pattern: str) -> list[str]:
 
     With a slash in its middle rsync would match it with the repo's own name in front too.
     """
-    if everywhere(pattern):
-        return [pattern]
+    return [pattern] if everywhere(pattern) else _in_repo(repo, pattern)
+
+
+def _in_repo(repo: str, pattern: str) -> list[str]:
     if pattern.startswith("/"):
         return [_below(repo, pattern)]
     return [_below(repo, f"/{pattern}"), _below(repo, f"/**/{_literal(pattern)}")]

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from repoman_tasks.model import Excludes
 from repoman_tasks.tools.rsync import Keeps, filters, pass_words
 from tests.benchmarks.completion import completion, show_completion
 from tests.benchmarks.table import Row, fill, show, timed
@@ -45,7 +46,7 @@ def overhead(estate: Estate) -> list[Row]:
     fill(estate.local_repos / "isurus", 300)
     estate.run("new", "isurus", "--no-container", code=0)
     words = pass_words(
-        str(estate.local_repos), ["isurus"], filters("isurus", []), Keeps(True, True, True)
+        str(estate.local_repos), ["isurus"], filters("isurus", Excludes()), Keeps(True, True, True)
     )
     estate.run("sync", "isurus", code=0)
     ours = median(lambda: timed([*estate.words, "sync", "isurus"], env=estate.environ))

@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from repoman_tasks.model import Excludes
 from repoman_tasks.tools.rsync import Keeps, filters, pass_words
 from tests.benchmarks.table import Row, fill, show, timed
 from tests.machine.share import Share
@@ -45,7 +46,7 @@ class Bench:
         """Seconds that rsync takes, project after project."""
         began = time.monotonic()
         for name in self.names:
-            rules = filters(name, [])
+            rules = filters(name, Excludes())
             words = pass_words(str(self.repos), [name], rules, Keeps(True, True, True))
             timed(words, cwd=share.mount_point)
         return time.monotonic() - began
@@ -71,7 +72,10 @@ def measure(projects: int, files: int, jobs: str) -> list[Row]:
         one = bench.repoman("sync", bench.names[0])
         ours.drop_caches()
         words = pass_words(
-            str(bench.repos), bench.names[:1], filters(bench.names[0], []), Keeps(True, True, True)
+            str(bench.repos),
+            bench.names[:1],
+            filters(bench.names[0], Excludes()),
+            Keeps(True, True, True),
         )
         rows.append(Row("nothing to do, 1 project", one, timed(words, cwd=bare.mount_point)))
         rows.append(

@@ -142,6 +142,80 @@ def test_excludes(estate: Estate) -> None:
     assert (estate.mirror("st-ar") / "logs/x").exists()
 
 
+def asked_to_leave_out(estate: Estate, name: str, *patterns: str) -> None:
+    """As `update` notes what the repo's own file asks for."""
+    text = estate.registry.read_text()
+    line = f"asked_exclude = {json.dumps(patterns)}"
+    estate.registry.write_text(text.replace(f'repo = "{name}"', f'repo = "{name}"\n{line}'))
+
+
+def test_what_a_repo_leaves_out_by_itself(estate: Estate) -> None:
+    """It holds for that repo alone, and what is mirrored already stays, also where it is gone."""
+    estate.setup().add("build", "other")
+    for name in ("build", "other"):
+        for path in ("build/x", "deep/build/x", "logs/x", "deep/logs/x"):
+            (estate.local_repos / name / path).parent.mkdir(parents=True, exist_ok=True)
+            (estate.local_repos / name / path).write_text("x")
+    estate.run("sync", code=0)
+    asked_to_leave_out(estate, "build", "build", "/logs", "/other", "../other")
+    for name in ("build", "other"):
+        (estate.local_repos / name / "build/x").write_text("changed")
+        (estate.local_repos / name / "build/y").write_text("new")
+        shutil.rmtree(estate.local_repos / name / "logs")
+        shutil.rmtree(estate.local_repos / name / "deep/build")
+    estate.run("sync", code=0)
+    mirror, other = estate.mirror("build"), estate.mirror("other")
+    assert (mirror / "build/x").read_text() == "x"
+    assert not (mirror / "build/y").exists()
+    assert (mirror / "logs/x").exists()
+    assert (mirror / "deep/build/x").exists()
+    assert inner(other) == inner(estate.local_repos / "other")
+
+
+def test_those_of_one_repo_do_not_hold_for_others_in_one_rsync(estate: Estate) -> None:
+    names = [f"r{number}" for number in range(12)]
+    estate.setup().add(*names)
+    estate.run("sync", code=0)
+    asked_to_leave_out(estate, "r3", "file-*", "notes")
+    for name in names:
+        (estate.local_repos / name / "notes").write_text("x")
+    estate.run("sync", code=0)
+    mirrored = [name for name in names if (estate.mirror(name) / "notes").exists()]
+    assert mirrored == [name for name in names if name != "r3"]
+
+
+def test_no_repo_leaves_out_its_history(estate: Estate) -> None:
+    """Whatever it names, also by patterns that no file of its own may have."""
+    estate.setup().add("isurus", "lamna")
+    nested = estate.repo("isurus/vendor/nested")
+    names = ("objects", "refs", "HEAD", ".git", ".git/**", "/.git/objects", "[.]git", "?git")
+    asked_to_leave_out(estate, "isurus", "**", "/**", "*", *names)
+    asked_to_leave_out(estate, "lamna", *names, "*.pack", "/*g*/")
+    (estate.local_repos / "lamna/vendor").mkdir()
+    nested.rename(estate.local_repos / "lamna/vendor/nested")
+    estate.run("sync", code=0)
+    for name in ("isurus", "lamna", "lamna/vendor/nested"):
+        git = estate.mirror(name) / ".git"
+        assert inner(git) == inner(estate.local_repos / name / ".git")
+    assert not (estate.mirror("isurus") / "README.md").exists()
+    found = estate.run("status", "--json").json["findings"]
+    told = next(one for one in found if one["kind"] == "exclude" and one["subject"] == "isurus")
+    assert told["what"].endswith(": **, /**, *, " + ", ".join(names))
+    assert not told["problem"]
+
+
+def test_leaving_out_more_than_half_is_refused_like_losing_it(estate: Estate) -> None:
+    estate.setup().add("isurus")
+    repo = estate.local_repos / "isurus"
+    for number in range(300):
+        (repo / f"work-{number}").write_text("x")
+    estate.run("sync", code=0)
+    asked_to_leave_out(estate, "isurus", "work-*")
+    done = estate.run("sync", "isurus", code=REFUSED)
+    assert "--force" in done.err
+    assert (estate.mirror("isurus") / "work-7").exists()
+
+
 def test_no_delete(ready: Estate) -> None:
     ready.run("sync", code=0)
     (ready.local_repos / "isurus/README.md").unlink()

@@ -16,6 +16,7 @@ from repoman_tasks.planning.life import (
     finish_steps,
     forget_step,
     recorded,
+    register_step,
     update_steps,
 )
 from repoman_tasks.planning.place import meant
@@ -105,6 +106,15 @@ def test_what_changed_is_noted_in_the_registry() -> None:
     (back,) = recorded(asked, ISURUS)
     assert isinstance(back, WriteRegistry)
     assert back.edits == (SetKeys({"asked_image": None, "asked_env": ()}, project="isurus"),)
+
+
+def test_what_a_repo_leaves_out_is_told_before_it_counts() -> None:
+    before = replace(ISURUS, asked_exclude=("old", "kept"))
+    after = applied(before, Wish(exclude=("kept", "new")), "", ())
+    (step,) = recorded(before, after)
+    assert "its repo leaves out of its mirror: - old, + new" in str(step)
+    assert "leaves out what it asks to: kept, new" in str(register_step(after, "/r/isurus"))
+    assert "leaves out" not in str(register_step(replace(after, backup=False), "/r/isurus"))
 
 
 @pytest.mark.parametrize(

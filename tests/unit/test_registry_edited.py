@@ -256,6 +256,7 @@ PROJECT = st.builds(
     asked_profiles=st.none() | PROFILES,
     asked_env=ENV,
     asked_mounts=MOUNTS,
+    asked_exclude=LISTS,
     network=st.sampled_from(["", "internet", "open", "none"]),
     allow=st.lists(st.sampled_from(["192.168.1.20:5432", "[fd00::1]:443"])).map(tuple),
     protect=st.booleans(),
@@ -304,7 +305,8 @@ def edits_of(draw: st.DrawFn, registry: Registry) -> Edit:
         return DropProject(name)
     if kind == "sync":
         return record_sync(name, "2026-05-01T00:00:00Z", draw(st.integers(0, 99)), 0)
-    values = {"image": draw(IMAGE), "asked_env": draw(ENV), "mounts": draw(MOUNTS)}
+    values: dict[str, Any] = {"image": draw(IMAGE), "asked_env": draw(ENV), "mounts": draw(MOUNTS)}
+    values["asked_exclude"] = draw(LISTS)
     return SetKeys({**values, "max_delete": None}, project=name)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from repoman_tasks.errors import UsageError
-from repoman_tasks.model import Defaults, Estate, Project, Registry
+from repoman_tasks.model import Defaults, Estate, Excludes, Project, Registry
 from repoman_tasks.registry import parse
 
 PATH = "/home/me/.config/repoman/repoman.toml"
@@ -57,7 +57,7 @@ def test_full_registry() -> None:
         last_sync="2026-04-28T20:17:03Z",
     )
     assert lamna == Project("lamna", "lamna", container=False, exclude=("/build",), max_delete=0)
-    assert registry.excludes(lamna) == ("*.o", "/build")
+    assert registry.excludes(lamna) == Excludes(("*.o", "/build"))
     assert registry.project("nobody") is None
 
 

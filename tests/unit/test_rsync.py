@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repoman_tasks.errors import ExitCode
+from repoman_tasks.model import Excludes
 from repoman_tasks.tools.rsync import (
     Item,
     Keeps,
@@ -39,7 +40,7 @@ from repoman_tasks.tools.rsync import (
     ],
 )
 def test_no_pattern_leaves_out_the_repo_itself(repo: str, rules: list[str]) -> None:
-    made = filters(repo, ["*"])
+    made = filters(repo, Excludes(("*",)))
     assert sorted(rule for rule in made if rule.startswith("+ /")) == sorted(rules)
     assert max(made.index(rule) for rule in rules) < made.index("- *")
 
@@ -59,16 +60,37 @@ def test_no_pattern_leaves_out_the_repo_itself(repo: str, rules: list[str]) -> N
     ],
 )
 def test_pattern_of_a_person(repo: str, pattern: str, rule: str) -> None:
-    assert filters(repo, [pattern])[-1] == rule
+    assert filters(repo, Excludes((pattern,)))[-1] == rule
 
 
 def test_an_empty_pattern_is_none() -> None:
-    assert filters("a", ["", ""]) == filters("a", [])
+    assert filters("a", Excludes(("", ""))) == filters("a", Excludes())
+
+
+@pytest.mark.parametrize(
+    ("repo", "pattern", "rules"),
+    [
+        ("a", "build", ["- /a/build", "- /a/**/build"]),
+        ("a", "build/", ["- /a/build/", "- /a/**/build/"]),
+        ("a", "/build", ["- /a/build"]),
+        ("a/b", "*.o", ["- /a/b/*.o", "- /a/b/**/*.o"]),
+        ("a", "x/*.o", ["- /a/x/*.o", "- /a/**/x/*.o"]),
+        ("[x]", "o", ["- /\\[x]/o", "- /\\[x]/**/o"]),
+        ("a", "", []),
+    ],
+)
+def test_pattern_of_a_repo(repo: str, pattern: str, rules: list[str]) -> None:
+    """It is held to that repo, and what is git's comes before it."""
+    made = filters(repo, Excludes(("mine",), (pattern,)))
+    asked = made[made.index("- mine") + 1 :]
+    assert asked[4:] == rules
+    assert all(rule.startswith("+ /") and "/.git" in rule for rule in asked[:4])
+    assert filters(repo, Excludes(("mine",)))[-1] == "- mine"
 
 
 @pytest.mark.parametrize("rule", ["- .zfs/", "- .git/*.lock", "- .git/**/tmp_obj_*"])
 def test_what_is_never_mirrored(rule: str) -> None:
-    assert rule in filters("a", [])
+    assert rule in filters("a", Excludes())
 
 
 @pytest.mark.parametrize(
@@ -130,11 +152,11 @@ def test_what_the_share_does_not_keep_is_not_asked_for(keeps: Keeps, there: set[
 
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_no_name_or_pattern_becomes_an_option(source: str, pattern: str) -> None:
-    made = pass_words("/r", [source], filters("a", [pattern]), Keeps())
+    made = pass_words("/r", [source], filters("a", Excludes((pattern,))), Keeps())
     before, after = made[: made.index("--")], made[made.index("--") + 1 :]
     assert after == [f"/r/./{source}", "."]
     assert [word for word in before[1:] if not word.startswith("--")] == []
-    assert f"--filter={filters('a', [pattern])[-1]}" in before
+    assert f"--filter={filters('a', Excludes((pattern,)))[-1]}" in before
 
 
 # --- what it says ----------------------------------------------------------------------

@@ -31,10 +31,11 @@ ASKED = Asked("/r/isurus", "d1", MOUNT, ("/home/dev/data",))
         (Wish(), ()),
         (Wish(image="debian", env=(("A", "1"),)), ()),
         (Wish(image="images:debian/13"), ()),
+        (Wish(exclude=("build",)), ()),
         (Wish(image="local:x"), ()),
         (Wish(image="evil:x"), ("image evil:x, of a server that is not in image_remotes",)),
         (Wish(profiles=("default",)), ()),
-        (Wish(profiles=("default", "gpu")), ("profile gpu",)),
+        (Wish(profiles=("default", "gpu"), exclude=("x",)), ("profile gpu",)),
         (Wish(profiles=()), ("no profile default, which limits the container",)),
         (MOUNT, ("mount /home/dev/data at /data",)),
     ],
@@ -48,7 +49,7 @@ def test_what_reaches_out(wish: Wish, lines: tuple[str, ...]) -> None:
     assert reaches(noted, DEFAULTS) == bool(lines)
     own = replace(asked, wish=bounded(asked, DEFAULTS), sources=())
     assert reaching(own, DEFAULTS) == ()
-    assert own.wish.env == wish.env
+    assert (own.wish.env, own.wish.exclude) == (wish.env, wish.exclude)
     if not lines:
         assert own.wish == wish
 
