@@ -14,7 +14,7 @@ from repoman_tasks.errors import one_line
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-__all__ = ["Bars", "Screen"]
+__all__ = ["Bars", "Recorder", "Screen"]
 
 
 class Screen:
@@ -69,6 +69,31 @@ class Screen:
     def write(self, text: str) -> None:
         """Put `text` on standard output as it is."""
         sys.stdout.write(text)
+
+
+class Recorder(Screen):
+    """Keeps what it is told instead of showing it."""
+
+    live = False
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.notes: list[str] = []
+        self.tables: list[tuple[Sequence[str], Sequence[Sequence[str]]]] = []
+        self.value: Any = None
+
+    def line(self, text: str = "") -> None:
+        if text:
+            self.lines.append(text)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def json(self, value: Any) -> None:
+        self.value = value
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        self.tables.append((columns, rows))
 
 
 def _drawn(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

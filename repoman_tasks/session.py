@@ -25,10 +25,12 @@ def utc_now() -> str:
 class Session:
     """One call of one task on one host. What is opened on `stack` is closed when it ends."""
 
-    def __init__(self, host: Host, ask: Ask, screen: Screen) -> None:
+    def __init__(self, host: Host, ask: Ask, screen: Screen, *, alone: bool = True) -> None:
         self.host = host
         self.ask = ask
         self.screen = screen
+        self.alone = alone
+        """Whether this is the only host that is asked."""
         self.store = Store(host)
         self.stack = ExitStack()
         self.words: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ from invoke.tasks import Call
 
 from repoman_tasks.ask import Ask
 from repoman_tasks.cli.ends import exits
+from repoman_tasks.cli.many import ask_all, show_all
 from repoman_tasks.cli.task import COMMON
 from repoman_tasks.errors import RepomanError, UsageError
 from repoman_tasks.host import Host
@@ -50,25 +51,35 @@ class Executor(invoke.executor.Executor):
         arguments = dict(call.kwargs)
         common = {name: arguments.pop(name, None) for name in COMMON}
         ask = Ask(yes=common["yes"], no_input=common["no_input"])
-        with self._host(common["host"], ask) as host:
-            session = Session(host, ask, Screen())
-            session.words = words if _takes_words(call) else ()
-            with session.stack:
-                for pre_task in call.pre:
-                    session.of(pre_task)
-                code: int | None = call.task(session, **arguments)
-            return finish_output(code or 0)
+        wanted = common["host"]
+        names = (wanted if wanted is not None else os.environ.get("REPOMAN_HOST", "")).split(",")
+
+        def on(name: str, screen: Screen, ask: Ask) -> int:
+            with self._host(name, ask) as host:
+                session = Session(host, ask, screen, alone=len(names) == 1)
+                session.words = words if _takes_words(call) else ()
+                with session.stack:
+                    for pre_task in call.pre:
+                        session.of(pre_task)
+                    return int(call.task(session, **arguments) or 0)
+
+        if len(names) == 1:
+            return finish_output(on(names[0], Screen(), ask))
+        if not getattr(call.task, "many_hosts", False):
+            raise UsageError(f"{call.task.name} works on one host at a time", "name one")
+        nobody = Ask(yes=False, no_input=True)  # several would ask at once
+        told = ask_all(list(dict.fromkeys(names)), lambda name, screen: on(name, screen, nobody))
+        return finish_output(show_all(Screen(), told))
 
     @contextlib.contextmanager
-    def _host(self, name: str | None, ask: Ask) -> Iterator[Host]:
+    def _host(self, name: str, ask: Ask) -> Iterator[Host]:
         """The host that a call is for. An error on another one says on which."""
-        wanted = name if name is not None else os.environ.get("REPOMAN_HOST", "")
         try:
-            with contextlib.closing(connect(wanted, ask)) as host:
+            with contextlib.closing(connect(name, ask)) as host:
                 host.dry = bool(self.config.run.dry)
                 yield host
         except RepomanError as error:
-            error.where = wanted
+            error.where = name
             raise
 
     def _core_flag(self, name: str) -> bool:

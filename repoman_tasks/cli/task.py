@@ -23,7 +23,10 @@ R = TypeVar("R")
 COMMON: Mapping[str, tuple[type, str]] = {
     "yes": (bool, "Answer the ordinary questions with yes."),
     "no_input": (bool, "Never ask; name what is missing and end."),
-    "host": (str, "Host to work on, as `ssh` knows it."),
+    "host": (
+        str,
+        "Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.",
+    ),
 }
 """The arguments that every task takes; the executor hands them to the session."""
 
@@ -35,7 +38,8 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
 
     Each argument has the type of its annotation: bool is a flag, int and str take a value,
     list[str] takes one at each use. `None` as default means not given. One that `takes_words`
-    finds those after `--` in its session.
+    finds those after `--` in its session. One for `many_hosts` only looks, so that several can be
+    asked at once.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
         positional: Iterable[str] = (),
         greedy: bool = False,
         takes_words: bool = False,
+        many_hosts: bool = False,
         help: Mapping[str, str] | None = None,
         name: str | None = None,
     ) -> None:
@@ -58,6 +63,7 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
         )
         self.greedy = greedy
         self.takes_words = takes_words
+        self.many_hosts = many_hosts
 
     def __call__(self, *args: Any, **kwargs: Any) -> R:
         if not args or not isinstance(args[0], Session):

@@ -15,7 +15,7 @@ from repoman_tasks.planning.wording import age
 from repoman_tasks.session import Session
 
 
-@task(name="list", pre=[reconcile, containers], help={"json": "Print JSON."})
+@task(name="list", pre=[reconcile, containers], many_hosts=True, help={"json": "Print JSON."})
 def list_(session: Session, json: bool = False) -> None:
     """Show the projects."""
     reality, found = session.of(reconcile), session.of(containers)

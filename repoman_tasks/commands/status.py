@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from repoman_tasks.checks import containers, grounds, incus, mounts, reconcile
 from repoman_tasks.cli.task import task
 from repoman_tasks.containers.inside import look_inside
-from repoman_tasks.errors import ExitCode, RepomanError, TargetUnusable
+from repoman_tasks.errors import ExitCode, RepomanError, TargetUnusable, UsageError
 from repoman_tasks.model import Defaults, Project, keys
 from repoman_tasks.planning.drift import drift, summary
 from repoman_tasks.planning.excludes import exclude_finding
@@ -26,6 +26,7 @@ from repoman_tasks.watching import look_seen, watch
 @task(
     pre=[reconcile, containers, mounts],
     positional=["name"],
+    many_hosts=True,
     help={
         "name": "Name of a project; all of the estate by default.",
         "values": "Show each setting, its value and where it comes from.",
@@ -51,6 +52,8 @@ def status(
     """Show what is wrong, with the cure beside each finding; exit 3 where something is."""
     wish = RepairWish(missing, orphan, half_made, repair)
     wish.check()
+    if (wish.any or seen) and not session.alone:
+        raise UsageError("several hosts can only be looked at", "name the one to mend")
     mended = True
     if wish.any:
         mended = mend(session, _drift(session, name), wish)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
-from tests.estate import Estate, run
+from tests.estate import Estate, Result, run
 from tests.far import FarEstate
 from tests.remote.test_verbs import ENDED_WITHIN, running, wait_until
 
@@ -158,6 +158,54 @@ def test_two_hosts_in_one_line(far: FarEstate) -> None:
     there, _, mine = done.out.partition("}\n{")
     assert "isurus" in there
     assert '"projects": []' in mine
+
+
+# --- several hosts -------------------------------------------------------------------------
+
+
+def both(far: FarEstate, *words: str) -> Result:
+    """Ask the host there twice, by two names, and one that is down."""
+    config = far.laptop / ".ssh/config"
+    down = "Host down\n HostName 127.0.0.1\n Port 1\n"
+    config.write_text(far.sshd.stanza("there") + far.sshd.stanza("nas") + down)
+    far.sshd.let_in(far.environ)
+    return run([*far.words, *words], far.here)
+
+
+def test_several_hosts_are_shown_side_by_side(far: FarEstate) -> None:
+    done = both(far, "list", "--host", "there,nas")
+    assert done.code == 0, done
+    rows = [line.split()[:2] for line in done.out.splitlines()]
+    assert rows[0] == ["HOST", "NAME"]
+    assert rows[1:] == [[h, n] for h in ("there", "nas") for n in ("isurus", "lamna")]
+
+
+def test_a_host_that_is_down_is_a_line(far: FarEstate) -> None:
+    done = both(far, "list", "--host", "down,nas")
+    assert done.code == 4
+    assert "nas   isurus" in done.out
+    assert done.err.count("down: ") == 1
+    assert "refused the connection" in done.err
+    found = both(far, "list", "--host", "down,nas", "--json").json["hosts"]
+    assert "refused" in found["down"]["error"]
+    assert [row["name"] for row in found["nas"]["projects"]] == ["isurus", "lamna"]
+
+
+def test_status_of_several_hosts(far: FarEstate) -> None:
+    done = both(far, "status", "--host", "there,nas")
+    assert done.code in (0, 3)
+    assert {line.partition(": ")[0] for line in done.out.splitlines()} == {"there", "nas"}
+
+
+@pytest.mark.parametrize(
+    "words", [["sync"], ["status", "--missing", "forget"], ["status", "--seen"], ["remove", "x"]]
+)
+def test_what_changes_something_takes_one_host(far: FarEstate, words: list[str]) -> None:
+    before = far.everything()
+    done = both(far, *words, "--host", "there,nas")
+    assert done.code in (2, 4)
+    assert "host" in done.err
+    assert far.everything() == before
 
 
 # --- terminal ----------------------------------------------------------------------------
