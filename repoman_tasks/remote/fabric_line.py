@@ -30,6 +30,8 @@ _KEEPALIVE_SECONDS = 10
 _SILENCE_SECONDS = 30
 """How long the other side may leave what it was sent without an answer."""
 _CHUNK = 1 << 16
+_WINDOW = 16 << 20
+"""Bytes that may be on their way to us before we have taken the first of them."""
 _PROHIBITED = 1
 """The number in SSH's answer that says so (RFC 4254, section 5.1)."""
 
@@ -65,7 +67,9 @@ class FabricLine(Line):
             if self._forwards:  # one for all: sshd gives no second
                 self._forwards = False
                 return self._connection.create_session()
-            return self._connection.transport.open_session(timeout=_CHANNEL_SECONDS)
+            return self._connection.transport.open_session(
+                window_size=_WINDOW, timeout=_CHANNEL_SECONDS
+            )
         except ChannelException as error:
             if error.code == _PROHIBITED:
                 raise TooMany(

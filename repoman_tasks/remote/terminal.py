@@ -14,6 +14,7 @@ import tty
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from repoman_tasks.errors import Failed
 from repoman_tasks.remote.wire import Lost
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["attach"]
 
-_CHUNK = 1 << 16
+_CHUNK = 1 << 18
 
 
 def attach(channel: Channel, command: str) -> int:
@@ -29,12 +30,17 @@ def attach(channel: Channel, command: str) -> int:
 
     Where they are a terminal, it has one of the same kind and size, and all keys are its own.
     """
-    if sys.stdin.isatty() and sys.stdout.isatty():
-        size = shutil.get_terminal_size()
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return _run(channel, command)
+    from paramiko import SSHException
+
+    size = shutil.get_terminal_size()
+    try:
         channel.get_pty(os.environ.get("TERM", "dumb"), size.columns, size.lines)
-        with _resized(channel), _raw():
-            return _run(channel, command)
-    return _run(channel, command)
+    except (SSHException, EOFError, OSError):
+        raise Failed("it gives no terminal", "look at PermitTTY in its sshd_config") from None
+    with _resized(channel), _raw():
+        return _run(channel, command)
 
 
 def _run(channel: Channel, command: str) -> int:
@@ -88,7 +94,7 @@ def _raw() -> Iterator[None]:
     """The terminal as it is: each key goes through, Ctrl-C and Ctrl-Z too."""
     before = termios.tcgetattr(0)
     try:
-        tty.setraw(0)
+        tty.setraw(0, termios.TCSADRAIN)  # what was typed ahead stays
         yield
     finally:
         termios.tcsetattr(0, termios.TCSADRAIN, before)

@@ -70,6 +70,7 @@ def test_without_a_name_it_says_what_to_type(isurus: FarPlace) -> None:
 
 def test_a_shell_is_a_terminal(isurus: FarPlace) -> None:
     child = spawn(isurus, "shell", "isurus")
+    child.expect(r"\$ ")
     child.sendline("echo begin-$TERM; stty size; tty >/dev/null && echo it-is-one")
     child.expect("begin-xterm-256color")
     child.expect("24 80")

@@ -32,7 +32,7 @@ _DATABASES: Mapping[str, str] = {
     "passwd": "root:x:0:0:root:/root:/bin/bash\n_dnsmasq:x:130:65534::/:/bin/false\n"
     "dnsmasq:x:131:65534::/:/bin/false\nnobody:x:65534:65534::/:/bin/false\n"
     + "".join(f"{n}:x:{u}:{g}:{n}:/home/{n}:/bin/bash\n" for n, (u, g) in PEOPLE.items()),
-    "group": f"root:x:0:\ntty:x:5:\nshadow:x:42:\n{ADMINS}:x:140:dev,dee\nnogroup:x:65534:\n"
+    "group": f"root:x:0:\nshadow:x:42:\n{ADMINS}:x:140:dev,dee\nnogroup:x:65534:\n"
     + "".join(f"{n}:x:{g}:\n" for n, (_, g) in PEOPLE.items()),
     "shadow": "root:*:19000::::::\n" + "".join(f"{n}:*:19000::::::\n" for n in PEOPLE),
     "subuid": "root:1000000:1000000000\nroot:1000:2\n",
