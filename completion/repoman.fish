@@ -52,7 +52,7 @@ function __repoman_flags
         --dry-run 'Show what would change.' \
         --yes 'Answer the ordinary questions with yes.' \
         --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it.' \
+        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
         --help 'Show help.'
         case completion
             printf '%s\t%s\n' \
@@ -60,20 +60,20 @@ function __repoman_flags
         --dry-run 'Show what would change.' \
         --yes 'Answer the ordinary questions with yes.' \
         --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it.' \
+        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
         --help 'Show help.'
         case exec
             printf '%s\t%s\n' \
         --yes 'Answer the ordinary questions with yes.' \
         --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it.' \
+        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
         --help 'Show help.'
         case list
             printf '%s\t%s\n' \
         --json 'Print JSON.' \
         --yes 'Answer the ordinary questions with yes.' \
         --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it.' \
+        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
         --help 'Show help.'
         case new
             printf '%s\t%s\n' \
@@ -88,7 +88,7 @@ function __repoman_flags
         --dry-run 'Show what would change.' \
         --yes 'Answer the ordinary questions with yes.' \
         --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it.' \
+        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
         --help 'Show help.'
         case remove
             printf '%s\t%s\n' \
@@ -97,7 +97,7 @@ function __repoman_flags
         --dry-run 'Show what would change.' \
         --yes 'Answer the ordinary questions with yes.' \
         --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it.' \
+        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
         --help 'Show help.'
         case restart
             printf '%s\t%s\n' \
@@ -105,7 +105,7 @@ function __repoman_flags
         --dry-run 'Show what would change.' \
         --yes 'Answer the ordinary questions with yes.' \
         --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it.' \
+        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
         --help 'Show help.'
         case setup
             printf '%s\t%s\n' \
@@ -120,21 +120,21 @@ function __repoman_flags
         --dry-run 'Show what would change.' \
         --yes 'Answer the ordinary questions with yes.' \
         --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it.' \
+        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
         --help 'Show help.'
         case shell
             printf '%s\t%s\n' \
         --forward-agent 'Lend it your SSH agent until the shell ends.' \
         --yes 'Answer the ordinary questions with yes.' \
         --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it.' \
+        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
         --help 'Show help.'
         case start
             printf '%s\t%s\n' \
         --dry-run 'Show what would change.' \
         --yes 'Answer the ordinary questions with yes.' \
         --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it.' \
+        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
         --help 'Show help.'
         case status
             printf '%s\t%s\n' \
@@ -147,7 +147,7 @@ function __repoman_flags
         --json 'Print JSON.' \
         --yes 'Answer the ordinary questions with yes.' \
         --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it.' \
+        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
         --help 'Show help.'
         case stop
             printf '%s\t%s\n' \
@@ -155,7 +155,7 @@ function __repoman_flags
         --dry-run 'Show what would change.' \
         --yes 'Answer the ordinary questions with yes.' \
         --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it.' \
+        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
         --help 'Show help.'
         case sync
             printf '%s\t%s\n' \
@@ -168,19 +168,19 @@ function __repoman_flags
         --json 'Print JSON.' \
         --yes 'Answer the ordinary questions with yes.' \
         --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it.' \
+        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
         --help 'Show help.'
         case trust
             printf '%s\t%s\n' \
         --yes 'Answer the ordinary questions with yes.' \
         --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it.' \
+        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
         --help 'Show help.'
         case untrust
             printf '%s\t%s\n' \
         --yes 'Answer the ordinary questions with yes.' \
         --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it.' \
+        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
         --help 'Show help.'
         case update
             printf '%s\t%s\n' \
@@ -190,31 +190,31 @@ function __repoman_flags
         --dry-run 'Show what would change.' \
         --yes 'Answer the ordinary questions with yes.' \
         --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it.' \
+        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
         --help 'Show help.'
         case dev.bench
             printf '%s\t%s\n' \
         --yes 'Answer the ordinary questions with yes.' \
         --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it.' \
+        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
         --help 'Show help.'
         case dev.completion
             printf '%s\t%s\n' \
         --yes 'Answer the ordinary questions with yes.' \
         --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it.' \
+        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
         --help 'Show help.'
         case dev.demo
             printf '%s\t%s\n' \
         --yes 'Answer the ordinary questions with yes.' \
         --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it.' \
+        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
         --help 'Show help.'
         case dev.lint
             printf '%s\t%s\n' \
         --yes 'Answer the ordinary questions with yes.' \
         --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it.' \
+        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
         --help 'Show help.'
         case dev.test
             printf '%s\t%s\n' \
@@ -222,7 +222,7 @@ function __repoman_flags
         --k 'Run the tests that match, in pytest\'s words.' \
         --yes 'Answer the ordinary questions with yes.' \
         --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it.' \
+        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
         --help 'Show help.'
     end
 end

@@ -235,7 +235,8 @@ def _words(run: _Run, tier: Tier, report: Path) -> list[str]:
     coverage_file = str(report.parent / ".coverage")
     if tier.name == "integration" and run.as_nobody:
         return _unprivileged(run, pytest, report, coverage_file)
-    return here([*pytest, f"--junitxml={report}"], COVERAGE_FILE=coverage_file)
+    over_ssh = {"REPOMAN_TEST_SSH": "1"} if tier.name == "ssh" else {}
+    return here([*pytest, f"--junitxml={report}"], COVERAGE_FILE=coverage_file, **over_ssh)
 
 
 def _in_machine(pytest: Sequence[str], folder: Path) -> list[str]:

@@ -41,6 +41,9 @@ _ON_NFS = {
     "automount": "autofs",
     "tc": "iproute2",
 }
+_SSH = {"sshd": "openssh-server", "ssh-keygen": "openssh-client", "zsh": "zsh", "fish": "fish"}
+_OVER_SSH = ("tests/integration/test_commands.py",)
+"""Tests of commands that are run a second time, over SSH."""
 _INCUS = {
     "incus": "incus-client",
     "incusd": "incus-base",
@@ -84,6 +87,7 @@ TIERS = (
         parallel=True,
         root=True,
     ),
+    Tier("ssh", ("tests/remote", *_OVER_SSH), {**_RSYNC_GIT, **_SSH}, parallel=True, root=True),
     Tier("terminal", ("tests/terminal",), {**_RSYNC_GIT, "tmux": "tmux"}),
     Tier("containers", ("tests/containers", "tests/security"), {**_RSYNC_GIT, **_INCUS}, root=True),
     Tier("nfs", ("tests/system/test_target.py",), _ON_NFS, root=True, machine=True),
