@@ -27,6 +27,8 @@ _NOBODY = 65534
 _MACHINE_SECONDS = 1500
 _COVERAGE_FILE = str(ROOT / ".coverage")
 _PYTEST_INTERRUPTED = 2
+_WORKERS = ("-n", "3", "--dist", "worksteal")
+"""No more than there are bridges in tests/daemon/place.py; much of what they do is to wait."""
 _REPORT_IN_MACHINE = 'mkdir /run/report && mount -t hostfs -o "$0" none /run/report && exec "$@"'
 """The machine can write nowhere outside, so it mounts the folder for the report."""
 
@@ -248,7 +250,7 @@ def _beside_a_daemon(run: _Run, pytest: Sequence[str], report: Path) -> list[str
     """As the ordinary user of the namespaces, who can write nowhere but in the report's folder."""
     run.scratch.chmod(0o755)
     report.parent.chmod(0o777)
-    options = ["-p", "no:cacheprovider", "-n", "2", f"--junitxml={report}"]
+    options = ["-p", "no:cacheprovider", *_WORKERS, f"--junitxml={report}"]
     return here([sys.executable, "-m", "tests.daemon", "--", *pytest, *options])
 
 
