@@ -22,12 +22,14 @@ from repoman_tasks.planning.steps import (
     CloneRepo,
     CreateContainer,
     DeleteContainer,
+    DeleteFile,
     DeleteRepo,
     MakeFolder,
     MakeRepo,
     MarkShare,
     RebuildContainer,
     Step,
+    WriteFile,
     WriteRegistry,
 )
 from repoman_tasks.session import Session
@@ -147,6 +149,18 @@ def _on_the_host(session: Session, step: Step, plan: Plan) -> bool:
     elif isinstance(step, DeleteRepo):
         assert plan.share is not None
         erase_repo(session.host, plan.share, step, session.store.load())
+    else:
+        return _on_files(session, step)
+    return True
+
+
+def _on_files(session: Session, step: Step) -> bool:
+    if isinstance(step, WriteFile):
+        session.host.write_file(step.path, step.text.encode())
+    elif isinstance(step, DeleteFile):
+        result = session.host.change(["rm", "--", step.path])
+        if result.code:
+            raise Failed(f"{step.path} can't be deleted", result.complaint)
     else:
         return False
     return True

@@ -28,11 +28,13 @@ def reconcile(session: Session) -> Reality:
     host = session.host
     registry = session.store.load()
     wanted = absolute(registry.defaults.local_repos, host.home)
-    local_repos = host.real_folder(wanted) or wanted
-    repos = {}
-    for project in registry.projects:
-        path = f"{local_repos}/{project.repo}"
-        repos[project.name] = repo_state(path, host.real_folder(path), local_repos)
+    paths = [wanted, *(f"{wanted}/{project.repo}" for project in registry.projects)]
+    base, *folders = host.real_folders(paths)  # at once: the host may be far away
+    local_repos = base or wanted
+    repos = {
+        project.name: repo_state(f"{local_repos}/{project.repo}", real, local_repos)
+        for project, real in zip(registry.projects, folders, strict=True)
+    }
     revoked = _revoked(session, registry, local_repos)
     projects = (_bare(p) if p.name in revoked else p for p in registry.projects)
     registry = replace(registry, projects=tuple(projects))

@@ -6,9 +6,10 @@ pattern can become a command.
 
 from __future__ import annotations
 
+import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from threading import Event
 
@@ -85,6 +86,9 @@ class Locked(Failed):
 class Lock:
     """A lock that is held; a program started with it keeps it until the program ends too."""
 
+    def __init__(self, path: str) -> None:
+        self.path = path
+
 
 class Pin(ABC):
     """A directory that is held in use, so that its file system can't be unmounted beneath it."""
@@ -125,7 +129,6 @@ class Host(ABC):
         it waits for a dead file server. `Failed` where it says more than `most` bytes.
         """
 
-    @abstractmethod
     def change(
         self,
         words: Words,
@@ -138,8 +141,10 @@ class Host(ABC):
 
         `given` is what it finds on standard input, a few kB at most.
         """
+        if self._only_said(words):
+            return Result(tuple(words), 0)
+        return self._change(words, timeout, given, most)
 
-    @abstractmethod
     def stream(
         self,
         words: Words,
@@ -159,31 +164,47 @@ class Host(ABC):
         that a dead file server can't hold repoman. The locks to `keep` stay taken until the
         program ends, even where repoman is killed.
         """
+        if changes and self._only_said(words):
+            return 0
+        inner = ["env", "-C", cwd, *words] if cwd else words
+        return self._stream(words[0], inner, out, err, stall_seconds, keep)
 
-    @abstractmethod
     def hand_over(self, words: Words) -> int:
         """Give the terminal to a program until it ends; return its exit status."""
+        return 0 if self._only_said(words) else self._hand_over(words)
 
-    @abstractmethod
-    def read_file(self, path: str) -> bytes | None:
-        """The content of a file, or None where there is none."""
-
-    @abstractmethod
     def write_file(self, path: str, data: bytes) -> None:
         """Replace a file in one step; a reader or a crash sees the old or the new one.
 
         Missing folders are made, for the owner only. The caller holds a lock that keeps
         other writers of `path` away.
         """
+        if not self._only_said(["write", path]):
+            self._write_file(path, data)
 
-    @abstractmethod
+    @contextmanager
     def lock(
         self, path: str, *, wait_seconds: float = 0, stoppable: bool = False
-    ) -> AbstractContextManager[Lock]:
+    ) -> Iterator[Lock]:
         """Hold the lock at `path`. `Locked` where it is not free within `wait_seconds`.
 
         A `stoppable` wait ends with `Interrupted` when `stopping` is set.
         """
+        if self.dry:
+            yield Lock(path)
+            return
+        with self._lock(path, wait_seconds, stoppable) as lock:
+            yield lock
+
+    def _only_said(self, words: Words) -> bool:
+        """Under --dry: say the words, and that this is all."""
+        if self.dry:
+            print(shlex.join(words))
+        return self.dry
+
+    @abstractmethod
+    def read_file(self, path: str) -> bytes | None:
+        """The content of a file, or None where there is none."""
 
     @abstractmethod
     def pin(self, path: str, *, timeout: float) -> AbstractContextManager[Pin]:
@@ -201,9 +222,40 @@ class Host(ABC):
         """
 
     @abstractmethod
+    def real_folders(self, paths: Sequence[str]) -> list[str | None]:
+        """Each path with every symlink resolved; None where there is no folder. Not for shares."""
+
     def real_folder(self, path: str) -> str | None:
-        """`path` with every symlink resolved; None where there is no folder. Not for shares."""
+        """The same, of one path."""
+        return self.real_folders([path])[0]
 
     @abstractmethod
     def close(self) -> None:
         """Let go of what the host holds open."""
+
+    # --- what each kind of host does its own way, under no --dry -----------------------
+
+    @abstractmethod
+    def _change(self, words: Words, timeout: float, given: bytes, most: int) -> Result: ...
+
+    @abstractmethod
+    def _stream(
+        self,
+        program: str,
+        words: Words,
+        out: Sink,
+        err: Sink,
+        stall_seconds: float,
+        keep: Sequence[Lock],
+    ) -> int: ...
+
+    @abstractmethod
+    def _hand_over(self, words: Words) -> int: ...
+
+    @abstractmethod
+    def _write_file(self, path: str, data: bytes) -> None: ...
+
+    @abstractmethod
+    def _lock(
+        self, path: str, wait_seconds: float, stoppable: bool
+    ) -> AbstractContextManager[Lock]: ...

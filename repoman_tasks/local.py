@@ -9,7 +9,6 @@ import json
 import os
 import pwd
 import selectors
-import shlex
 import shutil
 import signal
 import stat
@@ -66,17 +65,7 @@ class LocalHost(Host):
     def read(self, words: Words, *, timeout: float = 30.0, most: int = MOST_BYTES) -> Result:
         return self._run(words, b"", timeout, most)
 
-    def change(
-        self,
-        words: Words,
-        *,
-        timeout: float = 60.0,
-        given: bytes = b"",
-        most: int = MOST_BYTES,
-    ) -> Result:
-        if self.dry:
-            print(shlex.join(words))
-            return Result(tuple(words), 0)
+    def _change(self, words: Words, timeout: float, given: bytes, most: int) -> Result:
         return self._run(words, given, timeout, most)
 
     def _run(self, words: Words, given: bytes, timeout: float, most: int) -> Result:
@@ -96,23 +85,16 @@ class LocalHost(Host):
             code = self._drain(process, out.extend, err.extend, check)
         return Result(tuple(words), code, bytes(out), bytes(err))
 
-    def stream(
+    def _stream(
         self,
+        program: str,
         words: Words,
         out: Sink,
         err: Sink,
-        *,
-        cwd: str = "",
-        stall_seconds: float = 0,
-        keep: Sequence[Lock] = (),
-        changes: bool = True,
+        stall_seconds: float,
+        keep: Sequence[Lock],
     ) -> int:
-        if self.dry and changes:
-            print(shlex.join(words))
-            return 0
-        _require(words[0], self.environ.get("PATH"))
-        if cwd:
-            words = ["env", "-C", cwd, *words]
+        _require(program, self.environ.get("PATH"))
         out_lines, err_lines = _Lines(out), _Lines(err)
         inherited = tuple(lock.fd for lock in keep if isinstance(lock, _LocalLock))
         with self._start(words, stdin=subprocess.DEVNULL, pass_fds=inherited) as process:
@@ -136,10 +118,7 @@ class LocalHost(Host):
         err_lines.finish()
         return code
 
-    def hand_over(self, words: Words) -> int:
-        if self.dry:
-            print(shlex.join(words))
-            return 0
+    def _hand_over(self, words: Words) -> int:
         sys.stdout.flush()
         # The program shares the terminal and gets its Ctrl-C; repoman waits for what it does.
         # (A handler, unlike SIG_IGN, is not inherited.)
@@ -220,10 +199,7 @@ class LocalHost(Host):
         except OSError as error:
             raise Failed(f"{path} can't be read", _reason(error)) from None
 
-    def write_file(self, path: str, data: bytes) -> None:
-        if self.dry:
-            print(f"write {shlex.quote(path)}")
-            return
+    def _write_file(self, path: str, data: bytes) -> None:
         target = os.path.realpath(path)  # a registry that is a symlink stays one
         folder, name = os.path.split(target)
         temporary = os.path.join(folder, f".{name}.tmp")
@@ -244,12 +220,7 @@ class LocalHost(Host):
             raise Failed(f"{path} can't be written", _reason(error)) from None
 
     @contextlib.contextmanager
-    def lock(
-        self, path: str, *, wait_seconds: float = 0, stoppable: bool = False
-    ) -> Iterator[Lock]:
-        if self.dry:
-            yield _LocalLock(-1)
-            return
+    def _lock(self, path: str, wait_seconds: float, stoppable: bool) -> Iterator[Lock]:
         try:
             _make_folders(os.path.dirname(path))
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -260,7 +231,7 @@ class LocalHost(Host):
             with contextlib.suppress(OSError):  # a courtesy to whoever finds it taken
                 os.truncate(fd, 0)
                 os.pwrite(fd, _holder().encode(), 0)
-            yield _LocalLock(fd)
+            yield _LocalLock(path, fd)
         finally:
             os.close(fd)
 
@@ -319,12 +290,8 @@ class LocalHost(Host):
                 path = entry.path[cut:]
                 yield Entry(kind, path, info.st_ino, info.st_size, *times, info.st_nlink)
 
-    def real_folder(self, path: str) -> str | None:
-        try:
-            real = os.path.realpath(path, strict=True)
-        except (OSError, ValueError):
-            return None
-        return real if os.path.isdir(real) else None
+    def real_folders(self, paths: Sequence[str]) -> list[str | None]:
+        return [_real_folder(path) for path in paths]
 
 
 _KINDS = {
@@ -335,6 +302,14 @@ _KINDS = {
     stat.S_IFBLK: "b",
     stat.S_IFCHR: "c",
 }
+
+
+def _real_folder(path: str) -> str | None:
+    try:
+        real = os.path.realpath(path, strict=True)
+    except (OSError, ValueError):
+        return None
+    return real if os.path.isdir(real) else None
 
 
 def _working_folder() -> str:
@@ -374,7 +349,8 @@ def _entries(folder: bytes, *, needed: bool) -> list[os.DirEntry[bytes]]:
 
 
 class _LocalLock(Lock):
-    def __init__(self, fd: int) -> None:
+    def __init__(self, path: str, fd: int) -> None:
+        super().__init__(path)
         self.fd = fd
 
 

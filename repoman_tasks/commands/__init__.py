@@ -13,8 +13,8 @@ _RESERVED = ("exec", "list")
 """Names of Python's own; the function has an underscore more."""
 
 NAMES = (
-    *("adopt", "exec", "list", "new", "remove", "restart", "setup", "shell", "start", "status"),
-    *("stop", "sync", "trust", "untrust", "update"),
+    *("adopt", "completion", "exec", "list", "new", "remove", "restart", "setup", "shell"),
+    *("start", "status", "stop", "sync", "trust", "untrust", "update"),
 )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 from repoman_tasks.cli.task import task
-from repoman_tasks.dev.checkout import here
+from repoman_tasks.completing import scripts
+from repoman_tasks.dev.checkout import ROOT, here
 from repoman_tasks.dev.lint import run_checks
 from repoman_tasks.dev.testing import run_tiers
 from repoman_tasks.dev.tiers import chosen
@@ -34,6 +35,19 @@ def lint(session: Session) -> int:
 def bench(session: Session) -> int:
     """Measure, and print the figures beside what they should be."""
     return session.host.hand_over(here([sys.executable, "-m", "tests.benchmarks"]))
+
+
+COMPLETIONS = {"bash": "repoman.bash", "fish": "repoman.fish", "zsh": "_repoman"}
+
+
+@task()
+def completion(session: Session) -> None:
+    """Write the completions of the shells anew, from the signatures of the tasks."""
+    for shell, text in scripts().items():
+        path = f"{ROOT}/completion/{COMPLETIONS[shell]}"
+        session.host.write_file(path, text.encode())
+        session.host.change(["chmod", "644", path])
+        session.screen.line(f"wrote {path}")
 
 
 @task()

@@ -19,12 +19,14 @@ __all__ = [
     "CloneRepo",
     "CreateContainer",
     "DeleteContainer",
+    "DeleteFile",
     "DeleteRepo",
     "MakeFolder",
     "MakeRepo",
     "MarkShare",
     "RebuildContainer",
     "Step",
+    "WriteFile",
     "WriteRegistry",
 ]
 
@@ -203,6 +205,28 @@ class DeleteRepo:
         return f"DELETE the repo {self.path}, once more compared with its mirror before"
 
 
+@dataclass(frozen=True)
+class WriteFile:
+    """Write a file of the person's."""
+
+    what: str
+    path: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.what
+
+
+@dataclass(frozen=True)
+class DeleteFile:
+    """Delete a file of the person's that repoman wrote."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"delete {self.path}"
+
+
 Step = (
     AdoptContainer
     | ArrangeUser
@@ -213,10 +237,12 @@ Step = (
     | CloneRepo
     | CreateContainer
     | DeleteContainer
+    | DeleteFile
     | DeleteRepo
     | MakeFolder
     | MakeRepo
     | MarkShare
     | RebuildContainer
+    | WriteFile
     | WriteRegistry
 )

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from repoman_tasks.tools.rsync import Keeps, filters, pass_words
+from tests.benchmarks.completion import completion, show_completion
 from tests.benchmarks.table import Row, fill, show, timed
 from tests.estate import Estate
 
@@ -92,10 +93,11 @@ def memory(estate: Estate, files: int) -> None:
 def main() -> None:
     """Run the benchmarks that were asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
-    parser.add_argument("only", nargs="*", choices=["local", "memory", "containers", "nfs", []])
+    known = ["local", "completion", "memory", "containers", "nfs"]
+    parser.add_argument("only", nargs="*", choices=[*known, []])
     parser.add_argument("--files", type=int, default=200_000)
     given = parser.parse_args()
-    wanted = given.only or ["local", "memory", "containers", "nfs"]
+    wanted = given.only or known
     base = Path(tempfile.mkdtemp(prefix="repoman-bench-", dir="/var/tmp"))
     try:
         with Estate(base) as estate:
@@ -103,6 +105,8 @@ def main() -> None:
             if "local" in wanted:
                 show("A share in memory", "repoman", "bare rsync", overhead(estate))
                 show("Start-up", "repoman", "import invoke", listing(estate))
+            if "completion" in wanted:
+                show_completion(completion(estate))
             if "memory" in wanted:
                 memory(estate, given.files)
     finally:

@@ -1,0 +1,76 @@
+"""`completion`: have the shell complete what `repoman` takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from repoman_tasks.apply import Plan, carry_out
+from repoman_tasks.cli.task import task
+from repoman_tasks.completing import scripts
+from repoman_tasks.completions.values import is_ours
+from repoman_tasks.errors import Busy
+from repoman_tasks.host import Locked
+from repoman_tasks.planning.completion import (
+    Place,
+    check_action,
+    foreign,
+    next_words,
+    places,
+    put_steps,
+    shell_meant,
+    take_steps,
+)
+from repoman_tasks.session import Session
+
+
+@task(
+    positional=["action"],
+    greedy=True,
+    help={
+        "action": "install, or remove.",
+        "shell": "bash, zsh or fish; by default the one you use.",
+        "dry_run": "Show what would change.",
+    },
+)
+def completion(
+    session: Session, action: str | None = None, shell: str = "", dry_run: bool = False
+) -> None:
+    """Put the completion of bash, zsh or fish where the shell looks; or take it away."""
+    check_action(action)
+    shell = shell_meant(shell, session.host.environ.get("SHELL", ""))
+    before = _look(session, shell)
+    for path in foreign(before):
+        session.screen.note(f"{path} is not repoman's")
+    removes = action == "remove"
+    plan = Plan(take_steps(before) if removes else put_steps(before, scripts()[shell]))
+    done = carry_out(
+        session,
+        plan,
+        dry_run=dry_run,
+        default=removes or not foreign(before[:1]),  # which is replaced only where a person agrees
+        agreed=lambda: _alone(session, shell, before),
+    )
+    if not removes and (done or not plan.steps):
+        session.screen.note(f"in place: {before[0].path}")
+        session.screen.note(next_words(shell, before[0].path))
+
+
+def _look(session: Session, shell: str) -> list[Place]:
+    """The places of a shell's completion, with what stands there."""
+    host = session.host
+    found = []
+    for place in places(shell, host.environ, host.home):
+        text = host.read_file(place.path)
+        found.append(replace(place, found=text, ours=text is not None and is_ours(text)))
+    return found
+
+
+def _alone(session: Session, shell: str, before: list[Place]) -> None:
+    """Hold the lock of these files until the session ends. `Busy` where somebody was faster."""
+    lock = session.host.lock(f"{session.store.path}.completion", wait_seconds=10)
+    try:
+        session.stack.enter_context(lock)
+    except Locked as error:
+        raise Busy(f"the completion is being changed, {error}", "let that finish") from None
+    if _look(session, shell) != before:
+        raise Busy("somebody changed the completion meanwhile", "run the command again")

@@ -1,0 +1,456 @@
+"""TAB in real shells."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.estate import CHECKOUT, Estate
+from tests.terminal.shells import Shell, each_shell
+
+FILES = {"bash": "repoman.bash", "zsh": "_repoman", "fish": "repoman.fish"}
+BEFORE = {"zsh": "autoload -Uz compinit; compinit -u -D\n"}
+REGISTRY = """\
+[defaults]
+local_repos = "~/repos"
+profiles = ["default", "gpu"]
+
+[[project]]
+name = "isurus"
+image = "images:debian/12"
+
+[[project]]
+name = "lamna" # a comment
+
+[[project]]
+name = "odd name"
+[[project]]
+"name" = 'it''s'
+[[project]]
+name = "do$llar"
+[[project]]
+name = "se;mi & pipe|"
+[[project]]
+name = "st*ar?"
+[[project]]
+name = 'ba\\ck'
+[[project]]
+name = "qu\\"ote"
+[[project]]
+name = "umläut"
+[[project]]
+name = "wow!here"
+[[project]]
+name = "$(touch MARK)"
+[[project]]
+name = "`touch MARK`"
+[[project]]
+name = "--delete-repo"
+
+[hosts.nas]
+[hosts."far off"]
+""".replace("'it''s'", '"it\'s"')
+SSH = """\
+Host alpha beta *.example.org !gamma
+    HostName 10.0.0.1
+host = delta
+Include more/*.conf
+Match host epsilon
+"""
+Start = Callable[..., Shell]
+
+
+@pytest.fixture
+def home(estate: Estate) -> Path:
+    """A person's home with a registry, an ssh_config and some folders."""
+    home = estate.home
+    estate.registry.parent.mkdir(parents=True)
+    estate.registry.write_text(REGISTRY.replace("MARK", str(home / "mark")))
+    (home / ".ssh/more").mkdir(parents=True)
+    (home / ".ssh/config").write_text(SSH)
+    (home / ".ssh/more/a.conf").write_text("Host zeta\n")
+    for folder in ("repos/group/inner", "repos/big one", "folder one"):
+        (home / folder).mkdir(parents=True)
+    return home
+
+
+@pytest.fixture
+def start(estate: Estate, home: Path) -> Iterator[Start]:
+    """Starts a shell that has loaded the completion from the checkout."""
+    started: list[Shell] = []
+
+    def begin(name: str, before: str = "", after: str = "", **environ: str) -> Shell:
+        load = f"source '{CHECKOUT}/completion/{FILES[name]}'\n"
+        rc = BEFORE.get(name, "") + before + load + after
+        started.append(Shell(name, home, {**estate.environ, **environ}, rc))
+        return started[-1]
+
+    yield begin
+    for shell in started:
+        shell.close()
+
+
+TYPED = [
+    ("sy\t", ["sync"]),
+    ("lis\t", ["list"]),
+    ("sync isu\t", ["sync", "isurus"]),
+    ("sync --dry\t", ["sync", "--dry-run"]),
+    ("sync isurus --item\t", ["sync", "isurus", "--itemize"]),
+    ("sync -j 4 lam\t", ["sync", "-j", "4", "lamna"]),
+    ("sync --jobs 4 lam\t", ["sync", "--jobs", "4", "lamna"]),
+    ("sync --jobs=4 lam\t", ["sync", "--jobs=4", "lamna"]),
+    ("sync isurus lis\t", ["sync", "isurus", "list"]),
+    ("list syn\t isu\t", ["list", "sync", "isurus"]),
+    ("remove --delete-r\t isu\t", ["remove", "--delete-repo", "isurus"]),
+    ("status --missing rec\t", ["status", "--missing", "recreate"]),
+    ("status --missing=fo\t", ["status", "--missing=forget"]),
+    ("status --orphan des\t", ["status", "--orphan", "destroy"]),
+    ("status --half-made=fin\t", ["status", "--half-made=finish"]),
+    ("new x --image images:deb\t", ["new", "x", "--image", "images:debian/12"]),
+    ("new x --image=images:deb\t", ["new", "x", "--image=images:debian/12"]),
+    ("new x --image ima\tu\t", ["new", "x", "--image", "images:ubuntu/26.04/cloud"]),
+    ("new x --profile gp\t", ["new", "x", "--profile", "gpu"]),
+    (
+        "new x --profile a --prof\t cla\t",
+        ["new", "x", "--profile", "a", "--profile", "claude-share"],
+    ),
+    ("list --host na\t", ["list", "--host", "nas"]),
+    ("list --host=na\t", ["list", "--host=nas"]),
+    ("list --host alp\t", ["list", "--host", "alpha"]),
+    ("list --host del\t", ["list", "--host", "delta"]),
+    ("list --host zet\t", ["list", "--host", "zeta"]),
+    ("list --host far\t", ["list", "--host", "far off"]),
+    ("list --host=far\t", ["list", "--host=far off"]),
+    ("setup --local-repos fold\t", ["setup", "--local-repos", "folder one/"]),
+    ("setup --local-repos=fold\t", ["setup", "--local-repos=folder one/"]),
+    ("setup --nfs-repos /de\tsh\t", ["setup", "--nfs-repos", "/dev/shm/"]),
+    ("new x --repo gro\tinn\t", ["new", "x", "--repo", "group/inner/"]),
+    ("new x --repo=bi\t", ["new", "x", "--repo=big one/"]),
+    ("completion ins\t --shell fi\t", ["completion", "install", "--shell", "fish"]),
+    ("completion rem\t", ["completion", "remove"]),
+    ("--hel\t syn\t", ["--help", "sync"]),
+]
+ODD = [
+    ("sync odd\t", "odd name"),
+    ("sync 'odd\t", "odd name"),
+    ('sync "odd\t', "odd name"),
+    ("sync it\t", "it's"),
+    ('sync "it\t', "it's"),
+    ("sync do\t", "do$llar"),
+    ('sync "do\t', "do$llar"),
+    ("sync se\t", "se;mi & pipe|"),
+    ("sync st\t", "st*ar?"),
+    ("sync ba\t", "ba\\ck"),
+    ("sync qu\t", 'qu"ote'),
+    ("sync 'qu\t", 'qu"ote'),
+    ("sync um\t", "umläut"),
+    ("sync wow\t", "wow!here"),
+    ('sync "wow\t', "wow!here"),
+]
+NOT_OFFERED = [
+    ("sync --delete-r\t", ["sync", "--delete-r"]),
+    ("new isu\t", ["new", "isu"]),
+    ("sync --host nas isu\t", ["sync", "--host", "nas", "isu"]),
+    ("sync --itemize --itemiz\t", ["sync", "--itemize", "--itemiz"]),
+    ("list --host gam\t", ["list", "--host", "gam"]),
+    ("list --host eps\t", ["list", "--host", "eps"]),
+    ("sync --jobs isu\t", ["sync", "--jobs", "isu"]),
+    ("shell isurus -- isu\t", ["shell", "isurus", "--", "isu"]),
+    ("dev.ben\t", ["dev.ben"]),
+]
+
+
+@each_shell
+def test_words(start: Start, shell: str) -> None:
+    running = start(shell)
+    got = {typed: running.type(f"repoman {typed}") for typed, _ in TYPED}
+    # zsh takes a slash away again where the line ends.
+    assert {typed: _no_slash(words) for typed, words in got.items()} == {
+        typed: _no_slash(words) for typed, words in TYPED
+    }
+
+
+def _no_slash(words: list[str]) -> list[str]:
+    return [word.rstrip("/") for word in words]
+
+
+@each_shell
+def test_odd_names(start: Start, shell: str) -> None:
+    running = start(shell)
+    got = {typed: running.type(f"repoman {typed}") for typed, _ in ODD}
+    assert got == {typed: ["sync", name] for typed, name in ODD}
+
+
+@each_shell
+def test_what_is_not_offered(start: Start, shell: str) -> None:
+    running = start(shell)
+    assert {typed: running.type(f"repoman {typed}") for typed, _ in NOT_OFFERED} == dict(
+        NOT_OFFERED
+    )
+
+
+@each_shell
+def test_a_hostile_registry_runs_nothing(start: Start, home: Path, shell: str) -> None:
+    running = start(shell)
+    mark = f"touch {home / 'mark'}"
+    assert running.type("repoman sync \\$\t") == ["sync", f"$({mark})"]
+    assert running.type("repoman sync '$\t") == ["sync", f"$({mark})"]
+    assert running.type("repoman sync \\`\t") == ["sync", f"`{mark}`"]
+    running.child.send("repoman sync \t\t\t")
+    running.child.send("\x03\r")
+    assert running.type("repoman list") == ["list"]
+    assert not (home / "mark").exists()
+
+
+@each_shell
+@pytest.mark.parametrize(
+    "how", ["missing", "a folder", "closed", "nonsense", "REPOMAN_CONFIG", "XDG_CONFIG_HOME"]
+)
+def test_where_the_registry_is(
+    start: Start, estate: Estate, home: Path, shell: str, how: str
+) -> None:
+    other = home / "else where/repoman/repoman.toml"
+    other.parent.mkdir(parents=True)
+    other.write_text('[[project]]\nname = "carcharias"\n')
+    environ = {
+        "REPOMAN_CONFIG": {"REPOMAN_CONFIG": str(other)},
+        "XDG_CONFIG_HOME": {"XDG_CONFIG_HOME": str(home / "else where")},
+    }.get(how, {})
+    if environ:
+        if shell == "fish":  # which looks there for its own settings too
+            name, value = next(iter(environ.items()))
+            running = start(shell, after=f"set -gx {name} '{value}'\n")
+        else:
+            running = start(shell, **environ)
+        assert running.type("repoman sync car\t") == ["sync", "carcharias"]
+        return
+    estate.registry.unlink()
+    if how == "a folder":
+        estate.registry.mkdir()
+    elif how == "closed":
+        estate.registry.symlink_to("/nowhere/at/all")
+    elif how == "nonsense":
+        estate.registry.write_bytes(b'[[project\n"""\n\xff\x00]]\nname = "\n[[project]]\n')
+    running = start(shell)
+    running.child.send("repoman sync isu\t")
+    assert running.type("") == ["sync", "isu"]
+    assert running.type("repoman lis\t") == ["list"]
+    assert "error" not in (running.child.before or "")
+
+
+PROGRAMS = (
+    *("python", "python3", "incus", "find", "ls", "cat", "grep", "sed", "awk", "ssh", "git"),
+    *("env", "sh", "bash", "repoman", "inv", "stat", "id", "uname", "getent", "date", "tr", "sort"),
+)
+
+
+@each_shell
+def test_no_program_is_started(start: Start, home: Path, shell: str) -> None:
+    """Nor could one be: on PATH is nothing but what leaves a mark."""
+    bin_, mark = home / "bin", home / "started"
+    bin_.mkdir()
+    for name in PROGRAMS:
+        (bin_ / name).write_text(f"#!/bin/sh\necho {name} >>'{mark}'\n")
+        (bin_ / name).chmod(0o755)
+    running = start(shell)
+    running.run(f"set PATH {bin_}" if shell == "fish" else f"PATH={bin_}")
+    typed = [keys for keys, _ in (*TYPED, *ODD, *NOT_OFFERED)]
+    for keys in typed:
+        running.type(f"repoman {keys}")
+    running.run(f"cd {CHECKOUT}")
+    assert running.type("inv dev.ben\t") == ["dev.bench"]
+    assert not mark.exists(), mark.read_text()
+    running.run("git")
+    assert mark.read_text() == "git\n", "the stand-ins are found"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])  # fish has threads, which have numbers too
+@pytest.mark.skipif(os.geteuid() != 0, reason="not here: root, who may have a PID namespace")
+def test_no_process_is_started_at_all(estate: Estate, home: Path, shell: str) -> None:
+    """Not even a copy of the shell: the next process has the next number in its namespace."""
+    if not shutil.which(shell):
+        pytest.skip(f"not here: {shell}")
+    load = f"source '{CHECKOUT}/completion/{FILES[shell]}'\n"
+    rc = BEFORE.get(shell, "") + load
+    running = Shell(shell, home, estate.environ, rc, ["unshare", "--pid", "--fork"])
+    try:
+        for keys, _ in TYPED[:3]:
+            running.type(f"repoman {keys}")  # loads what is loaded once
+        before = _next_process(running)
+        for keys, words in (*TYPED, *ODD, *NOT_OFFERED):
+            running.type(f"repoman {keys}")
+            assert words
+        running.run(f"cd {CHECKOUT}")
+        assert running.type("inv dev.ben\t") == ["dev.bench"]
+        assert _next_process(running) == before + 1
+    finally:
+        running.close()
+
+
+def _next_process(shell: Shell) -> int:
+    shell.child.send("/bin/sh -c 'echo \"<$$>\"'\r")
+    shell.child.expect(r"<(\d+)>")
+    number = int(shell.child.match.group(1))
+    shell.run("true")
+    return number
+
+
+# --- inv ---------------------------------------------------------------------------------
+
+INV = [
+    ("dev.ben\t", ["dev.bench"]),
+    ("sync isu\t", ["sync", "isurus"]),
+    ("sync --dry\t", ["sync", "--dry-run"]),
+    ("dev.lint syn\t --host=alp\t", ["dev.lint", "sync", "--host=alpha"]),
+]
+MINE = {
+    "bash": "_mine() { COMPREPLY=(mine-alone); }\ncomplete -o nospace -F _mine inv\n",
+    "zsh": "_mine() { compadd mine-alone; }\ncompdef _mine inv\n",
+    "fish": "complete -c inv -f -a mine-alone\n",
+}
+INVOKES = {
+    "bash": "_complete_inv() { echo asked >>$HOME/asked; COMPREPLY=(of-invoke); }\n"
+    "complete -F _complete_inv -o default inv invoke\n",
+    "zsh": "_complete_inv() { echo asked >>$HOME/asked; reply=(of-invoke); }\n"
+    "compctl -K _complete_inv + -f inv invoke\n",
+    "fish": "function __complete_inv; echo asked >>$HOME/asked; echo of-invoke; end\n"
+    "complete --command inv --no-files --arguments '(__complete_inv)'\n",
+}
+
+
+@each_shell
+@pytest.mark.parametrize("before", [{}, MINE, INVOKES], ids=["nothing", "own", "invoke's"])
+def test_inv_in_the_checkout(start: Start, home: Path, shell: str, before: dict[str, str]) -> None:
+    running = start(shell, before=before.get(shell, ""))
+    running.run(f"cd {CHECKOUT}/repoman_tasks/dev")
+    assert {typed: running.type(f"inv {typed}") for typed, _ in INV} == dict(INV)
+    assert not (home / "asked").exists(), "invoke's own completion, which starts Python"
+
+
+@each_shell
+@pytest.mark.parametrize(
+    ("before", "offered"), [(MINE, "mine-alone"), (INVOKES, "of-invoke")], ids=["own", "invoke's"]
+)
+def test_inv_elsewhere_is_as_it_was(
+    start: Start, home: Path, shell: str, before: dict[str, str], offered: str
+) -> None:
+    running = start(shell, before=before[shell])
+    prefix = offered[:3]
+    assert running.type(f"inv {prefix}\t") == [offered]
+    # A tasks.py of somebody else's, nearer than the checkout's.
+    (home / "tasks.py").write_text("")
+    (home / "repoman_tasks").mkdir()
+    assert running.type(f"inv {prefix}\t") == [offered]
+    running.run(f"cd {CHECKOUT}")
+    assert running.type("inv dev.ben\t") == ["dev.bench"]
+    running.run("cd")
+    assert running.type(f"inv {prefix}\t") == [offered]
+
+
+@each_shell
+def test_inv_elsewhere_takes_files_where_nothing_completed_it(
+    start: Start, home: Path, shell: str
+) -> None:
+    (home / "a-file.txt").write_text("")
+    assert start(shell).type("inv a-fi\t") == ["a-file.txt"]
+
+
+# --- as it is installed ------------------------------------------------------------------
+
+PACKAGE = Path("/usr/share/bash-completion/bash_completion")
+AS_SAID = {
+    "bash": "source ~/.local/share/bash-completion/completions/repoman\n",
+    "bash-completion": f"source {PACKAGE}\n",
+    "zsh": "fpath=(~/.local/share/zsh/site-functions $fpath)\nautoload -Uz compinit; compinit -u\n",
+    "fish": "",
+}
+
+
+@pytest.fixture(params=AS_SAID)
+def installed(
+    request: pytest.FixtureRequest, estate: Estate, home: Path
+) -> Iterator[tuple[Shell, str]]:
+    """A shell whose completion was installed, and which loads it as was said; with its name."""
+    how: str = request.param
+    shell = how.partition("-")[0]
+    if not shutil.which(shell) or (how == "bash-completion" and not PACKAGE.exists()):
+        pytest.skip(f"not here: {how}")
+    told = estate.run("completion", "install", "--shell", shell, code=0).err
+    if how == "zsh":
+        assert f"fpath=({home}/.local/share/zsh/site-functions $fpath)" in told
+    if how == "bash":
+        assert f"source {home}/.local/share/bash-completion/completions/repoman" in told
+    running = Shell(shell, home, estate.environ, AS_SAID[how])
+    yield running, how
+    running.close()
+
+
+def test_what_install_puts_there_is_loaded(installed: tuple[Shell, str], home: Path) -> None:
+    shell, how = installed
+    if how != "fish":  # the first TAB of all is for inv
+        (home / "a-file.txt").write_text("")
+        assert shell.type("inv a-fi\t") == ["a-file.txt"]
+    shell.run(f"cd {CHECKOUT}")
+    assert shell.type("inv dev.ben\t") == ["dev.bench"]
+    assert shell.type("repoman sync odd\t") == ["sync", "odd name"]
+    assert shell.type("repoman new x --image=images:deb\t") == [
+        *("new", "x"),
+        "--image=images:debian/12",
+    ]
+
+
+@pytest.mark.parametrize("name", ["inv", "inv.bash"])
+def test_bash_completion_has_its_own_for_inv_elsewhere(
+    estate: Estate, home: Path, name: str
+) -> None:
+    if not PACKAGE.exists():
+        pytest.skip("not here: bash-completion")
+    others = home / "share/bash-completion/completions"
+    others.mkdir(parents=True)
+    (others / name).write_text("_o() { COMPREPLY=(others-own); }\ncomplete -F _o inv\n")
+    estate.run("completion", "install", "--shell", "bash", code=0)
+    environ = {**estate.environ, "XDG_DATA_DIRS": f"{home}/share:/usr/share"}
+    shell = Shell("bash", home, environ, AS_SAID["bash-completion"])
+    try:
+        assert shell.type("inv oth\t") == ["others-own"]
+        shell.run(f"cd {CHECKOUT}")
+        assert shell.type("inv dev.ben\t") == ["dev.bench"]
+        shell.run("cd")
+        assert shell.type("inv oth\t") == ["others-own"]
+    finally:
+        shell.close()
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="not here: zsh")
+def test_zsh_has_its_own_for_inv_elsewhere(estate: Estate, home: Path) -> None:
+    (home / "functions").mkdir()
+    (home / "functions/_inv").write_text("#compdef inv\ncompadd others-own\n")
+    estate.run("completion", "install", "--shell", "zsh", code=0)
+    rc = AS_SAID["zsh"].replace(" $fpath", " ~/functions $fpath")
+    shell = Shell("zsh", home, estate.environ, rc)
+    try:
+        assert shell.type("inv oth\t") == ["others-own"]
+        shell.run(f"cd {CHECKOUT}")
+        assert shell.type("inv dev.ben\t") == ["dev.bench"]
+    finally:
+        shell.close()
+
+
+@pytest.mark.skipif(not shutil.which("fish"), reason="not here: fish")
+def test_fish_has_its_own_for_inv_elsewhere(estate: Estate, home: Path) -> None:
+    others = home / "share/fish/vendor_completions.d"
+    others.mkdir(parents=True)
+    (others / "inv.fish").write_text("complete -c inv -f -a others-own\n")
+    estate.run("completion", "install", "--shell", "fish", code=0)
+    environ = {**estate.environ, "XDG_DATA_DIRS": f"{home}/share:/usr/share"}
+    shell = Shell("fish", home, environ, "")
+    try:
+        assert shell.type("inv oth\t") == ["others-own"]
+        shell.run(f"cd {CHECKOUT}")
+        assert shell.type("inv dev.ben\t") == ["dev.bench"]
+    finally:
+        shell.close()
