@@ -112,6 +112,7 @@ FOLDERS = [((name,), ("folder",)) for name in (b"b", b"c")]
 LINKED = [((b"b",), ("file", b"x", 0o644, 1)), ((b"c",), ("hard", (b"b",)))]
 
 
+@pytest.mark.timeout(300)
 @example(first=FOLDERS, second=LINKED)
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=TREE, second=TREE)
