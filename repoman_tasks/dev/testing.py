@@ -1,4 +1,4 @@
-"""Running the tiers of tests, one after the other; those with a machine of their own together."""
+"""Running the tiers of tests, one after the other; those that leave a processor idle at once."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ _NOBODY = 65534
 _MACHINE_SECONDS = 1500
 _COVERAGE_FILE = str(ROOT / ".coverage")
 _PYTEST_INTERRUPTED = 2
+_STEALING = ("--dist", "worksteal")
+"""A few tests take as long as a hundred others: who is done early takes from who is not."""
 _REPORT_IN_MACHINE = 'mkdir /run/report && mount -t hostfs -o "$0" none /run/report && exec "$@"'
 """The machine can write nowhere outside, so it mounts the folder for the report."""
 
@@ -52,7 +54,7 @@ def run_tiers(session: Session, wanted: Sequence[Tier], only: str) -> int:
         run = _Run(session, scratch, _facts(no_nobody), as_nobody, only)
         _compile(session)
         outcomes = []
-        for apart, group in itertools.groupby(wanted, key=lambda tier: tier.machine):
+        for apart, group in itertools.groupby(wanted, key=lambda tier: tier.beside):
             if apart:
                 outcomes += _run_side_by_side(run, list(group))
             else:
@@ -226,7 +228,7 @@ def _interrupted(code: int, outcome: Outcome) -> bool:
 def _words(run: _Run, tier: Tier, report: Path) -> list[str]:
     pytest = [sys.executable, "-m", "pytest", *tier.folders]
     pytest += ["-k", run.only] if run.only else []
-    pytest += ["-n", "auto"] if tier.parallel else []
+    pytest += ["-n", "auto", *_STEALING] if tier.parallel else []
     if tier.machine:
         return _in_machine(pytest, report.parent)
     if tier.name == "containers":
@@ -249,7 +251,7 @@ def _beside_a_daemon(run: _Run, pytest: Sequence[str], report: Path) -> list[str
     """As the ordinary user of the namespaces, who can write nowhere but in the report's folder."""
     run.scratch.chmod(0o755)
     report.parent.chmod(0o777)
-    options = ["-p", "no:cacheprovider", "-n", "2", f"--junitxml={report}"]
+    options = ["-p", "no:cacheprovider", "-n", "3", *_STEALING, f"--junitxml={report}"]
     return here([sys.executable, "-m", "tests.daemon", "--", *pytest, *options])
 
 

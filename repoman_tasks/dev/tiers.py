@@ -73,30 +73,33 @@ class Tier:
     """Whether it counts for the line coverage."""
     root: bool = False
     machine: bool = False
-    """Whether it has a machine of its own, with one processor: such tiers run side by side."""
+    """Whether it has a machine of its own, with one processor."""
+    beside: bool = False
+    """Whether it leaves a processor idle and measures no short times: such tiers run at once."""
 
 
 TIERS = (
     Tier("lint", (), {}),
     Tier("unit", ("tests/unit",), {}, parallel=True, measured=True),
     Tier("integration", ("tests/integration",), _RSYNC_GIT, parallel=True, measured=True),
+    Tier("ssh", ("tests/remote", *_OVER_SSH), {**_RSYNC_GIT, **_SSH}, parallel=True, root=True),
+    Tier("terminal", ("tests/terminal",), {**_RSYNC_GIT, "tmux": "tmux"}),
+    Tier("containers", ("tests/containers", "tests/security"), {**_RSYNC_GIT, **_INCUS}, root=True),
     Tier(
         "as-root",
         ("tests/integration/test_mirror.py", "tests/integration/test_registry_store.py"),
         _RSYNC_GIT,
-        parallel=True,
         root=True,
+        beside=True,
     ),
-    Tier("ssh", ("tests/remote", *_OVER_SSH), {**_RSYNC_GIT, **_SSH}, parallel=True, root=True),
-    Tier("terminal", ("tests/terminal",), {**_RSYNC_GIT, "tmux": "tmux"}),
-    Tier("containers", ("tests/containers", "tests/security"), {**_RSYNC_GIT, **_INCUS}, root=True),
-    Tier("nfs", ("tests/system/test_target.py",), _ON_NFS, root=True, machine=True),
+    Tier("nfs", ("tests/system/test_target.py",), _ON_NFS, root=True, machine=True, beside=True),
     Tier(
         "nfs-faults",
         ("tests/machine", "tests/system/test_faults.py"),
         _ON_NFS,
         root=True,
         machine=True,
+        beside=True,
     ),
 )
 

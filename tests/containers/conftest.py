@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,8 +43,12 @@ class Place(Estate):
         (self.home / ".claude").mkdir()
 
     def close(self) -> None:
-        self.incus("project", "delete", self.project, "--force", given="yes\n", check=False)
         super().close()
+        delete = ("project", "delete", self.project, "--force")
+        done = self.incus(*delete, given="yes\n", check=False)
+        if done.code and "not found" not in done.err:  # what is left would be in every later way
+            time.sleep(2)
+            self.incus(*delete, given="yes\n")
 
     def incus(self, *words: str, given: str = "", check: bool = True) -> Result:
         """Do something behind repoman's back. In the estate's project unless words name one."""

@@ -70,26 +70,23 @@ WEAKER = {
 }
 
 
-@pytest.mark.parametrize(("where", "key", "value"), WEAKER.values(), ids=WEAKER)
-def test_a_weaker_fence_is_found_and_strengthened(
-    isurus: Place, where: str, key: str, value: str
-) -> None:
+@pytest.mark.timeout(300)
+def test_a_weaker_fence_is_found_and_strengthened(isurus: Place) -> None:
     before = project(isurus)
-    value = value.replace("@", before["restricted.devices.disk.paths"])
-    if where == "project":
-        isurus.incus("project", "set", isurus.project, f"{key}={value}")
-    else:
-        isurus.incus("profile", "set", "default", f"{key}={value}")
-    assert isurus.findings() == {"incus": ["fence"]}
-    plain = isurus.run("setup", code=0)
-    assert plain.out == "nothing to do\n"
-    assert key in plain.err
-    assert REPAIR.split("`")[1] in plain.err
-    done = isurus.run("setup", "--repair", code=0)
-    assert key in done.out
-    assert project(isurus) == before
-    assert isurus.findings() == {}
-    isurus.run("exec", "isurus", "--", "true", code=0)
+    for weaker, (where, key, value) in WEAKER.items():
+        setting = f"{key}={value}".replace("@", before["restricted.devices.disk.paths"])
+        named = isurus.project if where == "project" else "default"
+        isurus.incus(where, "set", named, setting)
+        assert isurus.findings() == {"incus": ["fence"]}, weaker
+        plain = isurus.run("setup", code=0)
+        assert plain.out == "nothing to do\n", weaker
+        assert key in plain.err
+        assert REPAIR.split("`")[1] in plain.err, weaker
+        done = isurus.run("setup", "--repair", code=0)
+        assert key in done.out
+        assert project(isurus) == before, weaker
+        assert isurus.findings() == {}, weaker
+        isurus.run("exec", "isurus", "--", "true", code=0)
 
 
 def test_local_repos_that_moved(isurus: Place) -> None:

@@ -23,7 +23,7 @@ __all__ = ["ADMINS", "BRIDGES", "PEOPLE", "POOL", "run", "running_daemon"]
 INCUSD = Path("/usr/libexec/incus/incusd")
 ADMINS = "incus-admin"
 POOL = "pool"
-BRIDGES = ("rmbr0", "rmbr1")
+BRIDGES = ("rmbr0", "rmbr1", "rmbr2")
 """One for each worker: on one bridge no two containers may have the same name."""
 PEOPLE = {"dev": (1000, 1000), "dee": (1001, 1002)}
 """Names with their uids and gids; `dev` runs the tests."""

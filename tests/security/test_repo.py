@@ -48,11 +48,11 @@ PROTECTED = {
 }
 
 
-@pytest.mark.parametrize("script", PROTECTED.values(), ids=PROTECTED)
-def test_what_the_host_runs_is_read_only(place: Place, repo: Path, script: str) -> None:
-    assert as_user(place, "sh", "-c", script, str(repo)) != 0
-    assert place.inside("isurus", "sh", "-c", script, str(repo)).code != 0
-    assert place.findings() == {}
+def test_what_the_host_runs_is_read_only(place: Place, repo: Path) -> None:
+    for what, script in PROTECTED.items():
+        assert as_user(place, "sh", "-c", script, str(repo)) != 0, what
+        assert place.inside("isurus", "sh", "-c", script, str(repo)).code != 0, what
+        assert place.findings() == {}, what
 
 
 NEW = {

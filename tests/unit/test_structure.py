@@ -364,6 +364,24 @@ def test_the_command_loads_nothing_slow_to_begin_with() -> None:
     assert repomans & {"rich", "tomlkit", "fabric", "paramiko"} == set()
 
 
+_BEGIN = """
+import sys
+from repoman_tasks.entry import main
+sys.argv[1:] = ["--version"]
+try:
+    main()
+except SystemExit:
+    pass
+"""
+
+
+def test_the_command_leaves_out_what_invoke_loads_for_nothing() -> None:
+    """And only while it loads invoke: afterwards these are what they always are."""
+    assert loaded(_BEGIN) & {"asyncio", "unittest", "yaml"} == set()
+    after = "from unittest.mock import Mock\nfrom invoke.vendor import yaml\n"
+    assert "asyncio" in loaded(f"{_BEGIN}{after}Mock(), yaml.safe_load('x: 1')")
+
+
 def test_only_hosts_and_screens_name_what_is_slow() -> None:
     """And those that do, do so within the function that needs it."""
     wrong = [
