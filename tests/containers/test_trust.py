@@ -154,6 +154,33 @@ def test_a_source_that_leads_elsewhere_takes_it_back(isurus: Place, tools: Path)
     assert tool(isurus) == ""
 
 
+def test_what_its_mirror_leaves_out_needs_no_approval_and_is_told(isurus: Place) -> None:
+    """`update` shows what changes, `status` all of it, and `sync` goes by what was noted."""
+    repo = isurus.local_repos / "isurus"
+    for name in ("notes", "cache"):
+        (repo / name).write_text("x")
+    (repo / ".repoman.toml").write_text('exclude = ["cache"]\n')
+    isurus.run("sync", code=0)
+    assert (isurus.mirror("isurus") / "cache").exists(), "only new and update read the file"
+    done = isurus.run("update", "isurus", "--restart", code=0)
+    assert "its repo leaves out of its mirror: + cache" in done.out
+    assert isurus.findings() == {"isurus": ["exclude"]}
+    assert "leaves out of its mirror: cache\n" in isurus.run("status", code=0).out
+    for name in ("notes", "cache"):
+        (repo / name).write_text("changed")
+    isurus.run("sync", code=0)
+    assert (isurus.mirror("isurus") / "notes").read_text() == "changed"
+    assert (isurus.mirror("isurus") / "cache").read_text() == "x"
+    (repo / ".repoman.toml").write_text('exclude = ["notes"]\n')
+    assert "+ notes" in isurus.run("update", "isurus", "--dry-run", code=0).out
+    (repo / ".repoman.toml").write_text("")
+    done = isurus.run("update", "isurus", code=0)
+    assert "its repo leaves out of its mirror: - cache" in done.out
+    assert isurus.findings() == {}
+    isurus.run("sync", code=0)
+    assert (isurus.mirror("isurus") / "cache").read_text() == "changed"
+
+
 def test_an_approval_holds_for_its_own_repo_only(isurus: Place, tools: Path) -> None:
     isurus.run("update", "isurus", "--trust", code=0)
     (isurus.local_repos / "lamna").mkdir()

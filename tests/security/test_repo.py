@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import threading
@@ -255,6 +256,25 @@ def test_a_race_of_renames_under_the_mirror(place: Place) -> None:
     assert {path.name for path in place.share.iterdir()} <= {
         *("isurus", "outside", ".repoman-share"),
     }
+
+
+def test_a_repo_that_leaves_itself_out_of_its_mirror(place: Place, repo: Path) -> None:
+    """It takes nothing out of the mirror, nothing from its history, and is named."""
+    for number in range(60):
+        (repo / f"work-{number}").write_text("x")
+    place.run("sync", code=0)
+    names = ("work-*", "objects", "refs", "HEAD", "?git", "/[.]git/**", "*.pack")
+    unmounted(place, repo, ".repoman.toml")
+    (repo / ".repoman.toml").write_text(f"exclude = {json.dumps(names)}\n")
+    place.run("update", "isurus", code=0)
+    assert place.run("sync", "isurus", code=6).err.count("--force") >= 1
+    place.git(repo, "commit", "--allow-empty", "-qm", "more")
+    place.run("sync", "isurus", "--force", code=0)
+    mirror = place.mirror("isurus")
+    assert (mirror / "work-7").exists()
+    assert place.git(mirror, "rev-parse", "HEAD") == place.git(repo, "rev-parse", "HEAD")
+    place.git(mirror, "fsck", "--full")
+    assert ", ".join(names) in place.run("status").out
 
 
 def test_a_link_on_the_share_is_not_written_through(place: Place, repo: Path) -> None:
