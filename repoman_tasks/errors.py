@@ -6,6 +6,7 @@ line: what happened, to what, and what to do about it.
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "TargetUnusable",
     "UsageError",
     "one_line",
+    "typed_for",
 ]
 
 
@@ -39,6 +41,11 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def typed_for(host: str, text: str) -> str:
+    """`text` with the commands that it tells to type meant for `host`; empty is this one."""
+    return re.sub(r"`repoman (\w+)", rf"`repoman \1 --host {host}", text) if host else text
+
+
 class RepomanError(Exception):
     """An end of the command that a person can understand.
 
@@ -56,7 +63,8 @@ class RepomanError(Exception):
 
     def __str__(self) -> str:
         where = f"{self.where}: " if self.where else ""
-        return one_line(where + (f"{self.what}: {self.cure}" if self.cure else self.what))
+        text = f"{self.what}: {self.cure}" if self.cure else self.what
+        return one_line(where + typed_for(self.where, text))
 
 
 class Failed(RepomanError):

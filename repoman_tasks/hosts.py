@@ -27,7 +27,12 @@ def connect(name: str, ask: Ask) -> Host:
 
     address = Store(here).load().host(name)
     secret = _typed if ask.possible else None
-    return RemoteHost(name, FabricLine(address, secret))
+    line = FabricLine(address, secret)
+    try:
+        return RemoteHost(name, line)
+    except BaseException:
+        line.close()
+        raise
 
 
 def _typed(question: str) -> str:

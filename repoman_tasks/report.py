@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from repoman_tasks.errors import one_line
+from repoman_tasks.errors import one_line, typed_for
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -18,7 +18,10 @@ __all__ = ["Bars", "Recorder", "Screen"]
 
 
 class Screen:
-    """Standard output and error."""
+    """Standard output and error. What is told to be typed is meant for `host`, if not empty."""
+
+    def __init__(self, host: str = "") -> None:
+        self._host = host
 
     @property
     def live(self) -> bool:
@@ -27,12 +30,12 @@ class Screen:
 
     def line(self, text: str = "") -> None:
         """One line of the result. Control characters in it are made visible."""
-        self.write(one_line(text) + "\n")
+        self.write(one_line(typed_for(self._host, text)) + "\n")
 
     def note(self, text: str) -> None:
         """One line beside the result, below what was said so far."""
         sys.stdout.flush()
-        print(one_line(text), file=sys.stderr)
+        print(one_line(typed_for(self._host, text)), file=sys.stderr)
 
     @contextlib.contextmanager
     def progress(self, text: str) -> Iterator[None]:
@@ -76,7 +79,8 @@ class Recorder(Screen):
 
     live = False
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "") -> None:
+        super().__init__(host)
         self.lines: list[str] = []
         self.notes: list[str] = []
         self.tables: list[tuple[Sequence[str], Sequence[Sequence[str]]]] = []
@@ -84,10 +88,10 @@ class Recorder(Screen):
 
     def line(self, text: str = "") -> None:
         if text:
-            self.lines.append(text)
+            self.lines.append(typed_for(self._host, text))
 
     def note(self, text: str) -> None:
-        self.notes.append(text)
+        self.notes.append(typed_for(self._host, text))
 
     def json(self, value: Any) -> None:
         self.value = value

@@ -64,7 +64,7 @@ class Executor(invoke.executor.Executor):
                     return int(call.task(session, **arguments) or 0)
 
         if len(names) == 1:
-            return finish_output(on(names[0], Screen(), ask))
+            return finish_output(on(names[0], Screen(names[0]), ask))
         if not getattr(call.task, "many_hosts", False):
             raise UsageError(f"{call.task.name} works on one host at a time", "name one")
         nobody = Ask(yes=False, no_input=True)  # several would ask at once

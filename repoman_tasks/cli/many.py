@@ -17,10 +17,13 @@ class Told:
     """What came of a task on one host."""
 
     name: str
-    screen: Recorder = field(default_factory=Recorder)
     code: int = 0
     error: str = ""
     """Why the host told nothing; empty where it did."""
+    screen: Recorder = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.screen = Recorder(self.name)
 
 
 def ask_all(names: Sequence[str], ask: Callable[[str, Screen], int]) -> list[Told]:

@@ -32,8 +32,8 @@ _SILENCE_SECONDS = 30
 _CHUNK = 1 << 16
 _WINDOW = 16 << 20
 """Bytes that may be on their way to us before we have taken the first of them."""
-_PROHIBITED = 1
-"""The number in SSH's answer that says so (RFC 4254, section 5.1)."""
+_REFUSED = (1, 2)
+"""How SSH says that a program is not let run (RFC 4254, section 5.1); sshd, that there are too many."""
 
 
 class FabricLine(Line):
@@ -42,8 +42,12 @@ class FabricLine(Line):
     def __init__(self, address: Address, ask: Question) -> None:
         self._name = address.name
         self._connection = _connection(address, ask)
-        with _sentences(self._connection, address.name):
-            self._connection.open()
+        try:
+            with _sentences(self._connection, address.name):
+                self._connection.open()
+        except BaseException:
+            self.close()
+            raise
         for connection in _chain(self._connection):
             _watch_silence(connection)
         self._forwards = bool(self._connection.forward_agent)
@@ -58,7 +62,7 @@ class FabricLine(Line):
 
     def close(self) -> None:
         for connection in _chain(self._connection):
-            connection.close()
+            connection.client.close()  # also one that is only half open
 
     def _session(self) -> Channel:
         from paramiko import ChannelException, SSHException
@@ -71,7 +75,7 @@ class FabricLine(Line):
                 window_size=_WINDOW, timeout=_CHANNEL_SECONDS
             )
         except ChannelException as error:
-            if error.code == _PROHIBITED:
+            if error.code in _REFUSED:
                 raise TooMany(
                     "it lets too few programs run over one connection",
                     "raise MaxSessions in its sshd_config",

@@ -122,6 +122,7 @@ def test_the_registry_is_shared_with_a_repoman_there(far: FarEstate) -> None:
 def test_an_error_names_the_host(far: FarEstate) -> None:
     done = far.run("sync", "nosuch", code=2)
     assert done.err.startswith("repoman: there: no project is called 'nosuch'")
+    assert "`repoman list --host there`" in done.err
 
 
 def test_the_environment_names_the_host_and_a_flag_goes_before_it(far: FarEstate) -> None:

@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -226,6 +227,19 @@ def test_a_broken_connection_ends_what_ran(sshd: Sshd, host: RemoteHost, marker:
     wait_until(lambda: not running(marker))
     thread.join(ENDED_WITHIN)
     assert "the connection broke" in str(failed[0])
+
+
+def test_a_host_that_allows_few_sessions(tmp_path: Path) -> None:
+    with Sshd(tmp_path, "MaxSessions 2") as sshd:
+        host = connected(sshd)
+        with ThreadPoolExecutor(6) as threads:
+            said = threads.map(
+                lambda n: host.read(["sh", "-c", f"sleep 0.2; echo {n}"]).out, range(6)
+            )
+            assert list(said) == [f"{n}\n".encode() for n in range(6)]
+        with host.pin("/", timeout=5), pytest.raises(Failed, match="MaxSessions"):
+            host.lock(f"{tmp_path}/x.lock").__enter__()
+        host.close()
 
 
 # --- files -----------------------------------------------------------------------------
