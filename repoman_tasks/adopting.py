@@ -12,10 +12,12 @@ from repoman_tasks.model import Project
 from repoman_tasks.planning.declared import Container, from_container
 from repoman_tasks.planning.health import repo_state
 from repoman_tasks.planning.life import adopt_steps
-from repoman_tasks.planning.names import check_name, relative_repo
+from repoman_tasks.planning.names import check_name, inside, relative_repo
 from repoman_tasks.planning.steps import ArrangeUser
 from repoman_tasks.session import Session
 from repoman_tasks.tools.incus import Incus
+from repoman_tasks.tools.places import real_paths
+from repoman_tasks.watching import first_look
 from repoman_tasks.working import ruling, work_of
 
 __all__ = ["adoption"]
@@ -50,7 +52,18 @@ def adoption(session: Session, name: str, from_project: str = "", repo: str = ""
         ArrangeUser(project.name, work.person.name, repo_of(session, project)),
         from_project,
     )
-    return Plan([*ruling(session, replace(project, container=True)), *steps], work=work)
+    rules = ruling(session, replace(project, container=True))
+    plan = Plan([*rules, *steps], work=work)
+    if _had(session, container, path):
+        return plan
+    return replace(plan, afterwards=first_look(session, path))
+
+
+def _had(session: Session, container: Container, repo: str) -> bool:
+    """Whether the container could write into `repo` before. Then a person has to be told of what
+    is there as of something new: nobody else may have looked at it."""
+    sources = real_paths(session.host, container.sources)
+    return any(inside(source, repo) or inside(repo, source) for source in sources)
 
 
 def _container(session: Session, name: str, from_project: str) -> Container:

@@ -42,6 +42,10 @@ Again = Callable[[Registry], object]
 """Plans again from the registry under its lock; raises where the steps are not right any more."""
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Plan:
     """Steps, and what doing them takes."""
@@ -52,6 +56,8 @@ class Plan:
     still_right: Again | None = None
     after_repo: Callable[[], Sequence[Step]] | None = None
     """The steps that really follow one that makes a repo, which may ask for something."""
+    afterwards: Callable[[], None] = _nothing
+    """What to keep in mind once all is done."""
 
 
 def carry_out(
@@ -85,6 +91,7 @@ def carry_out(
         if plan.work is not None and plan.work.made_something:
             _take_back(session, plan.work)
         raise
+    plan.afterwards()
     return True
 
 

@@ -18,7 +18,6 @@ from repoman_tasks.planning.repairs import CHOICES, LEAVE, RepairWish
 from repoman_tasks.planning.steps import ArrangeUser, ChangeState, DeleteContainer, Step
 from repoman_tasks.session import Session
 from repoman_tasks.tools.images import image_origin
-from repoman_tasks.watching import note_first
 from repoman_tasks.working import opening, unruling, work_of
 
 __all__ = ["repair"]
@@ -68,9 +67,7 @@ def _mend(session: Session, finding: Finding, choice: str, *, by_flag: bool) -> 
     plan = _PLANS[choice](session, finding.subject)
     # A person who chose it from the question has agreed; so has who named it by a flag.
     agreed = partial(alone_with, session, finding.subject)
-    done = carry_out(session, plan, confirmed=by_flag or session.ask.possible, agreed=agreed)
-    if done and choice in ("adopt", "finish"):
-        note_first(session, finding.subject)
+    carry_out(session, plan, confirmed=by_flag or session.ask.possible, agreed=agreed)
 
 
 def _recreate(session: Session, name: str) -> Plan:

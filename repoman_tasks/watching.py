@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from repoman_tasks.checks import incus, reconcile
 from repoman_tasks.errors import RepomanError
@@ -17,11 +17,28 @@ from repoman_tasks.tools.hazards import (
     foreign_entries,
     note_seen,
     seen,
-    was_seen,
+    was_looked_at,
 )
 from repoman_tasks.tools.person import find_person
 
-__all__ = ["look_seen", "note_all", "note_first", "watch"]
+__all__ = ["first_look", "look_seen", "watch"]
+
+
+def first_look(session: Session, repo: str, *, made: bool = False) -> Callable[[], None]:
+    """What keeps, once it is called, that a person has seen what is in `repo`.
+
+    It is looked at now, before a container has it: a person who gives a repo to one knows it. A
+    repo that was looked at before stays as it was seen then, so that what is new since is still
+    told; one that is made on the way, as `made` says, is looked at when it is there.
+    """
+    host = session.host
+    there = None if made else find_hazards(host, repo)
+
+    def keep() -> None:
+        if there is None or not was_looked_at(host, repo):
+            note_seen(host, repo, find_hazards(host, repo) if there is None else there)
+
+    return keep
 
 
 def watch(session: Session, projects: Sequence[Project]) -> list[Finding]:
@@ -43,27 +60,7 @@ def look_seen(session: Session, name: str | None) -> None:
     registry = session.of(reconcile).registry
     projects = [find_project(registry, name)] if name else registry.projects
     for repo in _repos(session, projects).values():
-        note_all(session, repo)
-
-
-def note_first(session: Session, name: str) -> None:
-    """Note what is in the repo of the project `name`, which was just taken in, as seen by the
-    person who did.
-
-    Where something is noted of that repo, it stays: what came since, with the registry lost
-    or not, is new.
-    """
-    session.look_again(reconcile)
-    project = session.of(reconcile).registry.project(name)
-    for repo in _repos(session, [project] if project else []).values():
-        if not was_seen(session.host, repo):
-            note_all(session, repo)
-
-
-def note_all(session: Session, repo: str) -> None:
-    """Note what is in the repo at the real path `repo` as seen by a person; also that it is
-    nothing."""
-    note_seen(session.host, repo, find_hazards(session.host, repo))
+        note_seen(session.host, repo, find_hazards(session.host, repo))
 
 
 def _repos(session: Session, projects: Sequence[Project]) -> dict[str, str]:

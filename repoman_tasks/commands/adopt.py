@@ -12,7 +12,6 @@ from repoman_tasks.declaring import alone_with, check_fenced
 from repoman_tasks.errors import UsageError
 from repoman_tasks.planning.names import check_name
 from repoman_tasks.session import Session
-from repoman_tasks.watching import note_first
 
 
 @task(
@@ -46,5 +45,4 @@ def adopt(
             stays = f"{name} in the Incus project {from_project} is stopped and stays"
             gone = f"`incus delete --project {from_project} {name}` when you need it no more"
             session.screen.note(f"{stays}: {gone}")
-        note_first(session, name)
         session.screen.note(f"Next: repoman shell {name}")

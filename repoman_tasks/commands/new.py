@@ -22,7 +22,7 @@ from repoman_tasks.planning.steps import CloneRepo, MakeRepo, Step
 from repoman_tasks.session import Session
 from repoman_tasks.tools.images import image_origin
 from repoman_tasks.trusting import wishes
-from repoman_tasks.watching import note_all
+from repoman_tasks.watching import first_look
 from repoman_tasks.working import opening, protected, work_of
 
 
@@ -81,10 +81,11 @@ def new(
         still_right=plan,
         after_repo=lambda: _steps(session, project, wish, work),
     )
+    if wish.container:
+        look = first_look(session, repo_of(session, project), made=wish.makes_repo)
+        whole = replace(whole, afterwards=look)
     agreed = partial(alone_with, session, name) if wish.container else None
     if carry_out(session, whole, dry_run=dry_run, agreed=agreed):
-        if wish.container:  # a person who makes it has seen what is in it
-            note_all(session, repo_of(session, project))
         session.screen.note(f"Next: repoman {'shell' if wish.container else 'sync'} {name}")
 
 

@@ -63,6 +63,8 @@ class Container:
     config: Mapping[str, str]
     devices: Mapping[str, Mapping[str, str]]
     profiles: tuple[str, ...]
+    sources: tuple[str, ...] = ()
+    """The folders of the host that it has, by its devices and by those of its profiles."""
 
     @property
     def project(self) -> str:

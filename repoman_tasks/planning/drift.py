@@ -60,9 +60,15 @@ def read_container(instance: Any) -> Container:
             {str(key): str(value) for key, value in config.items()},
             {name: dict(device) for name, device in instance.get("devices", {}).items()},
             tuple(instance.get("profiles", ())),
+            _sources(instance.get("expanded_devices") or instance.get("devices", {})),
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         raise _strange() from None
+
+
+def _sources(devices: Any) -> tuple[str, ...]:
+    found = (device.get("source", "") for device in devices.values() if device["type"] == "disk")
+    return tuple(source for source in found if source.startswith("/"))
 
 
 def _strange() -> Failed:

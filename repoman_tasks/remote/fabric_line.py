@@ -33,7 +33,7 @@ _CHUNK = 1 << 16
 _WINDOW = 16 << 20
 """Bytes that may be on their way to us before we have taken the first of them."""
 _REFUSED = (1, 2)
-"""How SSH says that a program is not let run (RFC 4254, section 5.1); sshd, that there are too many."""
+"""How SSH says that no program is let run (RFC 4254, section 5.1), as when it is one too many."""
 
 
 class FabricLine(Line):

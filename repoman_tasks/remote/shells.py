@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -161,8 +162,17 @@ class Shells:
             shell.close()
 
     def aside(self) -> Shell:
-        """The same, that lasts as long as the connection."""
-        return Shell(self._line)
+        """The same, that lasts as long as the connection. One that is free makes room for it."""
+        while True:
+            try:
+                return Shell(self._line)
+            except TooMany:
+                with self._lock:
+                    if not self._free:
+                        raise
+                    spare = self._free.pop()
+                self._end(spare)
+                time.sleep(_POLL_SECONDS)  # until sshd has seen it end
 
     def _end(self, shell: Shell) -> None:
         shell.close()

@@ -11,7 +11,14 @@ from repoman_tasks.tools.approvals import state_folder, state_path
 from repoman_tasks.tools.places import real_paths
 from repoman_tasks.tools.plain_file import read_begin
 
-__all__ = ["find_hazards", "find_protected", "foreign_entries", "note_seen", "seen", "was_seen"]
+__all__ = [
+    "find_hazards",
+    "find_protected",
+    "foreign_entries",
+    "note_seen",
+    "seen",
+    "was_looked_at",
+]
 
 _SECONDS = 20.0
 _MOST_CONFIG = 256 << 10
@@ -85,8 +92,8 @@ def seen(host: Host, repo: str) -> Mapping[str, str]:
         return {}
 
 
-def was_seen(host: Host, repo: str) -> bool:
-    """Whether a person has ever looked at `repo`."""
+def was_looked_at(host: Host, repo: str) -> bool:
+    """Whether it is kept what a person has seen in `repo`, be it nothing."""
     return host.read_file(state_path(host, "seen", repo)) is not None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -184,6 +185,62 @@ def test_adopt_from_the_default_project(place: Place) -> None:
         assert "already" in again.err
     finally:
         place.incus("delete", *in_default, "--force", name)
+
+
+def hooked(repo: Path) -> Path:
+    """A git repo with a hook of the person's own."""
+    (repo / ".git/hooks").mkdir(parents=True, exist_ok=True)
+    (repo / ".git/hooks/post-commit").write_text("#!/bin/sh\n")
+    return repo
+
+
+def told(place: Place, name: str) -> bool:
+    """Whether something that programs here would run is told as new."""
+    return "hazard" in place.findings().get(name, [])
+
+
+def test_what_is_in_a_repo_that_an_adopted_container_never_had(place: Place) -> None:
+    """As with `new`, it is known to who gives it; what comes later is told."""
+    repo = hooked(place.local_repos / "stray")
+    place.incus("init", "busybox", "stray")
+    place.run("adopt", "stray", code=0)
+    assert not told(place, "stray")
+    (repo / ".envrc").write_text("true\n")
+    assert told(place, "stray")
+
+
+def test_what_is_in_a_repo_that_an_adopted_container_had(place: Place) -> None:
+    """It may have written that, so it is told, also where a profile had given it the repo."""
+    repo = hooked(place.local_repos / "stray")
+    place.incus("init", "busybox", "stray")
+    place.incus("config", "device", "add", "stray", "x", "disk", f"source={repo}", "path=/x")
+    place.run("adopt", "stray", code=0)
+    assert told(place, "stray")
+    place.run("status", "stray", "--seen")
+    other = hooked(place.local_repos / "other")
+    place.incus("profile", "create", "wide")
+    device = ("disk", f"source={place.local_repos}", "path=/x")
+    place.incus("profile", "device", "add", "wide", "x", *device)
+    place.incus("init", "busybox", "other", "--profile", "default", "--profile", "wide")
+    place.run("adopt", "other", code=0)
+    assert told(place, "other")
+    assert other.is_dir()
+
+
+def test_what_was_seen_before_stays_what_was_seen(isurus: Place) -> None:
+    """Neither a lost registry nor `remove` and `new` have a hook taken for one that was known."""
+    repo = isurus.local_repos / "isurus"
+    hooked(repo)
+    assert told(isurus, "isurus")
+    without_registry(isurus)
+    assert "done: " in isurus.run("status", "--orphan", "adopt").out
+    assert isurus.projects() == ["isurus"]
+    assert told(isurus, "isurus")
+    isurus.run("remove", "isurus", "--yes", code=0)
+    isurus.run("new", "isurus", code=0)
+    assert told(isurus, "isurus")
+    isurus.run("status", "isurus", "--seen")
+    assert not told(isurus, "isurus")
 
 
 # --- renamed, in error, not expected ------------------------------------------------------

@@ -44,6 +44,21 @@ def told(containers: Containers, *, orphans: bool = True) -> list[tuple[str, str
     return [(finding.subject, finding.kind) for finding in found]
 
 
+def test_the_folders_of_the_host_that_a_container_has() -> None:
+    own = {"repo": {"type": "disk", "source": "/r/isurus", "path": "/r/isurus"}}
+    every = {
+        **own,
+        "root": {"type": "disk", "pool": "p", "path": "/"},
+        "volume": {"type": "disk", "pool": "p", "source": "v", "path": "/v"},
+        "wide": {"type": "disk", "source": "/r", "path": "/x"},
+        "eth0": {"type": "nic"},
+    }
+    instance = {"name": "isurus", "status": "Running", "config": {}, "devices": own}
+    assert read_containers([instance])["isurus"].sources == ("/r/isurus",)
+    found = read_containers([{**instance, "expanded_devices": every}])
+    assert found["isurus"].sources == ("/r/isurus", "/r")
+
+
 RUNNING = container("isurus", "running", "isurus")
 HALF = container("isurus", "stopped", "isurus", **{MAKING: "token"})
 STRAY_HALF = container("stray", "stopped", "stray", **{MAKING: "token"})
