@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import select
 import socket
@@ -40,7 +41,8 @@ class FabricLine(Line):
     """One SSH connection, through its gateways."""
 
     def __init__(self, address: Address, ask: Question) -> None:
-        self._name = address.name
+        # What Paramiko logs of errors is said by ours; without a handler it goes to stderr.
+        logging.getLogger("paramiko").addHandler(logging.NullHandler())
         self._connection = _connection(address, ask)
         try:
             with _sentences(self._connection, address.name):

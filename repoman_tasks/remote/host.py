@@ -196,6 +196,7 @@ class RemoteHost(Host):
 
     @contextlib.contextmanager
     def _lock(self, path: str, wait_seconds: float, stoppable: bool) -> Iterator[Lock]:
+        self._known_files.clear()  # what is read under a lock is read then
         deadline = time.monotonic() + wait_seconds
         mark = os.urandom(8).hex()
         while True:

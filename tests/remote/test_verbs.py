@@ -246,6 +246,22 @@ def test_a_host_that_allows_few_sessions(tmp_path: Path) -> None:
 # --- files -----------------------------------------------------------------------------
 
 
+def test_under_a_lock_the_registry_is_read_anew(sshd: Sshd) -> None:
+    """It came along with the connection, and may have been written since."""
+    registry = Path(os.environ["HOME"]) / ".config/repoman/repoman.toml"
+    registry.parent.mkdir(parents=True)
+    registry.write_text("# old")
+    sshd.let_in({"HOME": os.environ["HOME"]})
+    try:
+        host = connected(sshd)
+    finally:
+        sshd.let_in({})
+    registry.write_text("# new")
+    with host.lock(f"{registry}.lock"):
+        assert host.read_file(str(registry)) == b"# new"
+    host.close()
+
+
 @pytest.mark.parametrize("name", ["plain", "a b", "ä'\"$(id)\n", "-x"])
 def test_files_are_written_and_read_as_here(host: RemoteHost, tmp_path: Path, name: str) -> None:
     path = tmp_path / "new folder" / name
