@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from tests.benchmarks.table import Row, show, timed
 from tests.containers.conftest import Place
+from tests.containers.far import FarPlace
 
 RUNS = 5
 INSTANCES = 100
@@ -115,6 +117,32 @@ def fill(bench: Bench) -> None:
             place.incus("init", "--empty", name)
 
 
+def over_ssh(place: FarPlace) -> list[Row]:
+    """`list` from another machine, beside `ssh HOST incus list` with a connection of its own, and
+    with one that is open already."""
+    place.ready()
+    fill(Bench(place))
+    place.sshd.let_in(place.environ)
+    ssh = ["ssh", "-F", str(place.laptop / ".ssh/config")]
+    ssh += ["-o", f"UserKnownHostsFile={place.laptop}/.ssh/known_hosts"]
+    socket = ["-S", str(place.ssh / "master")]
+    bare = ["incus", "list", "--project", place.project]
+    subprocess.run([*ssh, *socket, "-M", "-N", "-f", "there"], check=True)
+
+    def ours() -> float:
+        return timed([*place.words, "list"], env=place.here)
+
+    rows = [
+        Row("`list --host`, cold", *alternating(ours, lambda: timed([*ssh, "there", *bare]))),
+        Row(
+            "`list --host`, beside a warm ssh",
+            *alternating(ours, lambda: timed([*ssh, *socket, "there", *bare])),
+        ),
+    ]
+    subprocess.run([*ssh, *socket, "-O", "exit", "there"], check=True, stderr=subprocess.DEVNULL)
+    return rows
+
+
 def main() -> None:
     """Measure and print the table."""
     argparse.ArgumentParser().parse_args()
@@ -125,6 +153,8 @@ def main() -> None:
         fill(bench)
         rows.append(bench.listing([]))
         show("Containers", "repoman", "bare incus", rows)
+    with FarPlace(Path(tempfile.mkdtemp(prefix="bench-"))) as far:
+        show("Over SSH, on loopback", "repoman", "ssh", over_ssh(far))
     sys.stdout.flush()
 
 

@@ -11,13 +11,8 @@ from pathlib import Path
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
-from tests.containers.conftest import Place
+from tests.containers.far import FarPlace
 from tests.estate import run
-from tests.far import FarEstate
-
-
-class FarPlace(FarEstate, Place):
-    """An estate with containers on the other side of an sshd."""
 
 
 @pytest.fixture
