@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -556,7 +557,8 @@ def all_that_runs() -> str:
 def test_a_stuck_rsync_is_ended_with_its_children(ready: Estate, tmp_path: Path) -> None:
     fake = tmp_path / "bin"
     fake.mkdir()
-    (fake / "rsync").write_text("#!/bin/sh\ntrap '' TERM\nsleep 1234567 &\nwait\nsleep 1234567\n")
+    stuck = f"sleep 12345.{uuid.uuid4().int % 10**12}"  # no other test's
+    (fake / "rsync").write_text(f"#!/bin/sh\ntrap '' TERM\n{stuck} &\nwait\n{stuck}\n")
     (fake / "rsync").chmod(0o755)
     path = {"PATH": f"{fake}:{os.environ['PATH']}", "REPOMAN_STALL_SECONDS": "1"}
     began = time.monotonic()
@@ -565,7 +567,7 @@ def test_a_stuck_rsync_is_ended_with_its_children(ready: Estate, tmp_path: Path)
     assert time.monotonic() - began < 8
     assert last_sync(ready) is None
     deadline = time.monotonic() + 3  # over SSH the other side ends it by itself
-    while "sleep 1234567" in all_that_runs():
+    while stuck in all_that_runs():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
