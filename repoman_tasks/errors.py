@@ -41,9 +41,15 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+_COMMAND = re.compile(r"`(repoman \w[^`]*?)((?: -- [^`]*)?)`")
+"""A command that is told to be typed, and the words that it would run."""
+
+
 def typed_for(host: str, text: str) -> str:
     """`text` with the commands that it tells to type meant for `host`; empty is this one."""
-    return re.sub(r"`repoman (\w+)", rf"`repoman \1 --host {host}", text) if host else text
+    if not host:
+        return text
+    return _COMMAND.sub(lambda found: f"`{found[1]} --host {host}{found[2]}`", text)
 
 
 class RepomanError(Exception):

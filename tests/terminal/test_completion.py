@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -201,8 +202,7 @@ def test_a_hostile_registry_runs_nothing(start: Start, home: Path, shell: str) -
     assert running.type("repoman sync '$\t") == ["sync", f"$({mark})"]
     assert running.type("repoman sync \\`\t") == ["sync", f"`{mark}`"]
     running.child.send("repoman sync \t\t\t")
-    running.child.send("\x03\r")
-    assert running.type("repoman list") == ["list"]
+    time.sleep(1.5)  # what could run has run
     assert not (home / "mark").exists()
 
 
