@@ -109,8 +109,15 @@ def _asked(repo: str, patterns: Sequence[str]) -> list[str]:
     Even a name is held to the repo: the next one in the transfer may be somebody else's.
     """
     kept = [_below(repo, path) for path in _GIT_DIRS if patterns]
-    left_out = [rule for pattern in filter(None, patterns) for rule in _in_repo(repo, pattern)]
+    held = map(_held, filter(None, patterns))
+    left_out = [rule for pattern in held for rule in _in_repo(repo, pattern)]
     return [*(f"+ {rule}" for rule in kept), *(f"- {rule}" for rule in left_out)]
+
+
+def _held(pattern: str) -> str:
+    """A pattern for folders, as one for all that is in them too: else the mirror would lose that
+    to a file that comes in the folder's place."""
+    return f"{pattern}***" if pattern.endswith("/") else pattern
 
 
 def everywhere(pattern: str) -> bool:

@@ -173,6 +173,21 @@ def test_what_a_repo_leaves_out_by_itself(estate: Estate) -> None:
     assert inner(other) == inner(estate.local_repos / "other")
 
 
+@pytest.mark.parametrize("pattern", ["kept/", "/kept/", "kept", "k*t/", "kep[t]/", "kept/**"])
+def test_what_the_mirror_holds_makes_way_for_nothing(ready: Estate, pattern: str) -> None:
+    """Not for a file in the place of a folder that was left out either: that fails, and is seen."""
+    repo, mirror = ready.local_repos / "isurus", ready.mirror("isurus")
+    (repo / "kept/deep").mkdir(parents=True)
+    (repo / "kept/deep/x").write_text("held")
+    ready.run("sync", code=0)
+    asked_to_leave_out(ready, "isurus", pattern)
+    shutil.rmtree(repo / "kept")
+    (repo / "kept").write_text("in its place")
+    for _ in range(2):
+        ready.run("sync", "isurus", "--force")
+        assert (mirror / "kept/deep/x").read_text() == "held"
+
+
 def test_those_of_one_repo_do_not_hold_for_others_in_one_rsync(estate: Estate) -> None:
     names = [f"r{number}" for number in range(12)]
     estate.setup().add(*names)

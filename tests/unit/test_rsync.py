@@ -71,7 +71,7 @@ def test_an_empty_pattern_is_none() -> None:
     ("repo", "pattern", "rules"),
     [
         ("a", "build", ["- /a/build", "- /a/**/build"]),
-        ("a", "build/", ["- /a/build/", "- /a/**/build/"]),
+        ("a", "build/", ["- /a/build/***", "- /a/**/build/***"]),
         ("a", "/build", ["- /a/build"]),
         ("a/b", "*.o", ["- /a/b/*.o", "- /a/b/**/*.o"]),
         ("a", "x/*.o", ["- /a/x/*.o", "- /a/**/x/*.o"]),
