@@ -18,6 +18,7 @@ __all__ = [
     "RepomanError",
     "TargetUnusable",
     "UsageError",
+    "bug",
     "one_line",
     "typed_for",
 ]
@@ -39,6 +40,11 @@ class ExitCode(IntEnum):
 def one_line(text: str) -> str:
     """Return `text` without a character that would break or repaint a terminal line."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def bug(error: Exception) -> str:
+    """What is said of an error that repoman did not expect, in one line."""
+    return one_line(f"an error in repoman itself, {type(error).__name__}: {error}")
 
 
 _COMMAND = re.compile(r"`(repoman \w[^`]*?)((?: -- [^`]*)?)`")

@@ -6,7 +6,6 @@ pattern can become a command.
 
 from __future__ import annotations
 
-import json
 import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +27,6 @@ __all__ = [
     "Stalled",
     "TimedOut",
     "Words",
-    "holder_in_words",
 ]
 
 MOST_BYTES = 256 << 20
@@ -90,15 +88,6 @@ class Lock:
 
     def __init__(self, path: str) -> None:
         self.path = path
-
-
-def holder_in_words(said: bytes) -> str:
-    """Who holds a lock, by what its file says."""
-    try:
-        holder = json.loads(said.partition(b"\n")[0])
-        return f"held by process {holder['pid']} ({holder['command']}) since {holder['since']}"
-    except (ValueError, KeyError, TypeError):
-        return "held by another process"
 
 
 class Pin(ABC):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import json
 import os
 import pwd
 import selectors
@@ -16,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from repoman_tasks.errors import Failed, Interrupted
@@ -25,20 +24,30 @@ from repoman_tasks.host import (
     Entry,
     Host,
     Lock,
-    Locked,
     Pin,
     Result,
     Sink,
-    Stalled,
     TimedOut,
     Words,
-    holder_in_words,
+)
+from repoman_tasks.programs import (
+    Watch,
+    bounded,
+    cut_lines,
+    holder,
+    not_installed,
+    taken,
+    until_free,
 )
 
 __all__ = ["LocalHost"]
 
 _CHUNK = 1 << 16
 _POLL_SECONDS = 0.1
+_LOCK_SECONDS = 0.02
+"""How often a lock that is taken is tried again."""
+_MOST_SAID = 1 << 16
+"""Bytes of what the file of a lock says: a command, and a line for each program that keeps it."""
 _TERM_SECONDS = 1.0
 """How long a program may tidy up after SIGTERM; SIGKILL follows."""
 _KILL_SECONDS = 0.5
@@ -75,14 +84,7 @@ class LocalHost(Host):
             assert process.stdin is not None
             with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
                 pipe.write(given)  # small: it fits into the pipe
-            deadline = time.monotonic() + timeout
-
-            def check() -> None:
-                if time.monotonic() > deadline:
-                    raise TimedOut(f"{words[0]} did not answer within {timeout:g} s")
-                if len(out) + len(err) > most:
-                    raise Failed(f"{words[0]} said more than {most} bytes", "it was ended")
-
+            check = bounded(words[0], timeout, most, lambda: len(out) + len(err))
             code = self._drain(process, out.extend, err.extend, check)
         return Result(tuple(words), code, bytes(out), bytes(err))
 
@@ -99,22 +101,15 @@ class LocalHost(Host):
         out_lines, err_lines = _Lines(out), _Lines(err)
         inherited = tuple(lock.fd for lock in keep if isinstance(lock, _LocalLock))
         with self._start(words, stdin=subprocess.DEVNULL, pass_fds=inherited) as process:
-            watch = _Watch(process.pid, stall_seconds)
+            watch = Watch(stall_seconds, partial(_io_of_session, process.pid))
 
             def check() -> None:
                 if self.stopping.is_set():
                     raise Interrupted("interrupted")
-                if watch.stalled():
-                    raise Stalled(f"no progress for {stall_seconds:g} s")
+                watch.check()
 
-            def moved(take: Sink) -> Sink:
-                def wrapped(data: bytes) -> None:
-                    watch.moved()
-                    take(data)
-
-                return wrapped
-
-            code = self._drain(process, moved(out_lines.feed), moved(err_lines.feed), check)
+            out_fed, err_fed = watch.watching(out_lines.feed), watch.watching(err_lines.feed)
+            code = self._drain(process, out_fed, err_fed, check)
         out_lines.finish()
         err_lines.finish()
         return code
@@ -228,31 +223,18 @@ class LocalHost(Host):
         except OSError as error:
             raise Failed(f"{path} can't be opened", _reason(error)) from None
         try:
-            self._take(fd, wait_seconds, stoppable)
+            until_free(
+                partial(_take, fd),
+                wait_seconds=wait_seconds,
+                pause=_LOCK_SECONDS,
+                stopping=self.stopping if stoppable else None,
+            )
             with contextlib.suppress(OSError):  # a courtesy to whoever finds it taken
                 os.truncate(fd, 0)
-                os.pwrite(fd, _holder().encode(), 0)
+                os.pwrite(fd, holder(os.getpid()).encode(), 0)
             yield _LocalLock(path, fd)
         finally:
             os.close(fd)
-
-    def _take(self, fd: int, wait_seconds: float, stoppable: bool) -> None:
-        deadline = time.monotonic() + wait_seconds
-        while True:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                said = os.pread(fd, 4096, 0)
-            else:
-                said = os.pread(fd, 4096, 0)
-                if not _kept(said):
-                    return
-                fcntl.flock(fd, fcntl.LOCK_UN)
-            if time.monotonic() >= deadline:
-                raise Locked(holder_in_words(said))
-            if stoppable and self.stopping.is_set():
-                raise Interrupted("interrupted")
-            time.sleep(0.02)
 
     @contextlib.contextmanager
     def pin(self, path: str, *, timeout: float) -> Iterator[Pin]:
@@ -328,7 +310,7 @@ def _working_folder() -> str:
 
 def _require(program: str, path: str | None) -> None:
     if shutil.which(program, path=path) is None:
-        raise Failed(f"{program} is not installed", f"install {program}")
+        raise not_installed(program)
 
 
 @contextlib.contextmanager
@@ -374,44 +356,20 @@ class _LocalPin(Pin):
 
 
 class _Lines:
-    """Cuts a stream of bytes into lines; \\r and \\n both end one."""
+    """Hands the lines of a stream of bytes to `sink`."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
-        self._rest = b""
+        self._rest = bytearray()
 
     def feed(self, data: bytes) -> None:
-        *lines, self._rest = (self._rest + data.replace(b"\r", b"\n")).split(b"\n")
-        for line in lines:
-            if line:
-                self._sink(line)
+        self._rest += data
+        for line in cut_lines(self._rest):
+            self._sink(line)
 
     def finish(self) -> None:
         if self._rest:
-            self._sink(self._rest)
-
-
-class _Watch:
-    """Knows whether a program still moves: by its output, else by its I/O counters."""
-
-    def __init__(self, session: int, stall_seconds: float) -> None:
-        self._session = session
-        self._limit = stall_seconds
-        self._since = time.monotonic()
-        self._counters = 0
-
-    def moved(self) -> None:
-        self._since = time.monotonic()
-
-    def stalled(self) -> bool:
-        if not self._limit or time.monotonic() - self._since < self._limit:
-            return False
-        counters = _io_of_session(self._session)
-        if counters != self._counters:
-            self._counters = counters
-            self.moved()
-            return False
-        return True
+            self._sink(bytes(self._rest))
 
 
 def _io_of_session(session: int) -> int:
@@ -464,6 +422,18 @@ def _signal_group(group: int, number: int) -> bool:
     return True
 
 
+def _take(fd: int) -> None:
+    """Take the lock on `fd`; `Locked` where somebody else has it."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise taken(os.pread(fd, _MOST_SAID, 0)) from None
+    said = os.pread(fd, _MOST_SAID, 0)
+    if _kept(said):
+        fcntl.flock(fd, fcntl.LOCK_UN)
+        raise taken(said)
+
+
 def _kept(said: bytes) -> bool:
     """Whether a program still runs that keeps a lock whose holder is gone.
 
@@ -483,12 +453,6 @@ def _started(pid: bytes) -> bytes:
             return file.read().rpartition(b")")[2].split()[19]
     except (OSError, ValueError, IndexError):
         return b""
-
-
-def _holder() -> str:
-    since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    command = " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
-    return json.dumps({"pid": os.getpid(), "since": since, "command": command})
 
 
 def _make_folders(folder: str) -> None:

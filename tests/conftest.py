@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from hypothesis import settings
 
 from tests.estate import Estate, guarded
 from tests.far import FarEstate
+from tests.processes import running
 
 OVER_SSH = os.environ.get("REPOMAN_TEST_SSH") == "1"
 
@@ -36,3 +39,12 @@ def estate(tmp_path: Path) -> Iterator[Estate]:
     kind = FarEstate if OVER_SSH else Estate
     with kind(tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+def marker() -> Iterator[str]:
+    """A word by which a program is found again; what still runs with it is killed at the end."""
+    word = f"300.{uuid.uuid4().int % 10**12:012}"  # which is also a time for `sleep`
+    yield word
+    for pid in running(word):
+        os.kill(pid, signal.SIGKILL)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from repoman_tasks.errors import ExitCode, RepomanError, one_line
+from repoman_tasks.errors import ExitCode, RepomanError, bug
 from repoman_tasks.report import Recorder, Screen
 
 __all__ = ["Told", "ask_all", "show_all"]
@@ -36,8 +36,7 @@ def ask_all(names: Sequence[str], ask: Callable[[str, Screen], int]) -> list[Tol
         except RepomanError as error:
             told.code, told.error = int(error.code), str(error)
         except Exception as error:  # a bug on one host hides no other
-            told.code = int(ExitCode.FAILED)
-            told.error = one_line(f"an error in repoman itself, {type(error).__name__}: {error}")
+            told.code, told.error = int(ExitCode.FAILED), bug(error)
 
     threads = [threading.Thread(target=one, args=(told,), daemon=True) for told in all_told]
     for thread in threads:

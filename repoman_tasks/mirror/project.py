@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from repoman_tasks.errors import Busy, ExitCode, Interrupted, Refused, RepomanError, one_line
+from repoman_tasks.errors import Busy, ExitCode, Interrupted, Refused, RepomanError, bug
 from repoman_tasks.host import Lock, Locked
 from repoman_tasks.mirror.events import Finished, Started
 from repoman_tasks.mirror.passes import Pass, PassFailed, Setting, carried, run_pass
@@ -62,7 +62,7 @@ def mirror_project(setting: Setting, project: Project) -> Outcome:
         outcome.error = str(error)
     except Exception as error:  # a bug ends this project, and no other
         outcome.code = ExitCode.SOME_FAILED
-        outcome.error = one_line(f"an error in repoman itself, {type(error).__name__}: {error}")
+        outcome.error = bug(error)
     outcome.seconds = time.monotonic() - began
     setting.emit(Finished(outcome))
     return outcome

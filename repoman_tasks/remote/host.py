@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
 import os
 import re
 import shlex
 import socket
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
 
 from repoman_tasks.errors import Failed, Interrupted
 from repoman_tasks.host import (
@@ -21,15 +18,12 @@ from repoman_tasks.host import (
     Entry,
     Host,
     Lock,
-    Locked,
     Pin,
     Result,
     Sink,
-    Stalled,
-    TimedOut,
     Words,
-    holder_in_words,
 )
+from repoman_tasks.programs import Watch, bounded, holder, not_installed, taken, until_free, within
 from repoman_tasks.remote.scripts import ABSENT, entrance, parse_facts
 from repoman_tasks.remote.shells import Answer, Shell, Shells
 from repoman_tasks.remote.wire import Line, Lost
@@ -54,9 +48,7 @@ class RemoteHost(Host):
         self._line = line
         shell = Shell(line, first=True)
         try:
-            facts = parse_facts(
-                shell.answer(_within(name, _OPEN_SECONDS)).out, shell.token.encode()
-            )
+            facts = parse_facts(shell.answer(within(name, _OPEN_SECONDS)).out, shell.token.encode())
         except ValueError:
             raise Failed("its login shell did not start sh", "try `ssh HOST sh`") from None
         self._shells = Shells(line, shell)
@@ -86,16 +78,10 @@ class RemoteHost(Host):
         self, function: str, arguments: Words, words: Words, timeout: float, most: int
     ) -> Result:
         with self._shells.one() as shell:
-            expired = _within(words[0], timeout)
-
-            def check() -> None:
-                expired()
-                if shell.size() > most:
-                    raise Failed(f"{words[0]} said more than {most} bytes", "it was ended")
-
+            check = bounded(words[0], timeout, most, shell.size)
             answer = shell.ask(function, *arguments, check=check)
         if answer.end == ABSENT:
-            raise Failed(f"{words[0]} is not installed", f"install {words[0]}")
+            raise not_installed(words[0])
         return Result(tuple(words), int(answer.end), answer.out, answer.err)
 
     def _stream(
@@ -109,7 +95,9 @@ class RemoteHost(Host):
     ) -> int:
         kept = [lock for lock in keep if isinstance(lock, _RemoteLock)]
         marks = [word for lock in kept for word in (lock.mark, lock.path)]
-        watch = _Watch(self, stall_seconds)
+        session: list[str] = []
+        watch = Watch(stall_seconds, lambda: self._moved(session[0]) if session else 0)
+
         with self._shells.one() as shell:
 
             def check() -> None:
@@ -122,18 +110,18 @@ class RemoteHost(Host):
                 out=watch.watching(out),
                 err=watch.watching(err),
                 check=check,
-                told=watch.begin,
+                told=session.append,
             )
         if end == ABSENT:
-            raise Failed(f"{program} is not installed", f"install {program}")
+            raise not_installed(program)
         if kept and int(end) == _LOST_LOCK:
             raise Failed("the lock of the project was lost", "try again")
         return int(end)
 
-    def moved(self, session: str) -> int:
+    def _moved(self, session: str) -> int:
         """Bytes and calls of I/O that the processes of `session` have done so far, added up."""
         with self._shells.one() as shell:
-            answer = shell.ask("moved", session, check=_within("sh", _OPEN_SECONDS))
+            answer = shell.ask("moved", session, check=within("sh", _OPEN_SECONDS))
         return sum(map(int, re.findall(rb"\d+", answer.out)))
 
     def _hand_over(self, words: Words) -> int:
@@ -186,7 +174,7 @@ class RemoteHost(Host):
     @contextlib.contextmanager
     def pin(self, path: str, *, timeout: float) -> Iterator[Pin]:
         with self._shells.apart() as shell:
-            answer = shell.ask("stand", path, check=_within(path, timeout))
+            answer = shell.ask("stand", path, check=within(path, timeout))
             if answer.end != "0":
                 why = self.read(["env", "-C", path, "true"], timeout=timeout)
                 raise Failed(f"{path} can't be entered", why.complaint.rpartition(": ")[2])
@@ -197,36 +185,40 @@ class RemoteHost(Host):
     @contextlib.contextmanager
     def _lock(self, path: str, wait_seconds: float, stoppable: bool) -> Iterator[Lock]:
         self._known_files.clear()  # what is read under a lock is read then
-        deadline = time.monotonic() + wait_seconds
         mark = os.urandom(8).hex()
-        while True:
-            answer = self._of_locks("hold", path, _holder(mark))
-            word, _, pid = answer.end.partition(" ")
-            if word == "held":
-                break
-            if word != "taken":
-                raise Failed(f"{path} can't be opened", _reason(answer))
-            if time.monotonic() >= deadline:
-                raise Locked(holder_in_words(answer.out))
-            if stoppable and self.stopping.is_set():
-                raise Interrupted("interrupted")
-            time.sleep(_LOCK_SECONDS)
+        pid = until_free(
+            lambda: self._take(path, mark),
+            wait_seconds=wait_seconds,
+            pause=_LOCK_SECONDS,
+            stopping=self.stopping if stoppable else None,
+        )
         try:
             yield _RemoteLock(path, mark)
         finally:
             with contextlib.suppress(Lost):  # the lock went with the connection
                 self._of_locks("drop", pid)
 
+    def _take(self, path: str, mark: str) -> str:
+        """Have a process there take the lock; its number. `Locked` where somebody else has it."""
+        who = holder(f"{os.getpid()} on {socket.gethostname()}", mark=mark)
+        answer = self._of_locks("hold", path, who)
+        word, _, pid = answer.end.partition(" ")
+        if word == "taken":
+            raise taken(answer.out)
+        if word != "held":
+            raise Failed(f"{path} can't be opened", _reason(answer))
+        return pid
+
     def _of_locks(self, function: str, *words: str) -> Answer:
         """Ask the shell that holds the locks; they are all gone when it is."""
         with self._locking:
             if self._locks is None:
                 self._locks = self._shells.aside()
-            return self._locks.ask(function, *words, check=_within("flock", _FILE_SECONDS))
+            return self._locks.ask(function, *words, check=within("flock", _FILE_SECONDS))
 
     def _ask(self, function: str, *words: str) -> Answer:
         with self._shells.one() as shell:
-            return shell.ask(function, *words, check=_within("sh", _FILE_SECONDS))
+            return shell.ask(function, *words, check=within("sh", _FILE_SECONDS))
 
 
 _PASSING = (": No such file or directory", ": Not a directory", ": Permission denied")
@@ -251,55 +243,6 @@ class _RemotePin(Pin):
 
     def real(self) -> str:
         return self._host.read(["readlink", "-n", self.path]).text
-
-
-class _Watch:
-    """Knows whether a program still moves: by its output, else by its I/O counters."""
-
-    def __init__(self, host: RemoteHost, stall_seconds: float) -> None:
-        self._host = host
-        self._limit = stall_seconds
-        self._since = time.monotonic()
-        self._session = ""
-        self._counters = 0
-
-    def begin(self, session: str) -> None:
-        self._session = session
-
-    def watching(self, sink: Sink) -> Sink:
-        def watched(line: bytes) -> None:
-            self._since = time.monotonic()
-            sink(line)
-
-        return watched
-
-    def check(self) -> None:
-        """`Stalled` where nothing moved for too long."""
-        if not self._limit or time.monotonic() - self._since < self._limit:
-            return
-        counters = self._host.moved(self._session) if self._session else 0
-        if counters == self._counters:
-            raise Stalled(f"no progress for {self._limit:g} s")
-        self._counters, self._since = counters, time.monotonic()
-
-
-def _within(what: str, seconds: float) -> Callable[[], None]:
-    """A check that raises `TimedOut` once `seconds` have passed."""
-    deadline = time.monotonic() + seconds
-
-    def check() -> None:
-        if time.monotonic() > deadline:
-            raise TimedOut(f"{what} did not answer within {seconds:g} s")
-
-    return check
-
-
-def _holder(mark: str) -> str:
-    """Who holds a lock, for whoever finds it taken."""
-    since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    command = " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
-    who = f"{os.getpid()} on {socket.gethostname()}"
-    return json.dumps({"pid": who, "since": since, "command": command, "mark": mark})
 
 
 def _reason(answer: Answer) -> str:

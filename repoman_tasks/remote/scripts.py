@@ -64,7 +64,52 @@ printf '\n%s told\n' "$T"
 printf '\n%s\n' "$T" >&2
 """
 
-_PRELUDE = r"""
+_OF_PROCESS = r"""
+of_process() {
+    number=$2
+    read -r stat 2>/dev/null <"/proc/$1/stat" || return
+    set -- ${stat##*) }
+    shift "$((number - 1))"
+    echo "$1"
+}
+"""
+"""Prints a field of /proc/PID/stat, counted from the state on, which is proc(5)'s third."""
+
+_KEEPING = (
+    _OF_PROCESS
+    + r"""
+n=$1; shift
+started=$(of_process $$ 20)
+while [ "$n" -gt 0 ]; do
+    grep -qF -e "$1" -- "$2" || exit 75
+    echo "keeper $$ $started" >>"$2"
+    shift 2; n=$((n - 1))
+done
+exec "$@"
+"""
+)
+"""A program that keeps locks: whoever takes one afterwards finds it there, and sees it live."""
+
+_HOLDING = (
+    _OF_PROCESS
+    + r"""
+token=$1; path=$2; holder=$3
+say() { printf '\n%s %s %s\n' "$token" "$1" $$; printf '\n%s\n' "$token" >&2; }
+exec 9<>"$path" || { say 1; exit; }
+flock -n 9 || { cat -- "$path"; say taken; exit; }
+while read -r word pid started; do
+    [ "$word" = keeper ] && [ -n "$started" ] || continue
+    [ "$(of_process "$pid" 20)" = "$started" ] || continue
+    cat -- "$path"; say taken; exit
+done <"$path"
+printf '%s\n' "$holder" >"$path"
+say held
+exec sleep infinity >/dev/null 2>&1
+"""
+)
+"""Holds a lock, and says how that went."""
+
+_FUNCTIONS = r"""
 LC_ALL=C; export LC_ALL
 exec 3<&0
 end() { printf '\n%s %s\n' "$T" "$1"; printf '\n%s\n' "$T" >&2; }
@@ -83,46 +128,31 @@ attend() {
     wait "$watcher" 2>/dev/null
     end "$code"
 }
+there() { command -v "$1" >/dev/null || { end absent; return 1; }; }
 run() {
-    command -v "$1" >/dev/null || { end absent; return; }
+    there "$1" || return
     setsid "$@" </dev/null 3<&- &
     job=$!
     attend
 }
 feed() {
     given=$1; shift
-    command -v "$1" >/dev/null || { end absent; return; }
+    there "$1" || return
     printf %s "$given" | base64 -d | setsid "$@" 3<&- &
     job=$!
     attend
 }
-
-# A program that keeps locks: whoever takes one afterwards finds it there, and sees it live.
-keeping='
-n=$1; shift
-read -r stat <"/proc/$$/stat"
-rest=${stat##*) }
-started=$(set -- $rest; echo "${20}")
-while [ "$n" -gt 0 ]; do
-    grep -qF -e "$1" -- "$2" || exit 75
-    echo "keeper $$ $started" >>"$2"
-    shift 2; n=$((n - 1))
-done
-exec "$@"'
-started() { printf '\n%s pid %s\n' "$T" "$job"; }
 keep() {
-    command -v "$1" >/dev/null || { end absent; return; }
+    there "$1" || return
     shift
     setsid sh -c "$keeping" sh "$@" </dev/null 3<&- &
     job=$!
-    started
+    printf '\n%s pid %s\n' "$T" "$job"
     attend
 }
 moved() {
     for process in /proc/[0-9]*; do
-        read -r stat 2>/dev/null <"$process/stat" || continue
-        rest=${stat##*) }
-        [ "$(set -- $rest; echo "$4")" = "$1" ] && cat "$process/io" 2>/dev/null
+        [ "$(of_process "${process#/proc/}" 4)" = "$1" ] && cat "$process/io" 2>/dev/null
     done
     end 0
 }
@@ -152,21 +182,7 @@ put() {
     end $?
 }
 
-# Locks: each is held by a process of its own that ends with this shell. It says how it went.
-holding='
-token=$1; path=$2; holder=$3
-say() { printf "\n%s %s %s\n" "$token" "$1" $$; printf "\n%s\n" "$token" >&2; }
-exec 9<>"$path" || { say 1; exit; }
-flock -n 9 || { cat -- "$path"; say taken; exit; }
-while read -r word pid started; do
-    [ "$word" = keeper ] && read -r stat 2>/dev/null <"/proc/$pid/stat" || continue
-    rest=${stat##*) }
-    [ "$(set -- $rest; echo "${20}")" = "$started" ] || continue
-    cat -- "$path"; say taken; exit
-done <"$path"
-printf "%s\n" "$holder" >"$path"
-say held
-exec sleep infinity >/dev/null 2>&1'
+# Each lock is held by a process of its own that ends with this shell.
 hold() {
     (umask 077; mkdir -p -- "${1%/*}" && [ ! -L "$1" ] && : >>"$1") || { end 1; return; }
     setpriv --pdeathsig KILL sh -c "$holding" sh "$T" "$1" "$2" </dev/null 3<&- &
@@ -176,6 +192,15 @@ drop() { kill -KILL "$1"; wait "$1" 2>/dev/null; end 0; }
 end ready
 while IFS= read -r line; do eval "$(printf %s "$line" | base64 -d)"; done
 """
+
+_PRELUDE = "\n".join(
+    [
+        f"keeping={shlex.quote(_KEEPING)}",
+        f"holding={shlex.quote(_HOLDING)}",
+        _OF_PROCESS,
+        _FUNCTIONS,
+    ]
+)
 
 
 def request(function: str, *words: str) -> bytes:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.host import Sink
+from repoman_tasks.programs import cut_lines
 from repoman_tasks.remote.scripts import entrance, opening, prelude, request, split_answer
 from repoman_tasks.remote.wire import Line, TooMany
 
@@ -85,7 +86,7 @@ class Shell:
         ends: list[str | None] = [None, None]
         while None in ends:
             for n, sink in enumerate((out, err)):
-                for line in _lines(self._data[n]):
+                for line in cut_lines(self._data[n]):
                     if not line.startswith(self._mark):
                         sink(line)
                     elif n == 0 and line.startswith(self._mark + b" pid "):
@@ -121,13 +122,6 @@ class Shell:
     def _receive(self) -> None:
         for data, more in zip(self._data, self._wire.receive(_POLL_SECONDS), strict=True):
             data += more
-
-
-def _lines(data: bytearray) -> list[bytes]:
-    """Take the whole lines out of `data`; a carriage return ends one too."""
-    *lines, rest = data.replace(b"\r", b"\n").split(b"\n")
-    data[:] = rest
-    return [bytes(line) for line in lines if line]
 
 
 class Shells:

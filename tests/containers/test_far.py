@@ -13,6 +13,7 @@ import pytest
 
 from tests.containers.far import FarPlace
 from tests.estate import run
+from tests.terminals import spawn
 
 
 @pytest.fixture
@@ -23,19 +24,6 @@ def isurus(tmp_path: Path) -> Iterator[FarPlace]:
         place.new("isurus")
         place.sshd.let_in(place.environ)
         yield place
-
-
-def spawn(place: FarPlace, *words: str) -> pexpect.spawn[str]:
-    child: pexpect.spawn[str] = pexpect.spawn(
-        place.words[0],
-        [*place.words[1:], *words],
-        env={**place.here, "TERM": "xterm-256color"},
-        dimensions=(24, 80),
-        encoding="utf-8",
-        timeout=30,
-    )
-    child.delaybeforesend = None
-    return child
 
 
 def test_the_life_of_a_project(isurus: FarPlace) -> None:
@@ -64,7 +52,7 @@ def test_without_a_name_it_says_what_to_type(isurus: FarPlace) -> None:
 
 
 def test_a_shell_is_a_terminal(isurus: FarPlace) -> None:
-    child = spawn(isurus, "shell", "isurus")
+    child = spawn([*isurus.words, "shell", "isurus"], isurus.here, isurus.laptop)
     child.expect(r"\$ ")
     child.sendline("echo begin-$TERM; stty size; tty >/dev/null && echo it-is-one")
     child.expect("begin-xterm-256color")

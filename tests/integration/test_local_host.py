@@ -11,8 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,44 +22,16 @@ from hypothesis import strategies as st
 from repoman_tasks.errors import Failed, Interrupted, RepomanError
 from repoman_tasks.host import Entry, Locked, Stalled, TimedOut
 from repoman_tasks.local import LocalHost
+from tests.processes import running, until
 
 ENDED_WITHIN = 2.0
 """Seconds in which a program that is ended has to be gone, with its children."""
+wait_until = partial(until, timeout=10)
 
 
 @pytest.fixture
 def host() -> LocalHost:
     return LocalHost()
-
-
-@pytest.fixture
-def marker() -> Iterator[str]:
-    """A word by which a program is found again; what still runs with it is killed at the end."""
-    word = f"300.{uuid.uuid4().int % 10**12:012}"  # which is also a time for `sleep`
-    yield word
-    for pid in running(word):
-        os.kill(pid, signal.SIGKILL)
-
-
-def running(marker: str) -> list[int]:
-    """The processes that have `marker` among their words."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                words = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if marker.encode() in words:
-                found.append(int(entry.name))
-    return found
-
-
-def wait_until(true: Callable[[], object], timeout: float = 10) -> None:
-    deadline = time.monotonic() + timeout
-    while not true():
-        assert time.monotonic() < deadline, f"not within {timeout} s"
-        time.sleep(0.01)
 
 
 def start(program: str, *words: str) -> subprocess.Popen[bytes]:
@@ -365,6 +337,7 @@ def test_write_file_that_can_not_be(host: LocalHost, tmp_path: Path, path: str) 
 WRITER = """
 import sys
 from repoman_tasks.local import LocalHost
+from tests.processes import running, until
 host, path = LocalHost(), sys.argv[1]
 print("ready", flush=True)
 while True:
@@ -437,6 +410,7 @@ def test_real_folder(host: LocalHost, tmp_path: Path) -> None:
 HOLDER = """
 import sys, time
 from repoman_tasks.local import LocalHost
+from tests.processes import running, until
 with LocalHost().lock(sys.argv[1]):
     print("ready", flush=True)
     time.sleep(float(sys.argv[2]))
@@ -523,6 +497,7 @@ COUNTER = """
 import sys
 from pathlib import Path
 from repoman_tasks.local import LocalHost
+from tests.processes import running, until
 host, lock, counter = LocalHost(), sys.argv[1], Path(sys.argv[2])
 print("ready", flush=True)
 for _ in range(25):
@@ -544,6 +519,7 @@ def test_lock_excludes_between_processes(lock_path: str, tmp_path: Path) -> None
 KEEPER = """
 import sys
 from repoman_tasks.local import LocalHost
+from tests.processes import running, until
 host = LocalHost()
 with host.lock(sys.argv[1]) as lock:
     words = ["sh", "-c", "echo; echo started; exec sleep " + sys.argv[2]]
@@ -640,6 +616,7 @@ def test_pin_of_what_does_not_answer(
 PINNER = """
 import sys, time
 from repoman_tasks.local import LocalHost
+from tests.processes import running, until
 with LocalHost().pin(sys.argv[1], timeout=10) as pin:
     print("ready", flush=True)
     print(pin.path, flush=True)

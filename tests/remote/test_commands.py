@@ -14,9 +14,11 @@ from pathlib import Path
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
-from tests.estate import Estate, Result, run
+from tests.estate import Result, run
 from tests.far import FarEstate
-from tests.remote.test_verbs import ENDED_WITHIN, running, wait_until
+from tests.processes import running, until
+from tests.remote.test_verbs import ENDED_WITHIN
+from tests.terminals import spawn
 
 SLOW_RSYNC = '#!/bin/sh\n/usr/bin/rsync "$@"\ncase $* in *lamna*) sleep {marker};; esac\n'
 
@@ -39,14 +41,6 @@ def slow(far: FarEstate, marker: str) -> None:
     far.sshd.let_in(far.environ)
 
 
-@pytest.fixture
-def marker() -> Iterator[str]:
-    word = f"301.{os.getpid():012}"
-    yield word
-    for pid in running(word):
-        os.kill(pid, signal.SIGKILL)
-
-
 def last_syncs(far: FarEstate) -> dict[str, str | None]:
     rows = far.run("list", "--json", code=0).json["projects"]
     return {row["name"]: row["last_sync"] for row in rows}
@@ -59,7 +53,7 @@ def started_sync(far: FarEstate, marker: str) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
         [*far.words, "sync", "--jobs=2"], env=far.here, stderr=subprocess.PIPE
     )
-    wait_until(lambda: running(marker), 20)
+    until(lambda: running(marker), 20)
     time.sleep(0.5)
     return process
 
@@ -69,7 +63,7 @@ def test_ctrl_c_here_ends_the_rsyncs_there(far: FarEstate, marker: str) -> None:
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
     assert process.wait(10) == 130
-    wait_until(lambda: not running(marker), ENDED_WITHIN - (time.monotonic() - began))
+    until(lambda: not running(marker), ENDED_WITHIN - (time.monotonic() - began))
     far.environ["PATH"] = "/usr/bin:/bin"
     done = last_syncs(far)
     assert done["isurus"]
@@ -80,7 +74,7 @@ def test_a_kill_here_ends_the_rsyncs_there(far: FarEstate, marker: str) -> None:
     process = started_sync(far, marker)
     process.kill()
     process.wait()
-    wait_until(lambda: not running(marker))
+    until(lambda: not running(marker), ENDED_WITHIN)
     far.environ["PATH"] = "/usr/bin:/bin"
     far.run("sync", code=0)  # its locks are free again
     assert all(last_syncs(far).values())
@@ -92,7 +86,7 @@ def test_a_connection_that_breaks_is_told_and_leaves_no_rsync(far: FarEstate, ma
     children = Path(f"/proc/{listener}/task/{listener}/children").read_text().split()
     for pid in children:
         os.kill(int(pid), signal.SIGKILL)
-    wait_until(lambda: not running(marker))
+    until(lambda: not running(marker), ENDED_WITHIN)
     _, err = process.communicate(timeout=20)
     assert process.returncode not in (0, -9)
     assert b"the connection broke" in err
@@ -212,22 +206,9 @@ def test_what_changes_something_takes_one_host(far: FarEstate, words: list[str])
 # --- terminal ----------------------------------------------------------------------------
 
 
-def spawn(far: Estate, environ: dict[str, str], *words: str) -> pexpect.spawn[str]:
-    child: pexpect.spawn[str] = pexpect.spawn(
-        far.words[0],
-        [*far.words[1:], *words],
-        env={**environ, "TERM": "xterm-256color"},
-        dimensions=(24, 80),
-        encoding="utf-8",
-        timeout=20,
-    )
-    child.delaybeforesend = None
-    return child
-
-
 def test_a_question_is_asked_here(far: FarEstate) -> None:
     far.sshd.let_in(far.environ)
-    child = spawn(far, far.here, "remove", "isurus")
+    child = spawn([*far.words, "remove", "isurus"], far.here, far.laptop)
     child.expect(r"Go ahead\?")
     child.sendline("y")
     child.expect(pexpect.EOF)
@@ -239,7 +220,7 @@ def test_a_question_is_asked_here(far: FarEstate) -> None:
 
 def test_bars_move_on_a_terminal(far: FarEstate) -> None:
     far.sshd.let_in(far.environ)
-    child = spawn(far, far.here, "sync")
+    child = spawn([*far.words, "sync"], far.here, far.laptop)
     child.expect(pexpect.EOF)
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", child.before or "")
     child.close()
@@ -253,7 +234,7 @@ def test_an_encrypted_key_is_asked_for_on_a_terminal_only(far: FarEstate) -> Non
     subprocess.run(words, check=True)
     done = run([*far.words, "list"], far.here)
     assert (done.code, "was denied" in done.err) == (1, True)
-    child = spawn(far, far.here, "list")
+    child = spawn([*far.words, "list"], far.here, far.laptop)
     child.expect("passphrase of .*login: ")
     child.sendline("open sesame")
     child.expect("isurus")

@@ -11,8 +11,9 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,11 @@ from repoman_tasks.model import Address
 from repoman_tasks.remote.fabric_line import FabricLine
 from repoman_tasks.remote.host import RemoteHost
 from tests.far import ME, Sshd, new_key
+from tests.processes import running, until
 
 ENDED_WITHIN = 3.0
 """Seconds in which what ran on the other side has to be gone after the connection."""
+wait_until = partial(until, timeout=ENDED_WITHIN)
 SHELLS = ("bash", "dash", "zsh", "fish")
 
 
@@ -62,36 +65,6 @@ def host(sshd: Sshd) -> Iterator[RemoteHost]:
     made = connected(sshd)
     yield made
     made.close()
-
-
-def wait_until(true: Callable[[], object], seconds: float = ENDED_WITHIN) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.02)
-
-
-def running(marker: str) -> list[int]:
-    """The processes that have exactly `marker` among their words."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if marker.encode() in words:
-                found.append(int(entry.name))
-    return found
-
-
-@pytest.fixture
-def marker() -> Iterator[str]:
-    """A time for `sleep` that finds it again."""
-    word = f"300.{random.SystemRandom().randrange(10**12):012}"
-    yield word
-    for pid in running(word):
-        os.kill(pid, signal.SIGKILL)
 
 
 # --- words -----------------------------------------------------------------------------

@@ -7,15 +7,18 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from functools import partial
 
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
 from repoman_tasks.registry import parse
+from tests import terminals
 from tests.estate import Estate
+from tests.processes import command_lines, until
 
 ENDED_WITHIN = 2.0
+wait_until = partial(until, timeout=20)
 CTRL_C, CTRL_D = "\x03", "\x04"
 LARGE = 1 << 40
 """Bytes of a file that is all hole: it takes no room, and reading it takes minutes."""
@@ -45,16 +48,7 @@ def spawn(estate: Estate) -> Iterator[Spawn]:
     ) -> pexpect.spawn[str]:
         """`script` is a shell's, in which the command is "$@"."""
         command = [*(["bash", "-c", script, "bash"] if script else []), *estate.words, *words]
-        child: pexpect.spawn[str] = pexpect.spawn(
-            command[0],
-            command[1:],
-            env={**estate.environ, "TERM": "xterm-256color", **environ},
-            cwd=str(estate.home),
-            dimensions=(24, columns),
-            encoding="utf-8",
-            timeout=20,
-        )
-        child.delaybeforesend = None
+        child = terminals.spawn(command, estate.environ, estate.home, columns=columns, **environ)
         started.append(child)
         return child
 
@@ -266,23 +260,12 @@ def test_no_color(spawn: Spawn, environ: dict[str, str], pattern: str) -> None:
 
 def rsyncs(estate: Estate) -> list[int]:
     """The rsync processes that work on `estate`."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if words[0].endswith(b"rsync") and any(str(estate.base).encode() in w for w in words):
-                found.append(int(entry.name))
-    return found
-
-
-def wait_until(true: Callable[[], object], timeout: float = 20) -> None:
-    deadline = time.monotonic() + timeout
-    while not true():
-        assert time.monotonic() < deadline, f"not within {timeout} s"
-        time.sleep(0.01)
+    base = str(estate.base).encode()
+    return [
+        pid
+        for pid, words in command_lines()
+        if words[0].endswith(b"rsync") and any(base in word for word in words)
+    ]
 
 
 def how_to_end(child: pexpect.spawn[str], by: str) -> None:
