@@ -51,8 +51,11 @@ def protected(session: Session, project: Project) -> Project:
 
 
 def ruling(session: Session, project: Project) -> list[Step]:
-    """The steps after which the network lets `project` go where it may."""
-    return _rules(session, project, project) if has_rules(project) else []
+    """The steps after which the network lets `project` go where it may, and no further.
+
+    One that once had rules of its own has an address noted.
+    """
+    return _rules(session, project, project) if has_rules(project) or project.address else []
 
 
 def unruling(session: Session, project: Project) -> list[Step]:

@@ -17,6 +17,7 @@ from repoman_tasks.planning.health import Finding, Reality, health
 from repoman_tasks.planning.repairs import RepairWish
 from repoman_tasks.planning.sync import find_project
 from repoman_tasks.planning.wording import plural, toml_value
+from repoman_tasks.reaching import try_out
 from repoman_tasks.repairing import repair as mend
 from repoman_tasks.session import Session
 from repoman_tasks.tools.share import Share
@@ -88,7 +89,7 @@ def _findings(
         found = health(reality, problem, projects, folders, session.now())
     drifted = _drift(session, name)
     if any(project.container for project in projects) and not session.of(containers).problem:
-        found += _fence(session)
+        found += [*_fence(session), *try_out(session, projects)]
     inside = look_inside(
         session.of(incus), reality, session.of(containers), projects, {f.subject for f in drifted}
     )

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from repoman_tasks.errors import Failed, RepomanError, UsageError
 from repoman_tasks.model import Defaults
-from repoman_tasks.planning.fence_network import firewall_notes, network_findings, network_steps
+from repoman_tasks.planning.fence_network import network_findings, network_steps
 from repoman_tasks.planning.fence_profiles import profile_findings, profile_steps
 from repoman_tasks.planning.fence_project import (
     allowing_step,
@@ -78,8 +78,7 @@ def fence_findings(grounds: Grounds, project: str) -> list[Finding]:
         what = f"the Incus project {project} does not hold: {'; '.join(faults)}"
         cure = "`repoman setup --repair` mends it"
         found.append(Finding("incus", what, cure, kind="fence"))
-    found += profile_findings(grounds, pool, network)
-    found += [*network_findings(grounds, network), *firewall_notes(grounds, network)]
+    found += [*profile_findings(grounds, pool, network), *network_findings(grounds, network)]
     return [*found, *_pool_findings(grounds, pool), *old_folders(grounds)]
 
 

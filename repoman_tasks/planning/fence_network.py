@@ -15,7 +15,7 @@ from repoman_tasks.planning.network import UNDOING, Bridge, bridge_config, bridg
 from repoman_tasks.planning.rules import acl, same_rules
 from repoman_tasks.planning.steps import CallIncus, Step
 
-__all__ = ["firewall_notes", "network_findings", "network_steps", "rules_steps"]
+__all__ = ["network_findings", "network_steps", "rules_steps"]
 
 
 def network_steps(grounds: Grounds, name: str) -> list[Step]:
@@ -83,33 +83,3 @@ def _rules_faults(grounds: Grounds, name: str) -> list[str]:
         return ["it has no rules"]
     same = same_rules(rules, _wanted(grounds))
     return [] if same else ["its rules are not those that the registry wants"]
-
-
-_FIREWALLS = {
-    "Docker": (
-        "drops what other bridges send",
-        "`sudo iptables -I DOCKER-USER -i {bridge} -j ACCEPT`, and the same with -o",
-    ),
-    "ufw": (
-        "drops what bridges ask the host for, and send",
-        "`sudo ufw allow in on {bridge} to any port 67 proto udp`, the same for port 53, and "
-        "`sudo ufw route allow in on {bridge}`",
-    ),
-    "firewalld": (
-        "drops what bridges ask the host for, and send",
-        "`sudo firewall-cmd --permanent --zone=trusted --change-interface={bridge}`, then --reload",
-    ),
-}
-"""Firewalls of a host, with what they do to containers and what lets those through. The rules of
-the bridge hold beside them: what either drops is dropped."""
-
-
-def firewall_notes(grounds: Grounds, bridge: str) -> list[Finding]:
-    """What may keep containers from the internet; nobody but root can see whether it does."""
-    found = []
-    for name in grounds.firewalls:
-        does, cure = _FIREWALLS[name]
-        what = f"{name} is on this host, and {does}, unless it was told not to"
-        note = f"if there is no internet inside: {cure.format(bridge=bridge)}"
-        found.append(Finding("incus", what, note, problem=False))
-    return found

@@ -80,7 +80,7 @@ class Grounds:
     """Those that the host has an address in."""
     projects: tuple[Project, ...] = ()
     firewalls: tuple[str, ...] = ()
-    """Those of the host that are known to drop what is not theirs: keys of `_FIREWALLS`."""
+    """Those of the host that are known to drop what is not theirs, as `reach` names them."""
     used: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Folders of the host that are mounted, each with the containers and profiles that do."""
     defaults: Defaults = field(default_factory=Defaults)

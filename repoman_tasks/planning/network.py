@@ -26,6 +26,16 @@ class Bridge:
     config: Mapping[str, str]
 
     @property
+    def gateway(self) -> str:
+        """Its IPv4 address, at which containers find it; empty where it has none."""
+        return self.config.get("ipv4.address", "none").partition("/")[0].replace("none", "")
+
+    @property
+    def own_name(self) -> str:
+        """A name that it answers for by itself."""
+        return f"_gateway.{self.config.get('dns.domain') or 'incus'}"
+
+    @property
     def has_ipv6(self) -> bool:
         """Whether it gives IPv6 addresses."""
         return self.config.get("ipv6.address", "none") != "none"

@@ -32,6 +32,9 @@ def start() -> None:
     _up([], "lan0", HOST, HOST6)
     _up(inside, "lan1", LAN, LAN6)
     _run([*inside, "ip", "link", "set", "lo", "up"])
+    # It is a router, and one that answers as often as it is asked.
+    for setting, value in (("ip_forward", "1"), ("icmp_ratelimit", "0")):
+        _run([*inside, "sh", "-c", f"echo {value} >/proc/sys/net/ipv4/{setting}"])
     for address in (f"{INTERNET}/32", f"{INTERNET6}/128"):
         _run([*inside, "ip", "address", "add", address, "dev", "lo"])
     for words, router, router6 in (([], LAN, LAN6), (inside, HOST, HOST6)):

@@ -209,6 +209,24 @@ def test_an_exception_goes_with_a_container_that_is_forgotten(plugged: Place) ->
     assert plugged.projects() == []
 
 
+def test_update_takes_an_exception_away_that_the_registry_has_no_more(plugged: Place) -> None:
+    before = egress(plugged)
+    line = f'allow = ["{LAN}:{PORT}"]'
+    set_project(plugged, line)
+    plugged.run("update", "isurus", code=0)
+    again(plugged)
+    assert greeted(plugged, "isurus", LAN)
+    plugged.registry.write_text(plugged.registry.read_text().replace(f"{line}\n", ""))
+    assert plugged.findings() == {"incus": ["network"], "isurus": ["differs"]}
+    shown = plugged.run("update", "isurus", "--dry-run", code=0).out
+    assert "would set the rules of the network" in shown
+    plugged.run("update", "isurus", code=0)
+    assert egress(plugged) == before
+    assert not greeted(plugged, "isurus", LAN)
+    assert plugged.findings() == {}
+    assert plugged.run("update", "isurus", code=0).out == "nothing to do\n"
+
+
 def test_a_project_without_a_network(plugged: Place) -> None:
     set_project(plugged, 'network = "none"')
     plugged.run("update", "isurus", code=0)

@@ -275,10 +275,3 @@ def test_the_size_of_a_disk(driver: str, wanted: str, size: str | None) -> None:
     there = replace(BARE, pools=pools, defaults=Defaults(disk=wanted))
     made = done(there, fence_steps(there, FenceWish(), "repoman"))
     assert made.profiles["default"]["devices"]["root"].get("size") == size
-
-
-def test_a_firewall_of_the_host_is_worth_a_note() -> None:
-    found = fence_findings(replace(SET_UP, firewalls=("Docker", "ufw", "firewalld")), "repoman")
-    assert [f.problem for f in found] == [False] * 3
-    assert [f.what.split()[0] for f in found] == ["Docker", "ufw", "firewalld"]
-    assert all("repoman0" in f.cure for f in found)

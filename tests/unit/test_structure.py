@@ -199,7 +199,7 @@ def test_model_and_errors_import_nothing_of_the_package() -> None:
             [
                 *("commands", "checks", "apply", "session", "registry", "containers"),
                 *("adopting", "declaring", "entering", "forwarding", "repairing", "states"),
-                *("trusting", "watching", "working"),
+                *("reaching", "trusting", "watching", "working"),
             ],
             ["local", "hosts", "remote"],
             id="no task knows which host it has",
@@ -310,14 +310,15 @@ def test_no_shell_anywhere() -> None:
                 first = node.elts[0]
                 is_shell = isinstance(first, ast.Constant) and first.value in _SHELLS
                 if is_shell and not within(
-                    module.name, *own("dev", "tools.guest", "planning.guest")
+                    module.name, *own("dev", "tools.guest", "tools.reach", "planning.guest")
                 ):
                     wrong.append(f"{module.name}, line {node.lineno}: a shell's words")
     assert wrong == []
 
 
-def test_the_scripts_for_containers_are_constant() -> None:
-    tree = modules()[f"{PACKAGE}.tools.guest"].tree
+@pytest.mark.parametrize("module", ["guest", "reach"])
+def test_the_scripts_for_containers_are_constant(module: str) -> None:
+    tree = modules()[f"{PACKAGE}.tools.{module}"].tree
     scripts = [
         element
         for node in ast.walk(tree)

@@ -1,0 +1,48 @@
+"""Trying out whether containers get out past the firewalls of the host: a part of `status`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from repoman_tasks.checks import containers, grounds, incus, reconcile
+from repoman_tasks.errors import RepomanError
+from repoman_tasks.model import Project
+from repoman_tasks.planning.health import Finding
+from repoman_tasks.planning.network import Bridge
+from repoman_tasks.planning.reach import Reach, is_silent, reach_findings
+from repoman_tasks.session import Session
+from repoman_tasks.tools.reach import reach, router_answers
+
+__all__ = ["try_out"]
+
+_TRIED = 3
+"""So many containers are tried until one gets out: one alone may keep itself in."""
+
+
+def try_out(session: Session, projects: Sequence[Project]) -> list[Finding]:
+    """What the containers of `projects` do not reach because of this host."""
+    ground = session.of(grounds)
+    if isinstance(ground, RepomanError):
+        return []
+    name = session.of(reconcile).registry.defaults.bridge
+    bridge = ground.networks.get(name)
+    seen = _seen(session, bridge, projects) if bridge and bridge.gateway else []
+    answers = is_silent(seen) and router_answers(session.host)
+    return reach_findings(name, ground.firewalls, seen, answers)
+
+
+def _seen(session: Session, bridge: Bridge, projects: Sequence[Project]) -> list[Reach]:
+    """What the first that run reach, until one of them gets out."""
+    seen: list[Reach] = []
+    for project in [one for one in projects if _tries(session, one)][:_TRIED]:
+        seen.append(reach(session.of(incus), project.name, bridge))
+        if seen[-1].gets_out:
+            break
+    return seen
+
+
+def _tries(session: Session, project: Project) -> bool:
+    """Whether the project's container runs, and has a network."""
+    found = session.of(containers).found.get(project.name)
+    mode = project.network or session.of(reconcile).registry.defaults.network
+    return project.container and found is not None and found.running and mode != "none"

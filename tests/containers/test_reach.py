@@ -1,0 +1,145 @@
+"""Firewalls of the host between containers and the internet: what `status` says of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.containers.conftest import Place
+from tests.daemon.world import INTERNET
+from tests.estate import Result, run
+from tests.security.network import greeted, plugged_in
+
+TABLE = "repoman_test"
+
+
+@pytest.fixture
+def plugged(isurus: Place) -> Place:
+    """An estate with the project isurus, whose container has an address."""
+    plugged_in(isurus, "isurus")
+    return isurus
+
+
+@contextmanager
+def dropped(place: Place, hook: str, rule: str) -> Iterator[None]:
+    """A firewall of the host that drops something of this test's own bridge."""
+    bridge = place.environ["REPOMAN_BRIDGE"]
+    table = f"{TABLE}_{bridge}"
+    rules = (
+        f"table inet {table} {{ chain one {{ type filter hook {hook} priority -10; "
+        f'iifname "{bridge}" {rule} drop; }}; }}'
+    )
+    subprocess.run(["sudo", "-n", "nft", rules], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["sudo", "-n", "nft", "delete", "table", "inet", table], check=True)
+
+
+def beside_docker(place: Place, *words: str) -> Result:
+    """Run repoman where the host shows the bridge of Docker."""
+    shown = place.base / "net"
+    (shown / "docker0").mkdir(parents=True, exist_ok=True)
+    ids = [f"--reuid={os.getuid()}", f"--regid={os.getgid()}", "--init-groups"]
+    script = 'mount --bind "$0" /sys/class/net && exec setpriv "$@"'
+    namespace = ["sudo", "-n", "unshare", "--mount", "sh", "-c", script, str(shown), *ids]
+    environ = [f"{key}={value}" for key, value in place.environ.items()]
+    return run([*namespace, "env", "-i", *environ, *place.words, *words], place.environ)
+
+
+def test_nothing_is_in_the_way(plugged: Place) -> None:
+    assert plugged.findings() == {}
+    assert "no address" not in plugged.run("status").out
+    assert "docker0" not in plugged.run("status").out
+
+
+def test_a_container_without_an_address(isurus: Place) -> None:
+    """Which it may not have asked for, so it is worth a note."""
+    done = isurus.run("status")
+    assert f"· incus: no address from {isurus.environ['REPOMAN_BRIDGE']}" in done.out
+    assert isurus.findings() == {}
+
+
+@pytest.mark.parametrize("rule", ["", "ip protocol != icmp", "udp dport 33434-33534"])
+def test_what_is_sent_on_is_dropped(plugged: Place, rule: str) -> None:
+    bridge = plugged.environ["REPOMAN_BRIDGE"]
+    with dropped(plugged, "forward", rule):
+        assert greeted(plugged, "isurus", INTERNET) is rule.startswith("udp")
+        done = plugged.run("status", code=3)
+        assert "drops what isurus sends to the internet: the next router answers" in done.out
+        assert f"let through what comes from {bridge}" in done.out
+        assert plugged.findings() == {"incus": ["reach"]}
+        beside = beside_docker(plugged, "status")
+        assert f"iptables -I DOCKER-USER -i {bridge} -j ACCEPT" in beside.out
+        assert "drops what isurus sends" in beside.out
+    assert plugged.findings() == {}
+
+
+def test_docker_that_lets_through_is_not_worth_a_word(plugged: Place) -> None:
+    assert "Docker" not in beside_docker(plugged, "status").out
+    plugged.run("stop", "isurus", code=0)
+    assert "· incus: Docker is on this host" in beside_docker(plugged, "status").out
+
+
+def test_names_that_are_dropped(plugged: Place) -> None:
+    with dropped(plugged, "input", "udp dport 53"):
+        done = plugged.run("status", code=3)
+        assert "does not answer its containers for names" in done.out
+        assert plugged.findings() == {"incus": ["reach"]}
+    assert plugged.findings() == {}
+
+
+def test_a_host_without_a_way_out_is_not_blamed(plugged: Place) -> None:
+    """Where the next router does not answer the host either, nothing is known."""
+    with dropped(plugged, "forward", ""):
+        drop = (
+            "table ip repoman_test_out { chain one { type filter hook output priority 0; "
+            "ip daddr 192.0.2.1 drop; }; }"
+        )
+        namespace = ["sudo", "-n", "nft"]
+        subprocess.run([*namespace, drop], check=True)
+        try:
+            assert plugged.findings() == {}
+        finally:
+            subprocess.run([*namespace, "delete", "table", "ip", "repoman_test_out"], check=True)
+
+
+@pytest.mark.parametrize("network", ["open", "none"])
+def test_a_container_of_another_mode(plugged: Place, network: str) -> None:
+    text = plugged.registry.read_text()
+    line = f'name = "isurus"\nnetwork = "{network}"\n'
+    plugged.registry.write_text(text.replace('name = "isurus"\n', line))
+    plugged.run("update", "isurus", code=0)
+    if network == "open":
+        plugged.inside("isurus", "busybox", "ip", "-4", "address", "flush", "dev", "eth0")
+        plugged_in(plugged, "isurus")
+    with dropped(plugged, "forward", ""):
+        found = {"incus": ["reach"]} if network == "open" else {}
+        assert plugged.findings() == found
+
+
+def test_an_image_that_has_perl(place: Place) -> None:
+    """As Debian and Ubuntu have; the other tests' has busybox."""
+    place.new("lamna", "--image", "debian")
+    waiting = 'until [ -n "$(ip -4 route show default)" ]; do sleep 0.1; done'
+    assert place.inside("lamna", "timeout", "30", "sh", "-c", waiting).code == 0
+    assert place.findings() == {}
+    assert "no address" not in place.run("status").out
+    for hook, says in (("forward", "drops what lamna sends"), ("input", "for names")):
+        with dropped(place, hook, "meta l4proto udp"):
+            assert says in place.run("status", code=3).out
+    assert place.findings() == {}
+
+
+def test_what_a_container_pretends(plugged: Place) -> None:
+    """It can hide its own network from being told, and nothing else."""
+    fake = "#!/bin/sh\nprintf '\\033[2J x\\n'; exit 0\n"
+    script = 'printf %s "$0" >/bin/perl; chmod +x /bin/perl'
+    assert plugged.inside("isurus", "sh", "-c", script, fake).code == 0
+    done = plugged.run("status")
+    assert "\x1b" not in done.out + done.err
+    assert plugged.findings() == {}
