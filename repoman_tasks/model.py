@@ -122,6 +122,7 @@ class Project:
     network: str = _key("", "Where it may connect to, if not as the estate's others.")
     allow: tuple[str, ...] = _key((), "What it may connect to besides.")
     address: str = _key("", "Its container's IPv4 address, where it has rules of its own.")
+    address6: str = _key("", "Its IPv6 address then, where the bridge gives such.")
     asked_image: str = _key("", "What the repo's .repoman.toml asked for, when last applied.")
     asked_profiles: tuple[str, ...] | None = _key(None, "The same, of profiles.")
     asked_env: Pairs = _key((), "The same, of the environment.")

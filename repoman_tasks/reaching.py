@@ -42,7 +42,17 @@ def _seen(session: Session, bridge: Bridge, projects: Sequence[Project]) -> list
 
 
 def _tries(session: Session, project: Project) -> bool:
-    """Whether the project's container runs, and has a network."""
+    """Whether the project's container runs, has a network, and no address but its own.
+
+    With another one it gets nowhere: Incus filters that.
+    """
     found = session.of(containers).found.get(project.name)
     mode = project.network or session.of(reconcile).registry.defaults.network
-    return project.container and found is not None and found.running and mode != "none"
+    if not (project.container and found and found.running and mode != "none"):
+        return False
+    return not project.address or session.of(_addresses).get(project.name) == project.address
+
+
+def _addresses(session: Session) -> dict[str, str]:
+    """The addresses that the running containers have."""
+    return session.of(incus).addresses()

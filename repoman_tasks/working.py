@@ -12,7 +12,7 @@ from repoman_tasks.planning.declared import Declared
 from repoman_tasks.planning.fence_network import rules_steps
 from repoman_tasks.planning.fence_project import opening_steps
 from repoman_tasks.planning.network import has_rules
-from repoman_tasks.planning.rules import acl, address
+from repoman_tasks.planning.rules import acl, address, address6
 from repoman_tasks.planning.steps import Step
 from repoman_tasks.session import Session
 from repoman_tasks.tools.grounds import host_networks
@@ -32,13 +32,15 @@ def opening(session: Session, wanted: Declared) -> list[Step]:
 
 
 def addressed(session: Session, project: Project) -> Project:
-    """The project with an address, where it has rules of its own and none yet."""
-    if not has_rules(project) or project.address:
+    """The project with its addresses, where it has rules of its own."""
+    if not has_rules(project):
         return project
     registry, found = session.of(reconcile).registry, session.of(incus)
     bridge = found.get(f"/1.0/networks/{quote(registry.defaults.bridge, safe='')}") or {}
+    config = bridge.get("config") or {}
     taken = (other.address for other in registry.projects)
-    return replace(project, address=address(bridge.get("config") or {}, project.name, taken))
+    ipv4 = project.address or address(config, project.name, taken)
+    return replace(project, address=ipv4, address6=project.address6 or address6(config, ipv4))
 
 
 def protected(session: Session, project: Project) -> Project:

@@ -137,7 +137,7 @@ def declared(project: Project, registry: Registry, local_repos: str, home: str) 
     if project.network == "none":
         devices["eth0"] = {"type": "none"}
     elif has_rules(project) and project.address:
-        devices["eth0"] = nic(defaults.bridge, project.address)
+        devices["eth0"] = nic(defaults.bridge, project.address, project.address6)
     usual = [p for p in defaults.profiles if defaults.shared or p != SHARE_PROFILE]
     chosen = profiles if profiles is not None else usual
     return Declared(image, tuple(chosen), config, devices)

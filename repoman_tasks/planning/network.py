@@ -71,7 +71,7 @@ def bridge_faults(name: str, now: Bridge) -> list[str]:
     return faults
 
 
-def nic(bridge: str, address: str = "") -> dict[str, str]:
+def nic(bridge: str, address: str = "", address6: str = "") -> dict[str, str]:
     """The network device of a container, which can't pass for another one or reach it."""
     device = {
         "type": "nic",
@@ -82,4 +82,5 @@ def nic(bridge: str, address: str = "") -> dict[str, str]:
         "security.ipv4_filtering": "true",
         "security.ipv6_filtering": "true",
     }
-    return device | ({"ipv4.address": address} if address else {})
+    pinned = {"ipv4.address": address, "ipv6.address": address6}
+    return device | {key: value for key, value in pinned.items() if value}

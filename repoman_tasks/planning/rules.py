@@ -8,9 +8,11 @@ network ACLs, of bridges).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from ipaddress import (
+    IPv4Address,
     IPv4Network,
     IPv6Network,
     collapse_addresses,
@@ -23,7 +25,7 @@ from repoman_tasks.errors import Failed
 from repoman_tasks.model import Defaults, Project
 from repoman_tasks.planning.network import has_rules
 
-__all__ = ["acl", "address", "allow_fault", "public", "same_rules"]
+__all__ = ["acl", "address", "address6", "allow_fault", "public", "same_rules"]
 
 _Network = IPv4Network | IPv6Network
 
@@ -41,15 +43,18 @@ _INTERNET = ("0.0.0.0/0", "2000::/3")
 
 def public(host_networks: Iterable[str]) -> tuple[list[str], list[str]]:
     """The internet without the networks that the host is in, as IPv4 and IPv6 networks."""
-    closed = [_network(text) for text in (*_RESERVED, *host_networks)]
-    found = []
-    for whole in map(ip_network, _INTERNET):
-        left: list[_Network] = [whole]
-        for network in closed:
-            if network.version == whole.version:
-                left = [part for one in left for part in _without(one, network)]
-        found.append([str(network) for network in sorted(collapse_addresses(left))])  # type: ignore[type-var]
+    closed = [*_RESERVED, *host_networks]
+    found = [[str(network) for network in _but(whole, closed)] for whole in _INTERNET]
     return found[0], found[1]
+
+
+def _but(whole: str, closed: Iterable[str]) -> list[_Network]:
+    """What `whole` has beside the `closed` networks, those of the other family aside."""
+    left: list[_Network] = [ip_network(whole)]
+    for network in map(_network, closed):
+        if network.version == left[0].version:
+            left = [part for one in left for part in _without(one, network)]
+    return sorted(collapse_addresses(left))  # type: ignore[type-var]
 
 
 def _without(network: Any, closed: Any) -> list[_Network]:
@@ -102,12 +107,15 @@ def acl(
     A project without a container has no rules: its address may be another one's by now.
     """
     networks = tuple(host_networks)
-    rules = _mode(defaults.network, networks, "") + _exceptions(defaults.allow, "")
-    for project in projects:
-        if project.container and has_rules(project) and project.address:
-            mode = project.network if project.network != defaults.network else ""
-            rules += _mode(mode, networks, project.address, defaults.network == "open")
-            rules += _exceptions(project.allow, project.address)
+    ruled = [one for one in projects if one.container and has_rules(one) and one.address]
+    others = [one for one in ruled if one.network not in ("", defaults.network)]
+    rules = _usual(defaults.network, networks, [at for one in others for at in _addresses(one)])
+    rules += _exceptions(defaults.allow, [""])
+    for project in others:
+        for source in _addresses(project):
+            rules += _mode(project.network, networks, source)
+    for project in ruled:
+        rules += _exceptions(project.allow, _addresses(project))
     return {
         "description": "Where the containers of repoman may connect to",
         "config": {},
@@ -116,35 +124,51 @@ def acl(
     }
 
 
-def _mode(
-    mode: str, host_networks: Sequence[str], source: str, reject: bool = False
-) -> list[dict[str, str]]:
+def _addresses(project: Project) -> list[str]:
+    return [address for address in (project.address, project.address6) if address]
+
+
+def _usual(mode: str, host_networks: Sequence[str], others: Sequence[str]) -> list[dict[str, str]]:
+    """The rules of the estate's mode; what it opens is not for the addresses of the `others`."""
+    if mode != "open" or not others:
+        return _mode(mode, host_networks, "")
+    sources = [_but(whole, others) for whole in ("0.0.0.0/0", "::/0")]
+    return [{"action": "allow", "source": ",".join(map(str, family))} for family in sources]
+
+
+def _mode(mode: str, host_networks: Sequence[str], source: str) -> list[dict[str, str]]:
     """The rules of a mode, for all containers or the one of the address `source`."""
-    by = {"source": f"{source}/32"} if source else {}
     if mode == "open":
-        return [{"action": "allow", **by}]
+        return [{"action": "allow", **_by(source)}]
     if mode != "internet":
         return []
-    if reject:  # what all the others may reach
-        closed = [text for text in (*_RESERVED, *host_networks) if ":" not in text]
-        return [{"action": "reject", "destination": ",".join(closed), **by}]
-    ipv4, ipv6 = public(host_networks)
-    families = [ipv4] if source else [ipv4, ipv6]
-    return [{"action": "allow", "destination": ",".join(family), **by} for family in families]
+    families = [family for family in public(host_networks) if _goes_with(source, family[0])]
+    return [{"action": "allow", "destination": ",".join(f), **_by(source)} for f in families]
 
 
-def _exceptions(allow: Iterable[str], source: str) -> list[dict[str, str]]:
+def _exceptions(allow: Iterable[str], sources: Iterable[str]) -> list[dict[str, str]]:
     rules = []
-    for text in allow:
+    for text, source in itertools.product(allow, sources):
         network, port = _allowed(text)
-        rule = {"action": "allow", "destination": str(network)}
-        rule |= {"source": f"{source}/32"} if source else {}
+        if not _goes_with(source, network):
+            continue
+        rule = {"action": "allow", "destination": str(network), **_by(source)}
         if port:
             both = [{"protocol": kind, "destination_port": port} for kind in ("tcp", "udp")]
             rules += [{**rule, **protocol} for protocol in both]
         else:
             rules.append(rule)
     return rules
+
+
+def _by(source: str) -> dict[str, str]:
+    """The part of a rule that holds it to the address `source`, or to none where that is empty."""
+    return {"source": str(ip_network(source))} if source else {}
+
+
+def _goes_with(source: str, network: _Network | str) -> bool:
+    """Whether what `source` sends can go to `network`; an empty source is any."""
+    return not source or ip_network(source).version == ip_network(network).version
 
 
 def same_rules(now: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
@@ -171,3 +195,17 @@ def address(bridge: Mapping[str, str], name: str, taken: Iterable[str]) -> str:
         if found not in used:
             return found
     raise Failed("all addresses of the bridge are taken", "give it a larger network")
+
+
+def address6(bridge: Mapping[str, str], ipv4: str) -> str:
+    """The IPv6 address of the bridge that goes with the address `ipv4` of it.
+
+    Empty where the bridge has none. `Failed` where its network is smaller than all of IPv4.
+    """
+    text = bridge.get("ipv6.address", "none")
+    if text == "none":
+        return ""
+    network = IPv6Network(text, strict=False)
+    if network.prefixlen > 96:
+        raise Failed(f"the bridge's IPv6 network {network} is too small", "give it a /64")
+    return str(network[int(IPv4Address(ipv4))])

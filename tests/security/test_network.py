@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import tomllib
 
 import pytest
 
@@ -170,6 +171,36 @@ def test_an_exception_of_one_project(plugged: Place) -> None:
     assert plugged.findings() == {}
     assert plugged.run("update", "isurus", code=0).out == "nothing to do\n"
     assert plugged.run("setup", code=0).out == "nothing to do\n"
+
+
+def in_the_registry(place: Place, key: str) -> str:
+    return str(tomllib.loads(place.registry.read_text())["project"][0][key])
+
+
+def test_an_exception_by_ipv6(plugged: Place) -> None:
+    set_project(plugged, f'allow = ["[{LAN6}]:{PORT}"]')
+    plugged.run("update", "isurus", code=0)
+    give_ipv6(plugged, in_the_registry(plugged, "address6"))
+    assert greeted(plugged, "isurus", LAN6)
+    assert not greeted(plugged, "isurus", HOST6)
+    assert plugged.findings() == {}
+
+
+def test_one_that_is_closed_in_an_open_estate(plugged: Place) -> None:
+    plugged.new("lamna")
+    plugged_in(plugged, "lamna")
+    text = plugged.registry.read_text()
+    plugged.registry.write_text(text.replace("[defaults]\n", '[defaults]\nnetwork = "open"\n'))
+    set_project(plugged, f'network = "internet"\nallow = ["{HOST}:{PORT}"]')
+    plugged.run("update", "isurus", code=0)
+    again(plugged)
+    give_ipv6(plugged, in_the_registry(plugged, "address6"))
+    assert greeted(plugged, "lamna", LAN)
+    for address, reached in ((LAN, False), (LAN6, False), (HOST6, False), (HOST, True)):
+        assert greeted(plugged, "isurus", address) is reached, address
+    assert greeted(plugged, "isurus", INTERNET)
+    assert greeted(plugged, "isurus", INTERNET6)
+    assert plugged.findings() == {}
 
 
 def egress(place: Place) -> list[dict[str, str]]:

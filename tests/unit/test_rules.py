@@ -10,7 +10,7 @@ import pytest
 from repoman_tasks.errors import Failed
 from repoman_tasks.model import Defaults, Project
 from repoman_tasks.planning.network import Bridge, bridge_config, bridge_faults
-from repoman_tasks.planning.rules import acl, address, allow_fault, public, same_rules
+from repoman_tasks.planning.rules import acl, address, address6, allow_fault, public, same_rules
 
 HOST = ("192.168.1.7/24", "2a01:4f8:1::7/64", "203.0.113.9/28")
 DEFAULTS = Defaults()
@@ -110,13 +110,59 @@ def test_a_project_of_another_mode() -> None:
     assert {"action": "allow", "source": "10.1.1.9/32", "state": "enabled"} in (
         acl(DEFAULTS, [open_one], HOST)["egress"]
     )
-    closed = Project("isurus", network="internet", address="10.1.1.9")
-    rules = acl(replace(DEFAULTS, network="open"), [closed], HOST)["egress"]
-    assert [rule["action"] for rule in rules] == ["allow", "reject"]
-    assert rules[1]["source"] == "10.1.1.9/32"
-    assert "192.168.0.0/16" in rules[1]["destination"]
     for without in (replace(open_one, address=""), replace(open_one, container=False)):
         assert acl(DEFAULTS, [without], HOST) == acl(DEFAULTS, [], HOST)
+
+
+BOTH = Project("isurus", address="10.1.1.9", address6="fd42::a01:109")
+
+
+def sources(rules: list[dict[str, str]]) -> list[str]:
+    return [rule["source"] for rule in rules if "source" in rule]
+
+
+@pytest.mark.parametrize(
+    ("allow", "expected"),
+    [
+        ("192.168.1.0/24", ["10.1.1.9/32"]),
+        ("fd00::1", ["fd42::a01:109/128"]),
+        ("[fd00::1]:443", ["fd42::a01:109/128"] * 2),
+    ],
+)
+def test_an_exception_goes_by_the_address_of_its_family(allow: str, expected: list[str]) -> None:
+    rules = acl(DEFAULTS, [replace(BOTH, allow=(allow,))], HOST)["egress"]
+    assert sources(rules) == expected
+    only4 = replace(BOTH, allow=(allow,), address6="")
+    assert all("." in source for source in sources(acl(DEFAULTS, [only4], HOST)["egress"]))
+
+
+def test_a_mode_holds_for_both_families() -> None:
+    both = ["10.1.1.9/32", "fd42::a01:109/128"]
+    opened = acl(DEFAULTS, [replace(BOTH, network="open")], HOST)["egress"]
+    assert sources(opened) == both
+
+
+def test_one_that_is_closed_in_an_open_estate() -> None:
+    """What opens the rest leaves it out, so that its exceptions still count: Incus holds rules
+    that reject above all others."""
+    closed = replace(BOTH, network="internet", allow=("192.168.1.20",))
+    rules = acl(replace(DEFAULTS, network="open"), [closed], HOST)["egress"]
+    assert {rule["action"] for rule in rules} == {"allow"}
+    rest = [ip_network(text) for rule in rules[:2] for text in rule["source"].split(",")]
+    for own, other in (("10.1.1.9", "10.1.1.10"), ("fd42::a01:109", "fd42::a01:10a")):
+        assert not any(ip_address(own) in network for network in rest)
+        assert any(ip_address(other) in network for network in rest)
+    assert sources(rules[2:]) == ["10.1.1.9/32", "fd42::a01:109/128", "10.1.1.9/32"]
+    assert rules[-1]["destination"] == "192.168.1.20/32"
+    assert "192.168" not in "".join(rule["destination"] for rule in rules[2:4])
+
+
+def test_the_ipv6_address_that_goes_with_one_of_ipv4() -> None:
+    assert address6({"ipv6.address": "fd42:1::1/64"}, "10.1.1.9") == "fd42:1::a01:109"
+    assert address6({"ipv6.address": "none"}, "10.1.1.9") == ""
+    assert address6({}, "10.1.1.9") == ""
+    with pytest.raises(Failed, match="too small"):
+        address6({"ipv6.address": "fd42::1/112"}, "10.1.1.9")
 
 
 def test_rules_are_the_same_in_any_order_and_with_empty_values() -> None:
