@@ -36,7 +36,7 @@ __repoman_flags() {
         'dev.completion') flags=(--yes --no-input --host --help) ;;
         'dev.demo') flags=(--yes --no-input --host --help) ;;
         'dev.lint') flags=(--yes --no-input --host --help) ;;
-        'dev.test') flags=(--tier --k --yes --no-input --host --help) ;;
+        'dev.test') flags=(--tier --k --coverage --yes --no-input --host --help) ;;
     esac
 }
 

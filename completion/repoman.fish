@@ -220,6 +220,7 @@ function __repoman_flags
             printf '%s\t%s\n' \
         --tier 'Run this tier only; may be given again.' \
         --k 'Run the tests that match, in pytest\'s words.' \
+        --coverage 'Show which lines the tiers unit and integration run; that takes a third more.' \
         --yes 'Answer the ordinary questions with yes.' \
         --no-input 'Never ask; name what is missing and end.' \
         --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \

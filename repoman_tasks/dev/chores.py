@@ -18,11 +18,12 @@ from repoman_tasks.session import Session
     help={
         "tier": "Run this tier only; may be given again.",
         "k": "Run the tests that match, in pytest's words.",
+        "coverage": "Show which lines the tiers unit and integration run; that takes a third more.",
     },
 )
-def run_tests(session: Session, tier: list[str], k: str = "") -> int:
+def run_tests(session: Session, tier: list[str], k: str = "", coverage: bool = False) -> int:
     """Run every test that this machine can run, and say which tiers that were."""
-    return run_tiers(session, chosen(tier), k)
+    return run_tiers(session, chosen(tier), k, coverage=coverage)
 
 
 @task()

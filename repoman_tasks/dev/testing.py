@@ -44,14 +44,15 @@ class _Run:
     """The words before those that an unprivileged user is to run."""
     only: str
     """A choice of tests, in pytest's words."""
+    coverage: bool
 
 
-def run_tiers(session: Session, wanted: Sequence[Tier], only: str) -> int:
-    """Run `wanted`, print coverage and table; the exit code."""
+def run_tiers(session: Session, wanted: Sequence[Tier], only: str, *, coverage: bool) -> int:
+    """Run `wanted`, print the table, and the line coverage where it is asked for; the exit code."""
     with tempfile.TemporaryDirectory(prefix="repoman-test-") as folder:
         scratch = Path(folder)
         as_nobody, no_nobody = _as_nobody(session, scratch, wanted)
-        run = _Run(session, scratch, _facts(no_nobody), as_nobody, only)
+        run = _Run(session, scratch, _facts(no_nobody), as_nobody, only, coverage)
         _compile(session)
         outcomes = []
         for apart, group in itertools.groupby(wanted, key=lambda tier: tier.beside):
@@ -233,7 +234,7 @@ def _words(run: _Run, tier: Tier, report: Path) -> list[str]:
         return _in_machine(pytest, report.parent)
     if tier.name == "containers":
         return _beside_a_daemon(run, pytest, report)
-    pytest += ["--cov", "--cov-report="] if tier.measured else []
+    pytest += ["--cov", "--cov-report="] if run.coverage and tier.measured else []
     coverage_file = str(report.parent / ".coverage")
     if tier.name == "integration" and run.as_nobody:
         return _unprivileged(run, pytest, report, coverage_file)
