@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from repoman_tasks.cli.task import task
 from repoman_tasks.completing import scripts
 from repoman_tasks.dev.checkout import ROOT, here
 from repoman_tasks.dev.lint import run_checks
+from repoman_tasks.dev.manual import manual
 from repoman_tasks.dev.testing import run_tiers
 from repoman_tasks.dev.tiers import chosen
 from repoman_tasks.session import Session
@@ -45,10 +47,29 @@ COMPLETIONS = {"bash": "repoman.bash", "fish": "repoman.fish", "zsh": "_repoman"
 def completion(session: Session) -> None:
     """Write the completions of the shells anew, from the signatures of the tasks."""
     for shell, text in scripts().items():
-        path = f"{ROOT}/completion/{COMPLETIONS[shell]}"
-        session.host.write_file(path, text.encode())
-        session.host.change(["chmod", "644", path])
-        session.screen.line(f"wrote {path}")
+        _write(session, ROOT / "completion" / COMPLETIONS[shell], text)
+
+
+MANUAL = ROOT / "docs/man/repoman.1"
+
+
+@task()
+def man(session: Session) -> None:
+    """Write the man page anew, from the signatures and the help of the tasks."""
+    _write(session, MANUAL, manual_now())
+
+
+def manual_now() -> str:
+    """The man page, of the tasks as they are."""
+    from repoman_tasks.namespace import commands
+
+    return manual(commands(), (ROOT / "docs/exit-codes.md").read_text())
+
+
+def _write(session: Session, path: Path, text: str) -> None:
+    session.host.write_file(str(path), text.encode())
+    session.host.change(["chmod", "644", str(path)])
+    session.screen.line(f"wrote {path}")
 
 
 @task()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from dataclasses import MISSING
 from pathlib import Path
@@ -14,11 +15,13 @@ import pytest
 from invoke.collection import Collection
 from invoke.exceptions import Exit
 
+from repoman_tasks.dev.chores import MANUAL
+from repoman_tasks.dev.manual import EXAMPLES
 from repoman_tasks.errors import ExitCode, UsageError
 from repoman_tasks.model import Defaults, Estate, Project, Wish, env_name, keys
 from repoman_tasks.namespace import commands, with_development
 from repoman_tasks.registry import parse, parse_wish
-from tests.estate import CHECKOUT
+from tests.estate import CHECKOUT, guarded, run
 
 PAGES = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md"), *CHECKOUT.glob("*/README.md")])
 DOCS = CHECKOUT / "docs"
@@ -216,6 +219,29 @@ def test_a_line_that_is_off_is_noticed() -> None:
     with pytest.raises(Exit) as caught:
         read("repoman", words_of("sync --drry-run >/dev/null"))
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("line", EXAMPLES)
+def test_examples_of_the_man_page_parse(line: str) -> None:
+    read("repoman", words_of(line)[1:])
+
+
+# --- the man page ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["mandoc", "-Tlint", "-W", "warning"], id="mandoc"),
+        pytest.param(["man", "-l", "--warnings", "-E", "UTF-8"], id="man"),
+    ],
+)
+def test_the_man_page_is_clean(words: list[str], tmp_path: Path) -> None:
+    if not shutil.which(words[0]):
+        pytest.skip(f"not here: {words[0]} is not installed")
+    done = run([*words, str(MANUAL)], guarded(tmp_path))
+    assert (done.code, done.err) == (0, "")
+    assert words[0] == "man" or done.out == ""
 
 
 # --- README's table of subcommands -------------------------------------------------------
