@@ -54,8 +54,8 @@ class Person:
 class Mount:
     """A folder of the host and where a container has it; both absolute."""
 
-    source: str
-    path: str
+    source: str = field(metadata={"doc": "The folder of the host; absolute, or begins with `~/`."})
+    path: str = field(metadata={"doc": "Where the container has it, absolute."})
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,7 @@ class Defaults:
     nesting: bool = _key(False, "Whether containers may hold containers, as Docker needs it.")
     jobs: int = _key(4, "Projects that are mirrored at the same time.")
     exclude: tuple[str, ...] = _key((), "rsync patterns that no mirror carries.")
-    max_shrink: float = _key(
-        0.5, "Part of a repo's files that may be gone since its last sync, 0 to 1."
-    )
+    max_shrink: float = _key(0.5, "Part of a repo's files that may be gone since its last sync.")
     nfs_fstypes: tuple[str, ...] = _key(
         ("nfs", "nfs4"), "File system types that the backup share may have."
     )
@@ -231,9 +229,9 @@ class Tally:
 
 
 def keys(
-    table: type[Address] | type[Defaults] | type[Project] | type[Estate] | type[Wish],
+    table: type[Address] | type[Defaults] | type[Project] | type[Estate] | type[Mount] | type[Wish],
 ) -> tuple[Field[Any], ...]:
-    """The keys that `table` may have in the registry."""
+    """The keys that `table` may have in the registry, or in a .repoman.toml."""
     return tuple(key for key in fields(table) if "doc" in key.metadata)
 
 

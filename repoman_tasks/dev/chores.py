@@ -10,6 +10,7 @@ from repoman_tasks.completing import scripts
 from repoman_tasks.dev.checkout import ROOT, here
 from repoman_tasks.dev.lint import run_checks
 from repoman_tasks.dev.manual import manual
+from repoman_tasks.dev.reference import with_tables
 from repoman_tasks.dev.testing import run_tiers
 from repoman_tasks.dev.tiers import chosen
 from repoman_tasks.session import Session
@@ -64,6 +65,15 @@ def manual_now() -> str:
     from repoman_tasks.namespace import commands
 
     return manual(commands(), (ROOT / "docs/exit-codes.md").read_text())
+
+
+@task()
+def reference(session: Session) -> None:
+    """Write the tables of keys in the pages anew, from the schema of the registry."""
+    for path in sorted(ROOT.glob("docs/*.md")):
+        text = path.read_text()
+        if with_tables(text) != text:
+            _write(session, path, with_tables(text))
 
 
 def _write(session: Session, path: Path, text: str) -> None:

@@ -25,8 +25,8 @@ repoman gives each project an Incus container of its own, with the repo mounted 
 mirrors the repos to an NFS share by rsync. A registry knows what projects there are.
 
 NAME is a project's. Where it stands in brackets it may be left out: it is then that whose repo you
-stand in, or, for `sync` and `status`, all of them. Several commands may stand in one line; the first
-that does not end with 0 ends them all.
+stand in, or, for `sync` and `status`, all of them. Several commands may stand in one line; the
+first that does not end with 0 ends them all.
 
 A question is asked on a terminal only. Elsewhere, and with `--no-input`, the flag that would answer
 it is named, and nothing is done.\
@@ -66,7 +66,7 @@ ENVIRONMENT: Mapping[str, str] = {
 
 EXAMPLES: Mapping[str, str] = {
     "repoman setup --local-repos ~/repos --nfs-repos /nfs/repos": "Set up this host.",
-    "repoman new isurus --clone https://example.org/isurus.git": "Clone a repo and make its container.",
+    "repoman new isurus --clone https://example.org/isurus.git": "Clone it, make its container.",
     "repoman shell isurus": "A login shell in it.",
     "repoman exec isurus -- make test": "Run words in it.",
     "repoman sync --dry-run": "What a sync would change.",

@@ -39,7 +39,7 @@ from repoman_tasks.planning.names import (
 from repoman_tasks.planning.wording import toml_value
 from repoman_tasks.registry.lines import line_of
 
-__all__ = ["parse", "parse_wish"]
+__all__ = ["LEAST", "MOST", "TIMES", "parse", "parse_wish"]
 
 _TABLES: dict[str, type[Address] | type[Defaults] | type[Project] | type[Estate] | type[Wish]] = {
     "estate": Estate,
@@ -49,8 +49,9 @@ _TABLES: dict[str, type[Address] | type[Defaults] | type[Project] | type[Estate]
 }
 _SHAPES = {**_TABLES, "": Wish}
 """Those, and the shape of a .repoman.toml, whose keys stand in no table."""
-_TIMES = ("created", "last_sync", "stopped_at")
-_LEAST: dict[str, float] = {
+TIMES = ("created", "last_sync", "stopped_at")
+"""Keys whose value is a time."""
+LEAST: dict[str, float] = {
     "jobs": 1,
     "max_shrink": 0,
     "min_free_mib": 0,
@@ -65,7 +66,8 @@ _LEAST: dict[str, float] = {
     "cpus": 0,
     "processes": 1,
 }
-_MOST: dict[str, float] = {"jobs": 64, "max_shrink": 1, "port": 65535}
+MOST: dict[str, float] = {"jobs": 64, "max_shrink": 1, "port": 65535}
+"""By the name of a key, the least and the most that it may be."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,7 @@ def _project(source: _Source, table: dict[str, Any], index: int) -> Project:
             values[key] = check(values[key])
         except UsageError as error:
             raise source.error(error.what, error.cure, "project", index, key) from None
-    for key in _TIMES:
+    for key in TIMES:
         if values.get(key) and not _is_time(values[key]):
             raise source.error(
                 f"{key} = {values[key]!r} is not a time",
@@ -310,7 +312,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
 
 
 def _check_range(name: str, value: Any) -> None:
-    least, most = _LEAST.get(name, -math.inf), _MOST.get(name, math.inf)
+    least, most = LEAST.get(name, -math.inf), MOST.get(name, math.inf)
     if not least <= value <= most:  # which a NaN is not either
         limit = f" and at most {most}" if most < math.inf else ""
         raise ValueError(f"this has to be at least {least}{limit}")

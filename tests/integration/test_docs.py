@@ -7,7 +7,6 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator
-from dataclasses import MISSING
 from pathlib import Path
 
 import invoke.program
@@ -17,8 +16,9 @@ from invoke.exceptions import Exit
 
 from repoman_tasks.dev.chores import MANUAL
 from repoman_tasks.dev.manual import EXAMPLES
+from repoman_tasks.dev.reference import TABLES, with_tables
 from repoman_tasks.errors import ExitCode, UsageError
-from repoman_tasks.model import Defaults, Estate, Project, Wish, env_name, keys
+from repoman_tasks.model import Wish, keys
 from repoman_tasks.namespace import commands, with_development
 from repoman_tasks.registry import parse, parse_wish
 from tests.estate import CHECKOUT, guarded, run
@@ -41,50 +41,18 @@ def test_the_pages_are_here() -> None:
 # --- the tables of the configuration -----------------------------------------------------
 
 
-def table(kind: type[Defaults] | type[Project] | type[Estate]) -> str:
-    """The keys of a table of the registry, as docs/configuration.md has to show them."""
-    with_variables = kind is Defaults
-    head = ["Key", "Type", "Default", *(["Variable"] if with_variables else []), "Meaning"]
-    rows = [head, ["---"] * len(head)]
-    for key in keys(kind):
-        assert key.default is not MISSING
-        variable = [f"`{env_name(key)}`"] if with_variables else []
-        default = _as_toml(key.default)
-        rows.append(
-            [f"`{key.name}`", _type(str(key.type)), default, *variable, key.metadata["doc"]]
-        )
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+@each_page
+def test_the_tables_of_keys_are_current(page: Path) -> None:
+    text = page.read_text()
+    assert text == with_tables(text), "run `inv dev.reference`"
 
 
-def _type(annotation: str) -> str:
-    kind = annotation.removesuffix(" | None").partition("[")[0]
-    if annotation.startswith("tuple[Mount"):
-        return "list of tables"
-    words = {"tuple": "list of strings", "str": "string", "int": "whole number"}
-    words["Pairs"] = "table of strings"
-    return {**words, "float": "number", "bool": "true or false"}[kind]
-
-
-def _as_toml(value: object) -> str:
-    if value is None or value == "":
-        return ""
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    if isinstance(value, tuple):
-        return f"`[{', '.join(_quoted(item) for item in value)}]`"
-    return f"`{_quoted(value) if isinstance(value, str) else value}`"
-
-
-def _quoted(text: str) -> str:
-    return f'"{text}"'
-
-
-@pytest.mark.parametrize("kind", [Estate, Defaults, Project])
-def test_configuration_shows_every_key(
-    kind: type[Defaults] | type[Project] | type[Estate],
-) -> None:
-    wanted = table(kind)
-    assert f"\n\n{wanted}\n\n" in text_of("docs/configuration.md"), f"put this in:\n{wanted}"
+def test_configuration_shows_every_key() -> None:
+    """Of each shape that the registry and a .repoman.toml may have."""
+    page = text_of("docs/configuration.md")
+    assert sorted(re.findall(r"^<!-- keys: (\w+) -->$", page, re.MULTILINE)) == sorted(TABLES)
+    for shape in TABLES.values():
+        assert [f"| `{key.name}` |" for key in keys(shape) if f"| `{key.name}` |" not in page] == []
 
 
 def test_the_shape_in_the_configuration_is_one() -> None:
@@ -98,25 +66,27 @@ def test_the_shape_in_the_configuration_is_one() -> None:
     assert all(getattr(wish, key.name) for key in keys(Wish)), "the page shows every key"
 
 
-@pytest.mark.parametrize(
-    ("key", "least", "most"),
-    [
-        ("jobs", 1, 64),
-        ("max_shrink", 0, 1),
-        ("probe_seconds", 1, None),
-        ("stall_seconds", 1, None),
-        ("max_age_hours", 1, None),
-        ("min_free_mib", 0, None),
-        ("cpus", 0, None),
-        ("processes", 1, None),
-    ],
-)
-def test_the_ranges_in_the_configuration(key: str, least: int, most: int | None) -> None:
-    for good in (least, most if most is not None else 10**6):
+def ranges() -> list[tuple[str, int, int]]:
+    """The keys of [defaults] whose range the page tells, with the least and the most of each."""
+    rows = re.findall(
+        r"^\| `(\w+)` \| [a-z ]+, (?:at least )?(\d+)(?: to (\d+))? \|.*\| `[A-Z_]+` \|",
+        text_of("docs/configuration.md"),
+        re.MULTILINE,
+    )
+    return [(key, int(least), int(most or 10**6)) for key, least, most in rows]
+
+
+@pytest.mark.parametrize(("key", "least", "most"), ranges())
+def test_the_ranges_in_the_configuration(key: str, least: int, most: int) -> None:
+    for good in (least, most):
         parse(f"[defaults]\n{key} = {good}\n", "docs", {})
-    for bad in (least - 1, *([most + 1] if most is not None else [])):
+    for bad in (least - 1, *([most + 1] if most < 10**6 else [])):
         with pytest.raises(UsageError):
             parse(f"[defaults]\n{key} = {bad}\n", "docs", {})
+
+
+def test_there_are_ranges() -> None:
+    assert {key for key, *_ in ranges()} >= {"jobs", "max_shrink", "cpus", "probe_seconds"}
 
 
 # --- links -------------------------------------------------------------------------------
