@@ -1,7 +1,16 @@
 """Chores of those who work on repoman; not part of what a person types."""
 
-from repoman_tasks.dev.chores import bench, completion, demo, lint, man, reference, run_tests
+from repoman_tasks.dev.chores import (
+    bench,
+    completion,
+    demo,
+    lint,
+    man,
+    pictures,
+    reference,
+    run_tests,
+)
 
 __all__ = ["CHORES"]
 
-CHORES = (bench, completion, demo, lint, man, reference, run_tests)
+CHORES = (bench, completion, demo, lint, man, pictures, reference, run_tests)

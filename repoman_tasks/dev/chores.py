@@ -41,6 +41,12 @@ def bench(session: Session) -> int:
     return session.host.hand_over(here([sys.executable, "-m", "tests.benchmarks"]))
 
 
+@task()
+def pictures(session: Session) -> int:
+    """Draw README's pictures anew, of real runs on a throwaway estate."""
+    return session.host.hand_over(here([sys.executable, "-m", "tests.pictures"]))
+
+
 COMPLETIONS = {"bash": "repoman.bash", "fish": "repoman.fish", "zsh": "_repoman"}
 
 

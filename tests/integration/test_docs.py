@@ -106,7 +106,8 @@ def anchors(page: Path) -> set[str]:
 @each_page
 def test_links_lead_somewhere(page: Path) -> None:
     dead = []
-    for target in re.findall(r"\]\(([^)\s]+)\)", plain(page)):
+    for target in re.findall(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"", plain(page)):
+        target = "".join(target)
         if re.match(r"[a-z]+:", target):
             continue
         path, _, anchor = target.partition("#")

@@ -1,0 +1,1 @@
+"""README's pictures, of real runs: python -m tests.pictures"""

@@ -1,0 +1,59 @@
+"""Draw README's pictures anew: `inv dev.pictures`.
+
+As root, with Incus there, the containers in them are real, on the tests' daemon; elsewhere the
+estate has none. In either case it lies in a namespace of mounts that ends with the run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.daemon.place import INCUSD
+from tests.estate import CHECKOUT
+from tests.pictures.drawing import THEMES, draw
+from tests.pictures.stage import Stage, alone, change, in_the_way, prepare
+
+COLUMNS = 80
+CODES = {"list": 0, "status": 3, "sync": 0}
+"""The commands of the pictures, and how each ends on the stage."""
+
+
+def main() -> None:
+    """Without a word, into docs/pictures; with the name of a folder, there, as the stage is."""
+    if sys.argv[1:]:
+        _draw_all(Path(sys.argv[1]), prepare(os.environ.get("REPOMAN_TEST_INCUS_DIR", "")))
+        return
+    if in_the_way():
+        sys.exit(
+            f"{in_the_way()}: the stage of the pictures hides /mnt and /srv, move it elsewhere"
+        )
+    with tempfile.TemporaryDirectory(prefix="repoman-pictures-") as folder:
+        os.chmod(folder, 0o777)  # the daemon's words run as somebody else
+        again = [sys.executable, "-m", "tests.pictures", folder]
+        beside = [sys.executable, "-m", "tests.daemon", "--"] if _has_containers() else alone()
+        subprocess.run([*beside, *again], cwd=CHECKOUT, check=True)
+        for drawn in sorted(Path(folder).iterdir()):
+            shutil.copyfile(drawn, CHECKOUT / "docs/pictures" / drawn.name)
+            print(f"wrote docs/pictures/{drawn.name}")
+
+
+def _has_containers() -> bool:
+    return os.geteuid() == 0 and INCUSD.exists()
+
+
+def _draw_all(folder: Path, stage: Stage) -> None:
+    for name, code in CODES.items():
+        if name == "sync":
+            change()
+        shown = stage.typed(f"repoman {name}", COLUMNS, code)
+        for theme in THEMES:
+            (folder / f"{name}-{theme}.svg").write_text(draw(shown, name, theme, COLUMNS))
+
+
+if __name__ == "__main__":
+    main()

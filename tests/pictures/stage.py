@@ -1,0 +1,154 @@
+"""The estate of the pictures, in places that look like a person's, and a terminal to type in."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from repoman_tasks.registry import SetKeys, edited
+from tests.daemon.place import BRIDGES, POOL
+from tests.estate import CHECKOUT, guarded, run
+
+__all__ = ["Stage", "alone", "change", "in_the_way", "prepare"]
+
+_HOME, _SHARE = Path("/mnt/home"), Path("/srv/repos")
+_SHOWN: Mapping[str, str] = {str(_HOME): "/home/dev", str(_SHARE): "/nfs/repos"}
+"""Places of the namespace, and what a picture calls them: as long, so that columns stay."""
+
+_MOUNTED = {_HOME.parent: "1g", _SHARE.parent: "1900g"}
+_REPOS = ("isurus", "lamna", "notes", "thesis", "website")
+_NO_CONTAINER = ("notes", "thesis")
+_AGO = {"isurus": {"hours": 3}, "lamna": {"hours": 3}, "thesis": {"days": 4}}
+_IMAGE = "debian/12"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where it all is, and who is there."""
+
+    daemon: str
+    """The folder of the tests' daemon; empty where there is none."""
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What a person has in the environment there."""
+        own = {
+            "INCUS_DIR": self.daemon or f"{_HOME}/no-incus",
+            "DEFAULT_IMAGE": f"local:{_IMAGE}",
+            "REPOMAN_STORAGE_POOL": POOL if self.daemon else "",
+            "REPOMAN_BRIDGE": BRIDGES[0],
+            "REPOMAN_NFS_FSTYPES": "tmpfs",
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        }
+        return {**guarded(_HOME), **own}
+
+    def run(self, *words: str) -> str:
+        """Run words to their end; what they say, or an error where they fail."""
+        done = run(words, self.environ, cwd=_HOME)
+        if done.code:
+            raise RuntimeError(f"{' '.join(words)}: {done}")
+        return done.out
+
+    def typed(self, line: str, columns: int, code: int = 0) -> str:
+        """What a terminal shows once `line` was typed in it, prompt and all, colours included.
+
+        An error where the line does not end with `code`.
+        """
+        tmux = ["tmux", "-f", "/dev/null", "-S", str(_HOME / ".tmux")]
+        script = (
+            f"{line}; echo $? >.code; tmux -S {_HOME / '.tmux'} wait-for -S done; exec sleep 60"
+        )
+        size = ["-x", str(columns), "-y", "50"]
+        colours = ["set", "-g", "default-terminal", "tmux-256color", ";"]
+        begin = ["set", "-g", "status", "off", ";", *colours, "new-session", "-d", *size]
+        self.run(*tmux, *begin, "sh", "-c", script)
+        try:
+            self.run("timeout", "60", *tmux, "wait-for", "done")
+            shown = self.run(*tmux, "capture-pane", "-e", "-p")
+        finally:
+            self.run(*tmux, "kill-server")
+        if (_HOME / ".code").read_text() != f"{code}\n":
+            raise RuntimeError(f"{line}: {shown}")
+        return _as_shown(f"\x1b[1m$ {line}\x1b[0m\n{shown.rstrip()}\n")
+
+
+def in_the_way() -> str:
+    """What would be hidden by the stage, and is needed for it; empty where nothing is."""
+    needed = (CHECKOUT, Path(sys.prefix), Path(sys.base_prefix))
+    return next((f"{p}" for p in needed if any(p.is_relative_to(m) for m in _MOUNTED)), "")
+
+
+def _as_shown(text: str) -> str:
+    """`text` with the places that a picture shows."""
+    for place, shown in _SHOWN.items():
+        text = text.replace(place, shown)
+    return text
+
+
+def alone() -> list[str]:
+    """Words that run what follows them where it may mount, with no daemon beside it."""
+    user = ["--user", "--map-root-user"] if os.geteuid() else []
+    return ["unshare", *user, "--mount"]
+
+
+def prepare(daemon: str) -> Stage:
+    """An estate with a past: mirrors of several ages, a container that was lost, one stopped."""
+    stage = Stage(daemon)
+    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    for place, size in _MOUNTED.items():
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=777", "fileserver", str(place)]
+        subprocess.run([*sudo, *mount], check=True)
+    for folder in (_HOME, _SHARE, _HOME / ".claude"):
+        folder.mkdir()
+    for name in _REPOS:
+        _make_repo(stage, name)
+    (_HOME / "repos/scratch").mkdir()
+    if daemon:
+        image = json.loads(stage.run("incus", "query", "local:/1.0/images/aliases/debian"))
+        stage.run("incus", "image", "alias", "create", _IMAGE, image["target"])
+    paths = ("--local-repos", f"{_HOME}/repos", "--nfs-repos", str(_SHARE))
+    stage.run("repoman", "setup", *paths, "--yes")
+    for name in _REPOS:
+        without = not daemon or name in _NO_CONTAINER
+        stage.run("repoman", "new", name, "--yes", *(["--no-container"] if without else []))
+    stage.run("repoman", "sync")
+    if daemon:
+        stage.run("repoman", "stop", "website", "--yes")
+        stage.run("incus", "delete", "--force", "--project", "repoman", "lamna")
+    _age()
+    return stage
+
+
+def change() -> None:
+    """What a day brings."""
+    repos = _HOME / "repos"
+    (repos / "notes/todo.txt").write_text("water the plants\nmirror the repos\n")
+    (repos / "isurus/src/old.py").unlink()
+    for number in range(40):
+        (repos / f"isurus/src/module_{number}.py").write_text("print('hello')\n" * 400)
+
+
+def _make_repo(stage: Stage, name: str) -> None:
+    path = _HOME / "repos" / name
+    (path / "src").mkdir(parents=True)
+    stage.run("git", "init", "--quiet", "--template=", "--initial-branch=main", str(path))
+    (path / "README.md").write_text(f"# {name}\n")
+    (path / "src/main.py").write_text("print('hello')\n")
+    (path / "src/old.py").write_text("print('bye')\n")
+    stage.run("git", "-C", str(path), "add", "--all")
+    stage.run("git", "-C", str(path), "commit", "--quiet", "--message=Begin")
+
+
+def _age() -> None:
+    registry = _HOME / ".config/repoman/repoman.toml"
+    text = registry.read_text()
+    for name, ago in _AGO.items():
+        when = (datetime.now(UTC) - timedelta(**ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        text = edited(text, [SetKeys({"last_sync": when}, project=name)])
+    registry.write_text(text)

@@ -1,0 +1,72 @@
+"""README's pictures: those that are there, and that they can be drawn anew where no daemon is."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.estate import CHECKOUT
+from tests.pictures.__main__ import CODES
+from tests.pictures.drawing import CHARACTER, THEMES, draw
+from tests.pictures.stage import alone, in_the_way
+
+NAMES = [f"{name}-{theme}.svg" for name in CODES for theme in THEMES]
+PLACES = re.compile(r"/(?:tmp|mnt|srv|root|dev/shm|home/(?!dev/))[\w/]*")
+
+
+def words(svg: str) -> list[str]:
+    """What a picture says, line by line."""
+    lines: dict[str, str] = {}
+    for element in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text"):
+        text = (element.text or "").replace("\xa0", " ")
+        column = round(float(element.attrib["x"]) / CHARACTER)
+        lines[element.attrib["y"]] = lines.get(element.attrib["y"], "").ljust(column) + text
+    return list(lines.values())
+
+
+def check(svg: str, name: str) -> None:
+    """A picture of that command, which needs nothing else and tells of nobody's own machine."""
+    shown = words(svg)
+    assert shown[0] == f"$ repoman {name}"
+    assert len(shown) > 4
+    assert [line for line in shown if PLACES.search(line) or "Traceback" in line] == []
+    assert re.findall(r"https?://(?!www\.w3\.org/2000/svg)|@import|@font-face|url\(", svg) == []
+
+
+@pytest.mark.parametrize("file", NAMES)
+def test_the_pictures_are_here(file: str) -> None:
+    check((CHECKOUT / "docs/pictures" / file).read_text(), file.partition("-")[0])
+
+
+def test_no_other_picture_is_kept() -> None:
+    assert sorted(file.name for file in (CHECKOUT / "docs/pictures").iterdir()) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_both_themes_say_the_same(name: str) -> None:
+    light, dark = ((CHECKOUT / f"docs/pictures/{name}-{t}.svg").read_text() for t in THEMES)
+    assert words(light) == words(dark)
+
+
+def test_they_can_be_drawn_without_a_daemon(tmp_path: Path) -> None:
+    if in_the_way():
+        pytest.skip(f"not here: the stage would hide {in_the_way()}")
+    if subprocess.run([*alone(), "true"], capture_output=True).returncode:
+        pytest.skip("not here: no namespace of mounts may be made")
+    tmp_path.chmod(0o777)
+    drawing = [*alone(), sys.executable, "-m", "tests.pictures", str(tmp_path)]
+    subprocess.run(drawing, cwd=CHECKOUT, check=True)
+    for file in NAMES:
+        check((tmp_path / file).read_text(), file.partition("-")[0])
+
+
+def test_a_drawing_is_what_the_terminal_showed() -> None:
+    shown = "\x1b[1mA\x1b[0m <b> & \x1b[32m✓\x1b[0m\n\n    behind\n"
+    assert words(draw(shown, "x", "dark", 80)) == ["A <b> & ✓", "    behind"]
+    assert draw(shown, "x", "dark", 80) == draw(shown, "x", "dark", 80)
+    assert 'x="48.8"' in draw(shown, "x", "dark", 80)
