@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import pkgutil
 import re
 import shlex
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +17,11 @@ import pytest
 from invoke.collection import Collection
 from invoke.exceptions import Exit
 
+import repoman_tasks
 from repoman_tasks.dev.chores import MANUAL
 from repoman_tasks.dev.manual import EXAMPLES
 from repoman_tasks.dev.reference import TABLES, with_tables
-from repoman_tasks.errors import ExitCode, UsageError
+from repoman_tasks.errors import ExitCode, RepomanError, UsageError
 from repoman_tasks.model import Wish, keys
 from repoman_tasks.namespace import commands, with_development
 from repoman_tasks.registry import parse, parse_wish
@@ -98,23 +102,46 @@ def plain(page: Path) -> str:
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors that GitHub gives the headings of a page."""
-    headings = re.findall(r"^#+ +(.+?) *$", plain(page), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    """The anchors that GitHub gives the headings of a page; of two of one text, the second has 1
+    behind it."""
+    found: Counter[str] = Counter()
+    names = set()
+    for heading in re.findall(r"^#+ +(.+?) *$", plain(page), re.MULTILINE):
+        name = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        names.add(f"{name}-{found[name]}" if found[name] else name)
+        found[name] += 1
+    return names
+
+
+_LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"")
+
+
+def dead_links(page: Path, root: Path) -> list[str]:
+    """The links of a page to places below `root`, the checkout, that are not there."""
+    dead = []
+    for target in map("".join, _LINK.findall(plain(page))):
+        path, _, anchor = target.partition("#")
+        leads_to = (page.parent / path).resolve() if path else page
+        there = leads_to.exists() and leads_to.is_relative_to(root)
+        well = there and (not anchor or (leads_to.suffix == ".md" and anchor in anchors(leads_to)))
+        if not well and not re.match(r"[a-z]+:", target):
+            dead.append(target)
+    return dead
 
 
 @each_page
 def test_links_lead_somewhere(page: Path) -> None:
-    dead = []
-    for target in re.findall(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"", plain(page)):
-        target = "".join(target)
-        if re.match(r"[a-z]+:", target):
-            continue
-        path, _, anchor = target.partition("#")
-        leads_to = (page.parent / path).resolve() if path else page
-        if not leads_to.exists() or (anchor and anchor not in anchors(leads_to)):
-            dead.append(target)
-    assert dead == []
+    assert dead_links(page, CHECKOUT) == []
+
+
+def test_dead_links_are_noticed(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    good = "[a](#one) [b](#one-1) [c](page.md#two-and-more) [d](https://example.org/x)"
+    bad = '[a](#on) [b](#one-2) [c](pag.md) [d](../) <img src="x.svg">'
+    page.write_text(
+        f"# One\n{good}\n{bad}\n# One\n## Two `and`: more\n```\n# Three\n[e](no)\n```\n"
+    )
+    assert dead_links(page, tmp_path) == ["#on", "#one-2", "pag.md", "../", "x.svg"]
 
 
 # --- command lines -----------------------------------------------------------------------
@@ -241,10 +268,38 @@ def test_every_exit_code_has_its_line() -> None:
     assert [int(code) for code in codes] == [int(code) for code in ExitCode]
 
 
-_ERRORS = (
-    *("Failed", "UsageError", "Refused", "TargetUnusable", "Busy", "Interrupted", "UsageExit"),
-    *("TimedOut", "Stalled", "error"),
-)
+def errors() -> set[str]:
+    """The names of all that an error is made by."""
+    for module in pkgutil.walk_packages(repoman_tasks.__path__, "repoman_tasks."):
+        if not module.name.startswith("repoman_tasks.dev") and "__main__" not in module.name:
+            importlib.import_module(module.name)
+
+    def names(kind: type[Exception]) -> Iterator[str]:
+        yield kind.__name__
+        for inner in kind.__subclasses__():
+            yield from names(inner)
+
+    return {*names(RepomanError), *names(Exit), "error"}
+
+
+def told(path: Path) -> Iterator[ast.expr]:
+    """What in a file becomes an error's text: of an error, a finding, or what is wrong with a
+    value."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and node.args:
+            name = node.func.id if isinstance(node.func, ast.Name) else ""
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else name
+            of_values = name == "ValueError" and {"registry", "planning"} & set(path.parts)
+            if name in ERRORS or of_values:
+                yield node.args[0]
+            elif name == "Finding":
+                yield node.args[1]
+        elif isinstance(node, ast.FunctionDef) and node.name.endswith("_fault"):
+            returned = (inner for inner in ast.walk(node) if isinstance(inner, ast.Return))
+            yield from (inner.value for inner in returned if inner.value)
+
+
+ERRORS = errors()
 
 
 def sentences() -> Iterator[tuple[str, str]]:
@@ -252,19 +307,21 @@ def sentences() -> Iterator[tuple[str, str]]:
     for path in sorted((CHECKOUT / "repoman_tasks").rglob("*.py")):
         if "dev" in path.parts:
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
-            if not isinstance(node, ast.Call) or not node.args:
-                continue
-            name = node.func.id if isinstance(node.func, ast.Name) else ""
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else name
+        for text in told(path):
             parts = [
                 part.value
-                for part in ast.walk(node.args[0])
+                for part in ast.walk(text)
                 if isinstance(part, ast.Constant) and isinstance(part.value, str)
             ]
-            longest = max(parts, key=len, default="").strip(" :,(){}`")
-            if name in _ERRORS and len(longest) > 7:
-                yield f"{path.name}:{node.lineno}", longest
+            longest = max(parts, key=len, default="").removeprefix("repoman: ").strip(" :,(){}`")
+            if len(longest) > 7:
+                yield f"{path.parent.name}/{path.name}:{text.lineno}", longest
+
+
+def test_sentences_come_from_every_part() -> None:
+    parts = {where.partition("/")[0] for where, _ in sentences()}
+    assert parts >= {"cli", "commands", "containers", "mirror", "planning", "registry", "remote"}
+    assert {"Failed", "HostKeyRefused", "Lost", "TooMany", "UsageExit"} <= ERRORS
 
 
 @pytest.mark.parametrize(("where", "sentence"), sorted(sentences()))
