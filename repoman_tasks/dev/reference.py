@@ -32,12 +32,12 @@ TABLES: Mapping[str, type[Any]] = {
 }
 """By the word that a page asks for it, the shape that a table shows."""
 
-_PLACE = re.compile(r"(<!-- keys: (\w+) -->\n).*?(<!-- /keys -->)", re.DOTALL)
+_PLACE = re.compile(r"(<!-- keys: (\w+) -->\n)((?!<!--).)*(<!-- /keys -->)", re.DOTALL)
 
 
 def with_tables(page: str) -> str:
     """`page` with the tables that its marks ask for, as they are to be."""
-    return _PLACE.sub(lambda found: f"{found[1]}\n{table(TABLES[found[2]])}\n\n{found[3]}", page)
+    return _PLACE.sub(lambda found: f"{found[1]}\n{table(TABLES[found[2]])}\n\n{found[4]}", page)
 
 
 def table(kind: type[Any]) -> str:

@@ -18,7 +18,7 @@ from tests.estate import CHECKOUT
 from tests.pictures.drawing import THEMES, draw
 from tests.pictures.stage import Stage, alone, change, in_the_way, prepare
 
-COLUMNS = 80
+COLUMNS = 100
 CODES = {"list": 0, "status": 3, "sync": 0}
 """The commands of the pictures, and how each ends on the stage."""
 

@@ -85,9 +85,11 @@ def in_the_way() -> str:
 
 
 def _as_shown(text: str) -> str:
-    """`text` with the places that a picture shows."""
+    """`text` with the places that a picture shows, also where they are shortened."""
     for place, shown in _SHOWN.items():
         text = text.replace(place, shown)
+        for length in range(len(place), 1, -1):
+            text = text.replace(f"{place[:length]}…", f"{shown[:length]}…")
     return text
 
 
