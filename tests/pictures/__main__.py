@@ -24,19 +24,34 @@ CODES = {"list": 0, "status": 3, "sync": 0}
 
 
 def main() -> None:
-    """Without a word, into docs/pictures; with the name of a folder, there, as the stage is."""
+    """Without a word, into docs/pictures; with those of `drawing`, as they say."""
     if sys.argv[1:]:
-        _draw_all(Path(sys.argv[1]), prepare(os.environ.get("REPOMAN_TEST_INCUS_DIR", "")))
-        return
+        folder, outside = sys.argv[1:]
+        if outside == _mounts():
+            sys.exit("the stage of the pictures mounts over /mnt and /srv: in a namespace alone")
+        _draw_all(Path(folder), prepare(os.environ.get("REPOMAN_TEST_INCUS_DIR", "")))
+    else:
+        _draw_anew()
+
+
+def drawing(folder: Path) -> list[str]:
+    """Words that draw into `folder`, in a namespace of mounts that is not this one."""
+    return [sys.executable, "-m", "tests.pictures", str(folder), _mounts()]
+
+
+def _mounts() -> str:
+    return os.readlink("/proc/self/ns/mnt")
+
+
+def _draw_anew() -> None:
     if in_the_way():
         sys.exit(
             f"{in_the_way()}: the stage of the pictures hides /mnt and /srv, move it elsewhere"
         )
     with tempfile.TemporaryDirectory(prefix="repoman-pictures-") as folder:
         os.chmod(folder, 0o777)  # the daemon's words run as somebody else
-        again = [sys.executable, "-m", "tests.pictures", folder]
         beside = [sys.executable, "-m", "tests.daemon", "--"] if _has_containers() else alone()
-        subprocess.run([*beside, *again], cwd=CHECKOUT, check=True)
+        subprocess.run([*beside, *drawing(Path(folder))], cwd=CHECKOUT, check=True)
         for drawn in sorted(Path(folder).iterdir()):
             shutil.copyfile(drawn, CHECKOUT / "docs/pictures" / drawn.name)
             print(f"wrote docs/pictures/{drawn.name}")

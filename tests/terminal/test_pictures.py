@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from tests.estate import CHECKOUT
-from tests.pictures.__main__ import CODES
+from tests.pictures.__main__ import CODES, drawing
 from tests.pictures.drawing import CHARACTER, THEMES, draw
 from tests.pictures.stage import alone, in_the_way
 
@@ -59,10 +58,16 @@ def test_they_can_be_drawn_without_a_daemon(tmp_path: Path) -> None:
     if subprocess.run([*alone(), "true"], capture_output=True).returncode:
         pytest.skip("not here: no namespace of mounts may be made")
     tmp_path.chmod(0o777)
-    drawing = [*alone(), sys.executable, "-m", "tests.pictures", str(tmp_path)]
-    subprocess.run(drawing, cwd=CHECKOUT, check=True)
+    subprocess.run([*alone(), *drawing(tmp_path)], cwd=CHECKOUT, check=True)
     for file in NAMES:
         check((tmp_path / file).read_text(), file.partition("-")[0])
+
+
+def test_nothing_is_mounted_outside_of_a_namespace(tmp_path: Path) -> None:
+    before = Path("/proc/self/mountinfo").read_text()
+    done = subprocess.run(drawing(tmp_path), cwd=CHECKOUT, capture_output=True, text=True)
+    assert (done.returncode, "in a namespace alone" in done.stderr) == (1, True)
+    assert Path("/proc/self/mountinfo").read_text() == before
 
 
 def test_a_drawing_is_what_the_terminal_showed() -> None:
