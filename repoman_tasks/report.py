@@ -4,17 +4,46 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from repoman_tasks.errors import one_line, typed_for
+from repoman_tasks.planning.layout import (
+    BAD,
+    FAINT,
+    GAP,
+    GOOD,
+    STRONG,
+    Cell,
+    Column,
+    breaks,
+    cells,
+    layout,
+    shorten,
+)
 
-if TYPE_CHECKING:
-    from rich.progress import TaskID
+__all__ = ["Line", "Recorder", "Screen", "Table", "painted"]
 
-__all__ = ["Bars", "Recorder", "Screen"]
+Value = str | Cell
+_PAINT = {GOOD: "32", BAD: "31", FAINT: "2", STRONG: "1"}
+"""Colours of the sixteen that every theme, light or dark, has readable."""
+
+
+class Table(NamedTuple):
+    """A table as it was told, before anything is shortened."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+
+
+class Line(NamedTuple):
+    """A line in pieces, and the blanks that its further lines begin with, -1 for none of these."""
+
+    pieces: Sequence[Cell]
+    hang: int
 
 
 class Screen:
@@ -28,14 +57,27 @@ class Screen:
         """Whether both outputs are a terminal, where things may be redrawn."""
         return sys.stdout.isatty() and sys.stderr.isatty()
 
-    def line(self, text: str = "") -> None:
-        """One line of the result. Control characters in it are made visible."""
-        self.write(one_line(typed_for(self._host, text)) + "\n")
+    @property
+    def columns(self) -> int:
+        """How wide the terminal is; 0 where there is none, and all is shown whole."""
+        return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
 
-    def note(self, text: str) -> None:
-        """One line beside the result, below what was said so far."""
+    def line(self, *pieces: Value, hang: int = -1) -> None:
+        """One line of the result. Control characters in it are made visible.
+
+        With `hang`, one that is too long for the terminal goes on between two words, below,
+        behind so many blanks.
+        """
+        told = [_cell(piece) for piece in pieces]
+        shown = [Cell(one_line(typed_for(self._host, text)), look) for text, look in told]
+        self.write(_broken(shown, hang, self.columns) + "\n")
+
+    def note(self, text: str, hang: int = -1) -> None:
+        """One line beside the result, below what was said so far; `hang` is that of `line`."""
         sys.stdout.flush()
-        print(one_line(typed_for(self._host, text)), file=sys.stderr)
+        told = Cell(one_line(typed_for(self._host, text)))
+        width = shutil.get_terminal_size().columns if sys.stderr.isatty() else 0
+        print(_broken([told], hang, width), file=sys.stderr)
 
     @contextlib.contextmanager
     def progress(self, text: str) -> Iterator[None]:
@@ -57,17 +99,13 @@ class Screen:
         """The result for a program."""
         self.write(json.dumps(value, indent=2) + "\n")
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """The result as a table; where that is no terminal each value stands there whole."""
-        cells = [[one_line(cell) for cell in row] for row in rows]
-        if sys.stdout.isatty():
-            self.write(_drawn(columns, cells))
-            return
-        lines = [columns, *cells]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        for line in lines:
-            padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-            self.write("  ".join(padded).rstrip() + "\n")
+    def table(self, columns: Sequence[str | Column], rows: Sequence[Sequence[Value]]) -> None:
+        """The result as a table.
+
+        On a terminal each row is one line, for which long values are shortened; elsewhere each
+        value stands there whole. A column that is a mere text is never narrowed.
+        """
+        self.write(_drawn(_table(columns, rows), self.columns))
 
     def write(self, text: str) -> None:
         """Put `text` on standard output as it is."""
@@ -81,84 +119,76 @@ class Recorder(Screen):
 
     def __init__(self, host: str = "") -> None:
         super().__init__(host)
-        self.lines: list[str] = []
+        self.lines: list[Line] = []
         self.notes: list[str] = []
-        self.tables: list[tuple[Sequence[str], Sequence[Sequence[str]]]] = []
+        self.tables: list[Table] = []
         self.value: Any = None
 
-    def line(self, text: str = "") -> None:
-        if text:
-            self.lines.append(typed_for(self._host, text))
+    def line(self, *pieces: Value, hang: int = -1) -> None:
+        told = [_cell(piece) for piece in pieces]
+        if any(text for text, _ in told):
+            typed = [Cell(typed_for(self._host, text), look) for text, look in told]
+            self.lines.append(Line(typed, hang))
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, hang: int = -1) -> None:  # noqa: ARG002
         self.notes.append(typed_for(self._host, text))
 
     def json(self, value: Any) -> None:
         self.value = value
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        self.tables.append((columns, rows))
+    def table(self, columns: Sequence[str | Column], rows: Sequence[Sequence[Value]]) -> None:
+        self.tables.append(_table(columns, rows))
 
 
-def _drawn(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table that fits the terminal."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for number, column in enumerate(columns):
-        table.add_column(column, no_wrap=number == 0, overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console = Console(highlight=False)
-    with console.capture() as drawn:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in drawn.get().splitlines()) + "\n"
+def painted(text: str, look: str) -> str:
+    """`text` as it looks where it is shown; as it is where that has no colours."""
+    return f"\x1b[{_PAINT[look]}m{text}\x1b[0m" if look and text and _has_colours() else text
 
 
-class Bars:
-    """A progress bar for each running project and one for all of them, on standard error."""
+def _has_colours() -> bool:
+    """https://no-color.org has what NO_COLOR means."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
+    return sys.stdout.isatty() and not plain
 
-    def __init__(self, projects: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
 
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[state]}"),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        self._bars: dict[str, TaskID] = {}
-        self._projects = projects
-        self._finished = 0
-        self._all = self._progress.add_task("all", total=projects, state=f"0/{projects}")
+def _cell(value: Value) -> Cell:
+    return Cell(value) if isinstance(value, str) else value
 
-    def __enter__(self) -> Bars:
-        self._progress.start()
-        return self
 
-    def __exit__(self, *error: object) -> None:
-        self._progress.stop()
+def _table(columns: Sequence[str | Column], rows: Sequence[Sequence[Value]]) -> Table:
+    heads = [Column(column) if isinstance(column, str) else column for column in columns]
+    return Table(heads, [[_cell(value) for value in row] for row in rows])
 
-    def started(self, name: str) -> None:
-        """Show a bar for the project, if there is none yet."""
-        if name not in self._bars:
-            self._bars[name] = self._progress.add_task(name, total=100, state="")
 
-    def moved(self, name: str, percent: int, state: str) -> None:
-        """Move the bar of the project."""
-        self._progress.update(self._bars[name], completed=percent, state=state)
+def _drawn(table: Table, width: int) -> str:
+    """The lines of a table; `width` is 0 where it has all the room that it needs."""
+    heads = [Cell(column.head, STRONG) for column in table.columns]
+    lines = [heads, *([Cell(one_line(text), look) for text, look in row] for row in table.rows)]
+    needed = [max(cells(text) for text, _ in column) for column in zip(*lines, strict=True)]
+    fits = not width or not any(column.least for column in table.columns)
+    widths = dict(enumerate(needed)) if fits else layout(table.columns, needed, width)
+    return "".join(_row(line, widths) for line in lines)
 
-    def finished(self, name: str, lines: Sequence[str]) -> None:
-        """Take the bar of the project away and leave lines."""
-        if name in self._bars:
-            self._progress.remove_task(self._bars.pop(name))
-        self._finished += 1
-        self._progress.update(
-            self._all, completed=self._finished, state=f"{self._finished}/{self._projects}"
-        )
-        for line in lines:
-            self._progress.console.print(one_line(line), markup=False, highlight=False)
+
+def _row(line: Sequence[Cell], widths: dict[int, int]) -> str:
+    shown, blanks = "", 0
+    for number, width in widths.items():
+        text, look = line[number]
+        short = shorten(text, width)
+        shown += (" " * blanks + painted(short, look)) if short else ""
+        blanks = (0 if short else blanks) + width - cells(short) + GAP
+    return f"{shown}\n"
+
+
+def _broken(pieces: Sequence[Cell], hang: int, width: int) -> str:
+    """The pieces one after the other, with line breaks where they are wider than `width`."""
+    whole = "".join(text for text, _ in pieces)
+    spans = breaks(whole, width, hang) if width and hang >= 0 else []
+    shown, at = "", 0
+    for text, look in pieces:
+        for begin, end in reversed(spans):
+            if at <= begin < at + len(text):
+                text = f"{text[: begin - at]}\n{' ' * hang}{text[end - at :]}"
+        shown += painted(text, look)
+        at += len(text)
+    return shown

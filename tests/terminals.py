@@ -1,13 +1,19 @@
-"""Programs on a real terminal."""
+"""Programs on a real terminal: to talk with, and to look at."""
 
 from __future__ import annotations
 
+import re
+import shlex
+import subprocess
+import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 import pexpect  # type: ignore[import-untyped]
 
-__all__ = ["spawn"]
+__all__ = ["Window", "spawn"]
 
 
 def spawn(
@@ -33,3 +39,75 @@ def spawn(
     )
     child.delaybeforesend = None
     return child
+
+
+class Window:
+    """A terminal of tmux's in which a program runs, to be looked at as a person sees it.
+
+    It is a context manager.
+    """
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        environ: Mapping[str, str],
+        cwd: Path,
+        *,
+        columns: int = 80,
+        lines: int = 24,
+    ) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="repoman-tmux-")
+        self._environ = dict(environ)
+        # tmux says itself which terminal it is; a test may want another one.
+        term = [f"TERM={environ['TERM']}"] if environ.get("TERM") == "dumb" else []
+        program = shlex.join(["env", *term, *words])
+        size = ("-x", str(columns), "-y", str(lines))
+        shown = f"{program}; printf 'ended %s\\n' $?; exec sleep 600"
+        self._tmux("-f", "/dev/null", "new-session", "-d", *size, "-c", str(cwd), shown)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._tmux("kill-server")
+        self._folder.cleanup()
+
+    def _tmux(self, *words: str) -> str:
+        socket = f"{self._folder.name}/socket"
+        done = subprocess.run(
+            ["tmux", "-u", "-S", socket, *words],
+            env=self._environ,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout
+
+    def picture(self, *, painted: bool = False) -> list[str]:
+        """The lines that are on the terminal now; with what paints them where that is asked."""
+        shown = self._tmux("capture-pane", "-p", *(["-e"] if painted else []))
+        return shown.rstrip("\n").split("\n")
+
+    def await_picture(self, pattern: str, *, seconds: float = 20) -> list[str]:
+        """The lines, once `pattern` is found in one of them."""
+        deadline = time.monotonic() + seconds
+        while True:
+            lines = self.picture()
+            if any(re.search(pattern, line) for line in lines):
+                return lines
+            assert time.monotonic() < deadline, "\n".join(lines)
+            time.sleep(0.05)
+
+    def ended(self) -> tuple[int, list[str]]:
+        """The exit status of the program once it has ended, and the lines above that."""
+        lines = self.await_picture(r"^ended \d+$")
+        assert lines[-1].startswith("ended ")
+        return int(lines[-1].split()[1]), lines[:-1]
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Make the terminal another size."""
+        self._tmux("resize-window", "-x", str(columns), "-y", str(lines))
+
+    def keys(self, *keys: str) -> None:
+        """Press keys, by tmux's names of them."""
+        self._tmux("send-keys", *keys)

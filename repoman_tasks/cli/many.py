@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from repoman_tasks.errors import ExitCode, RepomanError, bug
+from repoman_tasks.planning.layout import Cell, Column
 from repoman_tasks.report import Recorder, Screen
 
 __all__ = ["Told", "ask_all", "show_all"]
@@ -54,8 +55,8 @@ def show_all(screen: Screen, all_told: Sequence[Told]) -> int:
     else:
         _show_tables(screen, all_told)
         for told in all_told:
-            for line in told.screen.lines:
-                screen.line(f"{told.name}: {line}")
+            for pieces, hang in told.screen.lines:
+                screen.line(f"{told.name}: ", *pieces, hang=hang)
         for told in all_told:
             for line in [*told.screen.notes, *([told.error] if told.error else [])]:
                 screen.note(line if line.startswith(f"{told.name}: ") else f"{told.name}: {line}")
@@ -66,14 +67,14 @@ def show_all(screen: Screen, all_told: Sequence[Told]) -> int:
 
 def _show_tables(screen: Screen, all_told: Sequence[Told]) -> None:
     """One table, with the host before each row; a column that one host lacks is empty there."""
-    found = [(told.name, *table) for told in all_told for table in told.screen.tables]
-    columns: list[str] = []
-    for _, heads, _ in sorted(found, key=lambda table: -len(table[1])):
-        columns += [head for head in heads if head not in columns]
+    found = [(told.name, table) for told in all_told for table in told.screen.tables]
+    columns: list[Column] = []
+    for _, table in sorted(found, key=lambda one: -len(one[1].columns)):
+        columns += [column for column in table.columns if column not in columns]
     rows = []
-    for name, heads, cells in found:
-        for row in cells:
-            by_head = dict(zip(heads, row, strict=True))
-            rows.append([name, *(by_head.get(head, "") for head in columns)])
+    for name, table in found:
+        for row in table.rows:
+            by_column = dict(zip(table.columns, row, strict=True))
+            rows.append([Cell(name), *(by_column.get(column, Cell("")) for column in columns)])
     if rows:
-        screen.table(["HOST", *columns], rows)
+        screen.table([Column("HOST"), *columns], rows)

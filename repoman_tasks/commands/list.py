@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from repoman_tasks.checks import containers, incus, reconcile
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed
-from repoman_tasks.model import Project
+from repoman_tasks.model import Defaults, Project
 from repoman_tasks.planning.declared import IMAGE
 from repoman_tasks.planning.drift import Containers, drift, state, summary
-from repoman_tasks.planning.health import Reality, RepoState
+from repoman_tasks.planning.health import Reality, RepoState, mirror_is_old
+from repoman_tasks.planning.layout import BAD, FAINT, GOOD, Cell, Column
 from repoman_tasks.planning.wording import age
 from repoman_tasks.session import Session
 
@@ -26,11 +27,11 @@ def list_(session: Session, json: bool = False) -> None:
         screen.json({"schema": 1, "projects": [_as_json(row) for row in rows]})
         return
     if rows:
-        screen.table(*_table(rows, now))
+        screen.table(*_table(rows, now, reality.registry.defaults))
     else:
         screen.note("No projects yet: `repoman new NAME` makes one.")
     for finding in drift(reality, found, (), orphans=True):
-        screen.note(f"{finding.subject}: {finding.what}: {finding.cure}")
+        screen.note(f"{finding.subject}: {finding.what}: {finding.cure}", hang=2)
     if found.found or any(project.container for project in reality.registry.projects):
         screen.note(f"containers: {summary(found)}")
 
@@ -66,26 +67,48 @@ def _row(reality: Reality, project: Project, found: Containers, addresses: dict[
     return _Row(project, repo, state(project, found), addresses.get(name, ""), image, notes)
 
 
-_COLUMNS = ("NAME", "STATE", "IP", "LAST SYNC", "REPO", "IMAGE", "NOTES")
-_ONLY_WHERE_FILLED = ("IP", "IMAGE")
-"""They say nothing of an estate that has no containers, and a terminal is narrow."""
+_COLUMNS = (
+    Column("NAME"),
+    Column("STATE"),
+    Column("IP", gives_way=3),
+    Column("LAST SYNC", gives_way=4),
+    Column("REPO", least=14, gives_way=2),
+    Column("IMAGE", least=14, gives_way=1),
+    Column("NOTES", least=16, gives_way=5),
+)
+_ONLY_WHERE_FILLED = ("IP", "IMAGE", "NOTES")
+"""They say nothing where all their values are empty, and a terminal is narrow."""
+_STATES = {"running": GOOD, "stopped": "", "frozen": "", "no container": FAINT, "unknown": ""}
+"""How a state looks; any other is one that `status` finds fault with."""
 
 
-def _table(rows: list[_Row], now: str) -> tuple[list[str], list[list[str]]]:
-    cells = [_cells(row, now) for row in rows]
+def _table(rows: list[_Row], now: str, defaults: Defaults) -> tuple[list[Column], list[list[Cell]]]:
+    lines = [_cells(row, now, defaults) for row in rows]
     shown = [
         number
         for number, column in enumerate(_COLUMNS)
-        if column not in _ONLY_WHERE_FILLED or any(line[number] for line in cells)
+        if column.head not in _ONLY_WHERE_FILLED or any(line[number].text for line in lines)
     ]
-    return [_COLUMNS[n] for n in shown], [[line[n] for n in shown] for line in cells]
+    return [_COLUMNS[n] for n in shown], [[line[n] for n in shown] for line in lines]
 
 
-def _cells(row: _Row, now: str) -> tuple[str, ...]:
-    project = row.project
-    synced = age(project.last_sync, now) if project.backup else "no backup"
-    notes = "; ".join(row.notes)
-    return project.name, row.state, row.ip, synced, row.repo.path, row.image, notes
+def _cells(row: _Row, now: str, defaults: Defaults) -> tuple[Cell, ...]:
+    return (
+        Cell(row.project.name),
+        Cell(row.state, _STATES.get(row.state, BAD)),
+        Cell(row.ip),
+        _synced(row.project, now, defaults),
+        Cell(row.repo.path, BAD if row.repo.problem else ""),
+        Cell(row.image),
+        Cell("; ".join(row.notes)),
+    )
+
+
+def _synced(project: Project, now: str, defaults: Defaults) -> Cell:
+    if not project.backup:
+        return Cell("no backup", FAINT)
+    old = mirror_is_old(project, defaults, now)
+    return Cell(age(project.last_sync, now), BAD if old else "")
 
 
 def _as_json(row: _Row) -> dict[str, object]:

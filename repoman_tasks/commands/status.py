@@ -14,6 +14,7 @@ from repoman_tasks.planning.excludes import exclude_finding
 from repoman_tasks.planning.fence import fence_findings
 from repoman_tasks.planning.grounds import Grounds
 from repoman_tasks.planning.health import Finding, Reality, health
+from repoman_tasks.planning.layout import BAD, GOOD, STRONG, Cell, Column
 from repoman_tasks.planning.repairs import RepairWish
 from repoman_tasks.planning.sync import find_project
 from repoman_tasks.planning.wording import plural, toml_value
@@ -127,7 +128,8 @@ def _show_values(session: Session, reality: Reality) -> None:
         (key.name, toml_value(getattr(registry.defaults, key.name)), registry.origins[key.name])
         for key in keys(Defaults)
     ]
-    session.screen.table(("SETTING", "VALUE", "FROM"), rows)
+    columns = (Column("SETTING"), Column("VALUE", least=20), Column("FROM"))
+    session.screen.table(columns, rows)
     session.screen.line()
 
 
@@ -136,15 +138,18 @@ def _show(
 ) -> None:
     screen = session.screen
     for finding in found:
-        screen.line(f"{'✗' if finding.problem else '·'} {finding.subject}: {finding.what}")
-        screen.line(f"    {finding.cure}")
+        mark = Cell("✗", BAD) if finding.problem else Cell("·")
+        subject = Cell(finding.subject, STRONG)
+        screen.line(mark, " ", subject, f": {finding.what}", hang=2)
+        screen.line(f"    {finding.cure}", hang=4)
     problems = sum(finding.problem for finding in found)
     projects = plural(len(reality.registry.projects), "project")
     if isinstance(share, Share):
         probe = share.probe
-        screen.line(f"share: {probe.path}, {probe.free_mib / 1024:.1f} GiB free")
-    screen.line(f"containers: {_containers(session)}")
-    screen.line(f"{projects}, {plural(problems, 'problem') if problems else 'all well'}")
+        screen.line(f"share: {probe.path}, {probe.free_mib / 1024:.1f} GiB free", hang=2)
+    screen.line(f"containers: {_containers(session)}", hang=2)
+    verdict = Cell(plural(problems, "problem"), BAD) if problems else Cell("all well", GOOD)
+    screen.line(f"{projects}, ", verdict)
 
 
 def _containers(session: Session) -> str:

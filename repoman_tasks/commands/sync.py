@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 
+from repoman_tasks.bars import Bars
 from repoman_tasks.checks import mounts, reconcile, usable
 from repoman_tasks.cli.task import task
 from repoman_tasks.mirror.estate import mirror_estate
 from repoman_tasks.mirror.events import Event, Finished, Itemized, Progress, Started
 from repoman_tasks.mirror.passes import Setting
+from repoman_tasks.planning.layout import BAD, FAINT, Cell
 from repoman_tasks.planning.sync import (
+    Counts,
     Outcome,
     SyncOptions,
     SyncPlan,
@@ -20,8 +23,9 @@ from repoman_tasks.planning.sync import (
     total,
 )
 from repoman_tasks.planning.wording import plural, seconds, size, sum_line
-from repoman_tasks.report import Bars, Screen
+from repoman_tasks.report import Screen
 from repoman_tasks.session import Session
+from repoman_tasks.tools.rsync import Kind
 
 
 @task(
@@ -93,14 +97,16 @@ def _watching(
     if not bars:
         yield lambda event: _in_lines(screen, event, quiet)
         return
+    widest = max((len(project.name) for project in planned.projects), default=0)
     with Bars(len(planned.projects)) as shown:
-        yield lambda event: _in_bars(shown, event)
+        yield lambda event: _in_bars(shown, event, widest)
 
 
 def _in_lines(screen: Screen, event: Event, quiet: bool) -> None:
     if isinstance(event, Itemized):
         path = event.path.encode(errors="surrogateescape").decode(errors="replace")
-        screen.line(f"{event.name}: {event.kind:10} {path}")
+        kind = Cell(f"{event.kind:10}", BAD if event.kind is Kind.DELETED else "")
+        screen.line(f"{event.name}: ", kind, f" {path}")
     elif isinstance(event, Finished):
         outcome = event.outcome
         if not outcome.ok:
@@ -111,34 +117,46 @@ def _in_lines(screen: Screen, event: Event, quiet: bool) -> None:
             screen.note(f"{outcome.name}: warning: {warning}")
 
 
-def _in_bars(bars: Bars, event: Event) -> None:
+def _in_bars(bars: Bars, event: Event, widest: int) -> None:
     if isinstance(event, Started):
         bars.started(event.name)
     elif isinstance(event, Progress):
         bars.moved(event.name, event.percent, size(event.bytes))
     elif isinstance(event, Finished):
         outcome = event.outcome
-        warnings = [f"{outcome.name}: warning: {warning}" for warning in outcome.warnings]
-        bars.finished(outcome.name, [_line(outcome), *warnings])
+        warnings = [Cell(f"{outcome.name}: warning: {text}", BAD) for text in outcome.warnings]
+        bars.finished(outcome.name, Cell(_line(outcome, widest), _look(outcome)), *warnings)
 
 
-def _line(outcome: Outcome) -> str:
+def _line(outcome: Outcome, widest: int = 0) -> str:
+    """What became of a project; below one another where `widest` is that of the longest name."""
     if not outcome.ok:
         return f"repoman: {outcome.name}: {outcome.error}"
-    done = outcome.counts
-    what = sum_line(done.changed, done.new, done.deleted, done.bytes)
-    return f"{outcome.name}: {what}, {seconds(outcome.seconds)}"
+    what = f"{_counted(outcome.counts)}, {seconds(outcome.seconds)}"
+    return f"{outcome.name + ':':{widest + 1}} {what}"
+
+
+def _look(outcome: Outcome) -> str:
+    if not outcome.ok:
+        return BAD
+    return "" if _changed(outcome.counts) else FAINT
+
+
+def _changed(counts: Counts) -> bool:
+    return bool(counts.changed or counts.new or counts.deleted)
+
+
+def _counted(counts: Counts) -> str:
+    return sum_line(counts.changed, counts.new, counts.deleted, counts.bytes)
 
 
 def _sum(outcomes: Sequence[Outcome], options: SyncOptions) -> str:
     if not outcomes:
         return "no project has a backup: `repoman new NAME --no-container` registers one"
-    done = total(outcomes)
     failed = sum(not outcome.ok for outcome in outcomes)
-    what = sum_line(done.changed, done.new, done.deleted, done.bytes)
     verb = "would be mirrored" if options.dry_run else "mirrored"
     rest = f", {failed} failed" if failed else ""
-    return f"{plural(len(outcomes) - failed, 'project')} {verb}{rest}: {what}"
+    return f"{plural(len(outcomes) - failed, 'project')} {verb}{rest}: {_counted(total(outcomes))}"
 
 
 def _as_json(outcomes: Sequence[Outcome], options: SyncOptions, code: int) -> dict[str, object]:

@@ -6,11 +6,19 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from repoman_tasks.model import Project, Registry
+from repoman_tasks.model import Defaults, Project, Registry
 from repoman_tasks.planning.names import inside
 from repoman_tasks.planning.wording import age, hours_since
 
-__all__ = ["Finding", "Reality", "RepoState", "findings", "health", "unregistered"]
+__all__ = [
+    "Finding",
+    "Reality",
+    "RepoState",
+    "findings",
+    "health",
+    "mirror_is_old",
+    "unregistered",
+]
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,14 @@ class Finding:
     """A word for programs, and for what can be repaired."""
 
 
+def mirror_is_old(project: Project, defaults: Defaults, now: str) -> bool:
+    """Whether the project has a backup that is older than it may be, or not there yet."""
+    if not project.backup:
+        return False
+    then = project.last_sync
+    return not then or hours_since(then, now) > defaults.max_age_hours
+
+
 def repo_state(path: str, real: str | None, real_local_repos: str) -> RepoState:
     """Judge what `path` led to."""
     if real is None:
@@ -82,7 +98,7 @@ def findings(project: Project, state: RepoState, registry: Registry, now: str) -
         found.append(Finding(project.name, "its last sync stopped at max_delete", cure))
     if project.backup and not project.last_sync:
         found.append(Finding(project.name, "never mirrored", f"`repoman sync {project.name}`"))
-    elif project.backup and hours_since(project.last_sync, now) > registry.defaults.max_age_hours:
+    elif mirror_is_old(project, registry.defaults, now):
         what = f"last mirrored {age(project.last_sync, now)}"
         found.append(Finding(project.name, what, f"`repoman sync {project.name}`"))
     return found

@@ -159,7 +159,7 @@ def test_sync_leaves_a_line_for_each_project_and_the_sum(spawn: Spawn) -> None:
     assert code == 0
     lines = [line.strip() for line in plain(shown).split("\n")]
     for name in ("isurus", "lamna"):
-        done = [line for line in lines if re.match(rf"{name}: 0 changed, \d+ new, 0 del", line)]
+        done = [line for line in lines if re.match(rf"{name}: +0 changed, \d+ new, 0 del", line)]
         assert len(done) == 1, lines
     assert lines[-2].startswith("2 projects mirrored: 0 changed, ")
     assert "\x1b[?25h" in shown, "the cursor comes back"
@@ -188,10 +188,10 @@ def test_a_warning_and_an_error_stay_below_the_bars(two: Estate, spawn: Spawn) -
 
 
 def test_nothing_that_a_name_holds_repaints_the_terminal(isurus: Estate, spawn: Spawn) -> None:
-    (isurus.local_repos / "stray\x1b[31mred\x07").mkdir()
-    os.mkfifo(isurus.local_repos / "isurus/fifo\x1b[31m[bold]")
+    (isurus.local_repos / "stray\x1b[35mpink\x07").mkdir()
+    os.mkfifo(isurus.local_repos / "isurus/fifo\x1b[35m[bold]")
     shown = end(spawn("status"))[1] + end(spawn("sync"))[1] + end(spawn("status"))[1]
-    assert "\x1b[31m" not in shown
+    assert "\x1b[35m" not in shown
     assert "\x07" not in shown
     assert "[bold]" in shown
 
@@ -209,8 +209,7 @@ def test_list_fits_the_terminal(isurus: Estate, spawn: Spawn, columns: int) -> N
     assert code == 0
     assert [line for line in lines if len(line) > columns] == []
     assert {"isurus", "lamna"} <= {line.split(" ")[0] for line in lines}
-    assert lines[0].split() == ["NAME", "STATE", "LAST", "SYNC", "REPO", "NOTES"]
-    assert "x" * 90 in re.sub(r"\s", "", "".join(lines)), "nothing is cut"
+    assert lines[0].split() == ["NAME", "STATE", "LAST", "SYNC", "REPO"]
 
 
 def test_list_shows_the_longest_name_whole(isurus: Estate, spawn: Spawn) -> None:

@@ -220,7 +220,9 @@ def test_model_and_errors_import_nothing_of_the_package() -> None:
             id="the registry is below all that",
         ),
         pytest.param(
-            ["report", "ask"], ["commands", "cli", "mirror", "tools"], id="so is the screen"
+            ["report", "bars", "ask"],
+            ["commands", "cli", "mirror", "tools"],
+            id="so is the screen",
         ),
         pytest.param(
             ["cli"], ["commands", "mirror", "tools", "checks", "apply"], id="the cli takes any task"

@@ -1,0 +1,164 @@
+"""How `list`, `status` and `sync` look on a terminal, narrow and wide, painted and plain."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.estate import Estate
+from tests.terminals import Window
+
+IMAGE = "images:ubuntu/26.04/cloud"
+LONG = "a-folder/with-" + "x" * 60
+READABLE = {"0", "1", "2", "22", "31", "32", "39", "49"}
+"""What may paint: bold, dim, red and green, each of which any theme of sixteen colours has."""
+
+Look = Callable[..., Window]
+
+
+@pytest.fixture
+def estate_of_looks(estate: Estate) -> Estate:
+    """One project that is well, one whose repo lies deep, one whose repo is missing."""
+    estate.prepare("isurus", "lamna")
+    (estate.local_repos / LONG).mkdir(parents=True)
+    text = estate.registry.read_text().replace('"isurus"\n', f'"isurus"\nimage = "{IMAGE}"\n', 1)
+    text += f'\n[[project]]\nname = "deep"\nrepo = "{LONG}"\ncontainer = false\n'
+    estate.registry.write_text(text)
+    estate.run("sync", "isurus", code=0)
+    (estate.local_repos / "lamna").rename(estate.home / "away")
+    return estate
+
+
+@pytest.fixture
+def look(estate: Estate) -> Iterator[Look]:
+    """Runs `repoman` in a window."""
+    with ExitStack() as stack:
+
+        def start(*words: str, columns: int = 80, lines: int = 24, **environ: str) -> Window:
+            typed, there = [*estate.words, *words], {**estate.environ, **environ}
+            window = Window(typed, there, estate.home, columns=columns, lines=lines)
+            return stack.enter_context(window)
+
+        yield start
+
+
+def paints(window: Window) -> set[str]:
+    """Each way in which something in the window is painted."""
+    codes = re.findall(r"\x1b\[([0-9;]*)m", "\n".join(window.picture(painted=True)))
+    return {code for group in codes for code in group.split(";")}
+
+
+def columns_of(head: str) -> dict[str, int]:
+    """Where each column of a table begins."""
+    return {found[0]: found.start() for found in re.finditer(r"\S+(?: \S+)*", head)}
+
+
+@pytest.mark.parametrize("columns", [60, 80, 160, 300])
+def test_list_has_a_line_for_each_project(
+    estate_of_looks: Estate, look: Look, columns: int
+) -> None:
+    code, lines = look("list", columns=columns).ended()
+    assert code == 0
+    head, *rows = lines
+    assert [row.split()[0] for row in rows] == ["isurus", "lamna", "deep"]
+    begins = columns_of(head)
+    assert list(begins)[:3] == ["NAME", "STATE", "LAST SYNC"]
+    for row in rows:
+        assert all(row[at - 2 : at] in ("  ", "") for at in begins.values()), "columns are aligned"
+        assert len(row) < columns or "…" in row
+    isurus, lamna, deep = rows
+    assert "just now" in isurus or "min ago" in isurus
+    assert "never" in lamna
+    assert "repo missing" in lamna, "what is wrong is the last to give way"
+    assert ("…" in deep) is (60 < columns < 300)
+    assert ("REPO" in head, "IMAGE" in head) == (columns > 60, columns > 60)
+    whole = f"{estate_of_looks.local_repos}/{LONG}"
+    assert (whole in deep) is (columns == 300)
+    assert (IMAGE in isurus) is (columns > 80)
+
+
+def test_list_to_a_pipe_has_each_value_whole(estate_of_looks: Estate) -> None:
+    done = estate_of_looks.run("list", code=0).out
+    assert "…" not in done
+    assert f"{estate_of_looks.local_repos}/{LONG}" in done
+    assert IMAGE in done
+    assert "repo missing" in done
+    assert "\x1b" not in done
+
+
+@pytest.mark.usefixtures("estate_of_looks")
+@pytest.mark.parametrize("words", [["list"], ["status"], ["sync"], ["sync", "--dry-run"]])
+def test_paints_are_few_and_every_theme_has_them(look: Look, words: list[str]) -> None:
+    window = look(*words, columns=100)
+    window.ended()
+    assert paints(window) <= READABLE | {""}
+    assert ("31" in paints(window)) is ("--dry-run" not in words), "what is wrong is red"
+
+
+@pytest.mark.usefixtures("estate_of_looks")
+@pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+@pytest.mark.parametrize("words", [["list"], ["status"]])
+def test_nothing_is_painted_where_that_is_not_wanted(
+    look: Look, words: list[str], environ: dict[str, str]
+) -> None:
+    plain, colourful = look(*words, **environ), look(*words)
+    assert plain.ended() == colourful.ended()
+    assert paints(plain) == set()
+    assert paints(colourful) > {"31"}
+
+
+def test_status_breaks_lines_between_words(estate_of_looks: Estate, look: Look) -> None:
+    (estate_of_looks.local_repos / "a-folder-that-is-nobodys").mkdir()
+    code, lines = look("status", columns=60, lines=40).ended()
+    assert code == 3
+    shown = "\n".join(lines)
+    for sentence in ("never mirrored", "a folder below local_repos that no project has"):
+        assert sentence in re.sub(r"\n +", " ", shown)
+    own = f"repo {estate_of_looks.local_repos}/lamna is missing"
+    assert own in re.sub(r"\n +", " ", shown).replace("\n", "")
+    assert lines[-1] == "3 projects, 3 problems"
+
+
+def test_sync_leaves_lines_below_one_another(estate: Estate, look: Look) -> None:
+    estate.prepare("isurus", "lamna", "carcharodon")
+    code, lines = look("sync").ended()
+    assert code == 0
+    rows = [line for line in lines if re.match(r"[a-z]+: ", line)]
+    assert sorted(row.split(":")[0] for row in rows) == ["carcharodon", "isurus", "lamna"]
+    assert {row.index("0 changed") for row in rows} == {len("carcharodon: ")}
+    assert lines[-1].startswith("3 projects mirrored: 0 changed, ")
+
+
+def test_sync_of_many_has_as_many_bars_as_there_is_room_for(estate: Estate, look: Look) -> None:
+    estate.prepare("isurus")
+    names = [f"p{number}" for number in range(14)]
+    for name in names:
+        (estate.local_repos / name).mkdir()
+        with (estate.local_repos / name / "hole").open("wb") as file:
+            file.truncate(1 << 40)
+    extra = "".join(f'\n[[project]]\nname = "{n}"\ncontainer = false\n' for n in names)
+    estate.registry.write_text(estate.registry.read_text() + extra)
+    window = look("sync", "--jobs", "14", lines=12)
+    lines = window.await_picture(r"^all .* 1/15")
+    bars = [line for line in lines if "━" in line]
+    assert bars[0].startswith("all ")
+    assert 4 <= len(bars) <= 9, lines
+    window.keys("C-c")
+    assert window.ended()[0] == 130
+
+
+def test_two_hundred_projects_take_a_line_each(estate: Estate, look: Look) -> None:
+    estate.prepare("isurus")
+    names = [f"project-{number}" for number in range(199)]
+    extra = "".join(f'\n[[project]]\nname = "{n}"\ncontainer = false\n' for n in names)
+    estate.registry.write_text(estate.registry.read_text() + extra)
+    for name in names:
+        os.mkdir(estate.local_repos / name)
+    code, lines = look("list", lines=210).ended()
+    assert code == 0
+    assert len(lines) == 201
+    assert {line.split()[0] for line in lines[1:]} == {"isurus", *names}
