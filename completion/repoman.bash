@@ -26,7 +26,7 @@ __repoman_flags() {
         'setup') flags=(--local-repos --nfs-repos --new-share --adopt-share --storage-pool --network --init-incus --repair --dry-run --yes --no-input --host --help) ;;
         'shell') flags=(--forward-agent --yes --no-input --host --help) ;;
         'start') flags=(--dry-run --yes --no-input --host --help) ;;
-        'status') flags=(--values --repair --missing --orphan --half-made --seen --json --yes --no-input --host --help) ;;
+        'status') flags=(--values --repair --missing --orphan --half-made --seen --json --watch --interval --yes --no-input --host --help) ;;
         'stop') flags=(--force --dry-run --yes --no-input --host --help) ;;
         'sync') flags=(--dry-run --no-delete --force --itemize --jobs --wait --json --yes --no-input --host --help) ;;
         'trust') flags=(--yes --no-input --host --help) ;;
@@ -72,7 +72,7 @@ __repoman_word() {
 
 __repoman_value() {
     case "$1 $2" in
-        'adopt --from-project' | 'new --clone' | 'setup --storage-pool' | 'setup --network' | 'sync --jobs' | 'sync -j' | 'dev.test --tier' | 'dev.test --k') value=any ;;
+        'adopt --from-project' | 'new --clone' | 'setup --storage-pool' | 'setup --network' | 'status --interval' | 'sync --jobs' | 'sync -j' | 'dev.test --tier' | 'dev.test --k') value=any ;;
         'adopt --repo' | 'new --repo') value=repo ;;
         'adopt --host' | 'completion --host' | 'exec --host' | 'list --host' | 'new --host' | 'remove --host' | 'restart --host' | 'setup --host' | 'shell --host' | 'start --host' | 'status --host' | 'stop --host' | 'sync --host' | 'trust --host' | 'untrust --host' | 'update --host' | 'dev.bench --host' | 'dev.completion --host' | 'dev.demo --host' | 'dev.lint --host' | 'dev.man --host' | 'dev.pictures --host' | 'dev.reference --host' | 'dev.test --host') value=host ;;
         'completion --shell') value='choice bash fish zsh' ;;

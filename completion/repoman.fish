@@ -148,6 +148,8 @@ function __repoman_flags
         --half-made 'Mend containers that were half made: finish or remove.' \
         --seen 'Note what is new in a repo, and run by programs here, as looked at.' \
         --json 'Print JSON.' \
+        --watch 'Look again and again, until Ctrl-C.' \
+        --interval 'Seconds between two looks of --watch; 5 by default.' \
         --yes 'Answer the ordinary questions with yes.' \
         --no-input 'Never ask; name what is missing and end.' \
         --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
@@ -284,7 +286,7 @@ end
 
 function __repoman_value
     switch "$argv[1] $argv[2]"
-        case 'adopt --from-project' 'new --clone' 'setup --storage-pool' 'setup --network' 'sync --jobs' 'sync -j' 'dev.test --tier' 'dev.test --k'
+        case 'adopt --from-project' 'new --clone' 'setup --storage-pool' 'setup --network' 'status --interval' 'sync --jobs' 'sync -j' 'dev.test --tier' 'dev.test --k'
             echo any
         case 'adopt --repo' 'new --repo'
             echo repo

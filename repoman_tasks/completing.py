@@ -33,7 +33,7 @@ KINDS: Mapping[str, str] = {
 }
 """By the name of an argument, what its value can be."""
 
-FREE = ("clone", "from-project", "jobs", "k", "network", "storage-pool", "tier")
+FREE = ("clone", "from-project", "interval", "jobs", "k", "network", "storage-pool", "tier")
 """Arguments whose values nobody here knows."""
 
 _NAMES_NOTHING_YET = ("adopt", "new")

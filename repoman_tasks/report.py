@@ -25,7 +25,7 @@ from repoman_tasks.planning.layout import (
     shorten,
 )
 
-__all__ = ["Line", "Recorder", "Screen", "Table", "painted"]
+__all__ = ["Canvas", "Line", "Recorder", "Screen", "Table", "painted"]
 
 Value = str | Cell
 _PAINT = {GOOD: "32", BAD: "31", FAINT: "2", STRONG: "1"}
@@ -138,6 +138,32 @@ class Recorder(Screen):
 
     def table(self, columns: Sequence[str | Column], rows: Sequence[Sequence[Value]]) -> None:
         self.tables.append(_table(columns, rows))
+
+
+class Canvas(Screen):
+    """The lines of a picture that is to be put on a terminal of that width."""
+
+    live = False
+    columns = 0
+
+    def __init__(self, columns: int) -> None:
+        super().__init__()
+        self.columns = columns
+        self._text = ""
+
+    @property
+    def lines(self) -> list[str]:
+        """What was shown so far."""
+        return self._text.splitlines()
+
+    def line(self, *pieces: Value, hang: int = -1) -> None:
+        super().line(*pieces, hang=max(hang, 2))
+
+    def note(self, text: str, hang: int = -1) -> None:
+        self.line(text, hang=hang)
+
+    def write(self, text: str) -> None:
+        self._text += text
 
 
 def painted(text: str, look: str) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
-__all__ = ["take_signals", "undisturbed"]
+__all__ = ["resizes_waiting", "take_signals", "undisturbed"]
 
 _WANTED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -53,3 +53,17 @@ def undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
     if came:
         raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def resizes_waiting() -> Iterator[Callable[[float], bool]]:
+    """While this holds, a new size of the terminal waits until somebody asks for it.
+
+    What it gives waits up to so many seconds and says whether there is one.
+    """
+    resize = {signal.SIGWINCH}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, resize)
+    try:
+        yield lambda seconds: signal.sigtimedwait(resize, seconds) is not None
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

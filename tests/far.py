@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -75,6 +76,16 @@ class Sshd:
     def pid(self) -> int:
         """The process that listens."""
         return self._process.pid
+
+    def cut(self) -> None:
+        """Break each connection that there is."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        for pid in children:
+            os.kill(int(pid), signal.SIGKILL)
+
+    def logins(self) -> int:
+        """How often somebody was let in."""
+        return (self.folder / "log").read_text().count("Accepted publickey")
 
     def known(self) -> str:
         """The line for known_hosts."""

@@ -62,7 +62,7 @@ class Window:
         term = [f"TERM={environ['TERM']}"] if environ.get("TERM") == "dumb" else []
         program = shlex.join(["env", *term, *words])
         size = ("-x", str(columns), "-y", str(lines))
-        shown = f"{program}; printf 'ended %s\\n' $?; exec sleep 600"
+        shown = f"trap : INT; {program}; printf 'ended %s\\n' $?; exec sleep 600"
         self._tmux("-f", "/dev/null", "new-session", "-d", *size, "-c", str(cwd), shown)
 
     def __enter__(self) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import invoke.executor
@@ -15,7 +15,8 @@ from invoke.tasks import Call
 from repoman_tasks.ask import Ask
 from repoman_tasks.cli.ends import exits
 from repoman_tasks.cli.many import ask_all, show_all
-from repoman_tasks.cli.task import COMMON
+from repoman_tasks.cli.rounds import check_watch, watch
+from repoman_tasks.cli.task import COMMON, WATCHING
 from repoman_tasks.errors import RepomanError, UsageError
 from repoman_tasks.host import Host
 from repoman_tasks.hosts import connect
@@ -49,41 +50,73 @@ class Executor(invoke.executor.Executor):
 
     def _run(self, call: Call, words: tuple[str, ...]) -> int | None:
         arguments = dict(call.kwargs)
-        common = {name: arguments.pop(name, None) for name in COMMON}
+        common = {name: arguments.pop(name, None) for name in (*WATCHING, *COMMON)}
         ask = Ask(yes=common["yes"], no_input=common["no_input"])
-        wanted = common["host"]
-        names = (wanted if wanted is not None else os.environ.get("REPOMAN_HOST", "")).split(",")
-
-        def on(name: str, screen: Screen, ask: Ask) -> int:
-            with self._host(name, ask) as host:
-                session = Session(host, ask, screen, alone=len(names) == 1)
-                session.words = words if _takes_words(call) else ()
-                with session.stack:
-                    for pre_task in call.pre:
-                        session.of(pre_task)
-                    return int(call.task(session, **arguments) or 0)
-
-        if len(names) == 1:
-            return finish_output(on(names[0], Screen(names[0]), ask))
-        if not getattr(call.task, "many_hosts", False):
+        names = _hosts_meant(common["host"])
+        if len(names) > 1 and not getattr(call.task, "many_hosts", False):
             raise UsageError(f"{call.task.name} works on one host at a time", "name one")
-        nobody = Ask(yes=False, no_input=True)  # several would ask at once
-        told = ask_all(list(dict.fromkeys(names)), lambda name, screen: on(name, screen, nobody))
-        return finish_output(show_all(Screen(), told))
+        fitting = getattr(call.task, "watched_with", ())
+        seconds = check_watch(bool(common["watch"]), common["interval"], arguments, fitting)
+        with _Connections(self._connected) as connections:
 
-    @contextlib.contextmanager
-    def _host(self, name: str, ask: Ask) -> Iterator[Host]:
-        """The host that a call is for. An error on another one says on which."""
-        try:
-            with contextlib.closing(connect(name, ask)) as host:
-                host.dry = bool(self.config.run.dry)
-                yield host
-        except RepomanError as error:
-            error.where = name
-            raise
+            def on(name: str, screen: Screen, ask: Ask) -> int:
+                with connections.to(name, ask) as host:
+                    session = Session(host, ask, screen, alone=len(names) == 1)
+                    session.words = words if _takes_words(call) else ()
+                    with session.stack:
+                        for pre_task in call.pre:
+                            session.of(pre_task)
+                        return int(call.task(session, **arguments) or 0)
+
+            if seconds:
+                return finish_output(watch(names, on, ask, seconds))
+            if len(names) == 1:
+                return finish_output(on(names[0], Screen(names[0]), ask))
+            nobody = Ask(yes=False, no_input=True)  # several would ask at once
+            told = ask_all(names, lambda name, screen: on(name, screen, nobody))
+            return finish_output(show_all(Screen(), told))
+
+    def _connected(self, name: str, ask: Ask) -> Host:
+        host = connect(name, ask)
+        host.dry = bool(self.config.run.dry)
+        return host
 
     def _core_flag(self, name: str) -> bool:
         return bool(self.core and name in self.core[0].args and self.core[0].args[name].value)
+
+
+class _Connections:
+    """The hosts of a call, to each of which there is one connection. It is a context manager."""
+
+    def __init__(self, connect: Callable[[str, Ask], Host]) -> None:
+        self._connect = connect
+        self._open: dict[str, Host] = {}
+
+    def __enter__(self) -> _Connections:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for host in self._open.values():
+            host.close()
+
+    @contextlib.contextmanager
+    def to(self, name: str, ask: Ask) -> Iterator[Host]:
+        """The host of that name. An error on another one says on which, and ends the connection."""
+        try:
+            if name not in self._open:
+                self._open[name] = self._connect(name, ask)
+            yield self._open[name]
+        except RepomanError as error:
+            error.where = name
+            if host := self._open.pop(name, None):
+                host.close()
+            raise
+
+
+def _hosts_meant(wanted: str | None) -> list[str]:
+    """The hosts that a person named, once each; the empty name is this one."""
+    given = wanted if wanted is not None else os.environ.get("REPOMAN_HOST", "")
+    return list(dict.fromkeys(given.split(",")))
 
 
 def _takes_words(call: Call) -> bool:

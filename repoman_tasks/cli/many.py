@@ -26,6 +26,15 @@ class Told:
     def __post_init__(self) -> None:
         self.screen = Recorder(self.name)
 
+    def show(self, screen: Screen) -> None:
+        """Show it as it would have been shown at once."""
+        for columns, rows in self.screen.tables:
+            screen.table(columns, rows)
+        for pieces, hang in self.screen.lines:
+            screen.line(*pieces, hang=hang)
+        for note in [*self.screen.notes, *([self.error] if self.error else [])]:
+            screen.note(note)
+
 
 def ask_all(names: Sequence[str], ask: Callable[[str, Screen], int]) -> list[Told]:
     """What `ask`, given the name of a host and a screen, brings of each; all at once."""

@@ -16,7 +16,7 @@ from repoman_tasks.cli.parser import Word
 from repoman_tasks.errors import UsageError
 from repoman_tasks.session import Session
 
-__all__ = ["COMMON", "Task", "task"]
+__all__ = ["COMMON", "WATCHING", "Task", "task"]
 
 R = TypeVar("R")
 
@@ -30,6 +30,12 @@ COMMON: Mapping[str, tuple[type, str]] = {
 }
 """The arguments that every task takes; the executor hands them to the session."""
 
+WATCHING: Mapping[str, tuple[type, str]] = {
+    "watch": (bool, "Look again and again, until Ctrl-C."),
+    "interval": (int, "Seconds between two looks of --watch; 5 by default."),
+}
+"""The arguments of a task that can be watched; the executor takes them."""
+
 _SHORT = {"yes": "y", "dry_run": "n", "jobs": "j"}
 
 
@@ -39,7 +45,7 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
     Each argument has the type of its annotation: bool is a flag, int and str take a value,
     list[str] takes one at each use. `None` as default means not given. One that `takes_words`
     finds those after `--` in its session. One for `many_hosts` only looks, so that several can be
-    asked at once.
+    asked at once. One that can be watched names the arguments that it may have then.
     """
 
     def __init__(
@@ -51,6 +57,7 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
         greedy: bool = False,
         takes_words: bool = False,
         many_hosts: bool = False,
+        watched_with: Iterable[str] = (),
         help: Mapping[str, str] | None = None,
         name: str | None = None,
     ) -> None:
@@ -64,6 +71,7 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
         self.greedy = greedy
         self.takes_words = takes_words
         self.many_hosts = many_hosts
+        self.watched_with = tuple(watched_with)
 
     def __call__(self, *args: Any, **kwargs: Any) -> R:
         if not args or not isinstance(args[0], Session):
@@ -84,9 +92,10 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
             raise ValueError(f"{self.name} has help for arguments that it does not take: {unknown}")
         words = [self._word(p.name, _plain_type(hints[p.name]), p.default) for p in parameters]
         words.sort(key=lambda word: not word.positional)
+        others = {**(WATCHING if self.watched_with else {}), **COMMON}
         return [
             *words,
-            *(self._word(name, kind, None, text) for name, (kind, text) in COMMON.items()),
+            *(self._word(name, kind, None, text) for name, (kind, text) in others.items()),
         ]
 
     def _word(self, name: str, kind: type, default: Any, text: str = "") -> Word:

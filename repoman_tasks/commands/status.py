@@ -29,6 +29,7 @@ from repoman_tasks.watching import look_seen, watch
     pre=[reconcile, containers, mounts],
     positional=["name"],
     many_hosts=True,
+    watched_with=["name", "values"],
     help={
         "name": "Name of a project; all of the estate by default.",
         "values": "Show each setting, its value and where it comes from.",

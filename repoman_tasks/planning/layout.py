@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 __all__ = ["BAD", "FAINT", "GAP", "GOOD", "STRONG", "Cell", "Column"]
-__all__ += ["breaks", "cells", "layout", "shorten"]
+__all__ += ["breaks", "cells", "fitted", "layout", "shorten"]
 
 GAP = 2
 """Cells between two columns."""
+
+_SUMMING_UP = 3
+"""Lines at the end that are worth more than what is above them."""
 
 GOOD, BAD, FAINT, STRONG = "good", "bad", "faint", "strong"
 """How a text may look, beside plain."""
@@ -119,3 +122,16 @@ def breaks(text: str, width: int, hang: int) -> list[tuple[int, int]]:
             column += blanks + size
         end = word.end()
     return found
+
+
+def fitted(lines: Sequence[str], height: int) -> list[str]:
+    """As many of `lines` as a terminal of that height has room for.
+
+    What is left out is told; the last lines, which sum it up, stay.
+    """
+    if len(lines) <= height:
+        return list(lines)
+    last = min(_SUMMING_UP, height // 3)
+    first = height - last - 1
+    told = f"… {len(lines) - first - last} more lines"
+    return [*lines[:first], told, *lines[len(lines) - last :]]

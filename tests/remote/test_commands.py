@@ -3,7 +3,6 @@ here and there."""
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
@@ -18,7 +17,7 @@ from tests.estate import Result, run
 from tests.far import FarEstate
 from tests.processes import running, until
 from tests.remote.test_verbs import ENDED_WITHIN
-from tests.terminals import spawn
+from tests.terminals import Window, spawn
 
 SLOW_RSYNC = '#!/bin/sh\n/usr/bin/rsync "$@"\ncase $* in *lamna*) sleep {marker};; esac\n'
 
@@ -82,10 +81,7 @@ def test_a_kill_here_ends_the_rsyncs_there(far: FarEstate, marker: str) -> None:
 
 def test_a_connection_that_breaks_is_told_and_leaves_no_rsync(far: FarEstate, marker: str) -> None:
     process = started_sync(far, marker)
-    listener = far.sshd.pid
-    children = Path(f"/proc/{listener}/task/{listener}/children").read_text().split()
-    for pid in children:
-        os.kill(int(pid), signal.SIGKILL)
+    far.sshd.cut()
     until(lambda: not running(marker), ENDED_WITHIN)
     _, err = process.communicate(timeout=20)
     assert process.returncode not in (0, -9)
@@ -201,6 +197,25 @@ def test_what_changes_something_takes_one_host(far: FarEstate, words: list[str])
     assert done.code in (2, 4)
     assert "host" in done.err
     assert far.everything() == before
+
+
+def test_a_watch_of_several_hosts_keeps_its_connections(far: FarEstate) -> None:
+    both(far, "list", "--host", "there")
+    words = [*far.words, "status", "--watch", "--interval", "1", "--host", "there,nas"]
+    logins = far.sshd.logins()
+    with Window(words, far.here, far.laptop, columns=120) as window:
+        window.await_picture("^there: . lamna: never mirrored")
+        window.await_picture("^nas: . lamna: never mirrored")
+        far.run("sync", "lamna", "--host", "nas", code=0)
+        logins += 1
+        lines = window.await_picture("^nas: 2 projects, 1 problem")
+        assert "lamna" not in "\n".join(lines)
+        assert far.sshd.logins() == logins + 2
+        far.sshd.cut()
+        window.await_picture("broke")
+        window.await_picture("^there: 2 projects, 1 problem")
+        window.keys("C-c")
+        assert window.ended()[0] == 0
 
 
 # --- terminal ----------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repoman_tasks.planning.layout import GAP, Column, breaks, cells, layout, shorten
+from repoman_tasks.planning.layout import GAP, Column, breaks, cells, fitted, layout, shorten
 
 
 @pytest.mark.parametrize(
@@ -113,3 +113,18 @@ def test_breaks(text: str, width: int, shown: str) -> None:
 @given(st.text("ab `", max_size=60), st.integers(4, 30))
 def test_breaks_lose_nothing_but_blanks(text: str, width: int) -> None:
     assert broken(text, width).replace("\n", "").replace(" ", "") == text.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("count", "height", "shown"),
+    [
+        (0, 5, []),
+        (5, 5, ["0", "1", "2", "3", "4"]),
+        (6, 5, ["0", "1", "2", "… 2 more lines", "5"]),
+        (20, 9, ["0", "1", "2", "3", "4", "… 12 more lines", "17", "18", "19"]),
+        (20, 2, ["0", "… 19 more lines"]),
+        (20, 1, ["… 20 more lines"]),
+    ],
+)
+def test_fitted(count: int, height: int, shown: list[str]) -> None:
+    assert fitted([str(number) for number in range(count)], height) == shown

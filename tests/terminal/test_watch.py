@@ -1,0 +1,129 @@
+"""`status --watch`: redrawn in place, with each new size, until Ctrl-C."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.estate import Estate
+from tests.terminals import Window, spawn
+
+HEAD = r"^\d\d:\d\d:\d\d, every 2 s, Ctrl-C ends it"
+
+
+@pytest.fixture
+def isurus(estate: Estate) -> Estate:
+    return estate.prepare("isurus")
+
+
+@pytest.fixture
+def window(isurus: Estate) -> Iterator[Window]:
+    """A watch of one project that was never mirrored, with something on the terminal before."""
+    words = ["sh", "-c", 'echo "$(date) before"; exec "$@"', "sh", *isurus.words]
+    watch = [*words, "status", "--watch", "--interval", "2"]
+    with Window(watch, isurus.environ, isurus.home, columns=80, lines=12) as made:
+        yield made
+
+
+def test_a_watch_is_redrawn_in_place_and_leaves_nothing(isurus: Estate, window: Window) -> None:
+    lines = window.await_picture("never mirrored")
+    assert re.search(HEAD, lines[0])
+    assert lines[-1] == "1 project, 1 problem"
+    isurus.run("sync", code=0)
+    lines = window.await_picture("all well")
+    assert re.search(HEAD, lines[0])
+    assert "isurus" not in "\n".join(lines), "nothing is left of the picture before"
+    window.keys("C-c")
+    code, lines = window.ended()
+    assert code == 0
+    assert len(lines) == 1, "what was there before is there again"
+    assert lines[0].endswith(" before")
+
+
+def test_a_watch_follows_the_size(isurus: Estate, window: Window) -> None:
+    window.await_picture("never mirrored")
+    for columns, lines in ((40, 20), (200, 5), (80, 24)):
+        window.resize(columns, lines)
+        time.sleep(0.5)  # less than a second, after which it is drawn anew in any case
+        picture = window.picture()
+        assert re.search(HEAD, picture[0])
+        assert picture[-1] == "1 project, 1 problem"
+        assert len(picture) <= lines
+        assert ("never mirrored" in picture[1]) is (lines > 4)
+        assert any("more lines" in line for line in picture) is (lines == 5)
+    (isurus.local_repos / ("x" * 100)).mkdir()
+    window.resize(40, 24)
+    picture = window.await_picture("a folder below")
+    assert max(map(len, picture)) <= 40, "what is too wide is cut"
+    window.keys("C-c")
+    assert window.ended()[0] == 0
+
+
+def test_an_error_in_a_later_look_is_shown_and_passes(isurus: Estate, window: Window) -> None:
+    window.await_picture("never mirrored")
+    text = isurus.registry.read_text()
+    isurus.registry.write_text("[defaults]\njob = 1\n")
+    window.await_picture("unknown key 'job'")
+    isurus.registry.write_text(text)
+    window.await_picture("never mirrored")
+    window.keys("C-c")
+    assert window.ended()[0] == 0
+
+
+def test_a_first_look_that_fails_is_an_ordinary_end(isurus: Estate) -> None:
+    words = [*isurus.words, "status", "nosuch", "--watch"]
+    with Window(words, isurus.environ, isurus.home) as window:
+        code, lines = window.ended()
+    assert code == 2
+    assert lines[0].startswith("repoman: no project is called 'nosuch'")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--watch", "--json"], "--watch only looks: leave out --json"),
+        (["--watch", "--seen"], "--watch only looks: leave out --seen"),
+        (["--watch", "--half-made", "finish"], "--watch only looks: leave out --half-made"),
+        (["--watch", "--interval", "0"], "--interval 0: it has to be at least 1"),
+        (["--interval", "3"], "--interval is for --watch: add that"),
+        (["--watch", "--interval", "x"], "--interval needs a whole number, not 'x'"),
+        (["--watch"], "--watch needs a terminal, where it can redraw: leave it out"),
+        (["--watch", "--host", "a,b"], "--watch needs a terminal, where it can redraw"),
+    ],
+)
+def test_what_can_not_be_watched(isurus: Estate, words: list[str], said: str) -> None:
+    before = isurus.everything()
+    done = isurus.run("status", *words, code=2)
+    assert said in done.err
+    assert done.out == ""
+    assert isurus.everything() == before
+
+
+def test_a_terminal_that_can_not_redraw_is_none(isurus: Estate) -> None:
+    words = [*isurus.words, "status", "--watch"]
+    child = spawn(words, isurus.environ, isurus.home, TERM="dumb")
+    try:
+        child.expect_exact("--watch needs a terminal")
+    finally:
+        child.close(force=True)
+
+
+def test_what_a_watch_writes(isurus: Estate) -> None:
+    """The other screen and back, and nothing is wiped before it is written anew."""
+    words = [*isurus.words, "status", "--watch", "--interval", "1"]
+    child = spawn(words, isurus.environ, isurus.home, NO_COLOR="1")
+    try:
+        child.expect_exact("1 problem")
+        shown = child.before
+        child.expect_exact("1 problem")
+        shown += child.before
+        child.send("\x03")
+        child.expect_exact("\x1b[?1049l")
+    finally:
+        child.close(force=True)
+    assert shown.count("\x1b[?1049h") == 1
+    assert "\x1b[2J" not in shown
+    assert "\x1b[3" not in shown, "nothing is painted"
