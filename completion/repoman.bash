@@ -28,7 +28,7 @@ __repoman_flags() {
         'start') flags=(--dry-run --yes --no-input --host --help) ;;
         'status') flags=(--values --repair --missing --orphan --half-made --seen --json --watch --interval --yes --no-input --host --help) ;;
         'stop') flags=(--force --dry-run --yes --no-input --host --help) ;;
-        'sync') flags=(--dry-run --no-delete --force --itemize --jobs --wait --json --yes --no-input --host --help) ;;
+        'sync') flags=(--dry-run --no-delete --force --itemize --jobs --wait --json --json-lines --yes --no-input --host --help) ;;
         'trust') flags=(--yes --no-input --host --help) ;;
         'untrust') flags=(--yes --no-input --host --help) ;;
         'update') flags=(--restart --rebuild --trust --dry-run --yes --no-input --host --help) ;;

@@ -171,6 +171,7 @@ function __repoman_flags
         --jobs 'Projects at the same time.' \
         --wait 'Wait for a sync of the same project that is running.' \
         --json 'Print JSON.' \
+        --json-lines 'Print a line of JSON for each thing that happens, while it runs.' \
         --yes 'Answer the ordinary questions with yes.' \
         --no-input 'Never ask; name what is missing and end.' \
         --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \

@@ -99,6 +99,12 @@ class Screen:
         """The result for a program."""
         self.write(json.dumps(value, indent=2) + "\n")
 
+    def json_line(self, value: Any, *, last: bool = False) -> None:
+        """One line for a program, which has it at once; the last one when the command ends."""
+        self.write(json.dumps(value) + "\n")
+        if not last:
+            sys.stdout.flush()
+
     def table(self, columns: Sequence[str | Column], rows: Sequence[Sequence[Value]]) -> None:
         """The result as a table.
 

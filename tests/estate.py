@@ -19,6 +19,7 @@ from typing import Any, Self
 from repoman_tasks.model import SCHEMA, Project
 from repoman_tasks.planning.share import MARKER, MARKER_NANOSECONDS, marker_text
 from repoman_tasks.registry import AddProject, Edit, SetKeys, edited
+from tests.contract import hold
 
 __all__ = ["CHECKOUT", "INV", "Estate", "Result", "find_share_base", "guarded", "run", "tree_hash"]
 
@@ -202,6 +203,7 @@ class Estate:
             timeout=timeout,
         )
         assert code is None or done.code == code, f"{words}: {done}"
+        hold(words, done.out)
         return done
 
     def inv(self, *words: str, environ: Mapping[str, str] | None = None) -> Result:

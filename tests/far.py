@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.contract import hold
 from tests.estate import CHECKOUT, INV, Estate, Result, guarded, run
 
 __all__ = ["FarEstate", "Sshd", "new_key"]
@@ -137,6 +138,7 @@ class FarEstate(Estate):
         typed = [*self.words, *words]
         done = run(typed, self.here, cwd=self.laptop, given=given, timeout=timeout)
         assert code is None or done.code == code, f"{words}: {done}"
+        hold(words, done.out)
         return done
 
     @property

@@ -28,6 +28,8 @@ __all__ = ["mirror_estate"]
 T = TypeVar("T")
 R = TypeVar("R")
 
+_LAST_WORDS_SECONDS = 0.5
+"""How long the telling of an event may take once all is to stop."""
 _QUEUED_EVENTS = 1000
 """Bounded, so that a slow terminal slows the mirror down instead of filling memory."""
 
@@ -51,7 +53,7 @@ def mirror_estate(
                 if isinstance(event, Finished):
                     unrecorded.append(event.outcome)
                 if event is not None:
-                    with stop.at_once():
+                    with stop.watched():
                         see(event)
                 elif unrecorded:  # a quiet moment
                     with contextlib.suppress(RepomanError):  # then once more at the end
@@ -175,13 +177,14 @@ class _Stop:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._at_once = False
+        self._watched = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> _Stop:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._stop)
+        self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._break_off)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -190,14 +193,25 @@ class _Stop:
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._host.stopping.set()
-        if self._at_once:
+        if self._watched:
+            signal.setitimer(signal.ITIMER_REAL, _LAST_WORDS_SECONDS)
+
+    def _break_off(self, _number: int, _frame: FrameType | None) -> None:
+        if self._watched:
             raise KeyboardInterrupt
 
     @contextlib.contextmanager
-    def at_once(self) -> Iterator[None]:
-        """Within this a signal breaks off: a write to a pipe that nobody reads never ends."""
-        self._at_once = True
+    def watched(self) -> Iterator[None]:
+        """Once all is to stop, what is done within this has a moment, and is broken off then.
+
+        A write to a pipe that nobody reads never ends.
+        """
+        self._watched = True
+        if self._host.stopping.is_set():
+            signal.setitimer(signal.ITIMER_REAL, _LAST_WORDS_SECONDS)
         try:
             yield
         finally:
-            self._at_once = False
+            self._watched = False
+            if self._host.stopping.is_set():
+                signal.setitimer(signal.ITIMER_REAL, 0)

@@ -3,6 +3,7 @@ here and there."""
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
+from tests.contract import hold
 from tests.estate import Result, run
 from tests.far import FarEstate
 from tests.processes import running, until
@@ -151,6 +153,13 @@ def test_two_hosts_in_one_line(far: FarEstate) -> None:
     assert '"projects": []' in mine
 
 
+def test_a_sync_there_is_told_here_in_lines(far: FarEstate) -> None:
+    told = [json.loads(line) for line in far.run("sync", "--json-lines", code=0).out.splitlines()]
+    done = [event["project"] for event in told if event["event"] == "finished"]
+    assert sorted(done) == ["isurus", "lamna"]
+    assert (told[-1]["event"], told[-1]["exit"]) == ("total", 0)
+
+
 # --- several hosts -------------------------------------------------------------------------
 
 
@@ -160,7 +169,9 @@ def both(far: FarEstate, *words: str) -> Result:
     down = "Host down\n HostName 127.0.0.1\n Port 1\n"
     config.write_text(far.sshd.stanza("there") + far.sshd.stanza("nas") + down)
     far.sshd.let_in(far.environ)
-    return run([*far.words, *words], far.here)
+    done = run([*far.words, *words], far.here)
+    hold(words, done.out)
+    return done
 
 
 def test_several_hosts_are_shown_side_by_side(far: FarEstate) -> None:
@@ -186,6 +197,8 @@ def test_status_of_several_hosts(far: FarEstate) -> None:
     done = both(far, "status", "--host", "there,nas")
     assert done.code in (0, 3)
     assert {line.partition(": ")[0] for line in done.out.splitlines()} == {"there", "nas"}
+    found = both(far, "status", "--host", "there,down", "--json").json["hosts"]
+    assert {name for name, told in found.items() if "error" in told} == {"down"}
 
 
 @pytest.mark.parametrize(

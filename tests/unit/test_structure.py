@@ -198,8 +198,8 @@ def test_model_and_errors_import_nothing_of_the_package() -> None:
         pytest.param(
             [
                 *("commands", "checks", "apply", "session", "registry", "containers"),
-                *("adopting", "declaring", "entering", "forwarding", "repairing", "states"),
-                *("reaching", "trusting", "watching", "working"),
+                *("adopting", "declaring", "entering", "forwarding", "reaching", "repairing"),
+                *("showing", "states", "trusting", "watching", "working"),
             ],
             ["local", "hosts", "remote"],
             id="no task knows which host it has",

@@ -1,0 +1,124 @@
+"""`sync --json-lines`: what a program is told while a sync runs."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.contract import faults
+from tests.estate import Estate, Result
+
+LARGE = 1 << 40
+"""Bytes of a file that is all hole: it takes no room, and reading it takes minutes."""
+
+
+@pytest.fixture
+def two(estate: Estate) -> Estate:
+    return estate.prepare("isurus", "lamna")
+
+
+def events(done: Result) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in done.out.splitlines()]
+
+
+def of(told: list[dict[str, Any]], project: str) -> list[str]:
+    """The events of a project, progress left out: it comes where there was time for it."""
+    mine = [event["event"] for event in told if event.get("project") == project]
+    return [event for event in mine if event != "progress"]
+
+
+@pytest.mark.parametrize("words", [[], ["--dry-run"], ["--jobs", "1"], ["--itemize"]])
+def test_each_project_begins_and_ends(two: Estate, words: list[str]) -> None:
+    told = events(two.run("sync", "--json-lines", *words, code=0))
+    for name in ("isurus", "lamna"):
+        assert of(told, name) == ["started", "finished"]
+    *_, total = told
+    assert total["event"] == "total"
+    assert total["dry_run"] is ("--dry-run" in words)
+    assert (total["projects"], total["failed"], total["exit"]) == (2, 0, 0)
+    finished = [event for event in told if event["event"] == "finished"]
+    assert total["new"] == sum(event["new"] for event in finished) > 0
+    assert all(bool(event["last_sync"]) for event in finished)
+
+
+def test_a_second_run_in_which_nothing_changed(two: Estate) -> None:
+    """Both share an rsync then, and are started once all the same."""
+    two.run("sync", code=0)
+    told = events(two.run("sync", "--json-lines", code=0))
+    assert [of(told, name) for name in ("isurus", "lamna")] == [["started", "finished"]] * 2
+    assert told[-1]["new"] == 0
+    (two.local_repos / "isurus/more").write_text("x")
+    told = events(two.run("sync", "--json-lines", code=0))
+    assert [of(told, name) for name in ("isurus", "lamna")] == [["started", "finished"]] * 2
+    assert told[-1]["new"] == 1
+
+
+def test_one_that_fails(two: Estate) -> None:
+    (two.local_repos / "lamna").rename(two.home / "away")
+    done = two.run("sync", "--json-lines", code=4)
+    told = events(done)
+    assert of(told, "lamna") == ["started", "failed"]
+    (failed,) = [event for event in told if event["event"] == "failed"]
+    assert (failed["exit"], failed["last_sync"]) == (6, None)
+    assert "is missing" in failed["error"]
+    assert done.err.count("is missing") == 1, "and a person is told too"
+    assert (told[-1]["exit"], told[-1]["failed"]) == (4, 1)
+    assert events(two.run("sync", "lamna", "--json-lines", code=6))[-1]["exit"] == 6
+
+
+def test_nothing_to_mirror(estate: Estate) -> None:
+    (total,) = events(estate.prepare().run("sync", "--json-lines", code=0))
+    assert (total["projects"], total["exit"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--json"], 2, "--json and --json-lines are two forms of one thing: choose one"),
+        (["--jobs", "0"], 2, "it has to be at least 1"),
+        (["nosuch"], 2, "no project is called 'nosuch'"),
+    ],
+)
+def test_an_error_before_the_work_is_no_event(
+    two: Estate, words: list[str], code: int, said: str
+) -> None:
+    done = two.run("sync", "--json-lines", *words, code=code)
+    assert done.out == ""
+    assert said in done.err
+
+
+def test_a_share_that_is_not_usable_is_no_event(two: Estate) -> None:
+    (two.share / ".repoman-share").unlink()
+    done = two.run("sync", "--json-lines", code=5)
+    assert (done.out, "no marker" in done.err) == ("", True)
+
+
+def test_events_come_while_it_runs_and_progress_is_bounded(two: Estate) -> None:
+    with (two.local_repos / "lamna/large").open("wb") as file:
+        file.truncate(LARGE)
+    words = [*two.words, "sync", "--json-lines", "--jobs", "1"]
+    with subprocess.Popen(words, env=two.environ, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        told: list[dict[str, Any]] = []
+        began = time.monotonic()
+        while [event["event"] for event in told].count("progress") < 3:
+            told.append(json.loads(process.stdout.readline()))
+            assert time.monotonic() - began < 30
+        assert process.poll() is None, "it still runs"
+        process.send_signal(signal.SIGINT)
+        told += [json.loads(line) for line in process.stdout]
+    took = time.monotonic() - began
+    assert process.returncode == 130
+    for event in told:
+        assert faults("sync-lines", event) == []
+    progress = [event for event in told if event["event"] == "progress"]
+    assert max(Counter(event["project"] for event in progress).values()) <= took + 1
+    assert of(told, "lamna") == ["started", "failed"]
+    assert told[-1]["event"] == "total"
+    assert (told[-1]["exit"], told[-1]["failed"]) == (130, 1)
