@@ -11,6 +11,7 @@ from repoman_tasks.containers.erase import erase_repo
 from repoman_tasks.containers.work import Work
 from repoman_tasks.errors import Failed, Interrupted, RepomanError
 from repoman_tasks.model import Registry
+from repoman_tasks.planning.logged import told_of_step
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.steps import (
     AdoptContainer,
@@ -135,6 +136,7 @@ def _do(session: Session, step: Step, plan: Plan) -> None:
     with session.screen.progress("" if asks else str(step)):
         if not (_on_the_host(session, step, plan) or _on_containers(step, plan.work)):
             raise AssertionError(f"nobody does {step}")
+    session.host.witness.did(told_of_step(step))
     session.screen.line(f"done: {step}")
 
 

@@ -25,6 +25,8 @@ def main() -> None:
 
 def _program() -> Callable[[], None]:
     """The program; while it is imported, what it has no use for is empty."""
+    import logging
+
     absent = [name for name in _UNUSED if name not in sys.modules]
     for name in absent:
         sys.modules[name] = _Empty(name)
@@ -33,6 +35,8 @@ def _program() -> Callable[[], None]:
     finally:
         for name in absent:
             del sys.modules[name]
+    # For --debug invoke would tell every word that was typed, and some of them are secret.
+    logging.getLogger("invoke").setLevel(logging.WARNING)
     return run
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "TargetUnusable",
     "UsageError",
     "bug",
+    "code_of",
     "one_line",
     "typed_for",
 ]
@@ -111,3 +112,11 @@ class Interrupted(RepomanError):
     """A person or the system asked to stop."""
 
     code = ExitCode.INTERRUPTED
+
+
+def code_of(error: BaseException) -> int:
+    """The exit code of a command that `error` ends; invoke's own end has one too."""
+    if isinstance(error, KeyboardInterrupt):
+        return int(ExitCode.INTERRUPTED)
+    code = getattr(error, "code", None)
+    return int(code) if isinstance(code, int) else int(ExitCode.FAILED)

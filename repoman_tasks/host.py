@@ -26,6 +26,7 @@ __all__ = [
     "Sink",
     "Stalled",
     "TimedOut",
+    "Witness",
     "Words",
 ]
 
@@ -103,6 +104,19 @@ class Pin(ABC):
         """Where the directory is, links resolved. Does not touch its file system."""
 
 
+class Witness:
+    """Is told of what a host was made to change. This one forgets it."""
+
+    def ran(self, words: Words, code: int | None) -> None:
+        """A program ended with `code`; None where it was ended, or never began."""
+
+    def wrote(self, path: str) -> None:
+        """A file was written."""
+
+    def did(self, told: Mapping[str, str]) -> None:
+        """A step was done, of which `told` is what may be told."""
+
+
 class Host(ABC):
     """This machine, or another one."""
 
@@ -120,6 +134,8 @@ class Host(ABC):
     def __init__(self) -> None:
         self.stopping = Event()
         """Set it, and every program that is being streamed is ended with its children."""
+        self.witness = Witness()
+        """Is told what is changed by these verbs."""
 
     @abstractmethod
     def read(self, words: Words, *, timeout: float = 30.0, most: int = MOST_BYTES) -> Result:
@@ -143,7 +159,10 @@ class Host(ABC):
         """
         if self._only_said(words):
             return Result(tuple(words), 0)
-        return self._change(words, timeout, given, most)
+        with self._witnessed(words) as codes:
+            result = self._change(words, timeout, given, most)
+            codes.append(result.code)
+        return result
 
     def stream(
         self,
@@ -167,11 +186,19 @@ class Host(ABC):
         if changes and self._only_said(words):
             return 0
         inner = ["env", "-C", cwd, *words] if cwd else words
-        return self._stream(words[0], inner, out, err, stall_seconds, keep)
+        if not changes:
+            return self._stream(words[0], inner, out, err, stall_seconds, keep)
+        with self._witnessed(words) as codes:
+            codes.append(self._stream(words[0], inner, out, err, stall_seconds, keep))
+        return codes[0]
 
     def hand_over(self, words: Words) -> int:
         """Give the terminal to a program until it ends; return its exit status."""
-        return 0 if self._only_said(words) else self._hand_over(words)
+        if self._only_said(words):
+            return 0
+        with self._witnessed(words) as codes:
+            codes.append(self._hand_over(words))
+        return codes[0]
 
     def write_file(self, path: str, data: bytes) -> None:
         """Replace a file in one step; a reader or a crash sees the old or the new one.
@@ -181,6 +208,7 @@ class Host(ABC):
         """
         if not self._only_said(["write", path]):
             self._write_file(path, data)
+            self.witness.wrote(path)
 
     @contextmanager
     def lock(
@@ -195,6 +223,15 @@ class Host(ABC):
             return
         with self._lock(path, wait_seconds, stoppable) as lock:
             yield lock
+
+    @contextmanager
+    def _witnessed(self, words: Words) -> Iterator[list[int]]:
+        """Tell the witness how a program ended; its exit status goes into the list."""
+        codes: list[int] = []
+        try:
+            yield codes
+        finally:
+            self.witness.ran(words, codes[0] if codes else None)
 
     def _only_said(self, words: Words) -> bool:
         """Under --dry: say the words, and that this is all."""

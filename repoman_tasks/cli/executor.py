@@ -20,6 +20,7 @@ from repoman_tasks.cli.task import COMMON, WATCHING
 from repoman_tasks.errors import RepomanError, UsageError
 from repoman_tasks.host import Host
 from repoman_tasks.hosts import connect
+from repoman_tasks.journal import Journal
 from repoman_tasks.report import Screen
 from repoman_tasks.session import Session
 from repoman_tasks.signals import take_signals
@@ -57,10 +58,12 @@ class Executor(invoke.executor.Executor):
             raise UsageError(f"{call.task.name} works on one host at a time", "name one")
         fitting = getattr(call.task, "watched_with", ())
         seconds = check_watch(bool(common["watch"]), common["interval"], arguments, fitting)
-        with _Connections(self._connected) as connections:
+        journal = Journal(call.task.name, {**arguments, **common, "host": None})
+        with journal, _Connections(self._connected) as connections:
 
             def on(name: str, screen: Screen, ask: Ask) -> int:
                 with connections.to(name, ask) as host:
+                    host.witness = journal.witness(name)
                     session = Session(host, ask, screen, alone=len(names) == 1)
                     session.words = words if _takes_words(call) else ()
                     with session.stack:
@@ -69,12 +72,14 @@ class Executor(invoke.executor.Executor):
                         return int(call.task(session, **arguments) or 0)
 
             if seconds:
-                return finish_output(watch(names, on, ask, seconds))
-            if len(names) == 1:
-                return finish_output(on(names[0], Screen(names[0]), ask))
-            nobody = Ask(yes=False, no_input=True)  # several would ask at once
-            told = ask_all(names, lambda name, screen: on(name, screen, nobody))
-            return finish_output(show_all(Screen(), told))
+                code = watch(names, on, ask, seconds)
+            elif len(names) == 1:
+                code = on(names[0], Screen(names[0]), ask)
+            else:
+                nobody = Ask(yes=False, no_input=True)  # several would ask at once
+                told = ask_all(names, lambda name, screen: on(name, screen, nobody))
+                code = show_all(Screen(), told)
+            return journal.ended(finish_output(code))
 
     def _connected(self, name: str, ask: Ask) -> Host:
         host = connect(name, ask)

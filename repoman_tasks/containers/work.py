@@ -32,6 +32,7 @@ from repoman_tasks.planning.steps import (
     MakeRepo,
     RebuildContainer,
 )
+from repoman_tasks.planning.wording import shown_url
 from repoman_tasks.tools.guest import Room, arrange, prove, wait_until_up
 from repoman_tasks.tools.incus import Incus
 from repoman_tasks.tools.person import find_person
@@ -104,7 +105,7 @@ class Work:
         if code < 0:
             raise Interrupted("interrupted")
         if code:
-            raise Failed(f"{step.url} can't be cloned", "see what git says above")
+            raise Failed(f"{shown_url(step.url)} can't be cloned", "see what git says above")
         self._rename(beside, step.path)
 
     def make_repo(self, step: MakeRepo) -> None:

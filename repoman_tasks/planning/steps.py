@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from repoman_tasks.planning.declared import Declared
+from repoman_tasks.planning.wording import shown_url
 from repoman_tasks.registry import Edit
 
 __all__ = [
@@ -95,7 +96,7 @@ class CloneRepo:
     path: str
 
     def __str__(self) -> str:
-        return f"clone {self.url} into {self.path}"
+        return f"clone {shown_url(self.url)} into {self.path}"
 
 
 @dataclass(frozen=True)

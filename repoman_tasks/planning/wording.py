@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
-__all__ = ["age", "hours_since", "plural", "seconds", "size", "sum_line", "toml_value"]
+__all__ = ["age", "hours_since", "plural", "seconds", "shown_url", "size", "sum_line"]
+__all__ += ["toml_value"]
 
 
 def hours_since(then: str, now: str) -> float:
@@ -63,3 +64,18 @@ def toml_value(value: object) -> str:
     return json.dumps(
         list(value) if isinstance(value, tuple) else value, ensure_ascii=False, default=str
     )
+
+
+def shown_url(url: str) -> str:
+    """The URL of a repo without what may be secret in it: a password, a token, a query.
+
+    A user of SSH alone is none, and a path of this host stays as it is.
+    """
+    scheme, mark, rest = url.partition("://") if "://" in url else ("", "", url)
+    if not scheme and rest.startswith(("/", ".", "~")):
+        return url
+    who, at, place = rest.rpartition("@")
+    if at and (":" in who or scheme not in ("", "ssh", "git+ssh")):
+        who = "…"
+    place, query, _ = place.partition("?")
+    return f"{scheme}{mark}{who}{at}{place}{query and '?…'}"

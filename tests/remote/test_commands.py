@@ -160,6 +160,17 @@ def test_a_sync_there_is_told_here_in_lines(far: FarEstate) -> None:
     assert (told[-1]["event"], told[-1]["exit"]) == ("total", 0)
 
 
+def test_what_is_changed_there_is_logged_here(far: FarEstate) -> None:
+    log = far.laptop / "changes.jsonl"
+    far.sshd.let_in(far.environ)
+    done = run([*far.words, "sync"], {**far.here, "REPOMAN_LOG": str(log)})
+    assert done.code == 0
+    told = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {line["host"] for line in told if "host" in line} == {"there"}
+    assert {line["event"] for line in told} == {"begin", "program", "file", "end"}
+    assert str(far.registry) in [line.get("path") for line in told]
+
+
 # --- several hosts -------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.containers.conftest import Place
+from tests.contract import faults
 
 SECRET = "s3cret $(touch pwned) 'x' \\ \"y\""
 
@@ -78,3 +79,45 @@ def test_a_file_of_secrets_that_is_off(isurus: Place, secrets: Path) -> None:
         secrets.unlink()
     os.mkfifo(secrets, 0o600)
     assert "has to be a plain file" in isurus.run("exec", "isurus", "--", "true", code=6).err
+
+
+@pytest.mark.usefixtures("secrets")
+def test_no_secret_reaches_the_log_or_debug(isurus: Place) -> None:
+    """By each way in: env_file, the registry, .repoman.toml, a URL, and words that are typed."""
+    log = isurus.base / "changes.jsonl"
+    isurus.environ["REPOMAN_LOG"] = str(log)
+    asked = '[env]\nASKED = "s3cret-asked"\n'
+    (isurus.local_repos / "isurus/.repoman.toml").write_text(asked)
+    text = isurus.registry.read_text()
+    isurus.registry.write_text(
+        text.replace('name = "isurus"\n', 'name = "isurus"\nenv = { MINE = "s3cret-mine" }\n')
+    )
+    url = "http://dev:s3cret-url@127.0.0.1:1/x.git"
+    told = ""
+    for words, code in (
+        (["update", "isurus"], 0),
+        (["exec", "isurus", "--", "true", "s3cret-typed"], 0),
+        (["shell", "isurus", "--", "true", "s3cret-typed"], 0),
+        (["restart", "isurus"], 0),
+        (["status", "--repair", "--missing", "recreate"], 3),
+        (["new", "x", "--clone", url], 1),
+        (["remove", "isurus", "--yes"], 0),
+        (["new", "isurus"], 0),
+    ):
+        done = isurus.run("--debug", *words, code=code)
+        gits = "fatal: " if words[0] == "new" else "\0"
+        lines = (done.out + done.err).splitlines()
+        told += "\n".join(line for line in lines if not line.startswith(gits))
+    found = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [faults("log", line) for line in found] == [[]] * len(found)
+    commands = [line["command"] for line in found if line["event"] == "begin"]
+    assert commands == ["update", "exec", "shell", "restart", "new", "remove", "new"]
+    steps = {line["step"] for line in found if line["event"] == "step"}
+    assert steps >= {"change-container", "create-container", "delete-container", "arrange-user"}
+    requests = {(line["method"], line["path"]) for line in found if line["event"] == "incus"}
+    assert ("POST", f"/1.0/instances?project={isurus.project}") in requests
+    assert ["incus", "exec", "isurus"] in [line.get("words") for line in found]
+    inside = isurus.inside("isurus", "env").out + json.dumps(isurus.instances())
+    assert "s3cret-asked" in inside, "it arrived where it belongs"
+    assert "s3cret" not in told
+    assert "s3cret" not in log.read_text()

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repoman_tasks.errors import ExitCode, Failed, RepomanError, one_line
-from repoman_tasks.planning.wording import age, hours_since, plural, seconds, size, sum_line
+from repoman_tasks.planning.wording import (
+    age,
+    hours_since,
+    plural,
+    seconds,
+    shown_url,
+    size,
+    sum_line,
+)
 
 NOW = "2026-04-28T20:00:00Z"
 
@@ -93,6 +101,27 @@ def test_plural(count: int, words: tuple[str, ...], said: str) -> None:
 )
 def test_sum_line(counts: tuple[int, int, int, int], said: str) -> None:
     assert sum_line(*counts) == said
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://example.org/x.git", "https://example.org/x.git"),
+        ("https://dev:s3cret@example.org/x.git", "https://…@example.org/x.git"),
+        ("https://s3cret@example.org/x.git", "https://…@example.org/x.git"),
+        ("https://dev:s3/cr@et@example.org/x.git", "https://…@example.org/x.git"),
+        ("https://example.org/x.git?token=s3cret", "https://example.org/x.git?…"),
+        ("ssh://git@example.org/x.git", "ssh://git@example.org/x.git"),
+        ("ssh://git:s3cret@example.org/x.git", "ssh://…@example.org/x.git"),
+        ("git@example.org:x.git", "git@example.org:x.git"),
+        ("dev:s3cret@example.org:x.git", "…@example.org:x.git"),
+        ("/home/dev/a:b@c?d", "/home/dev/a:b@c?d"),
+        ("~/repos/x", "~/repos/x"),
+        ("", ""),
+    ],
+)
+def test_shown_url(url: str, shown: str) -> None:
+    assert shown_url(url) == shown
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,133 @@
+"""REPOMAN_LOG: what was changed, a line of JSON for each change, in a file of this host.
+
+docs/automation.md has what stands there; `planning.logged` leaves out what could hold a secret.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from repoman_tasks.errors import UsageError, code_of, one_line
+from repoman_tasks.host import Witness, Words
+from repoman_tasks.planning.names import absolute
+from repoman_tasks.session import utc_now
+
+__all__ = ["Journal"]
+
+VARIABLE = "REPOMAN_LOG"
+SCHEMA = 1
+
+
+class Journal:
+    """The log of one call of one command. It is a context manager.
+
+    Nothing is written until something is changed; then come the call itself, each change, and at
+    the end the exit code. Every line is one write to the end of the file, so that the lines of
+    others who write there meanwhile stay whole.
+    """
+
+    def __init__(self, command: str, arguments: Mapping[str, Any]) -> None:
+        """`arguments` are those of the command, of which only the names are told, and the project.
+
+        `UsageError` where a log is wanted and can't be written.
+        """
+        self._path, self._fd = _opened(os.environ)
+        self._run = os.urandom(4).hex()
+        flags = sorted(name for name, value in arguments.items() if value and name != "name")
+        project = arguments.get("name") or None
+        self._call = {
+            "command": command,
+            "project": project,
+            "flags": [flag.replace("_", "-") for flag in flags],
+        }
+        self._begun = False
+        self._code: int | None = None
+        self._writing = threading.Lock()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        code = code_of(error) if error is not None else self._code
+        if self._begun:
+            self._write({"event": "end", "exit": code})
+        if self._fd is not None:
+            os.close(self._fd)
+
+    def ended(self, code: int) -> int:
+        """Keep the exit code, which is returned as it is."""
+        self._code = code
+        return code
+
+    def witness(self, host: str) -> Witness:
+        """Who tells this log what is changed on the host that a person calls so; empty is this."""
+        return _Told(self, host or os.uname().nodename) if self._fd is not None else Witness()
+
+    def tell(self, event: Mapping[str, Any]) -> None:
+        """Write of a change."""
+        with self._writing:
+            if not self._begun:
+                self._begun = True
+                self._write({"event": "begin", **self._call})
+            self._write(event)
+
+    def _write(self, event: Mapping[str, Any]) -> None:
+        if self._fd is None:
+            return
+        head = {"schema": SCHEMA, "time": utc_now(), "run": self._run}
+        try:
+            os.write(self._fd, f"{json.dumps({**head, **event})}\n".encode())
+        except OSError as error:
+            what = f"{self._path} can't be written any more: {_reason(error)}"
+            print(one_line(f"{what}: from here on nothing is logged"), file=sys.stderr)
+            os.close(self._fd)
+            self._fd = None
+
+
+class _Told(Witness):
+    """Tells a log what is changed on one host."""
+
+    def __init__(self, journal: Journal, host: str) -> None:
+        self._journal = journal
+        self._host = host
+
+    def ran(self, words: Words, code: int | None) -> None:
+        from repoman_tasks.planning.logged import told_of_program
+
+        told = told_of_program(tuple(words))
+        if told is not None:
+            kind = "incus" if "method" in told else "program"
+            self._journal.tell({"event": kind, "host": self._host, **told, "exit": code})
+
+    def wrote(self, path: str) -> None:
+        self._journal.tell({"event": "file", "host": self._host, "path": path})
+
+    def did(self, told: Mapping[str, str]) -> None:
+        self._journal.tell({"event": "step", "host": self._host, **told})
+
+
+def _opened(environ: Mapping[str, str]) -> tuple[str, int | None]:
+    """The log that the environment names, and what to write it by; None where it names none."""
+    if not environ.get(VARIABLE):
+        return "", None
+    path = absolute(environ[VARIABLE], os.path.expanduser("~"))
+    # Not waiting: for a pipe there may never be a reader.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        fd = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise UsageError(f"{VARIABLE}: {path} can't be written", _reason(error)) from None
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise UsageError(f"{VARIABLE}: {path} is no plain file", "name one, or a new one")
+    return path, fd
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
