@@ -25,7 +25,7 @@ from repoman_tasks.planning.layout import (
     shorten,
 )
 
-__all__ = ["Canvas", "Line", "Recorder", "Screen", "Table", "painted"]
+__all__ = ["Canvas", "Recorder", "Screen"]
 
 Value = str | Cell
 _PAINT = {GOOD: "32", BAD: "31", FAINT: "2", STRONG: "1"}
@@ -172,7 +172,7 @@ class Canvas(Screen):
         self._text += text
 
 
-def painted(text: str, look: str) -> str:
+def _painted(text: str, look: str) -> str:
     """`text` as it looks where it is shown; as it is where that has no colours."""
     return f"\x1b[{_PAINT[look]}m{text}\x1b[0m" if look and text and _has_colours() else text
 
@@ -197,8 +197,8 @@ def _drawn(table: Table, width: int) -> str:
     heads = [Cell(column.head, STRONG) for column in table.columns]
     lines = [heads, *([Cell(one_line(text), look) for text, look in row] for row in table.rows)]
     needed = [max(cells(text) for text, _ in column) for column in zip(*lines, strict=True)]
-    fits = not width or not any(column.least for column in table.columns)
-    widths = dict(enumerate(needed)) if fits else layout(table.columns, needed, width)
+    narrowed = width and any(column.least for column in table.columns)
+    widths = layout(table.columns, needed, width) if narrowed else dict(enumerate(needed))
     return "".join(_row(line, widths) for line in lines)
 
 
@@ -207,7 +207,7 @@ def _row(line: Sequence[Cell], widths: dict[int, int]) -> str:
     for number, width in widths.items():
         text, look = line[number]
         short = shorten(text, width)
-        shown += (" " * blanks + painted(short, look)) if short else ""
+        shown += (" " * blanks + _painted(short, look)) if short else ""
         blanks = (0 if short else blanks) + width - cells(short) + GAP
     return f"{shown}\n"
 
@@ -221,6 +221,6 @@ def _broken(pieces: Sequence[Cell], hang: int, width: int) -> str:
         for begin, end in reversed(spans):
             if at <= begin < at + len(text):
                 text = f"{text[: begin - at]}\n{' ' * hang}{text[end - at :]}"
-        shown += painted(text, look)
+        shown += _painted(text, look)
         at += len(text)
     return shown

@@ -12,6 +12,7 @@ from repoman_tasks.model import Defaults, Project, keys
 from repoman_tasks.planning.drift import drift, summary
 from repoman_tasks.planning.excludes import exclude_finding
 from repoman_tasks.planning.fence import fence_findings
+from repoman_tasks.planning.gathering import gathered
 from repoman_tasks.planning.grounds import Grounds
 from repoman_tasks.planning.health import Finding, Reality, health
 from repoman_tasks.planning.layout import BAD, GOOD, STRONG, Cell, Column
@@ -138,7 +139,7 @@ def _show(
     session: Session, reality: Reality, share: Share | TargetUnusable, found: list[Finding]
 ) -> None:
     screen = session.screen
-    for finding in found:
+    for finding in gathered(found) if screen.columns else found:
         mark = Cell("✗", BAD) if finding.problem else Cell("·")
         subject = Cell(finding.subject, STRONG)
         screen.line(mark, " ", subject, f": {finding.what}", hang=2)

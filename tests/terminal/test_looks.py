@@ -162,3 +162,10 @@ def test_two_hundred_projects_take_a_line_each(estate: Estate, look: Look) -> No
     assert code == 0
     assert len(lines) == 201
     assert {line.split()[0] for line in lines[1:]} == {"isurus", *names}
+    code, lines = look("status").ended()
+    assert code == 3
+    assert lines[0].endswith(" isurus, project-0, project-1 and 197 more: never mirrored")
+    assert lines[1] == "    `repoman sync NAME`"
+    assert lines[-1] == "200 projects, 200 problems"
+    plain = estate.run("status", code=3).out
+    assert plain.count(": never mirrored") == 200
