@@ -44,6 +44,7 @@ _FILES: Mapping[str, str] = {
 ENVIRONMENT: Mapping[str, str] = {
     "REPOMAN_HOST": "Stands for `--host`.",
     "REPOMAN_CONFIG": "The absolute path of the registry.",
+    "REPOMAN_LOG": "The absolute path of a file that is to tell what was changed.",
     "XDG_CONFIG_HOME": "Stands for ~/.config.",
     "XDG_STATE_HOME": "Stands for ~/.local/state.",
     "XDG_DATA_HOME": "Stands for ~/.local/share, where completions are put.",
