@@ -13,6 +13,7 @@ from repoman_tasks.errors import Failed, Interrupted, RepomanError
 from repoman_tasks.model import Registry
 from repoman_tasks.planning.logged import told_of_step
 from repoman_tasks.planning.names import absolute
+from repoman_tasks.planning.prompts import GO_AHEAD
 from repoman_tasks.planning.steps import (
     AdoptContainer,
     ArrangeUser,
@@ -81,6 +82,7 @@ def carry_out(
     if dry_run or session.dry:
         for step in plan.steps:
             session.screen.line(f"would {step}")
+        session.tell_typed()
         return False
     if not confirmed:
         _ask(session, plan.steps, default)
@@ -92,6 +94,7 @@ def carry_out(
         if plan.work is not None and plan.work.made_something:
             _take_back(session, plan.work)
         raise
+    session.ask.outcome = "nothing more was changed"
     plan.afterwards()
     return True
 
@@ -126,8 +129,9 @@ def _ask(session: Session, steps: Sequence[Step], default: bool) -> None:
     if session.ask.possible:
         for step in steps:
             session.screen.note(f"  {step}")
-    if not session.ask.confirm("Go ahead?", default=default):
-        raise Interrupted("nothing was changed")
+        session.tell_typed()
+    if not session.ask.confirm(GO_AHEAD, default=default):
+        raise Interrupted(session.ask.outcome)
 
 
 def _do(session: Session, step: Step, plan: Plan) -> None:

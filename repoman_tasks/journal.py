@@ -32,20 +32,19 @@ class Journal:
     others who write there meanwhile stay whole.
     """
 
-    def __init__(self, command: str, arguments: Mapping[str, Any]) -> None:
-        """`arguments` are those of the command, of which only the names are told, and the project.
+    def __init__(
+        self, command: str, arguments: Mapping[str, Any], common: Mapping[str, Any] | None = None
+    ) -> None:
+        """`arguments` are those of the command, of which only the names are told, and the project;
+        they are looked at when something is changed. `common` are those that each command has.
 
         `UsageError` where a log is wanted and can't be written.
         """
         self._path, self._fd = _opened(os.environ)
         self._run = os.urandom(4).hex()
-        flags = sorted(name for name, value in arguments.items() if value and name != "name")
-        project = arguments.get("name") or None
-        self._call = {
-            "command": command,
-            "project": project,
-            "flags": [flag.replace("_", "-") for flag in flags],
-        }
+        self._command = command
+        self._arguments = arguments
+        self._common = common or {}
         self._begun = False
         self._code: int | None = None
         self._writing = threading.Lock()
@@ -74,8 +73,17 @@ class Journal:
         with self._writing:
             if not self._begun:
                 self._begun = True
-                self._write({"event": "begin", **self._call})
+                self._write({"event": "begin", **self._call()})
             self._write(event)
+
+    def _call(self) -> dict[str, Any]:
+        given = {**self._arguments, **self._common}
+        flags = sorted(name for name, value in given.items() if value and name != "name")
+        return {
+            "command": self._command,
+            "project": given.get("name") or None,
+            "flags": [flag.replace("_", "-") for flag in flags],
+        }
 
     def _write(self, event: Mapping[str, Any]) -> None:
         if self._fd is None:

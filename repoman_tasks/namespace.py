@@ -11,6 +11,9 @@ from repoman_tasks.commands import NAMES, load
 
 __all__ = ["commands", "commands_named", "with_development"]
 
+_LEADS_ON = {"setup": ("new", "sync")}
+"""The commands that one may go on with, where a person wants that."""
+
 
 def commands(names: Iterable[str] = NAMES) -> Collection:
     """What a person types, or those commands alone."""
@@ -20,8 +23,9 @@ def commands(names: Iterable[str] = NAMES) -> Collection:
 
 def commands_named(words: Sequence[str]) -> Collection:
     """The commands that `words` of a command line begin with and name; all where that is none."""
-    named = [name for name in NAMES if name in words]
-    return commands(named if words and words[0] in named else NAMES)
+    wanted = {name for word in words for name in (word, *_LEADS_ON.get(word, ()))}
+    named = [name for name in NAMES if name in wanted]
+    return commands(named if words and words[0] in NAMES else NAMES)
 
 
 def with_development() -> Collection:

@@ -14,6 +14,7 @@ from repoman_tasks.model import Project
 from repoman_tasks.planning.declared import Container
 from repoman_tasks.planning.health import Finding
 from repoman_tasks.planning.life import create_steps, finish_steps, forget_step
+from repoman_tasks.planning.prompts import DESTROY, REPAIR
 from repoman_tasks.planning.repairs import CHOICES, LEAVE, RepairWish
 from repoman_tasks.planning.steps import ArrangeUser, ChangeState, DeleteContainer, Step
 from repoman_tasks.session import Session
@@ -56,14 +57,22 @@ def _choice(session: Session, finding: Finding, wish: RepairWish) -> str:
         session.screen.note(f"{finding.subject}: {finding.what}: left as it is, add {flag}")
         return LEAVE
     session.screen.note(f"{finding.subject}: {finding.what}")
-    return session.ask.choose(f"What about {finding.subject}?", (LEAVE, *options))
+    choices = dict.fromkeys((LEAVE, *options), "")
+    choice = session.ask.choose(REPAIR, finding.subject, options=choices, default=LEAVE)
+    if choice != LEAVE:
+        session.screen.note(f"The same by flags: {_typed(finding, choice, wish)}")
+    return choice
+
+
+def _typed(finding: Finding, choice: str, wish: RepairWish) -> str:
+    """What would have chosen that, and asked nothing."""
+    how = f"--{finding.kind} {choice}" if wish.has_flag(finding.kind) else "--repair"
+    return f"`repoman status {finding.subject} {how} --yes`"
 
 
 def _mend(session: Session, finding: Finding, choice: str, *, by_flag: bool) -> None:
     if choice in ("destroy", "remove") and finding.kind == "orphan":
-        session.ask.typed(
-            f"The container {finding.subject} will be destroyed.", finding.subject, "--yes"
-        )
+        session.ask.typed(DESTROY, finding.subject, finding.subject)
     plan = _PLANS[choice](session, finding.subject)
     # A person who chose it from the question has agreed; so has who named it by a flag.
     agreed = partial(alone_with, session, finding.subject)

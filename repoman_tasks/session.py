@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -12,9 +12,12 @@ from repoman_tasks.host import Host
 from repoman_tasks.registry import Store
 from repoman_tasks.report import Screen
 
-__all__ = ["Session", "utc_now"]
+__all__ = ["LeadsOn", "Session", "utc_now"]
 
 R = TypeVar("R")
+
+LeadsOn = Callable[[], Iterator[tuple[str, dict[str, Any]]]]
+"""Names commands that a person wants next, each with its arguments, one after the other ran."""
 
 
 def utc_now() -> str:
@@ -36,12 +39,22 @@ class Session:
         self.words: tuple[str, ...] = ()
         """What a person typed after `--`, word for word."""
         self.now: Callable[[], str] = utc_now
+        self.typed: Callable[[], str] | None = None
+        """Where a person was asked for arguments: what would have given them by flags."""
+        self.leads_on: LeadsOn | None = None
+        """What follows where the command went well."""
         self._found: dict[Callable[..., Any], Any] = {}
 
     @property
     def dry(self) -> bool:
         """invoke's own --dry: nothing may change."""
         return self.host.dry
+
+    def tell_typed(self) -> None:
+        """Tell the command that does the same without questions; once, where some were asked."""
+        if self.typed is not None:
+            typed, self.typed = self.typed(), None
+            self.screen.note(f"The same by flags: {typed}")
 
     def of(self, pre_task: Callable[[Session], R]) -> R:
         """What `pre_task` found; it looks once in a session."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from repoman_tasks.checks import mountable, reconcile
 from repoman_tasks.errors import Refused
 from repoman_tasks.model import Wish
+from repoman_tasks.planning.prompts import APPROVE
 from repoman_tasks.planning.trust import (
     Asked,
     approval,
@@ -77,5 +78,5 @@ def _ask(session: Session, asked: Asked, lines: Sequence[str], how: str) -> None
     session.screen.note(f"{file} asks for what reaches out of the container:")
     for line in lines:
         session.screen.note(f"  {line}")
-    if not session.ask.grant("Whatever runs inside may have written that. Approve it?"):
+    if not session.ask.grant(APPROVE):
         raise Refused(f"what {file} asks for was not approved", how)

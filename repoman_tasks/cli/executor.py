@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import invoke.executor
 from invoke.exceptions import Exit
 from invoke.tasks import Call
 
 from repoman_tasks.ask import Ask
+from repoman_tasks.cli.connections import Connections
 from repoman_tasks.cli.ends import exits
 from repoman_tasks.cli.many import ask_all, show_all
 from repoman_tasks.cli.rounds import check_watch, watch
-from repoman_tasks.cli.task import COMMON, WATCHING
-from repoman_tasks.errors import RepomanError, UsageError
-from repoman_tasks.host import Host
-from repoman_tasks.hosts import connect
+from repoman_tasks.cli.task import COMMON, WATCHING, Task
+from repoman_tasks.errors import UsageError
 from repoman_tasks.journal import Journal
 from repoman_tasks.report import Screen
 from repoman_tasks.session import Session
 from repoman_tasks.signals import take_signals
 from repoman_tasks.streams import finish_output, open_streams
+from repoman_tasks.wizard import fill
 
 __all__ = ["Executor"]
 
@@ -38,94 +36,94 @@ class Executor(invoke.executor.Executor):
 
     def execute(self, *tasks: Any) -> dict[Any, Any]:
         open_streams()
-        with exits(debug=self._core_flag("debug")), take_signals():
+        dry = bool(self.config.run.dry)
+        with exits(debug=self._core_flag("debug")), take_signals(), Connections(dry=dry) as hosts:
             calls = self.normalize(tasks)
             words = _words_after_dashes()
-            if words is not None and not any(map(_takes_words, calls)):
+            if words is not None and not any(_task(call).takes_words for call in calls):
                 raise UsageError("no command here takes words after --", "leave them out")
             for call in calls:
-                code = self._run(call, words or ())
+                code = self._run(call, words or (), hosts)
                 if code:
-                    raise Exit(code=int(code))
+                    raise Exit(code=code)
         return {}
 
-    def _run(self, call: Call, words: tuple[str, ...]) -> int | None:
-        arguments = dict(call.kwargs)
+    def _run(self, call: Call, words: tuple[str, ...], hosts: Connections) -> int:
+        """Run a call on its host, or its hosts; the exit code."""
+        task, arguments = _task(call), dict(call.kwargs)
         common = {name: arguments.pop(name, None) for name in (*WATCHING, *COMMON)}
-        ask = Ask(yes=common["yes"], no_input=common["no_input"])
         names = _hosts_meant(common["host"])
-        if len(names) > 1 and not getattr(call.task, "many_hosts", False):
-            raise UsageError(f"{call.task.name} works on one host at a time", "name one")
-        fitting = getattr(call.task, "watched_with", ())
-        seconds = check_watch(bool(common["watch"]), common["interval"], arguments, fitting)
-        journal = Journal(call.task.name, {**arguments, **common, "host": None})
-        with journal, _Connections(self._connected) as connections:
+        if len(names) > 1 and not task.many_hosts:
+            raise UsageError(f"{task.name} works on one host at a time", "name one")
+        seconds = check_watch(
+            bool(common["watch"]), common["interval"], arguments, task.watched_with
+        )
+        asking = Ask(task.name, yes=common["yes"], no_input=common["no_input"])
+        nobody = Ask(task.name, yes=False, no_input=True)  # several would ask at once
+        with Journal(task.name, arguments, {**common, "host": None}) as journal:
 
-            def on(name: str, screen: Screen, ask: Ask) -> int:
-                with connections.to(name, ask) as host:
+            def on(name: str, screen: Screen, ask: Ask = nobody) -> int:
+                with hosts.to(name, ask) as host:
                     host.witness = journal.witness(name)
                     session = Session(host, ask, screen, alone=len(names) == 1)
-                    session.words = words if _takes_words(call) else ()
-                    with session.stack:
-                        for pre_task in call.pre:
-                            session.of(pre_task)
-                        return int(call.task(session, **arguments) or 0)
+                    session.words = words if task.takes_words else ()
+                    return self._in(session, task, arguments, name)
 
             if seconds:
-                code = watch(names, on, ask, seconds)
+                code = watch(names, on, asking, seconds)
             elif len(names) == 1:
-                code = on(names[0], Screen(names[0]), ask)
+                code = on(names[0], Screen(names[0]), asking)
             else:
-                nobody = Ask(yes=False, no_input=True)  # several would ask at once
-                told = ask_all(names, lambda name, screen: on(name, screen, nobody))
-                code = show_all(Screen(), told)
+                code = show_all(Screen(), ask_all(names, on))
             return journal.ended(finish_output(code))
 
-    def _connected(self, name: str, ask: Ask) -> Host:
-        host = connect(name, ask)
-        host.dry = bool(self.config.run.dry)
-        return host
+    def _in(
+        self,
+        session: Session,
+        task: Task[object],
+        given: dict[str, Any],
+        host: str,
+        *,
+        chosen: bool = False,
+    ) -> int:
+        """Run a task in a session, and then what a person wants next; the exit code.
+
+        `chosen` says that a person chose it by answers.
+        """
+        with session.stack:
+            for pre_task in cast("list[Task[object]]", task.pre):
+                session.of(pre_task)
+            positional = list(task.positional)
+            fill(session, task.wizard, given, positional=positional, host=host, chosen=chosen)
+            code = int(cast("int | None", task(session, **given)) or 0)
+            session.tell_typed()
+        return code or self._next(session, host)
+
+    def _next(self, session: Session, host: str) -> int:
+        """Run what a person goes on with, each as a command of its own; the exit code."""
+        for name, arguments in session.leads_on() if session.leads_on else ():
+            task = self.collection[name]
+            given = {**task.unset(), **arguments}
+            with Journal(name, given) as journal:
+                session.host.witness = journal.witness(host)
+                then = Session(session.host, Ask(name, yes=False, no_input=False), session.screen)
+                code = journal.ended(self._in(then, task, given, host, chosen=True))
+            if code:
+                return code
+        return 0
 
     def _core_flag(self, name: str) -> bool:
         return bool(self.core and name in self.core[0].args and self.core[0].args[name].value)
 
 
-class _Connections:
-    """The hosts of a call, to each of which there is one connection. It is a context manager."""
-
-    def __init__(self, connect: Callable[[str, Ask], Host]) -> None:
-        self._connect = connect
-        self._open: dict[str, Host] = {}
-
-    def __enter__(self) -> _Connections:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for host in self._open.values():
-            host.close()
-
-    @contextlib.contextmanager
-    def to(self, name: str, ask: Ask) -> Iterator[Host]:
-        """The host of that name. An error on another one says on which, and ends the connection."""
-        try:
-            if name not in self._open:
-                self._open[name] = self._connect(name, ask)
-            yield self._open[name]
-        except RepomanError as error:
-            error.where = name
-            if host := self._open.pop(name, None):
-                host.close()
-            raise
+def _task(call: Call) -> Task[object]:
+    return cast("Task[object]", call.task)
 
 
 def _hosts_meant(wanted: str | None) -> list[str]:
     """The hosts that a person named, once each; the empty name is this one."""
     given = wanted if wanted is not None else os.environ.get("REPOMAN_HOST", "")
     return list(dict.fromkeys(given.split(",")))
-
-
-def _takes_words(call: Call) -> bool:
-    return bool(getattr(call.task, "takes_words", False))
 
 
 def _words_after_dashes() -> tuple[str, ...] | None:

@@ -7,8 +7,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from repoman_tasks.ask import Ask
 from repoman_tasks.cli.many import Told, ask_all, show_all
@@ -19,8 +19,12 @@ from repoman_tasks.signals import resizes_waiting
 
 __all__ = ["check_watch", "watch"]
 
-On = Callable[[str, Screen, Ask], int]
-"""Runs the task on the host of that name; its exit code."""
+
+class On(Protocol):
+    """Runs the task on the host of that name; its exit code. Without `ask` nobody is asked."""
+
+    def __call__(self, name: str, screen: Screen, ask: Ask = ...) -> int: ...
+
 
 _SECONDS = 5
 """Between two looks, where nothing else is wished."""
@@ -55,18 +59,17 @@ def watch(names: Sequence[str], on: On, ask: Ask, seconds: int) -> int:
 
     Where the first look brings nothing there is no watch: it ends as the task itself would.
     """
-    nobody = Ask(yes=False, no_input=True)
     if len(names) == 1:
         all_told = [Told(names[0])]
         all_told[0].code = on(names[0], all_told[0].screen, ask)
     else:
-        all_told = ask_all(names, lambda name, screen: on(name, screen, nobody))
+        all_told = ask_all(names, on)
     if all(told.error for told in all_told):
         return show_all(Screen(), all_told)
     with contextlib.suppress(KeyboardInterrupt), _other_screen():
         while True:
             _show_for(seconds, all_told)
-            all_told = ask_all(names, lambda name, screen: on(name, screen, nobody))
+            all_told = ask_all(names, on)
     return 0
 
 

@@ -15,6 +15,7 @@ from invoke.parser.argument import Argument
 from repoman_tasks.cli.parser import Word
 from repoman_tasks.errors import UsageError
 from repoman_tasks.session import Session
+from repoman_tasks.wizard import Wizard
 
 __all__ = ["COMMON", "WATCHING", "Task", "task"]
 
@@ -39,13 +40,18 @@ WATCHING: Mapping[str, tuple[type, str]] = {
 _SHORT = {"yes": "y", "dry_run": "n", "jobs": "j"}
 
 
+def _asks_nothing(_: Wizard) -> None:
+    """What has a sensible meaning whatever is unset."""
+
+
 class Task(invoke.tasks.Task[Any], Generic[R]):
     """An invoke task whose body takes a `Session` and the arguments of its signature.
 
     Each argument has the type of its annotation: bool is a flag, int and str take a value,
     list[str] takes one at each use. `None` as default means not given. One that `takes_words`
     finds those after `--` in its session. One for `many_hosts` only looks, so that several can be
-    asked at once. One that can be watched names the arguments that it may have then.
+    asked at once. One that can be watched names the arguments that it may have then. A `wizard`
+    asks a person for what is unset.
     """
 
     def __init__(
@@ -58,6 +64,7 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
         takes_words: bool = False,
         many_hosts: bool = False,
         watched_with: Iterable[str] = (),
+        wizard: Callable[[Wizard], None] = _asks_nothing,
         help: Mapping[str, str] | None = None,
         name: str | None = None,
     ) -> None:
@@ -72,6 +79,7 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
         self.takes_words = takes_words
         self.many_hosts = many_hosts
         self.watched_with = tuple(watched_with)
+        self.wizard = wizard
 
     def __call__(self, *args: Any, **kwargs: Any) -> R:
         if not args or not isinstance(args[0], Session):
@@ -97,6 +105,11 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
             *words,
             *(self._word(name, kind, None, text) for name, (kind, text) in others.items()),
         ]
+
+    def unset(self) -> dict[str, Any]:
+        """The arguments of the body where none is given."""
+        parameters = list(inspect.signature(self.body).parameters.values())[1:]
+        return {p.name: [] if p.default is p.empty else p.default for p in parameters}
 
     def _word(self, name: str, kind: type, default: Any, text: str = "") -> Word:
         word = Word(

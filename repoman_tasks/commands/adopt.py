@@ -12,9 +12,11 @@ from repoman_tasks.declaring import alone_with, check_fenced
 from repoman_tasks.errors import UsageError
 from repoman_tasks.planning.names import check_name
 from repoman_tasks.session import Session
+from repoman_tasks.wizards.which import ask_adopt
 
 
 @task(
+    wizard=ask_adopt,
     pre=[reconcile, containers],
     positional=["name"],
     greedy=True,

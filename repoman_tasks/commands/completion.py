@@ -21,9 +21,11 @@ from repoman_tasks.planning.completion import (
     take_steps,
 )
 from repoman_tasks.session import Session
+from repoman_tasks.wizards.which import ask_completion
 
 
 @task(
+    wizard=ask_completion,
     positional=["action"],
     greedy=True,
     help={

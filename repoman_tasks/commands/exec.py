@@ -7,9 +7,11 @@ from repoman_tasks.cli.task import task
 from repoman_tasks.entering import enter
 from repoman_tasks.errors import UsageError
 from repoman_tasks.session import Session
+from repoman_tasks.wizards.which import ask_exec
 
 
 @task(
+    wizard=ask_exec,
     name="exec",
     pre=[reconcile, containers],
     positional=["name"],

@@ -23,10 +23,12 @@ from repoman_tasks.session import Session
 from repoman_tasks.tools.images import image_origin
 from repoman_tasks.trusting import wishes
 from repoman_tasks.watching import first_look
+from repoman_tasks.wizards.new import ask_new
 from repoman_tasks.working import opening, protected, work_of
 
 
 @task(
+    wizard=ask_new,
     pre=[reconcile],
     positional=["name"],
     greedy=True,

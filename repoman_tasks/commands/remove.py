@@ -11,15 +11,18 @@ from repoman_tasks.containers.erase import compare_with_mirror
 from repoman_tasks.declaring import alone_with, repo_of
 from repoman_tasks.errors import UsageError
 from repoman_tasks.model import Project
+from repoman_tasks.planning.prompts import DELETE_REPO
 from repoman_tasks.planning.setup import remove_steps
 from repoman_tasks.planning.steps import DeleteContainer
 from repoman_tasks.planning.sync import find_project
 from repoman_tasks.session import Session
 from repoman_tasks.tools.share import Share
+from repoman_tasks.wizards.which import ask_remove
 from repoman_tasks.working import unruling, work_of
 
 
 @task(
+    wizard=ask_remove,
     pre=[reconcile],
     positional=["name"],
     greedy=True,
@@ -58,7 +61,8 @@ def remove(
     if typed:
         for step in steps:
             session.screen.note(f"  {step}")
-        session.ask.typed(f"{path} will be deleted.", name, "--yes")
+        session.tell_typed()
+        session.ask.typed(DELETE_REPO, path, name)
     agreed = alone if project.container else None
     carry_out(session, plan, dry_run=dry_run, default=False, confirmed=typed, agreed=agreed)
 

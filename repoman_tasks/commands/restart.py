@@ -6,9 +6,11 @@ from repoman_tasks.checks import containers, reconcile
 from repoman_tasks.cli.task import task
 from repoman_tasks.session import Session
 from repoman_tasks.states import change_state
+from repoman_tasks.wizards.which import ask_project
 
 
 @task(
+    wizard=ask_project,
     pre=[reconcile, containers],
     positional=["name"],
     help={

@@ -14,15 +14,18 @@ from repoman_tasks.model import Registry
 from repoman_tasks.planning.fence import fence_findings, fence_steps
 from repoman_tasks.planning.grounds import FenceWish
 from repoman_tasks.planning.names import absolute
+from repoman_tasks.planning.prompts import SUDO
 from repoman_tasks.planning.setup import SetupWish, setup_steps
 from repoman_tasks.planning.share import judge
 from repoman_tasks.planning.steps import AsRoot, Step, WriteRegistry
 from repoman_tasks.session import Session
 from repoman_tasks.tools.share import Share, open_share
+from repoman_tasks.wizards.setup import ask_setup
 from repoman_tasks.working import work_of
 
 
 @task(
+    wizard=ask_setup,
     pre=[reconcile],
     help={
         "local_repos": "Folder of the local working copies.",
@@ -119,7 +122,7 @@ def _in_order(session: Session, steps: list[Step], *, dry_run: bool) -> list[Ste
     for step in rooted:
         session.screen.note(f"needs root, {step.why}: sudo {' '.join(step.words)}")
     somebody = session.ask.possible or session.ask.yes
-    if somebody and session.ask.confirm("Run that now, with sudo?", default=False):
+    if somebody and session.ask.confirm(SUDO, default=False):
         return [*rooted, *others]
     return others
 

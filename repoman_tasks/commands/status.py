@@ -23,6 +23,7 @@ from repoman_tasks.reaching import try_out
 from repoman_tasks.repairing import repair as mend
 from repoman_tasks.session import Session
 from repoman_tasks.tools.share import Share
+from repoman_tasks.tools.tree import folders_in
 from repoman_tasks.watching import look_seen, watch
 
 
@@ -88,7 +89,7 @@ def _findings(
         )
     else:
         projects = registry.projects
-        folders = _folders(session, reality.local_repos)
+        folders = folders_in(session.host, reality.local_repos)
         found = health(reality, problem, projects, folders, session.now())
     drifted = _drift(session, name)
     if any(project.container for project in projects) and not session.of(containers).problem:
@@ -116,12 +117,6 @@ def _fence(session: Session) -> list[Finding]:
     if isinstance(found, RepomanError):
         return [Finding("incus", found.what, found.cure, kind="fence")]
     return fence_findings(found, found.defaults.incus_project)
-
-
-def _folders(session: Session, local_repos: str) -> list[str]:
-    words = ["find", local_repos, "-mindepth", "1", "-maxdepth", "1", "-type", "d"]
-    words += ["-printf", "%f\\0"]
-    return session.host.read(words).text.split("\0")[:-1]
 
 
 def _show_values(session: Session, reality: Reality) -> None:

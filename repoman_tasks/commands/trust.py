@@ -8,9 +8,11 @@ from repoman_tasks.declaring import project_meant, repo_of
 from repoman_tasks.session import Session
 from repoman_tasks.tools.repo_file import read_asked
 from repoman_tasks.trusting import agree
+from repoman_tasks.wizards.which import ask_project
 
 
 @task(
+    wizard=ask_project,
     pre=[reconcile],
     positional=["name"],
     help={"name": "Name of the project; by default that whose repo you stand in."},

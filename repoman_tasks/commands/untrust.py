@@ -7,9 +7,11 @@ from repoman_tasks.cli.task import task
 from repoman_tasks.declaring import project_meant, repo_of
 from repoman_tasks.session import Session
 from repoman_tasks.tools.approvals import forget
+from repoman_tasks.wizards.which import ask_project
 
 
 @task(
+    wizard=ask_project,
     pre=[reconcile],
     positional=["name"],
     help={"name": "Name of the project; by default that whose repo you stand in."},

@@ -26,10 +26,12 @@ from repoman_tasks.session import Session
 from repoman_tasks.tools.guest import Room, has_user
 from repoman_tasks.tools.images import image_origin
 from repoman_tasks.trusting import wishes
+from repoman_tasks.wizards.which import ask_project
 from repoman_tasks.working import addressed, opening, protected, ruling, work_of
 
 
 @task(
+    wizard=ask_project,
     pre=[reconcile, containers],
     positional=["name"],
     help={

@@ -25,7 +25,7 @@ from repoman_tasks.planning.health import Finding
 from repoman_tasks.planning.ids import allow_ids, missing_ids
 from repoman_tasks.planning.steps import CallIncus, MakeFolder, Step
 
-__all__ = ["fence_findings", "fence_steps"]
+__all__ = ["fence_findings", "fence_steps", "pools_to_choose"]
 
 _FIRST_POOL = "default"
 _LEAST_FREE_MIB = 512
@@ -104,6 +104,13 @@ def _pool(grounds: Grounds, wish: FenceWish) -> str:
             "`repoman setup --init-incus`, or `incus admin init`",
         )
     return next(filter(None, named), _FIRST_POOL)
+
+
+def pools_to_choose(grounds: Grounds) -> tuple[str, ...]:
+    """The pools of which a person has to name one, because none is named and none the usual."""
+    there = tuple(grounds.pools)
+    settled = grounds.defaults.storage_pool or _FIRST_POOL in there or len(there) < 2
+    return () if settled else there
 
 
 def _pool_steps(grounds: Grounds, name: str) -> list[Step]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import posixpath
 import re
 from collections.abc import Iterable
@@ -58,6 +57,8 @@ def check_name(name: str) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """The one of `known` that `word` was probably meant to be, or an empty string."""
+    import difflib  # which takes its time, and most commands have nothing to guess
+
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
 
 

@@ -7,7 +7,13 @@ from repoman_tasks.model import Project, Registry
 from repoman_tasks.planning.names import inside
 from repoman_tasks.planning.sync import find_project
 
-__all__ = ["meant"]
+__all__ = ["here", "meant"]
+
+
+def here(registry: Registry, local_repos: str, folder: str) -> Project | None:
+    """The project in whose repo `folder` lies; None where that is none, or nobody stands there."""
+    found = (p for p in registry.projects if inside(folder, f"{local_repos}/{p.repo}"))
+    return next(found, None) if folder else None
 
 
 def meant(
@@ -21,13 +27,12 @@ def meant(
     if name is not None:
         project = find_project(registry, name)
     else:
-        found = (p for p in registry.projects if inside(folder, f"{local_repos}/{p.repo}"))
-        here = next(found, None) if folder else None
-        if here is None:
+        stood_in = here(registry, local_repos, folder)
+        if stood_in is None:
             raise UsageError(
                 f"{command} needs a name, because this folder is in no project's repo",
                 f"`repoman {command} NAME`",
             )
-        project = here
+        project = stood_in
     repo = f"{local_repos}/{project.repo}"
     return project, folder if folder and inside(folder, repo) else repo

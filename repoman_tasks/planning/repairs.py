@@ -48,5 +48,9 @@ class RepairWish:
         """What was chosen by a flag for findings of that kind, or an empty string."""
         return self._flags().get(kind, "")
 
+    def has_flag(self, kind: str) -> bool:
+        """Whether findings of that kind have a flag of their own."""
+        return kind in self._flags()
+
     def _flags(self) -> dict[str, str]:
         return {"missing": self.missing, "orphan": self.orphan, "half-made": self.half_made}

@@ -19,7 +19,7 @@ from repoman_tasks.planning.steps import (
 )
 from repoman_tasks.registry import DropProject, Edit, SetKeys
 
-__all__ = ["SetupWish", "new_project", "remove_steps", "setup_steps"]
+__all__ = ["SetupWish", "estate_of", "new_project", "remove_steps", "setup_steps"]
 
 
 _OF_THE_MIRROR = ("last_sync", "last_files", "last_loose", "last_packs", "last_tree", "mirror")
@@ -49,7 +49,7 @@ def setup_steps(
     """The steps from `registry` (a file where `exists`) to what is wished; none where all is so."""
     local_repos = wish.local_repos or registry.defaults.local_repos
     steps: list[Step] = [] if local_exists else [MakeFolder(local_repos)]
-    estate = _estate(registry.estate.id, wish, probe, fresh_id)
+    estate = estate_of(registry.estate.id, wish, probe, fresh_id)
     values = _changed_paths(registry, wish)
     edits: list[Edit] = []
     if values:
@@ -85,8 +85,8 @@ def _changed_paths(registry: Registry, wish: SetupWish) -> dict[str, str]:
     return values | chosen
 
 
-def _estate(own: str, wish: SetupWish, probe: Probe, fresh_id: str) -> str:
-    """The id that registry and share will both carry."""
+def estate_of(own: str, wish: SetupWish, probe: Probe, fresh_id: str) -> str:
+    """The id that registry and share will both carry; `Refused` where that can't be."""
     on_share = probe.marker.estate if probe.marker else None
     if own and on_share == own:
         return own

@@ -21,6 +21,7 @@ __all__ = [
     "judge_again",
     "marker_text",
     "mount_at",
+    "offered",
     "parse_marker",
     "parse_mounts",
 ]
@@ -89,6 +90,11 @@ def mount_at(mounts: Sequence[Mount], path: str) -> Mount | None:
             break
         current = min(reversed(below), key=lambda m: len(m.target))
     return current
+
+
+def offered(mounts: Sequence[Mount], fstypes: Sequence[str]) -> list[str]:
+    """The places where a share of one of these types is mounted."""
+    return sorted({m.target for m in mounts if m.fstype in fstypes and not m.read_only})
 
 
 @dataclass(frozen=True)

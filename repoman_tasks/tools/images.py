@@ -9,7 +9,7 @@ from repoman_tasks.errors import Failed, UsageError
 from repoman_tasks.planning.names import image_fault, nearest
 from repoman_tasks.tools.incus import Incus
 
-__all__ = ["image_origin"]
+__all__ = ["image_origin", "images_here"]
 
 _LOCAL = ("unix://", "unix:/")
 
@@ -42,6 +42,13 @@ def image_origin(incus: Incus, image: str) -> dict[str, Any]:
         )
     pull = {"type": "image", "mode": "pull", "server": address, "protocol": protocol}
     return {**pull, "alias": name}
+
+
+def images_here(incus: Incus) -> list[str]:
+    """The images that Incus has already, by names that `image_origin` takes."""
+    found = incus.get(incus.at("images", "aliases"), recursion=1) or []
+    names = sorted(f"local:{alias['name']}" for alias in found)
+    return [name for name in names if not image_fault(name)]
 
 
 def _here(incus: Incus, name: str) -> dict[str, Any]:

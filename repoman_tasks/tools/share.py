@@ -18,12 +18,13 @@ from repoman_tasks.planning.share import (
     judge_again,
     marker_text,
     mount_at,
+    offered,
     parse_marker,
     parse_mounts,
 )
 from repoman_tasks.tools.tree import PRUNED
 
-__all__ = ["Share", "open_share"]
+__all__ = ["Share", "mounted_shares", "open_share"]
 
 _MOUNTINFO = "/proc/self/mountinfo"
 
@@ -133,6 +134,11 @@ def _not_there(complaint: bytes) -> bool:
 
 def _mountinfo(host: Host) -> str:
     return (host.read_file(_MOUNTINFO) or b"").decode(errors="surrogateescape")
+
+
+def mounted_shares(host: Host, fstypes: Sequence[str]) -> list[str]:
+    """The places of `host` where a share of one of these types is mounted now."""
+    return offered(parse_mounts(_mountinfo(host)), fstypes)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from repoman_tasks.errors import Failed
 from repoman_tasks.host import Entry, Host
 from repoman_tasks.model import Tally
 
-__all__ = ["PRUNED", "Census", "Look", "git_state", "is_loose_object", "look"]
+__all__ = ["PRUNED", "Census", "Look", "folders_in", "git_state", "is_loose_object", "look"]
 
 PRUNED = frozenset({b".zfs"})
 """Folders that no walk enters: ZFS mounts a snapshot for each look at one."""
@@ -32,6 +32,12 @@ class Look:
     git_dirs: tuple[bytes, ...] = ()
     specials: tuple[str, ...] = ()
     hard_links: bool = False
+
+
+def folders_in(host: Host, path: str) -> list[str]:
+    """The names of the folders directly in the folder at `path`."""
+    words = ["find", path, "-mindepth", "1", "-maxdepth", "1", "-type", "d", "-printf", "%f\\0"]
+    return host.read(words).text.split("\0")[:-1]
 
 
 def is_loose_object(path: bytes) -> bool:

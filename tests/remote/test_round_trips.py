@@ -66,7 +66,7 @@ def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CountedLin
 
 
 def test_a_list_of_twenty_projects_takes_four(line: CountedLine) -> None:
-    session = Session(RemoteHost("there", line), Ask(yes=False, no_input=True), Recorder())
+    session = Session(RemoteHost("there", line), Ask("list", yes=False, no_input=True), Recorder())
     for pre_task in (reconcile, containers):
         session.of(pre_task)
     list_(session)

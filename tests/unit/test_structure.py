@@ -199,7 +199,7 @@ def test_model_and_errors_import_nothing_of_the_package() -> None:
             [
                 *("commands", "checks", "apply", "session", "registry", "containers"),
                 *("adopting", "declaring", "entering", "forwarding", "reaching", "repairing"),
-                *("showing", "states", "trusting", "watching", "working"),
+                *("showing", "states", "trusting", "watching", "wizard", "wizards", "working"),
             ],
             ["local", "hosts", "remote"],
             id="no task knows which host it has",
@@ -220,9 +220,14 @@ def test_model_and_errors_import_nothing_of_the_package() -> None:
             id="the registry is below all that",
         ),
         pytest.param(
-            ["report", "bars", "ask"],
-            ["commands", "cli", "mirror", "tools"],
+            ["report", "bars", "ask", "wizard"],
+            ["commands", "cli", "mirror", "tools", "checks"],
             id="so is the screen",
+        ),
+        pytest.param(
+            ["wizards"],
+            ["commands", "apply", "containers", "mirror", "registry", "report", "ask"],
+            id="who asks changes nothing",
         ),
         pytest.param(
             ["cli"], ["commands", "mirror", "tools", "checks", "apply"], id="the cli takes any task"
