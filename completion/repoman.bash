@@ -9,13 +9,14 @@ __repoman_images=(images:ubuntu/26.04/cloud)
 __repoman_profiles=(default claude-share)
 
 __repoman_commands() {
-    found=(adopt completion exec list new remove restart setup shell start status stop sync trust untrust update)
+    found=(help adopt completion exec list new remove restart setup shell start status stop sync trust untrust update)
     [[ $program != inv ]] || found+=(dev.bench dev.completion dev.demo dev.lint dev.man dev.pictures dev.reference dev.test)
 }
 
 __repoman_flags() {
     case $1 in
         '') flags=(--help --version --list --debug --dry) ;;
+        'help') flags=() ;;
         'adopt') flags=(--from-project --repo --dry-run --yes --no-input --host --help) ;;
         'completion') flags=(--shell --dry-run --yes --no-input --host --help) ;;
         'exec') flags=(--yes --no-input --host --help) ;;
@@ -45,7 +46,7 @@ __repoman_flags() {
 
 __repoman_is_command() {
     case $1 in
-        adopt | completion | exec | list | new | remove | restart | setup | shell | start | status | stop | sync | trust | untrust | update | dev.bench | dev.completion | dev.demo | dev.lint | dev.man | dev.pictures | dev.reference | dev.test) ;;
+        help | adopt | completion | exec | list | new | remove | restart | setup | shell | start | status | stop | sync | trust | untrust | update | dev.bench | dev.completion | dev.demo | dev.lint | dev.man | dev.pictures | dev.reference | dev.test) ;;
         *) return 1 ;;
     esac
 }

@@ -6,12 +6,13 @@
 
 set -g __repoman_images images:ubuntu/26.04/cloud
 set -g __repoman_profiles default claude-share
-set -g __repoman_names adopt completion exec list new remove restart setup shell start status stop sync trust untrust update dev.bench dev.completion dev.demo dev.lint dev.man dev.pictures dev.reference dev.test
+set -g __repoman_names help adopt completion exec list new remove restart setup shell start status stop sync trust untrust update dev.bench dev.completion dev.demo dev.lint dev.man dev.pictures dev.reference dev.test
 set -g __repoman_greedy adopt completion new remove
 set -g __repoman_repeats --profile --tier
 
 function __repoman_commands -a program
     printf '%s\t%s\n' \
+        help 'Show the flags of a command.' \
         adopt 'Take an existing container with its disk into the estate, also from another project.' \
         completion 'Put the completion of bash, zsh or fish where the shell looks; or take it away.' \
         exec 'Run the words after -- in a project\'s container, exactly as they are.' \
@@ -48,6 +49,8 @@ function __repoman_flags
         --list 'List the commands.' \
         --debug 'Print a traceback with an error.' \
         --dry 'Change nothing; show what would run.'
+        case help
+            printf '%s\t%s\n'
         case adopt
             printf '%s\t%s\n' \
         --from-project 'Incus project that the container is in now; repoman\'s by default.' \

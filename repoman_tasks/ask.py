@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from repoman_tasks.errors import Interrupted, RepomanError, UsageError, one_line
 from repoman_tasks.planning.prompts import Prompt, listed, picked
+from repoman_tasks.signals import wait_for_line
 
 __all__ = ["Ask"]
 
@@ -128,6 +129,7 @@ class Ask:
     def _line(self, question: str) -> str:
         while True:
             print(question, end="", file=sys.stderr, flush=True)
+            wait_for_line(sys.stdin.fileno())
             try:
                 line = sys.stdin.readline()
             except UnicodeDecodeError:

@@ -66,10 +66,12 @@ def scripts() -> dict[str, str]:
 
 
 def known_commands(namespace: Collection) -> list[Command]:
-    """The commands of `namespace`; first the one without a name, for what stands before them."""
+    """The commands of `namespace`, and `help`; first the one without a name, for what stands before
+    them."""
     chores = namespace.collections.items()
     return [
         Command("", "", _CORE),
+        Command("help", "Show the flags of a command."),
         *(_command(name, task) for name, task in sorted(namespace.tasks.items())),
         *(_command(f"{prefix}.{name}", task, True) for prefix, name, task in _inner(chores)),
     ]

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from invoke.collection import Collection
 
 from repoman_tasks.cli.parser import install
-from repoman_tasks.commands import NAMES, load
+from repoman_tasks.commands import GROUPS, NAMES, load
 
-__all__ = ["commands", "commands_named", "with_development"]
+__all__ = ["GROUPS", "commands", "commands_named", "with_development"]
 
 _LEADS_ON = {"setup": ("new", "sync")}
 """The commands that one may go on with, where a person wants that."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import select
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-__all__ = ["resizes_waiting", "take_signals", "undisturbed"]
+__all__ = ["resizes_waiting", "take_signals", "undisturbed", "wait_for_line"]
 
 _WANTED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -67,3 +69,20 @@ def resizes_waiting() -> Iterator[Callable[[float], bool]]:
         yield lambda seconds: signal.sigtimedwait(resize, seconds) is not None
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def wait_for_line(terminal: int) -> None:
+    """Wait until a line can be read from the file of that number, a terminal.
+
+    A read that waits would miss a signal that comes just before it; this one ends by it.
+    """
+    woken, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    before = signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+    try:
+        while terminal not in select.select([terminal, woken], [], [])[0]:
+            with contextlib.suppress(BlockingIOError):
+                os.read(woken, 64)
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(woken)
+        os.close(waker)

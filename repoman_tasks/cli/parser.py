@@ -130,10 +130,13 @@ _invokes_parse_argv = invoke.parser.parser.Parser.parse_argv
 
 
 def _parse_argv(parser: Parser, argv: list[str]) -> ParseResult:
-    """invoke's, but `--flag=value` is an error where the flag takes none.
+    """invoke's, but `--flag=value` is an error where the flag takes none, and `help` is --help.
 
     invoke would go on with the value as the next word, and that would become a name.
     """
+    if parser.contexts and argv[:1] == ["help"]:
+        named = [word for word in argv[1:2] if word != "help"]
+        argv = [*named, "--help", *argv[2:]]
     for token in itertools.takewhile(lambda word: word != "--", argv):
         flag, equals, _ = token.partition("=")
         takers = [c.flags[flag] for c in parser.contexts.values() if flag in c.flags]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 from collections.abc import Iterator
 from typing import Any, NoReturn
@@ -13,8 +14,9 @@ from invoke.exceptions import Exit, ParseError
 
 from repoman_tasks import __version__
 from repoman_tasks.cli.executor import Executor
+from repoman_tasks.cli.page import page
 from repoman_tasks.cli.parser import UsageExit
-from repoman_tasks.namespace import commands, commands_named
+from repoman_tasks.namespace import GROUPS, commands, commands_named
 from repoman_tasks.streams import finish_output, open_streams
 
 __all__ = ["run"]
@@ -55,6 +57,9 @@ class _Program(invoke.program.Program):
         except UsageExit:  # what was meant may be a command that was not named
             self.collection = commands()
             super().parse_tasks()
+
+    def print_help(self) -> None:
+        print(page(GROUPS, commands().tasks, shutil.get_terminal_size().columns), end="")
 
     def list_tasks(self) -> None:
         self.collection = self.scoped_collection = commands()

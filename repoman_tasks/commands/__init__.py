@@ -7,15 +7,22 @@ from collections.abc import Iterable
 
 from repoman_tasks.cli.task import Task
 
-__all__ = ["NAMES", "load"]
+__all__ = ["GROUPS", "NAMES", "load"]
 
 _RESERVED = ("exec", "list")
 """Names of Python's own; the function has an underscore more."""
 
-NAMES = (
-    *("adopt", "completion", "exec", "list", "new", "remove", "restart", "setup", "shell"),
-    *("start", "status", "stop", "sync", "trust", "untrust", "update"),
-)
+GROUPS = {
+    "Begin": ("setup", "new", "adopt"),
+    "Work in a container": ("shell", "exec", "start", "stop", "restart"),
+    "Look and mirror": ("list", "status", "sync"),
+    "Change what a container is": ("update", "trust", "untrust"),
+    "End": ("remove",),
+    "Besides": ("completion",),
+}
+"""The commands by what one wants to do."""
+
+NAMES = tuple(sorted(name for names in GROUPS.values() for name in names))
 
 
 def load(names: Iterable[str] = NAMES) -> list[Task[object]]:

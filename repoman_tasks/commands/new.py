@@ -136,7 +136,9 @@ def _check_folder(session: Session, project: Project, wish: _Asked) -> None:
     parent = path.rpartition("/")[0] if wish.makes_repo else path
     state = repo_state(parent, session.host.real_folder(parent), local_repos)
     if state.problem and not (wish.makes_repo and parent == local_repos):
-        raise UsageError(f"{parent} {state.says}", "name a real folder below local_repos")
+        way = "name a real folder below local_repos"
+        missing = "" if wish.makes_repo else ", or add --create or --clone URL"
+        raise UsageError(f"{parent} {state.says}", way + missing)
 
 
 def _repo_steps(session: Session, project: Project, wish: _Asked) -> list[Step]:

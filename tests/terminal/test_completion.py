@@ -134,6 +134,7 @@ TYPED = [
     ("completion ins\t --shell fi\t", ["completion", "install", "--shell", "fish"]),
     ("completion rem\t", ["completion", "remove"]),
     ("--hel\t syn\t", ["--help", "sync"]),
+    ("hel\t syn\t", ["help", "sync"]),
 ]
 ODD = [
     ("sync odd\t", "odd name"),

@@ -53,7 +53,7 @@ def test_a_script_evaluates_nothing(shell: str) -> None:
 
 
 def test_every_command_is_known_with_its_flags() -> None:
-    assert {c.name for c in KNOWN if not c.chore} == {"", *NAMES}
+    assert {c.name for c in KNOWN if not c.chore} == {"", "help", *NAMES}
     assert {c.name for c in KNOWN if c.chore} >= {"dev.test", "dev.completion"}
     flags = {flag.names[0] for flag in BY_NAME["sync"].flags}
     assert flags >= {"--dry-run", "--jobs", "--yes", "--no-input", "--host", "--help"}

@@ -1,0 +1,162 @@
+"""From nothing to a mirrored project with a running container, by answering questions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pexpect  # type: ignore[import-untyped]
+import pytest
+
+from tests import terminals
+from tests.containers.conftest import Place
+
+CTRL_C, CTRL_D = "\x03", "\x04"
+MOST_ANSWERS = 9
+
+Spawn = Callable[..., "pexpect.spawn[str]"]
+
+
+@pytest.fixture
+def spawn(bare: Place) -> Iterator[Spawn]:
+    """Starts repoman on a terminal."""
+    started: list[pexpect.spawn[str]] = []
+
+    def start(*words: str) -> pexpect.spawn[str]:
+        child = terminals.spawn([*bare.words, *words], bare.environ, bare.home, columns=200)
+        child.timeout = 40
+        started.append(child)
+        return child
+
+    yield start
+    for child in started:
+        child.close(force=True)
+
+
+def answer(child: pexpect.spawn[str], answers: dict[str, str]) -> int:
+    """Answer each question until the command ends well; how many there were."""
+    questions = list(answers)
+    count = 0
+    while True:
+        met = child.expect_exact([*questions, pexpect.EOF])
+        if met == len(questions):
+            child.close()
+            assert child.exitstatus == 0, child.before
+            return count
+        count += 1
+        child.send(answers[questions[met]] + "\r")
+
+
+def test_from_nothing_to_a_mirrored_project(spawn: Spawn, bare: Place) -> None:
+    answers = {
+        "Folder of your local repos? [~/repos] ": "",
+        "Folder on the backup share?": str(bare.share),
+        "Go ahead? [Y/n] ": "y",
+        "Run that now, with sudo? [y/N] ": "y",
+        "A first project: a number, or a new name?": "isurus",
+        "Where does it come from, a number or a URL to clone? [1] ": "",
+        "Mirror isurus now? [Y/n] ": "",
+    }
+    child = spawn("setup")
+    assert answer(child, answers) <= MOST_ANSWERS
+    assert bare.state("isurus") == "running"
+    assert (bare.mirror("isurus") / ".git/HEAD").exists()
+    assert bare.run("status", code=0).out.endswith("all well\n")
+    again = spawn("setup")
+    assert answer(again, answers) == 0
+    assert "nothing to do" in again.before
+
+
+def test_it_is_stopped_and_taken_up_again(spawn: Spawn, bare: Place) -> None:
+    before = bare.everything()
+    for number, stop in enumerate((CTRL_C, CTRL_D)):  # at the first question, and at the last
+        child = spawn("setup")
+        child.expect_exact("local repos? ")
+        if number:
+            child.send("\r")
+            child.expect_exact("backup share?")
+            child.send(f"{bare.share}\r")
+            child.expect_exact("Go ahead? ")
+        child.send(stop)
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus == 130
+        assert bare.everything() == before
+    paths = ["--local-repos", str(bare.local_repos), "--nfs-repos", str(bare.share)]
+    bare.run("setup", *paths, code=0)
+    set_up = bare.registry.read_text()
+    child = spawn("setup")  # what is there is not asked for again
+    child.expect_exact("nothing to do")
+    child.expect_exact("A first project: a number, or a new name?")
+    child.send("isurus\r")
+    child.expect_exact("Where does it come from")
+    child.send("\r")
+    child.expect_exact("The same by flags: repoman new isurus --create --yes")
+    child.expect_exact("Go ahead? ")
+    child.send(CTRL_C)
+    child.expect(pexpect.EOF)
+    assert bare.registry.read_text() == set_up
+    assert not (bare.local_repos / "isurus").exists()
+    bare.run("new", "isurus", "--create", code=0)
+    child = spawn("setup")
+    child.expect_exact("Mirror isurus now? [Y/n] ")
+    child.send("\r")
+    child.expect_exact("The same by flags: repoman sync isurus")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    assert (bare.mirror("isurus") / ".git/HEAD").exists()
+
+
+def test_new_asks_for_all_of_it(spawn: Spawn, place: Place) -> None:
+    (place.local_repos / "lamna").mkdir()
+    child = spawn("new")
+    child.expect_exact("1  lamna, which is there")
+    child.expect_exact("Name of the project? ")
+    child.send("1\r")
+    child.expect_exact("What is it to have? [1] ")
+    child.send("2\r")
+    child.expect_exact("Image of its container? [1] ")
+    child.send("nosuch\r")
+    child.expect_exact("no image 'nosuch' is here")
+    child.send("local:busybox\r")
+    child.expect_exact("Its Incus profiles? [1] ")
+    child.send("defualt\r")
+    child.expect_exact("Incus has no profile 'defualt': did you mean default?")
+    child.send("default\r")
+    same = "repoman new lamna --profile default --image local:busybox --no-backup --yes"
+    child.expect_exact(f"The same by flags: {same}")
+    child.expect_exact("Go ahead? ")
+    child.send("\r")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    assert place.state("lamna") == "running"
+    profiles = place.instances()["lamna"]["profiles"]
+    assert profiles == ["default"]
+
+
+def test_the_project_is_chosen_outside_of_any_repo(spawn: Spawn, isurus: Place) -> None:
+    child = spawn("exec")
+    child.expect_exact("Which project? ")
+    child.send("isuros\r")
+    child.expect_exact("there is no 'isuros': did you mean isurus?")
+    child.send("1\r")
+    child.expect_exact("Which words are to run there? ")
+    child.send("echo 'a  b'\r")
+    child.expect_exact("The same by flags: repoman exec isurus -- echo 'a  b'")
+    child.expect_exact("\na  b\r\n")
+    child.expect(pexpect.EOF)
+    child = spawn("stop")
+    child.expect_exact("Which project? ")
+    child.send("isurus\r")
+    child.expect_exact("The same by flags: repoman stop isurus")
+    child.expect_exact("done: stop isurus")
+    child.expect(pexpect.EOF)
+    assert isurus.state("isurus") == "stopped"
+    isurus.incus("init", "busybox", "stray")
+    child = spawn("adopt")
+    child.expect_exact("1  stray")
+    child.expect_exact("Which container? ")
+    child.send(CTRL_D)
+    child.expect_exact("no answer, nothing was changed")
+    child.expect(pexpect.EOF)

@@ -1,0 +1,325 @@
+"""What a person is asked for where arguments are unset, without Incus: `new`, `setup`, `remove`."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+
+import pexpect  # type: ignore[import-untyped]
+import pytest
+
+from repoman_tasks.registry import parse
+from tests import terminals
+from tests.estate import Estate
+
+CTRL_C, CTRL_D = "\x03", "\x04"
+
+Spawn = Callable[..., "pexpect.spawn[str]"]
+
+
+@pytest.fixture
+def isurus(estate: Estate) -> Estate:
+    """An estate with the project isurus."""
+    return estate.prepare("isurus")
+
+
+@pytest.fixture
+def spawn(estate: Estate) -> Iterator[Spawn]:
+    """Starts `repoman` on a terminal; what still runs at the end is ended."""
+    started: list[pexpect.spawn[str]] = []
+
+    def start(*words: str, **environ: str) -> pexpect.spawn[str]:
+        command = [*estate.words, *words]
+        child = terminals.spawn(command, estate.environ, estate.home, columns=200, **environ)
+        started.append(child)
+        return child
+
+    yield start
+    for child in started:
+        child.close(force=True)
+
+
+def talk(child: pexpect.spawn[str], *lines: tuple[str, str]) -> tuple[int | None, str]:
+    """Wait for each text and answer it; the exit status, and what was shown after the last."""
+    for shown, answer in lines:
+        child.expect_exact(shown)
+        child.send(answer)
+    child.expect(pexpect.EOF)
+    child.close()
+    return child.exitstatus, child.before or ""
+
+
+def projects(estate: Estate) -> list[str]:
+    return [p.name for p in parse(estate.registry.read_text(), "", {}).projects]
+
+
+# --- new -------------------------------------------------------------------------------------
+
+NAME = "Name of the project? "
+SOURCE = "a number or a URL to clone? [1] "
+GO = "Go ahead? [Y/n] "
+
+
+def test_new_asks_until_an_answer_will_do(isurus: Estate, spawn: Spawn) -> None:
+    (isurus.local_repos / "lamna").mkdir()
+    (isurus.local_repos / "no_name").mkdir()
+    child = spawn("new")
+    child.expect_exact("  1  lamna, which is there\r\n" + NAME)
+    child.send("\r")
+    for answer, says in [
+        ("a_b\r", "this needs an answer"),
+        ("isurus\r", "'a_b' can't be a project's name"),
+        ("sync\r", "a project called 'isurus' exists already"),
+        ("2\r", "'sync' is a command"),
+        ("x\x1by\r", "there is no 2: answer 1"),
+        ("raja\r", "That has signs that can't be shown."),
+    ]:
+        child.expect_exact(says)
+        child.expect_exact(NAME)
+        child.send(answer)
+    child.expect_exact(f"{isurus.local_repos}/raja is not there yet.")
+    child.expect_exact("1  make it, with an empty git repo")
+    child.expect_exact(f"3  take {isurus.local_repos}/no_name")
+    code, shown = talk(
+        child,
+        (SOURCE, "nonsense\r"),
+        ("'nonsense' is neither a URL nor an absolute path", ""),
+        (SOURCE, "/etc\r"),
+        ("/etc is not below local_repos", ""),
+        (SOURCE, "~/nowhere\r"),
+        ("there is no folder", ""),
+        (SOURCE, f"{isurus.local_repos}/isurus\r"),
+        ("overlaps 'isurus'", ""),
+        (SOURCE, "\r"),
+        ("without a container, ", ""),
+        (f"  make an empty git repo in {isurus.local_repos}/raja", ""),
+        ("The same by flags: repoman new raja --create --no-container --yes", ""),
+        (GO, "\r"),
+    )
+    assert code == 0
+    assert "Next: repoman sync raja" in shown
+    assert projects(isurus) == ["isurus", "raja"]
+    assert (isurus.local_repos / "raja/.git").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("answer", "flags"),
+    [
+        pytest.param("2", "--repo {repos}/lamna --no-container", id="a folder by its number"),
+        pytest.param("{repos}/lamna", "--repo {repos}/lamna --no-container", id="by its path"),
+        pytest.param("file://{repos}/isurus", "--clone file://{repos}/isurus", id="a URL"),
+    ],
+)
+def test_the_same_by_flags_does_the_same(
+    isurus: Estate, spawn: Spawn, answer: str, flags: str
+) -> None:
+    (isurus.local_repos / "lamna").mkdir()
+    repos, before = str(isurus.local_repos), isurus.registry.read_text()
+    child = spawn("new", "raja", "--no-container")
+    child.expect_exact(SOURCE)
+    child.send(answer.format(repos=repos) + "\r")
+    child.expect(r"The same by flags: repoman ([^\r]*)\r\n")
+    words = child.match[1].split()
+    assert " ".join(words).startswith(f"new raja {flags.format(repos=repos)}")
+    assert talk(child, (GO, CTRL_C))[0] == 130
+    assert isurus.registry.read_text() == before
+    isurus.run(*words, code=0)
+    assert projects(isurus) == ["isurus", "raja"]
+
+
+def test_a_folder_that_is_there_needs_no_question(isurus: Estate, spawn: Spawn) -> None:
+    (isurus.local_repos / "lamna").mkdir()
+    child = spawn("new", "lamna", "--no-container")
+    child.expect_exact(GO)
+    assert "The same by flags" not in (child.before or "")
+    assert talk(child, ("", "n\r"))[0] == 130
+
+
+@pytest.mark.parametrize("stop", [CTRL_C, CTRL_D, f"half an answer{CTRL_C}"])
+@pytest.mark.parametrize("at", [NAME, SOURCE, GO])
+def test_a_stop_at_any_question_leaves_it_as_it_was(
+    isurus: Estate, spawn: Spawn, at: str, stop: str
+) -> None:
+    before = isurus.everything()
+    child = spawn("new")
+    for question, answer in ((NAME, "raja\r"), (SOURCE, "\r"), (GO, "\r")):
+        child.expect_exact(question)
+        child.send(stop if question == at else answer)
+        if question == at:
+            break
+    code, shown = talk(child)
+    assert code == 130
+    assert "Traceback" not in shown
+    assert isurus.everything() == before
+
+
+# --- setup -----------------------------------------------------------------------------------
+
+LOCAL = "Folder of your local repos? [~/repos] "
+SHARE = "Folder on the backup share?"
+FIRST = "A first project: a number, or a new name?"
+
+
+def test_setup_asks_and_leads_on_to_a_mirrored_project(estate: Estate, spawn: Spawn) -> None:
+    estate.repo("lamna")
+    child = spawn("setup")
+    child.expect_exact(LOCAL)
+    child.send("repos\r")
+    child.expect_exact("'repos' is not an absolute path")
+    child.expect_exact(LOCAL)
+    child.send("\r")
+    child.expect_exact("/dev/shm\r\n")  # a share that is mounted
+    code, shown = talk(
+        child,
+        (SHARE, "/nowhere/at/all\r"),
+        ("/nowhere/at/all can't be entered", ""),
+        (SHARE, f"{estate.home}\r"),
+        ("not on tmpfs", ""),
+        (SHARE, f"{estate.share}\r"),
+        (f"repoman setup --local-repos '~/repos' --nfs-repos {estate.share} --yes", ""),
+        (GO, "y\r"),
+        ("1  lamna, which is there", ""),
+        (FIRST, "1\r"),
+        ("The same by flags: repoman new lamna --no-container --yes", ""),
+        (GO, "\r"),
+        ("Mirror lamna now? [Y/n] ", "\r"),
+        ("The same by flags: repoman sync lamna", ""),
+    )
+    assert code == 0, shown
+    assert (estate.mirror("lamna") / ".git/HEAD").exists()
+    code, shown = talk(spawn("setup"))
+    assert code == 0
+    assert "?" not in shown.replace("Next?", "")
+    assert "nothing to do" in shown
+
+
+def test_setup_is_taken_up_where_it_was_left(estate: Estate, spawn: Spawn) -> None:
+    before = estate.everything()
+    assert talk(spawn("setup"), (LOCAL, CTRL_C))[0] == 130
+    assert talk(spawn("setup"), (LOCAL, "\r"), (SHARE, CTRL_D))[0] == 130
+    assert estate.everything() == before
+    code, shown = talk(
+        spawn("setup"), (LOCAL, "\r"), (SHARE, f"{estate.share}\r"), (GO, "\r"), (FIRST, CTRL_D)
+    )
+    assert (code, "no answer, nothing more was changed" in shown) == (130, True)
+    assert projects(estate) == []
+    assert talk(spawn("setup"), (FIRST, "\r"))[0] == 0  # not now
+    assert projects(estate) == []
+    questions = ((FIRST, "raja\r"), (SOURCE, "\r"), (GO, "\r"), ("Mirror raja now? ", "n\r"))
+    assert talk(spawn("setup"), *questions)[0] == 0
+    assert projects(estate) == ["raja"]
+    assert talk(spawn("setup"), ("Mirror raja now? ", "y\r"))[0] == 0
+    assert (estate.mirror("raja") / ".git/HEAD").exists()
+
+
+def test_what_is_said_by_flags_is_not_asked_for(estate: Estate, spawn: Spawn) -> None:
+    child = spawn("setup", "--nfs-repos", str(estate.share), "--dry-run")
+    code, shown = talk(child, (LOCAL, "\r"))
+    assert code == 0
+    assert "would mark" in shown
+    assert f"--nfs-repos {estate.share} --dry-run" in shown
+    assert not estate.registry.exists()
+    code, shown = talk(spawn("setup", "--nfs-repos", str(estate.share), "--yes"))
+    assert code == 0
+    assert "?" not in shown
+    assert estate.registry.exists()
+
+
+def test_the_share_of_another_estate_is_not_taken(isurus: Estate, spawn: Spawn) -> None:
+    isurus.registry.unlink()
+    child = spawn("setup")
+    questions = ((LOCAL, "\r"), (SHARE, f"{isurus.share}\r"), ("is the share of estate 1111", ""))
+    assert talk(child, *questions, (SHARE, CTRL_C))[0] == 130
+
+
+# --- which one -------------------------------------------------------------------------------
+
+
+def test_remove_names_what_it_destroys_and_expects_a_no(isurus: Estate, spawn: Spawn) -> None:
+    before = isurus.everything()
+    which, fate = ("Which project? ", "1\r"), "And its repo? [1] "
+    code, shown = talk(spawn("remove"), which, (fate, "\r"), ("Go ahead? [y/N] ", "\r"))
+    assert (code, isurus.everything() == before) == (130, True), shown
+    isurus.run("sync", code=0)
+    child = spawn("remove")
+    for answer in ("isuros\r", "1\r"):
+        child.expect_exact("Which project? ")
+        child.send(answer)
+        if answer != "1\r":
+            child.expect_exact("there is no 'isuros': did you mean isurus?")
+    child.expect_exact(fate)
+    child.send("2\r")
+    child.expect_exact("The same by flags: repoman remove isurus --delete-repo --yes")
+    code, shown = talk(child, ("Type isurus to go on: ", "y\r"))
+    assert code == 130
+    assert projects(isurus) == ["isurus"]
+    assert (isurus.local_repos / "isurus").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["new"], "new needs a name: `repoman new NAME`"),
+        (["remove"], "remove needs a name: `repoman remove NAME`"),
+        (["remove", "--yes"], "remove needs a name"),
+        (["adopt"], "adopt needs a name"),
+        (["shell"], "shell needs a name"),
+        (["exec"], "exec needs words to run"),
+        (["start"], "start needs a name"),
+        (["trust"], "trust needs a name"),
+        (["completion"], "completion needs install or remove"),
+        (["new", "raja", "--no-container"], "or add --create or --clone URL"),
+        (["remove", "isurus"], "Nobody can be asked here: add --yes"),
+    ],
+)
+@pytest.mark.parametrize("how", ["--no-input", "no terminal"])
+def test_nobody_is_asked(
+    isurus: Estate, spawn: Spawn, words: list[str], says: str, how: str
+) -> None:
+    before = isurus.everything()
+    if how == "--no-input":
+        code, shown = talk(spawn(*words, how))
+    else:
+        done = isurus.run(*words, given="isurus\n" * 9)
+        code, shown = done.code, done.err
+    assert code == 2
+    assert says in re.sub(r"\s+", " ", shown)
+    assert "? [" not in shown
+    assert isurus.everything() == before
+
+
+def test_in_tmux_as_a_person_sees_it(isurus: Estate) -> None:
+    """A real terminal of 80 columns, with what is typed echoed in its place."""
+    socket, words = f"repoman-{uuid.uuid4().hex[:8]}", ["tmux", "-L"]
+
+    def tmux(*more: str) -> str:
+        command = [*words, socket, "-f", "/dev/null", *more]
+        return subprocess.run(
+            command, env=isurus.environ, check=True, capture_output=True, text=True
+        ).stdout
+
+    def wait(text: str) -> str:
+        for _ in range(200):
+            shown = tmux("capture-pane", "-p")
+            if text in shown:
+                return shown
+            time.sleep(0.1)
+        raise AssertionError(shown)
+
+    line = " ".join([*isurus.words, "new"])
+    tmux("new-session", "-d", "-x", "80", "-y", "24", "-c", str(isurus.home), f"{line}; sleep 60")
+    try:
+        wait("Name of the project?")
+        tmux("send-keys", "rajah", "BSpace", "Enter")
+        wait("Name of the project? raja\n")
+        wait("URL to clone? [1]")
+        tmux("send-keys", "Enter")
+        wait("Go ahead? [Y/n]")
+        tmux("send-keys", "y", "Enter")
+        assert "Next: repoman sync raja" in wait("Next: ")
+    finally:
+        tmux("kill-server")
+    assert projects(isurus) == ["isurus", "raja"]
