@@ -159,7 +159,7 @@ def _ask_image(wizard: Wizard) -> None:
         free=True,
         check=lambda image: image_origin(there, image),
     )
-    if answer != usual:
+    if answer and answer != usual:
         given["image"] = answer
 
 

@@ -105,12 +105,22 @@ def test_words(words: str, expected: Calls) -> None:
         ("remove --yes a -h", "remove"),
         ("new --help", "new"),
         ("list --help", "list"),
+        ("help sync", "sync"),
+        ("help remove --yes", "remove"),
+        ("help sync list", "sync"),
     ],
 )
 def test_help(words: str, helped: str) -> None:
     read = program(*words.split())
     assert read.args.help.value == helped
     assert "--help" not in [call[1].get("name") for call in calls(read)]
+
+
+@pytest.mark.parametrize("words", ["help", "help help", "--help", "-h"])
+def test_help_alone(words: str) -> None:
+    read = program(*words.split())
+    assert read.args.help.value is True
+    assert calls(read) == []
 
 
 @pytest.mark.parametrize("words", ["-R sync", "--dry sync", "sync -R", "sync --dry", "sync a -R"])
@@ -140,6 +150,7 @@ def test_invokes_own_dry(words: str) -> None:
         ("--yes remove a", "unknown flag --yes"),
         ("syn", r"no command is called 'syn': did you mean sync\?"),
         ("zzzzzz", "no command is called 'zzzzzz': see `--help`"),
+        ("help syn", r"no command is called 'syn': did you mean sync\?"),
         ("sync a b", "sync: 'b' is one word too many"),
         ("sync a snyc", r"'snyc' is one word too many: did you mean sync\?"),
         ("sync --name a b", "'b' is one word too many"),

@@ -8,8 +8,9 @@ import invoke.program
 import pytest
 from invoke.collection import Collection
 
+from repoman_tasks.cli.page import page
 from repoman_tasks.cli.task import Task
-from repoman_tasks.commands import NAMES
+from repoman_tasks.commands import GROUPS, NAMES
 from repoman_tasks.namespace import commands, commands_named, with_development
 from repoman_tasks.planning.names import RESERVED
 
@@ -34,6 +35,7 @@ def test_the_commands_are_these() -> None:
     ("words", "known"),
     [
         (["list"], {"list"}),
+        (["setup", "--dry-run"], {"setup", "new", "sync"}),  # it leads on to those
         (["sync", "--dry-run", "status", "--json"], {"sync", "status"}),
         (["shell", "isurus", "--", "exec"], {"shell", "exec"}),
         (["lst"], set(NAMES)),
@@ -50,13 +52,26 @@ def test_chores_stand_apart_from_what_a_person_types() -> None:
     assert [name for name in EVERY if "." in name and not name.startswith("dev.")] == []
 
 
+def test_each_stands_in_one_group_of_the_page() -> None:
+    grouped = [name for names in GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(set(grouped)) == list(NAMES)
+
+
+@pytest.mark.parametrize("columns", [40, 80, 100, 250])
+def test_the_page_shows_every_command_and_fits(columns: int) -> None:
+    lines = page(GROUPS, TYPED, columns).splitlines()
+    assert max(map(len, lines)) <= columns
+    assert {line.split()[0] for line in lines if line.startswith("  ")} >= set(NAMES)
+    assert set(GROUPS) <= set(lines)
+
+
 @pytest.mark.parametrize("name", sorted(TYPED))
 def test_every_name_is_reserved(name: str) -> None:
     assert name in RESERVED
 
 
-def test_the_collection_of_chores_is_reserved_too() -> None:
-    assert set(with_development().collections) <= RESERVED
+def test_the_collection_of_chores_and_help_are_reserved_too() -> None:
+    assert {"help", *with_development().collections} <= RESERVED
 
 
 @pytest.mark.parametrize("task", EVERY.values(), ids=EVERY)
