@@ -91,6 +91,8 @@ class Ask:
         if listed(values):
             for number, (value, told) in enumerate(options.items(), 1):
                 _say(f"  {number:>{len(str(len(values)))}}  {told or value}")
+        else:
+            _say(f"  {len(values)} to choose from, by name")
         shown = str(values.index(default) + 1) if default in values else default
         question = f"{self._text(prompt, about)}{f' [{shown}]' if shown else ''} "
         while True:

@@ -76,7 +76,8 @@ def setup(
     )
     steps = _in_order(session, [*_fence(session, fence, local), *steps], dry_run=dry_run)
     plan = Plan(steps, share, work_of(session))
-    if carry_out(session, plan, dry_run=dry_run, agreed=lambda: _alone(session, registry)):
+    done = carry_out(session, plan, dry_run=dry_run, agreed=lambda: _alone(session, registry))
+    if done and session.leads_on is None:
         session.screen.note("Next: repoman new NAME")
 
 

@@ -111,6 +111,22 @@ def test_the_registry_is_shared_with_a_repoman_there(far: FarEstate) -> None:
     assert len(last_syncs(far)) == 22
 
 
+def test_what_is_told_to_do_the_same_names_the_host(far: FarEstate) -> None:
+    child = spawn([*far.words, "remove"], far.here, far.laptop)
+    try:
+        child.expect_exact("Which project? ")
+        child.send("2\r")
+        child.expect_exact("And its repo? [1] ")
+        child.send("\r")
+        child.expect_exact("The same by flags: repoman remove lamna --yes --host there")
+        child.expect_exact("Go ahead? [y/N] ")
+        child.send("y\r")
+        child.expect(pexpect.EOF)
+    finally:
+        child.close(force=True)
+    assert list(last_syncs(far)) == ["isurus"]
+
+
 def test_an_error_names_the_host(far: FarEstate) -> None:
     done = far.run("sync", "nosuch", code=2)
     assert done.err.startswith("repoman: there: no project is called 'nosuch'")

@@ -259,6 +259,17 @@ def test_remove_names_what_it_destroys_and_expects_a_no(isurus: Estate, spawn: S
     assert (isurus.local_repos / "isurus").exists()
 
 
+def test_of_many_projects_one_is_named(isurus: Estate, spawn: Spawn) -> None:
+    names = "".join(f'[[project]]\nname = "p{n}"\nrepo = "p{n}"\n' for n in range(200))
+    with isurus.registry.open("a") as file:
+        file.write(names)
+    child = spawn("remove")
+    child.expect_exact("201 to choose from, by name\r\nWhich project? ")
+    child.send("p1999\r")
+    child.expect_exact("there is no 'p1999': did you mean p199?")
+    assert talk(child, ("Which project? ", CTRL_D))[0] == 130
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
