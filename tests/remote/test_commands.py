@@ -112,6 +112,7 @@ def test_the_registry_is_shared_with_a_repoman_there(far: FarEstate) -> None:
 
 
 def test_what_is_told_to_do_the_same_names_the_host(far: FarEstate) -> None:
+    far.sshd.let_in(far.environ)
     child = spawn([*far.words, "remove"], far.here, far.laptop)
     try:
         child.expect_exact("Which project? ")
