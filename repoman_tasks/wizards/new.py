@@ -79,7 +79,10 @@ def _ask_source(wizard: Wizard, whole: bool) -> None:
     session, name = wizard.session, wizard.given["name"]
     local_repos = session.of(reconcile).local_repos
     path = f"{local_repos}/{name}"
-    if not wizard.wants(SOURCE) or session.host.real_folder(path) is not None:
+    if not wizard.wants(SOURCE):
+        return
+    check_new(session, name)
+    if session.host.real_folder(path) is not None:
         return
     if not (whole or wizard.given["no_container"]):  # or the answer would be for nothing
         asked(session)

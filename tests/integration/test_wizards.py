@@ -15,6 +15,7 @@ import pytest
 
 from repoman_tasks.ask import Ask
 from repoman_tasks.checks import reconcile
+from repoman_tasks.errors import UsageError
 from repoman_tasks.local import LocalHost
 from repoman_tasks.namespace import commands
 from repoman_tasks.planning import prompts
@@ -126,7 +127,7 @@ def known(request: pytest.FixtureRequest, estate: Estate) -> Estate:
 def value_of(name: str, task: Any, estate: Estate) -> Any:
     """A value that an argument may have."""
     known = {
-        "name": "isurus",
+        "name": "raja" if task.name == "new" else "isurus",
         "action": "install",
         "local_repos": str(estate.local_repos),
         "nfs_repos": str(estate.share),
@@ -195,6 +196,13 @@ def test_all_that_new_asks(known: Estate) -> None:
     ]
     filled = {name: value for name, value in arguments.items() if value}
     assert filled == {"name": "raja", "create": True}
+
+
+@pytest.mark.parametrize("name", ["a_b", "../x", "sync", "isurus", ""])
+def test_new_asks_nothing_for_a_name_that_can_not_be(estate: Estate, name: str) -> None:
+    estate.prepare("isurus")
+    with pytest.raises(UsageError):
+        run(estate, "new", {"name": name}, pools=["default"])
 
 
 @pytest.mark.parametrize(
