@@ -270,6 +270,27 @@ def test_of_many_projects_one_is_named(isurus: Estate, spawn: Spawn) -> None:
     assert talk(child, ("Which project? ", CTRL_D))[0] == 130
 
 
+@pytest.mark.parametrize("stop", [CTRL_C, CTRL_D])
+@pytest.mark.parametrize(
+    ("words", "question"),
+    [
+        *((word, "Which project? ") for word in ("exec", "restart", "shell", "start", "stop")),
+        *((word, "Which project? ") for word in ("remove", "trust", "untrust", "update")),
+        ("completion", "Which of the two? [1] "),
+    ],
+)
+def test_a_stop_at_the_first_question_leaves_it_as_it_was(
+    isurus: Estate, spawn: Spawn, words: str, question: str, stop: str
+) -> None:
+    text = isurus.registry.read_text()
+    isurus.registry.write_text(text.replace("container = false\n", ""))
+    before = isurus.everything()
+    code, shown = talk(spawn(words), (question, stop))
+    assert code == 130
+    assert "Traceback" not in shown
+    assert isurus.everything() == before
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
