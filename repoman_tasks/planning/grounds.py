@@ -10,7 +10,15 @@ from repoman_tasks.errors import Failed, UsageError
 from repoman_tasks.model import Defaults, Person, Project
 from repoman_tasks.planning.network import Bridge
 
-__all__ = ["ADMIN_GROUP", "DESCRIPTION", "FenceWish", "Grounds", "Pool", "check_grounds"]
+__all__ = [
+    "ADMIN_GROUP",
+    "DESCRIPTION",
+    "FenceWish",
+    "Grounds",
+    "Pool",
+    "check_folder",
+    "check_grounds",
+]
 
 ADMIN_GROUP = "incus-admin"
 DESCRIPTION = "Containers of repoman, one for each project"
@@ -97,9 +105,14 @@ def check_grounds(grounds: Grounds) -> None:
     if tuple(numbers) < _OLDEST:
         oldest = ".".join(map(str, _OLDEST))
         raise Failed(f"Incus {grounds.version} is older than {oldest}", "update it")
-    for folder in filter(None, (grounds.local_repos, grounds.shared, *grounds.mounts)):
-        if "," in folder:
-            raise UsageError(
-                f"{folder} has a comma, which Incus's list of allowed folders can't hold",
-                "choose another folder",
-            )
+    for folder in (grounds.local_repos, grounds.shared, *grounds.mounts):
+        check_folder(folder)
+
+
+def check_folder(folder: str) -> None:
+    """`UsageError` where no container could have `folder`."""
+    if "," in folder:
+        raise UsageError(
+            f"{folder} has a comma, which Incus's list of allowed folders can't hold",
+            "choose another folder",
+        )

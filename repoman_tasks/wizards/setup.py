@@ -8,7 +8,7 @@ from typing import Any
 
 from repoman_tasks.checks import grounds, reconcile
 from repoman_tasks.planning.fence import pools_to_choose
-from repoman_tasks.planning.grounds import Grounds
+from repoman_tasks.planning.grounds import Grounds, check_folder
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.prompts import (
     FIRST_PROJECT,
@@ -54,11 +54,17 @@ def _ask_paths(wizard: Wizard) -> None:
             options={},
             default=registry.defaults.local_repos,
             free=True,
-            check=lambda answer: absolute(answer, home),
+            check=lambda answer: _check_local(session, absolute(answer, home)),
         )
     if registry.origins.get("nfs_repos") != "registry":
         local = absolute(given["local_repos"] or registry.defaults.local_repos, home)
         given["nfs_repos"] = given["nfs_repos"] or _ask_share(wizard, local)
+
+
+def _check_local(session: Session, path: str) -> None:
+    """`UsageError` where no repo below `path` could be in a container, if there can be any."""
+    if isinstance(session.of(grounds), Grounds):
+        check_folder(path)
 
 
 def _ask_share(wizard: Wizard, local: str) -> str:
