@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -13,8 +16,9 @@ from typing import Any
 import pytest
 
 from repoman_tasks.registry import parse
-from tests.daemon.place import BRIDGES, POOL
-from tests.estate import Estate, Result, run
+from tests.daemon.images import image
+from tests.daemon.place import BRIDGES, POOL, running_daemon
+from tests.estate import CHECKOUT, Estate, Result, run
 
 DAEMON = os.environ.get("REPOMAN_TEST_INCUS_DIR", "")
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
@@ -122,3 +126,34 @@ def place(bare: Place) -> Place:
 def isurus(place: Place) -> Place:
     """An estate with the project isurus, whose container runs."""
     return place.new("isurus")
+
+
+@pytest.fixture
+def host(bare: Place) -> Iterator[Place]:
+    """A host whose Incus was never initialised, with the image `debian`; slow to make."""
+    folder = Path(tempfile.mkdtemp(prefix="rmw-", dir="/tmp"))
+    programs = bare.base / "bin"
+    programs.mkdir()
+    repoman = programs / "repoman"
+    repoman.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m repoman_tasks "$@"\n')
+    repoman.chmod(0o755)
+    before = dict(bare.environ)
+    bare.environ |= {
+        "INCUS_DIR": str(folder),
+        "INCUS_PROJECT": "repoman",
+        "REPOMAN_STORAGE_POOL": "",
+        "REPOMAN_BRIDGE": f"rmw{os.getpid() % 10000}",
+        "PATH": f"{programs}:{bare.environ['PATH']}",
+        "PYTHONPATH": str(CHECKOUT),
+    }
+    try:
+        with running_daemon(folder, "sudo", "-n"):
+            tarball = str(image("debian"))
+            bare.incus("image", "import", tarball, "--alias", "debian", "--project", "default")
+            yield bare
+            bare.incus("project", "delete", "repoman", "--force", given="yes\n", check=False)
+            network = bare.environ["REPOMAN_BRIDGE"]
+            bare.incus("network", "delete", network, "--project", "default", check=False)
+    finally:
+        bare.environ = before
+        subprocess.run(["sudo", "-n", "rm", "-rf", str(folder), f"{folder}.log"], check=False)

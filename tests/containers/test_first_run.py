@@ -46,24 +46,38 @@ def answer(child: pexpect.spawn[str], answers: dict[str, str]) -> int:
         child.send(answers[questions[met]] + "\r")
 
 
-def test_from_nothing_to_a_mirrored_project(spawn: Spawn, bare: Place) -> None:
-    answers = {
+def answers(place: Place) -> dict[str, str]:
+    """What a person answers who takes what is offered, as far as it can be."""
+    return {
         "Folder of your local repos? [~/repos] ": "",
-        "Folder on the backup share?": str(bare.share),
-        "Go ahead? [Y/n] ": "y",
+        "Folder on the backup share?": str(place.share),
+        "Give it a storage pool, in a plain folder? [Y/n] ": "",
         "Run that now, with sudo? [y/N] ": "y",
+        "Go ahead? [Y/n] ": "y",
         "A first project: a number, or a new name?": "isurus",
         "Where does it come from, a number or a URL to clone? [1] ": "",
         "Mirror isurus now? [Y/n] ": "",
     }
-    child = spawn("setup")
-    assert answer(child, answers) <= MOST_ANSWERS
+
+
+def test_from_nothing_to_a_mirrored_project(spawn: Spawn, bare: Place) -> None:
+    assert answer(spawn("setup"), answers(bare)) <= MOST_ANSWERS
     assert bare.state("isurus") == "running"
     assert (bare.mirror("isurus") / ".git/HEAD").exists()
     assert bare.run("status", code=0).out.endswith("all well\n")
     again = spawn("setup")
-    assert answer(again, answers) == 0
+    assert answer(again, answers(bare)) == 0
     assert "nothing to do" in again.before
+
+
+@pytest.mark.timeout(300)
+def test_from_an_incus_that_was_never_initialised(spawn: Spawn, host: Place) -> None:
+    host.environ["DEFAULT_IMAGE"] = "local:debian"
+    child = spawn("setup")
+    child.timeout = 120
+    assert answer(child, answers(host)) <= MOST_ANSWERS
+    assert host.state("isurus") == "running"
+    assert (host.mirror("isurus") / ".git/HEAD").exists()
 
 
 def test_it_is_stopped_and_taken_up_again(spawn: Spawn, bare: Place) -> None:
