@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from repoman_tasks.ask import Ask
 from repoman_tasks.errors import Interrupted, UsageError
 from repoman_tasks.host import Host
 from repoman_tasks.local import LocalHost
+from repoman_tasks.model import Address
 from repoman_tasks.registry import Store
+
+if TYPE_CHECKING:
+    from repoman_tasks.remote.wire import Line
 
 __all__ = ["connect"]
 
@@ -22,17 +28,24 @@ def connect(name: str, ask: Ask) -> Host:
         return here
     if name.startswith("-") or not name.isprintable() or " " in name:
         raise UsageError(f"{name!r} is no host", "name one that `ssh` knows")
-    from repoman_tasks.remote.fabric_line import FabricLine
     from repoman_tasks.remote.host import RemoteHost
 
-    address = Store(here).load().host(name)
-    secret = _typed if ask.possible else None
-    line = FabricLine(address, secret)
+    line = _line(Store(here).load().host(name), here, ask)
     try:
         return RemoteHost(name, line)
     except BaseException:
         line.close()
         raise
+
+
+def _line(address: Address, here: LocalHost, ask: Ask) -> Line:
+    if address.transport == "openssh":
+        from repoman_tasks.remote.openssh_line import OpensshLine
+
+        return OpensshLine(address, here, asks=ask.possible)
+    from repoman_tasks.remote.fabric_line import FabricLine
+
+    return FabricLine(address, _typed if ask.possible else None)
 
 
 def _typed(question: str) -> str:

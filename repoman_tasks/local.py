@@ -40,7 +40,7 @@ from repoman_tasks.programs import (
     until_free,
 )
 
-__all__ = ["LocalHost"]
+__all__ = ["Child", "LocalHost"]
 
 _CHUNK = 1 << 16
 _POLL_SECONDS = 0.1
@@ -132,11 +132,26 @@ class LocalHost(Host):
         finally:
             signal.signal(signal.SIGINT, before)
 
+    def child(self, words: Words) -> Child:
+        """Start a program that is talked to while it runs, until it is closed."""
+        return Child(self._begin(words, stdin=subprocess.PIPE, bufsize=0))
+
     @contextlib.contextmanager
     def _start(self, words: Words, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+        process = self._begin(words, **options)
+        well = False
+        try:
+            yield process
+            well = process.returncode is not None
+        finally:
+            if not well:
+                _end(process)
+            _close_pipes(process)
+
+    def _begin(self, words: Words, **options: Any) -> subprocess.Popen[bytes]:
         """A child in a session of its own, so that it can be ended with all its children."""
         with _starting(words, self.environ.get("PATH")):
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 words,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -145,17 +160,6 @@ class LocalHost(Host):
                 env={**self.environ, "LC_ALL": "C"},
                 **options,
             )
-        well = False
-        try:
-            yield process
-            well = process.returncode is not None
-        finally:
-            if not well:
-                _end(process)
-            for pipe in (process.stdin, process.stdout, process.stderr):
-                if pipe:
-                    with contextlib.suppress(OSError):
-                        pipe.close()
 
     def _drain(
         self,
@@ -283,6 +287,46 @@ class LocalHost(Host):
         return [_real_folder(path) for path in paths]
 
 
+class Child:
+    """A program of this host with pipes to its three streams. Ctrl-C does not reach it."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._selector = selectors.DefaultSelector()
+        for number, pipe in enumerate((process.stdout, process.stderr)):
+            assert pipe is not None
+            self._selector.register(pipe, selectors.EVENT_READ, number)
+
+    def send(self, data: bytes) -> None:
+        """Write to its standard input. `OSError` where it reads no more."""
+        pipe, view = self._process.stdin, memoryview(data)
+        assert pipe is not None
+        if pipe.closed:
+            raise BrokenPipeError
+        while view:
+            view = view[pipe.write(view) :]
+
+    def receive(self, seconds: float) -> tuple[bytes, bytes] | None:
+        """What came on standard output and standard error; both empty after `seconds`.
+
+        None where both have ended.
+        """
+        if not self._selector.get_map():
+            return None
+        came = [b"", b""]
+        for key, _ in self._selector.select(seconds):
+            came[key.data] = os.read(key.fd, _CHUNK)
+            if not came[key.data]:
+                self._selector.unregister(key.fileobj)
+        return came[0], came[1]
+
+    def close(self) -> None:
+        """End it, with all its children; again does nothing."""
+        _close_pipes(self._process)
+        self._selector.close()
+        _end(self._process)
+
+
 _KINDS = {
     stat.S_IFDIR: "d",
     stat.S_IFLNK: "l",
@@ -382,6 +426,13 @@ def _io_of_session(session: int) -> int:
             with open(f"/proc/{pid}/io", encoding="ascii") as file:
                 total += sum(int(line.split()[1]) for line in file)
     return total
+
+
+def _close_pipes(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe:
+            with contextlib.suppress(OSError):
+                pipe.close()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

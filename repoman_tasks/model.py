@@ -9,6 +9,7 @@ from typing import Any
 __all__ = [
     "MODES",
     "SCHEMA",
+    "TRANSPORTS",
     "Address",
     "Defaults",
     "Estate",
@@ -29,6 +30,9 @@ Pairs = tuple[tuple[str, str], ...]
 
 MODES = ("internet", "open", "none")
 """Where containers may connect to: the internet only, everywhere, nowhere."""
+
+TRANSPORTS = ("fabric", "openssh")
+"""What may carry the connection to another host: Fabric, or the system's ssh."""
 
 SCHEMA = 1
 """The version of the registry's shape that this code writes."""
@@ -187,6 +191,7 @@ class Address:
     user: str = _key("", "Who to be there.")
     port: int = _key(0, "Its port, 0 for what ssh_config says.")
     identity: str = _key("", "File of the key to log in with.")
+    transport: str = _key("fabric", "What carries the connection: `fabric`, or `openssh`.")
 
 
 @dataclass(frozen=True)

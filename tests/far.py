@@ -13,13 +13,38 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from repoman_tasks.local import LocalHost
+from repoman_tasks.model import Address
+from repoman_tasks.remote.fabric_line import FabricLine
+from repoman_tasks.remote.openssh_line import OpensshLine
+from repoman_tasks.remote.wire import Line
 from tests.contract import hold
 from tests.estate import CHECKOUT, INV, Estate, Result, guarded, run
 
-__all__ = ["FarEstate", "Sshd", "new_key"]
+__all__ = ["FarEstate", "Sshd", "line_to", "new_key", "ssh_of"]
 
 _SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") or "sshd"
 ME = pwd.getpwuid(os.geteuid()).pw_name
+
+
+def ssh_of(home: Path) -> Path:
+    """A folder with an `ssh` whose person lives at `home`; it looks in /etc/passwd otherwise."""
+    ssh = home / ".ssh"
+    ssh.mkdir(parents=True, exist_ok=True)
+    settings = ssh / "settings"
+    settings.write_text(f"Include {ssh}/config\nHost *\n  UserKnownHostsFile {ssh}/known_hosts\n")
+    program = ssh / "bin/ssh"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {settings} "$@"\n')
+    program.chmod(0o755)
+    return program.parent
+
+
+def line_to(address: Address, transport: str) -> Line:
+    """A connection to a host, where nobody can be asked."""
+    if transport == "openssh":
+        return OpensshLine(address, LocalHost(), asks=False)
+    return FabricLine(address, None)
 
 
 def new_key(path: Path) -> Path:
@@ -110,7 +135,7 @@ class Sshd:
 class FarEstate(Estate):
     """An estate whose commands are typed on another machine, with another home."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, transport: str = "fabric") -> None:
         super().__init__(base)
         self.ssh = Path(tempfile.mkdtemp(prefix="repoman-ssh-"))
         self._made.append(self.ssh)
@@ -119,6 +144,11 @@ class FarEstate(Estate):
         (self.laptop / ".ssh").mkdir(parents=True)
         (self.laptop / ".ssh/config").write_text(self.sshd.stanza("there"))
         (self.laptop / ".ssh/known_hosts").write_text(self.sshd.known())
+        self._path = f"{ssh_of(self.laptop)}:{os.environ['PATH']}"
+        registry = self.laptop / ".config/repoman/repoman.toml"
+        registry.parent.mkdir(parents=True)
+        names = ("there", "nas", "down")
+        registry.write_text("".join(f'hosts.{n}.transport = "{transport}"\n' for n in names))
 
     def close(self) -> None:
         self.sshd.__exit__()
@@ -144,7 +174,7 @@ class FarEstate(Estate):
     @property
     def here(self) -> dict[str, str]:
         """The environment of who types."""
-        return {**guarded(self.laptop), "REPOMAN_HOST": "there"}
+        return {**guarded(self.laptop), "PATH": self._path, "REPOMAN_HOST": "there"}
 
     def inv(self, *words: str, environ: Mapping[str, str] | None = None) -> Result:
         """Run `inv` in the checkout here, for the estate there."""

@@ -14,6 +14,7 @@ from repoman_tasks.errors import UsageError
 from repoman_tasks.model import (
     MODES,
     SCHEMA,
+    TRANSPORTS,
     Address,
     Defaults,
     Estate,
@@ -253,8 +254,7 @@ def _checked(key: Field[Any], value: Any) -> Any:
     if isinstance(value, str):
         _checked_text(value)
         _no_fault(image_fault(value) if value and key.name.endswith("image") else "")
-        if key.name == "network" and value not in (*MODES, *([""] if key.default == "" else [])):
-            raise ValueError(f"this has to be one of {', '.join(MODES)}")
+        _check_choice(key, value)
     return value
 
 
@@ -309,6 +309,15 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "float": ((int, float), "a number"),
     "str": ((str,), "a string"),
 }
+
+
+_CHOICES = {"network": MODES, "transport": TRANSPORTS}
+
+
+def _check_choice(key: Field[Any], value: str) -> None:
+    known = _CHOICES.get(key.name, (value,))
+    if value not in known and (value or key.default):  # empty is one where it is the default
+        raise ValueError(f"this has to be one of {', '.join(known)}")
 
 
 def _check_range(name: str, value: Any) -> None:

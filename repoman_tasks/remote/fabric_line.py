@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.model import Address
-from repoman_tasks.remote import host_keys
+from repoman_tasks.remote import failures, host_keys
 from repoman_tasks.remote.logins import Question, strategy
-from repoman_tasks.remote.wire import Line, Lost, TooMany, Wire
+from repoman_tasks.remote.wire import Line, Lost, Wire
 
 if TYPE_CHECKING:
     from fabric import Connection
@@ -78,10 +78,7 @@ class FabricLine(Line):
             )
         except ChannelException as error:
             if error.code in _REFUSED:
-                raise TooMany(
-                    "it lets too few programs run over one connection",
-                    "raise MaxSessions in its sshd_config",
-                ) from None
+                raise failures.too_many() from None
             raise Failed(f"it starts no program, {error}", "look at its sshd") from None
         except (SSHException, EOFError, OSError) as error:
             raise _lost(error) from None
@@ -124,8 +121,7 @@ class FabricWire(Wire):
 
 
 def _lost(error: Exception | None) -> Lost:
-    why = f", {error}" if error and str(error) else ""
-    return Lost(f"the connection broke{why}", "look whether the host is up, then repeat")
+    return failures.lost(str(error) if error else "")
 
 
 def _chain(connection: Any) -> Iterator[Connection]:
@@ -183,18 +179,16 @@ def _sentences(connection: Connection, name: str) -> Iterator[None]:
     try:
         yield
     except BadHostKeyException as error:
-        raise host_keys.changed(error.hostname, error.key, name) from None
+        shown = host_keys.shown(error.key)
+        raise failures.key_changed(error.hostname, shown, name) from None
     except AuthenticationException:
-        raise Failed(
-            f"{connection.user} was denied by {where}",
-            f"`ssh {name}` tells more; without a terminal only keys can be used",
-        ) from None
+        raise failures.denied(connection.user, where, name) from None
     except socket.gaierror:
-        raise Failed(f"no host is called {connection.host}", "look at the name") from None
+        raise failures.unknown_host(connection.host) from None
     except TimeoutError:
-        raise Failed(f"{where}, did not answer", "look whether it is up") from None
+        raise failures.no_answer(where) from None
     except NoValidConnectionsError:
-        raise Failed(f"{where}, refused the connection", "look whether sshd runs there") from None
+        raise failures.refused(where) from None
     except (SSHException, EOFError, OSError) as error:
         said = str(error) or type(error).__name__
-        raise Failed(f"no connection to {where}, {said}", f"`ssh {name}` tells more") from None
+        raise failures.no_connection(where, said, name) from None

@@ -7,20 +7,16 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from repoman_tasks.errors import Refused
+from repoman_tasks.remote.failures import key_revoked, key_unknown
 
 if TYPE_CHECKING:
     from fabric import Connection
     from paramiko import PKey
 
-__all__ = ["HostKeyRefused", "changed", "check_keys"]
+__all__ = ["check_keys", "shown"]
 
 _SYSTEM = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
 _USER = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
-
-
-class HostKeyRefused(Refused):
-    """The key of a host, or of one on the way to it, is unknown, revoked or another one."""
 
 
 def check_keys(connection: Connection, name: str) -> None:
@@ -87,11 +83,8 @@ def _policy(name: str, revoked: set[str]) -> Any:
     class Refuse(MissingHostKeyPolicy):  # type: ignore[misc]  # paramiko has no types
         def missing_host_key(self, _client: Any, hostname: str, key: PKey) -> None:
             if key.get_base64() in revoked:
-                raise HostKeyRefused(f"the key of {hostname} is revoked", "find out why")
-            raise HostKeyRefused(
-                f"the key of {hostname} is not known, {_shown(key)}",
-                f"where it is the right one, `ssh {name}` accepts it",
-            )
+                raise key_revoked(hostname)
+            raise key_unknown(hostname, shown(key), name)
 
     return Refuse()
 
@@ -115,14 +108,6 @@ def _kind(algorithm: str) -> str:
     return "ssh-rsa" if algorithm.startswith("rsa-sha2") else algorithm
 
 
-def changed(hostname: str, key: PKey, name: str) -> HostKeyRefused:
-    """What is said where a host has another key than known_hosts has."""
-    return HostKeyRefused(
-        f"the key of {hostname} is not the one that is known, it is {_shown(key)}",
-        "somebody may be in between; where the host was set up anew, "
-        f"`ssh-keygen -R {hostname}`, then `ssh {name}`",
-    )
-
-
-def _shown(key: PKey) -> str:
+def shown(key: PKey) -> str:
+    """A key as a person compares it."""
     return f"{key.get_name()} {key.fingerprint}"

@@ -14,7 +14,7 @@ import tty
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from repoman_tasks.errors import Failed
+from repoman_tasks.remote.failures import no_terminal
 from repoman_tasks.remote.wire import Lost
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def attach(channel: Channel, command: str) -> int:
     try:
         channel.get_pty(os.environ.get("TERM", "dumb"), size.columns, size.lines)
     except (SSHException, EOFError, OSError):
-        raise Failed("it gives no terminal", "look at PermitTTY in its sshd_config") from None
+        raise no_terminal() from None
     with _resized(channel), _raw():
         return _run(channel, command)
 

@@ -25,9 +25,9 @@ SLOW_RSYNC = '#!/bin/sh\n/usr/bin/rsync "$@"\ncase $* in *lamna*) sleep {marker}
 
 
 @pytest.fixture
-def far(tmp_path: Path) -> Iterator[FarEstate]:
+def far(tmp_path: Path, transport: str) -> Iterator[FarEstate]:
     """An estate on the other side, with the projects isurus and lamna."""
-    with FarEstate(tmp_path) as made:
+    with FarEstate(tmp_path, transport) as made:
         made.prepare("isurus", "lamna")
         yield made
 
@@ -144,20 +144,24 @@ def test_the_environment_names_the_host_and_a_flag_goes_before_it(far: FarEstate
     assert "No projects yet" in here_alone.err
 
 
-def test_a_host_of_this_registry(far: FarEstate) -> None:
+def test_a_host_of_this_registry(far: FarEstate, transport: str) -> None:
     far.sshd.let_in(far.environ)
     registry = far.laptop / ".config/repoman/repoman.toml"
-    registry.parent.mkdir(parents=True)
     login = far.sshd.login
     registry.write_text(
         f'[hosts.nas]\naddress = "127.0.0.1"\nport = {far.sshd.port}\nidentity = "{login}"\n'
+        f'transport = "{transport}"\n'
     )
     done = run([*far.words, "list", "--json", "--host", "nas"], far.here)
     assert [row["name"] for row in done.json["projects"]] == ["isurus", "lamna"]
-    registry.write_text("[hosts.nas]\nprot = 22\n")
-    done = run([*far.words, "list", "--host", "nas"], far.here)
-    assert done.code == 2
-    assert "did you mean 'port'" in done.err
+    for off, why in (
+        ("prot = 22", "did you mean 'port'"),
+        ('transport = "telnet"', "this has to be one of fabric, openssh"),
+    ):
+        registry.write_text(f"[hosts.nas]\n{off}\n")
+        done = run([*far.words, "list", "--host", "nas"], far.here)
+        assert done.code == 2
+        assert why in done.err
 
 
 def test_two_hosts_in_one_line(far: FarEstate) -> None:
@@ -291,7 +295,7 @@ def test_an_encrypted_key_is_asked_for_on_a_terminal_only(far: FarEstate) -> Non
     done = run([*far.words, "list"], far.here)
     assert (done.code, "was denied" in done.err) == (1, True)
     child = spawn([*far.words, "list"], far.here, far.laptop)
-    child.expect("passphrase of .*login: ")
+    child.expect("passphrase (of|for) .*login.*: ")
     child.sendline("open sesame")
     child.expect("isurus")
     child.expect(pexpect.EOF)

@@ -22,9 +22,8 @@ from repoman_tasks.errors import Failed, Interrupted, RepomanError
 from repoman_tasks.host import Host, Locked, Stalled, TimedOut
 from repoman_tasks.local import LocalHost
 from repoman_tasks.model import Address
-from repoman_tasks.remote.fabric_line import FabricLine
 from repoman_tasks.remote.host import RemoteHost
-from tests.far import ME, Sshd, new_key
+from tests.far import ME, Sshd, line_to, new_key
 from tests.processes import running, until
 
 ENDED_WITHIN = 3.0
@@ -51,13 +50,22 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
         yield made
 
 
+@pytest.fixture(autouse=True)
+def _transport(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPOMAN_TEST_TRANSPORT", transport)
+
+
+def reached(address: Address) -> RemoteHost:
+    """The host at `address`, by the transport of this test."""
+    return RemoteHost(address.name, line_to(address, os.environ["REPOMAN_TEST_TRANSPORT"]))
+
+
 def connected(sshd: Sshd) -> RemoteHost:
     """The host behind `sshd`, whose key the home of this test knows."""
     ssh = Path(os.environ["HOME"]) / ".ssh"
-    ssh.mkdir(parents=True, exist_ok=True)
     (ssh / "known_hosts").write_text(sshd.known())
     (ssh / "config").write_text(sshd.stanza("there"))
-    return RemoteHost("there", FabricLine(Address("there"), None))
+    return reached(Address("there"))
 
 
 @pytest.fixture
@@ -403,11 +411,10 @@ def test_a_lock_is_kept_until_the_program_ended(
 
 def error_of(config: str, known: str = "", name: str = "there", **address: object) -> str:
     ssh = Path(os.environ["HOME"]) / ".ssh"
-    ssh.mkdir(parents=True, exist_ok=True)
     (ssh / "config").write_text(config)
     (ssh / "known_hosts").write_text(known)
     with pytest.raises(RepomanError) as caught:
-        RemoteHost(name, FabricLine(Address(name, **address), None))  # type: ignore[arg-type]
+        reached(Address(name, **address))  # type: ignore[arg-type]
     return str(caught.value)
 
 
@@ -459,10 +466,9 @@ def test_a_host_that_says_nothing() -> None:
 
 def test_the_registry_says_how_a_host_is_reached(sshd: Sshd) -> None:
     ssh = Path(os.environ["HOME"]) / ".ssh"
-    ssh.mkdir(parents=True)
     (ssh / "known_hosts").write_text(sshd.known())
     address = Address("nas", "127.0.0.1", ME, sshd.port, str(sshd.login))
-    host = RemoteHost("nas", FabricLine(address, None))
+    host = reached(address)
     assert host.uid == os.geteuid()
     host.close()
 
@@ -471,8 +477,9 @@ def test_a_gateway_is_gone_through_and_its_key_checked(sshd: Sshd, tmp_path: Pat
     with Sshd(tmp_path) as gate:
         config = gate.stanza("gate") + sshd.stanza("there", "ProxyJump gate")
         assert f"[127.0.0.1]:{gate.port} is not known" in error_of(config, sshd.known())
+        assert f"[127.0.0.1]:{sshd.port} is not known" in error_of(config, gate.known())
         ssh = Path(os.environ["HOME"]) / ".ssh"
         (ssh / "known_hosts").write_text(sshd.known() + gate.known())
-        host = RemoteHost("there", FabricLine(Address("there"), None))
+        host = reached(Address("there"))
         assert host.read(["echo", "well"]).out == b"well\n"
         host.close()

@@ -1,0 +1,153 @@
+"""What is about the system's ssh as a transport alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect  # type: ignore[import-untyped]
+import pytest
+
+from tests.estate import run
+from tests.far import FarEstate
+from tests.processes import running, until
+from tests.remote.test_commands import slow
+from tests.terminals import spawn
+
+
+@pytest.fixture
+def transport() -> str:
+    """One alone."""
+    return "openssh"
+
+
+@pytest.fixture
+def far(tmp_path: Path, transport: str) -> Iterator[FarEstate]:
+    """An estate on the other side with the project isurus; sockets here lie in `tmp_path`."""
+    with FarEstate(tmp_path, transport) as made:
+        made.prepare("isurus", "lamna")
+        yield made
+
+
+def runtime(far: FarEstate) -> Path:
+    """A folder for sockets of its own."""
+    folder = far.ssh / "run"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def here(far: FarEstate) -> dict[str, str]:
+    """The environment of who types."""
+    far.sshd.let_in(far.environ)
+    return {**far.here, "XDG_RUNTIME_DIR": str(runtime(far))}
+
+
+def test_nothing_is_left_at_any_end(far: FarEstate) -> None:
+    for words, code in (
+        (["list"], 0),
+        (["remove", "nosuch", "--yes"], 2),
+        (["list", "--host", "down"], 1),
+    ):
+        assert run([*far.words, *words], here(far)).code == code
+        assert os.listdir(runtime(far)) == []
+        assert not running(str(far.ssh / "run"))
+
+
+def test_after_a_kill_the_connection_ends_by_itself(far: FarEstate, marker: str) -> None:
+    slow(far, marker)
+    process = subprocess.Popen([*far.words, "sync"], env=here(far))
+    until(lambda: running(marker), 20)
+    process.kill()
+    process.wait()
+    until(lambda: not running(marker), 3)
+    until(lambda: not running(str(far.ssh / "run")), 20)
+    assert not list(runtime(far).glob("*/*"))
+
+
+def test_settings_that_are_in_the_way_do_not_hold(far: FarEstate) -> None:
+    """A master of the person's own is not used, and lives on."""
+    own = far.ssh / "own"
+    more = (
+        *("ControlMaster auto", f"ControlPath {own}", "ControlPersist yes"),
+        *("RequestTTY force", "RemoteCommand echo no", "LogLevel QUIET"),
+        *("LocalForward 1 127.0.0.1:1", "ExitOnForwardFailure yes", "SendEnv *"),
+        *("PermitLocalCommand yes", f"LocalCommand touch {far.ssh}/touched"),
+    )
+    (far.laptop / ".ssh/config").write_text(far.sshd.stanza("there", *more))
+    environ = here(far)
+    plain = ["ssh", "-o", "RemoteCommand=none", "-o", "RequestTTY=no", "-o"]
+    assert run([*plain, "ClearAllForwardings=yes", "there", "true"], environ).code == 0
+    (far.ssh / "touched").unlink()
+    accepted = far.sshd.logins()
+    done = run([*far.words, "sync"], environ)
+    assert done.code == 0, done
+    assert far.sshd.logins() == accepted + 1
+    assert not (far.ssh / "touched").exists()
+    assert run(["ssh", "-O", "check", "there"], environ).code == 0
+    run(["ssh", "-O", "exit", "there"], environ)
+
+
+def test_what_fabric_does_not_know(far: FarEstate) -> None:
+    """Include, HostKeyAlias and ProxyCommand, and a key in an agent."""
+    config = far.laptop / ".ssh/config"
+    included = far.ssh / "included"
+    included.write_text(far.sshd.stanza("there", "HostKeyAlias box", "ProxyCommand nc %h %p"))
+    config.write_text(f"Include {included}\n")
+    (far.laptop / ".ssh/known_hosts").write_text(f"box {far.sshd.public.read_text()}")
+    nc = far.laptop / ".ssh/bin/nc"
+    nc.write_text(NETCAT)
+    nc.chmod(0o755)
+    assert "isurus" in run([*far.words, "list"], here(far)).out
+
+
+NETCAT = """#!/usr/bin/env python3
+import os, socket, sys, threading
+line = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+def take():
+    while data := line.recv(65536):
+        os.write(1, data)
+    os._exit(0)
+threading.Thread(target=take).start()
+while data := os.read(0, 65536):
+    line.sendall(data)
+os._exit(0)
+"""
+
+
+def test_an_unknown_key_is_asked_about_on_a_terminal(far: FarEstate) -> None:
+    known = far.laptop / ".ssh/known_hosts"
+    known.write_text("")
+    child = spawn([*far.words, "list"], here(far), far.laptop)
+    child.expect("continue connecting")
+    child.sendline("no")
+    child.expect("is not known, ssh-ed25519 SHA256:")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 6
+    child = spawn([*far.words, "list"], here(far), far.laptop)
+    child.expect("continue connecting")
+    child.sendline("yes")
+    child.expect("isurus")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    assert str(far.sshd.port) in known.read_text()
+
+
+def test_ctrl_c_while_it_asks(far: FarEstate) -> None:
+    (far.laptop / ".ssh/known_hosts").write_text("")
+    child = spawn([*far.words, "list"], here(far), far.laptop)
+    child.expect("continue connecting")
+    child.sendintr()
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 130
+    assert os.listdir(runtime(far)) == []
+
+
+def test_no_ssh_here_is_told(far: FarEstate) -> None:
+    done = run([*far.words, "list"], {**here(far), "PATH": "/nonexistent"})
+    assert done.code == 1
+    assert "this host has no ssh" in done.err
