@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -98,16 +99,17 @@ class Sshd:
         key = self.login.with_name("login.pub").read_text()
         self.authorized.write_text(f"{options} {key}" if options else key)
 
-    @property
-    def pid(self) -> int:
-        """The process that listens."""
-        return self._process.pid
+    def sessions(self) -> list[int]:
+        """The processes that serve a connection."""
+        listener = self._process.pid
+        children = Path(f"/proc/{listener}/task/{listener}/children").read_text().split()
+        return [int(pid) for pid in children]
 
     def cut(self) -> None:
         """Break each connection that there is."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        for pid in children:
-            os.kill(int(pid), signal.SIGKILL)
+        for pid in self.sessions():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def logins(self) -> int:
         """How often somebody was let in."""

@@ -15,7 +15,7 @@ import pexpect  # type: ignore[import-untyped]
 import pytest
 
 from tests.contract import hold
-from tests.estate import Result, run
+from tests.estate import CHECKOUT, INV, Result, run
 from tests.far import FarEstate
 from tests.processes import running, until
 from tests.remote.test_verbs import ENDED_WITHIN
@@ -47,12 +47,12 @@ def last_syncs(far: FarEstate) -> dict[str, str | None]:
     return {row["name"]: row["last_sync"] for row in rows}
 
 
-def started_sync(far: FarEstate, marker: str) -> subprocess.Popen[bytes]:
-    """A sync from here, of which isurus has finished and lamna never will."""
+def started_sync(far: FarEstate, marker: str, *before: str) -> subprocess.Popen[bytes]:
+    """A sync from here, of which isurus has finished and lamna never will; other words go first."""
     slow(far, marker)
     (far.local_repos / "isurus/more").write_text("x")
     process = subprocess.Popen(
-        [*far.words, "sync", "--jobs=2"], env=far.here, stderr=subprocess.PIPE
+        [*far.words, *before, "sync", "--jobs=2"], env=far.here, stderr=subprocess.PIPE
     )
     until(lambda: running(marker), 20)
     time.sleep(0.5)
@@ -190,6 +190,33 @@ def test_what_is_changed_there_is_logged_here(far: FarEstate) -> None:
     assert {line["host"] for line in told if "host" in line} == {"there"}
     assert {line["event"] for line in told} == {"begin", "program", "file", "end"}
     assert str(far.registry) in [line.get("path") for line in told]
+
+
+def test_a_run_connects_once_to_each_host(far: FarEstate, marker: str) -> None:
+    """Whatever is in the line, and however it ends."""
+    known = (far.laptop / ".ssh/config").read_text() + far.sshd.stanza("nas")
+    (far.laptop / ".ssh/config").write_text(known)
+    far.sshd.let_in(far.environ)
+
+    def connections(*words: str, code: int, of: tuple[str, ...] = far.words) -> int:
+        before = far.sshd.logins()
+        done = run([*of, *words], far.here, cwd=CHECKOUT)
+        assert done.code == code, done
+        until(lambda: not far.sshd.sessions(), ENDED_WITHIN)
+        return far.sshd.logins() - before
+
+    there, nas = ("--host", "there"), ("--host", "nas")
+    assert connections("list", *there, "sync", *there, "status", *there, code=0) == 1
+    assert connections("list", *there, "list", *nas, "list", *there, code=0) == 2
+    assert connections("list", "--host", "there,nas", "sync", *nas, code=0) == 2
+    assert connections("list", *there, "sync", "nosuch", *there, "list", *there, code=2) == 1
+    assert connections("list", *there, "sync", *there, code=0, of=(str(INV),)) == 1
+    process = started_sync(far, marker, "list", *there)
+    before = far.sshd.logins()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 130
+    until(lambda: not far.sshd.sessions(), ENDED_WITHIN)
+    assert far.sshd.logins() == before
 
 
 # --- several hosts -------------------------------------------------------------------------

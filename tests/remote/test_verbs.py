@@ -184,13 +184,6 @@ def test_a_program_that_only_reads_and_writes_is_not(host: RemoteHost) -> None:
     assert host.stream(words, print, print, stall_seconds=0.5) == 124
 
 
-def sessions_of(sshd: Sshd) -> list[int]:
-    """The processes of sshd that serve a connection."""
-    listener = sshd.pid
-    children = Path(f"/proc/{listener}/task/{listener}/children").read_text().split()
-    return [int(pid) for pid in children]
-
-
 def test_a_broken_connection_ends_what_ran(sshd: Sshd, host: RemoteHost, marker: str) -> None:
     failed: list[BaseException] = []
 
@@ -203,8 +196,7 @@ def test_a_broken_connection_ends_what_ran(sshd: Sshd, host: RemoteHost, marker:
     thread = threading.Thread(target=stream)
     thread.start()
     wait_until(lambda: running(marker))
-    for pid in sessions_of(sshd):
-        os.kill(pid, signal.SIGKILL)
+    sshd.cut()
     wait_until(lambda: not running(marker))
     thread.join(ENDED_WITHIN)
     assert "the connection broke" in str(failed[0])
