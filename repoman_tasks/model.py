@@ -204,6 +204,12 @@ class Registry:
     origins: Mapping[str, str] = field(default_factory=dict)
     hosts: tuple[Address, ...] = ()
 
+    @property
+    def missing(self) -> bool:
+        """Whether it says nothing of an estate, as where there is no file yet."""
+        of_defaults = "registry" in self.origins.values()
+        return self.estate == Estate() and not (self.projects or self.hosts or of_defaults)
+
     def project(self, name: str) -> Project | None:
         """The project of that name, or None."""
         return next((p for p in self.projects if p.name == name), None)

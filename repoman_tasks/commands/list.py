@@ -28,6 +28,8 @@ def list_(session: Session, json: bool = False) -> None:
         return
     if rows:
         screen.table(*_table(rows, now, reality.registry.defaults))
+    elif reality.registry.missing:
+        screen.note("No registry yet: `repoman setup` makes one.")
     else:
         screen.note("No projects yet: `repoman new NAME` makes one.")
     for finding in drift(reality, found, (), orphans=True):

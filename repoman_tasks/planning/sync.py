@@ -120,8 +120,15 @@ def _chunks(group: list[Project], jobs: int) -> list[list[Project]]:
     return [group[n::count] for n in range(count)] if len(group) > 1 else []
 
 
+def _check_there(registry: Registry) -> None:
+    """`UsageError` where nothing was ever registered."""
+    if registry.missing:
+        raise UsageError("there is no registry yet", "`repoman setup` makes one")
+
+
 def find_project(registry: Registry, name: str) -> Project:
     """The project called `name`; `UsageError` with the nearest name where there is none."""
+    _check_there(registry)
     project = registry.project(name)
     if project is None:
         near = nearest(name, (p.name for p in registry.projects))
@@ -141,6 +148,7 @@ def plan(registry: Registry, name: str | None, jobs: int | None, options: SyncOp
         raise UsageError(f"--jobs {jobs}", "it has to be at least 1")
     jobs = jobs or registry.defaults.jobs
     if name is None:
+        _check_there(registry)
         wanted = sorted((p for p in registry.projects if p.backup), key=lambda p: p.last_sync)
         return SyncPlan(tuple(wanted), jobs, options, one=False)
     project = find_project(registry, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from repoman_tasks.errors import ExitCode, UsageError
-from repoman_tasks.model import Defaults, Project, Registry
+from repoman_tasks.model import Defaults, Estate, Project, Registry
 from repoman_tasks.planning.sync import (
     Counts,
     Outcome,
@@ -48,7 +48,14 @@ def test_plan(name: str | None, jobs: int | None, names: list[str], planned_jobs
 
 
 def test_plan_of_nothing() -> None:
-    assert plan(Registry(), None, None, SyncOptions()).projects == ()
+    registry = Registry(Estate(id="x"))
+    assert plan(registry, None, None, SyncOptions()).projects == ()
+
+
+def test_plan_where_nothing_was_ever_registered() -> None:
+    for name in (None, "isurus"):
+        with pytest.raises(UsageError, match="there is no registry yet: `repoman setup` makes one"):
+            plan(Registry(), name, None, SyncOptions())
 
 
 @pytest.mark.parametrize(
