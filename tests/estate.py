@@ -180,6 +180,10 @@ class Estate:
 
     # What a person types
 
+    def desk(self) -> tuple[dict[str, str], Path]:
+        """The environment and the folder of who types, for a program that is started there."""
+        return self.environ, self.home
+
     @property
     def words(self) -> tuple[str, ...]:
         """The words that are `repoman`, wherever it is called."""

@@ -137,11 +137,12 @@ class Sshd:
 class FarEstate(Estate):
     """An estate whose commands are typed on another machine, with another home."""
 
-    def __init__(self, base: Path, transport: str = "fabric") -> None:
+    def __init__(self, base: Path, transport: str = "fabric", *options: str) -> None:
+        """`options` are lines for its sshd_config."""
         super().__init__(base)
         self.ssh = Path(tempfile.mkdtemp(prefix="repoman-ssh-"))
         self._made.append(self.ssh)
-        self.sshd = Sshd(self.ssh)
+        self.sshd = Sshd(self.ssh, *options)
         self.laptop = self.ssh / "laptop"
         (self.laptop / ".ssh").mkdir(parents=True)
         (self.laptop / ".ssh/config").write_text(self.sshd.stanza("there"))
@@ -175,8 +176,11 @@ class FarEstate(Estate):
 
     @property
     def here(self) -> dict[str, str]:
-        """The environment of who types."""
         return {**guarded(self.laptop), "PATH": self._path, "REPOMAN_HOST": "there"}
+
+    def desk(self) -> tuple[dict[str, str], Path]:
+        self.sshd.let_in(self.environ)
+        return self.here, self.laptop
 
     def inv(self, *words: str, environ: Mapping[str, str] | None = None) -> Result:
         """Run `inv` in the checkout here, for the estate there."""

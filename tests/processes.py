@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["command_lines", "running", "until"]
+__all__ = ["command_lines", "descendants", "lives", "running", "until"]
 
 
 def command_lines() -> Iterator[tuple[int, list[bytes]]]:
@@ -24,6 +25,24 @@ def command_lines() -> Iterator[tuple[int, list[bytes]]]:
 def running(marker: str) -> list[int]:
     """The processes that have `marker` in one of their words."""
     return [pid for pid, words in command_lines() if any(marker.encode() in w for w in words)]
+
+
+def descendants(pids: list[int]) -> list[int]:
+    """The processes that come from `pids`, near and far, as long as those in between live."""
+    found = []
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            found += [*map(int, children), *descendants([*map(int, children)])]
+    return found
+
+
+def lives(pid: int) -> bool:
+    """Whether a process runs; one that nobody has waited for yet does not."""
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    except OSError:
+        return False
 
 
 def until(true: Callable[[], object], timeout: float) -> None:

@@ -15,8 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.benchmarks.table import Row, show, timed
-from tests.containers.conftest import Place
-from tests.containers.far import FarPlace
+from tests.containers.conftest import FarPlace, Place
 
 RUNS = 5
 INSTANCES = 100

@@ -19,6 +19,7 @@ from repoman_tasks.registry import parse
 from tests.daemon.images import image
 from tests.daemon.place import BRIDGES, POOL, running_daemon
 from tests.estate import CHECKOUT, Estate, Result, run
+from tests.far import FarEstate
 
 DAEMON = os.environ.get("REPOMAN_TEST_INCUS_DIR", "")
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
@@ -109,10 +110,19 @@ class Place(Estate):
         return next(str(row["state"]) for row in rows if row["name"] == name)
 
 
+class FarPlace(FarEstate, Place):
+    """An estate with containers on the other side of an sshd."""
+
+
+HERE = "here"
+
+
 @pytest.fixture
-def bare(tmp_path: Path) -> Iterator[Place]:
-    """An estate beside a daemon; nothing is set up."""
-    with Place(tmp_path) as place:
+def bare(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """An estate beside a daemon; nothing is set up. Its parameter is `HERE`, or a transport by
+    which it is on another host."""
+    how = getattr(request, "param", HERE)
+    with Place(tmp_path) if how == HERE else FarPlace(tmp_path, how) as place:
         yield place
 
 

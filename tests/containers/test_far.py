@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pexpect  # type: ignore[import-untyped]
 import pytest
 
-from tests.containers.far import FarPlace
-from tests.estate import run
-from tests.terminals import spawn
+from repoman_tasks.model import TRANSPORTS
+from tests.containers.conftest import FarPlace
 
 
-@pytest.fixture
-def isurus(tmp_path: Path) -> Iterator[FarPlace]:
+@pytest.fixture(params=TRANSPORTS)
+def isurus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FarPlace]:
     """It, with the project isurus, whose container runs."""
-    with FarPlace(tmp_path) as place:
+    with FarPlace(tmp_path, request.param) as place:
         place.ready()
         place.new("isurus")
         place.sshd.let_in(place.environ)
@@ -51,28 +50,6 @@ def test_without_a_name_it_says_what_to_type(isurus: FarPlace) -> None:
     assert "name" in done.err
 
 
-def test_a_shell_is_a_terminal(isurus: FarPlace) -> None:
-    child = spawn([*isurus.words, "shell", "isurus"], isurus.here, isurus.laptop)
-    child.expect(r"\$ ")
-    child.sendline("echo begin-$TERM; stty size; tty >/dev/null && echo it-is-one")
-    child.expect("begin-xterm-256color")
-    child.expect("24 80")
-    child.expect("it-is-one")
-    child.setwinsize(33, 99)
-    time.sleep(0.5)
-    child.sendline("stty size")
-    child.expect("33 99")
-    child.sendline("sleep 1000; echo ended-$?")
-    time.sleep(0.5)
-    child.sendintr()
-    child.sendline("echo still-$((40 + 2))")
-    child.expect("still-42")
-    child.sendline("exit 5")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 5
-
-
 def test_streams_go_through_fast(isurus: FarPlace) -> None:
     """20 MB/s each way is asked for; a tenth of it fails here, since other tests run beside it."""
     size = 64 << 20
@@ -89,8 +66,39 @@ def test_streams_go_through_fast(isurus: FarPlace) -> None:
     assert size / took > 2e6
 
 
-def test_incus_that_is_not_there_is_told(isurus: FarPlace) -> None:
-    isurus.sshd.let_in({**isurus.environ, "INCUS_DIR": "/nonexistent"})
-    done = run([*isurus.words, "exec", "isurus", "--", "true"], isurus.here)
-    assert done.code != 0
-    assert done.err.startswith("repoman: there: ")
+# --- what is missing there ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [(["exec", "isurus", "--", "true"], 1), (["update", "isurus"], 1)]
+)
+def test_incus_that_is_not_there_is_told(isurus: FarPlace, words: list[str], code: int) -> None:
+    programs = isurus.base / "programs"
+    programs.mkdir()
+    for program in {*Path("/usr/bin").iterdir(), *Path("/bin").iterdir()}:
+        if not program.name.startswith("incus"):
+            with contextlib.suppress(FileExistsError):
+                (programs / program.name).symlink_to(program)
+    for environ, sentence in (
+        ({"PATH": str(programs)}, "incus is not installed"),
+        ({"INCUS_DIR": "/nonexistent"}, "the Incus daemon does not run"),
+    ):
+        done = isurus.run(*words, environ=environ, code=code)
+        assert done.err.startswith(f"repoman: there: {sentence}: ")
+        assert isurus.run("list", environ=environ, code=0).err.endswith(
+            f"not checked, {sentence}\n"
+        )
+
+
+def test_who_may_not_talk_to_incus_there_is_told(tmp_path: Path) -> None:
+    """sshd gives what it is asked for to somebody who is in no group but their own."""
+    ids = f"--reuid={os.getuid()} --regid={os.getgid()} --clear-groups"
+    forced = f'ForceCommand exec sudo -nE setpriv {ids} sh -c "$SSH_ORIGINAL_COMMAND"'
+    with FarPlace(tmp_path, "fabric", forced) as place:
+        sentence = "this user may not talk to the Incus daemon"
+        place.prepare("isurus")
+        (place.local_repos / "lamna").mkdir()
+        done = place.run("new", "lamna", code=1)
+        assert done.err.startswith(f"repoman: there: {sentence}: ")
+        assert "incus-admin" in done.err
+        assert f"containers: not checked, {sentence}\n" in place.run("status").out

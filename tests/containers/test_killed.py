@@ -12,16 +12,21 @@ from pathlib import Path
 import pytest
 
 from repoman_tasks.planning.declared import MAKING
-from tests.containers.conftest import Place
+from tests.containers.conftest import HERE, FarPlace, Place
+from tests.processes import descendants, lives, until
 
 SEED = 20261125
+ENDED_WITHIN = 5.0
+"""Seconds in which what ran on the other side has to be gone; three, on a machine with nothing else
+to do."""
 
 
 def started(place: Place, *words: str) -> subprocess.Popen[bytes]:
+    environ, folder = place.desk()
     return subprocess.Popen(
         [*place.words, *words],
-        env=place.environ,
-        cwd=place.home,
+        env=environ,
+        cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -29,16 +34,30 @@ def started(place: Place, *words: str) -> subprocess.Popen[bytes]:
     )
 
 
-def killed_after(place: Place, seconds: float, *words: str) -> bool:
-    """Run repoman and kill it and all its children; whether it was still running."""
+def cut_after(place: Place, seconds: float, *words: str) -> bool:
+    """Run repoman and kill it and all its children, or where it works on another host break its
+    connection so long after that was made; whether it was still running."""
     process = started(place, *words)
+    if isinstance(place, FarPlace):
+        until(place.sshd.sessions, 20)
     try:
         process.wait(seconds)
         return False
     except subprocess.TimeoutExpired:
+        if isinstance(place, FarPlace):
+            drop(place, process)
+            return True
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         return True
+
+
+def drop(place: FarPlace, process: subprocess.Popen[bytes]) -> None:
+    """Break the connection; repoman ends by itself, and all that ran over it there, too."""
+    there = descendants(place.sshd.sessions())
+    place.sshd.cut()
+    assert process.wait(60) >= 0
+    until(lambda: not any(map(lives, there)), ENDED_WITHIN)
 
 
 def mended(place: Place) -> None:
@@ -90,14 +109,17 @@ def before(place: Place, command: str, number: int) -> None:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("bare", [HERE, "fabric"], indirect=True)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_killed_at_any_moment(quick: Place, command: str) -> None:
     words, times, within = COMMANDS[command]
+    if isinstance(quick, FarPlace):
+        times //= 2
     chance = random.Random(f"{SEED} {command}")
     killed = 0
     for number in range(times):
         before(quick, command, number)
-        killed += killed_after(quick, chance.uniform(0.1, within), *words)
+        killed += cut_after(quick, chance.uniform(0.1, within), *words)
         if command == "setup":
             quick.run(*words, code=0)
         mended(quick)

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
-from tests.containers.conftest import Place
+from repoman_tasks.model import TRANSPORTS
+from tests import terminals
+from tests.containers.conftest import HERE, Place
 
 Spawn = Callable[..., "pexpect.spawn[str]"]
 
@@ -19,15 +21,7 @@ def spawn(isurus: Place) -> Iterator[Spawn]:
     started: list[pexpect.spawn[str]] = []
 
     def start(*words: str) -> pexpect.spawn[str]:
-        child: pexpect.spawn[str] = pexpect.spawn(
-            isurus.words[0],
-            [*isurus.words[1:], *words],
-            env={**isurus.environ, "TERM": "xterm-256color", "PS1": "$ "},
-            cwd=str(isurus.home),
-            dimensions=(24, 80),
-            encoding="utf-8",
-            timeout=20,
-        )
+        child = terminals.spawn([*isurus.words, *words], *isurus.desk(), PS1="$ ")
         started.append(child)
         return child
 
@@ -36,6 +30,7 @@ def spawn(isurus: Place) -> Iterator[Spawn]:
         child.close(force=True)
 
 
+@pytest.mark.parametrize("bare", [HERE, *TRANSPORTS], indirect=True)
 def test_a_login_shell(spawn: Spawn, isurus: Place) -> None:
     child = spawn("shell", "isurus")
     child.sendline("echo at=$(pwd) term=$TERM as=$(id -u)")
@@ -46,6 +41,7 @@ def test_a_login_shell(spawn: Spawn, isurus: Place) -> None:
     child.sendline("sleep 1; stty size")
     child.expect_exact("33 111")
     child.sendline("sleep 600")
+    time.sleep(0.5)
     child.send("\x03")
     child.sendline("echo still=$((40 + 2))")
     child.expect_exact("still=42")
