@@ -7,6 +7,8 @@ import logging
 import os
 import select
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,7 @@ from repoman_tasks.remote.wire import Line, Lost, Wire
 
 if TYPE_CHECKING:
     from fabric import Connection
-    from paramiko import Channel
+    from paramiko import Channel, Transport
 
 __all__ = ["FabricLine"]
 
@@ -27,9 +29,10 @@ _BANNER_SECONDS = 15
 _AUTH_SECONDS = 60
 """A person may be asked for something."""
 _CHANNEL_SECONDS = 20
-_KEEPALIVE_SECONDS = 10
-_SILENCE_SECONDS = 30
-"""How long the other side may leave what it was sent without an answer."""
+_PULSE_SECONDS = 10.0
+"""How often the other side is asked whether it is there."""
+_SILENCE_SECONDS = 30.0
+"""How long it may say nothing at all."""
 _CHUNK = 1 << 16
 _WINDOW = 16 << 20
 """Bytes that may be on their way to us before we have taken the first of them."""
@@ -50,17 +53,16 @@ class FabricLine(Line):
         except BaseException:
             self.close()
             raise
-        for connection in _chain(self._connection):
-            _watch_silence(connection)
+        self._pulse = _Pulse(self._connection.transport)
         self._forwards = bool(self._connection.forward_agent)
 
     def start(self, command: str) -> Wire:
-        return FabricWire(self._session(), command)
+        return FabricWire(self._session(), command, self._pulse)
 
     def hand_over(self, command: str) -> int:
         from repoman_tasks.remote.terminal import attach
 
-        return attach(self._session(), command)
+        return attach(self._session(), command, self._pulse.heard)
 
     def close(self) -> None:
         for connection in _chain(self._connection):
@@ -81,38 +83,41 @@ class FabricLine(Line):
                 raise failures.too_many() from None
             raise Failed(f"it starts no program, {error}", "look at its sshd") from None
         except (SSHException, EOFError, OSError) as error:
-            raise _lost(error) from None
+            raise self._pulse.lost(error) from None
 
 
 class FabricWire(Wire):
     """A program on the other side of a Fabric connection."""
 
-    def __init__(self, channel: Channel, command: str) -> None:
+    def __init__(self, channel: Channel, command: str, pulse: _Pulse) -> None:
         from paramiko import SSHException
 
         self._channel = channel
+        self._pulse = pulse
         self._poll = select.poll()
         self._poll.register(channel.fileno(), select.POLLIN)
         try:
             channel.exec_command(command)
         except (SSHException, EOFError, OSError) as error:
-            raise _lost(error) from None
+            raise pulse.lost(error) from None
 
     def send(self, data: bytes) -> None:
         try:
             self._channel.sendall(data)
         except (OSError, EOFError) as error:
-            raise _lost(error) from None
+            raise self._pulse.lost(error) from None
 
     def receive(self, seconds: float) -> tuple[bytes, bytes]:
         channel = self._channel
         if not (channel.recv_ready() or channel.recv_stderr_ready()):
             ended = channel.closed or channel.eof_received
             if ended and not (channel.recv_ready() or channel.recv_stderr_ready()):
-                raise _lost(None)
+                raise self._pulse.lost()
             self._poll.poll(seconds * 1000)
         out = channel.recv(_CHUNK) if channel.recv_ready() else b""
         err = channel.recv_stderr(_CHUNK) if channel.recv_stderr_ready() else b""
+        if out or err:
+            self._pulse.heard()
         return out, err
 
     def close(self) -> None:
@@ -120,8 +125,44 @@ class FabricWire(Wire):
             self._channel.close()
 
 
-def _lost(error: Exception | None) -> Lost:
-    return failures.lost(str(error) if error else "")
+class _Pulse:
+    """Notices that the other side has fallen silent, and ends the connection then.
+
+    The kernel alone would not: the host behind a gateway, or sshd, may stand still.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._heard = time.monotonic()
+        self._silent = False
+        for work in (self._ask, self._listen):
+            threading.Thread(target=work, daemon=True).start()
+
+    def heard(self) -> None:
+        """Something came."""
+        self._heard = time.monotonic()
+
+    def lost(self, error: Exception | None = None) -> Lost:
+        """What is said of the connection once it broke."""
+        if self._silent:
+            return failures.lost(f"nothing came for {_SILENCE_SECONDS:g} s")
+        return failures.lost(str(error) if error else "")
+
+    def _ask(self) -> None:
+        while self._transport.is_active():
+            with contextlib.suppress(OSError, EOFError):
+                # Every SSH server answers what it does not know, too (RFC 4254, section 4).
+                self._transport.global_request("keepalive@openssh.com", wait=True)
+            if self._transport.is_active():
+                self.heard()
+            time.sleep(_PULSE_SECONDS)
+
+    def _listen(self) -> None:
+        while self._transport.is_active():
+            time.sleep(_PULSE_SECONDS / 10)
+            if time.monotonic() - self._heard > _SILENCE_SECONDS:
+                self._silent = True
+                self._transport.close()
 
 
 def _chain(connection: Any) -> Iterator[Connection]:
@@ -157,16 +198,6 @@ def _connection(address: Address, ask: Question) -> Connection:
         }
     host_keys.check_keys(made, address.name)
     return made
-
-
-def _watch_silence(connection: Connection) -> None:
-    """Have the kernel give up a connection whose other side is silent."""
-    transport = connection.transport
-    transport.set_keepalive(_KEEPALIVE_SECONDS)
-    with contextlib.suppress(OSError, AttributeError):  # one through a gateway has no socket
-        transport.sock.setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENCE_SECONDS * 1000
-        )
 
 
 @contextlib.contextmanager

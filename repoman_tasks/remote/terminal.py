@@ -11,7 +11,7 @@ import sys
 import termios
 import threading
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from repoman_tasks.remote.failures import no_terminal
@@ -25,13 +25,14 @@ __all__ = ["attach"]
 _CHUNK = 1 << 18
 
 
-def attach(channel: Channel, command: str) -> int:
+def attach(channel: Channel, command: str, heard: Callable[[], None]) -> int:
     """Run `command` on `channel` with this process's streams; its exit status.
 
     Where they are a terminal, it has one of the same kind and size, and all keys are its own.
+    `heard` is called when something came.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return _run(channel, command)
+        return _run(channel, command, heard)
     from paramiko import SSHException
 
     size = shutil.get_terminal_size()
@@ -40,14 +41,14 @@ def attach(channel: Channel, command: str) -> int:
     except (SSHException, EOFError, OSError):
         raise no_terminal() from None
     with _resized(channel), _raw():
-        return _run(channel, command)
+        return _run(channel, command, heard)
 
 
-def _run(channel: Channel, command: str) -> int:
+def _run(channel: Channel, command: str, heard: Callable[[], None]) -> int:
     channel.exec_command(command)
     threading.Thread(target=_feed, args=(channel,), daemon=True).start()
     try:
-        _show(channel)
+        _show(channel, heard)
     except KeyboardInterrupt:
         channel.close()
         raise
@@ -65,22 +66,22 @@ def _feed(channel: Channel) -> None:
         channel.shutdown_write()
 
 
-def _show(channel: Channel) -> None:
+def _show(channel: Channel, heard: Callable[[], None]) -> None:
     """Hand on what the program writes until both of its streams have ended."""
     poll = select.poll()
     poll.register(channel.fileno(), select.POLLIN)
     while True:
         ended = channel.eof_received or channel.closed
-        moved = False
-        if channel.recv_ready():
+        out, err = channel.recv_ready(), channel.recv_stderr_ready()
+        if out:
             _write(1, channel.recv(_CHUNK))
-            moved = True
-        if channel.recv_stderr_ready():
+        if err:
             _write(2, channel.recv_stderr(_CHUNK))
-            moved = True
-        if not moved:
-            if ended:
-                return
+        if out or err:
+            heard()
+        elif ended:
+            return
+        else:
             poll.poll(1000)
 
 

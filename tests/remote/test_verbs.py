@@ -22,6 +22,7 @@ from repoman_tasks.errors import Failed, Interrupted, RepomanError
 from repoman_tasks.host import Host, Locked, Stalled, TimedOut
 from repoman_tasks.local import LocalHost
 from repoman_tasks.model import Address
+from repoman_tasks.remote import fabric_line, openssh_line
 from repoman_tasks.remote.host import RemoteHost
 from tests.far import ME, Sshd, line_to, new_key
 from tests.processes import running, until
@@ -200,6 +201,35 @@ def test_a_broken_connection_ends_what_ran(sshd: Sshd, host: RemoteHost, marker:
     wait_until(lambda: not running(marker))
     thread.join(ENDED_WITHIN)
     assert "the connection broke" in str(failed[0])
+
+
+def test_a_host_that_falls_silent_is_given_up(
+    tmp_path: Path, marker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its kernel still takes what it is sent, so that only an answer would tell."""
+    monkeypatch.setattr(fabric_line, "_PULSE_SECONDS", 0.5)
+    monkeypatch.setattr(fabric_line, "_SILENCE_SECONDS", 3.0)
+    monkeypatch.setitem(openssh_line._OPTIONS, "ServerAliveInterval", "1")
+    with Sshd(tmp_path) as sshd:
+        host = connected(sshd)
+        assert host.read(["sleep", "5"]).code == 0, "the host is there, though it says nothing"
+        with ThreadPoolExecutor(1) as threads:
+            streamed = threads.submit(host.stream, ["sleep", marker], print, print)
+            wait_until(lambda: running(marker))
+            sessions = sshd.sessions()
+            for pid in sessions:
+                os.kill(pid, signal.SIGSTOP)
+            with pytest.raises(Failed, match="the connection broke"):
+                streamed.result(10)
+        for call in (lambda: host.read(["true"]), lambda: host.read_file("/etc/hostname")):
+            with pytest.raises(Failed, match="the connection broke"):
+                call()
+        began = time.monotonic()
+        host.close()
+        assert time.monotonic() - began < 2
+        for pid in sessions:
+            os.kill(pid, signal.SIGCONT)
+        wait_until(lambda: not running(marker))
 
 
 def test_a_host_that_allows_few_sessions(tmp_path: Path) -> None:
