@@ -9,8 +9,9 @@ from __future__ import annotations
 import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from threading import Event
 
 from repoman_tasks.errors import Failed
@@ -26,6 +27,7 @@ __all__ = [
     "Sink",
     "Stalled",
     "TimedOut",
+    "Together",
     "Witness",
     "Words",
 ]
@@ -102,6 +104,35 @@ class Pin(ABC):
     @abstractmethod
     def real(self) -> str:
         """Where the directory is, links resolved. Does not touch its file system."""
+
+
+class Together:
+    """Questions to a host that are asked at once, where that spares round trips.
+
+    Each method gives a function that brings what the verb of its name gives, or raises what that
+    raises. Once one has brought its answer, nothing more can be asked.
+    """
+
+    def __init__(self, host: Host, timeout: float) -> None:
+        self._host = host
+        self._timeout = timeout
+
+    def read(self, words: Words) -> Callable[[], Result]:
+        return partial(self._host.read, words, timeout=self._timeout)
+
+    def read_file(self, path: str) -> Callable[[], bytes | None]:
+        return partial(self._host.read_file, path)
+
+    def real(self, pin: Pin) -> Callable[[], str]:
+        return pin.real
+
+    def real_folder(self, path: str) -> Callable[[], str | None]:
+        return partial(self._host.real_folder, path)
+
+    def walk(
+        self, root: str, *, prune: frozenset[bytes] = frozenset()
+    ) -> Callable[[], Iterator[Entry]]:
+        return partial(self._host.walk, root, prune=prune)
 
 
 class Witness:
@@ -223,6 +254,28 @@ class Host(ABC):
             return
         with self._lock(path, wait_seconds, stoppable) as lock:
             yield lock
+
+    @contextmanager
+    def locks(self, paths: Sequence[str]) -> Iterator[dict[str, Lock]]:
+        """Hold those of the locks at `paths` that are free now, each by its path."""
+        if self.dry or not paths:
+            yield {path: Lock(path) for path in paths}
+            return
+        with self._locks(paths) as locks:
+            yield locks
+
+    @contextmanager
+    def _locks(self, paths: Sequence[str]) -> Iterator[dict[str, Lock]]:
+        with ExitStack() as held:
+            locks = {}
+            for path in paths:
+                with suppress(Failed):  # taken, or it can't be
+                    locks[path] = held.enter_context(self.lock(path))
+            yield locks
+
+    def together(self, *, timeout: float = 30.0) -> Together:
+        """What asks several questions at once; `timeout` is in seconds, for each of them."""
+        return Together(self, timeout)
 
     @contextmanager
     def _witnessed(self, words: Words) -> Iterator[list[int]]:

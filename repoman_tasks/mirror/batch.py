@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import suppress
 
-from repoman_tasks.errors import Failed, RepomanError
+from repoman_tasks.errors import RepomanError
 from repoman_tasks.host import Lock
 from repoman_tasks.mirror.events import Finished, Started
 from repoman_tasks.mirror.passes import Setting, run_pass
-from repoman_tasks.mirror.project import look_at_repo
+from repoman_tasks.mirror.project import judge_places, look_over, repo_path
 from repoman_tasks.model import Project
 from repoman_tasks.planning import source
 from repoman_tasks.planning.sync import Outcome
-from repoman_tasks.tools.tree import Look
+from repoman_tasks.tools.tree import PRUNED, Look
 
 __all__ = ["mirror_batch"]
+
+_WALK_SECONDS = 600.0
 
 
 def mirror_batch(
@@ -30,21 +32,16 @@ def mirror_batch(
 ) -> tuple[list[Outcome], list[Project]]:
     """Mirror those of `projects` that are unchanged; also returns those that are left."""
     began = time.monotonic()
-    quiet: dict[str, Look] = {}
-    with ExitStack() as held:
-        locks = []
-        for project in projects:
-            seen = _unchanged(setting, project)
-            if seen is None:
-                continue
-            try:
-                locks.append(held.enter_context(setting.host.lock(setting.lock_path(project.name))))
-            except Failed:  # taken, or it can't be: a sync of its own will tell
-                continue
-            quiet[project.name] = seen
+    host = setting.host
+    quiet = _unchanged(setting, projects)
+    paths = {setting.lock_path(name): name for name in quiet}
+    with host.locks(list(paths)) as locks:  # what is taken is told by a sync of its own
+        held = {paths[path] for path in locks}
+        together = [project for project in projects if project.name in held]
+        for project in together:
             setting.emit(Started(project.name))
-        together = [project for project in projects if project.name in quiet]
-        outcomes = _checked(setting, together, locks, quiet) if len(together) > 1 else []
+        enough = len(together) > 1
+        outcomes = _checked(setting, together, list(locks.values()), quiet) if enough else []
     for outcome in outcomes:
         outcome.seconds = time.monotonic() - began
         setting.emit(Finished(outcome))
@@ -52,16 +49,39 @@ def mirror_batch(
     return outcomes, [project for project in projects if project.name not in done]
 
 
-def _unchanged(setting: Setting, project: Project) -> Look | None:
-    """What the project's repo holds, if that is what the last sync saw; else None."""
-    if setting.host.stopping.is_set():
-        return None
+def _unchanged(setting: Setting, projects: Sequence[Project]) -> dict[str, Look]:
+    """What their repos hold, of those of `projects` where that is what the last sync saw."""
+    asked = setting.host.together(timeout=_WALK_SECONDS)
+    walks = [
+        (project, asked.walk(repo_path(setting, project), prune=PRUNED))
+        for project in _in_place(setting, projects)
+    ]
+    found = {}
+    for project, walk in walks:
+        if setting.host.stopping.is_set():
+            return {}
+        try:
+            seen = look_over(setting, project, walk())
+        except RepomanError:
+            continue
+        # Files of two projects that are one on disk would become one in their mirrors.
+        if seen.tally.tree == project.last_tree and not seen.hard_links:
+            found[project.name] = seen
+    return found
+
+
+def _in_place(setting: Setting, projects: Sequence[Project]) -> list[Project]:
+    """Those of `projects` whose repo and mirror are the real folders that they have to be."""
     try:
-        seen = look_at_repo(setting, project)
+        real = setting.host.real_folders([repo_path(setting, project) for project in projects])
     except RepomanError:
-        return None
-    # Files of two projects that are one on disk would become one in their mirrors.
-    return seen if seen.tally.tree == project.last_tree and not seen.hard_links else None
+        return []
+    found = []
+    for project, folder in zip(projects, real, strict=True):
+        with suppress(RepomanError):
+            judge_places(setting, project, folder)
+            found.append(project)
+    return found
 
 
 def _checked(
@@ -83,9 +103,10 @@ def _checked(
     except Exception:  # a sync of its own will tell which project it was, and what
         return []
     outcomes = []
+    still = {} if done.vanished else _unchanged(setting, projects)
     for project in projects:
         seen = quiet[project.name]
-        if not done.vanished and _unchanged(setting, project):
+        if project.name in still:
             warnings = [f"{special} is not mirrored" for special in seen.specials]
             outcomes.append(
                 Outcome(

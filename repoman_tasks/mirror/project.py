@@ -12,12 +12,12 @@ names a branch that was made after the branches were listed.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 from repoman_tasks.errors import Busy, ExitCode, Interrupted, Refused, RepomanError, bug
-from repoman_tasks.host import Lock, Locked
+from repoman_tasks.host import Entry, Lock, Locked
 from repoman_tasks.mirror.events import Finished, Started
 from repoman_tasks.mirror.passes import Pass, PassFailed, Setting, carried, run_pass
 from repoman_tasks.model import Project, Tally
@@ -25,9 +25,9 @@ from repoman_tasks.planning import source
 from repoman_tasks.planning.names import inside, real_repo
 from repoman_tasks.planning.sync import Outcome, linked
 from repoman_tasks.tools import rsync
-from repoman_tasks.tools.tree import Look, git_state, look
+from repoman_tasks.tools.tree import PRUNED, Look, git_state, look
 
-__all__ = ["check_places", "look_at_repo", "mirror_project"]
+__all__ = ["judge_places", "look_over", "mirror_project", "repo_path"]
 
 _ROUNDS = 20
 """How often a git repo is gone over while gc or a checkout changes it under the copy."""
@@ -81,21 +81,33 @@ def _locks(setting: Setting, project: Project) -> Iterator[list[Lock]]:
 
 
 def look_at_repo(setting: Setting, project: Project) -> Look:
-    """Walk the project's repo. `Refused` where it, or its mirror, is not a real folder.
-
-    What is excluded from the mirror is not counted.
-    """
+    """Walk the project's repo. `Refused` where it, or its mirror, is not a real folder."""
     check_places(setting, project)
-    seen = look(setting.host, f"{setting.local_repos}/{project.repo}")
+    return look_over(setting, project, setting.host.walk(repo_path(setting, project), prune=PRUNED))
+
+
+def look_over(setting: Setting, project: Project, entries: Iterable[Entry]) -> Look:
+    """What a walk over the project's repo met. What is excluded from the mirror is not counted."""
+    seen = look(entries)
     if not setting.registry.excludes(project):
         return seen
     census = carried(setting, project)
     return replace(seen, tally=census.tally(seen.tally.tree), git_dirs=census.git_dirs())
 
 
+def repo_path(setting: Setting, project: Project) -> str:
+    """Where the project's repo has to be."""
+    return f"{setting.local_repos}/{project.repo}"
+
+
 def check_places(setting: Setting, project: Project) -> None:
     """`Refused` where the repo or its mirror is missing, a symlink, or inside the other."""
-    path = f"{setting.local_repos}/{project.repo}"
+    judge_places(setting, project, setting.host.real_folder(repo_path(setting, project)))
+
+
+def judge_places(setting: Setting, project: Project, real: str | None) -> None:
+    """The same, where `real` is the repo's folder with links resolved; None where there is none."""
+    path = repo_path(setting, project)
     share = setting.share.probe
     link = linked(setting.modes, project.repo)
     if link:
@@ -103,7 +115,6 @@ def check_places(setting: Setting, project: Project) -> None:
             f"{share.path}/{link} on the share is a symlink",
             "a mirror follows none: replace it by a real folder",
         )
-    real = setting.host.real_folder(path)
     if real is None:
         raise Refused(
             f"{path} is missing, its mirror was left as it is",
@@ -127,7 +138,7 @@ class _Work:
         self._project = project
         self._locks = locks
         self._outcome = outcome
-        self._path = f"{setting.local_repos}/{project.repo}"
+        self._path = repo_path(setting, project)
         self._may_delete: int | None = None
         """Entries that the passes to come may delete, None for any number."""
         self._loose = project.last_loose or 0

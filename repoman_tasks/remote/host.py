@@ -10,7 +10,7 @@ import shlex
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from repoman_tasks.errors import Failed, Interrupted
 from repoman_tasks.host import (
@@ -21,17 +21,30 @@ from repoman_tasks.host import (
     Pin,
     Result,
     Sink,
+    Together,
     Words,
 )
 from repoman_tasks.programs import Watch, bounded, holder, not_installed, taken, until_free, within
+from repoman_tasks.remote.answers import (
+    Answer,
+    content_of,
+    content_words,
+    entries_of,
+    entries_words,
+    folders_of,
+    reason_of,
+    result_of,
+)
+from repoman_tasks.remote.at_once import AtOnce
 from repoman_tasks.remote.scripts import ABSENT, entrance, parse_facts
-from repoman_tasks.remote.shells import Answer, Shell, Shells
+from repoman_tasks.remote.shells import Shell, Shells
 from repoman_tasks.remote.wire import Line, Lost
 
 __all__ = ["RemoteHost"]
 
 _OPEN_SECONDS = 30.0
 _FILE_SECONDS = 60.0
+_WALK_SECONDS = 600.0
 _LOCK_SECONDS = 0.1
 """How often a lock that is taken is tried again."""
 _LOST_LOCK = 75
@@ -52,7 +65,7 @@ class RemoteHost(Host):
         except ValueError:
             raise Failed("its login shell did not start sh", "try `ssh HOST sh`") from None
         self._shells = Shells(line, shell)
-        self._locks: Shell | None = None
+        self._held_by: Shell | None = None
         self._locking = threading.Lock()
         self._known_files = dict([facts.registry])
         self.uid, self.home = facts.uid, facts.home
@@ -80,9 +93,24 @@ class RemoteHost(Host):
         with self._shells.one() as shell:
             check = bounded(words[0], timeout, most, shell.size)
             answer = shell.ask(function, *arguments, check=check)
-        if answer.end == ABSENT:
-            raise not_installed(words[0])
-        return Result(tuple(words), int(answer.end), answer.out, answer.err)
+        return result_of(words, answer)
+
+    def together(self, *, timeout: float = 30.0) -> Together:
+        return AtOnce(self, timeout, self._run_all)
+
+    def _run_all(self, calls: Sequence[Words], timeout: float) -> list[Answer | Failed]:
+        """The answers to calls that are made in one go; for those that gave none, why."""
+        answers: list[Answer | Failed] = []
+        try:
+            with self._shells.one() as shell:
+
+                def check_of(call: Words) -> Callable[[], None]:
+                    return self._stoppable(bounded(call[1], timeout, MOST_BYTES, shell.size))
+
+                answers.extend(shell.ask_all(calls, check_of))  # also those before an error
+        except Failed as problem:
+            answers += [problem] * (len(calls) - len(answers))
+        return answers
 
     def _stream(
         self,
@@ -99,17 +127,11 @@ class RemoteHost(Host):
         watch = Watch(stall_seconds, lambda: self._moved(session[0]) if session else 0)
 
         with self._shells.one() as shell:
-
-            def check() -> None:
-                if self.stopping.is_set():
-                    raise Interrupted("interrupted")
-                watch.check()
-
             end = shell.follow(
                 *("keep", program, str(len(kept)), *marks, *words),
                 out=watch.watching(out),
                 err=watch.watching(err),
-                check=check,
+                check=self._stoppable(watch.check),
                 told=session.append,
             )
         if end == ABSENT:
@@ -117,6 +139,16 @@ class RemoteHost(Host):
         if kept and int(end) == _LOST_LOCK:
             raise Failed("the lock of the project was lost", "try again")
         return int(end)
+
+    def _stoppable(self, check: Callable[[], None]) -> Callable[[], None]:
+        """`check`, which raises `Interrupted` too, when `stopping` is set."""
+
+        def checked() -> None:
+            if self.stopping.is_set():
+                raise Interrupted("interrupted")
+            check()
+
+        return checked
 
     def _moved(self, session: str) -> int:
         """Bytes and calls of I/O that the processes of `session` have done so far, added up."""
@@ -133,43 +165,22 @@ class RemoteHost(Host):
     def read_file(self, path: str) -> bytes | None:
         if path in self._known_files:  # it came along when the connection was opened
             return self._known_files.pop(path)
-        found = self.read(["cat", "--", path])
-        if not found.code:
-            return found.out
-        reason = found.complaint.rpartition(": ")[2]
-        if reason == "No such file or directory":
-            return None
-        raise Failed(f"{path} can't be read", reason.lower())
+        return content_of(path, self.read(content_words(path)))
 
     def _write_file(self, path: str, data: bytes) -> None:
         packed = base64.b64encode(data).decode()
         self._known_files.clear()
         answer = self._ask("put", path, packed, str(len(data)))
         if answer.end != "0":
-            raise Failed(f"{path} can't be written", _reason(answer))
+            raise Failed(f"{path} can't be written", reason_of(answer))
 
     def real_folders(self, paths: Sequence[str]) -> list[str | None]:
         given = [path for path in paths if "\0" not in path]
-        answer = self._ask("folders", *given)
-        there, *real = answer.out.decode(errors="surrogateescape").split("\0")
-        found = {
-            path: folder
-            for path, is_there, folder in zip(given, there, real, strict=False)
-            if is_there == "1"
-        }
+        found = dict(zip(given, folders_of(given, self._ask("folders", *given)), strict=False))
         return [found.get(path) for path in paths]
 
     def walk(self, root: str, *, prune: frozenset[bytes] = frozenset()) -> Iterator[Entry]:
-        words = ["find", f"{root.rstrip('/')}/.", "-mindepth", "1"]
-        for name in sorted(prune):
-            words += ["-name", os.fsdecode(name), "-prune", "-o"]
-        words += ["-printf", r"%y %i %s %T@ %C@ %n %P\0"]
-        found = self.read(words, timeout=600)
-        for complaint in found.err.decode(errors="replace").splitlines():
-            passing = complaint.endswith(_PASSING)
-            if not passing or (found.code and not found.out):
-                raise Failed(f"{root} can't be read", complaint.rpartition(": ")[2].lower())
-        return iter([_entry(line) for line in found.out.split(b"\0")[:-1]])
+        return entries_of(root, self.read(entries_words(root, prune), timeout=_WALK_SECONDS))
 
     @contextlib.contextmanager
     def pin(self, path: str, *, timeout: float) -> Iterator[Pin]:
@@ -196,33 +207,51 @@ class RemoteHost(Host):
             yield _RemoteLock(path, mark)
         finally:
             with contextlib.suppress(Lost):  # the lock went with the connection
-                self._of_locks("drop", pid)
+                self._of_locks(("drop", pid))
 
     def _take(self, path: str, mark: str) -> str:
         """Have a process there take the lock; its number. `Locked` where somebody else has it."""
-        who = holder(f"{os.getpid()} on {socket.gethostname()}", mark=mark)
-        answer = self._of_locks("hold", path, who)
-        word, _, pid = answer.end.partition(" ")
+        answer = self._of_locks(_hold(path, mark))[0]
+        word, pid, _ = answer.end.split()
         if word == "taken":
             raise taken(answer.out)
         if word != "held":
-            raise Failed(f"{path} can't be opened", _reason(answer))
+            raise Failed(f"{path} can't be opened", reason_of(answer))
         return pid
 
-    def _of_locks(self, function: str, *words: str) -> Answer:
+    @contextlib.contextmanager
+    def _locks(self, paths: Sequence[str]) -> Iterator[dict[str, Lock]]:
+        self._known_files.clear()
+        marks = [os.urandom(8).hex() for _ in paths]
+        asked = [_hold(*it, number) for number, it in enumerate(zip(paths, marks, strict=True))]
+        held = {}
+        for answer in self._of_locks(*asked):
+            word, pid, number = answer.end.split()
+            if word == "held":
+                held[pid] = _RemoteLock(paths[int(number)], marks[int(number)])
+        try:
+            yield {lock.path: lock for lock in held.values()}
+        finally:
+            if held:
+                with contextlib.suppress(Lost):
+                    self._of_locks(("drop", *held))
+
+    def _of_locks(self, *calls: Words) -> list[Answer]:
         """Ask the shell that holds the locks; they are all gone when it is."""
         with self._locking:
-            if self._locks is None:
-                self._locks = self._shells.aside()
-            return self._locks.ask(function, *words, check=within("flock", _FILE_SECONDS))
+            if self._held_by is None:
+                self._held_by = self._shells.aside()
+            return list(self._held_by.ask_all(calls, lambda _: within("flock", _FILE_SECONDS)))
 
     def _ask(self, function: str, *words: str) -> Answer:
         with self._shells.one() as shell:
             return shell.ask(function, *words, check=within("sh", _FILE_SECONDS))
 
 
-_PASSING = (": No such file or directory", ": Not a directory", ": Permission denied")
-"""What a walk passes over: it vanished, or is closed."""
+def _hold(path: str, mark: str, number: int = 0) -> Words:
+    """The call that has a process there take the lock at `path`."""
+    who = holder(f"{os.getpid()} on {socket.gethostname()}", mark=mark)
+    return ["hold", path, who, str(number)]
 
 
 class _RemoteLock(Lock):
@@ -243,24 +272,3 @@ class _RemotePin(Pin):
 
     def real(self) -> str:
         return self._host.read(["readlink", "-n", self.path]).text
-
-
-def _reason(answer: Answer) -> str:
-    """Why a shell could not do it, by the last words of its complaint."""
-    lines = answer.err.decode(errors="replace").strip().splitlines()
-    return lines[-1].rpartition(": ")[2].lower() if lines else "its shell gave no reason"
-
-
-def _entry(line: bytes) -> Entry:
-    kind, inode, size, mtime, ctime, links, path = line.split(b" ", 6)
-    times = _nanoseconds(mtime), _nanoseconds(ctime)
-    letter = kind.decode()
-    return Entry(
-        letter if letter in "fdlpsbc" else "f", path, int(inode), int(size), *times, int(links)
-    )
-
-
-def _nanoseconds(text: bytes) -> int:
-    """find's %T@, seconds with ten digits behind the point, as whole nanoseconds."""
-    seconds, _, fraction = text.partition(b".")
-    return int(seconds) * 10**9 + int(fraction[:9].ljust(9, b"0"))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 __all__ = [
@@ -93,8 +93,8 @@ exec "$@"
 _HOLDING = (
     _OF_PROCESS
     + r"""
-token=$1; path=$2; holder=$3
-say() { printf '\n%s %s %s\n' "$token" "$1" $$; printf '\n%s\n' "$token" >&2; }
+token=$1; path=$2; holder=$3; which=$4
+say() { printf '\n%s %s %s %s\n' "$token" "$1" $$ "$which"; printf '\n%s\n' "$token" >&2; }
 exec 9<>"$path" || { say 1; exit; }
 flock -n 9 || { cat -- "$path"; say taken; exit; }
 while read -r word pid started; do
@@ -182,12 +182,13 @@ put() {
     end $?
 }
 
-# Each lock is held by a process of its own that ends with this shell.
+# Each lock is held by a process of its own that ends with this shell. What comes of several
+# requests comes in any order, so each answer ends with the third word.
 hold() {
-    (umask 077; mkdir -p -- "${1%/*}" && [ ! -L "$1" ] && : >>"$1") || { end 1; return; }
-    setpriv --pdeathsig KILL sh -c "$holding" sh "$T" "$1" "$2" </dev/null 3<&- &
+    (umask 077; mkdir -p -- "${1%/*}" && [ ! -L "$1" ] && : >>"$1") || { end "1 0 $3"; return; }
+    setpriv --pdeathsig KILL sh -c "$holding" sh "$T" "$1" "$2" "$3" </dev/null 3<&- &
 }
-drop() { kill -KILL "$1"; wait "$1" 2>/dev/null; end 0; }
+drop() { kill -KILL "$@"; wait "$@" 2>/dev/null; end 0; }
 
 end ready
 while IFS= read -r line; do eval "$(printf %s "$line" | base64 -d)"; done
@@ -203,12 +204,13 @@ _PRELUDE = "\n".join(
 )
 
 
-def request(function: str, *words: str) -> bytes:
-    """What tells a shell to call one of its functions with these words, byte for byte.
+def request(*calls: Sequence[str]) -> bytes:
+    """What tells a shell to call its functions, one after the other; each of `calls` is the name
+    of one and its words, which arrive byte for byte.
 
     `ValueError` where a word holds a NUL, which no program can be given.
     """
-    line = shlex.join([function, *words])
+    line = "\n".join(map(shlex.join, calls))
     if "\0" in line:
         raise ValueError("embedded null byte")
     return base64.b64encode(line.encode(errors="surrogateescape")) + b"\n"

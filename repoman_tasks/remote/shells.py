@@ -6,16 +6,16 @@ import contextlib
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.host import Sink
 from repoman_tasks.programs import cut_lines
+from repoman_tasks.remote.answers import Answer
 from repoman_tasks.remote.scripts import entrance, opening, prelude, request, split_answer
 from repoman_tasks.remote.wire import Line, TooMany
 
-__all__ = ["Answer", "Shell", "Shells"]
+__all__ = ["Shell", "Shells"]
 
 _POLL_SECONDS = 0.1
 _MOST = 7
@@ -25,15 +25,6 @@ _LONGEST_END = 200
 """Bytes of a line that ends an answer, at most."""
 
 Check = Callable[[], None]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came of a request: the words that a shell ends it with, and what was written."""
-
-    end: str
-    out: bytes
-    err: bytes
 
 
 class Shell:
@@ -49,9 +40,20 @@ class Shell:
 
     def ask(self, function: str, *words: str, check: Check = lambda: None) -> Answer:
         """Call a function of the shell; `check` is called all the while and may raise."""
-        self._send(function, words)
-        self._await_ready(check)
-        return self.answer(check)
+        (answer,) = self.ask_all([(function, *words)], lambda _: check)
+        return answer
+
+    def ask_all(
+        self, calls: Sequence[Sequence[str]], check_of: Callable[[Sequence[str]], Check]
+    ) -> Iterator[Answer]:
+        """Call functions one after the other; their answers, all of which have to be taken.
+
+        `check_of` gives the check for a call when its turn has come.
+        """
+        self._send(*calls)
+        self._await_ready(check_of(calls[0]))
+        for call in calls:
+            yield self.answer(check_of(call))
 
     def answer(self, check: Check = lambda: None) -> Answer:
         """The next whole answer."""
@@ -81,7 +83,7 @@ class Shell:
 
         `told` gets what the shell itself says meanwhile.
         """
-        self._send(function, words)
+        self._send((function, *words))
         self._await_ready(check)
         ends: list[str | None] = [None, None]
         while None in ends:
@@ -106,11 +108,11 @@ class Shell:
         """End the shell, and what it runs."""
         self._wire.close()
 
-    def _send(self, function: str, words: tuple[str, ...]) -> None:
+    def _send(self, *calls: Sequence[str]) -> None:
         try:
-            data = request(function, *words)
+            data = request(*calls)
         except ValueError as error:
-            raise Failed(f"{words[0]} could not be started", str(error)) from None
+            raise Failed(f"{calls[0][1]} could not be started", str(error)) from None
         self._wire.send(data)
 
     def _await_ready(self, check: Check) -> None:

@@ -4,7 +4,7 @@ hold repoman."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from repoman_tasks.errors import Failed, TargetUnusable
@@ -14,6 +14,7 @@ from repoman_tasks.planning.share import (
     MARKER,
     MARKER_NANOSECONDS,
     Marker,
+    Mount,
     Probe,
     judge_again,
     marker_text,
@@ -45,7 +46,7 @@ class Share:
 
     def check(self) -> None:
         """`TargetUnusable` where the share is not mounted as it was when it was opened."""
-        judge_again(self.probe, parse_mounts(_mountinfo(self.host)))
+        judge_again(self.probe, _mounts(self.host.read_file(_MOUNTINFO)))
 
     def survey(self, folders: Sequence[str]) -> dict[str, int]:
         """The mode (st_mode) of each of `folders`, relative to the share, that is there.
@@ -132,13 +133,13 @@ def _not_there(complaint: bytes) -> bool:
     return complaint.endswith((b": No such file or directory", b": Not a directory"))
 
 
-def _mountinfo(host: Host) -> str:
-    return (host.read_file(_MOUNTINFO) or b"").decode(errors="surrogateescape")
+def _mounts(mountinfo: bytes | None) -> tuple[Mount, ...]:
+    return parse_mounts((mountinfo or b"").decode(errors="surrogateescape"))
 
 
 def mounted_shares(host: Host, fstypes: Sequence[str]) -> list[str]:
     """The places of `host` where a share of one of these types is mounted now."""
-    return offered(parse_mounts(_mountinfo(host)), fstypes)
+    return offered(_mounts(host.read_file(_MOUNTINFO)), fstypes)
 
 
 @contextlib.contextmanager
@@ -163,42 +164,43 @@ def open_share(host: Host, path: str, local_repos: str, timeout: float) -> Itera
 
 
 def _look(host: Host, path: str, local_repos: str, pin: Pin, timeout: float) -> Probe:
-    real = pin.real()
-    mounts = parse_mounts(_mountinfo(host))
-    here, there, marker = _stat(host, pin, path, timeout)
-    writable = host.read(["test", "-w", f"{pin.path}/."], timeout=timeout).code == 0
-    space = host.read(["stat", "-f", "-c", "%a %S", f"{pin.path}/."], timeout=timeout).text.split()
+    inside, marker = f"{pin.path}/.", f"{pin.path}/{MARKER}"
+    asked = host.together(timeout=timeout)
+    real, mountinfo = asked.real(pin), asked.read_file(_MOUNTINFO)
+    stat = asked.read(["stat", "-c", "%d:%i %u %g %.9Y", "--", inside, f"{path}/.", marker])
+    text = asked.read(["head", "-c", "4096", "--", marker])
+    writable = asked.read(["test", "-w", inside])
+    space = asked.read(["stat", "-f", "-c", "%a %S", inside])
+    local = asked.real_folder(local_repos)
+
+    where, mounts = real(), _mounts(mountinfo())
+    here, there, found = _identities(stat(), text)
+    can_be_written, free = writable().code == 0, space().text.split()
     return Probe(
         path=path,
-        real=real,
-        mount=mount_at(mounts, real),
-        local_mount=mount_at(mounts, host.real_folder(local_repos) or local_repos),
+        real=where,
+        mount=mount_at(mounts, where),
+        local_mount=mount_at(mounts, local() or local_repos),
         # The pinned folder is what `path` led to before and after the mounts were read,
         # so the mount that was found for the path is the one that is pinned.
         still_there=here == there,
-        writable=writable,
-        free_mib=int(space[0]) * int(space[1]) >> 20 if len(space) == 2 else 0,
-        marker=marker,
+        writable=can_be_written,
+        free_mib=int(free[0]) * int(free[1]) >> 20 if len(free) == 2 else 0,
+        marker=found,
         uid=host.uid,
         other_groups=host.other_groups,
     )
 
 
-def _stat(host: Host, pin: Pin, path: str, timeout: float) -> tuple[str, str, Marker | None]:
-    """Identity of the pinned folder and of what `path` leads to now, and the marker."""
-    marker_path = f"{pin.path}/{MARKER}"
-    words = ["stat", "-c", "%d:%i %u %g %.9Y", "--", f"{pin.path}/.", f"{path}/.", marker_path]
-    lines = [line.split() for line in host.read(words, timeout=timeout).text.splitlines()]
+def _identities(stat: Result, text: Callable[[], Result]) -> tuple[str, str, Marker | None]:
+    """Identity of the pinned folder and of what its path leads to now, and the marker."""
+    lines = [line.split() for line in stat.text.splitlines()]
     if len(lines) < 2:
         return "here", "gone", None
     (here, *_), (there, *_) = lines[:2]
     if len(lines) < 3:
         return here, there, None
     _, owner, group, when = lines[2]
-    text = host.read(["head", "-c", "4096", "--", marker_path], timeout=timeout).out
+    said = text().out.decode(errors="replace")
     nanoseconds = int(when.partition(".")[2] or 0)
-    return (
-        here,
-        there,
-        parse_marker(text.decode(errors="replace"), int(owner), nanoseconds, int(group)),
-    )
+    return here, there, parse_marker(said, int(owner), nanoseconds, int(group))

@@ -75,13 +75,14 @@ class Census:
         return tuple(sorted(set.intersection(*self._parents.values())))
 
 
-def look(host: Host, root: str) -> Look:
-    """Walk the repo at `root`: count it, find its git directories, and what can't be mirrored."""
+def look(entries: Iterable[Entry]) -> Look:
+    """Go over what a walk over a repo meets: count it, find its git directories, and what can't be
+    mirrored."""
     census = Census()
     tree = 0
     hard_links = False
     specials: list[str] = []
-    for entry in host.walk(root, prune=PRUNED):
+    for entry in entries:
         tree += _fingerprint(entry)
         if entry.kind not in _SPECIAL:
             folder = entry.kind == "d"

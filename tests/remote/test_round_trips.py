@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from repoman_tasks.ask import Ask
-from repoman_tasks.checks import containers, reconcile
-from repoman_tasks.commands.list import list_
 from repoman_tasks.model import Address
+from repoman_tasks.namespace import commands
 from repoman_tasks.remote.fabric_line import FabricLine
 from repoman_tasks.remote.host import RemoteHost
 from repoman_tasks.remote.wire import Line, Wire
@@ -55,9 +54,16 @@ class CountedLine(Line):
 
 
 @pytest.fixture
+def transport() -> str:
+    """One alone; the other one waits once more for each program that it starts beside the first."""
+    return "fabric"
+
+
+@pytest.fixture
 def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CountedLine]:
     with FarEstate(tmp_path) as far:
         far.prepare(*(f"p{number}" for number in range(20)))
+        far.run("sync", code=0)
         far.sshd.let_in(far.environ)
         monkeypatch.setenv("HOME", str(far.laptop))
         made = CountedLine(FabricLine(Address("there"), None))
@@ -65,11 +71,18 @@ def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CountedLin
         made.close()
 
 
-def test_a_list_of_twenty_projects_takes_four(line: CountedLine) -> None:
-    session = Session(RemoteHost("there", line), Ask("list", yes=False, no_input=True), Recorder())
-    for pre_task in (reconcile, containers):
-        session.of(pre_task)
-    list_(session)
-    assert isinstance(session.screen, Recorder)
-    assert len(session.screen.tables[0][1]) == 20
-    assert line.trips <= 4
+@pytest.mark.parametrize(
+    ("command", "most"), [("list", 4), ("status", 9), ("sync", 23)], ids=lambda value: str(value)
+)
+def test_round_trips_where_there_is_nothing_to_do(
+    line: CountedLine, command: str, most: int
+) -> None:
+    """Of twenty projects; of two they are as many."""
+    session = Session(RemoteHost("there", line), Ask(command, yes=False, no_input=True), Recorder())
+    task = commands().tasks[command]
+    with session.stack:
+        for pre_task in task.pre:
+            session.of(pre_task)
+        assert not task(session, **({"jobs": 1} if command == "sync" else {}))
+    print(f"{command}: {line.trips} round trips")
+    assert line.trips <= most

@@ -352,6 +352,49 @@ def test_a_pinned_folder_is_held(host: RemoteHost, tmp_path: Path) -> None:
         host.pin(f"{tmp_path}/none", timeout=5).__enter__()
 
 
+@pytest.mark.parametrize("here", [True, False])
+def test_questions_that_are_asked_together(host: RemoteHost, tmp_path: Path, here: bool) -> None:
+    """Each is answered as by itself, and what one raises is its own."""
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "a b/file").write_text("x")
+    one: Host = LocalHost() if here else host
+    with one.pin(f"{tmp_path}/a b", timeout=5) as pin:
+        asked = one.together(timeout=10)
+        failing = asked.walk(f"{tmp_path}/none")
+        walk, real = asked.walk(f"{tmp_path}/a b"), asked.real(pin)
+        code, nosuch = asked.read(["sh", "-c", "echo well; exit 3"]), asked.read(["nosuch"])
+        content, none = asked.read_file(f"{tmp_path}/a b/file"), asked.read_file("/nonexistent")
+        folder, no_folder = asked.real_folder(f"{tmp_path}/a b"), asked.real_folder("/nonexistent")
+        assert [entry.path for entry in walk()] == [b"file"]
+        with pytest.raises(Failed, match="none can't be read"):
+            list(failing())
+        with pytest.raises(Failed, match="nosuch is not installed"):
+            nosuch()
+        assert (code().code, code().out) == (3, b"well\n")
+        assert (content(), none()) == (b"x", None)
+        assert real() == folder() == f"{tmp_path}/a b"
+        assert no_folder() is None
+
+
+def test_questions_that_take_too_long_together(host: RemoteHost, marker: str) -> None:
+    asked = host.together(timeout=0.5)
+    first, stuck = asked.read(["echo", "well"]), asked.read(["sleep", marker])
+    after = asked.read(["echo", "well"])
+    assert first().out == b"well\n"
+    for answer in (stuck, after):
+        with pytest.raises(TimedOut):
+            answer()
+    wait_until(lambda: not running(marker))
+    assert host.read(["echo", "well"]).out == b"well\n"
+
+
+def test_questions_that_are_asked_together_are_stopped(host: RemoteHost, marker: str) -> None:
+    threading.Timer(0.5, host.stopping.set).start()
+    with pytest.raises(Interrupted):
+        host.together(timeout=60).read(["sleep", marker])()
+    wait_until(lambda: not running(marker))
+
+
 # --- locks, beside a repoman on that host ------------------------------------------------
 
 
@@ -367,6 +410,23 @@ def test_a_lock_excludes(host: RemoteHost, tmp_path: Path, number: int) -> None:
         pass
     with other.lock(path):
         assert Path(path).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_those_locks_are_held_that_are_free(host: RemoteHost, tmp_path: Path, number: int) -> None:
+    one, other = pairs(host)[number]
+    paths = [f"{tmp_path}/locks/{name}.lock" for name in ("a b", "c", "d", "e")]
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks/e.lock").symlink_to("elsewhere")
+    with one.lock(paths[1]), other.locks(paths) as held:
+        assert sorted(held) == [paths[0], paths[2]]
+        for path in (*held, paths[1]):
+            with pytest.raises(Locked, match="held by process"), one.lock(path):
+                pass
+    with one.locks(paths) as held:
+        assert sorted(held) == paths[:3]
+    with other.locks([]) as held:
+        assert held == {}
 
 
 def test_a_lock_is_waited_for(host: RemoteHost, tmp_path: Path) -> None:

@@ -1,0 +1,105 @@
+"""What is asked of the shells on the other side, and what their answers mean. Pure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from repoman_tasks.errors import Failed
+from repoman_tasks.host import Entry, Result, Words
+from repoman_tasks.programs import not_installed
+from repoman_tasks.remote.scripts import ABSENT
+
+__all__ = [
+    "Answer",
+    "content_of",
+    "content_words",
+    "entries_of",
+    "entries_words",
+    "folders_of",
+    "reason_of",
+    "result_of",
+]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a request: the words that a shell ends it with, and what was written."""
+
+    end: str
+    out: bytes
+    err: bytes
+
+
+def result_of(words: Words, answer: Answer) -> Result:
+    """What a program left behind; `Failed` where it is not installed."""
+    if answer.end == ABSENT:
+        raise not_installed(words[0])
+    return Result(tuple(words), int(answer.end), answer.out, answer.err)
+
+
+def reason_of(answer: Answer) -> str:
+    """Why a shell could not do it, by the last words of its complaint."""
+    lines = answer.err.decode(errors="replace").strip().splitlines()
+    return lines[-1].rpartition(": ")[2].lower() if lines else "its shell gave no reason"
+
+
+def content_words(path: str) -> list[str]:
+    """What prints the file at `path`."""
+    return ["cat", "--", path]
+
+
+def content_of(path: str, found: Result) -> bytes | None:
+    """The content of a file, None where there is none; `Failed` where it can't be read."""
+    if not found.code:
+        return found.out
+    reason = found.complaint.rpartition(": ")[2]
+    if reason == "No such file or directory":
+        return None
+    raise Failed(f"{path} can't be read", reason.lower())
+
+
+def folders_of(paths: Sequence[str], answer: Answer) -> list[str | None]:
+    """Each of `paths`, without a NUL in them, resolved; None where there is no folder."""
+    there, *real = answer.out.decode(errors="surrogateescape").split("\0")
+    return [
+        folder if is_there == "1" else None
+        for is_there, folder, _ in zip(there, real, paths, strict=False)
+    ]
+
+
+def entries_words(root: str, prune: frozenset[bytes]) -> list[str]:
+    """What prints all that is below `root`."""
+    words = ["find", f"{root.rstrip('/')}/.", "-mindepth", "1"]
+    for name in sorted(prune):
+        words += ["-name", os.fsdecode(name), "-prune", "-o"]
+    return [*words, "-printf", r"%y %i %s %T@ %C@ %n %P\0"]
+
+
+_PASSING = (": No such file or directory", ": Not a directory", ": Permission denied")
+"""What a walk passes over: it vanished, or is closed."""
+
+
+def entries_of(root: str, found: Result) -> Iterator[Entry]:
+    """What a walk met; `Failed` where `root` can't be read."""
+    for complaint in found.err.decode(errors="replace").splitlines():
+        passing = complaint.endswith(_PASSING)
+        if not passing or (found.code and not found.out):
+            raise Failed(f"{root} can't be read", complaint.rpartition(": ")[2].lower())
+    return map(_entry, found.out.split(b"\0")[:-1])
+
+
+def _entry(line: bytes) -> Entry:
+    kind, inode, size, mtime, ctime, links, path = line.split(b" ", 6)
+    times = _nanoseconds(mtime), _nanoseconds(ctime)
+    letter = kind.decode()
+    return Entry(
+        letter if letter in "fdlpsbc" else "f", path, int(inode), int(size), *times, int(links)
+    )
+
+
+def _nanoseconds(text: bytes) -> int:
+    """find's %T@, seconds with ten digits behind the point, as whole nanoseconds."""
+    seconds, _, fraction = text.partition(b".")
+    return int(seconds) * 10**9 + int(fraction[:9].ljust(9, b"0"))
