@@ -322,9 +322,10 @@ class Child:
 
     def close(self) -> None:
         """End it, with all its children; again does nothing."""
-        _close_pipes(self._process)
-        self._selector.close()
-        _end(self._process)
+        if self._process.returncode is None:  # afterwards its number may be another one's
+            _close_pipes(self._process)
+            self._selector.close()
+            _end(self._process)
 
 
 _KINDS = {

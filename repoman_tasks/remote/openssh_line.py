@@ -51,7 +51,9 @@ class OpensshLine(Line):
     def __init__(self, address: Address, here: LocalHost, *, asks: bool) -> None:
         """`asks` is whether somebody is at the terminal, whom ssh may ask."""
         if not shutil.which("ssh", path=here.environ.get("PATH")):
-            raise Failed("this host has no ssh", "install it, or leave out `transport`")
+            raise Failed(
+                "the machine that you type on has no ssh", "install it, or leave out `transport`"
+            )
         self._here = here
         self._address = address
         self._wires: list[OpensshWire] = []

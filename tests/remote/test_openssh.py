@@ -150,4 +150,4 @@ def test_ctrl_c_while_it_asks(far: FarEstate) -> None:
 def test_no_ssh_here_is_told(far: FarEstate) -> None:
     done = run([*far.words, "list"], {**here(far), "PATH": "/nonexistent"})
     assert done.code == 1
-    assert "this host has no ssh" in done.err
+    assert "the machine that you type on has no ssh" in done.err
