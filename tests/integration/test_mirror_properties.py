@@ -94,11 +94,12 @@ def told(text: str, repo: Path) -> list[str]:
     """The changes that a sync told of.
 
     Where a hard link takes the place of a folder or symlink, rsync calls it new as it makes it,
-    and changed in a dry run. So one is not told from the other where the repo has such links.
+    and changed in a dry run, which also tells twice what was deleted for it. So one is not told
+    from the other, nor once from twice, where the repo has such links.
     """
     listed = changes(text)
     if has_hard_links(repo):
-        listed = sorted(line.replace(": new    ", ": changed", 1) for line in listed)
+        listed = sorted({line.replace(": new    ", ": changed", 1) for line in listed})
     return listed
 
 
@@ -108,7 +109,7 @@ def has_hard_links(repo: Path) -> bool:
     return any(info.st_nlink > 1 for info in infos if not stat.S_ISDIR(info.st_mode))
 
 
-FOLDERS = [((name,), ("folder",)) for name in (b"b", b"c")]
+FOLDERS = [((name,), ("folder",)) for name in (b"b", b"c")] + [((b"c", b"d"), ("folder",))]
 LINKED = [((b"b",), ("file", b"x", 0o644, 1)), ((b"c",), ("hard", (b"b",)))]
 
 

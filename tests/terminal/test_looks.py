@@ -69,7 +69,7 @@ def test_list_has_a_line_for_each_project(
     assert list(begins)[:3] == ["NAME", "STATE", "LAST SYNC"]
     for row in rows:
         assert all(row[at - 2 : at] in ("  ", "") for at in begins.values()), "columns are aligned"
-        assert len(row) < columns or "…" in row
+        assert len(row) <= columns
     isurus, lamna, deep = rows
     assert "just now" in isurus or "min ago" in isurus
     assert "never" in lamna
