@@ -30,6 +30,7 @@ KINDS: Mapping[str, str] = {
     "profile": "profile",
     "repo": "repo",
     "shell": choice(SHELLS),
+    "to": "folder",
 }
 """By the name of an argument, what its value can be."""
 

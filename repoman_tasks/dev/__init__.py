@@ -6,6 +6,7 @@ from repoman_tasks.dev.chores import (
     demo,
     lint,
     man,
+    package,
     pictures,
     reference,
     run_tests,
@@ -13,4 +14,4 @@ from repoman_tasks.dev.chores import (
 
 __all__ = ["CHORES"]
 
-CHORES = (bench, completion, demo, lint, man, pictures, reference, run_tests)
+CHORES = (bench, completion, demo, lint, man, package, pictures, reference, run_tests)

@@ -10,6 +10,7 @@ from repoman_tasks.completing import scripts
 from repoman_tasks.dev.checkout import ROOT, here
 from repoman_tasks.dev.lint import run_checks
 from repoman_tasks.dev.manual import manual
+from repoman_tasks.dev.packages import build_packages
 from repoman_tasks.dev.reference import with_tables
 from repoman_tasks.dev.testing import run_tiers
 from repoman_tasks.dev.tiers import chosen
@@ -92,3 +93,9 @@ def _write(session: Session, path: Path, text: str) -> None:
 def demo(session: Session) -> int:
     """Show repoman on a throwaway estate."""
     return session.host.hand_over([sys.executable, "-m", "repoman_tasks.dev.demo"])
+
+
+@task(help={"to": "Folder for what is built."})
+def package(session: Session, to: str = "dist") -> None:
+    """Build wheel, sdist, the single file, its tarball, and the Debian package."""
+    build_packages(session, to)

@@ -11,7 +11,7 @@ from repoman_tasks.session import Session
 
 __all__ = ["Check", "run_checks"]
 
-_SCRIPTS = ("bootstrap", ".ci/run", "completion/repoman.bash")
+_SCRIPTS = ("bootstrap", ".ci/run", "completion/repoman.bash", "packages/unpack.sh")
 _CHECKERS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),

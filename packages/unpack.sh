@@ -1,0 +1,40 @@
+#!/bin/sh
+# repoman @VERSION@ for a host without Python. Behind the last line of this script stands a tar.gz
+# archive. The first start unpacks it into ~/.cache/repoman, each later one starts it there.
+set -u
+sum=@SUM@
+home=${HOME-}
+# sudo may leave the home of somebody else, where root must not run what it finds.
+[ -O "$home" ] || home=$(getent passwd "$(id -u)" | cut -d : -f 6)
+base=${XDG_CACHE_HOME:-$home/.cache}/repoman
+place=$base/$sum
+# shellcheck disable=SC3067 # dash has -O
+[ -O "$place" ] && exec "$place/repoman" "$@"
+
+fail() {
+    printf 'repoman: %s\n' "$*" >&2
+    exit 1
+}
+
+archive() { tail -n +@LINE@ -- "$0"; }
+
+part=
+trap '[ -z "$part" ] || rm -rf "$part"' EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+umask 077
+cure="have XDG_CACHE_HOME name a folder of yours"
+mkdir -p "$base" 2>/dev/null || fail "$base can't be made: $cure"
+[ ! -e "$place" ] || [ -O "$place" ] || fail "$place is not yours: $cure"
+# What a start that was killed has left behind.
+find "$base" -maxdepth 1 -name '.part-*' -mmin +60 -exec rm -rf {} + 2>/dev/null
+part=$(mktemp -d "$base/.part-XXXXXX" 2>/dev/null) || fail "$base can't be written: $cure"
+[ "$(archive | sha256sum)" = "$sum  -" ] || fail "$0 is damaged: get it again"
+archive | tar -xzf - -C "$part" --no-same-owner || fail "$base can't take 50 MB: $cure"
+# After a power cut it is whole, or not there.
+find "$part" -exec sync {} + || fail "$base can't be written: $cure"
+# Of two starts at once, the second finds it there.
+mv -T "$part" "$place" 2>/dev/null || [ -O "$place" ] || fail "$base can't be written: $cure"
+rm -rf "$part"
+exec "$place/repoman" "$@"
