@@ -29,6 +29,8 @@ _COVERAGE_FILE = str(ROOT / ".coverage")
 _PYTEST_INTERRUPTED = 2
 _STEALING = ("--dist", "worksteal")
 """A few tests take as long as a hundred others: who is done early takes from who is not."""
+_BESIDE_A_DAEMON = {"containers": "tests.daemon", "packages": "tests.packages"}
+"""Tiers with the module that makes what they run beside."""
 _REPORT_IN_MACHINE = 'mkdir /run/report && mount -t hostfs -o "$0" none /run/report && exec "$@"'
 """The machine can write nowhere outside, so it mounts the folder for the report."""
 
@@ -232,8 +234,8 @@ def _words(run: _Run, tier: Tier, report: Path) -> list[str]:
     pytest += ["-n", "auto", *_STEALING] if tier.parallel else []
     if tier.machine:
         return _in_machine(pytest, report.parent)
-    if tier.name == "containers":
-        return _beside_a_daemon(run, pytest, report)
+    if tier.name in _BESIDE_A_DAEMON:
+        return _beside_a_daemon(run, _BESIDE_A_DAEMON[tier.name], pytest, report)
     pytest += ["--cov", "--cov-report="] if run.coverage and tier.measured else []
     coverage_file = str(report.parent / ".coverage")
     if tier.name == "integration" and run.as_nobody:
@@ -248,12 +250,12 @@ def _in_machine(pytest: Sequence[str], folder: Path) -> list[str]:
     return here([*machine, *with_report, *pytest, "--junitxml=/run/report/junit.xml"])
 
 
-def _beside_a_daemon(run: _Run, pytest: Sequence[str], report: Path) -> list[str]:
+def _beside_a_daemon(run: _Run, module: str, pytest: Sequence[str], report: Path) -> list[str]:
     """As the ordinary user of the namespaces, who can write nowhere but in the report's folder."""
     run.scratch.chmod(0o755)
     report.parent.chmod(0o777)
     options = ["-p", "no:cacheprovider", "-n", "3", *_STEALING, f"--junitxml={report}"]
-    return here([sys.executable, "-m", "tests.daemon", "--", *pytest, *options])
+    return here([sys.executable, "-m", module, "--", *pytest, *options])
 
 
 def _unprivileged(run: _Run, pytest: Sequence[str], report: Path, coverage_file: str) -> list[str]:

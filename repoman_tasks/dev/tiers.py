@@ -57,6 +57,7 @@ _INCUS = {
     "ssh-agent": "openssh-client",
     "ip": "iproute2",
 }
+_PACKING = {"objdump": "binutils", "dpkg-deb": "dpkg", "lintian": "lintian"}
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ TIERS = (
     Tier("ssh", ("tests/remote", *_OVER_SSH), {**_RSYNC_GIT, **_SSH}, parallel=True, root=True),
     Tier("terminal", ("tests/terminal",), {**_RSYNC_GIT, "tmux": "tmux"}),
     Tier("containers", ("tests/containers", "tests/security"), {**_RSYNC_GIT, **_INCUS}, root=True),
+    Tier("packages", ("tests/packages",), {**_RSYNC_GIT, **_INCUS, **_SSH, **_PACKING}, root=True),
     Tier(
         "as-root",
         ("tests/integration/test_mirror.py", "tests/integration/test_registry_store.py"),

@@ -39,6 +39,7 @@ _DATABASES: Mapping[str, str] = {
     "subgid": "root:1000000:1000000000\nroot:1000:1\nroot:1002:1\n",
     "sudoers": "root ALL=(ALL:ALL) ALL\ndev ALL=(ALL:ALL) NOPASSWD:SETENV: ALL\n",
 }
+_HANDED_ON = ("CI", "REPOMAN_TEST_PACKAGES")
 _MODES = {"shadow": 0o640, "sudoers": 0o440}
 
 
@@ -154,7 +155,7 @@ def _as_dev(words: Sequence[str], scratch: Path, folder: Path) -> list[str]:
         f"REPOMAN_TEST_INCUS_DIR={folder}",
         f"REPOMAN_TEST_CERTIFICATE={scratch}/certificate.pem",
         f"TERM={os.environ.get('TERM', 'dumb')}",
-        *([f"CI={os.environ['CI']}"] if "CI" in os.environ else []),
+        *(f"{name}={os.environ[name]}" for name in _HANDED_ON if name in os.environ),
     ]
     reach = [sys.executable, "-m", "repoman_tasks.dev.reachable", str(scratch / "held")]
     ids = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--init-groups", "--inh-caps=-all"]

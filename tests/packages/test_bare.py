@@ -1,0 +1,110 @@
+"""A project's life on a host without Python, by each package."""
+
+from __future__ import annotations
+
+import os
+
+import pexpect  # type: ignore[import-untyped]
+import pytest
+
+from repoman_tasks.commands import NAMES
+from tests.estate import run
+from tests.packages.conftest import BareHost, FarFromBare, sudo
+from tests.terminals import spawn
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def on_it(host: BareHost, *words: str) -> str:
+    done = run([*host.inside_root, *words], host.environ)
+    assert done.code == 0, done
+    return done.out
+
+
+def test_there_is_no_python(bare_host: BareHost) -> None:
+    names = "python python3 python3.11 python3.12 python3.13 pypy3"
+    assert on_it(bare_host, "sh", "-c", f"command -v {names} || echo none") == "none\n"
+    words = ("find", str(bare_host.root), "-xdev", "-name", "*python3*", "-type", "f")
+    brought = [line.removeprefix(str(bare_host.root)) for line in sudo(*words).splitlines()]
+    assert [path for path in brought if not path.startswith("/usr/lib/repoman/")] == []
+
+
+def test_the_life_of_a_project(bare_host: BareHost) -> None:
+    host = bare_host
+    assert host.run("--version", code=0).out.startswith("repoman ")
+    host.ready()
+    host.repo("isurus")
+    host.run("new", "isurus", code=0)
+    assert host.state("isurus") == "running"
+    host.run("sync", code=0)
+    assert (host.mirror("isurus") / "README.md").read_text() == "# isurus, version 1\n"
+    (host.local_repos / "isurus/README.md").write_text("changed\n")
+    assert "changed    README.md" in host.run("sync", "--dry-run", code=0).out
+    done = host.run("shell", "isurus", "--", "sh", "-c", "pwd; id -un; exit 7")
+    assert (done.code, done.out) == (7, f"{host.local_repos}/isurus\ndev\n")
+    done = host.run("exec", "isurus", "--", "cat", given="from here\n", code=0)
+    assert done.out == "from here\n"
+    assert host.run("status", code=0).code == 0
+    host.run("remove", "isurus", "--yes", code=0)
+    assert host.instances() == {}
+    assert (host.local_repos / "isurus/README.md").exists()
+    assert host.mirror("isurus").exists()
+
+
+def test_a_shell_is_a_terminal(bare_host: BareHost) -> None:
+    bare_host.ready().new("isurus")
+    child = spawn([*bare_host.words, "shell", "isurus"], bare_host.environ, bare_host.home)
+    child.expect(r"\$ ")
+    child.sendline("stty size; tty >/dev/null && echo it-is-one; exit 3")
+    child.expect("24 80")
+    child.expect("it-is-one")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 3
+
+
+def test_every_command_is_there(bare_host: BareHost) -> None:
+    listed = bare_host.run("--list", code=0).out
+    assert [name for name in NAMES if f"  {name} " not in listed] == []
+    assert "Usage: repoman" in bare_host.run("--help", "new", code=0).out
+    assert bare_host.run("lst").code == 2
+    done = bare_host.run("completion", "install", "--shell", "zsh", code=0)
+    assert "_repoman" in done.err
+
+
+def test_another_host(far_from_bare: FarFromBare) -> None:
+    far = far_from_bare
+    far.ready()
+    far.repo("isurus")
+    far.run("new", "isurus", code=0)
+    assert far.state("isurus") == "running"
+    done = far.run("exec", "isurus", "--", "sh", "-c", "pwd; id -un", code=0)
+    assert done.out == f"{far.local_repos}/isurus\ndev\n"
+    far.run("sync", code=0)
+    assert far.mirror("isurus").exists()
+    assert "isurus" in far.run("list", code=0).out
+    far.run("remove", "isurus", "--yes", code=0)
+    assert far.instances() == {}
+
+
+def test_a_host_that_nobody_knows_is_refused(far_from_bare: FarFromBare) -> None:
+    (far_from_bare.laptop / ".ssh/known_hosts").write_text("")
+    done = far_from_bare.run("list")
+    assert done.code == 6
+    assert "is not known" in done.err
+
+
+def test_the_pages_and_completions_are_where_they_are_looked_for(bare_host: BareHost) -> None:
+    if bare_host.root.name != "deb":
+        assert not os.path.exists(bare_host.root / "usr/share/man/man1/repoman.1.gz")
+        return
+    for path in (
+        "bash-completion/completions/repoman",
+        "zsh/vendor-completions/_repoman",
+        "fish/vendor_completions.d/repoman.fish",
+        "doc/repoman/copyright",
+        "doc/repoman/changelog.gz",
+    ):
+        assert (bare_host.root / "usr/share" / path).is_file(), path
+    told = on_it(bare_host, "dpkg", "--status", "repoman")
+    assert "Status: install ok installed" in told

@@ -1,0 +1,152 @@
+"""The single file: it unpacks once, whole or not at all, and is in nobody's way after that."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from repoman_tasks import __version__
+from tests.estate import guarded, run
+from tests.packages.conftest import sudo
+from tests.processes import until
+
+VERSION = f"repoman {__version__}\n"
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    home = tmp_path / "home"
+    home.mkdir()
+    return guarded(home)
+
+
+def cache(environ: dict[str, str]) -> Path:
+    return Path(environ["HOME"]) / ".cache/repoman"
+
+
+def places(environ: dict[str, str]) -> list[Path]:
+    return sorted(cache(environ).iterdir()) if cache(environ).exists() else []
+
+
+def test_it_unpacks_once_for_its_owner_alone(single: Path, environ: dict[str, str]) -> None:
+    assert run([str(single), "--version"], environ).out == VERSION
+    (place,) = places(environ)
+    assert stat.S_IMODE(place.stat().st_mode) == 0o700
+    made = place.stat().st_ino
+    assert run([str(single), "--version"], environ).out == VERSION
+    assert [path.stat().st_ino for path in places(environ)] == [made]
+
+
+def test_two_first_starts_at_once(single: Path, environ: dict[str, str]) -> None:
+    starts = [
+        subprocess.Popen([single, "--version"], env=environ, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    assert [start.communicate(timeout=100)[0] for start in starts] == [VERSION] * 4
+    assert len(places(environ)) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_first_start_that_is_ended(number: int, single: Path, environ: dict[str, str]) -> None:
+    for wait in (0.02, 0.1, 0.3):
+        start = subprocess.Popen([single, "--version"], env=environ, start_new_session=True)
+        time.sleep(wait)
+        if start.poll() is None:
+            os.killpg(start.pid, number)
+        start.wait()
+        left = [path.name for path in places(environ) if path.name.startswith(".")]
+        assert number == signal.SIGKILL or left == []
+    assert run([str(single), "--version"], environ).out == VERSION
+    (place,) = [path for path in places(environ) if not path.name.startswith(".")]
+    for path in places(environ):  # an hour later
+        if path != place:
+            os.utime(path, (1, 1))
+    sudo("rm", "-rf", place)
+    assert run([str(single), "--version"], environ).out == VERSION
+    assert places(environ) == [place]
+
+
+def test_a_damaged_file_is_not_unpacked(single: Path, environ: dict[str, str]) -> None:
+    with single.open("r+b") as file:
+        file.seek(-1000, os.SEEK_END)
+        file.write(b"\0" * 10)
+    done = run([str(single), "--version"], environ)
+    assert (done.code, done.err) == (1, f"repoman: {single} is damaged: get it again\n")
+    assert places(environ) == []
+
+
+def test_what_belongs_to_somebody_else_is_not_run(single: Path, environ: dict[str, str]) -> None:
+    run([str(single), "--version"], environ)
+    (place,) = places(environ)
+    sudo("chown", "root", place)
+    done = run([str(single), "--version"], environ)
+    sudo("chown", str(os.getuid()), place)
+    assert done.code == 1
+    assert "is not yours" in done.err
+
+
+def test_a_home_of_somebody_else_is_left_alone(single: Path, environ: dict[str, str]) -> None:
+    done = run([str(single), "--version"], {**environ, "HOME": "/root"})
+    assert done.out == VERSION, "it is unpacked in the home that the user has"
+    done = run([str(single), "--version"], {k: v for k, v in environ.items() if k != "HOME"})
+    assert done.out == VERSION
+
+
+def test_where_nothing_can_be_written(single: Path, environ: dict[str, str]) -> None:
+    done = run([str(single), "--version"], {**environ, "XDG_CACHE_HOME": "/proc/no"})
+    assert done.code == 1
+    assert "XDG_CACHE_HOME" in done.err
+
+
+def test_what_it_starts_has_the_environment_that_was_typed(
+    single: Path, environ: dict[str, str], tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "incus").write_text(f"#!/bin/sh\nenv >{told}\nexit 1\n")
+    (programs / "incus").chmod(0o755)
+    registry = Path(environ["HOME"]) / ".config/repoman/repoman.toml"
+    registry.parent.mkdir(parents=True)
+    registry.write_text('[[project]]\nname = "isurus"\n')
+    own = {**environ, "PATH": f"{programs}:{environ['PATH']}", "LD_LIBRARY_PATH": "/of/mine"}
+    for given in (own, {k: v for k, v in own.items() if k != "LD_LIBRARY_PATH"}):
+        run([str(single), "list"], given)
+        found = dict(line.split("=", 1) for line in told.read_text().splitlines())
+        ignored = {"_", "PWD", "LC_ALL", "OLDPWD", "SHLVL"}
+        assert {k: v for k, v in found.items() if k not in ignored} == {
+            k: v for k, v in given.items() if k not in ignored
+        }
+        told.unlink()
+
+
+def test_exit_codes_and_signals_are_those_of_repoman(
+    single: Path, environ: dict[str, str], tmp_path: Path
+) -> None:
+    assert run([str(single), "lst"], environ).code == 2
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "incus").write_text("#!/bin/sh\nexec sleep 60\n")
+    (programs / "incus").chmod(0o755)
+    slow = {**environ, "PATH": f"{programs}:{environ['PATH']}"}
+    registry = Path(environ["HOME"]) / ".config/repoman/repoman.toml"
+    registry.parent.mkdir(parents=True)
+    registry.write_text('[[project]]\nname = "isurus"\n')
+    for number in (signal.SIGINT, signal.SIGTERM):
+        start = subprocess.Popen([single, "list"], env=slow, stderr=subprocess.PIPE, text=True)
+        until(partial(children, start.pid), 20)
+        time.sleep(0.3)
+        start.send_signal(number)  # to the process that was started; there is no other
+        assert start.communicate(timeout=20)[1] == "repoman: interrupted\n"
+        assert start.returncode == 130
+
+
+def children(pid: int) -> bool:
+    return bool(Path(f"/proc/{pid}/task/{pid}/children").read_text())
