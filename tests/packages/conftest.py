@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.conftest import Place
-from tests.containers.far import FarPlace
+from tests.containers.conftest import FarPlace, Place
 from tests.estate import run
 from tests.packages.building import SINGLE
 

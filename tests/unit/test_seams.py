@@ -125,7 +125,8 @@ def test_invoke_looks_up_the_parse_machine_when_it_parses(monkeypatch: pytest.Mo
     Seen._class_states = invoke.parser.parser.ParseMachine._class_states
     Seen._class_transitions = invoke.parser.parser.ParseMachine._class_transitions
     monkeypatch.setattr("invoke.parser.parser.ParseMachine", Seen)
-    Parser(contexts=[ParserContext("sync")]).parse_argv(["sync"])
+    parser = Parser(initial=ParserContext(), contexts=[ParserContext("sync")])
+    parser.parse_argv(["sync"])
     assert made, "the seam ParseMachine: the parser takes another one now"
 
 
