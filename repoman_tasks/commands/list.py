@@ -76,7 +76,7 @@ _COLUMNS = (
     Column("LAST SYNC", gives_way=4),
     Column("REPO", least=14, gives_way=2),
     Column("IMAGE", least=14, gives_way=1),
-    Column("NOTES", least=16, gives_way=5),
+    Column("NOTES", least=24, gives_way=5),
 )
 _ONLY_WHERE_FILLED = ("IP", "IMAGE", "NOTES")
 """They say nothing where all their values are empty, and a terminal is narrow."""
