@@ -10,6 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.estate import Estate
+from tests.processes import until
 from tests.terminals import Window
 
 IMAGE = "images:ubuntu/26.04/cloud"
@@ -143,10 +144,14 @@ def test_sync_of_many_has_as_many_bars_as_there_is_room_for(estate: Estate, look
     extra = "".join(f'\n[[project]]\nname = "{n}"\ncontainer = false\n' for n in names)
     estate.registry.write_text(estate.registry.read_text() + extra)
     window = look("sync", "--jobs", "14", lines=12)
-    lines = window.await_picture(r"^all .* 1/15(?:\n.*━.*){3}")
-    bars = [line for line in lines if "━" in line]
-    assert bars[0].startswith("all ")
-    assert 4 <= len(bars) <= 9, lines
+    window.await_picture(r"^all .* 1/15")
+
+    def bars() -> list[str]:
+        return [line for line in window.picture() if "━" in line]
+
+    until(lambda: len(bars()) >= 4, 20)
+    assert len(bars()) <= 9
+    assert bars()[0].startswith("all ")
     window.keys("C-c")
     assert window.ended()[0] == 130
 
