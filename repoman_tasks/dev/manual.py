@@ -106,6 +106,8 @@ def _synopsis(namespace: Collection) -> Iterator[str]:
     for name, task in sorted(namespace.tasks.items()):
         yield _usage(name, task)
         yield ".br"
+    yield f"{_bold('repoman help')} {_italic('COMMAND')}"
+    yield ".br"
     yield f"{_bold('repoman --help')} | {_bold('--version')}"
 
 
