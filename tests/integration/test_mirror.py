@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.estate import Estate, tree_hash
+from tests.processes import until
 
 REFUSED, SOME_FAILED = 6, 4
 
@@ -539,16 +540,15 @@ def test_a_signal_records_what_had_finished(ready: Estate, number: signal.Signal
     ready.add("apus")
     big = ready.local_repos / "isurus/big"
     big.mkdir()
-    for index in range(6):
+    for index in range(12):
         (big / f"f{index}").write_bytes(os.urandom(40 << 20))
     process = subprocess.Popen(
         [*ready.words, "sync", "--jobs=2"], env=ready.environ, stderr=subprocess.PIPE
     )
-    deadline = time.monotonic() + 20
-    while not (ready.mirror("isurus") / "big").exists() or not ready.mirror("apus").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    time.sleep(0.15)
+    apus = inner(ready.local_repos / "apus")
+    until(lambda: (ready.mirror("isurus") / "big").exists() and ready.mirror("apus").exists(), 20)
+    until(lambda: inner(ready.mirror("apus")) == apus, 20)
+    time.sleep(0.4)  # its rsync ends
     began = time.monotonic()
     process.send_signal(number)
     _, err = process.communicate(timeout=20)
