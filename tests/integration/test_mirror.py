@@ -540,8 +540,9 @@ def test_a_signal_records_what_had_finished(ready: Estate, number: signal.Signal
     ready.add("apus")
     big = ready.local_repos / "isurus/big"
     big.mkdir()
+    block = os.urandom(40 << 20)
     for index in range(12):
-        (big / f"f{index}").write_bytes(os.urandom(40 << 20))
+        (big / f"f{index}").write_bytes(block)
     process = subprocess.Popen(
         [*ready.words, "sync", "--jobs=2"], env=ready.environ, stderr=subprocess.PIPE
     )
