@@ -10,7 +10,7 @@ __repoman_profiles=(default claude-share)
 
 __repoman_commands() {
     found=(help adopt completion exec list new remove restart setup shell start status stop sync trust untrust update)
-    [[ $program != inv ]] || found+=(dev.bench dev.completion dev.demo dev.lint dev.man dev.package dev.pictures dev.reference dev.test)
+    [[ $program != inv ]] || found+=(dev.bench dev.completion dev.demo dev.lint dev.man dev.matrix dev.package dev.pictures dev.reference dev.test)
 }
 
 __repoman_flags() {
@@ -38,6 +38,7 @@ __repoman_flags() {
         'dev.demo') flags=(--yes --no-input --host --help) ;;
         'dev.lint') flags=(--yes --no-input --host --help) ;;
         'dev.man') flags=(--yes --no-input --host --help) ;;
+        'dev.matrix') flags=(--yes --no-input --host --help) ;;
         'dev.package') flags=(--to --yes --no-input --host --help) ;;
         'dev.pictures') flags=(--yes --no-input --host --help) ;;
         'dev.reference') flags=(--yes --no-input --host --help) ;;
@@ -47,7 +48,7 @@ __repoman_flags() {
 
 __repoman_is_command() {
     case $1 in
-        help | adopt | completion | exec | list | new | remove | restart | setup | shell | start | status | stop | sync | trust | untrust | update | dev.bench | dev.completion | dev.demo | dev.lint | dev.man | dev.package | dev.pictures | dev.reference | dev.test) ;;
+        help | adopt | completion | exec | list | new | remove | restart | setup | shell | start | status | stop | sync | trust | untrust | update | dev.bench | dev.completion | dev.demo | dev.lint | dev.man | dev.matrix | dev.package | dev.pictures | dev.reference | dev.test) ;;
         *) return 1 ;;
     esac
 }
@@ -76,7 +77,7 @@ __repoman_value() {
     case "$1 $2" in
         'adopt --from-project' | 'new --clone' | 'setup --storage-pool' | 'setup --network' | 'status --interval' | 'sync --jobs' | 'sync -j' | 'dev.test --tier' | 'dev.test --k') value=any ;;
         'adopt --repo' | 'new --repo') value=repo ;;
-        'adopt --host' | 'completion --host' | 'exec --host' | 'list --host' | 'new --host' | 'remove --host' | 'restart --host' | 'setup --host' | 'shell --host' | 'start --host' | 'status --host' | 'stop --host' | 'sync --host' | 'trust --host' | 'untrust --host' | 'update --host' | 'dev.bench --host' | 'dev.completion --host' | 'dev.demo --host' | 'dev.lint --host' | 'dev.man --host' | 'dev.package --host' | 'dev.pictures --host' | 'dev.reference --host' | 'dev.test --host') value=host ;;
+        'adopt --host' | 'completion --host' | 'exec --host' | 'list --host' | 'new --host' | 'remove --host' | 'restart --host' | 'setup --host' | 'shell --host' | 'start --host' | 'status --host' | 'stop --host' | 'sync --host' | 'trust --host' | 'untrust --host' | 'update --host' | 'dev.bench --host' | 'dev.completion --host' | 'dev.demo --host' | 'dev.lint --host' | 'dev.man --host' | 'dev.matrix --host' | 'dev.package --host' | 'dev.pictures --host' | 'dev.reference --host' | 'dev.test --host') value=host ;;
         'completion --shell') value='choice bash fish zsh' ;;
         'new --profile') value=profile ;;
         'new --image') value=image ;;

@@ -6,7 +6,7 @@
 
 set -g __repoman_images images:ubuntu/26.04/cloud
 set -g __repoman_profiles default claude-share
-set -g __repoman_names help adopt completion exec list new remove restart setup shell start status stop sync trust untrust update dev.bench dev.completion dev.demo dev.lint dev.man dev.package dev.pictures dev.reference dev.test
+set -g __repoman_names help adopt completion exec list new remove restart setup shell start status stop sync trust untrust update dev.bench dev.completion dev.demo dev.lint dev.man dev.matrix dev.package dev.pictures dev.reference dev.test
 set -g __repoman_greedy adopt completion new remove
 set -g __repoman_repeats --profile --tier
 
@@ -35,6 +35,7 @@ function __repoman_commands -a program
         dev.demo 'Show repoman on a throwaway estate.' \
         dev.lint 'Check style, format, types and shell scripts.' \
         dev.man 'Write the man page anew, from the signatures and the help of the tasks.' \
+        dev.matrix 'Run the unit tests under every Python that is here.' \
         dev.package 'Build wheel, sdist, the single file, its tarball, and the Debian package.' \
         dev.pictures 'Draw README\'s pictures anew, of real runs on a throwaway estate.' \
         dev.reference 'Write the tables of keys in the pages anew, from the schema of the registry.' \
@@ -232,6 +233,12 @@ function __repoman_flags
         --no-input 'Never ask; name what is missing and end.' \
         --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
         --help 'Show help.'
+        case dev.matrix
+            printf '%s\t%s\n' \
+        --yes 'Answer the ordinary questions with yes.' \
+        --no-input 'Never ask; name what is missing and end.' \
+        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --help 'Show help.'
         case dev.package
             printf '%s\t%s\n' \
         --to 'Folder for what is built.' \
@@ -302,7 +309,7 @@ function __repoman_value
             echo any
         case 'adopt --repo' 'new --repo'
             echo repo
-        case 'adopt --host' 'completion --host' 'exec --host' 'list --host' 'new --host' 'remove --host' 'restart --host' 'setup --host' 'shell --host' 'start --host' 'status --host' 'stop --host' 'sync --host' 'trust --host' 'untrust --host' 'update --host' 'dev.bench --host' 'dev.completion --host' 'dev.demo --host' 'dev.lint --host' 'dev.man --host' 'dev.package --host' 'dev.pictures --host' 'dev.reference --host' 'dev.test --host'
+        case 'adopt --host' 'completion --host' 'exec --host' 'list --host' 'new --host' 'remove --host' 'restart --host' 'setup --host' 'shell --host' 'start --host' 'status --host' 'stop --host' 'sync --host' 'trust --host' 'untrust --host' 'update --host' 'dev.bench --host' 'dev.completion --host' 'dev.demo --host' 'dev.lint --host' 'dev.man --host' 'dev.matrix --host' 'dev.package --host' 'dev.pictures --host' 'dev.reference --host' 'dev.test --host'
             echo host
         case 'completion --shell'
             echo 'choice bash fish zsh'

@@ -6,6 +6,7 @@ from repoman_tasks.dev.chores import (
     demo,
     lint,
     man,
+    matrix,
     package,
     pictures,
     reference,
@@ -14,4 +15,4 @@ from repoman_tasks.dev.chores import (
 
 __all__ = ["CHORES"]
 
-CHORES = (bench, completion, demo, lint, man, package, pictures, reference, run_tests)
+CHORES = (bench, completion, demo, lint, man, matrix, package, pictures, reference, run_tests)

@@ -10,6 +10,7 @@ from repoman_tasks.completing import scripts
 from repoman_tasks.dev.checkout import ROOT, here
 from repoman_tasks.dev.lint import run_checks
 from repoman_tasks.dev.manual import manual
+from repoman_tasks.dev.matrix import run_matrix
 from repoman_tasks.dev.packages import build_packages
 from repoman_tasks.dev.reference import with_tables
 from repoman_tasks.dev.testing import run_tiers
@@ -99,3 +100,9 @@ def demo(session: Session) -> int:
 def package(session: Session, to: str = "dist") -> None:
     """Build wheel, sdist, the single file, its tarball, and the Debian package."""
     build_packages(session, to)
+
+
+@task()
+def matrix(session: Session) -> int:
+    """Run the unit tests under every Python that is here."""
+    return run_matrix(session)

@@ -18,6 +18,7 @@ from pathlib import Path
 from repoman_tasks.model import Excludes
 from repoman_tasks.tools.rsync import Keeps, filters, pass_words
 from tests.benchmarks.completion import completion, show_completion
+from tests.benchmarks.packages import starts
 from tests.benchmarks.table import Row, fill, show, timed
 from tests.estate import Estate
 
@@ -54,12 +55,17 @@ def overhead(estate: Estate) -> list[Row]:
     return [Row("nothing to do, 1 project x 300 files", ours, theirs)]
 
 
-def listing(estate: Estate) -> list[Row]:
-    """`list` with 200 projects, beside a Python that only imports invoke."""
+def register(estate: Estate, count: int) -> None:
+    """Have that many projects."""
     with estate.registry.open("a") as registry:
-        for number in range(200):
+        for number in range(count):
             (estate.local_repos / f"p{number}").mkdir()
             registry.write(f'\n[[project]]\nname = "p{number}"\ncontainer = false\n')
+
+
+def listing(estate: Estate) -> list[Row]:
+    """`list` with 200 projects, beside a Python that only imports invoke."""
+    register(estate, 200)
     ours = median(lambda: timed([*estate.words, "list"], env=estate.environ))
     theirs = median(lambda: timed([sys.executable, "-c", "import invoke"], env=estate.environ))
     return [Row("`list`, 200 projects", ours, theirs)]
@@ -94,7 +100,7 @@ def memory(estate: Estate, files: int) -> None:
 def main() -> None:
     """Run the benchmarks that were asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
-    known = ["local", "completion", "memory", "containers", "nfs"]
+    known = ["local", "packages", "completion", "memory", "containers", "nfs"]
     parser.add_argument("only", nargs="*", choices=[*known, []])
     parser.add_argument("--files", type=int, default=200_000)
     given = parser.parse_args()
@@ -106,6 +112,10 @@ def main() -> None:
             if "local" in wanted:
                 show("A share in memory", "repoman", "bare rsync", overhead(estate))
                 show("Start-up", "repoman", "import invoke", listing(estate))
+            if "packages" in wanted:
+                if "local" not in wanted:
+                    register(estate, 200)
+                show("Packages", "package", "environment", starts(estate))
             if "completion" in wanted:
                 show_completion(completion(estate))
             if "memory" in wanted:
