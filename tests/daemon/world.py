@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import socketserver
+import os
 import subprocess
 import sys
 import time
@@ -24,9 +25,8 @@ def start() -> None:
     """Make it, as root of a network namespace; it ends with the process namespace."""
     there = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
     inside = ["nsenter", "--net", f"--target={there.pid}"]
-    while subprocess.run([*inside, "true"], stderr=subprocess.DEVNULL).returncode:
+    while os.readlink(f"/proc/{there.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
         time.sleep(0.02)
-    time.sleep(0.2)  # nsenter works before unshare is through
     _run(["ip", "link", "add", "lan0", "type", "veth", "peer", "name", "lan1"])
     _run(["ip", "link", "set", "lan1", "netns", str(there.pid)])
     _up([], "lan0", HOST, HOST6)
