@@ -84,7 +84,7 @@ TIERS = (
     Tier("unit", ("tests/unit",), {}, parallel=True, measured=True),
     Tier("integration", ("tests/integration",), _RSYNC_GIT, parallel=True, measured=True),
     Tier("ssh", ("tests/remote", *_OVER_SSH), {**_RSYNC_GIT, **_SSH}, parallel=True, root=True),
-    Tier("terminal", ("tests/terminal",), {**_RSYNC_GIT, "tmux": "tmux"}),
+    Tier("terminal", ("tests/terminal",), {**_RSYNC_GIT, "tmux": "tmux"}, parallel=True),
     Tier("containers", ("tests/containers", "tests/security"), {**_RSYNC_GIT, **_INCUS}, root=True),
     Tier("packages", ("tests/packages",), {**_RSYNC_GIT, **_INCUS, **_SSH, **_PACKING}, root=True),
     Tier(

@@ -6,9 +6,9 @@ It and the host itself greet whoever connects to `PORT`.
 
 from __future__ import annotations
 
+import os
 import socket
 import socketserver
-import os
 import subprocess
 import sys
 import time
