@@ -86,7 +86,13 @@ TIERS = (
     Tier("ssh", ("tests/remote", *_OVER_SSH), {**_RSYNC_GIT, **_SSH}, parallel=True, root=True),
     Tier("terminal", ("tests/terminal",), {**_RSYNC_GIT, "tmux": "tmux"}, parallel=True),
     Tier("containers", ("tests/containers", "tests/security"), {**_RSYNC_GIT, **_INCUS}, root=True),
-    Tier("packages", ("tests/packages",), {**_RSYNC_GIT, **_INCUS, **_SSH, **_PACKING}, root=True),
+    Tier(
+        "packages",
+        ("tests/packages",),
+        {**_RSYNC_GIT, **_INCUS, **_SSH, **_PACKING},
+        root=True,
+        beside=True,
+    ),
     Tier(
         "as-root",
         ("tests/integration/test_mirror.py", "tests/integration/test_registry_store.py"),
