@@ -8,8 +8,10 @@ home=${HOME-}
 [ -O "$home" ] || home=$(getent passwd "$(id -u)" | cut -d : -f 6)
 base=${XDG_CACHE_HOME:-$home/.cache}/repoman
 place=$base/$sum
+# Whose folder it is may put something else in the place of what is in it.
 # shellcheck disable=SC3067 # dash has -O
-[ -O "$place" ] && exec "$place/repoman" "$@"
+mine() { [ -O "$base" ] && [ -O "$place" ]; }
+mine && [ -x "$place/repoman" ] && exec "$place/repoman" "$@"
 
 fail() {
     printf 'repoman: %s\n' "$*" >&2
@@ -23,10 +25,14 @@ trap '[ -z "$part" ] || rm -rf "$part"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
+mask=$(umask)
 umask 077
 cure="have XDG_CACHE_HOME name a folder of yours"
 mkdir -p "$base" 2>/dev/null || fail "$base can't be made: $cure"
-[ ! -e "$place" ] || [ -O "$place" ] || fail "$place is not yours: $cure"
+# shellcheck disable=SC3067
+[ -O "$base" ] || fail "$base is not yours: $cure"
+[ ! -e "$place" ] || mine || fail "$place is not yours: $cure"
+[ ! -e "$place" ] || fail "$place lacks the program: \`rm -r $place\`, then repeat"
 # What a start that was killed has left behind.
 find "$base" -maxdepth 1 -name '.part-*' -mmin +60 -exec rm -rf {} + 2>/dev/null
 part=$(mktemp -d "$base/.part-XXXXXX" 2>/dev/null) || fail "$base can't be written: $cure"
@@ -35,6 +41,7 @@ archive | tar -xzf - -C "$part" --no-same-owner || fail "$base can't take 50 MB:
 # After a power cut it is whole, or not there.
 find "$part" -exec sync {} + || fail "$base can't be written: $cure"
 # Of two starts at once, the second finds it there.
-mv -T "$part" "$place" 2>/dev/null || [ -O "$place" ] || fail "$base can't be written: $cure"
+mv -T "$part" "$place" 2>/dev/null || mine || fail "$base can't be written: $cure"
 rm -rf "$part"
+umask "$mask"
 exec "$place/repoman" "$@"

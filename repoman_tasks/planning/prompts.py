@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from repoman_tasks.errors import UsageError
 from repoman_tasks.planning.names import nearest
+from repoman_tasks.planning.wording import shown_url
 
 __all__ = [
     "ACTION",
@@ -167,12 +168,14 @@ def command_line(
 ) -> str:
     """What a person would type so that `command` gets what is `given`; quoted for a shell.
 
-    What is false or empty was not given. `words` are those behind --.
+    What is false or empty was not given. `words` are those behind --. What may be secret in a URL
+    is left out.
     """
     there = {name: value for name, value in given.items() if value}
     typed = ["repoman", command, *(str(there.pop(name)) for name in positional if name in there)]
     for name, value in there.items():
-        typed += _flag(f"--{name.replace('_', '-')}", value)
+        shown = shown_url(str(value)) if name == "clone" else value
+        typed += _flag(f"--{name.replace('_', '-')}", shown)
     return shlex.join([*typed, *(["--", *words] if words else [])])
 
 

@@ -70,7 +70,9 @@ def _network(text: str) -> _Network:
 def _allowed(text: str) -> tuple[_Network, str]:
     """Read "192.168.1.20:5432", "192.168.1.0/24", "[fd00::1]:443"; `ValueError` where it is none.
 
-    Returns the network and the port, an empty string where it is any.
+    Returns the network and the port, an empty string where it is any. One IPv6 address stands in
+    brackets, or its port would be part of it; and an address with the length of a network, which
+    is probably meant alone, is neither.
     """
     host, port = text, ""
     if text.startswith("["):
@@ -80,11 +82,13 @@ def _allowed(text: str) -> tuple[_Network, str]:
         port = port[1:]
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
+    elif ":" in text and "/" not in text:
+        raise ValueError(text)
     if text.endswith(":") and not text.endswith("::"):
         raise ValueError(text)
     if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise ValueError(text)
-    return _network(host), port
+    return ip_network(host), port
 
 
 def allow_fault(text: str) -> str:
@@ -92,7 +96,7 @@ def allow_fault(text: str) -> str:
     try:
         _allowed(text)
     except ValueError:
-        return "write ADDRESS:PORT, ADDRESS or a network, as 192.168.1.20:5432"
+        return "write ADDRESS:PORT, ADDRESS or NETWORK/LENGTH, as 192.168.1.20:5432, [fd00::1]:443"
     return ""
 
 
@@ -109,7 +113,7 @@ def acl(
     networks = tuple(host_networks)
     ruled = [one for one in projects if one.container and has_rules(one) and one.address]
     others = [one for one in ruled if one.network not in ("", defaults.network)]
-    rules = _usual(defaults.network, networks, [at for one in others for at in _addresses(one)])
+    rules = _usual(defaults.network, networks, others)
     rules += _exceptions(defaults.allow, [""])
     for project in others:
         for source in _addresses(project):
@@ -128,11 +132,18 @@ def _addresses(project: Project) -> list[str]:
     return [address for address in (project.address, project.address6) if address]
 
 
-def _usual(mode: str, host_networks: Sequence[str], others: Sequence[str]) -> list[dict[str, str]]:
-    """The rules of the estate's mode; what it opens is not for the addresses of the `others`."""
+def _usual(
+    mode: str, host_networks: Sequence[str], others: Sequence[Project]
+) -> list[dict[str, str]]:
+    """The rules of the estate's mode; what it opens is not for the addresses of the `others`.
+
+    While one of these has no IPv6 address noted it could have any, so IPv6 is opened to nobody.
+    """
     if mode != "open" or not others:
         return _mode(mode, host_networks, "")
-    sources = [_but(whole, others) for whole in ("0.0.0.0/0", "::/0")]
+    wholes = ["0.0.0.0/0", *(["::/0"] if all(one.address6 for one in others) else [])]
+    closed = [address for one in others for address in _addresses(one)]
+    sources = [_but(whole, closed) for whole in wholes]
     return [{"action": "allow", "source": ",".join(map(str, family))} for family in sources]
 
 

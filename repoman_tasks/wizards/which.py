@@ -45,8 +45,11 @@ def shlex_words(line: str) -> tuple[str, ...]:
 
 
 def ask_remove(wizard: Wizard) -> None:
-    """Which project, wherever one stands, and what becomes of its repo."""
-    if wizard.given["name"] is not None:
+    """Which project, wherever one stands, and what becomes of its repo.
+
+    Not with `--yes`, where a wrong number would be the last that is asked.
+    """
+    if wizard.given["name"] is not None or wizard.session.ask.yes:
         return
     projects = wizard.session.of(reconcile).registry.projects
     _project(wizard, [project.name for project in projects])

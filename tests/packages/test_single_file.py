@@ -83,13 +83,42 @@ def test_a_damaged_file_is_not_unpacked(single: Path, environ: dict[str, str]) -
 
 
 def test_what_belongs_to_somebody_else_is_not_run(single: Path, environ: dict[str, str]) -> None:
+    """Nor what lies in somebody else's folder, who may put something else there."""
     run([str(single), "--version"], environ)
     (place,) = places(environ)
-    sudo("chown", "root", place)
+    for folder in (place, place.parent):
+        sudo("chown", "root", folder)
+        done = run([str(single), "--version"], environ)
+        sudo("chown", str(os.getuid()), folder)
+        assert done.code == 1, folder
+        assert "is not yours" in done.err
+    (place / "repoman").unlink()
     done = run([str(single), "--version"], environ)
-    sudo("chown", str(os.getuid()), place)
     assert done.code == 1
-    assert "is not yours" in done.err
+    assert f"{place} lacks the program: `rm -r {place}`" in done.err
+
+
+def test_the_first_start_has_the_umask_of_every_other(
+    single: Path, environ: dict[str, str], tmp_path: Path
+) -> None:
+    told, programs = asked_incus(tmp_path, "umask", environ)
+    own = {**environ, "PATH": f"{programs}:{environ['PATH']}"}
+    for _ in range(2):
+        run(["sh", "-c", 'umask 022; exec "$0" list', str(single)], own)
+        assert told.read_text() == "0022\n"
+
+
+def asked_incus(tmp_path: Path, tells: str, environ: dict[str, str]) -> tuple[Path, Path]:
+    """A registry for which `list` starts an incus that only tells something: what it told, and
+    the folder of that program."""
+    told, programs = tmp_path / "told", tmp_path / "bin"
+    programs.mkdir()
+    (programs / "incus").write_text(f"#!/bin/sh\n{tells} >{told}\nexit 1\n")
+    (programs / "incus").chmod(0o755)
+    registry = Path(environ["HOME"]) / ".config/repoman/repoman.toml"
+    registry.parent.mkdir(parents=True)
+    registry.write_text('[[project]]\nname = "isurus"\n')
+    return told, programs
 
 
 def test_a_home_of_somebody_else_is_left_alone(single: Path, environ: dict[str, str]) -> None:
@@ -108,14 +137,7 @@ def test_where_nothing_can_be_written(single: Path, environ: dict[str, str]) -> 
 def test_what_it_starts_has_the_environment_that_was_typed(
     single: Path, environ: dict[str, str], tmp_path: Path
 ) -> None:
-    told = tmp_path / "told"
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    (programs / "incus").write_text(f"#!/bin/sh\nenv >{told}\nexit 1\n")
-    (programs / "incus").chmod(0o755)
-    registry = Path(environ["HOME"]) / ".config/repoman/repoman.toml"
-    registry.parent.mkdir(parents=True)
-    registry.write_text('[[project]]\nname = "isurus"\n')
+    told, programs = asked_incus(tmp_path, "env", environ)
     own = {**environ, "PATH": f"{programs}:{environ['PATH']}", "LD_LIBRARY_PATH": "/of/mine"}
     for given in (own, {k: v for k, v in own.items() if k != "LD_LIBRARY_PATH"}):
         run([str(single), "list"], given)

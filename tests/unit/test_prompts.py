@@ -212,4 +212,11 @@ def test_the_same_by_flags(given: dict[str, object], words: tuple[str, ...], lin
 
 def test_it_is_quoted_for_a_shell() -> None:
     hostile = "$(reboot) `x` 'y' \"z\" ;&|<>*?"
-    assert hostile in shlex.split(command_line("new", ["name"], {"clone": hostile}))
+    assert hostile in shlex.split(command_line("new", ["name"], {"repo": hostile}))
+
+
+def test_no_secret_of_a_url_is_told() -> None:
+    line = command_line("new", ["name"], {"name": "x", "clone": "https://u:tok3n@h/x.git?k=v"})
+    assert "tok3n" not in line
+    assert "k=v" not in line
+    assert line.startswith("repoman new x --clone ")

@@ -54,14 +54,19 @@ def test_what_is_not(text: str) -> None:
         ("192.168.1.20", True),
         ("192.168.1.0/24", True),
         ("192.168.1.0/24:443", True),
-        ("fd00::1", True),
+        ("fd00::1", False),
+        ("fd00::1:443", False),
+        ("[fd00::1]", True),
+        ("fd00::/8", True),
+        ("192.168.1.20/24:5432", False),
+        ("192.168.1.20/0", False),
         ("[fd00::1]:443", True),
         ("nas:443", False),
         ("192.168.1.20:0", False),
         ("192.168.1.20:65536", False),
         ("192.168.1.20:x", False),
         ("192.168.1.20:", False),
-        ("fd00::", True),
+        ("fd00::", False),
         ("192.168.1.300", False),
         ("[fd00::1]443", False),
         ("1.1.1.1,2.2.2.2", False),
@@ -125,7 +130,7 @@ def sources(rules: list[dict[str, str]]) -> list[str]:
     ("allow", "expected"),
     [
         ("192.168.1.0/24", ["10.1.1.9/32"]),
-        ("fd00::1", ["fd42::a01:109/128"]),
+        ("[fd00::1]", ["fd42::a01:109/128"]),
         ("[fd00::1]:443", ["fd42::a01:109/128"] * 2),
     ],
 )
@@ -155,6 +160,10 @@ def test_one_that_is_closed_in_an_open_estate() -> None:
     assert sources(rules[2:]) == ["10.1.1.9/32", "fd42::a01:109/128", "10.1.1.9/32"]
     assert rules[-1]["destination"] == "192.168.1.20/32"
     assert "192.168" not in "".join(rule["destination"] for rule in rules[2:4])
+    unknown = acl(replace(DEFAULTS, network="open"), [replace(closed, address6="")], HOST)["egress"]
+    opened = [rule["source"] for rule in unknown if "destination" not in rule]
+    assert len(opened) == 1
+    assert ":" not in opened[0], "its IPv6 address is not known, so IPv6 is open to nobody"
 
 
 def test_the_ipv6_address_that_goes_with_one_of_ipv4() -> None:
