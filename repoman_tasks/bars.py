@@ -33,7 +33,7 @@ class Bars:
             TextColumn("{task.description}", markup=False),
             BarColumn(style="dim", complete_style="green", finished_style="green"),
             TextColumn("{task.fields[state]}", style="dim"),
-            console=Console(stderr=True, highlight=False),
+            console=Console(stderr=True, highlight=False, emoji=False),
             transient=True,
         )
         self._bars: dict[str, TaskID] = {}

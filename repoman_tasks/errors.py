@@ -43,7 +43,7 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def bug(error: Exception) -> str:
+def bug(error: BaseException) -> str:
     """What is said of an error that repoman did not expect, in one line."""
     return one_line(f"an error in repoman itself, {type(error).__name__}: {error}")
 

@@ -5,6 +5,7 @@ docs/automation.md has what stands there; `planning.logged` leaves out what coul
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -90,7 +91,9 @@ class Journal:
             return
         head = {"schema": SCHEMA, "time": utc_now(), "run": self._run}
         try:
-            os.write(self._fd, f"{json.dumps({**head, **event})}\n".encode())
+            line = f"{json.dumps({**head, **event})}\n".encode()
+            if os.write(self._fd, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             what = f"{self._path} can't be written any more: {_reason(error)}"
             print(one_line(f"{what}: from here on nothing is logged"), file=sys.stderr)

@@ -66,9 +66,14 @@ class LocalHost(Host):
         self.other_groups = frozenset(os.getgroups()) - {os.getegid()}
         self.folder = _working_folder()
         self.home = self.environ.get("HOME") or pwd.getpwuid(self.uid).pw_dir
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._closed = False
 
     def close(self) -> None:
-        pass
+        """End what other threads run; nothing can be run afterwards."""
+        self._closed = True
+        for process in list(self._running):
+            _end(process)
 
     # --- programs ------------------------------------------------------------------
 
@@ -139,17 +144,21 @@ class LocalHost(Host):
     @contextlib.contextmanager
     def _start(self, words: Words, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
         process = self._begin(words, **options)
+        self._running.add(process)
         well = False
         try:
             yield process
             well = process.returncode is not None
         finally:
+            self._running.discard(process)
             if not well:
                 _end(process)
             _close_pipes(process)
 
     def _begin(self, words: Words, **options: Any) -> subprocess.Popen[bytes]:
         """A child in a session of its own, so that it can be ended with all its children."""
+        if self._closed:
+            raise Interrupted("interrupted")
         with _starting(words, self.environ.get("PATH")):
             return subprocess.Popen(
                 words,

@@ -17,10 +17,13 @@ _WANTED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextlib.contextmanager
 def take_signals() -> Iterator[None]:
-    """While this holds, Ctrl-C, SIGTERM and SIGHUP interrupt what is being done."""
+    """While this holds, Ctrl-C, SIGTERM and SIGHUP interrupt what is being done.
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+    Which of them it was is the argument of the `KeyboardInterrupt`.
+    """
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(number)
 
     numbers = [n for n in _WANTED if signal.getsignal(n) is not signal.SIG_IGN]
     before = {number: signal.signal(number, interrupt) for number in numbers}
@@ -54,7 +57,7 @@ def undisturbed() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
     if came:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(came[0])
 
 
 @contextlib.contextmanager

@@ -45,7 +45,7 @@ def ask_all(names: Sequence[str], ask: Callable[[str, Screen], int]) -> list[Tol
             told.code = ask(told.name, told.screen)
         except RepomanError as error:
             told.code, told.error = int(error.code), str(error)
-        except Exception as error:  # a bug on one host hides no other
+        except BaseException as error:  # a bug on one host hides no other
             told.code, told.error = int(ExitCode.FAILED), bug(error)
 
     threads = [threading.Thread(target=one, args=(told,), daemon=True) for told in all_told]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -66,11 +67,15 @@ def watch(names: Sequence[str], on: On, ask: Ask, seconds: int) -> int:
         all_told = ask_all(names, on)
     if all(told.error for told in all_told):
         return show_all(Screen(), all_told)
-    with contextlib.suppress(KeyboardInterrupt), _other_screen():
-        while True:
-            _show_for(seconds, all_told)
-            all_told = ask_all(names, on)
-    return 0
+    try:
+        with _other_screen():
+            while True:
+                _show_for(seconds, all_told)
+                all_told = ask_all(names, on)
+    except KeyboardInterrupt as end:
+        if end.args in ((), (signal.SIGINT,)):
+            return 0
+        raise
 
 
 @contextlib.contextmanager
@@ -79,7 +84,8 @@ def _other_screen() -> Iterator[None]:
     try:
         yield
     finally:
-        _put(_END)
+        with contextlib.suppress(OSError):  # where the terminal is gone
+            _put(_END)
 
 
 def _show_for(seconds: int, all_told: Sequence[Told]) -> None:

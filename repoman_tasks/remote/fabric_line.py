@@ -133,14 +133,15 @@ class _Pulse:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._heard = time.monotonic()
+        self._quiet = 0.0
+        """Seconds without anything, those aside in which this program was stopped."""
         self._silent = False
         for work in (self._ask, self._listen):
             threading.Thread(target=work, daemon=True).start()
 
     def heard(self) -> None:
         """Something came."""
-        self._heard = time.monotonic()
+        self._quiet = 0.0
 
     def lost(self, error: Exception | None = None) -> Lost:
         """What is said of the connection once it broke."""
@@ -160,7 +161,8 @@ class _Pulse:
     def _listen(self) -> None:
         while self._transport.is_active():
             time.sleep(_PULSE_SECONDS / 10)
-            if time.monotonic() - self._heard > _SILENCE_SECONDS:
+            self._quiet += _PULSE_SECONDS / 10
+            if self._quiet > _SILENCE_SECONDS:
                 self._silent = True
                 self._transport.close()
 

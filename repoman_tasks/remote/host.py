@@ -241,7 +241,12 @@ class RemoteHost(Host):
         with self._locking:
             if self._held_by is None:
                 self._held_by = self._shells.aside()
-            return list(self._held_by.ask_all(calls, lambda _: within("flock", _FILE_SECONDS)))
+            try:
+                return list(self._held_by.ask_all(calls, lambda _: within("flock", _FILE_SECONDS)))
+            except BaseException:  # answers that come late would be taken for the next ones
+                self._held_by.close()
+                self._held_by = None
+                raise
 
     def _ask(self, function: str, *words: str) -> Answer:
         with self._shells.one() as shell:

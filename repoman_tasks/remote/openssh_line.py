@@ -7,6 +7,7 @@ masters of the person's own are neither used nor disturbed.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import re
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import time
 
-from repoman_tasks.errors import Failed, RepomanError
+from repoman_tasks.errors import Failed, Interrupted, RepomanError
 from repoman_tasks.local import Child, LocalHost
 from repoman_tasks.model import Address
 from repoman_tasks.remote import failures
@@ -57,9 +58,9 @@ class OpensshLine(Line):
         self._here = here
         self._address = address
         self._wires: list[OpensshWire] = []
-        runtime = here.environ.get("XDG_RUNTIME_DIR", "")
-        base = runtime if os.path.isdir(runtime) else "/tmp"  # a socket's path has to be short
-        self._folder = tempfile.mkdtemp(prefix="repoman-", dir=base)
+        self._folder = _private_folder(here.environ.get("XDG_RUNTIME_DIR", ""))
+        # Ctrl-C may leave a thread behind that is still connecting; its ssh is not to stay.
+        atexit.register(self.close)
         self._socket = f"{self._folder}/ssh"
         self._log = f"{self._folder}/log"
         try:
@@ -96,7 +97,9 @@ class OpensshLine(Line):
         for wire in self._wires:
             wire.close()
         self._wires.clear()
+        self._here.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+        atexit.unregister(self.close)
 
     def _open(self, asks: bool) -> None:
         master = ("-M", "-N", "-f", "-S", self._socket)
@@ -104,12 +107,12 @@ class OpensshLine(Line):
             words = self._words(*master, "-E", self._log, ControlPersist=_PERSIST)
             code = self._here.hand_over(words)
             said = self._told()
+            if code < 0:
+                raise Interrupted("interrupted")
         else:
             words = self._words(*master, ControlPersist=_PERSIST, BatchMode="yes")
             done = self._here.read(words, timeout=_LOGIN_SECONDS)
             code, said = done.code, done.err.decode(errors="replace")
-        if code < 0:
-            raise KeyboardInterrupt
         if code:
             raise self._failure(said)
 
@@ -161,6 +164,20 @@ class OpensshLine(Line):
             found = _reason(again.err.decode(errors="replace"), name, where)
         lines = said.strip().splitlines() or ["ssh gave no reason"]
         return found or failures.no_connection(where, lines[-1].rstrip("."), name)
+
+
+_LONGEST_BASE = 50
+"""A socket's path has at most 107 bytes (unix(7)), and ssh makes a longer one on the way."""
+
+
+def _private_folder(runtime: str) -> str:
+    """A new folder that nobody else can look into, below `runtime` where that will do."""
+    usable = os.path.isabs(runtime) and os.access(runtime, os.W_OK | os.X_OK)
+    base = runtime if usable and len(os.fsencode(runtime)) <= _LONGEST_BASE else "/tmp"
+    try:
+        return tempfile.mkdtemp(prefix="repoman-", dir=base)
+    except OSError as error:
+        raise Failed(f"{base} can't be written, where ssh needs a socket", str(error)) from None
 
 
 def _reason(said: str, name: str, where: str) -> RepomanError | None:

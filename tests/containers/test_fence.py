@@ -231,6 +231,8 @@ def test_a_person_is_asked_before_sudo_runs(place: Place, own_etc: Path) -> None
         if written:
             child.expect_exact("Go ahead?")
             child.send("y\r")
+        child.expect_exact("A first project")
+        child.send("\r")
         child.expect(pexpect.EOF)
         child.close()
         assert child.exitstatus == 0

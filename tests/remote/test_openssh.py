@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,3 +152,41 @@ def test_no_ssh_here_is_told(far: FarEstate) -> None:
     done = run([*far.words, "list"], {**here(far), "PATH": "/nonexistent"})
     assert done.code == 1
     assert "the machine that you type on has no ssh" in done.err
+
+
+def instead_of_ssh(far: FarEstate, script: str) -> dict[str, str]:
+    """The environment of who types, where `ssh` is something else."""
+    programs = far.ssh / "programs"
+    programs.mkdir()
+    (programs / "ssh").write_text(f"#!/bin/sh\n{script}\n")
+    (programs / "ssh").chmod(0o755)
+    return {**here(far), "PATH": f"{programs}:{os.environ['PATH']}"}
+
+
+def test_ctrl_c_while_several_are_connected_to(far: FarEstate, marker: str) -> None:
+    environ = instead_of_ssh(far, f"exec sleep {marker}")
+    words = [*far.words, "list", "--host", "there,nas"]
+    process = subprocess.Popen(words, env=environ, stderr=subprocess.PIPE)
+    until(lambda: len(running(marker)) == 2, 20)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=20)[1] == b"repoman: interrupted\n"
+    assert process.returncode == 130
+    until(lambda: not running(marker), 3)
+    assert os.listdir(runtime(far)) == []
+
+
+@pytest.mark.parametrize("hosts", ["there", "there,nas"])
+def test_an_ssh_that_dies_is_told(far: FarEstate, hosts: str) -> None:
+    done = run([*far.words, "list", "--host", hosts], instead_of_ssh(far, "kill -KILL $$"))
+    assert done.code == (4 if "," in hosts else 1)
+    assert "ssh gave no reason" in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "x" * 60])
+def test_a_runtime_folder_that_is_of_no_use(far: FarEstate, folder: str) -> None:
+    long = far.ssh / ("x" * 60)
+    long.mkdir()
+    environ = {**here(far), "XDG_RUNTIME_DIR": str(far.ssh / folder)}
+    assert run([*far.words, "list"], environ).code == 0
+    assert os.listdir(long) == []
