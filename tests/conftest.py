@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from repoman_tasks.model import TRANSPORTS
 from tests.estate import Estate, guarded
 from tests.far import FarEstate
 from tests.processes import running
@@ -34,31 +33,10 @@ def _guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Over SSH, each test of an estate is there for each transport."""
-    if OVER_SSH and "estate" in metafunc.fixturenames:
-        metafunc.parametrize("estate", TRANSPORTS, indirect=True)
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of each such test one case is run with the transports that come second, for the time."""
-    seen: set[tuple[str, str]] = set()
-    kept: list[pytest.Item] = []
-    spared: list[pytest.Item] = []
-    for item in items:
-        transport = item.callspec.params.get("estate", "") if hasattr(item, "callspec") else ""
-        function = item.nodeid.partition("[")[0]
-        spare = transport in TRANSPORTS[1:] and (function, transport) in seen
-        seen.add((function, transport))
-        (spared if spare else kept).append(item)
-    items[:] = kept
-    config.hook.pytest_deselected(items=spared)
-
-
 @pytest.fixture
-def estate(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Estate]:
+def estate(tmp_path: Path) -> Iterator[Estate]:
     """A throwaway estate; nothing is set up in it yet. Over SSH where that is asked for."""
-    with FarEstate(tmp_path, request.param) if OVER_SSH else Estate(tmp_path) as made:
+    with FarEstate(tmp_path) if OVER_SSH else Estate(tmp_path) as made:
         yield made
 
 

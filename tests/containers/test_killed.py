@@ -114,7 +114,7 @@ def before(place: Place, command: str, number: int) -> None:
 def test_killed_at_any_moment(quick: Place, command: str) -> None:
     words, times, within = COMMANDS[command]
     if isinstance(quick, FarPlace):
-        times //= 2
+        times //= 4
     chance = random.Random(f"{SEED} {command}")
     killed = 0
     for number in range(times):
