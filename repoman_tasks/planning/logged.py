@@ -16,11 +16,7 @@ from repoman_tasks.planning.steps import Step
 
 __all__ = ["told_of_program", "told_of_step"]
 
-_SHOWN = frozenset(
-    {
-        *("chgrp", "chmod", "dd", "mkdir", "mv", "rm", "rmdir", "rsync", "touch", "usermod"),
-    }
-)
+_SHOWN = ("chgrp", "chmod", "dd", "mkdir", "mv", "rm", "rmdir", "rsync", "touch", "usermod")
 """Programs whose words are shown."""
 _WITHIN = {"sudo": 1, "env": 3}
 """Programs that start another one, and which of their words that is: `env -C FOLDER PROGRAM`."""

@@ -120,20 +120,15 @@ os._exit(0)
 def test_an_unknown_key_is_asked_about_on_a_terminal(far: FarEstate) -> None:
     known = far.laptop / ".ssh/known_hosts"
     known.write_text("")
-    child = spawn([*far.words, "list"], here(far), far.laptop)
-    child.expect("continue connecting")
-    child.sendline("no")
-    child.expect("is not known, ssh-ed25519 SHA256:")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 6
-    child = spawn([*far.words, "list"], here(far), far.laptop)
-    child.expect("continue connecting")
-    child.sendline("yes")
-    child.expect("isurus")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+    answers = (("no", "is not known, ssh-ed25519 SHA256:", 6), ("yes", "isurus", 0))
+    for answer, shown, code in answers:
+        child = spawn([*far.words, "list"], here(far), far.laptop)
+        child.expect("continue connecting")
+        child.sendline(answer)
+        child.expect(shown)
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus == code
     assert str(far.sshd.port) in known.read_text()
 
 
