@@ -33,12 +33,21 @@ _SECONDS = 20.0
 _UP_SECONDS = 180.0
 _MOST_BYTES = 1 << 20
 
-_LOOK = r"""
+_HEARD = "sleep 0.05 2>/dev/null\n"
+"""Begins each script whose words have to arrive. A client of Incus built with a gorilla/websocket
+older than 1.5.1, as Debian 12's backport is, drops what a program said that ends before the client
+has answered the first ping of its connections: on a busy host 3 of 100 lost all of it, with this
+none of 400."""
+
+_LOOK = (
+    _HEARD
+    + r"""
 for file in passwd group shadow; do cat "/etc/$file" 2>/dev/null; printf '\0'; done
 for shell do [ -x "$shell" ] && printf '%s ' "$shell"; done; printf '\0'
 stat -c %u -- "$HOME" 2>/dev/null | tr -d '\n'; printf '\0'
 [ -d /etc/sudoers.d ] && [ ! -e /etc/sudoers.d/90-repoman ] && printf yes; printf '\0'
 """
+)
 """What `planning.guest.read_guest` reads. Arguments: shells; HOME is the one to look at."""
 
 _ARRANGE = r"""
@@ -72,7 +81,9 @@ if [ "$sudo" = yes ]; then
 fi
 """
 
-_ENTER = r"""
+_ENTER = (
+    _HEARD
+    + r"""
 name=$1 uid=$2 gid=$3 home=$4 dir=$5 lang=$6 how=$7 secrets=$8; shift 8
 while IFS=: read -r n _ u _ _ _ shell; do
     [ "$n" = "$name" ] && [ "$u" = "$uid" ] && break
@@ -109,6 +120,7 @@ case $(setpriv --help 2>&1) in
 esac
 exec su -p -s /bin/sh -c 'exec "$@"' -- "$name" sh "$@"
 """
+)
 """Becomes the user, in the folder, with the groups that a login has, and runs the words."""
 
 _PUT = 'umask 077; mkdir -p /run/repoman && cat >"/run/repoman/$1"'
@@ -198,8 +210,6 @@ def prove(room: Room, path: str) -> None:
     words = _entering(room, path, "plain", ["sh", "-c", _PROVE], "")
     inner = room.incus.exec_words(room.name, words, "--disable-stdin")
     result = room.incus.host.change(inner, timeout=_SECONDS, most=_MOST_BYTES)
-    if not result.code and not result.out:  # on a busy host Incus may lose the little that it said
-        result = room.incus.host.change(inner, timeout=_SECONDS, most=_MOST_BYTES)
     if result.code or not outside or result.text.strip() != outside:
         why = result.complaint if result.code else _other(result.text)
         raise Failed(f"{room.person.name} can't write {path} from inside {room.name}", why)

@@ -88,8 +88,9 @@ class Place(Estate):
         return self
 
     def inside(self, name: str, *words: str) -> Result:
-        """Run words as root in a container."""
-        return self.incus("exec", name, "--", *words, check=False)
+        """Run words as root in a container; what they say arrives (see `tools.guest`)."""
+        heard = ["sh", "-c", 'sleep 0.05; exec "$@"', "sh"]
+        return self.incus("exec", name, "--", *heard, *words, check=False)
 
     def projects(self) -> list[str]:
         """The names in the registry."""
