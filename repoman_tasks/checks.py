@@ -28,6 +28,7 @@ def reconcile(session: Session) -> Reality:
     host = session.host
     registry = session.store.load()
     wanted = absolute(registry.defaults.local_repos, host.home)
+    _foresee(session, registry)
     paths = [wanted, *(f"{wanted}/{project.repo}" for project in registry.projects)]
     base, *folders = host.real_folders(paths)  # at once: the host may be far away
     local_repos = base or wanted
@@ -39,6 +40,15 @@ def reconcile(session: Session) -> Reality:
     projects = (_bare(p) if p.name in revoked else p for p in registry.projects)
     registry = replace(registry, projects=tuple(projects))
     return Reality(registry, local_repos, repos, host.home, revoked)
+
+
+def _foresee(session: Session, registry: Registry) -> None:
+    """Have a host that is far away asked at once what the task's other pre-tasks will ask."""
+    defaults = registry.defaults
+    there = Incus(session.host, defaults.incus_project)
+    paths = [there.all_containers] if containers in session.expected else []
+    nfs_repos = absolute(defaults.nfs_repos, session.host.home)
+    there.foresee(*paths, pin=nfs_repos if mounts in session.expected else "")
 
 
 def _revoked(session: Session, registry: Registry, local_repos: str) -> dict[str, str]:
@@ -110,7 +120,7 @@ def mountable(session: Session) -> Places:
     return find_places(session.host, session.of(reconcile), session.store.folder)
 
 
-@task()
+@task(holds=True)
 def mounts(session: Session) -> Share | TargetUnusable:
     """Look at the backup share and hold it in use; where it is not usable, the reason."""
     from repoman_tasks.planning.share import judge, judge_marker

@@ -243,16 +243,17 @@ class Host(ABC):
 
     @contextmanager
     def lock(
-        self, path: str, *, wait_seconds: float = 0, stoppable: bool = False
+        self, path: str, *, wait_seconds: float = 0, stoppable: bool = False, brings: str = ""
     ) -> Iterator[Lock]:
         """Hold the lock at `path`. `Locked` where it is not free within `wait_seconds`.
 
-        A `stoppable` wait ends with `Interrupted` when `stopping` is set.
+        A `stoppable` wait ends with `Interrupted` when `stopping` is set. The lock `brings` a
+        file that is read next, which spares a question to a host that is far away.
         """
         if self.dry:
             yield Lock(path)
             return
-        with self._lock(path, wait_seconds, stoppable) as lock:
+        with self._lock(path, wait_seconds, stoppable, brings) as lock:
             yield lock
 
     @contextmanager
@@ -272,6 +273,14 @@ class Host(ABC):
                 with suppress(Failed):  # taken, or it can't be
                     locks[path] = held.enter_context(self.lock(path))
             yield locks
+
+    @abstractmethod
+    def foresee(self, reads: Sequence[Words], *, pin: str = "") -> None:
+        """Say what `read` is going to run, each once, and which folder `pin` is going to hold.
+
+        A host that is far away is asked all of it in one go then. What it said is forgotten
+        where something is changed or a lock is taken before it is read.
+        """
 
     def together(self, *, timeout: float = 30.0) -> Together:
         """What asks several questions at once; `timeout` is in seconds, for each of them."""
@@ -347,5 +356,5 @@ class Host(ABC):
 
     @abstractmethod
     def _lock(
-        self, path: str, wait_seconds: float, stoppable: bool
+        self, path: str, wait_seconds: float, stoppable: bool, brings: str
     ) -> AbstractContextManager[Lock]: ...

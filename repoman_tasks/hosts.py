@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 __all__ = ["connect"]
 
 
-def connect(name: str, ask: Ask) -> Host:
+def connect(name: str, ask: Ask, *, holds: bool = False) -> Host:
     """The host called `name`, this one where that is empty.
 
     How it is reached is said by `[hosts.NAME]` of this host's registry and by ssh_config. On a
-    terminal a person is asked for what is needed to log in.
+    terminal a person is asked for what is needed to log in. `holds` is whether something there is
+    going to be kept in use: that is prepared at once.
     """
     here = LocalHost()
     if not name:
@@ -32,7 +33,7 @@ def connect(name: str, ask: Ask) -> Host:
 
     line = _line(Store(here).load().host(name), here, ask)
     try:
-        return RemoteHost(name, line)
+        return RemoteHost(name, line, holds=holds)
     except BaseException:
         line.close()
         raise

@@ -80,6 +80,9 @@ class LocalHost(Host):
     def read(self, words: Words, *, timeout: float = 30.0, most: int = MOST_BYTES) -> Result:
         return self._run(words, b"", timeout, most)
 
+    def foresee(self, reads: Sequence[Words], *, pin: str = "") -> None:
+        """Nothing here is far away."""
+
     def _change(self, words: Words, timeout: float, given: bytes, most: int) -> Result:
         return self._run(words, given, timeout, most)
 
@@ -229,7 +232,13 @@ class LocalHost(Host):
             raise Failed(f"{path} can't be written", _reason(error)) from None
 
     @contextlib.contextmanager
-    def _lock(self, path: str, wait_seconds: float, stoppable: bool) -> Iterator[Lock]:
+    def _lock(
+        self,
+        path: str,
+        wait_seconds: float,
+        stoppable: bool,
+        brings: str,  # noqa: ARG002
+    ) -> Iterator[Lock]:
         try:
             _make_folders(os.path.dirname(path))
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -43,6 +43,8 @@ class Session:
         """Where a person was asked for arguments: what would have given them by flags."""
         self.leads_on: LeadsOn | None = None
         """What follows where the command went well."""
+        self.expected: Collection[Callable[..., Any]] = ()
+        """The pre-tasks of the task that runs."""
         self._found: dict[Callable[..., Any], Any] = {}
 
     @property

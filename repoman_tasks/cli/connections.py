@@ -30,14 +30,15 @@ class Connections:
                 host.close()
 
     @contextlib.contextmanager
-    def to(self, name: str, ask: Ask) -> Iterator[Host]:
+    def to(self, name: str, ask: Ask, *, holds: bool) -> Iterator[Host]:
         """The host called `name`; safe to be called at once for different ones.
 
+        `holds` is whether something there is going to be kept in use.
         An error on another host says on which, and lets go of it: what comes next connects anew.
         """
         try:
             if name not in self._open:
-                self._open[name] = connect(name, ask)
+                self._open[name] = connect(name, ask, holds=holds)
                 self._open[name].dry = self._dry
             yield self._open[name]
         except RepomanError as error:

@@ -63,7 +63,7 @@ class Executor(invoke.executor.Executor):
         with Journal(task.name, arguments, {**common, "host": None}) as journal:
 
             def on(name: str, screen: Screen, ask: Ask = nobody) -> int:
-                with hosts.to(name, ask) as host:
+                with hosts.to(name, ask, holds=task.holds) as host:
                     host.witness = journal.witness(name)
                     session = Session(host, ask, screen, alone=len(names) == 1)
                     session.words = words if task.takes_words else ()
@@ -91,7 +91,8 @@ class Executor(invoke.executor.Executor):
         `chosen` says that a person chose it by answers.
         """
         with session.stack:
-            for pre_task in cast("list[Task[object]]", task.pre):
+            session.expected = cast("list[Task[object]]", task.pre)
+            for pre_task in session.expected:
                 session.of(pre_task)
             positional = list(task.positional)
             fill(session, task.wizard, given, positional=positional, host=host, chosen=chosen)

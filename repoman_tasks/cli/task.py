@@ -50,8 +50,8 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
     Each argument has the type of its annotation: bool is a flag, int and str take a value,
     list[str] takes one at each use. `None` as default means not given. One that `takes_words`
     finds those after `--` in its session. One for `many_hosts` only looks, so that several can be
-    asked at once. One that can be watched names the arguments that it may have then. A `wizard`
-    asks a person for what is unset.
+    asked at once. One that `holds` keeps something of its host in use. One that can be watched
+    names the arguments that it may have then. A `wizard` asks a person for what is unset.
     """
 
     def __init__(
@@ -63,21 +63,24 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
         greedy: bool = False,
         takes_words: bool = False,
         many_hosts: bool = False,
+        holds: bool = False,
         watched_with: Iterable[str] = (),
         wizard: Callable[[Wizard], None] = _asks_nothing,
         help: Mapping[str, str] | None = None,
         name: str | None = None,
     ) -> None:
+        pre = list(pre)
         super().__init__(
             body,
             name=name,
-            pre=list(pre),  # type: ignore[arg-type]  # invoke means tasks
+            pre=pre,  # type: ignore[arg-type]  # invoke means tasks
             positional=list(positional),
             help=dict(help or {}),
         )
         self.greedy = greedy
         self.takes_words = takes_words
         self.many_hosts = many_hosts
+        self.holds: bool = holds or any(pre_task.holds for pre_task in pre)
         self.watched_with = tuple(watched_with)
         self.wizard = wizard
 

@@ -65,7 +65,8 @@ class Store:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         try:
-            with self._host.lock(f"{self.path}.lock", wait_seconds=_WAIT_SECONDS):
+            lock = f"{self.path}.lock"
+            with self._host.lock(lock, wait_seconds=_WAIT_SECONDS, brings=self.path):
                 yield
         except Locked as error:
             raise Busy(f"{self.path} is {error}", "try again when that has ended") from None

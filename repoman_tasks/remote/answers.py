@@ -13,6 +13,7 @@ from repoman_tasks.remote.scripts import ABSENT
 
 __all__ = [
     "Answer",
+    "content_answer",
     "content_of",
     "content_words",
     "entries_of",
@@ -21,6 +22,9 @@ __all__ = [
     "reason_of",
     "result_of",
 ]
+
+
+_NO_FILE = "No such file or directory"
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,19 @@ def content_words(path: str) -> list[str]:
     return ["cat", "--", path]
 
 
+def content_answer(content: bytes | None) -> Answer:
+    """What `content_words` would bring of a file with that content; None where there is none."""
+    if content is None:
+        return Answer("1", b"", _NO_FILE.encode())
+    return Answer("0", content, b"")
+
+
 def content_of(path: str, found: Result) -> bytes | None:
     """The content of a file, None where there is none; `Failed` where it can't be read."""
     if not found.code:
         return found.out
     reason = found.complaint.rpartition(": ")[2]
-    if reason == "No such file or directory":
+    if reason == _NO_FILE:
         return None
     raise Failed(f"{path} can't be read", reason.lower())
 
@@ -77,7 +88,7 @@ def entries_words(root: str, prune: frozenset[bytes]) -> list[str]:
     return [*words, "-printf", r"%y %i %s %T@ %C@ %n %P\0"]
 
 
-_PASSING = (": No such file or directory", ": Not a directory", ": Permission denied")
+_PASSING = (f": {_NO_FILE}", ": Not a directory", ": Permission denied")
 """What a walk passes over: it vanished, or is closed."""
 
 

@@ -9,7 +9,6 @@ import re
 import shlex
 import socket
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from repoman_tasks.errors import Failed, Interrupted
@@ -27,6 +26,7 @@ from repoman_tasks.host import (
 from repoman_tasks.programs import Watch, bounded, holder, not_installed, taken, until_free, within
 from repoman_tasks.remote.answers import (
     Answer,
+    content_answer,
     content_of,
     content_words,
     entries_of,
@@ -36,9 +36,10 @@ from repoman_tasks.remote.answers import (
     result_of,
 )
 from repoman_tasks.remote.at_once import AtOnce
+from repoman_tasks.remote.keeper import Keeper, Kept
 from repoman_tasks.remote.scripts import ABSENT, entrance, parse_facts
-from repoman_tasks.remote.shells import Shell, Shells
-from repoman_tasks.remote.wire import Line, Lost
+from repoman_tasks.remote.shells import Shells
+from repoman_tasks.remote.wire import Line
 
 __all__ = ["RemoteHost"]
 
@@ -47,6 +48,7 @@ _FILE_SECONDS = 60.0
 _WALK_SECONDS = 600.0
 _LOCK_SECONDS = 0.1
 """How often a lock that is taken is tried again."""
+_FORESEEN_SECONDS = 10.0
 _LOST_LOCK = 75
 
 
@@ -55,19 +57,28 @@ class RemoteHost(Host):
 
     folder = ""
 
-    def __init__(self, name: str, line: Line) -> None:
+    def __init__(self, name: str, line: Line, *, holds: bool = False) -> None:
+        """`holds` says that locks or folders are going to be held."""
         super().__init__()
         self.name = name
         self._line = line
-        shell = Shell(line, first=True)
+        self._shells = Shells(line)
+        self._keeper = Keeper(self._shells.aside)
+        if holds:
+            self._keeper.prepare()
+        shell = self._shells.first()
         try:
             facts = parse_facts(shell.answer(within(name, _OPEN_SECONDS)).out, shell.token.encode())
         except ValueError:
             raise Failed("its login shell did not start sh", "try `ssh HOST sh`") from None
-        self._shells = Shells(line, shell)
-        self._held_by: Shell | None = None
-        self._locking = threading.Lock()
-        self._known_files = dict([facts.registry])
+        path, content = facts.registry
+        self._known: dict[tuple[str, ...], Answer | Failed] = {
+            tuple(content_words(path)): content_answer(content)
+        }
+        """What programs said that nobody has read yet."""
+        self._foreseen: list[tuple[str, ...]] = []
+        self._pins: dict[str, str] = {}
+        """Folders that are being entered, and the numbers of the keeper's answers."""
         self.uid, self.home = facts.uid, facts.home
         self.other_groups = facts.groups
         mine = {key: os.environ[key] for key in ("TERM",) if key in os.environ}
@@ -79,9 +90,37 @@ class RemoteHost(Host):
     # --- programs ------------------------------------------------------------------
 
     def read(self, words: Words, *, timeout: float = 30.0, most: int = MOST_BYTES) -> Result:
-        return self._run("run", words, words, timeout, most)
+        if tuple(words) in self._foreseen:
+            self._ask_along()
+        answer = self._known.pop(tuple(words), None)
+        if answer is None or (isinstance(answer, Answer) and len(answer.out) > most):
+            return self._run("run", words, words, timeout, most)
+        return result_of(words, _brought(answer))
+
+    def foresee(self, reads: Sequence[Words], *, pin: str = "") -> None:
+        self._foreseen += [tuple(words) for words in reads]
+        if pin:
+            with contextlib.suppress(Failed):  # `pin` will tell
+                (self._pins[pin],) = self._keeper.send(["stand", pin])
+
+    def _ask_along(self, *first: Words) -> list[Answer]:
+        """Ask for what is foreseen; the answers to the calls that come `first`."""
+        reads, self._foreseen = list(dict.fromkeys(self._foreseen)), []
+        calls = [*first, *(("run", *words) for words in reads)]
+        answers = self._run_all(calls, _FORESEEN_SECONDS)
+        for words, answer in zip(reads, answers[len(first) :], strict=True):
+            self._known[words] = answer
+            if isinstance(answer, Failed):  # of those after it nobody knows anything
+                break
+        return [_brought(answer) for answer in answers[: len(first)]]
+
+    def _forget(self) -> None:
+        """What is read from now on is asked for then."""
+        self._known.clear()
+        self._foreseen.clear()
 
     def _change(self, words: Words, timeout: float, given: bytes, most: int) -> Result:
+        self._forget()
         if not given:
             return self._run("run", words, words, timeout, most)
         packed = base64.b64encode(given).decode()
@@ -121,6 +160,7 @@ class RemoteHost(Host):
         stall_seconds: float,
         keep: Sequence[Lock],
     ) -> int:
+        self._forget()
         kept = [lock for lock in keep if isinstance(lock, _RemoteLock)]
         marks = [word for lock in kept for word in (lock.mark, lock.path)]
         session: list[str] = []
@@ -163,20 +203,20 @@ class RemoteHost(Host):
     # --- files ---------------------------------------------------------------------
 
     def read_file(self, path: str) -> bytes | None:
-        if path in self._known_files:  # it came along when the connection was opened
-            return self._known_files.pop(path)
         return content_of(path, self.read(content_words(path)))
 
     def _write_file(self, path: str, data: bytes) -> None:
         packed = base64.b64encode(data).decode()
-        self._known_files.clear()
+        self._forget()
         answer = self._ask("put", path, packed, str(len(data)))
         if answer.end != "0":
             raise Failed(f"{path} can't be written", reason_of(answer))
 
     def real_folders(self, paths: Sequence[str]) -> list[str | None]:
         given = [path for path in paths if "\0" not in path]
-        found = dict(zip(given, folders_of(given, self._ask("folders", *given)), strict=False))
+        call = ["folders", *given]
+        answer = self._ask_along(call)[0] if self._foreseen else self._ask(*call)
+        found = dict(zip(given, folders_of(given, answer), strict=False))
         return [found.get(path) for path in paths]
 
     def walk(self, root: str, *, prune: frozenset[bytes] = frozenset()) -> Iterator[Entry]:
@@ -184,79 +224,75 @@ class RemoteHost(Host):
 
     @contextlib.contextmanager
     def pin(self, path: str, *, timeout: float) -> Iterator[Pin]:
-        with self._shells.apart() as shell:
-            answer = shell.ask("stand", path, check=within(path, timeout))
-            if answer.end != "0":
-                why = self.read(["env", "-C", path, "true"], timeout=timeout)
-                raise Failed(f"{path} can't be entered", why.complaint.rpartition(": ")[2])
-            yield _RemotePin(self, answer.out.decode())
+        asked = [self._pins.pop(path)] if path in self._pins else self._keeper.send(["stand", path])
+        (kept,) = self._keeper.answers(asked, within(path, timeout))
+        if not kept.held:
+            why = self.read(["env", "-C", path, "true"], timeout=timeout)
+            raise Failed(f"{path} can't be entered", why.complaint.rpartition(": ")[2])
+        try:
+            yield _RemotePin(self, kept.pid)
+        finally:
+            self._keeper.let_go(kept.pid)
 
     # --- locks ---------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _lock(self, path: str, wait_seconds: float, stoppable: bool) -> Iterator[Lock]:
-        self._known_files.clear()  # what is read under a lock is read then
+    def _lock(self, path: str, wait_seconds: float, stoppable: bool, brings: str) -> Iterator[Lock]:
+        self._forget()  # what is read under a lock is read then
         mark = os.urandom(8).hex()
-        pid = until_free(
-            lambda: self._take(path, mark),
+        kept = until_free(
+            lambda: self._take(path, mark, brings),
             wait_seconds=wait_seconds,
             pause=_LOCK_SECONDS,
             stopping=self.stopping if stoppable else None,
         )
         try:
+            if kept.came_along:
+                self._known[tuple(content_words(brings))] = content_answer(kept.answer.out)
             yield _RemoteLock(path, mark)
         finally:
-            with contextlib.suppress(Lost):  # the lock went with the connection
-                self._of_locks(("drop", pid))
+            self._forget()
+            self._keeper.let_go(kept.pid)
+            self._keeper.settle()  # whoever waits for the lock may have it from now on
 
-    def _take(self, path: str, mark: str) -> str:
-        """Have a process there take the lock; its number. `Locked` where somebody else has it."""
-        answer = self._of_locks(_hold(path, mark))[0]
-        word, pid, _ = answer.end.split()
-        if word == "taken":
-            raise taken(answer.out)
-        if word != "held":
-            raise Failed(f"{path} can't be opened", reason_of(answer))
-        return pid
+    def _take(self, path: str, mark: str, brings: str) -> Kept:
+        """Have a process there take the lock. `Locked` where somebody else has it."""
+        (kept,) = self._keeper.ask(_hold(path, mark, brings))
+        if kept.word == "taken":
+            raise taken(kept.answer.out)
+        if not kept.held:
+            raise Failed(f"{path} can't be opened", reason_of(kept.answer))
+        return kept
 
     @contextlib.contextmanager
     def _locks(self, paths: Sequence[str]) -> Iterator[dict[str, Lock]]:
-        self._known_files.clear()
-        marks = [os.urandom(8).hex() for _ in paths]
-        asked = [_hold(*it, number) for number, it in enumerate(zip(paths, marks, strict=True))]
-        held = {}
-        for answer in self._of_locks(*asked):
-            word, pid, number = answer.end.split()
-            if word == "held":
-                held[pid] = _RemoteLock(paths[int(number)], marks[int(number)])
+        self._forget()
+        locks = [_RemoteLock(path, os.urandom(8).hex()) for path in paths]
+        found = zip(
+            locks, self._keeper.ask(*(_hold(it.path, it.mark) for it in locks)), strict=True
+        )
+        held = {kept.pid: lock for lock, kept in found if kept.held}
         try:
             yield {lock.path: lock for lock in held.values()}
         finally:
             if held:
-                with contextlib.suppress(Lost):
-                    self._of_locks(("drop", *held))
-
-    def _of_locks(self, *calls: Words) -> list[Answer]:
-        """Ask the shell that holds the locks; they are all gone when it is."""
-        with self._locking:
-            if self._held_by is None:
-                self._held_by = self._shells.aside()
-            try:
-                return list(self._held_by.ask_all(calls, lambda _: within("flock", _FILE_SECONDS)))
-            except BaseException:  # answers that come late would be taken for the next ones
-                self._held_by.close()
-                self._held_by = None
-                raise
+                self._keeper.let_go(*held)
+                self._keeper.settle()
 
     def _ask(self, function: str, *words: str) -> Answer:
         with self._shells.one() as shell:
             return shell.ask(function, *words, check=within("sh", _FILE_SECONDS))
 
 
-def _hold(path: str, mark: str, number: int = 0) -> Words:
-    """The call that has a process there take the lock at `path`."""
-    who = holder(f"{os.getpid()} on {socket.gethostname()}", mark=mark)
-    return ["hold", path, who, str(number)]
+def _brought(answer: Answer | Failed) -> Answer:
+    if isinstance(answer, Failed):
+        raise answer
+    return answer
+
+
+def _hold(path: str, mark: str, brings: str = "") -> Words:
+    """The call that has a process there take the lock at `path`, and show the file it `brings`."""
+    return ["hold", path, holder(f"{os.getpid()} on {socket.gethostname()}", mark=mark), brings]
 
 
 class _RemoteLock(Lock):

@@ -90,11 +90,16 @@ exec "$@"
 )
 """A program that keeps locks: whoever takes one afterwards finds it there, and sees it live."""
 
+_SAYING = r"""
+token=$1 number=$2 path=$3; shift 3
+say() { printf '\n%s %s %s %s\n' "$token" "$number" "$1" "$$ $2"; printf '\n%s\n' "$token" >&2; }
+"""
+"""Ends an answer. Those to several questions come in any order, so each has its number."""
+
 _HOLDING = (
     _OF_PROCESS
+    + _SAYING
     + r"""
-token=$1; path=$2; holder=$3; which=$4
-say() { printf '\n%s %s %s %s\n' "$token" "$1" $$ "$which"; printf '\n%s\n' "$token" >&2; }
 exec 9<>"$path" || { say 1; exit; }
 flock -n 9 || { cat -- "$path"; say taken; exit; }
 while read -r word pid started; do
@@ -102,12 +107,24 @@ while read -r word pid started; do
     [ "$(of_process "$pid" 20)" = "$started" ] || continue
     cat -- "$path"; say taken; exit
 done <"$path"
-printf '%s\n' "$holder" >"$path"
+printf '%s\n' "$1" >"$path"
+along=
+[ -z "$2" ] || { cat -- "$2" 2>/dev/null && along=along; }
+say held "$along"
+exec sleep infinity >/dev/null 2>&1
+"""
+)
+"""Holds a lock, and says how that went, with the file that is wanted along with it."""
+
+_STANDING = (
+    _SAYING
+    + r"""
+cd -- "$path" || { say 1; exit; }
 say held
 exec sleep infinity >/dev/null 2>&1
 """
 )
-"""Holds a lock, and says how that went."""
+"""Holds a folder in use, and says how that went."""
 
 _FUNCTIONS = r"""
 LC_ALL=C; export LC_ALL
@@ -165,7 +182,6 @@ folders() {
     realpath -zm -- "$@"
     end 0
 }
-stand() { cd -- "$1" && printf %s "$$"; end $?; }
 put() {
     (
         umask 077
@@ -182,13 +198,13 @@ put() {
     end $?
 }
 
-# Each lock is held by a process of its own that ends with this shell. What comes of several
-# requests comes in any order, so each answer ends with the third word.
+# Each lock and each folder is held by a process of its own that ends with this shell.
 hold() {
-    (umask 077; mkdir -p -- "${1%/*}" && [ ! -L "$1" ] && : >>"$1") || { end "1 0 $3"; return; }
-    setpriv --pdeathsig KILL sh -c "$holding" sh "$T" "$1" "$2" "$3" </dev/null 3<&- &
+    (umask 077; mkdir -p -- "${2%/*}" && [ ! -L "$2" ] && : >>"$2") || { end "$1 1 0"; return; }
+    setpriv --pdeathsig KILL sh -c "$holding" sh "$T" "$@" </dev/null 3<&- &
 }
-drop() { kill -KILL "$@"; wait "$@" 2>/dev/null; end 0; }
+stand() { setpriv --pdeathsig KILL sh -c "$standing" sh "$T" "$@" </dev/null 3<&- & }
+drop() { dropped=$1; shift; kill -KILL "$@"; wait "$@" 2>/dev/null; end "$dropped 0 0"; }
 
 end ready
 while IFS= read -r line; do eval "$(printf %s "$line" | base64 -d)"; done
@@ -198,6 +214,7 @@ _PRELUDE = "\n".join(
     [
         f"keeping={shlex.quote(_KEEPING)}",
         f"holding={shlex.quote(_HOLDING)}",
+        f"standing={shlex.quote(_STANDING)}",
         _OF_PROCESS,
         _FUNCTIONS,
     ]

@@ -15,12 +15,12 @@ from repoman_tasks.remote.answers import Answer
 from repoman_tasks.remote.scripts import entrance, opening, prelude, request, split_answer
 from repoman_tasks.remote.wire import Line, TooMany
 
-__all__ = ["Shell", "Shells"]
+__all__ = ["Check", "Shell", "Shells"]
 
 _POLL_SECONDS = 0.1
-_MOST = 7
-"""Shells at once. sshd allows ten sessions in one connection (MaxSessions in sshd_config(5)); a
-pinned folder, the locks, and a program with the terminal have one each."""
+_MOST = 8
+"""Shells at once. sshd allows ten sessions in one connection (MaxSessions in sshd_config(5)); what
+is held, and a program with the terminal, have one each."""
 _LONGEST_END = 200
 """Bytes of a line that ends an answer, at most."""
 
@@ -50,8 +50,8 @@ class Shell:
 
         `check_of` gives the check for a call when its turn has come.
         """
-        self._send(*calls)
-        self._await_ready(check_of(calls[0]))
+        self.send(*calls)
+        self.await_ready(check_of(calls[0]))
         for call in calls:
             yield self.answer(check_of(call))
 
@@ -83,8 +83,8 @@ class Shell:
 
         `told` gets what the shell itself says meanwhile.
         """
-        self._send((function, *words))
-        self._await_ready(check)
+        self.send((function, *words))
+        self.await_ready(check)
         ends: list[str | None] = [None, None]
         while None in ends:
             for n, sink in enumerate((out, err)):
@@ -108,14 +108,15 @@ class Shell:
         """End the shell, and what it runs."""
         self._wire.close()
 
-    def _send(self, *calls: Sequence[str]) -> None:
+    def send(self, *calls: Sequence[str]) -> None:
+        """Call functions one after the other, of each of which an answer is to be taken."""
         try:
             data = request(*calls)
         except ValueError as error:
             raise Failed(f"{calls[0][1]} could not be started", str(error)) from None
         self._wire.send(data)
 
-    def _await_ready(self, check: Check) -> None:
+    def await_ready(self, check: Check) -> None:
         """Pass over what the person's start-up files print before the shell is there."""
         if not self._ready:
             self.answer(check)
@@ -129,11 +130,18 @@ class Shell:
 class Shells:
     """The shells of a connection: one that is free is used again."""
 
-    def __init__(self, line: Line, first: Shell) -> None:
+    def __init__(self, line: Line) -> None:
         self._line = line
-        self._free = [first]
-        self._open = {first}
+        self._free: list[Shell] = []
+        self._open: set[Shell] = set()
         self._lock = threading.Condition()
+
+    def first(self) -> Shell:
+        """The first one, which has yet to tell of the host before anything is asked."""
+        shell = Shell(self._line, first=True)
+        self._free.append(shell)
+        self._open.add(shell)
+        return shell
 
     @contextlib.contextmanager
     def one(self) -> Iterator[Shell]:
@@ -148,17 +156,8 @@ class Shells:
             self._free.append(shell)
             self._lock.notify()
 
-    @contextlib.contextmanager
-    def apart(self) -> Iterator[Shell]:
-        """A shell beside those that are counted, ended afterwards."""
-        shell = self.aside()
-        try:
-            yield shell
-        finally:
-            shell.close()
-
     def aside(self) -> Shell:
-        """The same, that lasts as long as the connection. One that is free makes room for it."""
+        """A shell beside those that are counted. One that is free makes room for it."""
         while True:
             try:
                 return Shell(self._line)

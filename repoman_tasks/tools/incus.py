@@ -52,12 +52,16 @@ class Incus:
 
     # --- reading -------------------------------------------------------------------
 
+    def foresee(self, *paths: str, pin: str = "") -> None:
+        """Say which API paths `get` is going to ask for, and which folder is going to be held."""
+        self.host.foresee([_query("GET", path) for path in paths], pin=pin)
+
     def containers(self) -> dict[str, Container]:
         """The containers of the project, by name, in one call; none where it does not exist.
 
         `Failed` where Incus is not there, does not answer, or says no.
         """
-        return read_containers(self.get(self.at("instances"), recursion=1) or [])
+        return read_containers(self.get(self.all_containers) or [])
 
     def container(self, name: str) -> Container | None:
         """The container of that name as it is now."""
@@ -80,13 +84,17 @@ class Incus:
         None where there is no such thing; `Failed` with the daemon's words where it gives
         another error.
         """
-        deep = f"{'&' if '?' in path else '?'}recursion={recursion}" if recursion else ""
-        answer = _answer(self.host.read(_query("GET", f"{path}{deep}"), timeout=_SECONDS))
+        answer = _answer(self.host.read(_query("GET", _deep(path, recursion)), timeout=_SECONDS))
         if answer["error_code"] == _NOT_FOUND:
             return None
         if answer["error"]:
             raise _refused(str(answer["error"]))
         return answer["metadata"]
+
+    @property
+    def all_containers(self) -> str:
+        """The API path of the containers of the project."""
+        return _deep(self.at("instances"), 1)
 
     @property
     def project_path(self) -> str:
@@ -237,6 +245,10 @@ class Incus:
         """The words that run `words` in a container as its root."""
         start = ["incus", "exec", "--force-local", "--project", self.project, *options]
         return [*start, f"local:{name}", "--", *words]
+
+
+def _deep(path: str, recursion: int) -> str:
+    return f"{path}{'&' if '?' in path else '?'}recursion={recursion}" if recursion else path
 
 
 def _query(method: str, path: str, data: str = "") -> list[str]:

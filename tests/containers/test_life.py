@@ -12,7 +12,6 @@ import pytest
 from repoman_tasks.planning.declared import IMAGE, MAKING, REPO, TAG
 from tests.containers.conftest import Place
 from tests.estate import run
-from tests.processes import until
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 

@@ -18,39 +18,45 @@ from repoman_tasks.session import Session
 from tests.far import FarEstate
 
 
-class Counted(Wire):
-    """A wire that counts what is sent and waited for."""
-
-    def __init__(self, line: CountedLine, wire: Wire) -> None:
-        self._line, self._wire = line, wire
-
-    def send(self, data: bytes) -> None:
-        self._line.trips += 1
-        self._wire.send(data)
-
-    def receive(self, seconds: float) -> tuple[bytes, bytes]:
-        return self._wire.receive(seconds)
-
-    def close(self) -> None:
-        self._wire.close()
-
-
 class CountedLine(Line):
-    """A line that counts round trips: two to start a program, one for each request."""
+    """A line with a clock of round trips: each takes one tick, and those at the same time the same.
+
+    To start a program takes two: for its session, and for its command.
+    """
 
     def __init__(self, line: Line) -> None:
         self._line = line
         self.trips = 0
 
     def start(self, command: str) -> Wire:
-        self.trips += 2
-        return Counted(self, self._line.start(command))
+        begun = self.trips
+        return CountedWire(self, self._line.start(command), begun + 2)
 
     def hand_over(self, command: str) -> int:
         return self._line.hand_over(command)
 
     def close(self) -> None:
         self._line.close()
+
+
+class CountedWire(Wire):
+    """A wire whose answers come no earlier than a round trip after they were asked for."""
+
+    def __init__(self, line: CountedLine, wire: Wire, ready: int) -> None:
+        self._line, self._wire, self._due = line, wire, ready
+
+    def send(self, data: bytes) -> None:
+        self._due = max(self._due, self._line.trips) + 1
+        self._wire.send(data)
+
+    def receive(self, seconds: float) -> tuple[bytes, bytes]:
+        came = self._wire.receive(seconds)
+        if any(came):
+            self._line.trips = max(self._line.trips, self._due)
+        return came
+
+    def close(self) -> None:
+        self._wire.close()
 
 
 @pytest.fixture
@@ -78,8 +84,10 @@ def test_round_trips_where_there_is_nothing_to_do(
     line: CountedLine, command: str, most: int
 ) -> None:
     """Of twenty projects; of two they are as many."""
-    session = Session(RemoteHost("there", line), Ask(command, yes=False, no_input=True), Recorder())
     task = commands().tasks[command]
+    host = RemoteHost("there", line, holds=task.holds)
+    session = Session(host, Ask(command, yes=False, no_input=True), Recorder())
+    session.expected = task.pre
     with session.stack:
         for pre_task in task.pre:
             session.of(pre_task)

@@ -240,8 +240,16 @@ def test_a_host_that_allows_few_sessions(tmp_path: Path) -> None:
                 lambda n: host.read(["sh", "-c", f"sleep 0.2; echo {n}"]).out, range(6)
             )
             assert list(said) == [f"{n}\n".encode() for n in range(6)]
-        held = host.pin("/", timeout=5), host.lock(f"{tmp_path}/x.lock")
-        with held[0], held[1], pytest.raises(Failed, match="MaxSessions"):
+        with host.pin("/", timeout=5), host.lock(f"{tmp_path}/x.lock"):
+            assert host.read(["true"]).code == 0
+        host.close()
+
+
+def test_a_host_that_allows_too_few_sessions(tmp_path: Path) -> None:
+    with Sshd(tmp_path, "MaxSessions 1") as sshd:
+        host = connected(sshd)
+        assert host.read(["true"]).code == 0
+        with host.pin("/", timeout=5), pytest.raises(Failed, match="MaxSessions"):
             host.read(["true"])
         host.close()
 
