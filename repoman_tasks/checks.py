@@ -14,12 +14,23 @@ from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.trust import Places, reaches, stands
 from repoman_tasks.session import Session
 from repoman_tasks.tools.incus import Incus
+from repoman_tasks.tools.tree import folders_in, folders_words
 
 if TYPE_CHECKING:  # what not every command needs is imported when it does
     from repoman_tasks.planning.grounds import Grounds
     from repoman_tasks.tools.share import Share
 
-__all__ = ["asked", "containers", "grounds", "incus", "mountable", "mounts", "reconcile", "usable"]
+__all__ = [
+    "asked",
+    "containers",
+    "folders",
+    "grounds",
+    "incus",
+    "mountable",
+    "mounts",
+    "reconcile",
+    "usable",
+]
 
 
 @task()
@@ -49,6 +60,9 @@ def _foresee(session: Session, registry: Registry) -> None:
     paths = [there.all_containers] if containers in session.expected else []
     nfs_repos = absolute(defaults.nfs_repos, session.host.home)
     there.foresee(*paths, pin=nfs_repos if mounts in session.expected else "")
+    if folders in session.expected:
+        local_repos = absolute(defaults.local_repos, session.host.home)
+        session.host.foresee([folders_words(local_repos)])
 
 
 def _revoked(session: Session, registry: Registry, local_repos: str) -> dict[str, str]:
@@ -76,6 +90,12 @@ def _revoked(session: Session, registry: Registry, local_repos: str) -> dict[str
 def _bare(project: Project) -> Project:
     """The project without what its repo asked for, but what needs no approval in any case."""
     return replace(project, asked_image="", asked_profiles=None, asked_mounts=())
+
+
+@task()
+def folders(session: Session) -> list[str]:
+    """The names of the folders beside the repos, and of the repos themselves."""
+    return folders_in(session.host, session.of(reconcile).local_repos)
 
 
 @task()

@@ -275,8 +275,10 @@ class Host(ABC):
             yield locks
 
     @abstractmethod
-    def foresee(self, reads: Sequence[Words], *, pin: str = "") -> None:
-        """Say what `read` is going to run, each once, and which folder `pin` is going to hold.
+    def foresee(
+        self, reads: Sequence[Words] = (), *, files: Sequence[str] = (), pin: str = ""
+    ) -> None:
+        """Say what `read` is going to run and `read_file` to read, once each, and `pin` to hold.
 
         A host that is far away is asked all of it in one go then. What it said is forgotten
         where something is changed or a lock is taken before it is read.

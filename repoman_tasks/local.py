@@ -80,7 +80,9 @@ class LocalHost(Host):
     def read(self, words: Words, *, timeout: float = 30.0, most: int = MOST_BYTES) -> Result:
         return self._run(words, b"", timeout, most)
 
-    def foresee(self, reads: Sequence[Words], *, pin: str = "") -> None:
+    def foresee(
+        self, reads: Sequence[Words] = (), *, files: Sequence[str] = (), pin: str = ""
+    ) -> None:
         """Nothing here is far away."""
 
     def _change(self, words: Words, timeout: float, given: bytes, most: int) -> Result:

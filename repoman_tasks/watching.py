@@ -13,8 +13,10 @@ from repoman_tasks.planning.health import Finding
 from repoman_tasks.planning.sync import find_project
 from repoman_tasks.session import Session
 from repoman_tasks.tools.hazards import (
+    find_all_hazards,
     find_hazards,
     foreign_entries,
+    foresee_seen,
     note_seen,
     seen,
     was_looked_at,
@@ -45,13 +47,14 @@ def watch(session: Session, projects: Sequence[Project]) -> list[Finding]:
     """What is new in the repos of containers and runs on the host, and whose files are whose."""
     found = []
     repos = _repos(session, projects)
+    foresee_seen(session.host, list(repos.values()))
+    every = find_all_hazards(session.host, list(repos.values()))
     for name, repo in repos.items():
-        try:
-            there = find_hazards(session.host, repo)
-        except RepomanError as problem:
-            found.append(Finding(name, f"{repo} can't be looked into, {problem.what}", "try again"))
-            continue
-        found += hazard_findings(name, repo, there, seen(session.host, repo))
+        there = every[repo]
+        if isinstance(there, RepomanError):
+            found.append(Finding(name, f"{repo} can't be looked into, {there.what}", "try again"))
+        else:
+            found += hazard_findings(name, repo, there, seen(session.host, repo))
     return found + _foreign(session, repos)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from repoman_tasks.checks import containers, grounds, incus, mounts, reconcile
+from repoman_tasks.checks import containers, folders, grounds, incus, mounts, reconcile
 from repoman_tasks.cli.task import task
 from repoman_tasks.containers.inside import look_inside
 from repoman_tasks.errors import ExitCode, RepomanError, TargetUnusable, UsageError
@@ -23,12 +23,11 @@ from repoman_tasks.reaching import try_out
 from repoman_tasks.repairing import repair as mend
 from repoman_tasks.session import Session
 from repoman_tasks.tools.share import Share
-from repoman_tasks.tools.tree import folders_in
 from repoman_tasks.watching import look_seen, watch
 
 
 @task(
-    pre=[reconcile, containers, mounts],
+    pre=[reconcile, containers, mounts, folders],
     positional=["name"],
     many_hosts=True,
     watched_with=["name", "values"],
@@ -89,8 +88,7 @@ def _findings(
         )
     else:
         projects = registry.projects
-        folders = folders_in(session.host, reality.local_repos)
-        found = health(reality, problem, projects, folders, session.now())
+        found = health(reality, problem, projects, session.of(folders), session.now())
     drifted = _drift(session, name)
     if any(project.container for project in projects) and not session.of(containers).problem:
         found += [*_fence(session), *try_out(session, projects)]

@@ -25,6 +25,8 @@ from repoman_tasks.planning.sync import find_project
 from repoman_tasks.session import Session
 from repoman_tasks.tools.guest import Room, has_user
 from repoman_tasks.tools.images import image_origin
+from repoman_tasks.tools.person import person_words
+from repoman_tasks.tools.repo_file import asked_words
 from repoman_tasks.trusting import wishes
 from repoman_tasks.wizards.which import ask_project
 from repoman_tasks.working import addressed, opening, protected, ruling, work_of
@@ -53,6 +55,7 @@ def update(
     """Make a project's container what the registry and the repo's .repoman.toml declare."""
     project, _ = project_meant(session, name, "update")
     container = container_of(session, project)
+    session.host.foresee([asked_words(repo_of(session, project)), *person_words(session.host)])
     after, refusal = _with_wishes(session, project, trusted=trust, dry_run=dry_run)
     after = protected(session, addressed(session, after))
     wanted = wanted_of(session, after)

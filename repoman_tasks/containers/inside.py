@@ -10,9 +10,9 @@ from repoman_tasks.errors import RepomanError
 from repoman_tasks.model import Person, Project
 from repoman_tasks.planning.drift import Containers
 from repoman_tasks.planning.health import Finding, Reality
-from repoman_tasks.tools.guest import Room, check
+from repoman_tasks.tools.guest import Room, check, inode_words
 from repoman_tasks.tools.incus import Incus
-from repoman_tasks.tools.person import find_person
+from repoman_tasks.tools.person import find_person, person_words
 
 __all__ = ["look_inside"]
 
@@ -37,6 +37,8 @@ def look_inside(
     ]
     if not wanted:
         return []
+    paths = [f"{reality.local_repos}/{project.repo}" for project in wanted]
+    incus.host.foresee([*person_words(incus.host), *map(inode_words, paths)])
     person = find_person(incus.host)
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         found = threads.map(partial(_look, incus, reality, person), wanted)

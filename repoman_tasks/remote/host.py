@@ -97,8 +97,10 @@ class RemoteHost(Host):
             return self._run("run", words, words, timeout, most)
         return result_of(words, _brought(answer))
 
-    def foresee(self, reads: Sequence[Words], *, pin: str = "") -> None:
-        self._foreseen += [tuple(words) for words in reads]
+    def foresee(
+        self, reads: Sequence[Words] = (), *, files: Sequence[str] = (), pin: str = ""
+    ) -> None:
+        self._foreseen += map(tuple, [*reads, *map(content_words, files)])
         if pin:
             with contextlib.suppress(Failed):  # `pin` will tell
                 (self._pins[pin],) = self._keeper.send(["stand", pin])

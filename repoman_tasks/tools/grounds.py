@@ -15,27 +15,39 @@ from repoman_tasks.planning.health import Reality
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.network import Bridge
 from repoman_tasks.tools.incus import Incus
-from repoman_tasks.tools.person import find_person
+from repoman_tasks.tools.person import find_person, person_words
 
 __all__ = ["host_networks", "look_at_grounds"]
+
+_SERVER = "/1.0"
+_POOLS = "/1.0/storage-pools?recursion=1"
+_NETWORKS = "/1.0/networks?recursion=1"
+_ACLS = "/1.0/network-acls?recursion=1"
+_DOCKER, _FIREWALLD = "/sys/class/net/docker0", "/run/firewalld"
+_UFW, _SUBUID, _SUBGID = "/etc/ufw/ufw.conf", "/etc/subuid", "/etc/subgid"
+_ADDRESSES = ("ip", "-json", "address", "show", "scope", "global")
+_PROCESSORS = ("nproc",)
 
 
 def look_at_grounds(incus: Incus, reality: Reality) -> Grounds:
     """What there is. `Failed` where Incus can't be asked, with the cure that fits."""
     host, defaults = incus.host, reality.registry.defaults
+    _foresee(incus)
+    shared = absolute(defaults.shared, host.home) if defaults.shared else ""
+    folders = [_DOCKER, _FIREWALLD, *([shared] if shared else [])]
+    real = dict(zip(folders, host.real_folders(folders), strict=True))
     server = _server(incus)
     config = incus.get(incus.project_path)
     profiles = _profiles(incus) if config is not None else {}
-    shared = absolute(defaults.shared, host.home) if defaults.shared else ""
-    real_shared = host.real_folder(shared) if shared else None
+    real_shared = real.get(shared)
     return Grounds(
         version=str((server.get("environment") or {}).get("server_version", "")),
         pools=_pools(incus),
         networks=_bridges(incus),
-        acls={str(one["name"]): one for one in incus.get("/1.0/network-acls", recursion=1) or []},
+        acls={str(one["name"]): one for one in incus.get(_ACLS) or []},
         host_networks=host_networks(host),
         projects=reality.registry.projects,
-        firewalls=_firewalls(host),
+        firewalls=_firewalls(host, real),
         project=None if config is None else dict(config.get("config") or {}),
         profiles=profiles,
         used=_used(incus, profiles) if config is not None else {},
@@ -50,15 +62,23 @@ def look_at_grounds(incus: Incus, reality: Reality) -> Grounds:
             for mount in (*project.mounts, *project.asked_mounts)
         ),
         shared_path=shared,
-        subuid=_text(host, "/etc/subuid"),
-        subgid=_text(host, "/etc/subgid"),
+        subuid=_text(host, _SUBUID),
+        subgid=_text(host, _SUBGID),
         defaults=defaults,
     )
 
 
+def _foresee(incus: Incus) -> None:
+    """Have a host that is far away asked at once."""
+    incus.foresee(_SERVER, incus.project_path, incus.all_profiles, incus.all_containers)
+    incus.foresee(_POOLS, _NETWORKS, _ACLS)
+    reads = [_ADDRESSES, _PROCESSORS, *person_words(incus.host)]
+    incus.host.foresee(reads, files=(_UFW, _SUBUID, _SUBGID))
+
+
 def _server(incus: Incus) -> dict[str, Any]:
     try:
-        server: dict[str, Any] = incus.get("/1.0") or {}
+        server: dict[str, Any] = incus.get(_SERVER) or {}
         return server
     except Failed as problem:
         if "may not talk" in problem.what and _is_new_member(incus.host):
@@ -76,13 +96,13 @@ def _is_new_member(host: Host) -> bool:
 
 
 def _bridges(incus: Incus) -> dict[str, Bridge]:
-    found = incus.get("/1.0/networks", recursion=1) or []
+    found = incus.get(_NETWORKS) or []
     return {str(one["name"]): Bridge(one.get("config") or {}) for one in found if _is_bridge(one)}
 
 
 def host_networks(host: Host) -> tuple[str, ...]:
     """The networks that `host` has addresses in, as CIDRs; those of one link aside."""
-    said = host.read(["ip", "-json", "address", "show", "scope", "global"])
+    said = host.read(_ADDRESSES)
     try:
         found = {
             f"{address['local']}/{address['prefixlen']}"
@@ -95,26 +115,30 @@ def host_networks(host: Host) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _firewalls(host: Host) -> tuple[str, ...]:
-    """Firewalls that are on, as far as an ordinary user can see."""
+def _firewalls(host: Host, real: Mapping[str, str | None]) -> tuple[str, ...]:
+    """Firewalls that are on, as far as an ordinary user can see; `real` are folders there."""
     found = []
-    if host.real_folder("/sys/class/net/docker0"):
+    if real[_DOCKER]:
         found.append("Docker")
-    if "ENABLED=yes" in (_text(host, "/etc/ufw/ufw.conf") or "").splitlines():
+    if "ENABLED=yes" in (_text(host, _UFW) or "").splitlines():
         found.append("ufw")
-    if host.real_folder("/run/firewalld"):
+    if real[_FIREWALLD]:
         found.append("firewalld")
     return tuple(found)
 
 
 def _pools(incus: Incus) -> dict[str, Pool]:
-    found = incus.get("/1.0/storage-pools", recursion=1) or []
+    found = incus.get(_POOLS) or []
+    incus.foresee(*map(_resources, found))
     return {str(one["name"]): _pool(incus, one) for one in found}
 
 
+def _resources(pool: dict[str, Any]) -> str:
+    return f"/1.0/storage-pools/{quote(str(pool['name']), safe='')}/resources"
+
+
 def _pool(incus: Incus, pool: dict[str, Any]) -> Pool:
-    path = f"/1.0/storage-pools/{quote(str(pool['name']), safe='')}/resources"
-    space = (incus.get(path) or {}).get("space") or {}
+    space = (incus.get(_resources(pool)) or {}).get("space") or {}
     total, used = int(space.get("total", 0)), int(space.get("used", 0))
     return Pool(str(pool.get("driver", "")), total >> 20, (total - used) >> 20)
 
@@ -124,7 +148,7 @@ def _is_bridge(network: dict[str, Any]) -> bool:
 
 
 def _profiles(incus: Incus) -> dict[str, dict[str, Any]]:
-    return {str(one["name"]): one for one in incus.get(incus.at("profiles"), recursion=1) or []}
+    return {str(one["name"]): one for one in incus.get(incus.all_profiles) or []}
 
 
 def _used(incus: Incus, profiles: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -142,7 +166,7 @@ def _used(incus: Incus, profiles: Mapping[str, Any]) -> dict[str, tuple[str, ...
 
 
 def _processors(host: Host) -> int:
-    found = host.read(["nproc"]).text.strip()
+    found = host.read(_PROCESSORS).text.strip()
     return int(found) if found.isdigit() else 1
 
 

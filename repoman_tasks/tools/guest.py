@@ -25,6 +25,7 @@ __all__ = [
     "check",
     "enter_words",
     "has_user",
+    "inode_words",
     "prove",
     "wait_until_up",
 ]
@@ -206,7 +207,7 @@ def prove(room: Room, path: str) -> None:
 
     `Failed` where not.
     """
-    outside = room.incus.host.read(["stat", "-c", "%i", "--", path]).text.strip()
+    outside = room.incus.host.read(inode_words(path)).text.strip()
     words = _entering(room, path, "plain", ["sh", "-c", _PROVE], "")
     inner = room.incus.exec_words(room.name, words, "--disable-stdin")
     result = room.incus.host.change(inner, timeout=_SECONDS, most=_MOST_BYTES)
@@ -221,7 +222,7 @@ def _other(said: str) -> str:
 
 def check(room: Room, path: str) -> str:
     """What is wrong inside with the mount and the user, or an empty string. Writes nothing."""
-    outside = room.incus.host.read(["stat", "-c", "%i", "--", path]).text.strip()
+    outside = room.incus.host.read(inode_words(path)).text.strip()
     words = _entering(room, path, "plain", ["stat", "-c", "%i", "."], "")
     result = room.incus.host.read(
         room.incus.exec_words(room.name, words, "--disable-stdin"),
@@ -231,6 +232,11 @@ def check(room: Room, path: str) -> str:
     if result.code:
         return result.complaint.removeprefix("repoman: ")
     return "" if result.text.strip() == outside else f"inside, {path} is another folder"
+
+
+def inode_words(path: str) -> list[str]:
+    """The words by which `check` knows the repo at `path` of the host."""
+    return ["stat", "-c", "%i", "--", path]
 
 
 def carry_in(room: Room, secrets: Mapping[str, str]) -> str:

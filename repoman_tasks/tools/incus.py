@@ -97,6 +97,11 @@ class Incus:
         return _deep(self.at("instances"), 1)
 
     @property
+    def all_profiles(self) -> str:
+        """The API path of the profiles of the project."""
+        return _deep(self.at("profiles"), 1)
+
+    @property
     def project_path(self) -> str:
         """The API path of the project itself."""
         return f"/1.0/projects/{quote(self.project, safe='')}"

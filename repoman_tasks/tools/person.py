@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from repoman_tasks.errors import Failed
-from repoman_tasks.host import Host
+from repoman_tasks.host import Host, Words
 from repoman_tasks.model import Person
 
-__all__ = ["find_person"]
+__all__ = ["find_person", "person_words"]
+
+
+def person_words(host: Host) -> tuple[Words, Words]:
+    """The words that look the user up, and those that name the group."""
+    return ["getent", "passwd", str(host.uid)], ["id", "--group", "--name"]
 
 
 def find_person(host: Host, *, with_group: bool = True) -> Person:
@@ -15,10 +20,11 @@ def find_person(host: Host, *, with_group: bool = True) -> Person:
     Without `with_group` the group has the user's name, and one process less is started.
     The home is that of the environment, from which all paths of the registry are meant.
     """
-    found = host.read(["getent", "passwd", str(host.uid)])
+    look_up, group_of = person_words(host)
+    found = host.read(look_up)
     parts = found.text.strip().split(":")
     if found.code or len(parts) < 7:
         raise Failed(f"no user of this host has uid {host.uid}", "run repoman as one that it has")
-    group = host.read(["id", "--group", "--name"]).text.strip() if with_group else ""
+    group = host.read(group_of).text.strip() if with_group else ""
     name, _, uid, gid, _, _, shell = parts[:7]
     return Person(name, int(uid), int(gid), group or name, host.home, shell or "/bin/sh")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from repoman_tasks.host import Host, Result
 
-__all__ = ["read_begin"]
+__all__ = ["begin_words", "read_begin"]
 
 
 def read_begin(host: Host, path: str, most: int, *, timeout: float = 20.0) -> Result:
@@ -13,5 +13,10 @@ def read_begin(host: Host, path: str, most: int, *, timeout: float = 20.0) -> Re
     It is not followed where it is a symlink, and a FIFO or a device in its place can't hold
     repoman.
     """
+    return host.read(begin_words(path, most), timeout=timeout)
+
+
+def begin_words(path: str, most: int) -> list[str]:
+    """The words that it runs."""
     words = ["dd", f"if={path}", f"bs={most}", "count=1", "iflag=nofollow,nonblock"]
-    return host.read([*words, "status=none"], timeout=timeout)
+    return [*words, "status=none"]

@@ -10,12 +10,17 @@ from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.trust import Asked
 from repoman_tasks.registry import parse_wish
 from repoman_tasks.tools.places import real_paths
-from repoman_tasks.tools.plain_file import read_begin
+from repoman_tasks.tools.plain_file import begin_words, read_begin
 
-__all__ = ["REPO_FILE", "read_asked"]
+__all__ = ["REPO_FILE", "asked_words", "read_asked"]
 
 REPO_FILE = ".repoman.toml"
 _MOST_BYTES = 64 << 10
+
+
+def asked_words(repo: str) -> list[str]:
+    """The words by which the file in `repo` is read."""
+    return begin_words(f"{repo}/{REPO_FILE}", _MOST_BYTES + 1)
 
 
 def read_asked(host: Host, repo: str) -> Asked:

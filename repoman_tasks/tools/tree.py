@@ -36,8 +36,12 @@ class Look:
 
 def folders_in(host: Host, path: str) -> list[str]:
     """The names of the folders directly in the folder at `path`."""
-    words = ["find", path, "-mindepth", "1", "-maxdepth", "1", "-type", "d", "-printf", "%f\\0"]
-    return host.read(words).text.split("\0")[:-1]
+    return host.read(folders_words(path)).text.split("\0")[:-1]
+
+
+def folders_words(path: str) -> list[str]:
+    """The words that it runs."""
+    return ["find", path, "-mindepth", "1", "-maxdepth", "1", "-type", "d", "-printf", "%f\\0"]
 
 
 def is_loose_object(path: bytes) -> bool:

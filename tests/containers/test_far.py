@@ -13,6 +13,7 @@ import pytest
 
 from repoman_tasks.model import TRANSPORTS
 from tests.containers.conftest import FarPlace
+from tests.trips import trips_of
 
 
 @pytest.fixture(params=TRANSPORTS)
@@ -26,6 +27,11 @@ def isurus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FarPlace]
 
 
 def test_the_life_of_a_project(isurus: FarPlace) -> None:
+    trips = [trips_of(isurus, "list"), trips_of(isurus, "start", name="isurus")]
+    assert trips == [4, 3], "addresses take one more"
+    assert trips_of(isurus, "update", name="isurus") <= 9
+    isurus.run("sync", code=0)
+    assert trips_of(isurus, "status") <= 15
     row = isurus.run("list", "--json", code=0).json["projects"][0]
     assert (row["name"], row["state"]) == ("isurus", "running")
     done = isurus.run("exec", "isurus", "--", "printf", "%s|", "a b", "$(id)", "", "'\"\\", "ä\n")

@@ -1,4 +1,4 @@
-"""How often a command waits for the other side, which on a slow line is all that it does."""
+"""How often a command waits for the other side."""
 
 from __future__ import annotations
 
@@ -7,90 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from repoman_tasks.ask import Ask
-from repoman_tasks.model import Address
-from repoman_tasks.namespace import commands
-from repoman_tasks.remote.fabric_line import FabricLine
-from repoman_tasks.remote.host import RemoteHost
-from repoman_tasks.remote.wire import Line, Wire
-from repoman_tasks.report import Recorder
-from repoman_tasks.session import Session
 from tests.far import FarEstate
-
-
-class CountedLine(Line):
-    """A line with a clock of round trips: each takes one tick, and those at the same time the same.
-
-    To start a program takes two: for its session, and for its command.
-    """
-
-    def __init__(self, line: Line) -> None:
-        self._line = line
-        self.trips = 0
-
-    def start(self, command: str) -> Wire:
-        begun = self.trips
-        return CountedWire(self, self._line.start(command), begun + 2)
-
-    def hand_over(self, command: str) -> int:
-        return self._line.hand_over(command)
-
-    def close(self) -> None:
-        self._line.close()
-
-
-class CountedWire(Wire):
-    """A wire whose answers come no earlier than a round trip after they were asked for."""
-
-    def __init__(self, line: CountedLine, wire: Wire, ready: int) -> None:
-        self._line, self._wire, self._due = line, wire, ready
-
-    def send(self, data: bytes) -> None:
-        self._due = max(self._due, self._line.trips) + 1
-        self._wire.send(data)
-
-    def receive(self, seconds: float) -> tuple[bytes, bytes]:
-        came = self._wire.receive(seconds)
-        if any(came):
-            self._line.trips = max(self._line.trips, self._due)
-        return came
-
-    def close(self) -> None:
-        self._wire.close()
+from tests.trips import trips_of
 
 
 @pytest.fixture
 def transport() -> str:
-    """One alone; the other one waits once more for each program that it starts beside the first."""
+    """One alone."""
     return "fabric"
 
 
 @pytest.fixture
-def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CountedLine]:
+def far(tmp_path: Path) -> Iterator[FarEstate]:
+    """Twenty projects, all mirrored; of two the figures are the same."""
     with FarEstate(tmp_path) as far:
         far.prepare(*(f"p{number}" for number in range(20)))
         far.run("sync", code=0)
-        far.sshd.let_in(far.environ)
-        monkeypatch.setenv("HOME", str(far.laptop))
-        made = CountedLine(FabricLine(Address("there"), None))
-        yield made
-        made.close()
+        yield far
 
 
-@pytest.mark.parametrize(
-    ("command", "most"), [("list", 4), ("status", 9), ("sync", 23)], ids=lambda value: str(value)
-)
-def test_round_trips_where_there_is_nothing_to_do(
-    line: CountedLine, command: str, most: int
-) -> None:
-    """Of twenty projects; of two they are as many."""
-    task = commands().tasks[command]
-    host = RemoteHost("there", line, holds=task.holds)
-    session = Session(host, Ask(command, yes=False, no_input=True), Recorder())
-    session.expected = task.pre
-    with session.stack:
-        for pre_task in task.pre:
-            session.of(pre_task)
-        assert not task(session, **({"jobs": 1} if command == "sync" else {}))
-    print(f"{command}: {line.trips} round trips")
-    assert line.trips <= most
+def test_round_trips_where_there_is_nothing_to_do(far: FarEstate) -> None:
+    assert trips_of(far, "list") == 3
+    assert trips_of(far, "status") == 4
+    assert trips_of(far, "sync", jobs=1) == 17, "it checks each mirror and notes that it did"
