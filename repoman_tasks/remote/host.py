@@ -38,7 +38,7 @@ from repoman_tasks.remote.answers import (
 from repoman_tasks.remote.at_once import AtOnce
 from repoman_tasks.remote.keeper import Keeper, Kept
 from repoman_tasks.remote.scripts import ABSENT, entrance, parse_facts
-from repoman_tasks.remote.shells import Shells
+from repoman_tasks.remote.shells import Shell, Shells
 from repoman_tasks.remote.wire import Line
 
 __all__ = ["RemoteHost"]
@@ -66,11 +66,12 @@ class RemoteHost(Host):
         self._keeper = Keeper(self._shells.aside)
         if holds:
             self._keeper.prepare()
-        shell = self._shells.first()
+        shell = Shell(line, first=True)
         try:
             facts = parse_facts(shell.answer(within(name, _OPEN_SECONDS)).out, shell.token.encode())
         except ValueError:
             raise Failed("its login shell did not start sh", "try `ssh HOST sh`") from None
+        self._shells.add(shell)
         path, content = facts.registry
         self._known: dict[tuple[str, ...], Answer | Failed] = {
             tuple(content_words(path)): content_answer(content)
@@ -110,8 +111,9 @@ class RemoteHost(Host):
         reads, self._foreseen = list(dict.fromkeys(self._foreseen)), []
         calls = [*first, *(("run", *words) for words in reads)]
         answers = self._run_all(calls, _FORESEEN_SECONDS)
-        for words, answer in zip(reads, answers[len(first) :], strict=True):
-            self._known[words] = answer
+        for number, answer in enumerate(answers):
+            if number >= len(first):
+                self._known[reads[number - len(first)]] = answer
             if isinstance(answer, Failed):  # of those after it nobody knows anything
                 break
         return [_brought(answer) for answer in answers[: len(first)]]

@@ -136,12 +136,10 @@ class Shells:
         self._open: set[Shell] = set()
         self._lock = threading.Condition()
 
-    def first(self) -> Shell:
-        """The first one, which has yet to tell of the host before anything is asked."""
-        shell = Shell(self._line, first=True)
+    def add(self, shell: Shell) -> None:
+        """Take one in that is free."""
         self._free.append(shell)
         self._open.add(shell)
-        return shell
 
     @contextlib.contextmanager
     def one(self) -> Iterator[Shell]:

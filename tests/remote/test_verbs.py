@@ -181,8 +181,8 @@ def test_a_program_that_moves_nothing_is_stalled(host: RemoteHost, marker: str) 
 
 
 def test_a_program_that_only_reads_and_writes_is_not(host: RemoteHost) -> None:
-    words = ["timeout", "2", "dd", "if=/dev/zero", "of=/dev/null", "bs=64K", "status=none"]
-    assert host.stream(words, print, print, stall_seconds=0.5) == 124
+    words = ["timeout", "3", "dd", "if=/dev/zero", "of=/dev/null", "bs=64K", "status=none"]
+    assert host.stream(words, print, print, stall_seconds=1) == 124
 
 
 def test_a_broken_connection_ends_what_ran(sshd: Sshd, host: RemoteHost, marker: str) -> None:
@@ -254,6 +254,52 @@ def test_a_host_that_allows_too_few_sessions(tmp_path: Path) -> None:
         host.close()
 
 
+# --- what is foreseen --------------------------------------------------------------------
+
+
+def test_what_is_foreseen_is_read_once(host: RemoteHost, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("old")
+    words = ["cat", f"{tmp_path}/file"]
+    host.foresee([words, ["no-such-program"], words, ["sh", "-c", "exit 3"]], files=["/none"])
+    assert host.real_folders([str(tmp_path), "/none"]) == [str(tmp_path), None]
+    (tmp_path / "file").write_text("new")
+    assert [host.read(words).out, host.read(words).out] == [b"old", b"new"]
+    with pytest.raises(Failed, match="not installed"):
+        host.read(["no-such-program"])
+    assert host.read(["sh", "-c", "exit 3"]).code == 3
+    assert host.read_file("/none") is None
+
+
+@pytest.mark.parametrize("how", ["change", "write", "lock", "stream"])
+def test_what_is_foreseen_does_not_outlive_a_change(
+    host: RemoteHost, tmp_path: Path, how: str
+) -> None:
+    path = f"{tmp_path}/file"
+    host.write_file(path, b"old")
+    host.foresee(files=[path])
+    host.real_folders(["/"])
+    if how == "change":
+        host.change(["cp", "/dev/null", path])
+    elif how == "write":
+        host.write_file(path, b"")
+    elif how == "stream":
+        host.stream(["cp", "/dev/null", path], print, print)
+    else:
+        with host.lock(f"{path}.lock"):
+            Path(path).write_bytes(b"")
+            assert host.read_file(path) == b""
+    assert host.read_file(path) == b""
+
+
+def test_a_foreseen_folder_is_held(host: RemoteHost, tmp_path: Path) -> None:
+    host.foresee(pin=str(tmp_path))
+    host.foresee(pin=f"{tmp_path}/none")
+    with pytest.raises(Failed, match="can't be entered"), host.pin(f"{tmp_path}/none", timeout=5):
+        pass
+    with host.pin(str(tmp_path), timeout=5) as pin:
+        assert pin.real() == str(tmp_path)
+
+
 # --- files -----------------------------------------------------------------------------
 
 
@@ -270,6 +316,13 @@ def test_under_a_lock_the_registry_is_read_anew(sshd: Sshd) -> None:
     registry.write_text("# new")
     with host.lock(f"{registry}.lock"):
         assert host.read_file(str(registry)) == b"# new"
+    with host.lock(f"{registry}.lock", brings=str(registry)):
+        registry.write_text("# by somebody without the lock")
+        assert host.read_file(str(registry)) == b"# new", "it came along"
+        assert host.read_file(str(registry)) == b"# by somebody without the lock"
+    registry.unlink()
+    with host.lock(f"{registry}.lock", brings=str(registry)):
+        assert host.read_file(str(registry)) is None
     host.close()
 
 
