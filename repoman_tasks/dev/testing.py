@@ -1,8 +1,7 @@
-"""Running the tiers of tests, one after the other; those that leave a processor idle at once."""
+"""Running the tiers of tests, and beside them those that leave a processor idle."""
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
 import signal
@@ -10,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,12 +55,7 @@ def run_tiers(session: Session, wanted: Sequence[Tier], only: str, *, coverage: 
         as_nobody, no_nobody = _as_nobody(session, scratch, wanted)
         run = _Run(session, scratch, _facts(no_nobody), as_nobody, only, coverage)
         _compile(session)
-        outcomes = []
-        for apart, group in itertools.groupby(wanted, key=lambda tier: tier.beside):
-            if apart:
-                outcomes += _run_side_by_side(run, list(group))
-            else:
-                outcomes += [_run_tier(run, tier) for tier in group]
+        outcomes = _run_all(run, tiers.lanes(wanted))
         measured = _gather_coverage(run)
     if session.dry:
         return 0
@@ -164,12 +158,14 @@ def _as_nobody(
 # --- a tier ------------------------------------------------------------------------------
 
 
-def _run_tier(run: _Run, tier: Tier) -> Outcome:
-    return _run_by(run, tier, run.session.host.hand_over)
+def _run_all(run: _Run, lanes: Sequence[Sequence[Tier]]) -> list[Outcome]:
+    if len(lanes) > 1:
+        return _run_side_by_side(run, lanes)
+    return [_run_by(run, tier, run.session.host.hand_over) for lane in lanes for tier in lane]
 
 
-def _run_side_by_side(run: _Run, wanted: Sequence[Tier]) -> list[Outcome]:
-    """Run tiers at once; each line of what they print begins with the tier's name."""
+def _run_side_by_side(run: _Run, lanes: Sequence[Sequence[Tier]]) -> list[Outcome]:
+    """Run lanes of tiers at once; each line of what they print begins with the tier's name."""
     host = run.session.host
 
     def one(tier: Tier) -> Outcome:
@@ -178,12 +174,18 @@ def _run_side_by_side(run: _Run, wanted: Sequence[Tier]) -> list[Outcome]:
 
         return _run_by(run, tier, lambda words: host.stream(words, show, show))
 
+    def along(lane: Sequence[Tier]) -> list[Outcome]:
+        return [one(tier) for tier in lane]
+
     with ThreadPoolExecutor() as threads:
+        running = [threads.submit(along, lane) for lane in lanes]
         try:
-            return list(threads.map(one, wanted))
+            for ended in wait(running, return_when=FIRST_EXCEPTION).done:
+                ended.result()
         except BaseException:
             host.stopping.set()
             raise
+    return [outcome for ended in running for outcome in ended.result()]
 
 
 def _run_by(run: _Run, tier: Tier, start: Callable[[Sequence[str]], int]) -> Outcome:
