@@ -7,6 +7,7 @@ environment and folder, in a session of its own, with these files.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -284,7 +285,23 @@ def _main() -> None:
     order = _serve(socket.socket(fileno=int(sys.argv[1])))
     if order:
         _become(order)
-        runpy.run_module("repoman_tasks", run_name="__main__", alter_sys=True)
+        try:
+            runpy.run_module("repoman_tasks", run_name="__main__", alter_sys=True)
+        except SystemExit as end:
+            _end(end.code)
+            raise
+
+
+def _end(code: object) -> None:
+    """What Python does at its end, but for taking its modules apart, of which the next run has
+    its own. Where that is not all there is to do, it returns, and Python does it."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if code is None or isinstance(code, int):
+            os._exit(code or 0)
 
 
 if __name__ == "__main__":
