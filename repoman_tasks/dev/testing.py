@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from repoman_tasks.dev import tiers
@@ -168,16 +169,18 @@ def _run_side_by_side(run: _Run, lanes: Sequence[Sequence[Tier]]) -> list[Outcom
     """Run lanes of tiers at once; each line of what they print begins with the tier's name."""
     host = run.session.host
 
-    def one(tier: Tier) -> Outcome:
+    def follow(name: str, words: Sequence[str]) -> int:
         def show(line: bytes) -> None:
-            print(f"{tier.name}: {line.decode(errors='replace')}", flush=True)
+            print(f"{name}: {line.decode(errors='replace')}", flush=True)
 
-        return _run_by(run, tier, lambda words: host.stream(words, show, show))
+        return host.stream(words, show, show)
 
     def along(lane: Sequence[Tier]) -> list[Outcome]:
-        return [one(tier) for tier in lane]
+        return [_run_by(run, tier, partial(follow, tier.name)) for tier in lane]
 
     with ThreadPoolExecutor() as threads:
+        if any(_awaits_images(run, tier) for lane in lanes for tier in lane):
+            threads.submit(follow, "images", here([sys.executable, "-m", "tests.daemon.images"]))
         running = [threads.submit(along, lane) for lane in lanes]
         try:
             for ended in wait(running, return_when=FIRST_EXCEPTION).done:
@@ -186,6 +189,11 @@ def _run_side_by_side(run: _Run, lanes: Sequence[Sequence[Tier]]) -> list[Outcom
             host.stopping.set()
             raise
     return [outcome for ended in running for outcome in ended.result()]
+
+
+def _awaits_images(run: _Run, tier: Tier) -> bool:
+    """Whether it will need images; it waits for them, and says what fails where it makes them."""
+    return tier.name in _BESIDE_A_DAEMON and not tiers.obstacle(tier, run.facts)
 
 
 def _run_by(run: _Run, tier: Tier, start: Callable[[Sequence[str]], int]) -> Outcome:
