@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-__all__ = ["COLD", "Started", "start"]
+__all__ = ["COLD", "Started", "forks", "start"]
 
 COLD = (sys.executable, "-P", "-m", "repoman_tasks")
 """The words that start it as a person does."""
@@ -114,7 +114,7 @@ def start(
     words: Sequence[str | bytes], environ: Mapping[str, str], cwd: Path | str
 ) -> Started | None:
     """Start `repoman` where `words` are that; None where it has to be started cold."""
-    if ALWAYS_COLD or tuple(words[: len(COLD)]) != COLD or any(map(_measured, environ)):
+    if tuple(words[: len(COLD)]) != COLD or not forks(environ):
         return None
     server = _server()
     if server.at_start != _at_start(environ):
@@ -123,8 +123,9 @@ def start(
     return server.begin(json.dumps([said, dict(environ), str(cwd)]).encode())
 
 
-def _measured(name: str) -> bool:
-    return name.startswith(_MEASURED)
+def forks(environ: Mapping[str, str]) -> bool:
+    """Whether anything is forked; what is measured for the coverage is not."""
+    return not (ALWAYS_COLD or any(name.startswith(_MEASURED) for name in environ))
 
 
 def _at_start(environ: Mapping[str, str]) -> dict[str, str]:

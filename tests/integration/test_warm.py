@@ -20,6 +20,13 @@ exit 1
 """
 
 
+@pytest.fixture(autouse=True)
+def _forks(estate: Estate) -> None:
+    """With --coverage and REPOMAN_TEST_COLD nothing is forked."""
+    if not warm.forks(estate.environ):
+        pytest.skip("not here: repoman is started anew each time")
+
+
 def incus_that(estate: Estate, text: str) -> dict[str, str]:
     """An environment in which `incus` is that script."""
     folder = estate.base / "bin"
