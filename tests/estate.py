@@ -19,6 +19,7 @@ from typing import Any, Self
 from repoman_tasks.model import SCHEMA, Project
 from repoman_tasks.planning.share import MARKER, MARKER_NANOSECONDS, marker_text
 from repoman_tasks.registry import AddProject, Edit, SetKeys, edited
+from tests import warm
 from tests.contract import hold
 
 __all__ = ["CHECKOUT", "INV", "Estate", "Result", "find_share_base", "guarded", "run", "tree_hash"]
@@ -84,7 +85,9 @@ def run(
     stderr: int = subprocess.PIPE,
 ) -> Result:
     """Run a program to its end, with `given` and then nothing more on standard input."""
-    process = subprocess.Popen(
+    piped = stdout == stderr == subprocess.PIPE
+    ready = warm.start(words, environ, cwd) if piped else None
+    process = ready or subprocess.Popen(
         words,
         env=dict(environ),
         cwd=cwd,
@@ -187,7 +190,7 @@ class Estate:
     @property
     def words(self) -> tuple[str, ...]:
         """The words that are `repoman`, wherever it is called."""
-        return (sys.executable, "-P", "-m", "repoman_tasks")
+        return warm.COLD
 
     def run(
         self,

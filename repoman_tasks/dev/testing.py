@@ -1,8 +1,7 @@
-"""Running the tiers of tests, one after the other; those that leave a processor idle at once."""
+"""Running the tiers of tests, and beside them those that leave a processor idle."""
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
 import signal
@@ -10,8 +9,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from repoman_tasks.dev import tiers
@@ -56,12 +56,7 @@ def run_tiers(session: Session, wanted: Sequence[Tier], only: str, *, coverage: 
         as_nobody, no_nobody = _as_nobody(session, scratch, wanted)
         run = _Run(session, scratch, _facts(no_nobody), as_nobody, only, coverage)
         _compile(session)
-        outcomes = []
-        for apart, group in itertools.groupby(wanted, key=lambda tier: tier.beside):
-            if apart:
-                outcomes += _run_side_by_side(run, list(group))
-            else:
-                outcomes += [_run_tier(run, tier) for tier in group]
+        outcomes = _run_all(run, tiers.lanes(wanted))
         measured = _gather_coverage(run)
     if session.dry:
         return 0
@@ -164,26 +159,41 @@ def _as_nobody(
 # --- a tier ------------------------------------------------------------------------------
 
 
-def _run_tier(run: _Run, tier: Tier) -> Outcome:
-    return _run_by(run, tier, run.session.host.hand_over)
+def _run_all(run: _Run, lanes: Sequence[Sequence[Tier]]) -> list[Outcome]:
+    if len(lanes) > 1:
+        return _run_side_by_side(run, lanes)
+    return [_run_by(run, tier, run.session.host.hand_over) for lane in lanes for tier in lane]
 
 
-def _run_side_by_side(run: _Run, wanted: Sequence[Tier]) -> list[Outcome]:
-    """Run tiers at once; each line of what they print begins with the tier's name."""
+def _run_side_by_side(run: _Run, lanes: Sequence[Sequence[Tier]]) -> list[Outcome]:
+    """Run lanes of tiers at once; each line of what they print begins with the tier's name."""
     host = run.session.host
 
-    def one(tier: Tier) -> Outcome:
+    def follow(name: str, words: Sequence[str]) -> int:
         def show(line: bytes) -> None:
-            print(f"{tier.name}: {line.decode(errors='replace')}", flush=True)
+            print(f"{name}: {line.decode(errors='replace')}", flush=True)
 
-        return _run_by(run, tier, lambda words: host.stream(words, show, show))
+        return host.stream(words, show, show)
+
+    def along(lane: Sequence[Tier]) -> list[Outcome]:
+        return [_run_by(run, tier, partial(follow, tier.name)) for tier in lane]
 
     with ThreadPoolExecutor() as threads:
+        if any(_awaits_images(run, tier) for lane in lanes for tier in lane):
+            threads.submit(follow, "images", here([sys.executable, "-m", "tests.daemon.images"]))
+        running = [threads.submit(along, lane) for lane in lanes]
         try:
-            return list(threads.map(one, wanted))
+            for ended in wait(running, return_when=FIRST_EXCEPTION).done:
+                ended.result()
         except BaseException:
             host.stopping.set()
             raise
+    return [outcome for ended in running for outcome in ended.result()]
+
+
+def _awaits_images(run: _Run, tier: Tier) -> bool:
+    """Whether it will need images; it waits for them, and says what fails where it makes them."""
+    return tier.name in _BESIDE_A_DAEMON and not tiers.obstacle(tier, run.facts)
 
 
 def _run_by(run: _Run, tier: Tier, start: Callable[[Sequence[str]], int]) -> Outcome:

@@ -18,6 +18,7 @@ __all__ = [
     "Tier",
     "chosen",
     "exit_code",
+    "lanes",
     "last_line",
     "obstacle",
     "outcome",
@@ -76,7 +77,7 @@ class Tier:
     machine: bool = False
     """Whether it has a machine of its own, with one processor."""
     beside: bool = False
-    """Whether it leaves a processor idle and measures no short times: such tiers run at once."""
+    """Whether it leaves a processor idle and measures no short times."""
 
 
 TIERS = (
@@ -86,11 +87,13 @@ TIERS = (
     Tier("ssh", ("tests/remote", *_OVER_SSH), {**_RSYNC_GIT, **_SSH}, parallel=True, root=True),
     Tier("terminal", ("tests/terminal",), {**_RSYNC_GIT, "tmux": "tmux"}, parallel=True),
     Tier("containers", ("tests/containers", "tests/security"), {**_RSYNC_GIT, **_INCUS}, root=True),
+    Tier("nfs", ("tests/system/test_target.py",), _ON_NFS, root=True, machine=True, beside=True),
     Tier(
-        "packages",
-        ("tests/packages",),
-        {**_RSYNC_GIT, **_INCUS, **_SSH, **_PACKING},
+        "nfs-faults",
+        ("tests/machine", "tests/system/test_faults.py"),
+        _ON_NFS,
         root=True,
+        machine=True,
         beside=True,
     ),
     Tier(
@@ -100,13 +103,11 @@ TIERS = (
         root=True,
         beside=True,
     ),
-    Tier("nfs", ("tests/system/test_target.py",), _ON_NFS, root=True, machine=True, beside=True),
     Tier(
-        "nfs-faults",
-        ("tests/machine", "tests/system/test_faults.py"),
-        _ON_NFS,
+        "packages",
+        ("tests/packages",),
+        {**_RSYNC_GIT, **_INCUS, **_SSH, **_PACKING},
         root=True,
-        machine=True,
         beside=True,
     ),
 )
@@ -155,6 +156,12 @@ def chosen(names: Sequence[str]) -> list[Tier]:
             hint = f"did you mean {meant}?" if meant else f"there are {', '.join(known)}"
             raise UsageError(f"no tier is called {name!r}", hint)
     return [tier for tier in TIERS if not names or tier.name in names]
+
+
+def lanes(wanted: Sequence[Tier]) -> list[list[Tier]]:
+    """What runs at once: tiers one after the other, and beside them those that can be there."""
+    both = ([t for t in wanted if t.beside is beside] for beside in (False, True))
+    return [lane for lane in both if lane]
 
 
 def obstacle(tier: Tier, facts: Facts) -> Outcome | None:

@@ -1,7 +1,11 @@
-"""The images of the tests, made from Debian's packages and kept between runs."""
+"""The images of the tests, made from Debian's packages and kept between runs.
+
+Run as a module, it makes them all.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -47,7 +51,7 @@ _INIT = """\
 export PATH=/usr/bin:/bin:/usr/sbin:/sbin
 trap 'exit 0' TERM PWR
 ip link set lo up
-while :; do sleep 1 & wait $!; done
+while :; do sleep 600 & wait $!; done
 """
 """PID 1 of the small image: it reaps, and ends when Incus asks."""
 
@@ -144,11 +148,18 @@ def image(name: str) -> Path:
     made = _CACHE / f"{name}-{key}.tar.gz"
     if not made.exists():
         _CACHE.mkdir(parents=True, exist_ok=True)
-        for old in _CACHE.glob(f"{name}-????????????.tar.gz"):
-            old.unlink()
-        with tempfile.TemporaryDirectory(prefix="repoman-image-") as folder:
-            _make(name, Path(folder), made)
+        with open(_CACHE / f"{name}.lock", "wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # others may want it at the same time
+            if not made.exists():
+                _make_anew(name, made)
     return made
+
+
+def _make_anew(name: str, made: Path) -> None:
+    for old in _CACHE.glob(f"{name}-????????????.tar.gz"):
+        old.unlink()
+    with tempfile.TemporaryDirectory(prefix="repoman-image-") as folder:
+        _make(name, Path(folder), made)
 
 
 def _make(name: str, folder: Path, made: Path) -> None:
@@ -167,3 +178,8 @@ def _make(name: str, folder: Path, made: Path) -> None:
     members = ["metadata.yaml", "templates", "rootfs"]
     _run(["tar", "--numeric-owner", "-C", folder, "-I", "gzip -1", "-cf", part, *members])
     part.rename(made)
+
+
+if __name__ == "__main__":
+    for each in IMAGES:
+        image(each)

@@ -29,14 +29,10 @@ def prepare(folder: Path) -> None:
     `deb` and `single` with a host that has no Python, but one of the packages."""
     first, second = folder / "first", folder / "second"
     with ThreadPoolExecutor() as threads:
-        jobs = [
-            threads.submit(_build, CHECKOUT, first),
-            threads.submit(_build, _copy(folder / "else/where"), second),
-        ]
+        builds = threads.submit(_build_twice, first, second, folder / "else/where")
         _bare(folder / "deb")
         _run(["cp", "--archive", folder / "deb", folder / "single"])
-        for job in jobs:
-            job.result()
+        builds.result()
     shutil.rmtree(folder / "else")
     install(first, folder)
 
@@ -60,6 +56,14 @@ def _run(words: Sequence[str | Path], **environ: str) -> str:
     if done.returncode:
         raise RuntimeError(f"{' '.join(map(str, words))}: {done.stdout}{done.stderr}")
     return done.stdout
+
+
+def _build_twice(first: Path, second: Path, elsewhere: Path) -> None:
+    """From two checkouts. The environment with the tools is made once, and copied."""
+    _build(CHECKOUT, first)
+    _copy(elsewhere)
+    _run(["cp", "--archive", CHECKOUT / "build", elsewhere / "build"])
+    _build(elsewhere, second)
 
 
 def _build(checkout: Path, to: Path) -> None:

@@ -15,6 +15,7 @@ from repoman_tasks.dev.tiers import (
     chosen,
     complaints,
     exit_code,
+    lanes,
     last_line,
     obstacle,
     outcome,
@@ -28,6 +29,7 @@ EVERYTHING = Facts(
     is_root=True,
     test_files={folder: 1 for tier in TIERS for folder in tier.folders},
 )
+BESIDE = ["nfs", "nfs-faults", "as-root", "packages"]
 NO_ROOT = replace(EVERYTHING, is_root=False)
 NOTHING = replace(EVERYTHING, programs=frozenset())
 NO_NOBODY = replace(EVERYTHING, no_nobody="closed")
@@ -94,6 +96,20 @@ def test_nothing_that_ran_is_a_failure() -> None:
 def test_tiers_keep_their_order() -> None:
     assert [tier.name for tier in chosen(["nfs", "unit"])] == ["unit", "nfs"]
     assert chosen([]) == list(TIERS)
+
+
+@pytest.mark.parametrize(
+    ("names", "side_by_side"),
+    [
+        ([], [["lint", "unit", "integration", "ssh", "terminal", "containers"], BESIDE]),
+        (["nfs", "unit", "lint"], [["lint", "unit"], ["nfs"]]),
+        (["unit"], [["unit"]]),
+        (["packages", "nfs-faults"], [["nfs-faults", "packages"]]),
+    ],
+)
+def test_what_runs_at_once(names: list[str], side_by_side: list[list[str]]) -> None:
+    found = lanes(chosen(names))
+    assert [[tier.name for tier in lane] for lane in found] == side_by_side
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,86 @@
+"""A `repoman` that is forked from one that is ready behaves as one that is started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests import warm
+from tests.estate import Estate, Result, run
+from tests.processes import lives, until
+
+TELLING = """\
+#!/bin/sh
+{ id; umask; pwd; env | grep -v ^_= | sort; ps -o sid= -p $$; ls /proc/$$/fd; } >"$HOME/told"
+exit 1
+"""
+
+
+@pytest.fixture(autouse=True)
+def _forks(estate: Estate) -> None:
+    """With --coverage and REPOMAN_TEST_COLD nothing is forked."""
+    if not warm.forks(estate.environ):
+        pytest.skip("not here: repoman is started anew each time")
+
+
+def incus_that(estate: Estate, text: str) -> dict[str, str]:
+    """An environment in which `incus` is that script."""
+    folder = estate.base / "bin"
+    folder.mkdir()
+    (folder / "incus").write_text(text)
+    (folder / "incus").chmod(0o755)
+    return {**estate.environ, "PATH": f"{folder}:{estate.environ['PATH']}"}
+
+
+def cold(estate: Estate, *words: str | bytes, environ: dict[str, str], given: str = "") -> Result:
+    """As a shell starts it."""
+    started = ("sh", "-c", 'exec "$@"', "sh", *warm.COLD, *words)
+    return run(started, environ, cwd=estate.home, given=given)
+
+
+@pytest.mark.parametrize(
+    "words", [["--version"], ["lst"], ["list"], ["status", "--json"], ["help", "sync"], [b"\xff"]]
+)
+def test_words_and_what_comes_of_them(estate: Estate, words: list[str | bytes]) -> None:
+    estate.prepare("isurus")
+    started = warm.start([*warm.COLD, *words], estate.environ, estate.home)
+    assert started is not None
+    out, err = started.communicate()
+    there = Result(started.returncode, out.decode(), err.decode(errors="surrogateescape"))
+    assert there == cold(estate, *words, environ=estate.environ)
+
+
+def test_what_it_starts_finds_the_same(estate: Estate) -> None:
+    environ = incus_that(estate, TELLING) | {"A": "b\nc", "TZ": "Asia/Tokyo"}
+    told = []
+    estate.prepare("isurus")
+    for words in (warm.COLD, ("sh", "-c", 'exec "$@"', "sh", *warm.COLD)):
+        run([*words, "list"], environ, cwd=estate.home)
+        lines = (estate.home / "told").read_text().splitlines()
+        told.append([line for line in lines if not line.strip().isdecimal()])
+    assert told[0] == told[1]
+    assert "TZ=Asia/Tokyo" in told[0]
+
+
+def test_one_that_takes_too_long(estate: Estate, marker: str) -> None:
+    environ = incus_that(estate, f"#!/bin/sh\nexec sleep {marker}\n")
+    estate.prepare("isurus")
+    started = warm.start([*warm.COLD, "list"], environ, estate.home)
+    assert started is not None
+    with pytest.raises(subprocess.TimeoutExpired):
+        started.communicate(timeout=1)
+    assert lives(started.pid)
+    os.killpg(started.pid, signal.SIGKILL)
+    assert started.communicate() == (b"", b"")
+    until(lambda: not lives(started.pid), 10)
+
+
+@pytest.mark.parametrize("name", ["PYTHONHASHSEED", "LC_ALL", "COVERAGE_PROCESS_START"])
+def test_what_python_reads_at_its_start(estate: Estate, name: str) -> None:
+    environ = {**estate.environ, name: "0"}
+    assert warm.start([*warm.COLD, "list"], environ, Path("/")) is None
+    assert warm.start(["true"], estate.environ, Path("/")) is None
