@@ -85,9 +85,9 @@ def run(
     stderr: int = subprocess.PIPE,
 ) -> Result:
     """Run a program to its end, with `given` and then nothing more on standard input."""
-    piped = stdout == stderr == subprocess.PIPE
-    ready = warm.start(words, environ, cwd) if piped else None
-    process = ready or subprocess.Popen(
+    if stdout == stderr == subprocess.PIPE and warm.forks(words, environ):
+        return _result(*warm.run(words, environ, cwd, given.encode(), timeout))
+    process = subprocess.Popen(
         words,
         env=dict(environ),
         cwd=cwd,
@@ -102,11 +102,12 @@ def run(
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         raise
-    return Result(
-        process.returncode,
-        (out or b"").decode(errors="surrogateescape"),
-        (err or b"").decode(errors="surrogateescape"),
-    )
+    return _result(process.returncode, out or b"", err or b"")
+
+
+def _result(code: int, out: bytes, err: bytes) -> Result:
+    texts = (text.decode(errors="surrogateescape") for text in (out, err))
+    return Result(code, *texts)
 
 
 class Estate:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -23,7 +20,7 @@ exit 1
 @pytest.fixture(autouse=True)
 def _forks(estate: Estate) -> None:
     """With --coverage and REPOMAN_TEST_COLD nothing is forked."""
-    if not warm.forks(estate.environ):
+    if not warm.forks(warm.COLD, estate.environ):
         pytest.skip("not here: repoman is started anew each time")
 
 
@@ -47,10 +44,7 @@ def cold(estate: Estate, *words: str | bytes, environ: dict[str, str], given: st
 )
 def test_words_and_what_comes_of_them(estate: Estate, words: list[str | bytes]) -> None:
     estate.prepare("isurus")
-    started = warm.start([*warm.COLD, *words], estate.environ, estate.home)
-    assert started is not None
-    out, err = started.communicate()
-    there = Result(started.returncode, out.decode(), err.decode(errors="surrogateescape"))
+    there = run([*warm.COLD, *words], estate.environ, cwd=estate.home)
     assert there == cold(estate, *words, environ=estate.environ)
 
 
@@ -66,21 +60,15 @@ def test_what_it_starts_finds_the_same(estate: Estate) -> None:
     assert "TZ=Asia/Tokyo" in told[0]
 
 
-def test_one_that_takes_too_long(estate: Estate, marker: str) -> None:
-    environ = incus_that(estate, f"#!/bin/sh\nexec sleep {marker}\n")
+def test_one_that_takes_too_long(estate: Estate) -> None:
+    environ = incus_that(estate, '#!/bin/sh\necho "$PPID" >"$HOME/told"\nexec sleep 5\n')
     estate.prepare("isurus")
-    started = warm.start([*warm.COLD, "list"], environ, estate.home)
-    assert started is not None
     with pytest.raises(subprocess.TimeoutExpired):
-        started.communicate(timeout=1)
-    assert lives(started.pid)
-    os.killpg(started.pid, signal.SIGKILL)
-    assert started.communicate() == (b"", b"")
-    until(lambda: not lives(started.pid), 10)
+        run([*warm.COLD, "list"], environ, timeout=3)
+    until(lambda: not lives(int((estate.home / "told").read_text())), 10)
 
 
 @pytest.mark.parametrize("name", ["PYTHONHASHSEED", "LC_ALL", "COVERAGE_PROCESS_START"])
 def test_what_python_reads_at_its_start(estate: Estate, name: str) -> None:
-    environ = {**estate.environ, name: "0"}
-    assert warm.start([*warm.COLD, "list"], environ, Path("/")) is None
-    assert warm.start(["true"], estate.environ, Path("/")) is None
+    assert not warm.forks([*warm.COLD, "list"], {**estate.environ, name: "0"})
+    assert not warm.forks(["true"], estate.environ)
