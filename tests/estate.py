@@ -210,6 +210,25 @@ class Estate:
         hold(words, done.out)
         return done
 
+    def start(
+        self,
+        *words: str,
+        stdin: int | None = subprocess.DEVNULL,
+        stdout: int | None = None,
+        stderr: int | None = None,
+    ) -> subprocess.Popen[bytes]:
+        """Start `repoman` with these words, in a session of its own, and let it run."""
+        environ, folder = self.desk()
+        return subprocess.Popen(
+            [*self.words, *words],
+            env=environ,
+            cwd=folder,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+
     def inv(self, *words: str, environ: Mapping[str, str] | None = None) -> Result:
         """Run `inv` in the checkout with these words."""
         return run([str(INV), *words], {**self.environ, **(environ or {})}, cwd=CHECKOUT)

@@ -42,8 +42,8 @@ _ON_NFS = {
     "tc": "iproute2",
 }
 _SSH = {"sshd": "openssh-server", "ssh-keygen": "openssh-client", "zsh": "zsh", "fish": "fish"}
-_OVER_SSH = ("tests/integration/test_commands.py",)
-"""Tests of commands that are run a second time, over SSH."""
+_OVER_SSH = ("tests/integration/test_commands.py", "tests/integration/test_mirror.py")
+"""Where tests are marked to be run a second time, over SSH."""
 _INCUS = {
     "incus": "incus-client",
     "incusd": "incus-base",

@@ -10,7 +10,7 @@ import pytest
 
 from repoman_tasks.model import TRANSPORTS
 from tests import terminals
-from tests.containers.conftest import HERE, Place
+from tests.containers.conftest import Place
 
 Spawn = Callable[..., "pexpect.spawn[str]"]
 
@@ -30,7 +30,7 @@ def spawn(isurus: Place) -> Iterator[Spawn]:
         child.close(force=True)
 
 
-@pytest.mark.parametrize("bare", [HERE, *TRANSPORTS], indirect=True)
+@pytest.mark.over_ssh(*TRANSPORTS)
 def test_a_login_shell(spawn: Spawn, isurus: Place) -> None:
     child = spawn("shell", "isurus")
     child.sendline("echo at=$(pwd) term=$TERM as=$(id -u)")
