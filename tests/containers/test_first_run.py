@@ -22,7 +22,7 @@ def spawn(bare: Place) -> Iterator[Spawn]:
     started: list[pexpect.spawn[str]] = []
 
     def start(*words: str) -> pexpect.spawn[str]:
-        child = terminals.spawn([*bare.words, *words], bare.environ, bare.home, columns=200)
+        child = terminals.spawn([*bare.words, *words], *bare.desk(), columns=200)
         child.timeout = 40
         started.append(child)
         return child

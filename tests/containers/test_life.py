@@ -14,6 +14,7 @@ from tests.containers.conftest import Place
 from tests.estate import run
 from tests.processes import until
 
+pytestmark = pytest.mark.over_ssh
 ME = pwd.getpwuid(os.getuid()).pw_name
 
 
@@ -163,13 +164,9 @@ def test_input_is_piped_through_and_output_streams(isurus: Place) -> None:
     words = ["exec", "isurus", "--", "sh", "-c", "echo out; echo err >&2"]
     done = isurus.run(*words, code=0)
     assert (done.out, done.err) == ("out\n", "err\n")
-    process = subprocess.Popen(
-        [*isurus.words, "exec", "isurus", "--", "sh", "-c", "echo first; cat"],
-        env=isurus.environ,
-        cwd=isurus.home,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
+    piped = subprocess.PIPE
+    words = ["exec", "isurus", "--", "sh", "-c", "echo first; cat"]
+    process = isurus.start(*words, stdin=piped, stdout=piped)
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stdout.readline() == b"first\n", "before the end of input"
@@ -191,6 +188,7 @@ def test_the_environment_is_that_of_a_login(isurus: Place) -> None:
         assert ("FROM_PROFILE" in found) is (command == "shell"), "a login reads the profile"
 
 
+@pytest.mark.here_only("nobody stands anywhere on another host")
 def test_without_a_name_it_is_the_project_one_stands_in(isurus: Place) -> None:
     isurus.new("lamna")
     sub = isurus.local_repos / "lamna/src/deep"
@@ -433,7 +431,7 @@ def test_inv_has_the_same_commands(isurus: Place, where: str) -> None:
     if where == "checkout":
         done = isurus.inv("exec", "isurus", "--", "sh", "-c", 'echo "$1"', "sh", "a  b")
     else:
-        done = run([*isurus.words, "exec", "isurus", "--", "echo", "a  b"], isurus.environ)
+        done = run([*isurus.words, "exec", "isurus", "--", "echo", "a  b"], isurus.desk()[0])
     assert (done.code, done.out) == (0, "a  b\n"), done
 
 

@@ -41,10 +41,8 @@ def test_a_project_has_its_secrets_inside(isurus: Place, command: str) -> None:
 @pytest.mark.usefixtures("secrets")
 def test_secrets_are_nowhere_else(isurus: Place) -> None:
     """Not in Incus, the list of processes, the registry, or what repoman prints."""
-    words = [*isurus.words, "--debug", "exec", "isurus", "--", "sh", "-c", "echo up; sleep 3"]
-    process = subprocess.Popen(
-        words, env=isurus.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+    words = ["--debug", "exec", "isurus", "--", "sh", "-c", "echo up; sleep 3"]
+    process = isurus.start(*words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert process.stdout is not None
     told = "".join(iter(lambda: process.stdout.readline().decode(), "up\n"))  # type: ignore[union-attr]
     typed = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
