@@ -41,7 +41,14 @@ _ON_NFS = {
     "automount": "autofs",
     "tc": "iproute2",
 }
-_SSH = {"sshd": "openssh-server", "ssh-keygen": "openssh-client", "zsh": "zsh", "fish": "fish"}
+_SSHD = {"sshd": "openssh-server", "ssh-keygen": "openssh-client", "zsh": "zsh", "fish": "fish"}
+_SSH = {
+    **_SSHD,
+    "tmux": "tmux",
+    "busybox": "busybox-static",
+    "nft": "nftables",
+    "ip": "iproute2",
+}
 _OVER_SSH = ("tests/integration/test_commands.py", "tests/integration/test_mirror.py")
 """Where tests are marked to be run a second time, over SSH."""
 _INCUS = {
@@ -89,7 +96,7 @@ TIERS = (
     Tier(
         "packages",
         ("tests/packages",),
-        {**_RSYNC_GIT, **_INCUS, **_SSH, **_PACKING},
+        {**_RSYNC_GIT, **_INCUS, **_SSHD, **_PACKING},
         root=True,
         beside=True,
     ),
