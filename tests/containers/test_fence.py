@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -276,7 +277,7 @@ def test_new_before_setup(bare: Place) -> None:
     bare.prepare()
     (bare.local_repos / "isurus").mkdir()
     error = bare.run("new", "isurus", code=2).err
-    assert "`repoman setup` creates it" in error
+    assert re.search("`repoman setup( --host there)?` creates it", error)
 
 
 def test_a_shared_folder_that_is_not_there_is_made(bare: Place) -> None:
