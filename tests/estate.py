@@ -180,6 +180,9 @@ class Estate:
 
     # What a person types
 
+    host_flag = ""
+    """What a command that repoman tells has more than its own words, where the estate is."""
+
     def desk(self) -> tuple[dict[str, str], Path]:
         """The environment and the folder of who types, for a program that is started there."""
         return self.environ, self.home

@@ -153,6 +153,8 @@ class FarEstate(Estate):
         names = ("there", "nas", "down")
         registry.write_text("".join(f'hosts.{n}.transport = "{transport}"\n' for n in names))
 
+    host_flag = " --host there"
+
     def close(self) -> None:
         self.sshd.__exit__()
         super().close()

@@ -84,7 +84,7 @@ def test_repair_asks_and_leaving_it_is_the_default(spawn: Spawn, isurus: Place) 
     child = spawn("status", "--repair")
     child.expect_exact("What about isurus? [1] ")
     child.send("recreate\r")
-    same = "`repoman status isurus --missing recreate --yes`"
+    same = f"`repoman status isurus --missing recreate --yes{isurus.host_flag}`"
     child.expect_exact(f"The same by flags: {same}")
     child.expect_exact("done: create the container isurus")
     child.expect(pexpect.EOF)
