@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from repoman_tasks.local import LocalHost
@@ -57,8 +57,17 @@ def new_key(path: Path) -> Path:
 class Sshd:
     """An sshd on loopback that lets this user in. It is a context manager."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        address: str = "127.0.0.1",
+        before: Sequence[str] = (),
+    ) -> None:
+        """`options` are lines for its sshd_config; `before` are words by which it is at `address`,
+        where that is elsewhere."""
         self.folder = folder
+        self.address = address
         self.public = new_key(folder / "host_key")
         self.login = new_key(folder / "login").with_suffix("")
         self.authorized = folder / "authorized_keys"
@@ -68,7 +77,7 @@ class Sshd:
         config = folder / "sshd_config"
         lines = (
             f"Port {self.port}",
-            "ListenAddress 127.0.0.1",
+            f"ListenAddress {address}",
             f"HostKey {folder}/host_key",
             f"AuthorizedKeysFile {self.authorized}",
             *("StrictModes no", "UsePAM no", "PidFile none", "PermitUserEnvironment yes"),
@@ -78,7 +87,7 @@ class Sshd:
         self._log = open(folder / "log", "wb")  # noqa: SIM115
         if os.geteuid() == 0:  # where sshd of root goes before it knows who is there
             Path("/run/sshd").mkdir(exist_ok=True)
-        words = [_SSHD, "-D", "-e", "-f", str(config)]
+        words = [*before, _SSHD, "-D", "-e", "-f", str(config)]
         self._process = subprocess.Popen(words, stderr=self._log, start_new_session=True)
         self._await()
 
@@ -86,7 +95,7 @@ class Sshd:
         deadline = time.monotonic() + 10
         while True:
             try:
-                return socket.create_connection(("127.0.0.1", self.port)).close()
+                return socket.create_connection((self.address, self.port)).close()
             except OSError:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError((self.folder / "log").read_text()) from None
@@ -117,11 +126,11 @@ class Sshd:
 
     def known(self) -> str:
         """The line for known_hosts."""
-        return f"[127.0.0.1]:{self.port} {self.public.read_text()}"
+        return f"[{self.address}]:{self.port} {self.public.read_text()}"
 
     def stanza(self, name: str, *more: str) -> str:
         """The lines of ssh_config by which it is called `name`."""
-        who = ("HostName 127.0.0.1", f"Port {self.port}", f"User {ME}")
+        who = (f"HostName {self.address}", f"Port {self.port}", f"User {ME}")
         lines = (*who, f"IdentityFile {self.login}", "IdentitiesOnly yes", *more)
         return f"Host {name}\n" + "".join(f"  {line}\n" for line in lines)
 
