@@ -21,6 +21,7 @@ from repoman_tasks.remote.openssh_line import OpensshLine
 from repoman_tasks.remote.wire import Line
 from tests.contract import hold
 from tests.estate import CHECKOUT, INV, Estate, Result, guarded, run
+from tests.processes import descendants
 
 __all__ = ["FarEstate", "Sshd", "line_to", "new_key", "ssh_of"]
 
@@ -115,10 +116,12 @@ class Sshd:
         return [int(pid) for pid in children]
 
     def cut(self) -> None:
-        """Break each connection that there is."""
-        for pid in self.sessions():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        """Break each connection that there is, and leave alone what runs over it."""
+        first = self.sessions()  # of somebody who is not root each has a child that serves it
+        for pid in [*first, *descendants(first)]:
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{pid}/comm").read_text().startswith("sshd"):
+                    os.kill(pid, signal.SIGKILL)
 
     def logins(self) -> int:
         """How often somebody was let in."""
