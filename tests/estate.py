@@ -183,6 +183,11 @@ class Estate:
     host_flag = ""
     """What a command that repoman tells has more than its own words, where the estate is."""
 
+    @property
+    def own(self) -> dict[str, str]:
+        """The variables of who types, which are not those of an estate on another host."""
+        return self.environ
+
     def desk(self) -> tuple[dict[str, str], Path]:
         """The environment and the folder of who types, for a program that is started there."""
         return self.environ, self.home

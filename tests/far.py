@@ -152,6 +152,7 @@ class FarEstate(Estate):
     def __init__(self, base: Path, transport: str = "fabric", *options: str) -> None:
         """`options` are lines for its sshd_config."""
         super().__init__(base)
+        self._own: dict[str, str] = {}
         self.ssh = Path(tempfile.mkdtemp(prefix="repoman-ssh-"))
         self._made.append(self.ssh)
         self.sshd = Sshd(self.ssh, *options)
@@ -189,8 +190,13 @@ class FarEstate(Estate):
         return done
 
     @property
+    def own(self) -> dict[str, str]:
+        return self._own
+
+    @property
     def here(self) -> dict[str, str]:
-        return {**guarded(self.laptop), "PATH": self._path, "REPOMAN_HOST": "there"}
+        mine = {"PATH": self._path, "REPOMAN_HOST": "there", **self._own}
+        return {**guarded(self.laptop), **mine}
 
     def desk(self) -> tuple[dict[str, str], Path]:
         self.sshd.let_in(self.environ)

@@ -83,7 +83,7 @@ def test_a_file_of_secrets_that_is_off(isurus: Place, secrets: Path) -> None:
 def test_no_secret_reaches_the_log_or_debug(isurus: Place) -> None:
     """By each way in: env_file, the registry, .repoman.toml, a URL, and words that are typed."""
     log = isurus.base / "changes.jsonl"
-    isurus.environ["REPOMAN_LOG"] = str(log)
+    isurus.own["REPOMAN_LOG"] = str(log)
     asked = '[env]\nASKED = "s3cret-asked"\n'
     (isurus.local_repos / "isurus/.repoman.toml").write_text(asked)
     text = isurus.registry.read_text()
