@@ -125,22 +125,27 @@ class LocalHost(Host):
         return code
 
     def _hand_over(self, words: Words) -> int:
-        sys.stdout.flush()
         # The program shares the terminal and gets its Ctrl-C; repoman waits for what it does.
         # (A handler, unlike SIG_IGN, is not inherited.)
         before = signal.signal(signal.SIGINT, lambda *_: None)
+        try:
+            return self.lend(words)
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def lend(self, words: Words) -> int:
+        """Give these streams to a program until it ends, or a signal ends both; its exit status."""
+        sys.stdout.flush()
         process = None
         try:
             with _starting(words, self.environ.get("PATH")):
                 process = subprocess.Popen(words)
             return process.wait()
-        except KeyboardInterrupt:  # SIGTERM or SIGHUP, for this process alone
+        except KeyboardInterrupt:
             if process is not None:
                 process.terminate()
                 process.wait()
             raise
-        finally:
-            signal.signal(signal.SIGINT, before)
 
     def child(self, words: Words) -> Child:
         """Start a program that is talked to while it runs, until it is closed."""

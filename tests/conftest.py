@@ -15,12 +15,29 @@ from tests.estate import Estate, guarded
 from tests.far import FarEstate
 from tests.processes import running
 
-OVER_SSH = os.environ.get("REPOMAN_TEST_SSH") == "1"
+SSH = os.environ.get("REPOMAN_TEST_SSH", "")
+"""The transport by which every estate is on another host; empty for estates of this one."""
+HERE = "here"
 
 # The same examples each time where nobody looks, as Hypothesis itself has it in CI.
 _IN_CI = os.environ.get("CI") == "true"
 settings.register_profile("repoman", deadline=None, print_blob=True, derandomize=_IN_CI)
 settings.load_profile("repoman")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A place for containers is here, over SSH, or both, as the test is marked for CI."""
+    mark = metafunc.definition.get_closest_marker("over_ssh")
+    if mark and "bare" in metafunc.fixturenames:
+        ways = [SSH] if SSH else [HERE, *(mark.args or ("fabric",))]
+        metafunc.parametrize("bare", ways, indirect=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        local = item.get_closest_marker("here_only")
+        if SSH and local:
+            item.add_marker(pytest.mark.skip(reason=f"not here: over SSH, {local.args[0]}"))
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +53,7 @@ def _guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def estate(tmp_path: Path) -> Iterator[Estate]:
     """A throwaway estate; nothing is set up in it yet. Over SSH where that is asked for."""
-    with FarEstate(tmp_path) if OVER_SSH else Estate(tmp_path) as made:
+    with FarEstate(tmp_path, SSH) if SSH else Estate(tmp_path) as made:
         yield made
 
 

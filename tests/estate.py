@@ -184,6 +184,14 @@ class Estate:
 
     # What a person types
 
+    host_flag = ""
+    """What a command that repoman tells has more than its own words, where the estate is."""
+
+    @property
+    def own(self) -> dict[str, str]:
+        """The variables of who types, which are not those of an estate on another host."""
+        return self.environ
+
     def desk(self) -> tuple[dict[str, str], Path]:
         """The environment and the folder of who types, for a program that is started there."""
         return self.environ, self.home
@@ -213,6 +221,25 @@ class Estate:
         assert code is None or done.code == code, f"{words}: {done}"
         hold(words, done.out)
         return done
+
+    def start(
+        self,
+        *words: str,
+        stdin: int | None = subprocess.DEVNULL,
+        stdout: int | None = None,
+        stderr: int | None = None,
+    ) -> subprocess.Popen[bytes]:
+        """Start `repoman` with these words, in a session of its own, and let it run."""
+        environ, folder = self.desk()
+        return subprocess.Popen(
+            [*self.words, *words],
+            env=environ,
+            cwd=folder,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
 
     def inv(self, *words: str, environ: Mapping[str, str] | None = None) -> Result:
         """Run `inv` in the checkout with these words."""

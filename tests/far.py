@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from repoman_tasks.local import LocalHost
@@ -21,6 +21,7 @@ from repoman_tasks.remote.openssh_line import OpensshLine
 from repoman_tasks.remote.wire import Line
 from tests.contract import hold
 from tests.estate import CHECKOUT, INV, Estate, Result, guarded, run
+from tests.processes import descendants
 
 __all__ = ["FarEstate", "Sshd", "line_to", "new_key", "ssh_of"]
 
@@ -57,8 +58,17 @@ def new_key(path: Path) -> Path:
 class Sshd:
     """An sshd on loopback that lets this user in. It is a context manager."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        address: str = "127.0.0.1",
+        before: Sequence[str] = (),
+    ) -> None:
+        """`options` are lines for its sshd_config; `before` are words by which it is at `address`,
+        where that is elsewhere."""
         self.folder = folder
+        self.address = address
         self.public = new_key(folder / "host_key")
         self.login = new_key(folder / "login").with_suffix("")
         self.authorized = folder / "authorized_keys"
@@ -68,7 +78,7 @@ class Sshd:
         config = folder / "sshd_config"
         lines = (
             f"Port {self.port}",
-            "ListenAddress 127.0.0.1",
+            f"ListenAddress {address}",
             f"HostKey {folder}/host_key",
             f"AuthorizedKeysFile {self.authorized}",
             *("StrictModes no", "UsePAM no", "PidFile none", "PermitUserEnvironment yes"),
@@ -78,7 +88,7 @@ class Sshd:
         self._log = open(folder / "log", "wb")  # noqa: SIM115
         if os.geteuid() == 0:  # where sshd of root goes before it knows who is there
             Path("/run/sshd").mkdir(exist_ok=True)
-        words = [_SSHD, "-D", "-e", "-f", str(config)]
+        words = [*before, _SSHD, "-D", "-e", "-f", str(config)]
         self._process = subprocess.Popen(words, stderr=self._log, start_new_session=True)
         self._await()
 
@@ -86,7 +96,7 @@ class Sshd:
         deadline = time.monotonic() + 10
         while True:
             try:
-                return socket.create_connection(("127.0.0.1", self.port)).close()
+                return socket.create_connection((self.address, self.port)).close()
             except OSError:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError((self.folder / "log").read_text()) from None
@@ -106,10 +116,12 @@ class Sshd:
         return [int(pid) for pid in children]
 
     def cut(self) -> None:
-        """Break each connection that there is."""
-        for pid in self.sessions():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        """Break each connection that there is, and leave alone what runs over it."""
+        first = self.sessions()  # of somebody who is not root each has a child that serves it
+        for pid in [*first, *descendants(first)]:
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{pid}/comm").read_text().startswith("sshd"):
+                    os.kill(pid, signal.SIGKILL)
 
     def logins(self) -> int:
         """How often somebody was let in."""
@@ -117,11 +129,11 @@ class Sshd:
 
     def known(self) -> str:
         """The line for known_hosts."""
-        return f"[127.0.0.1]:{self.port} {self.public.read_text()}"
+        return f"[{self.address}]:{self.port} {self.public.read_text()}"
 
     def stanza(self, name: str, *more: str) -> str:
         """The lines of ssh_config by which it is called `name`."""
-        who = ("HostName 127.0.0.1", f"Port {self.port}", f"User {ME}")
+        who = (f"HostName {self.address}", f"Port {self.port}", f"User {ME}")
         lines = (*who, f"IdentityFile {self.login}", "IdentitiesOnly yes", *more)
         return f"Host {name}\n" + "".join(f"  {line}\n" for line in lines)
 
@@ -140,6 +152,7 @@ class FarEstate(Estate):
     def __init__(self, base: Path, transport: str = "fabric", *options: str) -> None:
         """`options` are lines for its sshd_config."""
         super().__init__(base)
+        self._own: dict[str, str] = {}
         self.ssh = Path(tempfile.mkdtemp(prefix="repoman-ssh-"))
         self._made.append(self.ssh)
         self.sshd = Sshd(self.ssh, *options)
@@ -152,6 +165,8 @@ class FarEstate(Estate):
         registry.parent.mkdir(parents=True)
         names = ("there", "nas", "down")
         registry.write_text("".join(f'hosts.{n}.transport = "{transport}"\n' for n in names))
+
+    host_flag = " --host there"
 
     def close(self) -> None:
         self.sshd.__exit__()
@@ -175,8 +190,13 @@ class FarEstate(Estate):
         return done
 
     @property
+    def own(self) -> dict[str, str]:
+        return self._own
+
+    @property
     def here(self) -> dict[str, str]:
-        return {**guarded(self.laptop), "PATH": self._path, "REPOMAN_HOST": "there"}
+        mine = {"PATH": self._path, "REPOMAN_HOST": "there", **self._own}
+        return {**guarded(self.laptop), **mine}
 
     def desk(self) -> tuple[dict[str, str], Path]:
         self.sshd.let_in(self.environ)

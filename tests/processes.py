@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["command_lines", "descendants", "lives", "running", "until"]
+__all__ = ["command_lines", "descendants", "lives", "running", "until", "users"]
 
 
 def command_lines() -> Iterator[tuple[int, list[bytes]]]:
@@ -25,6 +25,17 @@ def command_lines() -> Iterator[tuple[int, list[bytes]]]:
 def running(marker: str) -> list[int]:
     """The processes that have `marker` in one of their words."""
     return [pid for pid, words in command_lines() if any(marker.encode() in w for w in words)]
+
+
+def users(path: Path) -> set[int]:
+    """The processes that have the file at `path` open."""
+    found = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            files = os.listdir(f"/proc/{pid}/fd")
+            if any(os.readlink(f"/proc/{pid}/fd/{file}") == str(path) for file in files):
+                found.add(int(pid))
+    return found
 
 
 def descendants(pids: list[int]) -> list[int]:

@@ -250,7 +250,8 @@ def _words(run: _Run, tier: Tier, report: Path) -> list[str]:
     coverage_file = str(report.parent / ".coverage")
     if tier.name == "integration" and run.as_nobody:
         return _unprivileged(run, pytest, report, coverage_file)
-    over_ssh = {"REPOMAN_TEST_SSH": "1"} if tier.name == "ssh" else {}
+    over_ssh = {"REPOMAN_TEST_SSH": "fabric"} if tier.name == "ssh" else {}
+    pytest += ["-m", "over_ssh"] if tier.name == "ssh" else []
     return here([*pytest, f"--junitxml={report}"], COVERAGE_FILE=coverage_file, **over_ssh)
 
 

@@ -42,9 +42,16 @@ _ON_NFS = {
     "automount": "autofs",
     "tc": "iproute2",
 }
-_SSH = {"sshd": "openssh-server", "ssh-keygen": "openssh-client", "zsh": "zsh", "fish": "fish"}
-_OVER_SSH = ("tests/integration/test_commands.py",)
-"""Tests of commands that are run a second time, over SSH."""
+_SSHD = {"sshd": "openssh-server", "ssh-keygen": "openssh-client", "zsh": "zsh", "fish": "fish"}
+_SSH = {
+    **_SSHD,
+    "tmux": "tmux",
+    "busybox": "busybox-static",
+    "nft": "nftables",
+    "ip": "iproute2",
+}
+_OVER_SSH = ("tests/integration/test_commands.py", "tests/integration/test_mirror.py")
+"""Where tests are marked to be run a second time, over SSH."""
 _INCUS = {
     "incus": "incus-client",
     "incusd": "incus-base",
@@ -106,7 +113,7 @@ TIERS = (
     Tier(
         "packages",
         ("tests/packages",),
-        {**_RSYNC_GIT, **_INCUS, **_SSH, **_PACKING},
+        {**_RSYNC_GIT, **_INCUS, **_SSHD, **_PACKING},
         root=True,
         beside=True,
     ),

@@ -6,7 +6,6 @@ import base64
 import contextlib
 import os
 import re
-import shlex
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +36,7 @@ from repoman_tasks.remote.answers import (
 )
 from repoman_tasks.remote.at_once import AtOnce
 from repoman_tasks.remote.keeper import Keeper, Kept
-from repoman_tasks.remote.scripts import ABSENT, entrance, parse_facts
+from repoman_tasks.remote.scripts import ABSENT, attended, entrance, parse_facts
 from repoman_tasks.remote.shells import Shell, Shells
 from repoman_tasks.remote.wire import Line
 
@@ -202,7 +201,7 @@ class RemoteHost(Host):
 
     def _hand_over(self, words: Words) -> int:
         sys.stdout.flush()
-        return self._line.hand_over(entrance(f"exec {shlex.join(words)}"))
+        return self._line.hand_over(entrance(attended(words)))
 
     # --- files ---------------------------------------------------------------------
 

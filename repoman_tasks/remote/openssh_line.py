@@ -20,6 +20,7 @@ from repoman_tasks.errors import Failed, Interrupted, RepomanError
 from repoman_tasks.local import Child, LocalHost
 from repoman_tasks.model import Address
 from repoman_tasks.remote import failures
+from repoman_tasks.remote.scripts import entrance
 from repoman_tasks.remote.wire import Line, Wire
 
 __all__ = ["OpensshLine"]
@@ -43,6 +44,8 @@ _LOCAL_SECONDS = 5.0
 _POLL_SECONDS = 0.1
 _FAILED = 255
 """ssh's own exit status; it may be that of the program, too."""
+_NO_TERMINAL = 97
+"""Exit status of our shell where it has none; it may be that of a program, too."""
 _ONE_TOO_MANY = b"Session open refused by peer"
 
 
@@ -80,15 +83,25 @@ class OpensshLine(Line):
         return wire
 
     def hand_over(self, command: str) -> int:
-        terminal = sys.stdin.isatty() and sys.stdout.isatty()
-        flags = ("-tt" if terminal else "-T", "-E", self._log)
-        code = self._here.hand_over(self._over(*flags, command=command))
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            checked = entrance(f"test -t 0 || exit {_NO_TERMINAL}\n{command}")
+            words = self._over("-tt", "-E", self._log, command=checked)
+            code = self._here.hand_over(words)
+            if code == _NO_TERMINAL and self._gives_no_terminal():
+                raise failures.no_terminal()
+        else:
+            code = self._here.lend(self._over("-T", "-E", self._log, command=command))
         said = self._told()
         if code == _FAILED and _ONE_TOO_MANY.decode() in said:
             raise failures.too_many()
         if code == _FAILED and not self._lives():
             raise failures.lost()
         return code
+
+    def _gives_no_terminal(self) -> bool:
+        """Whether it runs programs without the terminal that was asked for; ssh hardly tells."""
+        words = self._over("-tt", command=entrance("test -t 0"))
+        return self._here.read(words, timeout=_START_SECONDS).code != 0
 
     def close(self) -> None:
         if os.path.exists(self._socket):

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 __all__ = [
     "ABSENT",
     "Facts",
+    "attended",
     "entrance",
     "opening",
     "parse_facts",
@@ -32,6 +33,16 @@ def entrance(script: str) -> str:
     """One command that means the same to every login shell: run `script` by a POSIX shell."""
     packed = base64.b64encode(script.encode(errors="surrogateescape")).decode()
     return f"""exec sh -c 'eval "$(printf %s "$1" | base64 -d)"' sh {packed}"""
+
+
+def attended(words: Sequence[str]) -> str:
+    """A script that gives its streams to a program, and ends that with all its children when the
+    connection goes. Where it has a terminal the kernel does so.
+
+    The other end of standard error is sshd's, and is closed with the channel: where that is a pipe
+    `tail` notices, where it is a socket a read ends.
+    """
+    return f"set -- {shlex.join(words)}\n{_ATTENDED}"
 
 
 def opening(token: str) -> str:
@@ -125,6 +136,21 @@ exec sleep infinity >/dev/null 2>&1
 """
 )
 """Holds a folder in use, and says how that went."""
+
+_ATTENDED = r"""
+if [ -S /proc/self/fd/2 ]; then gone='read -r _ <&2'
+elif [ -p /proc/self/fd/2 ]; then gone='tail -f /dev/null >&2'
+else exec "$@"; fi
+exec 3<&0
+setsid "$@" <&3 3<&- &
+job=$!
+exec </dev/null >/dev/null 3<&-
+setsid sh -c "$gone"'; kill -TERM "-$1"; sleep 1; kill -KILL "-$1"' sh "$job" &
+watcher=$!
+wait "$job" 2>/dev/null; code=$?
+kill -KILL "$watcher" "-$watcher" 2>/dev/null
+exit "$code"
+"""
 
 _FUNCTIONS = r"""
 LC_ALL=C; export LC_ALL

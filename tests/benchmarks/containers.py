@@ -6,19 +6,23 @@ Runs beside a daemon: `python -m tests.daemon -- python -m tests.benchmarks.cont
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from repoman_tasks.model import TRANSPORTS
 from tests.benchmarks.table import Row, show, timed
 from tests.containers.conftest import FarPlace, Place
 
 RUNS = 5
 INSTANCES = 100
+STREAMED = 200 << 20
 
 
 def alternating(ours: Callable[[], float], theirs: Callable[[], float]) -> tuple[float, float]:
@@ -142,9 +146,60 @@ def over_ssh(place: FarPlace) -> list[Row]:
     return rows
 
 
+class Stream:
+    """Random bytes that go into a program and come back, both ways at once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with open("/dev/urandom", "rb") as source, path.open("wb") as file:
+            for _ in range(STREAMED >> 20):
+                file.write(source.read(1 << 20))
+        self._digest = _digest(path)
+
+    def through(self, words: Sequence[str], environ: Mapping[str, str]) -> float:
+        """Seconds until all of it is back, byte for byte."""
+        began = time.monotonic()
+        back = self._path.with_suffix(".back")
+        with self._path.open("rb") as given, back.open("wb") as taken:
+            subprocess.run(words, env=environ, cwd="/", stdin=given, stdout=taken, check=True)
+        seconds = time.monotonic() - began
+        assert _digest(back) == self._digest
+        back.unlink()
+        return seconds
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def streams(transport: str) -> Row:
+    """`exec NAME -- cat` on another machine, beside `ssh HOST cat`."""
+    with FarPlace(Path(tempfile.mkdtemp(prefix="bench-")), transport) as place:
+        place.ready().new("isurus")
+        place.sshd.let_in(place.environ)
+        stream = Stream(place.ssh / "stream")
+        words = [*place.words, "exec", "isurus", "--", "cat"]
+        ours, theirs = alternating(
+            lambda: stream.through(words, place.here),
+            lambda: stream.through(["ssh", "there", "cat"], place.here),
+        )
+    speed = f"{STREAMED / ours / 1e6:.0f} MB/s each way"
+    return Row(f"`exec --host -- cat`, {transport}, {STREAMED >> 20} MiB: {speed}", ours, theirs)
+
+
 def main() -> None:
-    """Measure and print the table."""
-    argparse.ArgumentParser().parse_args()
+    """Measure and print the tables that were asked for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.containers")
+    parser.add_argument("--streams", action="store_true", help="only those over SSH")
+    if not parser.parse_args().streams:
+        containers()
+    show("Streams over SSH, on loopback", "repoman", "ssh", list(map(streams, TRANSPORTS)))
+    sys.stdout.flush()
+
+
+def containers() -> None:
+    """Containers beside the bare incus commands, here and over SSH."""
     base = Path(tempfile.mkdtemp(prefix="bench-"))
     with Place(base) as place:
         bench = Bench(place.ready())
@@ -154,7 +209,6 @@ def main() -> None:
         show("Containers", "repoman", "bare incus", rows)
     with FarPlace(Path(tempfile.mkdtemp(prefix="bench-"))) as far:
         show("Over SSH, on loopback", "repoman", "ssh", over_ssh(far))
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from repoman_tasks.registry import parse
+from tests.conftest import HERE, SSH
 from tests.daemon.images import image
 from tests.daemon.place import BRIDGES, POOL, running_daemon
 from tests.estate import CHECKOUT, Estate, Result, run
@@ -115,14 +116,11 @@ class FarPlace(FarEstate, Place):
     """An estate with containers on the other side of an sshd."""
 
 
-HERE = "here"
-
-
 @pytest.fixture
 def bare(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """An estate beside a daemon; nothing is set up. Its parameter is `HERE`, or a transport by
     which it is on another host."""
-    how = getattr(request, "param", HERE)
+    how = getattr(request, "param", SSH or HERE)
     with Place(tmp_path) if how == HERE else FarPlace(tmp_path, how) as place:
         yield place
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
+from tests import terminals
 from tests.containers.conftest import Place
 from tests.containers.image_server import ImageServer
 from tests.daemon.images import image
@@ -32,9 +33,7 @@ def server(place: Place) -> Iterator[ImageServer]:
 
 def test_its_progress_is_shown_and_the_image_is_kept(place: Place, server: ImageServer) -> None:
     words = [*place.words, "new", "isurus", "--image", "there:tiny/1", "--yes"]
-    child = pexpect.spawn(
-        words[0], words[1:], env=place.environ, cwd=str(place.home), encoding="utf-8", timeout=30
-    )
+    child = terminals.spawn(words, *place.desk())
     child.expect(r"downloading \w+: (\d+)% \(")
     first = int(child.match.group(1))
     child.expect(r"downloading \w+: (\d+)% \(")
@@ -51,8 +50,8 @@ def test_its_progress_is_shown_and_the_image_is_kept(place: Place, server: Image
 
 
 def test_ctrl_c_ends_it_and_leaves_nothing(place: Place, server: ImageServer) -> None:
-    words = [*place.words, "new", "isurus", "--image", "there:tiny/1", "--yes"]
-    process = subprocess.Popen(words, env=place.environ, stderr=subprocess.PIPE, text=True)
+    words = ("new", "isurus", "--image", "there:tiny/1", "--yes")
+    process = place.start(*words, stderr=subprocess.PIPE)
     while not server.downloads:
         time.sleep(0.05)
     time.sleep(0.5)

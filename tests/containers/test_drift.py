@@ -22,6 +22,7 @@ def mend(place: Place, *words: str, out: str = "done: ") -> None:
     assert place.instances() == before
 
 
+@pytest.mark.over_ssh
 def test_no_drift(isurus: Place) -> None:
     assert isurus.findings() == {}
 
@@ -29,6 +30,7 @@ def test_no_drift(isurus: Place) -> None:
 # --- missing ------------------------------------------------------------------------------
 
 
+@pytest.mark.over_ssh
 def test_missing_recreate_gives_one_that_behaves_alike(isurus: Place) -> None:
     text = '[env]\nGREETING = "hello"\n'
     (isurus.local_repos / "isurus/.repoman.toml").write_text(text)
@@ -96,6 +98,7 @@ def test_a_lost_registry_is_rebuilt_from_incus(place: Place) -> None:
     assert place.run("exec", "lamna", "--", "pwd", code=0).out.endswith("/deep/er\n")
 
 
+@pytest.mark.over_ssh
 def test_orphan_destroy_asks_for_the_name(isurus: Place) -> None:
     without_registry(isurus)
     done = isurus.run("status", "--orphan", "destroy", code=3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 
 from repoman_tasks.model import TRANSPORTS
 from tests.containers.conftest import FarPlace
+from tests.processes import command_lines, until
 from tests.trips import trips_of
 
 
@@ -67,9 +69,30 @@ def test_streams_go_through_fast(isurus: FarPlace) -> None:
         head.wait()
     took = time.monotonic() - began
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout) == size
+    assert done.stdout == bytes(size)
     print(f"{size / took / 1e6:.0f} MB/s")
     assert size / took > 2e6
+
+
+def sleeping(marker: str) -> list[int]:
+    """The processes that sleep so long, wherever they are."""
+    return [pid for pid, words in command_lines() if words[:2] == [b"sleep", marker.encode()]]
+
+
+@pytest.mark.parametrize("end", ["ctrl-c", "cut"])
+def test_what_exec_runs_goes_with_the_connection(isurus: FarPlace, marker: str, end: str) -> None:
+    """Within the container too, and where it ignores what it is told."""
+    script = f"trap '' TERM HUP; exec sleep {marker}"
+    process = isurus.start("exec", "isurus", "--", "sh", "-c", script, stderr=subprocess.PIPE)
+    until(lambda: sleeping(marker), 30)
+    if end == "cut":
+        isurus.sshd.cut()
+    else:
+        process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == (1 if end == "cut" else 130), err
+    until(lambda: not sleeping(marker), 5)
+    assert isurus.run("exec", "isurus", "--", "echo", "well").out == "well\n"
 
 
 # --- what is missing there ---------------------------------------------------------------

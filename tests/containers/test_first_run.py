@@ -22,7 +22,7 @@ def spawn(bare: Place) -> Iterator[Spawn]:
     started: list[pexpect.spawn[str]] = []
 
     def start(*words: str) -> pexpect.spawn[str]:
-        child = terminals.spawn([*bare.words, *words], bare.environ, bare.home, columns=200)
+        child = terminals.spawn([*bare.words, *words], *bare.desk(), columns=200)
         child.timeout = 40
         started.append(child)
         return child
@@ -157,7 +157,8 @@ def test_the_project_is_chosen_outside_of_any_repo(spawn: Spawn, isurus: Place) 
     child.send("1\r")
     child.expect_exact("Which words are to run there? ")
     child.send("echo 'a  b'\r")
-    child.expect_exact("The same by flags: repoman exec isurus -- echo 'a  b'")
+    same = f"repoman exec isurus{isurus.host_flag} -- echo 'a  b'"
+    child.expect_exact(f"The same by flags: {same}")
     child.expect_exact("\na  b\r\n")
     child.expect(pexpect.EOF)
     child = spawn("stop")

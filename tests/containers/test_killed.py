@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from repoman_tasks.planning.declared import MAKING
-from tests.containers.conftest import HERE, FarPlace, Place
+from tests.containers.conftest import FarPlace, Place
 from tests.processes import descendants, lives, until
 
 SEED = 20261125
@@ -22,16 +22,7 @@ to do."""
 
 
 def started(place: Place, *words: str) -> subprocess.Popen[bytes]:
-    environ, folder = place.desk()
-    return subprocess.Popen(
-        [*place.words, *words],
-        env=environ,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    return place.start(*words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def cut_after(place: Place, seconds: float, *words: str) -> bool:
@@ -109,7 +100,7 @@ def before(place: Place, command: str, number: int) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("bare", [HERE, "fabric"], indirect=True)
+@pytest.mark.over_ssh
 @pytest.mark.parametrize("command", COMMANDS)
 def test_killed_at_any_moment(quick: Place, command: str) -> None:
     words, times, within = COMMANDS[command]

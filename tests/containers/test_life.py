@@ -16,6 +16,7 @@ from tests.estate import run
 ME = pwd.getpwuid(os.getuid()).pw_name
 
 
+@pytest.mark.over_ssh
 def test_new_makes_a_container_whose_user_is_ours(place: Place) -> None:
     (place.local_repos / "isurus").mkdir()
     done = place.run("new", "isurus", code=0)
@@ -61,6 +62,7 @@ def test_new_without_backup_is_left_out_of_every_sync(place: Place) -> None:
     assert place.run("status", code=0).out.endswith("1 project, all well\n")
 
 
+@pytest.mark.over_ssh
 def test_new_create_and_clone(place: Place) -> None:
     origin = place.repo("origin")
     place.run("new", "made", "--create", code=0)
@@ -142,6 +144,7 @@ def test_list_asks_incus_as_often_however_many_there_are(place: Place) -> None:
 # --- entering -----------------------------------------------------------------------------
 
 
+@pytest.mark.over_ssh
 def test_words_arrive_as_they_were_typed(isurus: Place) -> None:
     words = ["", "a b", "$HOME", "`id`", "'", '"', "\\", "*", "--", "-x", "é木", "a\nb", "--help"]
     script = 'for word do printf "[%s]" "$word"; done'
@@ -151,24 +154,22 @@ def test_words_arrive_as_they_were_typed(isurus: Place) -> None:
     assert done.out == "".join(f"[{word}]" for word in words)
 
 
+@pytest.mark.over_ssh
 def test_the_exit_status_is_handed_through(isurus: Place) -> None:
     for code in (0, 1, 3, 77, 255):
         isurus.run("exec", "isurus", "--", "sh", "-c", f"exit {code}", code=code)
 
 
+@pytest.mark.over_ssh
 def test_input_is_piped_through_and_output_streams(isurus: Place) -> None:
     text = "line\n" * 100_000
     assert isurus.run("exec", "isurus", "--", "cat", given=text, code=0).out == text
     words = ["exec", "isurus", "--", "sh", "-c", "echo out; echo err >&2"]
     done = isurus.run(*words, code=0)
     assert (done.out, done.err) == ("out\n", "err\n")
-    process = subprocess.Popen(
-        [*isurus.words, "exec", "isurus", "--", "sh", "-c", "echo first; cat"],
-        env=isurus.environ,
-        cwd=isurus.home,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
+    piped = subprocess.PIPE
+    words = ["exec", "isurus", "--", "sh", "-c", "echo first; cat"]
+    process = isurus.start(*words, stdin=piped, stdout=piped)
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stdout.readline() == b"first\n", "before the end of input"
@@ -190,6 +191,7 @@ def test_the_environment_is_that_of_a_login(isurus: Place) -> None:
         assert ("FROM_PROFILE" in found) is (command == "shell"), "a login reads the profile"
 
 
+@pytest.mark.here_only("nobody stands anywhere on another host")
 def test_without_a_name_it_is_the_project_one_stands_in(isurus: Place) -> None:
     isurus.new("lamna")
     sub = isurus.local_repos / "lamna/src/deep"
@@ -230,6 +232,7 @@ def test_a_source_that_vanished_before_the_start(isurus: Place) -> None:
 # --- states, each twice -------------------------------------------------------------------
 
 
+@pytest.mark.over_ssh
 def test_stop_start_restart(isurus: Place) -> None:
     assert isurus.run("start", "isurus", code=0).out == "nothing to do\n"
     assert isurus.run("stop", "isurus", code=0).out == "done: stop isurus\n"
@@ -317,6 +320,7 @@ def test_a_repo_file_that_is_no_file(place: Place, kind: str) -> None:
 # --- remove -------------------------------------------------------------------------------
 
 
+@pytest.mark.over_ssh
 def test_remove_destroys_the_container_and_leaves_repo_and_mirror(isurus: Place) -> None:
     (isurus.local_repos / "isurus/file").write_text("x")
     isurus.run("sync", code=0)
@@ -345,6 +349,7 @@ def test_remove_of_what_is_half_gone_succeeds(isurus: Place) -> None:
     assert isurus.instances() == {}
 
 
+@pytest.mark.over_ssh
 def test_delete_repo_only_where_the_mirror_holds_everything(isurus: Place) -> None:
     repo = isurus.local_repos / "isurus"
     (repo / "file").write_text("one")
@@ -432,7 +437,7 @@ def test_inv_has_the_same_commands(isurus: Place, where: str) -> None:
     if where == "checkout":
         done = isurus.inv("exec", "isurus", "--", "sh", "-c", 'echo "$1"', "sh", "a  b")
     else:
-        done = run([*isurus.words, "exec", "isurus", "--", "echo", "a  b"], isurus.environ)
+        done = run([*isurus.words, "exec", "isurus", "--", "echo", "a  b"], isurus.desk()[0])
     assert (done.code, done.out) == (0, "a  b\n"), done
 
 

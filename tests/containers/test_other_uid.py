@@ -14,6 +14,7 @@ from tests.containers.conftest import Place
 from tests.daemon.place import PEOPLE
 from tests.estate import Result, run
 
+pytestmark = pytest.mark.here_only("it types as other people of this host")
 UID, GID = PEOPLE["dee"]
 SUDO = ["sudo", "-n"]
 

@@ -10,7 +10,7 @@ import pytest
 
 from repoman_tasks.model import TRANSPORTS
 from tests import terminals
-from tests.containers.conftest import HERE, Place
+from tests.containers.conftest import Place
 
 Spawn = Callable[..., "pexpect.spawn[str]"]
 
@@ -30,7 +30,7 @@ def spawn(isurus: Place) -> Iterator[Spawn]:
         child.close(force=True)
 
 
-@pytest.mark.parametrize("bare", [HERE, *TRANSPORTS], indirect=True)
+@pytest.mark.over_ssh(*TRANSPORTS)
 def test_a_login_shell(spawn: Spawn, isurus: Place) -> None:
     child = spawn("shell", "isurus")
     child.sendline("echo at=$(pwd) term=$TERM as=$(id -u)")
@@ -84,7 +84,7 @@ def test_repair_asks_and_leaving_it_is_the_default(spawn: Spawn, isurus: Place) 
     child = spawn("status", "--repair")
     child.expect_exact("What about isurus? [1] ")
     child.send("recreate\r")
-    same = "`repoman status isurus --missing recreate --yes`"
+    same = f"`repoman status isurus --missing recreate --yes{isurus.host_flag}`"
     child.expect_exact(f"The same by flags: {same}")
     child.expect_exact("done: create the container isurus")
     child.expect(pexpect.EOF)

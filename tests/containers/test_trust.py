@@ -9,6 +9,7 @@ from pathlib import Path
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
+from tests import terminals
 from tests.containers.conftest import Place
 
 QUESTION = "Approve it? [y/N] "
@@ -35,10 +36,7 @@ def tool(place: Place) -> str:
 
 
 def on_terminal(place: Place, *words: str) -> pexpect.spawn[str]:
-    typed = [*place.words, *words]
-    return pexpect.spawn(
-        typed[0], typed[1:], env=place.environ, cwd=str(place.home), encoding="utf-8", timeout=20
-    )
+    return terminals.spawn([*place.words, *words], *place.desk())
 
 
 def paths(place: Place) -> str:

@@ -39,7 +39,7 @@ _DATABASES: Mapping[str, str] = {
     "subgid": "root:1000000:1000000000\nroot:1000:1\nroot:1002:1\n",
     "sudoers": "root ALL=(ALL:ALL) ALL\ndev ALL=(ALL:ALL) NOPASSWD:SETENV: ALL\n",
 }
-_HANDED_ON = ("CI", "REPOMAN_TEST_COLD", "REPOMAN_TEST_PACKAGES")
+_HANDED_ON = ("CI", "REPOMAN_TEST_COLD", "REPOMAN_TEST_PACKAGES", "REPOMAN_TEST_SSH")
 _MODES = {"shadow": 0o640, "sudoers": 0o440}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from repoman_tasks.namespace import commands
 from repoman_tasks.registry import parse
 from tests.estate import CHECKOUT, Estate, Result, run, tree_hash
 
+pytestmark = pytest.mark.over_ssh
 SCRIPT = Path(sys.executable).with_name("repoman")
 
 
@@ -237,16 +237,7 @@ def test_new_by_many_at_once(ready: Estate) -> None:
     wanted = [f"p{number}" for number in range(8)]
     for name in wanted:
         (ready.local_repos / name).mkdir()
-    processes = [
-        subprocess.Popen(
-            [*ready.words, "new", name, "--no-container"],
-            env=ready.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        for name in wanted
-    ]
+    processes = [ready.start("new", name, "--no-container") for name in wanted]
     assert [process.wait(60) for process in processes] == [0] * 8
     assert sorted(names(ready)) == wanted
 

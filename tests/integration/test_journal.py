@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ SECRET = "s3cret"
 def log(estate: Estate) -> Path:
     """A log that is wanted from now on; it is not there yet."""
     path = estate.base / "changes.jsonl"
-    estate.environ["REPOMAN_LOG"] = str(path)
+    estate.own["REPOMAN_LOG"] = str(path)
     return path
 
 
@@ -56,7 +55,9 @@ def test_a_sync_is_in_it(isurus: Estate, log: Path) -> None:
     assert all(words[0] == "rsync" and "." in words for words in programs)
     assert programs[0][-2:] == [f"{isurus.local_repos}/./isurus/", "."]
     assert {line["path"] for line in of(found, "file")} == {str(isurus.registry)}
-    assert {line["host"] for line in found if "host" in line} == {os.uname().nodename}
+    assert {line["host"] for line in found if "host" in line} == {
+        "there" if isurus.host_flag else os.uname().nodename
+    }
 
 
 def test_each_call_follows_the_ones_before(isurus: Estate, log: Path) -> None:
@@ -122,8 +123,7 @@ def test_runs_at_the_same_time_do_not_mix(isurus: Estate, log: Path) -> None:
     isurus.run("sync", code=0)
     for name in names:
         (isurus.local_repos / name).mkdir()
-    words = [[*isurus.words, "new", name, "--no-container"] for name in names]
-    running = [subprocess.Popen(w, env=isurus.environ, stdout=subprocess.DEVNULL) for w in words]
+    running = [isurus.start("new", name, "--no-container") for name in names]
     assert [process.wait(60) for process in running] == [0] * 8
     found = lines(log)
     for run_of in {line["run"] for line in found}:
@@ -159,7 +159,7 @@ def _pipe(path: Path) -> str:
 def test_a_log_that_can_not_be_written_ends_it_before_any_work(
     isurus: Estate, make: Callable[[Path], str], said: str
 ) -> None:
-    isurus.environ["REPOMAN_LOG"] = make(isurus.base / "place")
+    isurus.own["REPOMAN_LOG"] = make(isurus.base / "place")
     before = isurus.everything()
     for words in (["sync"], ["list"], ["new", "x", "--create", "--no-container"]):
         done = isurus.run(*words, code=2)
@@ -167,14 +167,14 @@ def test_a_log_that_can_not_be_written_ends_it_before_any_work(
         assert done.err.count("\n") == 1
         assert done.out == ""
     assert isurus.everything() == before
-    isurus.environ["REPOMAN_LOG"] = ""
+    isurus.own["REPOMAN_LOG"] = ""
     isurus.run("sync", code=0)
 
 
 def test_a_log_below_the_home(isurus: Estate) -> None:
-    isurus.environ["REPOMAN_LOG"] = "~/changes.jsonl"
+    isurus.own["REPOMAN_LOG"] = "~/changes.jsonl"
     isurus.run("sync", code=0)
-    assert lines(isurus.home / "changes.jsonl")
+    assert lines(isurus.desk()[1] / "changes.jsonl")
 
 
 def test_a_log_that_fills_its_disk_is_told_once_and_the_work_is_done(
@@ -182,7 +182,7 @@ def test_a_log_that_fills_its_disk_is_told_once_and_the_work_is_done(
 ) -> None:
     log.write_bytes(b" " * 200_000)
     script = 'ulimit -f 100; exec "$@"'  # kB that a file may be made to have
-    done = run(["bash", "-c", script, "bash", *isurus.words, "sync"], isurus.environ)
+    done = run(["bash", "-c", script, "bash", *isurus.words, "sync"], isurus.desk()[0])
     assert done.code == 0
     assert done.err.count("can't be written any more: file too large") == 1
     assert log.stat().st_size == 200_000
@@ -200,6 +200,7 @@ def test_a_log_that_fills_its_disk_is_told_once_and_the_work_is_done(
         f"http://127.0.0.1:1/x.git?token={SECRET}",
         f"ssh://dev:{SECRET}@127.0.0.1:1/x.git",
     ],
+    ids=["user", "no user", "query", "ssh"],  # the name of a test is in its environment
 )
 def test_a_password_in_the_url_of_a_clone(isurus: Estate, log: Path, url: str) -> None:
     words = ["new", "x", "--clone", url, "--no-container"]

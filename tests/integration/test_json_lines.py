@@ -103,7 +103,7 @@ def test_events_come_while_it_runs_and_progress_is_bounded(two: Estate) -> None:
     with (two.local_repos / "lamna/large").open("wb") as file:
         file.truncate(LARGE)
     words = [*two.words, "sync", "--json-lines", "--jobs", "1"]
-    with subprocess.Popen(words, env=two.environ, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(words, env=two.desk()[0], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         told: list[dict[str, Any]] = []
         began = time.monotonic()

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.estate import Estate, tree_hash
-from tests.processes import until
+from tests.processes import until, users
 
 REFUSED, SOME_FAILED = 6, 4
 
@@ -23,7 +23,7 @@ REFUSED, SOME_FAILED = 6, 4
 @pytest.fixture
 def ready(estate: Estate) -> Estate:
     """An estate that is set up, with one project, isurus, not mirrored yet."""
-    return estate.setup().add("isurus")
+    return estate.prepare("isurus")
 
 
 def inner(root: Path) -> dict[str, str]:
@@ -58,6 +58,7 @@ def last_sync(estate: Estate, name: str = "isurus") -> str | None:
 # --- faithful ----------------------------------------------------------------------------
 
 
+@pytest.mark.over_ssh
 def test_everything_is_carried(ready: Estate) -> None:
     repo = ready.local_repos / "isurus"
     (repo / "empty folder").mkdir()
@@ -263,6 +264,7 @@ def test_nested_repo_folder(estate: Estate) -> None:
 # --- what is said is what is done --------------------------------------------------------
 
 
+@pytest.mark.over_ssh
 def test_a_dry_run_lists_just_what_the_real_run_does(ready: Estate) -> None:
     repo = ready.local_repos / "isurus"
     ready.run("sync", code=0)
@@ -287,6 +289,7 @@ def test_a_dry_run_lists_just_what_the_real_run_does(ready: Estate) -> None:
     assert sums[0] == sums[1]
 
 
+@pytest.mark.over_ssh
 def test_json(ready: Estate) -> None:
     ready.add("apus")
     done = ready.run("sync", "--json", code=0)
@@ -313,6 +316,7 @@ def test_a_mirror_that_somebody_changed_is_repaired(ready: Estate) -> None:
         assert inner(ready.mirror(name)) == inner(ready.local_repos / name)
 
 
+@pytest.mark.over_ssh
 def test_one_project_s_failure_stops_no_other(ready: Estate) -> None:
     ready.add("apus", "vela")
     ready.run("sync", code=0)
@@ -347,6 +351,7 @@ def test_a_file_that_can_t_be_read(ready: Estate) -> None:
 # --- guards ------------------------------------------------------------------------------
 
 
+@pytest.mark.over_ssh
 def test_an_empty_source_is_refused(ready: Estate) -> None:
     ready.run("sync", code=0)
     before = inner(ready.mirror("isurus"))
@@ -392,6 +397,7 @@ def test_gc_is_no_loss(ready: Estate) -> None:
     assert inner(ready.mirror("isurus")) == inner(repo)
 
 
+@pytest.mark.over_ssh
 def test_max_delete(ready: Estate) -> None:
     repo = ready.local_repos / "isurus"
     for number in range(20):
@@ -441,6 +447,7 @@ def test_a_symlink_on_the_share_is_not_followed(ready: Estate) -> None:
     assert ready.mirror("apus").is_dir()
 
 
+@pytest.mark.over_ssh
 def test_a_source_that_became_a_symlink_is_refused(ready: Estate) -> None:
     ready.run("sync", code=0)
     before = inner(ready.mirror("isurus"))
@@ -496,6 +503,18 @@ def hold(estate: Estate, name: str) -> subprocess.Popen[bytes]:
     return process
 
 
+def wait_for(estate: Estate, name: str) -> subprocess.Popen[bytes]:
+    """Start a sync that waits for the lock of a project, and has tried it."""
+    lock = estate.registry.parent / "locks" / f"{name}.lock"
+    holders = users(lock)
+    process = estate.start("sync", name, "--wait")
+    until(lambda: users(lock) - holders, 20)
+    time.sleep(0.5)
+    assert process.poll() is None
+    return process
+
+
+@pytest.mark.over_ssh
 def test_the_second_says_who_holds_it(ready: Estate) -> None:
     holder = hold(ready, "isurus")
     try:
@@ -503,9 +522,7 @@ def test_the_second_says_who_holds_it(ready: Estate) -> None:
         assert "process 4711 (repoman sync) since 2026-01-02T03:04:05Z" in done.err
         assert "--wait" in done.err
         ready.run("sync", "--dry-run", code=0)
-        waiting = subprocess.Popen([*ready.words, "sync", "isurus", "--wait"], env=ready.environ)
-        time.sleep(1)
-        assert waiting.poll() is None
+        waiting = wait_for(ready, "isurus")
         assert not ready.mirror("isurus").exists()
     finally:
         os.killpg(holder.pid, signal.SIGKILL)
@@ -514,11 +531,11 @@ def test_the_second_says_who_holds_it(ready: Estate) -> None:
     assert ready.mirror("isurus").exists()
 
 
+@pytest.mark.over_ssh
 def test_waiting_can_be_interrupted(ready: Estate) -> None:
     holder = hold(ready, "isurus")
     try:
-        waiting = subprocess.Popen([*ready.words, "sync", "isurus", "--wait"], env=ready.environ)
-        time.sleep(1)
+        waiting = wait_for(ready, "isurus")
         waiting.send_signal(signal.SIGTERM)
         assert waiting.wait(3) == 130
     finally:
@@ -526,13 +543,14 @@ def test_waiting_can_be_interrupted(ready: Estate) -> None:
         holder.wait()
 
 
+@pytest.mark.over_ssh
 def test_two_at_once_do_each_project_once(ready: Estate) -> None:
     for name in ("isurus", "apus", "vela"):
         if name != "isurus":
             ready.add(name)
         for number in range(400):
             (ready.local_repos / name / f"f{number}").write_text("x")
-    running = [subprocess.Popen([*ready.words, "sync"], env=ready.environ) for _ in range(3)]
+    running = [ready.start("sync") for _ in range(3)]
     codes = [process.wait(60) for process in running]
     assert 0 in codes
     assert set(codes) <= {0, SOME_FAILED}
@@ -543,7 +561,10 @@ def test_two_at_once_do_each_project_once(ready: Estate) -> None:
 # --- interrupted -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+SIGNALS = (signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.over_ssh), signal.SIGHUP)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_records_what_had_finished(ready: Estate, number: signal.Signals) -> None:
     ready.add("apus")
     big = ready.local_repos / "isurus/big"
@@ -551,9 +572,7 @@ def test_a_signal_records_what_had_finished(ready: Estate, number: signal.Signal
     block = os.urandom(40 << 20)
     for index in range(12):
         (big / f"f{index}").write_bytes(block)
-    process = subprocess.Popen(
-        [*ready.words, "sync", "--jobs=2"], env=ready.environ, stderr=subprocess.PIPE
-    )
+    process = ready.start("sync", "--jobs=2", stderr=subprocess.PIPE)
     until(lambda: (ready.mirror("isurus") / "big").exists() and ready.mirror("apus").exists(), 20)
     until(lambda: is_mirrored(ready, "apus"), 20)
     time.sleep(0.4)  # its rsync ends
@@ -577,6 +596,7 @@ def all_that_runs() -> str:
     return subprocess.run(ps, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.over_ssh
 def test_a_stuck_rsync_is_ended_with_its_children(ready: Estate, tmp_path: Path) -> None:
     fake = tmp_path / "bin"
     fake.mkdir()
@@ -719,6 +739,7 @@ def test_counts_of_another_repo_are_not_this_one_s(ready: Estate) -> None:
     assert other.is_dir()
 
 
+@pytest.mark.over_ssh
 def test_a_first_sync_that_broke_off_is_completed(ready: Estate) -> None:
     """What it left behind is repoman's own."""
     environ = rsync_that(ready, "kill -9 $PPID; sleep 0.3")
@@ -768,6 +789,7 @@ def test_hard_links_are_listed_and_stay_within_their_project(ready: Estate) -> N
     assert inodes["apus"] != inodes["vela"]
 
 
+@pytest.mark.over_ssh
 def test_a_lock_that_can_t_be_taken_stops_no_other(ready: Estate) -> None:
     ready.add("apus", "vela")
     ready.run("sync", code=0)
@@ -780,12 +802,11 @@ def test_a_lock_that_can_t_be_taken_stops_no_other(ready: Estate) -> None:
     assert (ready.mirror("vela") / "new").exists()
 
 
+@pytest.mark.over_ssh
 def test_output_that_nobody_reads_does_not_hold_a_signal(ready: Estate) -> None:
     for number in range(9000):
         (ready.local_repos / "isurus" / f"a file with a rather long name {number}").touch()
-    process = subprocess.Popen(
-        [*ready.words, "sync", "--itemize"], env=ready.environ, stdout=subprocess.PIPE
-    )
+    process = ready.start("sync", "--itemize", stdout=subprocess.PIPE)
     time.sleep(3)
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)

@@ -11,6 +11,12 @@ from repoman_tasks.model import TRANSPORTS
 from tests.far import ssh_of
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/remote" in str(item.path):
+            item.add_marker(pytest.mark.over_ssh)
+
+
 @pytest.fixture(params=TRANSPORTS, autouse=True)
 def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, _guard: None) -> str:
     """What carries the connections of the test; the home of the test is that of its `ssh`."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
+from tests import terminals
 from tests.containers.conftest import Place
 
 NAMES = [
@@ -230,10 +231,7 @@ def test_an_approval_race(place: Place) -> None:
     place.new("isurus")
     file = place.local_repos / "isurus/.repoman.toml"
     file.write_text(f'[[mount]]\nsource = "{tools}"\npath = "/mnt"\n')
-    words = [*place.words, "trust", "isurus"]
-    child = pexpect.spawn(
-        words[0], words[1:], env=place.environ, cwd=str(place.home), encoding="utf-8", timeout=20
-    )
+    child = terminals.spawn([*place.words, "trust", "isurus"], *place.desk())
     child.expect_exact("Approve it? [y/N] ")
     file.write_text(f'[[mount]]\nsource = "{secret}"\npath = "/mnt"\n')
     child.send("y\r")

@@ -41,10 +41,8 @@ def test_a_project_has_its_secrets_inside(isurus: Place, command: str) -> None:
 @pytest.mark.usefixtures("secrets")
 def test_secrets_are_nowhere_else(isurus: Place) -> None:
     """Not in Incus, the list of processes, the registry, or what repoman prints."""
-    words = [*isurus.words, "--debug", "exec", "isurus", "--", "sh", "-c", "echo up; sleep 3"]
-    process = subprocess.Popen(
-        words, env=isurus.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+    words = ["--debug", "exec", "isurus", "--", "sh", "-c", "echo up; sleep 3"]
+    process = isurus.start(*words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert process.stdout is not None
     told = "".join(iter(lambda: process.stdout.readline().decode(), "up\n"))  # type: ignore[union-attr]
     typed = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
@@ -85,7 +83,7 @@ def test_a_file_of_secrets_that_is_off(isurus: Place, secrets: Path) -> None:
 def test_no_secret_reaches_the_log_or_debug(isurus: Place) -> None:
     """By each way in: env_file, the registry, .repoman.toml, a URL, and words that are typed."""
     log = isurus.base / "changes.jsonl"
-    isurus.environ["REPOMAN_LOG"] = str(log)
+    isurus.own["REPOMAN_LOG"] = str(log)
     asked = '[env]\nASKED = "s3cret-asked"\n'
     (isurus.local_repos / "isurus/.repoman.toml").write_text(asked)
     text = isurus.registry.read_text()

@@ -36,17 +36,14 @@ class NfsEstate(Estate):
         self.environ["REPOMAN_PROBE_SECONDS"] = "3"
         self.environ["REPOMAN_STALL_SECONDS"] = "4"
 
-    def start(self, *words: str) -> subprocess.Popen[bytes]:
-        """Start a command and leave it running."""
-        return subprocess.Popen(
-            [*self.words, *words],
-            env=self.environ,
-            cwd=self.home,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+    def start(
+        self,
+        *words: str,
+        stdin: int | None = subprocess.DEVNULL,
+        stdout: int | None = subprocess.PIPE,
+        stderr: int | None = subprocess.PIPE,
+    ) -> subprocess.Popen[bytes]:
+        return super().start(*words, stdin=stdin, stdout=stdout, stderr=stderr)
 
     def big(self, name: str, files: int = 60, kib: int = 200) -> Path:
         """Register a project that takes a while to mirror."""

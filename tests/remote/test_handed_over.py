@@ -1,0 +1,166 @@
+"""A terminal, or plain streams, handed to a program on the other side, as by `shell` and `exec`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect  # type: ignore[import-untyped]
+import pytest
+
+from tests.estate import CHECKOUT
+from tests.far import FarEstate
+from tests.processes import running, until
+from tests.remote.test_verbs import ENDED_WITHIN
+from tests.terminals import Window, spawn
+
+HAND_OVER = """
+import sys
+from repoman_tasks.cli.ends import exits
+from repoman_tasks.model import Address
+from repoman_tasks.remote.host import RemoteHost
+from repoman_tasks.signals import take_signals
+from tests.far import line_to
+from invoke.exceptions import Exit
+
+try:
+    with exits(debug=False), take_signals():
+        host = RemoteHost("there", line_to(Address("there"), sys.argv[1]))
+        try:
+            sys.exit(host.hand_over(sys.argv[2:]))
+        finally:
+            host.close()
+except Exit as error:
+    print(error.message, file=sys.stderr)
+    sys.exit(error.code)
+"""
+"""What `exec` does without a container in between."""
+
+
+@pytest.fixture
+def far(request: pytest.FixtureRequest, tmp_path: Path, transport: str) -> Iterator[FarEstate]:
+    """An estate on the other side; its parameter are lines for its sshd_config."""
+    with FarEstate(tmp_path, transport, *getattr(request, "param", ())) as made:
+        made.sshd.let_in(made.environ)
+        yield made
+
+
+def words_for(transport: str, *words: str) -> list[str]:
+    return [sys.executable, "-c", HAND_OVER, transport, *words]
+
+
+def environ_of(far: FarEstate) -> dict[str, str]:
+    return {**far.here, "PYTHONPATH": str(CHECKOUT)}
+
+
+def started(far: FarEstate, transport: str, *words: str) -> subprocess.Popen[bytes]:
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        words_for(transport, *words),
+        env=environ_of(far),
+        cwd=far.laptop,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        start_new_session=True,
+    )
+
+
+def test_streams_are_its_own(far: FarEstate, transport: str) -> None:
+    """Input to its end, outputs apart, and the exit status; also of one that reads nothing."""
+    process = started(far, transport, "sh", "-c", "cat; echo err >&2; exit 7")
+    assert process.communicate(b"\0\xff\n" * 100_000, 60) == (b"\0\xff\n" * 100_000, b"err\n")
+    assert process.returncode == 7
+    process = started(far, transport, "sh", "-c", "exec <&- >&-; exit 255")
+    assert process.communicate(b"x" * 10_000_000, 60) == (b"", b"")
+    assert process.returncode == 255
+    process = started(far, transport, "sh", "-c", "kill -9 $$")
+    assert process.communicate(timeout=60) == (b"", b"")
+    assert process.returncode == 128 + 9
+
+
+def test_the_connection_ends_with_it(far: FarEstate, transport: str) -> None:
+    process = started(far, transport, "sh", "-c", "exit 3")
+    assert process.wait(60) == 3
+    until(lambda: not far.sshd.sessions(), ENDED_WITHIN)
+
+
+@pytest.mark.parametrize("end", ["interrupt", "ctrl-c", "terminate", "cut"])
+def test_it_ends_with_its_children(far: FarEstate, transport: str, marker: str, end: str) -> None:
+    """Also one that ignores what it is told, and reads and writes nothing."""
+    script = f"trap '' TERM HUP; sleep {marker} & sleep {marker}; sleep {marker}"
+    process = started(far, transport, "sh", "-c", script)
+    until(lambda: len(running(marker)) >= 3, 20)  # and `process` has it in its words
+    there = set(running(marker)) - {process.pid}
+    if end == "cut":
+        far.sshd.cut()
+    elif end == "ctrl-c":
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.send_signal(signal.SIGINT if end == "interrupt" else signal.SIGTERM)
+    until(lambda: not there & set(running(marker)), ENDED_WITHIN)
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err.count(b"\n")) == (1 if end == "cut" else 130, 1), err
+
+
+# --- a terminal ----------------------------------------------------------------------------
+
+LOOKS = """
+trap 'stty size' WINCH
+stty size
+while :; do read -r line && break; done
+exit "$line"
+"""
+
+
+def test_a_terminal_of_the_same_kind_and_size(far: FarEstate, transport: str) -> None:
+    words = words_for(transport, "sh", "-c", LOOKS)
+    with Window(words, environ_of(far), far.laptop, columns=90, lines=30) as window:
+        window.await_picture("^30 90$")
+        window.resize(70, 20)
+        window.await_picture("^20 70$")
+        window.keys("7", "Enter")
+        assert window.ended()[0] == 7
+
+
+def test_a_program_that_paints_the_whole_screen(far: FarEstate, transport: str) -> None:
+    """It is painted anew where the window changes, and leaves what was there before."""
+    far.base.joinpath("file").write_text("".join(f"line {n}\n" for n in range(100)))
+    words = words_for(transport, "sh", "-c", f"cd {far.base}; exec busybox vi file")
+    with Window(words, environ_of(far), far.laptop, columns=80, lines=24) as window:
+        window.await_picture("^line 22$")
+        window.resize(80, 40)
+        window.await_picture("^line 38$")
+        window.keys("i", "hello ", "Escape")
+        window.await_picture("^hello line 0$")
+        window.keys(":wq", "Enter")
+        assert window.ended()[0] == 0
+    assert far.base.joinpath("file").read_text().startswith("hello line 0\n")
+
+
+def test_a_terminal_ends_what_ran_there(far: FarEstate, transport: str, marker: str) -> None:
+    child = spawn(words_for(transport, "sleep", marker), environ_of(far), far.laptop)
+    until(lambda: len(running(marker)) >= 2, 20)
+    there = set(running(marker)) - {child.pid}
+    far.sshd.cut()
+    until(lambda: not there & set(running(marker)), ENDED_WITHIN)
+    child.expect("the connection broke")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 1
+
+
+@pytest.mark.parametrize("far", [["PermitTTY no"]], indirect=True)
+def test_a_host_that_gives_no_terminal_is_told(far: FarEstate, transport: str) -> None:
+    child = spawn(words_for(transport, "echo", "it runs"), environ_of(far), far.laptop, columns=200)
+    child.expect_exact("repoman: it gives no terminal: look at PermitTTY in its sshd_config")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 1
+    process = started(far, transport, "echo", "it runs")
+    assert process.communicate(timeout=60)[0] == b"it runs\n"
+    assert process.returncode == 0
