@@ -42,7 +42,6 @@ __all__ = ["Devices", "Work"]
 Devices = Mapping[str, Mapping[str, str]]
 
 _CLONE_SECONDS = 3600.0
-_VOLATILE = "volatile."
 _USER_DATA = "cloud-init.user-data"
 _SHED = ("security.", "raw.", "linux.", "limits.", "user.repoman.")
 """Settings that a container of another project does not bring along."""
@@ -216,10 +215,7 @@ class Work:
         now = self._now(step.name)
         if now.running and protection_differs(devices, now):
             raise Failed(f"{step.name} has to be stopped for that", f"`repoman stop {step.name}`")
-        # What Incus itself notes there changes when the container does, by a stop for one.
-        config = {k: v for k, v in step.changes["config"].items() if not k.startswith(_VOLATILE)}
-        config |= {k: v for k, v in now.config.items() if k.startswith(_VOLATILE)}
-        self.incus.replace(step.name, {**step.changes, "config": config})
+        self.incus.replace(step.name, step.changes)
 
     def rebuild(self, step: RebuildContainer) -> None:
         """Make the disk anew; until the user is arranged the container is half made."""

@@ -34,7 +34,7 @@ def run_tests(session: Session, tier: list[str], k: str = "", coverage: bool = F
 @task()
 def lint(session: Session) -> int:
     """Check style, format, types and shell scripts."""
-    return 1 if any(check.failed for check in run_checks(session)) else 0
+    return 1 if any(check.failed for check in run_checks(session, session.host.hand_over)) else 0
 
 
 @task()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from repoman_tasks.dev.checkout import here, in_ci
@@ -28,18 +29,17 @@ class Check:
     missing: str = ""
 
 
-def run_checks(session: Session) -> list[Check]:
-    """Run all checkers, each to its end."""
-    checks = [_run(session, words) for words in _CHECKERS]
+def run_checks(session: Session, start: Callable[[Sequence[str]], int]) -> list[Check]:
+    """Run all checkers, each to its end, by `start`, which gives the exit status."""
+
+    def run(*words: str, module: bool = True) -> Check:
+        session.screen.line(f"$ {' '.join(words)}")
+        sys.stdout.flush()
+        python = [sys.executable, "-m"] if module else []
+        return Check(" ".join(words[:2]), failed=start(here([*python, *words])) != 0)
+
+    checks = [run(*words) for words in _CHECKERS]
     if shutil.which("shellcheck"):
-        return [*checks, _run(session, ("shellcheck", *_SCRIPTS), module=False)]
+        return [*checks, run("shellcheck", *_SCRIPTS, module=False)]
     session.screen.note("shellcheck is not installed: the scripts were not checked")
     return [*checks, Check("shellcheck", failed=in_ci(), missing="shellcheck")]
-
-
-def _run(session: Session, words: tuple[str, ...], *, module: bool = True) -> Check:
-    session.screen.line(f"$ {' '.join(words)}")
-    sys.stdout.flush()
-    start = [sys.executable, "-m"] if module else []
-    code = session.host.hand_over(here([*start, *words]))
-    return Check(" ".join(words[:2]), failed=code != 0)

@@ -203,7 +203,7 @@ def _run_by(run: _Run, tier: Tier, start: Callable[[Sequence[str]], int]) -> Out
         return stopped
     _headline(run.session, tier.name)
     if tier.name == "lint":
-        return _lint(run)
+        return _lint(run, start)
     report = run.scratch / tier.name / "junit.xml"
     report.parent.mkdir()
     began = time.monotonic()
@@ -215,9 +215,9 @@ def _run_by(run: _Run, tier: Tier, start: Callable[[Sequence[str]], int]) -> Out
     return outcome
 
 
-def _lint(run: _Run) -> Outcome:
+def _lint(run: _Run, start: Callable[[Sequence[str]], int]) -> Outcome:
     began = time.monotonic()
-    checks = run_checks(run.session)
+    checks = run_checks(run.session, start)
     failed = [check.name for check in checks if check.failed]
     missing = [check.missing for check in checks if check.missing]
     return Outcome(

@@ -34,6 +34,8 @@ _BUSY_SECONDS = 40
 _MOST_BYTES = 100_000
 """A word of a command line may have 128 KiB."""
 
+_VOLATILE = "volatile."
+"""How the keys begin that Incus itself notes."""
 _NOT_FOUND = 404
 _RUNNING = 103
 _BUSY = "Instance is busy running"
@@ -233,13 +235,26 @@ class Incus:
         self.change("DELETE", self.at("instances", name))
 
     def replace(self, name: str, changes: Mapping[str, Any]) -> None:
-        """Set these parts of what Incus knows of a container, and leave the others."""
+        """Set these parts of what Incus knows of a container, and leave the others.
+
+        What Incus itself notes in the config is left to it. It changes when the container does, so
+        it is read again where it changed meanwhile.
+        """
+        for _ in range(_BUSY_SECONDS):
+            with contextlib.suppress(_Overtaken):
+                return self._replace(name, changes)
+            self.host.read(["sleep", "1"])
+        return self._replace(name, changes)
+
+    def _replace(self, name: str, changes: Mapping[str, Any]) -> None:
         now = self.get(self.at("instances", name))
         if now is None:
             raise Failed(f"the container {name} is gone", "`repoman status` tells more")
         kept = ("architecture", "config", "devices", "ephemeral", "profiles", "description")
-        body = {key: now[key] for key in kept if key in now}
-        self.change("PUT", self.at("instances", name), {**body, **changes})
+        body = {key: now[key] for key in kept if key in now} | dict(changes)
+        wanted = {k: v for k, v in body["config"].items() if not k.startswith(_VOLATILE)}
+        noted = {k: v for k, v in now["config"].items() if k.startswith(_VOLATILE)}
+        self.change("PUT", self.at("instances", name), {**body, "config": wanted | noted})
 
     def set_config(self, name: str, values: Mapping[str, str | None]) -> None:
         """Set some settings of a container; None takes one away."""
@@ -292,6 +307,10 @@ class _StillBusy(Failed):
     """The container is busy with something else."""
 
 
+class _Overtaken(Refused):
+    """Incus noted something of the container after it was read."""
+
+
 _FULL = ("no space left", "disk quota exceeded", "not enough space", "run out of disk space")
 _FENCED = ("not allowed", "is forbidden", "are forbidden", "resolves outside of restricted")
 
@@ -306,7 +325,8 @@ def _refused(said: str) -> RepomanError:
     if "missing source path" in low:
         return Failed(f"a folder to be mounted is missing, Incus says: {said}", "bring it back")
     if any(words in low for words in _FENCED):
-        return Refused(
+        kind = _Overtaken if f'"{_VOLATILE}' in said else Refused
+        return kind(
             f"the Incus project does not allow it, Incus says: {said}",
             "`repoman status` tells how the project and the declared state differ",
         )
