@@ -16,7 +16,7 @@ from repoman_tasks.declaring import (
     repo_of,
     wanted_of,
 )
-from repoman_tasks.errors import Refused
+from repoman_tasks.errors import Failed, Refused
 from repoman_tasks.model import Project
 from repoman_tasks.planning.declared import Container, applied
 from repoman_tasks.planning.life import recorded, update_steps
@@ -98,4 +98,10 @@ def _with_wishes(
 def _user_is_missing(session: Session, container: Container, work: Work) -> bool:
     if not container.running:
         return False
-    return not has_user(Room(session.of(incus), container.name, work.person))
+    room = Room(session.of(incus), container.name, work.person)
+    try:
+        return not has_user(room)
+    except Failed:  # it may be on its way down, by a command that was killed for one
+        session.host.read(["sleep", "1"])
+        now = work.incus.container(container.name)
+        return bool(now and now.running) and not has_user(room)
