@@ -138,6 +138,7 @@ exec sleep infinity >/dev/null 2>&1
 """Holds a folder in use, and says how that went."""
 
 _ATTENDED = r"""
+# Where it is neither there is a terminal, or nobody who could go.
 if [ -S /proc/self/fd/2 ]; then gone='read -r _ <&2'
 elif [ -p /proc/self/fd/2 ]; then gone='tail -f /dev/null >&2'
 else exec "$@"; fi
