@@ -13,6 +13,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -67,12 +68,16 @@ class LocalHost(Host):
         self.folder = _working_folder()
         self.home = self.environ.get("HOME") or pwd.getpwuid(self.uid).pw_dir
         self._running: set[subprocess.Popen[bytes]] = set()
+        self._beginning = threading.Lock()
+        """Held while a program is started, so that `close` knows of each."""
         self._closed = False
 
     def close(self) -> None:
         """End what other threads run; nothing can be run afterwards."""
-        self._closed = True
-        for process in list(self._running):
+        with self._beginning:
+            self._closed = True
+            running = list(self._running)
+        for process in running:
             _end(process)
 
     # --- programs ------------------------------------------------------------------
@@ -149,12 +154,14 @@ class LocalHost(Host):
 
     def child(self, words: Words) -> Child:
         """Start a program that is talked to while it runs, until it is closed."""
-        return Child(self._begin(words, stdin=subprocess.PIPE, bufsize=0))
+        with self._beginning:
+            return Child(self._begin(words, stdin=subprocess.PIPE, bufsize=0))
 
     @contextlib.contextmanager
     def _start(self, words: Words, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-        process = self._begin(words, **options)
-        self._running.add(process)
+        with self._beginning:
+            process = self._begin(words, **options)
+            self._running.add(process)
         well = False
         try:
             yield process

@@ -129,7 +129,7 @@ def test_sync_leaves_lines_below_one_another(estate: Estate, look: Look) -> None
     code, lines = look("sync").ended()
     assert code == 0
     rows = [line for line in lines if re.match(r"[a-z]+: ", line)]
-    assert sorted(row.split(":")[0] for row in rows) == ["carcharodon", "isurus", "lamna"]
+    assert sorted(row.split(":")[0] for row in rows) == ["carcharodon", "isurus", "lamna"], lines
     assert {row.index("0 changed") for row in rows} == {len("carcharodon: ")}
     assert lines[-1].startswith("3 projects mirrored: 0 changed, ")
 
