@@ -29,7 +29,11 @@ _COVERAGE_FILE = str(ROOT / ".coverage")
 _PYTEST_INTERRUPTED = 2
 _STEALING = ("--dist", "worksteal")
 """A few tests take as long as a hundred others: who is done early takes from who is not."""
-_BESIDE_A_DAEMON = {"containers": "tests.daemon", "packages": "tests.packages"}
+_BESIDE_A_DAEMON = {
+    "containers": "tests.daemon",
+    "security": "tests.daemon",
+    "packages": "tests.packages",
+}
 """Tiers with the module that makes what they run beside."""
 _REPORT_IN_MACHINE = 'mkdir /run/report && mount -t hostfs -o "$0" none /run/report && exec "$@"'
 """The machine can write nowhere outside, so it mounts the folder for the report."""
@@ -245,6 +249,7 @@ def _words(run: _Run, tier: Tier, report: Path) -> list[str]:
     if tier.machine:
         return _in_machine(pytest, report.parent)
     if tier.name in _BESIDE_A_DAEMON:
+        pytest += ["-n", "2" if tier.beside else "3", *_STEALING]
         return _beside_a_daemon(run, _BESIDE_A_DAEMON[tier.name], pytest, report)
     pytest += ["--cov", "--cov-report="] if run.coverage and tier.measured else []
     coverage_file = str(report.parent / ".coverage")
@@ -265,7 +270,7 @@ def _beside_a_daemon(run: _Run, module: str, pytest: Sequence[str], report: Path
     """As the ordinary user of the namespaces, who can write nowhere but in the report's folder."""
     run.scratch.chmod(0o755)
     report.parent.chmod(0o777)
-    options = ["-p", "no:cacheprovider", "-n", "3", *_STEALING, f"--junitxml={report}"]
+    options = ["-p", "no:cacheprovider", f"--junitxml={report}"]
     return here([sys.executable, "-m", module, "--", *pytest, *options])
 
 

@@ -93,7 +93,7 @@ TIERS = (
     Tier("integration", ("tests/integration",), _RSYNC_GIT, parallel=True, measured=True),
     Tier("ssh", ("tests/remote", *_OVER_SSH), {**_RSYNC_GIT, **_SSH}, parallel=True, root=True),
     Tier("terminal", ("tests/terminal",), {**_RSYNC_GIT, "tmux": "tmux"}, parallel=True),
-    Tier("containers", ("tests/containers", "tests/security"), {**_RSYNC_GIT, **_INCUS}, root=True),
+    Tier("containers", ("tests/containers",), {**_RSYNC_GIT, **_INCUS}, root=True),
     Tier("nfs", ("tests/system/test_target.py",), _ON_NFS, root=True, machine=True, beside=True),
     Tier(
         "nfs-faults",
@@ -117,6 +117,7 @@ TIERS = (
         root=True,
         beside=True,
     ),
+    Tier("security", ("tests/security",), {**_RSYNC_GIT, **_INCUS}, root=True, beside=True),
 )
 
 

@@ -29,7 +29,7 @@ EVERYTHING = Facts(
     is_root=True,
     test_files={folder: 1 for tier in TIERS for folder in tier.folders},
 )
-BESIDE = ["nfs", "nfs-faults", "as-root", "packages"]
+BESIDE = ["nfs", "nfs-faults", "as-root", "packages", "security"]
 NO_ROOT = replace(EVERYTHING, is_root=False)
 NOTHING = replace(EVERYTHING, programs=frozenset())
 NO_NOBODY = replace(EVERYTHING, no_nobody="closed")
