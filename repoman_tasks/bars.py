@@ -35,6 +35,8 @@ class Bars:
             TextColumn("{task.fields[state]}", style="dim"),
             console=Console(stderr=True, highlight=False, emoji=False),
             transient=True,
+            # A thread that redraws may take a line for a bar that is gone, and wipe it out.
+            auto_refresh=False,
         )
         self._bars: dict[str, TaskID] = {}
         self._projects = projects
@@ -54,21 +56,21 @@ class Bars:
         if name not in self._bars and len(self._bars) < min(_MOST, size.height - _OTHER_LINES):
             short = shorten(name, size.width // 3)
             self._bars[name] = self._progress.add_task(short, total=100, state="")
+            self._progress.refresh()
 
     def moved(self, name: str, percent: int, state: str) -> None:
         """Move the bar of the project."""
         self.started(name)
         if name in self._bars:
-            self._progress.update(self._bars[name], completed=percent, state=state)
+            self._progress.update(self._bars[name], completed=percent, state=state, refresh=True)
 
     def finished(self, name: str, *lines: Cell) -> None:
         """Take the bar of the project away and leave lines."""
         if name in self._bars:
             self._progress.remove_task(self._bars.pop(name))
         self._finished += 1
-        self._progress.update(
-            self._all, completed=self._finished, state=f"{self._finished}/{self._projects}"
-        )
+        state = f"{self._finished}/{self._projects}"
+        self._progress.update(self._all, completed=self._finished, state=state, refresh=True)
         for text, look in lines:
             style = _STYLES.get(look, "")
             self._progress.console.print(one_line(text), markup=False, style=style)
