@@ -307,7 +307,7 @@ class _StillBusy(Failed):
     """The container is busy with something else."""
 
 
-class _Overtaken(Refused):
+class _Overtaken(Failed):
     """Incus noted something of the container after it was read."""
 
 
@@ -324,9 +324,10 @@ def _refused(said: str) -> RepomanError:
         return Failed(f"the storage pool is full, Incus says: {said}", "make room in the pool")
     if "missing source path" in low:
         return Failed(f"a folder to be mounted is missing, Incus says: {said}", "bring it back")
+    if f'"{_VOLATILE}' in said or low.startswith("volatile "):
+        return _Overtaken(f"Incus says: {said}", "try again in a moment")
     if any(words in low for words in _FENCED):
-        kind = _Overtaken if f'"{_VOLATILE}' in said else Refused
-        return kind(
+        return Refused(
             f"the Incus project does not allow it, Incus says: {said}",
             "`repoman status` tells how the project and the declared state differ",
         )
