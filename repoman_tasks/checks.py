@@ -38,7 +38,7 @@ def reconcile(session: Session) -> Reality:
     """Hold the registry against what there is."""
     host = session.host
     registry = session.store.load()
-    wanted = absolute(registry.defaults.local_repos, host.home)
+    wanted = _configured(session, registry)
     _foresee(session, registry)
     paths = [wanted, *(f"{wanted}/{project.repo}" for project in registry.projects)]
     base, *folders = host.real_folders(paths)  # at once: the host may be far away
@@ -53,6 +53,11 @@ def reconcile(session: Session) -> Reality:
     return Reality(registry, local_repos, repos, host.home, revoked)
 
 
+def _configured(session: Session, registry: Registry) -> str:
+    """The path of local_repos as it was given; it may lead to another one."""
+    return absolute(registry.defaults.local_repos, session.host.home)
+
+
 def _foresee(session: Session, registry: Registry) -> None:
     """Have a host that is far away asked at once what the task's other pre-tasks will ask."""
     defaults = registry.defaults
@@ -61,8 +66,7 @@ def _foresee(session: Session, registry: Registry) -> None:
     nfs_repos = absolute(defaults.nfs_repos, session.host.home)
     there.foresee(*paths, pin=nfs_repos if mounts in session.expected else "")
     if folders in session.expected:
-        local_repos = absolute(defaults.local_repos, session.host.home)
-        session.host.foresee([folders_words(local_repos)])
+        session.host.foresee([folders_words(_configured(session, registry))])
 
 
 def _revoked(session: Session, registry: Registry, local_repos: str) -> dict[str, str]:
@@ -95,7 +99,7 @@ def _bare(project: Project) -> Project:
 @task()
 def folders(session: Session) -> list[str]:
     """The names of the folders beside the repos, and of the repos themselves."""
-    return folders_in(session.host, session.of(reconcile).local_repos)
+    return folders_in(session.host, _configured(session, session.of(reconcile).registry))
 
 
 @task()

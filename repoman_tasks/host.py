@@ -243,17 +243,16 @@ class Host(ABC):
 
     @contextmanager
     def lock(
-        self, path: str, *, wait_seconds: float = 0, stoppable: bool = False, brings: str = ""
+        self, path: str, *, wait_seconds: float = 0, stoppable: bool = False
     ) -> Iterator[Lock]:
         """Hold the lock at `path`. `Locked` where it is not free within `wait_seconds`.
 
-        A `stoppable` wait ends with `Interrupted` when `stopping` is set. The lock `brings` a
-        file that is read next, which spares a question to a host that is far away.
+        A `stoppable` wait ends with `Interrupted` when `stopping` is set.
         """
         if self.dry:
             yield Lock(path)
             return
-        with self._lock(path, wait_seconds, stoppable, brings) as lock:
+        with self._lock(path, wait_seconds, stoppable) as lock:
             yield lock
 
     @contextmanager
@@ -358,5 +357,5 @@ class Host(ABC):
 
     @abstractmethod
     def _lock(
-        self, path: str, wait_seconds: float, stoppable: bool, brings: str
+        self, path: str, wait_seconds: float, stoppable: bool
     ) -> AbstractContextManager[Lock]: ...

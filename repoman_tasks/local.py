@@ -69,7 +69,7 @@ class LocalHost(Host):
         self.home = self.environ.get("HOME") or pwd.getpwuid(self.uid).pw_dir
         self._running: set[subprocess.Popen[bytes]] = set()
         self._beginning = threading.Lock()
-        """Held while a program is started, so that `close` knows of each."""
+        """Held while a program is started: `close` knows of it then, or comes first."""
         self._closed = False
 
     def close(self) -> None:
@@ -246,13 +246,7 @@ class LocalHost(Host):
             raise Failed(f"{path} can't be written", _reason(error)) from None
 
     @contextlib.contextmanager
-    def _lock(
-        self,
-        path: str,
-        wait_seconds: float,
-        stoppable: bool,
-        brings: str,  # noqa: ARG002
-    ) -> Iterator[Lock]:
+    def _lock(self, path: str, wait_seconds: float, stoppable: bool) -> Iterator[Lock]:
         try:
             _make_folders(os.path.dirname(path))
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

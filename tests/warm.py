@@ -71,8 +71,9 @@ def run(
             if child.exitcode is None:
                 raise subprocess.TimeoutExpired("repoman", timeout)
         except BaseException:
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError):  # it has no group yet
                 os.killpg(child.pid or 0, signal.SIGKILL)
+            child.kill()
             raise
         out, err = (Path(folder, name).read_bytes() for name in ("out", "err"))
         return child.exitcode, out, err

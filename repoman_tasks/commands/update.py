@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from repoman_tasks.apply import Plan, carry_out
-from repoman_tasks.checks import containers, incus, reconcile
+from repoman_tasks.checks import containers, reconcile
 from repoman_tasks.cli.task import task
 from repoman_tasks.containers.work import Work
 from repoman_tasks.declaring import (
@@ -30,6 +30,9 @@ from repoman_tasks.tools.repo_file import asked_words
 from repoman_tasks.trusting import wishes
 from repoman_tasks.wizards.which import ask_project
 from repoman_tasks.working import addressed, opening, protected, ruling, work_of
+
+_LOOKS = 10
+"""How often a container is looked into that can't be, a second apart."""
 
 
 @task(
@@ -60,13 +63,14 @@ def update(
     after = protected(session, addressed(session, after))
     wanted = wanted_of(session, after)
     work = work_of(session)
+    container, user_is_missing = _looked_into(container, work)
     steps, left = update_steps(
         wanted,
         container,
         image_origin(work.incus, wanted.image) if rebuild else None,
         ArrangeUser(project.name, work.person.name, repo_of(session, project)),
         restart=restart,
-        user_is_missing=_user_is_missing(session, container, work),
+        user_is_missing=user_is_missing,
     )
     for difference in left:
         session.screen.note(f"left as it is, it needs --{difference.need}: {difference.what}")
@@ -95,13 +99,20 @@ def _with_wishes(
     return replace(after, image=project.image, profiles=project.profiles), refusal
 
 
-def _user_is_missing(session: Session, container: Container, work: Work) -> bool:
-    if not container.running:
-        return False
-    room = Room(session.of(incus), container.name, work.person)
-    try:
-        return not has_user(room)
-    except Failed:  # it may be on its way down, by a command that was killed for one
-        session.host.read(["sleep", "1"])
-        now = work.incus.container(container.name)
-        return bool(now and now.running) and not has_user(room)
+def _looked_into(container: Container, work: Work) -> tuple[Container, bool]:
+    """The container as it is now, and whether its user is missing; one that is down is not asked.
+
+    It may be on its way down, by a command that was killed for one: it can't be asked then, though
+    Incus says that it runs.
+    """
+    looks_left = _LOOKS
+    while container.running:
+        looks_left -= 1
+        try:
+            return container, not has_user(Room(work.incus, container.name, work.person))
+        except Failed:
+            if not looks_left:
+                raise
+        work.incus.host.read(["sleep", "1"])
+        container = work.incus.container(container.name) or container
+    return container, False

@@ -65,8 +65,7 @@ class Store:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         try:
-            lock = f"{self.path}.lock"
-            with self._host.lock(lock, wait_seconds=_WAIT_SECONDS, brings=self.path):
+            with self._host.lock(f"{self.path}.lock", wait_seconds=_WAIT_SECONDS):
                 yield
         except Locked as error:
             raise Busy(f"{self.path} is {error}", "try again when that has ended") from None

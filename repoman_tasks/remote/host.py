@@ -72,7 +72,7 @@ class RemoteHost(Host):
             raise Failed("its login shell did not start sh", "try `ssh HOST sh`") from None
         self._shells.add(shell)
         path, content = facts.registry
-        self._known: dict[tuple[str, ...], Answer | Failed] = {
+        self._known: dict[tuple[str, ...], Answer] = {
             tuple(content_words(path)): content_answer(content)
         }
         """What programs said that nobody has read yet."""
@@ -93,9 +93,9 @@ class RemoteHost(Host):
         if tuple(words) in self._foreseen:
             self._ask_along()
         answer = self._known.pop(tuple(words), None)
-        if answer is None or (isinstance(answer, Answer) and len(answer.out) > most):
+        if answer is None or len(answer.out) > most:
             return self._run("run", words, words, timeout, most)
-        return result_of(words, _brought(answer))
+        return result_of(words, answer)
 
     def foresee(
         self, reads: Sequence[Words] = (), *, files: Sequence[str] = (), pin: str = ""
@@ -110,11 +110,9 @@ class RemoteHost(Host):
         reads, self._foreseen = list(dict.fromkeys(self._foreseen)), []
         calls = [*first, *(("run", *words) for words in reads)]
         answers = self._run_all(calls, _FORESEEN_SECONDS)
-        for number, answer in enumerate(answers):
-            if number >= len(first):
-                self._known[reads[number - len(first)]] = answer
-            if isinstance(answer, Failed):  # of those after it nobody knows anything
-                break
+        for words, answer in zip(reads, answers[len(first) :], strict=True):
+            if isinstance(answer, Answer):  # else it is asked again, with the time that it has
+                self._known[words] = answer
         return [_brought(answer) for answer in answers[: len(first)]]
 
     def _forget(self) -> None:
@@ -200,6 +198,7 @@ class RemoteHost(Host):
         return sum(map(int, re.findall(rb"\d+", answer.out)))
 
     def _hand_over(self, words: Words) -> int:
+        self._forget()
         sys.stdout.flush()
         return self._line.hand_over(entrance(attended(words)))
 
@@ -217,6 +216,8 @@ class RemoteHost(Host):
 
     def real_folders(self, paths: Sequence[str]) -> list[str | None]:
         given = [path for path in paths if "\0" not in path]
+        if not given:
+            return [None for _ in paths]
         call = ["folders", *given]
         answer = self._ask_along(call)[0] if self._foreseen else self._ask(*call)
         found = dict(zip(given, folders_of(given, answer), strict=False))
@@ -240,27 +241,24 @@ class RemoteHost(Host):
     # --- locks ---------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _lock(self, path: str, wait_seconds: float, stoppable: bool, brings: str) -> Iterator[Lock]:
+    def _lock(self, path: str, wait_seconds: float, stoppable: bool) -> Iterator[Lock]:
         self._forget()  # what is read under a lock is read then
         mark = os.urandom(8).hex()
         kept = until_free(
-            lambda: self._take(path, mark, brings),
+            lambda: self._take(path, mark),
             wait_seconds=wait_seconds,
             pause=_LOCK_SECONDS,
             stopping=self.stopping if stoppable else None,
         )
         try:
-            if kept.came_along:
-                self._known[tuple(content_words(brings))] = content_answer(kept.answer.out)
             yield _RemoteLock(path, mark)
         finally:
             self._forget()
-            self._keeper.let_go(kept.pid)
-            self._keeper.settle()  # whoever waits for the lock may have it from now on
+            self._keeper.free(kept.pid)
 
-    def _take(self, path: str, mark: str, brings: str) -> Kept:
+    def _take(self, path: str, mark: str) -> Kept:
         """Have a process there take the lock. `Locked` where somebody else has it."""
-        (kept,) = self._keeper.ask(_hold(path, mark, brings))
+        (kept,) = self._keeper.ask(_hold(path, mark))
         if kept.word == "taken":
             raise taken(kept.answer.out)
         if not kept.held:
@@ -279,8 +277,7 @@ class RemoteHost(Host):
             yield {lock.path: lock for lock in held.values()}
         finally:
             if held:
-                self._keeper.let_go(*held)
-                self._keeper.settle()
+                self._keeper.free(*held)
 
     def _ask(self, function: str, *words: str) -> Answer:
         with self._shells.one() as shell:
@@ -293,9 +290,9 @@ def _brought(answer: Answer | Failed) -> Answer:
     return answer
 
 
-def _hold(path: str, mark: str, brings: str = "") -> Words:
-    """The call that has a process there take the lock at `path`, and show the file it `brings`."""
-    return ["hold", path, holder(f"{os.getpid()} on {socket.gethostname()}", mark=mark), brings]
+def _hold(path: str, mark: str) -> Words:
+    """The call that has a process there take the lock at `path`."""
+    return ["hold", path, holder(f"{os.getpid()} on {socket.gethostname()}", mark=mark)]
 
 
 class _RemoteLock(Lock):

@@ -29,8 +29,6 @@ class Kept:
     pid: str
     """The process that holds it."""
     answer: Answer
-    came_along: bool
-    """Whether the answer is what was in the file that was asked for."""
 
     @property
     def held(self) -> bool:
@@ -62,7 +60,8 @@ class Keeper:
 
     def ask(self, *calls: Words, check: Check | None = None) -> list[Kept]:
         """Call functions of the shell, each of which holds something; what came of each."""
-        return self.answers(self.send(*calls), check)
+        with self._turn:
+            return self.answers(self.send(*calls), check)
 
     def send(self, *calls: Words) -> list[str]:
         """Begin the same; the numbers by which `answers` brings what came of it."""
@@ -89,12 +88,10 @@ class Keeper:
         with contextlib.suppress(Lost):  # it went with the connection
             self._leaving.update(self.send(["drop", *pids]))
 
-    def settle(self) -> None:
-        """Wait until all is let go of that was to be."""
-        check = within("sh", _SECONDS)
-        with self._turn, contextlib.suppress(Failed):
-            while self._leaving:
-                self._take(check)
+    def free(self, *pids: str) -> None:
+        """The same, and wait until it is done: whoever waits may have it from then on."""
+        with contextlib.suppress(Failed):
+            self.ask(["drop", *pids])
 
     def _leave(self, numbers: Sequence[str]) -> None:
         """Nobody waits for the answers to these questions any more."""
@@ -111,8 +108,8 @@ class Keeper:
             shell = self._opened()
             shell.await_ready(check)
             answer = shell.answer(check)
-        number, word, pid, *more = answer.end.split()
-        self._came[number] = Kept(word, pid, answer, bool(more))
+        number, word, pid = answer.end.split()
+        self._came[number] = Kept(word, pid, answer)
         if number in self._leaving:
             self._leaving.discard(number)
             self._leave([number])

@@ -101,7 +101,7 @@ class OpensshLine(Line):
     def _gives_no_terminal(self) -> bool:
         """Whether it runs programs without the terminal that was asked for; ssh hardly tells."""
         words = self._over("-tt", command=entrance("test -t 0"))
-        return self._here.read(words, timeout=_START_SECONDS).code != 0
+        return self._here.read(words, timeout=_START_SECONDS).code == 1
 
     def close(self) -> None:
         if os.path.exists(self._socket):

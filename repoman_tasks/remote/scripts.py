@@ -103,7 +103,7 @@ exec "$@"
 
 _SAYING = r"""
 token=$1 number=$2 path=$3; shift 3
-say() { printf '\n%s %s %s %s\n' "$token" "$number" "$1" "$$ $2"; printf '\n%s\n' "$token" >&2; }
+say() { printf '\n%s %s %s %s\n' "$token" "$number" "$1" "$$"; printf '\n%s\n' "$token" >&2; }
 """
 """Ends an answer. Those to several questions come in any order, so each has its number."""
 
@@ -119,13 +119,11 @@ while read -r word pid started; do
     cat -- "$path"; say taken; exit
 done <"$path"
 printf '%s\n' "$1" >"$path"
-along=
-[ -z "$2" ] || { cat -- "$2" 2>/dev/null && along=along; }
-say held "$along"
+say held
 exec sleep infinity >/dev/null 2>&1
 """
 )
-"""Holds a lock, and says how that went, with the file that is wanted along with it."""
+"""Holds a lock, and says how that went."""
 
 _STANDING = (
     _SAYING
@@ -146,10 +144,10 @@ exec 3<&0
 setsid "$@" <&3 3<&- &
 job=$!
 exec </dev/null >/dev/null 3<&-
-setsid sh -c "$gone"'; kill -TERM "-$1"; sleep 1; kill -KILL "-$1"' sh "$job" &
+setsid sh -c "$gone"'; trap "" TERM; kill -TERM "-$1"; sleep 1; kill -KILL "-$1"' sh "$job" &
 watcher=$!
 wait "$job" 2>/dev/null; code=$?
-kill -KILL "$watcher" "-$watcher" 2>/dev/null
+kill -TERM "$watcher" "-$watcher" 2>/dev/null
 exit "$code"
 """
 

@@ -29,6 +29,8 @@ T = TypeVar("T")
 _SECONDS = 20.0
 _MOST_CONFIG = 256 << 10
 _MOST_MODULES = 50
+_MOST_AT_ONCE = 200
+"""So many configs are held in memory, 256 KiB of each: a hostile repo may have any number."""
 _FIRST_FOREIGN = 100_000
 """From this uid on, nobody of the host is meant: those are the users of containers."""
 
@@ -82,8 +84,14 @@ def find_all_hazards(host: Host, repos: Sequence[str]) -> dict[str, list[Hazard]
     words = {repo: _looking(repo, modules[repo]) for repo in repos}
     host.foresee(list(words.values()))
     entries = {repo: _attempted(_entries, host, words[repo]) for repo in repos}
-    there = (entry for found in entries.values() if isinstance(found, list) for entry in found)
-    host.foresee([begin_words(path, _MOST_CONFIG) for path, _ in there if path.endswith(_CONFIG)])
+    configs = [
+        path
+        for repo, found in entries.items()
+        if isinstance(found, list)
+        for path, _ in found
+        if _is_config(repo, path)
+    ]
+    host.foresee([begin_words(path, _MOST_CONFIG) for path in configs[:_MOST_AT_ONCE]])
     return {
         repo: found if isinstance(found, RepomanError) else _attempted(_hazards, host, repo, found)
         for repo, found in entries.items()
@@ -98,7 +106,9 @@ def _attempted(look: Callable[..., list[T]], *given: Any) -> list[T] | RepomanEr
         return problem
 
 
-_CONFIG = "/config"
+def _is_config(repo: str, path: str) -> bool:
+    """Whether it is one of git's, which is read."""
+    return path.startswith(f"{repo}/.git/") and path.endswith("/config")
 
 
 def _looking(repo: str, modules: Sequence[str]) -> Words:
@@ -118,7 +128,7 @@ def _hazards(host: Host, repo: str, entries: Sequence[tuple[str, str]]) -> list[
     found = []
     for path, mark in entries:
         relative = path[len(repo) + 1 :]
-        if relative.startswith(".git/") and relative.endswith(_CONFIG):
+        if _is_config(repo, path):
             text = read_begin(host, path, _MOST_CONFIG).out.decode(errors="replace")
             keys = config_hazards(text)
             found += [Hazard(f"{relative}: {key}", mark) for key in keys]

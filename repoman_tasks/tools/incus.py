@@ -312,6 +312,7 @@ class _Overtaken(Failed):
 
 
 _FULL = ("no space left", "disk quota exceeded", "not enough space", "run out of disk space")
+_NOTED = (f'Setting "{_VOLATILE}', f'Changing "{_VOLATILE}', "Volatile idmap keys can't be")
 _FENCED = ("not allowed", "is forbidden", "are forbidden", "resolves outside of restricted")
 
 
@@ -324,7 +325,7 @@ def _refused(said: str) -> RepomanError:
         return Failed(f"the storage pool is full, Incus says: {said}", "make room in the pool")
     if "missing source path" in low:
         return Failed(f"a folder to be mounted is missing, Incus says: {said}", "bring it back")
-    if f'"{_VOLATILE}' in said or low.startswith("volatile "):
+    if any(words in said for words in _NOTED):
         return _Overtaken(f"Incus says: {said}", "try again in a moment")
     if any(words in low for words in _FENCED):
         return Refused(

@@ -41,7 +41,18 @@ def folders_in(host: Host, path: str) -> list[str]:
 
 def folders_words(path: str) -> list[str]:
     """The words that it runs."""
-    return ["find", path, "-mindepth", "1", "-maxdepth", "1", "-type", "d", "-printf", "%f\\0"]
+    return [
+        "find",
+        f"{path.rstrip('/')}/",
+        "-mindepth",
+        "1",
+        "-maxdepth",
+        "1",
+        "-type",
+        "d",
+        "-printf",
+        "%f\\0",
+    ]
 
 
 def is_loose_object(path: bytes) -> bool:

@@ -89,14 +89,17 @@ def test_the_connection_ends_with_it(far: FarEstate, transport: str) -> None:
     until(lambda: not far.sshd.sessions(), ENDED_WITHIN)
 
 
-@pytest.mark.parametrize("end", ["interrupt", "ctrl-c", "terminate", "cut"])
+@pytest.mark.parametrize("end", ["interrupt", "ctrl-c", "terminate", "cut", "cut-without-it"])
 def test_it_ends_with_its_children(far: FarEstate, transport: str, marker: str, end: str) -> None:
-    """Also one that ignores what it is told, and reads and writes nothing."""
+    """Also one that ignores what it is told, and reads and writes nothing; and such children of one
+    that ends when it is told."""
     script = f"trap '' TERM HUP; sleep {marker} & sleep {marker}; sleep {marker}"
+    if end == "cut-without-it":
+        script = f"(trap '' TERM HUP; sleep {marker} & sleep {marker}) & exec sleep {marker}"
     process = started(far, transport, "sh", "-c", script)
     until(lambda: len(running(marker)) >= 3, 20)  # and `process` has it in its words
     there = set(running(marker)) - {process.pid}
-    if end == "cut":
+    if end.startswith("cut"):
         far.sshd.cut()
     elif end == "ctrl-c":
         os.killpg(process.pid, signal.SIGINT)
@@ -104,7 +107,8 @@ def test_it_ends_with_its_children(far: FarEstate, transport: str, marker: str, 
         process.send_signal(signal.SIGINT if end == "interrupt" else signal.SIGTERM)
     until(lambda: not there & set(running(marker)), ENDED_WITHIN)
     _, err = process.communicate(timeout=20)
-    assert (process.returncode, err.count(b"\n")) == (1 if end == "cut" else 130, 1), err
+    code = 1 if end.startswith("cut") else 130
+    assert (process.returncode, err.count(b"\n")) == (code, 1), err
 
 
 # --- a terminal ----------------------------------------------------------------------------
