@@ -38,7 +38,6 @@ _VOLATILE = "volatile."
 """How the keys begin that Incus itself notes."""
 _NOT_FOUND = 404
 _RUNNING = 103
-_BUSY = "Instance is busy running"
 _DOWNLOAD = "download_progress"
 _GOES_ON = "context deadline exceeded"
 
@@ -216,13 +215,25 @@ class Incus:
         """Start, stop or restart a container; `seconds` it has for it before that fails."""
         body = {"action": action, "timeout": seconds, "force": force}
         try:
-            self.change("PUT", self.at("instances", name, "state"), body, seconds=_STATE_SECONDS)
+            self._set_state(name, body)
         except TimedOut:
             raise Failed(
                 f"{name} did not {action} within {_STATE_SECONDS} s",
                 "its root may have put a pipe where something is mounted; "
                 "`systemctl restart incus` ends that, then `repoman update --rebuild` or remove it",
             ) from None
+
+    def _set_state(self, name: str, body: Mapping[str, Any]) -> None:
+        path = self.at("instances", name, "state")
+        for _ in range(_BUSY_SECONDS):
+            with contextlib.suppress(_StillThere):
+                self.change("PUT", path, body, seconds=_STATE_SECONDS)
+                return
+            found = self.container(name)
+            if found is not None and found.running:  # somebody else was faster
+                return
+            self.host.read(["sleep", "1"])
+        self.change("PUT", path, body, seconds=_STATE_SECONDS)
 
     def delete(self, name: str) -> None:
         """Take a container away with its disk, running or not; gone already is fine."""
@@ -307,26 +318,36 @@ class _StillBusy(Failed):
     """The container is busy with something else."""
 
 
+class _StillThere(Failed):
+    """The container is to be started and is not down, be it by a start before that failed."""
+
+
 class _Overtaken(Failed):
     """Incus noted something of the container after it was read."""
 
 
 _FULL = ("no space left", "disk quota exceeded", "not enough space", "run out of disk space")
-_NOTED = (f'Setting "{_VOLATILE}', f'Changing "{_VOLATILE}', "Volatile idmap keys can't be")
+_PASSING: Mapping[str, type[Failed]] = {
+    "Instance is busy running": _StillBusy,
+    "instance is already running": _StillThere,
+    f'Setting "{_VOLATILE}': _Overtaken,
+    f'Changing "{_VOLATILE}': _Overtaken,
+    "Volatile idmap keys can't be": _Overtaken,
+}
+"""Words of errors that pass by themselves."""
 _FENCED = ("not allowed", "is forbidden", "are forbidden", "resolves outside of restricted")
 
 
 def _refused(said: str) -> RepomanError:
     """An error of the daemon, as one of ours with its words."""
     low = said.lower()
-    if _BUSY in said:
-        return _StillBusy(f"Incus says: {said}", "try again in a moment")
+    for words, kind in _PASSING.items():
+        if words in said:
+            return kind(f"Incus says: {said}", "try again in a moment")
     if any(words in low for words in _FULL):
         return Failed(f"the storage pool is full, Incus says: {said}", "make room in the pool")
     if "missing source path" in low:
         return Failed(f"a folder to be mounted is missing, Incus says: {said}", "bring it back")
-    if any(words in said for words in _NOTED):
-        return _Overtaken(f"Incus says: {said}", "try again in a moment")
     if any(words in low for words in _FENCED):
         return Refused(
             f"the Incus project does not allow it, Incus says: {said}",

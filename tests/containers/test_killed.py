@@ -51,8 +51,15 @@ def drop(place: FarPlace, process: subprocess.Popen[bytes]) -> None:
     until(lambda: not any(map(lives, there)), ENDED_WITHIN)
 
 
+def at_rest(place: Place) -> bool:
+    """Whether Incus has done what it had begun when it was asked by somebody who was killed."""
+    said = place.incus("query", f"local:/1.0/operations?project={place.project}").out
+    return '"running"' not in said  # nothing at all where there are none
+
+
 def mended(place: Place) -> None:
     """What a person does afterwards; the estate is whole then."""
+    until(lambda: at_rest(place), 20)
     flags = ["--missing", "recreate", "--orphan", "adopt", "--half-made", "finish"]
     done = place.run("status", "--repair", "--yes", *flags)
     assert "not mended" not in done.err, done
