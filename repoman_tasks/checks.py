@@ -60,13 +60,14 @@ def _configured(session: Session, registry: Registry) -> str:
 
 def _foresee(session: Session, registry: Registry) -> None:
     """Have a host that is far away asked at once what the task's other pre-tasks will ask."""
-    defaults = registry.defaults
-    there = Incus(session.host, defaults.incus_project)
-    paths = [there.all_containers] if containers in session.expected else []
-    nfs_repos = absolute(defaults.nfs_repos, session.host.home)
-    there.foresee(*paths, pin=nfs_repos if mounts in session.expected else "")
+    host, defaults = session.host, registry.defaults
+    if containers in session.expected:
+        there = Incus(host, defaults.incus_project)
+        there.foresee(there.all_containers)
+    if mounts in session.expected:
+        host.foresee(pin=absolute(defaults.nfs_repos, host.home))
     if folders in session.expected:
-        session.host.foresee([folders_words(_configured(session, registry))])
+        host.foresee([folders_words(_configured(session, registry))])
 
 
 def _revoked(session: Session, registry: Registry, local_repos: str) -> dict[str, str]:

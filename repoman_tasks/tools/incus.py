@@ -10,7 +10,7 @@ import contextlib
 import itertools
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from repoman_tasks.errors import Failed, Refused, RepomanError
@@ -42,6 +42,7 @@ _DOWNLOAD = "download_progress"
 _GOES_ON = "context deadline exceeded"
 
 Say = Callable[[str], None]
+T = TypeVar("T")
 
 
 class Incus:
@@ -53,9 +54,9 @@ class Incus:
 
     # --- reading -------------------------------------------------------------------
 
-    def foresee(self, *paths: str, pin: str = "") -> None:
-        """Say which API paths `get` is going to ask for, and which folder is going to be held."""
-        self.host.foresee([_query("GET", path) for path in paths], pin=pin)
+    def foresee(self, *paths: str) -> None:
+        """Say which API paths `get` is going to ask for."""
+        self.host.foresee([_query("GET", path) for path in paths])
 
     def containers(self) -> dict[str, Container]:
         """The containers of the project, by name, in one call; none where it does not exist.
@@ -132,12 +133,16 @@ class Incus:
         if len(data.encode()) > _MOST_BYTES:
             raise Failed("what Incus is to be told is too long", "shorten env and mounts")
         words = _query(method, path, data)
+        # It may be busy with what a command that was killed began, for instance.
+        return self._patiently(lambda: self._tell(words, say, seconds), _StillBusy)
+
+    def _patiently(self, attempt: Callable[[], T], passing: type[Failed]) -> T:
+        """What `attempt` gives, made again each second for a while where it fails by `passing`."""
         for _ in range(_BUSY_SECONDS):
-            # With what a command that was killed began, for instance.
-            with contextlib.suppress(_StillBusy):
-                return self._tell(words, say, seconds)
+            with contextlib.suppress(passing):
+                return attempt()
             self.host.read(["sleep", "1"])
-        return self._tell(words, say, seconds)
+        return attempt()
 
     def _tell(self, words: Words, say: Say, seconds: int) -> Any:
         result: Result | None = None
@@ -215,7 +220,7 @@ class Incus:
         """Start, stop or restart a container; `seconds` it has for it before that fails."""
         body = {"action": action, "timeout": seconds, "force": force}
         try:
-            self._set_state(name, body)
+            self._patiently(lambda: self._set_state(name, body), _StillThere)
         except TimedOut:
             raise Failed(
                 f"{name} did not {action} within {_STATE_SECONDS} s",
@@ -224,16 +229,12 @@ class Incus:
             ) from None
 
     def _set_state(self, name: str, body: Mapping[str, Any]) -> None:
-        path = self.at("instances", name, "state")
-        for _ in range(_BUSY_SECONDS):
-            with contextlib.suppress(_StillThere):
-                self.change("PUT", path, body, seconds=_STATE_SECONDS)
-                return
+        try:
+            self.change("PUT", self.at("instances", name, "state"), body, seconds=_STATE_SECONDS)
+        except _StillThere:
             found = self.container(name)
-            if found is not None and found.running:  # somebody else was faster
-                return
-            self.host.read(["sleep", "1"])
-        self.change("PUT", path, body, seconds=_STATE_SECONDS)
+            if found is None or not found.running:  # else somebody was faster
+                raise
 
     def delete(self, name: str) -> None:
         """Take a container away with its disk, running or not; gone already is fine."""
@@ -251,11 +252,7 @@ class Incus:
         What Incus itself notes in the config is left to it. It changes when the container does, so
         it is read again where it changed meanwhile.
         """
-        for _ in range(_BUSY_SECONDS):
-            with contextlib.suppress(_Overtaken):
-                return self._replace(name, changes)
-            self.host.read(["sleep", "1"])
-        return self._replace(name, changes)
+        self._patiently(lambda: self._replace(name, changes), _Overtaken)
 
     def _replace(self, name: str, changes: Mapping[str, Any]) -> None:
         now = self.get(self.at("instances", name))

@@ -41,18 +41,8 @@ def folders_in(host: Host, path: str) -> list[str]:
 
 def folders_words(path: str) -> list[str]:
     """The words that it runs."""
-    return [
-        "find",
-        f"{path.rstrip('/')}/",
-        "-mindepth",
-        "1",
-        "-maxdepth",
-        "1",
-        "-type",
-        "d",
-        "-printf",
-        "%f\\0",
-    ]
+    words = ["find", f"{path.rstrip('/')}/", "-mindepth", "1", "-maxdepth", "1"]
+    return [*words, "-type", "d", "-printf", "%f\\0"]
 
 
 def is_loose_object(path: bytes) -> bool:
