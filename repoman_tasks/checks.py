@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed, RepomanError, TargetUnusable
-from repoman_tasks.model import Project, Registry
+from repoman_tasks.model import Person, Project, Registry
 from repoman_tasks.planning.drift import Containers, unusable
 from repoman_tasks.planning.health import Reality, repo_state
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.trust import Places, reaches, stands
 from repoman_tasks.session import Session
 from repoman_tasks.tools.incus import Incus
+from repoman_tasks.tools.person import find_person, person_words
 from repoman_tasks.tools.tree import folders_in, folders_words
 
 if TYPE_CHECKING:  # what not every command needs is imported when it does
@@ -21,6 +23,7 @@ if TYPE_CHECKING:  # what not every command needs is imported when it does
     from repoman_tasks.tools.share import Share
 
 __all__ = [
+    "addresses",
     "asked",
     "containers",
     "folders",
@@ -28,6 +31,7 @@ __all__ = [
     "incus",
     "mountable",
     "mounts",
+    "person",
     "reconcile",
     "usable",
 ]
@@ -39,7 +43,10 @@ def reconcile(session: Session) -> Reality:
     host = session.host
     registry = session.store.load()
     wanted = _configured(session, registry)
-    _foresee(session, registry)
+    for expected in session.expected:
+        expected.foresee(session, registry)
+    reaching = [p for p in registry.projects if reaches(p, registry.defaults)]
+    _foresee_asked(session, reaching, wanted)
     paths = [wanted, *(f"{wanted}/{project.repo}" for project in registry.projects)]
     base, *folders = host.real_folders(paths)  # at once: the host may be far away
     local_repos = base or wanted
@@ -47,10 +54,10 @@ def reconcile(session: Session) -> Reality:
         project.name: repo_state(f"{local_repos}/{project.repo}", real, local_repos)
         for project, real in zip(registry.projects, folders, strict=True)
     }
-    revoked = _revoked(session, registry, local_repos)
+    revoked = _revoked(session, reaching, local_repos)
     projects = (_bare(p) if p.name in revoked else p for p in registry.projects)
-    registry = replace(registry, projects=tuple(projects))
-    return Reality(registry, local_repos, repos, host.home, revoked)
+    valid = replace(registry, projects=tuple(projects))
+    return Reality(valid, local_repos, repos, host.home, revoked, registry)
 
 
 def _configured(session: Session, registry: Registry) -> str:
@@ -58,28 +65,25 @@ def _configured(session: Session, registry: Registry) -> str:
     return absolute(registry.defaults.local_repos, session.host.home)
 
 
-def _foresee(session: Session, registry: Registry) -> None:
-    """Have a host that is far away asked at once what the task's other pre-tasks will ask."""
-    host, defaults = session.host, registry.defaults
-    if containers in session.expected:
-        there = Incus(host, defaults.incus_project)
-        there.foresee(there.all_containers)
-    if mounts in session.expected:
-        host.foresee(pin=absolute(defaults.nfs_repos, host.home))
-    if folders in session.expected:
-        host.foresee([folders_words(_configured(session, registry))])
+def _foresee_asked(session: Session, projects: Sequence[Project], local_repos: str) -> None:
+    """Say that the files of `projects` will be read; in vain where the path leads elsewhere."""
+    if not projects:
+        return
+    from repoman_tasks.tools.repo_file import foresee_asked
+
+    for project in projects:
+        foresee_asked(session.host, f"{local_repos}/{project.repo}", project.asked_mounts)
 
 
-def _revoked(session: Session, registry: Registry, local_repos: str) -> dict[str, str]:
-    """The projects of which something was applied whose approval does not stand any more."""
-    wanted = [p for p in registry.projects if reaches(p, registry.defaults)]
-    if not wanted:
+def _revoked(session: Session, projects: Sequence[Project], local_repos: str) -> dict[str, str]:
+    """Those of `projects`, of which something was applied, whose approval does not stand now."""
+    if not projects:
         return {}
     from repoman_tasks.tools.approvals import approved
     from repoman_tasks.tools.repo_file import read_asked
 
     found = {}
-    for project in wanted:
+    for project in projects:
         repo = f"{local_repos}/{project.repo}"
         before = approved(session.host, repo)
         try:
@@ -97,7 +101,15 @@ def _bare(project: Project) -> Project:
     return replace(project, asked_image="", asked_profiles=None, asked_mounts=())
 
 
-@task()
+def _has_containers(registry: Registry) -> bool:
+    return any(project.container for project in registry.projects)
+
+
+def _foresee_folders(session: Session, registry: Registry) -> None:
+    session.host.foresee([folders_words(_configured(session, registry))])
+
+
+@task(foresee=_foresee_folders)
 def folders(session: Session) -> list[str]:
     """The names of the folders beside the repos, and of the repos themselves."""
     return folders_in(session.host, _configured(session, session.of(reconcile).registry))
@@ -109,7 +121,12 @@ def incus(session: Session) -> Incus:
     return Incus(session.host, session.of(reconcile).registry.defaults.incus_project)
 
 
-@task()
+def _foresee_containers(session: Session, registry: Registry) -> None:
+    there = Incus(session.host, registry.defaults.incus_project)
+    there.foresee(there.all_containers)
+
+
+@task(foresee=_foresee_containers)
 def containers(session: Session) -> Containers:
     """Ask Incus, once, which containers there are; where it can't be asked, the reason."""
     try:
@@ -126,13 +143,44 @@ def asked(session: Session) -> Containers:
     return found
 
 
-@task()
+def _foresee_addresses(session: Session, registry: Registry) -> None:
+    if any(project.address for project in registry.projects):
+        there = Incus(session.host, registry.defaults.incus_project)
+        there.foresee(there.all_addresses)
+
+
+@task(foresee=_foresee_addresses)
+def addresses(session: Session) -> dict[str, str]:
+    """The addresses of the containers that run."""
+    return session.of(incus).addresses()
+
+
+def _foresee_person(session: Session, registry: Registry) -> None:
+    if _has_containers(registry):
+        session.host.foresee(person_words(session.host))
+
+
+@task(foresee=_foresee_person)
+def person(session: Session) -> Person:
+    """Who works on the host."""
+    return find_person(session.host)
+
+
+def _foresee_grounds(session: Session, registry: Registry) -> None:
+    from repoman_tasks.tools.grounds import foresee_grounds
+
+    if _has_containers(registry):
+        foresee_grounds(Incus(session.host, registry.defaults.incus_project), registry.defaults)
+
+
+@task(asks=[containers, person], foresee=_foresee_grounds)
 def grounds(session: Session) -> Grounds | RepomanError:
     """What containers stand on: Incus itself, its project and profiles; or why nobody knows."""
     from repoman_tasks.tools.grounds import look_at_grounds
 
+    found, whose = session.of(containers), lambda: session.of(person)
     try:
-        return look_at_grounds(session.of(incus), session.of(reconcile))
+        return look_at_grounds(session.of(incus), session.of(reconcile), found, whose)
     except RepomanError as problem:
         return problem
 
@@ -145,7 +193,11 @@ def mountable(session: Session) -> Places:
     return find_places(session.host, session.of(reconcile), session.store.folder)
 
 
-@task(holds=True)
+def _foresee_mounts(session: Session, registry: Registry) -> None:
+    session.host.foresee(pin=absolute(registry.defaults.nfs_repos, session.host.home))
+
+
+@task(holds=True, foresee=_foresee_mounts)
 def mounts(session: Session) -> Share | TargetUnusable:
     """Look at the backup share and hold it in use; where it is not usable, the reason."""
     from repoman_tasks.planning.share import judge, judge_marker

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
-from repoman_tasks.checks import incus
+from repoman_tasks.checks import incus, person
 from repoman_tasks.declaring import check_startable, container_of, project_meant, remark
 from repoman_tasks.model import Project
 from repoman_tasks.planning.declared import Container
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.session import Session
 from repoman_tasks.tools.guest import Room, carry_in, enter_words
-from repoman_tasks.tools.person import find_person
 
 __all__ = ["enter"]
 
@@ -34,7 +33,7 @@ def enter(
     project, folder = project_meant(session, name, command)
     _wake(session, project, container_of(session, project))
     remark(session, project)
-    room = Room(session.of(incus), project.name, find_person(host, with_group=False))
+    room = Room(session.of(incus), project.name, session.of(person))
     terminal = host.environ.get("TERM", "") if screen.live else ""
     lang = host.environ.get("LC_ALL") or host.environ.get("LANG", "")
     variables = _secrets(session, project)

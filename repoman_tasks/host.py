@@ -275,12 +275,21 @@ class Host(ABC):
 
     @abstractmethod
     def foresee(
-        self, reads: Sequence[Words] = (), *, files: Sequence[str] = (), pin: str = ""
+        self,
+        reads: Sequence[Words] = (),
+        *,
+        files: Sequence[str] = (),
+        folders: Sequence[str] = (),
+        aside: Sequence[Words] = (),
+        pin: str = "",
+        seconds: float = 10.0,
     ) -> None:
-        """Say what `read` is going to run and `read_file` to read, once each, and `pin` to hold.
+        """Say what will be asked for, once each: by `read`, by `read_file`, and by `pin`.
 
-        A host that is far away is asked all of it in one go then. What it said is forgotten
-        where something is changed or a lock is taken before it is read.
+        `folders` is one question of `real_folders`. A host that is far away is asked all of it in
+        one go when the first of it is wanted, and has so many `seconds` for each; what is `aside`
+        runs from now on, each beside the others, and says little. What came of it is forgotten
+        where something is changed or a lock is taken before it is wanted.
         """
 
     def together(self, *, timeout: float = 30.0) -> Together:
@@ -317,8 +326,8 @@ class Host(ABC):
     def walk(self, root: str, *, prune: frozenset[bytes] = frozenset()) -> Iterator[Entry]:
         """Everything below `root`, links not followed, folders named in `prune` left out.
 
-        Paths are relative to `root`. `Failed` where `root` can't be read; what vanishes or
-        can't be read below it is passed over.
+        Paths are relative to `root`. `Failed` where `root` can't be read or is a link; what
+        vanishes or can't be read below it is passed over.
         """
 
     @abstractmethod

@@ -86,7 +86,14 @@ class LocalHost(Host):
         return self._run(words, b"", timeout, most)
 
     def foresee(
-        self, reads: Sequence[Words] = (), *, files: Sequence[str] = (), pin: str = ""
+        self,
+        reads: Sequence[Words] = (),
+        *,
+        files: Sequence[str] = (),
+        folders: Sequence[str] = (),
+        aside: Sequence[Words] = (),
+        pin: str = "",
+        seconds: float = 10.0,
     ) -> None:
         """Nothing here is far away."""
 
@@ -292,6 +299,8 @@ class LocalHost(Host):
     def walk(self, root: str, *, prune: frozenset[bytes] = frozenset()) -> Iterator[Entry]:
         base = os.fsencode(root)
         cut = len(base.rstrip(b"/")) + 1
+        if os.path.islink(base[: cut - 1]):
+            raise Failed(f"{root} can't be read", "not a directory")
         folders = [base]
         while folders:
             folder = folders.pop()

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from repoman_tasks.checks import containers, grounds, incus, reconcile
+from repoman_tasks.checks import addresses, containers, grounds, incus, reconcile
 from repoman_tasks.errors import RepomanError
 from repoman_tasks.model import Project
 from repoman_tasks.planning.health import Finding
 from repoman_tasks.planning.network import Bridge
 from repoman_tasks.planning.reach import Reach, is_silent, reach_findings
 from repoman_tasks.session import Session
-from repoman_tasks.tools.reach import reach, router_answers
+from repoman_tasks.tools.reach import foresee_reach, reach, router_answers
 
-__all__ = ["try_out"]
+__all__ = ["foresee_tries", "try_out"]
 
 _TRIED = 3
 """So many containers are tried until one gets out: one alone may keep itself in."""
+
+
+def foresee_tries(session: Session, projects: Sequence[Project]) -> None:
+    """Say that the first of them will be tried, which mostly is enough."""
+    bridge = _bridge(session)
+    if bridge is not None:
+        for name in _tried(session, projects)[:1]:
+            foresee_reach(session.of(incus), name, bridge)
 
 
 def try_out(session: Session, projects: Sequence[Project]) -> list[Finding]:
@@ -24,18 +32,32 @@ def try_out(session: Session, projects: Sequence[Project]) -> list[Finding]:
     ground = session.of(grounds)
     if isinstance(ground, RepomanError):
         return []
-    name = session.of(reconcile).registry.defaults.bridge
-    bridge = ground.networks.get(name)
-    seen = _seen(session, bridge, projects) if bridge and bridge.gateway else []
+    bridge = _bridge(session)
+    seen = _seen(session, bridge, projects) if bridge is not None else []
     answers = is_silent(seen) and router_answers(session.host)
+    name = session.of(reconcile).registry.defaults.bridge
     return reach_findings(name, ground.firewalls, seen, answers)
+
+
+def _bridge(session: Session) -> Bridge | None:
+    """The bridge of the containers, where it has a gateway."""
+    ground = session.of(grounds)
+    if isinstance(ground, RepomanError):
+        return None
+    bridge = ground.networks.get(session.of(reconcile).registry.defaults.bridge)
+    return bridge if bridge and bridge.gateway else None
+
+
+def _tried(session: Session, projects: Sequence[Project]) -> list[str]:
+    """The names of the containers that may be tried."""
+    return [project.name for project in projects if _tries(session, project)][:_TRIED]
 
 
 def _seen(session: Session, bridge: Bridge, projects: Sequence[Project]) -> list[Reach]:
     """What the first that run reach, until one of them gets out."""
     seen: list[Reach] = []
-    for project in [one for one in projects if _tries(session, one)][:_TRIED]:
-        seen.append(reach(session.of(incus), project.name, bridge))
+    for name in _tried(session, projects):
+        seen.append(reach(session.of(incus), name, bridge))
         if seen[-1].gets_out:
             break
     return seen
@@ -50,9 +72,4 @@ def _tries(session: Session, project: Project) -> bool:
     mode = project.network or session.of(reconcile).registry.defaults.network
     if not (project.container and found and found.running and mode != "none"):
         return False
-    return not project.address or session.of(_addresses).get(project.name) == project.address
-
-
-def _addresses(session: Session) -> dict[str, str]:
-    """The addresses that the running containers have."""
-    return session.of(incus).addresses()
+    return not project.address or session.of(addresses).get(project.name) == project.address

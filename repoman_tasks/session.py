@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from repoman_tasks.ask import Ask
 from repoman_tasks.host import Host
+from repoman_tasks.model import Registry
 from repoman_tasks.registry import Store
 from repoman_tasks.report import Screen
 
@@ -18,6 +19,12 @@ R = TypeVar("R")
 
 LeadsOn = Callable[[], Iterator[tuple[str, dict[str, Any]]]]
 """Names commands that a person wants next, each with its arguments, one after the other ran."""
+
+
+class Foreseen(Protocol):
+    """A pre-task that can say, by the registry, what it will ask the session's host for."""
+
+    foresee: Callable[[Session, Registry], None]
 
 
 def utc_now() -> str:
@@ -43,8 +50,8 @@ class Session:
         """Where a person was asked for arguments: what would have given them by flags."""
         self.leads_on: LeadsOn | None = None
         """What follows where the command went well."""
-        self.expected: Collection[Callable[..., Any]] = ()
-        """The pre-tasks of the task that runs."""
+        self.expected: Collection[Foreseen] = ()
+        """The pre-tasks that the task which runs is going to ask for."""
         self._found: dict[Callable[..., Any], Any] = {}
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from repoman_tasks.checks import mountable, reconcile
 from repoman_tasks.errors import Refused
-from repoman_tasks.model import Wish
+from repoman_tasks.model import Project, Wish
 from repoman_tasks.planning.prompts import APPROVE
 from repoman_tasks.planning.trust import (
     Asked,
@@ -15,15 +15,25 @@ from repoman_tasks.planning.trust import (
     bounded,
     difference,
     granted,
+    reaches,
     reaching,
     stands,
 )
 from repoman_tasks.session import Session
 from repoman_tasks.tools.approvals import approve, approved
-from repoman_tasks.tools.places import check_sources
-from repoman_tasks.tools.repo_file import REPO_FILE, read_asked
+from repoman_tasks.tools.places import check_source, foresee_places
+from repoman_tasks.tools.repo_file import REPO_FILE, foresee_asked, read_asked
 
-__all__ = ["agree", "wishes"]
+__all__ = ["agree", "foresee_wishes", "wishes"]
+
+
+def foresee_wishes(session: Session, project: Project, repo: str) -> None:
+    """Say that it will be asked what the repo of `project` at `repo` asks for; it is probably
+    what it asked for when it was read last."""
+    reality = session.of(reconcile)
+    foresee_asked(session.host, repo, project.asked_mounts)
+    if reaches(project, reality.registry.defaults):
+        foresee_places(session.host, reality, session.store.folder)
 
 
 def wishes(
@@ -54,7 +64,8 @@ def agree(
     defaults = session.of(reconcile).registry.defaults
     if not reaching(asked, defaults):
         return False
-    check_sources(host, session.of(mountable), asked.sources)
+    for source in asked.sources:
+        check_source(session.of(mountable), source, source)
     before = approved(host, asked.repo)
     if stands(before, asked):
         return False

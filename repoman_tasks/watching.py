@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from repoman_tasks.checks import incus, reconcile
+from repoman_tasks.checks import incus, person, reconcile
 from repoman_tasks.errors import RepomanError
 from repoman_tasks.host import TimedOut
 from repoman_tasks.model import Project
@@ -16,14 +16,13 @@ from repoman_tasks.tools.hazards import (
     find_all_hazards,
     find_hazards,
     foreign_entries,
-    foresee_seen,
+    foresee_hazards,
     note_seen,
     seen,
     was_looked_at,
 )
-from repoman_tasks.tools.person import find_person
 
-__all__ = ["first_look", "look_seen", "watch"]
+__all__ = ["first_look", "foresee_watch", "look_seen", "watch"]
 
 
 def first_look(session: Session, repo: str, *, made: bool = False) -> Callable[[], None]:
@@ -43,11 +42,15 @@ def first_look(session: Session, repo: str, *, made: bool = False) -> Callable[[
     return keep
 
 
+def foresee_watch(session: Session, projects: Sequence[Project]) -> None:
+    """Say that the repos of `projects` will be watched."""
+    foresee_hazards(session.host, list(_repos(session, projects).values()))
+
+
 def watch(session: Session, projects: Sequence[Project]) -> list[Finding]:
     """What is new in the repos of containers and runs on the host, and whose files are whose."""
     found = []
     repos = _repos(session, projects)
-    foresee_seen(session.host, list(repos.values()))
     every = find_all_hazards(session.host, list(repos.values()))
     for name, repo in repos.items():
         there = every[repo]
@@ -83,6 +86,6 @@ def _foreign(session: Session, repos: dict[str, str]) -> list[Finding]:
     names = {repo: name for name, repo in repos.items()}
     if not counts:
         return []
-    person = find_person(host, with_group=False)
-    ids = f"{person.uid}:{person.gid}"
+    whose = session.of(person)
+    ids = f"{whose.uid}:{whose.gid}"
     return [owner_finding(names[repo], repo, n, ids, project) for repo, n in counts.items()]

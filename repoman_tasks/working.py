@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import quote
 
-from repoman_tasks.checks import containers, incus, mountable, reconcile
+from repoman_tasks.checks import containers, incus, mountable, person, reconcile
 from repoman_tasks.containers.work import Devices, Work
-from repoman_tasks.model import Project
+from repoman_tasks.model import Project, Registry
 from repoman_tasks.planning.declared import Declared
 from repoman_tasks.planning.fence_network import rules_steps
 from repoman_tasks.planning.fence_project import opening_steps
@@ -15,11 +15,37 @@ from repoman_tasks.planning.network import has_rules
 from repoman_tasks.planning.rules import acl, address, address6
 from repoman_tasks.planning.steps import Step
 from repoman_tasks.session import Session
-from repoman_tasks.tools.grounds import host_networks
-from repoman_tasks.tools.hazards import find_protected
+from repoman_tasks.tools.grounds import foresee_networks, host_networks
+from repoman_tasks.tools.hazards import find_protected, foresee_protected
 from repoman_tasks.tools.places import check_devices
 
-__all__ = ["addressed", "opening", "protected", "ruling", "unruling", "work_of"]
+__all__ = [
+    "addressed",
+    "foresee_ruling",
+    "opening",
+    "protected",
+    "ruling",
+    "unruling",
+    "work_of",
+]
+
+
+def foresee_ruling(session: Session, project: Project) -> None:
+    """Say that `project` will be `addressed`, `protected`, and given its rules."""
+    reality, found = session.of(reconcile), session.of(incus)
+    session.host.foresee(folders=[f"{reality.local_repos}/{project.repo}"])
+    foresee_protected(session.host, f"{reality.local_repos}/{project.repo}")
+    if has_rules(project) or project.address:
+        found.foresee(_bridge_path(reality.registry), _rules_path(reality.registry))
+        foresee_networks(session.host)
+
+
+def _bridge_path(registry: Registry) -> str:
+    return f"/1.0/networks/{quote(registry.defaults.bridge, safe='')}"
+
+
+def _rules_path(registry: Registry) -> str:
+    return f"/1.0/network-acls/{quote(registry.defaults.bridge, safe='')}"
 
 
 def opening(session: Session, wanted: Declared) -> list[Step]:
@@ -36,7 +62,7 @@ def addressed(session: Session, project: Project) -> Project:
     if not has_rules(project):
         return project
     registry, found = session.of(reconcile).registry, session.of(incus)
-    bridge = found.get(f"/1.0/networks/{quote(registry.defaults.bridge, safe='')}") or {}
+    bridge = found.get(_bridge_path(registry)) or {}
     config = bridge.get("config") or {}
     taken = (other.address for other in registry.projects)
     ipv4 = project.address or address(config, project.name, taken)
@@ -75,7 +101,7 @@ def _rules(session: Session, project: Project, *after: Project) -> list[Step]:
     """The steps to rules in which `after` stands in place of `project`."""
     registry, found = session.of(reconcile).registry, session.of(incus)
     name = registry.defaults.bridge
-    now = found.get(f"/1.0/network-acls/{quote(name, safe='')}") or {}
+    now = found.get(_rules_path(registry)) or {}
     others = [other for other in registry.projects if other.name != project.name]
     wanted = acl(registry.defaults, [*others, *after], host_networks(session.host))
     return rules_steps(name, now, wanted)
@@ -87,4 +113,4 @@ def work_of(session: Session) -> Work:
     def check(devices: Devices) -> None:
         check_devices(session.host, session.of(mountable), devices)
 
-    return Work(session.of(incus), session.screen.tell, check)
+    return Work(session.of(incus), lambda: session.of(person), session.screen.tell, check)

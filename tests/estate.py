@@ -22,7 +22,17 @@ from repoman_tasks.registry import AddProject, Edit, SetKeys, edited
 from tests import warm
 from tests.contract import hold
 
-__all__ = ["CHECKOUT", "INV", "Estate", "Result", "find_share_base", "guarded", "run", "tree_hash"]
+__all__ = [
+    "CHECKOUT",
+    "INV",
+    "Estate",
+    "Result",
+    "find_share_base",
+    "guarded",
+    "home_hash",
+    "run",
+    "tree_hash",
+]
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 INV = Path(sys.executable).with_name("inv")
@@ -282,14 +292,8 @@ class Estate:
         return self
 
     def everything(self) -> dict[str, str]:
-        """A digest of all there is: home with repos and registry, and the share.
-
-        What other programs keep in ~/.cache is left out.
-        """
-        cache = f"{self.home}/.cache"
-        found = {**tree_hash(self.home), **tree_hash(self.share)}
-        mine = {f"{self.home}/.", cache}  # their times change with it
-        return {k: v for k, v in found.items() if k not in mine and not k.startswith(cache + "/")}
+        """A digest of all there is: home with repos and registry, and the share."""
+        return {**home_hash(self.home), **tree_hash(self.share)}
 
 
 def find_share_base() -> Path:
@@ -297,6 +301,14 @@ def find_share_base() -> Path:
     if not _SHM.is_mount() or not os.access(_SHM, os.W_OK):
         raise RuntimeError(f"{_SHM} is not a writable mount: `mount -t tmpfs tmpfs {_SHM}`")
     return _SHM
+
+
+def home_hash(home: Path) -> dict[str, str]:
+    """The `tree_hash` of a home without ~/.cache, where Incus's client makes a folder."""
+    cache = f"{home}/.cache"
+    others = {f"{home}/.", cache}  # their times change with it
+    found = tree_hash(home)
+    return {k: v for k, v in found.items() if k not in others and not k.startswith(f"{cache}/")}
 
 
 def tree_hash(root: Path) -> dict[str, str]:

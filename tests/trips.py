@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from unittest import mock
+from weakref import WeakKeyDictionary
 
 from repoman_tasks.ask import Ask
 from repoman_tasks.model import Address
 from repoman_tasks.namespace import commands
+from repoman_tasks.remote.answers import Answer
 from repoman_tasks.remote.fabric_line import FabricLine
 from repoman_tasks.remote.host import RemoteHost
-from repoman_tasks.remote.wire import Line, Wire
+from repoman_tasks.remote.shells import Check, Shell
+from repoman_tasks.remote.wire import Line
 from repoman_tasks.report import Recorder
 from repoman_tasks.session import Session
 from tests.far import FarEstate
@@ -21,66 +25,84 @@ __all__ = ["trips_of"]
 
 def trips_of(far: FarEstate, command: str, **arguments: object) -> int:
     """Round trips of a command on the other side, which ends well, after the handshake."""
-    with _line_to(far) as line:
+    with _line_to(far) as line, _counted() as clock:
         task = commands().tasks[command]
         host = RemoteHost("there", line, holds=task.holds)
         session = Session(host, Ask(command, yes=False, no_input=True), Recorder())
-        session.expected = task.pre
+        session.expected = task.expected
         with session.stack:
             for pre_task in task.pre:
                 session.of(pre_task)
             assert not task(session, **arguments)
-        return line.trips
+        return clock.trips
 
 
 @contextmanager
-def _line_to(far: FarEstate) -> Iterator[CountedLine]:
+def _line_to(far: FarEstate) -> Iterator[Line]:
     """A line by Fabric; the other one waits once more for each program that it starts."""
     far.sshd.let_in(far.environ)
     with mock.patch.dict("os.environ", HOME=str(far.laptop)):
-        line = CountedLine(FabricLine(Address("there"), None))
+        line = FabricLine(Address("there"), None)
         try:
             yield line
         finally:
             line.close()
 
 
-class CountedLine(Line):
-    """A line with a clock of round trips: each takes one tick, and those at the same time the same.
+class _Clock:
+    """A clock of round trips: a question takes one tick, and those at the same time the same.
 
-    To start a program takes two: for its session, and for its command.
+    To start a shell takes two: for its session, and for its command.
     """
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self) -> None:
         self.trips = 0
+        self._ready: WeakKeyDictionary[Shell, int] = WeakKeyDictionary()
+        self._due: WeakKeyDictionary[Shell, deque[int]] = WeakKeyDictionary()
 
-    def start(self, command: str) -> Wire:
-        begun = self.trips
-        return CountedWire(self, self._line.start(command), begun + 2)
+    def start(self, shell: Shell, answers: int) -> None:
+        """It is started now, and says something so many times by itself."""
+        self._ready[shell] = self.trips + 2
+        self._due[shell] = deque([self._ready[shell]] * answers)
 
-    def hand_over(self, command: str) -> int:
-        return self._line.hand_over(command)
+    def ask(self, shell: Shell, questions: int) -> None:
+        """It is asked so much now."""
+        due = max(self.trips, self._ready[shell]) + 1
+        self._due[shell].extend([due] * questions)
 
-    def close(self) -> None:
-        self._line.close()
+    def come(self, shell: Shell) -> None:
+        """An answer of it has come; each comes no earlier than a trip after it was asked for."""
+        self.trips = max(self.trips, self._due[shell].popleft())
 
 
-class CountedWire(Wire):
-    """A wire whose answers come no earlier than a round trip after they were asked for."""
+@contextmanager
+def _counted() -> Iterator[_Clock]:
+    """A clock for the shells that are started meanwhile."""
+    clock = _Clock()
+    start, send, answer, follow = Shell.__init__, Shell.send, Shell.answer, Shell.follow
 
-    def __init__(self, line: CountedLine, wire: Wire, ready: int) -> None:
-        self._line, self._wire, self._due = line, wire, ready
+    def started(shell: Shell, line: Line, *, first: bool = False) -> None:
+        clock.start(shell, 2 if first else 1)
+        start(shell, line, first=first)
 
-    def send(self, data: bytes) -> None:
-        self._due = max(self._due, self._line.trips) + 1
-        self._wire.send(data)
+    def sent(shell: Shell, *calls: Sequence[str]) -> None:
+        clock.ask(shell, len(calls))
+        send(shell, *calls)
 
-    def receive(self, seconds: float) -> tuple[bytes, bytes]:
-        came = self._wire.receive(seconds)
-        if any(came):
-            self._line.trips = max(self._line.trips, self._due)
-        return came
+    def answered(shell: Shell, check: Check = lambda: None) -> Answer:
+        brought = answer(shell, check)
+        clock.come(shell)
+        return brought
 
-    def close(self) -> None:
-        self._wire.close()
+    def followed(shell: Shell, *words: str, **how: Callable[..., object]) -> str:
+        end = follow(shell, *words, **how)  # type: ignore[arg-type]
+        clock.come(shell)
+        return end
+
+    with (
+        mock.patch.object(Shell, "__init__", started),
+        mock.patch.object(Shell, "send", sent),
+        mock.patch.object(Shell, "answer", answered),
+        mock.patch.object(Shell, "follow", followed),
+    ):
+        yield clock

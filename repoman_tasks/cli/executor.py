@@ -91,8 +91,8 @@ class Executor(invoke.executor.Executor):
         `chosen` says that a person chose it by answers.
         """
         with session.stack:
-            session.expected = cast("list[Task[object]]", task.pre)
-            for pre_task in session.expected:
+            session.expected = task.expected
+            for pre_task in cast("list[Task[object]]", task.pre):
                 session.of(pre_task)
             positional = list(task.positional)
             fill(session, task.wizard, given, positional=positional, host=host, chosen=chosen)

@@ -14,6 +14,7 @@ from invoke.parser.argument import Argument
 
 from repoman_tasks.cli.parser import Word
 from repoman_tasks.errors import UsageError
+from repoman_tasks.model import Registry
 from repoman_tasks.session import Session
 from repoman_tasks.wizard import Wizard
 
@@ -44,6 +45,10 @@ def _asks_nothing(_: Wizard) -> None:
     """What has a sensible meaning whatever is unset."""
 
 
+def _foresees_nothing(_: Session, __: Registry) -> None:
+    """What is asked for when it is wanted."""
+
+
 class Task(invoke.tasks.Task[Any], Generic[R]):
     """An invoke task whose body takes a `Session` and the arguments of its signature.
 
@@ -52,6 +57,9 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
     finds those after `--` in its session. One for `many_hosts` only looks, so that several can be
     asked at once. One that `holds` keeps something of its host in use. One that can be watched
     names the arguments that it may have then. A `wizard` asks a person for what is unset.
+
+    A task names the pre-tasks that its body `asks` for itself. A pre-task may `foresee` what it
+    asks its host for, as far as the registry tells.
     """
 
     def __init__(
@@ -59,6 +67,8 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
         body: Callable[..., R],
         *,
         pre: Iterable[Task[Any]] = (),
+        asks: Iterable[Task[Any]] = (),
+        foresee: Callable[[Session, Registry], None] = _foresees_nothing,
         positional: Iterable[str] = (),
         greedy: bool = False,
         takes_words: bool = False,
@@ -80,7 +90,9 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
         self.greedy = greedy
         self.takes_words = takes_words
         self.many_hosts = many_hosts
-        self.holds: bool = holds or any(pre_task.holds for pre_task in pre)
+        self.expected = _with_theirs([*pre, *asks])
+        self.holds: bool = holds or any(pre_task.holds for pre_task in self.expected)
+        self.foresee = foresee
         self.watched_with = tuple(watched_with)
         self.wizard = wizard
 
@@ -125,6 +137,11 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
         )
         word.greedy = self.greedy and word.positional
         return word
+
+
+def _with_theirs(tasks: Iterable[Task[Any]]) -> list[Task[Any]]:
+    """The tasks and those that they ask for in turn, each once."""
+    return list(dict.fromkeys(one for task in tasks for one in (task, *task.expected)))
 
 
 def _plain_type(hint: Any) -> type:

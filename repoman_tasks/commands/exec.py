@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repoman_tasks.checks import containers, reconcile
+from repoman_tasks.checks import containers, person, reconcile
 from repoman_tasks.cli.task import task
 from repoman_tasks.entering import enter
 from repoman_tasks.errors import UsageError
@@ -14,6 +14,7 @@ from repoman_tasks.wizards.which import ask_exec
     wizard=ask_exec,
     name="exec",
     pre=[reconcile, containers],
+    asks=[person],
     positional=["name"],
     takes_words=True,
     help={"name": "Name of the project; by default that whose repo you stand in."},

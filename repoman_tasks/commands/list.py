@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from repoman_tasks.checks import containers, incus, reconcile
+from repoman_tasks.checks import addresses, containers, reconcile
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed
 from repoman_tasks.model import Defaults, Project
@@ -16,13 +16,19 @@ from repoman_tasks.planning.wording import age
 from repoman_tasks.session import Session
 
 
-@task(name="list", pre=[reconcile, containers], many_hosts=True, help={"json": "Print JSON."})
+@task(
+    name="list",
+    pre=[reconcile, containers],
+    asks=[addresses],
+    many_hosts=True,
+    help={"json": "Print JSON."},
+)
 def list_(session: Session, json: bool = False) -> None:
     """Show the projects."""
     reality, found = session.of(reconcile), session.of(containers)
     screen, now = session.screen, session.now()
-    addresses = _addresses(session, found)
-    rows = [_row(reality, project, found, addresses) for project in reality.registry.projects]
+    known = _addresses(session, found)
+    rows = [_row(reality, project, found, known) for project in reality.registry.projects]
     if json:
         screen.json({"schema": 1, "projects": [_as_json(row) for row in rows]})
         return
@@ -53,12 +59,12 @@ def _addresses(session: Session, found: Containers) -> dict[str, str]:
     if not any(container.running for container in found.found.values()):
         return {}
     try:
-        return session.of(incus).addresses()
+        return session.of(addresses)
     except Failed:
         return {}
 
 
-def _row(reality: Reality, project: Project, found: Containers, addresses: dict[str, str]) -> _Row:
+def _row(reality: Reality, project: Project, found: Containers, known: dict[str, str]) -> _Row:
     repo, name = reality.repos[project.name], project.name
     notes = [f"repo {repo.problem}"] if repo.problem else []
     if not found.problem:  # the line below the table says it, once
@@ -66,7 +72,7 @@ def _row(reality: Reality, project: Project, found: Containers, addresses: dict[
     container = found.found.get(name) if project.container else None
     made_from = container.config.get(IMAGE, "") if container else ""
     image = made_from or project.asked_image or project.image
-    return _Row(project, repo, state(project, found), addresses.get(name, ""), image, notes)
+    return _Row(project, repo, state(project, found), known.get(name, ""), image, notes)
 
 
 _COLUMNS = (

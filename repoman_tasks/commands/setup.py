@@ -6,7 +6,7 @@ import uuid
 from dataclasses import replace
 
 from repoman_tasks.apply import Plan, carry_out
-from repoman_tasks.checks import grounds, reconcile
+from repoman_tasks.checks import grounds, mounts, reconcile
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Busy, RepomanError
 from repoman_tasks.host import Locked
@@ -23,10 +23,13 @@ from repoman_tasks.tools.share import Share, open_share
 from repoman_tasks.wizards.setup import ask_setup
 from repoman_tasks.working import work_of
 
+_RSYNC = ("rsync", "--version")
+
 
 @task(
     wizard=ask_setup,
     pre=[reconcile],
+    asks=[mounts, grounds],
     help={
         "local_repos": "Folder of the local working copies.",
         "nfs_repos": "Folder on the backup share.",
@@ -64,17 +67,13 @@ def setup(
         adopt_share,
         {key: value for key, value in chosen.items() if value},
     )
+    host.foresee([_RSYNC], files=[session.store.path], folders=[local])
     share = _share(session, path, local)
     fence = FenceWish(storage_pool, network, init_incus, repair)
-    steps = setup_steps(
-        registry,
-        session.store.exists(),
-        wish,
-        host.real_folder(local) is not None,
-        share.probe,
-        str(uuid.uuid4()),
-    )
-    steps = _in_order(session, [*_fence(session, fence, local), *steps], dry_run=dry_run)
+    real = host.real_folder(local)
+    exists, estate = session.store.exists(), str(uuid.uuid4())
+    steps = setup_steps(registry, exists, wish, real is not None, share.probe, estate)
+    steps = _in_order(session, [*_fence(session, fence, real or local), *steps], dry_run=dry_run)
     plan = Plan(steps, share, work_of(session))
     done = carry_out(session, plan, dry_run=dry_run, agreed=lambda: _alone(session, registry))
     if done and session.leads_on is None:
@@ -83,22 +82,22 @@ def setup(
 
 def _share(session: Session, path: str, local: str) -> Share:
     defaults = session.of(reconcile).registry.defaults
-    session.host.read(["rsync", "--version"])  # which every sync needs, and says so where it lacks
     share = session.stack.enter_context(
         open_share(session.host, path, local, defaults.probe_seconds)
     )
+    session.host.read(_RSYNC)  # which every sync needs, and says so where it lacks
     judge(share.probe, defaults)
     return share
 
 
-def _fence(session: Session, wish: FenceWish, local: str) -> list[Step]:
+def _fence(session: Session, wish: FenceWish, local_repos: str) -> list[Step]:
     """The steps for containers. Where there can be none, that is said, and the rest goes on;
     it is an error where a person asked for something of theirs."""
     found = session.of(grounds)
     try:
         if isinstance(found, RepomanError):
             raise found
-        found = replace(found, local_repos=session.host.real_folder(local) or local)
+        found = replace(found, local_repos=local_repos)
         project = found.defaults.incus_project
         steps = fence_steps(found, wish, project)
     except RepomanError as problem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repoman_tasks.checks import containers, reconcile
+from repoman_tasks.checks import containers, person, reconcile
 from repoman_tasks.cli.task import task
 from repoman_tasks.entering import enter
 from repoman_tasks.session import Session
@@ -12,6 +12,7 @@ from repoman_tasks.wizards.which import ask_project
 @task(
     wizard=ask_project,
     pre=[reconcile, containers],
+    asks=[person],
     positional=["name"],
     takes_words=True,
     help={

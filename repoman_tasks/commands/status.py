@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from repoman_tasks.checks import containers, folders, grounds, incus, mounts, reconcile
+from repoman_tasks.checks import (
+    addresses,
+    containers,
+    folders,
+    grounds,
+    incus,
+    mounts,
+    person,
+    reconcile,
+)
 from repoman_tasks.cli.task import task
-from repoman_tasks.containers.inside import look_inside
+from repoman_tasks.containers.inside import foresee_inside, look_inside, running
 from repoman_tasks.errors import ExitCode, RepomanError, TargetUnusable, UsageError
-from repoman_tasks.model import Defaults, Project, keys
+from repoman_tasks.model import Defaults, Project, Registry, keys
 from repoman_tasks.planning.drift import drift, summary
 from repoman_tasks.planning.excludes import exclude_finding
 from repoman_tasks.planning.fence import fence_findings
@@ -19,15 +28,16 @@ from repoman_tasks.planning.layout import BAD, GOOD, STRONG, Cell, Column
 from repoman_tasks.planning.repairs import RepairWish
 from repoman_tasks.planning.sync import find_project
 from repoman_tasks.planning.wording import plural, toml_value
-from repoman_tasks.reaching import try_out
+from repoman_tasks.reaching import foresee_tries, try_out
 from repoman_tasks.repairing import repair as mend
 from repoman_tasks.session import Session
 from repoman_tasks.tools.share import Share
-from repoman_tasks.watching import look_seen, watch
+from repoman_tasks.watching import foresee_watch, look_seen, watch
 
 
 @task(
-    pre=[reconcile, containers, mounts, folders],
+    pre=[reconcile, containers],
+    asks=[mounts, folders, grounds, addresses],
     positional=["name"],
     many_hosts=True,
     watched_with=["name", "values"],
@@ -62,9 +72,11 @@ def status(
     if wish.any:
         mended = mend(session, _drift(session, name), wish)
         session.look_again(reconcile, containers)
-    reality, share = session.of(reconcile), session.of(mounts)
     if seen:
         look_seen(session, name)
+    reality = session.of(reconcile)
+    _foresee(session, reality, name)
+    share = session.of(mounts)
     found = _findings(session, reality, share, name)
     if json:
         session.screen.json(_as_json(session, reality, share, found))
@@ -76,25 +88,44 @@ def status(
     return ExitCode.OK if well else ExitCode.UNHEALTHY
 
 
+def _foresee(session: Session, reality: Reality, name: str | None) -> None:
+    """Have a host that is far away asked for all that follows from what is known."""
+    projects = _meant(reality.registry, name)
+    looked_into = _looked_into(session, projects, _drift(session, name))
+    if looked_into:
+        whose = session.of(person)
+        foresee_inside(session.of(incus), whose, reality.local_repos, looked_into)
+        foresee_tries(session, projects)
+    foresee_watch(session, projects)
+
+
+def _meant(registry: Registry, name: str | None) -> Sequence[Project]:
+    return registry.projects if name is None else [find_project(registry, name)]
+
+
+def _looked_into(
+    session: Session, projects: Sequence[Project], drifted: Sequence[Finding]
+) -> Sequence[Project]:
+    """Those of `projects` whose container runs and is what it should be."""
+    known = {finding.subject for finding in drifted}
+    return running(session.of(containers), [p for p in projects if p.name not in known])
+
+
 def _findings(
     session: Session, reality: Reality, share: Share | TargetUnusable, name: str | None
 ) -> list[Finding]:
     problem = (share.what, share.cure) if isinstance(share, TargetUnusable) else None
-    registry = reality.registry
-    if name is not None:
-        projects: Sequence[Project] = [find_project(registry, name)]
-        found = health(
-            reality, problem if projects[0].backup else None, projects, [], session.now()
-        )
-    else:
-        projects = registry.projects
-        found = health(reality, problem, projects, session.of(folders), session.now())
+    projects = _meant(reality.registry, name)
+    concerned = name is None or projects[0].backup
+    beside = session.of(folders) if name is None else []
+    found = health(reality, problem if concerned else None, projects, beside, session.now())
     drifted = _drift(session, name)
     if any(project.container for project in projects) and not session.of(containers).problem:
         found += [*_fence(session), *try_out(session, projects)]
-    inside = look_inside(
-        session.of(incus), reality, session.of(containers), projects, {f.subject for f in drifted}
-    )
+    looked_into, inside = _looked_into(session, projects, drifted), []
+    if looked_into:
+        whose = session.of(person)
+        inside = look_inside(session.of(incus), whose, reality.local_repos, looked_into)
     left_out = [finding for finding in map(exclude_finding, projects) if finding]
     return found + left_out + drifted + inside + watch(session, projects)
 

@@ -7,7 +7,7 @@ from repoman_tasks.cli.task import task
 from repoman_tasks.declaring import project_meant, repo_of
 from repoman_tasks.session import Session
 from repoman_tasks.tools.repo_file import read_asked
-from repoman_tasks.trusting import agree
+from repoman_tasks.trusting import agree, foresee_wishes
 from repoman_tasks.wizards.which import ask_project
 
 
@@ -20,7 +20,9 @@ from repoman_tasks.wizards.which import ask_project
 def trust(session: Session, name: str | None = None) -> None:
     """Show what a repo's .repoman.toml asks for beyond its container, and approve it."""
     project, _ = project_meant(session, name, "trust")
-    asked = read_asked(session.host, repo_of(session, project))
+    repo = repo_of(session, project)
+    foresee_wishes(session, project, repo)
+    asked = read_asked(session.host, repo)
     how = f"on a terminal `repoman trust {project.name}`, in a script `update --trust`"
     if agree(session, asked, how):
         session.screen.line(f"approved what {project.name} asks for")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from repoman_tasks.apply import Plan, carry_out
-from repoman_tasks.checks import containers, reconcile
+from repoman_tasks.checks import containers, person, reconcile
 from repoman_tasks.cli.task import task
 from repoman_tasks.containers.work import Work
 from repoman_tasks.declaring import (
@@ -23,13 +23,18 @@ from repoman_tasks.planning.life import recorded, update_steps
 from repoman_tasks.planning.steps import ArrangeUser
 from repoman_tasks.planning.sync import find_project
 from repoman_tasks.session import Session
-from repoman_tasks.tools.guest import Room, has_user
+from repoman_tasks.tools.guest import Room, foresee_user, has_user
 from repoman_tasks.tools.images import image_origin
-from repoman_tasks.tools.person import person_words
-from repoman_tasks.tools.repo_file import asked_words
-from repoman_tasks.trusting import wishes
+from repoman_tasks.trusting import foresee_wishes, wishes
 from repoman_tasks.wizards.which import ask_project
-from repoman_tasks.working import addressed, opening, protected, ruling, work_of
+from repoman_tasks.working import (
+    addressed,
+    foresee_ruling,
+    opening,
+    protected,
+    ruling,
+    work_of,
+)
 
 _LOOKS = 10
 """How often a container is looked into that can't be, a second apart."""
@@ -38,6 +43,7 @@ _LOOKS = 10
 @task(
     wizard=ask_project,
     pre=[reconcile, containers],
+    asks=[person],
     positional=["name"],
     help={
         "name": "Name of the project; by default that whose repo you stand in.",
@@ -58,11 +64,11 @@ def update(
     """Make a project's container what the registry and the repo's .repoman.toml declare."""
     project, _ = project_meant(session, name, "update")
     container = container_of(session, project)
-    session.host.foresee([asked_words(repo_of(session, project)), *person_words(session.host)])
+    work = work_of(session)
+    _foresee(session, project, container, work)
     after, refusal = _with_wishes(session, project, trusted=trust, dry_run=dry_run)
     after = protected(session, addressed(session, after))
     wanted = wanted_of(session, after)
-    work = work_of(session)
     container, user_is_missing = _looked_into(container, work)
     steps, left = update_steps(
         wanted,
@@ -74,12 +80,20 @@ def update(
     )
     for difference in left:
         session.screen.note(f"left as it is, it needs --{difference.need}: {difference.what}")
-    stored = find_project(session.store.load(), project.name)
+    stored = find_project(session.of(reconcile).stored, project.name)
     before = [*(opening(session, wanted) if steps else []), *ruling(session, after)]
     plan = Plan([*before, *steps, *recorded(stored, after)], work=work)
     carry_out(session, plan, dry_run=dry_run, agreed=partial(alone_with, session, project.name))
     if refusal:  # what is not approved was taken away, or never came
         raise refusal
+
+
+def _foresee(session: Session, project: Project, container: Container, work: Work) -> None:
+    """Have a host that is far away asked for all that follows from what is known."""
+    foresee_wishes(session, project, repo_of(session, project))
+    foresee_ruling(session, project)
+    if container.running:
+        foresee_user(Room(work.incus, container.name, work.person))
 
 
 def _with_wishes(

@@ -9,47 +9,42 @@ from functools import partial
 from repoman_tasks.errors import RepomanError
 from repoman_tasks.model import Person, Project
 from repoman_tasks.planning.drift import Containers
-from repoman_tasks.planning.health import Finding, Reality
-from repoman_tasks.tools.guest import Room, check, inode_words
+from repoman_tasks.planning.health import Finding
+from repoman_tasks.tools.guest import Room, check, foresee_checks
 from repoman_tasks.tools.incus import Incus
-from repoman_tasks.tools.person import find_person, person_words
 
-__all__ = ["look_inside"]
+__all__ = ["foresee_inside", "look_inside", "running"]
 
 _AT_ONCE = 8
 
 
+def running(containers: Containers, projects: Sequence[Project]) -> list[Project]:
+    """Those of `projects` whose container runs."""
+    found = containers.found
+    return [p for p in projects if p.container and p.name in found and found[p.name].running]
+
+
+def foresee_inside(
+    incus: Incus, person: Person, local_repos: str, projects: Sequence[Project]
+) -> None:
+    """Say that the containers of `projects` will be looked into."""
+    rooms = {f"{local_repos}/{p.repo}": Room(incus, p.name, person) for p in projects}
+    foresee_checks(incus.host, rooms)
+
+
 def look_inside(
-    incus: Incus,
-    reality: Reality,
-    containers: Containers,
-    projects: Sequence[Project],
-    known: set[str],
+    incus: Incus, person: Person, local_repos: str, projects: Sequence[Project]
 ) -> list[Finding]:
-    """What is wrong inside the running containers of `projects`, but those `known` to be off."""
-    wanted = [
-        project
-        for project in projects
-        if project.container
-        and project.name not in known
-        and project.name in containers.found
-        and containers.found[project.name].running
-    ]
-    if not wanted:
-        return []
-    paths = [f"{reality.local_repos}/{project.repo}" for project in wanted]
-    incus.host.foresee([*person_words(incus.host), *map(inode_words, paths)])
-    person = find_person(incus.host)
+    """What is wrong inside the containers of `projects`, which run."""
     with ThreadPoolExecutor(_AT_ONCE) as threads:
-        found = threads.map(partial(_look, incus, reality, person), wanted)
+        found = threads.map(partial(_look, incus, person, local_repos), projects)
         return [finding for finding in found if finding is not None]
 
 
-def _look(incus: Incus, reality: Reality, person: Person, project: Project) -> Finding | None:
+def _look(incus: Incus, person: Person, local_repos: str, project: Project) -> Finding | None:
     name = project.name
-    path = f"{reality.local_repos}/{project.repo}"
     try:
-        wrong = check(Room(incus, name, person), path)
+        wrong = check(Room(incus, name, person), f"{local_repos}/{project.repo}")
     except RepomanError as problem:
         wrong = problem.what
     if not wrong:

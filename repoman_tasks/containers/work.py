@@ -35,7 +35,6 @@ from repoman_tasks.planning.steps import (
 from repoman_tasks.planning.wording import shown_url
 from repoman_tasks.tools.guest import Room, arrange, prove, wait_until_up
 from repoman_tasks.tools.incus import Incus
-from repoman_tasks.tools.person import find_person
 
 __all__ = ["Devices", "Work"]
 
@@ -51,9 +50,14 @@ class Work:
     """The steps of one command, and what it takes to undo those that made something."""
 
     def __init__(
-        self, incus: Incus, say: Callable[[str], None], check: Callable[[Devices], None]
+        self,
+        incus: Incus,
+        whose: Callable[[], Person],
+        say: Callable[[str], None],
+        check: Callable[[Devices], None],
     ) -> None:
         self.incus = incus
+        self._whose = whose
         self._say = say
         self._check = check
         """Raises where a device must not be added; each one passes here."""
@@ -63,7 +67,6 @@ class Work:
         """Containers to be called whole at the end."""
         self._started: set[str] = set()
         """Containers that this run has started, so that nobody has to ask."""
-        self._person: Person | None = None
 
     @property
     def host(self) -> Host:
@@ -73,8 +76,7 @@ class Work:
     @property
     def person(self) -> Person:
         """The user who is to be in the containers."""
-        self._person = self._person or find_person(self.host)
-        return self._person
+        return self._whose()
 
     @property
     def made_something(self) -> bool:

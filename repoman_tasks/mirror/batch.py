@@ -9,22 +9,19 @@ or a batch that does not go through whole, is left to a sync of its own.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 
 from repoman_tasks.errors import RepomanError
-from repoman_tasks.host import Lock
+from repoman_tasks.host import Lock, Together
 from repoman_tasks.mirror.events import Finished, Started
 from repoman_tasks.mirror.passes import Setting, run_pass
-from repoman_tasks.mirror.project import judge_places, look_over, repo_path
+from repoman_tasks.mirror.project import WALK_SECONDS, looking
 from repoman_tasks.model import Project
 from repoman_tasks.planning import source
 from repoman_tasks.planning.sync import Outcome
-from repoman_tasks.tools.tree import PRUNED, Look
+from repoman_tasks.tools.tree import Look
 
 __all__ = ["mirror_batch"]
-
-_WALK_SECONDS = 600.0
 
 
 def mirror_batch(
@@ -33,7 +30,9 @@ def mirror_batch(
     """Mirror those of `projects` that are unchanged; also returns those that are left."""
     began = time.monotonic()
     host = setting.host
-    quiet = _unchanged(setting, projects)
+    asked = host.together(timeout=WALK_SECONDS)
+    mounted = setting.share.checking(asked)
+    quiet = _unchanged(setting, projects, asked)
     paths = {setting.lock_path(name): name for name in quiet}
     with host.locks(list(paths)) as locks:  # what is taken is told by a sync of its own
         held = {paths[path] for path in locks}
@@ -41,7 +40,8 @@ def mirror_batch(
         for project in together:
             setting.emit(Started(project.name))
         enough = len(together) > 1
-        outcomes = _checked(setting, together, list(locks.values()), quiet) if enough else []
+        held_now = list(locks.values())
+        outcomes = _checked(setting, together, held_now, quiet, mounted) if enough else []
     for outcome in outcomes:
         outcome.seconds = time.monotonic() - began
         setting.emit(Finished(outcome))
@@ -49,19 +49,15 @@ def mirror_batch(
     return outcomes, [project for project in projects if project.name not in done]
 
 
-def _unchanged(setting: Setting, projects: Sequence[Project]) -> dict[str, Look]:
+def _unchanged(setting: Setting, projects: Sequence[Project], asked: Together) -> dict[str, Look]:
     """What their repos hold, of those of `projects` where that is what the last sync saw."""
-    asked = setting.host.together(timeout=_WALK_SECONDS)
-    walks = [
-        (project, asked.walk(repo_path(setting, project), prune=PRUNED))
-        for project in _in_place(setting, projects)
-    ]
+    looks = [(project, looking(setting, project, asked)) for project in projects]
     found = {}
-    for project, walk in walks:
+    for project, look in looks:
         if setting.host.stopping.is_set():
             return {}
         try:
-            seen = look_over(setting, project, walk())
+            seen = look()
         except RepomanError:
             continue
         # Files of two projects that are one on disk would become one in their mirrors.
@@ -70,28 +66,21 @@ def _unchanged(setting: Setting, projects: Sequence[Project]) -> dict[str, Look]
     return found
 
 
-def _in_place(setting: Setting, projects: Sequence[Project]) -> list[Project]:
-    """Those of `projects` whose repo and mirror are the real folders that they have to be."""
-    try:
-        real = setting.host.real_folders([repo_path(setting, project) for project in projects])
-    except RepomanError:
-        return []
-    found = []
-    for project, folder in zip(projects, real, strict=True):
-        with suppress(RepomanError):
-            judge_places(setting, project, folder)
-            found.append(project)
-    return found
-
-
 def _checked(
-    setting: Setting, projects: Sequence[Project], locks: Sequence[Lock], quiet: dict[str, Look]
+    setting: Setting,
+    projects: Sequence[Project],
+    locks: Sequence[Lock],
+    quiet: dict[str, Look],
+    mounted: Callable[[], None],
 ) -> list[Outcome]:
-    """The outcomes of one rsync over `projects`; none where it did not go through whole."""
+    """The outcomes of one rsync over `projects`; none where it did not go through whole.
+
+    `mounted` raises where the share is not mounted any more as it was.
+    """
     max_shrink = setting.registry.defaults.max_shrink
     limits = [source.most_deletions(p, quiet[p.name].tally, max_shrink) for p in projects]
     try:
-        setting.share.check()
+        mounted()
         done = run_pass(
             setting,
             projects,
@@ -99,11 +88,13 @@ def _checked(
             [f"{project.repo}/" for project in projects],
             max_delete=min((limit for limit in limits if limit is not None), default=None),
         )
-        setting.share.check()
+        asked = setting.host.together(timeout=WALK_SECONDS)
+        mounted = setting.share.checking(asked)
+        still = {} if done.vanished else _unchanged(setting, projects, asked)
+        mounted()
     except Exception:  # a sync of its own will tell which project it was, and what
         return []
     outcomes = []
-    still = {} if done.vanished else _unchanged(setting, projects)
     for project in projects:
         seen = quiet[project.name]
         if project.name in still:

@@ -12,12 +12,12 @@ names a branch that was made after the branches were listed.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 from repoman_tasks.errors import Busy, ExitCode, Interrupted, Refused, RepomanError, bug
-from repoman_tasks.host import Entry, Lock, Locked
+from repoman_tasks.host import Entry, Lock, Locked, Together
 from repoman_tasks.mirror.events import Finished, Started
 from repoman_tasks.mirror.passes import Pass, PassFailed, Setting, carried, run_pass
 from repoman_tasks.model import Project, Tally
@@ -27,7 +27,9 @@ from repoman_tasks.planning.sync import Outcome, linked
 from repoman_tasks.tools import rsync
 from repoman_tasks.tools.tree import PRUNED, Look, git_state, look
 
-__all__ = ["judge_places", "look_over", "mirror_project", "repo_path"]
+__all__ = ["WALK_SECONDS", "looking", "mirror_project"]
+
+WALK_SECONDS = 600.0
 
 _ROUNDS = 20
 """How often a git repo is gone over while gc or a checkout changes it under the copy."""
@@ -80,14 +82,24 @@ def _locks(setting: Setting, project: Project) -> Iterator[list[Lock]]:
         yield [lock]
 
 
-def look_at_repo(setting: Setting, project: Project) -> Look:
-    """Walk the project's repo. `Refused` where it, or its mirror, is not a real folder."""
-    check_places(setting, project)
-    return look_over(setting, project, setting.host.walk(repo_path(setting, project), prune=PRUNED))
+def looking(setting: Setting, project: Project, asked: Together) -> Callable[[], Look]:
+    """What walks over the project's repo, together with what else is `asked`.
+
+    `Refused` where it, or its mirror, is not a real folder. What is excluded from the mirror is
+    not counted.
+    """
+    in_place = placing(setting, project, asked)
+    walk = asked.walk(_repo_path(setting, project), prune=PRUNED)
+
+    def bring() -> Look:
+        in_place()
+        return _look_over(setting, project, walk())
+
+    return bring
 
 
-def look_over(setting: Setting, project: Project, entries: Iterable[Entry]) -> Look:
-    """What a walk over the project's repo met. What is excluded from the mirror is not counted."""
+def _look_over(setting: Setting, project: Project, entries: Iterable[Entry]) -> Look:
+    """What a walk over the project's repo met."""
     seen = look(entries)
     if not setting.registry.excludes(project):
         return seen
@@ -95,19 +107,21 @@ def look_over(setting: Setting, project: Project, entries: Iterable[Entry]) -> L
     return replace(seen, tally=census.tally(seen.tally.tree), git_dirs=census.git_dirs())
 
 
-def repo_path(setting: Setting, project: Project) -> str:
+def _repo_path(setting: Setting, project: Project) -> str:
     """Where the project's repo has to be."""
     return f"{setting.local_repos}/{project.repo}"
 
 
-def check_places(setting: Setting, project: Project) -> None:
-    """`Refused` where the repo or its mirror is missing, a symlink, or inside the other."""
-    judge_places(setting, project, setting.host.real_folder(repo_path(setting, project)))
+def placing(setting: Setting, project: Project, asked: Together) -> Callable[[], None]:
+    """What raises `Refused` where the repo or its mirror is missing, a symlink, or inside the
+    other; together with what else is `asked`."""
+    real = asked.real_folder(_repo_path(setting, project))
+    return lambda: _judge_places(setting, project, real())
 
 
-def judge_places(setting: Setting, project: Project, real: str | None) -> None:
+def _judge_places(setting: Setting, project: Project, real: str | None) -> None:
     """The same, where `real` is the repo's folder with links resolved; None where there is none."""
-    path = repo_path(setting, project)
+    path = _repo_path(setting, project)
     share = setting.share.probe
     link = linked(setting.modes, project.repo)
     if link:
@@ -138,7 +152,7 @@ class _Work:
         self._project = project
         self._locks = locks
         self._outcome = outcome
-        self._path = repo_path(setting, project)
+        self._path = _repo_path(setting, project)
         self._may_delete: int | None = None
         """Entries that the passes to come may delete, None for any number."""
         self._loose = project.last_loose or 0
@@ -146,14 +160,19 @@ class _Work:
         and the sync after this one has to be allowed to delete them all."""
 
     def run(self) -> None:
-        seen = look_at_repo(self._setting, self._project)
+        setting, project = self._setting, self._project
+        asked = self._host.together(timeout=WALK_SECONDS)
+        look_over, mounted = looking(setting, project, asked), setting.share.checking(asked)
+        seen = look_over()
         self._outcome.tally = seen.tally
         self._outcome.warnings += [f"{special} is not mirrored" for special in seen.specials]
         self._guard(seen.tally)
-        self._setting.share.check()
+        mounted()
         self._copy(seen)
-        self._setting.share.check()
-        check_places(self._setting, self._project)  # no success where the repo was swapped
+        asked = self._host.together()
+        mounted, in_place = setting.share.checking(asked), placing(setting, project, asked)
+        mounted()
+        in_place()  # no success where the repo was swapped
 
     def _guard(self, tally: Tally) -> None:
         """`Refused` where the source lost too much; else sets how many entries may be deleted."""
@@ -216,7 +235,8 @@ class _Work:
 
     def _look_again(self, last: Look) -> Look:
         """Look for a next round, and guard it as the first pass was."""
-        seen = look_at_repo(self._setting, self._project)
+        asked = self._host.together(timeout=WALK_SECONDS)
+        seen = looking(self._setting, self._project, asked)()
         if self._setting.options.force:
             return seen
         files_only = Tally(last.tally.files)  # a gc may well be what goes on

@@ -46,6 +46,8 @@ class Reality:
     revoked: Mapping[str, str] = field(default_factory=dict)
     """Projects whose repo asked for something that is not approved any more, each with the
     reason. What it was is left out of `registry`."""
+    stored: Registry = field(default_factory=Registry)
+    """The registry with that, as it was read."""
 
 
 @dataclass(frozen=True)

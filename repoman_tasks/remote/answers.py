@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ __all__ = [
     "entries_of",
     "entries_words",
     "folders_of",
+    "look_of",
     "reason_of",
     "result_of",
 ]
@@ -41,6 +43,16 @@ def result_of(words: Words, answer: Answer) -> Result:
     if answer.end == ABSENT:
         raise not_installed(words[0])
     return Result(tuple(words), int(answer.end), answer.out, answer.err)
+
+
+def look_of(words: Words, word: str, answer: Answer) -> Result:
+    """What a program left behind that ran beside the others: the beginning of standard output, and
+    the end of standard error with the exit status in its last line."""
+    if word == ABSENT:
+        raise not_installed(words[0])
+    said = {line[:1]: base64.b64decode(line[1:]) for line in answer.out.split()}
+    err, _, code = said[b"e"].rstrip(b"\n").rpartition(b"\n")
+    return Result(tuple(words), int(code), said[b"o"], err)
 
 
 def reason_of(answer: Answer) -> str:
@@ -81,8 +93,8 @@ def folders_of(paths: Sequence[str], answer: Answer) -> list[str | None]:
 
 
 def entries_words(root: str, prune: frozenset[bytes]) -> list[str]:
-    """What prints all that is below `root`."""
-    words = ["find", f"{root.rstrip('/')}/.", "-mindepth", "1"]
+    """What prints `root` and all that is below it."""
+    words = ["find", root.rstrip("/") or "/"]
     for name in sorted(prune):
         words += ["-name", os.fsdecode(name), "-prune", "-o"]
     return [*words, "-printf", r"%y %i %s %T@ %C@ %n %P\0"]
@@ -93,12 +105,15 @@ _PASSING = (f": {_NO_FILE}", ": Not a directory", ": Permission denied")
 
 
 def entries_of(root: str, found: Result) -> Iterator[Entry]:
-    """What a walk met; `Failed` where `root` can't be read."""
+    """What a walk met; `Failed` where `root` can't be read or is no folder."""
     for complaint in found.err.decode(errors="replace").splitlines():
         passing = complaint.endswith(_PASSING)
         if not passing or (found.code and not found.out):
             raise Failed(f"{root} can't be read", complaint.rpartition(": ")[2].lower())
-    return map(_entry, found.out.split(b"\0")[:-1])
+    first, *below = found.out.split(b"\0")
+    if not first.startswith(b"d "):
+        raise Failed(f"{root} can't be read", "not a directory")
+    return map(_entry, below[:-1])
 
 
 def _entry(line: bytes) -> Entry:

@@ -21,7 +21,7 @@ from repoman_tasks.remote.answers import (
 __all__ = ["AtOnce"]
 
 T = TypeVar("T")
-RunAll = Callable[[Sequence[Words], float], Sequence[Answer | Failed]]
+RunAll = Callable[[Sequence[tuple[str, ...]], float], Sequence[Answer | Failed]]
 """Takes calls of a shell's functions and the seconds for each; gives an answer for each."""
 
 
@@ -31,7 +31,7 @@ class AtOnce(Together):
     def __init__(self, host: Host, timeout: float, run_all: RunAll) -> None:
         super().__init__(host, timeout)
         self._run_all = run_all
-        self._calls: list[Words] = []
+        self._calls: list[tuple[str, ...]] = []
         self._answers: Sequence[Answer | Failed] = ()
 
     def read(self, words: Words) -> Callable[[], Result]:
@@ -56,7 +56,7 @@ class AtOnce(Together):
 
     def _later(self, call: Words, meant: Callable[[Answer], T]) -> Callable[[], T]:
         number = len(self._calls)
-        self._calls.append(call)
+        self._calls.append(tuple(call))
 
         def bring() -> T:
             if not self._answers:

@@ -19,6 +19,7 @@ from repoman_tasks.host import (
     Pin,
     Result,
     Sink,
+    TimedOut,
     Together,
     Words,
 )
@@ -31,6 +32,7 @@ from repoman_tasks.remote.answers import (
     entries_of,
     entries_words,
     folders_of,
+    look_of,
     reason_of,
     result_of,
 )
@@ -47,8 +49,12 @@ _FILE_SECONDS = 60.0
 _WALK_SECONDS = 600.0
 _LOCK_SECONDS = 0.1
 """How often a lock that is taken is tried again."""
-_FORESEEN_SECONDS = 10.0
 _LOST_LOCK = 75
+_TIMED_OUT = 124
+"""The exit status of timeout(1) where it had to end the program."""
+
+Call = tuple[str, ...]
+"""The name of a shell's function and its words."""
 
 
 class RemoteHost(Host):
@@ -72,11 +78,12 @@ class RemoteHost(Host):
             raise Failed("its login shell did not start sh", "try `ssh HOST sh`") from None
         self._shells.add(shell)
         path, content = facts.registry
-        self._known: dict[tuple[str, ...], Answer] = {
-            tuple(content_words(path)): content_answer(content)
-        }
-        """What programs said that nobody has read yet."""
-        self._foreseen: list[tuple[str, ...]] = []
+        self._known: dict[Call, Answer] = {("run", *content_words(path)): content_answer(content)}
+        """What was answered to calls of a shell's functions and nobody has read yet."""
+        self._foreseen: dict[Call, float] = {}
+        """The calls to come, and the seconds for each."""
+        self._asides: dict[Call, str] = {}
+        """Those that are on their way by the keeper, and the numbers of its answers."""
         self._pins: dict[str, str] = {}
         """Folders that are being entered, and the numbers of the keeper's answers."""
         self.uid, self.home = facts.uid, facts.home
@@ -90,35 +97,68 @@ class RemoteHost(Host):
     # --- programs ------------------------------------------------------------------
 
     def read(self, words: Words, *, timeout: float = 30.0, most: int = MOST_BYTES) -> Result:
-        if tuple(words) in self._foreseen:
-            self._ask_along()
-        answer = self._known.pop(tuple(words), None)
+        call = ("run", *words)
+        if call in self._asides:
+            return self._beside(call, timeout)
+        answer = self._brought_along(call)
         if answer is None or len(answer.out) > most:
             return self._run("run", words, words, timeout, most)
         return result_of(words, answer)
 
     def foresee(
-        self, reads: Sequence[Words] = (), *, files: Sequence[str] = (), pin: str = ""
+        self,
+        reads: Sequence[Words] = (),
+        *,
+        files: Sequence[str] = (),
+        folders: Sequence[str] = (),
+        aside: Sequence[Words] = (),
+        pin: str = "",
+        seconds: float = 10.0,
     ) -> None:
-        self._foreseen += map(tuple, [*reads, *map(content_words, files)])
-        if pin:
-            with contextlib.suppress(Failed):  # `pin` will tell
+        calls: list[Call] = [("run", *words) for words in (*reads, *map(content_words, files))]
+        calls += [("folders", *folders)] if folders else []
+        self._foreseen |= {call: seconds for call in calls if call not in self._known}
+        looks = [("look", f"{seconds:g}", *words) for words in aside]
+        with contextlib.suppress(Failed):  # whoever wants it will be told
+            if looks:
+                numbers = self._keeper.send(*looks)
+                self._asides |= {
+                    ("run", *words): n for words, n in zip(aside, numbers, strict=True)
+                }
+            if pin:
                 (self._pins[pin],) = self._keeper.send(["stand", pin])
 
-    def _ask_along(self, *first: Words) -> list[Answer]:
+    def _brought_along(self, call: Call) -> Answer | None:
+        """The answer to what was foreseen, if that was; it is brought once."""
+        if call in self._foreseen:
+            self._ask_along()
+        return self._known.pop(call, None)
+
+    def _beside(self, call: Call, timeout: float) -> Result:
+        """What came of a program that runs beside."""
+        number, words = self._asides.pop(call), call[1:]
+        (kept,) = self._keeper.answers([number], within(words[0], timeout))
+        done = look_of(words, kept.word, kept.answer)
+        if done.code == _TIMED_OUT:
+            raise TimedOut(f"{words[0]} did not answer in time")
+        return done
+
+    def _ask_along(self, first: Sequence[Call] = (), timeout: float = 0) -> list[Answer | Failed]:
         """Ask for what is foreseen; the answers to the calls that come `first`."""
-        reads, self._foreseen = list(dict.fromkeys(self._foreseen)), []
-        calls = [*first, *(("run", *words) for words in reads)]
-        answers = self._run_all(calls, _FORESEEN_SECONDS)
-        for words, answer in zip(reads, answers[len(first) :], strict=True):
-            if isinstance(answer, Answer):  # else it is asked again, with the time that it has
-                self._known[words] = answer
-        return [_brought(answer) for answer in answers[: len(first)]]
+        foreseen, self._foreseen = self._foreseen, {}
+        seconds = [*(timeout for _ in first), *foreseen.values()]
+        answers = self._run_all([*first, *foreseen], seconds)
+        for call, answer in zip(foreseen, answers[len(first) :], strict=True):
+            if isinstance(answer, Answer):  # else it is asked again, and tells
+                self._known[call] = answer
+        return answers[: len(first)]
 
     def _forget(self) -> None:
         """What is read from now on is asked for then."""
         self._known.clear()
         self._foreseen.clear()
+        self._keeper.leave(self._asides.values())
+        self._asides.clear()
 
     def _change(self, words: Words, timeout: float, given: bytes, most: int) -> Result:
         self._forget()
@@ -136,16 +176,18 @@ class RemoteHost(Host):
         return result_of(words, answer)
 
     def together(self, *, timeout: float = 30.0) -> Together:
-        return AtOnce(self, timeout, self._run_all)
+        return AtOnce(self, timeout, self._ask_along)
 
-    def _run_all(self, calls: Sequence[Words], timeout: float) -> list[Answer | Failed]:
+    def _run_all(self, calls: Sequence[Call], seconds: Sequence[float]) -> list[Answer | Failed]:
         """The answers to calls that are made in one go; for those that gave none, why."""
         answers: list[Answer | Failed] = []
+        limits = dict(zip(calls, seconds, strict=True))
         try:
             with self._shells.one() as shell:
 
                 def check_of(call: Words) -> Callable[[], None]:
-                    return self._stoppable(bounded(call[1], timeout, MOST_BYTES, shell.size))
+                    limit = bounded(call[1], limits[tuple(call)], MOST_BYTES, shell.size)
+                    return self._stoppable(limit)
 
                 answers.extend(shell.ask_all(calls, check_of))  # also those before an error
         except Failed as problem:
@@ -218,8 +260,12 @@ class RemoteHost(Host):
         given = [path for path in paths if "\0" not in path]
         if not given:
             return [None for _ in paths]
-        call = ["folders", *given]
-        answer = self._ask_along(call)[0] if self._foreseen else self._ask(*call)
+        call = ("folders", *given)
+        answer = self._brought_along(call)
+        if answer is None and self._foreseen:
+            (asked,) = self._ask_along([call], _FILE_SECONDS)
+            answer = _brought(asked)
+        answer = answer or self._ask(*call)
         found = dict(zip(given, folders_of(given, answer), strict=False))
         return [found.get(path) for path in paths]
 

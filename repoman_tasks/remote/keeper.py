@@ -1,11 +1,12 @@
-"""What is held on the other side: locks, and folders that are to stay mounted."""
+"""What is held on the other side: locks, and folders that are to stay mounted. And what looks
+around there meanwhile."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from repoman_tasks.errors import Failed
@@ -22,10 +23,10 @@ _SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Kept:
-    """What came of a wish to hold something."""
+    """What came of a wish to hold something, or to look at something."""
 
     word: str
-    """`held`; else why it is not."""
+    """`held`; else why it is not. Of a look `looked`."""
     pid: str
     """The process that holds it."""
     answer: Answer
@@ -39,8 +40,8 @@ class Kept:
 class Keeper:
     """A shell that holds locks and folders, each by a process of its own that ends with it.
 
-    It runs nothing else, so nothing that gets stuck takes them along. Its answers come in any
-    order, each with the number of its question.
+    It waits for none of them, so nothing that gets stuck takes the others along. Its answers come
+    in any order, each with the number of its question.
     """
 
     def __init__(self, start: Callable[[], Shell]) -> None:
@@ -59,7 +60,7 @@ class Keeper:
         self._coming.start()
 
     def ask(self, *calls: Words, check: Check | None = None) -> list[Kept]:
-        """Call functions of the shell, each of which holds something; what came of each."""
+        """Call functions of the shell, each of which starts a process; what came of each."""
         with self._turn:
             return self.answers(self.send(*calls), check)
 
@@ -79,7 +80,7 @@ class Keeper:
                 while not self._came.keys() >= set(numbers):
                     self._take(check)
             except BaseException:
-                self._leave(numbers)
+                self.leave(numbers)
                 raise
             return [self._came.pop(number) for number in numbers]
 
@@ -93,14 +94,15 @@ class Keeper:
         with contextlib.suppress(Failed):
             self.ask(["drop", *pids])
 
-    def _leave(self, numbers: Sequence[str]) -> None:
+    def leave(self, numbers: Iterable[str]) -> None:
         """Nobody waits for the answers to these questions any more."""
-        for number in numbers:
-            kept = self._came.pop(number, None)
-            if kept is None:
-                self._leaving.add(number)
-            elif kept.held:
-                self.let_go(kept.pid)
+        with self._turn:
+            for number in numbers:
+                kept = self._came.pop(number, None)
+                if kept is None:
+                    self._leaving.add(number)
+                elif kept.held:
+                    self.let_go(kept.pid)
 
     def _take(self, check: Check) -> None:
         """Take the next answer."""
@@ -112,7 +114,7 @@ class Keeper:
         self._came[number] = Kept(word, pid, answer)
         if number in self._leaving:
             self._leaving.discard(number)
-            self._leave([number])
+            self.leave([number])
 
     def _opened(self) -> Shell:
         if self._coming is not None:

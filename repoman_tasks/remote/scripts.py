@@ -102,23 +102,27 @@ exec "$@"
 """A program that keeps locks: whoever takes one afterwards finds it there, and sees it live."""
 
 _SAYING = r"""
-token=$1 number=$2 path=$3; shift 3
-say() { printf '\n%s %s %s %s\n' "$token" "$number" "$1" "$$"; printf '\n%s\n' "$token" >&2; }
+token=$1 number=$2 what=$3; shift 3
+say() {
+    printf '%s\n%s %s %s %s\n' "$2" "$token" "$number" "$1" "$$"
+    printf '\n%s\n' "$token" >&2
+}
 """
-"""Ends an answer. Those to several questions come in any order, so each has its number."""
+"""Ends an answer, which is written in one go where others write too. Those to several questions
+come in any order, so each has its number."""
 
 _HOLDING = (
     _OF_PROCESS
     + _SAYING
     + r"""
-exec 9<>"$path" || { say 1; exit; }
-flock -n 9 || { cat -- "$path"; say taken; exit; }
+exec 9<>"$what" || { say 1; exit; }
+flock -n 9 || { say taken "$(cat -- "$what")"; exit; }
 while read -r word pid started; do
     [ "$word" = keeper ] && [ -n "$started" ] || continue
     [ "$(of_process "$pid" 20)" = "$started" ] || continue
-    cat -- "$path"; say taken; exit
-done <"$path"
-printf '%s\n' "$1" >"$path"
+    say taken "$(cat -- "$what")"; exit
+done <"$what"
+printf '%s\n' "$1" >"$what"
 say held
 exec sleep infinity >/dev/null 2>&1
 """
@@ -128,12 +132,30 @@ exec sleep infinity >/dev/null 2>&1
 _STANDING = (
     _SAYING
     + r"""
-cd -- "$path" || { say 1; exit; }
+cd -- "$what" || { say 1; exit; }
 say held
 exec sleep infinity >/dev/null 2>&1
 """
 )
 """Holds a folder in use, and says how that went."""
+
+_LOOKING = (
+    _SAYING
+    + r"""
+command -v "$1" >/dev/null || { say absent; exit; }
+said=$(
+    {
+        {
+            { timeout -k 1 "$what" "$@" </dev/null 3>&-; printf '\n%s\n' "$?" >&2; } |
+                printf 'o%s\n' "$(head -c 1000 | base64 -w 0)" >&3
+        } 2>&1 | printf 'e%s\n' "$(tail -c 1000 | base64 -w 0)"
+    } 3>&1
+)
+say looked "$said"
+"""
+)
+"""Runs a program under a time limit, and tells what it said, as `answers.look_of` reads it. It is
+short enough to come in one piece."""
 
 _ATTENDED = r"""
 # Where it is neither there is a terminal, or nobody who could go.
@@ -229,6 +251,7 @@ hold() {
     setpriv --pdeathsig KILL sh -c "$holding" sh "$T" "$@" </dev/null 3<&- &
 }
 stand() { setpriv --pdeathsig KILL sh -c "$standing" sh "$T" "$@" </dev/null 3<&- & }
+look() { setpriv --pdeathsig KILL sh -c "$looking" sh "$T" "$@" </dev/null 3<&- & }
 drop() { dropped=$1; shift; kill -KILL "$@"; wait "$@" 2>/dev/null; end "$dropped 0 0"; }
 
 end ready
@@ -240,6 +263,7 @@ _PRELUDE = "\n".join(
         f"keeping={shlex.quote(_KEEPING)}",
         f"holding={shlex.quote(_HOLDING)}",
         f"standing={shlex.quote(_STANDING)}",
+        f"looking={shlex.quote(_LOOKING)}",
         _OF_PROCESS,
         _FUNCTIONS,
     ]

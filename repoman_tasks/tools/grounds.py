@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.host import Host
+from repoman_tasks.model import Defaults, Person
 from repoman_tasks.planning.declared import SHARE_PROFILE
+from repoman_tasks.planning.drift import Containers
 from repoman_tasks.planning.grounds import ADMIN_GROUP, Grounds, Pool
 from repoman_tasks.planning.health import Reality
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.network import Bridge
 from repoman_tasks.tools.incus import Incus
-from repoman_tasks.tools.person import find_person, person_words
 
-__all__ = ["host_networks", "look_at_grounds"]
+__all__ = ["foresee_grounds", "foresee_networks", "host_networks", "look_at_grounds"]
 
 _SERVER = "/1.0"
 _POOLS = "/1.0/storage-pools?recursion=1"
@@ -27,14 +28,21 @@ _DOCKER, _FIREWALLD = "/sys/class/net/docker0", "/run/firewalld"
 _UFW, _SUBUID, _SUBGID = "/etc/ufw/ufw.conf", "/etc/subuid", "/etc/subgid"
 _ADDRESSES = ("ip", "-json", "address", "show", "scope", "global")
 _PROCESSORS = ("nproc",)
+_USUAL_POOL = "default"
+"""As `incus admin init` calls it."""
 
 
-def look_at_grounds(incus: Incus, reality: Reality) -> Grounds:
-    """What there is. `Failed` where Incus can't be asked, with the cure that fits."""
+def look_at_grounds(
+    incus: Incus, reality: Reality, containers: Containers, whose: Callable[[], Person]
+) -> Grounds:
+    """What there is beside the `containers`; `whose` are they.
+
+    `Failed` where Incus can't be asked, with the cure that fits.
+    """
     host, defaults = incus.host, reality.registry.defaults
-    _foresee(incus)
-    shared = absolute(defaults.shared, host.home) if defaults.shared else ""
-    folders = [_DOCKER, _FIREWALLD, *([shared] if shared else [])]
+    foresee_grounds(incus, defaults)
+    shared = _shared(host, defaults)
+    folders = _folders(shared)
     real = dict(zip(folders, host.real_folders(folders), strict=True))
     server = _server(incus)
     config = incus.get(incus.project_path)
@@ -50,9 +58,9 @@ def look_at_grounds(incus: Incus, reality: Reality) -> Grounds:
         firewalls=_firewalls(host, real),
         project=None if config is None else dict(config.get("config") or {}),
         profiles=profiles,
-        used=_used(incus, profiles) if config is not None else {},
+        used=_used(containers, profiles) if config is not None else {},
         processors=_processors(host),
-        person=find_person(host),
+        person=whose(),
         local_repos=reality.local_repos,
         shared=real_shared or shared,
         shared_exists=real_shared is not None,
@@ -68,12 +76,20 @@ def look_at_grounds(incus: Incus, reality: Reality) -> Grounds:
     )
 
 
-def _foresee(incus: Incus) -> None:
-    """Have a host that is far away asked at once."""
-    incus.foresee(_SERVER, incus.project_path, incus.all_profiles, incus.all_containers)
-    incus.foresee(_POOLS, _NETWORKS, _ACLS)
-    reads = [_ADDRESSES, _PROCESSORS, *person_words(incus.host)]
-    incus.host.foresee(reads, files=(_UFW, _SUBUID, _SUBGID))
+def foresee_grounds(incus: Incus, defaults: Defaults) -> None:
+    """Say that all of it will be asked for; the pool is probably that of the `defaults`."""
+    folders = _folders(_shared(incus.host, defaults))
+    incus.foresee(_SERVER, incus.project_path, incus.all_profiles, _POOLS, _NETWORKS, _ACLS)
+    incus.foresee(_resources(defaults.storage_pool or _USUAL_POOL))
+    incus.host.foresee([_ADDRESSES, _PROCESSORS], files=(_UFW, _SUBUID, _SUBGID), folders=folders)
+
+
+def _shared(host: Host, defaults: Defaults) -> str:
+    return absolute(defaults.shared, host.home) if defaults.shared else ""
+
+
+def _folders(shared: str) -> list[str]:
+    return [_DOCKER, _FIREWALLD, *([shared] if shared else [])]
 
 
 def _server(incus: Incus) -> dict[str, Any]:
@@ -98,6 +114,11 @@ def _is_new_member(host: Host) -> bool:
 def _bridges(incus: Incus) -> dict[str, Bridge]:
     found = incus.get(_NETWORKS) or []
     return {str(one["name"]): Bridge(one.get("config") or {}) for one in found if _is_bridge(one)}
+
+
+def foresee_networks(host: Host) -> None:
+    """Say that the networks of `host` will be asked for."""
+    host.foresee([_ADDRESSES])
 
 
 def host_networks(host: Host) -> tuple[str, ...]:
@@ -129,16 +150,16 @@ def _firewalls(host: Host, real: Mapping[str, str | None]) -> tuple[str, ...]:
 
 def _pools(incus: Incus) -> dict[str, Pool]:
     found = incus.get(_POOLS) or []
-    incus.foresee(*map(_resources, found))
+    incus.foresee(*(_resources(str(one["name"])) for one in found))
     return {str(one["name"]): _pool(incus, one) for one in found}
 
 
-def _resources(pool: dict[str, Any]) -> str:
-    return f"/1.0/storage-pools/{quote(str(pool['name']), safe='')}/resources"
+def _resources(pool: str) -> str:
+    return f"/1.0/storage-pools/{quote(pool, safe='')}/resources"
 
 
 def _pool(incus: Incus, pool: dict[str, Any]) -> Pool:
-    space = (incus.get(_resources(pool)) or {}).get("space") or {}
+    space = (incus.get(_resources(str(pool["name"]))) or {}).get("space") or {}
     total, used = int(space.get("total", 0)), int(space.get("used", 0))
     return Pool(str(pool.get("driver", "")), total >> 20, (total - used) >> 20)
 
@@ -151,10 +172,10 @@ def _profiles(incus: Incus) -> dict[str, dict[str, Any]]:
     return {str(one["name"]): one for one in incus.get(incus.all_profiles) or []}
 
 
-def _used(incus: Incus, profiles: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+def _used(containers: Containers, profiles: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """What is mounted by whom; the profile of the shared folder is left out, setup changes it."""
     found: dict[str, tuple[str, ...]] = {}
-    users = {name: container.devices for name, container in incus.containers().items()}
+    users = {name: container.devices for name, container in containers.found.items()}
     for name, profile in profiles.items():
         if name != SHARE_PROFILE:
             users[f"the profile {name}"] = profile.get("devices") or {}

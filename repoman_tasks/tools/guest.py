@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from repoman_tasks.errors import Failed
-from repoman_tasks.host import Result
+from repoman_tasks.host import Host, Result
 from repoman_tasks.model import Person
 from repoman_tasks.planning.guest import Arrangement, Guest, arrangement, read_guest
 from repoman_tasks.tools.incus import Incus
@@ -24,8 +24,9 @@ __all__ = [
     "carry_in",
     "check",
     "enter_words",
+    "foresee_checks",
+    "foresee_user",
     "has_user",
-    "inode_words",
     "prove",
     "wait_until_up",
 ]
@@ -33,6 +34,8 @@ __all__ = [
 _SECONDS = 20.0
 _UP_SECONDS = 180.0
 _MOST_BYTES = 1 << 20
+_MOST_AT_ONCE = 16
+"""So many clients of Incus run at the same time on a host that is far away, 30 MB each."""
 
 _HEARD = "sleep 0.05 2>/dev/null\n"
 """Begins each script whose words have to arrive. A client of Incus built with a gorilla/websocket
@@ -147,14 +150,15 @@ class Room:
     name: str
     person: Person
 
-    def run(
-        self, script: str, *arguments: str, options: Sequence[str] = (), seconds: float = _SECONDS
-    ) -> Result:
+    def run(self, script: str, *arguments: str, seconds: float = _SECONDS) -> Result:
         """Run a script as root inside, under a time limit; what it prints is bounded."""
-        words = self.incus.exec_words(
-            self.name, ["sh", "-c", script, "sh", *arguments], "--disable-stdin", *options
-        )
+        words = self.words(script, *arguments)
         return self.incus.host.change(words, timeout=seconds, most=_MOST_BYTES)
+
+    def words(self, script: str, *arguments: str, options: Sequence[str] = ()) -> list[str]:
+        """The words that run it."""
+        inner = ["sh", "-c", script, "sh", *arguments]
+        return self.incus.exec_words(self.name, inner, "--disable-stdin", *options)
 
 
 def wait_until_up(room: Room) -> None:
@@ -176,18 +180,27 @@ def arrange(room: Room) -> bool:
     return True
 
 
+def foresee_user(room: Room) -> None:
+    """Say that it will be asked who the user inside is."""
+    room.incus.host.foresee([_looking(room)], seconds=_SECONDS)
+
+
 def has_user(room: Room) -> bool:
     """Whether the user inside is the same as outside. Only looks."""
     return arrangement(_look(room), room.person).nothing
 
 
 def _look(room: Room) -> Guest:
-    home = f"HOME={room.person.home}"
-    shells = (room.person.shell, "/bin/bash", "/bin/sh")
-    result = room.run(_LOOK, *shells, options=["--env", home])
+    result = room.incus.host.read(_looking(room), timeout=_SECONDS, most=_MOST_BYTES)
     if result.code > 1:
         raise Failed(f"the users in {room.name} can't be read", result.complaint)
     return read_guest(result.out)
+
+
+def _looking(room: Room) -> list[str]:
+    home = f"HOME={room.person.home}"
+    shells = (room.person.shell, "/bin/bash", "/bin/sh")
+    return room.words(_LOOK, *shells, options=["--env", home])
 
 
 def _carry_out(room: Room, todo: Arrangement) -> None:
@@ -207,7 +220,7 @@ def prove(room: Room, path: str) -> None:
 
     `Failed` where not.
     """
-    outside = room.incus.host.read(inode_words(path)).text.strip()
+    outside = room.incus.host.read(_inode_words(path)).text.strip()
     words = _entering(room, path, "plain", ["sh", "-c", _PROVE], "")
     inner = room.incus.exec_words(room.name, words, "--disable-stdin")
     result = room.incus.host.change(inner, timeout=_SECONDS, most=_MOST_BYTES)
@@ -222,20 +235,26 @@ def _other(said: str) -> str:
 
 def check(room: Room, path: str) -> str:
     """What is wrong inside with the mount and the user, or an empty string. Writes nothing."""
-    outside = room.incus.host.read(inode_words(path)).text.strip()
-    words = _entering(room, path, "plain", ["stat", "-c", "%i", "."], "")
-    result = room.incus.host.read(
-        room.incus.exec_words(room.name, words, "--disable-stdin"),
-        timeout=_SECONDS,
-        most=_MOST_BYTES,
-    )
+    outside = room.incus.host.read(_inode_words(path)).text.strip()
+    result = room.incus.host.read(_checking(room, path), timeout=_SECONDS, most=_MOST_BYTES)
     if result.code:
         return result.complaint.removeprefix("repoman: ")
     return "" if result.text.strip() == outside else f"inside, {path} is another folder"
 
 
-def inode_words(path: str) -> list[str]:
-    """The words by which `check` knows the repo at `path` of the host."""
+def foresee_checks(host: Host, rooms: Mapping[str, Room]) -> None:
+    """Say that `rooms`, each by the path of its repo, will be checked."""
+    host.foresee([_inode_words(path) for path in rooms])
+    first = list(rooms.items())[:_MOST_AT_ONCE]
+    host.foresee(aside=[_checking(room, path) for path, room in first], seconds=_SECONDS)
+
+
+def _checking(room: Room, path: str) -> list[str]:
+    words = _entering(room, path, "plain", ["stat", "-c", "%i", "."], "")
+    return room.incus.exec_words(room.name, words, "--disable-stdin")
+
+
+def _inode_words(path: str) -> list[str]:
     return ["stat", "-c", "%i", "--", path]
 
 

@@ -72,9 +72,8 @@ class Incus:
 
     def addresses(self) -> dict[str, str]:
         """The IPv4 address of each running container that has one, in one call."""
-        path = self.at("instances") + "&filter=status%20eq%20Running"
         found = {}
-        for instance in self.get(path, recursion=2) or []:
+        for instance in self.get(self.all_addresses) or []:
             address = _address((instance.get("state") or {}).get("network") or {})
             if address:
                 found[str(instance.get("name"))] = address
@@ -97,6 +96,11 @@ class Incus:
     def all_containers(self) -> str:
         """The API path of the containers of the project."""
         return _deep(self.at("instances"), 1)
+
+    @property
+    def all_addresses(self) -> str:
+        """The API path of the containers that run, with their addresses."""
+        return _deep(self.at("instances") + "&filter=status%20eq%20Running", 2)
 
     @property
     def all_profiles(self) -> str:

@@ -14,10 +14,9 @@ def person_words(host: Host) -> tuple[Words, Words]:
     return ["getent", "passwd", str(host.uid)], ["id", "--group", "--name"]
 
 
-def find_person(host: Host, *, with_group: bool = True) -> Person:
+def find_person(host: Host) -> Person:
     """The user that repoman runs as on `host`; `Failed` where it has none of that uid.
 
-    Without `with_group` the group has the user's name, and one process less is started.
     The home is that of the environment, from which all paths of the registry are meant.
     """
     look_up, group_of = person_words(host)
@@ -25,6 +24,6 @@ def find_person(host: Host, *, with_group: bool = True) -> Person:
     parts = found.text.strip().split(":")
     if found.code or len(parts) < 7:
         raise Failed(f"no user of this host has uid {host.uid}", "run repoman as one that it has")
-    group = host.read(group_of).text.strip() if with_group else ""
+    group = host.read(group_of).text.strip()
     name, _, uid, gid, _, _, shell = parts[:7]
     return Person(name, int(uid), int(gid), group or name, host.home, shell or "/bin/sh")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from repoman_tasks.errors import Failed, Refused
 from repoman_tasks.host import Host
@@ -12,7 +12,14 @@ from repoman_tasks.planning.names import absolute, inside
 from repoman_tasks.planning.trust import Places, fault
 from repoman_tasks.tools.approvals import state_folder
 
-__all__ = ["check_devices", "check_sources", "find_places", "real_paths"]
+__all__ = [
+    "check_devices",
+    "check_source",
+    "find_places",
+    "foresee_places",
+    "real_paths",
+    "real_words",
+]
 
 _SYSTEM = (
     *("/proc", "/sys", "/dev", "/etc", "/boot", "/run", "/var/run", "/root", "/usr", "/bin"),
@@ -26,15 +33,33 @@ def real_paths(host: Host, paths: Sequence[str]) -> list[str]:
     """Each of the absolute `paths` with its symlinks resolved, as far as it is there."""
     if not paths:
         return []
-    result = host.read(["realpath", "-z", "-m", "--", *paths])
+    result = host.read(real_words(paths))
     found = result.out.decode(errors="surrogateescape").split("\0")[:-1]
     if result.code or len(found) != len(paths):
         raise Failed("paths can't be resolved", result.complaint)
     return found
 
 
+def real_words(paths: Sequence[str]) -> list[str]:
+    """The words that it runs."""
+    return ["realpath", "-z", "-m", "--", *paths]
+
+
+def foresee_places(host: Host, reality: Reality, registry_folder: str) -> None:
+    """Say that the places of `host` will be asked for."""
+    never, written = _places(host, reality, registry_folder)
+    host.foresee([real_words([host.home, *never, *written])])
+
+
 def find_places(host: Host, reality: Reality, registry_folder: str) -> Places:
     """The places of `host`."""
+    never, written = _places(host, reality, registry_folder)
+    real = real_paths(host, [host.home, *never, *written])
+    return Places(tuple(real[1 : len(never) + 1]), real[0], tuple(real[len(never) + 1 :]))
+
+
+def _places(host: Host, reality: Reality, registry_folder: str) -> tuple[list[str], list[str]]:
+    """What no container may have, and what containers write, by the paths that are known."""
     defaults, home = reality.registry.defaults, reality.home
     never = [*_SYSTEM, *(f"{home}/{name}" for name in _OF_HOME), registry_folder]
     never += [state_folder(host), absolute(defaults.nfs_repos, home)]
@@ -51,18 +76,15 @@ def find_places(host: Host, reality: Reality, registry_folder: str) -> Places:
         for mount in (*project.mounts, *project.asked_mounts)
     ]
     written += [absolute(defaults.shared, home)] if defaults.shared else []
-    real = real_paths(host, [home, *never, *written])
-    return Places(tuple(real[1 : len(never) + 1]), real[0], tuple(real[len(never) + 1 :]))
+    return never, written
 
 
-def check_sources(host: Host, places: Places, sources: Iterable[str]) -> None:
-    """`Refused` where one of `sources` leads to a place that is never mounted."""
-    wanted = list(sources)
-    for source, real in zip(wanted, real_paths(host, wanted), strict=True):
-        why = fault(real, places)
-        if why:
-            named = source if source == real else f"{source}, which is {real},"
-            raise Refused(f"{named} is not mounted: {why}", "leave that mount out")
+def check_source(places: Places, source: str, real: str) -> None:
+    """`Refused` where `source`, whose real path is `real`, is a place that is never mounted."""
+    why = fault(real, places)
+    if why:
+        named = source if source == real else f"{source}, which is {real},"
+        raise Refused(f"{named} is not mounted: {why}", "leave that mount out")
 
 
 def check_devices(host: Host, places: Places, devices: Mapping[str, Mapping[str, str]]) -> None:
@@ -74,7 +96,8 @@ def check_devices(host: Host, places: Places, devices: Mapping[str, Mapping[str,
         and device.get("source")
         and not _is_protection(name, device, devices)
     ]
-    check_sources(host, places, sources)
+    for source, real in zip(sources, real_paths(host, sources), strict=True):
+        check_source(places, source, real)
 
 
 def _is_protection(

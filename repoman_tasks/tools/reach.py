@@ -12,7 +12,7 @@ from repoman_tasks.planning.network import Bridge
 from repoman_tasks.planning.reach import Reach, read_reach
 from repoman_tasks.tools.incus import Incus
 
-__all__ = ["reach", "router_answers"]
+__all__ = ["foresee_reach", "reach", "router_answers"]
 
 _SECONDS = 15.0
 _MOST_BYTES = 1024
@@ -87,12 +87,21 @@ _NEXT = """
 router's word that it ended there: EHOSTUNREACH, by IP_RECVERR (ip(7))."""
 
 
+def foresee_reach(incus: Incus, name: str, bridge: Bridge) -> None:
+    """Say that the container called `name` will be asked what it reaches."""
+    incus.host.foresee(aside=[_reach_words(incus, name, bridge)], seconds=_SECONDS)
+
+
+def _reach_words(incus: Incus, name: str, bridge: Bridge) -> list[str]:
+    words = ["sh", "-c", _OUT, "sh", bridge.gateway, bridge.own_name]
+    return incus.exec_words(name, words, "--disable-stdin")
+
+
 def reach(incus: Incus, name: str, bridge: Bridge) -> Reach:
     """What the container called `name`, on `bridge`, says that it reaches."""
-    words = ["sh", "-c", _OUT, "sh", bridge.gateway, bridge.own_name]
-    inner = incus.exec_words(name, words, "--disable-stdin")
+    words = _reach_words(incus, name, bridge)
     try:
-        said = incus.host.read(inner, timeout=_SECONDS, most=_MOST_BYTES).text
+        said = incus.host.read(words, timeout=_SECONDS, most=_MOST_BYTES).text
     except RepomanError:  # it was stopped, or is busy: not known
         said = ""
     return read_reach(name, said.strip())

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
 
 from repoman_tasks.errors import Failed, UsageError
 from repoman_tasks.host import Host
+from repoman_tasks.model import Mount
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.trust import Asked
 from repoman_tasks.registry import parse_wish
-from repoman_tasks.tools.places import real_paths
+from repoman_tasks.tools.approvals import state_path
+from repoman_tasks.tools.places import real_paths, real_words
 from repoman_tasks.tools.plain_file import begin_words, read_begin
 
-__all__ = ["REPO_FILE", "asked_words", "read_asked"]
+__all__ = ["REPO_FILE", "foresee_asked", "read_asked"]
 
 REPO_FILE = ".repoman.toml"
 _MOST_BYTES = 64 << 10
 
 
-def asked_words(repo: str) -> list[str]:
-    """The words by which the file in `repo` is read."""
-    return begin_words(f"{repo}/{REPO_FILE}", _MOST_BYTES + 1)
+def foresee_asked(host: Host, repo: str, mounts: Sequence[Mount]) -> None:
+    """Say that the file in `repo` will be read, and what was approved of it. It probably asks for
+    these `mounts`, which were noted when it was read last."""
+    reads = [begin_words(f"{repo}/{REPO_FILE}", _MOST_BYTES + 1)]
+    if mounts:
+        reads.append(real_words([absolute(mount.source, host.home) for mount in mounts]))
+    host.foresee(reads, files=[state_path(host, "approvals", repo)])
 
 
 def read_asked(host: Host, repo: str) -> Asked:

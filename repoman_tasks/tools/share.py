@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from repoman_tasks.errors import Failed, TargetUnusable
-from repoman_tasks.host import Host, Pin, Result, Stalled, TimedOut, Words
+from repoman_tasks.host import Host, Pin, Result, Stalled, TimedOut, Together, Words
 from repoman_tasks.planning.names import with_parents
 from repoman_tasks.planning.share import (
     MARKER,
@@ -46,7 +46,12 @@ class Share:
 
     def check(self) -> None:
         """`TargetUnusable` where the share is not mounted as it was when it was opened."""
-        judge_again(self.probe, _mounts(self.host.read_file(_MOUNTINFO)))
+        self.checking(self.host.together())()
+
+    def checking(self, asked: Together) -> Callable[[], None]:
+        """The same, of what is `asked` together with other questions."""
+        mountinfo = asked.read_file(_MOUNTINFO)
+        return lambda: judge_again(self.probe, _mounts(mountinfo()))
 
     def survey(self, folders: Sequence[str]) -> dict[str, int]:
         """The mode (st_mode) of each of `folders`, relative to the share, that is there.

@@ -387,9 +387,10 @@ def test_walk(host: LocalHost, tmp_path: Path) -> None:
     assert file == Entry("f", b"a/b/file", info.st_ino, 3, info.st_mtime_ns, info.st_ctime_ns)
 
 
-@pytest.mark.parametrize("path", ["missing", "file"])
+@pytest.mark.parametrize("path", ["missing", "file", "link", "link/"])
 def test_walk_of_what_is_no_folder(host: LocalHost, tmp_path: Path, path: str) -> None:
     (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("/etc")
     with pytest.raises(Failed, match="can't be read"):
         list(host.walk(str(tmp_path / path)))
 

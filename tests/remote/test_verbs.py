@@ -300,6 +300,105 @@ def test_a_foreseen_folder_is_held(host: RemoteHost, tmp_path: Path) -> None:
         assert pin.real() == str(tmp_path)
 
 
+def test_foreseen_folders_are_one_question(host: RemoteHost, tmp_path: Path) -> None:
+    paths = [str(tmp_path), f"{tmp_path}/later"]
+    host.foresee(folders=paths)
+    host.real_folders(["/"])
+    (tmp_path / "later").mkdir()
+    assert host.real_folders(paths) == [str(tmp_path), None]
+    assert host.real_folders(paths) == paths
+
+
+def test_what_is_foreseen_goes_along_with_what_is_asked_together(
+    host: RemoteHost, tmp_path: Path
+) -> None:
+    words = ["test", "-e", f"{tmp_path}/later"]
+    host.foresee([words])
+    asked = host.together(timeout=5)
+    assert asked.real_folder("/")() == "/"
+    (tmp_path / "later").touch()
+    assert [host.read(words).code, host.read(words).code] == [1, 0]
+
+
+def test_what_takes_too_long_is_asked_again(host: RemoteHost) -> None:
+    """With the time that it has then; what was to come after it is, too."""
+    slow, next_one = ["sh", "-c", "sleep 1; echo slow"], ["echo", "next"]
+    host.foresee([slow], seconds=0.3)
+    host.foresee([next_one])
+    assert host.real_folders(["/"]) == ["/"]
+    assert host.read(next_one).out == b"next\n"
+    assert host.read(slow, timeout=20).out == b"slow\n"
+
+
+# --- what runs aside ---------------------------------------------------------------------
+
+
+def test_what_runs_aside_says_the_same(host: RemoteHost) -> None:
+    calls = {
+        ("printf", "%s", "a b\nä\n\n"): (0, "a b\nä\n\n".encode(), b""),
+        ("sh", "-c", "printf '\\0\\377'; echo first >&2; echo no >&2; exit 3"): (
+            *(3, b"\0\xff"),
+            b"first\nno",
+        ),
+        ("cat",): (0, b"", b""),
+        ("sh", "-c", "kill -9 $$"): (137, b"", None),
+    }
+    host.foresee(aside=list(calls))
+    for words, (code, out, err) in reversed(calls.items()):
+        done = host.read(words)
+        assert (done.code, done.out) == (code, out), words
+        assert err is None or done.err.strip() == err
+    assert host.read(["printf", "%s", "a b\nä\n\n"]).code == 0, "once more, by itself"
+    host.foresee(aside=[["no-such-program"]])
+    with pytest.raises(Failed, match="no-such-program is not installed"):
+        host.read(["no-such-program"])
+
+
+def test_what_runs_aside_says_little(host: RemoteHost) -> None:
+    """However much it writes; and the exit status is not lost by it."""
+    words = ["sh", "-c", "yes out | head -c 300000; yes err | head -c 300000 >&2; exit 4"]
+    endless = ["yes"]
+    host.foresee(aside=[words, endless])
+    done = host.read(words)
+    assert (done.code, done.out) == (4, (b"out\n" * 250)[:1000])
+    assert done.complaint == "err"
+    assert host.read(endless).out == b"y\n" * 500
+
+
+def test_what_runs_aside_runs_beside_the_others(host: RemoteHost, tmp_path: Path) -> None:
+    """Each waits until all of them are there."""
+    script = 'touch "$1/$2"; until [ "$(ls "$1" | wc -l)" = 16 ]; do sleep 0.05; done; echo "$2"'
+    here = tmp_path / "here"
+    here.mkdir()
+    calls = [["sh", "-c", script, "sh", str(here), str(number)] for number in range(16)]
+    host.foresee(aside=calls, seconds=20)
+    assert [host.read(words).text for words in calls] == [f"{n}\n" for n in range(16)]
+
+
+def test_what_hangs_aside_is_ended(host: RemoteHost, marker: str) -> None:
+    words, other = ["sleep", marker], ["sh", "-c", "sleep 1; echo other"]
+    host.foresee(aside=[words], seconds=2)
+    host.foresee(aside=[other])
+    with pytest.raises(TimedOut, match="sleep did not answer"):
+        host.read(words, timeout=0.5)
+    assert host.read(other).out == b"other\n"
+    until(lambda: not running(marker), 10)
+    host.foresee(aside=[words], seconds=0.2)
+    with pytest.raises(TimedOut, match="sleep did not answer in time"):
+        host.read(words, timeout=20)
+
+
+def test_what_runs_aside_does_not_outlive_a_change(host: RemoteHost, tmp_path: Path) -> None:
+    words = ["test", "-e", f"{tmp_path}/a"]
+    host.foresee(aside=[words])
+    host.change(["touch", f"{tmp_path}/a"])
+    assert host.read(words).code == 0
+    host.foresee(aside=[words])
+    with host.lock(f"{tmp_path}/lock"):
+        (tmp_path / "a").unlink()
+        assert host.read(words).code == 1
+
+
 # --- files -----------------------------------------------------------------------------
 
 
@@ -380,8 +479,9 @@ def test_a_walk_is_the_same_as_here(host: RemoteHost, tmp_path: Path) -> None:
     there = sorted(host.walk(str(root), prune=prune), key=lambda e: e.path)
     assert here == there
     assert len(here) == 5
-    with pytest.raises(Failed, match="can't be read"):
-        list(host.walk(f"{root}/none"))
+    for none in ("none", "link", "link/", "ä"):
+        with pytest.raises(Failed, match="can't be read"):
+            list(host.walk(f"{root}/{none}"))
 
 
 def test_real_folders_are_the_same_as_here(host: RemoteHost, tmp_path: Path) -> None:
