@@ -42,6 +42,7 @@ def reconcile(session: Session) -> Reality:
     """Hold the registry against what there is."""
     host = session.host
     registry = session.store.load()
+    host.forget()
     wanted = _configured(session, registry)
     for expected in session.expected:
         expected.foresee(session, registry)
@@ -85,11 +86,11 @@ def _revoked(session: Session, projects: Sequence[Project], local_repos: str) ->
     found = {}
     for project in projects:
         repo = f"{local_repos}/{project.repo}"
-        before = approved(session.host, repo)
         try:
+            asked, before = read_asked(session.host, repo), approved(session.host, repo)
             if before is None:
                 found[project.name] = "there is no approval"
-            elif not stands(before, read_asked(session.host, repo)):
+            elif not stands(before, asked):
                 found[project.name] = "it was changed, or leads elsewhere now"
         except RepomanError as problem:
             found[project.name] = problem.what

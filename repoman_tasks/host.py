@@ -18,6 +18,7 @@ from repoman_tasks.errors import Failed
 
 __all__ = [
     "MOST_BYTES",
+    "WALK_SECONDS",
     "Entry",
     "Host",
     "Lock",
@@ -34,6 +35,9 @@ __all__ = [
 
 MOST_BYTES = 256 << 20
 """What a program may say before it is ended, so that none can fill the memory."""
+
+WALK_SECONDS = 600.0
+"""How long a walk over a repo may take."""
 
 Words = Sequence[str]
 Sink = Callable[[bytes], None]
@@ -291,6 +295,10 @@ class Host(ABC):
         runs from now on, each beside the others, and says little. What came of it is forgotten
         where something is changed or a lock is taken before it is wanted.
         """
+
+    @abstractmethod
+    def forget(self) -> None:
+        """Know no more of what was foreseen and nobody wanted: time has passed."""
 
     def together(self, *, timeout: float = 30.0) -> Together:
         """What asks several questions at once; `timeout` is in seconds, for each of them."""

@@ -97,6 +97,9 @@ class LocalHost(Host):
     ) -> None:
         """Nothing here is far away."""
 
+    def forget(self) -> None:
+        """Nothing is known ahead."""
+
     def _change(self, words: Words, timeout: float, given: bytes, most: int) -> Result:
         return self._run(words, given, timeout, most)
 

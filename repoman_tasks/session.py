@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
@@ -50,6 +50,8 @@ class Session:
         """Where a person was asked for arguments: what would have given them by flags."""
         self.leads_on: LeadsOn | None = None
         """What follows where the command went well."""
+        self.given: Mapping[str, Any] = {}
+        """The arguments of the task that runs, as far as they are known."""
         self.expected: Collection[Foreseen] = ()
         """The pre-tasks that the task which runs is going to ask for."""
         self._found: dict[Callable[..., Any], Any] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import hashlib
 import json
 import os
@@ -171,14 +173,21 @@ class Estate:
     def repo(self, name: str, *, commits: int = 2) -> Path:
         """Make a git repo below local_repos, with some commits and files."""
         path = self.local_repos / name
-        path.mkdir(parents=True)
+        if (name, commits) not in _REPOS:
+            made = Path(_folder_for_repos(), str(len(_REPOS)))
+            made.mkdir()
+            self._make_repo(made, name, commits)
+            _REPOS[name, commits] = made
+        shutil.copytree(_REPOS[name, commits], path, symlinks=True)
+        return path
+
+    def _make_repo(self, path: Path, name: str, commits: int) -> None:
         self.git(path, "init", "--quiet", "--initial-branch=main")
         for number in range(commits):
             (path / f"file-{number}.txt").write_text(f"{name} {number}\n" * 10)
             (path / "README.md").write_text(f"# {name}, version {number}\n")
             self.git(path, "add", "--all")
             self.git(path, "commit", "--quiet", f"--message=commit {number}")
-        return path
 
     def git(self, path: Path, *words: str) -> str:
         """Run git in the repo at `path`; what it says."""
@@ -264,11 +273,9 @@ class Estate:
     def prepare(self, *names: str) -> Self:
         """What `setup`, and `new` for each of `names`, leave behind; without running them."""
         paths = {"local_repos": str(self.local_repos), "nfs_repos": str(self.share)}
-        projects = [Project(name, name, created=_LONG_AGO, container=False) for name in names]
         edits: list[Edit] = [
             SetKeys({"schema": SCHEMA, "id": _ESTATE_ID}, "estate"),
             SetKeys(paths),
-            *map(AddProject, projects),
         ]
         self.registry.parent.mkdir(parents=True)
         self.registry.write_text(edited("", edits))
@@ -277,6 +284,13 @@ class Estate:
         os.utime(marker, ns=(MARKER_NANOSECONDS, MARKER_NANOSECONDS))
         for name in names:
             self.repo(name, commits=1)
+        return self.register(*names)
+
+    def register(self, *names: str) -> Self:
+        """What `new` leaves behind for each of `names`; without running it."""
+        projects = [Project(name, name, created=_LONG_AGO, container=False) for name in names]
+        text = edited(self.registry.read_text(), [AddProject(project) for project in projects])
+        self.registry.write_text(text)
         return self
 
     def another_share(self) -> Path:
@@ -294,6 +308,17 @@ class Estate:
     def everything(self) -> dict[str, str]:
         """A digest of all there is: home with repos and registry, and the share."""
         return {**home_hash(self.home), **tree_hash(self.share)}
+
+
+_REPOS: dict[tuple[str, int], Path] = {}
+"""Repos that were made, by name and number of commits: a copy takes a moment, git many."""
+
+
+@functools.cache
+def _folder_for_repos() -> str:
+    folder = tempfile.mkdtemp(prefix="repoman-repos-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def find_share_base() -> Path:

@@ -29,7 +29,7 @@ def trips_of(far: FarEstate, command: str, **arguments: object) -> int:
         task = commands().tasks[command]
         host = RemoteHost("there", line, holds=task.holds)
         session = Session(host, Ask(command, yes=False, no_input=True), Recorder())
-        session.expected = task.expected
+        session.given, session.expected = arguments, task.expected
         with session.stack:
             for pre_task in task.pre:
                 session.of(pre_task)

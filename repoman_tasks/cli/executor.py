@@ -91,7 +91,7 @@ class Executor(invoke.executor.Executor):
         `chosen` says that a person chose it by answers.
         """
         with session.stack:
-            session.expected = task.expected
+            session.given, session.expected = given, task.expected
             for pre_task in cast("list[Task[object]]", task.pre):
                 session.of(pre_task)
             positional = list(task.positional)

@@ -6,7 +6,7 @@ import uuid
 from dataclasses import replace
 
 from repoman_tasks.apply import Plan, carry_out
-from repoman_tasks.checks import grounds, mounts, reconcile
+from repoman_tasks.checks import grounds, reconcile
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Busy, RepomanError
 from repoman_tasks.host import Locked
@@ -26,10 +26,37 @@ from repoman_tasks.working import work_of
 _RSYNC = ("rsync", "--version")
 
 
+def _foresee_share(session: Session, registry: Registry) -> None:
+    """Where a person may still choose another one, nobody knows yet."""
+    if session.given.get("nfs_repos") or registry.origins.get("nfs_repos") == "registry":
+        session.host.foresee(pin=_paths(session, registry)[1])
+
+
+@task(holds=True, foresee=_foresee_share)
+def _share(session: Session) -> Share:
+    """The share that is named, which can be one."""
+    host, registry = session.host, session.of(reconcile).registry
+    local, path = _paths(session, registry)
+    host.foresee([_RSYNC], files=[session.store.path], folders=[local])
+    share = session.stack.enter_context(
+        open_share(host, path, local, registry.defaults.probe_seconds)
+    )
+    host.read(_RSYNC)  # which every sync needs, and says so where it lacks
+    judge(share.probe, registry.defaults)
+    return share
+
+
+def _paths(session: Session, registry: Registry) -> tuple[str, str]:
+    """Those of local_repos and nfs_repos, by the arguments, else by the registry."""
+    given, defaults, home = session.given, registry.defaults, session.host.home
+    local = absolute(given.get("local_repos") or defaults.local_repos, home)
+    return local, absolute(given.get("nfs_repos") or defaults.nfs_repos, home)
+
+
 @task(
     wizard=ask_setup,
     pre=[reconcile],
-    asks=[mounts, grounds],
+    asks=[_share, grounds],
     help={
         "local_repos": "Folder of the local working copies.",
         "nfs_repos": "Folder on the backup share.",
@@ -57,8 +84,7 @@ def setup(
     """Set up this host: paths, registry, backup share, and a fenced Incus project."""
     host = session.host
     registry = session.of(reconcile).registry
-    local = absolute(local_repos or registry.defaults.local_repos, host.home)
-    path = absolute(nfs_repos or registry.defaults.nfs_repos, host.home)
+    local, path = _paths(session, registry)
     chosen = {"storage_pool": storage_pool, "bridge": network}
     wish = SetupWish(
         local if local_repos else "",
@@ -67,8 +93,7 @@ def setup(
         adopt_share,
         {key: value for key, value in chosen.items() if value},
     )
-    host.foresee([_RSYNC], files=[session.store.path], folders=[local])
-    share = _share(session, path, local)
+    share = session.of(_share)
     fence = FenceWish(storage_pool, network, init_incus, repair)
     real = host.real_folder(local)
     exists, estate = session.store.exists(), str(uuid.uuid4())
@@ -78,16 +103,6 @@ def setup(
     done = carry_out(session, plan, dry_run=dry_run, agreed=lambda: _alone(session, registry))
     if done and session.leads_on is None:
         session.screen.note("Next: repoman new NAME")
-
-
-def _share(session: Session, path: str, local: str) -> Share:
-    defaults = session.of(reconcile).registry.defaults
-    share = session.stack.enter_context(
-        open_share(session.host, path, local, defaults.probe_seconds)
-    )
-    session.host.read(_RSYNC)  # which every sync needs, and says so where it lacks
-    judge(share.probe, defaults)
-    return share
 
 
 def _fence(session: Session, wish: FenceWish, local_repos: str) -> list[Step]:

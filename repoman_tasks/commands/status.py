@@ -70,6 +70,7 @@ def status(
         raise UsageError("several hosts can only be looked at", "name the one to mend")
     mended = True
     if wish.any:
+        session.host.forget()  # a person is asked meanwhile
         mended = mend(session, _drift(session, name), wish)
         session.look_again(reconcile, containers)
     if seen:

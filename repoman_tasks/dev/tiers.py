@@ -55,7 +55,7 @@ _OVER_SSH = ("tests/integration/test_commands.py", "tests/integration/test_mirro
 _INCUS = {
     "incus": "incus-client",
     "incusd": "incus-base",
-    "debootstrap": "debootstrap",
+    "mmdebstrap": "mmdebstrap",
     "busybox": "busybox-static",
     "dnsmasq": "dnsmasq-base",
     "mkfs.btrfs": "btrfs-progs",

@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from repoman_tasks.errors import RepomanError
-from repoman_tasks.host import Lock, Together
+from repoman_tasks.host import WALK_SECONDS, Lock, Together
 from repoman_tasks.mirror.events import Finished, Started
 from repoman_tasks.mirror.passes import Setting, run_pass
-from repoman_tasks.mirror.project import WALK_SECONDS, looking
+from repoman_tasks.mirror.project import looking
 from repoman_tasks.model import Project
 from repoman_tasks.planning import source
 from repoman_tasks.planning.sync import Outcome
@@ -31,8 +31,9 @@ def mirror_batch(
     began = time.monotonic()
     host = setting.host
     asked = host.together(timeout=WALK_SECONDS)
+    looks = _looks(setting, projects, asked)
     mounted = setting.share.checking(asked)
-    quiet = _unchanged(setting, projects, asked)
+    quiet = _unchanged(setting, looks)
     paths = {setting.lock_path(name): name for name in quiet}
     with host.locks(list(paths)) as locks:  # what is taken is told by a sync of its own
         held = {paths[path] for path in locks}
@@ -49,9 +50,16 @@ def mirror_batch(
     return outcomes, [project for project in projects if project.name not in done]
 
 
-def _unchanged(setting: Setting, projects: Sequence[Project], asked: Together) -> dict[str, Look]:
-    """What their repos hold, of those of `projects` where that is what the last sync saw."""
-    looks = [(project, looking(setting, project, asked)) for project in projects]
+Looks = Sequence[tuple[Project, Callable[[], Look]]]
+
+
+def _looks(setting: Setting, projects: Sequence[Project], asked: Together) -> Looks:
+    """What walks over the repos of `projects`, together with what else is `asked`."""
+    return [(project, looking(setting, project, asked)) for project in projects]
+
+
+def _unchanged(setting: Setting, looks: Looks) -> dict[str, Look]:
+    """What the repos hold, of those where that is what the last sync saw."""
     found = {}
     for project, look in looks:
         if setting.host.stopping.is_set():
@@ -89,9 +97,9 @@ def _checked(
             max_delete=min((limit for limit in limits if limit is not None), default=None),
         )
         asked = setting.host.together(timeout=WALK_SECONDS)
-        mounted = setting.share.checking(asked)
-        still = {} if done.vanished else _unchanged(setting, projects, asked)
+        mounted, looks = setting.share.checking(asked), _looks(setting, projects, asked)
         mounted()
+        still = {} if done.vanished else _unchanged(setting, looks)
     except Exception:  # a sync of its own will tell which project it was, and what
         return []
     outcomes = []

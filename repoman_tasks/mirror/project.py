@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from repoman_tasks.errors import Busy, ExitCode, Interrupted, Refused, RepomanError, bug
-from repoman_tasks.host import Entry, Lock, Locked, Together
+from repoman_tasks.host import WALK_SECONDS, Entry, Lock, Locked, Together
 from repoman_tasks.mirror.events import Finished, Started
 from repoman_tasks.mirror.passes import Pass, PassFailed, Setting, carried, run_pass
 from repoman_tasks.model import Project, Tally
@@ -27,9 +27,7 @@ from repoman_tasks.planning.sync import Outcome, linked
 from repoman_tasks.tools import rsync
 from repoman_tasks.tools.tree import PRUNED, Look, git_state, look
 
-__all__ = ["WALK_SECONDS", "looking", "mirror_project"]
-
-WALK_SECONDS = 600.0
+__all__ = ["looking", "mirror_project"]
 
 _ROUNDS = 20
 """How often a git repo is gone over while gc or a checkout changes it under the copy."""
@@ -88,7 +86,7 @@ def looking(setting: Setting, project: Project, asked: Together) -> Callable[[],
     `Refused` where it, or its mirror, is not a real folder. What is excluded from the mirror is
     not counted.
     """
-    in_place = placing(setting, project, asked)
+    in_place = _placing(setting, project, asked)
     walk = asked.walk(_repo_path(setting, project), prune=PRUNED)
 
     def bring() -> Look:
@@ -112,7 +110,7 @@ def _repo_path(setting: Setting, project: Project) -> str:
     return f"{setting.local_repos}/{project.repo}"
 
 
-def placing(setting: Setting, project: Project, asked: Together) -> Callable[[], None]:
+def _placing(setting: Setting, project: Project, asked: Together) -> Callable[[], None]:
     """What raises `Refused` where the repo or its mirror is missing, a symlink, or inside the
     other; together with what else is `asked`."""
     real = asked.real_folder(_repo_path(setting, project))
@@ -170,7 +168,7 @@ class _Work:
         mounted()
         self._copy(seen)
         asked = self._host.together()
-        mounted, in_place = setting.share.checking(asked), placing(setting, project, asked)
+        mounted, in_place = setting.share.checking(asked), _placing(setting, project, asked)
         mounted()
         in_place()  # no success where the repo was swapped
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from repoman_tasks.errors import Failed
-from repoman_tasks.host import Entry, Result, Words
+from repoman_tasks.host import Entry, Result, TimedOut, Words
 from repoman_tasks.programs import not_installed
 from repoman_tasks.remote.scripts import ABSENT
 
@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 
+_KILLED = 137
 _NO_FILE = "No such file or directory"
 
 
@@ -50,9 +51,15 @@ def look_of(words: Words, word: str, answer: Answer) -> Result:
     the end of standard error with the exit status in its last line."""
     if word == ABSENT:
         raise not_installed(words[0])
-    said = {line[:1]: base64.b64decode(line[1:]) for line in answer.out.split()}
-    err, _, code = said[b"e"].rstrip(b"\n").rpartition(b"\n")
-    return Result(tuple(words), int(code), said[b"o"], err)
+    try:
+        said = {line[:1]: base64.b64decode(line[1:]) for line in answer.out.split()}
+        err, _, code = said[b"e"].rstrip(b"\n").rpartition(b"\n")
+        done = Result(tuple(words), int(code), said[b"o"], err)
+    except (KeyError, ValueError):
+        raise Failed(f"what {words[0]} said is not known", "try again") from None
+    if done.code == _KILLED:  # by its time limit
+        raise TimedOut(f"{words[0]} did not answer in time")
+    return done
 
 
 def reason_of(answer: Answer) -> str:
@@ -106,14 +113,14 @@ _PASSING = (f": {_NO_FILE}", ": Not a directory", ": Permission denied")
 
 def entries_of(root: str, found: Result) -> Iterator[Entry]:
     """What a walk met; `Failed` where `root` can't be read or is no folder."""
+    below = found.out.split(b"\0")[1:-1]
     for complaint in found.err.decode(errors="replace").splitlines():
         passing = complaint.endswith(_PASSING)
-        if not passing or (found.code and not found.out):
+        if not passing or (found.code and not below):
             raise Failed(f"{root} can't be read", complaint.rpartition(": ")[2].lower())
-    first, *below = found.out.split(b"\0")
-    if not first.startswith(b"d "):
+    if not found.out.startswith(b"d "):
         raise Failed(f"{root} can't be read", "not a directory")
-    return map(_entry, below[:-1])
+    return map(_entry, below)
 
 
 def _entry(line: bytes) -> Entry:

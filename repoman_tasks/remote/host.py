@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from repoman_tasks.errors import Failed, Interrupted
 from repoman_tasks.host import (
     MOST_BYTES,
+    WALK_SECONDS,
     Entry,
     Host,
     Lock,
@@ -46,12 +47,9 @@ __all__ = ["RemoteHost"]
 
 _OPEN_SECONDS = 30.0
 _FILE_SECONDS = 60.0
-_WALK_SECONDS = 600.0
 _LOCK_SECONDS = 0.1
 """How often a lock that is taken is tried again."""
 _LOST_LOCK = 75
-_TIMED_OUT = 124
-"""The exit status of timeout(1) where it had to end the program."""
 
 Call = tuple[str, ...]
 """The name of a shell's function and its words."""
@@ -78,8 +76,10 @@ class RemoteHost(Host):
             raise Failed("its login shell did not start sh", "try `ssh HOST sh`") from None
         self._shells.add(shell)
         path, content = facts.registry
-        self._known: dict[Call, Answer] = {("run", *content_words(path)): content_answer(content)}
-        """What was answered to calls of a shell's functions and nobody has read yet."""
+        self._known: dict[Call, Answer | TimedOut] = {
+            ("run", *content_words(path)): content_answer(content)
+        }
+        """What came of calls of a shell's functions, and nobody has read yet."""
         self._foreseen: dict[Call, float] = {}
         """The calls to come, and the seconds for each."""
         self._asides: dict[Call, str] = {}
@@ -122,35 +122,44 @@ class RemoteHost(Host):
         with contextlib.suppress(Failed):  # whoever wants it will be told
             if looks:
                 numbers = self._keeper.send(*looks)
-                self._asides |= {
-                    ("run", *words): n for words, n in zip(aside, numbers, strict=True)
-                }
-            if pin:
+                for words, number in zip(aside, numbers, strict=True):
+                    self._asides["run", *words] = number
+            if pin and pin not in self._pins:
                 (self._pins[pin],) = self._keeper.send(["stand", pin])
+
+    def forget(self) -> None:
+        self._forget()
+        self._keeper.leave(self._pins.values())
+        self._pins.clear()
 
     def _brought_along(self, call: Call) -> Answer | None:
         """The answer to what was foreseen, if that was; it is brought once."""
-        if call in self._foreseen:
+        while call in self._foreseen:  # one that fails keeps those behind it for the next time
             self._ask_along()
-        return self._known.pop(call, None)
+        answer = self._known.pop(call, None)
+        if isinstance(answer, TimedOut):
+            raise answer
+        return answer
 
     def _beside(self, call: Call, timeout: float) -> Result:
         """What came of a program that runs beside."""
         number, words = self._asides.pop(call), call[1:]
         (kept,) = self._keeper.answers([number], within(words[0], timeout))
-        done = look_of(words, kept.word, kept.answer)
-        if done.code == _TIMED_OUT:
-            raise TimedOut(f"{words[0]} did not answer in time")
-        return done
+        return look_of(words, kept.word, kept.answer)
 
     def _ask_along(self, first: Sequence[Call] = (), timeout: float = 0) -> list[Answer | Failed]:
         """Ask for what is foreseen; the answers to the calls that come `first`."""
         foreseen, self._foreseen = self._foreseen, {}
         seconds = [*(timeout for _ in first), *foreseen.values()]
         answers = self._run_all([*first, *foreseen], seconds)
-        for call, answer in zip(foreseen, answers[len(first) :], strict=True):
-            if isinstance(answer, Answer):  # else it is asked again, and tells
+        failed = None
+        for call, answer in zip([*first, *foreseen], answers, strict=True):
+            if failed is not None and call in foreseen:  # its turn did not come
+                self._foreseen[call] = foreseen[call]
+            elif call in foreseen and isinstance(answer, Answer | TimedOut):
                 self._known[call] = answer
+            if isinstance(answer, Failed):
+                failed = answer
         return answers[: len(first)]
 
     def _forget(self) -> None:
@@ -181,12 +190,12 @@ class RemoteHost(Host):
     def _run_all(self, calls: Sequence[Call], seconds: Sequence[float]) -> list[Answer | Failed]:
         """The answers to calls that are made in one go; for those that gave none, why."""
         answers: list[Answer | Failed] = []
-        limits = dict(zip(calls, seconds, strict=True))
         try:
             with self._shells.one() as shell:
 
-                def check_of(call: Words) -> Callable[[], None]:
-                    limit = bounded(call[1], limits[tuple(call)], MOST_BYTES, shell.size)
+                def check_of(place: int) -> Callable[[], None]:
+                    program = calls[place][1]
+                    limit = bounded(program, seconds[place], MOST_BYTES, shell.size)
                     return self._stoppable(limit)
 
                 answers.extend(shell.ask_all(calls, check_of))  # also those before an error
@@ -270,7 +279,7 @@ class RemoteHost(Host):
         return [found.get(path) for path in paths]
 
     def walk(self, root: str, *, prune: frozenset[bytes] = frozenset()) -> Iterator[Entry]:
-        return entries_of(root, self.read(entries_words(root, prune), timeout=_WALK_SECONDS))
+        return entries_of(root, self.read(entries_words(root, prune), timeout=WALK_SECONDS))
 
     @contextlib.contextmanager
     def pin(self, path: str, *, timeout: float) -> Iterator[Pin]:

@@ -104,23 +104,23 @@ exec "$@"
 _SAYING = r"""
 token=$1 number=$2 what=$3; shift 3
 say() {
-    printf '%s\n%s %s %s %s\n' "$2" "$token" "$number" "$1" "$$"
-    printf '\n%s\n' "$token" >&2
+    env printf '%s\n%s %s %s %s\n' "$2" "$token" "$number" "$1" "$$"
+    env printf '\n%s\n' "$token" >&2
 }
 """
-"""Ends an answer, which is written in one go where others write too. Those to several questions
-come in any order, so each has its number."""
+"""Ends an answer. Those to several questions come in any order, so each has its number; and each
+is written at once, among others, which bash's own printf does not do."""
 
 _HOLDING = (
     _OF_PROCESS
     + _SAYING
     + r"""
 exec 9<>"$what" || { say 1; exit; }
-flock -n 9 || { say taken "$(cat -- "$what")"; exit; }
+flock -n 9 || { say taken "$(head -c 2000 -- "$what")"; exit; }
 while read -r word pid started; do
     [ "$word" = keeper ] && [ -n "$started" ] || continue
     [ "$(of_process "$pid" 20)" = "$started" ] || continue
-    say taken "$(cat -- "$what")"; exit
+    say taken "$(head -c 2000 -- "$what")"; exit
 done <"$what"
 printf '%s\n' "$1" >"$what"
 say held
@@ -146,7 +146,7 @@ command -v "$1" >/dev/null || { say absent; exit; }
 said=$(
     {
         {
-            { timeout -k 1 "$what" "$@" </dev/null 3>&-; printf '\n%s\n' "$?" >&2; } |
+            { timeout -s KILL "$what" "$@" </dev/null 3>&-; printf '\n%s\n' "$?" >&2; } |
                 printf 'o%s\n' "$(head -c 1000 | base64 -w 0)" >&3
         } 2>&1 | printf 'e%s\n' "$(tail -c 1000 | base64 -w 0)"
     } 3>&1
@@ -154,8 +154,8 @@ said=$(
 say looked "$said"
 """
 )
-"""Runs a program under a time limit, and tells what it said, as `answers.look_of` reads it. It is
-short enough to come in one piece."""
+"""Runs a program under a time limit, and tells what it said, as `answers.look_of` reads it; that
+is short enough to come in one piece. The limit is also what ends it where the connection goes."""
 
 _ATTENDED = r"""
 # Where it is neither there is a terminal, or nobody who could go.

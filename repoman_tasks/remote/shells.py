@@ -44,16 +44,16 @@ class Shell:
         return answer
 
     def ask_all(
-        self, calls: Sequence[Sequence[str]], check_of: Callable[[Sequence[str]], Check]
+        self, calls: Sequence[Sequence[str]], check_of: Callable[[int], Check]
     ) -> Iterator[Answer]:
         """Call functions one after the other; their answers, all of which have to be taken.
 
-        `check_of` gives the check for a call when its turn has come.
+        `check_of` gives the check for a call, by its place, when its turn has come.
         """
         self.send(*calls)
-        self.await_ready(check_of(calls[0]))
-        for call in calls:
-            yield self.answer(check_of(call))
+        self.await_ready(check_of(0))
+        for place in range(len(calls)):
+            yield self.answer(check_of(place))
 
     def answer(self, check: Check = lambda: None) -> Answer:
         """The next whole answer."""

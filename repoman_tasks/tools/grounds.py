@@ -174,6 +174,8 @@ def _profiles(incus: Incus) -> dict[str, dict[str, Any]]:
 
 def _used(containers: Containers, profiles: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """What is mounted by whom; the profile of the shared folder is left out, setup changes it."""
+    if containers.problem:
+        raise Failed(*containers.problem)
     found: dict[str, tuple[str, ...]] = {}
     users = {name: container.devices for name, container in containers.found.items()}
     for name, profile in profiles.items():

@@ -233,8 +233,15 @@ class Incus:
             ) from None
 
     def _set_state(self, name: str, body: Mapping[str, Any]) -> None:
+        path = self.at("instances", name, "state")
         try:
-            self.change("PUT", self.at("instances", name, "state"), body, seconds=_STATE_SECONDS)
+            self.change("PUT", path, body, seconds=_STATE_SECONDS)
+        except _NotStarted:
+            if body["action"] != "start":
+                raise
+            # What a start that failed a moment ago has left may be in the way, and goes by itself.
+            self.host.read(["sleep", "1"])
+            self.change("PUT", path, body, seconds=_STATE_SECONDS)
         except _StillThere:
             found = self.container(name)
             if found is None or not found.running:  # else somebody was faster
@@ -323,6 +330,10 @@ class _StillThere(Failed):
     """The container is to be started and is not down, be it by a start before that failed."""
 
 
+class _NotStarted(Failed):
+    """The container could not be started."""
+
+
 class _Overtaken(Failed):
     """Incus noted something of the container after it was read."""
 
@@ -360,7 +371,7 @@ def _refused(said: str) -> RepomanError:
             "`incus image list REMOTE:` shows those that it has",
         )
     if "forkstart" in low:
-        return Failed(
+        return _NotStarted(
             f"the container could not be started, Incus says: {said}",
             "`repoman setup` checks /etc/subuid and /etc/subgid; "
             "`incus info --show-log` tells more",

@@ -54,7 +54,10 @@ def drop(place: FarPlace, process: subprocess.Popen[bytes]) -> None:
 def at_rest(place: Place) -> bool:
     """Whether Incus has done what it had begun when it was asked by somebody who was killed."""
     said = place.incus("query", f"local:/1.0/operations?project={place.project}").out
-    return '"running"' not in said  # nothing at all where there are none
+    if '"running"' not in said:  # nothing at all where there are none
+        return True
+    time.sleep(0.1)  # a client for each look is dear
+    return False
 
 
 def mended(place: Place) -> None:

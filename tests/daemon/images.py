@@ -86,7 +86,7 @@ def _suite() -> tuple[str, str]:
 def _debian(root: Path) -> None:
     suite, uri = _suite()
     include = f"--include={','.join(_PACKAGES)}"
-    _run(["debootstrap", "--variant=minbase", include, suite, root, uri])
+    _run(["mmdebstrap", "--quiet", "--variant=minbase", include, suite, root, uri])
     (root / "etc/systemd/network/eth0.network").write_text(_NETWORK)
     _run(["chroot", root, "systemctl", "enable", "systemd-networkd"])
     _lighten(root)

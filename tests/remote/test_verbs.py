@@ -320,14 +320,50 @@ def test_what_is_foreseen_goes_along_with_what_is_asked_together(
     assert [host.read(words).code, host.read(words).code] == [1, 0]
 
 
-def test_what_takes_too_long_is_asked_again(host: RemoteHost) -> None:
-    """With the time that it has then; what was to come after it is, too."""
-    slow, next_one = ["sh", "-c", "sleep 1; echo slow"], ["echo", "next"]
+def test_what_takes_too_long_is_waited_for_once(host: RemoteHost, tmp_path: Path) -> None:
+    """What was to come after it is asked for by the next question."""
+    slow, after = ["sleep", "20"], [["test", "-e", f"{tmp_path}/{name}"] for name in "ab"]
+    host.foresee([["echo", "before"]])
     host.foresee([slow], seconds=0.3)
-    host.foresee([next_one])
+    host.foresee(after)
     assert host.real_folders(["/"]) == ["/"]
-    assert host.read(next_one).out == b"next\n"
-    assert host.read(slow, timeout=20).out == b"slow\n"
+    assert host.read(after[0]).code == 1
+    (tmp_path / "b").touch()
+    assert host.read(after[1]).code == 1, "it came along with the other"
+    assert host.read(["echo", "before"]).out == b"before\n"
+    with pytest.raises(TimedOut, match="sleep did not answer"):
+        host.read(slow)
+
+
+def test_what_nobody_wanted_is_forgotten(host: RemoteHost, tmp_path: Path) -> None:
+    words, aside = ["test", "-e", f"{tmp_path}/a"], ["test", "-e", f"{tmp_path}/a", "-a", "x"]
+    host.foresee([words], aside=[aside], pin=str(tmp_path))
+    assert host.real_folders(["/"]) == ["/"]
+    (tmp_path / "a").touch()
+    host.forget()
+    assert [host.read(words).code, host.read(aside).code] == [0, 0]
+    with host.pin(str(tmp_path), timeout=5) as pin:
+        holding = ["sh", "-c", 'ls -l /proc/*/cwd 2>/dev/null | grep -cF -- "-> $1"', "sh"]
+        assert host.read([*holding, str(tmp_path)]).text == "1\n", pin
+
+
+@pytest.mark.parametrize("program", ["dash", "bash"])
+def test_any_sh_tells_answers_apart(tmp_path: Path, program: str) -> None:
+    """Those of processes that write at the same time."""
+    (tmp_path / "sh").symlink_to(shutil.which(program) or "")
+    with Sshd(tmp_path) as sshd:
+        sshd.let_in({"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+        host = connected(sshd)
+        calls = [["sh", "-c", f"echo {n}; echo {n} >&2; exit {n}"] for n in range(16)]
+        for _ in range(6):
+            host.foresee(aside=calls, seconds=20)
+            with host.locks([f"{tmp_path}/{n}.lock" for n in range(8)]) as held:
+                assert len(held) == 8
+            host.foresee(aside=calls, seconds=20)
+            for n, words in enumerate(calls):
+                done = host.read(words)
+                assert (done.code, done.text, done.complaint) == (n, f"{n}\n", f"{n}")
+        host.close()
 
 
 # --- what runs aside ---------------------------------------------------------------------
@@ -341,7 +377,7 @@ def test_what_runs_aside_says_the_same(host: RemoteHost) -> None:
             b"first\nno",
         ),
         ("cat",): (0, b"", b""),
-        ("sh", "-c", "kill -9 $$"): (137, b"", None),
+        ("sh", "-c", "kill $$"): (143, b"", None),
     }
     host.foresee(aside=list(calls))
     for words, (code, out, err) in reversed(calls.items()):

@@ -8,9 +8,12 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
+from repoman_tasks.planning.sync import find_project
+from repoman_tasks.registry import parse
 from tests.estate import Estate, Result
 from tests.machine.share import Share
 
@@ -45,21 +48,25 @@ class NfsEstate(Estate):
     ) -> subprocess.Popen[bytes]:
         return super().start(*words, stdin=stdin, stdout=stdout, stderr=stderr)
 
+    def add(self, *names: str, commits: int = 1) -> Self:
+        """Make repos and register them; a command takes seconds here."""
+        for name in names:
+            self.repo(name, commits=commits)
+        return self.register(*names)
+
     def big(self, name: str, files: int = 60, kib: int = 200) -> Path:
         """Register a project that takes a while to mirror."""
         folder = self.local_repos / name
         folder.mkdir(parents=True)
         for number in range(files):
             (folder / f"file{number:03}").write_bytes(os.urandom(kib << 10))
-        self.run("new", name, "--no-container", code=0)
+        self.register(name)
         return folder
 
     def last_sync(self, name: str) -> str | None:
         """When the registry says that the project was mirrored."""
-        listed = self.run("list", "--json", code=0).json
-        found: str | None
-        found = next(p["last_sync"] for p in listed["projects"] if p["name"] == name)
-        return found
+        registry = parse(self.registry.read_text(), str(self.registry), self.environ)
+        return find_project(registry, name).last_sync or None
 
     def exported(self, name: str) -> Path:
         """The mirror as the file server has it; never hangs."""
@@ -77,8 +84,7 @@ def nfs() -> Iterator[Share]:
 def estate(tmp_path: Path, nfs: Share) -> Iterator[NfsEstate]:
     """An estate with the share set up and nothing registered."""
     with NfsEstate(tmp_path, nfs) as made:
-        made.setup()
-        yield made
+        yield made.prepare()
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:

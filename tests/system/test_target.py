@@ -151,7 +151,8 @@ def test_squashed_root(tmp_path: Path, squash: str) -> None:
         nfs.export.chmod(0o777)
         nfs.drop_caches()  # the client remembers for a while what it may do
         estate.setup()
-        estate.add("isurus")
+        estate.repo("isurus")
+        estate.run("new", "isurus", "--no-container", code=0)
         estate.run("sync", code=0)
         assert (nfs.export / "isurus/README.md").stat().st_uid == 65534
         assert "nothing to do" in estate.run("sync", code=0).out
