@@ -56,7 +56,7 @@ def look_of(words: Words, word: str, answer: Answer) -> Result:
         err, _, code = said[b"e"].rstrip(b"\n").rpartition(b"\n")
         done = Result(tuple(words), int(code), said[b"o"], err)
     except (KeyError, ValueError):
-        raise Failed(f"what {words[0]} said is not known", "try again") from None
+        raise Failed(f"what {words[0]} said there did not arrive", "try again") from None
     if done.code == _KILLED:  # by its time limit
         raise TimedOut(f"{words[0]} did not answer in time")
     return done
