@@ -41,6 +41,8 @@ __all__ = ["Devices", "Work"]
 Devices = Mapping[str, Mapping[str, str]]
 
 _CLONE_SECONDS = 3600.0
+_LOOKS = 10
+"""How often a container that should be down is looked at, a second apart."""
 _USER_DATA = "cloud-init.user-data"
 _SHED = ("security.", "raw.", "linux.", "limits.", "user.repoman.")
 """Settings that a container of another project does not bring along."""
@@ -214,10 +216,20 @@ class Work:
         """Set what Incus knows of a container."""
         devices = step.changes["devices"]
         self._check(devices)
-        now = self._now(step.name)
-        if now.running and protection_differs(devices, now):
+        if protection_differs(devices, self._now(step.name)) and not self._is_down(step.name):
             raise Failed(f"{step.name} has to be stopped for that", f"`repoman stop {step.name}`")
         self.incus.replace(step.name, step.changes)
+
+    def _is_down(self, name: str) -> bool:
+        """Whether it does not run; one that does is looked at for a while.
+
+        A start that failed may have left it on its way down.
+        """
+        for _ in range(_LOOKS):
+            if not self._now(name).running:
+                return True
+            self.host.read(["sleep", "1"])
+        return False
 
     def rebuild(self, step: RebuildContainer) -> None:
         """Make the disk anew; until the user is arranged the container is half made."""

@@ -83,9 +83,9 @@ def quick(place: Place) -> Place:
 
 
 COMMANDS = {
-    "new": (["new", "isurus"], 20, 1.6),
-    "remove": (["remove", "isurus", "--yes"], 10, 1.2),
-    "update": (["update", "isurus", "--rebuild"], 12, 1.8),
+    "new": (["new", "isurus"], 16, 1.6),
+    "remove": (["remove", "isurus", "--yes"], 8, 1.2),
+    "update": (["update", "isurus", "--rebuild"], 8, 1.8),
     "setup": (["setup", "--repair"], 8, 0.7),
 }
 """Words, how often they are killed, and the seconds within which they are."""
