@@ -40,7 +40,7 @@ def cold(estate: Estate, *words: str | bytes, environ: dict[str, str], given: st
 
 
 @pytest.mark.parametrize(
-    "words", [["--version"], ["lst"], ["list"], ["status", "--json"], ["help", "sync"], [b"\xff"]]
+    "words", [["--version"], ["lst"], ["list"], ["list", "--json"], ["help", "sync"], [b"\xff"]]
 )
 def test_words_and_what_comes_of_them(estate: Estate, words: list[str | bytes]) -> None:
     estate.prepare("isurus")
