@@ -20,6 +20,7 @@ __all__ = [
     "MOST_BYTES",
     "WALK_SECONDS",
     "Entry",
+    "Foresight",
     "Host",
     "Lock",
     "Locked",
@@ -76,6 +77,18 @@ class Entry:
     mtime_ns: int
     ctime_ns: int
     links: int = 1
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """What will be asked for, as `Host.foresee` takes it."""
+
+    reads: Sequence[Words]
+    files: Sequence[str]
+    folders: Sequence[str]
+    aside: Sequence[Words]
+    pin: str
+    seconds: float
 
 
 class TimedOut(Failed):
@@ -277,7 +290,6 @@ class Host(ABC):
                     locks[path] = held.enter_context(self.lock(path))
             yield locks
 
-    @abstractmethod
     def foresee(
         self,
         reads: Sequence[Words] = (),
@@ -295,6 +307,7 @@ class Host(ABC):
         runs from now on, each beside the others, and says little. What came of it is forgotten
         where something is changed or a lock is taken before it is wanted.
         """
+        self._foresee(Foresight(reads, files, folders, aside, pin, seconds))
 
     @abstractmethod
     def forget(self) -> None:
@@ -351,6 +364,9 @@ class Host(ABC):
         """Let go of what the host holds open."""
 
     # --- what each kind of host does its own way, under no --dry -----------------------
+
+    @abstractmethod
+    def _foresee(self, ahead: Foresight) -> None: ...
 
     @abstractmethod
     def _change(self, words: Words, timeout: float, given: bytes, most: int) -> Result: ...

@@ -23,6 +23,7 @@ from repoman_tasks.errors import Failed, Interrupted
 from repoman_tasks.host import (
     MOST_BYTES,
     Entry,
+    Foresight,
     Host,
     Lock,
     Pin,
@@ -85,16 +86,7 @@ class LocalHost(Host):
     def read(self, words: Words, *, timeout: float = 30.0, most: int = MOST_BYTES) -> Result:
         return self._run(words, b"", timeout, most)
 
-    def foresee(
-        self,
-        reads: Sequence[Words] = (),
-        *,
-        files: Sequence[str] = (),
-        folders: Sequence[str] = (),
-        aside: Sequence[Words] = (),
-        pin: str = "",
-        seconds: float = 10.0,
-    ) -> None:
+    def _foresee(self, ahead: Foresight) -> None:
         """Nothing here is far away."""
 
     def forget(self) -> None:

@@ -14,6 +14,7 @@ from repoman_tasks.remote.scripts import ABSENT
 
 __all__ = [
     "Answer",
+    "Call",
     "content_answer",
     "content_of",
     "content_words",
@@ -28,6 +29,10 @@ __all__ = [
 
 _KILLED = 137
 _NO_FILE = "No such file or directory"
+
+
+Call = tuple[str, ...]
+"""The name of a shell's function and its words."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from repoman_tasks.errors import Failed
 from repoman_tasks.host import Entry, Host, Pin, Result, Together, Words
 from repoman_tasks.remote.answers import (
     Answer,
+    Call,
     content_of,
     content_words,
     entries_of,
@@ -21,7 +22,7 @@ from repoman_tasks.remote.answers import (
 __all__ = ["AtOnce"]
 
 T = TypeVar("T")
-RunAll = Callable[[Sequence[tuple[str, ...]], float], Sequence[Answer | Failed]]
+RunAll = Callable[[Sequence[Call], float], Sequence[Answer | Failed]]
 """Takes calls of a shell's functions and the seconds for each; gives an answer for each."""
 
 
@@ -31,7 +32,7 @@ class AtOnce(Together):
     def __init__(self, host: Host, timeout: float, run_all: RunAll) -> None:
         super().__init__(host, timeout)
         self._run_all = run_all
-        self._calls: list[tuple[str, ...]] = []
+        self._calls: list[Call] = []
         self._answers: Sequence[Answer | Failed] = ()
 
     def read(self, words: Words) -> Callable[[], Result]:

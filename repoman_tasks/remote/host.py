@@ -15,6 +15,7 @@ from repoman_tasks.host import (
     MOST_BYTES,
     WALK_SECONDS,
     Entry,
+    Foresight,
     Host,
     Lock,
     Pin,
@@ -27,6 +28,7 @@ from repoman_tasks.host import (
 from repoman_tasks.programs import Watch, bounded, holder, not_installed, taken, until_free, within
 from repoman_tasks.remote.answers import (
     Answer,
+    Call,
     content_answer,
     content_of,
     content_words,
@@ -50,9 +52,6 @@ _FILE_SECONDS = 60.0
 _LOCK_SECONDS = 0.1
 """How often a lock that is taken is tried again."""
 _LOST_LOCK = 75
-
-Call = tuple[str, ...]
-"""The name of a shell's function and its words."""
 
 
 class RemoteHost(Host):
@@ -105,27 +104,19 @@ class RemoteHost(Host):
             return self._run("run", words, words, timeout, most)
         return result_of(words, answer)
 
-    def foresee(
-        self,
-        reads: Sequence[Words] = (),
-        *,
-        files: Sequence[str] = (),
-        folders: Sequence[str] = (),
-        aside: Sequence[Words] = (),
-        pin: str = "",
-        seconds: float = 10.0,
-    ) -> None:
-        calls: list[Call] = [("run", *words) for words in (*reads, *map(content_words, files))]
-        calls += [("folders", *folders)] if folders else []
-        self._foreseen |= {call: seconds for call in calls if call not in self._known}
-        looks = [("look", f"{seconds:g}", *words) for words in aside]
+    def _foresee(self, ahead: Foresight) -> None:
+        reads = (*ahead.reads, *map(content_words, ahead.files))
+        calls: list[Call] = [("run", *words) for words in reads]
+        calls += [("folders", *ahead.folders)] if ahead.folders else []
+        self._foreseen |= {call: ahead.seconds for call in calls if call not in self._known}
+        looks = [("look", f"{ahead.seconds:g}", *words) for words in ahead.aside]
         with contextlib.suppress(Failed):  # whoever wants it will be told
             if looks:
                 numbers = self._keeper.send(*looks)
-                for words, number in zip(aside, numbers, strict=True):
+                for words, number in zip(ahead.aside, numbers, strict=True):
                     self._asides["run", *words] = number
-            if pin and pin not in self._pins:
-                (self._pins[pin],) = self._keeper.send(["stand", pin])
+            if ahead.pin and ahead.pin not in self._pins:
+                (self._pins[ahead.pin],) = self._keeper.send(["stand", ahead.pin])
 
     def forget(self) -> None:
         self._forget()
