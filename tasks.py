@@ -1,5 +1,5 @@
 """The namespace for `inv`; nothing else."""
 
-from repoman_tasks.namespace import with_development
+from dev.chores import with_chores
 
-namespace = with_development()
+namespace = with_chores()

@@ -145,7 +145,7 @@ __repoman_checkout() {
     local folder=$PWD
     while :; do
         if [[ -e $folder/tasks.py || -e $folder/tasks/__init__.py ]]; then
-            [[ -f $folder/repoman_tasks/namespace.py ]]
+            [[ -f $folder/repoman_tasks/commands/__init__.py ]]
             return
         fi
         [[ -n $folder ]] || return 1

@@ -388,7 +388,7 @@ function __repoman_checkout
     set -l folder $PWD
     while true
         if test -e "$folder/tasks.py"; or test -e "$folder/tasks/__init__.py"
-            test -f "$folder/repoman_tasks/namespace.py"
+            test -f "$folder/repoman_tasks/commands/__init__.py"
             return
         end
         test -n "$folder"; or return 1

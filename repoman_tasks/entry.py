@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 
 __all__ = ["main"]
@@ -32,12 +33,13 @@ def _program() -> Callable[[], None]:
         sys.modules[name] = _Empty(name)
     try:
         from repoman_tasks.cli.program import run
+        from repoman_tasks.commands import GROUPS, collection, collection_for
     finally:
         for name in absent:
             del sys.modules[name]
     # For --debug invoke would tell every word that was typed, and some of them are secret.
     logging.getLogger("invoke").setLevel(logging.WARNING)
-    return run
+    return partial(run, GROUPS, collection, collection_for)
 
 
 def _leave(*_: object) -> None:

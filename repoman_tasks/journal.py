@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from repoman_tasks.errors import UsageError, code_of, one_line
-from repoman_tasks.host import Witness, Words
+from repoman_tasks.hosts.base import Witness, Words
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.session import utc_now
 
@@ -109,7 +109,7 @@ class _Told(Witness):
         self._host = host
 
     def ran(self, words: Words, code: int | None) -> None:
-        from repoman_tasks.planning.logged import told_of_program
+        from repoman_tasks.planning.log_events import told_of_program
 
         told = told_of_program(tuple(words))
         if told is not None:

@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
-from repoman_tasks.ask import Ask
-from repoman_tasks.host import Host
+from repoman_tasks.hosts.base import Host
 from repoman_tasks.model import Registry
 from repoman_tasks.registry import Store
-from repoman_tasks.report import Screen
+from repoman_tasks.terminal.prompter import Ask
+from repoman_tasks.terminal.screen import Screen
 
 __all__ = ["LeadsOn", "Session", "utc_now"]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.estate import Estate, guarded
-from tests.far import FarEstate
-from tests.processes import running
+from tests.support.estate import Estate, guarded
+from tests.support.processes import running
+from tests.support.ssh_estate import FarEstate
 
 SSH = os.environ.get("REPOMAN_TEST_SSH", "")
 """The transport by which every estate is on another host; empty for estates of this one."""

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from repoman_tasks.ask import Ask
-from repoman_tasks.errors import RepomanError
-from repoman_tasks.host import Host
-from repoman_tasks.hosts import connect
-from repoman_tasks.signals import undisturbed
+from repoman_tasks.errors import Interrupted, RepomanError, UsageError
+from repoman_tasks.hosts.base import Host
+from repoman_tasks.hosts.local import LocalHost
+from repoman_tasks.hosts.signals import undisturbed
+from repoman_tasks.model import Address
+from repoman_tasks.registry import Store
+from repoman_tasks.terminal.prompter import Ask
+
+if TYPE_CHECKING:
+    from repoman_tasks.hosts.ssh.transport import Line
 
 __all__ = ["Connections"]
 
@@ -38,7 +44,7 @@ class Connections:
         """
         try:
             if name not in self._open:
-                self._open[name] = connect(name, ask, holds=holds)
+                self._open[name] = _connect(name, ask, holds=holds)
                 self._open[name].dry = self._dry
             yield self._open[name]
         except RepomanError as error:
@@ -46,3 +52,45 @@ class Connections:
             if host := self._open.pop(name, None):
                 host.close()
             raise
+
+
+def _connect(name: str, ask: Ask, *, holds: bool = False) -> Host:
+    """The host called `name`, this one where that is empty.
+
+    How it is reached is said by `[hosts.NAME]` of this host's registry and by ssh_config. On a
+    terminal a person is asked for what is needed to log in. `holds` is whether something there is
+    going to be kept in use: that is prepared at once.
+    """
+    here = LocalHost()
+    if not name:
+        return here
+    if name.startswith("-") or not name.isprintable() or " " in name:
+        raise UsageError(f"{name!r} is no host", "name one that `ssh` knows")
+    from repoman_tasks.hosts.ssh.remote_host import RemoteHost
+
+    line = _line(Store(here).load().host(name), here, ask)
+    try:
+        return RemoteHost(name, line, holds=holds)
+    except BaseException:
+        line.close()
+        raise
+
+
+def _line(address: Address, here: LocalHost, ask: Ask) -> Line:
+    if address.transport == "openssh":
+        from repoman_tasks.hosts.ssh.openssh_transport import OpensshLine
+
+        return OpensshLine(address, here, asks=ask.possible)
+    from repoman_tasks.hosts.ssh.fabric_transport import FabricLine
+
+    return FabricLine(address, _typed if ask.possible else None)
+
+
+def _typed(question: str) -> str:
+    """What a person types without its being shown."""
+    from getpass import getpass
+
+    try:
+        return getpass(question)
+    except EOFError:
+        raise Interrupted("no answer, nothing was changed") from None

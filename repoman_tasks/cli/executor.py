@@ -10,19 +10,19 @@ import invoke.executor
 from invoke.exceptions import Exit
 from invoke.tasks import Call
 
-from repoman_tasks.ask import Ask
 from repoman_tasks.cli.connections import Connections
-from repoman_tasks.cli.ends import exits
-from repoman_tasks.cli.many import ask_all, show_all
-from repoman_tasks.cli.rounds import check_watch, watch
+from repoman_tasks.cli.exits import exits
+from repoman_tasks.cli.several_hosts import ask_all, show_all
 from repoman_tasks.cli.task import COMMON, WATCHING, Task
+from repoman_tasks.cli.watch import check_watch, watch
+from repoman_tasks.cli.wizard import fill
 from repoman_tasks.errors import UsageError
+from repoman_tasks.hosts.signals import take_signals
 from repoman_tasks.journal import Journal
-from repoman_tasks.report import Screen
 from repoman_tasks.session import Session
-from repoman_tasks.signals import take_signals
-from repoman_tasks.streams import finish_output, open_streams
-from repoman_tasks.wizard import fill
+from repoman_tasks.terminal.prompter import Ask
+from repoman_tasks.terminal.screen import Screen
+from repoman_tasks.terminal.streams import finish_output, open_streams
 
 __all__ = ["Executor"]
 

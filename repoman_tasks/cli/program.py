@@ -5,21 +5,23 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import invoke.config
 import invoke.program
+from invoke.collection import Collection
 from invoke.exceptions import Exit, ParseError
 
 from repoman_tasks import __version__
 from repoman_tasks.cli.executor import Executor
-from repoman_tasks.cli.page import page
+from repoman_tasks.cli.help_page import page
 from repoman_tasks.cli.parser import UsageExit
-from repoman_tasks.namespace import GROUPS, commands, commands_named
-from repoman_tasks.streams import finish_output, open_streams
+from repoman_tasks.terminal.streams import finish_output, open_streams
 
 __all__ = ["run"]
+
+Groups = Mapping[str, Iterable[str]]
 
 
 class _Config(invoke.config.Config):
@@ -43,7 +45,12 @@ class _Config(invoke.config.Config):
 
 
 class _Program(invoke.program.Program):
-    """invoke's. It begins with the commands that were named, and takes all for any other end."""
+    """invoke's. It begins with the commands that were named, and loads all if it needs them."""
+
+    def __init__(self, groups: Groups, collection: Callable[[], Collection], **options: Any):
+        super().__init__(**options)
+        self._groups = groups
+        self._all = collection
 
     def parse_core(self, argv: list[str] | None) -> None:
         cached = not sys.dont_write_bytecode
@@ -55,14 +62,14 @@ class _Program(invoke.program.Program):
         try:
             super().parse_tasks()
         except UsageExit:  # what was meant may be a command that was not named
-            self.collection = commands()
+            self.collection = self._all()
             super().parse_tasks()
 
     def print_help(self) -> None:
-        print(page(GROUPS, commands().tasks, shutil.get_terminal_size().columns), end="")
+        print(page(self._groups, self._all().tasks, shutil.get_terminal_size().columns), end="")
 
     def list_tasks(self) -> None:
-        self.collection = self.scoped_collection = commands()
+        self.collection = self.scoped_collection = self._all()
         super().list_tasks()
 
     def parse_cleanup(self) -> None:
@@ -88,14 +95,24 @@ def _usage_errors() -> Iterator[None]:
         raise UsageExit(f"{str(error).rstrip('!')}: see `repoman --help`") from None
 
 
-def run() -> NoReturn:
-    """Run the `repoman` command with the words it was given and exit with its code."""
+def run(
+    groups: Groups,
+    collection: Callable[[], Collection],
+    collection_for: Callable[[Sequence[str]], Collection],
+) -> NoReturn:
+    """Run the `repoman` command with sys.argv and exit with its code.
+
+    `groups` are the names of all commands by heading, `collection` loads all of them,
+    `collection_for` those that an argument list names.
+    """
     open_streams()
     program = _Program(
+        groups,
+        collection,
         name="repoman",
         binary="repoman",
         version=__version__,
-        namespace=commands_named(sys.argv[1:]),
+        namespace=collection_for(sys.argv[1:]),
         config_class=_Config,
     )
     try:

@@ -13,10 +13,10 @@ from invoke.exceptions import Exit
 from invoke.parser.argument import Argument
 
 from repoman_tasks.cli.parser import Word
+from repoman_tasks.cli.wizard import Wizard
 from repoman_tasks.errors import UsageError
 from repoman_tasks.model import Registry
 from repoman_tasks.session import Session
-from repoman_tasks.wizard import Wizard
 
 __all__ = ["COMMON", "WATCHING", "Task", "task"]
 

@@ -1,13 +1,16 @@
-"""What a person types: a file for each subcommand, thin."""
+"""The subcommands: a thin file for each."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from invoke.collection import Collection
+
+from repoman_tasks.cli.parser import install
 from repoman_tasks.cli.task import Task
 
-__all__ = ["GROUPS", "NAMES", "load"]
+__all__ = ["GROUPS", "NAMES", "collection", "collection_for"]
 
 _RESERVED = ("exec", "list")
 """Names of Python's own; the function has an underscore more."""
@@ -25,9 +28,23 @@ GROUPS = {
 NAMES = tuple(sorted(name for names in GROUPS.values() for name in names))
 
 
-def load(names: Iterable[str] = NAMES) -> list[Task[object]]:
-    """The tasks of these names. Only their modules are imported: that is most of the start."""
-    return [_load(name) for name in names]
+_LEADS_ON = {"setup": ("new", "sync")}
+"""Commands that one command can continue with."""
+
+
+def collection(names: Iterable[str] = NAMES) -> Collection:
+    """Return these commands as invoke's collection. Only their modules are imported."""
+    install()
+    return Collection(*(_load(name) for name in names))
+
+
+def collection_for(argv: Sequence[str]) -> Collection:
+    """Return the commands that `argv` names, all of them if its first word is not a command.
+
+    Importing the other commands would take a third of the start.
+    """
+    named = {name for word in argv for name in (word, *_LEADS_ON.get(word, ()))}
+    return collection([n for n in NAMES if n in named] if argv and argv[0] in NAMES else NAMES)
 
 
 def _load(name: str) -> Task[object]:

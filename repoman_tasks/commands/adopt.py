@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 
-from repoman_tasks.adopting import adoption
-from repoman_tasks.apply import carry_out
-from repoman_tasks.checks import containers, incus, reconcile
+from repoman_tasks.actions.adoption import adoption
+from repoman_tasks.actions.apply import carry_out
+from repoman_tasks.actions.facts import containers, incus, reconcile
+from repoman_tasks.actions.project_container import alone_with, check_fenced
 from repoman_tasks.cli.task import task
-from repoman_tasks.declaring import alone_with, check_fenced
 from repoman_tasks.errors import UsageError
 from repoman_tasks.planning.names import check_name
 from repoman_tasks.session import Session
-from repoman_tasks.wizards.which import ask_adopt
+from repoman_tasks.wizards.project_choice import ask_adopt
 
 
 @task(

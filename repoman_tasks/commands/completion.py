@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from repoman_tasks.apply import Plan, carry_out
+from repoman_tasks.actions.apply import Plan, carry_out
 from repoman_tasks.cli.task import task
-from repoman_tasks.completing import scripts
-from repoman_tasks.completions.values import is_ours
+from repoman_tasks.commands import collection
+from repoman_tasks.completions.command_line import scripts
+from repoman_tasks.completions.grammar import is_ours
 from repoman_tasks.errors import Busy
-from repoman_tasks.host import Locked
-from repoman_tasks.planning.completion import (
+from repoman_tasks.hosts.base import Locked
+from repoman_tasks.planning.completion_files import (
     Place,
     check_action,
     foreign,
@@ -21,7 +22,7 @@ from repoman_tasks.planning.completion import (
     take_steps,
 )
 from repoman_tasks.session import Session
-from repoman_tasks.wizards.which import ask_completion
+from repoman_tasks.wizards.project_choice import ask_completion
 
 
 @task(
@@ -44,7 +45,7 @@ def completion(
     for path in foreign(before):
         session.screen.note(f"{path} is not repoman's")
     removes = action == "remove"
-    plan = Plan(take_steps(before) if removes else put_steps(before, scripts()[shell]))
+    plan = Plan(take_steps(before) if removes else put_steps(before, scripts(collection())[shell]))
     done = carry_out(
         session,
         plan,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from repoman_tasks.checks import containers, person, reconcile
+from repoman_tasks.actions.entry_inside import enter
+from repoman_tasks.actions.facts import containers, person, reconcile
 from repoman_tasks.cli.task import task
-from repoman_tasks.entering import enter
 from repoman_tasks.errors import UsageError
 from repoman_tasks.session import Session
-from repoman_tasks.wizards.which import ask_exec
+from repoman_tasks.wizards.project_choice import ask_exec
 
 
 @task(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from repoman_tasks.checks import addresses, containers, reconcile
+from repoman_tasks.actions.facts import addresses, containers, reconcile
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed
 from repoman_tasks.model import Defaults, Project
-from repoman_tasks.planning.declared import IMAGE
-from repoman_tasks.planning.drift import Containers, drift, state, summary
-from repoman_tasks.planning.health import Reality, RepoState, mirror_is_old
-from repoman_tasks.planning.layout import BAD, FAINT, GOOD, Cell, Column
-from repoman_tasks.planning.wording import age
+from repoman_tasks.planning.container.drift import Containers, drift, state, summary
+from repoman_tasks.planning.container.spec import IMAGE
+from repoman_tasks.planning.findings import Reality, RepoState, mirror_is_old
+from repoman_tasks.planning.text.layout import BAD, FAINT, GOOD, Cell, Column
+from repoman_tasks.planning.text.wording import age
 from repoman_tasks.session import Session
 
 

@@ -6,25 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from repoman_tasks.apply import Plan, carry_out
-from repoman_tasks.checks import asked, reconcile
+from repoman_tasks.actions.apply import Plan, carry_out
+from repoman_tasks.actions.approval import wishes
+from repoman_tasks.actions.container_plans import opening, protected, work_of
+from repoman_tasks.actions.container_steps import Work
+from repoman_tasks.actions.facts import asked, reconcile
+from repoman_tasks.actions.hazards import first_look
+from repoman_tasks.actions.project_container import alone_with, check_fenced, repo_of, wanted_of
 from repoman_tasks.cli.task import task
-from repoman_tasks.containers.work import Work
-from repoman_tasks.declaring import alone_with, check_fenced, repo_of, wanted_of
 from repoman_tasks.errors import UsageError
 from repoman_tasks.model import Project, Registry
-from repoman_tasks.planning.declared import applied
-from repoman_tasks.planning.health import repo_state
-from repoman_tasks.planning.life import check_free, create_steps, register_step
+from repoman_tasks.planning.container.lifecycle import check_free, create_steps, register_step
+from repoman_tasks.planning.container.spec import applied
+from repoman_tasks.planning.estate_steps import new_project
+from repoman_tasks.planning.findings import repo_state
 from repoman_tasks.planning.names import absolute, check_name, image_fault, profile_fault
-from repoman_tasks.planning.setup import new_project
 from repoman_tasks.planning.steps import CloneRepo, MakeRepo, Step
 from repoman_tasks.session import Session
 from repoman_tasks.tools.images import image_origin
-from repoman_tasks.trusting import wishes
-from repoman_tasks.watching import first_look
-from repoman_tasks.wizards.new import ask_new
-from repoman_tasks.working import opening, protected, work_of
+from repoman_tasks.wizards.new_questions import ask_new
 
 
 @task(

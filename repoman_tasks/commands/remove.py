@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from functools import partial
 
-from repoman_tasks.apply import Plan, carry_out
-from repoman_tasks.checks import asked, containers, mounts, reconcile, usable
+from repoman_tasks.actions.apply import Plan, carry_out
+from repoman_tasks.actions.container_plans import unruling, work_of
+from repoman_tasks.actions.facts import asked, containers, mounts, reconcile, usable
+from repoman_tasks.actions.project_container import alone_with, repo_of
+from repoman_tasks.actions.repo_deletion import compare_with_mirror
 from repoman_tasks.cli.task import task
-from repoman_tasks.containers.erase import compare_with_mirror
-from repoman_tasks.declaring import alone_with, repo_of
 from repoman_tasks.errors import UsageError
 from repoman_tasks.model import Project
+from repoman_tasks.planning.estate_steps import remove_steps
+from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.prompts import DELETE_REPO
-from repoman_tasks.planning.setup import remove_steps
 from repoman_tasks.planning.steps import DeleteContainer
-from repoman_tasks.planning.sync import find_project
 from repoman_tasks.session import Session
 from repoman_tasks.tools.share import Share
-from repoman_tasks.wizards.which import ask_remove
-from repoman_tasks.working import unruling, work_of
+from repoman_tasks.wizards.project_choice import ask_remove
 
 
 @task(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from repoman_tasks.checks import containers, reconcile
+from repoman_tasks.actions.facts import containers, reconcile
+from repoman_tasks.actions.power import change_state
 from repoman_tasks.cli.task import task
 from repoman_tasks.session import Session
-from repoman_tasks.states import change_state
-from repoman_tasks.wizards.which import ask_project
+from repoman_tasks.wizards.project_choice import ask_project
 
 
 @task(

@@ -5,23 +5,23 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 
-from repoman_tasks.apply import Plan, carry_out
-from repoman_tasks.checks import grounds, reconcile
+from repoman_tasks.actions.apply import Plan, carry_out
+from repoman_tasks.actions.container_plans import work_of
+from repoman_tasks.actions.facts import grounds, reconcile
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Busy, RepomanError
-from repoman_tasks.host import Locked
+from repoman_tasks.hosts.base import Locked
 from repoman_tasks.model import Registry
-from repoman_tasks.planning.fence import fence_findings, fence_steps
-from repoman_tasks.planning.grounds import FenceWish
+from repoman_tasks.planning.estate_steps import SetupWish, setup_steps
+from repoman_tasks.planning.fence.fence_plan import fence_findings, fence_steps
+from repoman_tasks.planning.fence.incus_facts import FenceWish
+from repoman_tasks.planning.mirror.share_check import judge
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.prompts import SUDO
-from repoman_tasks.planning.setup import SetupWish, setup_steps
-from repoman_tasks.planning.share import judge
 from repoman_tasks.planning.steps import AsRoot, Step, WriteRegistry
 from repoman_tasks.session import Session
 from repoman_tasks.tools.share import Share, open_share
-from repoman_tasks.wizards.setup import ask_setup
-from repoman_tasks.working import work_of
+from repoman_tasks.wizards.setup_questions import ask_setup
 
 _RSYNC = ("rsync", "--version")
 

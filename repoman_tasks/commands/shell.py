@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from repoman_tasks.checks import containers, person, reconcile
+from repoman_tasks.actions.entry_inside import enter
+from repoman_tasks.actions.facts import containers, person, reconcile
 from repoman_tasks.cli.task import task
-from repoman_tasks.entering import enter
 from repoman_tasks.session import Session
-from repoman_tasks.wizards.which import ask_project
+from repoman_tasks.wizards.project_choice import ask_project
 
 
 @task(

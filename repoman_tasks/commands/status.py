@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from repoman_tasks.checks import (
+from repoman_tasks.actions.drift_repair import repair as mend
+from repoman_tasks.actions.facts import (
     addresses,
     containers,
     folders,
@@ -14,25 +15,24 @@ from repoman_tasks.checks import (
     person,
     reconcile,
 )
+from repoman_tasks.actions.hazards import foresee_watch, look_seen, watch
+from repoman_tasks.actions.inside_check import foresee_inside, look_inside, running
+from repoman_tasks.actions.network_check import foresee_tries, try_out
 from repoman_tasks.cli.task import task
-from repoman_tasks.containers.inside import foresee_inside, look_inside, running
 from repoman_tasks.errors import ExitCode, RepomanError, TargetUnusable, UsageError
 from repoman_tasks.model import Defaults, Project, Registry, keys
-from repoman_tasks.planning.drift import drift, summary
-from repoman_tasks.planning.excludes import exclude_finding
-from repoman_tasks.planning.fence import fence_findings
-from repoman_tasks.planning.gathering import gathered
-from repoman_tasks.planning.grounds import Grounds
-from repoman_tasks.planning.health import Finding, Reality, health
-from repoman_tasks.planning.layout import BAD, GOOD, STRONG, Cell, Column
-from repoman_tasks.planning.repairs import RepairWish
-from repoman_tasks.planning.sync import find_project
-from repoman_tasks.planning.wording import plural, toml_value
-from repoman_tasks.reaching import foresee_tries, try_out
-from repoman_tasks.repairing import repair as mend
+from repoman_tasks.planning.container.drift import drift, summary
+from repoman_tasks.planning.container.repairs import RepairWish
+from repoman_tasks.planning.fence.fence_plan import fence_findings
+from repoman_tasks.planning.fence.incus_facts import Grounds
+from repoman_tasks.planning.findings import Finding, Reality, health
+from repoman_tasks.planning.mirror.excludes import exclude_finding
+from repoman_tasks.planning.mirror.sync_plan import find_project
+from repoman_tasks.planning.text.grouping import gathered
+from repoman_tasks.planning.text.layout import BAD, GOOD, STRONG, Cell, Column
+from repoman_tasks.planning.text.wording import plural, toml_value
 from repoman_tasks.session import Session
 from repoman_tasks.tools.share import Share
-from repoman_tasks.watching import foresee_watch, look_seen, watch
 
 
 @task(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from repoman_tasks.checks import mounts, reconcile, usable
+from repoman_tasks.actions.facts import mounts, reconcile, usable
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import UsageError
-from repoman_tasks.mirror.estate import mirror_estate
-from repoman_tasks.mirror.passes import Setting
-from repoman_tasks.planning.sync import SyncOptions, exit_code, plan
+from repoman_tasks.mirror.rsync_pass import Setting
+from repoman_tasks.mirror.sync_run import mirror_estate
+from repoman_tasks.planning.mirror.sync_plan import SyncOptions, exit_code, plan
 from repoman_tasks.session import Session
-from repoman_tasks.showing import Form, show_end, showing
+from repoman_tasks.terminal.sync_output import Form, show_end, showing
 
 
 @task(

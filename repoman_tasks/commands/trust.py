@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from repoman_tasks.checks import reconcile
+from repoman_tasks.actions.approval import agree, foresee_wishes
+from repoman_tasks.actions.facts import reconcile
+from repoman_tasks.actions.project_container import project_meant, repo_of
 from repoman_tasks.cli.task import task
-from repoman_tasks.declaring import project_meant, repo_of
 from repoman_tasks.session import Session
-from repoman_tasks.tools.repo_file import read_asked
-from repoman_tasks.trusting import agree, foresee_wishes
-from repoman_tasks.wizards.which import ask_project
+from repoman_tasks.tools.repo_config import read_asked
+from repoman_tasks.wizards.project_choice import ask_project
 
 
 @task(

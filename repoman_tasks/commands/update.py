@@ -5,29 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from repoman_tasks.apply import Plan, carry_out
-from repoman_tasks.checks import containers, person, reconcile
-from repoman_tasks.cli.task import task
-from repoman_tasks.containers.work import Work
-from repoman_tasks.declaring import (
-    alone_with,
-    container_of,
-    project_meant,
-    repo_of,
-    wanted_of,
-)
-from repoman_tasks.errors import Failed, Refused
-from repoman_tasks.model import Project
-from repoman_tasks.planning.declared import Container, applied
-from repoman_tasks.planning.life import recorded, update_steps
-from repoman_tasks.planning.steps import ArrangeUser
-from repoman_tasks.planning.sync import find_project
-from repoman_tasks.session import Session
-from repoman_tasks.tools.guest import Room, foresee_user, has_user
-from repoman_tasks.tools.images import image_origin
-from repoman_tasks.trusting import foresee_wishes, wishes
-from repoman_tasks.wizards.which import ask_project
-from repoman_tasks.working import (
+from repoman_tasks.actions.apply import Plan, carry_out
+from repoman_tasks.actions.approval import foresee_wishes, wishes
+from repoman_tasks.actions.container_plans import (
     addressed,
     foresee_ruling,
     opening,
@@ -35,6 +15,26 @@ from repoman_tasks.working import (
     ruling,
     work_of,
 )
+from repoman_tasks.actions.container_steps import Work
+from repoman_tasks.actions.facts import containers, person, reconcile
+from repoman_tasks.actions.project_container import (
+    alone_with,
+    container_of,
+    project_meant,
+    repo_of,
+    wanted_of,
+)
+from repoman_tasks.cli.task import task
+from repoman_tasks.errors import Failed, Refused
+from repoman_tasks.model import Project
+from repoman_tasks.planning.container.lifecycle import recorded, update_steps
+from repoman_tasks.planning.container.spec import Container, applied
+from repoman_tasks.planning.mirror.sync_plan import find_project
+from repoman_tasks.planning.steps import ArrangeUser
+from repoman_tasks.session import Session
+from repoman_tasks.tools.guest import Room, foresee_user, has_user
+from repoman_tasks.tools.images import image_origin
+from repoman_tasks.wizards.project_choice import ask_project
 
 _LOOKS = 10
 """How often a container is looked into that can't be, a second apart."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from repoman_tasks.completions.reading import LINE, REGISTRY, SSH, tables
-from repoman_tasks.completions.values import Command, first_line
+from repoman_tasks.completions.grammar import Command, first_line
+from repoman_tasks.completions.posix_part import LINE, REGISTRY, SSH, tables
 
 __all__ = ["script"]
 

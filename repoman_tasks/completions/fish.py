@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from repoman_tasks.completions.values import Command, first_line
+from repoman_tasks.completions.grammar import Command, first_line
 
 __all__ = ["script"]
 
@@ -76,7 +76,7 @@ function __repoman_checkout
     set -l folder $PWD
     while true
         if test -e "$folder/tasks.py"; or test -e "$folder/tasks/__init__.py"
-            test -f "$folder/repoman_tasks/namespace.py"
+            test -f "$folder/repoman_tasks/commands/__init__.py"
             return
         end
         test -n "$folder"; or return 1

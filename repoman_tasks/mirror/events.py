@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from repoman_tasks.planning.sync import Outcome
+from repoman_tasks.planning.mirror.sync_plan import Outcome
 from repoman_tasks.tools.rsync import Kind
 
 __all__ = ["Event", "Finished", "Itemized", "Progress", "Started"]

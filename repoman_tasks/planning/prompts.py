@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from repoman_tasks.errors import UsageError
 from repoman_tasks.planning.names import nearest
-from repoman_tasks.planning.wording import shown_url
+from repoman_tasks.planning.text.wording import shown_url
 
 __all__ = [
     "ACTION",

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from repoman_tasks.planning.declared import Declared
-from repoman_tasks.planning.wording import shown_url
-from repoman_tasks.registry import Edit
+from repoman_tasks.planning.container.spec import Declared
+from repoman_tasks.planning.registry_edits import Edit
+from repoman_tasks.planning.text.wording import shown_url
 
 __all__ = [
     "AdoptContainer",

@@ -1,28 +1,20 @@
 """The registry: which projects exist, where they are, when they were last mirrored.
 
-`reading` turns its text into a `Registry`, `edits` turn the text into other text, and
+`reader` turns its text into a `Registry`, `edits` turn the text into other text, and
 `store` does both to the file on a host, under a lock.
 """
 
 from repoman_tasks.registry.edits import (
-    AddProject,
-    DropProject,
-    Edit,
-    SetKeys,
     edited,
     migrated,
     record_mirror,
     record_stop,
     record_sync,
 )
-from repoman_tasks.registry.reading import parse, parse_wish
+from repoman_tasks.registry.reader import parse, parse_wish
 from repoman_tasks.registry.store import Store
 
 __all__ = [
-    "AddProject",
-    "DropProject",
-    "Edit",
-    "SetKeys",
     "Store",
     "edited",
     "migrated",

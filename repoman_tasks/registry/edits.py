@@ -5,20 +5,16 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from repoman_tasks.model import Mount, Project, Tally, keys
-from repoman_tasks.registry.lines import header
+from repoman_tasks.planning.registry_edits import AddProject, Edit, SetKeys
+from repoman_tasks.registry.line_index import header
 
 if TYPE_CHECKING:
     import tomlkit
 
 __all__ = [
-    "AddProject",
-    "DropProject",
-    "Edit",
-    "SetKeys",
     "edited",
     "migrated",
     "record_mirror",
@@ -27,31 +23,6 @@ __all__ = [
     "schema_of",
 ]
 
-
-@dataclass(frozen=True)
-class SetKeys:
-    """Set `values` in `[table]`, or in the project named `project`. None removes a key."""
-
-    values: Mapping[str, Any]
-    table: str = "defaults"
-    project: str = ""
-
-
-@dataclass(frozen=True)
-class AddProject:
-    """Append a `[[project]]`; only what differs from the built-in value is written."""
-
-    project: Project
-
-
-@dataclass(frozen=True)
-class DropProject:
-    """Remove the `[[project]]` of that name; gone already is fine."""
-
-    name: str
-
-
-Edit = SetKeys | AddProject | DropProject
 
 _NEW_FILE = """\
 # repoman's registry: which projects exist and where they are.

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from repoman_tasks.errors import Busy, UsageError
-from repoman_tasks.host import Host, Locked
+from repoman_tasks.hosts.base import Host, Locked
 from repoman_tasks.model import SCHEMA, Registry
-from repoman_tasks.registry.edits import Edit, SetKeys, edited, migrated, schema_of
-from repoman_tasks.registry.reading import parse
+from repoman_tasks.planning.registry_edits import Edit, SetKeys
+from repoman_tasks.registry.edits import edited, migrated, schema_of
+from repoman_tasks.registry.reader import parse
 
 __all__ = ["Store"]
 

@@ -10,9 +10,9 @@ from dataclasses import asdict
 from hashlib import sha256
 
 from repoman_tasks.errors import Failed
-from repoman_tasks.host import Host
+from repoman_tasks.hosts.base import Host
 from repoman_tasks.model import Mount
-from repoman_tasks.planning.trust import Approval
+from repoman_tasks.planning.trust.approval_rules import Approval
 
 __all__ = ["approve", "approved", "forget", "state_folder", "state_path"]
 

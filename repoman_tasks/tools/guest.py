@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from repoman_tasks.errors import Failed
-from repoman_tasks.host import Host, Result
+from repoman_tasks.hosts.base import Host, Result
 from repoman_tasks.model import Person
-from repoman_tasks.planning.guest import Arrangement, Guest, arrangement, read_guest
+from repoman_tasks.planning.container.user_files import Arrangement, Guest, arrangement, read_guest
 from repoman_tasks.tools.incus import Incus
 
 __all__ = [

@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from repoman_tasks.errors import Failed, Refused, RepomanError
-from repoman_tasks.host import Host, Result, TimedOut, Words
-from repoman_tasks.planning.declared import Container
-from repoman_tasks.planning.drift import read_container, read_containers
-from repoman_tasks.signals import undisturbed
+from repoman_tasks.hosts.base import Host, Result, TimedOut, Words
+from repoman_tasks.hosts.signals import undisturbed
+from repoman_tasks.planning.container.drift import read_container, read_containers
+from repoman_tasks.planning.container.spec import Container
 
 __all__ = ["Incus"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from repoman_tasks.errors import Failed
-from repoman_tasks.host import Host, Words
+from repoman_tasks.hosts.base import Host, Words
 from repoman_tasks.model import Person
 
 __all__ = ["find_person", "person_words"]

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from repoman_tasks.errors import Failed, Refused, UsageError
-from repoman_tasks.host import Host
+from repoman_tasks.hosts.base import Host
 from repoman_tasks.planning.names import variable_fault
-from repoman_tasks.tools.plain_file import read_begin
+from repoman_tasks.tools.regular_file import read_begin
 
 __all__ = ["read_secrets"]
 

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from repoman_tasks.errors import Failed, TargetUnusable
-from repoman_tasks.host import Host, Pin, Result, Stalled, TimedOut, Together, Words
-from repoman_tasks.planning.names import with_parents
-from repoman_tasks.planning.share import (
+from repoman_tasks.hosts.base import Host, Pin, Result, Stalled, TimedOut, Together, Words
+from repoman_tasks.planning.mirror.share_check import (
     MARKER,
     MARKER_NANOSECONDS,
     Marker,
@@ -23,7 +22,8 @@ from repoman_tasks.planning.share import (
     parse_marker,
     parse_mounts,
 )
-from repoman_tasks.tools.tree import PRUNED
+from repoman_tasks.planning.names import with_parents
+from repoman_tasks.tools.file_tree import PRUNED
 
 __all__ = ["Share", "mounted_shares", "open_share"]
 

@@ -20,7 +20,7 @@ from repoman_tasks.tools.rsync import Keeps, filters, pass_words
 from tests.benchmarks.completion import completion, show_completion
 from tests.benchmarks.packages import starts
 from tests.benchmarks.table import Row, fill, show, timed
-from tests.estate import Estate
+from tests.support.estate import Estate
 
 RUNS = 9
 MEASURE = """\
@@ -124,10 +124,10 @@ def main() -> None:
         shutil.rmtree(base)
     if "containers" in wanted:
         inside = [sys.executable, "-m", "tests.benchmarks.containers"]
-        subprocess.run([sys.executable, "-m", "tests.daemon", "--", *inside], check=True)
+        subprocess.run([sys.executable, "-m", "tests.worlds.daemon", "--", *inside], check=True)
     if "nfs" in wanted:
         inside = [sys.executable, "-m", "tests.benchmarks.nfs"]
-        words = [sys.executable, "-m", "tests.machine", "--timeout=900", "--", *inside]
+        words = [sys.executable, "-m", "tests.worlds.machine", "--timeout=900", "--", *inside]
         subprocess.run(words, check=True)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pexpect  # type: ignore[import-untyped]
 
 from tests.benchmarks.table import Row
-from tests.estate import CHECKOUT, Estate
+from tests.support.estate import CHECKOUT, Estate
 
 RUNS = 15
 PROJECTS = 200

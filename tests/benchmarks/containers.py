@@ -1,6 +1,6 @@
 """Containers beside the bare incus commands they stand for, in one run.
 
-Runs beside a daemon: `python -m tests.daemon -- python -m tests.benchmarks.containers`.
+Runs beside a daemon: `python -m tests.worlds.daemon -- python -m tests.benchmarks.containers`.
 """
 
 from __future__ import annotations

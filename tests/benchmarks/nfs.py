@@ -1,6 +1,6 @@
 """The mirror on real NFS, 1 ms away, beside rsync run project after project with the same options.
 
-Runs inside the machine: `python -m tests.machine -- python -m tests.benchmarks.nfs`.
+Runs inside the machine: `python -m tests.worlds.machine -- python -m tests.benchmarks.nfs`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from repoman_tasks.model import Excludes
 from repoman_tasks.tools.rsync import Keeps, filters, pass_words
 from tests.benchmarks.table import Row, fill, show, timed
-from tests.machine.share import Share
+from tests.worlds.machine.share import Share
 
 NETEM_MILLISECONDS = 0.5
 """Each way: a round trip takes about 1.2 ms."""

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from tests.benchmarks.table import Row, timed
-from tests.estate import Estate
+from tests.support.estate import Estate
 
 __all__ = ["starts"]
 

@@ -1,1 +1,4 @@
-"""The estate on a real Incus daemon, as an ordinary user: `python -m tests.daemon -- pytest …`."""
+"""Tests on a real Incus daemon, as an ordinary user.
+
+Run them by `python -m tests.worlds.daemon -- python -m pytest tests/containers`.
+"""

@@ -17,10 +17,10 @@ import pytest
 
 from repoman_tasks.registry import parse
 from tests.conftest import HERE, SSH
-from tests.daemon.images import image
-from tests.daemon.place import BRIDGES, POOL, running_daemon
-from tests.estate import CHECKOUT, Estate, Result, run
-from tests.far import FarEstate
+from tests.support.estate import CHECKOUT, Estate, Result, run
+from tests.support.ssh_estate import FarEstate
+from tests.worlds.daemon.images import image
+from tests.worlds.daemon.place import BRIDGES, POOL, running_daemon
 
 DAEMON = os.environ.get("REPOMAN_TEST_INCUS_DIR", "")
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
@@ -30,7 +30,7 @@ WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/containers" in str(item.path) and not DAEMON:
-            item.add_marker(pytest.mark.skip(reason="not here: `python -m tests.daemon`"))
+            item.add_marker(pytest.mark.skip(reason="not here: `python -m tests.worlds.daemon`"))
 
 
 class Place(Estate):

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
-from tests import terminals
 from tests.containers.conftest import Place
 from tests.containers.image_server import ImageServer
-from tests.daemon.images import image
+from tests.support import terminals
+from tests.worlds.daemon.images import image
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from repoman_tasks.planning.declared import MAKING, TAG
+from repoman_tasks.planning.container.spec import MAKING, TAG
 from tests.containers.conftest import Place
-from tests.estate import run
+from tests.support.estate import run
 
 
 def mend(place: Place, *words: str, out: str = "done: ") -> None:

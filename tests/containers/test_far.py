@@ -14,9 +14,9 @@ import pytest
 
 from repoman_tasks.model import TRANSPORTS
 from tests.containers.conftest import FarPlace
-from tests.estate import run
-from tests.processes import command_lines, until
-from tests.trips import trips_of
+from tests.support.estate import run
+from tests.support.processes import command_lines, until
+from tests.support.round_trips import trips_of
 
 
 @pytest.fixture(params=TRANSPORTS)

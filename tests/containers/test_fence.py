@@ -13,8 +13,8 @@ import pexpect  # type: ignore[import-untyped]
 import pytest
 
 from tests.containers.conftest import Place
-from tests.daemon.place import running_daemon
-from tests.estate import Result, run
+from tests.support.estate import Result, run
+from tests.worlds.daemon.place import running_daemon
 
 REPAIR = "`repoman setup --repair` mends it"
 

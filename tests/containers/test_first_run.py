@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
-from tests import terminals
 from tests.containers.conftest import Place
+from tests.support import terminals
 
 CTRL_C, CTRL_D = "\x03", "\x04"
 MOST_ANSWERS = 9

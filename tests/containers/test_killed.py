@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from repoman_tasks.planning.declared import MAKING
+from repoman_tasks.planning.container.spec import MAKING
 from tests.containers.conftest import FarPlace, Place
-from tests.processes import descendants, lives, until
+from tests.support.processes import descendants, lives, until
 
 SEED = 20261125
 ENDED_WITHIN = 5.0

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from repoman_tasks.planning.declared import IMAGE, MAKING, REPO, TAG
+from repoman_tasks.planning.container.spec import IMAGE, MAKING, REPO, TAG
 from tests.containers.conftest import Place
-from tests.estate import run
+from tests.support.estate import run
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 

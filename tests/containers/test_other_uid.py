@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.containers.conftest import Place
-from tests.daemon.place import PEOPLE
-from tests.estate import Result, run
+from tests.support.estate import Result, run
+from tests.worlds.daemon.place import PEOPLE
 
 pytestmark = pytest.mark.here_only("it types as other people of this host")
 UID, GID = PEOPLE["dee"]

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import pytest
 
 from tests.containers.conftest import Place
-from tests.daemon.world import INTERNET
-from tests.estate import Result, run
 from tests.security.network import greeted, plugged_in
+from tests.support.estate import Result, run
+from tests.worlds.daemon.world import INTERNET
 
 TABLE = "repoman_test"
 

@@ -9,8 +9,8 @@ import pexpect  # type: ignore[import-untyped]
 import pytest
 
 from repoman_tasks.model import TRANSPORTS
-from tests import terminals
 from tests.containers.conftest import Place
+from tests.support import terminals
 
 Spawn = Callable[..., "pexpect.spawn[str]"]
 

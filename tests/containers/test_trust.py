@@ -9,8 +9,8 @@ from pathlib import Path
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
-from tests import terminals
 from tests.containers.conftest import Place
+from tests.support import terminals
 
 QUESTION = "Approve it? [y/N] "
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.containers.conftest import Place
-from tests.estate import CHECKOUT, Result, run
+from tests.support.estate import CHECKOUT, Result, run
 
 pytestmark = pytest.mark.here_only("what is typed there is of that host itself")
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)

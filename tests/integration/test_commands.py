@@ -13,10 +13,10 @@ import invoke.executor
 import pytest
 from invoke.exceptions import Exit
 
-from repoman_tasks.local import LocalHost
-from repoman_tasks.namespace import commands
+from repoman_tasks.commands import collection
+from repoman_tasks.hosts.local import LocalHost
 from repoman_tasks.registry import parse
-from tests.estate import CHECKOUT, Estate, Result, home_hash, run, tree_hash
+from tests.support.estate import CHECKOUT, Estate, Result, home_hash, run, tree_hash
 
 pytestmark = pytest.mark.over_ssh
 SCRIPT = Path(sys.executable).with_name("repoman")
@@ -778,7 +778,7 @@ def test_inv_with_the_stock_executor_is_an_error_before_any_effect(
 @pytest.mark.parametrize("name", ["list", "sync", "setup", "status"])
 def test_the_stock_executor_is_an_error_in_process_too(name: str) -> None:
     with pytest.raises(Exit, match="executor_class") as caught:
-        invoke.executor.Executor(commands()).execute(name)
+        invoke.executor.Executor(collection()).execute(name)
     assert caught.value.code == 2
 
 

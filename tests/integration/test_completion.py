@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from repoman_tasks.completing import scripts
-from tests.estate import Estate
+from dev.chores import with_chores
+from repoman_tasks.completions.command_line import scripts
+from tests.support.estate import Estate
 
 FILES = {
     "bash": [f".local/share/bash-completion/completions/{name}" for name in ("repoman", "inv")],
@@ -30,7 +31,7 @@ def test_install_and_remove(estate: Estate, shell: str) -> None:
     done = estate.run("completion", "install", "--shell", shell, code=0)
     assert there(estate.home) == set(FILES[shell])
     for file in FILES[shell]:
-        assert (estate.home / file).read_text() == scripts()[shell]
+        assert (estate.home / file).read_text() == scripts(with_chores())[shell]
         assert f"done: write {estate.home / file}" in done.out
         assert f"would write {estate.home / file}" in dry.out
     again = estate.run("completion", "install", "--shell", shell, code=0)
@@ -48,7 +49,7 @@ def test_an_older_one_is_replaced(estate: Estate, shell: str) -> None:
     file.write_text("\n".join(file.read_text().splitlines()[:3]))
     done = estate.run("completion", "install", "--shell", shell, code=0)
     assert f"done: replace {file}\n" in done.out
-    assert file.read_text() == scripts()[shell]
+    assert file.read_text() == scripts(with_chores())[shell]
 
 
 @each_shell
@@ -62,7 +63,7 @@ def test_a_file_of_somebody_else_stays(estate: Estate, shell: str) -> None:
         assert "is not repoman's" in done.err
         assert {(estate.home / file).read_text() for file in FILES[shell]} == {"mine\n"}
     estate.run("completion", "install", "--shell", shell, "--yes", code=0)
-    assert (estate.home / FILES[shell][0]).read_text() == scripts()[shell]
+    assert (estate.home / FILES[shell][0]).read_text() == scripts(with_chores())[shell]
     others = [(estate.home / file).read_text() for file in FILES[shell][1:]]
     assert set(others) <= {"mine\n"}, "that of inv gives way"
 

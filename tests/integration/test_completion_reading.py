@@ -12,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from repoman_tasks.completing import scripts
-from tests.estate import guarded, run
+from dev.chores import with_chores
+from repoman_tasks.completions.command_line import scripts
+from tests.support.estate import guarded, run
 
 SHELLS = ("bash", "zsh", "fish")
 READERS: Mapping[str, str] = {
@@ -42,7 +43,7 @@ each_shell = pytest.mark.parametrize(
 def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Holds the scripts, by the names of their shells."""
     folder = tmp_path_factory.mktemp("scripts")
-    for shell, text in scripts().items():
+    for shell, text in scripts(with_chores()).items():
         (folder / shell).write_text(text)
     return folder
 

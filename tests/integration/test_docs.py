@@ -18,14 +18,14 @@ from invoke.collection import Collection
 from invoke.exceptions import Exit
 
 import repoman_tasks
-from repoman_tasks.dev.chores import MANUAL
-from repoman_tasks.dev.manual import EXAMPLES
-from repoman_tasks.dev.reference import TABLES, with_tables
+from dev.chores import MANUAL, with_chores
+from dev.key_tables import TABLES, with_tables
+from dev.man_page import EXAMPLES
+from repoman_tasks.commands import collection
 from repoman_tasks.errors import ExitCode, RepomanError, UsageError
 from repoman_tasks.model import Wish, keys
-from repoman_tasks.namespace import commands, with_development
 from repoman_tasks.registry import parse, parse_wish
-from tests.estate import CHECKOUT, guarded, run
+from tests.support.estate import CHECKOUT, guarded, run
 
 PAGES = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md"), *CHECKOUT.glob("*/README.md")])
 DOCS = CHECKOUT / "docs"
@@ -188,7 +188,7 @@ def words_of(line: str) -> list[str]:
 
 def read(binary: str, words: list[str]) -> None:
     """Have the real parser read `words`; nothing runs. `Exit` where it does not take them."""
-    namespace: Collection = commands() if binary == "repoman" else with_development()
+    namespace: Collection = collection() if binary == "repoman" else with_chores()
     made = invoke.program.Program(name=binary, binary=binary, namespace=namespace)
     made.create_config()
     made.parse_core([binary, *words])
@@ -255,7 +255,7 @@ def test_readme_has_every_subcommand_and_flag() -> None:
     for_all = {"--yes", "--no-input", "--host"}
     real = {
         name: {f"--{arg.names[0]}" for arg in task.get_arguments() if not arg.positional} - for_all
-        for name, task in commands().tasks.items()
+        for name, task in collection().tasks.items()
     }
     assert subcommands() == real
 
@@ -271,7 +271,7 @@ def test_every_exit_code_has_its_line() -> None:
 def errors() -> set[str]:
     """The names of all that an error is made by."""
     for module in pkgutil.walk_packages(repoman_tasks.__path__, "repoman_tasks."):
-        if not module.name.startswith("repoman_tasks.dev") and "__main__" not in module.name:
+        if not module.name.startswith("dev") and "__main__" not in module.name:
             importlib.import_module(module.name)
 
     def names(kind: type[Exception]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from repoman_tasks.errors import Failed
-from repoman_tasks.local import LocalHost
+from repoman_tasks.hosts.local import LocalHost
 from repoman_tasks.tools.incus import Incus
 
 

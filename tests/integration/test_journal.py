@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract import faults
-from tests.estate import Estate, run
+from tests.support.contract import faults
+from tests.support.estate import Estate, run
 
 SECRET = "s3cret"
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract import SCHEMAS, faults, schema
-from tests.estate import CHECKOUT, Estate
+from tests.support.contract import SCHEMAS, faults, schema
+from tests.support.estate import CHECKOUT, Estate
 
 NAMES = sorted(path.name.removesuffix(".schema.json") for path in SCHEMAS.glob("*.json"))
 each_schema = pytest.mark.parametrize("name", NAMES)

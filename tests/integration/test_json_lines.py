@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract import faults
-from tests.estate import Estate, Result
+from tests.support.contract import faults
+from tests.support.estate import Estate, Result
 
 LARGE = 1 << 40
 """Bytes of a file that is all hole: it takes no room, and reading it takes minutes."""

@@ -20,9 +20,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from repoman_tasks.errors import Failed, Interrupted, RepomanError
-from repoman_tasks.host import Entry, Locked, Stalled, TimedOut
-from repoman_tasks.local import LocalHost
-from tests.processes import running, until
+from repoman_tasks.hosts.base import Entry, Locked, Stalled, TimedOut
+from repoman_tasks.hosts.local import LocalHost
+from tests.support.processes import running, until
 
 ENDED_WITHIN = 2.0
 """Seconds in which a program that is ended has to be gone, with its children."""
@@ -336,8 +336,8 @@ def test_write_file_that_can_not_be(host: LocalHost, tmp_path: Path, path: str) 
 
 WRITER = """
 import sys
-from repoman_tasks.local import LocalHost
-from tests.processes import running, until
+from repoman_tasks.hosts.local import LocalHost
+from tests.support.processes import running, until
 host, path = LocalHost(), sys.argv[1]
 print("ready", flush=True)
 while True:
@@ -410,8 +410,8 @@ def test_real_folder(host: LocalHost, tmp_path: Path) -> None:
 
 HOLDER = """
 import sys, time
-from repoman_tasks.local import LocalHost
-from tests.processes import running, until
+from repoman_tasks.hosts.local import LocalHost
+from tests.support.processes import running, until
 with LocalHost().lock(sys.argv[1]):
     print("ready", flush=True)
     time.sleep(float(sys.argv[2]))
@@ -497,8 +497,8 @@ def test_stopping_ends_the_wait_for_a_lock_that_may_be_stopped(
 COUNTER = """
 import sys
 from pathlib import Path
-from repoman_tasks.local import LocalHost
-from tests.processes import running, until
+from repoman_tasks.hosts.local import LocalHost
+from tests.support.processes import running, until
 host, lock, counter = LocalHost(), sys.argv[1], Path(sys.argv[2])
 print("ready", flush=True)
 for _ in range(25):
@@ -519,8 +519,8 @@ def test_lock_excludes_between_processes(lock_path: str, tmp_path: Path) -> None
 
 KEEPER = """
 import sys
-from repoman_tasks.local import LocalHost
-from tests.processes import running, until
+from repoman_tasks.hosts.local import LocalHost
+from tests.support.processes import running, until
 host = LocalHost()
 with host.lock(sys.argv[1]) as lock:
     words = ["sh", "-c", "echo; echo started; exec sleep " + sys.argv[2]]
@@ -616,8 +616,8 @@ def test_pin_of_what_does_not_answer(
 
 PINNER = """
 import sys, time
-from repoman_tasks.local import LocalHost
-from tests.processes import running, until
+from repoman_tasks.hosts.local import LocalHost
+from tests.support.processes import running, until
 with LocalHost().pin(sys.argv[1], timeout=10) as pin:
     print("ready", flush=True)
     print(pin.path, flush=True)

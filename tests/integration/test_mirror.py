@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.estate import Estate, tree_hash
-from tests.processes import until, users
+from tests.support.estate import Estate, tree_hash
+from tests.support.processes import until, users
 
 REFUSED, SOME_FAILED = 6, 4
 

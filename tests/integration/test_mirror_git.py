@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.estate import Estate, run
+from tests.support.estate import Estate, run
 
 
 class Storm:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.estate import Estate
 from tests.integration.test_mirror import changes, inner
+from tests.support.estate import Estate
 
 NAME = (
     st.binary(min_size=1, max_size=12)

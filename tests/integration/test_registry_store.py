@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from repoman_tasks.errors import UsageError
-from repoman_tasks.host import Locked
-from repoman_tasks.local import LocalHost
+from repoman_tasks.hosts.base import Locked
+from repoman_tasks.hosts.local import LocalHost
 from repoman_tasks.model import SCHEMA, Project, Registry
-from repoman_tasks.registry import AddProject, DropProject, Edit, SetKeys, Store, parse
+from repoman_tasks.planning.registry_edits import AddProject, DropProject, Edit, SetKeys
+from repoman_tasks.registry import Store, parse
 
 HAND = """\
 # mine
@@ -224,9 +225,10 @@ def test_an_old_file_is_migrated_with_the_first_change_and_kept(store: Store, pa
 
 ADD_TEN = """
 import os, sys
-from repoman_tasks.local import LocalHost
+from repoman_tasks.hosts.local import LocalHost
 from repoman_tasks.model import Project
-from repoman_tasks.registry import AddProject, SetKeys, Store
+from repoman_tasks.planning.registry_edits import AddProject, SetKeys
+from repoman_tasks.registry import Store
 store, me = Store(LocalHost()), sys.argv[1]
 print("ready", flush=True)
 for number in range(10):
@@ -249,8 +251,9 @@ def test_two_hundred_concurrent_changes_lose_nothing(store: Store, path: Path) -
 
 KEEP_CHANGING = """
 import sys
-from repoman_tasks.local import LocalHost
-from repoman_tasks.registry import SetKeys, Store
+from repoman_tasks.hosts.local import LocalHost
+from repoman_tasks.planning.registry_edits import SetKeys
+from repoman_tasks.registry import Store
 store, number = Store(LocalHost()), 0
 print("ready", flush=True)
 while True:

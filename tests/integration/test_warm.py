@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
-from tests import warm
-from tests.estate import Estate, Result, run
-from tests.processes import lives, until
+from tests.support import forked as warm
+from tests.support.estate import Estate, Result, run
+from tests.support.processes import lives, until
 
 TELLING = """\
 #!/bin/sh

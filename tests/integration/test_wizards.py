@@ -13,19 +13,19 @@ from typing import Any
 
 import pytest
 
-from repoman_tasks.ask import Ask
-from repoman_tasks.checks import reconcile
+from repoman_tasks.actions.facts import reconcile
+from repoman_tasks.cli.wizard import Wizard
+from repoman_tasks.commands import collection
 from repoman_tasks.errors import UsageError
-from repoman_tasks.local import LocalHost
-from repoman_tasks.namespace import commands
+from repoman_tasks.hosts.local import LocalHost
 from repoman_tasks.planning import prompts
 from repoman_tasks.planning.prompts import Prompt
-from repoman_tasks.report import Recorder
 from repoman_tasks.session import Session
-from repoman_tasks.wizard import Wizard
-from tests.estate import Estate
+from repoman_tasks.terminal.prompter import Ask
+from repoman_tasks.terminal.screen import Recorder
+from tests.support.estate import Estate
 
-TASKS = commands().tasks
+TASKS = collection().tasks
 ALONE = {"list", "status", "sync"}
 """Commands that ask for no argument."""
 NOBODY = 65534

@@ -23,7 +23,7 @@ def main() -> int:
     try:
         prepare(folder)
         environ = {**os.environ, "REPOMAN_TEST_PACKAGES": str(folder)}
-        beside = [sys.executable, "-m", "tests.daemon", *sys.argv[1:]]
+        beside = [sys.executable, "-m", "tests.worlds.daemon", *sys.argv[1:]]
         return subprocess.run(beside, env=environ).returncode
     finally:
         shutil.rmtree(folder, ignore_errors=True)

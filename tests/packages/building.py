@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from repoman_tasks import __version__
-from tests.daemon.images import image
-from tests.estate import CHECKOUT
+from tests.support.estate import CHECKOUT
+from tests.worlds.daemon.images import image
 
 __all__ = ["SINGLE", "install", "prepare"]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.containers.conftest import FarPlace, Place
-from tests.estate import run
 from tests.packages.building import SINGLE
+from tests.support.estate import run
 
 PACKAGES = Path(os.environ.get("REPOMAN_TEST_PACKAGES", "/nowhere"))
 """Taken before any test's own environment is laid."""

@@ -8,9 +8,9 @@ import pexpect  # type: ignore[import-untyped]
 import pytest
 
 from repoman_tasks.commands import NAMES
-from tests.estate import run
 from tests.packages.conftest import BareHost, FarFromBare, sudo
-from tests.terminals import spawn
+from tests.support.estate import run
+from tests.support.terminals import spawn
 
 pytestmark = pytest.mark.timeout(240)
 

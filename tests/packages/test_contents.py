@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from repoman_tasks import __version__
-from tests.estate import CHECKOUT, guarded, run
 from tests.packages.building import SINGLE
 from tests.packages.conftest import FIRST, PACKAGES, SECOND
+from tests.support.estate import CHECKOUT, guarded, run
 
 GLIBC_OF_DEBIAN_12 = (2, 36)
 EVERYTHING = {
@@ -69,7 +69,12 @@ def test_the_sdist_is_the_checkout() -> None:
         found = {name.partition("/")[2] for name in archive.getnames()}
         assert {member.mode & 0o777 for member in archive} <= {0o644, 0o755}
     assert {"LICENSE", "README.md", "pyproject.toml", "tasks.py", "PKG-INFO"} <= found
-    assert {"bootstrap", "completion/_repoman", "docs/mirror.md", "tests/estate.py"} <= found
+    assert {
+        "bootstrap",
+        "completion/_repoman",
+        "docs/mirror.md",
+        "tests/support/estate.py",
+    } <= found
     listed = run(["git", "-C", str(CHECKOUT), "ls-files"], {**guarded(Path("/"))})
     tracked = set(listed.out.splitlines()) if listed.code == 0 else found
     assert tracked - found == set()

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from repoman_tasks import __version__
-from tests.estate import guarded, run
 from tests.packages.conftest import sudo
-from tests.processes import until
+from tests.support.estate import guarded, run
+from tests.support.processes import until
 
 VERSION = f"repoman {__version__}\n"
 

@@ -13,10 +13,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.daemon.place import INCUSD
-from tests.estate import CHECKOUT
 from tests.pictures.drawing import THEMES, draw
 from tests.pictures.stage import Stage, alone, change, in_the_way, prepare
+from tests.support.estate import CHECKOUT
+from tests.worlds.daemon.place import INCUSD
 
 COLUMNS = 100
 CODES = {"list": 0, "status": 3, "sync": 0}
@@ -50,7 +50,9 @@ def _draw_anew() -> None:
         )
     with tempfile.TemporaryDirectory(prefix="repoman-pictures-") as folder:
         os.chmod(folder, 0o777)  # the daemon's words run as somebody else
-        beside = [sys.executable, "-m", "tests.daemon", "--"] if _has_containers() else alone()
+        beside = (
+            [sys.executable, "-m", "tests.worlds.daemon", "--"] if _has_containers() else alone()
+        )
         subprocess.run([*beside, *drawing(Path(folder))], cwd=CHECKOUT, check=True)
         for drawn in sorted(Path(folder).iterdir()):
             shutil.copyfile(drawn, CHECKOUT / "docs/pictures" / drawn.name)

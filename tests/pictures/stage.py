@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from repoman_tasks.registry import SetKeys, edited
-from tests.daemon.place import BRIDGES, POOL
-from tests.estate import CHECKOUT, guarded, run
+from repoman_tasks.planning.registry_edits import SetKeys
+from repoman_tasks.registry import edited
+from tests.support.estate import CHECKOUT, guarded, run
+from tests.worlds.daemon.place import BRIDGES, POOL
 
 __all__ = ["Stage", "alone", "change", "in_the_way", "prepare"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from repoman_tasks.model import TRANSPORTS
-from tests.far import ssh_of
+from tests.support.ssh_estate import ssh_of
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

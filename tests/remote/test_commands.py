@@ -14,12 +14,12 @@ from pathlib import Path
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
-from tests.contract import hold
-from tests.estate import CHECKOUT, INV, Result, run
-from tests.far import FarEstate
-from tests.processes import running, until
 from tests.remote.test_verbs import ENDED_WITHIN
-from tests.terminals import Window, spawn
+from tests.support.contract import hold
+from tests.support.estate import CHECKOUT, INV, Result, run
+from tests.support.processes import running, until
+from tests.support.ssh_estate import FarEstate
+from tests.support.terminals import Window, spawn
 
 SLOW_RSYNC = '#!/bin/sh\n/usr/bin/rsync "$@"\ncase $* in *lamna*) sleep {marker};; esac\n'
 

@@ -12,19 +12,19 @@ from pathlib import Path
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
-from tests.estate import CHECKOUT
-from tests.far import FarEstate
-from tests.processes import running, until
 from tests.remote.test_verbs import ENDED_WITHIN
-from tests.terminals import Window, spawn
+from tests.support.estate import CHECKOUT
+from tests.support.processes import running, until
+from tests.support.ssh_estate import FarEstate
+from tests.support.terminals import Window, spawn
 
 HAND_OVER = """
 import sys
-from repoman_tasks.cli.ends import exits
+from repoman_tasks.cli.exits import exits
 from repoman_tasks.model import Address
-from repoman_tasks.remote.host import RemoteHost
-from repoman_tasks.signals import take_signals
-from tests.far import line_to
+from repoman_tasks.hosts.ssh.remote_host import RemoteHost
+from repoman_tasks.hosts.signals import take_signals
+from tests.support.ssh_estate import line_to
 from invoke.exceptions import Exit
 
 try:

@@ -11,11 +11,11 @@ from pathlib import Path
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
-from tests.estate import run
-from tests.far import FarEstate
-from tests.processes import running, until
 from tests.remote.test_commands import slow
-from tests.terminals import spawn
+from tests.support.estate import run
+from tests.support.processes import running, until
+from tests.support.ssh_estate import FarEstate
+from tests.support.terminals import spawn
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.far import FarEstate
-from tests.trips import trips_of
+from tests.support.round_trips import trips_of
+from tests.support.ssh_estate import FarEstate
 
 
 @pytest.fixture

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.estate import CHECKOUT
-from tests.far import Sshd
-from tests.processes import running, until
 from tests.remote.test_handed_over import HAND_OVER
 from tests.remote.test_verbs import ENDED_WITHIN
+from tests.support.estate import CHECKOUT
+from tests.support.processes import running, until
+from tests.support.ssh_estate import Sshd
 
 SILENT_FOR = 3.0
 """Seconds after which each side has to give up here; 30 are too many for a test."""
 SOON = """
-from repoman_tasks.remote import fabric_line, openssh_line
+from repoman_tasks.hosts.ssh import fabric_line, openssh_line
 fabric_line._PULSE_SECONDS = 0.5
 fabric_line._SILENCE_SECONDS = 3.0
 openssh_line._OPTIONS["ServerAliveInterval"] = "1"

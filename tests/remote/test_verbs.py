@@ -19,13 +19,13 @@ from pathlib import Path
 import pytest
 
 from repoman_tasks.errors import Failed, Interrupted, RepomanError
-from repoman_tasks.host import Host, Locked, Stalled, TimedOut
-from repoman_tasks.local import LocalHost
+from repoman_tasks.hosts.base import Host, Locked, Stalled, TimedOut
+from repoman_tasks.hosts.local import LocalHost
+from repoman_tasks.hosts.ssh import fabric_transport, openssh_transport
+from repoman_tasks.hosts.ssh.remote_host import RemoteHost
 from repoman_tasks.model import Address
-from repoman_tasks.remote import fabric_line, openssh_line
-from repoman_tasks.remote.host import RemoteHost
-from tests.far import ME, Sshd, line_to, new_key
-from tests.processes import running, until
+from tests.support.processes import running, until
+from tests.support.ssh_estate import ME, Sshd, line_to, new_key
 
 ENDED_WITHIN = 3.0
 """Seconds in which what ran on the other side has to be gone after the connection."""
@@ -207,9 +207,9 @@ def test_a_host_that_falls_silent_is_given_up(
     tmp_path: Path, marker: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its kernel still takes what it is sent, so that only an answer would tell."""
-    monkeypatch.setattr(fabric_line, "_PULSE_SECONDS", 0.5)
-    monkeypatch.setattr(fabric_line, "_SILENCE_SECONDS", 3.0)
-    monkeypatch.setitem(openssh_line._OPTIONS, "ServerAliveInterval", "1")
+    monkeypatch.setattr(fabric_transport, "_PULSE_SECONDS", 0.5)
+    monkeypatch.setattr(fabric_transport, "_SILENCE_SECONDS", 3.0)
+    monkeypatch.setitem(openssh_transport._OPTIONS, "ServerAliveInterval", "1")
     with Sshd(tmp_path) as sshd:
         host = connected(sshd)
         assert host.read(["sleep", "5"]).code == 0, "the host is there, though it says nothing"

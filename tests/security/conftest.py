@@ -14,4 +14,4 @@ __all__ = ["bare", "isurus", "place"]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/security" in str(item.path) and not os.environ.get("REPOMAN_TEST_INCUS_DIR"):
-            item.add_marker(pytest.mark.skip(reason="not here: `python -m tests.daemon`"))
+            item.add_marker(pytest.mark.skip(reason="not here: `python -m tests.worlds.daemon`"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.containers.conftest import Place
-from tests.daemon.world import GREETING, PORT
+from tests.worlds.daemon.world import GREETING, PORT
 
 __all__ = ["greeted", "plugged_in"]
 

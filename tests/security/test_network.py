@@ -9,8 +9,8 @@ import tomllib
 import pytest
 
 from tests.containers.conftest import Place
-from tests.daemon.world import GREETING, HOST, HOST6, INTERNET, INTERNET6, LAN, LAN6, PORT
 from tests.security.network import greeted, plugged_in
+from tests.worlds.daemon.world import GREETING, HOST, HOST6, INTERNET, INTERNET6, LAN, LAN6, PORT
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.containers.conftest import Place
-from tests.estate import run
+from tests.support.estate import run
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.containers.conftest import Place
-from tests.contract import faults
+from tests.support.contract import faults
 
 SECRET = "s3cret $(touch pwned) 'x' \\ \"y\""
 

@@ -12,10 +12,10 @@ from typing import Self
 
 import pytest
 
-from repoman_tasks.planning.sync import find_project
+from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.registry import parse
-from tests.estate import Estate, Result
-from tests.machine.share import Share
+from tests.support.estate import Estate, Result
+from tests.worlds.machine.share import Share
 
 IN_MACHINE = os.environ.get("REPOMAN_TEST_MACHINE") == "1"
 
@@ -23,7 +23,9 @@ IN_MACHINE = os.environ.get("REPOMAN_TEST_MACHINE") == "1"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Outside the machine there is no NFS."""
     if not IN_MACHINE:
-        skip = pytest.mark.skip(reason="not here: python -m tests.machine -- python -m pytest …")
+        skip = pytest.mark.skip(
+            reason="not here: python -m tests.worlds.machine -- python -m pytest …"
+        )
         for item in items:
             item.add_marker(skip)
 

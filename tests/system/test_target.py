@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.estate import run
-from tests.machine import kernel
-from tests.machine.share import Share
+from tests.support.estate import run
 from tests.system.conftest import NfsEstate
+from tests.worlds.machine import kernel
+from tests.worlds.machine.share import Share
 
 TARGET = 5
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.estate import CHECKOUT, Estate
+from tests.support.estate import CHECKOUT, Estate
 from tests.terminal.shells import Shell, each_shell
 
 FILES = {"bash": "repoman.bash", "zsh": "_repoman", "fish": "repoman.fish"}

@@ -9,9 +9,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.estate import Estate
-from tests.processes import until
-from tests.terminals import Window
+from tests.support.estate import Estate
+from tests.support.processes import until
+from tests.support.terminals import Window
 
 IMAGE = "images:ubuntu/26.04/cloud"
 LONG = "a-folder/with-" + "x" * 60

@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.estate import CHECKOUT
 from tests.pictures.__main__ import CODES, drawing
 from tests.pictures.drawing import CHARACTER, THEMES, draw
 from tests.pictures.stage import alone, in_the_way
+from tests.support.estate import CHECKOUT
 
 NAMES = [f"{name}-{theme}.svg" for name in CODES for theme in THEMES]
 PLACES = re.compile(r"/(?:tmp|mnt|srv|root|dev/shm|home/(?!d))[\w/]*")

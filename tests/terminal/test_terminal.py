@@ -13,9 +13,9 @@ import pexpect  # type: ignore[import-untyped]
 import pytest
 
 from repoman_tasks.registry import parse
-from tests import terminals
-from tests.estate import Estate
-from tests.processes import command_lines, until
+from tests.support import terminals
+from tests.support.estate import Estate
+from tests.support.processes import command_lines, until
 
 ENDED_WITHIN = 2.0
 wait_until = partial(until, timeout=20)

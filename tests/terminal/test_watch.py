@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.estate import Estate
-from tests.terminals import Window, spawn
+from tests.support.estate import Estate
+from tests.support.terminals import Window, spawn
 
 HEAD = r"^\d\d:\d\d:\d\d, every 2 s, Ctrl-C ends it"
 

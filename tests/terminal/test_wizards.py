@@ -12,8 +12,8 @@ import pexpect  # type: ignore[import-untyped]
 import pytest
 
 from repoman_tasks.registry import parse
-from tests import terminals
-from tests.estate import Estate
+from tests.support import terminals
+from tests.support.estate import Estate
 
 CTRL_C, CTRL_D = "\x03", "\x04"
 

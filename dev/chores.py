@@ -1,0 +1,119 @@
+"""The chores as tasks, thin: `inv dev.test` and its neighbours."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from invoke.collection import Collection
+
+from dev.checkout import ROOT, here
+from dev.key_tables import with_tables
+from dev.lint import run_checks
+from dev.man_page import manual
+from dev.matrix import run_matrix
+from dev.packaging import build_packages
+from dev.testing import run_tiers
+from dev.tiers import chosen
+from repoman_tasks.cli.task import task
+from repoman_tasks.commands import collection
+from repoman_tasks.completions.command_line import scripts
+from repoman_tasks.session import Session
+
+
+@task(
+    name="test",
+    help={
+        "tier": "Run this tier only; may be given again.",
+        "k": "Run the tests that match, in pytest's words.",
+        "coverage": "Show which lines the tiers unit and integration run; that takes a third more.",
+    },
+)
+def run_tests(session: Session, tier: list[str], k: str = "", coverage: bool = False) -> int:
+    """Run every test that this machine can run, and say which tiers that were."""
+    return run_tiers(session, chosen(tier), k, coverage=coverage)
+
+
+@task()
+def lint(session: Session) -> int:
+    """Check style, format, types and shell scripts."""
+    return 1 if any(check.failed for check in run_checks(session, session.host.hand_over)) else 0
+
+
+@task()
+def bench(session: Session) -> int:
+    """Measure, and print the figures beside what they should be."""
+    return session.host.hand_over(here([sys.executable, "-m", "tests.benchmarks"]))
+
+
+@task()
+def pictures(session: Session) -> int:
+    """Draw README's pictures anew, of real runs on a throwaway estate."""
+    return session.host.hand_over(here([sys.executable, "-m", "tests.pictures"]))
+
+
+COMPLETIONS = {"bash": "repoman.bash", "fish": "repoman.fish", "zsh": "_repoman"}
+
+
+@task()
+def completion(session: Session) -> None:
+    """Write the completions of the shells anew, from the signatures of the tasks."""
+    for shell, text in scripts(with_chores()).items():
+        _write(session, ROOT / "completion" / COMPLETIONS[shell], text)
+
+
+MANUAL = ROOT / "docs/man/repoman.1"
+
+
+@task()
+def man(session: Session) -> None:
+    """Write the man page anew, from the signatures and the help of the tasks."""
+    _write(session, MANUAL, manual_now())
+
+
+def manual_now() -> str:
+    """The man page, of the tasks as they are."""
+    return manual(collection(), (ROOT / "docs/exit-codes.md").read_text())
+
+
+@task()
+def reference(session: Session) -> None:
+    """Write the tables of keys in the pages anew, from the schema of the registry."""
+    for path in sorted(ROOT.glob("docs/*.md")):
+        text = path.read_text()
+        if with_tables(text) != text:
+            _write(session, path, with_tables(text))
+
+
+def _write(session: Session, path: Path, text: str) -> None:
+    session.host.write_file(str(path), text.encode())
+    session.host.change(["chmod", "644", str(path)])
+    session.screen.line(f"wrote {path}")
+
+
+@task()
+def demo(session: Session) -> int:
+    """Show repoman on a throwaway estate."""
+    return session.host.hand_over([sys.executable, "-m", "dev.demo"])
+
+
+@task(help={"to": "Folder for what is built."})
+def package(session: Session, to: str = "dist") -> None:
+    """Build wheel, sdist, the single file, its tarball, and the Debian package."""
+    build_packages(session, to)
+
+
+@task()
+def matrix(session: Session) -> int:
+    """Run the unit tests under every Python that is here."""
+    return run_matrix(session)
+
+
+CHORES = (bench, completion, demo, lint, man, matrix, package, pictures, reference, run_tests)
+
+
+def with_chores() -> Collection:
+    """Return the commands of `repoman` and, as `dev.…`, the chores: what `inv` offers here."""
+    namespace = collection()
+    namespace.add_collection(Collection("dev", *CHORES))
+    return namespace

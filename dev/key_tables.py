@@ -1,0 +1,79 @@
+"""The tables of keys in the pages, made from the schema of the registry. No I/O."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, Field
+from typing import Any
+
+from repoman_tasks.model import (
+    Address,
+    Defaults,
+    Estate,
+    Mount,
+    Project,
+    Wish,
+    env_name,
+    keys,
+)
+from repoman_tasks.planning.text.wording import toml_value
+from repoman_tasks.registry.reader import LEAST, MOST, TIMES
+
+__all__ = ["TABLES", "table", "with_tables"]
+
+TABLES: Mapping[str, type[Any]] = {
+    "estate": Estate,
+    "defaults": Defaults,
+    "project": Project,
+    "hosts": Address,
+    "mount": Mount,
+    "repo": Wish,
+}
+"""By the word that a page asks for it, the shape that a table shows."""
+
+_PLACE = re.compile(r"(<!-- keys: (\w+) -->\n)((?!<!--).)*(<!-- /keys -->)", re.DOTALL)
+
+
+def with_tables(page: str) -> str:
+    """`page` with the tables that its marks ask for, as they are to be."""
+    return _PLACE.sub(lambda found: f"{found[1]}\n{table(TABLES[found[2]])}\n\n{found[4]}", page)
+
+
+def table(kind: type[Any]) -> str:
+    """The keys of a table of the registry, or of a .repoman.toml, one in a row."""
+    with_variables = kind is Defaults
+    head = ["Key", "Type", "Default", *(["Variable"] if with_variables else []), "Meaning"]
+    rows = [head, ["---"] * len(head)]
+    for key in keys(kind):
+        variable = [f"`{env_name(key)}`"] if with_variables else []
+        rows.append([f"`{key.name}`", _type(key), _default(key), *variable, key.metadata["doc"]])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+_WORDS = {
+    "tuple[Mount": "list of tables",
+    "tuple": "list of strings",
+    "Pairs": "table of strings",
+    "str": "string",
+    "int": "whole number",
+    "float": "number",
+    "bool": "true or false",
+}
+
+
+def _type(key: Field[Any]) -> str:
+    if key.name in TIMES:
+        return "time, in quotes"
+    kind = str(key.type)
+    words = next(words for start, words in _WORDS.items() if kind.startswith(start))
+    least, most = LEAST.get(key.name), MOST.get(key.name)
+    if least is None:
+        return words
+    return f"{words}, {least} to {most}" if most else f"{words}, at least {least}"
+
+
+def _default(key: Field[Any]) -> str:
+    """As one would write it; nothing where nothing stands for the key."""
+    value = {} if str(key.type) == "Pairs" else key.default
+    return "" if value in (MISSING, None, "") else f"`{toml_value(value)}`"

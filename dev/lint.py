@@ -1,0 +1,45 @@
+"""The checkers, one after the other."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from dev.checkout import here, in_ci
+from repoman_tasks.session import Session
+
+__all__ = ["Check", "run_checks"]
+
+_SCRIPTS = ("bootstrap", ".ci/run", "completion/repoman.bash", "dev/packages/unpack.sh")
+_CHECKERS = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("mypy",),  # what it looks at stands in pyproject.toml
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """What became of one checker; `missing` names its package where it did not run."""
+
+    name: str
+    failed: bool
+    missing: str = ""
+
+
+def run_checks(session: Session, start: Callable[[Sequence[str]], int]) -> list[Check]:
+    """Run all checkers, each to its end, by `start`, which gives the exit status."""
+
+    def run(*words: str, module: bool = True) -> Check:
+        session.screen.line(f"$ {' '.join(words)}")
+        sys.stdout.flush()
+        python = [sys.executable, "-m"] if module else []
+        return Check(" ".join(words[:2]), failed=start(here([*python, *words])) != 0)
+
+    checks = [run(*words) for words in _CHECKERS]
+    if shutil.which("shellcheck"):
+        return [*checks, run("shellcheck", *_SCRIPTS, module=False)]
+    session.screen.note("shellcheck is not installed: the scripts were not checked")
+    return [*checks, Check("shellcheck", failed=in_ci(), missing="shellcheck")]

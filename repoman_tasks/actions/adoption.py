@@ -1,0 +1,98 @@
+"""Planning to take a container in: what `adopt` and `status --repair` share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from repoman_tasks.actions.apply import Plan
+from repoman_tasks.actions.container_plans import ruling, work_of
+from repoman_tasks.actions.facts import asked, incus, reconcile
+from repoman_tasks.actions.hazards import first_look
+from repoman_tasks.actions.project_container import repo_of, wanted_of
+from repoman_tasks.errors import Failed, UsageError
+from repoman_tasks.model import Project
+from repoman_tasks.planning.container.lifecycle import adopt_steps
+from repoman_tasks.planning.container.spec import Container, from_container
+from repoman_tasks.planning.findings import repo_state
+from repoman_tasks.planning.names import check_name, inside, relative_repo
+from repoman_tasks.planning.steps import ArrangeUser
+from repoman_tasks.session import Session
+from repoman_tasks.tools.forbidden_paths import real_paths
+from repoman_tasks.tools.incus import Incus
+
+__all__ = ["adoption"]
+
+
+def adoption(session: Session, name: str, from_project: str = "", repo: str = "") -> Plan:
+    """The plan to take the container called `name` in. `UsageError` where it can't be."""
+    container = _container(session, name, from_project)
+    reality, host = session.of(reconcile), session.host
+    registry = reality.registry
+    given = relative_repo(repo, reality.local_repos, host.home) if repo else ""
+    made_for = from_container(container, given or container.project or name, session.now())
+    check_name(made_for.name)
+    if made_for.name != name and not from_project:
+        raise UsageError(
+            f"{name} was made for the project {made_for.name}",
+            f"`incus rename` gives it its name back, then `repoman adopt {made_for.name}`",
+        )
+    known = registry.project(name)
+    project = known or _plain(made_for, name, given, from_project)
+    path = f"{reality.local_repos}/{project.repo}"
+    state = repo_state(path, host.real_folder(path), reality.local_repos)
+    if state.problem:
+        raise UsageError(f"{path} {state.says}", "bring it back, or name another one with --repo")
+    work = work_of(session)
+    steps = adopt_steps(
+        project,
+        known,
+        registry.projects,
+        wanted_of(session, project),
+        container,
+        ArrangeUser(project.name, work.person.name, repo_of(session, project)),
+        from_project,
+    )
+    rules = ruling(session, replace(project, container=True))
+    plan = Plan([*rules, *steps], work=work)
+    if _had(session, container, path):
+        return plan
+    return replace(plan, afterwards=first_look(session, path))
+
+
+def _had(session: Session, container: Container, repo: str) -> bool:
+    """Whether the container could write into `repo` before. Then a person has to be told of what
+    is there as of something new: nobody else may have looked at it."""
+    sources = real_paths(session.host, container.sources)
+    return any(inside(source, repo) or inside(repo, source) for source in sources)
+
+
+def _container(session: Session, name: str, from_project: str) -> Container:
+    here = asked(session).found.get(name)
+    if not from_project:
+        if here is None:
+            raise UsageError(
+                f"no container is called {name!r} in the Incus project {session.of(incus).project}",
+                "`--from-project default` takes one from there",
+            )
+        known = session.of(reconcile).registry.project(name)
+        if known is not None and known.container and not here.half_made:
+            raise UsageError(f"{name} is in the estate already", f"`repoman update {name}`")
+        return here
+    if here is not None:
+        raise UsageError(
+            f"there is a container called {name} already", "rename one of the two with `incus`"
+        )
+    there = Incus(session.host, from_project).container(name)
+    if there is None:
+        raise Failed(
+            f"no container is called {name!r} in the Incus project {from_project}",
+            f"`incus list --project {from_project}` shows those that are",
+        )
+    return there
+
+
+def _plain(project: Project, name: str, repo: str, from_project: str) -> Project:
+    """A container of another project brings its disk, and neither profiles nor mounts."""
+    if not from_project:
+        return project
+    return Project(name=name, repo=repo or name, image=project.image, created=project.created)

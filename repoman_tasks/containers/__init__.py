@@ -1,1 +1,0 @@
-"""Containers are made, changed and taken away here, through the Incus adapter."""

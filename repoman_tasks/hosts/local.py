@@ -1,0 +1,560 @@
+"""This machine. The only module that starts processes; it never uses a shell."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import pwd
+import selectors
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from repoman_tasks.errors import Failed, Interrupted
+from repoman_tasks.hosts.base import (
+    MOST_BYTES,
+    Entry,
+    Foresight,
+    Host,
+    Lock,
+    Pin,
+    Result,
+    Sink,
+    TimedOut,
+    Words,
+)
+from repoman_tasks.hosts.processes import (
+    Watch,
+    bounded,
+    cut_lines,
+    holder,
+    not_installed,
+    taken,
+    until_free,
+)
+
+__all__ = ["Child", "LocalHost"]
+
+_CHUNK = 1 << 16
+_POLL_SECONDS = 0.1
+_LOCK_SECONDS = 0.02
+"""How often a lock that is taken is tried again."""
+_MOST_SAID = 1 << 16
+"""Bytes of what the file of a lock says: a command, and a line for each program that keeps it."""
+_TERM_SECONDS = 1.0
+"""How long a program may tidy up after SIGTERM; SIGKILL follows."""
+_KILL_SECONDS = 0.5
+"""How long SIGKILL is waited for; what waits for a dead file server may not heed it."""
+
+
+class LocalHost(Host):
+    """The machine that repoman runs on."""
+
+    name = "this host"
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        self.environ = dict(os.environ if environ is None else environ)
+        self.uid = os.geteuid()
+        self.other_groups = frozenset(os.getgroups()) - {os.getegid()}
+        self.folder = _working_folder()
+        self.home = self.environ.get("HOME") or pwd.getpwuid(self.uid).pw_dir
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._beginning = threading.Lock()
+        """Held while a program is started: `close` knows of it then, or comes first."""
+        self._closed = False
+
+    def close(self) -> None:
+        """End what other threads run; nothing can be run afterwards."""
+        with self._beginning:
+            self._closed = True
+            running = list(self._running)
+        for process in running:
+            _end(process)
+
+    # --- programs ------------------------------------------------------------------
+
+    def read(self, words: Words, *, timeout: float = 30.0, most: int = MOST_BYTES) -> Result:
+        return self._run(words, b"", timeout, most)
+
+    def _foresee(self, ahead: Foresight) -> None:
+        """Nothing here is far away."""
+
+    def forget(self) -> None:
+        """Nothing is known ahead."""
+
+    def _change(self, words: Words, timeout: float, given: bytes, most: int) -> Result:
+        return self._run(words, given, timeout, most)
+
+    def _run(self, words: Words, given: bytes, timeout: float, most: int) -> Result:
+        out, err = bytearray(), bytearray()
+        with self._start(words, stdin=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
+                pipe.write(given)  # small: it fits into the pipe
+            check = bounded(words[0], timeout, most, lambda: len(out) + len(err))
+            code = self._drain(process, out.extend, err.extend, check)
+        return Result(tuple(words), code, bytes(out), bytes(err))
+
+    def _stream(
+        self,
+        program: str,
+        words: Words,
+        out: Sink,
+        err: Sink,
+        stall_seconds: float,
+        keep: Sequence[Lock],
+    ) -> int:
+        _require(program, self.environ.get("PATH"))
+        out_lines, err_lines = _Lines(out), _Lines(err)
+        inherited = tuple(lock.fd for lock in keep if isinstance(lock, _LocalLock))
+        with self._start(words, stdin=subprocess.DEVNULL, pass_fds=inherited) as process:
+            watch = Watch(stall_seconds, partial(_io_of_session, process.pid))
+
+            def check() -> None:
+                if self.stopping.is_set():
+                    raise Interrupted("interrupted")
+                watch.check()
+
+            out_fed, err_fed = watch.watching(out_lines.feed), watch.watching(err_lines.feed)
+            code = self._drain(process, out_fed, err_fed, check)
+        out_lines.finish()
+        err_lines.finish()
+        return code
+
+    def _hand_over(self, words: Words) -> int:
+        # The program shares the terminal and gets its Ctrl-C; repoman waits for what it does.
+        # (A handler, unlike SIG_IGN, is not inherited.)
+        before = signal.signal(signal.SIGINT, lambda *_: None)
+        try:
+            return self.lend(words)
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def lend(self, words: Words) -> int:
+        """Give these streams to a program until it ends, or a signal ends both; its exit status."""
+        sys.stdout.flush()
+        process = None
+        try:
+            with _starting(words, self.environ.get("PATH")):
+                process = subprocess.Popen(words)
+            return process.wait()
+        except KeyboardInterrupt:
+            if process is not None:
+                process.terminate()
+                process.wait()
+            raise
+
+    def child(self, words: Words) -> Child:
+        """Start a program that is talked to while it runs, until it is closed."""
+        with self._beginning:
+            return Child(self._begin(words, stdin=subprocess.PIPE, bufsize=0))
+
+    @contextlib.contextmanager
+    def _start(self, words: Words, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+        with self._beginning:
+            process = self._begin(words, **options)
+            self._running.add(process)
+        well = False
+        try:
+            yield process
+            well = process.returncode is not None
+        finally:
+            self._running.discard(process)
+            if not well:
+                _end(process)
+            _close_pipes(process)
+
+    def _begin(self, words: Words, **options: Any) -> subprocess.Popen[bytes]:
+        """A child in a session of its own, so that it can be ended with all its children."""
+        if self._closed:
+            raise Interrupted("interrupted")
+        with _starting(words, self.environ.get("PATH")):
+            return subprocess.Popen(
+                words,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                # Messages are read, so they have to be in one language; names are bytes anyway.
+                env={**self.environ, "LC_ALL": "C"},
+                **options,
+            )
+
+    def _drain(
+        self,
+        process: subprocess.Popen[bytes],
+        out: Callable[[bytes], object],
+        err: Callable[[bytes], object],
+        check: Callable[[], None],
+    ) -> int:
+        """Hand on what `process` writes until it has ended; `check` may raise in between."""
+        with selectors.DefaultSelector() as selector:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            selector.register(process.stdout, selectors.EVENT_READ, out)
+            selector.register(process.stderr, selectors.EVENT_READ, err)
+            while selector.get_map():
+                for key, _ in selector.select(_POLL_SECONDS):
+                    data = os.read(key.fd, _CHUNK)
+                    if data:
+                        key.data(data)
+                    else:
+                        selector.unregister(key.fileobj)
+                check()
+        while True:
+            try:
+                return process.wait(_POLL_SECONDS)
+            except subprocess.TimeoutExpired:
+                check()
+
+    # --- files ---------------------------------------------------------------------
+
+    def read_file(self, path: str) -> bytes | None:
+        try:
+            with open(path, "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise Failed(f"{path} can't be read", _reason(error)) from None
+
+    def _write_file(self, path: str, data: bytes) -> None:
+        target = os.path.realpath(path)  # a registry that is a symlink stays one
+        folder, name = os.path.split(target)
+        temporary = os.path.join(folder, f".{name}.tmp")
+        try:
+            _make_folders(folder)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+            with open(os.open(temporary, flags, 0o600), "wb") as file:
+                with contextlib.suppress(FileNotFoundError):
+                    os.fchmod(file.fileno(), stat.S_IMODE(os.stat(target).st_mode))
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
+            _sync_folder(folder)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise Failed(f"{path} can't be written", _reason(error)) from None
+
+    @contextlib.contextmanager
+    def _lock(self, path: str, wait_seconds: float, stoppable: bool) -> Iterator[Lock]:
+        try:
+            _make_folders(os.path.dirname(path))
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise Failed(f"{path} can't be opened", _reason(error)) from None
+        try:
+            until_free(
+                partial(_take, fd),
+                wait_seconds=wait_seconds,
+                pause=_LOCK_SECONDS,
+                stopping=self.stopping if stoppable else None,
+            )
+            with contextlib.suppress(OSError):  # a courtesy to whoever finds it taken
+                os.truncate(fd, 0)
+                os.pwrite(fd, holder(os.getpid()).encode(), 0)
+            yield _LocalLock(path, fd)
+        finally:
+            os.close(fd)
+
+    @contextlib.contextmanager
+    def pin(self, path: str, *, timeout: float) -> Iterator[Pin]:
+        # `cat` stands in the directory; it enters it by itself, so that a dead file server
+        # holds `cat` and not repoman, and it ends when repoman does, however that ends.
+        words = ["env", "-C", path, "cat"]
+        with self._start(words, stdin=subprocess.PIPE, bufsize=0) as process:
+            assert process.stdin is not None
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(b".")
+            self._await_echo(process, path, timeout)
+            yield _LocalPin(process.pid)
+
+    def _await_echo(self, process: subprocess.Popen[bytes], path: str, timeout: float) -> None:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            if not selector.select(timeout):
+                raise TimedOut(f"{path} did not answer within {timeout:g} s")
+        if not os.read(process.stdout.fileno(), 1):
+            said = Result((), 1, err=process.stderr.read()).complaint
+            raise Failed(f"{path} can't be entered", said.rpartition(": ")[2])
+
+    def walk(self, root: str, *, prune: frozenset[bytes] = frozenset()) -> Iterator[Entry]:
+        base = os.fsencode(root)
+        cut = len(base.rstrip(b"/")) + 1
+        if os.path.islink(base[: cut - 1]):
+            raise Failed(f"{root} can't be read", "not a directory")
+        folders = [base]
+        while folders:
+            folder = folders.pop()
+            for entry in _entries(folder, needed=folder == base):
+                if entry.name in prune:
+                    continue
+                try:
+                    info = entry.stat(follow_symlinks=False)
+                except OSError:  # vanished meanwhile
+                    continue
+                kind = _KINDS.get(stat.S_IFMT(info.st_mode), "f")
+                if kind == "d":
+                    folders.append(entry.path)
+                times = info.st_mtime_ns, info.st_ctime_ns
+                path = entry.path[cut:]
+                yield Entry(kind, path, info.st_ino, info.st_size, *times, info.st_nlink)
+
+    def real_folders(self, paths: Sequence[str]) -> list[str | None]:
+        return [_real_folder(path) for path in paths]
+
+
+class Child:
+    """A program of this host with pipes to its three streams. Ctrl-C does not reach it."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._selector = selectors.DefaultSelector()
+        for number, pipe in enumerate((process.stdout, process.stderr)):
+            assert pipe is not None
+            self._selector.register(pipe, selectors.EVENT_READ, number)
+
+    def send(self, data: bytes) -> None:
+        """Write to its standard input. `OSError` where it reads no more."""
+        pipe, view = self._process.stdin, memoryview(data)
+        assert pipe is not None
+        if pipe.closed:
+            raise BrokenPipeError
+        while view:
+            view = view[pipe.write(view) :]
+
+    def receive(self, seconds: float) -> tuple[bytes, bytes] | None:
+        """What came on standard output and standard error; both empty after `seconds`.
+
+        None where both have ended.
+        """
+        if not self._selector.get_map():
+            return None
+        came = [b"", b""]
+        for key, _ in self._selector.select(seconds):
+            came[key.data] = os.read(key.fd, _CHUNK)
+            if not came[key.data]:
+                self._selector.unregister(key.fileobj)
+        return came[0], came[1]
+
+    def close(self) -> None:
+        """End it, with all its children; again does nothing."""
+        if self._process.returncode is None:  # afterwards its number may be another one's
+            _close_pipes(self._process)
+            self._selector.close()
+            _end(self._process)
+
+
+_KINDS = {
+    stat.S_IFDIR: "d",
+    stat.S_IFLNK: "l",
+    stat.S_IFIFO: "p",
+    stat.S_IFSOCK: "s",
+    stat.S_IFBLK: "b",
+    stat.S_IFCHR: "c",
+}
+
+
+def _real_folder(path: str) -> str | None:
+    try:
+        real = os.path.realpath(path, strict=True)
+    except (OSError, ValueError):
+        return None
+    return real if os.path.isdir(real) else None
+
+
+def _working_folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it was deleted
+        return ""
+
+
+def _require(program: str, path: str | None) -> None:
+    if shutil.which(program, path=path) is None:
+        raise not_installed(program)
+
+
+@contextlib.contextmanager
+def _starting(words: Words, path: str | None) -> Iterator[None]:
+    """`Failed` where a program can't be started."""
+    _require(words[0], path)
+    try:
+        yield
+    except OSError as error:
+        raise Failed(f"{words[0]} could not be started", _reason(error)) from None
+    except ValueError as error:  # a NUL in a word
+        raise Failed(f"{words[0]} could not be started", str(error)) from None
+
+
+def _entries(folder: bytes, *, needed: bool) -> list[os.DirEntry[bytes]]:
+    """What is in `folder`. One that may be missing or closed counts as empty then."""
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except OSError as error:
+        passing = isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError)
+        if needed or not passing:
+            raise Failed(f"{os.fsdecode(folder)} can't be read", _reason(error)) from None
+        return []
+
+
+class _LocalLock(Lock):
+    def __init__(self, path: str, fd: int) -> None:
+        super().__init__(path)
+        self.fd = fd
+
+
+class _LocalPin(Pin):
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+
+    @property
+    def path(self) -> str:
+        return f"/proc/{self._pid}/cwd"
+
+    def real(self) -> str:
+        return os.readlink(self.path)
+
+
+class _Lines:
+    """Hands the lines of a stream of bytes to `sink`."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._rest = bytearray()
+
+    def feed(self, data: bytes) -> None:
+        self._rest += data
+        for line in cut_lines(self._rest):
+            self._sink(line)
+
+    def finish(self) -> None:
+        if self._rest:
+            self._sink(bytes(self._rest))
+
+
+def _io_of_session(session: int) -> int:
+    """Bytes and calls of I/O that the processes of `session` have done so far, added up."""
+    total = 0
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            if os.getsid(int(pid)) != session:
+                continue
+            with open(f"/proc/{pid}/io", encoding="ascii") as file:
+                total += sum(int(line.split()[1]) for line in file)
+    return total
+
+
+def _close_pipes(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe:
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End `process` and its group: SIGTERM, a moment to tidy up, SIGKILL.
+
+    What waits for a dead file server may outlive even that for a while; it is left to the
+    kernel then, because nobody can wait for it.
+    """
+    for number, seconds in ((signal.SIGTERM, _TERM_SECONDS), (signal.SIGKILL, _KILL_SECONDS)):
+        deadline = time.monotonic() + seconds
+        _signal_group(process.pid, number)
+        while time.monotonic() < deadline:
+            process.poll()
+            if not _signal_group(process.pid, 0) or not _living(process.pid):
+                return
+            time.sleep(0.005)
+
+
+def _living(group: int) -> bool:
+    """Whether anyone in a process group still runs; who only waits to be reaped does not."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                state, _, its_group = file.read().rpartition(b")")[2].split()[:3]
+            if int(its_group) == group and state not in b"ZX":
+                return True
+    return False
+
+
+def _signal_group(group: int, number: int) -> bool:
+    """Signal a process group; False where nobody is left in it."""
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # only processes of somebody else are left
+        return False
+    return True
+
+
+def _take(fd: int) -> None:
+    """Take the lock on `fd`; `Locked` where somebody else has it."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise taken(os.pread(fd, _MOST_SAID, 0)) from None
+    said = os.pread(fd, _MOST_SAID, 0)
+    if _kept(said):
+        fcntl.flock(fd, fcntl.LOCK_UN)
+        raise taken(said)
+
+
+def _kept(said: bytes) -> bool:
+    """Whether a program still runs that keeps a lock whose holder is gone.
+
+    What was started over SSH can't inherit a lock; it leaves its number and its start time there.
+    """
+    for line in said.splitlines():
+        word, *numbers = line.split()[:3] or [b""]
+        if word == b"keeper" and len(numbers) == 2 and _started(numbers[0]) == numbers[1]:
+            return True
+    return False
+
+
+def _started(pid: bytes) -> bytes:
+    """When a process started, as proc(5) counts it in /proc/PID/stat; empty where it is gone."""
+    try:
+        with open(f"/proc/{int(pid)}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[19]
+    except (OSError, ValueError, IndexError):
+        return b""
+
+
+def _make_folders(folder: str) -> None:
+    """Make `folder` and what is missing above it, for the owner only."""
+    if folder and not os.path.isdir(folder):
+        _make_folders(os.path.dirname(folder))
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, mode=0o700)
+
+
+def _sync_folder(folder: str) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    except OSError as error:  # some file systems can't sync a folder
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(fd)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,143 @@
+"""What is asked of the shells on the other side, and what their answers mean. Pure."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from repoman_tasks.errors import Failed
+from repoman_tasks.hosts.base import Entry, Result, TimedOut, Words
+from repoman_tasks.hosts.processes import not_installed
+from repoman_tasks.hosts.ssh.scripts import ABSENT
+
+__all__ = [
+    "Answer",
+    "Call",
+    "content_answer",
+    "content_of",
+    "content_words",
+    "entries_of",
+    "entries_words",
+    "folders_of",
+    "look_of",
+    "reason_of",
+    "result_of",
+]
+
+
+_KILLED = 137
+_NO_FILE = "No such file or directory"
+
+
+Call = tuple[str, ...]
+"""The name of a shell's function and its words."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a request: the words that a shell ends it with, and what was written."""
+
+    end: str
+    out: bytes
+    err: bytes
+
+
+def result_of(words: Words, answer: Answer) -> Result:
+    """What a program left behind; `Failed` where it is not installed."""
+    if answer.end == ABSENT:
+        raise not_installed(words[0])
+    return Result(tuple(words), int(answer.end), answer.out, answer.err)
+
+
+def look_of(words: Words, word: str, answer: Answer) -> Result:
+    """What a program left behind that ran beside the others: the beginning of standard output, and
+    the end of standard error with the exit status in its last line."""
+    if word == ABSENT:
+        raise not_installed(words[0])
+    try:
+        said = {line[:1]: base64.b64decode(line[1:]) for line in answer.out.split()}
+        err, _, code = said[b"e"].rstrip(b"\n").rpartition(b"\n")
+        done = Result(tuple(words), int(code), said[b"o"], err)
+    except (KeyError, ValueError):
+        raise Failed(f"what {words[0]} said there did not arrive", "try again") from None
+    if done.code == _KILLED:  # by its time limit
+        raise TimedOut(f"{words[0]} did not answer in time")
+    return done
+
+
+def reason_of(answer: Answer) -> str:
+    """Why a shell could not do it, by the last words of its complaint."""
+    lines = answer.err.decode(errors="replace").strip().splitlines()
+    return lines[-1].rpartition(": ")[2].lower() if lines else "its shell gave no reason"
+
+
+def content_words(path: str) -> list[str]:
+    """What prints the file at `path`."""
+    return ["cat", "--", path]
+
+
+def content_answer(content: bytes | None) -> Answer:
+    """What `content_words` would bring of a file with that content; None where there is none."""
+    if content is None:
+        return Answer("1", b"", _NO_FILE.encode())
+    return Answer("0", content, b"")
+
+
+def content_of(path: str, found: Result) -> bytes | None:
+    """The content of a file, None where there is none; `Failed` where it can't be read."""
+    if not found.code:
+        return found.out
+    reason = found.complaint.rpartition(": ")[2]
+    if reason == _NO_FILE:
+        return None
+    raise Failed(f"{path} can't be read", reason.lower())
+
+
+def folders_of(paths: Sequence[str], answer: Answer) -> list[str | None]:
+    """Each of `paths`, without a NUL in them, resolved; None where there is no folder."""
+    there, *real = answer.out.decode(errors="surrogateescape").split("\0")
+    return [
+        folder if is_there == "1" else None
+        for is_there, folder, _ in zip(there, real, paths, strict=False)
+    ]
+
+
+def entries_words(root: str, prune: frozenset[bytes]) -> list[str]:
+    """What prints `root` and all that is below it."""
+    words = ["find", root.rstrip("/") or "/"]
+    for name in sorted(prune):
+        words += ["-name", os.fsdecode(name), "-prune", "-o"]
+    return [*words, "-printf", r"%y %i %s %T@ %C@ %n %P\0"]
+
+
+_PASSING = (f": {_NO_FILE}", ": Not a directory", ": Permission denied")
+"""What a walk passes over: it vanished, or is closed."""
+
+
+def entries_of(root: str, found: Result) -> Iterator[Entry]:
+    """What a walk met; `Failed` where `root` can't be read or is no folder."""
+    below = found.out.split(b"\0")[1:-1]
+    for complaint in found.err.decode(errors="replace").splitlines():
+        passing = complaint.endswith(_PASSING)
+        if not passing or (found.code and not below):
+            raise Failed(f"{root} can't be read", complaint.rpartition(": ")[2].lower())
+    if not found.out.startswith(b"d "):
+        raise Failed(f"{root} can't be read", "not a directory")
+    return map(_entry, below)
+
+
+def _entry(line: bytes) -> Entry:
+    kind, inode, size, mtime, ctime, links, path = line.split(b" ", 6)
+    times = _nanoseconds(mtime), _nanoseconds(ctime)
+    letter = kind.decode()
+    return Entry(
+        letter if letter in "fdlpsbc" else "f", path, int(inode), int(size), *times, int(links)
+    )
+
+
+def _nanoseconds(text: bytes) -> int:
+    """find's %T@, seconds with ten digits behind the point, as whole nanoseconds."""
+    seconds, _, fraction = text.partition(b".")
+    return int(seconds) * 10**9 + int(fraction[:9].ljust(9, b"0"))

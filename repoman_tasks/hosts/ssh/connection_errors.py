@@ -1,0 +1,92 @@
+"""What is said where a connection is not made, or breaks; the same for each transport.
+
+`name` is what the person calls the host, `where` what it really is. In `hostname` a port other
+than 22 stands as in known_hosts.
+"""
+
+from __future__ import annotations
+
+from repoman_tasks.errors import Failed, Refused
+from repoman_tasks.hosts.ssh.transport import Lost, TooMany
+
+__all__ = [
+    "denied",
+    "key_changed",
+    "key_revoked",
+    "key_unknown",
+    "lost",
+    "no_answer",
+    "no_connection",
+    "no_terminal",
+    "refused",
+    "too_many",
+    "unknown_host",
+]
+
+
+def unknown_host(host: str) -> Failed:
+    """Nobody knows an address of it."""
+    return Failed(f"no host is called {host}", "look at the name")
+
+
+def refused(where: str) -> Failed:
+    """It is up, and nobody listens."""
+    return Failed(f"{where}, refused the connection", "look whether sshd runs there")
+
+
+def no_answer(where: str) -> Failed:
+    """Nothing came back in the time for it."""
+    return Failed(f"{where}, did not answer", "look whether it is up")
+
+
+def denied(user: str, where: str, name: str) -> Failed:
+    """Whatever the person has to log in with is not enough."""
+    return Failed(
+        f"{user} was denied by {where}",
+        f"`ssh {name}` tells more; without a terminal only keys can be used",
+    )
+
+
+def no_connection(where: str, said: str, name: str) -> Failed:
+    """Something else, in the words of who tried."""
+    return Failed(f"no connection to {where}, {said}", f"`ssh {name}` tells more")
+
+
+def lost(why: str = "") -> Lost:
+    """A connection that was there is gone."""
+    rest = f", {why}" if why else ""
+    return Lost(f"the connection broke{rest}", "look whether the host is up, then repeat")
+
+
+def too_many() -> TooMany:
+    """One more program is not let run."""
+    return TooMany(
+        "it lets too few programs run over one connection", "raise MaxSessions in its sshd_config"
+    )
+
+
+def no_terminal() -> Failed:
+    """A program has to do without one."""
+    return Failed("it gives no terminal", "look at PermitTTY in its sshd_config")
+
+
+def key_unknown(hostname: str, shown: str, name: str) -> Refused:
+    """known_hosts has no key of it; `shown` is the key that it has."""
+    return Refused(
+        f"the key of {hostname} is not known, {shown}",
+        f"where it is the right one, `ssh {name}` accepts it",
+    )
+
+
+def key_changed(hostname: str, shown: str, name: str) -> Refused:
+    """known_hosts has another key; `shown` is the key that it has now."""
+    return Refused(
+        f"the key of {hostname} is not the one that is known, it is {shown}",
+        "somebody may be in between; where the host was set up anew, "
+        f"`ssh-keygen -R {hostname}`, then `ssh {name}`",
+    )
+
+
+def key_revoked(hostname: str) -> Refused:
+    """known_hosts says that its key is not to be trusted any more."""
+    return Refused(f"the key of {hostname} is revoked", "find out why")

@@ -1,0 +1,271 @@
+"""A connection by the system's ssh, which knows all that a person has told it.
+
+One process of ssh, the master, makes the connection and goes to the background; whatever runs over
+it is a process of its own that asks the master by a socket. That lies in a folder which is new, so
+masters of the person's own are neither used nor disturbed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+
+from repoman_tasks.errors import Failed, Interrupted, RepomanError
+from repoman_tasks.hosts.local import Child, LocalHost
+from repoman_tasks.hosts.ssh import connection_errors
+from repoman_tasks.hosts.ssh.scripts import entrance
+from repoman_tasks.hosts.ssh.transport import Line, Wire
+from repoman_tasks.model import Address
+
+__all__ = ["OpensshLine"]
+
+_OPTIONS = {
+    "ConnectTimeout": "10",
+    "ServerAliveInterval": "10",
+    "ServerAliveCountMax": "2",
+    "ClearAllForwardings": "yes",
+    "PermitLocalCommand": "no",
+    "RemoteCommand": "none",
+    "LogLevel": "INFO",
+}
+"""What holds whatever the person's settings are; a side that is silent for 30 seconds is gone."""
+_PERSIST = "10"
+"""Seconds by which the master outlives its last user, where nobody is left to end it."""
+_LOGIN_SECONDS = 60.0
+"""Where nobody can be asked; a person may take longer."""
+_START_SECONDS = 20.0
+_LOCAL_SECONDS = 5.0
+_POLL_SECONDS = 0.1
+_FAILED = 255
+"""ssh's own exit status; it may be that of the program, too."""
+_NO_TERMINAL = 97
+"""Exit status of our shell where it has none; it may be that of a program, too."""
+_ONE_TOO_MANY = b"Session open refused by peer"
+
+
+class OpensshLine(Line):
+    """One SSH connection, which ssh made the way it makes any."""
+
+    def __init__(self, address: Address, here: LocalHost, *, asks: bool) -> None:
+        """`asks` is whether somebody is at the terminal, whom ssh may ask."""
+        if not shutil.which("ssh", path=here.environ.get("PATH")):
+            raise Failed(
+                "the machine that you type on has no ssh", "install it, or leave out `transport`"
+            )
+        self._here = here
+        self._address = address
+        self._wires: list[OpensshWire] = []
+        self._folder = _private_folder(here.environ.get("XDG_RUNTIME_DIR", ""))
+        # Ctrl-C may leave a thread behind that is still connecting; its ssh is not to stay.
+        atexit.register(self.close)
+        self._socket = f"{self._folder}/ssh"
+        self._log = f"{self._folder}/log"
+        try:
+            self._open(asks)
+        except BaseException:
+            self.close()
+            raise
+
+    def start(self, command: str) -> Wire:
+        wire = OpensshWire(self._here.child(self._over("-T", command=command)))
+        try:
+            wire.await_begin()
+        except BaseException:
+            wire.close()
+            raise
+        self._wires.append(wire)
+        return wire
+
+    def hand_over(self, command: str) -> int:
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            checked = entrance(f"test -t 0 || exit {_NO_TERMINAL}\n{command}")
+            words = self._over("-tt", "-E", self._log, command=checked)
+            code = self._here.hand_over(words)
+            if code == _NO_TERMINAL and self._gives_no_terminal():
+                raise connection_errors.no_terminal()
+        else:
+            code = self._here.lend(self._over("-T", "-E", self._log, command=command))
+        said = self._told()
+        if code == _FAILED and _ONE_TOO_MANY.decode() in said:
+            raise connection_errors.too_many()
+        if code == _FAILED and not self._lives():
+            raise connection_errors.lost()
+        return code
+
+    def _gives_no_terminal(self) -> bool:
+        """Whether it runs programs without the terminal that was asked for; ssh hardly tells."""
+        words = self._over("-tt", command=entrance("test -t 0"))
+        return self._here.read(words, timeout=_START_SECONDS).code == 1
+
+    def close(self) -> None:
+        if os.path.exists(self._socket):
+            with contextlib.suppress(RepomanError):
+                self._here.read(self._over("-O", "exit"), timeout=_LOCAL_SECONDS)
+        for wire in self._wires:
+            wire.close()
+        self._wires.clear()
+        self._here.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        atexit.unregister(self.close)
+
+    def _open(self, asks: bool) -> None:
+        master = ("-M", "-N", "-f", "-S", self._socket)
+        if asks:  # ssh is given the terminal
+            words = self._words(*master, "-E", self._log, ControlPersist=_PERSIST)
+            code = self._here.hand_over(words)
+            said = self._told()
+            if code < 0:
+                raise Interrupted("interrupted")
+        else:
+            words = self._words(*master, ControlPersist=_PERSIST, BatchMode="yes")
+            done = self._here.read(words, timeout=_LOGIN_SECONDS)
+            code, said = done.code, done.err.decode(errors="replace")
+        if code:
+            raise self._failure(said)
+
+    def _words(self, *flags: str, **options: str) -> list[str]:
+        """The words of an ssh that makes a connection of its own."""
+        given = self._address
+        words = ["ssh", "-x", *flags]
+        for option, value in {**_OPTIONS, **options}.items():
+            words += ["-o", f"{option}={value}"]
+        words += ["-l", given.user] if given.user else []
+        words += ["-p", str(given.port)] if given.port else []
+        words += ["-i", os.path.expanduser(given.identity)] if given.identity else []
+        return [*words, "--", given.address or given.name]
+
+    def _over(self, *flags: str, command: str = "") -> list[str]:
+        """The words of an ssh that goes over the master, and nowhere where that is gone.
+
+        Of settings it needs none. The agent is forwarded where those of the master say so.
+        """
+        words = ["ssh", "-F", "none", "-A", "-e", "none", "-S", self._socket]
+        words += ["-o", "ProxyCommand=false", *flags, "--", self._address.name]
+        return [*words, command] if command else words
+
+    def _lives(self) -> bool:
+        check = self._over("-O", "check")
+        return self._here.read(check, timeout=_LOCAL_SECONDS).code == 0
+
+    def _told(self) -> str:
+        """What ssh wrote into its log, which is empty afterwards."""
+        try:
+            with open(self._log, encoding="utf-8", errors="replace") as file:
+                said = file.read()
+            os.unlink(self._log)
+        except OSError:
+            return ""
+        return said
+
+    def _failure(self, said: str) -> RepomanError:
+        """Why there is no connection, by what ssh said of it, or says when it is asked again.
+
+        By itself it shows no key that it does not know, and nothing of a gateway.
+        """
+        name, where = self._address.name, self._address.address or self._address.name
+        found = _reason(said, name, where)
+        if found is None:
+            flags = ("-v", "-S", "none", "-T")
+            words = self._words(*flags, BatchMode="yes", StrictHostKeyChecking="yes")
+            again = self._here.read([*words, "true"], timeout=_LOGIN_SECONDS)
+            found = _reason(again.err.decode(errors="replace"), name, where)
+        lines = said.strip().splitlines() or ["ssh gave no reason"]
+        return found or connection_errors.no_connection(where, lines[-1].rstrip("."), name)
+
+
+_LONGEST_BASE = 50
+"""A socket's path has at most 107 bytes (unix(7)), and ssh makes a longer one on the way."""
+
+
+def _private_folder(runtime: str) -> str:
+    """A new folder that nobody else can look into, below `runtime` where that will do."""
+    usable = os.path.isabs(runtime) and os.access(runtime, os.W_OK | os.X_OK)
+    base = runtime if usable and len(os.fsencode(runtime)) <= _LONGEST_BASE else "/tmp"
+    try:
+        return tempfile.mkdtemp(prefix="repoman-", dir=base)
+    except OSError as error:
+        raise Failed(f"{base} can't be written, where ssh needs a socket", str(error)) from None
+
+
+def _reason(said: str, name: str, where: str) -> RepomanError | None:
+    """What ssh told by `said`; None where that is no reason one can name."""
+    if "Host key verification failed" in said:
+        return _key_refused(said, name, where)
+    if found := re.search(r"Could not resolve hostname (\S+):", said):
+        return connection_errors.unknown_host(found[1])
+    if found := re.search(r"^(\S+)@(\S+): Permission denied", said, re.MULTILINE):
+        return connection_errors.denied(found[1], found[2], name)
+    if found := re.search(r"connect to host (\S+) port (\d+):", said):
+        where = f"{found[1]}, port {found[2]}"
+    if "Connection refused" in said:
+        return connection_errors.refused(where)
+    if "timed out" in said:
+        return connection_errors.no_answer(where)
+    return None
+
+
+def _key_refused(said: str, name: str, where: str) -> RepomanError | None:
+    if found := re.search(r"host key for (\S+) is marked as revoked", said):
+        return connection_errors.key_revoked(found[1])
+    changed = re.search(r"sent by the remote host is\s+(\S+?)\.?\s", said)
+    if changed and (found := re.search(r"host key for (\S+) has changed", said, re.IGNORECASE)):
+        return connection_errors.key_changed(found[1], changed[1], name)
+    keys = re.findall(r"Server host key: (\S+ \S+)", said)
+    if not keys:
+        return None
+    if found := re.search(r"host key is known for (\S+) and", said):
+        where = found[1]
+    elif gates := re.findall(r"Connecting to (\S+) \[\S+\] port (\d+)", said):
+        host, port = gates[-1]
+        where = host if port == "22" else f"[{host}]:{port}"
+    return connection_errors.key_unknown(where, keys[-1], name)
+
+
+class OpensshWire(Wire):
+    """A program on the other side of the master's connection."""
+
+    def __init__(self, child: Child) -> None:
+        self._child = child
+        self._early: tuple[bytes, bytes] | None = None
+
+    def await_begin(self) -> None:
+        """Wait for the first output, which a shell of ours gives at once.
+
+        `TooMany` where the other side lets no more programs run.
+        """
+        deadline = time.monotonic() + _START_SECONDS
+        out, err = b"", b""
+        while not out:
+            came = self._child.receive(_POLL_SECONDS)
+            if came is None:
+                if _ONE_TOO_MANY in err:
+                    raise connection_errors.too_many()
+                break  # `receive` tells the rest
+            out, err = out + came[0], err + came[1]
+            if time.monotonic() > deadline:
+                raise Failed("it starts no program", "look at its sshd")
+        self._early = out, err
+
+    def send(self, data: bytes) -> None:
+        try:
+            self._child.send(data)
+        except OSError:
+            raise connection_errors.lost() from None
+
+    def receive(self, seconds: float) -> tuple[bytes, bytes]:
+        early, self._early = self._early, None
+        if early is not None:
+            return early
+        came = self._child.receive(seconds)
+        if came is None:
+            raise connection_errors.lost()
+        return came
+
+    def close(self) -> None:
+        self._child.close()

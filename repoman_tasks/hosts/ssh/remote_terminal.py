@@ -1,0 +1,117 @@
+"""A terminal, or plain streams, handed to a program on the other side."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import sys
+import termios
+import threading
+import tty
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from repoman_tasks.hosts.ssh.connection_errors import no_terminal
+from repoman_tasks.hosts.ssh.transport import Lost
+
+if TYPE_CHECKING:
+    from paramiko import Channel
+
+__all__ = ["attach"]
+
+_CHUNK = 1 << 18
+
+
+def attach(channel: Channel, command: str, heard: Callable[[], None]) -> int:
+    """Run `command` on `channel` with this process's streams; its exit status.
+
+    Where they are a terminal, it has one of the same kind and size, and all keys are its own.
+    `heard` is called when something came.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return _run(channel, command, heard)
+    from paramiko import SSHException
+
+    size = shutil.get_terminal_size()
+    try:
+        channel.get_pty(os.environ.get("TERM", "dumb"), size.columns, size.lines)
+    except (SSHException, EOFError, OSError):
+        raise no_terminal() from None
+    with _resized(channel), _raw():
+        return _run(channel, command, heard)
+
+
+def _run(channel: Channel, command: str, heard: Callable[[], None]) -> int:
+    channel.exec_command(command)
+    threading.Thread(target=_feed, args=(channel,), daemon=True).start()
+    try:
+        _show(channel, heard)
+    except KeyboardInterrupt:
+        channel.close()
+        raise
+    code: int = channel.recv_exit_status()
+    if code < 0:
+        raise Lost("the connection broke, or a signal ended the program", "repeat")
+    return code
+
+
+def _feed(channel: Channel) -> None:
+    """Hand standard input on, until it or the program ends."""
+    with contextlib.suppress(OSError, EOFError):
+        while data := os.read(0, _CHUNK):
+            channel.sendall(data)
+        channel.shutdown_write()
+
+
+def _show(channel: Channel, heard: Callable[[], None]) -> None:
+    """Hand on what the program writes until both of its streams have ended."""
+    poll = select.poll()
+    poll.register(channel.fileno(), select.POLLIN)
+    while True:
+        ended = channel.eof_received or channel.closed
+        out, err = channel.recv_ready(), channel.recv_stderr_ready()
+        if out:
+            _write(1, channel.recv(_CHUNK))
+        if err:
+            _write(2, channel.recv_stderr(_CHUNK))
+        if out or err:
+            heard()
+        elif ended:
+            return
+        else:
+            poll.poll(1000)
+
+
+def _write(number: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(number, data) :]
+
+
+@contextlib.contextmanager
+def _raw() -> Iterator[None]:
+    """The terminal as it is: each key goes through, Ctrl-C and Ctrl-Z too."""
+    before = termios.tcgetattr(0)
+    try:
+        tty.setraw(0, termios.TCSADRAIN)  # what was typed ahead stays
+        yield
+    finally:
+        termios.tcsetattr(0, termios.TCSADRAIN, before)
+
+
+@contextlib.contextmanager
+def _resized(channel: Channel) -> Iterator[None]:
+    """Tell the other side whenever the window changes its size."""
+
+    def tell(*_: object) -> None:
+        size = shutil.get_terminal_size()
+        with contextlib.suppress(OSError, EOFError):
+            channel.resize_pty(size.columns, size.lines)
+
+    before = signal.signal(signal.SIGWINCH, tell)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGWINCH, before)

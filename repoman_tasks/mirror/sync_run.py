@@ -1,0 +1,218 @@
+"""Mirroring the projects of a plan, several at once, and recording those that are complete."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from types import FrameType
+from typing import Any, TypeVar
+
+from repoman_tasks.errors import RepomanError
+from repoman_tasks.hosts.base import Host
+from repoman_tasks.mirror.batch_check import mirror_batch
+from repoman_tasks.mirror.events import Event, Finished
+from repoman_tasks.mirror.project_sync import mirror_project
+from repoman_tasks.mirror.rsync_pass import Setting
+from repoman_tasks.model import Project
+from repoman_tasks.planning.mirror.source_check import is_own
+from repoman_tasks.planning.mirror.sync_plan import Outcome, SyncPlan, in_batches
+from repoman_tasks.planning.registry_edits import Edit
+from repoman_tasks.registry import Store, record_mirror, record_stop, record_sync
+from repoman_tasks.tools.rsync import everywhere
+
+__all__ = ["mirror_estate"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_LAST_WORDS_SECONDS = 0.5
+"""How long the telling of an event may take once all is to stop."""
+_QUEUED_EVENTS = 1000
+"""Bounded, so that a slow terminal slows the mirror down instead of filling memory."""
+
+
+def mirror_estate(
+    setting: Setting, plan: SyncPlan, store: Store, see: Callable[[Event], None]
+) -> list[Outcome]:
+    """Mirror every project of `plan`, `plan.jobs` at once; `see` is called in this thread.
+
+    A signal to stop ends every rsync; what had finished is recorded, and the rest comes
+    back as interrupted.
+    """
+    plan = _claimed(setting, plan, store)
+    events: queue.Queue[Event | None] = queue.Queue(_QUEUED_EVENTS)
+    with _Stop(setting.host) as stop, ThreadPoolExecutor(plan.jobs) as pool:
+        crew = _Crew(replace(setting, emit=_emitter(events, setting.host)), pool, events)
+        crew.start(plan)
+        unrecorded: list[Outcome] = []
+        try:
+            for event in crew.events():
+                if isinstance(event, Finished):
+                    unrecorded.append(event.outcome)
+                if event is not None:
+                    with stop.watched():
+                        see(event)
+                elif unrecorded:  # a quiet moment
+                    with contextlib.suppress(RepomanError):  # then once more at the end
+                        _record(store, unrecorded, setting, plan)
+        except BaseException:  # nobody watches any more
+            setting.host.stopping.set()
+            raise
+        finally:
+            rest = [event.outcome for event in crew.events() if isinstance(event, Finished)]
+            _record(store, [*unrecorded, *rest], setting, plan)
+    order = [project.name for project in plan.projects]
+    return sorted(crew.outcomes, key=lambda outcome: order.index(outcome.name))
+
+
+def _claimed(setting: Setting, plan: SyncPlan, store: Store) -> SyncPlan:
+    """Note that the mirrors that are not there yet will be repoman's own.
+
+    From then on, what is in them was put there by repoman, also where a first sync breaks off.
+    """
+    new = [p for p in plan.projects if not is_own(p) and p.repo not in setting.modes]
+    if not new or plan.options.dry_run or setting.host.dry:
+        return plan
+    store.update(lambda _: [record_mirror(project.name, project.repo) for project in new])
+    projects = (replace(p, mirror=p.repo) if p in new else p for p in plan.projects)
+    return replace(plan, projects=tuple(projects))
+
+
+def _emitter(events: queue.Queue[Event | None], host: Host) -> Callable[[Event], None]:
+    """Hands events to whoever watches, and waits for them; but nobody waits once all is to stop."""
+
+    def emit(event: Event) -> None:
+        while True:
+            if host.stopping.is_set() and not isinstance(event, Finished):
+                return None
+            with contextlib.suppress(queue.Full):
+                return events.put(event, timeout=0.1)
+
+    return emit
+
+
+class _Crew:
+    """The workers of a run, and what they have brought back so far."""
+
+    def __init__(
+        self, setting: Setting, pool: ThreadPoolExecutor, events: queue.Queue[Event | None]
+    ) -> None:
+        self._setting = setting
+        self._pool = pool
+        self._events = events
+        self._batches: set[Future[tuple[list[Outcome], list[Project]]]] = set()
+        self._singles: set[Future[Outcome]] = set()
+        self.outcomes: list[Outcome] = []
+
+    def start(self, plan: SyncPlan) -> None:
+        """Hand out the work: projects that probably changed one by one, the others together."""
+        registry, options = self._setting.registry, self._setting.options
+        patterns = {
+            p.name: tuple(filter(everywhere, registry.excludes(p).own)) for p in plan.projects
+        }
+        alone = plan.one or options.dry_run or options.force or self._setting.host.dry
+        batches = [] if alone else in_batches(plan.projects, patterns, plan.jobs)
+        together = {project.name for batch in batches for project in batch}
+        self._submit([project for project in plan.projects if project.name not in together])
+        self._batches = {self._hand_out(mirror_batch, batch) for batch in batches}
+
+    def _submit(self, projects: list[Project]) -> None:
+        self._singles |= {self._hand_out(mirror_project, project) for project in projects}
+
+    def _hand_out(self, work: Callable[[Setting, T], R], what: T) -> Future[R]:
+        future = self._pool.submit(work, self._setting, what)
+        future.add_done_callback(lambda _: self._events.put(None))  # wakes `events`
+        return future
+
+    def events(self) -> Iterator[Event | None]:
+        """What happens until all work is done; None in every tenth of a second without anything."""
+        while True:
+            event = None
+            with contextlib.suppress(queue.Empty):
+                event = self._events.get_nowait()
+            if event is None:
+                working = self._collect()
+                try:
+                    event = self._events.get(timeout=0.1 if working else 0)
+                except queue.Empty:
+                    if not working:
+                        return
+                    yield None
+            if event is not None:
+                yield event
+
+    def _collect(self) -> bool:
+        """Take in what has finished and hand out what a batch left; whether work goes on."""
+        for batch in [future for future in self._batches if future.done()]:
+            self._batches.remove(batch)
+            outcomes, left = batch.result()
+            self.outcomes += outcomes
+            self._submit(left)
+        for single in [future for future in self._singles if future.done()]:
+            self._singles.remove(single)
+            self.outcomes.append(single.result())
+        return bool(self._batches or self._singles)
+
+
+def _record(store: Store, outcomes: list[Outcome], setting: Setting, plan: SyncPlan) -> None:
+    """Note in the registry how it went for `outcomes`, and empty the list."""
+    folders = {project.name: project.repo for project in plan.projects}
+    edits: list[Edit] = []
+    for outcome in outcomes:
+        if outcome.ok and outcome.tally is not None:
+            edits.append(record_sync(outcome.name, outcome.synced_at, outcome.tally))
+            edits.append(record_mirror(outcome.name, folders[outcome.name]))
+        elif outcome.stopped_at:
+            edits.append(record_stop(outcome.name, outcome.stopped_at))
+    if edits and not (setting.options.dry_run or setting.host.dry):
+        store.update(lambda _: edits)
+    outcomes.clear()
+
+
+class _Stop:
+    """While this holds, a signal to end only sets `host.stopping`: nothing breaks midway."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._watched = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _Stop:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._stop)
+        self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._break_off)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._host.stopping.set()
+        if self._watched:
+            signal.setitimer(signal.ITIMER_REAL, _LAST_WORDS_SECONDS)
+
+    def _break_off(self, _number: int, _frame: FrameType | None) -> None:
+        if self._watched:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Once all is to stop, what is done within this has a moment, and is broken off then.
+
+        A write to a pipe that nobody reads never ends.
+        """
+        self._watched = True
+        if self._host.stopping.is_set():
+            signal.setitimer(signal.ITIMER_REAL, _LAST_WORDS_SECONDS)
+        try:
+            yield
+        finally:
+            self._watched = False
+            if self._host.stopping.is_set():
+                signal.setitimer(signal.ITIMER_REAL, 0)

@@ -1,0 +1,361 @@
+"""The registry's text, read into values. A mistake in it is one line that says where and what."""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import Field, dataclass
+from datetime import datetime
+from typing import Any
+
+from repoman_tasks.errors import UsageError
+from repoman_tasks.model import (
+    MODES,
+    SCHEMA,
+    TRANSPORTS,
+    Address,
+    Defaults,
+    Estate,
+    Mount,
+    Pairs,
+    Project,
+    Registry,
+    Wish,
+    env_name,
+    keys,
+)
+from repoman_tasks.planning.mirror.excludes import excludes_fault
+from repoman_tasks.planning.names import (
+    check_name,
+    check_repo,
+    image_fault,
+    mount_fault,
+    nearest,
+    overlapping,
+    profile_fault,
+    variable_fault,
+)
+from repoman_tasks.planning.text.wording import toml_value
+from repoman_tasks.registry.line_index import line_of
+
+__all__ = ["LEAST", "MOST", "TIMES", "parse", "parse_wish"]
+
+_TABLES: dict[str, type[Address] | type[Defaults] | type[Project] | type[Estate] | type[Wish]] = {
+    "estate": Estate,
+    "defaults": Defaults,
+    "project": Project,
+    "hosts": Address,
+}
+_SHAPES = {**_TABLES, "": Wish}
+"""Those, and the shape of a .repoman.toml, whose keys stand in no table."""
+TIMES = ("created", "last_sync", "stopped_at")
+"""Keys whose value is a time."""
+LEAST: dict[str, float] = {
+    "jobs": 1,
+    "max_shrink": 0,
+    "min_free_mib": 0,
+    "probe_seconds": 1,
+    "stall_seconds": 1,
+    "max_age_hours": 1,
+    "last_files": 0,
+    "last_loose": 0,
+    "max_delete": 0,
+    "schema": 0,
+    "port": 0,
+    "cpus": 0,
+    "processes": 1,
+}
+MOST: dict[str, float] = {"jobs": 64, "max_shrink": 1, "port": 65535}
+"""By the name of a key, the least and the most that it may be."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The text that is being read, for errors that name a line of it."""
+
+    path: str
+    text: str
+
+    def error(
+        self, what: str, cure: str, table: str = "", index: int = 0, key: str = ""
+    ) -> UsageError:
+        line = line_of(self.text, table, index, key)
+        return UsageError(f"{self.path}, line {line}: {what}", cure)
+
+
+def parse(text: str, path: str, environ: Mapping[str, str]) -> Registry:
+    """Read the registry's `text`; `UsageError` with file, line and cure where it is wrong.
+
+    A `[defaults]` key that is missing comes from `environ`, and then from the built-in value.
+    """
+    source = _Source(path, text)
+    document = _document(source)
+    for key in document:
+        if key not in _TABLES:
+            raise source.error(
+                f"unknown table or key {key!r}", _did_you_mean(key, _TABLES), key=key
+            )
+    estate = Estate(**_table(source, document, "estate"))
+    if estate.schema > SCHEMA:
+        raise source.error(
+            f"this file has schema {estate.schema}, this repoman knows {SCHEMA}",
+            "use the newer repoman that wrote it",
+            table="estate",
+            key="schema",
+        )
+    given = _table(source, document, "defaults")
+    defaults, origins = _with_fallbacks(given, environ)
+    projects, hosts = _projects(source, document), _hosts(source, document)
+    return Registry(estate, defaults, projects, origins, hosts)
+
+
+def parse_wish(text: str, path: str) -> Wish:
+    """Read what a repo's .repoman.toml asks for; `UsageError` with the line where it is wrong."""
+    source = _Source(path, text)
+    wish = Wish(**_values(source, _document(source), "", 0))
+    fault = excludes_fault(wish.exclude)
+    if fault:
+        raise source.error(f"exclude: {fault}", "correct it", key="exclude")
+    return wish
+
+
+def _document(source: _Source) -> dict[str, Any]:
+    try:
+        return tomllib.loads(source.text)
+    except tomllib.TOMLDecodeError as error:
+        where = re.search(r"\(at line (\d+), column \d+\)", str(error))
+        line = where[1] if where else str(source.text.count("\n") + 1)
+        what = re.sub(r"\s*\(at .*\)", "", str(error))
+        raise UsageError(f"{source.path}, line {line}: not valid TOML", what) from None
+    except RecursionError:
+        raise UsageError(
+            f"{source.path}: nested too deeply", "it holds plain tables only"
+        ) from None
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    known = list(known)
+    near = nearest(word, known)
+    return f"did you mean {near!r}?" if near else f"known are {', '.join(known)}"
+
+
+def _table(source: _Source, document: dict[str, Any], name: str) -> dict[str, Any]:
+    value = document.get(name, {})
+    if not isinstance(value, dict):
+        raise source.error(f"{name} is not a table", f"write [{name}]", key=name)
+    return _values(source, value, name, 0)
+
+
+def _projects(source: _Source, document: dict[str, Any]) -> tuple[Project, ...]:
+    tables = document.get("project", [])
+    if not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
+        raise source.error("project is not a list of tables", "write [[project]]", key="project")
+    projects: list[Project] = []
+    names: set[str] = set()
+    for index, table in enumerate(tables):
+        project = _project(source, table, index)
+        if project.name in names:
+            raise source.error(
+                f"project {project.name!r} stands here twice",
+                "rename or drop one",
+                "project",
+                index,
+                "name",
+            )
+        other = overlapping(project.repo, (p.repo for p in projects))
+        if other:
+            raise source.error(
+                f"repo {project.repo!r} overlaps {other!r} of another project",
+                "give each project a folder of its own",
+                "project",
+                index,
+                "repo",
+            )
+        names.add(project.name)
+        projects.append(project)
+    return tuple(projects)
+
+
+def _hosts(source: _Source, document: dict[str, Any]) -> tuple[Address, ...]:
+    tables = document.get("hosts", {})
+    if not isinstance(tables, dict) or not all(isinstance(t, dict) for t in tables.values()):
+        raise source.error("hosts holds something else than tables", "write [hosts.NAME]", "hosts")
+    return tuple(Address(name, **_values(source, t, "hosts", 0)) for name, t in tables.items())
+
+
+def _project(source: _Source, table: dict[str, Any], index: int) -> Project:
+    values = _values(source, table, "project", index)
+    name = values.get("name")
+    if not name:
+        raise source.error("a project without a name", 'add name = "…"', "project", index, "name")
+    values.setdefault("repo", name)
+    for key, check in (("name", check_name), ("repo", check_repo)):
+        try:
+            values[key] = check(values[key])
+        except UsageError as error:
+            raise source.error(error.what, error.cure, "project", index, key) from None
+    for key in TIMES:
+        if values.get(key) and not _is_time(values[key]):
+            raise source.error(
+                f"{key} = {values[key]!r} is not a time",
+                'write it as "2026-04-28T15:00:00Z"',
+                "project",
+                index,
+                key,
+            )
+    return Project(**values)
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _values(source: _Source, table: dict[str, Any], name: str, index: int) -> dict[str, Any]:
+    """The checked values of one table; a key that is unknown or of a wrong type is an error."""
+    known = {key.name: key for key in keys(_SHAPES[name])}
+    values = {}
+    for key, value in table.items():
+        if key not in known:
+            raise source.error(
+                f"unknown key {key!r}" + (f" in [{name}]" if name else ""),
+                _did_you_mean(key, known),
+                name,
+                index,
+                key,
+            )
+        try:
+            values[key] = _checked(known[key], value)
+        except ValueError as error:
+            raise source.error(
+                f"{key} = {toml_value(value)}: {error}", "correct it", name, index, key
+            ) from None
+    return values
+
+
+def _checked(key: Field[Any], value: Any) -> Any:
+    """`value` in the type of `key`; `ValueError` that says what is wanted where it is not that."""
+    kind = str(key.type).split(" ")[0].partition("[")[0]
+    if kind == "Pairs":
+        return _pairs(value)
+    if str(key.type).startswith("tuple[Mount"):
+        return _mounts(value)
+    if kind == "tuple":
+        return _list(key, value)
+    types, name = _KINDS[kind]
+    if not isinstance(value, types) or (isinstance(value, bool) and kind != "bool"):
+        raise ValueError(f"this has to be {name}")
+    if kind in ("int", "float"):
+        _check_range(key.name, value)
+    if isinstance(value, str):
+        _checked_text(value)
+        _no_fault(image_fault(value) if value and key.name.endswith("image") else "")
+        _check_choice(key, value)
+    return value
+
+
+def _list(key: Field[Any], value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        raise ValueError("this has to be a list of strings")
+    if key.name.endswith("profiles"):
+        _no_fault(next(filter(None, map(profile_fault, value)), ""))
+    if key.name == "allow" and value:
+        from repoman_tasks.planning.fence.acl import allow_fault
+
+        _no_fault(next(filter(None, map(allow_fault, value)), ""))
+    return tuple(_checked_text(v) for v in value)
+
+
+def _pairs(value: Any) -> Pairs:
+    if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+        raise ValueError("this has to be a table of strings")
+    for name, text in value.items():
+        _no_fault(variable_fault(name))
+        _checked_text(text)
+    return tuple(value.items())
+
+
+def _mounts(value: Any) -> tuple[Mount, ...]:
+    tables: list[Any] = value if isinstance(value, list) else [None]
+    if not all(isinstance(t, dict) and set(t) == {"source", "path"} for t in tables):
+        raise ValueError("this has to be a list of tables, each with source and path")
+    for text in (text for table in tables for text in table.values()):
+        if not isinstance(text, str):
+            raise ValueError("source and path have to be strings")
+        _checked_text(text)
+    for table in tables:
+        _no_fault(mount_fault(table["source"], table["path"]))
+    return tuple(Mount(table["source"], table["path"]) for table in tables)
+
+
+def _no_fault(fault: str) -> None:
+    if fault:
+        raise ValueError(fault)
+
+
+def _checked_text(text: str) -> str:
+    if "\0" in text:  # which ends every word that a program is given
+        raise ValueError("a NUL can't be part of it")
+    return text
+
+
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "bool": ((bool,), "true or false"),
+    "int": ((int,), "a whole number"),
+    "float": ((int, float), "a number"),
+    "str": ((str,), "a string"),
+}
+
+
+_CHOICES = {"network": MODES, "transport": TRANSPORTS}
+
+
+def _check_choice(key: Field[Any], value: str) -> None:
+    known = _CHOICES.get(key.name, (value,))
+    if value not in known and (value or key.default):  # empty is one where it is the default
+        raise ValueError(f"this has to be one of {', '.join(known)}")
+
+
+def _check_range(name: str, value: Any) -> None:
+    least, most = LEAST.get(name, -math.inf), MOST.get(name, math.inf)
+    if not least <= value <= most:  # which a NaN is not either
+        limit = f" and at most {most}" if most < math.inf else ""
+        raise ValueError(f"this has to be at least {least}{limit}")
+
+
+def _with_fallbacks(
+    given: dict[str, Any], environ: Mapping[str, str]
+) -> tuple[Defaults, dict[str, str]]:
+    values, origins = dict(given), dict.fromkeys(given, "registry")
+    for key in keys(Defaults):
+        variable = env_name(key)
+        if key.name in given:
+            continue
+        if not environ.get(variable):
+            origins[key.name] = "built-in"
+            continue
+        try:
+            values[key.name] = _checked(key, _from_text(str(key.type), environ[variable]))
+        except ValueError as error:
+            raise UsageError(
+                f"environment variable {variable}={environ[variable]!r}", str(error)
+            ) from None
+        origins[key.name] = f"environment {variable}"
+    return Defaults(**values), origins
+
+
+def _from_text(kind: str, text: str) -> Any:
+    if kind.startswith("tuple"):
+        return [word.strip() for word in text.split(",") if word.strip()]
+    if kind == "bool":
+        return {"true": True, "false": False}.get(text.lower(), text)
+    if kind.startswith(("int", "float")):
+        try:
+            return int(text) if kind.startswith("int") else float(text)
+        except ValueError:
+            raise ValueError("this has to be a number") from None
+    return text

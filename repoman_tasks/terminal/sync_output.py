@@ -1,0 +1,187 @@
+"""How a sync is told: bars on a terminal, lines elsewhere, JSON for a program."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from repoman_tasks.mirror.events import Event, Finished, Itemized, Progress, Started
+from repoman_tasks.planning.mirror.sync_plan import Counts, Outcome, SyncOptions, SyncPlan, total
+from repoman_tasks.planning.text.layout import BAD, FAINT, Cell
+from repoman_tasks.planning.text.pace import Pace
+from repoman_tasks.planning.text.wording import plural, seconds, size, sum_line
+from repoman_tasks.terminal.progress_bars import Bars
+from repoman_tasks.terminal.screen import Screen
+
+__all__ = ["Form", "show_end", "showing"]
+
+SCHEMA = 1
+See = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a person, or a program, wants a sync to be told."""
+
+    json: bool = False
+    """As one JSON object at the end."""
+    lines: bool = False
+    """As one JSON object a line, while it runs."""
+    bars: bool = False
+    quiet: bool = False
+    """Of what went well nothing is told meanwhile."""
+
+    @property
+    def progress(self) -> bool:
+        """Whether somebody wants to know how far it is."""
+        return self.bars or self.lines
+
+
+@contextmanager
+def showing(screen: Screen, form: Form, planned: SyncPlan, now: Callable[[], str]) -> Iterator[See]:
+    """What to do with each event. What went wrong goes to standard error in any form."""
+    if form.bars:
+        widest = max((len(project.name) for project in planned.projects), default=0)
+        with Bars(len(planned.projects)) as shown:
+            yield lambda event: _in_bars(shown, event, widest)
+    elif form.lines:
+        told = _Lines(screen, now)
+        yield told
+    else:
+        yield lambda event: _in_lines(screen, event, form.quiet)
+
+
+def show_end(
+    screen: Screen,
+    form: Form,
+    outcomes: Sequence[Outcome],
+    options: SyncOptions,
+    code: int,
+    now: Callable[[], str],
+) -> None:
+    """Tell what it all amounts to; `code` is the command's exit code."""
+    if form.json:
+        screen.json(_as_json(outcomes, options, code))
+    elif form.lines:
+        failed = sum(not outcome.ok for outcome in outcomes)
+        about = {"projects": len(outcomes), "failed": failed, **asdict(total(outcomes))}
+        ended = {"dry_run": options.dry_run, "exit": code, **about}
+        line = {"schema": SCHEMA, "time": now(), "event": "total", **ended}
+        screen.json_line(line, last=True)
+    elif len(outcomes) != 1 and not form.quiet:
+        screen.line(_sum(outcomes, options))
+
+
+# --- for a person ------------------------------------------------------------------------
+
+
+def _in_lines(screen: Screen, event: Event, quiet: bool) -> None:
+    if isinstance(event, Itemized):
+        path = event.path.encode(errors="surrogateescape").decode(errors="replace")
+        kind = Cell(f"{event.kind:10}", BAD if event.kind == "deleted" else "")
+        screen.line(f"{event.name}: ", kind, f" {path}")
+    elif isinstance(event, Finished):
+        outcome = event.outcome
+        if not outcome.ok:
+            screen.note(_line(outcome))
+        elif not quiet:
+            screen.line(_line(outcome))
+        for warning in outcome.warnings:
+            screen.note(f"{outcome.name}: warning: {warning}")
+
+
+def _in_bars(bars: Bars, event: Event, widest: int) -> None:
+    if isinstance(event, Started):
+        bars.started(event.name)
+    elif isinstance(event, Progress):
+        bars.moved(event.name, event.percent, size(event.bytes))
+    elif isinstance(event, Finished):
+        outcome = event.outcome
+        warnings = [Cell(f"{outcome.name}: warning: {text}", BAD) for text in outcome.warnings]
+        bars.finished(outcome.name, Cell(_line(outcome, widest), _look(outcome)), *warnings)
+
+
+def _line(outcome: Outcome, widest: int = 0) -> str:
+    """What became of a project; below one another where `widest` is that of the longest name."""
+    if not outcome.ok:
+        return f"repoman: {outcome.name}: {outcome.error}"
+    what = f"{_counted(outcome.counts)}, {seconds(outcome.seconds)}"
+    return f"{outcome.name + ':':{widest + 1}} {what}"
+
+
+def _look(outcome: Outcome) -> str:
+    if not outcome.ok:
+        return BAD
+    return "" if _changed(outcome.counts) else FAINT
+
+
+def _changed(counts: Counts) -> bool:
+    return bool(counts.changed or counts.new or counts.deleted)
+
+
+def _counted(counts: Counts) -> str:
+    return sum_line(counts.changed, counts.new, counts.deleted, counts.bytes)
+
+
+def _sum(outcomes: Sequence[Outcome], options: SyncOptions) -> str:
+    if not outcomes:
+        return "no project has a backup: `repoman new NAME --no-container` registers one"
+    failed = sum(not outcome.ok for outcome in outcomes)
+    verb = "would be mirrored" if options.dry_run else "mirrored"
+    rest = f", {failed} failed" if failed else ""
+    mirrored = plural(len(outcomes) - failed, "project")
+    return f"{mirrored} {verb}{rest}: {_counted(total(outcomes))}"
+
+
+# --- for a program, as docs/json.md has it ------------------------------------------------
+
+
+class _Lines:
+    """A line of JSON for each event. A project is started once, however often it is tried."""
+
+    def __init__(self, screen: Screen, now: Callable[[], str]) -> None:
+        self._screen = screen
+        self._now = now
+        self._started: set[str] = set()
+        self._pace = Pace()
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Started) and event.name not in self._started:
+            self._started.add(event.name)
+            self._tell("started", event.name)
+        elif isinstance(event, Progress) and self._pace.due(event.name, time.monotonic()):
+            self._tell("progress", event.name, bytes=event.bytes, percent=event.percent)
+        elif isinstance(event, Finished):
+            outcome = event.outcome
+            about = {key: value for key, value in _outcome(outcome).items() if key != "ok"}
+            self._tell("finished" if outcome.ok else "failed", outcome.name, **about)
+            _in_lines(self._screen, event, quiet=True)
+
+    def _tell(self, event: str, project: str, **more: Any) -> None:
+        head = {"schema": SCHEMA, "time": self._now(), "event": event, "project": project}
+        self._screen.json_line({**head, **more})
+
+
+def _outcome(outcome: Outcome) -> dict[str, object]:
+    return {
+        "ok": outcome.ok,
+        "exit": int(outcome.code),
+        "error": outcome.error or None,
+        **asdict(outcome.counts),
+        "seconds": round(outcome.seconds, 3),
+        "warnings": outcome.warnings,
+        "last_sync": outcome.synced_at or None,
+    }
+
+
+def _as_json(outcomes: Sequence[Outcome], options: SyncOptions, code: int) -> dict[str, object]:
+    return {
+        "schema": SCHEMA,
+        "dry_run": options.dry_run,
+        "exit": code,
+        "projects": [{"name": outcome.name, **_outcome(outcome)} for outcome in outcomes],
+        "total": asdict(total(outcomes)),
+    }

@@ -1,0 +1,64 @@
+"""What a repo asks of its container, in its own .repoman.toml. Whoever wrote it may be hostile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+from repoman_tasks.errors import Failed, UsageError
+from repoman_tasks.hosts.base import Host
+from repoman_tasks.model import Mount
+from repoman_tasks.planning.names import absolute
+from repoman_tasks.planning.trust.approval_rules import Asked
+from repoman_tasks.registry import parse_wish
+from repoman_tasks.tools.approvals import state_path
+from repoman_tasks.tools.forbidden_paths import real_paths, real_words
+from repoman_tasks.tools.regular_file import begin_words, read_begin
+
+__all__ = ["REPO_FILE", "foresee_asked", "read_asked"]
+
+REPO_FILE = ".repoman.toml"
+_MOST_BYTES = 64 << 10
+
+
+def foresee_asked(host: Host, repo: str, mounts: Sequence[Mount]) -> None:
+    """Say that the file in `repo` will be read, and what was approved of it. It probably asks for
+    these `mounts`, which were noted when it was read last."""
+    reads = [begin_words(f"{repo}/{REPO_FILE}", _MOST_BYTES + 1)]
+    if mounts:
+        reads.append(real_words([absolute(mount.source, host.home) for mount in mounts]))
+    host.foresee(reads, files=[state_path(host, "approvals", repo)])
+
+
+def read_asked(host: Host, repo: str) -> Asked:
+    """What the file in `repo` asks for; nothing where there is none.
+
+    `UsageError` with file and line where it is wrong. It is read once: what a person approves
+    is what was parsed.
+    """
+    path = f"{repo}/{REPO_FILE}"
+    data = _read(host, repo)
+    try:
+        wish = parse_wish(data.decode(), path)
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not UTF-8", "save it as UTF-8") from None
+    sources = [absolute(mount.source, host.home) for mount in wish.mount]
+    return Asked(repo, _digest(data), wish, tuple(real_paths(host, sources)))
+
+
+def _digest(data: bytes) -> str:
+    return sha256(data).hexdigest()
+
+
+def _read(host: Host, repo: str) -> bytes:
+    """The bytes of the file, none where there is none. It is not followed where it is a symlink,
+    and a FIFO or a device in its place can't hold repoman."""
+    path = f"{repo}/{REPO_FILE}"
+    result = read_begin(host, path, _MOST_BYTES + 1, timeout=10)
+    if result.code:
+        if result.complaint.endswith("No such file or directory"):
+            return b""
+        raise Failed(f"{path} can't be read", result.complaint.rpartition(": ")[2].lower())
+    if len(result.out) > _MOST_BYTES:
+        raise UsageError(f"{path} is longer than {_MOST_BYTES >> 10} KiB", "shorten it")
+    return result.out

@@ -1,0 +1,207 @@
+"""What `new` asks for."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from functools import partial
+
+from repoman_tasks.actions.facts import asked, incus, reconcile
+from repoman_tasks.actions.project_container import check_fenced
+from repoman_tasks.cli.wizard import Wizard
+from repoman_tasks.errors import RepomanError, UsageError
+from repoman_tasks.planning.estate_steps import new_project
+from repoman_tasks.planning.findings import unregistered
+from repoman_tasks.planning.names import absolute, nearest, relative_repo
+from repoman_tasks.planning.prompts import IMAGE, NEW_NAME, PARTS, PROFILES, SOURCE
+from repoman_tasks.session import Session
+from repoman_tasks.tools.file_tree import folders_in
+from repoman_tasks.tools.images import image_origin, images_here
+from repoman_tasks.tools.repo_config import read_asked
+
+__all__ = ["ask_new", "check_new", "possible_names"]
+
+_MOST_FOLDERS = 9
+
+
+def ask_new(wizard: Wizard) -> None:
+    """All of it where no name was given; else only where its repo comes from, if that is not
+    there."""
+    whole = wizard.given["name"] is None
+    if whole:
+        _ask_name(wizard)
+    _ask_source(wizard, whole)
+    if whole:
+        _ask_parts(wizard)
+    if whole and not wizard.given["no_container"]:
+        _ask_image(wizard)
+        _ask_profiles(wizard)
+
+
+def possible_names(session: Session) -> dict[str, str]:
+    """The folders below local_repos of which a project may be made as they are, told as that."""
+    found = {}
+    for folder in _folders_without_project(session):
+        with contextlib.suppress(UsageError):
+            check_new(session, folder)
+            found[folder] = f"{folder}, which is there"
+    return found
+
+
+def check_new(session: Session, name: str, repo: str = "") -> None:
+    """`UsageError` where there can't be a project called `name`, with its repo there."""
+    reality, host = session.of(reconcile), session.host
+    new_project(reality.registry, name, repo, reality.local_repos, host.home, session.now())
+
+
+def _folders_without_project(session: Session) -> list[str]:
+    """The first of the folders directly below local_repos that no project has."""
+    reality = session.of(reconcile)
+    folders = folders_in(session.host, reality.local_repos)
+    return unregistered(folders, reality.registry.projects)[:_MOST_FOLDERS]
+
+
+def _ask_name(wizard: Wizard) -> None:
+    session, repo = wizard.session, wizard.given["repo"]
+    wizard.given["name"] = wizard.choose(
+        NEW_NAME,
+        options={} if repo else possible_names(session),
+        free=True,
+        check=lambda name: check_new(session, name, repo),
+    )
+
+
+# --- its repo -----------------------------------------------------------------------------
+
+
+def _ask_source(wizard: Wizard, whole: bool) -> None:
+    """Where the repo comes from, unless it is there or that was said."""
+    session, name = wizard.session, wizard.given["name"]
+    local_repos = session.of(reconcile).local_repos
+    path = f"{local_repos}/{name}"
+    if not wizard.wants(SOURCE):
+        return
+    check_new(session, name)
+    if session.host.real_folder(path) is not None:
+        return
+    if not (whole or wizard.given["no_container"]):  # or the answer would be for nothing
+        asked(session)
+        check_fenced(session)
+    session.screen.note(f"{path} is not there yet.")
+    folders = _folders_without_project(session)
+    options = {"create": "make it, with an empty git repo"}
+    options |= {f"{local_repos}/{folder}": f"take {local_repos}/{folder}" for folder in folders}
+    answer = wizard.choose(
+        SOURCE,
+        options=options,
+        default="create",
+        free=True,
+        check=partial(_check_source, session, name),
+    )
+    if answer == "create":
+        wizard.given["create"] = True
+    elif answer.startswith(("/", "~")):
+        wizard.given["repo"] = answer
+    else:
+        wizard.given["clone"] = answer
+
+
+def _check_source(session: Session, name: str, answer: str) -> None:
+    if answer.startswith(("/", "~")):
+        path = absolute(answer, session.host.home)
+        if session.host.real_folder(path) is None:
+            raise UsageError(f"there is no folder {path}", "name one below local_repos, or a URL")
+        check_new(session, name, path)
+    elif answer != "create" and (":" not in answer or answer.startswith("-")):
+        raise UsageError(f"{answer!r} is neither a URL nor an absolute path", "choose again")
+
+
+# --- what it has --------------------------------------------------------------------------
+
+
+def _ask_parts(wizard: Wizard) -> None:
+    """A container, a backup, or both. Where there can be no container it is not asked."""
+    if not wizard.wants(PARTS, default=False):
+        return
+    problem = _no_containers(wizard.session)
+    if problem:
+        wizard.session.screen.note(f"without a container, {problem}")
+        wizard.given["no_container"] = True
+        return
+    parts = {
+        "both": "a container, and a backup on the share",
+        "no_backup": "a container alone",
+        "no_container": "a backup alone",
+    }
+    answer = wizard.choose(PARTS, options=parts, default="both")
+    if answer in ("no_backup", "no_container"):
+        wizard.given[answer] = True
+
+
+def _no_containers(session: Session) -> str:
+    """Why there can be no container, or an empty string."""
+    try:
+        asked(session)
+        check_fenced(session)
+    except RepomanError as problem:
+        return str(problem)
+    return ""
+
+
+def _ask_image(wizard: Wizard) -> None:
+    """One of those at hand, or any other; the one that it would have anyway stays unsaid."""
+    session, given = wizard.session, wizard.given
+    registry, there = session.of(reconcile).registry, session.of(incus)
+    usual = _wished_image(wizard) or registry.defaults.default_image
+    seen = [usual, registry.defaults.default_image, *(p.image for p in registry.projects)]
+    names = dict.fromkeys(name for name in [*seen, *images_here(there)] if name)
+    answer = wizard.choose(
+        IMAGE,
+        options=dict.fromkeys(names, ""),
+        default=usual,
+        free=True,
+        check=lambda image: image_origin(there, image),
+    )
+    if answer and answer != usual:
+        given["image"] = answer
+
+
+def _wished_image(wizard: Wizard) -> str:
+    """The image that the repo's own .repoman.toml asks for; empty where it asks for none, or is
+    not there yet."""
+    session, given = wizard.session, wizard.given
+    if given["create"] or given["clone"]:
+        return ""
+    reality, host = session.of(reconcile), session.host
+    repo = relative_repo(given["repo"] or given["name"], reality.local_repos, host.home)
+    return read_asked(host, f"{reality.local_repos}/{repo}").wish.image
+
+
+def _ask_profiles(wizard: Wizard) -> None:
+    """Those of the estate, or others, several with commas between."""
+    session = wizard.session
+    usual = list(session.of(reconcile).registry.defaults.profiles)
+    there = session.of(incus)
+    names = sorted(str(one["name"]) for one in there.get(there.at("profiles"), recursion=1) or [])
+    as_usual = ",".join(usual)
+    answer = wizard.choose(
+        PROFILES,
+        options={as_usual: f"as usual, {' and '.join(usual)}"} | dict.fromkeys(names, ""),
+        default=as_usual,
+        free=True,
+        check=lambda answer: _check_profiles(answer, [as_usual, *names]),
+    )
+    if answer and answer != as_usual:
+        wizard.given["profile"] = _parted(answer)
+
+
+def _check_profiles(answer: str, names: Sequence[str]) -> None:
+    for name in _parted(answer):
+        if name not in names and answer not in names:
+            near = nearest(name, names)
+            hint = f"did you mean {near}?" if near else "name some with commas between"
+            raise UsageError(f"Incus has no profile {name!r}", hint)
+
+
+def _parted(answer: str) -> list[str]:
+    return [name for name in answer.replace(",", " ").split() if name]

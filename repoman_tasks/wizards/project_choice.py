@@ -1,0 +1,93 @@
+"""Which project, container or action a command is for."""
+
+from __future__ import annotations
+
+import shlex
+
+from repoman_tasks.actions.facts import containers, reconcile
+from repoman_tasks.cli.wizard import Wizard
+from repoman_tasks.errors import UsageError
+from repoman_tasks.planning.completion_files import ACTIONS, SHELLS
+from repoman_tasks.planning.current_project import here
+from repoman_tasks.planning.prompts import ACTION, CONTAINER, PROJECT, REPO, SHELL, WORDS
+from repoman_tasks.tools.incus import Incus
+
+__all__ = ["ask_adopt", "ask_completion", "ask_exec", "ask_project", "ask_remove"]
+
+
+def ask_project(wizard: Wizard) -> None:
+    """Which project with a container, where nobody stands in the repo of one."""
+    reality = wizard.session.of(reconcile)
+    if here(reality.registry, reality.local_repos, wizard.session.host.folder) is None:
+        _project(wizard, [p.name for p in reality.registry.projects if p.container])
+
+
+def _project(wizard: Wizard, names: list[str]) -> None:
+    if names and wizard.given["name"] is None:
+        wizard.given["name"] = wizard.choose(PROJECT, options=dict.fromkeys(names, ""))
+
+
+def ask_exec(wizard: Wizard) -> None:
+    """Which project, and which words."""
+    ask_project(wizard)
+    if not wizard.session.words:
+        line = wizard.choose(WORDS, options={}, free=True, check=shlex_words)
+        wizard.session.words = shlex_words(line)
+
+
+def shlex_words(line: str) -> tuple[str, ...]:
+    """The words of a line, quotes heeded as a shell does and nothing else; `UsageError` where a
+    quote has no end."""
+    try:
+        return tuple(shlex.split(line))
+    except ValueError as error:
+        raise UsageError(f"{line!r} can't be parted into words", str(error).lower()) from None
+
+
+def ask_remove(wizard: Wizard) -> None:
+    """Which project, wherever one stands, and what becomes of its repo.
+
+    Not with `--yes`, where a wrong number would be the last that is asked.
+    """
+    if wizard.given["name"] is not None or wizard.session.ask.yes:
+        return
+    projects = wizard.session.of(reconcile).registry.projects
+    _project(wizard, [project.name for project in projects])
+    if wizard.given["name"] is None:
+        return
+    fate = {
+        "keep_repo": "leave it as it is",
+        "delete_repo": "delete it too, where its mirror is found to hold all of it",
+    }
+    if wizard.choose(REPO, options=fate, default="keep_repo") == "delete_repo":
+        wizard.given["delete_repo"] = True
+
+
+def ask_adopt(wizard: Wizard) -> None:
+    """Which container that is of no project yet."""
+    if wizard.given["name"] is not None:
+        return
+    session, registry = wizard.session, wizard.session.of(reconcile).registry
+    if wizard.given["from_project"]:
+        found = Incus(session.host, wizard.given["from_project"]).containers()
+    else:
+        found = dict(session.of(containers).found)
+    taken = {project.name for project in registry.projects if project.container}
+    free = sorted(found if wizard.given["from_project"] else found.keys() - taken)
+    if free:
+        wizard.given["name"] = wizard.choose(CONTAINER, options=dict.fromkeys(free, ""))
+
+
+def ask_completion(wizard: Wizard) -> None:
+    """Whether to install or to remove, and for which shell, where that is not known."""
+    if wizard.given["action"] is None:
+        told = {"install": "have the shell complete", "remove": "take that away again"}
+        wizard.given["action"] = wizard.choose(
+            ACTION,
+            options={action: f"{action}: {told[action]}" for action in ACTIONS},
+            default=ACTIONS[0],
+        )
+    login_shell = wizard.session.host.environ.get("SHELL", "").rpartition("/")[2]
+    if login_shell not in SHELLS:
+        options = dict.fromkeys(SHELLS, "")
+        wizard.given["shell"] = wizard.choose(SHELL, options=options) or wizard.given["shell"]

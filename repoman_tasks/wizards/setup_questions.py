@@ -1,0 +1,143 @@
+"""What `setup` asks for, and how it leads on: from nothing to a mirrored project."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from repoman_tasks.actions.facts import grounds, reconcile
+from repoman_tasks.cli.wizard import Wizard
+from repoman_tasks.planning.estate_steps import SetupWish, estate_of
+from repoman_tasks.planning.fence.fence_plan import pools_to_choose
+from repoman_tasks.planning.fence.incus_facts import Grounds, check_folder
+from repoman_tasks.planning.mirror.share_check import judge
+from repoman_tasks.planning.names import absolute
+from repoman_tasks.planning.prompts import (
+    FIRST_PROJECT,
+    INIT_INCUS,
+    LOCAL_REPOS,
+    MIRROR,
+    NFS_REPOS,
+    POOL,
+)
+from repoman_tasks.session import Session
+from repoman_tasks.tools.share import mounted_shares, open_share
+from repoman_tasks.wizards.new_questions import check_new, possible_names
+
+__all__ = ["ask_setup"]
+
+_NOT_NOW = "not now"
+"""No project can be called so."""
+
+
+def ask_setup(wizard: Wizard) -> None:
+    """The paths that the registry does not name yet, and what of Incus is not settled.
+
+    Where not all was said by flags it leads on to a first project.
+    """
+    given, session = wizard.given, wizard.session
+    by_flags = given["local_repos"] and given["nfs_repos"]
+    _ask_paths(wizard)
+    _ask_incus(wizard)
+    only_looks = given["dry_run"] or session.dry
+    if not (by_flags or only_looks or given["repair"] or session.ask.yes):
+        session.leads_on = partial(_lead_on, session)
+
+
+def _ask_paths(wizard: Wizard) -> None:
+    session, given = wizard.session, wizard.given
+    registry, home = session.of(reconcile).registry, session.host.home
+    if registry.origins.get("local_repos") != "registry":
+        given["local_repos"] = given["local_repos"] or wizard.choose(
+            LOCAL_REPOS,
+            options={},
+            default=registry.defaults.local_repos,
+            free=True,
+            check=lambda answer: _check_local(session, absolute(answer, home)),
+        )
+    if registry.origins.get("nfs_repos") != "registry":
+        local = absolute(given["local_repos"] or registry.defaults.local_repos, home)
+        given["nfs_repos"] = given["nfs_repos"] or _ask_share(wizard, local)
+
+
+def _check_local(session: Session, path: str) -> None:
+    """`UsageError` where no repo below `path` could be in a container, if there can be any."""
+    if isinstance(session.of(grounds), Grounds):
+        check_folder(path)
+
+
+def _ask_share(wizard: Wizard, local: str) -> str:
+    session = wizard.session
+    defaults = session.of(reconcile).registry.defaults
+    there = mounted_shares(session.host, defaults.nfs_fstypes)
+    usual = defaults.nfs_repos
+    on_one = any(usual == path or usual.startswith(f"{path}/") for path in there)
+    options = dict.fromkeys([usual, *there] if on_one else there, "")
+    return wizard.choose(
+        NFS_REPOS,
+        options=options,
+        default=usual if on_one else next(iter(there), usual),
+        free=True,
+        check=lambda answer: _check_share(wizard, answer, local),
+    )
+
+
+def _check_share(wizard: Wizard, answer: str, local: str) -> None:
+    """`TargetUnusable` or `Refused` where this can't be the share."""
+    session, given = wizard.session, wizard.given
+    registry, host = session.of(reconcile).registry, session.host
+    path = absolute(answer, host.home)
+    wish = SetupWish(new_share=given["new_share"], adopt_share=given["adopt_share"])
+    with open_share(host, path, local, registry.defaults.probe_seconds) as share:
+        judge(share.probe, registry.defaults)
+        estate_of(registry.estate.id, wish, share.probe, "new")
+
+
+def _ask_incus(wizard: Wizard) -> None:
+    """What Incus can't be used without, and nobody but the person can know."""
+    found = wizard.session.of(grounds)
+    if not isinstance(found, Grounds) or found.person.uid == 0:
+        return
+    if not found.pools and wizard.confirm(INIT_INCUS):
+        wizard.given["init_incus"] = True
+    pools = pools_to_choose(found)
+    if pools and not wizard.given["storage_pool"]:
+        wizard.given["storage_pool"] = wizard.choose(POOL, options=dict.fromkeys(pools, ""))
+
+
+# --- what follows -------------------------------------------------------------------------
+
+
+def _lead_on(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
+    """`new`, where there is no project yet, and `sync` of one that was never mirrored."""
+    session.look_again(reconcile, grounds)
+    if not session.of(reconcile).registry.projects:
+        name = _first_project(session)
+        if name == _NOT_NOW:
+            return
+        yield "new", {"name": name, "no_container": _without_containers(session)}
+        session.look_again(reconcile)
+    projects = session.of(reconcile).registry.projects
+    waiting = [p.name for p in projects if p.backup and not p.last_sync]
+    if len(waiting) == 1 and session.ask.confirm(MIRROR, waiting[0], default=True):
+        yield "sync", {"name": waiting[0]}
+
+
+def _first_project(session: Session) -> str:
+    """The name of a project to be made, or that there is to be none now."""
+
+    def check(name: str) -> None:
+        if name != _NOT_NOW:
+            check_new(session, name)
+
+    options = {**possible_names(session), _NOT_NOW: ""}
+    return session.ask.choose(
+        FIRST_PROJECT, options=options, default=_NOT_NOW, free=True, check=check
+    )
+
+
+def _without_containers(session: Session) -> bool:
+    """Whether this host can have no containers, as `setup` has said."""
+    found = session.of(grounds)
+    return not isinstance(found, Grounds) or found.project is None

@@ -1,0 +1,354 @@
+"""A throwaway estate: a home, repos on the disk, and a share on a file system of its own."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import hashlib
+import json
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from repoman_tasks.model import SCHEMA, Project
+from repoman_tasks.planning.mirror.share_check import MARKER, MARKER_NANOSECONDS, marker_text
+from repoman_tasks.planning.registry_edits import AddProject, Edit, SetKeys
+from repoman_tasks.registry import edited
+from tests.support import forked as warm
+from tests.support.contract import hold
+
+__all__ = [
+    "CHECKOUT",
+    "INV",
+    "Estate",
+    "Result",
+    "find_share_base",
+    "guarded",
+    "home_hash",
+    "run",
+    "tree_hash",
+]
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+INV = Path(sys.executable).with_name("inv")
+_SHM = Path("/dev/shm")
+_ESTATE_ID = "11111111-2222-3333-4444-555555555555"
+_LONG_AGO = "2026-01-01T00:00:00Z"
+_KEPT = (
+    *("PATH", "TMPDIR", "TERM", "TZ", "USER", "LOGNAME", "VIRTUAL_ENV", "CI"),
+    *("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED", "PYTHONSAFEPATH"),
+)
+"""What a test may see of the environment of whoever runs it; all else is left out."""
+_KEPT_PREFIXES = ("COVERAGE_", "COV_CORE_", "PYTEST_", "HYPOTHESIS_")
+
+
+def guarded(home: Path) -> dict[str, str]:
+    """An environment for a person at `home` who has no settings at all."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _KEPT or name.startswith(_KEPT_PREFIXES)
+    }
+    return {
+        **kept,
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "XDG_STATE_HOME": str(home / ".local/state"),
+        "INCUS_DIR": str(home / "no-incus"),
+        "LC_ALL": "C.UTF-8",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_CONFIG_SYSTEM": "/dev/null",
+        "GIT_AUTHOR_NAME": "A Tester",
+        "GIT_AUTHOR_EMAIL": "tester@example.org",
+        "GIT_COMMITTER_NAME": "A Tester",
+        "GIT_COMMITTER_EMAIL": "tester@example.org",
+    }
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Standard output, which has to be one JSON value and nothing else."""
+        return json.loads(self.out)
+
+
+def run(
+    words: Sequence[str | bytes],
+    environ: Mapping[str, str],
+    *,
+    cwd: Path | str = "/",
+    given: str = "",
+    timeout: float = 60,
+    stdout: int = subprocess.PIPE,
+    stderr: int = subprocess.PIPE,
+) -> Result:
+    """Run a program to its end, with `given` and then nothing more on standard input."""
+    if stdout == stderr == subprocess.PIPE and warm.forks(words, environ):
+        return _result(*warm.run(words, environ, cwd, given.encode(), timeout))
+    process = subprocess.Popen(
+        words,
+        env=dict(environ),
+        cwd=cwd,
+        stdin=subprocess.PIPE,
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=True,
+    )
+    try:
+        out, err = process.communicate(given.encode(), timeout)
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
+    return _result(process.returncode, out or b"", err or b"")
+
+
+def _result(code: int, out: bytes, err: bytes) -> Result:
+    texts = (text.decode(errors="surrogateescape") for text in (out, err))
+    return Result(code, *texts)
+
+
+class Estate:
+    """An estate below `base`, with a share on /dev/shm, which is a file system of its own.
+
+    It is a context manager; the share is gone at its end.
+    """
+
+    def __init__(self, base: Path) -> None:
+        self._made = [Path(tempfile.mkdtemp(prefix="repoman-share-", dir=find_share_base()))]
+        self.share = self._made[0]
+        self.base = self._apart(base)
+        self.home = self.base / "home"
+        self.local_repos = self.home / "repos"
+        self.registry = self.home / ".config/repoman/repoman.toml"
+        self.local_repos.mkdir(parents=True)
+        self.environ = {
+            **guarded(self.home),
+            "REPOMAN_NFS_FSTYPES": "tmpfs",
+            "REPOMAN_MIN_FREE_MIB": "1",
+        }
+
+    def _apart(self, base: Path) -> Path:
+        """`base`, or a new folder elsewhere where that is on the share's file system too."""
+        share = self.share.stat().st_dev
+        if base.stat().st_dev != share:
+            return base
+        for folder in (Path("/var/tmp"), Path("/tmp"), Path.home(), CHECKOUT):
+            if folder.is_dir() and os.access(folder, os.W_OK) and folder.stat().st_dev != share:
+                self._made.append(Path(tempfile.mkdtemp(prefix="repoman-estate-", dir=folder)))
+                return self._made[-1]
+        self.close()
+        raise RuntimeError(
+            f"{base}, /var/tmp and /tmp are all on the file system of /dev/shm, so repos and "
+            "share would be on the same one: set TMPDIR to a folder on a disk"
+        )
+
+    def close(self) -> None:
+        """Take away what the estate made outside of `base`."""
+        for folder in self._made:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    # What a person has
+
+    def repo(self, name: str, *, commits: int = 2) -> Path:
+        """Make a git repo below local_repos, with some commits and files."""
+        path = self.local_repos / name
+        if (name, commits) not in _REPOS:
+            made = Path(_folder_for_repos(), str(len(_REPOS)))
+            made.mkdir()
+            self._make_repo(made, name, commits)
+            _REPOS[name, commits] = made
+        shutil.copytree(_REPOS[name, commits], path, symlinks=True)
+        return path
+
+    def _make_repo(self, path: Path, name: str, commits: int) -> None:
+        self.git(path, "init", "--quiet", "--initial-branch=main")
+        for number in range(commits):
+            (path / f"file-{number}.txt").write_text(f"{name} {number}\n" * 10)
+            (path / "README.md").write_text(f"# {name}, version {number}\n")
+            self.git(path, "add", "--all")
+            self.git(path, "commit", "--quiet", f"--message=commit {number}")
+
+    def git(self, path: Path, *words: str) -> str:
+        """Run git in the repo at `path`; what it says."""
+        words = ("git", "-c", "gc.auto=0", "-C", str(path), *words)
+        done = run(words, self.environ)
+        if done.code:
+            raise RuntimeError(f"{' '.join(words)}: {done.err}")
+        return done.out
+
+    def mirror(self, name: str) -> Path:
+        """Where the mirror of the repo called `name` lies."""
+        return self.share / name
+
+    # What a person types
+
+    host_flag = ""
+    """What a command that repoman tells has more than its own words, where the estate is."""
+
+    @property
+    def own(self) -> dict[str, str]:
+        """The variables of who types, which are not those of an estate on another host."""
+        return self.environ
+
+    def desk(self) -> tuple[dict[str, str], Path]:
+        """The environment and the folder of who types, for a program that is started there."""
+        return self.environ, self.home
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words that are `repoman`, wherever it is called."""
+        return warm.COLD
+
+    def run(
+        self,
+        *words: str | bytes,
+        environ: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        given: str = "",
+        timeout: float = 60,
+        code: int | None = None,
+    ) -> Result:
+        """Run `repoman` with these words; where `code` is given it has to end with that."""
+        done = run(
+            [*self.words, *words],
+            {**self.environ, **(environ or {})},
+            cwd=cwd or self.home,
+            given=given,
+            timeout=timeout,
+        )
+        assert code is None or done.code == code, f"{words}: {done}"
+        hold(words, done.out)
+        return done
+
+    def start(
+        self,
+        *words: str,
+        stdin: int | None = subprocess.DEVNULL,
+        stdout: int | None = None,
+        stderr: int | None = None,
+    ) -> subprocess.Popen[bytes]:
+        """Start `repoman` with these words, in a session of its own, and let it run."""
+        environ, folder = self.desk()
+        return subprocess.Popen(
+            [*self.words, *words],
+            env=environ,
+            cwd=folder,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+
+    def inv(self, *words: str, environ: Mapping[str, str] | None = None) -> Result:
+        """Run `inv` in the checkout with these words."""
+        return run([str(INV), *words], {**self.environ, **(environ or {})}, cwd=CHECKOUT)
+
+    def setup(self) -> Self:
+        """Have the paths, the registry and the marker."""
+        paths = ("--local-repos", str(self.local_repos), "--nfs-repos", str(self.share))
+        self.run("setup", *paths, code=0)
+        return self
+
+    def prepare(self, *names: str) -> Self:
+        """What `setup`, and `new` for each of `names`, leave behind; without running them."""
+        paths = {"local_repos": str(self.local_repos), "nfs_repos": str(self.share)}
+        edits: list[Edit] = [
+            SetKeys({"schema": SCHEMA, "id": _ESTATE_ID}, "estate"),
+            SetKeys(paths),
+        ]
+        self.registry.parent.mkdir(parents=True)
+        self.registry.write_text(edited("", edits))
+        marker = self.share / MARKER
+        marker.write_text(marker_text(_ESTATE_ID, _LONG_AGO))
+        os.utime(marker, ns=(MARKER_NANOSECONDS, MARKER_NANOSECONDS))
+        for name in names:
+            self.repo(name, commits=1)
+        return self.register(*names)
+
+    def register(self, *names: str) -> Self:
+        """What `new` leaves behind for each of `names`; without running it."""
+        projects = [Project(name, name, created=_LONG_AGO, container=False) for name in names]
+        text = edited(self.registry.read_text(), [AddProject(project) for project in projects])
+        self.registry.write_text(text)
+        return self
+
+    def another_share(self) -> Path:
+        """A second share, empty, on the same file system as the first."""
+        self._made.append(Path(tempfile.mkdtemp(prefix="repoman-share-", dir=find_share_base())))
+        return self._made[-1]
+
+    def add(self, *names: str, commits: int = 1) -> Self:
+        """Make repos and register them as projects."""
+        for name in names:
+            self.repo(name, commits=commits)
+            self.run("new", name, "--no-container", code=0)
+        return self
+
+    def everything(self) -> dict[str, str]:
+        """A digest of all there is: home with repos and registry, and the share."""
+        return {**home_hash(self.home), **tree_hash(self.share)}
+
+
+_REPOS: dict[tuple[str, int], Path] = {}
+"""Repos that were made, by name and number of commits: a copy takes a moment, git many."""
+
+
+@functools.cache
+def _folder_for_repos() -> str:
+    folder = tempfile.mkdtemp(prefix="repoman-repos-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def find_share_base() -> Path:
+    """/dev/shm; an error that says what to do where it is not a file system in memory."""
+    if not _SHM.is_mount() or not os.access(_SHM, os.W_OK):
+        raise RuntimeError(f"{_SHM} is not a writable mount: `mount -t tmpfs tmpfs {_SHM}`")
+    return _SHM
+
+
+def home_hash(home: Path) -> dict[str, str]:
+    """The `tree_hash` of a home without ~/.cache, where Incus's client makes a folder."""
+    cache = f"{home}/.cache"
+    others = {f"{home}/.", cache}  # their times change with it
+    found = tree_hash(home)
+    return {k: v for k, v in found.items() if k not in others and not k.startswith(f"{cache}/")}
+
+
+def tree_hash(root: Path) -> dict[str, str]:
+    """Each path below `root` with what it is: kind, mode, time, and content."""
+    found = {}
+    for folder, folders, files in os.walk(root):
+        for name in [*folders, *files, "."]:
+            path = os.path.join(folder, name)
+            info = os.lstat(path)
+            content = ""
+            if stat.S_ISREG(info.st_mode):
+                with open(path, "rb") as file:
+                    content = hashlib.file_digest(file, "sha256").hexdigest()
+            elif stat.S_ISLNK(info.st_mode):
+                content = os.readlink(path)
+            found[path] = f"{info.st_mode:o} {info.st_mtime_ns} {info.st_size} {content}"
+    return found

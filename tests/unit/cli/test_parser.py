@@ -1,0 +1,228 @@
+"""How words become tasks: the real tasks, read by invoke with our machine, and nothing run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import invoke.program
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from invoke.exceptions import Exit
+
+from repoman_tasks.cli.parser import UsageExit
+from repoman_tasks.commands import collection
+
+Calls = list[tuple[str | None, dict[str, Any]]]
+_NOT_GIVEN: tuple[object, ...] = (None, False, "", [])
+
+
+def program(*words: str) -> invoke.program.Program:
+    """invoke's program after it has read `words`."""
+    made = invoke.program.Program(name="repoman", binary="repoman", namespace=collection())
+    made.create_config()
+    made.parse_core(["repoman", *words])
+    made.parse_collection()
+    made.parse_tasks()
+    return made
+
+
+def calls(read: invoke.program.Program) -> Calls:
+    """Which tasks are called, with those of their arguments that were given."""
+    return [
+        (
+            context.name,
+            {name: arg.value for name, arg in context.args.items() if arg.value not in _NOT_GIVEN},
+        )
+        for context in read.tasks
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("", []),
+        ("sync", [("sync", {})]),
+        ("sync a", [("sync", {"name": "a"})]),
+        ("sync --name a", [("sync", {"name": "a"})]),
+        ("sync a --dry-run", [("sync", {"name": "a", "dry-run": True})]),
+        ("sync --dry-run a", [("sync", {"name": "a", "dry-run": True})]),
+        ("sync -n a", [("sync", {"name": "a", "dry-run": True})]),
+        ("sync a -n", [("sync", {"name": "a", "dry-run": True})]),
+        ("sync list", [("sync", {}), ("list", {})]),
+        ("sync a list", [("sync", {"name": "a"}), ("list", {})]),
+        ("sync --dry-run list", [("sync", {"dry-run": True}), ("list", {})]),
+        (
+            "sync a --dry-run list --json",
+            [("sync", {"name": "a", "dry-run": True}), ("list", {"json": True})],
+        ),
+        ("list sync a", [("list", {}), ("sync", {"name": "a"})]),
+        ("sync a sync b", [("sync", {"name": "a"}), ("sync", {"name": "b"})]),
+        ("sync sync", [("sync", {}), ("sync", {})]),
+        ("sync --jobs 2 a", [("sync", {"jobs": 2, "name": "a"})]),
+        ("sync --jobs=2 a", [("sync", {"jobs": 2, "name": "a"})]),
+        ("sync -j2 a", [("sync", {"jobs": 2, "name": "a"})]),
+        ("sync -j 2 a", [("sync", {"jobs": 2, "name": "a"})]),
+        ("sync -yn a", [("sync", {"yes": True, "dry-run": True, "name": "a"})]),
+        ("sync a --no-delete --force", [("sync", {"name": "a", "no-delete": True, "force": True})]),
+        ("status list", [("status", {}), ("list", {})]),
+        ("status a --json", [("status", {"name": "a", "json": True})]),
+        (
+            "new a --repo b --no-container",
+            [("new", {"name": "a", "repo": "b", "no-container": True})],
+        ),
+        ("new --repo b a", [("new", {"name": "a", "repo": "b"})]),
+        ("new --repo=list a", [("new", {"name": "a", "repo": "list"})]),
+        ("new list", [("new", {"name": "list"})]),
+        ("remove list", [("remove", {"name": "list"})]),
+        ("remove a list", [("remove", {"name": "a"}), ("list", {})]),
+        ("remove", [("remove", {})]),
+        ("remove a --yes", [("remove", {"name": "a", "yes": True})]),
+        (
+            "setup --local-repos /r --nfs-repos=/n",
+            [("setup", {"local-repos": "/r", "nfs-repos": "/n"})],
+        ),
+        ("sync --host h a", [("sync", {"host": "h", "name": "a"})]),
+        ("sync a --host h", [("sync", {"host": "h", "name": "a"})]),
+        ("sync a --host=h list", [("sync", {"host": "h", "name": "a"}), ("list", {})]),
+        ("sync a --no-input", [("sync", {"name": "a", "no-input": True})]),
+        ("sync $(reboot)", [("sync", {"name": "$(reboot)"})]),
+    ],
+)
+def test_words(words: str, expected: Calls) -> None:
+    assert calls(program(*words.split())) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "helped"),
+    [
+        ("--help sync", "sync"),
+        ("-h sync", "sync"),
+        ("sync --help", "sync"),
+        ("sync -h", "sync"),
+        ("remove --help", "remove"),
+        ("remove a --help", "remove"),
+        ("remove --yes a -h", "remove"),
+        ("new --help", "new"),
+        ("list --help", "list"),
+        ("help sync", "sync"),
+        ("help remove --yes", "remove"),
+        ("help sync list", "sync"),
+    ],
+)
+def test_help(words: str, helped: str) -> None:
+    read = program(*words.split())
+    assert read.args.help.value == helped
+    assert "--help" not in [call[1].get("name") for call in calls(read)]
+
+
+@pytest.mark.parametrize("words", ["help", "help help", "--help", "-h"])
+def test_help_alone(words: str) -> None:
+    read = program(*words.split())
+    assert read.args.help.value is True
+    assert calls(read) == []
+
+
+@pytest.mark.parametrize("words", ["-R sync", "--dry sync", "sync -R", "sync --dry", "sync a -R"])
+def test_invokes_own_dry(words: str) -> None:
+    read = program(*words.split())
+    assert read.args.dry.value is True
+    assert [name for name, _ in calls(read)] == ["sync"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("sync --drry-run", r"sync: unknown flag --drry-run: did you mean --dry-run\?"),
+        ("sync a --drry-run", r"did you mean --dry-run\?"),
+        ("sync --drry-run a", r"did you mean --dry-run\?"),
+        ("remove --hlep", r"remove: unknown flag --hlep: did you mean --help\?"),
+        ("remove --ye a", r"did you mean --yes\?"),
+        ("remove --zzzzzz", "unknown flag --zzzzzz: see `--help remove`"),
+        ("remove -z", "unknown flag -z"),
+        ("remove -1", "unknown flag -1"),
+        ("remove -", "unknown flag -"),
+        ("remove ---", "unknown flag ---"),
+        ("remove --yes=x --zzz a", "unknown flag --zzz|takes no value"),
+        ("sync -nx a", "unknown flag -x"),
+        ("--drry sync", r"unknown flag --drry: did you mean --dry\?"),
+        ("--host h sync", "unknown flag --host"),
+        ("--yes remove a", "unknown flag --yes"),
+        ("syn", r"no command is called 'syn': did you mean sync\?"),
+        ("zzzzzz", "no command is called 'zzzzzz': see `--help`"),
+        ("help syn", r"no command is called 'syn': did you mean sync\?"),
+        ("sync a b", "sync: 'b' is one word too many"),
+        ("sync a snyc", r"'snyc' is one word too many: did you mean sync\?"),
+        ("sync --name a b", "'b' is one word too many"),
+        ("list a", "list: 'a' is one word too many"),
+        ("setup a", "setup: 'a' is one word too many"),
+        ("sync --jobs", "sync: --jobs needs a value"),
+        ("sync --jobs --dry-run", "--jobs needs a value"),
+        ("sync -j", "--jobs needs a value"),
+        ("sync --jobs list", "--jobs needs a whole number, not 'list'"),
+        ("sync --jobs 1.5", "--jobs needs a whole number, not '1.5'"),
+        ("sync --jobs -1", "--jobs needs a value"),
+        ("sync --jobs 1 --jobs 2", "--jobs was given twice"),
+        ("sync a --name b", "--name was given twice"),
+        ("sync --host a --host b", "--host was given twice"),
+        ("new a --repo --no-container", "--repo needs a value"),
+        ("sync --host", "--host needs a value"),
+        ("sync --dry-run=no a", "--dry-run"),
+        ("remove --yes=a", "--yes"),
+    ],
+)
+def test_words_that_are_off(words: str, says: str) -> None:
+    with pytest.raises(Exit, match=says) as caught:
+        program(*words.split())
+    assert caught.value.code == 2
+    message = caught.value.message or ""
+    assert message.startswith("repoman: ")
+    assert message.isprintable()
+
+
+def test_an_empty_word_is_no_command_and_no_missing_name() -> None:
+    assert calls(program("sync", "")) in ([("sync", {})], [("sync", {"name": ""})])
+    assert program("sync", "").tasks[0].args["name"].value == ""
+    with pytest.raises(Exit, match="one word too many"):
+        program("list", "")
+
+
+def test_words_after_two_dashes_are_kept_apart() -> None:
+    read = program("sync", "--", "--yes", "a")
+    assert calls(read) == [("sync", {})]
+    assert read.core.remainder == "--yes a"
+
+
+WORDS = st.lists(
+    st.sampled_from(
+        [
+            *("sync", "list", "remove", "new", "status", "setup", "a", "--", "-", "--help"),
+            *("--dry-run", "-n", "--jobs", "-j", "3", "--jobs=3", "--yes", "-y", "--host", "h"),
+            *("--repo", "--repo=-x", "--name", "--name=--yes", "-yn", "--json", "--no-input"),
+        ]
+    )
+    | st.text(max_size=4)
+    | st.text(max_size=4).map("-{}".format)
+    | st.text(max_size=4).map("--{}".format),
+    max_size=6,
+)
+INVOKES_OWN = ("-d", "-T", "-D", "-F", "-f", "-l", "-h", "--help", "--l", "--he")
+
+
+@settings(max_examples=120)
+@given(WORDS)
+def test_whatever_is_typed_no_flag_becomes_a_value(words: list[str]) -> None:
+    if any(word.startswith(INVOKES_OWN) for word in words):
+        return
+    try:
+        read = program(*words)
+    except UsageExit:
+        return
+    except Exit as end:  # --version
+        if end.code == 0:
+            return
+        raise
+    for name, arguments in calls(read):
+        assert name in ("sync", "list", "remove", "new", "status", "setup")
+        given_as_text = [value for value in arguments.values() if isinstance(value, str)]
+        assert [value for value in given_as_text if value.startswith("-")] == []

@@ -1,0 +1,183 @@
+"""Which tiers of tests can run, and how what became of them is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dev.open_folders import closed_above
+from dev.tiers import (
+    COLUMNS,
+    TIERS,
+    Facts,
+    Outcome,
+    chosen,
+    complaints,
+    exit_code,
+    lanes,
+    last_line,
+    obstacle,
+    outcome,
+    read_report,
+    rows,
+)
+from repoman_tasks.errors import UsageError
+
+EVERYTHING = Facts(
+    programs=frozenset(name for tier in TIERS for name in tier.programs),
+    is_root=True,
+    test_files={folder: 1 for tier in TIERS for folder in tier.folders},
+)
+BESIDE = ["nfs", "nfs-faults", "as-root", "packages", "security"]
+NO_ROOT = replace(EVERYTHING, is_root=False)
+NOTHING = replace(EVERYTHING, programs=frozenset())
+NO_NOBODY = replace(EVERYTHING, no_nobody="closed")
+NO_TESTS = replace(EVERYTHING, test_files={"tests/system/test_faults.py": 1})
+
+REPORT = """<testsuites><testsuite>
+<testcase name="a"/>
+<testcase name="b"><failure message="x"/></testcase>
+<testcase name="c"><error message="x"/></testcase>
+<testcase name="d"><skipped type="pytest.skip" message="not here: fish"/></testcase>
+<testcase name="e"><skipped type="pytest.skip" message="not here: fish"/></testcase>
+<testcase name="f"><skipped type="pytest.skip" message="later"/></testcase>
+<testcase name="g"><skipped type="pytest.xfail" message="known"/></testcase>
+</testsuite></testsuites>"""
+GOOD = '<testsuite><testcase name="a"/></testsuite>'
+
+
+@pytest.mark.parametrize(
+    ("name", "facts", "why"),
+    [
+        ("lint", NOTHING, ""),
+        ("unit", NOTHING, ""),
+        ("unit", NO_TESTS, "tests/unit holds no tests"),
+        ("integration", EVERYTHING, ""),
+        ("integration", NOTHING, "not installed: git, rsync"),
+        ("integration", NO_ROOT, ""),
+        ("integration", NO_NOBODY, "closed"),
+        ("as-root", NO_NOBODY, ""),
+        ("as-root", NO_ROOT, "needs root"),
+        ("terminal", NOTHING, "not installed: git, rsync, tmux"),
+        ("nfs", NO_ROOT, "needs root"),
+        (
+            "nfs",
+            NOTHING,
+            "not installed: autofs, git, iproute2, nfs-kernel-server, rsync, user-mode-linux",
+        ),
+        ("nfs-faults", NO_TESTS, "tests/machine holds no tests"),
+    ],
+)
+def test_what_can_run(name: str, facts: Facts, why: str) -> None:
+    found = obstacle(chosen([name])[0], facts)
+    assert (found.why if found else "") == why
+
+
+def test_a_tier_without_tests_has_failed() -> None:
+    found = obstacle(chosen(["unit"])[0], NO_TESTS)
+    assert found is not None
+    assert (found.result, exit_code([found], ci=False)) == ("failed", 1)
+
+
+def test_a_tier_that_can_not_run_is_a_failure_in_ci_only() -> None:
+    found = obstacle(chosen(["nfs"])[0], NO_ROOT)
+    assert found is not None
+    assert found.result == "did not run"
+    both = [Outcome("unit", passed=1), found]
+    assert (exit_code(both, ci=False), exit_code(both, ci=True)) == (0, 1)
+    assert complaints(both) == ["nfs did not run"]
+
+
+def test_nothing_that_ran_is_a_failure() -> None:
+    assert exit_code([Outcome("nfs", ran=False, why="needs root")], ci=False) == 1
+
+
+def test_tiers_keep_their_order() -> None:
+    assert [tier.name for tier in chosen(["nfs", "unit"])] == ["unit", "nfs"]
+    assert chosen([]) == list(TIERS)
+
+
+@pytest.mark.parametrize(
+    ("names", "side_by_side"),
+    [
+        ([], [["lint", "unit", "integration", "ssh", "terminal", "containers"], BESIDE]),
+        (["nfs", "unit", "lint"], [["lint", "unit"], ["nfs"]]),
+        (["unit"], [["unit"]]),
+        (["packages", "nfs-faults"], [["nfs-faults", "packages"]]),
+    ],
+)
+def test_what_runs_at_once(names: list[str], side_by_side: list[list[str]]) -> None:
+    found = lanes(chosen(names))
+    assert [[tier.name for tier in lane] for lane in found] == side_by_side
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("unti", "did you mean unit?"), ("zzz", "there are lint, unit, ")]
+)
+def test_an_unknown_tier(name: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=f"no tier is called '{name}'.*{hint}"):
+        chosen([name])
+
+
+def test_a_report_is_counted() -> None:
+    found = read_report("unit", REPORT)
+    assert (found.passed, found.failed, found.skipped, found.bare_skips) == (2, 2, 3, 1)
+    assert found.why == "2 skipped, not here: fish; 1 skipped, later"
+
+
+@pytest.mark.parametrize(
+    ("code", "xml", "picked", "result", "why"),
+    [
+        (0, GOOD, False, "passed", ""),
+        (1, REPORT, False, "failed", "2 skipped, not here: fish; 1 skipped, later"),
+        (1, GOOD, False, "failed", "exit status 1"),
+        (5, "<testsuite/>", False, "failed", "no tests were found"),
+        (5, "<testsuite/>", True, "did not run", "none of its tests was asked for"),
+        (-9, None, False, "failed", "exit status -9 and no report"),
+        (124, None, False, "failed", "it took too long and was ended"),
+        (3, None, False, "failed", "the machine for it did not start, see above"),
+    ],
+)
+def test_how_a_tier_ended(code: int, xml: str | None, picked: bool, result: str, why: str) -> None:
+    found = outcome("nfs", code, xml, 1.5, picked)
+    assert (found.result, found.why, found.seconds) == (result, why, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("reason", "ci", "code"),
+    [("not here: fish", True, 0), ("later", False, 0), ("later", True, 1)],
+)
+def test_a_skip_needs_a_good_reason_in_ci(reason: str, ci: bool, code: int) -> None:
+    xml = REPORT.splitlines()[-3:-2][0].replace("later", reason)
+    found = read_report("unit", f'<testsuite><testcase name="a"/>{xml}</testsuite>')
+    assert found.skipped == 1
+    assert exit_code([found], ci=ci) == code
+
+
+def test_the_table_and_the_last_line() -> None:
+    outcomes = [
+        Outcome("lint", passed=4, seconds=2.04),
+        Outcome("unit", passed=9, failed=1, skipped=2, seconds=12, why="2 skipped, later"),
+        Outcome("nfs", ran=False, why="needs root"),
+    ]
+    assert rows(outcomes) == [
+        ("lint", "passed", "4", "0", "0", "2.0", ""),
+        ("unit", "failed", "9", "1", "2", "12.0", "2 skipped, later"),
+        ("nfs", "did not run", "", "", "", "", "needs root"),
+    ]
+    assert all(len(row) == len(COLUMNS) for row in rows(outcomes))
+    assert last_line(outcomes) == "13 passed, 1 failed, 2 skipped"
+
+
+@pytest.mark.parametrize(
+    ("folder", "closed", "cover"),
+    [
+        ("/srv/checkout", {"/root"}, ""),
+        ("/root/checkout", {"/root"}, "/root"),
+        ("/root/.pyenv/versions/3.11", {"/root", "/root/.pyenv"}, "/root"),
+        ("/root", {"/root"}, ""),
+    ],
+)
+def test_the_topmost_closed_folder(folder: str, closed: set[str], cover: str) -> None:
+    assert closed_above(folder, closed.__contains__) == cover

@@ -1,0 +1,277 @@
+"""The fence: what `setup` makes, what it finds weaker, and what it strengthens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from repoman_tasks.errors import Failed, UsageError
+from repoman_tasks.model import Defaults, Person
+from repoman_tasks.planning.fence.bridge import Bridge
+from repoman_tasks.planning.fence.fence_plan import fence_findings, fence_steps
+from repoman_tasks.planning.fence.idmap import idmap, missing_ids
+from repoman_tasks.planning.fence.incus_facts import FenceWish, Grounds, Pool
+from repoman_tasks.planning.steps import AsRoot, CallIncus, MakeFolder, Step
+
+POOL = Pool("zfs", 90 << 10, 9000)
+DEV = Person("dev", 1000, 1000, "dev", "/home/dev", "/bin/bash")
+BARE = Grounds(
+    version="6.0.4",
+    pools={"default": POOL},
+    networks={},
+    host_networks=("192.168.1.7/24", "2a01:4f8:1::7/64"),
+    project=None,
+    profiles={},
+    processors=4,
+    person=DEV,
+    local_repos="/home/dev/repos",
+    shared="/home/dev/.claude",
+    shared_path="/home/dev/.claude",
+)
+REPAIR = FenceWish(repair=True)
+
+
+def calls(steps: list[Step]) -> list[tuple[str, str]]:
+    return [(step.method, step.path) for step in steps if isinstance(step, CallIncus)]
+
+
+def done(grounds: Grounds, steps: list[Step]) -> Grounds:
+    """`grounds` after the steps, as Incus would have them."""
+    project, profiles = grounds.project, dict(grounds.profiles)
+    acls, networks = dict(grounds.acls), dict(grounds.networks)
+    for step in steps:
+        if not isinstance(step, CallIncus):
+            continue
+        if step.path.startswith("/1.0/projects"):
+            project = step.body["config"]
+        elif step.path.startswith("/1.0/network-acls"):
+            acls["repoman0"] = step.body
+        elif step.path.startswith("/1.0/networks"):
+            networks["repoman0"] = Bridge(step.body["config"])
+        elif step.path.startswith("/1.0/profiles?"):
+            profiles[step.body["name"]] = step.body
+        elif step.path.startswith("/1.0/profiles/"):
+            name = step.path.removeprefix("/1.0/profiles/").partition("?")[0]
+            profiles[name] = step.body
+    return replace(grounds, project=project, profiles=profiles, acls=acls, networks=networks)
+
+
+SET_UP = done(BARE, fence_steps(BARE, FenceWish(), "repoman"))
+
+
+def test_the_first_set_up() -> None:
+    assert calls(fence_steps(BARE, FenceWish(), "repoman")) == [
+        ("POST", "/1.0/network-acls"),
+        ("POST", "/1.0/networks"),
+        ("POST", "/1.0/projects"),
+        ("PUT", "/1.0/profiles/default?project=repoman"),
+        ("POST", "/1.0/profiles?project=repoman"),
+    ]
+    config = SET_UP.project or {}
+    assert config["restricted"] == "true"
+    assert config["restricted.devices.disk.paths"] == "/home/dev/repos,/home/dev/.claude"
+    assert not any("lowlevel" in key or "privilege" in key for key in config)
+    default = SET_UP.profiles["default"]["config"]
+    assert default == {
+        "raw.idmap": "both 1000 1000",
+        "limits.cpu": "3",
+        "limits.memory": "50%",
+        "limits.processes": "4096",
+    }
+
+
+@pytest.mark.parametrize("wish", [FenceWish(), REPAIR, FenceWish(init=True)])
+def test_the_second_set_up_has_nothing_to_do(wish: FenceWish) -> None:
+    assert fence_steps(SET_UP, wish, "repoman") == []
+    assert fence_findings(SET_UP, "repoman") == []
+
+
+def changed(**config: str) -> Grounds:
+    return replace(SET_UP, project={**(SET_UP.project or {}), **config})
+
+
+def with_profile(config: dict[str, str], devices: dict[str, Any] | None = None) -> Grounds:
+    now = SET_UP.profiles["default"]
+    merged = {
+        "config": {**now["config"], **config},
+        "devices": {**now["devices"], **(devices or {})},
+    }
+    return replace(SET_UP, profiles={**SET_UP.profiles, "default": merged})
+
+
+@pytest.mark.parametrize(
+    ("grounds", "says"),
+    [
+        (changed(restricted="false"), "restricted = false"),
+        (changed(**{"restricted.devices.disk.paths": "/"}), "paths = /, it should be"),
+        (changed(**{"restricted.containers.nesting": "allow"}), "nesting = allow"),
+        (changed(**{"restricted.containers.lowlevel": "allow"}), "lowlevel = allow"),
+        (changed(**{"restricted.idmap.uid": "0-1000"}), "idmap.uid = 0-1000"),
+        (with_profile({"security.nesting": "true"}), "security.nesting = true"),
+        (with_profile({"limits.processes": ""}), "limits.processes = ''"),
+        (with_profile({}, {"eth0": {"type": "nic"}}), "device eth0"),
+    ],
+)
+def test_what_is_weaker_is_found_and_strengthened_when_asked(grounds: Grounds, says: str) -> None:
+    (finding,) = fence_findings(grounds, "repoman")
+    assert says in finding.what
+    assert "setup --repair" in finding.cure
+    assert fence_steps(grounds, FenceWish(), "repoman") == []
+    (step,) = fence_steps(grounds, REPAIR, "repoman")
+    assert says in str(step)
+    assert fence_findings(done(grounds, [step]), "repoman") == []
+
+
+def test_what_allows_nothing_is_not_weaker() -> None:
+    grounds = changed(**{"restricted.snapshots": "block", "user.mine": "x"})
+    assert fence_findings(grounds, "repoman") == []
+
+
+def test_nesting_is_a_choice_of_the_estate() -> None:
+    nested = replace(BARE, defaults=Defaults(nesting=True))
+    made = done(nested, fence_steps(nested, FenceWish(), "repoman"))
+    assert (made.project or {})["restricted.containers.nesting"] == "allow"
+    assert made.profiles["default"]["config"]["security.nesting"] == "true"
+    assert fence_findings(made, "repoman") == []
+
+
+@pytest.mark.parametrize(
+    ("grounds", "error", "says"),
+    [
+        (replace(BARE, person=replace(DEV, uid=0)), UsageError, "this is root"),
+        (replace(BARE, version="5.21.1"), Failed, "older than 6.0"),
+        (replace(BARE, version=""), Failed, "older than 6.0"),
+        (replace(BARE, local_repos="/a,b"), UsageError, "comma"),
+        (replace(BARE, pools={}), Failed, "never initialised"),
+        (replace(BARE, pools={"a": POOL, "b": POOL}), UsageError, "which storage pool"),
+        (replace(BARE, defaults=Defaults(bridge="x")), UsageError, "no network 'x'"),
+    ],
+)
+def test_where_no_container_can_be(grounds: Grounds, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        fence_steps(grounds, FenceWish(), "repoman")
+    (finding,) = fence_findings(grounds, "repoman")
+    assert says in finding.what
+    assert finding.cure
+
+
+def test_an_incus_that_was_never_initialised() -> None:
+    never = replace(BARE, pools={}, networks={})
+    steps = fence_steps(never, FenceWish(init=True, storage_pool="p", network="n"), "repoman")
+    assert calls(steps)[:3] == [
+        ("POST", "/1.0/storage-pools"),
+        ("POST", "/1.0/network-acls"),
+        ("POST", "/1.0/networks"),
+    ]
+    made = done(never, steps).profiles["default"]["devices"]
+    assert (made["root"]["pool"], made["eth0"]["network"]) == ("p", "n")
+
+
+@pytest.mark.parametrize(
+    ("subuid", "subgid", "missing"),
+    [
+        (None, None, []),
+        ("root:1000:1\n", "root:1000:1\n", []),
+        ("0:999:5\n", "root:1:2000\n", []),
+        ("", "root:1000:1\n", ["subuid root:1000:1"]),
+        ("dev:1000:1\n", "root:1001:1\n", ["subuid root:1000:1", "subgid root:1000:1"]),
+        ("root:x:1\nroot:1000\n", None, ["subuid root:1000:1"]),
+    ],
+)
+def test_the_hosts_maps_of_ids(subuid: str | None, subgid: str | None, missing: list[str]) -> None:
+    grounds = replace(SET_UP, subuid=subuid, subgid=subgid)
+    assert missing_ids(grounds) == missing
+    steps = fence_steps(grounds, FenceWish(), "repoman")
+    assert [type(step) for step in steps] == ([AsRoot] if missing else [])
+
+
+def test_ids() -> None:
+    assert idmap(DEV) == "both 1000 1000"
+    assert idmap(replace(DEV, gid=100)) == "uid 1000 1000\ngid 100 100"
+
+
+def test_a_shared_folder_is_made_and_may_be_left_out() -> None:
+    steps = fence_steps(replace(BARE, shared_exists=False), FenceWish(), "repoman")
+    assert any(isinstance(step, MakeFolder) for step in steps)
+    without = replace(BARE, shared="", shared_path="")
+    made = done(without, fence_steps(without, FenceWish(), "repoman"))
+    assert "claude-share" not in made.profiles
+    assert (made.project or {})["restricted.devices.disk.paths"] == "/home/dev/repos"
+
+
+def test_a_project_of_any_name_is_encoded() -> None:
+    steps = fence_steps(BARE, FenceWish(), "a b&c")
+    assert ("PUT", "/1.0/profiles/default?project=a%20b%26c") in calls(steps)
+
+
+# --- folders that change ----------------------------------------------------------------------
+
+PATHS = "restricted.devices.disk.paths"
+
+
+def test_a_new_shared_folder_is_allowed_before_it_is_shared() -> None:
+    moved = replace(SET_UP, shared="/home/dev/.agent", shared_path="/home/dev/.agent")
+    assert fence_steps(moved, FenceWish(), "repoman") == []
+    assert [f.what.split(":")[0] for f in fence_findings(moved, "repoman")] == [
+        "the Incus project repoman does not hold",
+        "the profile claude-share should share /home/dev/.agent",
+    ]
+    steps = fence_steps(moved, REPAIR, "repoman")
+    paths = [step.body["config"].get(PATHS) for step in steps if isinstance(step, CallIncus)]
+    assert paths == [
+        "/home/dev/repos,/home/dev/.claude,/home/dev/.agent",
+        None,
+        "/home/dev/repos,/home/dev/.agent",
+    ]
+    after = done(moved, steps)
+    assert fence_steps(after, REPAIR, "repoman") == []
+    assert fence_findings(after, "repoman") == []
+
+
+def test_no_shared_folder_any_more() -> None:
+    without = replace(SET_UP, shared="", shared_path="")
+    assert len(fence_findings(without, "repoman")) == 2
+    after = done(without, fence_steps(without, REPAIR, "repoman"))
+    assert after.profiles["claude-share"]["devices"] == {}
+    assert (after.project or {})[PATHS] == "/home/dev/repos"
+    assert fence_steps(after, REPAIR, "repoman") == []
+    assert fence_findings(after, "repoman") == []
+
+
+def test_an_old_folder_stays_allowed_while_it_is_mounted() -> None:
+    used = {"/home/dev/repos/isurus": ("isurus",), "/home/dev/repos": ("the profile more",)}
+    moved = replace(SET_UP, local_repos="/srv/repos", used=used)
+    after = done(moved, fence_steps(moved, REPAIR, "repoman"))
+    assert (after.project or {})[PATHS] == "/srv/repos,/home/dev/.claude,/home/dev/repos"
+    assert fence_steps(after, REPAIR, "repoman") == []
+    (finding,) = fence_findings(after, "repoman")
+    assert "/home/dev/repos stays allowed" in finding.what
+    assert "isurus, the profile more" in finding.what
+    gone = replace(after, used={"/srv/repos/isurus": ("isurus",)})
+    gone = done(gone, fence_steps(gone, REPAIR, "repoman"))
+    assert (gone.project or {})[PATHS] == "/srv/repos,/home/dev/.claude"
+    assert fence_findings(gone, "repoman") == []
+
+
+def test_a_pool_that_is_nearly_full() -> None:
+    full = replace(SET_UP, pools={"default": replace(POOL, free_mib=100)})
+    (finding,) = fence_findings(full, "repoman")
+    assert finding.what == "the storage pool default has 100 MiB free"
+
+
+@pytest.mark.parametrize(
+    ("driver", "wanted", "size"),
+    [
+        ("zfs", "", "45GiB"),
+        ("btrfs", "", "45GiB"),
+        ("zfs", "10GiB", "10GiB"),
+        ("dir", "10GiB", None),
+    ],
+)
+def test_the_size_of_a_disk(driver: str, wanted: str, size: str | None) -> None:
+    pools = {"default": replace(POOL, driver=driver)}
+    there = replace(BARE, pools=pools, defaults=Defaults(disk=wanted))
+    made = done(there, fence_steps(there, FenceWish(), "repoman"))
+    assert made.profiles["default"]["devices"]["root"].get("size") == size

@@ -1,0 +1,63 @@
+"""What a repo's own file may leave out of its mirror."""
+
+from __future__ import annotations
+
+import pytest
+
+from repoman_tasks.errors import UsageError
+from repoman_tasks.model import Project
+from repoman_tasks.planning.mirror.excludes import exclude_finding, excludes_fault, pattern_fault
+from repoman_tasks.registry import parse_wish
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("build", "build/", "/build", "*.o", "docs/*.pdf", "**/node_modules", "*.py[co]"),
+        *(".venv", ".cache/", "with space", "-n", "! x", "übung", "x" * 200, "a..b", ".gitignore"),
+    ],
+)
+def test_what_a_repo_may_leave_out(pattern: str) -> None:
+    assert pattern_fault(pattern) == ""
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        *(("", "names nothing"), ("/", "names nothing"), ("*", "names nothing")),
+        *(("/**", "names nothing"), ("?*", "names nothing"), ("[a-z]*", "names nothing")),
+        *((".", "names nothing"), (".*", "names nothing"), ("*.*/", "names nothing")),
+        *((".git", "git's own"), ("/.git/", "git's own"), ("x/.git/objects", "git's own")),
+        *(("..", "out of the repo"), ("/../x", "out of the repo"), ("x/..", "out of the repo")),
+        *(("x" * 201, "longer than 200"), ("*a" * 7, "more than 6")),
+        *(("a\nb", "can't be shown"), ("a\x1b[2J", "can't be shown"), ("a\u202eb", "can't be")),
+        ("a\\*", "backslash"),
+    ],
+)
+def test_what_it_may_not(pattern: str, why: str) -> None:
+    assert why in pattern_fault(pattern)
+    assert why in excludes_fault(["fine", pattern])
+
+
+def test_a_repo_has_a_hundred_patterns_at_most() -> None:
+    assert excludes_fault(["x"] * 100) == ""
+    assert "101 patterns" in excludes_fault(["x"] * 101)
+
+
+def test_its_file_is_wrong_in_a_line() -> None:
+    assert parse_wish('exclude = ["build"]', "f").exclude == ("build",)
+    with pytest.raises(UsageError, match=r"f, line 2: exclude: '\.git' leaves out git's own"):
+        parse_wish('image = "x"\nexclude = ["build", ".git"]\n', "f")
+    with pytest.raises(UsageError, match="list of strings"):
+        parse_wish("exclude = [1]", "f")
+
+
+def test_all_of_it_is_told() -> None:
+    patterns = tuple(f"p{number}" for number in range(100))
+    found = exclude_finding(Project("isurus", asked_exclude=patterns))
+    assert found is not None
+    assert not found.problem
+    assert all(pattern in found.what for pattern in patterns)
+    assert "`repoman update isurus`" in found.cure
+    assert exclude_finding(Project("isurus")) is None
+    assert exclude_finding(Project("isurus", backup=False, asked_exclude=("x",))) is None

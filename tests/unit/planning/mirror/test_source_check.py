@@ -1,0 +1,84 @@
+"""Whether a repo may be mirrored after what its last sync counted."""
+
+from __future__ import annotations
+
+import pytest
+
+from repoman_tasks.errors import Refused
+from repoman_tasks.model import Project, Tally
+from repoman_tasks.planning.mirror.source_check import before, judge, most_deletions
+
+
+@pytest.mark.parametrize(
+    ("now", "last", "max_shrink"),
+    [
+        pytest.param(Tally(0), None, 0.5, id="empty, never mirrored"),
+        pytest.param(Tally(0), Tally(0), 0.5, id="empty as before"),
+        pytest.param(Tally(50), Tally(100), 0.5, id="shrunk by exactly half"),
+        pytest.param(Tally(200), Tally(100), 0.5, id="grown"),
+        pytest.param(Tally(100), Tally(100), 0.0, id="the same, nothing may go"),
+        pytest.param(Tally(1), Tally(100), 1.0, id="nearly all gone, all may go"),
+        pytest.param(
+            Tally(10, 0, "new"), Tally(10, 5000, "old"), 0.5, id="gc packed the loose objects"
+        ),
+        pytest.param(Tally(10, 0), Tally(10, 50), 0.5, id="a few loose objects were pruned"),
+        pytest.param(Tally(0, 10), Tally(0, 10), 0.5, id="loose objects only"),
+    ],
+)
+def test_repo_is_mirrored(now: Tally, last: Tally | None, max_shrink: float) -> None:
+    judge("a", "/r/a", now, last, max_shrink)  # Refused otherwise
+
+
+@pytest.mark.parametrize(
+    ("now", "last", "max_shrink", "says"),
+    [
+        pytest.param(Tally(0), Tally(1), 0.5, "is empty, the last sync counted 1 files", id="one"),
+        pytest.param(Tally(0), Tally(100), 1.0, "is empty", id="empty even where all may go"),
+        pytest.param(Tally(0, 9), Tally(100), 0.5, "is empty", id="only loose objects left"),
+        pytest.param(Tally(49), Tally(100), 0.5, "holds 49 files, .* 100", id="below half"),
+        pytest.param(Tally(99), Tally(100), 0.0, r"max_shrink = 0\)", id="nothing may go"),
+        pytest.param(Tally(1), Tally(3), 0.5, "holds 1 files", id="few files"),
+        pytest.param(
+            Tally(10, 0, "a"), Tally(10, 300, "a"), 0.5, "no new pack", id="objects gone, no pack"
+        ),
+    ],
+)
+def test_repo_is_refused(now: Tally, last: Tally, max_shrink: float, says: str) -> None:
+    with pytest.raises(Refused, match=says) as caught:
+        judge("a", "/r/a", now, last, max_shrink)
+    assert caught.value.code == 6
+    assert "/r/a" in caught.value.what
+    assert "repoman sync a --force" in caught.value.cure
+
+
+@pytest.mark.parametrize(
+    ("project", "tally"),
+    [
+        (Project("a"), None),
+        (Project("a", last_files=0), Tally(0, 0)),
+        (Project("a", last_files=7), Tally(7, 0)),
+        (Project("a", last_files=7, last_loose=3), Tally(7, 3)),
+        (Project("a", last_loose=3), None),
+    ],
+)
+def test_what_the_last_sync_counted(project: Project, tally: Tally | None) -> None:
+    assert before(project) == tally
+
+
+@pytest.mark.parametrize(
+    ("max_delete", "last", "max_shrink", "most"),
+    [
+        pytest.param(None, None, 0.5, None, id="never mirrored"),
+        pytest.param(None, Tally(10), 0.5, 100, id="a small repo may change as a whole"),
+        pytest.param(None, Tally(1000), 0.5, 500, id="half"),
+        pytest.param(None, Tally(1000, 40), 0.5, 580, id="loose objects may always go"),
+        pytest.param(None, Tally(1000), 0.0, 100, id="nothing"),
+        pytest.param(7, Tally(1000), 0.5, 7, id="its own limit"),
+        pytest.param(0, Tally(1000), 0.5, 0, id="its own limit is none"),
+        pytest.param(7, None, 0.5, 7, id="its own limit, never mirrored"),
+    ],
+)
+def test_most_deletions(
+    max_delete: int | None, last: Tally | None, max_shrink: float, most: int | None
+) -> None:
+    assert most_deletions(Project("a", max_delete=max_delete), last, max_shrink) == most

@@ -1,0 +1,112 @@
+"""What the log of changes says of programs and steps."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from repoman_tasks.planning import steps
+from repoman_tasks.planning.container.spec import Declared
+from repoman_tasks.planning.log_events import told_of_program, told_of_step
+from repoman_tasks.planning.registry_edits import SetKeys
+
+SECRET = "s3cret"
+QUERY = ("incus", "query", "--force-local", "--raw", "-X")
+EXEC = ("incus", "exec", "--force-local", "--project", "repoman")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("mkdir", "-p", "--", "/a b"), {"words": ["mkdir", "-p", "--", "/a b"]}),
+        (("/usr/bin/rm", "-rf", "--", "/a"), {"words": ["/usr/bin/rm", "-rf", "--", "/a"]}),
+        (("rsync", "-a", "isurus/", "."), {"words": ["rsync", "-a", "isurus/", "."]}),
+        (("rsync", "--filter=- x", "a/", "."), {"words": ["rsync", "a/", "."]}),
+        (("rsync", "-a", "--dry-run", "isurus/", "."), None),
+        (("env", "-C", "/x", "rsync", "a", "."), {"words": ["rsync", "a", "."]}),
+        (("env", f"TOKEN={SECRET}", "rsync", "a"), {"words": ["env"]}),
+        (("sudo", "usermod", "root"), {"words": ["usermod", "root"]}),
+        (("sudo", "sh", "-c", SECRET), {"words": ["sudo"]}),
+        (("env", "-C", "/x", SECRET), {"words": ["env"]}),
+        (("sudo",), {"words": ["sudo"]}),
+        (("git", "clone", "--", f"https://u:{SECRET}@h/x", "/a"), {"words": ["git", "clone"]}),
+        (("git", "-c", SECRET, "init", "--", "/a"), {"words": ["git", "init"]}),
+        (("curl", "-H", SECRET), {"words": ["curl"]}),
+        ((*QUERY, "GET", "local:/1.0"), None),
+        (
+            (*QUERY, "PUT", "--data", f'{{"a": "{SECRET}"}}', "local:/1.0/instances/a?project=p"),
+            {"method": "PUT", "path": "/1.0/instances/a?project=p"},
+        ),
+        ((*QUERY, "DELETE", "local:/1.0/x"), {"method": "DELETE", "path": "/1.0/x"}),
+        (
+            (*EXEC, "--env", f"A={SECRET}", "local:isurus", "--", "sh", "-c", SECRET, "local:x"),
+            {"words": ["incus", "exec", "isurus"]},
+        ),
+        (("incus", "launch", SECRET), {"words": ["incus"]}),
+    ],
+)
+def test_told_of_program(words: tuple[str, ...], told: dict[str, Any] | None) -> None:
+    assert told_of_program(words) == told
+
+
+def test_of_many_words_the_middle_is_left_out() -> None:
+    told = told_of_program(("rsync", *(f"p{n}/" for n in range(200)), "."))
+    assert told is not None
+    assert told["words"][:2] == ["rsync", "p0/"]
+    assert told["words"][-1] == "."
+    assert "… 170 more" in told["words"]
+
+
+@given(st.sampled_from(["curl", "env", "sh", "git", "incus", "sudo", "ssh"]), st.data())
+def test_a_secret_is_never_told_wherever_it_stands(program: str, data: st.DataObject) -> None:
+    pieces = ["sudo", "env", "-C", "/x", "exec", "query", "-X", "PUT", "--data", "clone", SECRET]
+    words = data.draw(st.lists(st.sampled_from(pieces), max_size=8))
+    assert SECRET not in str(told_of_program((program, *words, f"--data={SECRET}")))
+
+
+DECLARED = Declared(SECRET, (), {"environment.A": SECRET}, {"repo": {"source": SECRET}})
+EVERY_STEP: list[steps.Step] = [
+    steps.AdoptContainer("isurus", "default", DECLARED),
+    steps.ArrangeUser("isurus", "dev", "/home/dev/repos/isurus"),
+    steps.AsRoot(("usermod", SECRET), SECRET),
+    steps.CallIncus(SECRET, "PUT", "/1.0/profiles/default", {"config": SECRET}),
+    steps.ChangeContainer("isurus", SECRET, {"config": {"environment.A": SECRET}}),
+    steps.ChangeState("isurus", "rename", to="lamna"),
+    steps.CloneRepo(f"https://u:{SECRET}@example.org/x.git", "/home/dev/repos/x"),
+    steps.CreateContainer("isurus", DECLARED, {"alias": SECRET}),
+    steps.DeleteContainer("isurus", SECRET),
+    steps.DeleteFile("/x"),
+    steps.DeleteRepo("isurus", "/home/dev/repos/isurus"),
+    steps.MakeFolder("/home/dev/repos"),
+    steps.MakeRepo("/home/dev/repos/x"),
+    steps.MarkShare("/nfs/repos", SECRET),
+    steps.RebuildContainer("isurus", DECLARED, {"alias": SECRET}),
+    steps.WriteFile(SECRET, "/x", SECRET),
+    steps.WriteRegistry(SECRET, (SetKeys({"env": SECRET}),)),
+]
+
+
+def test_these_are_all_steps() -> None:
+    kinds = {kind for _, kind in inspect.getmembers(steps, inspect.isclass)}
+    known = {kind for kind in kinds if kind.__module__ == steps.__name__}
+    assert {type(step) for step in EVERY_STEP} == known
+
+
+@pytest.mark.parametrize("step", EVERY_STEP, ids=lambda step: type(step).__name__)
+def test_a_step_tells_names_and_paths_and_no_value(step: steps.Step) -> None:
+    told = told_of_step(step)
+    assert SECRET not in str(told)
+    assert told["step"].replace("-", "") == type(step).__name__.lower()
+
+
+def test_told_of_step() -> None:
+    assert told_of_step(steps.ChangeState("isurus", "rename", to="lamna")) == {
+        "step": "change-state",
+        "name": "isurus",
+        "action": "rename",
+        "to": "lamna",
+    }

@@ -1,0 +1,288 @@
+"""What `setup`, `new` and `remove` will change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from repoman_tasks.errors import Refused, UsageError
+from repoman_tasks.model import SCHEMA, Defaults, Estate, Project, Registry
+from repoman_tasks.planning.container.lifecycle import register_step
+from repoman_tasks.planning.estate_steps import SetupWish, new_project, remove_steps, setup_steps
+from repoman_tasks.planning.mirror.share_check import Marker, Mount, Probe
+from repoman_tasks.planning.registry_edits import AddProject, DropProject, SetKeys
+from repoman_tasks.planning.steps import (
+    CallIncus,
+    DeleteContainer,
+    DeleteRepo,
+    MakeFolder,
+    MarkShare,
+    Step,
+    WriteRegistry,
+)
+
+LOCAL, NFS = "/home/me/repos", "/nfs/repos"
+PROBE = Probe(
+    path=NFS,
+    real=NFS,
+    mount=Mount(41, 22, "0:60", NFS, "nfs4", "tank:/repos", False),
+    local_mount=None,
+    still_there=True,
+    writable=True,
+    free_mib=50_000,
+    marker=None,
+    uid=1000,
+)
+MINE = replace(PROBE, marker=Marker("mine", 1000, 0))
+THEIRS = replace(PROBE, marker=Marker("theirs", 1000, 0))
+UNREADABLE = replace(PROBE, marker=Marker("", 1000, 0))
+
+IN_FILE = {"local_repos": "registry", "nfs_repos": "registry"}
+FIRST = Registry(defaults=Defaults(LOCAL, NFS), origins={})
+SET_UP = Registry(Estate("mine", SCHEMA), Defaults(LOCAL, NFS), (), IN_FILE)
+NO_ESTATE = Registry(Estate(), Defaults(LOCAL, NFS), (), IN_FILE)
+
+NOTHING = SetupWish()
+NEW_SHARE = SetupWish(new_share=True)
+ADOPT = SetupWish(adopt_share=True)
+
+
+def summary(steps: list[Step]) -> list[tuple[str, Any]]:
+    """The steps in short: what kind, and what it is about."""
+    found: list[tuple[str, Any]] = []
+    for step in steps:
+        if isinstance(step, MakeFolder):
+            found.append(("folder", step.path))
+        elif isinstance(step, MarkShare):
+            found.append(("mark", step.estate))
+        else:
+            assert isinstance(step, WriteRegistry)
+            values: dict[str, Any] = {}
+            for edit in step.edits:
+                assert isinstance(edit, SetKeys)
+                values |= {f"{edit.table}.{key}": value for key, value in edit.values.items()}
+            found.append(("write", values))
+    return found
+
+
+def paths(local: str = LOCAL, nfs: str = NFS) -> Mapping[str, str]:
+    return {"defaults.local_repos": local, "defaults.nfs_repos": nfs}
+
+
+def identity(estate: str) -> Mapping[str, Any]:
+    return {"estate.schema": SCHEMA, "estate.id": estate}
+
+
+@pytest.mark.parametrize(
+    ("registry", "wish", "local_exists", "probe", "expected"),
+    [
+        pytest.param(
+            *(FIRST, NOTHING, True, PROBE),
+            [("mark", "fresh"), ("write", {**paths(), **identity("fresh")})],
+            id="the first time",
+        ),
+        pytest.param(
+            *(FIRST, SetupWish("/r", "/n"), False, PROBE),
+            [
+                ("folder", "/r"),
+                ("mark", "fresh"),
+                ("write", {**paths("/r", "/n"), **identity("fresh")}),
+            ],
+            id="the first time, with paths, without the folder",
+        ),
+        pytest.param(SET_UP, NOTHING, True, MINE, [], id="again"),
+        pytest.param(SET_UP, SetupWish(LOCAL, NFS), True, MINE, [], id="again, the same paths"),
+        pytest.param(SET_UP, NEW_SHARE, True, MINE, [], id="--new-share on the own share"),
+        pytest.param(SET_UP, ADOPT, True, MINE, [], id="--adopt-share on the own share"),
+        pytest.param(
+            *(SET_UP, NOTHING, False, MINE), [("folder", LOCAL)], id="only the folder is missing"
+        ),
+        pytest.param(
+            *(SET_UP, SetupWish("/r"), True, MINE),
+            [("write", {"defaults.local_repos": "/r"})],
+            id="other local repos",
+        ),
+        pytest.param(
+            *(SET_UP, replace(NEW_SHARE, nfs_repos="/n"), True, PROBE),
+            [("mark", "mine"), ("write", {"defaults.nfs_repos": "/n"})],
+            id="another share that carries no marker",
+        ),
+        pytest.param(
+            *(SET_UP, NEW_SHARE, True, THEIRS), [("mark", "mine")], id="taken over from another"
+        ),
+        pytest.param(
+            *(SET_UP, NEW_SHARE, True, UNREADABLE), [("mark", "mine")], id="marker is garbage"
+        ),
+        pytest.param(
+            *(FIRST, NEW_SHARE, True, THEIRS),
+            [("mark", "fresh"), ("write", {**paths(), **identity("fresh")})],
+            id="the first time, taken over",
+        ),
+        pytest.param(
+            *(FIRST, ADOPT, True, THEIRS),
+            [("write", {**paths(), **identity("theirs")})],
+            id="adopted: the marker stays",
+        ),
+        pytest.param(
+            *(FIRST, ADOPT, True, PROBE),
+            [("mark", "fresh"), ("write", {**paths(), **identity("fresh")})],
+            id="nothing to adopt",
+        ),
+        pytest.param(
+            *(NO_ESTATE, NOTHING, True, PROBE),
+            [("mark", "fresh"), ("write", identity("fresh"))],
+            id="a registry that was written by hand",
+        ),
+        pytest.param(
+            *(replace(SET_UP, estate=Estate("mine", 0)), NOTHING, True, MINE),
+            [("write", identity("mine"))],
+            id="an older schema",
+        ),
+        pytest.param(
+            *(replace(SET_UP, origins={"local_repos": "environment LOCAL_REPOS"}), NOTHING),
+            *(True, MINE),
+            [("write", paths())],
+            id="paths that came from elsewhere so far",
+        ),
+    ],
+)
+def test_setup(
+    registry: Registry,
+    wish: SetupWish,
+    local_exists: bool,
+    probe: Probe,
+    expected: list[tuple[str, Any]],
+) -> None:
+    steps = setup_steps(registry, True, wish, local_exists, probe, "fresh")
+    assert summary(steps) == expected
+
+
+@pytest.mark.parametrize(
+    ("registry", "wish", "probe", "says"),
+    [
+        pytest.param(SET_UP, NOTHING, PROBE, "carries no marker.*--new-share", id="unmarked share"),
+        pytest.param(SET_UP, NOTHING, THEIRS, "of estate theirs already.*--new-share", id="other"),
+        pytest.param(SET_UP, NOTHING, UNREADABLE, "of estate unknown already", id="garbage"),
+        pytest.param(SET_UP, ADOPT, THEIRS, "of estate theirs already", id="adopt beside an own"),
+        pytest.param(SET_UP, ADOPT, PROBE, "carries no marker", id="adopt an unmarked one"),
+        pytest.param(FIRST, NOTHING, THEIRS, "of estate theirs already.*--adopt-share", id="first"),
+        pytest.param(FIRST, NOTHING, UNREADABLE, "of estate unknown already", id="first, garbage"),
+        pytest.param(FIRST, ADOPT, UNREADABLE, "can't be read.*--new-share", id="adopt garbage"),
+    ],
+)
+def test_setup_refuses(registry: Registry, wish: SetupWish, probe: Probe, says: str) -> None:
+    with pytest.raises(Refused, match=says) as caught:
+        setup_steps(registry, True, wish, True, probe, "fresh")
+    assert caught.value.code == 6
+
+
+def test_setup_marks_before_it_writes_the_registry() -> None:
+    """A registry that names an estate which no share carries would need --new-share."""
+    steps = setup_steps(FIRST, False, NOTHING, False, PROBE, "fresh")
+    assert [type(step) for step in steps] == [MakeFolder, MarkShare, WriteRegistry]
+
+
+@pytest.mark.parametrize(("exists", "verb"), [(True, "change"), (False, "write")])
+def test_steps_in_words(exists: bool, verb: str) -> None:
+    steps = setup_steps(FIRST, exists, NOTHING, False, PROBE, "fresh")
+    assert [str(step) for step in steps] == [
+        f"make the folder {LOCAL}",
+        f"mark {NFS} as the backup share of estate fresh",
+        f"{verb} the registry: local_repos = {LOCAL}, nfs_repos = {NFS}",
+    ]
+
+
+# --- new and remove --------------------------------------------------------------------
+
+NOW = "2026-04-28T15:00:00Z"
+KNOWN = Registry(projects=(Project("isurus", "isurus-project"), Project("deep", "a/b")))
+
+
+@pytest.mark.parametrize(
+    ("repo", "relative"),
+    [
+        ("", "lamna"),
+        ("other", "other"),
+        ("a/c", "a/c"),
+        (f"{LOCAL}/x", "x"),
+        ("~/repos/x", "x"),
+        ("isurus-project2", "isurus-project2"),
+    ],
+)
+def test_new(repo: str, relative: str) -> None:
+    project = new_project(KNOWN, "lamna", repo, LOCAL, "/home/me", NOW)
+    assert project == Project("lamna", relative, created=NOW)
+    step = register_step(project, f"{LOCAL}/{relative}")
+    assert isinstance(step, WriteRegistry)
+    assert step.edits == (AddProject(project),)
+    assert str(step) == f"register lamna with the repo {LOCAL}/{relative}"
+
+
+@pytest.mark.parametrize(
+    ("name", "repo", "says"),
+    [
+        ("isurus", "", "exists already"),
+        ("list", "", "is a command"),
+        ("a b", "", "can't be a project's name"),
+        ("lamna", "isurus-project", "overlaps 'isurus-project'"),
+        ("lamna", "isurus-project/sub", "overlaps 'isurus-project'"),
+        ("lamna", "a", "overlaps 'a/b'"),
+        ("lamna", "./a//b/", "overlaps 'a/b'"),
+        ("lamna", "../x", "leaves local_repos"),
+        ("lamna", "x/../../y", "leaves local_repos"),
+        ("lamna", "/elsewhere/x", "not below local_repos"),
+        ("lamna", LOCAL, "not below local_repos"),
+        ("lamna", ".", "not a folder below"),
+    ],
+)
+def test_new_refuses(name: str, repo: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        new_project(KNOWN, name, repo, LOCAL, "/home/me", NOW)
+
+
+@pytest.mark.parametrize(
+    ("state", "delete_repo", "says"),
+    [
+        (None, False, ["forget isurus; /r and its mirror stay as they are"]),
+        (
+            "stopped",
+            False,
+            ["destroy the container isurus", "forget isurus; /r and its mirror stay as they are"],
+        ),
+        (
+            "running",
+            True,
+            [
+                "destroy the container isurus, which is running",
+                "DELETE the repo /r, once more compared with its mirror before",
+                "forget isurus; its mirror stays as it is",
+            ],
+        ),
+    ],
+)
+def test_remove(state: str | None, delete_repo: bool, says: list[str]) -> None:
+    steps = remove_steps(Project("isurus", "r"), "/r", state, delete_repo=delete_repo)
+    assert list(map(str, steps)) == says
+    assert isinstance(steps[-1], WriteRegistry), "the registry is the last to forget"
+    assert steps[-1].edits == (DropProject("isurus"),)
+    assert any(isinstance(step, DeleteRepo) for step in steps) is delete_repo
+    assert any(isinstance(step, DeleteContainer) for step in steps) is (state is not None)
+
+
+def test_the_rules_go_after_the_container_and_before_the_project() -> None:
+    rules = CallIncus("set the rules", "PUT", "/1.0/network-acls/b", {})
+    steps = remove_steps(Project("isurus", "r"), "/r", "stopped", [rules])
+    assert [type(step) for step in steps] == [DeleteContainer, CallIncus, WriteRegistry]
+
+
+def test_setup_writes_what_was_chosen_for_containers() -> None:
+    wish = SetupWish(chosen={"storage_pool": "fast", "bridge": "br1"})
+    chosen = {"defaults.storage_pool": "fast", "defaults.bridge": "br1"}
+    assert summary(setup_steps(SET_UP, True, wish, True, MINE, "new")) == [("write", chosen)]
+    origins = {**IN_FILE, "storage_pool": "registry", "bridge": "registry"}
+    defaults = replace(SET_UP.defaults, storage_pool="fast", bridge="br1")
+    there = replace(SET_UP, defaults=defaults, origins=origins)
+    assert setup_steps(there, True, wish, True, MINE, "new") == []

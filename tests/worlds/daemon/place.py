@@ -1,0 +1,168 @@
+"""Inside the namespaces: the users, the daemon with what it needs, and the words.
+
+Nothing that is started here outlives the process namespace, and no mount the mount namespace.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.estate import CHECKOUT
+from tests.worlds.daemon import world
+from tests.worlds.daemon.images import IMAGES, image
+
+__all__ = ["ADMINS", "BRIDGES", "PEOPLE", "POOL", "run", "running_daemon"]
+
+INCUSD = Path("/usr/libexec/incus/incusd")
+ADMINS = "incus-admin"
+POOL = "pool"
+BRIDGES = ("rmbr0", "rmbr1", "rmbr2")
+"""One for each worker: on one bridge no two containers may have the same name."""
+PEOPLE = {"dev": (1000, 1000), "dee": (1001, 1002)}
+"""Names with their uids and gids; `dev` runs the tests."""
+
+_DATABASES: Mapping[str, str] = {
+    "passwd": "root:x:0:0:root:/root:/bin/bash\n_dnsmasq:x:130:65534::/:/bin/false\n"
+    "dnsmasq:x:131:65534::/:/bin/false\nnobody:x:65534:65534::/:/bin/false\n"
+    + "".join(f"{n}:x:{u}:{g}:{n}:/home/{n}:/bin/bash\n" for n, (u, g) in PEOPLE.items()),
+    "group": f"root:x:0:\nshadow:x:42:\n{ADMINS}:x:140:dev,dee\nnogroup:x:65534:\n"
+    + "".join(f"{n}:x:{g}:\n" for n, (_, g) in PEOPLE.items()),
+    "shadow": "root:*:19000::::::\n" + "".join(f"{n}:*:19000::::::\n" for n in PEOPLE),
+    "subuid": "root:1000000:1000000000\nroot:1000:2\n",
+    "subgid": "root:1000000:1000000000\nroot:1000:1\nroot:1002:1\n",
+    "sudoers": "root ALL=(ALL:ALL) ALL\ndev ALL=(ALL:ALL) NOPASSWD:SETENV: ALL\n",
+}
+_HANDED_ON = ("CI", "REPOMAN_TEST_COLD", "REPOMAN_TEST_PACKAGES", "REPOMAN_TEST_SSH")
+_MODES = {"shadow": 0o640, "sudoers": 0o440}
+
+
+def run(words: Sequence[str], scratch: Path) -> int:
+    """Run `words` as `dev` beside a daemon with a pool, a bridge and the images."""
+    _users(scratch)
+    _network(scratch)
+    folder = scratch / "incus"
+    world.start()
+    os.environ["SSL_CERT_FILE"] = _certificate(scratch)  # whom the daemon downloads from
+    with running_daemon(folder):
+        _furnish(folder)
+        return subprocess.run(_as_dev(words, scratch, folder), cwd=CHECKOUT).returncode
+
+
+def _users(scratch: Path) -> None:
+    """Put users of our own in the place of the machine's, for this namespace only."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "home", "/home"], check=True)
+    for name, (uid, gid) in PEOPLE.items():
+        home = Path("/home") / name
+        home.mkdir(mode=0o755)
+        os.chown(home, uid, gid)
+    for name, text in _DATABASES.items():
+        ours, theirs = scratch / name, Path("/etc") / name
+        ours.write_text(text)
+        ours.chmod(_MODES.get(name, 0o644))
+        theirs.touch()
+        subprocess.run(["mount", "--bind", str(ours), str(theirs)], check=True)
+
+
+def _network(scratch: Path) -> None:
+    """Show the devices of this network namespace in /sys, where the daemon looks for its bridge."""
+    kept = scratch / "cgroup"
+    kept.mkdir()
+    for words in (
+        ["mount", "--rbind", "/sys/fs/cgroup", str(kept)],
+        ["mount", "-t", "sysfs", "sysfs", "/sys"],
+        ["mount", "--rbind", str(kept), "/sys/fs/cgroup"],
+        ["ip", "link", "set", "lo", "up"],
+    ):
+        subprocess.run(words, check=True)
+
+
+@contextmanager
+def running_daemon(folder: Path, *sudo: str) -> Iterator[None]:
+    """A daemon in `folder`. `sudo` are the words that make one root, where this is not root."""
+    folder.mkdir(mode=0o711, exist_ok=True)
+    environ = {**os.environ, "INCUS_DIR": str(folder)}
+    keep = f"INCUS_DIR={folder}"
+    path = f"PATH={os.environ['PATH']}:/usr/local/sbin:/usr/sbin:/sbin"
+    words = [*sudo, "env", keep, path, "HOME=/root", str(INCUSD), "--group", ADMINS]
+    with open(f"{folder}.log", "wb") as log:
+        process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
+    try:
+        _await(folder, environ, process)
+        yield
+    finally:
+        if sudo:  # the daemon is its child
+            subprocess.run([*sudo, "pkill", "-KILL", "-P", str(process.pid)], check=False)
+        else:
+            process.kill()
+        process.wait()
+
+
+def _await(folder: Path, environ: Mapping[str, str], process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        words = ["incus", "query", "local:/1.0"]
+        if subprocess.run(words, env=environ, capture_output=True).returncode == 0:
+            return
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(Path(f"{folder}.log").read_text())
+        time.sleep(0.05)
+
+
+def _certificate(scratch: Path) -> str:
+    """A certificate for loopback with its key in one file, for an image server of the tests."""
+    key, made = scratch / "key.pem", scratch / "certificate.pem"
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    words += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    words += ["-keyout", str(key), "-out", str(made)]
+    subprocess.run(words, check=True, stderr=subprocess.DEVNULL)
+    made.write_text(made.read_text() + key.read_text())
+    return str(made)
+
+
+def _furnish(folder: Path) -> None:
+    def incus(*words: str) -> None:
+        environ = {**os.environ, "INCUS_DIR": str(folder)}
+        subprocess.run(["incus", *words], env=environ, check=True, stdout=subprocess.DEVNULL)
+
+    incus("storage", "create", POOL, "btrfs", "size=6GiB")  # its copies are made at once
+    for number, name in enumerate(BRIDGES):
+        address = f"ipv4.address=10.83.{57 + number}.1/24"
+        address6 = f"ipv6.address=fd42:83:{57 + number}::1/64"
+        incus("network", "create", name, address, address6, "ipv6.nat=true")
+    for name in IMAGES:
+        incus("image", "import", str(image(name)), "--alias", name)
+
+
+def _as_dev(words: Sequence[str], scratch: Path, folder: Path) -> list[str]:
+    """Words that run `words` as `dev`, who can reach the checkout and its Python."""
+    uid, gid = PEOPLE["dev"]
+    tmp = scratch / "tmp"
+    tmp.mkdir()
+    os.chown(tmp, uid, gid)
+    python = Path(sys.executable).parent
+    environ = [
+        f"PATH={python}:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
+        *("HOME=/home/dev", "USER=dev", "LOGNAME=dev", "PYTHONDONTWRITEBYTECODE=1"),
+        f"TMPDIR={tmp}",
+        f"HYPOTHESIS_STORAGE_DIRECTORY={tmp}/hypothesis",
+        f"REPOMAN_TEST_INCUS_DIR={folder}",
+        f"REPOMAN_TEST_CERTIFICATE={scratch}/certificate.pem",
+        f"TERM={os.environ.get('TERM', 'dumb')}",
+        *(f"{name}={os.environ[name]}" for name in _HANDED_ON if name in os.environ),
+    ]
+    reach = [sys.executable, "-m", "dev.open_folders", str(scratch / "held")]
+    ids = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--init-groups", "--inh-caps=-all"]
+    folders = [str(CHECKOUT), sys.prefix, sys.base_prefix]
+    return [*reach, *folders, "--", *ids, "env", "-i", *environ, *words]
+
+
+def clean(scratch: Path) -> None:
+    """Take away what the namespaces leave on the disk."""
+    shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,69 @@
+"""A LAN and an internet behind the host of the namespaces, and who listens in them.
+
+In a network namespace of its own: a host of the LAN, which is the router to the internet too.
+It and the host itself greet whoever connects to `PORT`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import socketserver
+import subprocess
+import sys
+import time
+
+__all__ = ["GREETING", "HOST", "HOST6", "INTERNET", "INTERNET6", "LAN", "LAN6", "PORT", "start"]
+
+PORT = 8000
+GREETING = b"hello"
+HOST, LAN, INTERNET = "192.168.77.1", "192.168.77.20", "8.8.4.4"
+HOST6, LAN6, INTERNET6 = "2a01:4f8:1::1", "2a01:4f8:1::20", "2600::1"
+
+
+def start() -> None:
+    """Make it, as root of a network namespace; it ends with the process namespace."""
+    there = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
+    inside = ["nsenter", "--net", f"--target={there.pid}"]
+    while os.readlink(f"/proc/{there.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
+        time.sleep(0.02)
+    _run(["ip", "link", "add", "lan0", "type", "veth", "peer", "name", "lan1"])
+    _run(["ip", "link", "set", "lan1", "netns", str(there.pid)])
+    _up([], "lan0", HOST, HOST6)
+    _up(inside, "lan1", LAN, LAN6)
+    _run([*inside, "ip", "link", "set", "lo", "up"])
+    # It is a router, and one that answers as often as it is asked.
+    for setting, value in (("ip_forward", "1"), ("icmp_ratelimit", "0")):
+        _run([*inside, "sh", "-c", f"echo {value} >/proc/sys/net/ipv4/{setting}"])
+    for address in (f"{INTERNET}/32", f"{INTERNET6}/128"):
+        _run([*inside, "ip", "address", "add", address, "dev", "lo"])
+    for words, router, router6 in (([], LAN, LAN6), (inside, HOST, HOST6)):
+        _run([*words, "ip", "route", "add", "default", "via", router])
+        _run([*words, "ip", "-6", "route", "add", "default", "via", router6])
+    for words in ([], inside):
+        subprocess.Popen([*words, sys.executable, "-m", "tests.worlds.daemon.world"])
+
+
+def _up(words: list[str], device: str, address: str, address6: str) -> None:
+    _run([*words, "ip", "address", "add", f"{address}/24", "dev", device])
+    _run([*words, "ip", "-6", "address", "add", f"{address6}/64", "dev", device, "nodad"])
+    _run([*words, "ip", "link", "set", device, "up"])
+
+
+def _run(words: list[str]) -> None:
+    subprocess.run(words, check=True)
+
+
+class _Greeter(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        self.request.sendall(GREETING)
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    address_family = socket.AF_INET6  # and IPv4 with it
+    allow_reuse_address = True
+    daemon_threads = True
+
+
+if __name__ == "__main__":
+    _Server(("::", PORT), _Greeter).serve_forever()

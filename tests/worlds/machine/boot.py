@@ -1,0 +1,166 @@
+"""Boot the machine from outside, follow what it prints, and end it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tests.worlds.machine import kernel
+from tests.worlds.machine.order import FAILURE, OUTPUT, STATUS, Order
+
+CONSOLE = "console"
+MODULES = Path("/usr/lib/uml/modules")
+SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+# Where each program that the machine needs comes from, in Debian's words.
+PACKAGES = {
+    "linux": "user-mode-linux",
+    "rpc.nfsd": "nfs-kernel-server",
+    "rpc.mountd": "nfs-kernel-server",
+    "exportfs": "nfs-kernel-server",
+    "nfsdcld": "nfs-kernel-server",
+    "automount": "autofs",
+    "ip": "iproute2",
+    "tc": "iproute2",
+}
+
+TIMED_OUT = 124
+
+
+class MachineError(Exception):
+    """The machine cannot be booted; the message is one line for the person."""
+
+
+def run(words: list[str], timeout: float, memory: str) -> int:
+    """Run `words` in a new machine, their output on our stdout; their exit status.
+
+    TIMED_OUT when they take longer than `timeout` seconds, boot included. MachineError when
+    the machine itself does not work. Nothing of it is left, however this ends.
+    """
+    modules = find_modules()
+    with tempfile.TemporaryDirectory(prefix="repoman-machine-") as name:
+        folder = Path(name)
+        (folder / OUTPUT).touch()
+        order = Order(words, os.getcwd(), environment(), str(modules), keep())
+        order.write(folder)
+        with booted(folder, memory) as machine:
+            return follow(machine, folder, time.monotonic() + timeout)
+
+
+def find_modules() -> Path:
+    """The folder of the kernel's modules. MachineError names the package that is missing."""
+    for program, package in PACKAGES.items():
+        if shutil.which(program, path=SYSTEM_PATH) is None:
+            raise MachineError(f"{program} is missing: install Debian's package {package}")
+    words = ["linux", "--version"]
+    release = subprocess.check_output(words, env={"PATH": SYSTEM_PATH}, text=True).strip()
+    modules = MODULES / release
+    if not (modules / "modules.dep").exists():
+        raise MachineError(
+            f"no kernel modules in {modules}: install Debian's package user-mode-linux"
+        )
+    return modules
+
+
+def environment() -> dict[str, str]:
+    """What the words get: our PATH, a home in memory, and nothing else of the person's."""
+    path = os.environ.get("PATH", SYSTEM_PATH)
+    if sys.prefix != sys.base_prefix:
+        # `python` is inside what it is outside, also when the venv was not activated.
+        path = f"{sys.prefix}/bin:{path}"
+    return {
+        "PATH": path,
+        "HOME": "/tmp/home",
+        "LANG": "C.UTF-8",
+        "REPOMAN_TEST_MACHINE": "1",
+        # The checkout is read-only inside, so that pytest could only warn about its cache.
+        "PYTEST_ADDOPTS": "-p no:cacheprovider",
+    }
+
+
+def keep() -> list[str]:
+    """The checkout and the interpreter may lie in /tmp, which the machine covers."""
+    return list(dict.fromkeys((os.getcwd(), sys.prefix, sys.base_prefix)))
+
+
+@contextmanager
+def booted(folder: Path, memory: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The kernel as a process, in a process group of its own that is killed at the end."""
+    words = [
+        *("linux", f"mem={memory}", "rootfstype=hostfs", "rootflags=/", "ro"),
+        *(f"uml_dir={folder}/", "con=null", "con0=null,fd:1", "quiet"),
+        f"init={os.path.realpath(sys.executable)}",
+        # What the kernel does not know it hands to PID 1: this in the environment, and what
+        # follows the dashes as arguments. The quotes are for the kernel: it splits at spaces.
+        f'PYTHONPATH="{os.getcwd()}"',
+        *("--", "-S", "-m", "tests.worlds.machine.init", str(folder)),
+    ]
+    kernel.adopt_orphans()
+    with open(folder / CONSOLE, "wb") as console:
+        machine = subprocess.Popen(
+            words,
+            env={"PATH": SYSTEM_PATH},
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=console,
+            start_new_session=True,
+        )
+    # Should we be killed outright, the pipe ends, and the kernel must too.
+    watch = subprocess.Popen(
+        ["sh", "-c", 'read -r _; kill -KILL "-$1"', "sh", str(machine.pid)],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        yield machine
+    finally:
+        watch.kill()
+        watch.wait()
+        kill(machine)
+
+
+def kill(machine: subprocess.Popen[bytes]) -> None:
+    """End the kernel and all processes it keeps; return when they are gone."""
+    with suppress(ProcessLookupError):
+        os.killpg(machine.pid, signal.SIGKILL)
+    machine.wait()
+    # The kernel's own children, which are ours now that it is dead.
+    with suppress(ChildProcessError):
+        while True:
+            os.waitpid(-machine.pid, 0)
+
+
+def follow(machine: subprocess.Popen[bytes], folder: Path, deadline: float) -> int:
+    """Pass the output on as it comes until there is a status. Polling: hostfs cannot notify."""
+    with open(folder / OUTPUT, "rb") as output:
+        while True:
+            # Asked for before the output is read, so that nothing can come after the last look.
+            ended = machine.poll() is not None
+            late = time.monotonic() > deadline
+            status = read(folder / STATUS)
+            failure = read(folder / FAILURE)
+            sys.stdout.buffer.write(output.read())
+            sys.stdout.buffer.flush()
+            if status is not None:
+                return int(status)
+            if failure is not None:
+                raise MachineError(f"not prepared:\n{read(folder / CONSOLE)}{failure}")
+            if ended:
+                raise MachineError(f"died:\n{read(folder / CONSOLE)}")
+            if late:
+                return TIMED_OUT
+            time.sleep(0.02)
+
+
+def read(path: Path) -> str | None:
+    """The text of a file, None if there is no such file."""
+    try:
+        return path.read_text(errors="replace")
+    except FileNotFoundError:
+        return None
