@@ -59,10 +59,10 @@ def _stage(host: LocalHost) -> None:
     with tempfile.TemporaryDirectory(prefix="repoman-demo-") as folder:
         home = Path(folder).resolve()
         (home / "share").mkdir()
-        words = _namespace(host, home)
+        argv = _namespace(host, home)
         environ = [f"{name}={value}" for name, value in _environ(home).items()]
         again = [sys.executable, "-m", "dev.demo", str(home)]
-        code = host.hand_over([*words, "env", "-i", "-C", str(home), *environ, *again])
+        code = host.hand_over([*argv, "env", "-i", "-C", str(home), *environ, *again])
     if code in (ExitCode.INTERRUPTED, -signal.SIGINT):
         raise Interrupted("interrupted, the estate is gone")
     if code:
@@ -72,10 +72,10 @@ def _stage(host: LocalHost) -> None:
 
 def _namespace(host: Host, home: Path) -> list[str]:
     """Words that run what follows them where it may mount; `Failed` where nothing may."""
-    words = ["unshare", *(() if host.uid == 0 else ("--user", "--map-root-user")), "--mount"]
-    result = host.read([*words, *_mount(home)])
+    argv = ["unshare", *(() if host.uid == 0 else ("--user", "--map-root-user")), "--mount"]
+    result = host.read([*argv, *_mount(home)])
     if not result.code:
-        return words
+        return argv
     raise Failed(f"no file system may be mounted here ({result.complaint})", _cure(host))
 
 
@@ -158,9 +158,9 @@ class _Transcript:
     def say(self, text: str) -> None:
         print(f"\n# {text}")
 
-    def type(self, *words: str | Path) -> None:
-        """Show and run `words`. `Failed` where they do."""
-        typed = [str(word) for word in words]
+    def type(self, *argv: str | Path) -> None:
+        """Show and run `argv`. `Failed` where they do."""
+        typed = [str(word) for word in argv]
         line = " ".join(typed).replace(self._home, "~")
         print(f"\n$ {line}")
         code = self._host.hand_over(typed)
@@ -203,10 +203,10 @@ def _change(demo: _Transcript, repo: Path) -> None:
     demo.type("git", "-C", repo, "commit", "--quiet", "--message=Tidy-up")
 
 
-def _quietly(host: Host, words: Sequence[str]) -> None:
-    result = host.change(words)
+def _quietly(host: Host, argv: Sequence[str]) -> None:
+    result = host.change(argv)
     if result.code:
-        raise Failed(f"`{' '.join(words)}` failed", result.complaint)
+        raise Failed(f"`{' '.join(argv)}` failed", result.complaint)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from repoman_tasks.model import (
     Estate,
     Mount,
     Project,
-    Wish,
+    Requested,
     env_name,
     keys,
 )
@@ -28,7 +28,7 @@ TABLES: Mapping[str, type[Any]] = {
     "project": Project,
     "hosts": Address,
     "mount": Mount,
-    "repo": Wish,
+    "repo": Requested,
 }
 """By the word that a page asks for it, the shape that a table shows."""
 
@@ -66,11 +66,11 @@ def _type(key: Field[Any]) -> str:
     if key.name in TIMES:
         return "time, in quotes"
     kind = str(key.type)
-    words = next(words for start, words in _WORDS.items() if kind.startswith(start))
+    argv = next(argv for start, argv in _WORDS.items() if kind.startswith(start))
     least, most = LEAST.get(key.name), MOST.get(key.name)
     if least is None:
-        return words
-    return f"{words}, {least} to {most}" if most else f"{words}, at least {least}"
+        return argv
+    return f"{argv}, {least} to {most}" if most else f"{argv}, at least {least}"
 
 
 def _default(key: Field[Any]) -> str:

@@ -32,13 +32,13 @@ class Check:
 def run_checks(session: Session, start: Callable[[Sequence[str]], int]) -> list[Check]:
     """Run all checkers, each to its end, by `start`, which gives the exit status."""
 
-    def run(*words: str, module: bool = True) -> Check:
-        session.screen.line(f"$ {' '.join(words)}")
+    def run(*argv: str, module: bool = True) -> Check:
+        session.screen.line(f"$ {' '.join(argv)}")
         sys.stdout.flush()
         python = [sys.executable, "-m"] if module else []
-        return Check(" ".join(words[:2]), failed=start(here([*python, *words])) != 0)
+        return Check(" ".join(argv[:2]), failed=start(here([*python, *argv])) != 0)
 
-    checks = [run(*words) for words in _CHECKERS]
+    checks = [run(*argv) for argv in _CHECKERS]
     if shutil.which("shellcheck"):
         return [*checks, run("shellcheck", *_SCRIPTS, module=False)]
     session.screen.note("shellcheck is not installed: the scripts were not checked")

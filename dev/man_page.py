@@ -113,15 +113,15 @@ def _synopsis(namespace: Collection) -> Iterator[str]:
 
 def _usage(name: str, task: Task[object]) -> str:
     """The words that a command takes, its flags in short."""
-    words = [_bold(f"repoman {name}")]
+    argv = [_bold(f"repoman {name}")]
     for argument in task.get_arguments():
         if argument.positional:
             word = _italic(argument.names[0].upper())
-            words.append(word if task.greedy else f"[{word}]")
-    words.append(f"[{_italic('flags')}]")
-    if task.takes_words:
-        words.append(f"[{_bold('--')} {_italic('words')}]")
-    return " ".join(words)
+            argv.append(word if task.greedy else f"[{word}]")
+    argv.append(f"[{_italic('flags')}]")
+    if task.takes_argv:
+        argv.append(f"[{_bold('--')} {_italic('words')}]")
+    return " ".join(argv)
 
 
 def _commands(namespace: Collection) -> Iterator[str]:

@@ -36,8 +36,8 @@ def _test(session: Session, version: str) -> str:
     venv = ROOT / "build" / f"matrix-{version}"
     mine = str(venv / "bin/python")
     pip = [mine, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    for words in ([python, "-m", "venv", str(venv)], [*pip, "--editable", ".[dev]"]):
-        done = session.host.change(here(words), timeout=_SECONDS)
+    for argv in ([python, "-m", "venv", str(venv)], [*pip, "--editable", ".[dev]"]):
+        done = session.host.change(here(argv), timeout=_SECONDS)
         if done.code:
             session.screen.line(done.complaint)
             return "failed"

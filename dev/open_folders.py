@@ -31,11 +31,11 @@ def closed_above(folder: str, is_closed: Callable[[str], bool]) -> str:
 def main(argv: Sequence[str]) -> int:
     """Make the folders reachable, and run the words."""
     hold, *folders = argv[: argv.index("--")]
-    words = argv[argv.index("--") + 1 :]
+    argv = argv[argv.index("--") + 1 :]
     host = LocalHost()
     try:
         _open(host, hold, folders)
-        return host.hand_over(words)
+        return host.hand_over(argv)
     except RepomanError as error:
         print(error, file=sys.stderr)
         return int(error.code)
@@ -62,8 +62,8 @@ def _bind(host: Host, source: str, target: str) -> None:
     _mount(host, "--bind", source, target)
 
 
-def _mount(host: Host, *words: str) -> None:
-    result = host.change(["mount", *words])
+def _mount(host: Host, *argv: str) -> None:
+    result = host.change(["mount", *argv])
     if result.code:
         raise Failed(result.complaint)
 

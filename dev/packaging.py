@@ -69,10 +69,10 @@ class _Build:
         """The folder for what is finished."""
         return self.work / "done"
 
-    def run(self, *words: str | Path, **environ: str) -> None:
+    def run(self, *argv: str | Path, **environ: str) -> None:
         """Run a tool; `Failed` with what it said where it fails."""
         fixed = {"SOURCE_DATE_EPOCH": str(self.epoch), "PYTHONHASHSEED": "0", "TZ": "UTC"}
-        _run(self.session, self.work, words, {**fixed, **environ})
+        _run(self.session, self.work, argv, {**fixed, **environ})
 
     def tar(self, made: Path, folder: Path, *names: str) -> None:
         """Pack `names` of `folder`, the same bytes for the same content."""
@@ -99,15 +99,15 @@ def build_packages(session: Session, to: str) -> None:
 
 
 def _run(
-    session: Session, folder: Path, words: Sequence[str | Path], environ: dict[str, str]
+    session: Session, folder: Path, argv: Sequence[str | Path], environ: dict[str, str]
 ) -> None:
     pairs = [f"{name}={value}" for name, value in environ.items()]
-    all_words = ["env", "-C", str(folder), *pairs, *map(str, words)]
+    all_words = ["env", "-C", str(folder), *pairs, *map(str, argv)]
     result = session.host.change(all_words, timeout=_SECONDS)
     if result.code:
         said = (result.out + result.err).decode(errors="replace")
         print(said, file=sys.stderr)
-        raise Failed(f"{Path(words[0]).name} failed with {result.code}", "see above")
+        raise Failed(f"{Path(argv[0]).name} failed with {result.code}", "see above")
 
 
 def _epoch(session: Session) -> int:
@@ -175,14 +175,14 @@ def _wheel(build: _Build) -> None:
 
 
 def _freeze(build: _Build) -> None:
-    words: list[str | Path] = [build.workshop / "bin/python", "-m", "PyInstaller", "--strip"]
-    words += ["--noconfirm", "--log-level=WARN", "--name=repoman", "--distpath=frozen"]
-    words += [f"--collect-submodules={name}" for name in _HIDDEN]
-    words += [f"--exclude-module={name}" for name in _NEEDLESS]
+    argv: list[str | Path] = [build.workshop / "bin/python", "-m", "PyInstaller", "--strip"]
+    argv += ["--noconfirm", "--log-level=WARN", "--name=repoman", "--distpath=frozen"]
+    argv += [f"--collect-submodules={name}" for name in _HIDDEN]
+    argv += [f"--exclude-module={name}" for name in _NEEDLESS]
     kept = str(build.work / "pyinstaller")  # what it would keep in a home else
     site = str(build.work / "site")
     start = build.source / "dev/packages/start.py"
-    build.run(*words, start, PYINSTALLER_CONFIG_DIR=kept, PYTHONPATH=site)
+    build.run(*argv, start, PYINSTALLER_CONFIG_DIR=kept, PYTHONPATH=site)
     for library in build.frozen.rglob("*.so*"):
         library.chmod(0o644)
 

@@ -71,23 +71,23 @@ def run_tiers(session: Session, wanted: Sequence[Tier], only: str, *, coverage: 
 
 def _compile(session: Session) -> None:
     """Compile what is tested once, for the tiers that can't write into the checkout."""
-    words = [sys.executable, "-m", "compileall", "-q", "repoman_tasks", "tests"]
-    session.host.hand_over(here(words))
+    argv = [sys.executable, "-m", "compileall", "-q", "repoman_tasks", "tests"]
+    session.host.hand_over(here(argv))
 
 
 def _gather_coverage(run: _Run) -> bool:
     """Put together what the tiers measured; whether any did."""
     files = [str(path) for path in run.scratch.glob("*/.coverage")]
     if files:
-        words = [sys.executable, "-m", "coverage", "combine", "--quiet", *files]
-        run.session.host.hand_over(here(words, COVERAGE_FILE=_COVERAGE_FILE))
+        argv = [sys.executable, "-m", "coverage", "combine", "--quiet", *files]
+        run.session.host.hand_over(here(argv, COVERAGE_FILE=_COVERAGE_FILE))
     return bool(files)
 
 
 def _show_coverage(session: Session) -> None:
     _headline(session, "line coverage")
-    words = [sys.executable, "-m", "coverage", "report"]
-    session.host.hand_over(here(words, COVERAGE_FILE=_COVERAGE_FILE))
+    argv = [sys.executable, "-m", "coverage", "report"]
+    session.host.hand_over(here(argv, COVERAGE_FILE=_COVERAGE_FILE))
 
 
 def _show(session: Session, outcomes: Sequence[Outcome]) -> int:
@@ -151,11 +151,11 @@ def _as_nobody(
     module = ("unshare", "--mount", sys.executable, "-m", "dev.open_folders")
     opened = (*module, str(scratch / "held"), *folders, "--", *plain)
     why = ""
-    for words in (plain, opened):
-        probe = here([*words, sys.executable, "-c", _PROBE, sys.version])
+    for argv in (plain, opened):
+        probe = here([*argv, sys.executable, "-c", _PROBE, sys.version])
         result = session.host.read(probe)
         if not result.code:
-            return words, ""
+            return argv, ""
         why = result.complaint
     return (), f"uid {_NOBODY} can't run the tests of this checkout ({why})"
 
@@ -173,11 +173,11 @@ def _run_side_by_side(run: _Run, lanes: Sequence[Sequence[Tier]]) -> list[Outcom
     """Run lanes of tiers at once; each line of what they print begins with the tier's name."""
     host = run.session.host
 
-    def follow(name: str, words: Sequence[str]) -> int:
+    def follow(name: str, argv: Sequence[str]) -> int:
         def show(line: bytes) -> None:
             print(f"{name}: {line.decode(errors='replace')}", flush=True)
 
-        return host.stream(words, show, show)
+        return host.stream(argv, show, show)
 
     def along(lane: Sequence[Tier]) -> list[Outcome]:
         return [_run_by(run, tier, partial(follow, tier.name)) for tier in lane]
@@ -213,7 +213,7 @@ def _run_by(run: _Run, tier: Tier, start: Callable[[Sequence[str]], int]) -> Out
     report = run.scratch / tier.name / "junit.xml"
     report.parent.mkdir()
     began = time.monotonic()
-    code = start(_words(run, tier, report))
+    code = start(_argv(run, tier, report))
     xml = report.read_text() if report.exists() else None
     outcome = tiers.outcome(tier.name, code, xml, time.monotonic() - began, bool(run.only))
     if _interrupted(code, outcome):
@@ -244,7 +244,7 @@ def _interrupted(code: int, outcome: Outcome) -> bool:
     return code == _PYTEST_INTERRUPTED and outcome.why.startswith("exit status")
 
 
-def _words(run: _Run, tier: Tier, report: Path) -> list[str]:
+def _argv(run: _Run, tier: Tier, report: Path) -> list[str]:
     pytest = [sys.executable, "-m", "pytest", *tier.folders]
     pytest += ["-k", run.only] if run.only else []
     pytest += ["-n", "auto", *_STEALING] if tier.parallel else []

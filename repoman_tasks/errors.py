@@ -18,10 +18,10 @@ __all__ = [
     "RepomanError",
     "TargetUnusable",
     "UsageError",
-    "bug",
     "code_of",
+    "internal_error",
     "one_line",
-    "typed_for",
+    "with_host_option",
 ]
 
 
@@ -43,7 +43,7 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def bug(error: BaseException) -> str:
+def internal_error(error: BaseException) -> str:
     """What is said of an error that repoman did not expect, in one line."""
     return one_line(f"an error in repoman itself, {type(error).__name__}: {error}")
 
@@ -52,7 +52,7 @@ _COMMAND = re.compile(r"`(repoman \w[^`]*?)((?: -- [^`]*)?)`")
 """A command that is told to be typed, and the words that it would run."""
 
 
-def typed_for(host: str, text: str) -> str:
+def with_host_option(host: str, text: str) -> str:
     """`text` with the commands that it tells to type meant for `host`; empty is this one."""
     if not host:
         return text
@@ -77,7 +77,7 @@ class RepomanError(Exception):
     def __str__(self) -> str:
         where = f"{self.where}: " if self.where else ""
         text = f"{self.what}: {self.cure}" if self.cure else self.what
-        return one_line(where + typed_for(self.where, text))
+        return one_line(where + with_host_option(self.where, text))
 
 
 class Failed(RepomanError):

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from repoman_tasks.errors import UsageError, code_of, one_line
-from repoman_tasks.hosts.base import Witness, Words
+from repoman_tasks.hosts.base import Argv, Observer
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.session import utc_now
 
@@ -65,9 +65,11 @@ class Journal:
         self._code = code
         return code
 
-    def witness(self, host: str) -> Witness:
+    def observer(self, host: str) -> Observer:
         """Who tells this log what is changed on the host that a person calls so; empty is this."""
-        return _Told(self, host or os.uname().nodename) if self._fd is not None else Witness()
+        return (
+            _HostObserver(self, host or os.uname().nodename) if self._fd is not None else Observer()
+        )
 
     def tell(self, event: Mapping[str, Any]) -> None:
         """Write of a change."""
@@ -101,17 +103,17 @@ class Journal:
             self._fd = None
 
 
-class _Told(Witness):
+class _HostObserver(Observer):
     """Tells a log what is changed on one host."""
 
     def __init__(self, journal: Journal, host: str) -> None:
         self._journal = journal
         self._host = host
 
-    def ran(self, words: Words, code: int | None) -> None:
-        from repoman_tasks.planning.log_events import told_of_program
+    def ran(self, argv: Argv, code: int | None) -> None:
+        from repoman_tasks.planning.log_events import loggable_program
 
-        told = told_of_program(tuple(words))
+        told = loggable_program(tuple(argv))
         if told is not None:
             kind = "incus" if "method" in told else "program"
             self._journal.tell({"event": kind, "host": self._host, **told, "exit": code})

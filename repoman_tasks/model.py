@@ -19,8 +19,8 @@ __all__ = [
     "Person",
     "Project",
     "Registry",
+    "Requested",
     "Tally",
-    "Wish",
     "env_name",
     "keys",
 ]
@@ -151,7 +151,7 @@ class Project:
 
 
 @dataclass(frozen=True)
-class Wish:
+class Requested:
     """What a repo's own .repoman.toml asks for. The repo may be hostile."""
 
     image: str = _key("", "Image of the container.")
@@ -167,11 +167,11 @@ class Excludes:
 
     own: tuple[str, ...] = ()
     """Those of the person."""
-    asked: tuple[str, ...] = ()
+    requested: tuple[str, ...] = ()
     """Those of the repo's own .repoman.toml, which may be hostile."""
 
     def __bool__(self) -> bool:
-        return bool(self.own or self.asked)
+        return bool(self.own or self.requested)
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,12 @@ class Tally:
 
 
 def keys(
-    table: type[Address] | type[Defaults] | type[Project] | type[Estate] | type[Mount] | type[Wish],
+    table: type[Address]
+    | type[Defaults]
+    | type[Project]
+    | type[Estate]
+    | type[Mount]
+    | type[Requested],
 ) -> tuple[Field[Any], ...]:
     """The keys that `table` may have in the registry, or in a .repoman.toml."""
     return tuple(key for key in fields(table) if "doc" in key.metadata)

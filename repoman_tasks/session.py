@@ -10,14 +10,14 @@ from typing import Any, Protocol, TypeVar
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.model import Registry
 from repoman_tasks.registry import Store
-from repoman_tasks.terminal.prompter import Ask
+from repoman_tasks.terminal.prompter import Prompter
 from repoman_tasks.terminal.screen import Screen
 
-__all__ = ["LeadsOn", "Session", "utc_now"]
+__all__ = ["FollowUps", "Session", "utc_now"]
 
 R = TypeVar("R")
 
-LeadsOn = Callable[[], Iterator[tuple[str, dict[str, Any]]]]
+FollowUps = Callable[[], Iterator[tuple[str, dict[str, Any]]]]
 """Names commands that a person wants next, each with its arguments, one after the other ran."""
 
 
@@ -35,20 +35,22 @@ def utc_now() -> str:
 class Session:
     """One call of one task on one host. What is opened on `stack` is closed when it ends."""
 
-    def __init__(self, host: Host, ask: Ask, screen: Screen, *, alone: bool = True) -> None:
+    def __init__(
+        self, host: Host, prompter: Prompter, screen: Screen, *, alone: bool = True
+    ) -> None:
         self.host = host
-        self.ask = ask
+        self.prompter = prompter
         self.screen = screen
         self.alone = alone
         """Whether this is the only host that is asked."""
         self.store = Store(host)
         self.stack = ExitStack()
-        self.words: tuple[str, ...] = ()
+        self.argv: tuple[str, ...] = ()
         """What a person typed after `--`, word for word."""
         self.now: Callable[[], str] = utc_now
-        self.typed: Callable[[], str] | None = None
+        self.equivalent: Callable[[], str] | None = None
         """Where a person was asked for arguments: what would have given them by flags."""
-        self.leads_on: LeadsOn | None = None
+        self.follow_ups: FollowUps | None = None
         """What follows where the command went well."""
         self.given: Mapping[str, Any] = {}
         """The arguments of the task that runs, as far as they are known."""
@@ -61,11 +63,11 @@ class Session:
         """invoke's own --dry: nothing may change."""
         return self.host.dry
 
-    def tell_typed(self) -> None:
+    def show_equivalent(self) -> None:
         """Tell the command that does the same without questions; once, where some were asked."""
-        if self.typed is not None:
-            typed, self.typed = self.typed(), None
-            self.screen.note(f"The same by flags: {typed}")
+        if self.equivalent is not None:
+            equivalent, self.equivalent = self.equivalent(), None
+            self.screen.note(f"The same by flags: {equivalent}")
 
     def of(self, pre_task: Callable[[Session], R]) -> R:
         """What `pre_task` found; it looks once in a session."""

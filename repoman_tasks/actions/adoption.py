@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from repoman_tasks.actions.apply import Plan
-from repoman_tasks.actions.container_plans import ruling, work_of
-from repoman_tasks.actions.facts import asked, incus, reconcile
-from repoman_tasks.actions.hazards import first_look
-from repoman_tasks.actions.project_container import repo_of, wanted_of
+from repoman_tasks.actions.container_plans import acl_steps, step_runner
+from repoman_tasks.actions.facts import incus, reconcile, require_containers
+from repoman_tasks.actions.hazards import prepare_baseline
+from repoman_tasks.actions.project_container import repo_of, spec_of
 from repoman_tasks.errors import Failed, UsageError
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.lifecycle import adopt_steps
@@ -26,9 +26,9 @@ __all__ = ["adoption"]
 def adoption(session: Session, name: str, from_project: str = "", repo: str = "") -> Plan:
     """The plan to take the container called `name` in. `UsageError` where it can't be."""
     container = _container(session, name, from_project)
-    reality, host = session.of(reconcile), session.host
-    registry = reality.registry
-    given = relative_repo(repo, reality.local_repos, host.home) if repo else ""
+    facts, host = session.of(reconcile), session.host
+    registry = facts.registry
+    given = relative_repo(repo, facts.local_repos, host.home) if repo else ""
     made_for = from_container(container, given or container.project or name, session.now())
     check_name(made_for.name)
     if made_for.name != name and not from_project:
@@ -38,25 +38,25 @@ def adoption(session: Session, name: str, from_project: str = "", repo: str = ""
         )
     known = registry.project(name)
     project = known or _plain(made_for, name, given, from_project)
-    path = f"{reality.local_repos}/{project.repo}"
-    state = repo_state(path, host.real_folder(path), reality.local_repos)
+    path = f"{facts.local_repos}/{project.repo}"
+    state = repo_state(path, host.real_folder(path), facts.local_repos)
     if state.problem:
         raise UsageError(f"{path} {state.says}", "bring it back, or name another one with --repo")
-    work = work_of(session)
+    runner = step_runner(session)
     steps = adopt_steps(
         project,
         known,
         registry.projects,
-        wanted_of(session, project),
+        spec_of(session, project),
         container,
-        ArrangeUser(project.name, work.person.name, repo_of(session, project)),
+        ArrangeUser(project.name, runner.person.name, repo_of(session, project)),
         from_project,
     )
-    rules = ruling(session, replace(project, container=True))
-    plan = Plan([*rules, *steps], work=work)
+    rules = acl_steps(session, replace(project, container=True))
+    plan = Plan([*rules, *steps], runner=runner)
     if _had(session, container, path):
         return plan
-    return replace(plan, afterwards=first_look(session, path))
+    return replace(plan, afterwards=prepare_baseline(session, path))
 
 
 def _had(session: Session, container: Container, repo: str) -> bool:
@@ -67,7 +67,7 @@ def _had(session: Session, container: Container, repo: str) -> bool:
 
 
 def _container(session: Session, name: str, from_project: str) -> Container:
-    here = asked(session).found.get(name)
+    here = require_containers(session).found.get(name)
     if not from_project:
         if here is None:
             raise UsageError(

@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from repoman_tasks.actions.container_steps import Work
+from repoman_tasks.actions.container_steps import StepRunner
 from repoman_tasks.actions.repo_deletion import erase_repo
 from repoman_tasks.errors import Failed, Interrupted, RepomanError
-from repoman_tasks.hosts.signals import undisturbed
+from repoman_tasks.hosts.signals import defer_signals
 from repoman_tasks.model import Registry
-from repoman_tasks.planning.log_events import told_of_step
+from repoman_tasks.planning.log_events import loggable_step
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.prompts import GO_AHEAD
 from repoman_tasks.planning.steps import (
@@ -54,7 +54,7 @@ class Plan:
 
     steps: Sequence[Step]
     share: Share | None = None
-    work: Work | None = None
+    runner: StepRunner | None = None
     still_right: Again | None = None
     after_repo: Callable[[], Sequence[Step]] | None = None
     """The steps that really follow one that makes a repo, which may ask for something."""
@@ -82,7 +82,7 @@ def carry_out(
     if dry_run or session.dry:
         for step in plan.steps:
             session.screen.line(f"would {step}")
-        session.tell_typed()
+        session.show_equivalent()
         return False
     if not confirmed:
         _ask(session, plan.steps, default)
@@ -91,34 +91,34 @@ def carry_out(
     try:
         _do_all(session, plan)
     except BaseException:
-        if plan.work is not None and plan.work.made_something:
-            _take_back(session, plan.work)
+        if plan.runner is not None and plan.runner.made_something:
+            _take_back(session, plan.runner)
         raise
-    session.ask.outcome = "nothing more was changed"
+    session.prompter.outcome = "nothing more was changed"
     plan.afterwards()
     return True
 
 
 def _do_all(session: Session, plan: Plan) -> None:
-    todo, work = deque(plan.steps), plan.work
+    todo, runner = deque(plan.steps), plan.runner
     while len(todo) > 1:
         step = todo.popleft()
         _do(session, step, plan)
         if isinstance(step, CloneRepo | MakeRepo) and plan.after_repo is not None:
             todo = deque(plan.after_repo())
     # The last step and the commit are one: a Ctrl-C comes before or after both.
-    made = work is not None and work.made_something
-    with undisturbed() if made else contextlib.nullcontext():
+    made = runner is not None and runner.made_something
+    with defer_signals() if made else contextlib.nullcontext():
         _do(session, todo.popleft(), plan)
-        if work is not None:
-            work.commit()
+        if runner is not None:
+            runner.commit()
 
 
-def _take_back(session: Session, work: Work) -> None:
+def _take_back(session: Session, runner: StepRunner) -> None:
     session.screen.note("taking back what was made")
-    with undisturbed():
+    with defer_signals():
         try:
-            work.undo()
+            runner.undo()
         except RepomanError as problem:
             session.screen.note(f"not all of it could be taken back, {problem}")
             session.screen.note("`repoman status --repair` does the rest")
@@ -126,21 +126,21 @@ def _take_back(session: Session, work: Work) -> None:
 
 def _ask(session: Session, steps: Sequence[Step], default: bool) -> None:
     """Show a person the steps and ask; `Interrupted` by a no."""
-    if session.ask.possible:
+    if session.prompter.possible:
         for step in steps:
             session.screen.note(f"  {step}")
-        session.tell_typed()
-    if not session.ask.confirm(GO_AHEAD, default=default):
-        raise Interrupted(session.ask.outcome)
+        session.show_equivalent()
+    if not session.prompter.confirm(GO_AHEAD, default=default):
+        raise Interrupted(session.prompter.outcome)
 
 
 def _do(session: Session, step: Step, plan: Plan) -> None:
     """Do one step and say so."""
     asks = isinstance(step, AsRoot | CloneRepo)  # and has the terminal for it
     with session.screen.progress("" if asks else str(step)):
-        if not (_on_the_host(session, step, plan) or _on_containers(step, plan.work)):
+        if not (_on_the_host(session, step, plan) or _on_containers(step, plan.runner)):
             raise AssertionError(f"nobody does {step}")
-    session.host.witness.did(told_of_step(step))
+    session.host.observer.did(loggable_step(step))
     session.screen.line(f"done: {step}")
 
 
@@ -156,9 +156,9 @@ def _on_the_host(session: Session, step: Step, plan: Plan) -> bool:
     elif isinstance(step, WriteRegistry):
         _write_registry(session, step, plan.still_right)
     elif isinstance(step, AsRoot):
-        words = step.words if session.host.uid == 0 else ("sudo", *step.words)
-        if session.host.hand_over(words):
-            raise Failed(f"`{' '.join(words)}` failed", "run it yourself, then setup again")
+        argv = step.argv if session.host.uid == 0 else ("sudo", *step.argv)
+        if session.host.hand_over(argv):
+            raise Failed(f"`{' '.join(argv)}` failed", "run it yourself, then setup again")
     elif isinstance(step, DeleteRepo):
         assert plan.share is not None
         erase_repo(session.host, plan.share, step, session.store.load())
@@ -188,21 +188,21 @@ def _write_registry(session: Session, step: WriteRegistry, still_right: Again | 
     session.store.update(under_lock)  # type: ignore[arg-type]
 
 
-def _on_containers(step: Step, work: Work | None) -> bool:
-    assert work is not None
+def _on_containers(step: Step, runner: StepRunner | None) -> bool:
+    assert runner is not None
     if isinstance(step, CallIncus):
-        work.incus.change(step.method, step.path, step.body)
+        runner.incus.change(step.method, step.path, step.body)
         return True
     does: dict[type, Callable[..., None]] = {
-        AdoptContainer: work.adopt,
-        ArrangeUser: work.arrange,
-        ChangeContainer: work.change,
-        ChangeState: work.set_state,
-        CloneRepo: work.clone,
-        CreateContainer: work.create,
-        DeleteContainer: work.delete,
-        MakeRepo: work.make_repo,
-        RebuildContainer: work.rebuild,
+        AdoptContainer: runner.adopt,
+        ArrangeUser: runner.arrange,
+        ChangeContainer: runner.change,
+        ChangeState: runner.set_state,
+        CloneRepo: runner.clone,
+        CreateContainer: runner.create,
+        DeleteContainer: runner.delete,
+        MakeRepo: runner.make_repo,
+        RebuildContainer: runner.rebuild,
     }
     if type(step) not in does:
         return False

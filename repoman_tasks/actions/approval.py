@@ -5,55 +5,55 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from repoman_tasks.actions.facts import mountable, reconcile
+from repoman_tasks.actions.facts import forbidden_paths, reconcile
 from repoman_tasks.errors import Refused
-from repoman_tasks.model import Project, Wish
+from repoman_tasks.model import Project, Requested
 from repoman_tasks.planning.prompts import APPROVE
 from repoman_tasks.planning.trust.approval_rules import (
-    Asked,
+    Request,
+    all_requests,
     approval,
-    bounded,
+    covers,
     difference,
-    granted,
-    reaches,
-    reaching,
-    stands,
+    has_privileged_requests,
+    privileged_requests,
+    unprivileged_requests,
 )
 from repoman_tasks.session import Session
 from repoman_tasks.tools.approvals import approve, approved
 from repoman_tasks.tools.forbidden_paths import check_source, foresee_places
-from repoman_tasks.tools.repo_config import REPO_FILE, foresee_asked, read_asked
+from repoman_tasks.tools.repo_config import REPO_FILE, foresee_asked, read_request
 
-__all__ = ["agree", "foresee_wishes", "wishes"]
+__all__ = ["allowed_requests", "approve_request", "foresee_wishes"]
 
 
 def foresee_wishes(session: Session, project: Project, repo: str) -> None:
     """Say that it will be asked what the repo of `project` at `repo` asks for; it is probably
     what it asked for when it was read last."""
-    reality = session.of(reconcile)
+    facts = session.of(reconcile)
     foresee_asked(session.host, repo, project.asked_mounts)
-    if reaches(project, reality.registry.defaults):
-        foresee_places(session.host, reality, session.store.folder)
+    if has_privileged_requests(project, facts.registry.defaults):
+        foresee_places(session.host, facts, session.store.folder)
 
 
-def wishes(
+def allowed_requests(
     session: Session, repo: str, how: str, *, trusted: bool, dry_run: bool
-) -> tuple[Wish, Refused | None]:
+) -> tuple[Requested, Refused | None]:
     """What counts of the wishes of the repo at `repo`, and a refusal of the rest of them.
 
     `trusted` is a person's `--trust`; `how` says what else they can do.
     """
-    asked = read_asked(session.host, repo)
+    request = read_request(session.host, repo)
     defaults = session.of(reconcile).registry.defaults
     try:
-        agree(session, asked, how, trusted=trusted, dry_run=dry_run)
+        approve_request(session, request, how, trusted=trusted, dry_run=dry_run)
     except Refused as refusal:
-        return bounded(asked, defaults), refusal
-    return granted(asked), None
+        return unprivileged_requests(request, defaults), refusal
+    return all_requests(request), None
 
 
-def agree(
-    session: Session, asked: Asked, how: str, *, trusted: bool = False, dry_run: bool = False
+def approve_request(
+    session: Session, request: Request, how: str, *, trusted: bool = False, dry_run: bool = False
 ) -> bool:
     """Have what reaches out approved; whether there was something to approve.
 
@@ -62,32 +62,34 @@ def agree(
     """
     host = session.host
     defaults = session.of(reconcile).registry.defaults
-    if not reaching(asked, defaults):
+    if not privileged_requests(request, defaults):
         return False
-    for source in asked.sources:
-        check_source(session.of(mountable), source, source)
-    before = approved(host, asked.repo)
-    if stands(before, asked):
+    for source in request.sources:
+        check_source(session.of(forbidden_paths), source, source)
+    before = approved(host, request.repo)
+    if covers(before, request):
         return False
-    lines = difference(before, asked, defaults)
+    lines = difference(before, request, defaults)
     if trusted:
         for line in lines:
             session.screen.note(f"{'would approve' if dry_run else 'approved by --trust'}: {line}")
-    elif not session.ask.possible or dry_run:
-        wanted = "; ".join(reaching(asked, defaults))
-        raise Refused(f"{asked.repo}/{REPO_FILE} asks for what nobody approved: {wanted}", how)
+    elif not session.prompter.possible or dry_run:
+        unapproved = "; ".join(privileged_requests(request, defaults))
+        raise Refused(
+            f"{request.repo}/{REPO_FILE} asks for what nobody approved: {unapproved}", how
+        )
     else:
-        _ask(session, asked, lines, how)
+        _ask(session, request, lines, how)
     if not dry_run:
-        approve(host, approval(asked, defaults), session.now())
+        approve(host, approval(request, defaults), session.now())
     return True
 
 
-def _ask(session: Session, asked: Asked, lines: Sequence[str], how: str) -> None:
+def _ask(session: Session, request: Request, lines: Sequence[str], how: str) -> None:
     """Show a person what is asked for; `Refused` by a no, which is the default."""
-    file = f"{asked.repo}/{REPO_FILE}"
+    file = f"{request.repo}/{REPO_FILE}"
     session.screen.note(f"{file} asks for what reaches out of the container:")
     for line in lines:
         session.screen.note(f"  {line}")
-    if not session.ask.grant(APPROVE):
+    if not session.prompter.grant(APPROVE):
         raise Refused(f"what {file} asks for was not approved", how)

@@ -5,38 +5,38 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import quote
 
-from repoman_tasks.actions.container_steps import Devices, Work
-from repoman_tasks.actions.facts import containers, incus, mountable, person, reconcile
+from repoman_tasks.actions.container_steps import Devices, StepRunner
+from repoman_tasks.actions.facts import containers, forbidden_paths, incus, person, reconcile
 from repoman_tasks.model import Project, Registry
-from repoman_tasks.planning.container.spec import Declared
+from repoman_tasks.planning.container.spec import Spec
 from repoman_tasks.planning.fence.acl import acl, address, address6
 from repoman_tasks.planning.fence.bridge import has_rules
 from repoman_tasks.planning.fence.bridge_steps import rules_steps
 from repoman_tasks.planning.fence.project_steps import opening_steps
 from repoman_tasks.planning.steps import Step
 from repoman_tasks.session import Session
+from repoman_tasks.tools.fence_probe import foresee_networks, host_networks
 from repoman_tasks.tools.forbidden_paths import check_devices
 from repoman_tasks.tools.hazard_scan import find_protected, foresee_protected
-from repoman_tasks.tools.incus_probe import foresee_networks, host_networks
 
 __all__ = [
-    "addressed",
+    "acl_removal_steps",
+    "acl_steps",
     "foresee_ruling",
-    "opening",
-    "protected",
-    "ruling",
-    "unruling",
-    "work_of",
+    "mount_permission_steps",
+    "step_runner",
+    "with_addresses",
+    "with_protected",
 ]
 
 
 def foresee_ruling(session: Session, project: Project) -> None:
-    """Say that `project` will be `addressed`, `protected`, and given its rules."""
-    reality, found = session.of(reconcile), session.of(incus)
-    session.host.foresee(folders=[f"{reality.local_repos}/{project.repo}"])
-    foresee_protected(session.host, f"{reality.local_repos}/{project.repo}")
+    """Say that `project` will be `with_addresses`, `with_protected`, and given its rules."""
+    facts, found = session.of(reconcile), session.of(incus)
+    session.host.foresee(folders=[f"{facts.local_repos}/{project.repo}"])
+    foresee_protected(session.host, f"{facts.local_repos}/{project.repo}")
     if has_rules(project) or project.address:
-        found.foresee(_bridge_path(reality.registry), _rules_path(reality.registry))
+        found.foresee(_bridge_path(facts.registry), _rules_path(facts.registry))
         foresee_networks(session.host)
 
 
@@ -48,16 +48,16 @@ def _rules_path(registry: Registry) -> str:
     return f"/1.0/network-acls/{quote(registry.defaults.bridge, safe='')}"
 
 
-def opening(session: Session, wanted: Declared) -> list[Step]:
-    """The steps after which the Incus project has room for the mounts of `wanted`."""
-    if len(wanted.devices) == 1:  # the repo alone
+def mount_permission_steps(session: Session, spec: Spec) -> list[Step]:
+    """The steps after which the Incus project has room for the mounts of `spec`."""
+    if len(spec.devices) == 1:  # the repo alone
         return []
     found = session.of(incus)
     project = found.get(found.project_path) or {}
-    return opening_steps(found.project, project.get("config") or {}, wanted)
+    return opening_steps(found.project, project.get("config") or {}, spec)
 
 
-def addressed(session: Session, project: Project) -> Project:
+def with_addresses(session: Session, project: Project) -> Project:
     """The project with its addresses, where it has rules of its own."""
     if not has_rules(project):
         return project
@@ -69,16 +69,16 @@ def addressed(session: Session, project: Project) -> Project:
     return replace(project, address=ipv4, address6=project.address6 or address6(config, ipv4))
 
 
-def protected(session: Session, project: Project) -> Project:
+def with_protected(session: Session, project: Project) -> Project:
     """The project with what is in its repo now that programs of the host would run."""
-    reality = session.of(reconcile)
-    repo = f"{reality.local_repos}/{project.repo}"
+    facts = session.of(reconcile)
+    repo = f"{facts.local_repos}/{project.repo}"
     if session.host.real_folder(repo) != repo:
         return project
     return replace(project, protected=find_protected(session.host, repo))
 
 
-def ruling(session: Session, project: Project) -> list[Step]:
+def acl_steps(session: Session, project: Project) -> list[Step]:
     """The steps after which the network lets `project` go where it may, and no further.
 
     One that once had rules of its own has an address noted.
@@ -86,7 +86,7 @@ def ruling(session: Session, project: Project) -> list[Step]:
     return _rules(session, project, project) if has_rules(project) or project.address else []
 
 
-def unruling(session: Session, project: Project) -> list[Step]:
+def acl_removal_steps(session: Session, project: Project) -> list[Step]:
     """The steps after which the network has no rules for `project`, whose container is to go.
 
     None where Incus can't be asked: a project has to be forgotten then too, and `setup` takes
@@ -103,14 +103,16 @@ def _rules(session: Session, project: Project, *after: Project) -> list[Step]:
     name = registry.defaults.bridge
     now = found.get(_rules_path(registry)) or {}
     others = [other for other in registry.projects if other.name != project.name]
-    wanted = acl(registry.defaults, [*others, *after], host_networks(session.host))
-    return rules_steps(name, now, wanted)
+    spec = acl(registry.defaults, [*others, *after], host_networks(session.host))
+    return rules_steps(name, now, spec)
 
 
-def work_of(session: Session) -> Work:
+def step_runner(session: Session) -> StepRunner:
     """What does steps on containers; each device passes by the places that are never mounted."""
 
     def check(devices: Devices) -> None:
-        check_devices(session.host, session.of(mountable), devices)
+        check_devices(session.host, session.of(forbidden_paths), devices)
 
-    return Work(session.of(incus), lambda: session.of(person), session.screen.tell, check)
+    return StepRunner(
+        session.of(incus), lambda: session.of(person), session.screen.show_status, check
+    )

@@ -17,7 +17,7 @@ from repoman_tasks.planning.container.spec import (
     IMAGE,
     MAKING,
     Container,
-    Declared,
+    Spec,
     protection_differs,
 )
 from repoman_tasks.planning.container.user_files import user_data
@@ -33,10 +33,10 @@ from repoman_tasks.planning.steps import (
     RebuildContainer,
 )
 from repoman_tasks.planning.text.wording import shown_url
-from repoman_tasks.tools.guest import Room, arrange, prove, wait_until_up
+from repoman_tasks.tools.guest import GuestHandle, arrange, prove, wait_until_up
 from repoman_tasks.tools.incus import Incus
 
-__all__ = ["Devices", "Work"]
+__all__ = ["Devices", "StepRunner"]
 
 Devices = Mapping[str, Mapping[str, str]]
 
@@ -48,7 +48,7 @@ _SHED = ("security.", "raw.", "linux.", "limits.", "user.repoman.")
 """Settings that a container of another project does not bring along."""
 
 
-class Work:
+class StepRunner:
     """The steps of one command, and what it takes to undo those that made something."""
 
     def __init__(
@@ -103,8 +103,8 @@ class Work:
         beside = f"{step.path}.repoman-clone"
         self._remove_tree(beside)  # what a run that was killed has left
         self._undo.append(lambda: self._remove_tree(beside))
-        words = ["git", "-c", "protocol.ext.allow=never", "clone", "--", step.url, beside]
-        code = self.host.hand_over(words)  # it may ask for a password
+        argv = ["git", "-c", "protocol.ext.allow=never", "clone", "--", step.url, beside]
+        code = self.host.hand_over(argv)  # it may ask for a password
         if code < 0:
             raise Interrupted("interrupted")
         if code:
@@ -133,8 +133,8 @@ class Work:
     def _remove_tree(self, path: str) -> None:
         self._run(["rm", "-rf", "--one-file-system", "--", path], f"{path} can't be removed")
 
-    def _run(self, words: list[str], what: str) -> None:
-        result = self.host.change(words, timeout=_CLONE_SECONDS)
+    def _run(self, argv: list[str], what: str) -> None:
+        result = self.host.change(argv, timeout=_CLONE_SECONDS)
         if result.code:
             raise Failed(what, result.complaint)
 
@@ -142,7 +142,7 @@ class Work:
 
     def create(self, step: CreateContainer) -> None:
         """Make a container and start it."""
-        body = {"source": dict(step.origin), **self._body(step.declared), "start": True}
+        body = {"source": dict(step.origin), **self._body(step.spec), "start": True}
         self._make(step.name, body)
         self._started.add(step.name)
 
@@ -154,7 +154,7 @@ class Work:
             raise Failed(f"the container {step.name} is gone", f"look into {step.source}")
         if found.status != "stopped":
             there.set_state(step.name, "stop")
-        body = self._body(step.declared)
+        body = self._body(step.spec)
         shed = {key: "" for key in found.config if key.startswith(_SHED)}
         # The disk's own device has to stay until the copy is made; the profile has one then.
         none = {
@@ -167,8 +167,8 @@ class Work:
         source = {"type": "copy", "source": step.name, "project": step.source}
         self._make(step.name, {"source": source, **body})
         kept = {k: v for k, v in (self._now(step.name).config).items() if k not in shed}
-        config = {**kept, **step.declared.config, MAKING: self._token}
-        devices = {name: dict(device) for name, device in step.declared.devices.items()}
+        config = {**kept, **step.spec.config, MAKING: self._token}
+        devices = {name: dict(device) for name, device in step.spec.devices.items()}
         self.incus.replace(step.name, {"config": config, "devices": devices})
 
     def _now(self, name: str) -> Container:
@@ -177,15 +177,15 @@ class Work:
             raise Failed(f"the container {name} is gone", "`repoman status` tells more")
         return found
 
-    def _body(self, wanted: Declared) -> dict[str, Any]:
+    def _body(self, spec: Spec) -> dict[str, Any]:
         import yaml
 
-        self._check(wanted.devices)
+        self._check(spec.devices)
         data = "#cloud-config\n" + yaml.safe_dump(user_data(self.person), sort_keys=False)
         return {
-            "config": {**wanted.config, MAKING: self._token, _USER_DATA: data},
-            "devices": {name: dict(device) for name, device in wanted.devices.items()},
-            "profiles": list(wanted.profiles),
+            "config": {**spec.config, MAKING: self._token, _USER_DATA: data},
+            "devices": {name: dict(device) for name, device in spec.devices.items()},
+            "profiles": list(spec.profiles),
         }
 
     def _make(self, name: str, body: dict[str, Any]) -> None:
@@ -204,11 +204,11 @@ class Work:
         if step.name not in self._started and not self._now(step.name).running:
             self._say(f"starting {step.name}")
             self.incus.set_state(step.name, "start")
-        room = Room(self.incus, step.name, self.person)
+        handle = GuestHandle(self.incus, step.name, self.person)
         self._say(f"waiting until {step.name} is up")
-        wait_until_up(room)
-        arrange(room)
-        prove(room, step.path)
+        wait_until_up(handle)
+        arrange(handle)
+        prove(handle, step.path)
         if step.name not in self._whole:
             self._whole.append(step.name)
 
@@ -239,7 +239,7 @@ class Work:
             self.incus.set_state(step.name, "stop", force=True)
         path = self.incus.at("instances", step.name, "rebuild")
         self.incus.change("POST", path, {"source": dict(step.origin)}, self._say)
-        self.incus.set_config(step.name, {IMAGE: step.declared.image})
+        self.incus.set_config(step.name, {IMAGE: step.spec.image})
 
     def set_state(self, step: ChangeState) -> None:
         """Start, stop, restart or rename a container."""

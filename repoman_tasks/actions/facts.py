@@ -10,55 +10,61 @@ from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed, RepomanError, TargetUnusable
 from repoman_tasks.model import Person, Project, Registry
 from repoman_tasks.planning.container.drift import Containers, unusable
-from repoman_tasks.planning.findings import Reality, repo_state
+from repoman_tasks.planning.findings import EstateFacts, repo_state
 from repoman_tasks.planning.names import absolute
-from repoman_tasks.planning.trust.approval_rules import Places, reaches, stands
+from repoman_tasks.planning.trust.approval_rules import (
+    ForbiddenPaths,
+    covers,
+    has_privileged_requests,
+)
 from repoman_tasks.session import Session
-from repoman_tasks.tools.file_tree import folders_in, folders_words
+from repoman_tasks.tools.file_tree import folders_argv, folders_in
 from repoman_tasks.tools.incus import Incus
-from repoman_tasks.tools.person import find_person, person_words
+from repoman_tasks.tools.person import find_person, person_argv
 
 if TYPE_CHECKING:  # what not every command needs is imported when it does
-    from repoman_tasks.planning.fence.incus_facts import Grounds
+    from repoman_tasks.planning.fence.fence_facts import FenceFacts
     from repoman_tasks.tools.share import Share
 
 __all__ = [
     "addresses",
-    "asked",
+    "backup_share",
     "containers",
+    "fence_facts",
     "folders",
-    "grounds",
+    "forbidden_paths",
     "incus",
-    "mountable",
-    "mounts",
     "person",
     "reconcile",
-    "usable",
+    "require_containers",
+    "require_share",
 ]
 
 
 @task()
-def reconcile(session: Session) -> Reality:
+def reconcile(session: Session) -> EstateFacts:
     """Hold the registry against what there is."""
     host = session.host
     registry = session.store.load()
     host.forget()
-    wanted = _configured(session, registry)
+    configured = _configured(session, registry)
     for expected in session.expected:
         expected.foresee(session, registry)
-    reaching = [p for p in registry.projects if reaches(p, registry.defaults)]
-    _foresee_asked(session, reaching, wanted)
-    paths = [wanted, *(f"{wanted}/{project.repo}" for project in registry.projects)]
+    privileged_requests = [
+        p for p in registry.projects if has_privileged_requests(p, registry.defaults)
+    ]
+    _foresee_asked(session, privileged_requests, configured)
+    paths = [configured, *(f"{configured}/{project.repo}" for project in registry.projects)]
     base, *folders = host.real_folders(paths)  # at once: the host may be far away
-    local_repos = base or wanted
+    local_repos = base or configured
     repos = {
         project.name: repo_state(f"{local_repos}/{project.repo}", real, local_repos)
         for project, real in zip(registry.projects, folders, strict=True)
     }
-    revoked = _revoked(session, reaching, local_repos)
+    revoked = _revoked(session, privileged_requests, local_repos)
     projects = (_bare(p) if p.name in revoked else p for p in registry.projects)
     valid = replace(registry, projects=tuple(projects))
-    return Reality(valid, local_repos, repos, host.home, revoked, registry)
+    return EstateFacts(valid, local_repos, repos, host.home, revoked, registry)
 
 
 def _configured(session: Session, registry: Registry) -> str:
@@ -81,16 +87,16 @@ def _revoked(session: Session, projects: Sequence[Project], local_repos: str) ->
     if not projects:
         return {}
     from repoman_tasks.tools.approvals import approved
-    from repoman_tasks.tools.repo_config import read_asked
+    from repoman_tasks.tools.repo_config import read_request
 
     found = {}
     for project in projects:
         repo = f"{local_repos}/{project.repo}"
         try:
-            asked, before = read_asked(session.host, repo), approved(session.host, repo)
+            request, before = read_request(session.host, repo), approved(session.host, repo)
             if before is None:
                 found[project.name] = "there is no approval"
-            elif not stands(before, asked):
+            elif not covers(before, request):
                 found[project.name] = "it was changed, or leads elsewhere now"
         except RepomanError as problem:
             found[project.name] = problem.what
@@ -107,7 +113,7 @@ def _has_containers(registry: Registry) -> bool:
 
 
 def _foresee_folders(session: Session, registry: Registry) -> None:
-    session.host.foresee([folders_words(_configured(session, registry))])
+    session.host.foresee([folders_argv(_configured(session, registry))])
 
 
 @task(foresee=_foresee_folders)
@@ -136,7 +142,7 @@ def containers(session: Session) -> Containers:
         return unusable(problem)
 
 
-def asked(session: Session) -> Containers:
+def require_containers(session: Session) -> Containers:
     """The containers; `Failed` where Incus can't be asked."""
     found = session.of(containers)
     if found.problem:
@@ -158,7 +164,7 @@ def addresses(session: Session) -> dict[str, str]:
 
 def _foresee_person(session: Session, registry: Registry) -> None:
     if _has_containers(registry):
-        session.host.foresee(person_words(session.host))
+        session.host.foresee(person_argv(session.host))
 
 
 @task(foresee=_foresee_person)
@@ -168,30 +174,30 @@ def person(session: Session) -> Person:
 
 
 def _foresee_grounds(session: Session, registry: Registry) -> None:
-    from repoman_tasks.tools.incus_probe import foresee_grounds
+    from repoman_tasks.tools.fence_probe import foresee_grounds
 
     if _has_containers(registry):
         foresee_grounds(Incus(session.host, registry.defaults.incus_project), registry.defaults)
 
 
 @task(asks=[containers, person], foresee=_foresee_grounds)
-def grounds(session: Session) -> Grounds | RepomanError:
+def fence_facts(session: Session) -> FenceFacts | RepomanError:
     """What containers stand on: Incus itself, its project and profiles; or why nobody knows."""
-    from repoman_tasks.tools.incus_probe import look_at_grounds
+    from repoman_tasks.tools.fence_probe import read_fence_facts
 
     found, whose = session.of(containers), lambda: session.of(person)
     try:
-        return look_at_grounds(session.of(incus), session.of(reconcile), found, whose)
+        return read_fence_facts(session.of(incus), session.of(reconcile), found, whose)
     except RepomanError as problem:
         return problem
 
 
 @task()
-def mountable(session: Session) -> Places:
+def forbidden_paths(session: Session) -> ForbiddenPaths:
     """The places of the host that no container may have."""
-    from repoman_tasks.tools.forbidden_paths import find_places
+    from repoman_tasks.tools.forbidden_paths import find_forbidden_paths
 
-    return find_places(session.host, session.of(reconcile), session.store.folder)
+    return find_forbidden_paths(session.host, session.of(reconcile), session.store.folder)
 
 
 def _foresee_mounts(session: Session, registry: Registry) -> None:
@@ -199,28 +205,28 @@ def _foresee_mounts(session: Session, registry: Registry) -> None:
 
 
 @task(holds=True, foresee=_foresee_mounts)
-def mounts(session: Session) -> Share | TargetUnusable:
+def backup_share(session: Session) -> Share | TargetUnusable:
     """Look at the backup share and hold it in use; where it is not usable, the reason."""
     from repoman_tasks.planning.mirror.share_check import judge, judge_marker
     from repoman_tasks.tools.share import open_share
 
-    reality = session.of(reconcile)
-    defaults = reality.registry.defaults
+    facts = session.of(reconcile)
+    defaults = facts.registry.defaults
     path = absolute(defaults.nfs_repos, session.host.home)
     try:
         share = session.stack.enter_context(
-            open_share(session.host, path, reality.local_repos, defaults.probe_seconds)
+            open_share(session.host, path, facts.local_repos, defaults.probe_seconds)
         )
         judge(share.probe, defaults)
-        judge_marker(share.probe, reality.registry.estate.id)
+        judge_marker(share.probe, facts.registry.estate.id)
     except TargetUnusable as unusable:
         return unusable
     return share
 
 
-def usable(session: Session) -> Share:
+def require_share(session: Session) -> Share:
     """The share; `TargetUnusable` where it is not to be written to."""
-    found = session.of(mounts)
+    found = session.of(backup_share)
     if isinstance(found, TargetUnusable):
         raise found
     return found

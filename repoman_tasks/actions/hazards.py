@@ -22,10 +22,10 @@ from repoman_tasks.tools.hazard_scan import (
     was_looked_at,
 )
 
-__all__ = ["first_look", "foresee_watch", "look_seen", "watch"]
+__all__ = ["find_new_hazards", "foresee_watch", "mark_seen", "prepare_baseline"]
 
 
-def first_look(session: Session, repo: str, *, made: bool = False) -> Callable[[], None]:
+def prepare_baseline(session: Session, repo: str, *, made: bool = False) -> Callable[[], None]:
     """What keeps, once it is called, that a person has seen what is in `repo`.
 
     It is looked at now, before a container has it: a person who gives a repo to one knows it. A
@@ -47,7 +47,7 @@ def foresee_watch(session: Session, projects: Sequence[Project]) -> None:
     foresee_hazards(session.host, list(_repos(session, projects).values()))
 
 
-def watch(session: Session, projects: Sequence[Project]) -> list[Finding]:
+def find_new_hazards(session: Session, projects: Sequence[Project]) -> list[Finding]:
     """What is new in the repos of containers and runs on the host, and whose files are whose."""
     found = []
     repos = _repos(session, projects)
@@ -61,7 +61,7 @@ def watch(session: Session, projects: Sequence[Project]) -> list[Finding]:
     return found + _foreign(session, repos)
 
 
-def look_seen(session: Session, name: str | None) -> None:
+def mark_seen(session: Session, name: str | None) -> None:
     """Note what is in the repo of a project, or of all of them, as seen by a person."""
     registry = session.of(reconcile).registry
     projects = [find_project(registry, name)] if name else registry.projects
@@ -71,9 +71,9 @@ def look_seen(session: Session, name: str | None) -> None:
 
 def _repos(session: Session, projects: Sequence[Project]) -> dict[str, str]:
     """The repos, there and real, of those of `projects` that have a container."""
-    states = session.of(reconcile).repos
-    wanted = (p.name for p in projects if p.container and not states[p.name].problem)
-    return {name: states[name].path for name in wanted}
+    repos = session.of(reconcile).repos
+    chosen = (p.name for p in projects if p.container and not repos[p.name].problem)
+    return {name: repos[name].path for name in chosen}
 
 
 def _foreign(session: Session, repos: dict[str, str]) -> list[Finding]:

@@ -10,7 +10,7 @@ from repoman_tasks.errors import RepomanError
 from repoman_tasks.model import Person, Project
 from repoman_tasks.planning.container.drift import Containers
 from repoman_tasks.planning.findings import Finding
-from repoman_tasks.tools.guest import Room, check, foresee_checks
+from repoman_tasks.tools.guest import GuestHandle, check, foresee_checks
 from repoman_tasks.tools.incus import Incus
 
 __all__ = ["foresee_inside", "look_inside", "running"]
@@ -28,7 +28,7 @@ def foresee_inside(
     incus: Incus, person: Person, local_repos: str, projects: Sequence[Project]
 ) -> None:
     """Say that the containers of `projects` will be looked into."""
-    rooms = {f"{local_repos}/{p.repo}": Room(incus, p.name, person) for p in projects}
+    rooms = {f"{local_repos}/{p.repo}": GuestHandle(incus, p.name, person) for p in projects}
     foresee_checks(incus.host, rooms)
 
 
@@ -44,7 +44,7 @@ def look_inside(
 def _look(incus: Incus, person: Person, local_repos: str, project: Project) -> Finding | None:
     name = project.name
     try:
-        wrong = check(Room(incus, name, person), f"{local_repos}/{project.repo}")
+        wrong = check(GuestHandle(incus, name, person), f"{local_repos}/{project.repo}")
     except RepomanError as problem:
         wrong = problem.what
     if not wrong:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from repoman_tasks.actions.facts import addresses, containers, grounds, incus, reconcile
+from repoman_tasks.actions.facts import addresses, containers, fence_facts, incus, reconcile
 from repoman_tasks.errors import RepomanError
 from repoman_tasks.model import Project
 from repoman_tasks.planning.fence.bridge import Bridge
@@ -13,7 +13,7 @@ from repoman_tasks.planning.findings import Finding
 from repoman_tasks.session import Session
 from repoman_tasks.tools.reach_probe import foresee_reach, reach, router_answers
 
-__all__ = ["foresee_tries", "try_out"]
+__all__ = ["check_network", "foresee_tries"]
 
 _TRIED = 3
 """So many containers are tried until one gets out: one alone may keep itself in."""
@@ -27,24 +27,24 @@ def foresee_tries(session: Session, projects: Sequence[Project]) -> None:
             foresee_reach(session.of(incus), name, bridge)
 
 
-def try_out(session: Session, projects: Sequence[Project]) -> list[Finding]:
+def check_network(session: Session, projects: Sequence[Project]) -> list[Finding]:
     """What the containers of `projects` do not reach because of this host."""
-    ground = session.of(grounds)
-    if isinstance(ground, RepomanError):
+    fence = session.of(fence_facts)
+    if isinstance(fence, RepomanError):
         return []
     bridge = _bridge(session)
     seen = _seen(session, bridge, projects) if bridge is not None else []
     answers = is_silent(seen) and router_answers(session.host)
     name = session.of(reconcile).registry.defaults.bridge
-    return reach_findings(name, ground.firewalls, seen, answers)
+    return reach_findings(name, fence.firewalls, seen, answers)
 
 
 def _bridge(session: Session) -> Bridge | None:
     """The bridge of the containers, where it has a gateway."""
-    ground = session.of(grounds)
-    if isinstance(ground, RepomanError):
+    fence = session.of(fence_facts)
+    if isinstance(fence, RepomanError):
         return None
-    bridge = ground.networks.get(session.of(reconcile).registry.defaults.bridge)
+    bridge = fence.networks.get(session.of(reconcile).registry.defaults.bridge)
     return bridge if bridge and bridge.gateway else None
 
 

@@ -7,27 +7,27 @@ from repoman_tasks.errors import Busy, Failed, Refused, UsageError
 from repoman_tasks.hosts.base import Locked
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.drift import of_project
-from repoman_tasks.planning.container.spec import Container, Declared, declared
-from repoman_tasks.planning.current_project import meant
+from repoman_tasks.planning.container.spec import Container, Spec, container_spec
+from repoman_tasks.planning.current_project import named_or_current
 from repoman_tasks.session import Session
 
 __all__ = [
-    "alone_with",
-    "check_fenced",
+    "check_incus_project",
     "check_startable",
-    "container_of",
-    "project_meant",
-    "remark",
+    "existing_container",
+    "lock_container",
+    "print_drift",
     "repo_of",
-    "wanted_of",
+    "resolve_project",
+    "spec_of",
 ]
 
 
-def project_meant(session: Session, name: str | None, command: str) -> tuple[Project, str]:
+def resolve_project(session: Session, name: str | None, command: str) -> tuple[Project, str]:
     """The project that is named, or whose repo the person stands in; and the folder to go to."""
-    reality = session.of(reconcile)
+    facts = session.of(reconcile)
     folder = session.host.folder
-    project, where = meant(reality.registry, reality.local_repos, name, folder, command)
+    project, where = named_or_current(facts.registry, facts.local_repos, name, folder, command)
     if not project.container:
         raise UsageError(
             f"{project.name} has no container, it is registered for backup only",
@@ -36,7 +36,7 @@ def project_meant(session: Session, name: str | None, command: str) -> tuple[Pro
     return project, where
 
 
-def container_of(session: Session, project: Project) -> Container:
+def existing_container(session: Session, project: Project) -> Container:
     """The project's container, whole; `Failed` with the cure where there is none."""
     found = session.of(containers)
     if found.problem:
@@ -58,7 +58,7 @@ def check_startable(session: Session, project: Project) -> None:
         )
 
 
-def remark(session: Session, project: Project) -> None:
+def print_drift(session: Session, project: Project) -> None:
     """Say in a line where the project's container has drifted."""
     for finding in of_project(session.of(reconcile), project, session.of(containers)):
         session.screen.note(f"{finding.subject}: {finding.what}: {finding.cure}")
@@ -69,13 +69,13 @@ def repo_of(session: Session, project: Project) -> str:
     return f"{session.of(reconcile).local_repos}/{project.repo}"
 
 
-def wanted_of(session: Session, project: Project) -> Declared:
+def spec_of(session: Session, project: Project) -> Spec:
     """What the container of `project` is declared to be."""
-    reality = session.of(reconcile)
-    return declared(project, reality.registry, reality.local_repos, reality.home)
+    facts = session.of(reconcile)
+    return container_spec(project, facts.registry, facts.local_repos, facts.home)
 
 
-def check_fenced(session: Session) -> None:
+def check_incus_project(session: Session) -> None:
     """`UsageError` where the Incus project does not exist, so that nothing fences a container."""
     found = session.of(incus)
     if found.get(found.project_path) is None:
@@ -88,7 +88,7 @@ def check_fenced(session: Session) -> None:
         )
 
 
-def alone_with(session: Session, name: str) -> None:
+def lock_container(session: Session, name: str) -> None:
     """Hold the lock of the container called `name` until the session ends; `Busy` where it is
     taken."""
     lock = session.host.lock(session.store.lock_path(f"{name}.container"))

@@ -36,7 +36,7 @@ def compare_with_mirror(host: Host, share: Share, local_repos: str, name: str, r
             if len(lost) < _NAMED:
                 lost.append(item.path.decode(errors="replace"))
 
-    words = rsync.pass_words(
+    argv = rsync.pass_argv(
         local_repos,
         [f"{repo}/"],
         [],
@@ -46,7 +46,7 @@ def compare_with_mirror(host: Host, share: Share, local_repos: str, name: str, r
         contents=True,
     )
     complaints: list[bytes] = []
-    code = host.stream(words, see, complaints.append, cwd=share.root, changes=False)
+    code = host.stream(argv, see, complaints.append, cwd=share.root, changes=False)
     if code:
         said = Result((), code, err=b"\n".join(complaints)).complaint
         raise Refused(f"{repo} can't be compared with its mirror", said)
@@ -63,11 +63,11 @@ def erase_repo(host: Host, share: Share, step: DeleteRepo, registry: Registry) -
     if host.real_folder(step.path) is None:
         return  # gone already
     project = find_project(registry, step.name)
-    wanted = absolute(registry.defaults.local_repos, host.home)
-    local_repos = host.real_folder(wanted) or wanted
+    configured = absolute(registry.defaults.local_repos, host.home)
+    local_repos = host.real_folder(configured) or configured
     compare_with_mirror(host, share, local_repos, project.name, project.repo)
-    words = ["rm", "-rf", "--one-file-system", "--", step.path]
-    result = host.change(words, timeout=_SECONDS)
+    argv = ["rm", "-rf", "--one-file-system", "--", step.path]
+    result = host.change(argv, timeout=_SECONDS)
     if result.code:
         raise Failed(
             f"{step.path} could not be deleted wholly, its mirror has all of it",

@@ -12,19 +12,19 @@ from collections.abc import Iterator, Mapping
 
 from repoman_tasks.actions.facts import incus
 from repoman_tasks.errors import Failed, RepomanError, UsageError
-from repoman_tasks.hosts.signals import undisturbed
+from repoman_tasks.hosts.signals import defer_signals
 from repoman_tasks.model import Person
 from repoman_tasks.planning.container.spec import AGENT_DEVICE
 from repoman_tasks.session import Session
 from repoman_tasks.tools.incus import Incus
 
-__all__ = ["lent_agent"]
+__all__ = ["forwarded_agent"]
 
 _PROXIES = "restricted.devices.proxy"
 
 
 @contextlib.contextmanager
-def lent_agent(session: Session, name: str, person: Person) -> Iterator[str]:
+def forwarded_agent(session: Session, name: str, person: Person) -> Iterator[str]:
     """While this holds, root and `person` in the container called `name` may use the SSH agent of
     this session; the path of its socket there. `UsageError` where there is no agent."""
     agent = session.host.environ.get("SSH_AUTH_SOCK", "")
@@ -50,15 +50,15 @@ def lent_agent(session: Session, name: str, person: Person) -> Iterator[str]:
             _set_device(found, name, f"{AGENT_DEVICE}{token}", device)
         yield socket
     finally:
-        with undisturbed(), session.host.lock(lock, wait_seconds=20):
+        with defer_signals(), session.host.lock(lock, wait_seconds=20):
             _take_back(session, found, name, token)
 
 
 def _take_back(session: Session, found: Incus, name: str, token: str) -> None:
     try:
         _set_device(found, name, f"{AGENT_DEVICE}{token}", None)
-        words = found.exec_words(name, ["rm", "-f", f"/run/repoman-agent-{token}"])
-        session.host.change(words, timeout=20)
+        argv = found.exec_argv(name, ["rm", "-f", f"/run/repoman-agent-{token}"])
+        session.host.change(argv, timeout=20)
     except RepomanError as problem:
         session.screen.note(f"your SSH agent is still lent to {name}, {problem}")
         session.screen.note(f"`repoman update {name}` takes it back")
@@ -74,11 +74,11 @@ def _set_proxies(found: Incus, value: str) -> None:
     found.change("PUT", found.project_path, {"config": config})
 
 
-def _set_device(found: Incus, name: str, device: str, wanted: Mapping[str, str] | None) -> None:
+def _set_device(found: Incus, name: str, device: str, desired: Mapping[str, str] | None) -> None:
     container = found.container(name)
     if container is None:
         return
     devices = {key: dict(value) for key, value in container.devices.items() if key != device}
-    if wanted is not None:
-        devices[device] = dict(wanted)
+    if desired is not None:
+        devices[device] = dict(desired)
     found.replace(name, {"devices": devices})

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from repoman_tasks.errors import Interrupted, RepomanError, UsageError
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.hosts.local import LocalHost
-from repoman_tasks.hosts.signals import undisturbed
+from repoman_tasks.hosts.signals import defer_signals
 from repoman_tasks.model import Address
 from repoman_tasks.registry import Store
-from repoman_tasks.terminal.prompter import Ask
+from repoman_tasks.terminal.prompter import Prompter
 
 if TYPE_CHECKING:
     from repoman_tasks.hosts.ssh.transport import Line
@@ -31,12 +31,12 @@ class Connections:
         return self
 
     def __exit__(self, *error: object) -> None:
-        with undisturbed():
+        with defer_signals():
             for host in list(self._open.values()):
                 host.close()
 
     @contextlib.contextmanager
-    def to(self, name: str, ask: Ask, *, holds: bool) -> Iterator[Host]:
+    def to(self, name: str, prompter: Prompter, *, holds: bool) -> Iterator[Host]:
         """The host called `name`; safe to be called at once for different ones.
 
         `holds` is whether something there is going to be kept in use.
@@ -44,7 +44,7 @@ class Connections:
         """
         try:
             if name not in self._open:
-                self._open[name] = _connect(name, ask, holds=holds)
+                self._open[name] = _connect(name, prompter, holds=holds)
                 self._open[name].dry = self._dry
             yield self._open[name]
         except RepomanError as error:
@@ -54,7 +54,7 @@ class Connections:
             raise
 
 
-def _connect(name: str, ask: Ask, *, holds: bool = False) -> Host:
+def _connect(name: str, prompter: Prompter, *, holds: bool = False) -> Host:
     """The host called `name`, this one where that is empty.
 
     How it is reached is said by `[hosts.NAME]` of this host's registry and by ssh_config. On a
@@ -68,7 +68,7 @@ def _connect(name: str, ask: Ask, *, holds: bool = False) -> Host:
         raise UsageError(f"{name!r} is no host", "name one that `ssh` knows")
     from repoman_tasks.hosts.ssh.remote_host import RemoteHost
 
-    line = _line(Store(here).load().host(name), here, ask)
+    line = _line(Store(here).load().host(name), here, prompter)
     try:
         return RemoteHost(name, line, holds=holds)
     except BaseException:
@@ -76,14 +76,14 @@ def _connect(name: str, ask: Ask, *, holds: bool = False) -> Host:
         raise
 
 
-def _line(address: Address, here: LocalHost, ask: Ask) -> Line:
+def _line(address: Address, here: LocalHost, prompter: Prompter) -> Line:
     if address.transport == "openssh":
         from repoman_tasks.hosts.ssh.openssh_transport import OpensshLine
 
-        return OpensshLine(address, here, asks=ask.possible)
+        return OpensshLine(address, here, asks=prompter.possible)
     from repoman_tasks.hosts.ssh.fabric_transport import FabricLine
 
-    return FabricLine(address, _typed if ask.possible else None)
+    return FabricLine(address, _typed if prompter.possible else None)
 
 
 def _typed(question: str) -> str:

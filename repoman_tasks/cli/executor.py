@@ -20,7 +20,7 @@ from repoman_tasks.errors import UsageError
 from repoman_tasks.hosts.signals import take_signals
 from repoman_tasks.journal import Journal
 from repoman_tasks.session import Session
-from repoman_tasks.terminal.prompter import Ask
+from repoman_tasks.terminal.prompter import Prompter
 from repoman_tasks.terminal.screen import Screen
 from repoman_tasks.terminal.streams import finish_output, open_streams
 
@@ -39,16 +39,16 @@ class Executor(invoke.executor.Executor):
         dry = bool(self.config.run.dry)
         with exits(debug=self._core_flag("debug")), take_signals(), Connections(dry=dry) as hosts:
             calls = self.normalize(tasks)
-            words = _words_after_dashes()
-            if words is not None and not any(_task(call).takes_words for call in calls):
+            argv = _argv_after_dashes()
+            if argv is not None and not any(_task(call).takes_argv for call in calls):
                 raise UsageError("no command here takes words after --", "leave them out")
             for call in calls:
-                code = self._run(call, words or (), hosts)
+                code = self._run(call, argv or (), hosts)
                 if code:
                     raise Exit(code=code)
         return {}
 
-    def _run(self, call: Call, words: tuple[str, ...], hosts: Connections) -> int:
+    def _run(self, call: Call, argv: tuple[str, ...], hosts: Connections) -> int:
         """Run a call on its host, or its hosts; the exit code."""
         task, arguments = _task(call), dict(call.kwargs)
         common = {name: arguments.pop(name, None) for name in (*WATCHING, *COMMON)}
@@ -58,15 +58,15 @@ class Executor(invoke.executor.Executor):
         seconds = check_watch(
             bool(common["watch"]), common["interval"], arguments, task.watched_with
         )
-        asking = Ask(task.name, yes=common["yes"], no_input=common["no_input"])
-        nobody = Ask(task.name, yes=False, no_input=True)  # several would ask at once
+        asking = Prompter(task.name, yes=common["yes"], no_input=common["no_input"])
+        nobody = Prompter(task.name, yes=False, no_input=True)  # several would ask at once
         with Journal(task.name, arguments, {**common, "host": None}) as journal:
 
-            def on(name: str, screen: Screen, ask: Ask = nobody) -> int:
-                with hosts.to(name, ask, holds=task.holds) as host:
-                    host.witness = journal.witness(name)
-                    session = Session(host, ask, screen, alone=len(names) == 1)
-                    session.words = words if task.takes_words else ()
+            def on(name: str, screen: Screen, prompter: Prompter = nobody) -> int:
+                with hosts.to(name, prompter, holds=task.holds) as host:
+                    host.observer = journal.observer(name)
+                    session = Session(host, prompter, screen, alone=len(names) == 1)
+                    session.argv = argv if task.takes_argv else ()
                     return self._in(session, task, arguments, name)
 
             if seconds:
@@ -97,17 +97,19 @@ class Executor(invoke.executor.Executor):
             positional = list(task.positional)
             fill(session, task.wizard, given, positional=positional, host=host, chosen=chosen)
             code = int(cast("int | None", task(session, **given)) or 0)
-            session.tell_typed()
+            session.show_equivalent()
         return code or self._next(session, host)
 
     def _next(self, session: Session, host: str) -> int:
         """Run what a person goes on with, each as a command of its own; the exit code."""
-        for name, arguments in session.leads_on() if session.leads_on else ():
+        for name, arguments in session.follow_ups() if session.follow_ups else ():
             task = self.collection[name]
             given = {**task.unset(), **arguments}
             with Journal(name, given) as journal:
-                session.host.witness = journal.witness(host)
-                then = Session(session.host, Ask(name, yes=False, no_input=False), session.screen)
+                session.host.observer = journal.observer(host)
+                then = Session(
+                    session.host, Prompter(name, yes=False, no_input=False), session.screen
+                )
                 code = journal.ended(self._in(then, task, given, host, chosen=True))
             if code:
                 return code
@@ -121,13 +123,13 @@ def _task(call: Call) -> Task[object]:
     return cast("Task[object]", call.task)
 
 
-def _hosts_meant(wanted: str | None) -> list[str]:
+def _hosts_meant(named: str | None) -> list[str]:
     """The hosts that a person named, once each; the empty name is this one."""
-    given = wanted if wanted is not None else os.environ.get("REPOMAN_HOST", "")
+    given = named if named is not None else os.environ.get("REPOMAN_HOST", "")
     return list(dict.fromkeys(given.split(",")))
 
 
-def _words_after_dashes() -> tuple[str, ...] | None:
+def _argv_after_dashes() -> tuple[str, ...] | None:
     """The words after the first `--`, each as it was typed; invoke joins them to one text."""
     if "--" not in sys.argv:
         return None

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from invoke.exceptions import Exit
 
-from repoman_tasks.errors import ExitCode, RepomanError, bug
+from repoman_tasks.errors import ExitCode, RepomanError, internal_error
 from repoman_tasks.terminal.streams import abandon_output
 
 __all__ = ["exits"]
@@ -34,7 +34,7 @@ def exits(*, debug: bool) -> Iterator[None]:
         raise Exit("repoman: interrupted", int(ExitCode.INTERRUPTED)) from None
     except Exception as error:
         _trace(debug)
-        line = f"repoman: {bug(error)}: repeat with --debug and report what it prints"
+        line = f"repoman: {internal_error(error)}: repeat with --debug and report what it prints"
         raise Exit(line, int(ExitCode.FAILED)) from None
 
 

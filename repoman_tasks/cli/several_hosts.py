@@ -6,15 +6,15 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from repoman_tasks.errors import ExitCode, RepomanError, bug
+from repoman_tasks.errors import ExitCode, RepomanError, internal_error
 from repoman_tasks.planning.text.layout import Cell, Column
 from repoman_tasks.terminal.screen import Recorder, Screen
 
-__all__ = ["Told", "ask_all", "show_all"]
+__all__ = ["HostOutput", "ask_all", "show_all"]
 
 
 @dataclass
-class Told:
+class HostOutput:
     """What came of a task on one host."""
 
     name: str
@@ -36,47 +36,49 @@ class Told:
             screen.note(note)
 
 
-def ask_all(names: Sequence[str], ask: Callable[[str, Screen], int]) -> list[Told]:
+def ask_all(names: Sequence[str], ask: Callable[[str, Screen], int]) -> list[HostOutput]:
     """What `ask`, given the name of a host and a screen, brings of each; all at once."""
-    all_told = [Told(name) for name in names]
+    outputs = [HostOutput(name) for name in names]
 
-    def one(told: Told) -> None:
+    def one(output: HostOutput) -> None:
         try:
-            told.code = ask(told.name, told.screen)
+            output.code = ask(output.name, output.screen)
         except RepomanError as error:
-            told.code, told.error = int(error.code), str(error)
+            output.code, output.error = int(error.code), str(error)
         except BaseException as error:  # a bug on one host hides no other
-            told.code, told.error = int(ExitCode.FAILED), bug(error)
+            output.code, output.error = int(ExitCode.FAILED), internal_error(error)
 
-    threads = [threading.Thread(target=one, args=(told,), daemon=True) for told in all_told]
+    threads = [threading.Thread(target=one, args=(output,), daemon=True) for output in outputs]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return all_told
+    return outputs
 
 
-def show_all(screen: Screen, all_told: Sequence[Told]) -> int:
+def show_all(screen: Screen, outputs: Sequence[HostOutput]) -> int:
     """Show it side by side; the exit code: of a host that told nothing, else the highest."""
-    if any(told.screen.value is not None for told in all_told):
-        hosts = {told.name: told.screen.value or {"error": told.error} for told in all_told}
+    if any(output.screen.value is not None for output in outputs):
+        hosts = {output.name: output.screen.value or {"error": output.error} for output in outputs}
         screen.json({"schema": 1, "hosts": hosts})
     else:
-        _show_tables(screen, all_told)
-        for told in all_told:
-            for pieces, hang in told.screen.lines:
-                screen.line(f"{told.name}: ", *pieces, hang=hang)
-        for told in all_told:
-            for line in [*told.screen.notes, *([told.error] if told.error else [])]:
-                screen.note(line if line.startswith(f"{told.name}: ") else f"{told.name}: {line}")
-    if any(told.error for told in all_told):
+        _show_tables(screen, outputs)
+        for output in outputs:
+            for pieces, hang in output.screen.lines:
+                screen.line(f"{output.name}: ", *pieces, hang=hang)
+        for output in outputs:
+            for line in [*output.screen.notes, *([output.error] if output.error else [])]:
+                screen.note(
+                    line if line.startswith(f"{output.name}: ") else f"{output.name}: {line}"
+                )
+    if any(output.error for output in outputs):
         return int(ExitCode.SOME_FAILED)
-    return max(told.code for told in all_told)
+    return max(output.code for output in outputs)
 
 
-def _show_tables(screen: Screen, all_told: Sequence[Told]) -> None:
+def _show_tables(screen: Screen, outputs: Sequence[HostOutput]) -> None:
     """One table, with the host before each row; a column that one host lacks is empty there."""
-    found = [(told.name, table) for told in all_told for table in told.screen.tables]
+    found = [(output.name, table) for output in outputs for table in output.screen.tables]
     columns: list[Column] = []
     for _, table in sorted(found, key=lambda one: -len(one[1].columns)):
         columns += [column for column in table.columns if column not in columns]

@@ -53,7 +53,7 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
     """An invoke task whose body takes a `Session` and the arguments of its signature.
 
     Each argument has the type of its annotation: bool is a flag, int and str take a value,
-    list[str] takes one at each use. `None` as default means not given. One that `takes_words`
+    list[str] takes one at each use. `None` as default means not given. One that `takes_argv`
     finds those after `--` in its session. One for `many_hosts` only looks, so that several can be
     asked at once. One that `holds` keeps something of its host in use. One that can be watched
     names the arguments that it may have then. A `wizard` asks a person for what is unset.
@@ -71,7 +71,7 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
         foresee: Callable[[Session, Registry], None] = _foresees_nothing,
         positional: Iterable[str] = (),
         greedy: bool = False,
-        takes_words: bool = False,
+        takes_argv: bool = False,
         many_hosts: bool = False,
         holds: bool = False,
         watched_with: Iterable[str] = (),
@@ -88,7 +88,7 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
             help=dict(help or {}),
         )
         self.greedy = greedy
-        self.takes_words = takes_words
+        self.takes_argv = takes_argv
         self.many_hosts = many_hosts
         self.expected = _with_theirs([*pre, *asks])
         self.holds: bool = holds or any(pre_task.holds for pre_task in self.expected)
@@ -113,11 +113,11 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
         unknown = set(self.help) - {p.name for p in parameters}
         if unknown:
             raise ValueError(f"{self.name} has help for arguments that it does not take: {unknown}")
-        words = [self._word(p.name, _plain_type(hints[p.name]), p.default) for p in parameters]
-        words.sort(key=lambda word: not word.positional)
+        argv = [self._word(p.name, _plain_type(hints[p.name]), p.default) for p in parameters]
+        argv.sort(key=lambda word: not word.positional)
         others = {**(WATCHING if self.watched_with else {}), **COMMON}
         return [
-            *words,
+            *argv,
             *(self._word(name, kind, None, text) for name, (kind, text) in others.items()),
         ]
 

@@ -11,20 +11,20 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from repoman_tasks.cli.several_hosts import Told, ask_all, show_all
+from repoman_tasks.cli.several_hosts import HostOutput, ask_all, show_all
 from repoman_tasks.errors import UsageError
-from repoman_tasks.hosts.signals import resizes_waiting
+from repoman_tasks.hosts.signals import defer_resizes
 from repoman_tasks.planning.text.layout import FAINT, Cell, fitted
-from repoman_tasks.terminal.prompter import Ask
+from repoman_tasks.terminal.prompter import Prompter
 from repoman_tasks.terminal.screen import Canvas, Screen
 
 __all__ = ["check_watch", "watch"]
 
 
 class On(Protocol):
-    """Runs the task on the host of that name; its exit code. Without `ask` nobody is asked."""
+    """Runs the task on the host of that name; its exit code. Without `prompter` nobody is asked."""
 
-    def __call__(self, name: str, screen: Screen, ask: Ask = ...) -> int: ...
+    def __call__(self, name: str, screen: Screen, prompter: Prompter = ...) -> int: ...
 
 
 _SECONDS = 5
@@ -34,16 +34,16 @@ _BEGIN, _END = "\x1b[?1049h", "\x1b[?1049l"
 
 
 def check_watch(
-    watching: bool, interval: int | None, arguments: Mapping[str, Any], fitting: Sequence[str]
+    watched: bool, interval: int | None, arguments: Mapping[str, Any], fitting: Sequence[str]
 ) -> int:
     """Seconds between two looks, 0 where one is enough.
 
     `arguments` are the task's own, of which `fitting` go together with a watch. `UsageError`
     where that can't be.
     """
-    if interval is not None and not watching:
+    if interval is not None and not watched:
         raise UsageError("--interval is for --watch", "add that")
-    if not watching:
+    if not watched:
         return 0
     if interval is not None and interval < 1:
         raise UsageError(f"--interval {interval}", "it has to be at least 1")
@@ -55,23 +55,23 @@ def check_watch(
     return interval or _SECONDS
 
 
-def watch(names: Sequence[str], on: On, ask: Ask, seconds: int) -> int:
+def watch(names: Sequence[str], on: On, prompter: Prompter, seconds: int) -> int:
     """Show what the task says of each host until Ctrl-C, which is its ordinary end.
 
     Where the first look brings nothing there is no watch: it ends as the task itself would.
     """
     if len(names) == 1:
-        all_told = [Told(names[0])]
-        all_told[0].code = on(names[0], all_told[0].screen, ask)
+        outputs = [HostOutput(names[0])]
+        outputs[0].code = on(names[0], outputs[0].screen, prompter)
     else:
-        all_told = ask_all(names, on)
-    if all(told.error for told in all_told):
-        return show_all(Screen(), all_told)
+        outputs = ask_all(names, on)
+    if all(output.error for output in outputs):
+        return show_all(Screen(), outputs)
     try:
         with _other_screen():
             while True:
-                _show_for(seconds, all_told)
-                all_told = ask_all(names, on)
+                _show_for(seconds, outputs)
+                outputs = ask_all(names, on)
     except KeyboardInterrupt as end:
         if end.args in ((), (signal.SIGINT,)):
             return 0
@@ -88,27 +88,27 @@ def _other_screen() -> Iterator[None]:
             _put(_END)
 
 
-def _show_for(seconds: int, all_told: Sequence[Told]) -> None:
+def _show_for(seconds: int, outputs: Sequence[HostOutput]) -> None:
     """Show it for so long, anew where the terminal gets another size."""
     at = time.strftime("%H:%M:%S")
     head = Cell(f"{at}, every {seconds} s, Ctrl-C ends it", FAINT)
     deadline = time.monotonic() + seconds
-    with resizes_waiting() as resized_within:
+    with defer_resizes() as resized_within:
         while True:
-            _draw(head, all_told)
+            _draw(head, outputs)
             if not resized_within(max(0.0, deadline - time.monotonic())):
                 return
 
 
-def _draw(head: Cell, all_told: Sequence[Told]) -> None:
+def _draw(head: Cell, outputs: Sequence[HostOutput]) -> None:
     """Put it over what is there: nothing is wiped before, so that nothing flickers."""
     size = shutil.get_terminal_size()
     canvas = Canvas(size.columns)
     canvas.line(head)
-    if len(all_told) == 1:
-        all_told[0].show(canvas)
+    if len(outputs) == 1:
+        outputs[0].show(canvas)
     else:
-        show_all(canvas, all_told)
+        show_all(canvas, outputs)
     lines = fitted(canvas.lines, size.lines)
     # A line that is too wide all the same is cut by the terminal, which would go on below.
     shown = "\r\n".join(f"{line}\x1b[K" for line in lines)

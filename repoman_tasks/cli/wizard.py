@@ -23,10 +23,10 @@ class Wizard:
     def wants(self, prompt: Prompt, *, default: bool = True) -> bool:
         """Whether that question is to be asked: no argument answers it, and `--yes` does not
         stand for its `default`."""
-        answers = prompt.arguments(self.session.ask.command)
+        answers = prompt.arguments(self.session.prompter.command)
         if any(self.given[name] for name in answers):
             return False
-        return not (default and self.session.ask.yes)
+        return not (default and self.session.prompter.yes)
 
     def choose(
         self,
@@ -41,15 +41,17 @@ class Wizard:
         if not self.wants(prompt, default=bool(default)):
             return ""
         self.asked = True
-        ask = self.session.ask
-        return ask.choose(prompt, *about, options=options, default=default, free=free, check=check)
+        prompter = self.session.prompter
+        return prompter.choose(
+            prompt, *about, options=options, default=default, free=free, check=check
+        )
 
     def confirm(self, prompt: Prompt, *about: str) -> bool:
         """Ask whether something is to be done, where that is to be asked; yes is the default."""
         if not self.wants(prompt):
             return False
         self.asked = True
-        return self.session.ask.confirm(prompt, *about, default=True)
+        return self.session.prompter.confirm(prompt, *about, default=True)
 
 
 def fill(
@@ -63,21 +65,21 @@ def fill(
 ) -> None:
     """Have a person asked for what is unset in `given`, if one is there, and keep in mind what
     would do the same by flags. `chosen` says that what is given was chosen by answers, too."""
-    if not session.ask.possible:
+    if not session.prompter.possible:
         return
     asking = Wizard(session, given)
     wizard(asking)
     if not (asking.asked or chosen):
         return
-    confirms = session.ask.command in GO_AHEAD.answers
+    confirms = session.prompter.command in GO_AHEAD.answers
 
-    def typed() -> str:
-        ask, flags = session.ask, dict(given)
-        flags.update(dict.fromkeys(ask.granted, True))
+    def equivalent() -> str:
+        prompter, flags = session.prompter, dict(given)
+        flags.update(dict.fromkeys(prompter.granted, True))
         if confirms:
-            flags["no_input" if ask.declined else "yes"] = True
-        return command_line(ask.command, positional, {**flags, "host": host}, session.words)
+            flags["no_input" if prompter.declined else "yes"] = True
+        return command_line(prompter.command, positional, {**flags, "host": host}, session.argv)
 
-    session.typed = typed
+    session.equivalent = equivalent
     if not confirms:  # nothing comes between that and its work
-        session.tell_typed()
+        session.show_equivalent()

@@ -28,7 +28,7 @@ GROUPS = {
 NAMES = tuple(sorted(name for names in GROUPS.values() for name in names))
 
 
-_LEADS_ON = {"setup": ("new", "sync")}
+_FOLLOW_UPS = {"setup": ("new", "sync")}
 """Commands that one command can continue with."""
 
 
@@ -43,7 +43,7 @@ def collection_for(argv: Sequence[str]) -> Collection:
 
     Importing the other commands would take a third of the start.
     """
-    named = {name for word in argv for name in (word, *_LEADS_ON.get(word, ()))}
+    named = {name for word in argv for name in (word, *_FOLLOW_UPS.get(word, ()))}
     return collection([n for n in NAMES if n in named] if argv and argv[0] in NAMES else NAMES)
 
 

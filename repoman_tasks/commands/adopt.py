@@ -7,7 +7,7 @@ from functools import partial
 from repoman_tasks.actions.adoption import adoption
 from repoman_tasks.actions.apply import carry_out
 from repoman_tasks.actions.facts import containers, incus, reconcile
-from repoman_tasks.actions.project_container import alone_with, check_fenced
+from repoman_tasks.actions.project_container import check_incus_project, lock_container
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import UsageError
 from repoman_tasks.planning.names import check_name
@@ -38,11 +38,11 @@ def adopt(
     if name is None:
         raise UsageError("adopt needs a name", "`repoman adopt NAME`")
     check_name(name)
-    check_fenced(session)
+    check_incus_project(session)
     if from_project == session.of(incus).project:
         from_project = ""
     plan = adoption(session, name, from_project, repo)
-    if carry_out(session, plan, dry_run=dry_run, agreed=partial(alone_with, session, name)):
+    if carry_out(session, plan, dry_run=dry_run, agreed=partial(lock_container, session, name)):
         if from_project:
             stays = f"{name} in the Incus project {from_project} is stopped and stays"
             gone = f"`incus delete --project {from_project} {name}` when you need it no more"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repoman_tasks.actions.entry_inside import enter
+from repoman_tasks.actions.container_entry import enter
 from repoman_tasks.actions.facts import containers, person, reconcile
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import UsageError
@@ -16,11 +16,11 @@ from repoman_tasks.wizards.project_choice import ask_exec
     pre=[reconcile, containers],
     asks=[person],
     positional=["name"],
-    takes_words=True,
+    takes_argv=True,
     help={"name": "Name of the project; by default that whose repo you stand in."},
 )
 def exec_(session: Session, name: str | None = None) -> int:
     """Run the words after -- in a project's container, exactly as they are."""
-    if not session.words:
+    if not session.argv:
         raise UsageError("exec needs words to run", "`repoman exec NAME -- WORDS…`")
-    return enter(session, name, "exec", session.words, login=False)
+    return enter(session, name, "exec", session.argv, login=False)

@@ -10,7 +10,7 @@ from repoman_tasks.errors import Failed
 from repoman_tasks.model import Defaults, Project
 from repoman_tasks.planning.container.drift import Containers, drift, state, summary
 from repoman_tasks.planning.container.spec import IMAGE
-from repoman_tasks.planning.findings import Reality, RepoState, mirror_is_old
+from repoman_tasks.planning.findings import EstateFacts, RepoState, mirror_is_old
 from repoman_tasks.planning.text.layout import BAD, FAINT, GOOD, Cell, Column
 from repoman_tasks.planning.text.wording import age
 from repoman_tasks.session import Session
@@ -25,22 +25,22 @@ from repoman_tasks.session import Session
 )
 def list_(session: Session, json: bool = False) -> None:
     """Show the projects."""
-    reality, found = session.of(reconcile), session.of(containers)
+    facts, found = session.of(reconcile), session.of(containers)
     screen, now = session.screen, session.now()
     known = _addresses(session, found)
-    rows = [_row(reality, project, found, known) for project in reality.registry.projects]
+    rows = [_row(facts, project, found, known) for project in facts.registry.projects]
     if json:
         screen.json({"schema": 1, "projects": [_as_json(row) for row in rows]})
         return
     if rows:
-        screen.table(*_table(rows, now, reality.registry.defaults))
-    elif reality.registry.missing:
+        screen.table(*_table(rows, now, facts.registry.defaults))
+    elif facts.registry.missing:
         screen.note("No registry yet: `repoman setup` makes one.")
     else:
         screen.note("No projects yet: `repoman new NAME` makes one.")
-    for finding in drift(reality, found, (), orphans=True):
+    for finding in drift(facts, found, (), orphans=True):
         screen.note(f"{finding.subject}: {finding.what}: {finding.cure}", hang=2)
-    if found.found or any(project.container for project in reality.registry.projects):
+    if found.found or any(project.container for project in facts.registry.projects):
         screen.note(f"containers: {summary(found)}")
 
 
@@ -64,11 +64,11 @@ def _addresses(session: Session, found: Containers) -> dict[str, str]:
         return {}
 
 
-def _row(reality: Reality, project: Project, found: Containers, known: dict[str, str]) -> _Row:
-    repo, name = reality.repos[project.name], project.name
+def _row(facts: EstateFacts, project: Project, found: Containers, known: dict[str, str]) -> _Row:
+    repo, name = facts.repos[project.name], project.name
     notes = [f"repo {repo.problem}"] if repo.problem else []
     if not found.problem:  # the line below the table says it, once
-        notes += [f.what for f in drift(reality, found, [project], orphans=False)]
+        notes += [f.what for f in drift(facts, found, [project], orphans=False)]
     container = found.found.get(name) if project.container else None
     made_from = container.config.get(IMAGE, "") if container else ""
     image = made_from or project.asked_image or project.image

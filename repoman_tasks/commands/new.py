@@ -7,12 +7,21 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from repoman_tasks.actions.apply import Plan, carry_out
-from repoman_tasks.actions.approval import wishes
-from repoman_tasks.actions.container_plans import opening, protected, work_of
-from repoman_tasks.actions.container_steps import Work
-from repoman_tasks.actions.facts import asked, reconcile
-from repoman_tasks.actions.hazards import first_look
-from repoman_tasks.actions.project_container import alone_with, check_fenced, repo_of, wanted_of
+from repoman_tasks.actions.approval import allowed_requests
+from repoman_tasks.actions.container_plans import (
+    mount_permission_steps,
+    step_runner,
+    with_protected,
+)
+from repoman_tasks.actions.container_steps import StepRunner
+from repoman_tasks.actions.facts import reconcile, require_containers
+from repoman_tasks.actions.hazards import prepare_baseline
+from repoman_tasks.actions.project_container import (
+    check_incus_project,
+    lock_container,
+    repo_of,
+    spec_of,
+)
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import UsageError
 from repoman_tasks.model import Project, Registry
@@ -63,36 +72,36 @@ def new(
         raise UsageError("new needs a name", "`repoman new NAME`")
     check_name(name)
     parts = not no_container, not no_backup
-    wish = _Asked(image, tuple(profile), clone, create, *parts, trust, dry_run)
-    wish.check()
+    options = _NewOptions(image, tuple(profile), clone, create, *parts, trust, dry_run)
+    options.check()
     found, host, now = session.of(reconcile), session.host, session.now()
     if repo.startswith(("/", "~")):  # however a person reaches it
         repo = host.real_folder(absolute(repo, host.home)) or repo
 
     def plan(registry: Registry) -> Project:
         project = new_project(registry, name, repo, found.local_repos, host.home, now)
-        return replace(project, container=wish.container, backup=wish.backup)
+        return replace(project, container=options.container, backup=options.backup)
 
     project = plan(found.registry)
-    _check_folder(session, project, wish)
-    work = work_of(session)
-    steps = [*_repo_steps(session, project, wish), *_steps(session, project, wish, work)]
+    _check_folder(session, project, options)
+    runner = step_runner(session)
+    steps = [*_repo_steps(session, project, options), *_steps(session, project, options, runner)]
     whole = Plan(
         steps,
-        work=work,
+        runner=runner,
         still_right=plan,
-        after_repo=lambda: _steps(session, project, wish, work),
+        after_repo=lambda: _steps(session, project, options, runner),
     )
-    if wish.container:
-        look = first_look(session, repo_of(session, project), made=wish.makes_repo)
+    if options.container:
+        look = prepare_baseline(session, repo_of(session, project), made=options.makes_repo)
         whole = replace(whole, afterwards=look)
-    agreed = partial(alone_with, session, name) if wish.container else None
+    agreed = partial(lock_container, session, name) if options.container else None
     if carry_out(session, whole, dry_run=dry_run, agreed=agreed):
-        session.screen.note(f"Next: repoman {'shell' if wish.container else 'sync'} {name}")
+        session.screen.note(f"Next: repoman {'shell' if options.container else 'sync'} {name}")
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _NewOptions:
     """What a person asked for."""
 
     image: str
@@ -126,44 +135,53 @@ class _Asked:
                 raise UsageError(f"{flag} {value}", fault(value))
 
 
-def _check_folder(session: Session, project: Project, wish: _Asked) -> None:
+def _check_folder(session: Session, project: Project, options: _NewOptions) -> None:
     """`UsageError` where the repo is not a real folder below local_repos, or is there already."""
     local_repos, path = session.of(reconcile).local_repos, repo_of(session, project)
     real = session.host.real_folder(path)
-    if wish.makes_repo and real is not None:
-        flag = "--clone" if wish.clone else "--create"
+    if options.makes_repo and real is not None:
+        flag = "--clone" if options.clone else "--create"
         raise UsageError(f"{path} is there already", f"leave out {flag}, or name another --repo")
-    parent = path.rpartition("/")[0] if wish.makes_repo else path
+    parent = path.rpartition("/")[0] if options.makes_repo else path
     state = repo_state(parent, session.host.real_folder(parent), local_repos)
-    if state.problem and not (wish.makes_repo and parent == local_repos):
+    if state.problem and not (options.makes_repo and parent == local_repos):
         way = "name a real folder below local_repos"
-        missing = "" if wish.makes_repo else ", or add --create or --clone URL"
+        missing = "" if options.makes_repo else ", or add --create or --clone URL"
         raise UsageError(f"{parent} {state.says}", way + missing)
 
 
-def _repo_steps(session: Session, project: Project, wish: _Asked) -> list[Step]:
+def _repo_steps(session: Session, project: Project, options: _NewOptions) -> list[Step]:
     path = repo_of(session, project)
-    if wish.clone:
-        return [CloneRepo(wish.clone, path)]
-    return [MakeRepo(path)] if wish.create else []
+    if options.clone:
+        return [CloneRepo(options.clone, path)]
+    return [MakeRepo(path)] if options.create else []
 
 
-def _steps(session: Session, project: Project, wish: _Asked, work: Work) -> Sequence[Step]:
+def _steps(
+    session: Session, project: Project, options: _NewOptions, runner: StepRunner
+) -> Sequence[Step]:
     """The steps from the repo on; a repo that is not there yet has no wishes yet."""
     path = repo_of(session, project)
-    if not wish.container:
+    if not options.container:
         return [register_step(project, path)]
-    check_fenced(session)
-    making_way = check_free(project.name, asked(session).found)
+    check_incus_project(session)
+    making_way = check_free(project.name, require_containers(session).found)
     how = f"look at it; if you want it: `repoman new {project.name} --trust`"
-    asks, refusal = wishes(session, path, how, trusted=wish.trust, dry_run=wish.dry_run)
+    asks, refusal = allowed_requests(
+        session, path, how, trusted=options.trust, dry_run=options.dry_run
+    )
     if refusal:
         raise refusal
-    project = protected(session, applied(project, asks, wish.image, wish.profiles))
-    image = wanted_of(session, project).image
+    project = with_protected(session, applied(project, asks, options.image, options.profiles))
+    image = spec_of(session, project).image
     if not project.asked_image:
         project = replace(project, image=image)
-    origin = image_origin(work.incus, image)
-    wanted = wanted_of(session, project)
-    making = create_steps(project, wanted, origin, path, work.person.name)
-    return [*making_way, *opening(session, wanted), *making, register_step(project, path)]
+    origin = image_origin(runner.incus, image)
+    spec = spec_of(session, project)
+    making = create_steps(project, spec, origin, path, runner.person.name)
+    return [
+        *making_way,
+        *mount_permission_steps(session, spec),
+        *making,
+        register_step(project, path),
+    ]

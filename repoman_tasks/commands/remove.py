@@ -5,9 +5,15 @@ from __future__ import annotations
 from functools import partial
 
 from repoman_tasks.actions.apply import Plan, carry_out
-from repoman_tasks.actions.container_plans import unruling, work_of
-from repoman_tasks.actions.facts import asked, containers, mounts, reconcile, usable
-from repoman_tasks.actions.project_container import alone_with, repo_of
+from repoman_tasks.actions.container_plans import acl_removal_steps, step_runner
+from repoman_tasks.actions.facts import (
+    backup_share,
+    containers,
+    reconcile,
+    require_containers,
+    require_share,
+)
+from repoman_tasks.actions.project_container import lock_container, repo_of
 from repoman_tasks.actions.repo_deletion import compare_with_mirror
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import UsageError
@@ -45,24 +51,24 @@ def remove(
         raise UsageError("remove needs a name", "`repoman remove NAME`")
     if keep_repo and delete_repo:
         raise UsageError("--keep-repo and --delete-repo contradict each other", "choose one")
-    alone = partial(alone_with, session, name)
+    alone = partial(lock_container, session, name)
     project = session.of(reconcile).registry.project(name)
     if project is None and _leftover(session, name):
-        plan = Plan([DeleteContainer(name, ", of no project")], work=work_of(session))
+        plan = Plan([DeleteContainer(name, ", of no project")], runner=step_runner(session))
         carry_out(session, plan, dry_run=dry_run, default=False, agreed=alone)
         return
     project = find_project(session.of(reconcile).registry, name)
     share = _compared(session, project) if delete_repo else None
     path = repo_of(session, project)
-    state, rules = _state(session, project), unruling(session, project)
+    state, rules = _state(session, project), acl_removal_steps(session, project)
     steps = remove_steps(project, path, state, rules, delete_repo=delete_repo)
-    plan = Plan(steps, share, work_of(session))
+    plan = Plan(steps, share, step_runner(session))
     typed = delete_repo and not (dry_run or session.dry)
     if typed:
         for step in steps:
             session.screen.note(f"  {step}")
-        session.tell_typed()
-        session.ask.typed(DELETE_REPO, path, name)
+        session.show_equivalent()
+        session.prompter.typed(DELETE_REPO, path, name)
     agreed = alone if project.container else None
     carry_out(session, plan, dry_run=dry_run, default=False, confirmed=typed, agreed=agreed)
 
@@ -76,14 +82,14 @@ def _state(session: Session, project: Project) -> str | None:
     """The state of the container that is to go with the project; None where there is none."""
     if not project.container:
         return None
-    container = asked(session).found.get(project.name)
+    container = require_containers(session).found.get(project.name)
     return container.status if container else None
 
 
 def _compared(session: Session, project: Project) -> Share:
     """The share, after it was seen to hold all that the repo does."""
-    session.of(mounts)
-    share = usable(session)
+    session.of(backup_share)
+    share = require_share(session)
     host, local_repos = session.host, session.of(reconcile).local_repos
     if host.real_folder(repo_of(session, project)) is not None:
         compare_with_mirror(host, share, local_repos, project.name, project.repo)

@@ -6,15 +6,15 @@ import uuid
 from dataclasses import replace
 
 from repoman_tasks.actions.apply import Plan, carry_out
-from repoman_tasks.actions.container_plans import work_of
-from repoman_tasks.actions.facts import grounds, reconcile
+from repoman_tasks.actions.container_plans import step_runner
+from repoman_tasks.actions.facts import fence_facts, reconcile
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Busy, RepomanError
 from repoman_tasks.hosts.base import Locked
 from repoman_tasks.model import Registry
-from repoman_tasks.planning.estate_steps import SetupWish, setup_steps
+from repoman_tasks.planning.estate_steps import SetupOptions, setup_steps
+from repoman_tasks.planning.fence.fence_facts import FenceOptions
 from repoman_tasks.planning.fence.fence_plan import fence_findings, fence_steps
-from repoman_tasks.planning.fence.incus_facts import FenceWish
 from repoman_tasks.planning.mirror.share_check import judge
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.prompts import SUDO
@@ -56,7 +56,7 @@ def _paths(session: Session, registry: Registry) -> tuple[str, str]:
 @task(
     wizard=ask_setup,
     pre=[reconcile],
-    asks=[_share, grounds],
+    asks=[_share, fence_facts],
     help={
         "local_repos": "Folder of the local working copies.",
         "nfs_repos": "Folder on the backup share.",
@@ -86,7 +86,7 @@ def setup(
     registry = session.of(reconcile).registry
     local, path = _paths(session, registry)
     chosen = {"storage_pool": storage_pool, "bridge": network}
-    wish = SetupWish(
+    options = SetupOptions(
         local if local_repos else "",
         path if nfs_repos else "",
         new_share,
@@ -94,33 +94,33 @@ def setup(
         {key: value for key, value in chosen.items() if value},
     )
     share = session.of(_share)
-    fence = FenceWish(storage_pool, network, init_incus, repair)
+    fence = FenceOptions(storage_pool, network, init_incus, repair)
     real = host.real_folder(local)
     exists, estate = session.store.exists(), str(uuid.uuid4())
-    steps = setup_steps(registry, exists, wish, real is not None, share.probe, estate)
+    steps = setup_steps(registry, exists, options, real is not None, share.probe, estate)
     steps = _in_order(session, [*_fence(session, fence, real or local), *steps], dry_run=dry_run)
-    plan = Plan(steps, share, work_of(session))
+    plan = Plan(steps, share, step_runner(session))
     done = carry_out(session, plan, dry_run=dry_run, agreed=lambda: _alone(session, registry))
-    if done and session.leads_on is None:
+    if done and session.follow_ups is None:
         session.screen.note("Next: repoman new NAME")
 
 
-def _fence(session: Session, wish: FenceWish, local_repos: str) -> list[Step]:
+def _fence(session: Session, options: FenceOptions, local_repos: str) -> list[Step]:
     """The steps for containers. Where there can be none, that is said, and the rest goes on;
     it is an error where a person asked for something of theirs."""
-    found = session.of(grounds)
+    found = session.of(fence_facts)
     try:
         if isinstance(found, RepomanError):
             raise found
         found = replace(found, local_repos=local_repos)
         project = found.defaults.incus_project
-        steps = fence_steps(found, wish, project)
+        steps = fence_steps(found, options, project)
     except RepomanError as problem:
-        if wish != FenceWish():
+        if options != FenceOptions():
             raise
         session.screen.note(f"containers: not set up, {problem}")
         return []
-    if not wish.repair:
+    if not options.repair:
         for finding in fence_findings(found, project):
             if finding.cure.startswith("`repoman setup --repair`"):
                 session.screen.note(f"{finding.what}: {finding.cure}")
@@ -135,9 +135,9 @@ def _in_order(session: Session, steps: list[Step], *, dry_run: bool) -> list[Ste
     if not rooted or dry_run or session.dry or session.host.uid == 0:
         return [*rooted, *others]
     for step in rooted:
-        session.screen.note(f"needs root, {step.why}: sudo {' '.join(step.words)}")
-    somebody = session.ask.possible or session.ask.yes
-    if somebody and session.ask.confirm(SUDO, default=False):
+        session.screen.note(f"needs root, {step.why}: sudo {' '.join(step.argv)}")
+    somebody = session.prompter.possible or session.prompter.yes
+    if somebody and session.prompter.confirm(SUDO, default=False):
         return [*rooted, *others]
     return others
 

@@ -7,28 +7,28 @@ from collections.abc import Sequence
 from repoman_tasks.actions.drift_repair import repair as mend
 from repoman_tasks.actions.facts import (
     addresses,
+    backup_share,
     containers,
+    fence_facts,
     folders,
-    grounds,
     incus,
-    mounts,
     person,
     reconcile,
 )
-from repoman_tasks.actions.hazards import foresee_watch, look_seen, watch
+from repoman_tasks.actions.hazards import find_new_hazards, foresee_watch, mark_seen
 from repoman_tasks.actions.inside_check import foresee_inside, look_inside, running
-from repoman_tasks.actions.network_check import foresee_tries, try_out
+from repoman_tasks.actions.network_check import check_network, foresee_tries
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import ExitCode, RepomanError, TargetUnusable, UsageError
 from repoman_tasks.model import Defaults, Project, Registry, keys
 from repoman_tasks.planning.container.drift import drift, summary
-from repoman_tasks.planning.container.repairs import RepairWish
+from repoman_tasks.planning.container.repairs import RepairOptions
+from repoman_tasks.planning.fence.fence_facts import FenceFacts
 from repoman_tasks.planning.fence.fence_plan import fence_findings
-from repoman_tasks.planning.fence.incus_facts import Grounds
-from repoman_tasks.planning.findings import Finding, Reality, health
+from repoman_tasks.planning.findings import EstateFacts, Finding, health
 from repoman_tasks.planning.mirror.excludes import exclude_finding
 from repoman_tasks.planning.mirror.sync_plan import find_project
-from repoman_tasks.planning.text.grouping import gathered
+from repoman_tasks.planning.text.grouping import group_findings
 from repoman_tasks.planning.text.layout import BAD, GOOD, STRONG, Cell, Column
 from repoman_tasks.planning.text.wording import plural, toml_value
 from repoman_tasks.session import Session
@@ -37,7 +37,7 @@ from repoman_tasks.tools.share import Share
 
 @task(
     pre=[reconcile, containers],
-    asks=[mounts, folders, grounds, addresses],
+    asks=[backup_share, folders, fence_facts, addresses],
     positional=["name"],
     many_hosts=True,
     watched_with=["name", "values"],
@@ -64,38 +64,38 @@ def status(
     json: bool = False,
 ) -> int:
     """Show what is wrong, with the cure beside each finding; exit 3 where something is."""
-    wish = RepairWish(missing, orphan, half_made, repair)
-    wish.check()
-    if (wish.any or seen) and not session.alone:
+    options = RepairOptions(missing, orphan, half_made, repair)
+    options.check()
+    if (options.any or seen) and not session.alone:
         raise UsageError("several hosts can only be looked at", "name the one to mend")
     mended = True
-    if wish.any:
+    if options.any:
         session.host.forget()  # a person is asked meanwhile
-        mended = mend(session, _drift(session, name), wish)
+        mended = mend(session, _drift(session, name), options)
         session.look_again(reconcile, containers)
     if seen:
-        look_seen(session, name)
-    reality = session.of(reconcile)
-    _foresee(session, reality, name)
-    share = session.of(mounts)
-    found = _findings(session, reality, share, name)
+        mark_seen(session, name)
+    facts = session.of(reconcile)
+    _foresee(session, facts, name)
+    share = session.of(backup_share)
+    found = _findings(session, facts, share, name)
     if json:
-        session.screen.json(_as_json(session, reality, share, found))
+        session.screen.json(_as_json(session, facts, share, found))
     else:
         if values:
-            _show_values(session, reality)
-        _show(session, reality, share, found)
+            _show_values(session, facts)
+        _show(session, facts, share, found)
     well = mended and not any(f.problem for f in found)
     return ExitCode.OK if well else ExitCode.UNHEALTHY
 
 
-def _foresee(session: Session, reality: Reality, name: str | None) -> None:
+def _foresee(session: Session, facts: EstateFacts, name: str | None) -> None:
     """Have a host that is far away asked for all that follows from what is known."""
-    projects = _meant(reality.registry, name)
+    projects = _meant(facts.registry, name)
     looked_into = _looked_into(session, projects, _drift(session, name))
     if looked_into:
         whose = session.of(person)
-        foresee_inside(session.of(incus), whose, reality.local_repos, looked_into)
+        foresee_inside(session.of(incus), whose, facts.local_repos, looked_into)
         foresee_tries(session, projects)
     foresee_watch(session, projects)
 
@@ -113,44 +113,44 @@ def _looked_into(
 
 
 def _findings(
-    session: Session, reality: Reality, share: Share | TargetUnusable, name: str | None
+    session: Session, facts: EstateFacts, share: Share | TargetUnusable, name: str | None
 ) -> list[Finding]:
     problem = (share.what, share.cure) if isinstance(share, TargetUnusable) else None
-    projects = _meant(reality.registry, name)
+    projects = _meant(facts.registry, name)
     concerned = name is None or projects[0].backup
     beside = session.of(folders) if name is None else []
-    found = health(reality, problem if concerned else None, projects, beside, session.now())
+    found = health(facts, problem if concerned else None, projects, beside, session.now())
     drifted = _drift(session, name)
     if any(project.container for project in projects) and not session.of(containers).problem:
-        found += [*_fence(session), *try_out(session, projects)]
+        found += [*_fence(session), *check_network(session, projects)]
     looked_into, inside = _looked_into(session, projects, drifted), []
     if looked_into:
         whose = session.of(person)
-        inside = look_inside(session.of(incus), whose, reality.local_repos, looked_into)
+        inside = look_inside(session.of(incus), whose, facts.local_repos, looked_into)
     left_out = [finding for finding in map(exclude_finding, projects) if finding]
-    return found + left_out + drifted + inside + watch(session, projects)
+    return found + left_out + drifted + inside + find_new_hazards(session, projects)
 
 
 def _drift(session: Session, name: str | None) -> list[Finding]:
     """Where containers and registry differ, of one project or of the estate."""
-    reality, found = session.of(reconcile), session.of(containers)
+    facts, found = session.of(reconcile), session.of(containers)
     if name is None:
-        return drift(reality, found, reality.registry.projects, orphans=True)
-    if reality.registry.project(name) is None and name in found.found:
-        every = drift(reality, found, [], orphans=True)
+        return drift(facts, found, facts.registry.projects, orphans=True)
+    if facts.registry.project(name) is None and name in found.found:
+        every = drift(facts, found, [], orphans=True)
         return [finding for finding in every if finding.subject == name]
-    return drift(reality, found, [find_project(reality.registry, name)], orphans=False)
+    return drift(facts, found, [find_project(facts.registry, name)], orphans=False)
 
 
 def _fence(session: Session) -> list[Finding]:
-    found = session.of(grounds)
+    found = session.of(fence_facts)
     if isinstance(found, RepomanError):
         return [Finding("incus", found.what, found.cure, kind="fence")]
     return fence_findings(found, found.defaults.incus_project)
 
 
-def _show_values(session: Session, reality: Reality) -> None:
-    registry = reality.registry
+def _show_values(session: Session, facts: EstateFacts) -> None:
+    registry = facts.registry
     rows = [
         (key.name, toml_value(getattr(registry.defaults, key.name)), registry.origins[key.name])
         for key in keys(Defaults)
@@ -161,16 +161,16 @@ def _show_values(session: Session, reality: Reality) -> None:
 
 
 def _show(
-    session: Session, reality: Reality, share: Share | TargetUnusable, found: list[Finding]
+    session: Session, facts: EstateFacts, share: Share | TargetUnusable, found: list[Finding]
 ) -> None:
     screen = session.screen
-    for finding in gathered(found) if screen.columns else found:
+    for finding in group_findings(found) if screen.columns else found:
         mark = Cell("✗", BAD) if finding.problem else Cell("·")
         subject = Cell(finding.subject, STRONG)
         screen.line(mark, " ", subject, f": {finding.what}", hang=2)
         screen.line(f"    {finding.cure}", hang=4)
     problems = sum(finding.problem for finding in found)
-    projects = plural(len(reality.registry.projects), "project")
+    projects = plural(len(facts.registry.projects), "project")
     if isinstance(share, Share):
         probe = share.probe
         screen.line(f"share: {probe.path}, {probe.free_mib / 1024:.1f} GiB free", hang=2)
@@ -180,26 +180,26 @@ def _show(
 
 
 def _containers(session: Session) -> str:
-    found = session.of(grounds) if any(session.of(containers).found) else None
+    found = session.of(fence_facts) if any(session.of(containers).found) else None
     told = summary(session.of(containers))
-    if isinstance(found, Grounds):
+    if isinstance(found, FenceFacts):
         free = [f"{name} has {pool.told} free" for name, pool in found.pools.items()]
         told = ", ".join([told, f"Incus {found.version}", *free])
     return told
 
 
 def _as_json(
-    session: Session, reality: Reality, share: Share | TargetUnusable, found: list[Finding]
+    session: Session, facts: EstateFacts, share: Share | TargetUnusable, found: list[Finding]
 ) -> dict[str, object]:
-    registry = reality.registry
-    usable = isinstance(share, Share)
+    registry = facts.registry
+    require_share = isinstance(share, Share)
     return {
         "schema": 1,
         "registry": session.store.path,
         "healthy": not any(finding.problem for finding in found),
         "findings": [vars(finding) for finding in found],
         "share": {
-            "usable": usable,
+            "usable": require_share,
             "path": registry.defaults.nfs_repos,
             "free_mib": share.probe.free_mib if isinstance(share, Share) else None,
         },

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from repoman_tasks.actions.facts import mounts, reconcile, usable
+from repoman_tasks.actions.facts import backup_share, reconcile, require_share
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import UsageError
-from repoman_tasks.mirror.rsync_pass import Setting
+from repoman_tasks.mirror.rsync_pass import SyncContext
 from repoman_tasks.mirror.sync_run import mirror_estate
 from repoman_tasks.planning.mirror.sync_plan import SyncOptions, exit_code, plan
 from repoman_tasks.session import Session
-from repoman_tasks.terminal.sync_output import Form, show_end, showing
+from repoman_tasks.terminal.sync_output import OutputOptions, show_events, show_result
 
 
 @task(
-    pre=[reconcile, mounts],
+    pre=[reconcile, backup_share],
     positional=["name"],
     help={
         "name": "Name of a project; all that have a backup by default.",
@@ -42,34 +42,34 @@ def sync(
     """Mirror the repos to the backup share."""
     if json and json_lines:
         raise UsageError("--json and --json-lines are two forms of one thing", "choose one")
-    reality, screen = session.of(reconcile), session.screen
+    facts, screen = session.of(reconcile), session.screen
     bars = screen.live and not (json or json_lines or itemize or dry_run)
     # --dry shows the words that it does not run
-    form = Form(json, json_lines, bars, quiet=json or session.dry)
+    output = OutputOptions(json, json_lines, bars, quiet=json or session.dry)
     options = SyncOptions(
         delete=not no_delete,
         dry_run=dry_run,
         force=force,
         wait=wait,
         itemize=(itemize or dry_run) and not (json or json_lines),
-        progress=form.progress,
+        progress=output.progress,
     )
-    planned = plan(reality.registry, name, jobs, options)
-    share = usable(session)
+    planned = plan(facts.registry, name, jobs, options)
+    share = require_share(session)
     modes = share.survey([project.repo for project in planned.projects])
-    setting = Setting(
+    context = SyncContext(
         host=session.host,
         share=share,
         modes=modes,
-        registry=reality.registry,
-        local_repos=reality.local_repos,
+        registry=facts.registry,
+        local_repos=facts.local_repos,
         options=options,
         emit=lambda _: None,
         now=session.now,
         lock_path=session.store.lock_path,
     )
-    with showing(screen, form, planned, session.now) as see:
-        outcomes = mirror_estate(setting, planned, session.store, see)
+    with show_events(screen, output, planned, session.now) as see:
+        outcomes = mirror_estate(context, planned, session.store, see)
     code = exit_code(planned, outcomes)
-    show_end(screen, form, outcomes, options, int(code), session.now)
+    show_result(screen, output, outcomes, options, int(code), session.now)
     return code

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from repoman_tasks.actions.facts import reconcile
-from repoman_tasks.actions.project_container import project_meant, repo_of
+from repoman_tasks.actions.project_container import repo_of, resolve_project
 from repoman_tasks.cli.task import task
 from repoman_tasks.session import Session
 from repoman_tasks.tools.approvals import forget
@@ -18,7 +18,7 @@ from repoman_tasks.wizards.project_choice import ask_project
 )
 def untrust(session: Session, name: str | None = None) -> None:
     """Take back what was approved of a repo's .repoman.toml."""
-    project, _ = project_meant(session, name, "untrust")
+    project, _ = resolve_project(session, name, "untrust")
     if forget(session.host, repo_of(session, project)):
         session.screen.line(f"took back what was approved for {project.name}")
         session.screen.note(f"Next: repoman update {project.name}, which takes it away")

@@ -6,23 +6,23 @@ from dataclasses import replace
 from functools import partial
 
 from repoman_tasks.actions.apply import Plan, carry_out
-from repoman_tasks.actions.approval import foresee_wishes, wishes
+from repoman_tasks.actions.approval import allowed_requests, foresee_wishes
 from repoman_tasks.actions.container_plans import (
-    addressed,
+    acl_steps,
     foresee_ruling,
-    opening,
-    protected,
-    ruling,
-    work_of,
+    mount_permission_steps,
+    step_runner,
+    with_addresses,
+    with_protected,
 )
-from repoman_tasks.actions.container_steps import Work
+from repoman_tasks.actions.container_steps import StepRunner
 from repoman_tasks.actions.facts import containers, person, reconcile
 from repoman_tasks.actions.project_container import (
-    alone_with,
-    container_of,
-    project_meant,
+    existing_container,
+    lock_container,
     repo_of,
-    wanted_of,
+    resolve_project,
+    spec_of,
 )
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed, Refused
@@ -32,7 +32,7 @@ from repoman_tasks.planning.container.spec import Container, applied
 from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.steps import ArrangeUser
 from repoman_tasks.session import Session
-from repoman_tasks.tools.guest import Room, foresee_user, has_user
+from repoman_tasks.tools.guest import GuestHandle, foresee_user, has_user
 from repoman_tasks.tools.images import image_origin
 from repoman_tasks.wizards.project_choice import ask_project
 
@@ -62,38 +62,38 @@ def update(
     dry_run: bool = False,
 ) -> None:
     """Make a project's container what the registry and the repo's .repoman.toml declare."""
-    project, _ = project_meant(session, name, "update")
-    container = container_of(session, project)
-    work = work_of(session)
-    _foresee(session, project, container, work)
+    project, _ = resolve_project(session, name, "update")
+    container = existing_container(session, project)
+    runner = step_runner(session)
+    _foresee(session, project, container, runner)
     after, refusal = _with_wishes(session, project, trusted=trust, dry_run=dry_run)
-    after = protected(session, addressed(session, after))
-    wanted = wanted_of(session, after)
-    container, user_is_missing = _looked_into(container, work)
+    after = with_protected(session, with_addresses(session, after))
+    spec = spec_of(session, after)
+    container, user_is_missing = _looked_into(container, runner)
     steps, left = update_steps(
-        wanted,
+        spec,
         container,
-        image_origin(work.incus, wanted.image) if rebuild else None,
-        ArrangeUser(project.name, work.person.name, repo_of(session, project)),
+        image_origin(runner.incus, spec.image) if rebuild else None,
+        ArrangeUser(project.name, runner.person.name, repo_of(session, project)),
         restart=restart,
         user_is_missing=user_is_missing,
     )
     for difference in left:
         session.screen.note(f"left as it is, it needs --{difference.need}: {difference.what}")
     stored = find_project(session.of(reconcile).stored, project.name)
-    before = [*(opening(session, wanted) if steps else []), *ruling(session, after)]
-    plan = Plan([*before, *steps, *recorded(stored, after)], work=work)
-    carry_out(session, plan, dry_run=dry_run, agreed=partial(alone_with, session, project.name))
+    before = [*(mount_permission_steps(session, spec) if steps else []), *acl_steps(session, after)]
+    plan = Plan([*before, *steps, *recorded(stored, after)], runner=runner)
+    carry_out(session, plan, dry_run=dry_run, agreed=partial(lock_container, session, project.name))
     if refusal:  # what is not approved was taken away, or never came
         raise refusal
 
 
-def _foresee(session: Session, project: Project, container: Container, work: Work) -> None:
+def _foresee(session: Session, project: Project, container: Container, runner: StepRunner) -> None:
     """Have a host that is far away asked for all that follows from what is known."""
     foresee_wishes(session, project, repo_of(session, project))
     foresee_ruling(session, project)
     if container.running:
-        foresee_user(Room(work.incus, container.name, work.person))
+        foresee_user(GuestHandle(runner.incus, container.name, runner.person))
 
 
 def _with_wishes(
@@ -108,12 +108,12 @@ def _with_wishes(
     name = project.name
     how = f"`repoman trust {name}` shows it and asks; in a script, `repoman update {name} --trust`"
     path = repo_of(session, project)
-    asks, refusal = wishes(session, path, how, trusted=trusted, dry_run=dry_run)
+    asks, refusal = allowed_requests(session, path, how, trusted=trusted, dry_run=dry_run)
     after = applied(project, asks, "", ())
     return replace(after, image=project.image, profiles=project.profiles), refusal
 
 
-def _looked_into(container: Container, work: Work) -> tuple[Container, bool]:
+def _looked_into(container: Container, runner: StepRunner) -> tuple[Container, bool]:
     """The container as it is now, and whether its user is missing; one that is down is not asked.
 
     It may be on its way down, by a command that was killed for one: it can't be asked then, though
@@ -123,10 +123,10 @@ def _looked_into(container: Container, work: Work) -> tuple[Container, bool]:
     while container.running:
         looks_left -= 1
         try:
-            return container, not has_user(Room(work.incus, container.name, work.person))
+            return container, not has_user(GuestHandle(runner.incus, container.name, runner.person))
         except Failed:
             if not looks_left:
                 raise
-        work.incus.host.read(["sleep", "1"])
-        container = work.incus.container(container.name) or container
+        runner.incus.host.read(["sleep", "1"])
+        container = runner.incus.container(container.name) or container
     return container, False

@@ -19,19 +19,19 @@ from repoman_tasks.errors import Failed
 __all__ = [
     "MOST_BYTES",
     "WALK_SECONDS",
+    "Argv",
     "Entry",
     "Foresight",
     "Host",
     "Lock",
     "Locked",
+    "Observer",
     "Pin",
     "Result",
     "Sink",
     "Stalled",
     "TimedOut",
     "Together",
-    "Witness",
-    "Words",
 ]
 
 MOST_BYTES = 256 << 20
@@ -40,7 +40,7 @@ MOST_BYTES = 256 << 20
 WALK_SECONDS = 600.0
 """How long a walk over a repo may take."""
 
-Words = Sequence[str]
+Argv = Sequence[str]
 Sink = Callable[[bytes], None]
 """Takes one line of output, without its end."""
 
@@ -49,7 +49,7 @@ Sink = Callable[[bytes], None]
 class Result:
     """What a finished program left behind."""
 
-    words: tuple[str, ...]
+    argv: tuple[str, ...]
     code: int
     out: bytes = b""
     err: bytes = b""
@@ -83,10 +83,10 @@ class Entry:
 class Foresight:
     """What will be asked for, as `Host.foresee` takes it."""
 
-    reads: Sequence[Words]
+    reads: Sequence[Argv]
     files: Sequence[str]
     folders: Sequence[str]
-    aside: Sequence[Words]
+    aside: Sequence[Argv]
     pin: str
     seconds: float
 
@@ -134,8 +134,8 @@ class Together:
         self._host = host
         self._timeout = timeout
 
-    def read(self, words: Words) -> Callable[[], Result]:
-        return partial(self._host.read, words, timeout=self._timeout)
+    def read(self, argv: Argv) -> Callable[[], Result]:
+        return partial(self._host.read, argv, timeout=self._timeout)
 
     def read_file(self, path: str) -> Callable[[], bytes | None]:
         return partial(self._host.read_file, path)
@@ -152,10 +152,10 @@ class Together:
         return partial(self._host.walk, root, prune=prune)
 
 
-class Witness:
+class Observer:
     """Is told of what a host was made to change. This one forgets it."""
 
-    def ran(self, words: Words, code: int | None) -> None:
+    def ran(self, argv: Argv, code: int | None) -> None:
         """A program ended with `code`; None where it was ended, or never began."""
 
     def wrote(self, path: str) -> None:
@@ -182,11 +182,11 @@ class Host(ABC):
     def __init__(self) -> None:
         self.stopping = Event()
         """Set it, and every program that is being streamed is ended with its children."""
-        self.witness = Witness()
+        self.observer = Observer()
         """Is told what is changed by these verbs."""
 
     @abstractmethod
-    def read(self, words: Words, *, timeout: float = 30.0, most: int = MOST_BYTES) -> Result:
+    def read(self, argv: Argv, *, timeout: float = 30.0, most: int = MOST_BYTES) -> Result:
         """Run a program that changes nothing, and take what it says.
 
         `TimedOut` after `timeout` seconds; also where the program can't be killed because
@@ -195,7 +195,7 @@ class Host(ABC):
 
     def change(
         self,
-        words: Words,
+        argv: Argv,
         *,
         timeout: float = 60.0,
         given: bytes = b"",
@@ -205,16 +205,16 @@ class Host(ABC):
 
         `given` is what it finds on standard input, a few kB at most.
         """
-        if self._only_said(words):
-            return Result(tuple(words), 0)
-        with self._witnessed(words) as codes:
-            result = self._change(words, timeout, given, most)
+        if self._only_said(argv):
+            return Result(tuple(argv), 0)
+        with self._observed(argv) as codes:
+            result = self._change(argv, timeout, given, most)
             codes.append(result.code)
         return result
 
     def stream(
         self,
-        words: Words,
+        argv: Argv,
         out: Sink,
         err: Sink,
         *,
@@ -231,21 +231,21 @@ class Host(ABC):
         that a dead file server can't hold repoman. The locks to `keep` stay taken until the
         program ends, even where repoman is killed.
         """
-        if changes and self._only_said(words):
+        if changes and self._only_said(argv):
             return 0
-        inner = ["env", "-C", cwd, *words] if cwd else words
+        inner = ["env", "-C", cwd, *argv] if cwd else argv
         if not changes:
-            return self._stream(words[0], inner, out, err, stall_seconds, keep)
-        with self._witnessed(words) as codes:
-            codes.append(self._stream(words[0], inner, out, err, stall_seconds, keep))
+            return self._stream(argv[0], inner, out, err, stall_seconds, keep)
+        with self._observed(argv) as codes:
+            codes.append(self._stream(argv[0], inner, out, err, stall_seconds, keep))
         return codes[0]
 
-    def hand_over(self, words: Words) -> int:
+    def hand_over(self, argv: Argv) -> int:
         """Give the terminal to a program until it ends; return its exit status."""
-        if self._only_said(words):
+        if self._only_said(argv):
             return 0
-        with self._witnessed(words) as codes:
-            codes.append(self._hand_over(words))
+        with self._observed(argv) as codes:
+            codes.append(self._hand_over(argv))
         return codes[0]
 
     def write_file(self, path: str, data: bytes) -> None:
@@ -256,7 +256,7 @@ class Host(ABC):
         """
         if not self._only_said(["write", path]):
             self._write_file(path, data)
-            self.witness.wrote(path)
+            self.observer.wrote(path)
 
     @contextmanager
     def lock(
@@ -292,11 +292,11 @@ class Host(ABC):
 
     def foresee(
         self,
-        reads: Sequence[Words] = (),
+        reads: Sequence[Argv] = (),
         *,
         files: Sequence[str] = (),
         folders: Sequence[str] = (),
-        aside: Sequence[Words] = (),
+        aside: Sequence[Argv] = (),
         pin: str = "",
         seconds: float = 10.0,
     ) -> None:
@@ -318,18 +318,18 @@ class Host(ABC):
         return Together(self, timeout)
 
     @contextmanager
-    def _witnessed(self, words: Words) -> Iterator[list[int]]:
+    def _observed(self, argv: Argv) -> Iterator[list[int]]:
         """Tell the witness how a program ended; its exit status goes into the list."""
         codes: list[int] = []
         try:
             yield codes
         finally:
-            self.witness.ran(words, codes[0] if codes else None)
+            self.observer.ran(argv, codes[0] if codes else None)
 
-    def _only_said(self, words: Words) -> bool:
+    def _only_said(self, argv: Argv) -> bool:
         """Under --dry: say the words, and that this is all."""
         if self.dry:
-            print(shlex.join(words))
+            print(shlex.join(argv))
         return self.dry
 
     @abstractmethod
@@ -369,13 +369,13 @@ class Host(ABC):
     def _foresee(self, ahead: Foresight) -> None: ...
 
     @abstractmethod
-    def _change(self, words: Words, timeout: float, given: bytes, most: int) -> Result: ...
+    def _change(self, argv: Argv, timeout: float, given: bytes, most: int) -> Result: ...
 
     @abstractmethod
     def _stream(
         self,
         program: str,
-        words: Words,
+        argv: Argv,
         out: Sink,
         err: Sink,
         stall_seconds: float,
@@ -383,7 +383,7 @@ class Host(ABC):
     ) -> int: ...
 
     @abstractmethod
-    def _hand_over(self, words: Words) -> int: ...
+    def _hand_over(self, argv: Argv) -> int: ...
 
     @abstractmethod
     def _write_file(self, path: str, data: bytes) -> None: ...

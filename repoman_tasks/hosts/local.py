@@ -22,6 +22,7 @@ from typing import Any
 from repoman_tasks.errors import Failed, Interrupted
 from repoman_tasks.hosts.base import (
     MOST_BYTES,
+    Argv,
     Entry,
     Foresight,
     Host,
@@ -30,7 +31,6 @@ from repoman_tasks.hosts.base import (
     Result,
     Sink,
     TimedOut,
-    Words,
 )
 from repoman_tasks.hosts.processes import (
     Watch,
@@ -83,8 +83,8 @@ class LocalHost(Host):
 
     # --- programs ------------------------------------------------------------------
 
-    def read(self, words: Words, *, timeout: float = 30.0, most: int = MOST_BYTES) -> Result:
-        return self._run(words, b"", timeout, most)
+    def read(self, argv: Argv, *, timeout: float = 30.0, most: int = MOST_BYTES) -> Result:
+        return self._run(argv, b"", timeout, most)
 
     def _foresee(self, ahead: Foresight) -> None:
         """Nothing here is far away."""
@@ -92,23 +92,23 @@ class LocalHost(Host):
     def forget(self) -> None:
         """Nothing is known ahead."""
 
-    def _change(self, words: Words, timeout: float, given: bytes, most: int) -> Result:
-        return self._run(words, given, timeout, most)
+    def _change(self, argv: Argv, timeout: float, given: bytes, most: int) -> Result:
+        return self._run(argv, given, timeout, most)
 
-    def _run(self, words: Words, given: bytes, timeout: float, most: int) -> Result:
+    def _run(self, argv: Argv, given: bytes, timeout: float, most: int) -> Result:
         out, err = bytearray(), bytearray()
-        with self._start(words, stdin=subprocess.PIPE) as process:
+        with self._start(argv, stdin=subprocess.PIPE) as process:
             assert process.stdin is not None
             with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
                 pipe.write(given)  # small: it fits into the pipe
-            check = bounded(words[0], timeout, most, lambda: len(out) + len(err))
+            check = bounded(argv[0], timeout, most, lambda: len(out) + len(err))
             code = self._drain(process, out.extend, err.extend, check)
-        return Result(tuple(words), code, bytes(out), bytes(err))
+        return Result(tuple(argv), code, bytes(out), bytes(err))
 
     def _stream(
         self,
         program: str,
-        words: Words,
+        argv: Argv,
         out: Sink,
         err: Sink,
         stall_seconds: float,
@@ -117,7 +117,7 @@ class LocalHost(Host):
         _require(program, self.environ.get("PATH"))
         out_lines, err_lines = _Lines(out), _Lines(err)
         inherited = tuple(lock.fd for lock in keep if isinstance(lock, _LocalLock))
-        with self._start(words, stdin=subprocess.DEVNULL, pass_fds=inherited) as process:
+        with self._start(argv, stdin=subprocess.DEVNULL, pass_fds=inherited) as process:
             watch = Watch(stall_seconds, partial(_io_of_session, process.pid))
 
             def check() -> None:
@@ -131,22 +131,22 @@ class LocalHost(Host):
         err_lines.finish()
         return code
 
-    def _hand_over(self, words: Words) -> int:
+    def _hand_over(self, argv: Argv) -> int:
         # The program shares the terminal and gets its Ctrl-C; repoman waits for what it does.
         # (A handler, unlike SIG_IGN, is not inherited.)
         before = signal.signal(signal.SIGINT, lambda *_: None)
         try:
-            return self.lend(words)
+            return self.lend(argv)
         finally:
             signal.signal(signal.SIGINT, before)
 
-    def lend(self, words: Words) -> int:
+    def lend(self, argv: Argv) -> int:
         """Give these streams to a program until it ends, or a signal ends both; its exit status."""
         sys.stdout.flush()
         process = None
         try:
-            with _starting(words, self.environ.get("PATH")):
-                process = subprocess.Popen(words)
+            with _starting(argv, self.environ.get("PATH")):
+                process = subprocess.Popen(argv)
             return process.wait()
         except KeyboardInterrupt:
             if process is not None:
@@ -154,15 +154,15 @@ class LocalHost(Host):
                 process.wait()
             raise
 
-    def child(self, words: Words) -> Child:
+    def child(self, argv: Argv) -> Child:
         """Start a program that is talked to while it runs, until it is closed."""
         with self._beginning:
-            return Child(self._begin(words, stdin=subprocess.PIPE, bufsize=0))
+            return Child(self._begin(argv, stdin=subprocess.PIPE, bufsize=0))
 
     @contextlib.contextmanager
-    def _start(self, words: Words, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    def _start(self, argv: Argv, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
         with self._beginning:
-            process = self._begin(words, **options)
+            process = self._begin(argv, **options)
             self._running.add(process)
         well = False
         try:
@@ -174,13 +174,13 @@ class LocalHost(Host):
                 _end(process)
             _close_pipes(process)
 
-    def _begin(self, words: Words, **options: Any) -> subprocess.Popen[bytes]:
+    def _begin(self, argv: Argv, **options: Any) -> subprocess.Popen[bytes]:
         """A child in a session of its own, so that it can be ended with all its children."""
         if self._closed:
             raise Interrupted("interrupted")
-        with _starting(words, self.environ.get("PATH")):
+        with _starting(argv, self.environ.get("PATH")):
             return subprocess.Popen(
-                words,
+                argv,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
@@ -272,8 +272,8 @@ class LocalHost(Host):
     def pin(self, path: str, *, timeout: float) -> Iterator[Pin]:
         # `cat` stands in the directory; it enters it by itself, so that a dead file server
         # holds `cat` and not repoman, and it ends when repoman does, however that ends.
-        words = ["env", "-C", path, "cat"]
-        with self._start(words, stdin=subprocess.PIPE, bufsize=0) as process:
+        argv = ["env", "-C", path, "cat"]
+        with self._start(argv, stdin=subprocess.PIPE, bufsize=0) as process:
             assert process.stdin is not None
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(b".")
@@ -389,15 +389,15 @@ def _require(program: str, path: str | None) -> None:
 
 
 @contextlib.contextmanager
-def _starting(words: Words, path: str | None) -> Iterator[None]:
+def _starting(argv: Argv, path: str | None) -> Iterator[None]:
     """`Failed` where a program can't be started."""
-    _require(words[0], path)
+    _require(argv[0], path)
     try:
         yield
     except OSError as error:
-        raise Failed(f"{words[0]} could not be started", _reason(error)) from None
+        raise Failed(f"{argv[0]} could not be started", _reason(error)) from None
     except ValueError as error:  # a NUL in a word
-        raise Failed(f"{words[0]} could not be started", str(error)) from None
+        raise Failed(f"{argv[0]} could not be started", str(error)) from None
 
 
 def _entries(folder: bytes, *, needed: bool) -> list[os.DirEntry[bytes]]:

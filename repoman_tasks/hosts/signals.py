@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-__all__ = ["resizes_waiting", "take_signals", "undisturbed", "wait_for_line"]
+__all__ = ["defer_resizes", "defer_signals", "take_signals", "wait_for_line"]
 
 _WANTED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -35,7 +35,7 @@ def take_signals() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
+def defer_signals() -> Iterator[None]:
     """While this holds, no signal interrupts; one that came meanwhile does so at the end.
 
     For a step of moments that must not be torn, and for undoing one. Signals reach the main
@@ -61,7 +61,7 @@ def undisturbed() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def resizes_waiting() -> Iterator[Callable[[float], bool]]:
+def defer_resizes() -> Iterator[Callable[[float], bool]]:
     """While this holds, a new size of the terminal waits until somebody asks for it.
 
     What it gives waits up to so many seconds and says whether there is one.

@@ -15,7 +15,7 @@ from repoman_tasks.errors import RepomanError
 from repoman_tasks.hosts.base import WALK_SECONDS, Lock, Together
 from repoman_tasks.mirror.events import Finished, Started
 from repoman_tasks.mirror.project_sync import looking
-from repoman_tasks.mirror.rsync_pass import Setting, run_pass
+from repoman_tasks.mirror.rsync_pass import SyncContext, run_pass
 from repoman_tasks.model import Project
 from repoman_tasks.planning.mirror import source_check as source
 from repoman_tasks.planning.mirror.sync_plan import Outcome
@@ -25,27 +25,27 @@ __all__ = ["mirror_batch"]
 
 
 def mirror_batch(
-    setting: Setting, projects: Sequence[Project]
+    context: SyncContext, projects: Sequence[Project]
 ) -> tuple[list[Outcome], list[Project]]:
     """Mirror those of `projects` that are unchanged; also returns those that are left."""
     began = time.monotonic()
-    host = setting.host
+    host = context.host
     asked = host.together(timeout=WALK_SECONDS)
-    looks = _looks(setting, projects, asked)
-    mounted = setting.share.checking(asked)
-    quiet = _unchanged(setting, looks)
-    paths = {setting.lock_path(name): name for name in quiet}
+    looks = _looks(context, projects, asked)
+    mounted = context.share.checking(asked)
+    quiet = _unchanged(context, looks)
+    paths = {context.lock_path(name): name for name in quiet}
     with host.locks(list(paths)) as locks:  # what is taken is told by a sync of its own
         held = {paths[path] for path in locks}
         together = [project for project in projects if project.name in held]
         for project in together:
-            setting.emit(Started(project.name))
+            context.emit(Started(project.name))
         enough = len(together) > 1
         held_now = list(locks.values())
-        outcomes = _checked(setting, together, held_now, quiet, mounted) if enough else []
+        outcomes = _checked(context, together, held_now, quiet, mounted) if enough else []
     for outcome in outcomes:
         outcome.seconds = time.monotonic() - began
-        setting.emit(Finished(outcome))
+        context.emit(Finished(outcome))
     done = {outcome.name for outcome in outcomes}
     return outcomes, [project for project in projects if project.name not in done]
 
@@ -53,16 +53,16 @@ def mirror_batch(
 Looks = Sequence[tuple[Project, Callable[[], Look]]]
 
 
-def _looks(setting: Setting, projects: Sequence[Project], asked: Together) -> Looks:
+def _looks(context: SyncContext, projects: Sequence[Project], asked: Together) -> Looks:
     """What walks over the repos of `projects`, together with what else is `asked`."""
-    return [(project, looking(setting, project, asked)) for project in projects]
+    return [(project, looking(context, project, asked)) for project in projects]
 
 
-def _unchanged(setting: Setting, looks: Looks) -> dict[str, Look]:
+def _unchanged(context: SyncContext, looks: Looks) -> dict[str, Look]:
     """What the repos hold, of those where that is what the last sync saw."""
     found = {}
     for project, look in looks:
-        if setting.host.stopping.is_set():
+        if context.host.stopping.is_set():
             return {}
         try:
             seen = look()
@@ -75,7 +75,7 @@ def _unchanged(setting: Setting, looks: Looks) -> dict[str, Look]:
 
 
 def _checked(
-    setting: Setting,
+    context: SyncContext,
     projects: Sequence[Project],
     locks: Sequence[Lock],
     quiet: dict[str, Look],
@@ -85,21 +85,21 @@ def _checked(
 
     `mounted` raises where the share is not mounted any more as it was.
     """
-    max_shrink = setting.registry.defaults.max_shrink
+    max_shrink = context.registry.defaults.max_shrink
     limits = [source.most_deletions(p, quiet[p.name].tally, max_shrink) for p in projects]
     try:
         mounted()
         done = run_pass(
-            setting,
+            context,
             projects,
             locks,
             [f"{project.repo}/" for project in projects],
             max_delete=min((limit for limit in limits if limit is not None), default=None),
         )
-        asked = setting.host.together(timeout=WALK_SECONDS)
-        mounted, looks = setting.share.checking(asked), _looks(setting, projects, asked)
+        asked = context.host.together(timeout=WALK_SECONDS)
+        mounted, looks = context.share.checking(asked), _looks(context, projects, asked)
         mounted()
-        still = {} if done.vanished else _unchanged(setting, looks)
+        still = {} if done.vanished else _unchanged(context, looks)
     except Exception:  # a sync of its own will tell which project it was, and what
         return []
     outcomes = []
@@ -113,7 +113,7 @@ def _checked(
                     counts=done.counts[project.name],
                     warnings=warnings,
                     tally=seen.tally,
-                    synced_at=setting.now(),
+                    synced_at=context.now(),
                 )
             )
     return outcomes

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from repoman_tasks.errors import Busy, ExitCode, Interrupted, Refused, RepomanError, bug
+from repoman_tasks.errors import Busy, ExitCode, Interrupted, Refused, RepomanError, internal_error
 from repoman_tasks.hosts.base import WALK_SECONDS, Entry, Lock, Locked, Together
 from repoman_tasks.mirror.events import Finished, Started
-from repoman_tasks.mirror.rsync_pass import Pass, PassFailed, Setting, carried, run_pass
+from repoman_tasks.mirror.rsync_pass import Pass, PassFailed, SyncContext, carried, run_pass
 from repoman_tasks.model import Project, Tally
 from repoman_tasks.planning.mirror import source_check as source
 from repoman_tasks.planning.mirror.sync_plan import Outcome, linked
@@ -40,88 +40,88 @@ _MOST_GIT_DIRS = 100
 _WAIT_SECONDS = 7 * 24 * 3600.0
 
 
-def mirror_project(setting: Setting, project: Project) -> Outcome:
+def mirror_project(context: SyncContext, project: Project) -> Outcome:
     """Mirror `project` under its lock; errors come back in the outcome, never as exceptions."""
     outcome = Outcome(project.name)
     began = time.monotonic()
     try:
-        if setting.host.stopping.is_set():
+        if context.host.stopping.is_set():
             raise Interrupted("not started")
-        setting.emit(Started(project.name))
-        with _locks(setting, project) as locks:
-            _Work(setting, project, locks, outcome).run()
-            outcome.synced_at = setting.now()
+        context.emit(Started(project.name))
+        with _locks(context, project) as locks:
+            _Work(context, project, locks, outcome).run()
+            outcome.synced_at = context.now()
     except Locked as error:
         outcome.code = ExitCode.SOME_FAILED
         outcome.error = f"its mirror is being written already, {error}: let it finish, or --wait"
     except RepomanError as error:
         if isinstance(error, PassFailed) and error.refused:
-            outcome.stopped_at = setting.now()
+            outcome.stopped_at = context.now()
         failed = error.code is ExitCode.FAILED
         outcome.code = ExitCode.SOME_FAILED if failed else error.code
         outcome.error = str(error)
     except Exception as error:  # a bug ends this project, and no other
         outcome.code = ExitCode.SOME_FAILED
-        outcome.error = bug(error)
+        outcome.error = internal_error(error)
     outcome.seconds = time.monotonic() - began
-    setting.emit(Finished(outcome))
+    context.emit(Finished(outcome))
     return outcome
 
 
 @contextmanager
-def _locks(setting: Setting, project: Project) -> Iterator[list[Lock]]:
-    if setting.options.dry_run:  # writes nothing, a lock's file included
+def _locks(context: SyncContext, project: Project) -> Iterator[list[Lock]]:
+    if context.options.dry_run:  # writes nothing, a lock's file included
         yield []
         return
-    wait_seconds = _WAIT_SECONDS if setting.options.wait else 0
-    with setting.host.lock(
-        setting.lock_path(project.name), wait_seconds=wait_seconds, stoppable=True
+    wait_seconds = _WAIT_SECONDS if context.options.wait else 0
+    with context.host.lock(
+        context.lock_path(project.name), wait_seconds=wait_seconds, stoppable=True
     ) as lock:
         yield [lock]
 
 
-def looking(setting: Setting, project: Project, asked: Together) -> Callable[[], Look]:
+def looking(context: SyncContext, project: Project, asked: Together) -> Callable[[], Look]:
     """What walks over the project's repo, together with what else is `asked`.
 
     `Refused` where it, or its mirror, is not a real folder. What is excluded from the mirror is
     not counted.
     """
-    in_place = _placing(setting, project, asked)
-    walk = asked.walk(_repo_path(setting, project), prune=PRUNED)
+    in_place = _placing(context, project, asked)
+    walk = asked.walk(_repo_path(context, project), prune=PRUNED)
 
     def bring() -> Look:
         in_place()
-        return _look_over(setting, project, walk())
+        return _look_over(context, project, walk())
 
     return bring
 
 
-def _look_over(setting: Setting, project: Project, entries: Iterable[Entry]) -> Look:
+def _look_over(context: SyncContext, project: Project, entries: Iterable[Entry]) -> Look:
     """What a walk over the project's repo met."""
     seen = look(entries)
-    if not setting.registry.excludes(project):
+    if not context.registry.excludes(project):
         return seen
-    census = carried(setting, project)
+    census = carried(context, project)
     return replace(seen, tally=census.tally(seen.tally.tree), git_dirs=census.git_dirs())
 
 
-def _repo_path(setting: Setting, project: Project) -> str:
+def _repo_path(context: SyncContext, project: Project) -> str:
     """Where the project's repo has to be."""
-    return f"{setting.local_repos}/{project.repo}"
+    return f"{context.local_repos}/{project.repo}"
 
 
-def _placing(setting: Setting, project: Project, asked: Together) -> Callable[[], None]:
+def _placing(context: SyncContext, project: Project, asked: Together) -> Callable[[], None]:
     """What raises `Refused` where the repo or its mirror is missing, a symlink, or inside the
     other; together with what else is `asked`."""
-    real = asked.real_folder(_repo_path(setting, project))
-    return lambda: _judge_places(setting, project, real())
+    real = asked.real_folder(_repo_path(context, project))
+    return lambda: _judge_places(context, project, real())
 
 
-def _judge_places(setting: Setting, project: Project, real: str | None) -> None:
+def _judge_places(context: SyncContext, project: Project, real: str | None) -> None:
     """The same, where `real` is the repo's folder with links resolved; None where there is none."""
-    path = _repo_path(setting, project)
-    share = setting.share.probe
-    link = linked(setting.modes, project.repo)
+    path = _repo_path(context, project)
+    share = context.share.probe
+    link = linked(context.modes, project.repo)
     if link:
         raise Refused(
             f"{share.path}/{link} on the share is a symlink",
@@ -132,7 +132,7 @@ def _judge_places(setting: Setting, project: Project, real: str | None) -> None:
             f"{path} is missing, its mirror was left as it is",
             f"bring it back, or `repoman remove {project.name}`",
         )
-    real_repo(path, real, setting.local_repos)
+    real_repo(path, real, context.local_repos)
     if real != path:
         raise Refused(f"{path} is a symlink to {real}", "register that folder as the repo")
     if inside(share.real, path) or inside(path, share.real):
@@ -143,14 +143,14 @@ class _Work:
     """The steps of mirroring one project; what they find goes into the outcome."""
 
     def __init__(
-        self, setting: Setting, project: Project, locks: Sequence[Lock], outcome: Outcome
+        self, context: SyncContext, project: Project, locks: Sequence[Lock], outcome: Outcome
     ) -> None:
-        self._setting = setting
-        self._host = setting.host
+        self._context = context
+        self._host = context.host
         self._project = project
         self._locks = locks
         self._outcome = outcome
-        self._path = _repo_path(setting, project)
+        self._path = _repo_path(context, project)
         self._may_delete: int | None = None
         """Entries that the passes to come may delete, None for any number."""
         self._loose = project.last_loose or 0
@@ -158,9 +158,9 @@ class _Work:
         and the sync after this one has to be allowed to delete them all."""
 
     def run(self) -> None:
-        setting, project = self._setting, self._project
+        context, project = self._context, self._project
         asked = self._host.together(timeout=WALK_SECONDS)
-        look_over, mounted = looking(setting, project, asked), setting.share.checking(asked)
+        look_over, mounted = looking(context, project, asked), context.share.checking(asked)
         seen = look_over()
         self._outcome.tally = seen.tally
         self._outcome.warnings += [f"{special} is not mirrored" for special in seen.specials]
@@ -168,13 +168,13 @@ class _Work:
         mounted()
         self._copy(seen)
         asked = self._host.together()
-        mounted, in_place = setting.share.checking(asked), _placing(setting, project, asked)
+        mounted, in_place = context.share.checking(asked), _placing(context, project, asked)
         mounted()
         in_place()  # no success where the repo was swapped
 
     def _guard(self, tally: Tally) -> None:
         """`Refused` where the source lost too much; else sets how many entries may be deleted."""
-        if self._setting.options.force:
+        if self._context.options.force:
             return
         source.judge_stop(self._project)
         last = source.before(self._project) or self._mirrored()
@@ -183,23 +183,23 @@ class _Work:
 
     @property
     def _max_shrink(self) -> float:
-        return self._setting.registry.defaults.max_shrink
+        return self._context.registry.defaults.max_shrink
 
     def _mirrored(self) -> Tally | None:
         """What the mirror holds, where no sync was ever recorded: a registry can be lost."""
-        if self._project.repo not in self._setting.modes:
+        if self._project.repo not in self._context.modes:
             return None
-        return Tally(self._setting.share.count(self._project.repo))
+        return Tally(self._context.share.count(self._project.repo))
 
     def _copy(self, seen: Look) -> None:
-        dry = self._setting.options.dry_run or self._host.dry
+        dry = self._context.options.dry_run or self._host.dry
         before = None if dry else self._git_state(seen)
         done = self._pass([f"{self._project.repo}/"])
         if dry:
             return
         if before != self._git_state(seen):
             self._settle(seen)
-            if self._setting.options.delete:  # else it holds those that gc packed long ago, too
+            if self._context.options.delete:  # else it holds those that gc packed long ago, too
                 loose = max(seen.tally.loose, self._loose)
                 self._outcome.tally = replace(seen.tally, loose=loose)
         elif done.vanished:
@@ -234,8 +234,8 @@ class _Work:
     def _look_again(self, last: Look) -> Look:
         """Look for a next round, and guard it as the first pass was."""
         asked = self._host.together(timeout=WALK_SECONDS)
-        seen = looking(self._setting, self._project, asked)()
-        if self._setting.options.force:
+        seen = looking(self._context, self._project, asked)()
+        if self._context.options.force:
             return seen
         files_only = Tally(last.tally.files)  # a gc may well be what goes on
         source.judge(self._project.name, self._path, seen.tally, files_only, self._max_shrink)
@@ -244,7 +244,7 @@ class _Work:
     def _heads_resolve(self, git_dirs: Sequence[bytes]) -> bool:
         """Whether no HEAD names a branch that was made after the branches were listed."""
         folders = [self._below(git_dir) for git_dir in git_dirs[:_MOST_GIT_DIRS]]
-        return all(self._setting.share.head_resolves(folder) for folder in folders)
+        return all(self._context.share.head_resolves(folder) for folder in folders)
 
     def _refs(self, git_dirs: Sequence[bytes]) -> tuple[list[str], list[str]]:
         """Sources and rules of a pass over all of the git directories but the objects."""
@@ -283,4 +283,4 @@ class _Work:
 
     def _run_pass(self, sources: Sequence[str], rules: Sequence[str]) -> Pass:
         project, locks = [self._project], self._locks
-        return run_pass(self._setting, project, locks, sources, rules, self._may_delete)
+        return run_pass(self._context, project, locks, sources, rules, self._may_delete)

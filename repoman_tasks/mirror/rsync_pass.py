@@ -16,7 +16,7 @@ from repoman_tasks.tools import rsync
 from repoman_tasks.tools.file_tree import Census, is_loose_object
 from repoman_tasks.tools.share import Share
 
-__all__ = ["Pass", "PassFailed", "Setting", "carried", "run_pass"]
+__all__ = ["Pass", "PassFailed", "SyncContext", "carried", "run_pass"]
 
 _MOST_NAMED = 20
 """So many complaints of one rsync are kept."""
@@ -28,7 +28,7 @@ _STOPPED = 25
 
 
 @dataclass(frozen=True)
-class Setting:
+class SyncContext:
     """What is the same for every project of a run."""
 
     host: Host
@@ -93,7 +93,7 @@ class PassFailed(RepomanError):
 
 
 def run_pass(
-    setting: Setting,
+    context: SyncContext,
     projects: Sequence[Project],
     locks: Sequence[Lock],
     sources: Sequence[str],
@@ -105,25 +105,25 @@ def run_pass(
     `rules` are filter rules that come before the projects' own. `PassFailed` where rsync
     did not do all of it; files that vanished meanwhile are counted instead.
     """
-    options = setting.options
-    excludes = [(project.repo, setting.registry.excludes(project)) for project in projects]
-    words = rsync.pass_words(
-        setting.local_repos,
+    options = context.options
+    excludes = [(project.repo, context.registry.excludes(project)) for project in projects]
+    argv = rsync.pass_argv(
+        context.local_repos,
         sources,
         [*rules, *rsync.filters_of_all(excludes)],
-        setting.keeps,
+        context.keeps,
         delete=options.delete,
         max_delete=max_delete,
         dry_run=options.dry_run,
         progress=options.progress,
     )
     done = Pass({project.name: Counts() for project in projects})
-    status = setting.host.stream(
-        words,
-        _Reader(projects, done, options.itemize, setting.emit),
+    status = context.host.stream(
+        argv,
+        _Reader(projects, done, options.itemize, context.emit),
         done.complain,
-        cwd=setting.share.root,
-        stall_seconds=setting.registry.defaults.stall_seconds,
+        cwd=context.share.root,
+        stall_seconds=context.registry.defaults.stall_seconds,
         keep=locks,
     )
     if rsync.exit_code(status) is not ExitCode.OK:
@@ -131,7 +131,7 @@ def run_pass(
     return done
 
 
-def carried(setting: Setting, project: Project) -> Census:
+def carried(context: SyncContext, project: Project) -> Census:
     """Count what a pass over the project's repo carries, excluded files left out."""
     census = Census()
     prefix = len(project.repo.encode(errors="surrogateescape")) + 1
@@ -141,10 +141,10 @@ def carried(setting: Setting, project: Project) -> Census:
         if item is not None and len(item.path) > prefix:
             census.see(item.path[prefix:].rstrip(b"/"), folder=item.path.endswith(b"/"))
 
-    rules = rsync.filters(project.repo, setting.registry.excludes(project))
-    words = rsync.listing_words(setting.local_repos, project.repo, rules)
+    rules = rsync.filters(project.repo, context.registry.excludes(project))
+    argv = rsync.listing_argv(context.local_repos, project.repo, rules)
     complaints: list[bytes] = []
-    status = setting.host.stream(words, see, complaints.append, changes=False)
+    status = context.host.stream(argv, see, complaints.append, changes=False)
     if rsync.exit_code(status) not in (ExitCode.OK, ExitCode.SOME_FAILED):
         raise Failed(
             rsync.sentence(status), Result((), status, err=b"\n".join(complaints)).complaint

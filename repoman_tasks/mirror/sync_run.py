@@ -16,7 +16,7 @@ from repoman_tasks.hosts.base import Host
 from repoman_tasks.mirror.batch_check import mirror_batch
 from repoman_tasks.mirror.events import Event, Finished
 from repoman_tasks.mirror.project_sync import mirror_project
-from repoman_tasks.mirror.rsync_pass import Setting
+from repoman_tasks.mirror.rsync_pass import SyncContext
 from repoman_tasks.model import Project
 from repoman_tasks.planning.mirror.source_check import is_own
 from repoman_tasks.planning.mirror.sync_plan import Outcome, SyncPlan, in_batches
@@ -36,17 +36,17 @@ _QUEUED_EVENTS = 1000
 
 
 def mirror_estate(
-    setting: Setting, plan: SyncPlan, store: Store, see: Callable[[Event], None]
+    context: SyncContext, plan: SyncPlan, store: Store, see: Callable[[Event], None]
 ) -> list[Outcome]:
     """Mirror every project of `plan`, `plan.jobs` at once; `see` is called in this thread.
 
     A signal to stop ends every rsync; what had finished is recorded, and the rest comes
     back as interrupted.
     """
-    plan = _claimed(setting, plan, store)
+    plan = _claimed(context, plan, store)
     events: queue.Queue[Event | None] = queue.Queue(_QUEUED_EVENTS)
-    with _Stop(setting.host) as stop, ThreadPoolExecutor(plan.jobs) as pool:
-        crew = _Crew(replace(setting, emit=_emitter(events, setting.host)), pool, events)
+    with _Stop(context.host) as stop, ThreadPoolExecutor(plan.jobs) as pool:
+        crew = _Crew(replace(context, emit=_emitter(events, context.host)), pool, events)
         crew.start(plan)
         unrecorded: list[Outcome] = []
         try:
@@ -58,24 +58,24 @@ def mirror_estate(
                         see(event)
                 elif unrecorded:  # a quiet moment
                     with contextlib.suppress(RepomanError):  # then once more at the end
-                        _record(store, unrecorded, setting, plan)
+                        _record(store, unrecorded, context, plan)
         except BaseException:  # nobody watches any more
-            setting.host.stopping.set()
+            context.host.stopping.set()
             raise
         finally:
             rest = [event.outcome for event in crew.events() if isinstance(event, Finished)]
-            _record(store, [*unrecorded, *rest], setting, plan)
+            _record(store, [*unrecorded, *rest], context, plan)
     order = [project.name for project in plan.projects]
     return sorted(crew.outcomes, key=lambda outcome: order.index(outcome.name))
 
 
-def _claimed(setting: Setting, plan: SyncPlan, store: Store) -> SyncPlan:
+def _claimed(context: SyncContext, plan: SyncPlan, store: Store) -> SyncPlan:
     """Note that the mirrors that are not there yet will be repoman's own.
 
     From then on, what is in them was put there by repoman, also where a first sync breaks off.
     """
-    new = [p for p in plan.projects if not is_own(p) and p.repo not in setting.modes]
-    if not new or plan.options.dry_run or setting.host.dry:
+    new = [p for p in plan.projects if not is_own(p) and p.repo not in context.modes]
+    if not new or plan.options.dry_run or context.host.dry:
         return plan
     store.update(lambda _: [record_mirror(project.name, project.repo) for project in new])
     projects = (replace(p, mirror=p.repo) if p in new else p for p in plan.projects)
@@ -99,9 +99,9 @@ class _Crew:
     """The workers of a run, and what they have brought back so far."""
 
     def __init__(
-        self, setting: Setting, pool: ThreadPoolExecutor, events: queue.Queue[Event | None]
+        self, context: SyncContext, pool: ThreadPoolExecutor, events: queue.Queue[Event | None]
     ) -> None:
-        self._setting = setting
+        self._context = context
         self._pool = pool
         self._events = events
         self._batches: set[Future[tuple[list[Outcome], list[Project]]]] = set()
@@ -110,21 +110,21 @@ class _Crew:
 
     def start(self, plan: SyncPlan) -> None:
         """Hand out the work: projects that probably changed one by one, the others together."""
-        registry, options = self._setting.registry, self._setting.options
+        registry, options = self._context.registry, self._context.options
         patterns = {
             p.name: tuple(filter(everywhere, registry.excludes(p).own)) for p in plan.projects
         }
-        alone = plan.one or options.dry_run or options.force or self._setting.host.dry
+        alone = plan.one or options.dry_run or options.force or self._context.host.dry
         batches = [] if alone else in_batches(plan.projects, patterns, plan.jobs)
-        together = {project.name for batch in batches for project in batch}
-        self._submit([project for project in plan.projects if project.name not in together])
+        in_batch = {project.name for batch in batches for project in batch}
+        self._submit([project for project in plan.projects if project.name not in in_batch])
         self._batches = {self._hand_out(mirror_batch, batch) for batch in batches}
 
     def _submit(self, projects: list[Project]) -> None:
         self._singles |= {self._hand_out(mirror_project, project) for project in projects}
 
-    def _hand_out(self, work: Callable[[Setting, T], R], what: T) -> Future[R]:
-        future = self._pool.submit(work, self._setting, what)
+    def _hand_out(self, work: Callable[[SyncContext, T], R], what: T) -> Future[R]:
+        future = self._pool.submit(work, self._context, what)
         future.add_done_callback(lambda _: self._events.put(None))  # wakes `events`
         return future
 
@@ -135,11 +135,11 @@ class _Crew:
             with contextlib.suppress(queue.Empty):
                 event = self._events.get_nowait()
             if event is None:
-                working = self._collect()
+                running = self._collect()
                 try:
-                    event = self._events.get(timeout=0.1 if working else 0)
+                    event = self._events.get(timeout=0.1 if running else 0)
                 except queue.Empty:
-                    if not working:
+                    if not running:
                         return
                     yield None
             if event is not None:
@@ -158,7 +158,7 @@ class _Crew:
         return bool(self._batches or self._singles)
 
 
-def _record(store: Store, outcomes: list[Outcome], setting: Setting, plan: SyncPlan) -> None:
+def _record(store: Store, outcomes: list[Outcome], context: SyncContext, plan: SyncPlan) -> None:
     """Note in the registry how it went for `outcomes`, and empty the list."""
     folders = {project.name: project.repo for project in plan.projects}
     edits: list[Edit] = []
@@ -168,7 +168,7 @@ def _record(store: Store, outcomes: list[Outcome], setting: Setting, plan: SyncP
             edits.append(record_mirror(outcome.name, folders[outcome.name]))
         elif outcome.stopped_at:
             edits.append(record_stop(outcome.name, outcome.stopped_at))
-    if edits and not (setting.options.dry_run or setting.host.dry):
+    if edits and not (context.options.dry_run or context.host.dry):
         store.update(lambda _: edits)
     outcomes.clear()
 

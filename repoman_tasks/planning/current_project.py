@@ -7,7 +7,7 @@ from repoman_tasks.model import Project, Registry
 from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.names import inside
 
-__all__ = ["here", "meant"]
+__all__ = ["here", "named_or_current"]
 
 
 def here(registry: Registry, local_repos: str, folder: str) -> Project | None:
@@ -16,7 +16,7 @@ def here(registry: Registry, local_repos: str, folder: str) -> Project | None:
     return next(found, None) if folder else None
 
 
-def meant(
+def named_or_current(
     registry: Registry, local_repos: str, name: str | None, folder: str, command: str
 ) -> tuple[Project, str]:
     """The project called `name`, or the one that `folder` lies in; and the folder to go to.

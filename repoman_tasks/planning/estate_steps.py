@@ -19,7 +19,7 @@ from repoman_tasks.planning.steps import (
     WriteRegistry,
 )
 
-__all__ = ["SetupWish", "estate_of", "new_project", "remove_steps", "setup_steps"]
+__all__ = ["SetupOptions", "estate_of", "new_project", "remove_steps", "setup_steps"]
 
 
 _OF_THE_MIRROR = ("last_sync", "last_files", "last_loose", "last_packs", "last_tree", "mirror")
@@ -27,7 +27,7 @@ _OF_THE_MIRROR = ("last_sync", "last_files", "last_loose", "last_packs", "last_t
 
 
 @dataclass(frozen=True)
-class SetupWish:
+class SetupOptions:
     """What a person asked `setup` for, paths absolute; an empty one was not given."""
 
     local_repos: str = ""
@@ -41,16 +41,16 @@ class SetupWish:
 def setup_steps(
     registry: Registry,
     exists: bool,
-    wish: SetupWish,
+    options: SetupOptions,
     local_exists: bool,
     probe: Probe,
     fresh_id: str,
 ) -> list[Step]:
     """The steps from `registry` (a file where `exists`) to what is wished; none where all is so."""
-    local_repos = wish.local_repos or registry.defaults.local_repos
+    local_repos = options.local_repos or registry.defaults.local_repos
     steps: list[Step] = [] if local_exists else [MakeFolder(local_repos)]
-    estate = estate_of(registry.estate.id, wish, probe, fresh_id)
-    values = _changed_paths(registry, wish)
+    estate = estate_of(registry.estate.id, options, probe, fresh_id)
+    values = _changed_paths(registry, options)
     edits: list[Edit] = []
     if values:
         edits.append(SetKeys(values))
@@ -72,31 +72,31 @@ def setup_steps(
     return steps
 
 
-def _changed_paths(registry: Registry, wish: SetupWish) -> dict[str, str]:
+def _changed_paths(registry: Registry, options: SetupOptions) -> dict[str, str]:
     """Paths that the registry has to name: new ones, and those it took from elsewhere so far."""
     values = {}
-    for key, given in (("local_repos", wish.local_repos), ("nfs_repos", wish.nfs_repos)):
+    for key, given in (("local_repos", options.local_repos), ("nfs_repos", options.nfs_repos)):
         current = getattr(registry.defaults, key)
         if (given and given != current) or registry.origins.get(key) != "registry":
             values[key] = given or current
     named = {k for k, origin in registry.origins.items() if origin == "registry"}
     current = vars(registry.defaults)
-    chosen = {k: v for k, v in wish.chosen.items() if k not in named or current[k] != v}
+    chosen = {k: v for k, v in options.chosen.items() if k not in named or current[k] != v}
     return values | chosen
 
 
-def estate_of(own: str, wish: SetupWish, probe: Probe, fresh_id: str) -> str:
+def estate_of(own: str, options: SetupOptions, probe: Probe, fresh_id: str) -> str:
     """The id that registry and share will both carry; `Refused` where that can't be."""
     on_share = probe.marker.estate if probe.marker else None
     if own and on_share == own:
         return own
-    if on_share is not None and wish.adopt_share and not own:
+    if on_share is not None and options.adopt_share and not own:
         if not on_share:
             raise Refused(
                 f"the marker on {probe.path} can't be read", "look at it; --new-share replaces it"
             )
         return on_share
-    if wish.new_share:
+    if options.new_share:
         return own or fresh_id
     if on_share is not None:
         if own:

@@ -11,8 +11,8 @@ from repoman_tasks.planning.names import inside
 from repoman_tasks.planning.text.wording import age, hours_since
 
 __all__ = [
+    "EstateFacts",
     "Finding",
-    "Reality",
     "RepoState",
     "findings",
     "health",
@@ -35,7 +35,7 @@ class RepoState:
 
 
 @dataclass(frozen=True)
-class Reality:
+class EstateFacts:
     """The registry, and what there is of its repos on the host."""
 
     registry: Registry
@@ -107,21 +107,21 @@ def findings(project: Project, state: RepoState, registry: Registry, now: str) -
 
 
 def health(
-    reality: Reality,
+    facts: EstateFacts,
     share_problem: tuple[str, str] | None,
     projects: Iterable[Project],
     folders: Iterable[str],
     now: str,
 ) -> list[Finding]:
     """What is worth saying about the share, `projects`, and `folders` below local_repos."""
-    registry = reality.registry
+    registry = facts.registry
     found = []
     if share_problem:
         found.append(Finding("share", *share_problem))
     for project in projects:
-        found += findings(project, reality.repos[project.name], registry, now)
-        if project.name in reality.revoked:
-            found.append(_revoked(project.name, reality.revoked[project.name]))
+        found += findings(project, facts.repos[project.name], registry, now)
+        if project.name in facts.revoked:
+            found.append(_revoked(project.name, facts.revoked[project.name]))
     for folder in unregistered(folders, registry.projects):
         what = "a folder below local_repos that no project has"
         found.append(Finding(folder, what, _registering(folder), False))

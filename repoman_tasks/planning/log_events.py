@@ -14,7 +14,7 @@ from typing import Any
 
 from repoman_tasks.planning.steps import Step
 
-__all__ = ["told_of_program", "told_of_step"]
+__all__ = ["loggable_program", "loggable_step"]
 
 _SHOWN = ("chgrp", "chmod", "dd", "mkdir", "mv", "rm", "rmdir", "rsync", "touch", "usermod")
 """Programs whose words are shown."""
@@ -29,39 +29,39 @@ _STEP_FIELDS = ("name", "path", "source", "action", "to", "method")
 """What of a step is shown: names and paths, and never a value."""
 
 
-def told_of_program(words: tuple[str, ...]) -> Mapping[str, Any] | None:
-    """What is told of a program that was run by `words`; None where it changes nothing."""
-    program = words[0].rpartition("/")[2]
-    within = words[_WITHIN[program] :] if program in _WITHIN else ()
+def loggable_program(argv: tuple[str, ...]) -> Mapping[str, Any] | None:
+    """What is told of a program that was run by `argv`; None where it changes nothing."""
+    program = argv[0].rpartition("/")[2]
+    within = argv[_WITHIN[program] :] if program in _WITHIN else ()
     if within and within[0] in _SHOWN:
-        return told_of_program(within)
+        return loggable_program(within)
     if program == "incus":
-        return _of_incus(words)
+        return _of_incus(argv)
     if program == "git":
-        return {"words": ["git", *[word for word in words if word in ("clone", "init")]]}
-    if program == "rsync" and "--dry-run" in words:
+        return {"words": ["git", *[word for word in argv if word in ("clone", "init")]]}
+    if program == "rsync" and "--dry-run" in argv:
         return None
     if program == "rsync":
-        words = tuple(word for word in words if not word.startswith(_FILTER))
-    return {"words": _bounded(words) if program in _SHOWN else [program]}
+        argv = tuple(word for word in argv if not word.startswith(_FILTER))
+    return {"words": _bounded(argv) if program in _SHOWN else [program]}
 
 
-def _of_incus(words: tuple[str, ...]) -> Mapping[str, Any] | None:
-    what = next((word.removeprefix("local:") for word in words if word.startswith("local:")), "")
-    if words[1:2] == ("query",):
-        method = next((word for word in words if word in _METHODS), "GET")
+def _of_incus(argv: tuple[str, ...]) -> Mapping[str, Any] | None:
+    what = next((word.removeprefix("local:") for word in argv if word.startswith("local:")), "")
+    if argv[1:2] == ("query",):
+        method = next((word for word in argv if word in _METHODS), "GET")
         return {"method": method, "path": what} if method != "GET" else None
-    return {"words": ["incus", "exec", what] if words[1:2] == ("exec",) else ["incus"]}
+    return {"words": ["incus", "exec", what] if argv[1:2] == ("exec",) else ["incus"]}
 
 
-def _bounded(words: tuple[str, ...]) -> list[str]:
-    if len(words) <= _BEFORE + _BEHIND:
-        return list(words)
-    left_out = f"… {len(words) - _BEFORE - _BEHIND} more"
-    return [*words[:_BEFORE], left_out, *words[-_BEHIND:]]
+def _bounded(argv: tuple[str, ...]) -> list[str]:
+    if len(argv) <= _BEFORE + _BEHIND:
+        return list(argv)
+    left_out = f"… {len(argv) - _BEFORE - _BEHIND} more"
+    return [*argv[:_BEFORE], left_out, *argv[-_BEHIND:]]
 
 
-def told_of_step(step: Step) -> Mapping[str, str]:
+def loggable_step(step: Step) -> Mapping[str, str]:
     """What is told of a step: its kind, as `create-container`, and what it is about."""
     kind = re.sub(r"(?<!^)(?=[A-Z])", "-", type(step).__name__).lower()
     about = {f.name: getattr(step, f.name) for f in fields(step) if f.name in _STEP_FIELDS}

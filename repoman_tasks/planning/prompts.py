@@ -164,11 +164,11 @@ def _range(options: Sequence[str]) -> str:
 
 
 def command_line(
-    command: str, positional: Iterable[str], given: Mapping[str, object], words: Sequence[str] = ()
+    command: str, positional: Iterable[str], given: Mapping[str, object], argv: Sequence[str] = ()
 ) -> str:
     """What a person would type so that `command` gets what is `given`; quoted for a shell.
 
-    What is false or empty was not given. `words` are those behind --. What may be secret in a URL
+    What is false or empty was not given. `argv` are those behind --. What may be secret in a URL
     is left out.
     """
     there = {name: value for name, value in given.items() if value}
@@ -176,7 +176,7 @@ def command_line(
     for name, value in there.items():
         shown = shown_url(str(value)) if name == "clone" else value
         typed += _flag(f"--{name.replace('_', '-')}", shown)
-    return shlex.join([*typed, *(["--", *words] if words else [])])
+    return shlex.join([*typed, *(["--", *argv] if argv else [])])
 
 
 def _flag(flag: str, value: object) -> list[str]:

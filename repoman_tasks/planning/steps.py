@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from repoman_tasks.planning.container.spec import Declared
+from repoman_tasks.planning.container.spec import Spec
 from repoman_tasks.planning.registry_edits import Edit
 from repoman_tasks.planning.text.wording import shown_url
 
@@ -81,11 +81,11 @@ class CallIncus:
 class AsRoot:
     """A command that needs root."""
 
-    words: tuple[str, ...]
+    argv: tuple[str, ...]
     why: str
 
     def __str__(self) -> str:
-        return f"run as root `{' '.join(self.words)}`, {self.why}"
+        return f"run as root `{' '.join(self.argv)}`, {self.why}"
 
 
 @dataclass(frozen=True)
@@ -114,12 +114,12 @@ class CreateContainer:
     """Make a container, which carries MAKING until `ArrangeUser` is through."""
 
     name: str
-    declared: Declared
+    spec: Spec
     origin: Mapping[str, Any]
     """Where Incus has the image from, in its words."""
 
     def __str__(self) -> str:
-        return f"create the container {self.name} from {self.declared.image}"
+        return f"create the container {self.name} from {self.spec.image}"
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class AdoptContainer:
     name: str
     source: str
     """The Incus project that it is in."""
-    declared: Declared
+    spec: Spec
 
     def __str__(self) -> str:
         return f"copy the container {self.name} with its disk from the Incus project {self.source}"
@@ -164,11 +164,11 @@ class RebuildContainer:
     """Make a container's own disk anew from an image; what was installed in it goes."""
 
     name: str
-    declared: Declared
+    spec: Spec
     origin: Mapping[str, Any]
 
     def __str__(self) -> str:
-        return f"rebuild {self.name} from {self.declared.image}; all that is on its own disk goes"
+        return f"rebuild {self.name} from {self.spec.image}; all that is on its own disk goes"
 
 
 @dataclass(frozen=True)

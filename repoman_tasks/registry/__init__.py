@@ -11,7 +11,7 @@ from repoman_tasks.registry.edits import (
     record_stop,
     record_sync,
 )
-from repoman_tasks.registry.reader import parse, parse_wish
+from repoman_tasks.registry.reader import parse, parse_requested
 from repoman_tasks.registry.store import Store
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
     "edited",
     "migrated",
     "parse",
-    "parse_wish",
+    "parse_requested",
     "record_mirror",
     "record_stop",
     "record_sync",

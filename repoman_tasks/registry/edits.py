@@ -171,10 +171,10 @@ def _drop_project(draft: _Draft, name: str) -> None:
     if name not in names:
         return
     kept = [project for project in before["project"] if project.get("name") != name]
-    wanted = {key: value for key, value in before.items() if key != "project"}
-    wanted |= {"project": kept} if kept else {}
+    desired = {key: value for key, value in before.items() if key != "project"}
+    desired |= {"project": kept} if kept else {}
     after = _without_table(text, names.index(name))
-    if tomllib.loads(after) == wanted:
+    if tomllib.loads(after) == desired:
         draft.replace(after)
         return
     projects: Any = draft.document()["project"]  # written in some other way

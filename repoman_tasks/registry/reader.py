@@ -22,7 +22,7 @@ from repoman_tasks.model import (
     Pairs,
     Project,
     Registry,
-    Wish,
+    Requested,
     env_name,
     keys,
 )
@@ -40,15 +40,17 @@ from repoman_tasks.planning.names import (
 from repoman_tasks.planning.text.wording import toml_value
 from repoman_tasks.registry.line_index import line_of
 
-__all__ = ["LEAST", "MOST", "TIMES", "parse", "parse_wish"]
+__all__ = ["LEAST", "MOST", "TIMES", "parse", "parse_requested"]
 
-_TABLES: dict[str, type[Address] | type[Defaults] | type[Project] | type[Estate] | type[Wish]] = {
+_TABLES: dict[
+    str, type[Address] | type[Defaults] | type[Project] | type[Estate] | type[Requested]
+] = {
     "estate": Estate,
     "defaults": Defaults,
     "project": Project,
     "hosts": Address,
 }
-_SHAPES = {**_TABLES, "": Wish}
+_SHAPES = {**_TABLES, "": Requested}
 """Those, and the shape of a .repoman.toml, whose keys stand in no table."""
 TIMES = ("created", "last_sync", "stopped_at")
 """Keys whose value is a time."""
@@ -111,14 +113,14 @@ def parse(text: str, path: str, environ: Mapping[str, str]) -> Registry:
     return Registry(estate, defaults, projects, origins, hosts)
 
 
-def parse_wish(text: str, path: str) -> Wish:
+def parse_requested(text: str, path: str) -> Requested:
     """Read what a repo's .repoman.toml asks for; `UsageError` with the line where it is wrong."""
     source = _Source(path, text)
-    wish = Wish(**_values(source, _document(source), "", 0))
-    fault = excludes_fault(wish.exclude)
+    requested = Requested(**_values(source, _document(source), "", 0))
+    fault = excludes_fault(requested.exclude)
     if fault:
         raise source.error(f"exclude: {fault}", "correct it", key="exclude")
-    return wish
+    return requested
 
 
 def _document(source: _Source) -> dict[str, Any]:

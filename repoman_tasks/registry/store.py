@@ -53,12 +53,12 @@ class Store:
         with self._locked():
             before = self._text()
             registry = parse(before, self.path, self._host.environ)
-            wanted = list(edits(registry))
-            if not wanted:
+            changes = list(edits(registry))
+            if not changes:
                 return registry
             if before and (old := schema_of(before)) < SCHEMA:
                 self._host.write_file(f"{self.path}.schema-{old}", before.encode())
-            after = edited(migrated(before) if before else edited("", _first_edits()), wanted)
+            after = edited(migrated(before) if before else edited("", _first_edits()), changes)
             result = parse(after, self.path, self._host.environ)
             self._host.write_file(self.path, after.encode())
             return result

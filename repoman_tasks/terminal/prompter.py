@@ -9,14 +9,14 @@ from repoman_tasks.errors import Interrupted, RepomanError, UsageError, one_line
 from repoman_tasks.hosts.signals import wait_for_line
 from repoman_tasks.planning.prompts import Prompt, listed, picked
 
-__all__ = ["Ask"]
+__all__ = ["Prompter"]
 
 
 def _anything(_: str) -> None:
     """Takes any answer."""
 
 
-class Ask:
+class Prompter:
     """The questions of one command, and what stands in for an answer where nobody can be asked."""
 
     def __init__(self, command: str, *, yes: bool, no_input: bool) -> None:
@@ -107,8 +107,8 @@ class Ask:
             else:
                 return value
 
-    def typed(self, prompt: Prompt, about: str, wanted: str) -> None:
-        """Have `wanted` typed by a person, who so shows that it is meant; `--yes` stands for it.
+    def typed(self, prompt: Prompt, about: str, expected: str) -> None:
+        """Have `expected` typed by a person, who so shows that it is meant; `--yes` stands for it.
 
         `Interrupted` by anything else; `UsageError` with the flag where nobody can be asked.
         """
@@ -116,8 +116,8 @@ class Ask:
             return
         if not self._terminal:
             raise self._nobody(prompt, (about,))
-        question = f"{self._text(prompt, (about,))} Type {wanted} to go on: "
-        if self._line(question) != wanted:
+        question = f"{self._text(prompt, (about,))} Type {expected} to go on: "
+        if self._line(question) != expected:
             raise Interrupted(self.outcome)
 
     def _text(self, prompt: Prompt, about: Sequence[str]) -> str:

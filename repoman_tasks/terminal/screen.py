@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from repoman_tasks.errors import one_line, typed_for
+from repoman_tasks.errors import one_line, with_host_option
 from repoman_tasks.planning.text.layout import (
     BAD,
     FAINT,
@@ -69,26 +69,26 @@ class Screen:
         behind so many blanks.
         """
         told = [_cell(piece) for piece in pieces]
-        shown = [Cell(one_line(typed_for(self._host, text)), look) for text, look in told]
+        shown = [Cell(one_line(with_host_option(self._host, text)), look) for text, look in told]
         self.write(_broken(shown, hang, self.columns) + "\n")
 
     def note(self, text: str, hang: int = -1) -> None:
         """One line beside the result, below what was said so far; `hang` is that of `line`."""
         sys.stdout.flush()
-        told = Cell(one_line(typed_for(self._host, text)))
+        told = Cell(one_line(with_host_option(self._host, text)))
         width = shutil.get_terminal_size().columns if sys.stderr.isatty() else 0
         print(_broken([told], hang, width), file=sys.stderr)
 
     @contextlib.contextmanager
     def progress(self, text: str) -> Iterator[None]:
         """While this holds, a terminal's last line says what is being done; nobody else sees it."""
-        self.tell(text)
+        self.show_status(text)
         try:
             yield
         finally:
-            self.tell("")
+            self.show_status("")
 
-    def tell(self, text: str) -> None:
+    def show_status(self, text: str) -> None:
         """Put `text` in the place of what was told so."""
         if self.live:
             sys.stdout.flush()
@@ -133,11 +133,11 @@ class Recorder(Screen):
     def line(self, *pieces: Value, hang: int = -1) -> None:
         told = [_cell(piece) for piece in pieces]
         if any(text for text, _ in told):
-            typed = [Cell(typed_for(self._host, text), look) for text, look in told]
+            typed = [Cell(with_host_option(self._host, text), look) for text, look in told]
             self.lines.append(Line(typed, hang))
 
     def note(self, text: str, hang: int = -1) -> None:  # noqa: ARG002
-        self.notes.append(typed_for(self._host, text))
+        self.notes.append(with_host_option(self._host, text))
 
     def json(self, value: Any) -> None:
         self.value = value

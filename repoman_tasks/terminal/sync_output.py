@@ -16,14 +16,14 @@ from repoman_tasks.planning.text.wording import plural, seconds, size, sum_line
 from repoman_tasks.terminal.progress_bars import Bars
 from repoman_tasks.terminal.screen import Screen
 
-__all__ = ["Form", "show_end", "showing"]
+__all__ = ["OutputOptions", "show_events", "show_result"]
 
 SCHEMA = 1
 See = Callable[[Event], None]
 
 
 @dataclass(frozen=True)
-class Form:
+class OutputOptions:
     """How a person, or a program, wants a sync to be told."""
 
     json: bool = False
@@ -41,37 +41,39 @@ class Form:
 
 
 @contextmanager
-def showing(screen: Screen, form: Form, planned: SyncPlan, now: Callable[[], str]) -> Iterator[See]:
+def show_events(
+    screen: Screen, output: OutputOptions, planned: SyncPlan, now: Callable[[], str]
+) -> Iterator[See]:
     """What to do with each event. What went wrong goes to standard error in any form."""
-    if form.bars:
+    if output.bars:
         widest = max((len(project.name) for project in planned.projects), default=0)
         with Bars(len(planned.projects)) as shown:
             yield lambda event: _in_bars(shown, event, widest)
-    elif form.lines:
+    elif output.lines:
         told = _Lines(screen, now)
         yield told
     else:
-        yield lambda event: _in_lines(screen, event, form.quiet)
+        yield lambda event: _in_lines(screen, event, output.quiet)
 
 
-def show_end(
+def show_result(
     screen: Screen,
-    form: Form,
+    output: OutputOptions,
     outcomes: Sequence[Outcome],
     options: SyncOptions,
     code: int,
     now: Callable[[], str],
 ) -> None:
     """Tell what it all amounts to; `code` is the command's exit code."""
-    if form.json:
+    if output.json:
         screen.json(_as_json(outcomes, options, code))
-    elif form.lines:
+    elif output.lines:
         failed = sum(not outcome.ok for outcome in outcomes)
         about = {"projects": len(outcomes), "failed": failed, **asdict(total(outcomes))}
         ended = {"dry_run": options.dry_run, "exit": code, **about}
         line = {"schema": SCHEMA, "time": now(), "event": "total", **ended}
         screen.json_line(line, last=True)
-    elif len(outcomes) != 1 and not form.quiet:
+    elif len(outcomes) != 1 and not output.quiet:
         screen.line(_sum(outcomes, options))
 
 

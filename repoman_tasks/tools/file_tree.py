@@ -36,13 +36,13 @@ class Look:
 
 def folders_in(host: Host, path: str) -> list[str]:
     """The names of the folders directly in the folder at `path`."""
-    return host.read(folders_words(path)).text.split("\0")[:-1]
+    return host.read(folders_argv(path)).text.split("\0")[:-1]
 
 
-def folders_words(path: str) -> list[str]:
+def folders_argv(path: str) -> list[str]:
     """The words that it runs."""
-    words = ["find", f"{path.rstrip('/')}/", "-mindepth", "1", "-maxdepth", "1"]
-    return [*words, "-type", "d", "-printf", "%f\\0"]
+    argv = ["find", f"{path.rstrip('/')}/", "-mindepth", "1", "-maxdepth", "1"]
+    return [*argv, "-type", "d", "-printf", "%f\\0"]
 
 
 def is_loose_object(path: bytes) -> bool:

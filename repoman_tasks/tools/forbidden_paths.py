@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from repoman_tasks.errors import Failed, Refused
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.planning.container.spec import PROTECTED_DEVICE, REPO_DEVICE
-from repoman_tasks.planning.findings import Reality
+from repoman_tasks.planning.findings import EstateFacts
 from repoman_tasks.planning.names import absolute, inside
-from repoman_tasks.planning.trust.approval_rules import Places, fault
+from repoman_tasks.planning.trust.approval_rules import ForbiddenPaths, fault
 from repoman_tasks.tools.approvals import state_folder
 
 __all__ = [
     "check_devices",
     "check_source",
-    "find_places",
+    "find_forbidden_paths",
     "foresee_places",
     "real_paths",
-    "real_words",
+    "real_paths_argv",
 ]
 
 _SYSTEM = (
@@ -33,34 +33,36 @@ def real_paths(host: Host, paths: Sequence[str]) -> list[str]:
     """Each of the absolute `paths` with its symlinks resolved, as far as it is there."""
     if not paths:
         return []
-    result = host.read(real_words(paths))
+    result = host.read(real_paths_argv(paths))
     found = result.out.decode(errors="surrogateescape").split("\0")[:-1]
     if result.code or len(found) != len(paths):
         raise Failed("paths can't be resolved", result.complaint)
     return found
 
 
-def real_words(paths: Sequence[str]) -> list[str]:
+def real_paths_argv(paths: Sequence[str]) -> list[str]:
     """The words that it runs."""
     return ["realpath", "-z", "-m", "--", *paths]
 
 
-def foresee_places(host: Host, reality: Reality, registry_folder: str) -> None:
+def foresee_places(host: Host, facts: EstateFacts, registry_folder: str) -> None:
     """Say that the places of `host` will be asked for."""
-    never, written = _places(host, reality, registry_folder)
-    host.foresee([real_words([host.home, *never, *written])])
+    never, written = _forbidden_paths(host, facts, registry_folder)
+    host.foresee([real_paths_argv([host.home, *never, *written])])
 
 
-def find_places(host: Host, reality: Reality, registry_folder: str) -> Places:
+def find_forbidden_paths(host: Host, facts: EstateFacts, registry_folder: str) -> ForbiddenPaths:
     """The places of `host`."""
-    never, written = _places(host, reality, registry_folder)
+    never, written = _forbidden_paths(host, facts, registry_folder)
     real = real_paths(host, [host.home, *never, *written])
-    return Places(tuple(real[1 : len(never) + 1]), real[0], tuple(real[len(never) + 1 :]))
+    return ForbiddenPaths(tuple(real[1 : len(never) + 1]), real[0], tuple(real[len(never) + 1 :]))
 
 
-def _places(host: Host, reality: Reality, registry_folder: str) -> tuple[list[str], list[str]]:
+def _forbidden_paths(
+    host: Host, facts: EstateFacts, registry_folder: str
+) -> tuple[list[str], list[str]]:
     """What no container may have, and what containers write, by the paths that are known."""
-    defaults, home = reality.registry.defaults, reality.home
+    defaults, home = facts.registry.defaults, facts.home
     never = [*_SYSTEM, *(f"{home}/{name}" for name in _OF_HOME), registry_folder]
     never += [state_folder(host), absolute(defaults.nfs_repos, home)]
     environ = host.environ
@@ -69,25 +71,27 @@ def _places(host: Host, reality: Reality, registry_folder: str) -> tuple[list[st
     for key in ("INCUS_SOCKET", "SSH_AUTH_SOCK"):
         folder = environ.get(key, "").rpartition("/")[0]
         never += [folder] if folder.startswith("/") and folder != "/tmp" else []
-    written = [f"{reality.local_repos}/{project.repo}" for project in reality.registry.projects]
+    written = [f"{facts.local_repos}/{project.repo}" for project in facts.registry.projects]
     written += [
         absolute(mount.source, home)
-        for project in reality.registry.projects
+        for project in facts.registry.projects
         for mount in (*project.mounts, *project.asked_mounts)
     ]
     written += [absolute(defaults.shared, home)] if defaults.shared else []
     return never, written
 
 
-def check_source(places: Places, source: str, real: str) -> None:
+def check_source(forbidden: ForbiddenPaths, source: str, real: str) -> None:
     """`Refused` where `source`, whose real path is `real`, is a place that is never mounted."""
-    why = fault(real, places)
+    why = fault(real, forbidden)
     if why:
         named = source if source == real else f"{source}, which is {real},"
         raise Refused(f"{named} is not mounted: {why}", "leave that mount out")
 
 
-def check_devices(host: Host, places: Places, devices: Mapping[str, Mapping[str, str]]) -> None:
+def check_devices(
+    host: Host, forbidden: ForbiddenPaths, devices: Mapping[str, Mapping[str, str]]
+) -> None:
     """The same for the disk devices of a container. This is where each of them passes."""
     sources = [
         device["source"]
@@ -97,7 +101,7 @@ def check_devices(host: Host, places: Places, devices: Mapping[str, Mapping[str,
         and not _is_protection(name, device, devices)
     ]
     for source, real in zip(sources, real_paths(host, sources), strict=True):
-        check_source(places, source, real)
+        check_source(forbidden, source, real)
 
 
 def _is_protection(

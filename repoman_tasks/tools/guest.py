@@ -15,15 +15,20 @@ from dataclasses import dataclass
 from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Host, Result
 from repoman_tasks.model import Person
-from repoman_tasks.planning.container.user_files import Arrangement, Guest, arrangement, read_guest
+from repoman_tasks.planning.container.user_files import (
+    Arrangement,
+    UserFiles,
+    arrangement,
+    parse_user_files,
+)
 from repoman_tasks.tools.incus import Incus
 
 __all__ = [
-    "Room",
+    "GuestHandle",
     "arrange",
     "carry_in",
     "check",
-    "enter_words",
+    "enter_argv",
     "foresee_checks",
     "foresee_user",
     "has_user",
@@ -143,7 +148,7 @@ systemctl is-system-running --wait 2>/dev/null
 
 
 @dataclass(frozen=True)
-class Room:
+class GuestHandle:
     """A container and the user in it."""
 
     incus: Incus
@@ -152,113 +157,113 @@ class Room:
 
     def run(self, script: str, *arguments: str, seconds: float = _SECONDS) -> Result:
         """Run a script as root inside, under a time limit; what it prints is bounded."""
-        words = self.words(script, *arguments)
-        return self.incus.host.change(words, timeout=seconds, most=_MOST_BYTES)
+        argv = self.argv(script, *arguments)
+        return self.incus.host.change(argv, timeout=seconds, most=_MOST_BYTES)
 
-    def words(self, script: str, *arguments: str, options: Sequence[str] = ()) -> list[str]:
+    def argv(self, script: str, *arguments: str, options: Sequence[str] = ()) -> list[str]:
         """The words that run it."""
         inner = ["sh", "-c", script, "sh", *arguments]
-        return self.incus.exec_words(self.name, inner, "--disable-stdin", *options)
+        return self.incus.exec_argv(self.name, inner, "--disable-stdin", *options)
 
 
-def wait_until_up(room: Room) -> None:
+def wait_until_up(handle: GuestHandle) -> None:
     """Wait until what the image starts by itself has started, or given up."""
     for _ in range(50):  # until there is a PID 1 to ask
-        result = room.run(_UP, seconds=_UP_SECONDS)
+        result = handle.run(_UP, seconds=_UP_SECONDS)
         state = result.text.strip()
         if not result.code or state not in ("", "offline", "unknown", "initializing"):
             return
-        room.incus.host.read(["sleep", "0.1"])
+        handle.incus.host.read(["sleep", "0.1"])
 
 
-def arrange(room: Room) -> bool:
+def arrange(handle: GuestHandle) -> bool:
     """Make the user inside the same as outside; False where nothing had to be done."""
-    found = arrangement(_look(room), room.person)
+    found = arrangement(_look(handle), handle.person)
     if found.nothing:
         return False
-    _carry_out(room, found)
+    _carry_out(handle, found)
     return True
 
 
-def foresee_user(room: Room) -> None:
+def foresee_user(handle: GuestHandle) -> None:
     """Say that it will be asked who the user inside is."""
-    room.incus.host.foresee([_looking(room)], seconds=_SECONDS)
+    handle.incus.host.foresee([_looking(handle)], seconds=_SECONDS)
 
 
-def has_user(room: Room) -> bool:
+def has_user(handle: GuestHandle) -> bool:
     """Whether the user inside is the same as outside. Only looks."""
-    return arrangement(_look(room), room.person).nothing
+    return arrangement(_look(handle), handle.person).nothing
 
 
-def _look(room: Room) -> Guest:
-    result = room.incus.host.read(_looking(room), timeout=_SECONDS, most=_MOST_BYTES)
+def _look(handle: GuestHandle) -> UserFiles:
+    result = handle.incus.host.read(_looking(handle), timeout=_SECONDS, most=_MOST_BYTES)
     if result.code > 1:
-        raise Failed(f"the users in {room.name} can't be read", result.complaint)
-    return read_guest(result.out)
+        raise Failed(f"the users in {handle.name} can't be read", result.complaint)
+    return parse_user_files(result.out)
 
 
-def _looking(room: Room) -> list[str]:
-    home = f"HOME={room.person.home}"
-    shells = (room.person.shell, "/bin/bash", "/bin/sh")
-    return room.words(_LOOK, *shells, options=["--env", home])
+def _looking(handle: GuestHandle) -> list[str]:
+    home = f"HOME={handle.person.home}"
+    shells = (handle.person.shell, "/bin/bash", "/bin/sh")
+    return handle.argv(_LOOK, *shells, options=["--env", home])
 
 
-def _carry_out(room: Room, todo: Arrangement) -> None:
-    person = room.person
+def _carry_out(handle: GuestHandle, todo: Arrangement) -> None:
+    person = handle.person
     flags = ["yes" if flag else "no" for flag in (todo.home, todo.sudo)]
     who = [str(person.uid), str(person.gid), person.home, person.name]
     texts = [todo.passwd, todo.group, todo.shadow]
     if max(map(len, texts)) > _MOST_BYTES >> 4:
-        raise Failed(f"the databases of users in {room.name} are too long", "look into it")
-    result = room.run(_ARRANGE, *who, *flags, *texts)
+        raise Failed(f"the databases of users in {handle.name} are too long", "look into it")
+    result = handle.run(_ARRANGE, *who, *flags, *texts)
     if result.code:
-        raise Failed(f"the user {person.name} can't be arranged in {room.name}", result.complaint)
+        raise Failed(f"the user {person.name} can't be arranged in {handle.name}", result.complaint)
 
 
-def prove(room: Room, path: str) -> None:
+def prove(handle: GuestHandle, path: str) -> None:
     """Show that the user can write the repo from inside, and that it is the one at `path`.
 
     `Failed` where not.
     """
-    outside = room.incus.host.read(_inode_words(path)).text.strip()
-    words = _entering(room, path, "plain", ["sh", "-c", _PROVE], "")
-    inner = room.incus.exec_words(room.name, words, "--disable-stdin")
-    result = room.incus.host.change(inner, timeout=_SECONDS, most=_MOST_BYTES)
+    outside = handle.incus.host.read(_inode_argv(path)).text.strip()
+    argv = _entering(handle, path, "plain", ["sh", "-c", _PROVE], "")
+    inner = handle.incus.exec_argv(handle.name, argv, "--disable-stdin")
+    result = handle.incus.host.change(inner, timeout=_SECONDS, most=_MOST_BYTES)
     if result.code or not outside or result.text.strip() != outside:
         why = result.complaint if result.code else _other(result.text)
-        raise Failed(f"{room.person.name} can't write {path} from inside {room.name}", why)
+        raise Failed(f"{handle.person.name} can't write {path} from inside {handle.name}", why)
 
 
 def _other(said: str) -> str:
     return "another folder is there" if said.strip() else "what runs inside says nothing"
 
 
-def check(room: Room, path: str) -> str:
+def check(handle: GuestHandle, path: str) -> str:
     """What is wrong inside with the mount and the user, or an empty string. Writes nothing."""
-    outside = room.incus.host.read(_inode_words(path)).text.strip()
-    result = room.incus.host.read(_checking(room, path), timeout=_SECONDS, most=_MOST_BYTES)
+    outside = handle.incus.host.read(_inode_argv(path)).text.strip()
+    result = handle.incus.host.read(_checking(handle, path), timeout=_SECONDS, most=_MOST_BYTES)
     if result.code:
         return result.complaint.removeprefix("repoman: ")
     return "" if result.text.strip() == outside else f"inside, {path} is another folder"
 
 
-def foresee_checks(host: Host, rooms: Mapping[str, Room]) -> None:
+def foresee_checks(host: Host, rooms: Mapping[str, GuestHandle]) -> None:
     """Say that `rooms`, each by the path of its repo, will be checked."""
-    host.foresee([_inode_words(path) for path in rooms])
+    host.foresee([_inode_argv(path) for path in rooms])
     first = list(rooms.items())[:_MOST_AT_ONCE]
-    host.foresee(aside=[_checking(room, path) for path, room in first], seconds=_SECONDS)
+    host.foresee(aside=[_checking(handle, path) for path, handle in first], seconds=_SECONDS)
 
 
-def _checking(room: Room, path: str) -> list[str]:
-    words = _entering(room, path, "plain", ["stat", "-c", "%i", "."], "")
-    return room.incus.exec_words(room.name, words, "--disable-stdin")
+def _checking(handle: GuestHandle, path: str) -> list[str]:
+    argv = _entering(handle, path, "plain", ["stat", "-c", "%i", "."], "")
+    return handle.incus.exec_argv(handle.name, argv, "--disable-stdin")
 
 
-def _inode_words(path: str) -> list[str]:
+def _inode_argv(path: str) -> list[str]:
     return ["stat", "-c", "%i", "--", path]
 
 
-def carry_in(room: Room, secrets: Mapping[str, str]) -> str:
+def carry_in(handle: GuestHandle, secrets: Mapping[str, str]) -> str:
     """Put variables where entering takes them from, and removes them; the name of that place.
 
     They go through standard input: never into words, which others see in the list of
@@ -266,39 +271,39 @@ def carry_in(room: Room, secrets: Mapping[str, str]) -> str:
     """
     name = uuid.uuid4().hex
     text = "".join(f"{key}={value}\n" for key, value in secrets.items())
-    words = room.incus.exec_words(room.name, ["sh", "-c", _PUT, "sh", name])
+    argv = handle.incus.exec_argv(handle.name, ["sh", "-c", _PUT, "sh", name])
     given = text.encode(errors="surrogateescape")
-    result = room.incus.host.change(words, timeout=_SECONDS, given=given)
+    result = handle.incus.host.change(argv, timeout=_SECONDS, given=given)
     if result.code:
-        raise Failed(f"secrets can't be put into {room.name}", result.complaint)
+        raise Failed(f"secrets can't be put into {handle.name}", result.complaint)
     return name
 
 
-def enter_words(
-    room: Room,
+def enter_argv(
+    handle: GuestHandle,
     folder: str,
-    words: Sequence[str],
+    argv: Sequence[str],
     *,
     login: bool,
     terminal: str,
     lang: str,
     secrets: str = "",
 ) -> list[str]:
-    """The words that enter `folder` of a container as its user, and run `words` there.
+    """The words that enter `folder` of a container as its user, and run `argv` there.
 
     `login` is through the login shell: that itself where there are no words. `terminal` is
     the kind of terminal, TERM, where there is one, and `secrets` what `carry_in` put there.
     """
-    how = ("through" if words else "login") if login else "plain"
+    how = ("through" if argv else "login") if login else "plain"
     options = ["--env", f"TERM={terminal}"] if terminal else []
-    inner = _entering(room, folder, how, words, lang, secrets)
-    return room.incus.exec_words(room.name, inner, *options)
+    inner = _entering(handle, folder, how, argv, lang, secrets)
+    return handle.incus.exec_argv(handle.name, inner, *options)
 
 
 def _entering(
-    room: Room, folder: str, how: str, words: Sequence[str], lang: str, secrets: str = ""
+    handle: GuestHandle, folder: str, how: str, argv: Sequence[str], lang: str, secrets: str = ""
 ) -> list[str]:
-    person = room.person
+    person = handle.person
     ids = (person.name, str(person.uid), str(person.gid))
     where = (person.home, posixpath.normpath(folder), lang, how, secrets)
-    return ["sh", "-c", _ENTER, "sh", *ids, *where, *words]
+    return ["sh", "-c", _ENTER, "sh", *ids, *where, *argv]

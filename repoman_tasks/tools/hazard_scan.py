@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from repoman_tasks.errors import RepomanError
-from repoman_tasks.hosts.base import Host, Words
+from repoman_tasks.hosts.base import Argv, Host
 from repoman_tasks.planning.trust.hazard_findings import PROTECTED, Hazard, config_hazards
 from repoman_tasks.tools.approvals import state_folder, state_path
-from repoman_tasks.tools.forbidden_paths import real_paths, real_words
-from repoman_tasks.tools.regular_file import begin_words, read_begin
+from repoman_tasks.tools.forbidden_paths import real_paths, real_paths_argv
+from repoman_tasks.tools.regular_file import read_argv, read_begin
 
 __all__ = [
     "find_all_hazards",
@@ -39,8 +39,8 @@ _FIRST_FOREIGN = 100_000
 
 def foresee_protected(host: Host, repo: str) -> None:
     """Say that the protected paths in `repo` will be asked for."""
-    wanted = [f"{repo}/{path}" for path in PROTECTED]
-    host.foresee([_heads([repo]), _plain(wanted), real_words(wanted)], seconds=_SECONDS)
+    chosen = [f"{repo}/{path}" for path in PROTECTED]
+    host.foresee([_heads([repo]), _plain(chosen), real_paths_argv(chosen)], seconds=_SECONDS)
 
 
 def find_protected(host: Host, repo: str) -> tuple[str, ...]:
@@ -53,14 +53,14 @@ def _protected(host: Host, repo: str, paths: Sequence[str]) -> list[str]:
     """Those of `paths` in `repo` that are there, and are where they seem to be."""
     if not paths:
         return []
-    wanted = [f"{repo}/{path}" for path in paths]
-    said = host.read(_plain(wanted), timeout=_SECONDS)
+    chosen = [f"{repo}/{path}" for path in paths]
+    said = host.read(_plain(chosen), timeout=_SECONDS)
     there = set(said.out.decode(errors="surrogateescape").split("\0"))
-    real = zip(paths, wanted, real_paths(host, wanted), strict=True)
+    real = zip(paths, chosen, real_paths(host, chosen), strict=True)
     return [path for path, named, leads in real if named in there and named == leads]
 
 
-def _plain(paths: Sequence[str]) -> Words:
+def _plain(paths: Sequence[str]) -> Argv:
     """The words that print those of `paths` that are a file or a folder."""
     kinds = ["(", "-type", "f", "-o", "-type", "d", ")"]
     return ["find", *paths, "-maxdepth", "0", *kinds, "-print0"]
@@ -79,10 +79,10 @@ def _all_modules(host: Host, repos: Sequence[str]) -> dict[str, list[str] | Repo
     return {repo: _modules(f"{repo}/{_MODULES}/", heads) for repo in repos}
 
 
-def _heads(repos: Sequence[str]) -> Words:
+def _heads(repos: Sequence[str]) -> Argv:
     """The words that print where a HEAD is in the .git/modules of `repos`, where that is there."""
-    words = ["find", *(f"{repo}/{_MODULES}" for repo in repos), "-maxdepth", "8"]
-    return [*words, "-type", "f", "-name", "HEAD", "-print0"]
+    argv = ["find", *(f"{repo}/{_MODULES}" for repo in repos), "-maxdepth", "8"]
+    return [*argv, "-type", "f", "-name", "HEAD", "-print0"]
 
 
 def _modules(start: str, heads: Iterable[str]) -> list[str]:
@@ -102,7 +102,7 @@ def foresee_hazards(host: Host, repos: Sequence[str]) -> None:
     reads = [
         _heads(repos),
         *(_looking(repo, PROTECTED) for repo in repos),
-        *(begin_words(path, _MOST_CONFIG) for path in configs),
+        *(read_argv(path, _MOST_CONFIG) for path in configs),
     ]
     host.foresee(reads, files=[_path_of_seen(host, repo) for repo in repos], seconds=_SECONDS)
     host.foresee([_of_others(repos)], seconds=_SECONDS)  # the longest comes last
@@ -128,7 +128,7 @@ def find_all_hazards(host: Host, repos: Sequence[str]) -> dict[str, list[Hazard]
         for path, _ in found
         if _is_config(repo, path)
     ]
-    reads = [begin_words(path, _MOST_CONFIG) for path in configs[:_MOST_AT_ONCE]]
+    reads = [read_argv(path, _MOST_CONFIG) for path in configs[:_MOST_AT_ONCE]]
     host.foresee(reads, seconds=_SECONDS)
     return {
         repo: found if isinstance(found, RepomanError) else _attempted(_hazards, host, repo, found)
@@ -155,10 +155,10 @@ def _is_config(repo: str, path: str) -> bool:
     return path.startswith(f"{repo}/.git/") and path.endswith("/config")
 
 
-def _looking(repo: str, paths: Iterable[str]) -> Words:
-    words = ["find", *(f"{repo}/{path}" for path in paths)]
-    words += ["-maxdepth", "2", "!", "-name", "*.sample", "!", "-type", "d"]
-    return [*words, "-printf", "%p\\t%s.%i.%C@\\0"]
+def _looking(repo: str, paths: Iterable[str]) -> Argv:
+    argv = ["find", *(f"{repo}/{path}" for path in paths)]
+    argv += ["-maxdepth", "2", "!", "-name", "*.sample", "!", "-type", "d"]
+    return [*argv, "-printf", "%p\\t%s.%i.%C@\\0"]
 
 
 def _entries(host: Host, repo: str, modules: list[str] | RepomanError) -> list[tuple[str, str]]:
@@ -194,7 +194,7 @@ def foreign_entries(host: Host, repos: Sequence[str]) -> dict[str, int]:
     return found
 
 
-def _of_others(repos: Sequence[str]) -> Words:
+def _of_others(repos: Sequence[str]) -> Argv:
     return ["find", *repos, "-uid", f"+{_FIRST_FOREIGN - 1}", "-printf", "%H\\0"]
 
 

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from repoman_tasks.errors import Failed, Refused, RepomanError
-from repoman_tasks.hosts.base import Host, Result, TimedOut, Words
-from repoman_tasks.hosts.signals import undisturbed
+from repoman_tasks.hosts.base import Argv, Host, Result, TimedOut
+from repoman_tasks.hosts.signals import defer_signals
 from repoman_tasks.planning.container.drift import read_container, read_containers
 from repoman_tasks.planning.container.spec import Container
 
@@ -136,9 +136,9 @@ class Incus:
         data = json.dumps(body) if body is not None else ""
         if len(data.encode()) > _MOST_BYTES:
             raise Failed("what Incus is to be told is too long", "shorten env and mounts")
-        words = _query(method, path, data)
+        argv = _query(method, path, data)
         # It may be busy with what a command that was killed began, for instance.
-        return self._patiently(lambda: self._tell(words, say, seconds), _StillBusy)
+        return self._patiently(lambda: self._tell(argv, say, seconds), _StillBusy)
 
     def _patiently(self, attempt: Callable[[], T], passing: type[Failed]) -> T:
         """What `attempt` gives, made again each second for a while where it fails by `passing`."""
@@ -148,14 +148,14 @@ class Incus:
             self.host.read(["sleep", "1"])
         return attempt()
 
-    def _tell(self, words: Words, say: Say, seconds: int) -> Any:
+    def _tell(self, argv: Argv, say: Say, seconds: int) -> Any:
         result: Result | None = None
         try:
-            with undisturbed():  # it is told all of it or nothing, and we know which
-                result = self.host.change(words, timeout=_SECONDS * 3)
+            with defer_signals():  # it is told all of it or nothing, and we know which
+                result = self.host.change(argv, timeout=_SECONDS * 3)
         except KeyboardInterrupt:  # by a signal that came meanwhile: it has begun already
             if result is not None:
-                with undisturbed():
+                with defer_signals():
                     self._cancel_begun(result)
             raise
         if self.host.dry:
@@ -174,7 +174,7 @@ class Incus:
         except TimedOut:
             raise
         except BaseException:
-            with undisturbed():
+            with defer_signals():
                 self._cancel(operation)
             raise
 
@@ -271,19 +271,19 @@ class Incus:
             raise Failed(f"the container {name} is gone", "`repoman status` tells more")
         kept = ("architecture", "config", "devices", "ephemeral", "profiles", "description")
         body = {key: now[key] for key in kept if key in now} | dict(changes)
-        wanted = {k: v for k, v in body["config"].items() if not k.startswith(_VOLATILE)}
+        desired = {k: v for k, v in body["config"].items() if not k.startswith(_VOLATILE)}
         noted = {k: v for k, v in now["config"].items() if k.startswith(_VOLATILE)}
-        self.change("PUT", self.at("instances", name), {**body, "config": wanted | noted})
+        self.change("PUT", self.at("instances", name), {**body, "config": desired | noted})
 
     def set_config(self, name: str, values: Mapping[str, str | None]) -> None:
         """Set some settings of a container; None takes one away."""
         config = {key: value or "" for key, value in values.items()}  # an empty one goes
         self.change("PATCH", self.at("instances", name), {"config": config})
 
-    def exec_words(self, name: str, words: Words, *options: str) -> list[str]:
-        """The words that run `words` in a container as its root."""
+    def exec_argv(self, name: str, argv: Argv, *options: str) -> list[str]:
+        """The words that run `argv` in a container as its root."""
         start = ["incus", "exec", "--force-local", "--project", self.project, *options]
-        return [*start, f"local:{name}", "--", *words]
+        return [*start, f"local:{name}", "--", *argv]
 
 
 def _deep(path: str, recursion: int) -> str:
@@ -294,8 +294,8 @@ def _query(method: str, path: str, data: str = "") -> list[str]:
     # --force-local, because a person's default remote may be another machine, and because the
     # client writes a configuration into the person's home otherwise; --raw, because an error
     # keeps its code that way. The exit status is 0 then, too.
-    words = ["incus", "query", "--force-local", "--raw", "-X", method]
-    return [*words, *(["--data", data] if data else []), f"local:{path}"]
+    argv = ["incus", "query", "--force-local", "--raw", "-X", method]
+    return [*argv, *(["--data", data] if data else []), f"local:{path}"]
 
 
 def _answer(result: Result) -> dict[str, Any]:
@@ -353,14 +353,14 @@ _FENCED = ("not allowed", "is forbidden", "are forbidden", "resolves outside of 
 def _refused(said: str) -> RepomanError:
     """An error of the daemon, as one of ours with its words."""
     low = said.lower()
-    for words, kind in _PASSING.items():
-        if words in said:
+    for argv, kind in _PASSING.items():
+        if argv in said:
             return kind(f"Incus says: {said}", "try again in a moment")
-    if any(words in low for words in _FULL):
+    if any(argv in low for argv in _FULL):
         return Failed(f"the storage pool is full, Incus says: {said}", "make room in the pool")
     if "missing source path" in low:
         return Failed(f"a folder to be mounted is missing, Incus says: {said}", "bring it back")
-    if any(words in low for words in _FENCED):
+    if any(argv in low for argv in _FENCED):
         return Refused(
             f"the Incus project does not allow it, Incus says: {said}",
             "`repoman status` tells how the project and the declared state differ",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from repoman_tasks.errors import Failed
-from repoman_tasks.hosts.base import Host, Words
+from repoman_tasks.hosts.base import Argv, Host
 from repoman_tasks.model import Person
 
-__all__ = ["find_person", "person_words"]
+__all__ = ["find_person", "person_argv"]
 
 
-def person_words(host: Host) -> tuple[Words, Words]:
+def person_argv(host: Host) -> tuple[Argv, Argv]:
     """The words that look the user up, and those that name the group."""
     return ["getent", "passwd", str(host.uid)], ["id", "--group", "--name"]
 
@@ -19,7 +19,7 @@ def find_person(host: Host) -> Person:
 
     The home is that of the environment, from which all paths of the registry are meant.
     """
-    look_up, group_of = person_words(host)
+    look_up, group_of = person_argv(host)
     found = host.read(look_up)
     parts = found.text.strip().split(":")
     if found.code or len(parts) < 7:

@@ -89,19 +89,19 @@ router's word that it ended there: EHOSTUNREACH, by IP_RECVERR (ip(7))."""
 
 def foresee_reach(incus: Incus, name: str, bridge: Bridge) -> None:
     """Say that the container called `name` will be asked what it reaches."""
-    incus.host.foresee(aside=[_reach_words(incus, name, bridge)], seconds=_SECONDS)
+    incus.host.foresee(aside=[_reach_argv(incus, name, bridge)], seconds=_SECONDS)
 
 
-def _reach_words(incus: Incus, name: str, bridge: Bridge) -> list[str]:
-    words = ["sh", "-c", _OUT, "sh", bridge.gateway, bridge.own_name]
-    return incus.exec_words(name, words, "--disable-stdin")
+def _reach_argv(incus: Incus, name: str, bridge: Bridge) -> list[str]:
+    argv = ["sh", "-c", _OUT, "sh", bridge.gateway, bridge.own_name]
+    return incus.exec_argv(name, argv, "--disable-stdin")
 
 
 def reach(incus: Incus, name: str, bridge: Bridge) -> Reach:
     """What the container called `name`, on `bridge`, says that it reaches."""
-    words = _reach_words(incus, name, bridge)
+    argv = _reach_argv(incus, name, bridge)
     try:
-        said = incus.host.read(words, timeout=_SECONDS, most=_MOST_BYTES).text
+        said = incus.host.read(argv, timeout=_SECONDS, most=_MOST_BYTES).text
     except RepomanError:  # it was stopped, or is busy: not known
         said = ""
     return read_reach(name, said.strip())

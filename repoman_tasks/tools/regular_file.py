@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from repoman_tasks.hosts.base import Host, Result
 
-__all__ = ["begin_words", "read_begin"]
+__all__ = ["read_argv", "read_begin"]
 
 
 def read_begin(host: Host, path: str, most: int, *, timeout: float = 20.0) -> Result:
@@ -13,10 +13,10 @@ def read_begin(host: Host, path: str, most: int, *, timeout: float = 20.0) -> Re
     It is not followed where it is a symlink, and a FIFO or a device in its place can't hold
     repoman.
     """
-    return host.read(begin_words(path, most), timeout=timeout)
+    return host.read(read_argv(path, most), timeout=timeout)
 
 
-def begin_words(path: str, most: int) -> list[str]:
+def read_argv(path: str, most: int) -> list[str]:
     """The words that it runs."""
-    words = ["dd", f"if={path}", f"bs={most}", "count=1", "iflag=nofollow,nonblock"]
-    return [*words, "status=none"]
+    argv = ["dd", f"if={path}", f"bs={most}", "count=1", "iflag=nofollow,nonblock"]
+    return [*argv, "status=none"]

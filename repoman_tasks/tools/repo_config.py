@@ -9,13 +9,13 @@ from repoman_tasks.errors import Failed, UsageError
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.model import Mount
 from repoman_tasks.planning.names import absolute
-from repoman_tasks.planning.trust.approval_rules import Asked
-from repoman_tasks.registry import parse_wish
+from repoman_tasks.planning.trust.approval_rules import Request
+from repoman_tasks.registry import parse_requested
 from repoman_tasks.tools.approvals import state_path
-from repoman_tasks.tools.forbidden_paths import real_paths, real_words
-from repoman_tasks.tools.regular_file import begin_words, read_begin
+from repoman_tasks.tools.forbidden_paths import real_paths, real_paths_argv
+from repoman_tasks.tools.regular_file import read_argv, read_begin
 
-__all__ = ["REPO_FILE", "foresee_asked", "read_asked"]
+__all__ = ["REPO_FILE", "foresee_asked", "read_request"]
 
 REPO_FILE = ".repoman.toml"
 _MOST_BYTES = 64 << 10
@@ -24,13 +24,13 @@ _MOST_BYTES = 64 << 10
 def foresee_asked(host: Host, repo: str, mounts: Sequence[Mount]) -> None:
     """Say that the file in `repo` will be read, and what was approved of it. It probably asks for
     these `mounts`, which were noted when it was read last."""
-    reads = [begin_words(f"{repo}/{REPO_FILE}", _MOST_BYTES + 1)]
+    reads = [read_argv(f"{repo}/{REPO_FILE}", _MOST_BYTES + 1)]
     if mounts:
-        reads.append(real_words([absolute(mount.source, host.home) for mount in mounts]))
+        reads.append(real_paths_argv([absolute(mount.source, host.home) for mount in mounts]))
     host.foresee(reads, files=[state_path(host, "approvals", repo)])
 
 
-def read_asked(host: Host, repo: str) -> Asked:
+def read_request(host: Host, repo: str) -> Request:
     """What the file in `repo` asks for; nothing where there is none.
 
     `UsageError` with file and line where it is wrong. It is read once: what a person approves
@@ -39,11 +39,11 @@ def read_asked(host: Host, repo: str) -> Asked:
     path = f"{repo}/{REPO_FILE}"
     data = _read(host, repo)
     try:
-        wish = parse_wish(data.decode(), path)
+        requested = parse_requested(data.decode(), path)
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8", "save it as UTF-8") from None
-    sources = [absolute(mount.source, host.home) for mount in wish.mount]
-    return Asked(repo, _digest(data), wish, tuple(real_paths(host, sources)))
+    sources = [absolute(mount.source, host.home) for mount in requested.mount]
+    return Request(repo, _digest(data), requested, tuple(real_paths(host, sources)))
 
 
 def _digest(data: bytes) -> str:

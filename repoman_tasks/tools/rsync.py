@@ -20,10 +20,10 @@ __all__ = [
     "exit_code",
     "filters",
     "filters_of_all",
-    "listing_words",
+    "listing_argv",
     "parse_item",
     "parse_progress",
-    "pass_words",
+    "pass_argv",
     "sentence",
     "stopped",
     "target_fault",
@@ -92,18 +92,18 @@ def filters_of_all(repos: Iterable[tuple[str, Excludes]]) -> list[str]:
     that one, and never for git's own folders.
     """
     own: dict[str, None] = {}  # ordered, each once
-    wanted: dict[str, None] = {}
-    asked: list[str] = []
+    desired: dict[str, None] = {}
+    requested: list[str] = []
     for repo, excludes in repos:
         for path in with_parents(repo):  # no pattern leaves out the repo itself
             own[f"+ /{_escaped(path)}/"] = None
         for pattern in filter(None, excludes.own):
-            wanted.update({f"- {rule}": None for rule in _anchored(repo, pattern)})
-        asked += _asked(repo, excludes.asked)
-    return [*own, *_NEVER_WALKED, *_GIT_TRANSIENTS, *wanted, *asked]
+            desired.update({f"- {rule}": None for rule in _anchored(repo, pattern)})
+        requested += _requested_rules(repo, excludes.requested)
+    return [*own, *_NEVER_WALKED, *_GIT_TRANSIENTS, *desired, *requested]
 
 
-def _asked(repo: str, patterns: Sequence[str]) -> list[str]:
+def _requested_rules(repo: str, patterns: Sequence[str]) -> list[str]:
     """Rules for what the repo itself asks to leave out; the first rule that matches counts.
 
     Even a name is held to the repo: the next one in the transfer may be somebody else's.
@@ -164,7 +164,7 @@ def _backslash(match: re.Match[str]) -> str:
     return "\\" + match[0]
 
 
-def pass_words(
+def pass_argv(
     root: str,
     sources: Sequence[str],
     rules: Sequence[str],
@@ -184,24 +184,24 @@ def pass_words(
     """
     if not sources:
         raise ValueError("without a source rsync would list the share")
-    words = ["rsync", "--recursive", "--links", "--perms", "--times", "--hard-links", "--sparse"]
-    words += ["--relative", "--whole-file", "--no-human-readable", _OUT_FORMAT]
-    words += ["--owner"] * keeps.owners + ["--group"] * keeps.groups
-    words += ["--modify-window=-1"] * keeps.nanoseconds
+    argv = ["rsync", "--recursive", "--links", "--perms", "--times", "--hard-links", "--sparse"]
+    argv += ["--relative", "--whole-file", "--no-human-readable", _OUT_FORMAT]
+    argv += ["--owner"] * keeps.owners + ["--group"] * keeps.groups
+    argv += ["--modify-window=-1"] * keeps.nanoseconds
     if delete:
-        words.append("--delete-after")
-        words += [f"--max-delete={max_delete}"] if max_delete is not None else []
-    words += ["--checksum"] * contents
-    words += ["--dry-run"] * dry_run + ["--info=progress2"] * progress
-    words += [f"--filter={rule}" for rule in rules]
-    return [*words, "--", *(f"{root.rstrip('/')}/./{source}" for source in sources), "."]
+        argv.append("--delete-after")
+        argv += [f"--max-delete={max_delete}"] if max_delete is not None else []
+    argv += ["--checksum"] * contents
+    argv += ["--dry-run"] * dry_run + ["--info=progress2"] * progress
+    argv += [f"--filter={rule}" for rule in rules]
+    return [*argv, "--", *(f"{root.rstrip('/')}/./{source}" for source in sources), "."]
 
 
-def listing_words(root: str, repo: str, rules: Sequence[str]) -> list[str]:
+def listing_argv(root: str, repo: str, rules: Sequence[str]) -> list[str]:
     """The words that itemise all that a pass carries of a repo; nothing is written or compared."""
-    words = ["rsync", "--recursive", "--links", "--relative", "--dry-run", _OUT_FORMAT]
-    words += [f"--filter={rule}" for rule in rules]
-    return [*words, "--", f"{root.rstrip('/')}/./{repo}/", "/nonexistent/"]
+    argv = ["rsync", "--recursive", "--links", "--relative", "--dry-run", _OUT_FORMAT]
+    argv += [f"--filter={rule}" for rule in rules]
+    return [*argv, "--", f"{root.rstrip('/')}/./{repo}/", "/nonexistent/"]
 
 
 _CHANGE = re.compile(rb"([<>ch.*])([\S ]{10}) (\d+) (.+)", re.DOTALL)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from repoman_tasks.errors import Failed, TargetUnusable
-from repoman_tasks.hosts.base import Host, Pin, Result, Stalled, TimedOut, Together, Words
+from repoman_tasks.hosts.base import Argv, Host, Pin, Result, Stalled, TimedOut, Together
 from repoman_tasks.planning.mirror.share_check import (
     MARKER,
     MARKER_NANOSECONDS,
@@ -61,8 +61,8 @@ class Share:
         paths = sorted({path for folder in folders for path in with_parents(folder)})
         if not paths:
             return {}
-        words = ["stat", "--printf", "%f %n\\0", "--", *(f"{self.root}/{path}" for path in paths)]
-        result = self._read(words)
+        argv = ["stat", "--printf", "%f %n\\0", "--", *(f"{self.root}/{path}" for path in paths)]
+        result = self._read(argv)
         if not all(map(_not_there, result.err.splitlines())):
             raise TargetUnusable(f"{self.probe.path} can't be looked at", result.complaint)
         found = result.text.split("\0")[:-1]
@@ -71,10 +71,10 @@ class Share:
 
     def count(self, folder: str) -> int:
         """How many files the mirror at `folder` holds, loose git objects aside."""
-        words = ["find", f"{self.root}/{folder}"]
+        argv = ["find", f"{self.root}/{folder}"]
         for name in PRUNED:
-            words += ["-name", name.decode(), "-prune", "-o"]
-        words += ["-path", "*/objects/[0-9a-f][0-9a-f]/*", "-o", "!", "-type", "d", "-printf", "x"]
+            argv += ["-name", name.decode(), "-prune", "-o"]
+        argv += ["-path", "*/objects/[0-9a-f][0-9a-f]/*", "-o", "!", "-type", "d", "-printf", "x"]
         counted = 0
 
         def add(line: bytes) -> None:
@@ -85,7 +85,7 @@ class Share:
         patience = self.timeout * 6
         try:
             code = self.host.stream(
-                words, add, complaints.append, stall_seconds=patience, changes=False
+                argv, add, complaints.append, stall_seconds=patience, changes=False
             )
         except Stalled:
             raise _silent(self.probe.path, patience) from None
@@ -103,8 +103,8 @@ class Share:
             return True
         if self._read(["test", "-e", f"{where}/{branch}"]).code == 0:
             return True
-        words = ["grep", "-qF", "-e", f" {branch}", "--", f"{where}/packed-refs"]
-        return self._read(words).code == 0
+        argv = ["grep", "-qF", "-e", f" {branch}", "--", f"{where}/packed-refs"]
+        return self._read(argv).code == 0
 
     def mark(self, estate: str, when: str) -> None:
         """Write the marker of the estate with that id. `Failed` where the share refuses it."""
@@ -117,14 +117,14 @@ class Share:
             self.host.change(["chgrp", "--", str(group), temporary], timeout=self.timeout)
         self._change(["mv", "-fT", "--", temporary, marker])
 
-    def _read(self, words: Words) -> Result:
+    def _read(self, argv: Argv) -> Result:
         try:
-            return self.host.read(words, timeout=self.timeout)
+            return self.host.read(argv, timeout=self.timeout)
         except TimedOut:
             raise _silent(self.probe.path, self.timeout) from None
 
-    def _change(self, words: Words, given: bytes = b"") -> None:
-        result = self.host.change(words, timeout=self.timeout, given=given)
+    def _change(self, argv: Argv, given: bytes = b"") -> None:
+        result = self.host.change(argv, timeout=self.timeout, given=given)
         if result.code:
             raise Failed(f"{self.probe.path} could not be marked", result.complaint)
 

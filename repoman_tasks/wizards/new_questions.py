@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Sequence
 from functools import partial
 
-from repoman_tasks.actions.facts import asked, incus, reconcile
-from repoman_tasks.actions.project_container import check_fenced
+from repoman_tasks.actions.facts import incus, reconcile, require_containers
+from repoman_tasks.actions.project_container import check_incus_project
 from repoman_tasks.cli.wizard import Wizard
 from repoman_tasks.errors import RepomanError, UsageError
 from repoman_tasks.planning.estate_steps import new_project
@@ -17,7 +17,7 @@ from repoman_tasks.planning.prompts import IMAGE, NEW_NAME, PARTS, PROFILES, SOU
 from repoman_tasks.session import Session
 from repoman_tasks.tools.file_tree import folders_in
 from repoman_tasks.tools.images import image_origin, images_here
-from repoman_tasks.tools.repo_config import read_asked
+from repoman_tasks.tools.repo_config import read_request
 
 __all__ = ["ask_new", "check_new", "possible_names"]
 
@@ -50,15 +50,15 @@ def possible_names(session: Session) -> dict[str, str]:
 
 def check_new(session: Session, name: str, repo: str = "") -> None:
     """`UsageError` where there can't be a project called `name`, with its repo there."""
-    reality, host = session.of(reconcile), session.host
-    new_project(reality.registry, name, repo, reality.local_repos, host.home, session.now())
+    facts, host = session.of(reconcile), session.host
+    new_project(facts.registry, name, repo, facts.local_repos, host.home, session.now())
 
 
 def _folders_without_project(session: Session) -> list[str]:
     """The first of the folders directly below local_repos that no project has."""
-    reality = session.of(reconcile)
-    folders = folders_in(session.host, reality.local_repos)
-    return unregistered(folders, reality.registry.projects)[:_MOST_FOLDERS]
+    facts = session.of(reconcile)
+    folders = folders_in(session.host, facts.local_repos)
+    return unregistered(folders, facts.registry.projects)[:_MOST_FOLDERS]
 
 
 def _ask_name(wizard: Wizard) -> None:
@@ -85,8 +85,8 @@ def _ask_source(wizard: Wizard, whole: bool) -> None:
     if session.host.real_folder(path) is not None:
         return
     if not (whole or wizard.given["no_container"]):  # or the answer would be for nothing
-        asked(session)
-        check_fenced(session)
+        require_containers(session)
+        check_incus_project(session)
     session.screen.note(f"{path} is not there yet.")
     folders = _folders_without_project(session)
     options = {"create": "make it, with an empty git repo"}
@@ -141,8 +141,8 @@ def _ask_parts(wizard: Wizard) -> None:
 def _no_containers(session: Session) -> str:
     """Why there can be no container, or an empty string."""
     try:
-        asked(session)
-        check_fenced(session)
+        require_containers(session)
+        check_incus_project(session)
     except RepomanError as problem:
         return str(problem)
     return ""
@@ -152,7 +152,7 @@ def _ask_image(wizard: Wizard) -> None:
     """One of those at hand, or any other; the one that it would have anyway stays unsaid."""
     session, given = wizard.session, wizard.given
     registry, there = session.of(reconcile).registry, session.of(incus)
-    usual = _wished_image(wizard) or registry.defaults.default_image
+    usual = _requested_image(wizard) or registry.defaults.default_image
     seen = [usual, registry.defaults.default_image, *(p.image for p in registry.projects)]
     names = dict.fromkeys(name for name in [*seen, *images_here(there)] if name)
     answer = wizard.choose(
@@ -166,15 +166,15 @@ def _ask_image(wizard: Wizard) -> None:
         given["image"] = answer
 
 
-def _wished_image(wizard: Wizard) -> str:
+def _requested_image(wizard: Wizard) -> str:
     """The image that the repo's own .repoman.toml asks for; empty where it asks for none, or is
     not there yet."""
     session, given = wizard.session, wizard.given
     if given["create"] or given["clone"]:
         return ""
-    reality, host = session.of(reconcile), session.host
-    repo = relative_repo(given["repo"] or given["name"], reality.local_repos, host.home)
-    return read_asked(host, f"{reality.local_repos}/{repo}").wish.image
+    facts, host = session.of(reconcile), session.host
+    repo = relative_repo(given["repo"] or given["name"], facts.local_repos, host.home)
+    return read_request(host, f"{facts.local_repos}/{repo}").requested.image
 
 
 def _ask_profiles(wizard: Wizard) -> None:

@@ -17,9 +17,9 @@ __all__ = ["ask_adopt", "ask_completion", "ask_exec", "ask_project", "ask_remove
 
 def ask_project(wizard: Wizard) -> None:
     """Which project with a container, where nobody stands in the repo of one."""
-    reality = wizard.session.of(reconcile)
-    if here(reality.registry, reality.local_repos, wizard.session.host.folder) is None:
-        _project(wizard, [p.name for p in reality.registry.projects if p.container])
+    facts = wizard.session.of(reconcile)
+    if here(facts.registry, facts.local_repos, wizard.session.host.folder) is None:
+        _project(wizard, [p.name for p in facts.registry.projects if p.container])
 
 
 def _project(wizard: Wizard, names: list[str]) -> None:
@@ -30,12 +30,12 @@ def _project(wizard: Wizard, names: list[str]) -> None:
 def ask_exec(wizard: Wizard) -> None:
     """Which project, and which words."""
     ask_project(wizard)
-    if not wizard.session.words:
-        line = wizard.choose(WORDS, options={}, free=True, check=shlex_words)
-        wizard.session.words = shlex_words(line)
+    if not wizard.session.argv:
+        line = wizard.choose(WORDS, options={}, free=True, check=split_argv)
+        wizard.session.argv = split_argv(line)
 
 
-def shlex_words(line: str) -> tuple[str, ...]:
+def split_argv(line: str) -> tuple[str, ...]:
     """The words of a line, quotes heeded as a shell does and nothing else; `UsageError` where a
     quote has no end."""
     try:
@@ -49,7 +49,7 @@ def ask_remove(wizard: Wizard) -> None:
 
     Not with `--yes`, where a wrong number would be the last that is asked.
     """
-    if wizard.given["name"] is not None or wizard.session.ask.yes:
+    if wizard.given["name"] is not None or wizard.session.prompter.yes:
         return
     projects = wizard.session.of(reconcile).registry.projects
     _project(wizard, [project.name for project in projects])

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from repoman_tasks.actions.facts import grounds, reconcile
+from repoman_tasks.actions.facts import fence_facts, reconcile
 from repoman_tasks.cli.wizard import Wizard
-from repoman_tasks.planning.estate_steps import SetupWish, estate_of
+from repoman_tasks.planning.estate_steps import SetupOptions, estate_of
+from repoman_tasks.planning.fence.fence_facts import FenceFacts, check_folder
 from repoman_tasks.planning.fence.fence_plan import pools_to_choose
-from repoman_tasks.planning.fence.incus_facts import Grounds, check_folder
 from repoman_tasks.planning.mirror.share_check import judge
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.prompts import (
@@ -41,8 +41,8 @@ def ask_setup(wizard: Wizard) -> None:
     _ask_paths(wizard)
     _ask_incus(wizard)
     only_looks = given["dry_run"] or session.dry
-    if not (by_flags or only_looks or given["repair"] or session.ask.yes):
-        session.leads_on = partial(_lead_on, session)
+    if not (by_flags or only_looks or given["repair"] or session.prompter.yes):
+        session.follow_ups = partial(_follow_ups, session)
 
 
 def _ask_paths(wizard: Wizard) -> None:
@@ -63,7 +63,7 @@ def _ask_paths(wizard: Wizard) -> None:
 
 def _check_local(session: Session, path: str) -> None:
     """`UsageError` where no repo below `path` could be in a container, if there can be any."""
-    if isinstance(session.of(grounds), Grounds):
+    if isinstance(session.of(fence_facts), FenceFacts):
         check_folder(path)
 
 
@@ -88,16 +88,16 @@ def _check_share(wizard: Wizard, answer: str, local: str) -> None:
     session, given = wizard.session, wizard.given
     registry, host = session.of(reconcile).registry, session.host
     path = absolute(answer, host.home)
-    wish = SetupWish(new_share=given["new_share"], adopt_share=given["adopt_share"])
+    options = SetupOptions(new_share=given["new_share"], adopt_share=given["adopt_share"])
     with open_share(host, path, local, registry.defaults.probe_seconds) as share:
         judge(share.probe, registry.defaults)
-        estate_of(registry.estate.id, wish, share.probe, "new")
+        estate_of(registry.estate.id, options, share.probe, "new")
 
 
 def _ask_incus(wizard: Wizard) -> None:
     """What Incus can't be used without, and nobody but the person can know."""
-    found = wizard.session.of(grounds)
-    if not isinstance(found, Grounds) or found.person.uid == 0:
+    found = wizard.session.of(fence_facts)
+    if not isinstance(found, FenceFacts) or found.person.uid == 0:
         return
     if not found.pools and wizard.confirm(INIT_INCUS):
         wizard.given["init_incus"] = True
@@ -109,9 +109,9 @@ def _ask_incus(wizard: Wizard) -> None:
 # --- what follows -------------------------------------------------------------------------
 
 
-def _lead_on(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
+def _follow_ups(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
     """`new`, where there is no project yet, and `sync` of one that was never mirrored."""
-    session.look_again(reconcile, grounds)
+    session.look_again(reconcile, fence_facts)
     if not session.of(reconcile).registry.projects:
         name = _first_project(session)
         if name == _NOT_NOW:
@@ -120,7 +120,7 @@ def _lead_on(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
         session.look_again(reconcile)
     projects = session.of(reconcile).registry.projects
     waiting = [p.name for p in projects if p.backup and not p.last_sync]
-    if len(waiting) == 1 and session.ask.confirm(MIRROR, waiting[0], default=True):
+    if len(waiting) == 1 and session.prompter.confirm(MIRROR, waiting[0], default=True):
         yield "sync", {"name": waiting[0]}
 
 
@@ -132,12 +132,12 @@ def _first_project(session: Session) -> str:
             check_new(session, name)
 
     options = {**possible_names(session), _NOT_NOW: ""}
-    return session.ask.choose(
+    return session.prompter.choose(
         FIRST_PROJECT, options=options, default=_NOT_NOW, free=True, check=check
     )
 
 
 def _without_containers(session: Session) -> bool:
     """Whether this host can have no containers, as `setup` has said."""
-    found = session.of(grounds)
-    return not isinstance(found, Grounds) or found.project is None
+    found = session.of(fence_facts)
+    return not isinstance(found, FenceFacts) or found.project is None

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from repoman_tasks.model import Excludes
-from repoman_tasks.tools.rsync import Keeps, filters, pass_words
+from repoman_tasks.tools.rsync import Keeps, filters, pass_argv
 from tests.benchmarks.completion import completion, show_completion
 from tests.benchmarks.packages import starts
 from tests.benchmarks.table import Row, fill, show, timed
@@ -46,12 +46,12 @@ def overhead(estate: Estate) -> list[Row]:
     """One unchanged project of 300 files, beside the bare rsync of it."""
     fill(estate.local_repos / "isurus", 300)
     estate.run("new", "isurus", "--no-container", code=0)
-    words = pass_words(
+    argv = pass_argv(
         str(estate.local_repos), ["isurus"], filters("isurus", Excludes()), Keeps(True, True, True)
     )
     estate.run("sync", "isurus", code=0)
-    ours = median(lambda: timed([*estate.words, "sync", "isurus"], env=estate.environ))
-    theirs = median(lambda: timed(words, cwd=estate.share))
+    ours = median(lambda: timed([*estate.argv, "sync", "isurus"], env=estate.environ))
+    theirs = median(lambda: timed(argv, cwd=estate.share))
     return [Row("nothing to do, 1 project x 300 files", ours, theirs)]
 
 
@@ -66,7 +66,7 @@ def register(estate: Estate, count: int) -> None:
 def listing(estate: Estate) -> list[Row]:
     """`list` with 200 projects, beside a Python that only imports invoke."""
     register(estate, 200)
-    ours = median(lambda: timed([*estate.words, "list"], env=estate.environ))
+    ours = median(lambda: timed([*estate.argv, "list"], env=estate.environ))
     theirs = median(lambda: timed([sys.executable, "-c", "import invoke"], env=estate.environ))
     return [Row("`list`, 200 projects", ours, theirs)]
 
@@ -78,13 +78,13 @@ def memory(estate: Estate, files: int) -> None:
     estate.run("new", "many", "--no-container", code=0)
     print(f"\n| sync of one project with {files} files | peak memory of Python |")
     print("| --- | ---: |")
-    for what, words in {
+    for what, argv in {
         "all new": ("sync", "many"),
         "all changed, as a dry run": ("sync", "many", "--dry-run"),
         "all changed": ("sync", "many"),
     }.items():
         done = subprocess.run(
-            [sys.executable, "-c", MEASURE, *words],
+            [sys.executable, "-c", MEASURE, *argv],
             env=estate.environ,
             check=True,
             stdout=subprocess.DEVNULL,
@@ -127,8 +127,8 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "tests.worlds.daemon", "--", *inside], check=True)
     if "nfs" in wanted:
         inside = [sys.executable, "-m", "tests.benchmarks.nfs"]
-        words = [sys.executable, "-m", "tests.worlds.machine", "--timeout=900", "--", *inside]
-        subprocess.run(words, check=True)
+        argv = [sys.executable, "-m", "tests.worlds.machine", "--timeout=900", "--", *inside]
+        subprocess.run(argv, check=True)
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def show_completion(rows: list[Row]) -> None:
 
 def _of_invoke(estate: Estate, shell: str) -> Path:
     """The file with invoke's own script, as `repoman` prints it."""
-    words = [*estate.words, "--print-completion-script", shell]
+    words = [*estate.argv, "--print-completion-script", shell]
     done = subprocess.run(words, env=estate.environ, check=True, capture_output=True, text=True)
     file = estate.base / f"invoke.{shell}"
     file.write_text(done.stdout)

@@ -39,13 +39,13 @@ class Bench:
     def __init__(self, place: Place) -> None:
         self.place = place
 
-    def repoman(self, *words: str) -> float:
+    def repoman(self, *argv: str) -> float:
         """Seconds that a repoman command takes."""
-        return timed([*self.place.words, *words], env=self.place.environ, cwd=self.place.home)
+        return timed([*self.place.argv, *argv], env=self.place.environ, cwd=self.place.home)
 
-    def incus(self, *words: str) -> float:
+    def incus(self, *argv: str) -> float:
         """Seconds that an incus command takes, in the same project."""
-        named = ["incus", *words[:1], "--project", self.place.project, *words[1:]]
+        named = ["incus", *argv[:1], "--project", self.place.project, *argv[1:]]
         return timed(named, env=self.place.environ)
 
     def new(self, image: str) -> Row:
@@ -58,7 +58,7 @@ class Bench:
             return seconds
 
         def theirs() -> float:
-            seconds = sum(self.incus(*words) for words in bare_new(self.place, image))
+            seconds = sum(self.incus(*argv) for argv in bare_new(self.place, image))
             self.incus("delete", "--force", "isurus")
             return seconds
 
@@ -67,11 +67,11 @@ class Bench:
     def shell(self) -> Row:
         """`shell -- true` beside a bare exec."""
         self.place.new("isurus")
-        words = ("exec", "isurus", "--", "true")
+        argv = ("exec", "isurus", "--", "true")
         row = Row(
             "`shell isurus -- true`",
             *alternating(
-                lambda: self.repoman("shell", "isurus", "--", "true"), lambda: self.incus(*words)
+                lambda: self.repoman("shell", "isurus", "--", "true"), lambda: self.incus(*argv)
             ),
         )
         self.place.run("remove", "isurus", "--yes", code=0)
@@ -88,24 +88,24 @@ def bare_new(place: Place, image: str) -> list[tuple[str, ...]]:
     repo = f"{place.local_repos}/isurus"
     uid = str(os.getuid())
     device = ("repo", "disk", f"source={repo}", f"path={repo}")
-    words: list[tuple[str, ...]] = [
+    argv: list[tuple[str, ...]] = [
         ("init", image, "isurus", "--profile", "default", "--profile", "claude-share"),
         ("config", "device", "add", "isurus", *device),
         ("start", "isurus"),
     ]
     if image == "busybox":
         line = f"echo dev:x:{uid}:{uid}::/home/dev:/bin/sh >>/etc/passwd"
-        words.append(("exec", "isurus", "--", "sh", "-c", line))
+        argv.append(("exec", "isurus", "--", "sh", "-c", line))
     else:
-        words.append(("exec", "isurus", "--", "useradd", "--uid", uid, "dev"))
+        argv.append(("exec", "isurus", "--", "useradd", "--uid", uid, "dev"))
         up = (
             "until systemctl is-system-running --wait | grep -q -e running -e degraded; "
             "do sleep 0.1; done"
         )
-        words.append(("exec", "isurus", "--", "sh", "-c", up))
-    words.append(("exec", "isurus", "--user", uid, "--cwd", repo, "--", "touch", "proof"))
-    words.append(("exec", "isurus", "--user", uid, "--cwd", repo, "--", "rm", "proof"))
-    return words
+        argv.append(("exec", "isurus", "--", "sh", "-c", up))
+    argv.append(("exec", "isurus", "--user", uid, "--cwd", repo, "--", "touch", "proof"))
+    argv.append(("exec", "isurus", "--user", uid, "--cwd", repo, "--", "rm", "proof"))
+    return argv
 
 
 def fill(bench: Bench) -> None:
@@ -133,7 +133,7 @@ def over_ssh(place: FarPlace) -> list[Row]:
     subprocess.run([*ssh, *socket, "-M", "-N", "-f", "there"], check=True)
 
     def ours() -> float:
-        return timed([*place.words, "list"], env=place.here)
+        return timed([*place.argv, "list"], env=place.here)
 
     rows = [
         Row("`list --host`, cold", *alternating(ours, lambda: timed([*ssh, "there", *bare]))),
@@ -156,12 +156,12 @@ class Stream:
                 file.write(source.read(1 << 20))
         self._digest = _digest(path)
 
-    def through(self, words: Sequence[str], environ: Mapping[str, str]) -> float:
+    def through(self, argv: Sequence[str], environ: Mapping[str, str]) -> float:
         """Seconds until all of it is back, byte for byte."""
         began = time.monotonic()
         back = self._path.with_suffix(".back")
         with self._path.open("rb") as given, back.open("wb") as taken:
-            subprocess.run(words, env=environ, cwd="/", stdin=given, stdout=taken, check=True)
+            subprocess.run(argv, env=environ, cwd="/", stdin=given, stdout=taken, check=True)
         seconds = time.monotonic() - began
         assert _digest(back) == self._digest
         back.unlink()
@@ -179,9 +179,9 @@ def streams(transport: str) -> Row:
         place.ready().new("isurus")
         place.sshd.let_in(place.environ)
         stream = Stream(place.ssh / "stream")
-        words = [*place.words, "exec", "isurus", "--", "cat"]
+        argv = [*place.argv, "exec", "isurus", "--", "cat"]
         ours, theirs = alternating(
-            lambda: stream.through(words, place.here),
+            lambda: stream.through(argv, place.here),
             lambda: stream.through(["ssh", "there", "cat"], place.here),
         )
     speed = f"{STREAMED / ours / 1e6:.0f} MB/s each way"

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from repoman_tasks.model import Excludes
-from repoman_tasks.tools.rsync import Keeps, filters, pass_words
+from repoman_tasks.tools.rsync import Keeps, filters, pass_argv
 from tests.benchmarks.table import Row, fill, show, timed
 from tests.worlds.machine.share import Share
 
@@ -37,9 +37,9 @@ class Bench:
             "REPOMAN_MIN_FREE_MIB": "1",
         }
 
-    def repoman(self, *words: str) -> float:
+    def repoman(self, *argv: str) -> float:
         """Seconds that a repoman command takes."""
-        command = [sys.executable, "-m", "repoman_tasks", *words]
+        command = [sys.executable, "-m", "repoman_tasks", *argv]
         return timed(command, env=self.environment)
 
     def rsyncs(self, share: Share) -> float:
@@ -47,8 +47,8 @@ class Bench:
         began = time.monotonic()
         for name in self.names:
             rules = filters(name, Excludes())
-            words = pass_words(str(self.repos), [name], rules, Keeps(True, True, True))
-            timed(words, cwd=share.mount_point)
+            argv = pass_argv(str(self.repos), [name], rules, Keeps(True, True, True))
+            timed(argv, cwd=share.mount_point)
         return time.monotonic() - began
 
 
@@ -71,13 +71,13 @@ def measure(projects: int, files: int, jobs: str) -> list[Row]:
         ours.drop_caches()
         one = bench.repoman("sync", bench.names[0])
         ours.drop_caches()
-        words = pass_words(
+        argv = pass_argv(
             str(bench.repos),
             bench.names[:1],
             filters(bench.names[0], Excludes()),
             Keeps(True, True, True),
         )
-        rows.append(Row("nothing to do, 1 project", one, timed(words, cwd=bare.mount_point)))
+        rows.append(Row("nothing to do, 1 project", one, timed(argv, cwd=bare.mount_point)))
         rows.append(
             Row(
                 "python starts and imports invoke",

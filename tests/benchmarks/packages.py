@@ -20,8 +20,8 @@ def starts(estate: Estate) -> list[Row]:
     """`list` of the estate by each package, in turn with that of the environment."""
     with tempfile.TemporaryDirectory(prefix="repoman-bench-", dir="/var/tmp") as folder:
         inv = Path(sys.executable).with_name("inv")
-        words = [str(inv), "dev.package", "--to", folder]
-        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+        argv = [str(inv), "dev.package", "--to", folder]
+        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
         (deb,) = Path(folder).glob("*.deb")
         subprocess.run(["dpkg-deb", "--extract", deb, f"{folder}/deb"], check=True)
         (single,) = Path(folder).glob("repoman-*-linux-*[!z]")

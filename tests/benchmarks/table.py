@@ -37,10 +37,10 @@ def fill(folder: Path, files: int) -> None:
         path.write_text(f"{number}\n" * 20)
 
 
-def timed(words: list[str], **options: object) -> float:
+def timed(argv: list[str], **options: object) -> float:
     """Seconds that a program takes; it has to succeed."""
     began = time.monotonic()
     subprocess.run(
-        words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options
+        argv, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options
     )  # type: ignore[call-overload]
     return time.monotonic() - began

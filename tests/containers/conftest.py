@@ -56,19 +56,19 @@ class Place(Estate):
             time.sleep(2)
             self.incus(*delete, given="yes\n")
 
-    def incus(self, *words: str, given: str = "", check: bool = True) -> Result:
+    def incus(self, *argv: str, given: str = "", check: bool = True) -> Result:
         """Do something behind repoman's back. In the estate's project unless words name one."""
-        named = "--project" in words or words[0] in ("project", "query", "storage", "network")
+        named = "--project" in argv or argv[0] in ("project", "query", "storage", "network")
         project = [] if named else ["--project", self.project]
-        done = run(["incus", *project, *words], self.environ, given=given)
-        assert not check or done.code == 0, (words, done)
+        done = run(["incus", *project, *argv], self.environ, given=given)
+        assert not check or done.code == 0, (argv, done)
         return done
 
     def api(self, path: str) -> Any:
         """What Incus says of a path below the project."""
         joined = "&" if "?" in path else "?"
-        words = ["query", f"local:/1.0/{path}{joined}project={self.project}"]
-        return json.loads(self.incus(*words).out)
+        argv = ["query", f"local:/1.0/{path}{joined}project={self.project}"]
+        return json.loads(self.incus(*argv).out)
 
     def instances(self) -> dict[str, dict[str, Any]]:
         """All instances of the project, by name."""
@@ -88,20 +88,20 @@ class Place(Estate):
         self.run("new", name, *flags, code=0)
         return self
 
-    def inside(self, name: str, *words: str) -> Result:
+    def inside(self, name: str, *argv: str) -> Result:
         """Run words as root in a container; what they say arrives (see `tools.guest`)."""
         heard = ["sh", "-c", 'sleep 0.05; exec "$@"', "sh"]
-        return self.incus("exec", name, "--", *heard, *words, check=False)
+        return self.incus("exec", name, "--", *heard, *argv, check=False)
 
     def projects(self) -> list[str]:
         """The names in the registry."""
         registry = parse(self.registry.read_text(), str(self.registry), self.environ)
         return [project.name for project in registry.projects]
 
-    def findings(self, *words: str) -> dict[str, list[str]]:
+    def findings(self, *argv: str) -> dict[str, list[str]]:
         """What `status` finds about containers: the kinds by subject."""
         found: dict[str, list[str]] = {}
-        for finding in self.run("status", "--json", *words).json["findings"]:
+        for finding in self.run("status", "--json", *argv).json["findings"]:
             if finding["kind"]:
                 found.setdefault(finding["subject"], []).append(finding["kind"])
         return found

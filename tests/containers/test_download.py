@@ -32,8 +32,8 @@ def server(place: Place) -> Iterator[ImageServer]:
 
 
 def test_its_progress_is_shown_and_the_image_is_kept(place: Place, server: ImageServer) -> None:
-    words = [*place.words, "new", "isurus", "--image", "there:tiny/1", "--yes"]
-    child = terminals.spawn(words, *place.desk())
+    argv = [*place.argv, "new", "isurus", "--image", "there:tiny/1", "--yes"]
+    child = terminals.spawn(argv, *place.desk())
     child.expect(r"downloading \w+: (\d+)% \(")
     first = int(child.match.group(1))
     child.expect(r"downloading \w+: (\d+)% \(")
@@ -50,8 +50,8 @@ def test_its_progress_is_shown_and_the_image_is_kept(place: Place, server: Image
 
 
 def test_ctrl_c_ends_it_and_leaves_nothing(place: Place, server: ImageServer) -> None:
-    words = ("new", "isurus", "--image", "there:tiny/1", "--yes")
-    process = place.start(*words, stderr=subprocess.PIPE)
+    argv = ("new", "isurus", "--image", "there:tiny/1", "--yes")
+    process = place.start(*argv, stderr=subprocess.PIPE)
     while not server.downloads:
         time.sleep(0.05)
     time.sleep(0.5)

@@ -12,13 +12,13 @@ from tests.containers.conftest import Place
 from tests.support.estate import run
 
 
-def mend(place: Place, *words: str, out: str = "done: ") -> None:
-    """Mend by `words`; a second time nothing is left to be mended."""
-    assert out in place.run("status", *words).out
+def mend(place: Place, *argv: str, out: str = "done: ") -> None:
+    """Mend by `argv`; a second time nothing is left to be mended."""
+    assert out in place.run("status", *argv).out
     drifted = [kind for kinds in place.findings().values() for kind in kinds]
     assert drifted == []
     before = place.instances()
-    assert "done: " not in place.run("status", *words).out
+    assert "done: " not in place.run("status", *argv).out
     assert place.instances() == before
 
 
@@ -128,14 +128,14 @@ def write_hook(place: Place, name: str, hook: str) -> None:
     (hooks / hook).write_text("#!/bin/sh\n")
 
 
-@pytest.mark.parametrize("words", [("adopt", "stray"), ("status", "--orphan", "adopt")])
+@pytest.mark.parametrize("argv", [("adopt", "stray"), ("status", "--orphan", "adopt")])
 def test_who_takes_a_container_in_has_seen_what_is_in_its_repo(
-    place: Place, words: tuple[str, ...]
+    place: Place, argv: tuple[str, ...]
 ) -> None:
     """As who makes one has; and what comes later is told."""
     place.incus("init", "busybox", "stray")
     write_hook(place, "stray", "pre-commit")
-    place.run(*words)
+    place.run(*argv)
     assert place.projects() == ["stray"]
     assert place.findings() == {}
     write_hook(place, "stray", "pre-push")
@@ -334,9 +334,9 @@ CHANGES = {
 def test_a_difference_is_found_shown_and_mended_by_update(isurus: Place) -> None:
     (isurus.local_repos / "other").mkdir()
     isurus.incus("profile", "create", "extra")
-    for change, words in CHANGES.items():
+    for change, argv in CHANGES.items():
         before = isurus.instances()["isurus"]
-        isurus.incus(*(word.replace("@", str(isurus.local_repos)) for word in words))
+        isurus.incus(*(word.replace("@", str(isurus.local_repos)) for word in argv))
         assert isurus.findings() == {"isurus": ["differs"]}, change
         shown = isurus.run("update", "isurus", "--dry-run", code=0).out
         assert re.match(r"would change isurus: .+\n$", shown), change

@@ -96,11 +96,11 @@ def test_without_a_name_it_says_what_to_type(isurus: FarPlace) -> None:
 def test_streams_go_through_fast(isurus: FarPlace) -> None:
     """20 MB/s each way is asked for; a tenth of it fails here, since other tests run beside it."""
     size = 64 << 20
-    words = [*isurus.words, "exec", "isurus", "--", "cat"]
+    argv = [*isurus.argv, "exec", "isurus", "--", "cat"]
     began = time.monotonic()
     with open("/dev/zero", "rb") as zeros:
         head = subprocess.Popen(["head", "-c", str(size)], stdin=zeros, stdout=subprocess.PIPE)
-        done = subprocess.run(words, env=isurus.here, stdin=head.stdout, capture_output=True)
+        done = subprocess.run(argv, env=isurus.here, stdin=head.stdout, capture_output=True)
         head.wait()
     took = time.monotonic() - began
     assert done.returncode == 0, done.stderr
@@ -111,7 +111,7 @@ def test_streams_go_through_fast(isurus: FarPlace) -> None:
 
 def sleeping(marker: str) -> list[int]:
     """The processes that sleep so long, wherever they are."""
-    return [pid for pid, words in command_lines() if words[:2] == [b"sleep", marker.encode()]]
+    return [pid for pid, argv in command_lines() if argv[:2] == [b"sleep", marker.encode()]]
 
 
 @pytest.mark.parametrize("end", ["ctrl-c", "cut"])
@@ -134,9 +134,9 @@ def test_what_exec_runs_goes_with_the_connection(isurus: FarPlace, marker: str, 
 
 
 @pytest.mark.parametrize(
-    ("words", "code"), [(["exec", "isurus", "--", "true"], 1), (["update", "isurus"], 1)]
+    ("argv", "code"), [(["exec", "isurus", "--", "true"], 1), (["update", "isurus"], 1)]
 )
-def test_incus_that_is_not_there_is_told(isurus: FarPlace, words: list[str], code: int) -> None:
+def test_incus_that_is_not_there_is_told(isurus: FarPlace, argv: list[str], code: int) -> None:
     programs = isurus.base / "programs"
     programs.mkdir()
     for program in {*Path("/usr/bin").iterdir(), *Path("/bin").iterdir()}:
@@ -147,7 +147,7 @@ def test_incus_that_is_not_there_is_told(isurus: FarPlace, words: list[str], cod
         ({"PATH": str(programs)}, "incus is not installed"),
         ({"INCUS_DIR": "/nonexistent"}, "the Incus daemon does not run"),
     ):
-        done = isurus.run(*words, environ=environ, code=code)
+        done = isurus.run(*argv, environ=environ, code=code)
         assert done.err.startswith(f"repoman: there: {sentence}: ")
         assert isurus.run("list", environ=environ, code=0).err.endswith(
             f"not checked, {sentence}\n"

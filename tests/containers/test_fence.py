@@ -50,8 +50,8 @@ def test_setup_makes_a_fenced_project_and_the_second_time_nothing(bare: Place) -
 
 
 def test_a_dry_run_shows_the_steps_and_writes_nothing(bare: Place) -> None:
-    words = ["--local-repos", str(bare.local_repos), "--nfs-repos", str(bare.share), "--dry-run"]
-    shown = bare.run("setup", *words, code=0).out
+    argv = ["--local-repos", str(bare.local_repos), "--nfs-repos", str(bare.share), "--dry-run"]
+    shown = bare.run("setup", *argv, code=0).out
     assert f"would create the Incus project {bare.project}, restricted\n" in shown
     listed = bare.incus("project", "list", "--format", "csv").out
     assert bare.project not in listed
@@ -151,14 +151,14 @@ def test_an_incus_that_was_never_initialised(fresh: Place) -> None:
     error = fresh.run("setup", "--storage-pool", "x", code=1).err
     assert "never initialised" in error
     network = f"rmi{os.getpid() % 10000}"
-    words = ("setup", "--init-incus", "--network", network)
-    shown = fresh.run(*words, "--dry-run", code=0).out
+    argv = ("setup", "--init-incus", "--network", network)
+    shown = fresh.run(*argv, "--dry-run", code=0).out
     assert "would create the storage pool default" in shown
-    done = fresh.run(*words)
+    done = fresh.run(*argv)
     if "bridge children" in done.err:  # Incus stumbles over another daemon's container that goes
-        done = fresh.run(*words)
+        done = fresh.run(*argv)
     assert done.code == 0, done
-    assert fresh.run(*words, code=0).out == "nothing to do\n"
+    assert fresh.run(*argv, code=0).out == "nothing to do\n"
     assert fresh.findings() == {}
     fresh.incus("project", "delete", fresh.project, "--force", given="yes\n")
     fresh.incus("network", "delete", network, "--project", "default")
@@ -167,7 +167,7 @@ def test_an_incus_that_was_never_initialised(fresh: Place) -> None:
 IN_NAMESPACE = pytest.mark.here_only("repoman runs where other files are in place of the host's")
 
 
-def with_subuid(place: Place, text: str, *words: str) -> Result:
+def with_subuid(place: Place, text: str, *argv: str) -> Result:
     """Run repoman where /etc/subuid holds `text`, which nobody else sees."""
     other = place.base / "subuid"
     other.write_text(text)
@@ -175,7 +175,7 @@ def with_subuid(place: Place, text: str, *words: str) -> Result:
     script = 'mount --bind "$0" /etc/subuid && exec setpriv "$@"'
     namespace = ["sudo", "-n", "unshare", "--mount", "sh", "-c", script, str(other), *ids]
     environ = [f"{key}={value}" for key, value in place.environ.items()]
-    return run([*namespace, "env", "-i", *environ, *place.words, *words], place.environ)
+    return run([*namespace, "env", "-i", *environ, *place.argv, *argv], place.environ)
 
 
 @IN_NAMESPACE
@@ -191,13 +191,13 @@ def test_what_root_has_to_do_is_said(place: Place, text: str) -> None:
     assert f"/etc/subuid root:{uid}:1" in found.out
 
 
-def in_own_etc(place: Place, *words: str) -> list[str]:
+def in_own_etc(place: Place, *argv: str) -> list[str]:
     """Words that run others as this user where /etc is a copy that root may change."""
     ids = [f"--reuid={os.getuid()}", f"--regid={os.getgid()}", "--init-groups"]
     script = 'mount --bind "$0" /etc && exec setpriv "$@"'
     namespace = ["sudo", "-n", "unshare", "--mount", "sh", "-c", script, f"{place.base}/etc"]
     environ = [f"{key}={value}" for key, value in place.environ.items()]
-    return [*namespace, *ids, "env", "-i", *environ, *words]
+    return [*namespace, *ids, "env", "-i", *environ, *argv]
 
 
 @pytest.fixture
@@ -215,23 +215,23 @@ def own_etc(place: Place) -> Iterator[Path]:
 def test_what_root_has_to_do_is_done_by_sudo(place: Place, own_etc: Path) -> None:
     """With --yes; and root's line is there for good then."""
     line = f"root:{os.getuid()}:1\n"
-    asked = run(in_own_etc(place, *place.words, "setup"), place.environ)
+    asked = run(in_own_etc(place, *place.argv, "setup"), place.environ)
     assert (asked.code, line in (own_etc / "subuid").read_text()) == (0, False)
-    done = run(in_own_etc(place, *place.words, "setup", "--yes"), place.environ)
+    done = run(in_own_etc(place, *place.argv, "setup", "--yes"), place.environ)
     assert done.code == 0, done
     assert "done: run as root `usermod" in done.out
     for name in ("subuid", "subgid"):
         assert line in (own_etc / name).read_text()
-    again = run(in_own_etc(place, *place.words, "setup"), place.environ)
+    again = run(in_own_etc(place, *place.argv, "setup"), place.environ)
     assert (again.out, again.err) == ("nothing to do\n", "")
 
 
 @IN_NAMESPACE
 def test_a_person_is_asked_before_sudo_runs(place: Place, own_etc: Path) -> None:
-    words = in_own_etc(place, *place.words, "setup")
+    argv = in_own_etc(place, *place.argv, "setup")
     line = f"root:{os.getuid()}:1\n"
     for answer, written in (("\r", False), ("n\r", False), ("y\r", True)):
-        child = pexpect.spawn(words[0], words[1:], encoding="utf-8", timeout=20)
+        child = pexpect.spawn(argv[0], argv[1:], encoding="utf-8", timeout=20)
         child.expect_exact("Run that now, with sudo? [y/N] ")
         child.send(answer)
         if written:
@@ -255,8 +255,8 @@ def test_a_line_of_a_range_is_enough(place: Place) -> None:
 def test_a_member_of_the_group_who_has_not_logged_in_again(bare: Place) -> None:
     ids = [f"--reuid={os.getuid()}", f"--regid={os.getgid()}", "--clear-groups"]
     environ = [f"{key}={value}" for key, value in bare.environ.items()]
-    words = ["setup", "--nfs-repos", str(bare.share), "--repair"]
-    typed = ["sudo", "-n", "setpriv", *ids, "env", "-i", *environ, *bare.words, *words]
+    argv = ["setup", "--nfs-repos", str(bare.share), "--repair"]
+    typed = ["sudo", "-n", "setpriv", *ids, "env", "-i", *environ, *bare.argv, *argv]
     done = run(typed, bare.environ)
     assert done.code == 1
     assert "you are in the group incus-admin: log in again" in done.err

@@ -21,8 +21,8 @@ def spawn(bare: Place) -> Iterator[Spawn]:
     """Starts repoman on a terminal."""
     started: list[pexpect.spawn[str]] = []
 
-    def start(*words: str) -> pexpect.spawn[str]:
-        child = terminals.spawn([*bare.words, *words], *bare.desk(), columns=200)
+    def start(*argv: str) -> pexpect.spawn[str]:
+        child = terminals.spawn([*bare.argv, *argv], *bare.desk(), columns=200)
         child.timeout = 40
         started.append(child)
         return child

@@ -21,14 +21,14 @@ ENDED_WITHIN = 5.0
 to do."""
 
 
-def started(place: Place, *words: str) -> subprocess.Popen[bytes]:
-    return place.start(*words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def started(place: Place, *argv: str) -> subprocess.Popen[bytes]:
+    return place.start(*argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def cut_after(place: Place, seconds: float, *words: str) -> bool:
+def cut_after(place: Place, seconds: float, *argv: str) -> bool:
     """Run repoman and kill it and all its children, or where it works on another host break its
     connection so long after that was made; whether it was still running."""
-    process = started(place, *words)
+    process = started(place, *argv)
     if isinstance(place, FarPlace):
         until(place.sshd.sessions, 20)
     try:
@@ -113,16 +113,16 @@ def before(place: Place, command: str, number: int) -> None:
 @pytest.mark.over_ssh
 @pytest.mark.parametrize("command", COMMANDS)
 def test_killed_at_any_moment(quick: Place, command: str) -> None:
-    words, times, within = COMMANDS[command]
+    argv, times, within = COMMANDS[command]
     if isinstance(quick, FarPlace):
         times //= 4
     chance = random.Random(f"{SEED} {command}")
     killed = 0
     for number in range(times):
         before(quick, command, number)
-        killed += cut_after(quick, chance.uniform(0.1, within), *words)
+        killed += cut_after(quick, chance.uniform(0.1, within), *argv)
         if command == "setup":
-            quick.run(*words, code=0)
+            quick.run(*argv, code=0)
         mended(quick)
     assert killed >= times // 3, "it was hit in the middle"
     assert (quick.local_repos / "isurus").is_dir()
@@ -204,7 +204,7 @@ def test_disk_full_in_the_pool(quick: Place) -> None:
 def test_a_daemon_that_does_not_run(quick: Place) -> None:
     quick.run("new", "isurus", code=0)
     down = {"INCUS_DIR": str(Path("/nowhere"))}
-    for words in (
+    for argv in (
         ["exec", "isurus", "--", "true"],
         ["start", "isurus"],
         ["update", "isurus"],
@@ -212,7 +212,7 @@ def test_a_daemon_that_does_not_run(quick: Place) -> None:
         ["new", "lamna", "--create"],
         ["adopt", "stray"],
     ):
-        done = quick.run(*words, environ=down, code=1)
+        done = quick.run(*argv, environ=down, code=1)
         assert "the Incus daemon does not run" in done.err
     assert quick.projects() == ["isurus"]
     assert quick.run("sync", environ=down, code=0).err == "", "a mirror needs no container"

@@ -50,8 +50,8 @@ def test_a_repo_of_any_name(place: Place, name: str) -> None:
     (place.local_repos / name).mkdir()
     done = place.run("new", "isurus", f"--repo=./{name}")
     assert done.code == 0, done
-    words = ["exec", "isurus", "--", "sh", "-c", "pwd; echo hello >made"]
-    assert place.run(*words, code=0).out == f"{place.local_repos}/{name}\n"
+    argv = ["exec", "isurus", "--", "sh", "-c", "pwd; echo hello >made"]
+    assert place.run(*argv, code=0).out == f"{place.local_repos}/{name}\n"
     assert (place.local_repos / name / "made").read_text() == "hello\n"
     assert place.findings() == {}
 
@@ -93,13 +93,13 @@ def test_new_that_fails_leaves_nothing(place: Place) -> None:
         return {k for k in place.everything() if ".config" not in k and ".cache" not in k}
 
     before = outside()
-    for words, says in FAILING:
-        done = place.run("new", "isurus", *words)
-        assert done.code in (1, 2), (words, done)
-        assert says in done.err, (words, done)
-        assert place.instances() == {}, words
-        assert outside() == before, words
-        assert place.projects() == [], words
+    for argv, says in FAILING:
+        done = place.run("new", "isurus", *argv)
+        assert done.code in (1, 2), (argv, done)
+        assert says in done.err, (argv, done)
+        assert place.instances() == {}, argv
+        assert outside() == before, argv
+        assert place.projects() == [], argv
 
 
 def test_new_where_the_folder_is_there_or_is_not(place: Place) -> None:
@@ -146,12 +146,12 @@ def test_list_asks_incus_as_often_however_many_there_are(place: Place) -> None:
 
 @pytest.mark.over_ssh
 def test_words_arrive_as_they_were_typed(isurus: Place) -> None:
-    words = ["", "a b", "$HOME", "`id`", "'", '"', "\\", "*", "--", "-x", "é木", "a\nb", "--help"]
+    argv = ["", "a b", "$HOME", "`id`", "'", '"', "\\", "*", "--", "-x", "é木", "a\nb", "--help"]
     script = 'for word do printf "[%s]" "$word"; done'
-    done = isurus.run("exec", "isurus", "--", "sh", "-c", script, "sh", *words, code=0)
-    assert done.out == "".join(f"[{word}]" for word in words)
-    done = isurus.run("shell", "isurus", "--", "sh", "-c", script, "sh", *words, code=0)
-    assert done.out == "".join(f"[{word}]" for word in words)
+    done = isurus.run("exec", "isurus", "--", "sh", "-c", script, "sh", *argv, code=0)
+    assert done.out == "".join(f"[{word}]" for word in argv)
+    done = isurus.run("shell", "isurus", "--", "sh", "-c", script, "sh", *argv, code=0)
+    assert done.out == "".join(f"[{word}]" for word in argv)
 
 
 @pytest.mark.over_ssh
@@ -164,12 +164,12 @@ def test_the_exit_status_is_handed_through(isurus: Place) -> None:
 def test_input_is_piped_through_and_output_streams(isurus: Place) -> None:
     text = "line\n" * 100_000
     assert isurus.run("exec", "isurus", "--", "cat", given=text, code=0).out == text
-    words = ["exec", "isurus", "--", "sh", "-c", "echo out; echo err >&2"]
-    done = isurus.run(*words, code=0)
+    argv = ["exec", "isurus", "--", "sh", "-c", "echo out; echo err >&2"]
+    done = isurus.run(*argv, code=0)
     assert (done.out, done.err) == ("out\n", "err\n")
     piped = subprocess.PIPE
-    words = ["exec", "isurus", "--", "sh", "-c", "echo first; cat"]
-    process = isurus.start(*words, stdin=piped, stdout=piped)
+    argv = ["exec", "isurus", "--", "sh", "-c", "echo first; cat"]
+    process = isurus.start(*argv, stdin=piped, stdout=piped)
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stdout.readline() == b"first\n", "before the end of input"
@@ -221,8 +221,8 @@ def test_a_source_that_vanished_before_the_start(isurus: Place) -> None:
     isurus.run("stop", "isurus", code=0)
     repo = isurus.local_repos / "isurus"
     repo.rename(isurus.local_repos / "away")
-    for words in (["start", "isurus"], ["exec", "isurus", "--", "true"]):
-        error = isurus.run(*words, code=6).err
+    for argv in (["start", "isurus"], ["exec", "isurus", "--", "true"]):
+        error = isurus.run(*argv, code=6).err
         assert f"{repo} is missing" in error
     assert isurus.instances()["isurus"]["status"] == "Stopped"
     (isurus.local_repos / "away").rename(repo)
@@ -354,21 +354,21 @@ def test_delete_repo_only_where_the_mirror_holds_everything(isurus: Place) -> No
     repo = isurus.local_repos / "isurus"
     (repo / "file").write_text("one")
     (repo / "odd \n name").write_text("x")
-    words = ["remove", "isurus", "--delete-repo", "--yes"]
-    error = isurus.run(*words, code=6).err
+    argv = ["remove", "isurus", "--delete-repo", "--yes"]
+    error = isurus.run(*argv, code=6).err
     assert "the mirror of isurus lacks" in error
     isurus.run("sync", code=0)
     stamp = (repo / "file").stat()
     (repo / "file").write_text("two")
     os.utime(repo / "file", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
-    error = isurus.run(*words, code=6).err
+    error = isurus.run(*argv, code=6).err
     assert "isurus/file" in error, "compared by content: size and time are the same"
     assert isurus.instances()["isurus"]["status"] == "Running"
     (repo / "file").write_text("one")
-    assert "choose one" in isurus.run(*words, "--keep-repo", code=2).err
+    assert "choose one" in isurus.run(*argv, "--keep-repo", code=2).err
     assert "--yes" in isurus.run("remove", "isurus", "--delete-repo", code=2).err
     assert repo.exists()
-    isurus.run(*words, code=0)
+    isurus.run(*argv, code=0)
     assert not repo.exists()
     assert isurus.projects() == []
     assert (isurus.mirror("isurus") / "file").read_text() == "one"
@@ -437,7 +437,7 @@ def test_inv_has_the_same_commands(isurus: Place, where: str) -> None:
     if where == "checkout":
         done = isurus.inv("exec", "isurus", "--", "sh", "-c", 'echo "$1"', "sh", "a  b")
     else:
-        done = run([*isurus.words, "exec", "isurus", "--", "echo", "a  b"], isurus.desk()[0])
+        done = run([*isurus.argv, "exec", "isurus", "--", "echo", "a  b"], isurus.desk()[0])
     assert (done.code, done.out) == (0, "a  b\n"), done
 
 

@@ -34,11 +34,11 @@ class Dee:
         }
         self.sh(f"mkdir -p {self.home}/repos/isurus {self.share}")
 
-    def typed(self, *words: str) -> Result:
+    def typed(self, *argv: str) -> Result:
         """Run words as dee."""
         ids = [f"--reuid={UID}", f"--regid={GID}", "--init-groups", "--inh-caps=-all"]
         environ = [f"{key}={value}" for key, value in self.environ.items()]
-        return run([*SUDO, "setpriv", *ids, "env", "-i", *environ, *words], self.environ)
+        return run([*SUDO, "setpriv", *ids, "env", "-i", *environ, *argv], self.environ)
 
     def sh(self, script: str) -> str:
         """Run a script as dee; it has to succeed."""
@@ -46,9 +46,9 @@ class Dee:
         assert done.code == 0, done
         return done.out
 
-    def repoman(self, *words: str) -> str:
+    def repoman(self, *argv: str) -> str:
         """Run repoman as dee; it has to succeed."""
-        done = self.typed(*self.place.words, *words)
+        done = self.typed(*self.place.argv, *argv)
         assert done.code == 0, done
         return done.out
 

@@ -43,7 +43,7 @@ def dropped(place: Place, hook: str, rule: str) -> Iterator[None]:
         subprocess.run(["sudo", "-n", "nft", "delete", "table", "inet", table], check=True)
 
 
-def beside_docker(place: Place, *words: str) -> Result:
+def beside_docker(place: Place, *argv: str) -> Result:
     """Run repoman where the host shows the bridge of Docker."""
     shown = place.base / "net"
     (shown / "docker0").mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ def beside_docker(place: Place, *words: str) -> Result:
     script = 'mount --bind "$0" /sys/class/net && exec setpriv "$@"'
     namespace = ["sudo", "-n", "unshare", "--mount", "sh", "-c", script, str(shown), *ids]
     environ = [f"{key}={value}" for key, value in place.environ.items()]
-    return run([*namespace, "env", "-i", *environ, *place.words, *words], place.environ)
+    return run([*namespace, "env", "-i", *environ, *place.argv, *argv], place.environ)
 
 
 def test_nothing_is_in_the_way(plugged: Place) -> None:

@@ -20,8 +20,8 @@ def spawn(isurus: Place) -> Iterator[Spawn]:
     """Starts repoman on a terminal."""
     started: list[pexpect.spawn[str]] = []
 
-    def start(*words: str) -> pexpect.spawn[str]:
-        child = terminals.spawn([*isurus.words, *words], *isurus.desk(), PS1="$ ")
+    def start(*argv: str) -> pexpect.spawn[str]:
+        child = terminals.spawn([*isurus.argv, *argv], *isurus.desk(), PS1="$ ")
         started.append(child)
         return child
 

@@ -35,8 +35,8 @@ def tool(place: Place) -> str:
     return place.run("exec", "isurus", "--", "cat", "/opt/tools/tool").out
 
 
-def on_terminal(place: Place, *words: str) -> pexpect.spawn[str]:
-    return terminals.spawn([*place.words, *words], *place.desk())
+def on_terminal(place: Place, *argv: str) -> pexpect.spawn[str]:
+    return terminals.spawn([*place.argv, *argv], *place.desk())
 
 
 def paths(place: Place) -> str:
@@ -50,8 +50,8 @@ def approvals(place: Place) -> list[Path]:
 
 
 def test_without_a_person_it_is_refused_with_the_command_to_run(isurus: Place, tools: Path) -> None:
-    for words in (["update", "isurus"], ["update", "isurus", "--yes"], ["trust", "isurus"]):
-        error = isurus.run(*words, code=6).err
+    for argv in (["update", "isurus"], ["update", "isurus", "--yes"], ["trust", "isurus"]):
+        error = isurus.run(*argv, code=6).err
         assert f"mount {tools} at /opt/tools" in error
         assert "repoman trust isurus" in error
         assert "--trust" in error

@@ -67,8 +67,8 @@ def test_setup_the_first_and_the_second_time(estate: Estate) -> None:
     assert registry.defaults.local_repos == str(estate.local_repos)
     assert registry.defaults.nfs_repos == str(estate.share)
     before = estate.everything()
-    for words in (("setup",), ("setup", *paths), ("setup", "--new-share")):
-        assert estate.run(*words, code=0).out == "nothing to do\n"
+    for argv in (("setup",), ("setup", *paths), ("setup", "--new-share")):
+        assert estate.run(*argv, code=0).out == "nothing to do\n"
     assert estate.everything() == before
 
 
@@ -83,8 +83,8 @@ def test_setup_makes_the_default_folder_in_the_home(estate: Estate, tmp_path: Pa
 
 def test_setup_shows_first_what_it_would_do(estate: Estate) -> None:
     before = estate.everything()
-    words = ("setup", "--local-repos", "~/new", "--nfs-repos", str(estate.share), "--dry-run")
-    done = estate.run(*words, code=0)
+    argv = ("setup", "--local-repos", "~/new", "--nfs-repos", str(estate.share), "--dry-run")
+    done = estate.run(*argv, code=0)
     assert [line.split(" ")[:2] for line in done.out.splitlines()] == [
         ["would", "make"],
         ["would", "mark"],
@@ -111,13 +111,13 @@ def test_setup_leaves_the_share_of_somebody_else_alone(ready: Estate, tmp_path: 
     home = tmp_path / "other-home"
     (home / "repos").mkdir(parents=True)
     environ = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config")}
-    words = ("setup", "--nfs-repos", str(ready.share))
+    argv = ("setup", "--nfs-repos", str(ready.share))
     before = {**ready.everything(), **home_hash(home)}
-    error = is_one_line(ready.run(*words, environ=environ), 6)
+    error = is_one_line(ready.run(*argv, environ=environ), 6)
     assert theirs in error
     assert "--adopt-share" in error
     assert {**ready.everything(), **home_hash(home)} == before
-    ready.run(*words, "--adopt-share", environ=environ, code=0)
+    ready.run(*argv, "--adopt-share", environ=environ, code=0)
     assert share_of(ready) == theirs
     assert theirs in (home / ".config/repoman/repoman.toml").read_text()
 
@@ -150,7 +150,7 @@ def test_setup_of_what_is_no_share(
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("argv", "says"),
     [
         pytest.param([], "new needs a name", id="no name"),
         pytest.param(["ghost"], "ghost", id="no such folder"),
@@ -173,7 +173,7 @@ def test_setup_of_what_is_no_share(
         pytest.param(["x", "--repo", b"caf\xe9"], "caf", id="a name that is not UTF-8"),
     ],
 )
-def test_new_refuses(isurus: Estate, words: Sequence[str | bytes], says: str) -> None:
+def test_new_refuses(isurus: Estate, argv: Sequence[str | bytes], says: str) -> None:
     repos = isurus.local_repos
     (repos / "lamna").mkdir()
     (isurus.home / "outside/sub").mkdir(parents=True)
@@ -182,7 +182,7 @@ def test_new_refuses(isurus: Estate, words: Sequence[str | bytes], says: str) ->
     (repos / "dangling").symlink_to("nothing")
     (repos / "file").touch()
     os.mkdir(os.fsencode(repos) + b"/caf\xe9")
-    given = [w.format(home=isurus.home) if isinstance(w, str) else w for w in words]
+    given = [w.format(home=isurus.home) if isinstance(w, str) else w for w in argv]
     before = isurus.everything()
     error = is_one_line(isurus.run("new", *given, "--no-container"), 2)
     assert says in error
@@ -302,10 +302,10 @@ def test_status_of_one(isurus: Estate) -> None:
     assert "did you mean 'lamna'?" in is_one_line(isurus.run("status", "lamma"), 2)
 
 
-@pytest.mark.parametrize("words", [["list"], ["status"], ["sync"], ["sync", "--dry-run"]])
-def test_json_without_a_registry_or_a_share(estate: Estate, words: list[str]) -> None:
-    done = estate.run(*words, "--json")
-    if words[0] == "sync":
+@pytest.mark.parametrize("argv", [["list"], ["status"], ["sync"], ["sync", "--dry-run"]])
+def test_json_without_a_registry_or_a_share(estate: Estate, argv: list[str]) -> None:
+    done = estate.run(*argv, "--json")
+    if argv[0] == "sync":
         assert "there is no registry yet: `repoman setup" in is_one_line(done, 2)
     else:
         assert done.code in (0, 3)
@@ -326,10 +326,10 @@ def test_sync_as_json(isurus: Estate) -> None:
 # --- remove ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", [["remove", "isurus"], ["remove", "isurus", "--no-input"]])
-def test_remove_asks_and_nobody_is_there(isurus: Estate, words: list[str]) -> None:
+@pytest.mark.parametrize("argv", [["remove", "isurus"], ["remove", "isurus", "--no-input"]])
+def test_remove_asks_and_nobody_is_there(isurus: Estate, argv: list[str]) -> None:
     before = isurus.everything()
-    assert "--yes" in is_one_line(isurus.run(*words, given="y\n"), 2)
+    assert "--yes" in is_one_line(isurus.run(*argv, given="y\n"), 2)
     assert isurus.everything() == before
 
 
@@ -343,7 +343,7 @@ def test_remove_leaves_repo_and_mirror(isurus: Estate) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("argv", "says"),
     [
         ([], "remove needs a name"),
         (["isuruss", "--yes"], "did you mean 'isurus'?"),
@@ -353,9 +353,9 @@ def test_remove_leaves_repo_and_mirror(isurus: Estate) -> None:
         (["--hlep", "--yes"], "did you mean --help?"),
     ],
 )
-def test_remove_refuses(isurus: Estate, words: list[str], says: str) -> None:
+def test_remove_refuses(isurus: Estate, argv: list[str], says: str) -> None:
     before = isurus.everything()
-    assert says in is_one_line(isurus.run("remove", *words), 2)
+    assert says in is_one_line(isurus.run("remove", *argv), 2)
     assert isurus.everything() == before
 
 
@@ -402,7 +402,7 @@ def fine(_estate: Estate) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "words", "code", "says"),
+    ("spoil", "argv", "code", "says"),
     [
         (fine, ["sync", "--drry-run"], 2, "did you mean --dry-run?"),
         (fine, ["syn"], 2, "did you mean sync?"),
@@ -431,12 +431,12 @@ def fine(_estate: Estate) -> None:
     ],
 )
 def test_each_kind_of_error_is_one_line_with_its_code(
-    isurus: Estate, spoil: object, words: list[str], code: int, says: str
+    isurus: Estate, spoil: object, argv: list[str], code: int, says: str
 ) -> None:
     assert callable(spoil)
     spoil(isurus)
     before = isurus.everything()
-    error = is_one_line(isurus.run(*words), code)
+    error = is_one_line(isurus.run(*argv), code)
     assert says in error
     assert without_locks(isurus.everything()) == without_locks(before)
 
@@ -495,22 +495,22 @@ def test_a_pattern_that_no_program_can_be_given_stops_no_other_project(isurus: E
     assert done.code == 2 or (isurus.mirror("lamna") / "README.md").exists()
 
 
-@pytest.mark.parametrize("words", [["--host", "h.invalid", "sync"], ["sync", "--host=-oX"]])
+@pytest.mark.parametrize("argv", [["--host", "h.invalid", "sync"], ["sync", "--host=-oX"]])
 def test_a_host_that_is_none_is_told_before_anything_is_done(
-    isurus: Estate, words: list[str]
+    isurus: Estate, argv: list[str]
 ) -> None:
     before = isurus.everything()
-    code = 1 if words[-1] == "--host" else 2
-    is_one_line(isurus.run(*words), code)
+    code = 1 if argv[-1] == "--host" else 2
+    is_one_line(isurus.run(*argv), code)
     assert isurus.everything() == before
 
 
 # --- outputs that are gone or full -----------------------------------------------------
 
 
-def piped(estate: Estate, script: str, *words: str) -> Result:
+def piped(estate: Estate, script: str, *argv: str) -> Result:
     """Run `repoman` by a shell `script` in which it is "$@"."""
-    return run(["bash", "-c", script, "bash", *estate.words, *words], estate.environ)
+    return run(["bash", "-c", script, "bash", *estate.argv, *argv], estate.environ)
 
 
 NO_READER = '"$@" | true; exit ${PIPESTATUS[0]}'
@@ -529,7 +529,7 @@ def many(estate: Estate, count: int = 200) -> Estate:
 
 
 @pytest.mark.parametrize(
-    ("words", "code"),
+    ("argv", "code"),
     [
         (["list"], 0),
         (["list", "--json"], 0),
@@ -543,21 +543,21 @@ def many(estate: Estate, count: int = 200) -> Estate:
         (["sync", "--dry-run"], 0),
     ],
 )
-def test_reader_that_has_gone(isurus: Estate, words: list[str], code: int) -> None:
+def test_reader_that_has_gone(isurus: Estate, argv: list[str], code: int) -> None:
     """So many projects that the output is more than is held back to the end."""
-    many(isurus, 40 if "sync" in words else 200)
-    done = piped(isurus, NO_READER, *words)
+    many(isurus, 40 if "sync" in argv else 200)
+    done = piped(isurus, NO_READER, *argv)
     assert (done.code, done.err) == (code, "")
 
 
 @pytest.mark.parametrize("script", [NO_READER, '"$@" 2>&1 | true; exit ${PIPESTATUS[0]}'])
-@pytest.mark.parametrize("words", [["sync"], ["sync", "--itemize"], ["sync", "--json"]])
+@pytest.mark.parametrize("argv", [["sync"], ["sync", "--itemize"], ["sync", "--json"]])
 def test_reader_that_has_gone_does_not_end_the_work(
-    isurus: Estate, script: str, words: list[str]
+    isurus: Estate, script: str, argv: list[str]
 ) -> None:
     many(isurus, 40)
     os.mkfifo(isurus.local_repos / "isurus/fifo")  # which is warned of
-    done = piped(isurus, script, *words)
+    done = piped(isurus, script, *argv)
     assert done.code == 0, done
     assert not CLEAN.search(done.err)
     for name in ("isurus", *(f"p{number}" for number in range(40))):
@@ -571,7 +571,7 @@ FULL = '"$@" >/dev/full'
 
 
 @pytest.mark.parametrize(
-    ("script", "words", "codes"),
+    ("script", "argv", "codes"),
     [
         pytest.param(FULL, ["list"], {1}, id="full: list"),
         pytest.param(FULL, ["list", "--json"], {1}, id="full: json"),
@@ -584,10 +584,10 @@ FULL = '"$@" >/dev/full'
     ],
 )
 def test_output_that_can_not_be_written(
-    isurus: Estate, script: str, words: list[str], codes: set[int]
+    isurus: Estate, script: str, argv: list[str], codes: set[int]
 ) -> None:
     many(isurus)
-    done = piped(isurus, script, *words)
+    done = piped(isurus, script, *argv)
     assert done.code in codes, done
     assert not CLEAN.search(done.err), done.err
     if script is FULL:
@@ -604,7 +604,7 @@ def test_output_that_can_not_be_written_does_not_end_the_work(isurus: Estate, sc
 
 
 @pytest.mark.parametrize(
-    ("script", "words", "code"),
+    ("script", "argv", "code"),
     [
         pytest.param('"$@" <&-', ["list"], 0, id="no stdin: list"),
         pytest.param('"$@" <&-', ["sync"], 0, id="no stdin: sync"),
@@ -619,20 +619,20 @@ def test_output_that_can_not_be_written_does_not_end_the_work(isurus: Estate, sc
     ],
 )
 def test_other_streams_that_are_gone(
-    isurus: Estate, script: str, words: list[str], code: int
+    isurus: Estate, script: str, argv: list[str], code: int
 ) -> None:
     os.mkfifo(isurus.local_repos / "isurus/fifo")  # which is warned of
-    done = piped(isurus, script, *words)
+    done = piped(isurus, script, *argv)
     assert done.code == code, done
     assert not CLEAN.search(done.err), done.err
-    if words == ["sync"]:
+    if argv == ["sync"]:
         assert (isurus.mirror("isurus") / "README.md").exists()
 
 
 def test_nothing_is_painted_where_nobody_sees_it(isurus: Estate) -> None:
-    for words in (["list"], ["status"], ["sync"], ["sync", "--itemize"], ["--help"], ["zzz"]):
-        done = isurus.run(*words, environ={"TERM": "xterm-256color"})
-        assert "\x1b" not in done.out + done.err, words
+    for argv in (["list"], ["status"], ["sync"], ["sync", "--itemize"], ["--help"], ["zzz"]):
+        done = isurus.run(*argv, environ={"TERM": "xterm-256color"})
+        assert "\x1b" not in done.out + done.err, argv
 
 
 @pytest.mark.parametrize(
@@ -648,8 +648,8 @@ def test_output_in_a_locale_that_has_not_every_letter(
 ) -> None:
     isurus.repo("木", commits=1)
     isurus.run("new", "tree", "--repo", "木", "--no-container", code=0)
-    for words, code in ((["status"], 3), (["list"], 0), (["sync", "--itemize"], 0)):
-        done = isurus.run(*words, environ=environ)
+    for argv, code in ((["status"], 3), (["list"], 0), (["sync", "--itemize"], 0)):
+        done = isurus.run(*argv, environ=environ)
         assert done.code == code, done
         assert not CLEAN.search(done.err), done.err
 
@@ -657,8 +657,8 @@ def test_output_in_a_locale_that_has_not_every_letter(
 def test_names_on_the_disk_do_not_repaint_the_terminal(isurus: Estate) -> None:
     (isurus.local_repos / "isurus/\x1b[2J\r").touch()
     (isurus.local_repos / "stray\x1b[2J\n").mkdir()
-    for words in (["sync", "--itemize"], ["status"], ["sync", "--dry-run"]):
-        done = isurus.run(*words)
+    for argv in (["sync", "--itemize"], ["status"], ["sync", "--dry-run"]):
+        done = isurus.run(*argv)
         assert "\x1b" not in done.out + done.err
         assert "\r" not in done.out + done.err
 
@@ -667,7 +667,7 @@ def test_names_on_the_disk_do_not_repaint_the_terminal(isurus: Estate) -> None:
 
 
 @pytest.mark.parametrize(
-    "words",
+    "argv",
     [
         ["list"],
         ["list", "--json"],
@@ -687,8 +687,8 @@ def test_names_on_the_disk_do_not_repaint_the_terminal(isurus: Estate) -> None:
     ],
     ids=" ".join,
 )
-def test_inv_in_the_checkout_is_repoman(isurus: Estate, words: list[str]) -> None:
-    assert without_seconds(isurus.inv(*words)) == without_seconds(isurus.run(*words))
+def test_inv_in_the_checkout_is_repoman(isurus: Estate, argv: list[str]) -> None:
+    assert without_seconds(isurus.inv(*argv)) == without_seconds(isurus.run(*argv))
 
 
 def without_seconds(done: Result) -> Result:
@@ -708,9 +708,9 @@ def test_inv_does_the_same_work(isurus: Estate) -> None:
 # --- what lies about -------------------------------------------------------------------
 
 
-def hostile(folder: Path, witness: Path) -> None:
-    """Files that invoke would load, in `folder`; each tells of itself in `witness`."""
-    code = f"open({str(witness)!r}, 'a').write(__file__)\n"
+def hostile(folder: Path, observer: Path) -> None:
+    """Files that invoke would load, in `folder`; each tells of itself in `observer`."""
+    code = f"open({str(observer)!r}, 'a').write(__file__)\n"
     task = "from invoke import task\n@task\ndef list(c): pass\n"
     for name in ("tasks.py", "invoke.py", ".invoke.py", "fabfile.py", "rich.py", "tomlkit.py"):
         (folder / name).write_text(code + task)
@@ -724,32 +724,32 @@ def hostile(folder: Path, witness: Path) -> None:
 
 @pytest.mark.parametrize("where", ["cwd", "parent", "home"])
 def test_repoman_loads_nothing_that_it_finds(isurus: Estate, tmp_path: Path, where: str) -> None:
-    witness, folder = tmp_path / "witness", tmp_path / "found"
+    observer, folder = tmp_path / "witness", tmp_path / "found"
     (folder / "below").mkdir(parents=True)
-    hostile(isurus.home if where == "home" else folder, witness)
+    hostile(isurus.home if where == "home" else folder, observer)
     cwd = {"cwd": folder, "parent": folder / "below", "home": isurus.home}[where]
     done = run([str(SCRIPT), "list"], isurus.environ, cwd=cwd)
     assert done.out.split("\n")[1].startswith("isurus")
     assert done.code == 0
     assert run([str(SCRIPT), "sync"], isurus.environ, cwd=cwd).code == 0
     assert isurus.mirror("isurus").is_dir()
-    assert not witness.exists()
+    assert not observer.exists()
 
 
 @pytest.mark.parametrize("by", ["INVOKE_RUNTIME_CONFIG", "--config"])
 def test_repoman_takes_no_settings_for_invoke(isurus: Estate, tmp_path: Path, by: str) -> None:
-    witness = tmp_path / "witness"
-    hostile(tmp_path, witness)
+    observer = tmp_path / "witness"
+    hostile(tmp_path, observer)
     for name in ("invoke.py", "invoke.yaml"):
         path = str(tmp_path / name)
-        words = ["--config", path] if by == "--config" else []
+        argv = ["--config", path] if by == "--config" else []
         environ = {} if by == "--config" else {by: path}
         environ["INVOKE_TASKS_EXECUTOR_CLASS"] = "invoke.executor.Executor"
         environ["INVOKE_RUN_DRY"] = "1"
-        done = isurus.run(*words, "sync", environ=environ)
+        done = isurus.run(*argv, "sync", environ=environ)
         assert done.code == 0, done
         assert isurus.mirror("isurus").is_dir()
-    assert not witness.exists()
+    assert not observer.exists()
 
 
 # --- another executor ------------------------------------------------------------------
@@ -763,15 +763,15 @@ CHANGING = [
 ]
 
 
-@pytest.mark.parametrize("words", CHANGING, ids=" ".join)
+@pytest.mark.parametrize("argv", CHANGING, ids=" ".join)
 def test_inv_with_the_stock_executor_is_an_error_before_any_effect(
-    isurus: Estate, tmp_path: Path, words: list[str]
+    isurus: Estate, tmp_path: Path, argv: list[str]
 ) -> None:
     isurus.repo("lamna")
     before = isurus.everything()
     stock = tmp_path / "stock.yaml"
     stock.write_text("tasks:\n  executor_class: invoke.executor.Executor\n")
-    assert "executor_class" in is_one_line(isurus.inv("--config", str(stock), *words), 2)
+    assert "executor_class" in is_one_line(isurus.inv("--config", str(stock), *argv), 2)
     assert isurus.everything() == before
 
 
@@ -801,17 +801,17 @@ def test_a_dry_run_changes_nothing(isurus: Estate, flag: str, given: str) -> Non
     if "setup" in given:
         (isurus.share / ".repoman-share").unlink()
         given += " --new-share"
-    words = [flag, *given.split()] if flag == "-R" else [*given.split(), flag]
+    argv = [flag, *given.split()] if flag == "-R" else [*given.split(), flag]
     before = isurus.everything()
-    done = isurus.run(*words, code=0)
+    done = isurus.run(*argv, code=0)
     assert done.out, "it says what it would do"
     assert isurus.everything() == before
 
 
-@pytest.mark.parametrize("words", [["--dry", "sync"], ["sync", "--dry"], ["sync", "isurus", "-R"]])
-def test_invokes_dry_changes_nothing_wherever_it_stands(isurus: Estate, words: list[str]) -> None:
+@pytest.mark.parametrize("argv", [["--dry", "sync"], ["sync", "--dry"], ["sync", "isurus", "-R"]])
+def test_invokes_dry_changes_nothing_wherever_it_stands(isurus: Estate, argv: list[str]) -> None:
     before = isurus.everything()
-    assert isurus.run(*words, code=0).out.startswith("rsync ")
+    assert isurus.run(*argv, code=0).out.startswith("rsync ")
     assert isurus.everything() == before
 
 

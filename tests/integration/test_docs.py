@@ -23,8 +23,8 @@ from dev.key_tables import TABLES, with_tables
 from dev.man_page import EXAMPLES
 from repoman_tasks.commands import collection
 from repoman_tasks.errors import ExitCode, RepomanError, UsageError
-from repoman_tasks.model import Wish, keys
-from repoman_tasks.registry import parse, parse_wish
+from repoman_tasks.model import Requested, keys
+from repoman_tasks.registry import parse, parse_requested
 from tests.support.estate import CHECKOUT, guarded, run
 
 PAGES = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md"), *CHECKOUT.glob("*/README.md")])
@@ -66,8 +66,8 @@ def test_the_shape_in_the_configuration_is_one() -> None:
     for body in of_registry:
         assert parse(body, "docs", {}).projects[0].name == "isurus"
     (of_repo,) = [body for body in blocks if body not in of_registry]
-    wish = parse_wish(of_repo, "docs")
-    assert all(getattr(wish, key.name) for key in keys(Wish)), "the page shows every key"
+    wish = parse_requested(of_repo, "docs")
+    assert all(getattr(wish, key.name) for key in keys(Requested)), "the page shows every key"
 
 
 def ranges() -> list[tuple[str, int, int]]:
@@ -178,20 +178,20 @@ def words_of(line: str) -> list[str]:
     """The words of one command, up to where the shell's own signs begin."""
     lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
-    words = []
+    argv = []
     for word in lexer:
         if set(word) <= set("();<>|&"):
             break
-        words.append(word)
-    return words
+        argv.append(word)
+    return argv
 
 
-def read(binary: str, words: list[str]) -> None:
-    """Have the real parser read `words`; nothing runs. `Exit` where it does not take them."""
+def read(binary: str, argv: list[str]) -> None:
+    """Have the real parser read `argv`; nothing runs. `Exit` where it does not take them."""
     namespace: Collection = collection() if binary == "repoman" else with_chores()
     made = invoke.program.Program(name=binary, binary=binary, namespace=namespace)
     made.create_config()
-    made.parse_core([binary, *words])
+    made.parse_core([binary, *argv])
     made.parse_collection()
     made.parse_tasks()
 
@@ -228,18 +228,18 @@ def test_examples_of_the_man_page_parse(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "words",
+    "argv",
     [
         pytest.param(["mandoc", "-Tlint", "-W", "warning"], id="mandoc"),
         pytest.param(["man", "-l", "--warnings", "-E", "UTF-8"], id="man"),
     ],
 )
-def test_the_man_page_is_clean(words: list[str], tmp_path: Path) -> None:
-    if not shutil.which(words[0]):
-        pytest.skip(f"not here: {words[0]} is not installed")
-    done = run([*words, str(MANUAL)], guarded(tmp_path))
+def test_the_man_page_is_clean(argv: list[str], tmp_path: Path) -> None:
+    if not shutil.which(argv[0]):
+        pytest.skip(f"not here: {argv[0]} is not installed")
+    done = run([*argv, str(MANUAL)], guarded(tmp_path))
     assert (done.code, done.err) == (0, "")
-    assert words[0] == "man" or done.out == ""
+    assert argv[0] == "man" or done.out == ""
 
 
 # --- README's table of subcommands -------------------------------------------------------

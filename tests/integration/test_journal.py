@@ -52,7 +52,7 @@ def test_a_sync_is_in_it(isurus: Estate, log: Path) -> None:
     assert begin["flags"] == ["jobs", "no-delete", "yes"]
     assert (end["event"], end["exit"]) == ("end", 0)
     programs = [line["words"] for line in of(found, "program")]
-    assert all(words[0] == "rsync" and "." in words for words in programs)
+    assert all(argv[0] == "rsync" and "." in argv for argv in programs)
     assert programs[0][-2:] == [f"{isurus.local_repos}/./isurus/", "."]
     assert {line["path"] for line in of(found, "file")} == {str(isurus.registry)}
     assert {line["host"] for line in found if "host" in line} == {
@@ -81,7 +81,7 @@ def test_setup_and_new_tell_their_steps(estate: Estate, log: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "code"),
+    ("argv", "code"),
     [
         (["list"], 0),
         (["list", "--json"], 0),
@@ -98,10 +98,10 @@ def test_setup_and_new_tell_their_steps(estate: Estate, log: Path) -> None:
     ],
 )
 def test_what_changes_nothing_leaves_it_empty(
-    isurus: Estate, log: Path, words: list[str], code: int
+    isurus: Estate, log: Path, argv: list[str], code: int
 ) -> None:
-    isurus.run(*words, code=code)
-    assert log.read_text() == "" if log.exists() else words == ["--help"]
+    isurus.run(*argv, code=code)
+    assert log.read_text() == "" if log.exists() else argv == ["--help"]
 
 
 def test_how_a_call_ended(isurus: Estate, log: Path) -> None:
@@ -161,8 +161,8 @@ def test_a_log_that_can_not_be_written_ends_it_before_any_work(
 ) -> None:
     isurus.own["REPOMAN_LOG"] = make(isurus.base / "place")
     before = isurus.everything()
-    for words in (["sync"], ["list"], ["new", "x", "--create", "--no-container"]):
-        done = isurus.run(*words, code=2)
+    for argv in (["sync"], ["list"], ["new", "x", "--create", "--no-container"]):
+        done = isurus.run(*argv, code=2)
         assert said in done.err
         assert done.err.count("\n") == 1
         assert done.out == ""
@@ -182,7 +182,7 @@ def test_a_log_that_fills_its_disk_is_told_once_and_the_work_is_done(
 ) -> None:
     log.write_bytes(b" " * 200_000)
     script = 'ulimit -f 100; exec "$@"'  # kB that a file may be made to have
-    done = run(["bash", "-c", script, "bash", *isurus.words, "sync"], isurus.desk()[0])
+    done = run(["bash", "-c", script, "bash", *isurus.argv, "sync"], isurus.desk()[0])
     assert done.code == 0
     assert done.err.count("can't be written any more: file too large") == 1
     assert log.stat().st_size == 200_000
@@ -203,9 +203,9 @@ def test_a_log_that_fills_its_disk_is_told_once_and_the_work_is_done(
     ids=["user", "no user", "query", "ssh"],  # the name of a test is in its environment
 )
 def test_a_password_in_the_url_of_a_clone(isurus: Estate, log: Path, url: str) -> None:
-    words = ["new", "x", "--clone", url, "--no-container"]
-    told = isurus.run(*words, "--dry-run", code=0)
-    done = isurus.run("--debug", *words, code=1)
+    argv = ["new", "x", "--clone", url, "--no-container"]
+    told = isurus.run(*argv, "--dry-run", code=0)
+    done = isurus.run("--debug", *argv, code=1)
     assert "Traceback" in done.err
     repomans = [line for line in done.err.splitlines() if not line.startswith("fatal: ")]
     for text in (told.out, told.err, done.out, "\n".join(repomans), log.read_text()):
@@ -222,6 +222,6 @@ def test_words_that_are_typed_are_not_told_by_debug(isurus: Estate, log: Path) -
 def test_what_a_repo_asks_for(isurus: Estate, log: Path) -> None:
     text = f'[env]\nTOKEN = "{SECRET}"\n'
     (isurus.local_repos / "isurus/.repoman.toml").write_text(text)
-    for words in (["sync"], ["status"], ["update", "isurus"], ["trust", "isurus"]):
-        isurus.run("--debug", *words)
+    for argv in (["sync"], ["status"], ["update", "isurus"], ["trust", "isurus"]):
+        isurus.run("--debug", *argv)
     assert SECRET not in log.read_text()

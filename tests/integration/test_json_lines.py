@@ -33,14 +33,14 @@ def of(told: list[dict[str, Any]], project: str) -> list[str]:
     return [event for event in mine if event != "progress"]
 
 
-@pytest.mark.parametrize("words", [[], ["--dry-run"], ["--jobs", "1"], ["--itemize"]])
-def test_each_project_begins_and_ends(two: Estate, words: list[str]) -> None:
-    told = events(two.run("sync", "--json-lines", *words, code=0))
+@pytest.mark.parametrize("argv", [[], ["--dry-run"], ["--jobs", "1"], ["--itemize"]])
+def test_each_project_begins_and_ends(two: Estate, argv: list[str]) -> None:
+    told = events(two.run("sync", "--json-lines", *argv, code=0))
     for name in ("isurus", "lamna"):
         assert of(told, name) == ["started", "finished"]
     *_, total = told
     assert total["event"] == "total"
-    assert total["dry_run"] is ("--dry-run" in words)
+    assert total["dry_run"] is ("--dry-run" in argv)
     assert (total["projects"], total["failed"], total["exit"]) == (2, 0, 0)
     finished = [event for event in told if event["event"] == "finished"]
     assert total["new"] == sum(event["new"] for event in finished) > 0
@@ -78,7 +78,7 @@ def test_nothing_to_mirror(estate: Estate) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("argv", "code", "said"),
     [
         (["--json"], 2, "--json and --json-lines are two forms of one thing: choose one"),
         (["--jobs", "0"], 2, "it has to be at least 1"),
@@ -86,9 +86,9 @@ def test_nothing_to_mirror(estate: Estate) -> None:
     ],
 )
 def test_an_error_before_the_work_is_no_event(
-    two: Estate, words: list[str], code: int, said: str
+    two: Estate, argv: list[str], code: int, said: str
 ) -> None:
-    done = two.run("sync", "--json-lines", *words, code=code)
+    done = two.run("sync", "--json-lines", *argv, code=code)
     assert done.out == ""
     assert said in done.err
 
@@ -102,8 +102,8 @@ def test_a_share_that_is_not_usable_is_no_event(two: Estate) -> None:
 def test_events_come_while_it_runs_and_progress_is_bounded(two: Estate) -> None:
     with (two.local_repos / "lamna/large").open("wb") as file:
         file.truncate(LARGE)
-    words = [*two.words, "sync", "--json-lines", "--jobs", "1"]
-    with subprocess.Popen(words, env=two.desk()[0], stdout=subprocess.PIPE, text=True) as process:
+    argv = [*two.argv, "sync", "--json-lines", "--jobs", "1"]
+    with subprocess.Popen(argv, env=two.desk()[0], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         told: list[dict[str, Any]] = []
         began = time.monotonic()

@@ -34,9 +34,9 @@ def host() -> LocalHost:
     return LocalHost()
 
 
-def start(program: str, *words: str) -> subprocess.Popen[bytes]:
+def start(program: str, *argv: str) -> subprocess.Popen[bytes]:
     """A Python process of its own that runs `program`; it has said something when this returns."""
-    process = subprocess.Popen([sys.executable, "-c", program, *words], stdout=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-c", program, *argv], stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
     return process
@@ -59,10 +59,10 @@ HOSTILE = st.binary(max_size=12).map(lambda data: os.fsdecode(data.replace(b"\0"
 @settings(max_examples=60)
 @given(st.lists(HOSTILE, min_size=1, max_size=6))
 @example(["\n", "", " ", "a\tb", "\x1b[2J", "${IFS}", "!!", "%s", "\\0", "\udcff"])
-def test_words_arrive_byte_for_byte(words: list[str]) -> None:
-    host, expected = LocalHost(), b"".join(os.fsencode(word) + b"\0" for word in words)
-    assert host.read(["printf", "%s\\0", *words]).out == expected
-    assert host.change(["printf", "%s\\0", *words]).out == expected
+def test_words_arrive_byte_for_byte(argv: list[str]) -> None:
+    host, expected = LocalHost(), b"".join(os.fsencode(word) + b"\0" for word in argv)
+    assert host.read(["printf", "%s\\0", *argv]).out == expected
+    assert host.change(["printf", "%s\\0", *argv]).out == expected
 
 
 ECHO = "import os, sys; sys.stdout.buffer.write(b'\\0'.join(map(os.fsencode, sys.argv[1:])))"
@@ -70,16 +70,16 @@ ECHO = "import os, sys; sys.stdout.buffer.write(b'\\0'.join(map(os.fsencode, sys
 
 @settings(max_examples=15)
 @given(st.lists(HOSTILE, max_size=6))
-def test_words_arrive_in_a_program_that_looks_at_them(words: list[str]) -> None:
-    out = LocalHost().read([sys.executable, "-c", ECHO, *words]).out
-    assert out == b"\0".join(map(os.fsencode, words))
+def test_words_arrive_in_a_program_that_looks_at_them(argv: list[str]) -> None:
+    out = LocalHost().read([sys.executable, "-c", ECHO, *argv]).out
+    assert out == b"\0".join(map(os.fsencode, argv))
 
 
 VERBS: dict[str, Callable[[LocalHost, list[str]], object]] = {
-    "read": lambda host, words: host.read(words),
-    "change": lambda host, words: host.change(words),
-    "stream": lambda host, words: host.stream(words, print, print),
-    "hand_over": lambda host, words: host.hand_over(words),
+    "read": lambda host, argv: host.read(argv),
+    "change": lambda host, argv: host.change(argv),
+    "stream": lambda host, argv: host.stream(argv, print, print),
+    "hand_over": lambda host, argv: host.hand_over(argv),
 }
 
 
@@ -210,14 +210,14 @@ class TestEnd:
         assert running(marker) == []
 
     def test_error_of_whoever_listens(self, host: LocalHost, marker: str, family: str) -> None:
-        words = family_of(family, marker)
-        words = ["sh", "-c", 'echo; echo x; exec "$@"', "sh", *words]
+        argv = family_of(family, marker)
+        argv = ["sh", "-c", 'echo; echo x; exec "$@"', "sh", *argv]
 
         def take(_line: bytes) -> None:
             raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
-            host.stream(words, take, take)
+            host.stream(argv, take, take)
         assert running(marker) == []
 
 
@@ -229,8 +229,8 @@ def test_a_program_that_says_something_is_not_stalled(host: LocalHost) -> None:
 
 
 def test_a_program_that_only_moves_bytes_is_not_stalled(host: LocalHost) -> None:
-    words = ["timeout", "1.5", "sh", "-c", "while :; do cat /proc/version >/dev/null; done"]
-    assert host.stream(words, print, print, stall_seconds=0.3) == 124
+    argv = ["timeout", "1.5", "sh", "-c", "while :; do cat /proc/version >/dev/null; done"]
+    assert host.stream(argv, print, print, stall_seconds=0.3) == 124
 
 
 # --- lines -----------------------------------------------------------------------------

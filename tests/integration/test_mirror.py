@@ -358,8 +358,8 @@ def test_an_empty_source_is_refused(ready: Estate) -> None:
     repo = ready.local_repos / "isurus"
     repo.rename(ready.base / "away")
     repo.mkdir()
-    for words in (("sync", "isurus"), ("sync", "isurus", "--no-delete"), ("sync", "isurus", "-n")):
-        done = ready.run(*words, code=REFUSED)
+    for argv in (("sync", "isurus"), ("sync", "isurus", "--no-delete"), ("sync", "isurus", "-n")):
+        done = ready.run(*argv, code=REFUSED)
         assert "is empty, the last sync counted" in done.err
         assert "--force" in done.err
     ready.run("sync", code=SOME_FAILED)
@@ -496,8 +496,8 @@ def hold(estate: Estate, name: str) -> subprocess.Popen[bytes]:
     lock.parent.mkdir(exist_ok=True)
     holder = {"pid": 4711, "since": "2026-01-02T03:04:05Z", "command": "repoman sync"}
     lock.write_text(json.dumps(holder))
-    words = ["flock", str(lock), "sh", "-c", "echo held; exec sleep 60"]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, start_new_session=True)
+    argv = ["flock", str(lock), "sh", "-c", "echo held; exec sleep 60"]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, start_new_session=True)
     assert process.stdout is not None
     assert process.stdout.readline() == b"held\n"
     return process

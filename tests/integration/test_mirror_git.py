@@ -34,8 +34,8 @@ class Storm:
         self._stop.set()
         self._thread.join()
 
-    def _git(self, *words: str) -> None:
-        run(["git", "-C", str(self._repo), *words], self._estate.environ)
+    def _git(self, *argv: str) -> None:
+        run(["git", "-C", str(self._repo), *argv], self._estate.environ)
 
     def _commit(self, name: str) -> None:
         (self._repo / name).write_text(str(self._random.random()))

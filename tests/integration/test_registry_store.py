@@ -55,10 +55,10 @@ def beside(path: Path) -> list[str]:
     return sorted(set(os.listdir(path.parent)) - {path.name, f"{path.name}.lock"})
 
 
-def start(program: str, path: Path, *words: str) -> subprocess.Popen[bytes]:
+def start(program: str, path: Path, *argv: str) -> subprocess.Popen[bytes]:
     """A process of its own, which has said something when this returns."""
     process = subprocess.Popen(
-        [sys.executable, "-c", program, *words],
+        [sys.executable, "-c", program, *argv],
         env={**os.environ, "REPOMAN_CONFIG": str(path)},
         stdout=subprocess.PIPE,
     )

@@ -33,27 +33,27 @@ def incus_that(estate: Estate, text: str) -> dict[str, str]:
     return {**estate.environ, "PATH": f"{folder}:{estate.environ['PATH']}"}
 
 
-def cold(estate: Estate, *words: str | bytes, environ: dict[str, str], given: str = "") -> Result:
+def cold(estate: Estate, *argv: str | bytes, environ: dict[str, str], given: str = "") -> Result:
     """As a shell starts it."""
-    started = ("sh", "-c", 'exec "$@"', "sh", *warm.COLD, *words)
+    started = ("sh", "-c", 'exec "$@"', "sh", *warm.COLD, *argv)
     return run(started, environ, cwd=estate.home, given=given)
 
 
 @pytest.mark.parametrize(
-    "words", [["--version"], ["lst"], ["list"], ["list", "--json"], ["help", "sync"], [b"\xff"]]
+    "argv", [["--version"], ["lst"], ["list"], ["list", "--json"], ["help", "sync"], [b"\xff"]]
 )
-def test_words_and_what_comes_of_them(estate: Estate, words: list[str | bytes]) -> None:
+def test_words_and_what_comes_of_them(estate: Estate, argv: list[str | bytes]) -> None:
     estate.prepare("isurus")
-    there = run([*warm.COLD, *words], estate.environ, cwd=estate.home)
-    assert there == cold(estate, *words, environ=estate.environ)
+    there = run([*warm.COLD, *argv], estate.environ, cwd=estate.home)
+    assert there == cold(estate, *argv, environ=estate.environ)
 
 
 def test_what_it_starts_finds_the_same(estate: Estate) -> None:
     environ = incus_that(estate, TELLING) | {"A": "b\nc", "TZ": "Asia/Tokyo"}
     told = []
     estate.prepare("isurus")
-    for words in (warm.COLD, ("sh", "-c", 'exec "$@"', "sh", *warm.COLD)):
-        run([*words, "list"], environ, cwd=estate.home)
+    for argv in (warm.COLD, ("sh", "-c", 'exec "$@"', "sh", *warm.COLD)):
+        run([*argv, "list"], environ, cwd=estate.home)
         lines = (estate.home / "told").read_text().splitlines()
         told.append([line for line in lines if not line.strip().isdecimal()])
     assert told[0] == told[1]

@@ -21,7 +21,7 @@ from repoman_tasks.hosts.local import LocalHost
 from repoman_tasks.planning import prompts
 from repoman_tasks.planning.prompts import Prompt
 from repoman_tasks.session import Session
-from repoman_tasks.terminal.prompter import Ask
+from repoman_tasks.terminal.prompter import Prompter
 from repoman_tasks.terminal.screen import Recorder
 from tests.support.estate import Estate
 
@@ -32,7 +32,7 @@ NOBODY = 65534
 """The uid of a user that every host has, and who is not root."""
 
 
-class Person(Ask):
+class Person(Prompter):
     """Answers each question, by a default where it has one, and keeps in mind what was asked."""
 
     def __init__(self, command: str, typed: Mapping[str, str], *, yes: bool = False) -> None:

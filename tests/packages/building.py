@@ -46,15 +46,15 @@ def install(built: Path, folder: Path) -> None:
     _install_wheel(built, folder / "tool")
 
 
-def _run(words: Sequence[str | Path], **environ: str) -> str:
+def _run(argv: Sequence[str | Path], **environ: str) -> str:
     done = subprocess.run(
-        [str(word) for word in words],
+        [str(word) for word in argv],
         env={**os.environ, **environ},
         capture_output=True,
         text=True,
     )
     if done.returncode:
-        raise RuntimeError(f"{' '.join(map(str, words))}: {done.stdout}{done.stderr}")
+        raise RuntimeError(f"{' '.join(map(str, argv))}: {done.stdout}{done.stderr}")
     return done.stdout
 
 

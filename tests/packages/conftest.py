@@ -27,9 +27,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="not here: `python -m tests.packages`"))
 
 
-def sudo(*words: str | Path) -> str:
-    done = run(["sudo", "-n", *map(str, words)], dict(os.environ), timeout=120)
-    assert done.code == 0, (words, done)
+def sudo(*argv: str | Path) -> str:
+    done = run(["sudo", "-n", *map(str, argv)], dict(os.environ), timeout=120)
+    assert done.code == 0, (argv, done)
     return done.out
 
 
@@ -39,7 +39,7 @@ class BareHost(Place):
     root = Path("/nowhere")
 
     @property
-    def words(self) -> tuple[str, ...]:
+    def argv(self) -> tuple[str, ...]:
         return (*self.inside_root, "repoman")
 
     @property

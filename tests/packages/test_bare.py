@@ -15,8 +15,8 @@ from tests.support.terminals import spawn
 pytestmark = pytest.mark.timeout(240)
 
 
-def on_it(host: BareHost, *words: str) -> str:
-    done = run([*host.inside_root, *words], host.environ)
+def on_it(host: BareHost, *argv: str) -> str:
+    done = run([*host.inside_root, *argv], host.environ)
     assert done.code == 0, done
     return done.out
 
@@ -24,8 +24,8 @@ def on_it(host: BareHost, *words: str) -> str:
 def test_there_is_no_python(bare_host: BareHost) -> None:
     names = "python python3 python3.11 python3.12 python3.13 pypy3"
     assert on_it(bare_host, "sh", "-c", f"command -v {names} || echo none") == "none\n"
-    words = ("find", str(bare_host.root), "-xdev", "-name", "*python3*", "-type", "f")
-    brought = [line.removeprefix(str(bare_host.root)) for line in sudo(*words).splitlines()]
+    argv = ("find", str(bare_host.root), "-xdev", "-name", "*python3*", "-type", "f")
+    brought = [line.removeprefix(str(bare_host.root)) for line in sudo(*argv).splitlines()]
     assert [path for path in brought if not path.startswith("/usr/lib/repoman/")] == []
 
 
@@ -53,7 +53,7 @@ def test_the_life_of_a_project(bare_host: BareHost) -> None:
 
 def test_a_shell_is_a_terminal(bare_host: BareHost) -> None:
     bare_host.ready().new("isurus")
-    child = spawn([*bare_host.words, "shell", "isurus"], bare_host.environ, bare_host.home)
+    child = spawn([*bare_host.argv, "shell", "isurus"], bare_host.environ, bare_host.home)
     child.expect(r"\$ ")
     child.sendline("stty size; tty >/dev/null && echo it-is-one; exit 3")
     child.expect("24 80")

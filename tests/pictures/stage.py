@@ -49,11 +49,11 @@ class Stage:
         }
         return {**guarded(_HOME), **own}
 
-    def run(self, *words: str) -> str:
+    def run(self, *argv: str) -> str:
         """Run words to their end; what they say, or an error where they fail."""
-        done = run(words, self.environ, cwd=_HOME)
+        done = run(argv, self.environ, cwd=_HOME)
         if done.code:
-            raise RuntimeError(f"{' '.join(words)}: {done}")
+            raise RuntimeError(f"{' '.join(argv)}: {done}")
         return done.out
 
     def typed(self, line: str, columns: int, code: int = 0) -> str:

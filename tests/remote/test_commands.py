@@ -52,7 +52,7 @@ def started_sync(far: FarEstate, marker: str, *before: str) -> subprocess.Popen[
     slow(far, marker)
     (far.local_repos / "isurus/more").write_text("x")
     process = subprocess.Popen(
-        [*far.words, *before, "sync", "--jobs=2"], env=far.here, stderr=subprocess.PIPE
+        [*far.argv, *before, "sync", "--jobs=2"], env=far.here, stderr=subprocess.PIPE
     )
     until(lambda: running(marker), 20)
     time.sleep(0.5)
@@ -102,8 +102,8 @@ def test_the_registry_is_shared_with_a_repoman_there(far: FarEstate) -> None:
     far.sshd.let_in(far.environ)
     for number in range(10):
         for side, environ in (("far", far.here), ("near", far.environ)):
-            words = [*far.words, "new", f"{side}{number}", "--no-container"]
-            processes.append(subprocess.Popen(words, env=environ, stdout=subprocess.DEVNULL))
+            argv = [*far.argv, "new", f"{side}{number}", "--no-container"]
+            processes.append(subprocess.Popen(argv, env=environ, stdout=subprocess.DEVNULL))
         if number % 3 == 2:
             assert [process.wait(60) for process in processes] == [0] * len(processes)
             processes = []
@@ -113,7 +113,7 @@ def test_the_registry_is_shared_with_a_repoman_there(far: FarEstate) -> None:
 
 def test_what_is_told_to_do_the_same_names_the_host(far: FarEstate) -> None:
     far.sshd.let_in(far.environ)
-    child = spawn([*far.words, "remove"], far.here, far.laptop)
+    child = spawn([*far.argv, "remove"], far.here, far.laptop)
     try:
         child.expect_exact("Which project? ")
         child.send("2\r")
@@ -137,10 +137,10 @@ def test_an_error_names_the_host(far: FarEstate) -> None:
 def test_the_environment_names_the_host_and_a_flag_goes_before_it(far: FarEstate) -> None:
     here = {**far.here, "REPOMAN_HOST": "nosuch.invalid"}
     far.sshd.let_in(far.environ)
-    assert run([*far.words, "list"], here).code == 1
-    done = run([*far.words, "list", "--host", "there"], here)
+    assert run([*far.argv, "list"], here).code == 1
+    done = run([*far.argv, "list", "--host", "there"], here)
     assert (done.code, "isurus" in done.out) == (0, True)
-    here_alone = run([*far.words, "list", "--host", ""], here)
+    here_alone = run([*far.argv, "list", "--host", ""], here)
     assert "No projects yet" in here_alone.err
 
 
@@ -152,14 +152,14 @@ def test_a_host_of_this_registry(far: FarEstate, transport: str) -> None:
         f'[hosts.nas]\naddress = "127.0.0.1"\nport = {far.sshd.port}\nidentity = "{login}"\n'
         f'transport = "{transport}"\n'
     )
-    done = run([*far.words, "list", "--json", "--host", "nas"], far.here)
+    done = run([*far.argv, "list", "--json", "--host", "nas"], far.here)
     assert [row["name"] for row in done.json["projects"]] == ["isurus", "lamna"]
     for off, why in (
         ("prot = 22", "did you mean 'port'"),
         ('transport = "telnet"', "this has to be one of fabric, openssh"),
     ):
         registry.write_text(f"[hosts.nas]\n{off}\n")
-        done = run([*far.words, "list", "--host", "nas"], far.here)
+        done = run([*far.argv, "list", "--host", "nas"], far.here)
         assert done.code == 2
         assert why in done.err
 
@@ -168,7 +168,7 @@ def test_two_hosts_in_one_line(far: FarEstate) -> None:
     """Each task and its pre-tasks run where it was sent."""
     far.sshd.let_in(far.environ)
     here = {**far.here, "REPOMAN_HOST": ""}
-    done = run([*far.words, "list", "--json", "--host", "there", "list", "--json"], here)
+    done = run([*far.argv, "list", "--json", "--host", "there", "list", "--json"], here)
     there, _, mine = done.out.partition("}\n{")
     assert "isurus" in there
     assert '"projects": []' in mine
@@ -184,7 +184,7 @@ def test_a_sync_there_is_told_here_in_lines(far: FarEstate) -> None:
 def test_what_is_changed_there_is_logged_here(far: FarEstate) -> None:
     log = far.laptop / "changes.jsonl"
     far.sshd.let_in(far.environ)
-    done = run([*far.words, "sync"], {**far.here, "REPOMAN_LOG": str(log)})
+    done = run([*far.argv, "sync"], {**far.here, "REPOMAN_LOG": str(log)})
     assert done.code == 0
     told = [json.loads(line) for line in log.read_text().splitlines()]
     assert {line["host"] for line in told if "host" in line} == {"there"}
@@ -198,9 +198,9 @@ def test_a_run_connects_once_to_each_host(far: FarEstate, marker: str) -> None:
     (far.laptop / ".ssh/config").write_text(known)
     far.sshd.let_in(far.environ)
 
-    def connections(*words: str, code: int, of: tuple[str, ...] = far.words) -> int:
+    def connections(*argv: str, code: int, of: tuple[str, ...] = far.argv) -> int:
         before = far.sshd.logins()
-        done = run([*of, *words], far.here, cwd=CHECKOUT)
+        done = run([*of, *argv], far.here, cwd=CHECKOUT)
         assert done.code == code, done
         until(lambda: not far.sshd.sessions(), ENDED_WITHIN)
         return far.sshd.logins() - before
@@ -222,14 +222,14 @@ def test_a_run_connects_once_to_each_host(far: FarEstate, marker: str) -> None:
 # --- several hosts -------------------------------------------------------------------------
 
 
-def both(far: FarEstate, *words: str) -> Result:
+def both(far: FarEstate, *argv: str) -> Result:
     """Ask the host there twice, by two names, and one that is down."""
     config = far.laptop / ".ssh/config"
     down = "Host down\n HostName 127.0.0.1\n Port 1\n"
     config.write_text(far.sshd.stanza("there") + far.sshd.stanza("nas") + down)
     far.sshd.let_in(far.environ)
-    done = run([*far.words, *words], far.here)
-    hold(words, done.out)
+    done = run([*far.argv, *argv], far.here)
+    hold(argv, done.out)
     return done
 
 
@@ -261,11 +261,11 @@ def test_status_of_several_hosts(far: FarEstate) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["sync"], ["status", "--missing", "forget"], ["status", "--seen"], ["remove", "x"]]
+    "argv", [["sync"], ["status", "--missing", "forget"], ["status", "--seen"], ["remove", "x"]]
 )
-def test_what_changes_something_takes_one_host(far: FarEstate, words: list[str]) -> None:
+def test_what_changes_something_takes_one_host(far: FarEstate, argv: list[str]) -> None:
     before = far.everything()
-    done = both(far, *words, "--host", "there,nas")
+    done = both(far, *argv, "--host", "there,nas")
     assert done.code in (2, 4)
     assert "host" in done.err
     assert far.everything() == before
@@ -273,9 +273,9 @@ def test_what_changes_something_takes_one_host(far: FarEstate, words: list[str])
 
 def test_a_watch_of_several_hosts_keeps_its_connections(far: FarEstate) -> None:
     both(far, "list", "--host", "there")
-    words = [*far.words, "status", "--watch", "--interval", "1", "--host", "there,nas"]
+    argv = [*far.argv, "status", "--watch", "--interval", "1", "--host", "there,nas"]
     logins = far.sshd.logins()
-    with Window(words, far.here, far.laptop, columns=120) as window:
+    with Window(argv, far.here, far.laptop, columns=120) as window:
         window.await_picture("^there: . lamna: never mirrored")
         window.await_picture("^nas: . lamna: never mirrored")
         far.run("sync", "lamna", "--host", "nas", code=0)
@@ -295,7 +295,7 @@ def test_a_watch_of_several_hosts_keeps_its_connections(far: FarEstate) -> None:
 
 def test_a_question_is_asked_here(far: FarEstate) -> None:
     far.sshd.let_in(far.environ)
-    child = spawn([*far.words, "remove", "isurus"], far.here, far.laptop)
+    child = spawn([*far.argv, "remove", "isurus"], far.here, far.laptop)
     child.expect(r"Go ahead\?")
     child.sendline("y")
     child.expect(pexpect.EOF)
@@ -307,7 +307,7 @@ def test_a_question_is_asked_here(far: FarEstate) -> None:
 
 def test_bars_move_on_a_terminal(far: FarEstate) -> None:
     far.sshd.let_in(far.environ)
-    child = spawn([*far.words, "sync"], far.here, far.laptop)
+    child = spawn([*far.argv, "sync"], far.here, far.laptop)
     child.expect(pexpect.EOF)
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", child.before or "")
     child.close()
@@ -316,12 +316,12 @@ def test_bars_move_on_a_terminal(far: FarEstate) -> None:
 
 
 def test_an_encrypted_key_is_asked_for_on_a_terminal_only(far: FarEstate) -> None:
-    words = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "open sesame", "-f", str(far.sshd.login)]
+    argv = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "open sesame", "-f", str(far.sshd.login)]
     far.sshd.let_in(far.environ)
-    subprocess.run(words, check=True)
-    done = run([*far.words, "list"], far.here)
+    subprocess.run(argv, check=True)
+    done = run([*far.argv, "list"], far.here)
     assert (done.code, "was denied" in done.err) == (1, True)
-    child = spawn([*far.words, "list"], far.here, far.laptop)
+    child = spawn([*far.argv, "list"], far.here, far.laptop)
     child.expect("passphrase (of|for) .*login.*: ")
     child.sendline("open sesame")
     child.expect("isurus")

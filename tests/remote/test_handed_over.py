@@ -49,18 +49,18 @@ def far(request: pytest.FixtureRequest, tmp_path: Path, transport: str) -> Itera
         yield made
 
 
-def words_for(transport: str, *words: str) -> list[str]:
-    return [sys.executable, "-c", HAND_OVER, transport, *words]
+def words_for(transport: str, *argv: str) -> list[str]:
+    return [sys.executable, "-c", HAND_OVER, transport, *argv]
 
 
 def environ_of(far: FarEstate) -> dict[str, str]:
     return {**far.here, "PYTHONPATH": str(CHECKOUT)}
 
 
-def started(far: FarEstate, transport: str, *words: str) -> subprocess.Popen[bytes]:
+def started(far: FarEstate, transport: str, *argv: str) -> subprocess.Popen[bytes]:
     pipe = subprocess.PIPE
     return subprocess.Popen(
-        words_for(transport, *words),
+        words_for(transport, *argv),
         env=environ_of(far),
         cwd=far.laptop,
         stdin=pipe,
@@ -122,8 +122,8 @@ exit "$line"
 
 
 def test_a_terminal_of_the_same_kind_and_size(far: FarEstate, transport: str) -> None:
-    words = words_for(transport, "sh", "-c", LOOKS)
-    with Window(words, environ_of(far), far.laptop, columns=90, lines=30) as window:
+    argv = words_for(transport, "sh", "-c", LOOKS)
+    with Window(argv, environ_of(far), far.laptop, columns=90, lines=30) as window:
         window.await_picture("^30 90$")
         window.resize(70, 20)
         window.await_picture("^20 70$")
@@ -134,8 +134,8 @@ def test_a_terminal_of_the_same_kind_and_size(far: FarEstate, transport: str) ->
 def test_a_program_that_paints_the_whole_screen(far: FarEstate, transport: str) -> None:
     """It is painted anew where the window changes, and leaves what was there before."""
     far.base.joinpath("file").write_text("".join(f"line {n}\n" for n in range(100)))
-    words = words_for(transport, "sh", "-c", f"cd {far.base}; exec busybox vi file")
-    with Window(words, environ_of(far), far.laptop, columns=80, lines=24) as window:
+    argv = words_for(transport, "sh", "-c", f"cd {far.base}; exec busybox vi file")
+    with Window(argv, environ_of(far), far.laptop, columns=80, lines=24) as window:
         window.await_picture("^line 22$")
         window.resize(80, 40)
         window.await_picture("^line 38$")

@@ -46,19 +46,19 @@ def here(far: FarEstate) -> dict[str, str]:
 
 
 def test_nothing_is_left_at_any_end(far: FarEstate) -> None:
-    for words, code in (
+    for argv, code in (
         (["list"], 0),
         (["remove", "nosuch", "--yes"], 2),
         (["list", "--host", "down"], 1),
     ):
-        assert run([*far.words, *words], here(far)).code == code
+        assert run([*far.argv, *argv], here(far)).code == code
         assert os.listdir(runtime(far)) == []
         assert not running(str(far.ssh / "run"))
 
 
 def test_after_a_kill_the_connection_ends_by_itself(far: FarEstate, marker: str) -> None:
     slow(far, marker)
-    process = subprocess.Popen([*far.words, "sync"], env=here(far))
+    process = subprocess.Popen([*far.argv, "sync"], env=here(far))
     until(lambda: running(marker), 20)
     process.kill()
     process.wait()
@@ -82,7 +82,7 @@ def test_settings_that_are_in_the_way_do_not_hold(far: FarEstate) -> None:
     assert run([*plain, "ClearAllForwardings=yes", "there", "true"], environ).code == 0
     (far.ssh / "touched").unlink()
     accepted = far.sshd.logins()
-    done = run([*far.words, "sync"], environ)
+    done = run([*far.argv, "sync"], environ)
     assert done.code == 0, done
     assert far.sshd.logins() == accepted + 1
     assert not (far.ssh / "touched").exists()
@@ -100,7 +100,7 @@ def test_what_fabric_does_not_know(far: FarEstate) -> None:
     nc = far.laptop / ".ssh/bin/nc"
     nc.write_text(NETCAT)
     nc.chmod(0o755)
-    assert "isurus" in run([*far.words, "list"], here(far)).out
+    assert "isurus" in run([*far.argv, "list"], here(far)).out
 
 
 NETCAT = """#!/usr/bin/env python3
@@ -122,7 +122,7 @@ def test_an_unknown_key_is_asked_about_on_a_terminal(far: FarEstate) -> None:
     known.write_text("")
     answers = (("no", "is not known, ssh-ed25519 SHA256:", 6), ("yes", "isurus", 0))
     for answer, shown, code in answers:
-        child = spawn([*far.words, "list"], here(far), far.laptop)
+        child = spawn([*far.argv, "list"], here(far), far.laptop)
         child.expect("continue connecting")
         child.sendline(answer)
         child.expect(shown)
@@ -134,7 +134,7 @@ def test_an_unknown_key_is_asked_about_on_a_terminal(far: FarEstate) -> None:
 
 def test_ctrl_c_while_it_asks(far: FarEstate) -> None:
     (far.laptop / ".ssh/known_hosts").write_text("")
-    child = spawn([*far.words, "list"], here(far), far.laptop)
+    child = spawn([*far.argv, "list"], here(far), far.laptop)
     child.expect("continue connecting")
     child.sendintr()
     child.expect(pexpect.EOF)
@@ -144,7 +144,7 @@ def test_ctrl_c_while_it_asks(far: FarEstate) -> None:
 
 
 def test_no_ssh_here_is_told(far: FarEstate) -> None:
-    done = run([*far.words, "list"], {**here(far), "PATH": "/nonexistent"})
+    done = run([*far.argv, "list"], {**here(far), "PATH": "/nonexistent"})
     assert done.code == 1
     assert "the machine that you type on has no ssh" in done.err
 
@@ -160,8 +160,8 @@ def instead_of_ssh(far: FarEstate, script: str) -> dict[str, str]:
 
 def test_ctrl_c_while_several_are_connected_to(far: FarEstate, marker: str) -> None:
     environ = instead_of_ssh(far, f"exec sleep {marker}")
-    words = [*far.words, "list", "--host", "there,nas"]
-    process = subprocess.Popen(words, env=environ, stderr=subprocess.PIPE)
+    argv = [*far.argv, "list", "--host", "there,nas"]
+    process = subprocess.Popen(argv, env=environ, stderr=subprocess.PIPE)
     until(lambda: len(running(marker)) == 2, 20)
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=20)[1] == b"repoman: interrupted\n"
@@ -172,7 +172,7 @@ def test_ctrl_c_while_several_are_connected_to(far: FarEstate, marker: str) -> N
 
 @pytest.mark.parametrize("hosts", ["there", "there,nas"])
 def test_an_ssh_that_dies_is_told(far: FarEstate, hosts: str) -> None:
-    done = run([*far.words, "list", "--host", hosts], instead_of_ssh(far, "kill -KILL $$"))
+    done = run([*far.argv, "list", "--host", hosts], instead_of_ssh(far, "kill -KILL $$"))
     assert done.code == (4 if "," in hosts else 1)
     assert "ssh gave no reason" in done.err
     assert "Traceback" not in done.err
@@ -183,5 +183,5 @@ def test_a_runtime_folder_that_is_of_no_use(far: FarEstate, folder: str) -> None
     long = far.ssh / ("x" * 60)
     long.mkdir()
     environ = {**here(far), "XDG_RUNTIME_DIR": str(far.ssh / folder)}
-    assert run([*far.words, "list"], environ).code == 0
+    assert run([*far.argv, "list"], environ).code == 0
     assert os.listdir(long) == []

@@ -64,8 +64,8 @@ class Cable:
         self._host.wait()
 
 
-def _run(*words: str) -> None:
-    subprocess.run(words, check=True)
+def _run(*argv: str) -> None:
+    subprocess.run(argv, check=True)
 
 
 @pytest.fixture
@@ -88,9 +88,9 @@ def sshd(cable: Cable, tmp_path: Path) -> Iterator[Sshd]:
 @pytest.mark.parametrize("verb", CALLS)
 def test_both_sides_give_up(cable: Cable, transport: str, marker: str, verb: str) -> None:
     script = SOON + HAND_OVER.replace("host.hand_over(sys.argv[2:])", CALLS[verb])
-    words = [sys.executable, "-c", script, transport, "sleep", marker]
+    argv = [sys.executable, "-c", script, transport, "sleep", marker]
     environ = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
-    process = subprocess.Popen(words, env=environ, stderr=subprocess.PIPE)
+    process = subprocess.Popen(argv, env=environ, stderr=subprocess.PIPE)
     until(lambda: len(running(marker)) >= 2, 20)
     there = set(running(marker)) - {process.pid}
     cable.lose_all()

@@ -98,11 +98,11 @@ def test_hostile_words_come_back_byte_for_byte(shell: Sshd) -> None:
     host = connected(shell)
     try:
         for seed in range(5):
-            words = hostile(seed, 500)
-            back = host.read(["printf", r"%s\0", *words]).out.split(b"\0")[:-1]
-            assert back == [os.fsencode(word) for word in words]
+            argv = hostile(seed, 500)
+            back = host.read(["printf", r"%s\0", *argv]).out.split(b"\0")[:-1]
+            assert back == [os.fsencode(word) for word in argv]
             streamed: list[bytes] = []
-            plain = [word for word in words if not {"\n", "\r"} & set(word) and word]
+            plain = [word for word in argv if not {"\n", "\r"} & set(word) and word]
             host.stream(["printf", r"%s\n", *plain], streamed.append, streamed.append)
             assert streamed == [os.fsencode(word) for word in plain]
     finally:
@@ -181,8 +181,8 @@ def test_a_program_that_moves_nothing_is_stalled(host: RemoteHost, marker: str) 
 
 
 def test_a_program_that_only_reads_and_writes_is_not(host: RemoteHost) -> None:
-    words = ["timeout", "3", "dd", "if=/dev/zero", "of=/dev/null", "bs=64K", "status=none"]
-    assert host.stream(words, print, print, stall_seconds=1) == 124
+    argv = ["timeout", "3", "dd", "if=/dev/zero", "of=/dev/null", "bs=64K", "status=none"]
+    assert host.stream(argv, print, print, stall_seconds=1) == 124
 
 
 def test_a_broken_connection_ends_what_ran(sshd: Sshd, host: RemoteHost, marker: str) -> None:
@@ -259,11 +259,11 @@ def test_a_host_that_allows_too_few_sessions(tmp_path: Path) -> None:
 
 def test_what_is_foreseen_is_read_once(host: RemoteHost, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("old")
-    words = ["cat", f"{tmp_path}/file"]
-    host.foresee([words, ["no-such-program"], words, ["sh", "-c", "exit 3"]], files=["/none"])
+    argv = ["cat", f"{tmp_path}/file"]
+    host.foresee([argv, ["no-such-program"], argv, ["sh", "-c", "exit 3"]], files=["/none"])
     assert host.real_folders([str(tmp_path), "/none"]) == [str(tmp_path), None]
     (tmp_path / "file").write_text("new")
-    assert [host.read(words).out, host.read(words).out] == [b"old", b"new"]
+    assert [host.read(argv).out, host.read(argv).out] == [b"old", b"new"]
     with pytest.raises(Failed, match="not installed"):
         host.read(["no-such-program"])
     assert host.read(["sh", "-c", "exit 3"]).code == 3
@@ -312,12 +312,12 @@ def test_foreseen_folders_are_one_question(host: RemoteHost, tmp_path: Path) -> 
 def test_what_is_foreseen_goes_along_with_what_is_asked_together(
     host: RemoteHost, tmp_path: Path
 ) -> None:
-    words = ["test", "-e", f"{tmp_path}/later"]
-    host.foresee([words])
+    argv = ["test", "-e", f"{tmp_path}/later"]
+    host.foresee([argv])
     asked = host.together(timeout=5)
     assert asked.real_folder("/")() == "/"
     (tmp_path / "later").touch()
-    assert [host.read(words).code, host.read(words).code] == [1, 0]
+    assert [host.read(argv).code, host.read(argv).code] == [1, 0]
 
 
 def test_what_takes_too_long_is_waited_for_once(host: RemoteHost, tmp_path: Path) -> None:
@@ -336,12 +336,12 @@ def test_what_takes_too_long_is_waited_for_once(host: RemoteHost, tmp_path: Path
 
 
 def test_what_nobody_wanted_is_forgotten(host: RemoteHost, tmp_path: Path) -> None:
-    words, aside = ["test", "-e", f"{tmp_path}/a"], ["test", "-e", f"{tmp_path}/a", "-a", "x"]
-    host.foresee([words], aside=[aside], pin=str(tmp_path))
+    argv, aside = ["test", "-e", f"{tmp_path}/a"], ["test", "-e", f"{tmp_path}/a", "-a", "x"]
+    host.foresee([argv], aside=[aside], pin=str(tmp_path))
     assert host.real_folders(["/"]) == ["/"]
     (tmp_path / "a").touch()
     host.forget()
-    assert [host.read(words).code, host.read(aside).code] == [0, 0]
+    assert [host.read(argv).code, host.read(aside).code] == [0, 0]
     with host.pin(str(tmp_path), timeout=5) as pin:
         holding = ["sh", "-c", 'ls -l /proc/*/cwd 2>/dev/null | grep -cF -- "-> $1"', "sh"]
         assert host.read([*holding, str(tmp_path)]).text == "1\n", pin
@@ -360,8 +360,8 @@ def test_any_sh_tells_answers_apart(tmp_path: Path, program: str) -> None:
             with host.locks([f"{tmp_path}/{n}.lock" for n in range(8)]) as held:
                 assert len(held) == 8
             host.foresee(aside=calls, seconds=20)
-            for n, words in enumerate(calls):
-                done = host.read(words)
+            for n, argv in enumerate(calls):
+                done = host.read(argv)
                 assert (done.code, done.text, done.complaint) == (n, f"{n}\n", f"{n}")
         host.close()
 
@@ -380,9 +380,9 @@ def test_what_runs_aside_says_the_same(host: RemoteHost) -> None:
         ("sh", "-c", "kill $$"): (143, b"", None),
     }
     host.foresee(aside=list(calls))
-    for words, (code, out, err) in reversed(calls.items()):
-        done = host.read(words)
-        assert (done.code, done.out) == (code, out), words
+    for argv, (code, out, err) in reversed(calls.items()):
+        done = host.read(argv)
+        assert (done.code, done.out) == (code, out), argv
         assert err is None or done.err.strip() == err
     assert host.read(["printf", "%s", "a b\nä\n\n"]).code == 0, "once more, by itself"
     host.foresee(aside=[["no-such-program"]])
@@ -392,10 +392,10 @@ def test_what_runs_aside_says_the_same(host: RemoteHost) -> None:
 
 def test_what_runs_aside_says_little(host: RemoteHost) -> None:
     """However much it writes; and the exit status is not lost by it."""
-    words = ["sh", "-c", "yes out | head -c 300000; yes err | head -c 300000 >&2; exit 4"]
+    argv = ["sh", "-c", "yes out | head -c 300000; yes err | head -c 300000 >&2; exit 4"]
     endless = ["yes"]
-    host.foresee(aside=[words, endless])
-    done = host.read(words)
+    host.foresee(aside=[argv, endless])
+    done = host.read(argv)
     assert (done.code, done.out) == (4, (b"out\n" * 250)[:1000])
     assert done.complaint == "err"
     assert host.read(endless).out == b"y\n" * 500
@@ -408,31 +408,31 @@ def test_what_runs_aside_runs_beside_the_others(host: RemoteHost, tmp_path: Path
     here.mkdir()
     calls = [["sh", "-c", script, "sh", str(here), str(number)] for number in range(16)]
     host.foresee(aside=calls, seconds=20)
-    assert [host.read(words).text for words in calls] == [f"{n}\n" for n in range(16)]
+    assert [host.read(argv).text for argv in calls] == [f"{n}\n" for n in range(16)]
 
 
 def test_what_hangs_aside_is_ended(host: RemoteHost, marker: str) -> None:
-    words, other = ["sleep", marker], ["sh", "-c", "sleep 1; echo other"]
-    host.foresee(aside=[words], seconds=2)
+    argv, other = ["sleep", marker], ["sh", "-c", "sleep 1; echo other"]
+    host.foresee(aside=[argv], seconds=2)
     host.foresee(aside=[other])
     with pytest.raises(TimedOut, match="sleep did not answer"):
-        host.read(words, timeout=0.5)
+        host.read(argv, timeout=0.5)
     assert host.read(other).out == b"other\n"
     until(lambda: not running(marker), 10)
-    host.foresee(aside=[words], seconds=0.2)
+    host.foresee(aside=[argv], seconds=0.2)
     with pytest.raises(TimedOut, match="sleep did not answer in time"):
-        host.read(words, timeout=20)
+        host.read(argv, timeout=20)
 
 
 def test_what_runs_aside_does_not_outlive_a_change(host: RemoteHost, tmp_path: Path) -> None:
-    words = ["test", "-e", f"{tmp_path}/a"]
-    host.foresee(aside=[words])
+    argv = ["test", "-e", f"{tmp_path}/a"]
+    host.foresee(aside=[argv])
     host.change(["touch", f"{tmp_path}/a"])
-    assert host.read(words).code == 0
-    host.foresee(aside=[words])
+    assert host.read(argv).code == 0
+    host.foresee(aside=[argv])
     with host.lock(f"{tmp_path}/lock"):
         (tmp_path / "a").unlink()
-        assert host.read(words).code == 1
+        assert host.read(argv).code == 1
 
 
 # --- files -----------------------------------------------------------------------------
@@ -691,8 +691,8 @@ def error_of(config: str, known: str = "", name: str = "there", **address: objec
 
 
 def fingerprint(sshd: Sshd) -> str:
-    words = ["ssh-keygen", "-l", "-f", str(sshd.public)]
-    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()[1]
+    argv = ["ssh-keygen", "-l", "-f", str(sshd.public)]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()[1]
 
 
 def test_an_unknown_key_is_refused(sshd: Sshd) -> None:

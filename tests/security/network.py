@@ -18,8 +18,8 @@ def plugged_in(place: Place, name: str) -> str:
     """Have the small image ask for an IPv4 address, as any other does by itself; the address."""
     script = f"cat >/leased <<'END'\n#!/bin/sh\n{_LEASED}END\nchmod +x /leased"
     assert place.inside(name, "sh", "-c", script).code == 0
-    words = ("busybox", "udhcpc", "-f", "-n", "-q", "-i", "eth0", "-s", "/leased")
-    done = place.inside(name, *words)
+    argv = ("busybox", "udhcpc", "-f", "-n", "-q", "-i", "eth0", "-s", "/leased")
+    done = place.inside(name, *argv)
     assert done.code == 0, done
     shown = place.inside(name, "busybox", "ip", "-4", "address", "show", "dev", "eth0").out
     return shown.partition("inet ")[2].partition("/")[0]

@@ -58,8 +58,8 @@ def test_the_agent_is_lent_for_one_session_where_that_was_asked_for(agent: Place
 
 
 def test_two_sessions_at_once(agent: Place) -> None:
-    words = ["shell", "isurus", FLAG, "--", "sh", "-c", "echo up; sleep 8"]
-    first = agent.start(*words, stdout=subprocess.PIPE)
+    argv = ["shell", "isurus", FLAG, "--", "sh", "-c", "echo up; sleep 8"]
+    first = agent.start(*argv, stdout=subprocess.PIPE)
     assert first.stdout is not None
     assert first.stdout.readline() == b"up\n"
     done = agent.run("shell", "isurus", FLAG, "--", "perl", "-e", ASK)
@@ -71,8 +71,8 @@ def test_two_sessions_at_once(agent: Place) -> None:
 
 
 def test_an_agent_that_a_killed_session_left_is_told_and_taken_back(agent: Place) -> None:
-    words = ["shell", "isurus", FLAG, "--", "sh", "-c", "echo up; sleep 60"]
-    process = agent.start(*words, stdout=subprocess.PIPE)
+    argv = ["shell", "isurus", FLAG, "--", "sh", "-c", "echo up; sleep 60"]
+    process = agent.start(*argv, stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == b"up\n"
     process.send_signal(signal.SIGKILL)

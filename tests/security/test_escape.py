@@ -164,9 +164,9 @@ def answers(place: Place) -> bool:
 
 
 def attack(place: Place, script: str) -> subprocess.Popen[bytes]:
-    words = ["incus", "exec", "isurus", "--project", place.project, "--", "sh", "-c", script]
+    argv = ["incus", "exec", "isurus", "--project", place.project, "--", "sh", "-c", script]
     return subprocess.Popen(
-        words, env=place.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        argv, env=place.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
 
 

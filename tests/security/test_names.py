@@ -84,8 +84,8 @@ def test_in_the_registry(place: Place, key: str) -> None:
         values = {"name": "isurus", "repo": "isurus", "image": "busybox"} | {key: name}
         table = "".join(f"{k} = {json.dumps(v)}\n" for k, v in values.items())
         place.registry.write_text(f"{before}\n[[project]]\n{table}")
-        for words in (["status", "--missing", "recreate"], ["list"], ["sync"]):
-            done = place.run(*words)
+        for argv in (["status", "--missing", "recreate"], ["list"], ["sync"]):
+            done = place.run(*argv)
             assert "Traceback" not in done.err
             assert "\x1b" not in done.out + done.err
         assert list(place.base.rglob("pwned")) == []
@@ -141,8 +141,8 @@ def test_as_the_folder_of_a_repo(place: Place) -> None:
     """Which is found below local_repos; its name is only ever shown, or a word."""
     for name in ("$(touch pwned)", "-rf", "x\ny", "x\x1b[2J", "'; touch pwned; '"):
         (place.local_repos / name).mkdir()
-    for words in (["status"], ["list"], ["sync"]):
-        done = place.run(*words)
+    for argv in (["status"], ["list"], ["sync"]):
+        done = place.run(*argv)
         assert done.code in (0, 3)
         assert "\x1b" not in done.out
     left_alone(place)
@@ -231,7 +231,7 @@ def test_an_approval_race(place: Place) -> None:
     place.new("isurus")
     file = place.local_repos / "isurus/.repoman.toml"
     file.write_text(f'[[mount]]\nsource = "{tools}"\npath = "/mnt"\n')
-    child = terminals.spawn([*place.words, "trust", "isurus"], *place.desk())
+    child = terminals.spawn([*place.argv, "trust", "isurus"], *place.desk())
     child.expect_exact("Approve it? [y/N] ")
     file.write_text(f'[[mount]]\nsource = "{secret}"\npath = "/mnt"\n')
     child.send("y\r")

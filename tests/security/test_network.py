@@ -69,8 +69,8 @@ def give_ipv6(place: Place, own: str) -> None:
 
 def test_neither_the_host_nor_the_lan_by_ipv6(plugged: Place) -> None:
     own = bridge(plugged)["ipv6.address"].replace("::1/64", "::99")
-    words = ("config", "device", "override", "isurus", "eth0", f"ipv6.address={own}")
-    plugged.incus(*words)
+    argv = ("config", "device", "override", "isurus", "eth0", f"ipv6.address={own}")
+    plugged.incus(*argv)
     give_ipv6(plugged, own)
     assert greeted(plugged, "isurus", INTERNET6), "it is in the network"
     for address in (HOST6, LAN6, bridge(plugged)["ipv6.address"].partition("/")[0]):
@@ -138,8 +138,8 @@ def test_a_bridge_that_somebody_opens_is_seen_and_mended(plugged: Place) -> None
 
 def test_a_second_network_device_is_seen(place: Place) -> None:
     name = place.environ["REPOMAN_BRIDGE"]
-    words = ("profile", "device", "add", "default", "eth1", "nic", f"network={name}", "name=eth1")
-    place.incus(*words)
+    argv = ("profile", "device", "add", "default", "eth1", "nic", f"network={name}", "name=eth1")
+    place.incus(*argv)
     assert "eth1 is another network device" in place.run("setup", code=0).err
     place.run("setup", "--repair", code=0)
     assert "eth1" not in place.api("profiles/default")["devices"]

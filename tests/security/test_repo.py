@@ -28,8 +28,8 @@ def repo(place: Place) -> Path:
     return made
 
 
-def as_user(place: Place, *words: str) -> int:
-    return place.run("exec", "isurus", "--", *words).code
+def as_user(place: Place, *argv: str) -> int:
+    return place.run("exec", "isurus", "--", *argv).code
 
 
 def unmounted(place: Place, repo: Path, *paths: str) -> None:
@@ -96,14 +96,14 @@ def test_what_is_protected_outlives_the_container(place: Place, repo: Path) -> N
     """The files are the person's own, and only mounted on top of themselves."""
     files = [path for path in repo.rglob("*") if path.is_file()]
     before = {path: path.read_bytes() for path in files}
-    for words in (
+    for argv in (
         ["stop", "isurus"],
         ["start", "isurus"],
         ["restart", "isurus", "--force"],
         ["update", "isurus", "--restart"],
         ["update", "isurus", "--rebuild", "--restart"],
     ):
-        place.run(*words, code=0)
+        place.run(*argv, code=0)
     text = place.registry.read_text()
     opted = text.replace('name = "isurus"\n', 'name = "isurus"\nprotect = false\n')
     place.registry.write_text(opted)
@@ -172,9 +172,9 @@ def test_files_of_other_users_are_listed_with_a_cure_that_works(place: Place, re
     done = place.run("status", code=0)
     assert f"2 files and folders in {repo} belong to other users of its container" in done.out
     line = next(line for line in done.out.splitlines() if "chown -h" in line)
-    words = line.split("`")[1].split()
-    assert words[:2] == ["incus", "exec"]
-    assert run(words, place.environ).code == 0
+    argv = line.split("`")[1].split()
+    assert argv[:2] == ["incus", "exec"]
+    assert run(argv, place.environ).code == 0
     assert (repo / "d").stat().st_uid == os.getuid()
     assert "belong to other users" not in place.run("status", code=0).out
 
@@ -195,7 +195,7 @@ def test_no_command_runs_git_in_a_repo(place: Place, repo: Path) -> None:
     )
     (shim / "git").chmod(0o755)
     environ = {"PATH": f"{shim}:{place.environ['PATH']}"}
-    for words in (
+    for argv in (
         ["list"],
         ["status"],
         ["sync"],
@@ -206,7 +206,7 @@ def test_no_command_runs_git_in_a_repo(place: Place, repo: Path) -> None:
         ["new", "more", "--create"],
         ["remove", "isurus", "--yes"],
     ):
-        place.run(*words, environ=environ, cwd=repo)
+        place.run(*argv, environ=environ, cwd=repo)
     assert not trap.exists()
     used = (place.base / "gits").read_text().splitlines()
     assert len(used) == 1, "to make the repo that --create asked for"
@@ -235,8 +235,8 @@ def racing(place: Place, repo: Path) -> Iterator[None]:
         'cd "$0"; while :; do mv d real; ln -s "$1" d; rm d; mv real d; '
         "mv e real; ln -s ../../../ e; rm e; mv real e; done"
     )
-    words = ["incus", "exec", "isurus", "--project", place.project, "--", "sh", "-c", script]
-    process = subprocess.Popen([*words, str(repo), str(place.home)], env=place.environ)
+    argv = ["incus", "exec", "isurus", "--project", place.project, "--", "sh", "-c", script]
+    process = subprocess.Popen([*argv, str(repo), str(place.home)], env=place.environ)
     yield
     place.incus("stop", "--force", "isurus")
     process.wait(20)
@@ -297,7 +297,7 @@ def test_a_pipe_in_every_place_that_is_looked_at(place: Place, repo: Path) -> No
         os.mkfifo(repo / path)
     done = threading.Event()
     began = time.monotonic()
-    for words in (["new", "isurus"], ["status"], ["sync"], ["list"]):
-        place.run(*words, timeout=50)
+    for argv in (["new", "isurus"], ["status"], ["sync"], ["list"]):
+        place.run(*argv, timeout=50)
     done.set()
     assert time.monotonic() - began < 40

@@ -41,18 +41,18 @@ def test_a_project_has_its_secrets_inside(isurus: Place, command: str) -> None:
 @pytest.mark.usefixtures("secrets")
 def test_secrets_are_nowhere_else(isurus: Place) -> None:
     """Not in Incus, the list of processes, the registry, or what repoman prints."""
-    words = ["--debug", "exec", "isurus", "--", "sh", "-c", "echo up; sleep 3"]
-    process = isurus.start(*words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    argv = ["--debug", "exec", "isurus", "--", "sh", "-c", "echo up; sleep 3"]
+    process = isurus.start(*argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert process.stdout is not None
     told = "".join(iter(lambda: process.stdout.readline().decode(), "up\n"))  # type: ignore[union-attr]
     typed = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
-    assert not any(b"s3cret" in words for words in typed)
+    assert not any(b"s3cret" in argv for argv in typed)
     operations = json.dumps(isurus.api("operations?recursion=1"))
     told += process.stdout.read().decode() + operations
     process.wait(20)
     told += json.dumps(isurus.instances()) + isurus.registry.read_text()
-    for words in (["list", "--json"], ["status", "--json"], ["--dry", "exec", "isurus", "--", "x"]):
-        done = isurus.run(*words)
+    for argv in (["list", "--json"], ["status", "--json"], ["--dry", "exec", "isurus", "--", "x"]):
+        done = isurus.run(*argv)
         told += done.out + done.err
     assert "s3cret" not in told
 
@@ -92,7 +92,7 @@ def test_no_secret_reaches_the_log_or_debug(isurus: Place) -> None:
     )
     url = "http://dev:s3cret-url@127.0.0.1:1/x.git"
     told = ""
-    for words, code in (
+    for argv, code in (
         (["update", "isurus"], 0),
         (["exec", "isurus", "--", "true", "s3cret-typed"], 0),
         (["shell", "isurus", "--", "true", "s3cret-typed"], 0),
@@ -102,8 +102,8 @@ def test_no_secret_reaches_the_log_or_debug(isurus: Place) -> None:
         (["remove", "isurus", "--yes"], 0),
         (["new", "isurus"], 0),
     ):
-        done = isurus.run("--debug", *words, code=code)
-        gits = "fatal: " if words[0] == "new" else "\0"
+        done = isurus.run("--debug", *argv, code=code)
+        gits = "fatal: " if argv[0] == "new" else "\0"
         lines = (done.out + done.err).splitlines()
         told += "\n".join(line for line in lines if not line.startswith(gits))
     found = [json.loads(line) for line in log.read_text().splitlines()]

@@ -14,21 +14,21 @@ SCHEMAS = Path(__file__).resolve().parents[2] / "docs/schemas"
 _COMMANDS = ("list", "status", "sync")
 
 
-def hold(words: Sequence[str | bytes], out: str) -> None:
-    """Fail where `words` asked for JSON of one command and `out` is not what its schema says."""
-    asked = [word for word in words if word in _COMMANDS]
+def hold(argv: Sequence[str | bytes], out: str) -> None:
+    """Fail where `argv` asked for JSON of one command and `out` is not what its schema says."""
+    asked = [word for word in argv if word in _COMMANDS]
     if len(asked) != 1 or not out:
         return
-    if "--json" in words:
-        _check(str(asked[0]), json.loads(out), words)
-    elif "--json-lines" in words:
+    if "--json" in argv:
+        _check(str(asked[0]), json.loads(out), argv)
+    elif "--json-lines" in argv:
         for line in out.splitlines():
-            _check("sync-lines", json.loads(line), words)
+            _check("sync-lines", json.loads(line), argv)
 
 
-def _check(name: str, value: Any, words: Sequence[str | bytes]) -> None:
+def _check(name: str, value: Any, argv: Sequence[str | bytes]) -> None:
     found = faults(name, value)
-    assert not found, f"{words} is not what docs/schemas/{name}.schema.json says: {found}"
+    assert not found, f"{argv} is not what docs/schemas/{name}.schema.json says: {found}"
 
 
 def faults(name: str, value: Any) -> list[str]:

@@ -88,7 +88,7 @@ class Result:
 
 
 def run(
-    words: Sequence[str | bytes],
+    argv: Sequence[str | bytes],
     environ: Mapping[str, str],
     *,
     cwd: Path | str = "/",
@@ -98,10 +98,10 @@ def run(
     stderr: int = subprocess.PIPE,
 ) -> Result:
     """Run a program to its end, with `given` and then nothing more on standard input."""
-    if stdout == stderr == subprocess.PIPE and warm.forks(words, environ):
-        return _result(*warm.run(words, environ, cwd, given.encode(), timeout))
+    if stdout == stderr == subprocess.PIPE and warm.forks(argv, environ):
+        return _result(*warm.run(argv, environ, cwd, given.encode(), timeout))
     process = subprocess.Popen(
-        words,
+        argv,
         env=dict(environ),
         cwd=cwd,
         stdin=subprocess.PIPE,
@@ -190,12 +190,12 @@ class Estate:
             self.git(path, "add", "--all")
             self.git(path, "commit", "--quiet", f"--message=commit {number}")
 
-    def git(self, path: Path, *words: str) -> str:
+    def git(self, path: Path, *argv: str) -> str:
         """Run git in the repo at `path`; what it says."""
-        words = ("git", "-c", "gc.auto=0", "-C", str(path), *words)
-        done = run(words, self.environ)
+        argv = ("git", "-c", "gc.auto=0", "-C", str(path), *argv)
+        done = run(argv, self.environ)
         if done.code:
-            raise RuntimeError(f"{' '.join(words)}: {done.err}")
+            raise RuntimeError(f"{' '.join(argv)}: {done.err}")
         return done.out
 
     def mirror(self, name: str) -> Path:
@@ -217,13 +217,13 @@ class Estate:
         return self.environ, self.home
 
     @property
-    def words(self) -> tuple[str, ...]:
+    def argv(self) -> tuple[str, ...]:
         """The words that are `repoman`, wherever it is called."""
         return warm.COLD
 
     def run(
         self,
-        *words: str | bytes,
+        *argv: str | bytes,
         environ: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         given: str = "",
@@ -232,19 +232,19 @@ class Estate:
     ) -> Result:
         """Run `repoman` with these words; where `code` is given it has to end with that."""
         done = run(
-            [*self.words, *words],
+            [*self.argv, *argv],
             {**self.environ, **(environ or {})},
             cwd=cwd or self.home,
             given=given,
             timeout=timeout,
         )
-        assert code is None or done.code == code, f"{words}: {done}"
-        hold(words, done.out)
+        assert code is None or done.code == code, f"{argv}: {done}"
+        hold(argv, done.out)
         return done
 
     def start(
         self,
-        *words: str,
+        *argv: str,
         stdin: int | None = subprocess.DEVNULL,
         stdout: int | None = None,
         stderr: int | None = None,
@@ -252,7 +252,7 @@ class Estate:
         """Start `repoman` with these words, in a session of its own, and let it run."""
         environ, folder = self.desk()
         return subprocess.Popen(
-            [*self.words, *words],
+            [*self.argv, *argv],
             env=environ,
             cwd=folder,
             stdin=stdin,
@@ -261,9 +261,9 @@ class Estate:
             start_new_session=True,
         )
 
-    def inv(self, *words: str, environ: Mapping[str, str] | None = None) -> Result:
+    def inv(self, *argv: str, environ: Mapping[str, str] | None = None) -> Result:
         """Run `inv` in the checkout with these words."""
-        return run([str(INV), *words], {**self.environ, **(environ or {})}, cwd=CHECKOUT)
+        return run([str(INV), *argv], {**self.environ, **(environ or {})}, cwd=CHECKOUT)
 
     def setup(self) -> Self:
         """Have the paths, the registry and the marker."""

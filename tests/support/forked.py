@@ -46,21 +46,21 @@ def _ours() -> dict[str, str]:
     return _at_start(os.environ)
 
 
-def forks(words: Sequence[str | bytes], environ: Mapping[str, str]) -> bool:
+def forks(argv: Sequence[str | bytes], environ: Mapping[str, str]) -> bool:
     """Whether `run` may run these words; else they have to be started cold."""
-    is_repoman = tuple(words[: len(COLD)]) == COLD
+    is_repoman = tuple(argv[: len(COLD)]) == COLD
     return is_repoman and not _ALWAYS_COLD and _at_start(environ) == _ours()
 
 
 def run(
-    words: Sequence[str | bytes],
+    argv: Sequence[str | bytes],
     environ: Mapping[str, str],
     cwd: Path | str,
     given: bytes,
     timeout: float,
 ) -> tuple[int, bytes, bytes]:
     """Run it to its end; its exit status and what it wrote. `TimeoutExpired` as of subprocess."""
-    said = [os.fsdecode(word) for word in words[len(COLD) :]]
+    said = [os.fsdecode(word) for word in argv[len(COLD) :]]
     with tempfile.TemporaryDirectory(prefix="warm-", dir="/tmp") as folder:
         for name, text in zip(("in", "out", "err"), (given, b"", b""), strict=True):
             Path(folder, name).write_bytes(text)
@@ -79,7 +79,7 @@ def run(
         return child.exitcode, out, err
 
 
-def _become(words: list[str], environ: dict[str, str], cwd: str, folder: str) -> None:
+def _become(argv: list[str], environ: dict[str, str], cwd: str, folder: str) -> None:
     os.setsid()
     for number, (name, flags) in enumerate(_STREAMS):
         os.dup2(os.open(f"{folder}/{name}", flags | os.O_APPEND), number)
@@ -89,7 +89,7 @@ def _become(words: list[str], environ: dict[str, str], cwd: str, folder: str) ->
     os.environ.clear()
     os.environ.update(environ)
     time.tzset()
-    sys.argv[1:] = words
+    sys.argv[1:] = argv
     try:
         runpy.run_module("repoman_tasks", run_name="__main__", alter_sys=True)
     finally:  # as Python does at its end

@@ -16,15 +16,15 @@ def command_lines() -> Iterator[tuple[int, list[bytes]]]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
+                argv = (entry / "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            yield int(entry.name), words
+            yield int(entry.name), argv
 
 
 def running(marker: str) -> list[int]:
     """The processes that have `marker` in one of their words."""
-    return [pid for pid, words in command_lines() if any(marker.encode() in w for w in words)]
+    return [pid for pid, argv in command_lines() if any(marker.encode() in w for w in argv)]
 
 
 def users(path: Path) -> set[int]:

@@ -16,7 +16,7 @@ from repoman_tasks.hosts.ssh.shells import Check, Shell
 from repoman_tasks.hosts.ssh.transport import Line
 from repoman_tasks.model import Address
 from repoman_tasks.session import Session
-from repoman_tasks.terminal.prompter import Ask
+from repoman_tasks.terminal.prompter import Prompter
 from repoman_tasks.terminal.screen import Recorder
 from tests.support.ssh_estate import FarEstate
 
@@ -28,7 +28,7 @@ def trips_of(far: FarEstate, command: str, **arguments: object) -> int:
     with _line_to(far) as line, _counted() as clock:
         task = collection().tasks[command]
         host = RemoteHost("there", line, holds=task.holds)
-        session = Session(host, Ask(command, yes=False, no_input=True), Recorder())
+        session = Session(host, Prompter(command, yes=False, no_input=True), Recorder())
         session.given, session.expected = arguments, task.expected
         with session.stack:
             for pre_task in task.pre:
@@ -65,7 +65,7 @@ class _Clock:
         self._ready[shell] = self.trips + 2
         self._due[shell] = deque([self._ready[shell]] * answers)
 
-    def ask(self, shell: Shell, questions: int) -> None:
+    def prompter(self, shell: Shell, questions: int) -> None:
         """It is asked so much now."""
         due = max(self.trips, self._ready[shell]) + 1
         self._due[shell].extend([due] * questions)
@@ -86,7 +86,7 @@ def _counted() -> Iterator[_Clock]:
         start(shell, line, first=first)
 
     def sent(shell: Shell, *calls: Sequence[str]) -> None:
-        clock.ask(shell, len(calls))
+        clock.prompter(shell, len(calls))
         send(shell, *calls)
 
     def answered(shell: Shell, check: Check = lambda: None) -> Answer:
@@ -94,8 +94,8 @@ def _counted() -> Iterator[_Clock]:
         clock.come(shell)
         return brought
 
-    def followed(shell: Shell, *words: str, **how: Callable[..., object]) -> str:
-        end = follow(shell, *words, **how)  # type: ignore[arg-type]
+    def followed(shell: Shell, *argv: str, **how: Callable[..., object]) -> str:
+        end = follow(shell, *argv, **how)  # type: ignore[arg-type]
         clock.come(shell)
         return end
 

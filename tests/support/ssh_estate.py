@@ -88,8 +88,8 @@ class Sshd:
         self._log = open(folder / "log", "wb")  # noqa: SIM115
         if os.geteuid() == 0:  # where sshd of root goes before it knows who is there
             Path("/run/sshd").mkdir(exist_ok=True)
-        words = [*before, _SSHD, "-D", "-e", "-f", str(config)]
-        self._process = subprocess.Popen(words, stderr=self._log, start_new_session=True)
+        argv = [*before, _SSHD, "-D", "-e", "-f", str(config)]
+        self._process = subprocess.Popen(argv, stderr=self._log, start_new_session=True)
         self._await()
 
     def _await(self) -> None:
@@ -174,7 +174,7 @@ class FarEstate(Estate):
 
     def run(
         self,
-        *words: str | bytes,
+        *argv: str | bytes,
         environ: Mapping[str, str] | None = None,
         cwd: Path | None = None,  # noqa: ARG002  # nobody stands there
         given: str = "",
@@ -183,10 +183,10 @@ class FarEstate(Estate):
     ) -> Result:
         """Run `repoman` here for the estate there; `environ` is that of the other side."""
         self.sshd.let_in({**self.environ, **(environ or {})})
-        typed = [*self.words, *words]
+        typed = [*self.argv, *argv]
         done = run(typed, self.here, cwd=self.laptop, given=given, timeout=timeout)
-        assert code is None or done.code == code, f"{words}: {done}"
-        hold(words, done.out)
+        assert code is None or done.code == code, f"{argv}: {done}"
+        hold(argv, done.out)
         return done
 
     @property
@@ -202,7 +202,7 @@ class FarEstate(Estate):
         self.sshd.let_in(self.environ)
         return self.here, self.laptop
 
-    def inv(self, *words: str, environ: Mapping[str, str] | None = None) -> Result:
+    def inv(self, *argv: str, environ: Mapping[str, str] | None = None) -> Result:
         """Run `inv` in the checkout here, for the estate there."""
         self.sshd.let_in({**self.environ, **(environ or {})})
-        return run([str(INV), *words], self.here, cwd=CHECKOUT)
+        return run([str(INV), *argv], self.here, cwd=CHECKOUT)

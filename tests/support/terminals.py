@@ -17,7 +17,7 @@ __all__ = ["Window", "spawn"]
 
 
 def spawn(
-    words: Sequence[str],
+    argv: Sequence[str],
     environ: Mapping[str, str],
     cwd: Path,
     *,
@@ -29,8 +29,8 @@ def spawn(
     `variables` come before `environ`.
     """
     child: pexpect.spawn[str] = pexpect.spawn(
-        words[0],
-        list(words[1:]),
+        argv[0],
+        list(argv[1:]),
         env={**environ, "TERM": "xterm-256color", **variables},
         cwd=str(cwd),
         dimensions=(24, columns),
@@ -49,7 +49,7 @@ class Window:
 
     def __init__(
         self,
-        words: Sequence[str],
+        argv: Sequence[str],
         environ: Mapping[str, str],
         cwd: Path,
         *,
@@ -60,7 +60,7 @@ class Window:
         self._environ = dict(environ)
         # tmux says itself which terminal it is; a test may want another one.
         term = [f"TERM={environ['TERM']}"] if environ.get("TERM") == "dumb" else []
-        program = shlex.join(["env", *term, *words])
+        program = shlex.join(["env", *term, *argv])
         size = ("-x", str(columns), "-y", str(lines))
         shown = f"trap : INT; {program}; printf 'ended %s\\n' $?; exec sleep 600"
         self._tmux("-f", "/dev/null", "new-session", "-d", *size, "-c", str(cwd), shown)
@@ -72,10 +72,10 @@ class Window:
         self._tmux("kill-server")
         self._folder.cleanup()
 
-    def _tmux(self, *words: str) -> str:
+    def _tmux(self, *argv: str) -> str:
         socket = f"{self._folder.name}/socket"
         done = subprocess.run(
-            ["tmux", "-u", "-S", socket, *words],
+            ["tmux", "-u", "-S", socket, *argv],
             env=self._environ,
             check=True,
             capture_output=True,

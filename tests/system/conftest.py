@@ -43,12 +43,12 @@ class NfsEstate(Estate):
 
     def start(
         self,
-        *words: str,
+        *argv: str,
         stdin: int | None = subprocess.DEVNULL,
         stdout: int | None = subprocess.PIPE,
         stderr: int | None = subprocess.PIPE,
     ) -> subprocess.Popen[bytes]:
-        return super().start(*words, stdin=stdin, stdout=stdout, stderr=stderr)
+        return super().start(*argv, stdin=stdin, stdout=stdout, stderr=stderr)
 
     def add(self, *names: str, commits: int = 1) -> Self:
         """Make repos and register them; a command takes seconds here."""

@@ -73,9 +73,9 @@ def test_broken_trap(estate: NfsEstate) -> None:
 def test_dead_server(estate: NfsEstate) -> None:
     estate.add("isurus")
     estate.nfs.stop_server()
-    for words in (("sync",), ("sync", "--dry-run"), ("setup",)):
+    for argv in (("sync",), ("sync", "--dry-run"), ("setup",)):
         began = time.monotonic()
-        done = estate.run(*words, code=TARGET)
+        done = estate.run(*argv, code=TARGET)
         assert "did not answer within 3 s" in done.err
         assert time.monotonic() - began < 15
     estate.run("status", code=3)
@@ -184,8 +184,8 @@ def test_an_unprivileged_user(estate: NfsEstate, fstypes: str, group: int) -> No
         kernel.mount("tmpfs", share, "tmpfs", options="uid=1234,gid=1234")
     environ = {**estate.environ, "REPOMAN_NFS_FSTYPES": fstypes}
 
-    def repoman(*words: str) -> str:
-        done = run([*USER, *estate.words, *words], environ)
+    def repoman(*argv: str) -> str:
+        done = run([*USER, *estate.argv, *argv], environ)
         assert done.code == 0, done
         return done.out
 

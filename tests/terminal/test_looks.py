@@ -39,8 +39,8 @@ def look(estate: Estate) -> Iterator[Look]:
     """Runs `repoman` in a window."""
     with ExitStack() as stack:
 
-        def start(*words: str, columns: int = 80, lines: int = 24, **environ: str) -> Window:
-            typed, there = [*estate.words, *words], {**estate.environ, **environ}
+        def start(*argv: str, columns: int = 80, lines: int = 24, **environ: str) -> Window:
+            typed, there = [*estate.argv, *argv], {**estate.environ, **environ}
             window = Window(typed, there, estate.home, columns=columns, lines=lines)
             return stack.enter_context(window)
 
@@ -92,21 +92,21 @@ def test_list_to_a_pipe_has_each_value_whole(estate_of_looks: Estate) -> None:
 
 
 @pytest.mark.usefixtures("estate_of_looks")
-@pytest.mark.parametrize("words", [["list"], ["status"], ["sync"], ["sync", "--dry-run"]])
-def test_paints_are_few_and_every_theme_has_them(look: Look, words: list[str]) -> None:
-    window = look(*words, columns=100)
+@pytest.mark.parametrize("argv", [["list"], ["status"], ["sync"], ["sync", "--dry-run"]])
+def test_paints_are_few_and_every_theme_has_them(look: Look, argv: list[str]) -> None:
+    window = look(*argv, columns=100)
     window.ended()
     assert paints(window) <= READABLE | {""}
-    assert ("31" in paints(window)) is ("--dry-run" not in words), "what is wrong is red"
+    assert ("31" in paints(window)) is ("--dry-run" not in argv), "what is wrong is red"
 
 
 @pytest.mark.usefixtures("estate_of_looks")
 @pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
-@pytest.mark.parametrize("words", [["list"], ["status"]])
+@pytest.mark.parametrize("argv", [["list"], ["status"]])
 def test_nothing_is_painted_where_that_is_not_wanted(
-    look: Look, words: list[str], environ: dict[str, str]
+    look: Look, argv: list[str], environ: dict[str, str]
 ) -> None:
-    plain, colourful = look(*words, **environ), look(*words)
+    plain, colourful = look(*argv, **environ), look(*argv)
     assert plain.ended() == colourful.ended()
     assert paints(plain) == set()
     assert paints(colourful) > {"31"}

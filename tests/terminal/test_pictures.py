@@ -18,7 +18,7 @@ NAMES = [f"{name}-{theme}.svg" for name in CODES for theme in THEMES]
 PLACES = re.compile(r"/(?:tmp|mnt|srv|root|dev/shm|home/(?!d))[\w/]*")
 
 
-def words(svg: str) -> list[str]:
+def argv(svg: str) -> list[str]:
     """What a picture says, line by line."""
     lines: dict[str, str] = {}
     for element in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text"):
@@ -30,7 +30,7 @@ def words(svg: str) -> list[str]:
 
 def check(svg: str, name: str) -> None:
     """A picture of that command, which needs nothing else and tells of nobody's own machine."""
-    shown = words(svg)
+    shown = argv(svg)
     assert shown[0] == f"$ repoman {name}"
     assert len(shown) > 4
     assert [line for line in shown if PLACES.search(line) or "Traceback" in line] == []
@@ -49,7 +49,7 @@ def test_no_other_picture_is_kept() -> None:
 @pytest.mark.parametrize("name", CODES)
 def test_both_themes_say_the_same(name: str) -> None:
     light, dark = ((CHECKOUT / f"docs/pictures/{name}-{t}.svg").read_text() for t in THEMES)
-    assert words(light) == words(dark)
+    assert argv(light) == argv(dark)
 
 
 def test_they_can_be_drawn_without_a_daemon(tmp_path: Path) -> None:
@@ -72,6 +72,6 @@ def test_nothing_is_mounted_outside_of_a_namespace(tmp_path: Path) -> None:
 
 def test_a_drawing_is_what_the_terminal_showed() -> None:
     shown = "\x1b[1mA\x1b[0m <b> & \x1b[32m✓\x1b[0m\n\n    behind\n"
-    assert words(draw(shown, "x", "dark", 80)) == ["A <b> & ✓", "    behind"]
+    assert argv(draw(shown, "x", "dark", 80)) == ["A <b> & ✓", "    behind"]
     assert draw(shown, "x", "dark", 80) == draw(shown, "x", "dark", 80)
     assert 'x="48.8"' in draw(shown, "x", "dark", 80)

@@ -44,10 +44,10 @@ def spawn(estate: Estate) -> Iterator[Spawn]:
     started: list[pexpect.spawn[str]] = []
 
     def start(
-        *words: str, columns: int = 80, script: str = "", **environ: str
+        *argv: str, columns: int = 80, script: str = "", **environ: str
     ) -> pexpect.spawn[str]:
         """`script` is a shell's, in which the command is "$@"."""
-        command = [*(["bash", "-c", script, "bash"] if script else []), *estate.words, *words]
+        command = [*(["bash", "-c", script, "bash"] if script else []), *estate.argv, *argv]
         child = terminals.spawn(command, estate.environ, estate.home, columns=columns, **environ)
         started.append(child)
         return child
@@ -137,13 +137,13 @@ def test_a_question_comes_through_where_the_output_is_piped(isurus: Estate, spaw
 
 
 @pytest.mark.parametrize(
-    ("words", "code"),
+    ("argv", "code"),
     [(["remove", "isurus", "--yes"], 0), (["remove", "isurus", "--no-input"], 2)],
 )
 def test_nothing_is_asked_where_that_is_wished(
-    isurus: Estate, spawn: Spawn, words: list[str], code: int
+    isurus: Estate, spawn: Spawn, argv: list[str], code: int
 ) -> None:
-    ended, shown = end(spawn(*words))
+    ended, shown = end(spawn(*argv))
     assert ended == code
     assert "[y/N]" not in shown
     assert ("add --yes" in shown) is (code == 2)
@@ -247,11 +247,11 @@ def test_status_is_not_broken(spawn: Spawn) -> None:
 )
 @pytest.mark.usefixtures("two")
 def test_no_color(spawn: Spawn, environ: dict[str, str], pattern: str) -> None:
-    for words in (["list"], ["status"], ["sync"], ["sync", "--dry-run"]):
-        code, shown = end(spawn(*words, **environ))
+    for argv in (["list"], ["status"], ["sync"], ["sync", "--dry-run"]):
+        code, shown = end(spawn(*argv, **environ))
         assert code in (0, 3)
-        assert not re.search(pattern, shown), words
-        assert "isurus" in shown or words != ["sync"]
+        assert not re.search(pattern, shown), argv
+        assert "isurus" in shown or argv != ["sync"]
 
 
 # --- Ctrl-C ----------------------------------------------------------------------------
@@ -262,8 +262,8 @@ def rsyncs(estate: Estate) -> list[int]:
     base = str(estate.base).encode()
     return [
         pid
-        for pid, words in command_lines()
-        if words[0].endswith(b"rsync") and any(base in word for word in words)
+        for pid, argv in command_lines()
+        if argv[0].endswith(b"rsync") and any(base in word for word in argv)
     ]
 
 
@@ -275,7 +275,7 @@ def how_to_end(child: pexpect.spawn[str], by: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("by", "words"),
+    ("by", "argv"),
     [
         ("Ctrl-C", ["sync"]),
         ("Ctrl-C", ["sync", "--itemize"]),
@@ -285,13 +285,13 @@ def how_to_end(child: pexpect.spawn[str], by: str) -> None:
     ],
 )
 def test_sync_ends_at_once_with_all_its_children(
-    two: Estate, spawn: Spawn, by: str, words: list[str]
+    two: Estate, spawn: Spawn, by: str, argv: list[str]
 ) -> None:
     large = two.local_repos / "lamna/large"
     with large.open("wb") as file:
         file.truncate(LARGE)
-    child = spawn(*words)
-    if words != ["sync", "lamna"]:
+    child = spawn(*argv)
+    if argv != ["sync", "lamna"]:
         child.expect(r"isurus: 0 changed, \d+ new")
     wait_until(lambda: len(rsyncs(two)) >= 2)
     began = time.monotonic()
@@ -303,7 +303,7 @@ def test_sync_ends_at_once_with_all_its_children(
     assert "Traceback" not in shown
     registry = parse(two.registry.read_text(), "", {})
     synced = {project.name: bool(project.last_sync) for project in registry.projects}
-    assert synced == {"isurus": words != ["sync", "lamna"], "lamna": False}
+    assert synced == {"isurus": argv != ["sync", "lamna"], "lamna": False}
     large.unlink()
     assert two.run("sync", code=0).out.count("lamna: ") == 1
     assert two.run("status", code=0)

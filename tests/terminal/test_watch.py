@@ -22,8 +22,8 @@ def isurus(estate: Estate) -> Estate:
 @pytest.fixture
 def window(isurus: Estate) -> Iterator[Window]:
     """A watch of one project that was never mirrored, with something on the terminal before."""
-    words = ["sh", "-c", 'echo "$(date) before"; exec "$@"', "sh", *isurus.words]
-    watch = [*words, "status", "--watch", "--interval", "2"]
+    argv = ["sh", "-c", 'echo "$(date) before"; exec "$@"', "sh", *isurus.argv]
+    watch = [*argv, "status", "--watch", "--interval", "2"]
     with Window(watch, isurus.environ, isurus.home, columns=80, lines=12) as made:
         yield made
 
@@ -74,15 +74,15 @@ def test_an_error_in_a_later_look_is_shown_and_passes(isurus: Estate, window: Wi
 
 
 def test_a_first_look_that_fails_is_an_ordinary_end(isurus: Estate) -> None:
-    words = [*isurus.words, "status", "nosuch", "--watch"]
-    with Window(words, isurus.environ, isurus.home) as window:
+    argv = [*isurus.argv, "status", "nosuch", "--watch"]
+    with Window(argv, isurus.environ, isurus.home) as window:
         code, lines = window.ended()
     assert code == 2
     assert lines[0].startswith("repoman: no project is called 'nosuch'")
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("argv", "said"),
     [
         (["--watch", "--json"], "--watch only looks: leave out --json"),
         (["--watch", "--seen"], "--watch only looks: leave out --seen"),
@@ -94,17 +94,17 @@ def test_a_first_look_that_fails_is_an_ordinary_end(isurus: Estate) -> None:
         (["--watch", "--host", "a,b"], "--watch needs a terminal, where it can redraw"),
     ],
 )
-def test_what_can_not_be_watched(isurus: Estate, words: list[str], said: str) -> None:
+def test_what_can_not_be_watched(isurus: Estate, argv: list[str], said: str) -> None:
     before = isurus.everything()
-    done = isurus.run("status", *words, code=2)
+    done = isurus.run("status", *argv, code=2)
     assert said in done.err
     assert done.out == ""
     assert isurus.everything() == before
 
 
 def test_a_terminal_that_can_not_redraw_is_none(isurus: Estate) -> None:
-    words = [*isurus.words, "status", "--watch"]
-    child = spawn(words, isurus.environ, isurus.home, TERM="dumb")
+    argv = [*isurus.argv, "status", "--watch"]
+    child = spawn(argv, isurus.environ, isurus.home, TERM="dumb")
     try:
         child.expect_exact("--watch needs a terminal")
     finally:
@@ -113,8 +113,8 @@ def test_a_terminal_that_can_not_redraw_is_none(isurus: Estate) -> None:
 
 def test_what_a_watch_writes(isurus: Estate) -> None:
     """The other screen and back, and nothing is wiped before it is written anew."""
-    words = [*isurus.words, "status", "--watch", "--interval", "1"]
-    child = spawn(words, isurus.environ, isurus.home, NO_COLOR="1")
+    argv = [*isurus.argv, "status", "--watch", "--interval", "1"]
+    child = spawn(argv, isurus.environ, isurus.home, NO_COLOR="1")
     try:
         child.expect_exact("1 problem")
         shown = child.before

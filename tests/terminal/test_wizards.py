@@ -31,8 +31,8 @@ def spawn(estate: Estate) -> Iterator[Spawn]:
     """Starts `repoman` on a terminal; what still runs at the end is ended."""
     started: list[pexpect.spawn[str]] = []
 
-    def start(*words: str, **environ: str) -> pexpect.spawn[str]:
-        command = [*estate.words, *words]
+    def start(*argv: str, **environ: str) -> pexpect.spawn[str]:
+        command = [*estate.argv, *argv]
         child = terminals.spawn(command, estate.environ, estate.home, columns=200, **environ)
         started.append(child)
         return child
@@ -122,11 +122,11 @@ def test_the_same_by_flags_does_the_same(
     child.expect_exact(SOURCE)
     child.send(answer.format(repos=repos) + "\r")
     child.expect(r"The same by flags: repoman ([^\r]*)\r\n")
-    words = child.match[1].split()
-    assert " ".join(words).startswith(f"new raja {flags.format(repos=repos)}")
+    argv = child.match[1].split()
+    assert " ".join(argv).startswith(f"new raja {flags.format(repos=repos)}")
     assert talk(child, (GO, CTRL_C))[0] == 130
     assert isurus.registry.read_text() == before
-    isurus.run(*words, code=0)
+    isurus.run(*argv, code=0)
     assert projects(isurus) == ["isurus", "raja"]
 
 
@@ -272,7 +272,7 @@ def test_of_many_projects_one_is_named(isurus: Estate, spawn: Spawn) -> None:
 
 @pytest.mark.parametrize("stop", [CTRL_C, CTRL_D])
 @pytest.mark.parametrize(
-    ("words", "question"),
+    ("argv", "question"),
     [
         *((word, "Which project? ") for word in ("exec", "restart", "shell", "start", "stop")),
         *((word, "Which project? ") for word in ("remove", "trust", "untrust", "update")),
@@ -280,19 +280,19 @@ def test_of_many_projects_one_is_named(isurus: Estate, spawn: Spawn) -> None:
     ],
 )
 def test_a_stop_at_the_first_question_leaves_it_as_it_was(
-    isurus: Estate, spawn: Spawn, words: str, question: str, stop: str
+    isurus: Estate, spawn: Spawn, argv: str, question: str, stop: str
 ) -> None:
     text = isurus.registry.read_text()
     isurus.registry.write_text(text.replace("container = false\n", ""))
     before = isurus.everything()
-    code, shown = talk(spawn(words), (question, stop))
+    code, shown = talk(spawn(argv), (question, stop))
     assert code == 130
     assert "Traceback" not in shown
     assert isurus.everything() == before
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("argv", "says"),
     [
         (["new"], "new needs a name: `repoman new NAME`"),
         (["remove"], "remove needs a name: `repoman remove NAME`"),
@@ -309,13 +309,13 @@ def test_a_stop_at_the_first_question_leaves_it_as_it_was(
 )
 @pytest.mark.parametrize("how", ["--no-input", "no terminal"])
 def test_nobody_is_asked(
-    isurus: Estate, spawn: Spawn, words: list[str], says: str, how: str
+    isurus: Estate, spawn: Spawn, argv: list[str], says: str, how: str
 ) -> None:
     before = isurus.everything()
     if how == "--no-input":
-        code, shown = talk(spawn(*words, how))
+        code, shown = talk(spawn(*argv, how))
     else:
-        done = isurus.run(*words, given="isurus\n" * 9)
+        done = isurus.run(*argv, given="isurus\n" * 9)
         code, shown = done.code, done.err
     assert code == 2
     assert says in re.sub(r"\s+", " ", shown)
@@ -325,10 +325,10 @@ def test_nobody_is_asked(
 
 def test_in_tmux_as_a_person_sees_it(isurus: Estate) -> None:
     """A real terminal of 80 columns, with what is typed echoed in its place."""
-    socket, words = f"repoman-{uuid.uuid4().hex[:8]}", ["tmux", "-L"]
+    socket, argv = f"repoman-{uuid.uuid4().hex[:8]}", ["tmux", "-L"]
 
     def tmux(*more: str) -> str:
-        command = [*words, socket, "-f", "/dev/null", *more]
+        command = [*argv, socket, "-f", "/dev/null", *more]
         return subprocess.run(
             command, env=isurus.environ, check=True, capture_output=True, text=True
         ).stdout
@@ -341,7 +341,7 @@ def test_in_tmux_as_a_person_sees_it(isurus: Estate) -> None:
             time.sleep(0.1)
         raise AssertionError(shown)
 
-    line = " ".join([*isurus.words, "new"])
+    line = " ".join([*isurus.argv, "new"])
     tmux("new-session", "-d", "-x", "80", "-y", "24", "-c", str(isurus.home), f"{line}; sleep 60")
     try:
         wait("Name of the project?")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from repoman_tasks.errors import Failed, typed_for
+from repoman_tasks.errors import Failed, with_host_option
 
 
 @pytest.mark.parametrize(
@@ -20,8 +20,8 @@ from repoman_tasks.errors import Failed, typed_for
 )
 def test_commands_are_typed_for_a_host(text: str, typed: str | None) -> None:
     both = "`repoman stop a --host nas`, or `repoman start a --host nas`"
-    assert typed_for("nas", text) == (typed or both)
-    assert typed_for("", text) == text
+    assert with_host_option("nas", text) == (typed or both)
+    assert with_host_option("", text) == text
 
 
 def test_an_error_says_where_it_was() -> None:

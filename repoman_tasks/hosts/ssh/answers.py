@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from repoman_tasks.errors import Failed
-from repoman_tasks.hosts.base import Entry, Result, TimedOut, Words
+from repoman_tasks.hosts.base import Argv, Entry, Result, TimedOut
 from repoman_tasks.hosts.processes import not_installed
 from repoman_tasks.hosts.ssh.scripts import ABSENT
 
@@ -16,10 +16,10 @@ __all__ = [
     "Answer",
     "Call",
     "content_answer",
+    "content_argv",
     "content_of",
-    "content_words",
+    "entries_argv",
     "entries_of",
-    "entries_words",
     "folders_of",
     "look_of",
     "reason_of",
@@ -44,26 +44,26 @@ class Answer:
     err: bytes
 
 
-def result_of(words: Words, answer: Answer) -> Result:
+def result_of(argv: Argv, answer: Answer) -> Result:
     """What a program left behind; `Failed` where it is not installed."""
     if answer.end == ABSENT:
-        raise not_installed(words[0])
-    return Result(tuple(words), int(answer.end), answer.out, answer.err)
+        raise not_installed(argv[0])
+    return Result(tuple(argv), int(answer.end), answer.out, answer.err)
 
 
-def look_of(words: Words, word: str, answer: Answer) -> Result:
+def look_of(argv: Argv, word: str, answer: Answer) -> Result:
     """What a program left behind that ran beside the others: the beginning of standard output, and
     the end of standard error with the exit status in its last line."""
     if word == ABSENT:
-        raise not_installed(words[0])
+        raise not_installed(argv[0])
     try:
         said = {line[:1]: base64.b64decode(line[1:]) for line in answer.out.split()}
         err, _, code = said[b"e"].rstrip(b"\n").rpartition(b"\n")
-        done = Result(tuple(words), int(code), said[b"o"], err)
+        done = Result(tuple(argv), int(code), said[b"o"], err)
     except (KeyError, ValueError):
-        raise Failed(f"what {words[0]} said there did not arrive", "try again") from None
+        raise Failed(f"what {argv[0]} said there did not arrive", "try again") from None
     if done.code == _KILLED:  # by its time limit
-        raise TimedOut(f"{words[0]} did not answer in time")
+        raise TimedOut(f"{argv[0]} did not answer in time")
     return done
 
 
@@ -73,13 +73,13 @@ def reason_of(answer: Answer) -> str:
     return lines[-1].rpartition(": ")[2].lower() if lines else "its shell gave no reason"
 
 
-def content_words(path: str) -> list[str]:
+def content_argv(path: str) -> list[str]:
     """What prints the file at `path`."""
     return ["cat", "--", path]
 
 
 def content_answer(content: bytes | None) -> Answer:
-    """What `content_words` would bring of a file with that content; None where there is none."""
+    """What `content_argv` would bring of a file with that content; None where there is none."""
     if content is None:
         return Answer("1", b"", _NO_FILE.encode())
     return Answer("0", content, b"")
@@ -104,12 +104,12 @@ def folders_of(paths: Sequence[str], answer: Answer) -> list[str | None]:
     ]
 
 
-def entries_words(root: str, prune: frozenset[bytes]) -> list[str]:
+def entries_argv(root: str, prune: frozenset[bytes]) -> list[str]:
     """What prints `root` and all that is below it."""
-    words = ["find", root.rstrip("/") or "/"]
+    argv = ["find", root.rstrip("/") or "/"]
     for name in sorted(prune):
-        words += ["-name", os.fsdecode(name), "-prune", "-o"]
-    return [*words, "-printf", r"%y %i %s %T@ %C@ %n %P\0"]
+        argv += ["-name", os.fsdecode(name), "-prune", "-o"]
+    return [*argv, "-printf", r"%y %i %s %T@ %C@ %n %P\0"]
 
 
 _PASSING = (f": {_NO_FILE}", ": Not a directory", ": Permission denied")

@@ -7,14 +7,14 @@ from functools import partial
 from typing import TypeVar
 
 from repoman_tasks.errors import Failed
-from repoman_tasks.hosts.base import Entry, Host, Pin, Result, Together, Words
+from repoman_tasks.hosts.base import Argv, Entry, Host, Pin, Result, Together
 from repoman_tasks.hosts.ssh.answers import (
     Answer,
     Call,
+    content_argv,
     content_of,
-    content_words,
+    entries_argv,
     entries_of,
-    entries_words,
     folders_of,
     result_of,
 )
@@ -35,11 +35,11 @@ class AtOnce(Together):
         self._calls: list[Call] = []
         self._answers: Sequence[Answer | Failed] = ()
 
-    def read(self, words: Words) -> Callable[[], Result]:
-        return self._later(["run", *words], partial(result_of, words))
+    def read(self, argv: Argv) -> Callable[[], Result]:
+        return self._later(["run", *argv], partial(result_of, argv))
 
     def read_file(self, path: str) -> Callable[[], bytes | None]:
-        result = self.read(content_words(path))
+        result = self.read(content_argv(path))
         return lambda: content_of(path, result())
 
     def real(self, pin: Pin) -> Callable[[], str]:
@@ -52,10 +52,10 @@ class AtOnce(Together):
     def walk(
         self, root: str, *, prune: frozenset[bytes] = frozenset()
     ) -> Callable[[], Iterator[Entry]]:
-        result = self.read(entries_words(root, prune))
+        result = self.read(entries_argv(root, prune))
         return lambda: entries_of(root, result())
 
-    def _later(self, call: Words, meant: Callable[[Answer], T]) -> Callable[[], T]:
+    def _later(self, call: Argv, meant: Callable[[Answer], T]) -> Callable[[], T]:
         number = len(self._calls)
         self._calls.append(tuple(call))
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from repoman_tasks.errors import Failed
-from repoman_tasks.hosts.base import Words
+from repoman_tasks.hosts.base import Argv
 from repoman_tasks.hosts.processes import within
 from repoman_tasks.hosts.ssh.answers import Answer
 from repoman_tasks.hosts.ssh.shells import Check, Shell
@@ -59,12 +59,12 @@ class Keeper:
         self._coming = threading.Thread(target=self._try_to_start, daemon=True)
         self._coming.start()
 
-    def ask(self, *calls: Words, check: Check | None = None) -> list[Kept]:
+    def ask(self, *calls: Argv, check: Check | None = None) -> list[Kept]:
         """Call functions of the shell, each of which starts a process; what came of each."""
         with self._turn:
             return self.answers(self.send(*calls), check)
 
-    def send(self, *calls: Words) -> list[str]:
+    def send(self, *calls: Argv) -> list[str]:
         """Begin the same; the numbers by which `answers` brings what came of it."""
         with self._turn, self._unbroken():
             shell = self._opened()

@@ -89,14 +89,14 @@ def _policy(name: str, revoked: set[str]) -> Any:
     return Refuse()
 
 
-def _preferring(wanted: Sequence[str]) -> Any:
+def _preferring(desired: Sequence[str]) -> Any:
     """A transport that asks for the kinds of key that are known first; paramiko, for one alone."""
     from paramiko import Transport
 
     def make(*args: Any, **kwargs: Any) -> Transport:
         transport = Transport(*args, **kwargs)
         options = transport.get_security_options()
-        first = [kind for kind in options.key_types if _kind(kind) in wanted]
+        first = [kind for kind in options.key_types if _kind(kind) in desired]
         options.key_types = [*first, *(kind for kind in options.key_types if kind not in first)]
         return transport
 

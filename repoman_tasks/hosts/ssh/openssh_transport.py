@@ -85,8 +85,8 @@ class OpensshLine(Line):
     def hand_over(self, command: str) -> int:
         if sys.stdin.isatty() and sys.stdout.isatty():
             checked = entrance(f"test -t 0 || exit {_NO_TERMINAL}\n{command}")
-            words = self._over("-tt", "-E", self._log, command=checked)
-            code = self._here.hand_over(words)
+            argv = self._over("-tt", "-E", self._log, command=checked)
+            code = self._here.hand_over(argv)
             if code == _NO_TERMINAL and self._gives_no_terminal():
                 raise connection_errors.no_terminal()
         else:
@@ -100,8 +100,8 @@ class OpensshLine(Line):
 
     def _gives_no_terminal(self) -> bool:
         """Whether it runs programs without the terminal that was asked for; ssh hardly tells."""
-        words = self._over("-tt", command=entrance("test -t 0"))
-        return self._here.read(words, timeout=_START_SECONDS).code == 1
+        argv = self._over("-tt", command=entrance("test -t 0"))
+        return self._here.read(argv, timeout=_START_SECONDS).code == 1
 
     def close(self) -> None:
         if os.path.exists(self._socket):
@@ -117,37 +117,37 @@ class OpensshLine(Line):
     def _open(self, asks: bool) -> None:
         master = ("-M", "-N", "-f", "-S", self._socket)
         if asks:  # ssh is given the terminal
-            words = self._words(*master, "-E", self._log, ControlPersist=_PERSIST)
-            code = self._here.hand_over(words)
+            argv = self._argv(*master, "-E", self._log, ControlPersist=_PERSIST)
+            code = self._here.hand_over(argv)
             said = self._told()
             if code < 0:
                 raise Interrupted("interrupted")
         else:
-            words = self._words(*master, ControlPersist=_PERSIST, BatchMode="yes")
-            done = self._here.read(words, timeout=_LOGIN_SECONDS)
+            argv = self._argv(*master, ControlPersist=_PERSIST, BatchMode="yes")
+            done = self._here.read(argv, timeout=_LOGIN_SECONDS)
             code, said = done.code, done.err.decode(errors="replace")
         if code:
             raise self._failure(said)
 
-    def _words(self, *flags: str, **options: str) -> list[str]:
+    def _argv(self, *flags: str, **options: str) -> list[str]:
         """The words of an ssh that makes a connection of its own."""
         given = self._address
-        words = ["ssh", "-x", *flags]
+        argv = ["ssh", "-x", *flags]
         for option, value in {**_OPTIONS, **options}.items():
-            words += ["-o", f"{option}={value}"]
-        words += ["-l", given.user] if given.user else []
-        words += ["-p", str(given.port)] if given.port else []
-        words += ["-i", os.path.expanduser(given.identity)] if given.identity else []
-        return [*words, "--", given.address or given.name]
+            argv += ["-o", f"{option}={value}"]
+        argv += ["-l", given.user] if given.user else []
+        argv += ["-p", str(given.port)] if given.port else []
+        argv += ["-i", os.path.expanduser(given.identity)] if given.identity else []
+        return [*argv, "--", given.address or given.name]
 
     def _over(self, *flags: str, command: str = "") -> list[str]:
         """The words of an ssh that goes over the master, and nowhere where that is gone.
 
         Of settings it needs none. The agent is forwarded where those of the master say so.
         """
-        words = ["ssh", "-F", "none", "-A", "-e", "none", "-S", self._socket]
-        words += ["-o", "ProxyCommand=false", *flags, "--", self._address.name]
-        return [*words, command] if command else words
+        argv = ["ssh", "-F", "none", "-A", "-e", "none", "-S", self._socket]
+        argv += ["-o", "ProxyCommand=false", *flags, "--", self._address.name]
+        return [*argv, command] if command else argv
 
     def _lives(self) -> bool:
         check = self._over("-O", "check")
@@ -172,8 +172,8 @@ class OpensshLine(Line):
         found = _reason(said, name, where)
         if found is None:
             flags = ("-v", "-S", "none", "-T")
-            words = self._words(*flags, BatchMode="yes", StrictHostKeyChecking="yes")
-            again = self._here.read([*words, "true"], timeout=_LOGIN_SECONDS)
+            argv = self._argv(*flags, BatchMode="yes", StrictHostKeyChecking="yes")
+            again = self._here.read([*argv, "true"], timeout=_LOGIN_SECONDS)
             found = _reason(again.err.decode(errors="replace"), name, where)
         lines = said.strip().splitlines() or ["ssh gave no reason"]
         return found or connection_errors.no_connection(where, lines[-1].rstrip("."), name)

@@ -14,6 +14,7 @@ from repoman_tasks.errors import Failed, Interrupted
 from repoman_tasks.hosts.base import (
     MOST_BYTES,
     WALK_SECONDS,
+    Argv,
     Entry,
     Foresight,
     Host,
@@ -23,7 +24,6 @@ from repoman_tasks.hosts.base import (
     Sink,
     TimedOut,
     Together,
-    Words,
 )
 from repoman_tasks.hosts.processes import (
     Watch,
@@ -38,10 +38,10 @@ from repoman_tasks.hosts.ssh.answers import (
     Answer,
     Call,
     content_answer,
+    content_argv,
     content_of,
-    content_words,
+    entries_argv,
     entries_of,
-    entries_words,
     folders_of,
     look_of,
     reason_of,
@@ -49,7 +49,7 @@ from repoman_tasks.hosts.ssh.answers import (
 )
 from repoman_tasks.hosts.ssh.at_once import AtOnce
 from repoman_tasks.hosts.ssh.holder import Keeper, Kept
-from repoman_tasks.hosts.ssh.scripts import ABSENT, attended, entrance, parse_facts
+from repoman_tasks.hosts.ssh.scripts import ABSENT, attended, entrance, parse_host_facts
 from repoman_tasks.hosts.ssh.shells import Shell, Shells
 from repoman_tasks.hosts.ssh.transport import Line
 
@@ -78,13 +78,15 @@ class RemoteHost(Host):
             self._keeper.prepare()
         shell = Shell(line, first=True)
         try:
-            facts = parse_facts(shell.answer(within(name, _OPEN_SECONDS)).out, shell.token.encode())
+            facts = parse_host_facts(
+                shell.answer(within(name, _OPEN_SECONDS)).out, shell.token.encode()
+            )
         except ValueError:
             raise Failed("its login shell did not start sh", "try `ssh HOST sh`") from None
         self._shells.add(shell)
         path, content = facts.registry
         self._known: dict[Call, Answer | TimedOut] = {
-            ("run", *content_words(path)): content_answer(content)
+            ("run", *content_argv(path)): content_answer(content)
         }
         """What came of calls of a shell's functions, and nobody has read yet."""
         self._foreseen: dict[Call, float] = {}
@@ -103,26 +105,26 @@ class RemoteHost(Host):
 
     # --- programs ------------------------------------------------------------------
 
-    def read(self, words: Words, *, timeout: float = 30.0, most: int = MOST_BYTES) -> Result:
-        call = ("run", *words)
+    def read(self, argv: Argv, *, timeout: float = 30.0, most: int = MOST_BYTES) -> Result:
+        call = ("run", *argv)
         if call in self._asides:
             return self._beside(call, timeout)
         answer = self._brought_along(call)
         if answer is None or len(answer.out) > most:
-            return self._run("run", words, words, timeout, most)
-        return result_of(words, answer)
+            return self._run("run", argv, argv, timeout, most)
+        return result_of(argv, answer)
 
     def _foresee(self, ahead: Foresight) -> None:
-        reads = (*ahead.reads, *map(content_words, ahead.files))
-        calls: list[Call] = [("run", *words) for words in reads]
+        reads = (*ahead.reads, *map(content_argv, ahead.files))
+        calls: list[Call] = [("run", *argv) for argv in reads]
         calls += [("folders", *ahead.folders)] if ahead.folders else []
         self._foreseen |= {call: ahead.seconds for call in calls if call not in self._known}
-        looks = [("look", f"{ahead.seconds:g}", *words) for words in ahead.aside]
+        looks = [("look", f"{ahead.seconds:g}", *argv) for argv in ahead.aside]
         with contextlib.suppress(Failed):  # whoever wants it will be told
             if looks:
                 numbers = self._keeper.send(*looks)
-                for words, number in zip(ahead.aside, numbers, strict=True):
-                    self._asides["run", *words] = number
+                for argv, number in zip(ahead.aside, numbers, strict=True):
+                    self._asides["run", *argv] = number
             if ahead.pin and ahead.pin not in self._pins:
                 (self._pins[ahead.pin],) = self._keeper.send(["stand", ahead.pin])
 
@@ -142,9 +144,9 @@ class RemoteHost(Host):
 
     def _beside(self, call: Call, timeout: float) -> Result:
         """What came of a program that runs beside."""
-        number, words = self._asides.pop(call), call[1:]
-        (kept,) = self._keeper.answers([number], within(words[0], timeout))
-        return look_of(words, kept.word, kept.answer)
+        number, argv = self._asides.pop(call), call[1:]
+        (kept,) = self._keeper.answers([number], within(argv[0], timeout))
+        return look_of(argv, kept.word, kept.answer)
 
     def _ask_along(self, first: Sequence[Call] = (), timeout: float = 0) -> list[Answer | Failed]:
         """Ask for what is foreseen; the answers to the calls that come `first`."""
@@ -168,20 +170,18 @@ class RemoteHost(Host):
         self._keeper.leave(self._asides.values())
         self._asides.clear()
 
-    def _change(self, words: Words, timeout: float, given: bytes, most: int) -> Result:
+    def _change(self, argv: Argv, timeout: float, given: bytes, most: int) -> Result:
         self._forget()
         if not given:
-            return self._run("run", words, words, timeout, most)
+            return self._run("run", argv, argv, timeout, most)
         packed = base64.b64encode(given).decode()
-        return self._run("feed", [packed, *words], words, timeout, most)
+        return self._run("feed", [packed, *argv], argv, timeout, most)
 
-    def _run(
-        self, function: str, arguments: Words, words: Words, timeout: float, most: int
-    ) -> Result:
+    def _run(self, function: str, arguments: Argv, argv: Argv, timeout: float, most: int) -> Result:
         with self._shells.one() as shell:
-            check = bounded(words[0], timeout, most, shell.size)
+            check = bounded(argv[0], timeout, most, shell.size)
             answer = shell.ask(function, *arguments, check=check)
-        return result_of(words, answer)
+        return result_of(argv, answer)
 
     def together(self, *, timeout: float = 30.0) -> Together:
         return AtOnce(self, timeout, self._ask_along)
@@ -205,7 +205,7 @@ class RemoteHost(Host):
     def _stream(
         self,
         program: str,
-        words: Words,
+        argv: Argv,
         out: Sink,
         err: Sink,
         stall_seconds: float,
@@ -219,7 +219,7 @@ class RemoteHost(Host):
 
         with self._shells.one() as shell:
             end = shell.follow(
-                *("keep", program, str(len(kept)), *marks, *words),
+                *("keep", program, str(len(kept)), *marks, *argv),
                 out=watch.watching(out),
                 err=watch.watching(err),
                 check=self._stoppable(watch.check),
@@ -247,15 +247,15 @@ class RemoteHost(Host):
             answer = shell.ask("moved", session, check=within("sh", _OPEN_SECONDS))
         return sum(map(int, re.findall(rb"\d+", answer.out)))
 
-    def _hand_over(self, words: Words) -> int:
+    def _hand_over(self, argv: Argv) -> int:
         self._forget()
         sys.stdout.flush()
-        return self._line.hand_over(entrance(attended(words)))
+        return self._line.hand_over(entrance(attended(argv)))
 
     # --- files ---------------------------------------------------------------------
 
     def read_file(self, path: str) -> bytes | None:
-        return content_of(path, self.read(content_words(path)))
+        return content_of(path, self.read(content_argv(path)))
 
     def _write_file(self, path: str, data: bytes) -> None:
         packed = base64.b64encode(data).decode()
@@ -278,7 +278,7 @@ class RemoteHost(Host):
         return [found.get(path) for path in paths]
 
     def walk(self, root: str, *, prune: frozenset[bytes] = frozenset()) -> Iterator[Entry]:
-        return entries_of(root, self.read(entries_words(root, prune), timeout=WALK_SECONDS))
+        return entries_of(root, self.read(entries_argv(root, prune), timeout=WALK_SECONDS))
 
     @contextlib.contextmanager
     def pin(self, path: str, *, timeout: float) -> Iterator[Pin]:
@@ -333,9 +333,9 @@ class RemoteHost(Host):
             if held:
                 self._keeper.free(*held)
 
-    def _ask(self, function: str, *words: str) -> Answer:
+    def _ask(self, function: str, *argv: str) -> Answer:
         with self._shells.one() as shell:
-            return shell.ask(function, *words, check=within("sh", _FILE_SECONDS))
+            return shell.ask(function, *argv, check=within("sh", _FILE_SECONDS))
 
 
 def _brought(answer: Answer | Failed) -> Answer:
@@ -344,7 +344,7 @@ def _brought(answer: Answer | Failed) -> Answer:
     return answer
 
 
-def _hold(path: str, mark: str) -> Words:
+def _hold(path: str, mark: str) -> Argv:
     """The call that has a process there take the lock at `path`."""
     return ["hold", path, holder(f"{os.getpid()} on {socket.gethostname()}", mark=mark)]
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 
 __all__ = [
     "ABSENT",
-    "Facts",
+    "HostFacts",
     "attended",
     "entrance",
     "opening",
-    "parse_facts",
+    "parse_host_facts",
     "prelude",
     "request",
     "split_answer",
@@ -35,14 +35,14 @@ def entrance(script: str) -> str:
     return f"""exec sh -c 'eval "$(printf %s "$1" | base64 -d)"' sh {packed}"""
 
 
-def attended(words: Sequence[str]) -> str:
+def attended(argv: Sequence[str]) -> str:
     """A script that gives its streams to a program, and ends that with all its children when the
     connection goes. Where it has a terminal the kernel does so.
 
     The other end of standard error is sshd's, and is closed with the channel: where that is a pipe
     `tail` notices, where it is a socket a read ends.
     """
-    return f"set -- {shlex.join(words)}\n{_ATTENDED}"
+    return f"set -- {shlex.join(argv)}\n{_ATTENDED}"
 
 
 def opening(token: str) -> str:
@@ -296,7 +296,7 @@ def split_answer(token: bytes, data: bytearray, start: int = 0) -> tuple[bytes, 
 
 
 @dataclass(frozen=True)
-class Facts:
+class HostFacts:
     """What the other side told of itself when the first shell opened."""
 
     uid: int
@@ -311,7 +311,7 @@ class Facts:
 _BEGIN = re.compile(rb"(\d+)\n(\d+)\n([\d ]*)\n([^\0]*)\0([^\0]*)\0", re.DOTALL)
 
 
-def parse_facts(said: bytes, token: bytes) -> Facts:
+def parse_host_facts(said: bytes, token: bytes) -> HostFacts:
     """Read the answer to `opening`; `ValueError` where it is none.
 
     What the person's own start-up files print comes before it and is passed over.
@@ -323,7 +323,7 @@ def parse_facts(said: bytes, token: bytes) -> Facts:
         raise ValueError("no facts")
     uid, gid, groups, home, path = match.groups()
     pairs = (entry.partition(b"=") for entry in told[match.end() :].split(b"\0") if b"=" in entry)
-    return Facts(
+    return HostFacts(
         uid=int(uid),
         groups=frozenset(map(int, groups.split())) - {int(gid)},
         home=_text(home),

@@ -8,8 +8,8 @@ from typing import Any
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.model import Project
-from repoman_tasks.planning.container.spec import TAG, Container, declared, differences
-from repoman_tasks.planning.findings import Finding, Reality
+from repoman_tasks.planning.container.spec import TAG, Container, container_spec, differences
+from repoman_tasks.planning.findings import EstateFacts, Finding
 
 __all__ = [
     "Containers",
@@ -103,7 +103,7 @@ def summary(containers: Containers) -> str:
 
 
 def drift(
-    reality: Reality, containers: Containers, projects: Sequence[Project], *, orphans: bool
+    facts: EstateFacts, containers: Containers, projects: Sequence[Project], *, orphans: bool
 ) -> list[Finding]:
     """Where `projects` and their containers differ; with `orphans` also those of no project.
 
@@ -112,13 +112,13 @@ def drift(
     if containers.problem:
         needed = any(project.container for project in projects)
         return [Finding("incus", *containers.problem, kind="incus")] if needed else []
-    found = [f for project in projects for f in of_project(reality, project, containers)]
+    found = [f for project in projects for f in of_project(facts, project, containers)]
     if orphans:
-        found += _orphans(reality, containers)
+        found += _orphans(facts, containers)
     return found
 
 
-def of_project(reality: Reality, project: Project, containers: Containers) -> list[Finding]:
+def of_project(facts: EstateFacts, project: Project, containers: Containers) -> list[Finding]:
     """Where one project and its container differ; Incus could be asked."""
     name, container = project.name, containers.found.get(project.name)
     if container is None:
@@ -133,8 +133,8 @@ def of_project(reality: Reality, project: Project, containers: Containers) -> li
     if container.status == "error":
         cure = f"`repoman stop {name} --force`, then look at `incus info --show-log {name}`"
         return [Finding(name, "its container is in state error", cure, kind="error")]
-    wanted = declared(project, reality.registry, reality.local_repos, reality.home)
-    differing = differences(wanted, container)
+    spec = container_spec(project, facts.registry, facts.local_repos, facts.home)
+    differing = differences(spec, container)
     if not differing:
         return []
     if all(d.protection for d in differing):
@@ -157,8 +157,8 @@ def _absent(project: Project, containers: Containers) -> list[Finding]:
     return [Finding(name, what, f"{cure} makes it anew or forgets it", kind="missing")]
 
 
-def _orphans(reality: Reality, containers: Containers) -> list[Finding]:
-    names = {project.name for project in reality.registry.projects}
+def _orphans(facts: EstateFacts, containers: Containers) -> list[Finding]:
+    names = {project.name for project in facts.registry.projects}
     found = []
     for container in containers.found.values():
         if container.name in names:

@@ -11,8 +11,8 @@ from repoman_tasks.model import Project
 from repoman_tasks.planning.container.spec import (
     MAKING,
     Container,
-    Declared,
     Difference,
+    Spec,
     differences,
     keeping_protection,
     merged,
@@ -65,11 +65,11 @@ def check_free(name: str, containers: Mapping[str, Container]) -> list[Step]:
 
 
 def create_steps(
-    project: Project, wanted: Declared, origin: Mapping[str, Any], path: str, user: str
+    project: Project, spec: Spec, origin: Mapping[str, Any], path: str, user: str
 ) -> list[Step]:
     """The steps that make the container of `project` and have `user` in it."""
     return [
-        CreateContainer(project.name, wanted, origin),
+        CreateContainer(project.name, spec, origin),
         ArrangeUser(project.name, user, path),
     ]
 
@@ -102,7 +102,7 @@ def recorded(before: Project, after: Project) -> list[Step]:
 
 
 def update_steps(
-    wanted: Declared,
+    spec: Spec,
     container: Container,
     origin: Mapping[str, Any] | None,
     arranging: ArrangeUser,
@@ -114,20 +114,20 @@ def update_steps(
 
     It is rebuilt where `origin`, the image's, is given, and restarted where `restart` is set.
     """
-    found = differences(wanted, container)
+    found = differences(spec, container)
     rebuild = origin is not None and any(d.need == "rebuild" for d in found)
     restarts = any(d.need == "restart" for d in found) and container.running
     left = [d for d in found if d.need == "rebuild" and not rebuild]
     if restarts and not (restart or rebuild):
         left += [d for d in found if d.need == "restart"]
-        wanted = keeping_protection(wanted, container)
+        spec = keeping_protection(spec, container)
     steps: list[Step] = []
-    now = [d.what for d in differences(wanted, container) if d.need != "rebuild"]
+    now = [d.what for d in differences(spec, container) if d.need != "rebuild"]
     if now:
-        steps += changing(container, "; ".join(now), wanted)
+        steps += changing(container, "; ".join(now), spec)
     stopped = any(isinstance(step, ChangeState) for step in steps)
     if rebuild:
-        steps += [RebuildContainer(container.name, wanted, origin or {}), arranging]
+        steps += [RebuildContainer(container.name, spec, origin or {}), arranging]
     elif restart and restarts:
         steps.append(ChangeState(container.name, "start" if stopped else "restart"))
     if user_is_missing and not rebuild:
@@ -135,10 +135,10 @@ def update_steps(
     return steps, left
 
 
-def changing(container: Container, what: str, wanted: Declared) -> list[Step]:
+def changing(container: Container, what: str, spec: Spec) -> list[Step]:
     """The steps that set what Incus knows of a container, stopped first where it has to be."""
-    steps: list[Step] = [ChangeContainer(container.name, what, merged(wanted, container))]
-    if container.running and protection_differs(wanted.devices, container):
+    steps: list[Step] = [ChangeContainer(container.name, what, merged(spec, container))]
+    if container.running and protection_differs(spec.devices, container):
         steps.insert(0, ChangeState(container.name, "stop"))
     return steps
 
@@ -150,7 +150,7 @@ def adopt_steps(
     project: Project,
     known: Project | None,
     others: Sequence[Project],
-    wanted: Declared,
+    spec: Spec,
     container: Container,
     arranging: ArrangeUser,
     from_project: str = "",
@@ -170,20 +170,20 @@ def adopt_steps(
     else:
         registering = recorded(known, replace(known, container=True))
     if from_project:
-        steps: list[Step] = [AdoptContainer(container.name, from_project, wanted), arranging]
+        steps: list[Step] = [AdoptContainer(container.name, from_project, spec), arranging]
         return steps + registering
-    return [*_taking_in(wanted, container, arranging), *registering]
+    return [*_taking_in(spec, container, arranging), *registering]
 
 
-def _taking_in(wanted: Declared, container: Container, arranging: ArrangeUser) -> list[Step]:
+def _taking_in(spec: Spec, container: Container, arranging: ArrangeUser) -> list[Step]:
     """The steps that make a container of the Incus project what is wanted, and whole."""
     steps: list[Step] = []
-    found = differences(wanted, container)
+    found = differences(spec, container)
     if found or MAKING in container.config:
         what = "; ".join(d.what for d in found) or "it is whole"
-        for step in changing(container, what, wanted):
+        for step in changing(container, what, spec):
             if isinstance(step, ChangeContainer):
-                config = {**step.changes["config"], **_image_of(wanted)}
+                config = {**step.changes["config"], **_image_of(spec)}
                 step = replace(step, changes={**step.changes, "config": config})
             steps.append(step)
     if not container.project or container.half_made:
@@ -193,15 +193,15 @@ def _taking_in(wanted: Declared, container: Container, arranging: ArrangeUser) -
     return steps
 
 
-def _image_of(wanted: Declared) -> dict[str, str]:
-    return {key: value for key, value in wanted.config.items() if key.startswith("user.repoman.")}
+def _image_of(spec: Spec) -> dict[str, str]:
+    return {key: value for key, value in spec.config.items() if key.startswith("user.repoman.")}
 
 
-def finish_steps(wanted: Declared, container: Container, arranging: ArrangeUser) -> list[Step]:
+def finish_steps(spec: Spec, container: Container, arranging: ArrangeUser) -> list[Step]:
     """The steps that make a half-made container of a registered project whole."""
     steps: list[Step] = []
-    if any(d.need != "rebuild" for d in differences(wanted, container)):
-        steps += changing(container, "what is declared", wanted)
+    if any(d.need != "rebuild" for d in differences(spec, container)):
+        steps += changing(container, "what is declared", spec)
     return [*steps, arranging]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from repoman_tasks.errors import UsageError
 from repoman_tasks.planning.names import nearest
 
-__all__ = ["CHOICES", "LEAVE", "RepairWish"]
+__all__ = ["CHOICES", "LEAVE", "RepairOptions"]
 
 LEAVE = "leave it"
 CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -23,7 +23,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class RepairWish:
+class RepairOptions:
     """What a person asked for: the kinds with a flag of their own, and whether to ask."""
 
     missing: str = ""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from repoman_tasks.model import Mount, Pairs, Project, Registry, Wish
+from repoman_tasks.model import Mount, Pairs, Project, Registry, Requested
 from repoman_tasks.planning.fence.bridge import has_rules, nic
 from repoman_tasks.planning.names import absolute
 
@@ -22,10 +22,10 @@ __all__ = [
     "TAG",
     "WEAKENING",
     "Container",
-    "Declared",
     "Difference",
+    "Spec",
     "applied",
-    "declared",
+    "container_spec",
     "differences",
     "from_container",
     "keeping_protection",
@@ -83,7 +83,7 @@ class Container:
 
 
 @dataclass(frozen=True)
-class Declared:
+class Spec:
     """What a container is to be: its image, and what Incus is told of it."""
 
     image: str
@@ -102,25 +102,25 @@ class Difference:
     """Whether it is only about what is read-only."""
 
 
-def applied(project: Project, wish: Wish, image: str, profiles: Sequence[str]) -> Project:
+def applied(project: Project, requested: Requested, image: str, profiles: Sequence[str]) -> Project:
     """`project` with what its repo asks for, below what a person gave as flags."""
     return replace(
         project,
         image=image or project.image,
         profiles=tuple(profiles) or project.profiles,
-        asked_image="" if image else wish.image,
-        asked_profiles=None if profiles else wish.profiles,
-        asked_env=wish.env,
-        asked_mounts=wish.mount,
-        asked_exclude=wish.exclude,
+        asked_image="" if image else requested.image,
+        asked_profiles=None if profiles else requested.profiles,
+        asked_env=requested.env,
+        asked_mounts=requested.mount,
+        asked_exclude=requested.exclude,
     )
 
 
-def declared(project: Project, registry: Registry, local_repos: str, home: str) -> Declared:
+def container_spec(project: Project, registry: Registry, local_repos: str, home: str) -> Spec:
     """What the registry says of the project's container; `local_repos` is the real folder."""
     defaults = registry.defaults
-    asked = project.asked_profiles
-    profiles = asked if asked is not None else project.profiles
+    requested = project.asked_profiles
+    profiles = requested if requested is not None else project.profiles
     image = project.asked_image or project.image or defaults.default_image
     repo = f"{local_repos}/{project.repo}"
     env = dict(project.env) | dict(project.asked_env)
@@ -140,7 +140,7 @@ def declared(project: Project, registry: Registry, local_repos: str, home: str) 
         devices["eth0"] = nic(defaults.bridge, project.address, project.address6)
     usual = [p for p in defaults.profiles if defaults.shared or p != SHARE_PROFILE]
     chosen = profiles if profiles is not None else usual
-    return Declared(image, tuple(chosen), config, devices)
+    return Spec(image, tuple(chosen), config, devices)
 
 
 def _mounts(project: Project, home: str) -> list[Mount]:
@@ -152,27 +152,27 @@ def _disk(mount: Mount) -> dict[str, str]:
     return {"type": "disk", "source": mount.source, "path": mount.path}
 
 
-def differences(wanted: Declared, container: Container) -> list[Difference]:
+def differences(spec: Spec, container: Container) -> list[Difference]:
     """What it takes to make `container` what is wanted."""
     found = []
     image = container.config.get(IMAGE, "")
-    if image != wanted.image:
-        found.append(Difference(f"image: {image or 'unknown'} -> {wanted.image}", "rebuild"))
-    if container.profiles != wanted.profiles:
-        before, after = (", ".join(p) or "none" for p in (container.profiles, wanted.profiles))
+    if image != spec.image:
+        found.append(Difference(f"image: {image or 'unknown'} -> {spec.image}", "rebuild"))
+    if container.profiles != spec.profiles:
+        before, after = (", ".join(p) or "none" for p in (container.profiles, spec.profiles))
         found.append(Difference(f"profiles: {before} -> {after}"))
-    found += _of_env(wanted, container)
-    found += _of_devices(wanted, container)
+    found += _of_env(spec, container)
+    found += _of_devices(spec, container)
     weakening = [key for key in container.config if key.startswith(WEAKENING)]
     found += [Difference(f"setting: {key} goes", "restart") for key in sorted(weakening)]
     tags = (TAG, REPO, CREATED)
-    if any(container.config.get(tag) != wanted.config.get(tag) for tag in tags):
+    if any(container.config.get(tag) != spec.config.get(tag) for tag in tags):
         found.append(Difference("tags of repoman"))
     return found
 
 
-def _of_env(wanted: Declared, container: Container) -> Iterator[Difference]:
-    before, after = _env(container.config), _env(wanted.config)
+def _of_env(spec: Spec, container: Container) -> Iterator[Difference]:
+    before, after = _env(container.config), _env(spec.config)
     for name in sorted(before | after):
         if name not in after:
             yield Difference(f"env: {name} goes")
@@ -180,19 +180,19 @@ def _of_env(wanted: Declared, container: Container) -> Iterator[Difference]:
             yield Difference(f"env: {name} is set")
 
 
-def protection_differs(wanted: Mapping[str, Mapping[str, str]], container: Container) -> bool:
+def protection_differs(spec: Mapping[str, Mapping[str, str]], container: Container) -> bool:
     """Whether other parts of the repo are to be read-only.
 
     Incus puts no mount into another one of a container that runs; when that fails it deletes
     the file in whose place the mount was to be. So the container has to be stopped for it.
     """
-    return _protection(wanted) != _protection(container.devices)
+    return _protection(spec) != _protection(container.devices)
 
 
-def keeping_protection(wanted: Declared, container: Container) -> Declared:
+def keeping_protection(spec: Spec, container: Container) -> Spec:
     """What is wanted, but for what the container has to be stopped for."""
-    others = {n: d for n, d in wanted.devices.items() if not n.startswith(PROTECTED_DEVICE)}
-    return replace(wanted, devices=others | _protection(container.devices))
+    others = {n: d for n, d in spec.devices.items() if not n.startswith(PROTECTED_DEVICE)}
+    return replace(spec, devices=others | _protection(container.devices))
 
 
 def _protection(devices: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
@@ -209,9 +209,9 @@ def _env(config: Mapping[str, str]) -> dict[str, str]:
     return {k.removeprefix(_ENV): v for k, v in config.items() if k.startswith(_ENV)}
 
 
-def _of_devices(wanted: Declared, container: Container) -> Iterator[Difference]:
-    for name in sorted(wanted.devices.keys() | container.devices.keys()):
-        before, after = container.devices.get(name), wanted.devices.get(name)
+def _of_devices(spec: Spec, container: Container) -> Iterator[Difference]:
+    for name in sorted(spec.devices.keys() | container.devices.keys()):
+        before, after = container.devices.get(name), spec.devices.get(name)
         if before == after:
             continue
         if after is None and name.startswith(AGENT_DEVICE):
@@ -223,20 +223,20 @@ def _of_devices(wanted: Declared, container: Container) -> Iterator[Difference]:
         yield Difference(f"device: {name} {what}", need, protection)
 
 
-def merged(wanted: Declared, container: Container) -> dict[str, Any]:
+def merged(spec: Spec, container: Container) -> dict[str, Any]:
     """What Incus is to be told, so that nothing but the image differs any more."""
     kept = {
         key: value
         for key, value in container.config.items()
         if not key.startswith((_ENV, *WEAKENING)) and key != IMAGE
     }
-    config = {**kept, **wanted.config}
+    config = {**kept, **spec.config}
     if IMAGE in container.config:
         config[IMAGE] = container.config[IMAGE]
     return {
         "config": config,
-        "devices": {name: dict(device) for name, device in wanted.devices.items()},
-        "profiles": list(wanted.profiles),
+        "devices": {name: dict(device) for name, device in spec.devices.items()},
+        "profiles": list(spec.profiles),
     }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from repoman_tasks.errors import Failed
 from repoman_tasks.model import Person
 
-__all__ = ["Arrangement", "Guest", "arrangement", "read_guest", "user_data"]
+__all__ = ["Arrangement", "UserFiles", "arrangement", "parse_user_files", "user_data"]
 
 _SHELLS = ("/bin/bash", "/bin/sh")
 """What stands in for a login shell that the container has not."""
@@ -25,7 +25,7 @@ _DAY_ZERO = "19000"
 
 
 @dataclass(frozen=True)
-class Guest:
+class UserFiles:
     """What was found in a container."""
 
     passwd: str
@@ -55,17 +55,17 @@ class Arrangement:
         return self == Arrangement()
 
 
-def read_guest(said: bytes) -> Guest:
+def parse_user_files(said: bytes) -> UserFiles:
     """Read what the look inside printed: texts, each ended by a NUL. It may be hostile."""
     parts = said.decode(errors="replace").split("\0")
     if len(parts) != 7:
         raise Failed("the container gave a strange account of its users", "look into it")
     passwd, group, shadow, shells, owner, sudo, _ = parts
     home_owner = int(owner) if owner.isascii() and owner.isdigit() else None
-    return Guest(passwd, group, shadow, tuple(shells.split()), home_owner, sudo == "yes")
+    return UserFiles(passwd, group, shadow, tuple(shells.split()), home_owner, sudo == "yes")
 
 
-def arrangement(guest: Guest, person: Person) -> Arrangement:
+def arrangement(guest: UserFiles, person: Person) -> Arrangement:
     """What makes the user in `guest` the same as `person`; nothing where it is."""
     shell = _shell(guest, person)
     users = _rows(guest.passwd, "passwd")
@@ -85,7 +85,7 @@ def arrangement(guest: Guest, person: Person) -> Arrangement:
     )
 
 
-def _shell(guest: Guest, person: Person) -> str:
+def _shell(guest: UserFiles, person: Person) -> str:
     return next((s for s in (person.shell, *_SHELLS) if s in guest.shells), "/bin/sh")
 
 
@@ -103,13 +103,15 @@ def _text(rows: Sequence[Sequence[str]]) -> str:
     return "".join(":".join(row) + "\n" for row in rows)
 
 
-def _with(rows: list[list[str]], wanted: list[str], instead_of: list[list[str]]) -> list[list[str]]:
-    """`rows` with `wanted` in the place of the first of those that it replaces, or at the end."""
+def _with(
+    rows: list[list[str]], desired: list[str], instead_of: list[list[str]]
+) -> list[list[str]]:
+    """`rows` with `desired` in the place of the first of those that it replaces, or at the end."""
     if not instead_of:
-        return [*rows, wanted]
+        return [*rows, desired]
     first = instead_of[0]
     return [
-        wanted if row is first else row
+        desired if row is first else row
         for row in rows
         if row is first or not any(row is other for other in instead_of)
     ]
@@ -150,7 +152,7 @@ def user_data(person: Person) -> dict[str, Any]:
         '[ -z "$old" ] || [ "$old" = "$2" ] || '
         '{ usermod --login "$2" "$old" && groupmod --new-name "$3" "$old"; } || true'
     )
-    words = ["sh", "-c", rename, "sh", str(person.uid), person.name, person.group]
+    argv = ["sh", "-c", rename, "sh", str(person.uid), person.name, person.group]
     user = {
         "name": person.name,
         "uid": person.uid,
@@ -160,4 +162,4 @@ def user_data(person: Person) -> dict[str, Any]:
         "no_user_group": False,
         "sudo": "ALL=(ALL) NOPASSWD:ALL",
     }
-    return {"bootcmd": [words], "users": [user], "ssh_pwauth": False}
+    return {"bootcmd": [argv], "users": [user], "ssh_pwauth": False}

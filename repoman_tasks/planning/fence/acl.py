@@ -182,9 +182,9 @@ def _goes_with(source: str, network: _Network | str) -> bool:
     return not source or ip_network(source).version == ip_network(network).version
 
 
-def same_rules(now: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+def same_rules(now: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
     """Whether an ACL holds just the wanted rules, in whatever order."""
-    return all(_rules(now, way) == _rules(wanted, way) for way in ("egress", "ingress"))
+    return all(_rules(now, way) == _rules(desired, way) for way in ("egress", "ingress"))
 
 
 def _rules(of: Mapping[str, Any], way: str) -> set[frozenset[tuple[str, str]]]:

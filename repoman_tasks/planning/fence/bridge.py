@@ -56,10 +56,10 @@ def bridge_config(name: str, now: Bridge) -> dict[str, str]:
 
 def bridge_faults(name: str, now: Bridge) -> list[str]:
     """How a bridge undoes the ACL `name`."""
-    wanted = bridge_config(name, now)
+    desired = bridge_config(name, now)
     faults = [
         f"{key} = {now.config.get(key, 'unset')}, it should be {value}"
-        for key, value in wanted.items()
+        for key, value in desired.items()
         if now.config.get(key) != value
     ]
     if now.config.get(_EGRESS, "reject") not in ("reject", "drop"):

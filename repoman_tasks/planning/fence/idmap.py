@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from repoman_tasks.model import Person
-from repoman_tasks.planning.fence.incus_facts import Grounds
+from repoman_tasks.planning.fence.fence_facts import FenceFacts
 from repoman_tasks.planning.steps import AsRoot
 
 __all__ = ["allow_ids", "idmap", "missing_ids"]
 
 
-def missing_ids(grounds: Grounds) -> list[str]:
+def missing_ids(facts: FenceFacts) -> list[str]:
     """The lines that /etc/subuid and /etc/subgid lack, as "subuid root:1000:1"."""
-    person = grounds.person
-    files = (("subuid", grounds.subuid, person.uid), ("subgid", grounds.subgid, person.gid))
+    person = facts.person
+    files = (("subuid", facts.subuid, person.uid), ("subgid", facts.subgid, person.gid))
     return [
         f"{name} root:{number}:1"
         for name, text, number in files

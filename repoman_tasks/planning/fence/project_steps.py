@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from repoman_tasks.planning.container.spec import Declared
-from repoman_tasks.planning.fence.incus_facts import DESCRIPTION, Grounds
+from repoman_tasks.planning.container.spec import Spec
+from repoman_tasks.planning.fence.fence_facts import DESCRIPTION, FenceFacts
 from repoman_tasks.planning.findings import Finding
 from repoman_tasks.planning.names import inside
 from repoman_tasks.planning.steps import CallIncus, Step
@@ -35,8 +35,8 @@ _HARMLESS = ("block", "managed", "unprivileged", "isolated", "false", "")
 # --- what it is to be -----------------------------------------------------------------------
 
 
-def _project(grounds: Grounds, network: str) -> dict[str, str]:
-    folders = [*_wanted_folders(grounds), *_still_used(grounds)]
+def _project(facts: FenceFacts, network: str) -> dict[str, str]:
+    folders = [*_desired_folders(facts), *_still_used(facts)]
     config = {
         "features.images": "false",
         "features.networks": "false",
@@ -48,10 +48,10 @@ def _project(grounds: Grounds, network: str) -> dict[str, str]:
         _PATHS: ",".join(folders),
         "restricted.devices.nic": "managed",
         "restricted.networks.access": network,
-        "restricted.idmap.uid": str(grounds.person.uid),
-        "restricted.idmap.gid": str(grounds.person.gid),
+        "restricted.idmap.uid": str(facts.person.uid),
+        "restricted.idmap.gid": str(facts.person.gid),
     }
-    if grounds.defaults.nesting:
+    if facts.defaults.nesting:
         config["restricted.containers.nesting"] = "allow"
     return config
 
@@ -60,79 +60,79 @@ def _paths(config: Mapping[str, str]) -> list[str]:
     return [path for path in config.get(_PATHS, "").split(",") if path]
 
 
-def _wanted_folders(grounds: Grounds) -> list[str]:
-    folders = [folder for folder in (grounds.local_repos, grounds.shared) if folder]
-    for source in sorted(grounds.mounts):
+def _desired_folders(facts: FenceFacts) -> list[str]:
+    folders = [folder for folder in (facts.local_repos, facts.shared) if folder]
+    for source in sorted(facts.mounts):
         if not any(inside(source, folder) for folder in folders):
             folders.append(source)
     return folders
 
 
-def _still_used(grounds: Grounds) -> dict[str, list[str]]:
+def _still_used(facts: FenceFacts) -> dict[str, list[str]]:
     """Folders that are to be allowed no more, with those that have to leave them first."""
-    wanted = _wanted_folders(grounds)
+    desired = _desired_folders(facts)
     found = {}
-    for folder in _paths(grounds.project or {}):
-        if folder not in wanted:
-            users = [n for source, n in grounds.used.items() if inside(source, folder)]
+    for folder in _paths(facts.project or {}):
+        if folder not in desired:
+            users = [n for source, n in facts.used.items() if inside(source, folder)]
             names = sorted({name for group in users for name in group})
             if names:
                 found[folder] = names
     return found
 
 
-def _is_extra(key: str, value: str, wanted: Mapping[str, str]) -> bool:
-    return key.startswith("restricted.") and key not in wanted and value not in _HARMLESS
+def _is_extra(key: str, value: str, desired: Mapping[str, str]) -> bool:
+    return key.startswith("restricted.") and key not in desired and value not in _HARMLESS
 
 
-def project_faults(grounds: Grounds, network: str) -> list[str]:
+def project_faults(facts: FenceFacts, network: str) -> list[str]:
     """Where the project is weaker than it should be, in words."""
-    now, wanted = grounds.project or {}, _project(grounds, network)
+    now, desired = facts.project or {}, _project(facts, network)
     faults = [
         f"{key} = {now.get(key, 'unset')}, it should be {value}"
-        for key, value in wanted.items()
+        for key, value in desired.items()
         if now.get(key, "unset") != value and not (key == "features.networks" and key not in now)
     ]
     return faults + [
-        f"{key} = {value}" for key, value in sorted(now.items()) if _is_extra(key, value, wanted)
+        f"{key} = {value}" for key, value in sorted(now.items()) if _is_extra(key, value, desired)
     ]
 
 
 # --- steps ----------------------------------------------------------------------------------
 
 
-def creating_step(grounds: Grounds, project: str, network: str) -> Step:
+def creating_step(facts: FenceFacts, project: str, network: str) -> Step:
     """The step that makes the project."""
-    config = _project(grounds, network)
+    config = _project(facts, network)
     body: dict[str, Any] = {"name": project, "config": config, "description": DESCRIPTION}
     what = f"create the Incus project {project}, restricted"
     return CallIncus(what, "POST", "/1.0/projects", body)
 
 
-def allowing_step(grounds: Grounds, project: str, network: str) -> Step | None:
+def allowing_step(facts: FenceFacts, project: str, network: str) -> Step | None:
     """The step that allows the new folders beside the old ones; None where there is no new one.
 
     Profiles that leave the old folders for the new ones need both meanwhile.
     """
-    config = grounds.project or {}
-    now, after = _paths(config), _paths(_project(grounds, network))
+    config = facts.project or {}
+    now, after = _paths(config), _paths(_project(facts, network))
     new = [folder for folder in after if folder not in now]
     return _allowing(project, config, new) if new else None
 
 
-def strengthening_step(grounds: Grounds, project: str, network: str) -> Step:
+def strengthening_step(facts: FenceFacts, project: str, network: str) -> Step:
     """The step that makes the project what it should be."""
-    wanted = _project(grounds, network)
-    kept = {k: v for k, v in (grounds.project or {}).items() if not _is_extra(k, v, wanted)}
-    wrong = "; ".join(project_faults(grounds, network))
+    desired = _project(facts, network)
+    kept = {k: v for k, v in (facts.project or {}).items() if not _is_extra(k, v, desired)}
+    wrong = "; ".join(project_faults(facts, network))
     what = f"strengthen the Incus project {project}: {wrong}"
-    return CallIncus(what, "PUT", _path(project), {"config": kept | wanted})
+    return CallIncus(what, "PUT", _path(project), {"config": kept | desired})
 
 
-def opening_steps(project: str, config: Mapping[str, str], wanted: Declared) -> list[Step]:
-    """The step that allows the Incus project the mounts of `wanted`; none where it does."""
+def opening_steps(project: str, config: Mapping[str, str], desired: Spec) -> list[Step]:
+    """The step that allows the Incus project the mounts of `desired`; none where it does."""
     allowed = _paths(config)
-    sources = [device["source"] for device in wanted.devices.values() if "source" in device]
+    sources = [device["source"] for device in desired.devices.values() if "source" in device]
     new = [s for s in sources if not any(inside(s, folder) for folder in allowed)]
     return [_allowing(project, config, new)] if new else []
 
@@ -151,10 +151,10 @@ def _path(project: str) -> str:
 # --- findings -------------------------------------------------------------------------------
 
 
-def old_folders(grounds: Grounds) -> list[Finding]:
+def old_folders(facts: FenceFacts) -> list[Finding]:
     """Folders that are allowed only because something still mounts them."""
     found = []
-    for folder, names in _still_used(grounds).items():
+    for folder, names in _still_used(facts).items():
         what = f"{folder} stays allowed, it is still mounted by {', '.join(names)}"
         cure = "`repoman update` each container, then `repoman setup --repair`"
         found.append(Finding("incus", what, cure, kind="fence"))

@@ -149,8 +149,8 @@ def plan(registry: Registry, name: str | None, jobs: int | None, options: SyncOp
     jobs = jobs or registry.defaults.jobs
     if name is None:
         _check_there(registry)
-        wanted = sorted((p for p in registry.projects if p.backup), key=lambda p: p.last_sync)
-        return SyncPlan(tuple(wanted), jobs, options, one=False)
+        backed_up = sorted((p for p in registry.projects if p.backup), key=lambda p: p.last_sync)
+        return SyncPlan(tuple(backed_up), jobs, options, one=False)
     project = find_project(registry, name)
     if not project.backup:
         raise UsageError(

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 from repoman_tasks.planning.findings import Finding
 
-__all__ = ["gathered"]
+__all__ = ["group_findings"]
 
 _NAMED = 3
 """So many are named; of no more than these each has a finding of its own."""
 
 
-def gathered(found: Sequence[Finding]) -> list[Finding]:
+def group_findings(found: Sequence[Finding]) -> list[Finding]:
     """`found`, in which those that differ by their subject alone are one, where there are many.
 
     It names the first subjects, and its cure has NAME in their place.

@@ -10,21 +10,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from repoman_tasks.model import Defaults, Mount, Project, Wish
+from repoman_tasks.model import Defaults, Mount, Project, Requested
 from repoman_tasks.planning.names import inside
 
 __all__ = [
     "Approval",
-    "Asked",
-    "Places",
+    "ForbiddenPaths",
+    "Request",
+    "all_requests",
     "approval",
-    "bounded",
+    "covers",
     "difference",
     "fault",
-    "granted",
-    "reaches",
-    "reaching",
-    "stands",
+    "has_privileged_requests",
+    "privileged_requests",
+    "unprivileged_requests",
 ]
 
 _HERE = "local"
@@ -32,14 +32,14 @@ _HERE = "local"
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """What a repo's file asks for, as it was read once."""
 
     repo: str
     """Real path of the repo."""
     digest: str
     """Of the file's bytes."""
-    wish: Wish
+    requested: Requested
     sources: tuple[str, ...] = ()
     """The real path of each mount's source, in the order of the wish."""
 
@@ -57,7 +57,7 @@ class Approval:
 
 
 @dataclass(frozen=True)
-class Places:
+class ForbiddenPaths:
     """Real paths of the host that no container may have."""
 
     never: tuple[str, ...]
@@ -71,22 +71,24 @@ class Places:
 # --- what reaches out -----------------------------------------------------------------------
 
 
-def reaching(asked: Asked, defaults: Defaults) -> tuple[str, ...]:
+def privileged_requests(request: Request, defaults: Defaults) -> tuple[str, ...]:
     """In words, what of a repo's wishes reaches out of its container."""
-    wish = asked.wish
+    requested = request.requested
     found = [
         f"mount {source} at {mount.path}"
-        for source, mount in zip(asked.sources, wish.mount, strict=True)
+        for source, mount in zip(request.sources, requested.mount, strict=True)
     ]
-    found += [f"profile {name}" for name in wish.profiles or () if name not in defaults.profiles]
-    if _is_unlimited(wish.profiles):
+    found += [
+        f"profile {name}" for name in requested.profiles or () if name not in defaults.profiles
+    ]
+    if _is_unlimited(requested.profiles):
         found.append("no profile default, which limits the container")
-    if not _is_allowed(wish.image, defaults):
-        found.append(f"image {wish.image}, of a server that is not in image_remotes")
+    if not _is_allowed(requested.image, defaults):
+        found.append(f"image {requested.image}, of a server that is not in image_remotes")
     return tuple(found)
 
 
-def reaches(project: Project, defaults: Defaults) -> bool:
+def has_privileged_requests(project: Project, defaults: Defaults) -> bool:
     """Whether what was noted of the wishes of the project's repo reaches out."""
     profiles = project.asked_profiles
     return (
@@ -106,49 +108,51 @@ def _is_allowed(image: str, defaults: Defaults) -> bool:
     return not image or (remote if colon else _HERE) in defaults.image_remotes
 
 
-def granted(asked: Asked) -> Wish:
+def all_requests(request: Request) -> Requested:
     """All that the repo asks for, its mounts by the folders that they really are."""
-    return replace(asked.wish, mount=_mounts(asked))
+    return replace(request.requested, mount=_mounts(request))
 
 
-def bounded(asked: Asked, defaults: Defaults) -> Wish:
+def unprivileged_requests(request: Request, defaults: Defaults) -> Requested:
     """What of it reaches nothing outside of the container."""
-    wish = asked.wish
-    own = wish.profiles
+    requested = request.requested
+    own = requested.profiles
     strange = _is_unlimited(own) or any(name not in defaults.profiles for name in own or ())
-    return Wish(
-        image=wish.image if _is_allowed(wish.image, defaults) else "",
+    return Requested(
+        image=requested.image if _is_allowed(requested.image, defaults) else "",
         profiles=None if strange else own,
-        env=wish.env,
-        exclude=wish.exclude,
+        env=requested.env,
+        exclude=requested.exclude,
     )
 
 
-def _mounts(asked: Asked) -> tuple[Mount, ...]:
-    pairs = zip(asked.sources, asked.wish.mount, strict=True)
+def _mounts(request: Request) -> tuple[Mount, ...]:
+    pairs = zip(request.sources, request.requested.mount, strict=True)
     return tuple(Mount(source, mount.path) for source, mount in pairs)
 
 
 # --- approval -------------------------------------------------------------------------------
 
 
-def approval(asked: Asked, defaults: Defaults) -> Approval:
+def approval(request: Request, defaults: Defaults) -> Approval:
     """The approval of what is asked for."""
-    return Approval(asked.repo, asked.digest, _mounts(asked), reaching(asked, defaults))
-
-
-def stands(approved: Approval | None, asked: Asked) -> bool:
-    """Whether just that was approved."""
-    return approved is not None and (
-        (approved.repo, approved.digest, approved.mounts)
-        == (asked.repo, asked.digest, _mounts(asked))
+    return Approval(
+        request.repo, request.digest, _mounts(request), privileged_requests(request, defaults)
     )
 
 
-def difference(approved: Approval | None, asked: Asked, defaults: Defaults) -> list[str]:
+def covers(approved: Approval | None, request: Request) -> bool:
+    """Whether just that was approved."""
+    return approved is not None and (
+        (approved.repo, approved.digest, approved.mounts)
+        == (request.repo, request.digest, _mounts(request))
+    )
+
+
+def difference(approved: Approval | None, request: Request, defaults: Defaults) -> list[str]:
     """What is asked for, against what was approved before: "+ …", "- …", and "  …" for the same."""
     before = approved.lines if approved else ()
-    now = reaching(asked, defaults)
+    now = privileged_requests(request, defaults)
     gone = [f"- {line}" for line in before if line not in now]
     return gone + [f"{' ' if line in before else '+'} {line}" for line in now]
 
@@ -156,14 +160,14 @@ def difference(approved: Approval | None, asked: Asked, defaults: Defaults) -> l
 # --- what is never mounted ------------------------------------------------------------------
 
 
-def fault(real: str, places: Places) -> str:
+def fault(real: str, forbidden: ForbiddenPaths) -> str:
     """Why the folder at the real path `real` is never mounted; empty where it may be."""
-    for never in places.never:
+    for never in forbidden.never:
         if inside(real, never) or inside(never, real):
             return f"{never} is never given to a container"
-    if inside(places.home, real):
+    if inside(forbidden.home, real):
         return "a whole home is never given to a container"
-    for folder in places.written:
+    for folder in forbidden.written:
         if real != folder and inside(real, folder):
             return f"it is in {folder}, where a container could put a link in its place"
     return ""

@@ -195,13 +195,13 @@ def test_a_connection_has_what_ours_reaches_into() -> None:
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "desired",
     ["strategy_class", "identities", "load_ssh_config", "timeouts"],
 )
-def test_fabric_reads_the_settings_that_ours_gives(wanted: str) -> None:
+def test_fabric_reads_the_settings_that_ours_gives(desired: str) -> None:
     modules = map(importlib.import_module, ("fabric.config", "fabric.connection"))
     source = "".join(map(inspect.getsource, modules))
-    assert wanted in source, f"the seam {wanted} of Fabric's configuration"
+    assert desired in source, f"the seam {desired} of Fabric's configuration"
 
 
 def test_a_connection_is_opened_by_the_strategy_and_the_transport_that_are_given() -> None:

@@ -17,11 +17,11 @@ Calls = list[tuple[str | None, dict[str, Any]]]
 _NOT_GIVEN: tuple[object, ...] = (None, False, "", [])
 
 
-def program(*words: str) -> invoke.program.Program:
-    """invoke's program after it has read `words`."""
+def program(*argv: str) -> invoke.program.Program:
+    """invoke's program after it has read `argv`."""
     made = invoke.program.Program(name="repoman", binary="repoman", namespace=collection())
     made.create_config()
-    made.parse_core(["repoman", *words])
+    made.parse_core(["repoman", *argv])
     made.parse_collection()
     made.parse_tasks()
     return made
@@ -39,7 +39,7 @@ def calls(read: invoke.program.Program) -> Calls:
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("argv", "expected"),
     [
         ("", []),
         ("sync", [("sync", {})]),
@@ -89,12 +89,12 @@ def calls(read: invoke.program.Program) -> Calls:
         ("sync $(reboot)", [("sync", {"name": "$(reboot)"})]),
     ],
 )
-def test_words(words: str, expected: Calls) -> None:
-    assert calls(program(*words.split())) == expected
+def test_words(argv: str, expected: Calls) -> None:
+    assert calls(program(*argv.split())) == expected
 
 
 @pytest.mark.parametrize(
-    ("words", "helped"),
+    ("argv", "helped"),
     [
         ("--help sync", "sync"),
         ("-h sync", "sync"),
@@ -110,28 +110,28 @@ def test_words(words: str, expected: Calls) -> None:
         ("help sync list", "sync"),
     ],
 )
-def test_help(words: str, helped: str) -> None:
-    read = program(*words.split())
+def test_help(argv: str, helped: str) -> None:
+    read = program(*argv.split())
     assert read.args.help.value == helped
     assert "--help" not in [call[1].get("name") for call in calls(read)]
 
 
-@pytest.mark.parametrize("words", ["help", "help help", "--help", "-h"])
-def test_help_alone(words: str) -> None:
-    read = program(*words.split())
+@pytest.mark.parametrize("argv", ["help", "help help", "--help", "-h"])
+def test_help_alone(argv: str) -> None:
+    read = program(*argv.split())
     assert read.args.help.value is True
     assert calls(read) == []
 
 
-@pytest.mark.parametrize("words", ["-R sync", "--dry sync", "sync -R", "sync --dry", "sync a -R"])
-def test_invokes_own_dry(words: str) -> None:
-    read = program(*words.split())
+@pytest.mark.parametrize("argv", ["-R sync", "--dry sync", "sync -R", "sync --dry", "sync a -R"])
+def test_invokes_own_dry(argv: str) -> None:
+    read = program(*argv.split())
     assert read.args.dry.value is True
     assert [name for name, _ in calls(read)] == ["sync"]
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("argv", "says"),
     [
         ("sync --drry-run", r"sync: unknown flag --drry-run: did you mean --dry-run\?"),
         ("sync a --drry-run", r"did you mean --dry-run\?"),
@@ -171,9 +171,9 @@ def test_invokes_own_dry(words: str) -> None:
         ("remove --yes=a", "--yes"),
     ],
 )
-def test_words_that_are_off(words: str, says: str) -> None:
+def test_words_that_are_off(argv: str, says: str) -> None:
     with pytest.raises(Exit, match=says) as caught:
-        program(*words.split())
+        program(*argv.split())
     assert caught.value.code == 2
     message = caught.value.message or ""
     assert message.startswith("repoman: ")
@@ -211,11 +211,11 @@ INVOKES_OWN = ("-d", "-T", "-D", "-F", "-f", "-l", "-h", "--help", "--l", "--he"
 
 @settings(max_examples=120)
 @given(WORDS)
-def test_whatever_is_typed_no_flag_becomes_a_value(words: list[str]) -> None:
-    if any(word.startswith(INVOKES_OWN) for word in words):
+def test_whatever_is_typed_no_flag_becomes_a_value(argv: list[str]) -> None:
+    if any(word.startswith(INVOKES_OWN) for word in argv):
         return
     try:
-        read = program(*words)
+        read = program(*argv)
     except UsageExit:
         return
     except Exit as end:  # --version

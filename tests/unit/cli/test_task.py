@@ -32,7 +32,7 @@ def test_the_commands_are_these() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "known"),
+    ("argv", "known"),
     [
         (["list"], {"list"}),
         (["setup", "--dry-run"], {"setup", "new", "sync"}),  # it leads on to those
@@ -43,8 +43,8 @@ def test_the_commands_are_these() -> None:
         ([], set(NAMES)),
     ],
 )
-def test_only_the_commands_that_are_named_are_loaded(words: list[str], known: set[str]) -> None:
-    assert set(collection_for(words).tasks) == known
+def test_only_the_commands_that_are_named_are_loaded(argv: list[str], known: set[str]) -> None:
+    assert set(collection_for(argv).tasks) == known
 
 
 def test_chores_stand_apart_from_what_a_person_types() -> None:

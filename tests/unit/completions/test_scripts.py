@@ -119,8 +119,8 @@ def test_what_a_flag_takes(command: str, flag: str, kind: str) -> None:
     ],
 )
 def test_places(shell: str, environ: dict[str, str], folder: str, names: list[str]) -> None:
-    wanted = [f"{folder}/{name}" for name in names]
-    assert [place.path for place in places(shell, environ, "/h")] == wanted
+    desired = [f"{folder}/{name}" for name in names]
+    assert [place.path for place in places(shell, environ, "/h")] == desired
 
 
 FIRST, SECOND = Place("/r"), Place("/i", yields=True)

@@ -8,8 +8,8 @@ import pytest
 
 from repoman_tasks.model import Defaults, Project, Registry
 from repoman_tasks.planning.findings import (
+    EstateFacts,
     Finding,
-    Reality,
     RepoState,
     findings,
     health,
@@ -89,17 +89,17 @@ def test_age_from_which_a_mirror_is_old(max_age: int, count: int) -> None:
 def test_health_says_all_and_the_share_first() -> None:
     projects = (Project("a", "a", last_sync=FRESH), Project("b", "b"))
     repos = {"a": HERE, "b": RepoState("/r/b")}
-    reality = Reality(Registry(projects=projects), "/r", repos)
+    facts = EstateFacts(Registry(projects=projects), "/r", repos)
     folder = "it's new"
-    found = health(reality, ("it is gone", "mount it"), projects, ["a", "b", folder], NOW)
+    found = health(facts, ("it is gone", "mount it"), projects, ["a", "b", folder], NOW)
     assert [(f.subject, f.problem) for f in found] == [
         ("share", True),
         ("b", True),
         (folder, False),
     ]
     assert shlex.quote(folder) in found[-1].cure
-    assert health(Reality(Registry(), "/r"), None, [], [], NOW) == []
-    odd = health(Reality(Registry(), "/r"), None, [], ["caf\udce9"], NOW)
+    assert health(EstateFacts(Registry(), "/r"), None, [], [], NOW) == []
+    odd = health(EstateFacts(Registry(), "/r"), None, [], ["caf\udce9"], NOW)
     assert "not UTF-8" in odd[0].cure
 
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repoman_tasks.planning import steps
-from repoman_tasks.planning.container.spec import Declared
-from repoman_tasks.planning.log_events import told_of_program, told_of_step
+from repoman_tasks.planning.container.spec import Spec
+from repoman_tasks.planning.log_events import loggable_program, loggable_step
 from repoman_tasks.planning.registry_edits import SetKeys
 
 SECRET = "s3cret"
@@ -20,7 +20,7 @@ EXEC = ("incus", "exec", "--force-local", "--project", "repoman")
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("argv", "told"),
     [
         (("mkdir", "-p", "--", "/a b"), {"words": ["mkdir", "-p", "--", "/a b"]}),
         (("/usr/bin/rm", "-rf", "--", "/a"), {"words": ["/usr/bin/rm", "-rf", "--", "/a"]}),
@@ -49,12 +49,12 @@ EXEC = ("incus", "exec", "--force-local", "--project", "repoman")
         (("incus", "launch", SECRET), {"words": ["incus"]}),
     ],
 )
-def test_told_of_program(words: tuple[str, ...], told: dict[str, Any] | None) -> None:
-    assert told_of_program(words) == told
+def test_told_of_program(argv: tuple[str, ...], told: dict[str, Any] | None) -> None:
+    assert loggable_program(argv) == told
 
 
 def test_of_many_words_the_middle_is_left_out() -> None:
-    told = told_of_program(("rsync", *(f"p{n}/" for n in range(200)), "."))
+    told = loggable_program(("rsync", *(f"p{n}/" for n in range(200)), "."))
     assert told is not None
     assert told["words"][:2] == ["rsync", "p0/"]
     assert told["words"][-1] == "."
@@ -64,11 +64,11 @@ def test_of_many_words_the_middle_is_left_out() -> None:
 @given(st.sampled_from(["curl", "env", "sh", "git", "incus", "sudo", "ssh"]), st.data())
 def test_a_secret_is_never_told_wherever_it_stands(program: str, data: st.DataObject) -> None:
     pieces = ["sudo", "env", "-C", "/x", "exec", "query", "-X", "PUT", "--data", "clone", SECRET]
-    words = data.draw(st.lists(st.sampled_from(pieces), max_size=8))
-    assert SECRET not in str(told_of_program((program, *words, f"--data={SECRET}")))
+    argv = data.draw(st.lists(st.sampled_from(pieces), max_size=8))
+    assert SECRET not in str(loggable_program((program, *argv, f"--data={SECRET}")))
 
 
-DECLARED = Declared(SECRET, (), {"environment.A": SECRET}, {"repo": {"source": SECRET}})
+DECLARED = Spec(SECRET, (), {"environment.A": SECRET}, {"repo": {"source": SECRET}})
 EVERY_STEP: list[steps.Step] = [
     steps.AdoptContainer("isurus", "default", DECLARED),
     steps.ArrangeUser("isurus", "dev", "/home/dev/repos/isurus"),
@@ -98,13 +98,13 @@ def test_these_are_all_steps() -> None:
 
 @pytest.mark.parametrize("step", EVERY_STEP, ids=lambda step: type(step).__name__)
 def test_a_step_tells_names_and_paths_and_no_value(step: steps.Step) -> None:
-    told = told_of_step(step)
+    told = loggable_step(step)
     assert SECRET not in str(told)
     assert told["step"].replace("-", "") == type(step).__name__.lower()
 
 
 def test_told_of_step() -> None:
-    assert told_of_step(steps.ChangeState("isurus", "rename", to="lamna")) == {
+    assert loggable_step(steps.ChangeState("isurus", "rename", to="lamna")) == {
         "step": "change-state",
         "name": "isurus",
         "action": "rename",

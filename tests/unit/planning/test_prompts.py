@@ -12,7 +12,7 @@ from repoman_tasks.commands import collection
 from repoman_tasks.errors import UsageError
 from repoman_tasks.planning import prompts
 from repoman_tasks.planning.prompts import Prompt, command_line, picked
-from repoman_tasks.terminal.prompter import Ask
+from repoman_tasks.terminal.prompter import Prompter
 from tests.unit.test_structure import PACKAGE, modules, own, within
 
 PROMPTS = {name: value for name, value in vars(prompts).items() if isinstance(value, Prompt)}
@@ -61,9 +61,9 @@ def test_what_lets_in_or_deletes_a_repo_is_not_answered_by_yes() -> None:
 
 @pytest.mark.parametrize("command", sorted(set(TASKS) - MEAN_SOMETHING_ALONE))
 def test_a_word_that_is_needed_is_asked_for(command: str) -> None:
-    words = {arg.name for arg in TASKS[command].get_arguments() if arg.positional}
+    argv = {arg.name for arg in TASKS[command].get_arguments() if arg.positional}
     asked = {name for prompt in PROMPTS.values() for name in prompt.answers.get(command, ())}
-    assert words <= asked
+    assert argv <= asked
 
 
 # --- against the source ----------------------------------------------------------------------
@@ -78,7 +78,7 @@ def asking_calls() -> Iterator[tuple[str, ast.expr | None]]:
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
             base = ast.unparse(node.func.value)
-            if node.func.attr in ASKING and base.split(".")[-1] in ("ask", "wizard"):
+            if node.func.attr in ASKING and base.split(".")[-1] in ("prompter", "wizard"):
                 yield f"{module.name}, line {node.lineno}", next(iter(node.args), None)
 
 
@@ -124,7 +124,7 @@ def test_nobody_else_reads_what_is_typed() -> None:
 
 
 def test_a_question_that_is_not_described_for_a_command_is_a_bug() -> None:
-    ask = Ask("list", yes=False, no_input=True)
+    ask = Prompter("list", yes=False, no_input=True)
     with pytest.raises(AssertionError, match="nothing says what answers"):
         ask.choose(prompts.PROJECT, options={"isurus": ""})
 
@@ -134,10 +134,10 @@ def test_a_question_that_is_not_described_for_a_command_is_a_bug() -> None:
 
 def test_the_flag_is_named_where_nobody_can_be_asked() -> None:
     with pytest.raises(UsageError, match=r"Nobody can be asked here: add --yes"):
-        Ask("remove", yes=False, no_input=True).confirm(prompts.GO_AHEAD, default=False)
+        Prompter("remove", yes=False, no_input=True).confirm(prompts.GO_AHEAD, default=False)
     with pytest.raises(UsageError, match=r"add --create or --clone or --repo"):
-        Ask("new", yes=False, no_input=True).choose(prompts.SOURCE, options={})
-    assert not Ask("new", yes=True, no_input=True).grant(prompts.APPROVE)
+        Prompter("new", yes=False, no_input=True).choose(prompts.SOURCE, options={})
+    assert not Prompter("new", yes=True, no_input=True).grant(prompts.APPROVE)
 
 
 # --- an answer -------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def test_without_options_a_number_is_a_value() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "words", "line"),
+    ("given", "argv", "line"),
     [
         ({"name": "isurus", "force": False}, (), "repoman stop isurus"),
         ({"name": None, "dry_run": True}, (), "repoman stop --dry-run"),
@@ -206,8 +206,8 @@ def test_without_options_a_number_is_a_value() -> None:
         ({"name": "a"}, ("ls", "a b"), "repoman stop a -- ls 'a b'"),
     ],
 )
-def test_the_same_by_flags(given: dict[str, object], words: tuple[str, ...], line: str) -> None:
-    assert command_line("stop", ["name"], given, words) == line
+def test_the_same_by_flags(given: dict[str, object], argv: tuple[str, ...], line: str) -> None:
+    assert command_line("stop", ["name"], given, argv) == line
 
 
 def test_it_is_quoted_for_a_shell() -> None:

@@ -11,7 +11,7 @@ import pytest
 from repoman_tasks.errors import Refused, UsageError
 from repoman_tasks.model import SCHEMA, Defaults, Estate, Project, Registry
 from repoman_tasks.planning.container.lifecycle import register_step
-from repoman_tasks.planning.estate_steps import SetupWish, new_project, remove_steps, setup_steps
+from repoman_tasks.planning.estate_steps import SetupOptions, new_project, remove_steps, setup_steps
 from repoman_tasks.planning.mirror.share_check import Marker, Mount, Probe
 from repoman_tasks.planning.registry_edits import AddProject, DropProject, SetKeys
 from repoman_tasks.planning.steps import (
@@ -45,9 +45,9 @@ FIRST = Registry(defaults=Defaults(LOCAL, NFS), origins={})
 SET_UP = Registry(Estate("mine", SCHEMA), Defaults(LOCAL, NFS), (), IN_FILE)
 NO_ESTATE = Registry(Estate(), Defaults(LOCAL, NFS), (), IN_FILE)
 
-NOTHING = SetupWish()
-NEW_SHARE = SetupWish(new_share=True)
-ADOPT = SetupWish(adopt_share=True)
+NOTHING = SetupOptions()
+NEW_SHARE = SetupOptions(new_share=True)
+ADOPT = SetupOptions(adopt_share=True)
 
 
 def summary(steps: list[Step]) -> list[tuple[str, Any]]:
@@ -77,7 +77,7 @@ def identity(estate: str) -> Mapping[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("registry", "wish", "local_exists", "probe", "expected"),
+    ("registry", "options", "local_exists", "probe", "expected"),
     [
         pytest.param(
             *(FIRST, NOTHING, True, PROBE),
@@ -85,7 +85,7 @@ def identity(estate: str) -> Mapping[str, Any]:
             id="the first time",
         ),
         pytest.param(
-            *(FIRST, SetupWish("/r", "/n"), False, PROBE),
+            *(FIRST, SetupOptions("/r", "/n"), False, PROBE),
             [
                 ("folder", "/r"),
                 ("mark", "fresh"),
@@ -94,14 +94,14 @@ def identity(estate: str) -> Mapping[str, Any]:
             id="the first time, with paths, without the folder",
         ),
         pytest.param(SET_UP, NOTHING, True, MINE, [], id="again"),
-        pytest.param(SET_UP, SetupWish(LOCAL, NFS), True, MINE, [], id="again, the same paths"),
+        pytest.param(SET_UP, SetupOptions(LOCAL, NFS), True, MINE, [], id="again, the same paths"),
         pytest.param(SET_UP, NEW_SHARE, True, MINE, [], id="--new-share on the own share"),
         pytest.param(SET_UP, ADOPT, True, MINE, [], id="--adopt-share on the own share"),
         pytest.param(
             *(SET_UP, NOTHING, False, MINE), [("folder", LOCAL)], id="only the folder is missing"
         ),
         pytest.param(
-            *(SET_UP, SetupWish("/r"), True, MINE),
+            *(SET_UP, SetupOptions("/r"), True, MINE),
             [("write", {"defaults.local_repos": "/r"})],
             id="other local repos",
         ),
@@ -151,17 +151,17 @@ def identity(estate: str) -> Mapping[str, Any]:
 )
 def test_setup(
     registry: Registry,
-    wish: SetupWish,
+    options: SetupOptions,
     local_exists: bool,
     probe: Probe,
     expected: list[tuple[str, Any]],
 ) -> None:
-    steps = setup_steps(registry, True, wish, local_exists, probe, "fresh")
+    steps = setup_steps(registry, True, options, local_exists, probe, "fresh")
     assert summary(steps) == expected
 
 
 @pytest.mark.parametrize(
-    ("registry", "wish", "probe", "says"),
+    ("registry", "options", "probe", "says"),
     [
         pytest.param(SET_UP, NOTHING, PROBE, "carries no marker.*--new-share", id="unmarked share"),
         pytest.param(SET_UP, NOTHING, THEIRS, "of estate theirs already.*--new-share", id="other"),
@@ -173,9 +173,9 @@ def test_setup(
         pytest.param(FIRST, ADOPT, UNREADABLE, "can't be read.*--new-share", id="adopt garbage"),
     ],
 )
-def test_setup_refuses(registry: Registry, wish: SetupWish, probe: Probe, says: str) -> None:
+def test_setup_refuses(registry: Registry, options: SetupOptions, probe: Probe, says: str) -> None:
     with pytest.raises(Refused, match=says) as caught:
-        setup_steps(registry, True, wish, True, probe, "fresh")
+        setup_steps(registry, True, options, True, probe, "fresh")
     assert caught.value.code == 6
 
 
@@ -279,10 +279,10 @@ def test_the_rules_go_after_the_container_and_before_the_project() -> None:
 
 
 def test_setup_writes_what_was_chosen_for_containers() -> None:
-    wish = SetupWish(chosen={"storage_pool": "fast", "bridge": "br1"})
+    options = SetupOptions(chosen={"storage_pool": "fast", "bridge": "br1"})
     chosen = {"defaults.storage_pool": "fast", "defaults.bridge": "br1"}
-    assert summary(setup_steps(SET_UP, True, wish, True, MINE, "new")) == [("write", chosen)]
+    assert summary(setup_steps(SET_UP, True, options, True, MINE, "new")) == [("write", chosen)]
     origins = {**IN_FILE, "storage_pool": "registry", "bridge": "registry"}
     defaults = replace(SET_UP.defaults, storage_pool="fast", bridge="br1")
     there = replace(SET_UP, defaults=defaults, origins=origins)
-    assert setup_steps(there, True, wish, True, MINE, "new") == []
+    assert setup_steps(there, True, options, True, MINE, "new") == []

@@ -17,7 +17,7 @@ from repoman_tasks.tools.rsync import (
     filters,
     parse_item,
     parse_progress,
-    pass_words,
+    pass_argv,
     sentence,
     unescaped,
     vanished,
@@ -82,9 +82,9 @@ def test_an_empty_pattern_is_none() -> None:
 def test_pattern_of_a_repo(repo: str, pattern: str, rules: list[str]) -> None:
     """It is held to that repo, and what is git's comes before it."""
     made = filters(repo, Excludes(("mine",), (pattern,)))
-    asked = made[made.index("- mine") + 1 :]
-    assert asked[4:] == rules
-    assert all(rule.startswith("+ /") and "/.git" in rule for rule in asked[:4])
+    requested = made[made.index("- mine") + 1 :]
+    assert requested[4:] == rules
+    assert all(rule.startswith("+ /") and "/.git" in rule for rule in requested[:4])
     assert filters(repo, Excludes(("mine",)))[-1] == "- mine"
 
 
@@ -108,12 +108,12 @@ def test_exclude_path(path: str, rule: str) -> None:
 # --- words -----------------------------------------------------------------------------
 
 
-def words(**options: bool | int | None) -> list[str]:
-    return pass_words("/r/", ["a", "-b"], ["- x"], Keeps(), **options)  # type: ignore[arg-type]
+def argv(**options: bool | int | None) -> list[str]:
+    return pass_argv("/r/", ["a", "-b"], ["- x"], Keeps(), **options)  # type: ignore[arg-type]
 
 
 def test_sources_stand_after_two_dashes_and_below_the_root() -> None:
-    made = words()
+    made = argv()
     assert made[made.index("--") :] == ["--", "/r/./a", "/r/./-b", "."]
     assert made[0] == "rsync"
 
@@ -131,7 +131,7 @@ def test_sources_stand_after_two_dashes_and_below_the_root() -> None:
     ],
 )
 def test_options(options: dict[str, bool | int], there: list[str], not_there: list[str]) -> None:
-    made = words(**options)
+    made = argv(**options)
     assert [word for word in there if word not in made] == []
     assert [w for w in made if any(w.startswith(no) for no in not_there)] == []
 
@@ -145,14 +145,14 @@ def test_options(options: dict[str, bool | int], there: list[str], not_there: li
     ],
 )
 def test_what_the_share_does_not_keep_is_not_asked_for(keeps: Keeps, there: set[str]) -> None:
-    made = pass_words("/r", ["a"], [], keeps)
+    made = pass_argv("/r", ["a"], [], keeps)
     assert {"--owner", "--group", "--modify-window=-1"} & set(made) == there
     assert not {"-a", "--archive", "-o", "-g"} & set(made)
 
 
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_no_name_or_pattern_becomes_an_option(source: str, pattern: str) -> None:
-    made = pass_words("/r", [source], filters("a", Excludes((pattern,))), Keeps())
+    made = pass_argv("/r", [source], filters("a", Excludes((pattern,))), Keeps())
     before, after = made[: made.index("--")], made[made.index("--") + 1 :]
     assert after == [f"/r/./{source}", "."]
     assert [word for word in before[1:] if not word.startswith("--")] == []

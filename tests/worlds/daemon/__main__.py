@@ -28,8 +28,8 @@ def main() -> int:
     # A socket's path has to be short.
     scratch = Path(tempfile.mkdtemp(prefix="rmt-", dir="/tmp"))
     scratch.chmod(0o755)
-    words = sys.argv[2:] if sys.argv[1] == "--" else sys.argv[1:]
-    again = [sys.executable, "-m", "tests.worlds.daemon", _INSIDE, str(scratch), *words]
+    argv = sys.argv[2:] if sys.argv[1] == "--" else sys.argv[1:]
+    again = [sys.executable, "-m", "tests.worlds.daemon", _INSIDE, str(scratch), *argv]
     try:
         return subprocess.run([*_NAMESPACES, *again], env=dict(os.environ)).returncode
     finally:

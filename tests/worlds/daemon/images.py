@@ -63,10 +63,10 @@ _APPLETS = (
 )
 
 
-def _run(words: Sequence[str | Path]) -> None:
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True)
+def _run(argv: Sequence[str | Path]) -> None:
+    done = subprocess.run([str(word) for word in argv], capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"{' '.join(map(str, words))}: {done.stdout[-2000:]}{done.stderr}")
+        raise RuntimeError(f"{' '.join(map(str, argv))}: {done.stdout[-2000:]}{done.stderr}")
 
 
 def _suite() -> tuple[str, str]:

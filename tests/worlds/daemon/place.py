@@ -43,8 +43,8 @@ _HANDED_ON = ("CI", "REPOMAN_TEST_COLD", "REPOMAN_TEST_PACKAGES", "REPOMAN_TEST_
 _MODES = {"shadow": 0o640, "sudoers": 0o440}
 
 
-def run(words: Sequence[str], scratch: Path) -> int:
-    """Run `words` as `dev` beside a daemon with a pool, a bridge and the images."""
+def run(argv: Sequence[str], scratch: Path) -> int:
+    """Run `argv` as `dev` beside a daemon with a pool, a bridge and the images."""
     _users(scratch)
     _network(scratch)
     folder = scratch / "incus"
@@ -52,7 +52,7 @@ def run(words: Sequence[str], scratch: Path) -> int:
     os.environ["SSL_CERT_FILE"] = _certificate(scratch)  # whom the daemon downloads from
     with running_daemon(folder):
         _furnish(folder)
-        return subprocess.run(_as_dev(words, scratch, folder), cwd=CHECKOUT).returncode
+        return subprocess.run(_as_dev(argv, scratch, folder), cwd=CHECKOUT).returncode
 
 
 def _users(scratch: Path) -> None:
@@ -74,13 +74,13 @@ def _network(scratch: Path) -> None:
     """Show the devices of this network namespace in /sys, where the daemon looks for its bridge."""
     kept = scratch / "cgroup"
     kept.mkdir()
-    for words in (
+    for argv in (
         ["mount", "--rbind", "/sys/fs/cgroup", str(kept)],
         ["mount", "-t", "sysfs", "sysfs", "/sys"],
         ["mount", "--rbind", str(kept), "/sys/fs/cgroup"],
         ["ip", "link", "set", "lo", "up"],
     ):
-        subprocess.run(words, check=True)
+        subprocess.run(argv, check=True)
 
 
 @contextmanager
@@ -90,9 +90,9 @@ def running_daemon(folder: Path, *sudo: str) -> Iterator[None]:
     environ = {**os.environ, "INCUS_DIR": str(folder)}
     keep = f"INCUS_DIR={folder}"
     path = f"PATH={os.environ['PATH']}:/usr/local/sbin:/usr/sbin:/sbin"
-    words = [*sudo, "env", keep, path, "HOME=/root", str(INCUSD), "--group", ADMINS]
+    argv = [*sudo, "env", keep, path, "HOME=/root", str(INCUSD), "--group", ADMINS]
     with open(f"{folder}.log", "wb") as log:
-        process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
     try:
         _await(folder, environ, process)
         yield
@@ -107,8 +107,8 @@ def running_daemon(folder: Path, *sudo: str) -> Iterator[None]:
 def _await(folder: Path, environ: Mapping[str, str], process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 30
     while True:
-        words = ["incus", "query", "local:/1.0"]
-        if subprocess.run(words, env=environ, capture_output=True).returncode == 0:
+        argv = ["incus", "query", "local:/1.0"]
+        if subprocess.run(argv, env=environ, capture_output=True).returncode == 0:
             return
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(Path(f"{folder}.log").read_text())
@@ -118,18 +118,18 @@ def _await(folder: Path, environ: Mapping[str, str], process: subprocess.Popen[b
 def _certificate(scratch: Path) -> str:
     """A certificate for loopback with its key in one file, for an image server of the tests."""
     key, made = scratch / "key.pem", scratch / "certificate.pem"
-    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    words += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    words += ["-keyout", str(key), "-out", str(made)]
-    subprocess.run(words, check=True, stderr=subprocess.DEVNULL)
+    argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    argv += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    argv += ["-keyout", str(key), "-out", str(made)]
+    subprocess.run(argv, check=True, stderr=subprocess.DEVNULL)
     made.write_text(made.read_text() + key.read_text())
     return str(made)
 
 
 def _furnish(folder: Path) -> None:
-    def incus(*words: str) -> None:
+    def incus(*argv: str) -> None:
         environ = {**os.environ, "INCUS_DIR": str(folder)}
-        subprocess.run(["incus", *words], env=environ, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(["incus", *argv], env=environ, check=True, stdout=subprocess.DEVNULL)
 
     incus("storage", "create", POOL, "btrfs", "size=6GiB")  # its copies are made at once
     for number, name in enumerate(BRIDGES):
@@ -140,8 +140,8 @@ def _furnish(folder: Path) -> None:
         incus("image", "import", str(image(name)), "--alias", name)
 
 
-def _as_dev(words: Sequence[str], scratch: Path, folder: Path) -> list[str]:
-    """Words that run `words` as `dev`, who can reach the checkout and its Python."""
+def _as_dev(argv: Sequence[str], scratch: Path, folder: Path) -> list[str]:
+    """Words that run `argv` as `dev`, who can reach the checkout and its Python."""
     uid, gid = PEOPLE["dev"]
     tmp = scratch / "tmp"
     tmp.mkdir()
@@ -160,7 +160,7 @@ def _as_dev(words: Sequence[str], scratch: Path, folder: Path) -> list[str]:
     reach = [sys.executable, "-m", "dev.open_folders", str(scratch / "held")]
     ids = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--init-groups", "--inh-caps=-all"]
     folders = [str(CHECKOUT), sys.prefix, sys.base_prefix]
-    return [*reach, *folders, "--", *ids, "env", "-i", *environ, *words]
+    return [*reach, *folders, "--", *ids, "env", "-i", *environ, *argv]
 
 
 def clean(scratch: Path) -> None:

@@ -37,21 +37,21 @@ def start() -> None:
         _run([*inside, "sh", "-c", f"echo {value} >/proc/sys/net/ipv4/{setting}"])
     for address in (f"{INTERNET}/32", f"{INTERNET6}/128"):
         _run([*inside, "ip", "address", "add", address, "dev", "lo"])
-    for words, router, router6 in (([], LAN, LAN6), (inside, HOST, HOST6)):
-        _run([*words, "ip", "route", "add", "default", "via", router])
-        _run([*words, "ip", "-6", "route", "add", "default", "via", router6])
-    for words in ([], inside):
-        subprocess.Popen([*words, sys.executable, "-m", "tests.worlds.daemon.world"])
+    for argv, router, router6 in (([], LAN, LAN6), (inside, HOST, HOST6)):
+        _run([*argv, "ip", "route", "add", "default", "via", router])
+        _run([*argv, "ip", "-6", "route", "add", "default", "via", router6])
+    for argv in ([], inside):
+        subprocess.Popen([*argv, sys.executable, "-m", "tests.worlds.daemon.world"])
 
 
-def _up(words: list[str], device: str, address: str, address6: str) -> None:
-    _run([*words, "ip", "address", "add", f"{address}/24", "dev", device])
-    _run([*words, "ip", "-6", "address", "add", f"{address6}/64", "dev", device, "nodad"])
-    _run([*words, "ip", "link", "set", device, "up"])
+def _up(argv: list[str], device: str, address: str, address6: str) -> None:
+    _run([*argv, "ip", "address", "add", f"{address}/24", "dev", device])
+    _run([*argv, "ip", "-6", "address", "add", f"{address6}/64", "dev", device, "nodad"])
+    _run([*argv, "ip", "link", "set", device, "up"])
 
 
-def _run(words: list[str]) -> None:
-    subprocess.run(words, check=True)
+def _run(argv: list[str]) -> None:
+    subprocess.run(argv, check=True)
 
 
 class _Greeter(socketserver.BaseRequestHandler):

@@ -24,7 +24,7 @@ def main() -> int:
     # So that the machine is ended by `finally` here too.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
-        return run(arguments.words, arguments.timeout, arguments.mem)
+        return run(arguments.argv, arguments.timeout, arguments.mem)
     except MachineError as error:
         print(f"tests.worlds.machine: {error}", file=sys.stderr)
         return NO_MACHINE

@@ -37,8 +37,8 @@ class MachineError(Exception):
     """The machine cannot be booted; the message is one line for the person."""
 
 
-def run(words: list[str], timeout: float, memory: str) -> int:
-    """Run `words` in a new machine, their output on our stdout; their exit status.
+def run(argv: list[str], timeout: float, memory: str) -> int:
+    """Run `argv` in a new machine, their output on our stdout; their exit status.
 
     TIMED_OUT when they take longer than `timeout` seconds, boot included. MachineError when
     the machine itself does not work. Nothing of it is left, however this ends.
@@ -47,7 +47,7 @@ def run(words: list[str], timeout: float, memory: str) -> int:
     with tempfile.TemporaryDirectory(prefix="repoman-machine-") as name:
         folder = Path(name)
         (folder / OUTPUT).touch()
-        order = Order(words, os.getcwd(), environment(), str(modules), keep())
+        order = Order(argv, os.getcwd(), environment(), str(modules), keep())
         order.write(folder)
         with booted(folder, memory) as machine:
             return follow(machine, folder, time.monotonic() + timeout)
@@ -58,8 +58,8 @@ def find_modules() -> Path:
     for program, package in PACKAGES.items():
         if shutil.which(program, path=SYSTEM_PATH) is None:
             raise MachineError(f"{program} is missing: install Debian's package {package}")
-    words = ["linux", "--version"]
-    release = subprocess.check_output(words, env={"PATH": SYSTEM_PATH}, text=True).strip()
+    argv = ["linux", "--version"]
+    release = subprocess.check_output(argv, env={"PATH": SYSTEM_PATH}, text=True).strip()
     modules = MODULES / release
     if not (modules / "modules.dep").exists():
         raise MachineError(
@@ -92,7 +92,7 @@ def keep() -> list[str]:
 @contextmanager
 def booted(folder: Path, memory: str) -> Iterator[subprocess.Popen[bytes]]:
     """The kernel as a process, in a process group of its own that is killed at the end."""
-    words = [
+    argv = [
         *("linux", f"mem={memory}", "rootfstype=hostfs", "rootflags=/", "ro"),
         *(f"uml_dir={folder}/", "con=null", "con0=null,fd:1", "quiet"),
         f"init={os.path.realpath(sys.executable)}",
@@ -104,7 +104,7 @@ def booted(folder: Path, memory: str) -> Iterator[subprocess.Popen[bytes]]:
     kernel.adopt_orphans()
     with open(folder / CONSOLE, "wb") as console:
         machine = subprocess.Popen(
-            words,
+            argv,
             env={"PATH": SYSTEM_PATH},
             stdin=subprocess.DEVNULL,
             stdout=console,

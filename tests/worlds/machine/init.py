@@ -94,7 +94,7 @@ def run(order: Order) -> int:
         try:
             # PID 1 has no process group, and automount does not start without one.
             child = subprocess.Popen(
-                order.words,
+                order.argv,
                 cwd=order.cwd,
                 env=order.environment,
                 stdin=subprocess.DEVNULL,
@@ -103,7 +103,7 @@ def run(order: Order) -> int:
                 start_new_session=True,
             )
         except OSError as error:
-            output.write(f"{order.words[0]}: {error.strerror}\n".encode())
+            output.write(f"{order.argv[0]}: {error.strerror}\n".encode())
             return 127
     while True:
         # Any child: orphans are PID 1's to collect.

@@ -32,10 +32,8 @@ def mount(
     source: str, target: str | Path, kind: str = "", flags: int = 0, options: str = ""
 ) -> None:
     """mount(2). An empty `kind` is for MS_BIND and MS_REMOUNT, which take none."""
-    words = (source, str(target), kind)
-    result = _libc.mount(
-        *(word.encode() for word in words), ctypes.c_ulong(flags), options.encode()
-    )
+    argv = (source, str(target), kind)
+    result = _libc.mount(*(word.encode() for word in argv), ctypes.c_ulong(flags), options.encode())
     _check(result, str(target))
 
 

@@ -18,7 +18,7 @@ class Order:
     visible even where the machine lays a file system of its own over a parent of theirs.
     """
 
-    words: list[str]
+    argv: list[str]
     cwd: str
     environment: dict[str, str]
     modules: str

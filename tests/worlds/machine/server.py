@@ -13,12 +13,12 @@ _THREADS = "8"
 _GRACE = "10"
 
 
-def tool(*words: str) -> None:
+def tool(*argv: str) -> None:
     """Run a program of the system; CalledProcessError if it fails.
 
     Without a time limit: nothing called here may touch a mounted share.
     """
-    subprocess.run(words, env=TOOLS, check=True, stdin=subprocess.DEVNULL)
+    subprocess.run(argv, env=TOOLS, check=True, stdin=subprocess.DEVNULL)
 
 
 def start() -> None:

@@ -127,8 +127,8 @@ class Share:
         depth = len(self.layers())
         # The mount disappears at once, but its last user, and that may be we, then takes
         # leave of the server, and waits for that until it is back.
-        words = (self.mount_point, kernel.MNT_DETACH)
-        threading.Thread(target=kernel.umount, args=words, daemon=True).start()
+        argv = (self.mount_point, kernel.MNT_DETACH)
+        threading.Thread(target=kernel.umount, args=argv, daemon=True).start()
         wait_until(lambda: len(self.layers()) < depth)
 
     def remount(self, mode: Literal["ro", "rw"]) -> None:

@@ -24,15 +24,15 @@ def share() -> Iterator[Share]:
         yield share
 
 
-def output(*words: str | Path, seconds: float = 3) -> str:
+def output(*argv: str | Path, seconds: float = 3) -> str:
     """What a program prints; it is killed and TimeoutExpired raised after `seconds`."""
-    return subprocess.check_output(words, timeout=seconds, text=True).strip()
+    return subprocess.check_output(argv, timeout=seconds, text=True).strip()
 
 
-def hangs(*words: str | Path) -> bool:
+def hangs(*argv: str | Path) -> bool:
     """Whether a program is still at it after three seconds; SIGKILL ends it then."""
     try:
-        output(*words)
+        output(*argv)
     except subprocess.TimeoutExpired:
         return True
     return False

@@ -18,11 +18,11 @@ from repoman_tasks.planning.container.drift import (
     unusable,
 )
 from repoman_tasks.planning.container.spec import IMAGE, MAKING, REPO, TAG, Container
-from repoman_tasks.planning.findings import Reality
+from repoman_tasks.planning.findings import EstateFacts
 
 ISURUS = Project("isurus", "isurus")
 NOTES = Project("notes", "notes", container=False)
-REALITY = Reality(Registry(projects=(ISURUS, NOTES)), "/r")
+REALITY = EstateFacts(Registry(projects=(ISURUS, NOTES)), "/r")
 DOWN = unusable(Failed("the Incus daemon does not run", "start it"))
 ALL = REALITY.registry.projects
 

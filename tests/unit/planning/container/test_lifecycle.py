@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from repoman_tasks.errors import UsageError
-from repoman_tasks.model import Project, Registry, Wish
+from repoman_tasks.model import Project, Registry, Requested
 from repoman_tasks.planning.container.lifecycle import (
     adopt_steps,
     check_free,
@@ -18,16 +18,16 @@ from repoman_tasks.planning.container.lifecycle import (
     register_step,
     update_steps,
 )
-from repoman_tasks.planning.container.repairs import CHOICES, RepairWish
-from repoman_tasks.planning.container.spec import MAKING, Container, applied, declared
-from repoman_tasks.planning.current_project import meant
+from repoman_tasks.planning.container.repairs import CHOICES, RepairOptions
+from repoman_tasks.planning.container.spec import MAKING, Container, applied, container_spec
+from repoman_tasks.planning.current_project import named_or_current
 from repoman_tasks.planning.registry_edits import AddProject, SetKeys
 from repoman_tasks.planning.steps import ArrangeUser, Step, WriteRegistry
 
 ISURUS = Project("isurus", "isurus", image="debian")
 LAMNA = Project("lamna", "deep/lamna")
 REGISTRY = Registry(projects=(ISURUS, LAMNA))
-WANTED = declared(ISURUS, REGISTRY, "/r", "/h")
+WANTED = container_spec(ISURUS, REGISTRY, "/r", "/h")
 WHOLE = Container("isurus", "running", WANTED.config, WANTED.devices, WANTED.profiles)
 ARRANGING = ArrangeUser("isurus", "dev", "/r/isurus")
 ORIGIN = {"type": "image", "fingerprint": "f"}
@@ -97,7 +97,7 @@ def test_updating(
 
 def test_what_changed_is_noted_in_the_registry() -> None:
     assert recorded(ISURUS, ISURUS) == []
-    asked = applied(ISURUS, Wish(image="x", env=(("A", "1"),)), "", ())
+    asked = applied(ISURUS, Requested(image="x", env=(("A", "1"),)), "", ())
     (step,) = recorded(ISURUS, asked)
     assert isinstance(step, WriteRegistry)
     assert step.edits == (
@@ -110,7 +110,7 @@ def test_what_changed_is_noted_in_the_registry() -> None:
 
 def test_what_a_repo_leaves_out_is_told_before_it_counts() -> None:
     before = replace(ISURUS, asked_exclude=("old", "kept"))
-    after = applied(before, Wish(exclude=("kept", "new")), "", ())
+    after = applied(before, Requested(exclude=("kept", "new")), "", ())
     (step,) = recorded(before, after)
     assert "its repo leaves out of its mirror: - old, + new" in str(step)
     assert "leaves out what it asks to: kept, new" in str(register_step(after, "/r/isurus"))
@@ -183,24 +183,24 @@ def test_finishing_and_forgetting() -> None:
     ],
 )
 def test_which_project_is_meant(name: str | None, folder: str, project: str, where: str) -> None:
-    found, there = meant(REGISTRY, "/r", name, folder, "shell")
+    found, there = named_or_current(REGISTRY, "/r", name, folder, "shell")
     assert (found.name, there) == (project, where)
 
 
 @pytest.mark.parametrize("folder", ["", "/", "/r", "/r/deep", "/r/isurus2", "/r/lamna"])
 def test_no_project_is_meant(folder: str) -> None:
     with pytest.raises(UsageError, match="`repoman shell NAME`"):
-        meant(REGISTRY, "/r", None, folder, "shell")
+        named_or_current(REGISTRY, "/r", None, folder, "shell")
 
 
 def test_choices_of_repairs() -> None:
-    assert not RepairWish().any
-    assert RepairWish(repair=True).any
-    assert RepairWish(missing="forget").chosen("missing") == "forget"
-    assert RepairWish(missing="forget").chosen("renamed") == ""
-    RepairWish("recreate", "adopt", "finish").check()
+    assert not RepairOptions().any
+    assert RepairOptions(repair=True).any
+    assert RepairOptions(missing="forget").chosen("missing") == "forget"
+    assert RepairOptions(missing="forget").chosen("renamed") == ""
+    RepairOptions("recreate", "adopt", "finish").check()
     for kind in ("missing", "orphan", "half-made"):
-        wish = RepairWish(**{kind.replace("-", "_"): "nonsense"})  # type: ignore[arg-type]
+        requested = RepairOptions(**{kind.replace("-", "_"): "nonsense"})  # type: ignore[arg-type]
         with pytest.raises(UsageError, match=f"--{kind}"):
-            wish.check()
+            requested.check()
         assert len(CHOICES[kind]) == 2

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from repoman_tasks.model import Defaults, Mount, Project, Registry, Wish
+from repoman_tasks.model import Defaults, Mount, Project, Registry, Requested
 from repoman_tasks.planning.container.spec import (
     CREATED,
     IMAGE,
@@ -15,7 +15,7 @@ from repoman_tasks.planning.container.spec import (
     TAG,
     Container,
     applied,
-    declared,
+    container_spec,
     differences,
     from_container,
     merged,
@@ -25,7 +25,7 @@ PROJECT = Project("isurus", "is urus", image="debian", created="2026-04-28T15:00
 REGISTRY = Registry(projects=(PROJECT,))
 DISK = {"type": "disk", "source": "/r/is urus", "path": "/r/is urus"}
 TAGS = {TAG: "isurus", REPO: "is urus", IMAGE: "debian", CREATED: PROJECT.created}
-WANTED = declared(PROJECT, REGISTRY, "/r", "/home/me")
+WANTED = container_spec(PROJECT, REGISTRY, "/r", "/home/me")
 AS_WANTED = Container(
     "isurus", "running", {**TAGS, "volatile.x": "1"}, {"repo": DISK}, ("default", "claude-share")
 )
@@ -46,12 +46,12 @@ def test_what_is_declared() -> None:
         (replace(PROJECT, image=""), Defaults(default_image="mine"), "mine"),
         (PROJECT, Defaults(default_image="mine"), "debian"),
         (replace(PROJECT, asked_image="asked"), Defaults(), "asked"),
-        (applied(PROJECT, Wish(image="asked"), "", ()), Defaults(), "asked"),
-        (applied(PROJECT, Wish(image="asked"), "flag", ()), Defaults(), "flag"),
+        (applied(PROJECT, Requested(image="asked"), "", ()), Defaults(), "asked"),
+        (applied(PROJECT, Requested(image="asked"), "flag", ()), Defaults(), "flag"),
     ],
 )
 def test_precedence_of_the_image(project: Project, defaults: Defaults, image: str) -> None:
-    assert declared(project, Registry(defaults=defaults), "/r", "/h").image == image
+    assert container_spec(project, Registry(defaults=defaults), "/r", "/h").image == image
 
 
 @pytest.mark.parametrize(
@@ -61,28 +61,28 @@ def test_precedence_of_the_image(project: Project, defaults: Defaults, image: st
         (PROJECT, Defaults(shared=""), ("default",)),
         (replace(PROJECT, profiles=("b",)), Defaults(), ("b",)),
         (replace(PROJECT, profiles=()), Defaults(), ()),
-        (applied(PROJECT, Wish(profiles=("c",)), "", ()), Defaults(), ("c",)),
-        (applied(PROJECT, Wish(profiles=("c",)), "", ("d",)), Defaults(), ("d",)),
+        (applied(PROJECT, Requested(profiles=("c",)), "", ()), Defaults(), ("c",)),
+        (applied(PROJECT, Requested(profiles=("c",)), "", ("d",)), Defaults(), ("d",)),
     ],
 )
 def test_precedence_of_profiles(
     project: Project, defaults: Defaults, profiles: tuple[str, ...]
 ) -> None:
-    assert declared(project, Registry(defaults=defaults), "/r", "/h").profiles == profiles
+    assert container_spec(project, Registry(defaults=defaults), "/r", "/h").profiles == profiles
 
 
 def test_env_and_mounts_of_registry_and_repo_add_up() -> None:
     mine = replace(PROJECT, env=(("A", "1"), ("B", "1")), mounts=(Mount("~/a", "/a"),))
-    asks = Wish(env=(("B", "2"),), mount=(Mount("/r/b", "/b"), Mount("/r/a", "/a")))
-    wanted = declared(applied(mine, asks, "", ()), REGISTRY, "/r", "/home/me")
-    assert wanted.config["environment.A"] == "1"
-    assert wanted.config["environment.B"] == "2"
-    assert [device["source"] for device in wanted.devices.values()] == [
+    asks = Requested(env=(("B", "2"),), mount=(Mount("/r/b", "/b"), Mount("/r/a", "/a")))
+    spec = container_spec(applied(mine, asks, "", ()), REGISTRY, "/r", "/home/me")
+    assert spec.config["environment.A"] == "1"
+    assert spec.config["environment.B"] == "2"
+    assert [device["source"] for device in spec.devices.values()] == [
         "/r/is urus",
         "/r/a",
         "/r/b",
     ]
-    only_mine = declared(mine, REGISTRY, "/r", "/home/me")
+    only_mine = container_spec(mine, REGISTRY, "/r", "/home/me")
     assert only_mine.devices["mount-1"]["source"] == "/home/me/a"
 
 
@@ -127,17 +127,17 @@ def test_what_is_not_ours_stays() -> None:
 @pytest.mark.parametrize("env", ["1", "2"])
 def test_a_value_of_the_environment(env: str) -> None:
     project = replace(PROJECT, env=(("A", env),))
-    wanted = declared(project, REGISTRY, "/r", "/h")
+    spec = container_spec(project, REGISTRY, "/r", "/h")
     container = replace(AS_WANTED, config={**TAGS, "environment.A": "1"})
-    assert [d.what for d in differences(wanted, container)] == (
+    assert [d.what for d in differences(spec, container)] == (
         [] if env == "1" else ["env: A is set"]
     )
 
 
 def test_a_project_is_rebuilt_from_its_container() -> None:
     project = replace(PROJECT, env=(("A", "1"),), mounts=(Mount("/r/a", "/a"),), profiles=("p",))
-    wanted = declared(project, REGISTRY, "/r", "/h")
-    container = Container("isurus", "stopped", wanted.config, wanted.devices, wanted.profiles)
+    spec = container_spec(project, REGISTRY, "/r", "/h")
+    container = Container("isurus", "stopped", spec.config, spec.devices, spec.profiles)
     assert from_container(container, "other", "now") == project
 
 

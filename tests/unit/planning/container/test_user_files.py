@@ -11,42 +11,42 @@ from repoman_tasks.errors import Failed
 from repoman_tasks.model import Person
 from repoman_tasks.planning.container.user_files import (
     Arrangement,
-    Guest,
+    UserFiles,
     arrangement,
-    read_guest,
+    parse_user_files,
     user_data,
 )
 
 DEV = Person("dev", 1000, 1000, "dev", "/home/dev", "/bin/zsh")
 ALL_SHELLS = ("/bin/zsh", "/bin/bash", "/bin/sh")
 
-DEBIAN = Guest(
+DEBIAN = UserFiles(
     "root:x:0:0:root:/root:/bin/bash\nwww-data:x:33:33:www-data:/var/www:/usr/sbin/nologin\n",
     "root:x:0:\nwww-data:x:33:\nusers:x:100:\nsudo:x:27:\n",
     "root:*:19000:0:99999:7:::\nwww-data:*:19000:0:99999:7:::\n",
     ("/bin/bash", "/bin/sh"),
 )
-UBUNTU = Guest(
+UBUNTU = UserFiles(
     "root:x:0:0:root:/root:/bin/bash\nubuntu:x:1000:1000:Ubuntu:/home/ubuntu:/bin/bash\n",
     "root:x:0:\nadm:x:4:syslog,ubuntu\nsudo:x:27:ubuntu\nubuntu:x:1000:\n",
     "root:*:19000:0:99999:7:::\nubuntu:!:19001:0:99999:7:::\n",
     ("/bin/bash", "/bin/sh"),
     has_sudo=True,
 )
-ALPINE = Guest(
+ALPINE = UserFiles(
     "root:x:0:0:root:/root:/bin/ash\nguest:x:405:100:guest:/dev/null:/sbin/nologin\n",
     "root:x:0:root\nusers:x:100:games\n",
     "root:*::0:::::\nguest:!::0:::::\n",
     ("/bin/sh",),
 )
-FEDORA = Guest(
+FEDORA = UserFiles(
     "root:x:0:0:Super User:/root:/bin/bash\ntss:x:59:59:tpm user:/:/usr/sbin/nologin\n",
     "root:x:0:\nwheel:x:10:\ntss:x:59:\n",
     "root:!unprovisioned::0:99999:7:::\ntss:!*:20000::::::\n",
     ALL_SHELLS,
     has_sudo=True,
 )
-BUSYBOX = Guest("root:x:0:0:root:/root:/bin/sh\n", "root:x:0:\n", "", ("/bin/sh",))
+BUSYBOX = UserFiles("root:x:0:0:root:/root:/bin/sh\n", "root:x:0:\n", "", ("/bin/sh",))
 IMAGES = {
     "debian": DEBIAN,
     "ubuntu": UBUNTU,
@@ -58,7 +58,7 @@ IMAGES = {
 each_image = pytest.mark.parametrize("guest", IMAGES.values(), ids=IMAGES)
 
 
-def after(guest: Guest, todo: Arrangement) -> Guest:
+def after(guest: UserFiles, todo: Arrangement) -> UserFiles:
     """`guest` when it was arranged."""
     return replace(
         guest,
@@ -71,7 +71,7 @@ def after(guest: Guest, todo: Arrangement) -> Guest:
 
 
 @each_image
-def test_one_user_with_the_name_and_the_ids(guest: Guest) -> None:
+def test_one_user_with_the_name_and_the_ids(guest: UserFiles) -> None:
     made = after(guest, arrangement(guest, DEV))
     theirs = [line for line in made.passwd.splitlines() if "dev:" in line or ":1000:" in line]
     shell = next(shell for shell in ALL_SHELLS if shell in guest.shells)
@@ -85,12 +85,12 @@ def test_one_user_with_the_name_and_the_ids(guest: Guest) -> None:
 
 
 @each_image
-def test_the_second_time_nothing_is_left_to_do(guest: Guest) -> None:
+def test_the_second_time_nothing_is_left_to_do(guest: UserFiles) -> None:
     assert arrangement(after(guest, arrangement(guest, DEV)), DEV).nothing
 
 
 @each_image
-def test_nobody_else_is_touched(guest: Guest) -> None:
+def test_nobody_else_is_touched(guest: UserFiles) -> None:
     made = after(guest, arrangement(guest, DEV))
     for before, now in ((guest.passwd, made.passwd), (guest.shadow, made.shadow)):
         kept = [line for line in before.splitlines() if not line.startswith("ubuntu:")]
@@ -147,17 +147,17 @@ def test_a_system_without_shadow_passwords_gets_none(shadow: str) -> None:
 
 def test_what_the_look_inside_says() -> None:
     said = b"root:x:0:0::/:/bin/sh\n\0root:x:0:\n\0\0/bin/sh \x001000\0yes\0"
-    found = read_guest(said)
+    found = parse_user_files(said)
     assert found.shells == ("/bin/sh",)
     assert found.home_owner == 1000
     assert found.has_sudo
-    assert read_guest(b"\0\0\0\0\0\0").home_owner is None
+    assert parse_user_files(b"\0\0\0\0\0\0").home_owner is None
 
 
 @pytest.mark.parametrize("said", [b"", b"a\0b", b"\0" * 7, b"\xff" * 100])
 def test_a_strange_account_is_refused(said: bytes) -> None:
     with pytest.raises(Failed, match="strange account"):
-        read_guest(said)
+        parse_user_files(said)
 
 
 def test_user_data_is_yaml_that_says_who() -> None:

@@ -175,15 +175,15 @@ def test_the_ipv6_address_that_goes_with_one_of_ipv4() -> None:
 
 
 def test_rules_are_the_same_in_any_order_and_with_empty_values() -> None:
-    wanted = acl(DEFAULTS, [], HOST)
+    desired = acl(DEFAULTS, [], HOST)
     said = {
-        "egress": [{**rule, "source": "", "description": ""} for rule in wanted["egress"][::-1]],
+        "egress": [{**rule, "source": "", "description": ""} for rule in desired["egress"][::-1]],
         "ingress": [],
     }
-    assert same_rules(said, wanted)
+    assert same_rules(said, desired)
     more = {**said, "egress": [*said["egress"], {"action": "allow", "state": "enabled"}]}
-    assert not same_rules(more, wanted)
-    assert not same_rules({**said, "ingress": [{"action": "allow"}]}, wanted)
+    assert not same_rules(more, desired)
+    assert not same_rules({**said, "ingress": [{"action": "allow"}]}, desired)
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,14 @@ import pytest
 from repoman_tasks.errors import Failed, UsageError
 from repoman_tasks.model import Defaults, Person
 from repoman_tasks.planning.fence.bridge import Bridge
+from repoman_tasks.planning.fence.fence_facts import FenceFacts, FenceOptions, Pool
 from repoman_tasks.planning.fence.fence_plan import fence_findings, fence_steps
 from repoman_tasks.planning.fence.idmap import idmap, missing_ids
-from repoman_tasks.planning.fence.incus_facts import FenceWish, Grounds, Pool
 from repoman_tasks.planning.steps import AsRoot, CallIncus, MakeFolder, Step
 
 POOL = Pool("zfs", 90 << 10, 9000)
 DEV = Person("dev", 1000, 1000, "dev", "/home/dev", "/bin/bash")
-BARE = Grounds(
+BARE = FenceFacts(
     version="6.0.4",
     pools={"default": POOL},
     networks={},
@@ -30,17 +30,17 @@ BARE = Grounds(
     shared="/home/dev/.claude",
     shared_path="/home/dev/.claude",
 )
-REPAIR = FenceWish(repair=True)
+REPAIR = FenceOptions(repair=True)
 
 
 def calls(steps: list[Step]) -> list[tuple[str, str]]:
     return [(step.method, step.path) for step in steps if isinstance(step, CallIncus)]
 
 
-def done(grounds: Grounds, steps: list[Step]) -> Grounds:
-    """`grounds` after the steps, as Incus would have them."""
-    project, profiles = grounds.project, dict(grounds.profiles)
-    acls, networks = dict(grounds.acls), dict(grounds.networks)
+def done(facts: FenceFacts, steps: list[Step]) -> FenceFacts:
+    """`facts` after the steps, as Incus would have them."""
+    project, profiles = facts.project, dict(facts.profiles)
+    acls, networks = dict(facts.acls), dict(facts.networks)
     for step in steps:
         if not isinstance(step, CallIncus):
             continue
@@ -55,14 +55,14 @@ def done(grounds: Grounds, steps: list[Step]) -> Grounds:
         elif step.path.startswith("/1.0/profiles/"):
             name = step.path.removeprefix("/1.0/profiles/").partition("?")[0]
             profiles[name] = step.body
-    return replace(grounds, project=project, profiles=profiles, acls=acls, networks=networks)
+    return replace(facts, project=project, profiles=profiles, acls=acls, networks=networks)
 
 
-SET_UP = done(BARE, fence_steps(BARE, FenceWish(), "repoman"))
+SET_UP = done(BARE, fence_steps(BARE, FenceOptions(), "repoman"))
 
 
 def test_the_first_set_up() -> None:
-    assert calls(fence_steps(BARE, FenceWish(), "repoman")) == [
+    assert calls(fence_steps(BARE, FenceOptions(), "repoman")) == [
         ("POST", "/1.0/network-acls"),
         ("POST", "/1.0/networks"),
         ("POST", "/1.0/projects"),
@@ -82,17 +82,17 @@ def test_the_first_set_up() -> None:
     }
 
 
-@pytest.mark.parametrize("wish", [FenceWish(), REPAIR, FenceWish(init=True)])
-def test_the_second_set_up_has_nothing_to_do(wish: FenceWish) -> None:
-    assert fence_steps(SET_UP, wish, "repoman") == []
+@pytest.mark.parametrize("options", [FenceOptions(), REPAIR, FenceOptions(init=True)])
+def test_the_second_set_up_has_nothing_to_do(options: FenceOptions) -> None:
+    assert fence_steps(SET_UP, options, "repoman") == []
     assert fence_findings(SET_UP, "repoman") == []
 
 
-def changed(**config: str) -> Grounds:
+def changed(**config: str) -> FenceFacts:
     return replace(SET_UP, project={**(SET_UP.project or {}), **config})
 
 
-def with_profile(config: dict[str, str], devices: dict[str, Any] | None = None) -> Grounds:
+def with_profile(config: dict[str, str], devices: dict[str, Any] | None = None) -> FenceFacts:
     now = SET_UP.profiles["default"]
     merged = {
         "config": {**now["config"], **config},
@@ -102,7 +102,7 @@ def with_profile(config: dict[str, str], devices: dict[str, Any] | None = None) 
 
 
 @pytest.mark.parametrize(
-    ("grounds", "says"),
+    ("facts", "says"),
     [
         (changed(restricted="false"), "restricted = false"),
         (changed(**{"restricted.devices.disk.paths": "/"}), "paths = /, it should be"),
@@ -114,31 +114,31 @@ def with_profile(config: dict[str, str], devices: dict[str, Any] | None = None) 
         (with_profile({}, {"eth0": {"type": "nic"}}), "device eth0"),
     ],
 )
-def test_what_is_weaker_is_found_and_strengthened_when_asked(grounds: Grounds, says: str) -> None:
-    (finding,) = fence_findings(grounds, "repoman")
+def test_what_is_weaker_is_found_and_strengthened_when_asked(facts: FenceFacts, says: str) -> None:
+    (finding,) = fence_findings(facts, "repoman")
     assert says in finding.what
     assert "setup --repair" in finding.cure
-    assert fence_steps(grounds, FenceWish(), "repoman") == []
-    (step,) = fence_steps(grounds, REPAIR, "repoman")
+    assert fence_steps(facts, FenceOptions(), "repoman") == []
+    (step,) = fence_steps(facts, REPAIR, "repoman")
     assert says in str(step)
-    assert fence_findings(done(grounds, [step]), "repoman") == []
+    assert fence_findings(done(facts, [step]), "repoman") == []
 
 
 def test_what_allows_nothing_is_not_weaker() -> None:
-    grounds = changed(**{"restricted.snapshots": "block", "user.mine": "x"})
-    assert fence_findings(grounds, "repoman") == []
+    facts = changed(**{"restricted.snapshots": "block", "user.mine": "x"})
+    assert fence_findings(facts, "repoman") == []
 
 
 def test_nesting_is_a_choice_of_the_estate() -> None:
     nested = replace(BARE, defaults=Defaults(nesting=True))
-    made = done(nested, fence_steps(nested, FenceWish(), "repoman"))
+    made = done(nested, fence_steps(nested, FenceOptions(), "repoman"))
     assert (made.project or {})["restricted.containers.nesting"] == "allow"
     assert made.profiles["default"]["config"]["security.nesting"] == "true"
     assert fence_findings(made, "repoman") == []
 
 
 @pytest.mark.parametrize(
-    ("grounds", "error", "says"),
+    ("facts", "error", "says"),
     [
         (replace(BARE, person=replace(DEV, uid=0)), UsageError, "this is root"),
         (replace(BARE, version="5.21.1"), Failed, "older than 6.0"),
@@ -149,17 +149,17 @@ def test_nesting_is_a_choice_of_the_estate() -> None:
         (replace(BARE, defaults=Defaults(bridge="x")), UsageError, "no network 'x'"),
     ],
 )
-def test_where_no_container_can_be(grounds: Grounds, error: type[Exception], says: str) -> None:
+def test_where_no_container_can_be(facts: FenceFacts, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
-        fence_steps(grounds, FenceWish(), "repoman")
-    (finding,) = fence_findings(grounds, "repoman")
+        fence_steps(facts, FenceOptions(), "repoman")
+    (finding,) = fence_findings(facts, "repoman")
     assert says in finding.what
     assert finding.cure
 
 
 def test_an_incus_that_was_never_initialised() -> None:
     never = replace(BARE, pools={}, networks={})
-    steps = fence_steps(never, FenceWish(init=True, storage_pool="p", network="n"), "repoman")
+    steps = fence_steps(never, FenceOptions(init=True, storage_pool="p", network="n"), "repoman")
     assert calls(steps)[:3] == [
         ("POST", "/1.0/storage-pools"),
         ("POST", "/1.0/network-acls"),
@@ -181,9 +181,9 @@ def test_an_incus_that_was_never_initialised() -> None:
     ],
 )
 def test_the_hosts_maps_of_ids(subuid: str | None, subgid: str | None, missing: list[str]) -> None:
-    grounds = replace(SET_UP, subuid=subuid, subgid=subgid)
-    assert missing_ids(grounds) == missing
-    steps = fence_steps(grounds, FenceWish(), "repoman")
+    facts = replace(SET_UP, subuid=subuid, subgid=subgid)
+    assert missing_ids(facts) == missing
+    steps = fence_steps(facts, FenceOptions(), "repoman")
     assert [type(step) for step in steps] == ([AsRoot] if missing else [])
 
 
@@ -193,16 +193,16 @@ def test_ids() -> None:
 
 
 def test_a_shared_folder_is_made_and_may_be_left_out() -> None:
-    steps = fence_steps(replace(BARE, shared_exists=False), FenceWish(), "repoman")
+    steps = fence_steps(replace(BARE, shared_exists=False), FenceOptions(), "repoman")
     assert any(isinstance(step, MakeFolder) for step in steps)
     without = replace(BARE, shared="", shared_path="")
-    made = done(without, fence_steps(without, FenceWish(), "repoman"))
+    made = done(without, fence_steps(without, FenceOptions(), "repoman"))
     assert "claude-share" not in made.profiles
     assert (made.project or {})["restricted.devices.disk.paths"] == "/home/dev/repos"
 
 
 def test_a_project_of_any_name_is_encoded() -> None:
-    steps = fence_steps(BARE, FenceWish(), "a b&c")
+    steps = fence_steps(BARE, FenceOptions(), "a b&c")
     assert ("PUT", "/1.0/profiles/default?project=a%20b%26c") in calls(steps)
 
 
@@ -213,7 +213,7 @@ PATHS = "restricted.devices.disk.paths"
 
 def test_a_new_shared_folder_is_allowed_before_it_is_shared() -> None:
     moved = replace(SET_UP, shared="/home/dev/.agent", shared_path="/home/dev/.agent")
-    assert fence_steps(moved, FenceWish(), "repoman") == []
+    assert fence_steps(moved, FenceOptions(), "repoman") == []
     assert [f.what.split(":")[0] for f in fence_findings(moved, "repoman")] == [
         "the Incus project repoman does not hold",
         "the profile claude-share should share /home/dev/.agent",
@@ -262,7 +262,7 @@ def test_a_pool_that_is_nearly_full() -> None:
 
 
 @pytest.mark.parametrize(
-    ("driver", "wanted", "size"),
+    ("driver", "desired", "size"),
     [
         ("zfs", "", "45GiB"),
         ("btrfs", "", "45GiB"),
@@ -270,8 +270,8 @@ def test_a_pool_that_is_nearly_full() -> None:
         ("dir", "10GiB", None),
     ],
 )
-def test_the_size_of_a_disk(driver: str, wanted: str, size: str | None) -> None:
+def test_the_size_of_a_disk(driver: str, desired: str, size: str | None) -> None:
     pools = {"default": replace(POOL, driver=driver)}
-    there = replace(BARE, pools=pools, defaults=Defaults(disk=wanted))
-    made = done(there, fence_steps(there, FenceWish(), "repoman"))
+    there = replace(BARE, pools=pools, defaults=Defaults(disk=desired))
+    made = done(there, fence_steps(there, FenceOptions(), "repoman"))
     assert made.profiles["default"]["devices"]["root"].get("size") == size

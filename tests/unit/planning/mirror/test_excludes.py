@@ -7,7 +7,7 @@ import pytest
 from repoman_tasks.errors import UsageError
 from repoman_tasks.model import Project
 from repoman_tasks.planning.mirror.excludes import exclude_finding, excludes_fault, pattern_fault
-from repoman_tasks.registry import parse_wish
+from repoman_tasks.registry import parse_requested
 
 
 @pytest.mark.parametrize(
@@ -45,11 +45,11 @@ def test_a_repo_has_a_hundred_patterns_at_most() -> None:
 
 
 def test_its_file_is_wrong_in_a_line() -> None:
-    assert parse_wish('exclude = ["build"]', "f").exclude == ("build",)
+    assert parse_requested('exclude = ["build"]', "f").exclude == ("build",)
     with pytest.raises(UsageError, match=r"f, line 2: exclude: '\.git' leaves out git's own"):
-        parse_wish('image = "x"\nexclude = ["build", ".git"]\n', "f")
+        parse_requested('image = "x"\nexclude = ["build", ".git"]\n', "f")
     with pytest.raises(UsageError, match="list of strings"):
-        parse_wish("exclude = [1]", "f")
+        parse_requested("exclude = [1]", "f")
 
 
 def test_all_of_it_is_told() -> None:

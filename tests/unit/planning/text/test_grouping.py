@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from repoman_tasks.planning.findings import Finding
-from repoman_tasks.planning.text.grouping import gathered
+from repoman_tasks.planning.text.grouping import group_findings
 
 
 def never(name: str) -> Finding:
@@ -41,4 +41,4 @@ INCUS = Finding("incus", "it does not run", "start it", kind="incus")
     ],
 )
 def test_gathered(found: list[Finding], shown: list[Finding]) -> None:
-    assert gathered(found) == shown
+    assert group_findings(found) == shown

@@ -79,7 +79,7 @@ def test_seconds(value: float, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "words", "said"),
+    ("count", "argv", "said"),
     [
         (0, ("project",), "0 projects"),
         (1, ("project",), "1 project"),
@@ -87,8 +87,8 @@ def test_seconds(value: float, said: str) -> None:
         (2, ("repo", "repositories"), "2 repositories"),
     ],
 )
-def test_plural(count: int, words: tuple[str, ...], said: str) -> None:
-    assert plural(count, *words) == said
+def test_plural(count: int, argv: tuple[str, ...], said: str) -> None:
+    assert plural(count, *argv) == said
 
 
 @pytest.mark.parametrize(

@@ -6,68 +6,72 @@ from dataclasses import replace
 
 import pytest
 
-from repoman_tasks.model import Defaults, Mount, Project, Wish
+from repoman_tasks.model import Defaults, Mount, Project, Requested
 from repoman_tasks.planning.trust.approval_rules import (
-    Asked,
-    Places,
+    ForbiddenPaths,
+    Request,
+    all_requests,
     approval,
-    bounded,
+    covers,
     difference,
     fault,
-    granted,
-    reaches,
-    reaching,
-    stands,
+    has_privileged_requests,
+    privileged_requests,
+    unprivileged_requests,
 )
 
 DEFAULTS = Defaults()
-MOUNT = Wish(mount=(Mount("~/data", "/data"),))
-ASKED = Asked("/r/isurus", "d1", MOUNT, ("/home/dev/data",))
+MOUNT = Requested(mount=(Mount("~/data", "/data"),))
+ASKED = Request("/r/isurus", "d1", MOUNT, ("/home/dev/data",))
 
 
 @pytest.mark.parametrize(
-    ("wish", "lines"),
+    ("requested", "lines"),
     [
-        (Wish(), ()),
-        (Wish(image="debian", env=(("A", "1"),)), ()),
-        (Wish(image="images:debian/13"), ()),
-        (Wish(exclude=("build",)), ()),
-        (Wish(image="local:x"), ()),
-        (Wish(image="evil:x"), ("image evil:x, of a server that is not in image_remotes",)),
-        (Wish(profiles=("default",)), ()),
-        (Wish(profiles=("default", "gpu"), exclude=("x",)), ("profile gpu",)),
-        (Wish(profiles=()), ("no profile default, which limits the container",)),
+        (Requested(), ()),
+        (Requested(image="debian", env=(("A", "1"),)), ()),
+        (Requested(image="images:debian/13"), ()),
+        (Requested(exclude=("build",)), ()),
+        (Requested(image="local:x"), ()),
+        (Requested(image="evil:x"), ("image evil:x, of a server that is not in image_remotes",)),
+        (Requested(profiles=("default",)), ()),
+        (Requested(profiles=("default", "gpu"), exclude=("x",)), ("profile gpu",)),
+        (Requested(profiles=()), ("no profile default, which limits the container",)),
         (MOUNT, ("mount /home/dev/data at /data",)),
     ],
 )
-def test_what_reaches_out(wish: Wish, lines: tuple[str, ...]) -> None:
-    asked = replace(ASKED, wish=wish, sources=("/home/dev/data",) if wish.mount else ())
-    assert reaching(asked, DEFAULTS) == lines
-    noted = Project(
-        asked_image=wish.image, asked_profiles=wish.profiles, asked_mounts=granted(asked).mount
+def test_what_reaches_out(requested: Requested, lines: tuple[str, ...]) -> None:
+    request = replace(
+        ASKED, requested=requested, sources=("/home/dev/data",) if requested.mount else ()
     )
-    assert reaches(noted, DEFAULTS) == bool(lines)
-    own = replace(asked, wish=bounded(asked, DEFAULTS), sources=())
-    assert reaching(own, DEFAULTS) == ()
-    assert (own.wish.env, own.wish.exclude) == (wish.env, wish.exclude)
+    assert privileged_requests(request, DEFAULTS) == lines
+    noted = Project(
+        asked_image=requested.image,
+        asked_profiles=requested.profiles,
+        asked_mounts=all_requests(request).mount,
+    )
+    assert has_privileged_requests(noted, DEFAULTS) == bool(lines)
+    own = replace(request, requested=unprivileged_requests(request, DEFAULTS), sources=())
+    assert privileged_requests(own, DEFAULTS) == ()
+    assert (own.requested.env, own.requested.exclude) == (requested.env, requested.exclude)
     if not lines:
-        assert own.wish == wish
+        assert own.requested == requested
 
 
 def test_what_was_approved_stands_for_just_that() -> None:
     approved = approval(ASKED, DEFAULTS)
-    assert stands(approved, ASKED)
-    assert not stands(None, ASKED)
-    assert not stands(approved, replace(ASKED, digest="d2"))
-    assert not stands(approved, replace(ASKED, repo="/r/other"))
-    assert not stands(approved, replace(ASKED, sources=("/home/dev/other",)))
-    assert granted(ASKED).mount == (Mount("/home/dev/data", "/data"),)
+    assert covers(approved, ASKED)
+    assert not covers(None, ASKED)
+    assert not covers(approved, replace(ASKED, digest="d2"))
+    assert not covers(approved, replace(ASKED, repo="/r/other"))
+    assert not covers(approved, replace(ASKED, sources=("/home/dev/other",)))
+    assert all_requests(ASKED).mount == (Mount("/home/dev/data", "/data"),)
 
 
 def test_the_difference_to_what_was_approved() -> None:
     assert difference(None, ASKED, DEFAULTS) == ["+ mount /home/dev/data at /data"]
     approved = approval(ASKED, DEFAULTS)
-    more = replace(ASKED, wish=replace(MOUNT, profiles=("default", "gpu")))
+    more = replace(ASKED, requested=replace(MOUNT, profiles=("default", "gpu")))
     assert difference(approved, more, DEFAULTS) == [
         "  mount /home/dev/data at /data",
         "+ profile gpu",
@@ -79,7 +83,7 @@ def test_the_difference_to_what_was_approved() -> None:
     ]
 
 
-PLACES = Places(
+PLACES = ForbiddenPaths(
     never=("/etc", "/proc", "/run", "/home/dev/.ssh", "/home/dev/.config/repoman", "/nfs/repos"),
     home="/home/dev",
     written=("/home/dev/repos/isurus", "/data"),

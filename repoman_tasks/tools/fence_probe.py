@@ -13,12 +13,12 @@ from repoman_tasks.model import Defaults, Person
 from repoman_tasks.planning.container.drift import Containers
 from repoman_tasks.planning.container.spec import SHARE_PROFILE
 from repoman_tasks.planning.fence.bridge import Bridge
-from repoman_tasks.planning.fence.incus_facts import ADMIN_GROUP, Grounds, Pool
-from repoman_tasks.planning.findings import Reality
+from repoman_tasks.planning.fence.fence_facts import ADMIN_GROUP, FenceFacts, Pool
+from repoman_tasks.planning.findings import EstateFacts
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.tools.incus import Incus
 
-__all__ = ["foresee_grounds", "foresee_networks", "host_networks", "look_at_grounds"]
+__all__ = ["foresee_grounds", "foresee_networks", "host_networks", "read_fence_facts"]
 
 _SERVER = "/1.0"
 _POOLS = "/1.0/storage-pools?recursion=1"
@@ -32,14 +32,14 @@ _USUAL_POOL = "default"
 """As `incus admin init` calls it."""
 
 
-def look_at_grounds(
-    incus: Incus, reality: Reality, containers: Containers, whose: Callable[[], Person]
-) -> Grounds:
+def read_fence_facts(
+    incus: Incus, facts: EstateFacts, containers: Containers, whose: Callable[[], Person]
+) -> FenceFacts:
     """What there is beside the `containers`; `whose` are they.
 
     `Failed` where Incus can't be asked, with the cure that fits.
     """
-    host, defaults = incus.host, reality.registry.defaults
+    host, defaults = incus.host, facts.registry.defaults
     foresee_grounds(incus, defaults)
     shared = _shared(host, defaults)
     folders = _folders(shared)
@@ -48,25 +48,25 @@ def look_at_grounds(
     config = incus.get(incus.project_path)
     profiles = _profiles(incus) if config is not None else {}
     real_shared = real.get(shared)
-    return Grounds(
+    return FenceFacts(
         version=str((server.get("environment") or {}).get("server_version", "")),
         pools=_pools(incus),
         networks=_bridges(incus),
         acls={str(one["name"]): one for one in incus.get(_ACLS) or []},
         host_networks=host_networks(host),
-        projects=reality.registry.projects,
+        projects=facts.registry.projects,
         firewalls=_firewalls(host, real),
         project=None if config is None else dict(config.get("config") or {}),
         profiles=profiles,
         used=_used(containers, profiles) if config is not None else {},
         processors=_processors(host),
         person=whose(),
-        local_repos=reality.local_repos,
+        local_repos=facts.local_repos,
         shared=real_shared or shared,
         shared_exists=real_shared is not None,
         mounts=tuple(
             absolute(mount.source, host.home)
-            for project in reality.registry.projects
+            for project in facts.registry.projects
             for mount in (*project.mounts, *project.asked_mounts)
         ),
         shared_path=shared,

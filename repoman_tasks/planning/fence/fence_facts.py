@@ -13,11 +13,11 @@ from repoman_tasks.planning.fence.bridge import Bridge
 __all__ = [
     "ADMIN_GROUP",
     "DESCRIPTION",
-    "FenceWish",
-    "Grounds",
+    "FenceFacts",
+    "FenceOptions",
     "Pool",
+    "check_fence_facts",
     "check_folder",
-    "check_grounds",
 ]
 
 ADMIN_GROUP = "incus-admin"
@@ -28,7 +28,7 @@ _WITH_QUOTA = ("btrfs", "zfs", "lvm", "ceph")
 
 
 @dataclass(frozen=True)
-class FenceWish:
+class FenceOptions:
     """What a person asked `setup` for."""
 
     storage_pool: str = ""
@@ -50,15 +50,15 @@ class Pool:
         """What is free, in words."""
         return f"{self.free_mib / 1024:.1f} GiB"
 
-    def disk(self, wanted: str) -> dict[str, str]:
+    def disk(self, desired: str) -> dict[str, str]:
         """What holds a container's disk to the size that is wanted, or to half of the pool."""
         if self.driver not in _WITH_QUOTA:
             return {}
-        return {"size": wanted or f"{max(1, self.total_mib >> 11)}GiB"}
+        return {"size": desired or f"{max(1, self.total_mib >> 11)}GiB"}
 
 
 @dataclass(frozen=True)
-class Grounds:
+class FenceFacts:
     """What there is on the host before containers can be."""
 
     version: str
@@ -94,18 +94,18 @@ class Grounds:
     defaults: Defaults = field(default_factory=Defaults)
 
 
-def check_grounds(grounds: Grounds) -> None:
+def check_fence_facts(facts: FenceFacts) -> None:
     """`RepomanError` where no container can be here, whatever is set up."""
-    if grounds.person.uid == 0:
+    if facts.person.uid == 0:
         raise UsageError(
             "containers are for an ordinary user, and this is root",
             "run repoman as yourself: root outside must not be root inside",
         )
-    numbers = [int(n) for n in grounds.version.split(".")[:2] if n.isdigit()]
+    numbers = [int(n) for n in facts.version.split(".")[:2] if n.isdigit()]
     if tuple(numbers) < _OLDEST:
         oldest = ".".join(map(str, _OLDEST))
-        raise Failed(f"Incus {grounds.version} is older than {oldest}", "update it")
-    for folder in (grounds.local_repos, grounds.shared, *grounds.mounts):
+        raise Failed(f"Incus {facts.version} is older than {oldest}", "update it")
+    for folder in (facts.local_repos, facts.shared, *facts.mounts):
         check_folder(folder)
 
 
