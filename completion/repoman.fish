@@ -38,7 +38,7 @@ function __repoman_commands -a program
         dev.matrix 'Run the unit tests under every Python that is here.' \
         dev.package 'Build wheel, sdist, the single file, its tarball, and the Debian package.' \
         dev.pictures 'Draw README\'s pictures anew, of real runs on a throwaway estate.' \
-        dev.reference 'Write the tables of keys in the pages anew, from the schema of the registry.' \
+        dev.reference 'Write the tables of keys and options in the pages, from the schema and the tasks.' \
         dev.test 'Run every test that this machine can run, and say which tiers that were.'
 end
 

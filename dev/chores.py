@@ -12,11 +12,12 @@ from dev.key_tables import with_tables
 from dev.lint import run_checks
 from dev.man_page import manual
 from dev.matrix import run_matrix
+from dev.option_tables import with_options
 from dev.packaging import build_packages
 from dev.testing import run_tiers
 from dev.tiers import chosen
 from repoman_tasks.cli.task import task
-from repoman_tasks.commands import collection
+from repoman_tasks.commands import GROUPS, collection
 from repoman_tasks.completions.command_line import scripts
 from repoman_tasks.session import Session
 
@@ -78,11 +79,16 @@ def manual_now() -> str:
 
 @task()
 def reference(session: Session) -> None:
-    """Write the tables of keys in the pages anew, from the schema of the registry."""
+    """Write the tables of keys and options in the pages, from the schema and the tasks."""
     for path in sorted(ROOT.glob("docs/*.md")):
         text = path.read_text()
-        if with_tables(text) != text:
-            _write(session, path, with_tables(text))
+        if with_reference(text) != text:
+            _write(session, path, with_reference(text))
+
+
+def with_reference(page: str) -> str:
+    """Return `page` with all generated tables that its marks ask for."""
+    return with_options(with_tables(page), collection(), GROUPS)
 
 
 def _write(session: Session, path: Path, text: str) -> None:

@@ -16,7 +16,7 @@ from repoman_tasks.cli.task import COMMON, Task
 from repoman_tasks.completions.command_line import KINDS, known_commands
 from repoman_tasks.model import Defaults, env_name, keys
 
-__all__ = ["ENVIRONMENT", "EXAMPLES", "manual", "roff"]
+__all__ = ["ENVIRONMENT", "EXAMPLES", "manual", "roff", "value_name"]
 
 _NAME = "repoman - local repos, one Incus container per project, and a mirror on NFS"
 
@@ -138,7 +138,7 @@ def _heading(argument: Argument) -> str:
     if argument.positional:
         return _italic(argument.names[0].upper())
     long, *short = argument.names
-    value = f" {_italic(_value(argument))}" if argument.takes_value else ""
+    value = f" {_italic(value_name(argument))}" if argument.takes_value else ""
     names = [*(f"-{name}" for name in short), f"--{long}"]
     return ", ".join(map(_bold, names)) + value
 
@@ -147,8 +147,8 @@ _VALUES = {"clone": "URL"}
 _OF_KIND = {"folder": "DIR", "repo": "DIR", "project": "NAME"}
 
 
-def _value(argument: Argument) -> str:
-    """What stands for the value of an argument."""
+def value_name(argument: Argument) -> str:
+    """Return the word that stands for the value of an argument."""
     name = argument.names[0]
     kind = KINDS.get(name, "")
     if kind.startswith("choice "):

@@ -1,6 +1,6 @@
 """All benchmarks, each as ratios side by side in one run: `inv dev.bench`.
 
-Nothing is judged here. README carries the tables with the command.
+Nothing is judged here. docs/benchmarks.md has the tables, each with its command.
 """
 
 from __future__ import annotations

@@ -18,14 +18,15 @@ from invoke.collection import Collection
 from invoke.exceptions import Exit
 
 import repoman_tasks
-from dev.chores import MANUAL, with_chores
-from dev.key_tables import TABLES, with_tables
+from dev.chores import MANUAL, with_chores, with_reference
+from dev.key_tables import TABLES
 from dev.man_page import EXAMPLES
 from repoman_tasks.commands import collection
 from repoman_tasks.errors import ExitCode, RepomanError, UsageError
 from repoman_tasks.model import Requested, keys
 from repoman_tasks.registry import parse, parse_requested
 from tests.support.estate import CHECKOUT, guarded, run
+from tests.unit.test_structure import LAYERS
 
 PAGES = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md"), *CHECKOUT.glob("*/README.md")])
 DOCS = CHECKOUT / "docs"
@@ -42,13 +43,13 @@ def test_the_pages_are_here() -> None:
     assert wanted <= {page.name for page in PAGES}
 
 
-# --- the tables of the configuration -----------------------------------------------------
+# --- the tables that are made from the source -----------------------------------------------------
 
 
 @each_page
-def test_the_tables_of_keys_are_current(page: Path) -> None:
+def test_the_generated_tables_are_current(page: Path) -> None:
     text = page.read_text()
-    assert text == with_tables(text), "run `inv dev.reference`"
+    assert text == with_reference(text), "run `inv dev.reference`"
 
 
 def test_configuration_shows_every_key() -> None:
@@ -242,22 +243,56 @@ def test_the_man_page_is_clean(argv: list[str], tmp_path: Path) -> None:
     assert argv[0] == "man" or done.out == ""
 
 
-# --- README's table of subcommands -------------------------------------------------------
+# --- the commands ------------------------------------------------------------------------
 
 
-def subcommands() -> dict[str, set[str]]:
-    """Each subcommand in README's table, with its long flags."""
-    rows = re.findall(r"^\| `(\w+)[^`]*` \|.*?\| (.*) \|$", text_of("README.md"), re.MULTILINE)
-    return {name: set(re.findall(r"--[a-z-]+", flags)) for name, flags in reversed(rows)}
+def test_readme_has_every_command() -> None:
+    rows = re.findall(r"^\| `(\w+)[^`]*` \| [^|]+ \|$", text_of("README.md"), re.MULTILINE)
+    assert sorted(rows) == sorted(collection().tasks)
 
 
-def test_readme_has_every_subcommand_and_flag() -> None:
-    for_all = {"--yes", "--no-input", "--host"}
+def test_readme_is_short() -> None:
+    assert len(text_of("README.md").splitlines()) <= 200
+
+
+def options_on_the_page() -> dict[str, set[str]]:
+    """Return the long options in each section of docs/commands.md, by the section's heading."""
+    sections = re.split(r"^## ", text_of("docs/commands.md"), flags=re.MULTILINE)[1:]
+    return {
+        section.partition("\n")[0]: set(re.findall(r"`(--[a-z-]+)[^`]*` \|", section))
+        for section in sections
+    }
+
+
+def test_the_commands_page_has_every_command_and_option() -> None:
+    common = {"--yes", "--no-input", "--host"}
     real = {
-        name: {f"--{arg.names[0]}" for arg in task.get_arguments() if not arg.positional} - for_all
+        name: {f"--{arg.names[0]}" for arg in task.get_arguments() if not arg.positional} - common
         for name, task in collection().tasks.items()
     }
-    assert subcommands() == real
+    assert options_on_the_page() == {**real, "Common options": common}
+
+
+# --- the architecture --------------------------------------------------------------------
+
+
+def test_the_files_that_the_architecture_names_exist() -> None:
+    named = re.findall(r"`([a-z_]+/[\w/.]*)`", text_of("docs/architecture.md"))
+    roots = (CHECKOUT, CHECKOUT / "repoman_tasks")
+    assert [name for name in named if not any((root / name).exists() for root in roots)] == []
+    assert len(named) > 50
+
+
+def test_the_architecture_has_every_layer_in_its_order() -> None:
+    table = text_of("docs/architecture.md").partition("## Layers")[2].partition("## ")[0]
+    rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    names = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert names == [layer for layer in LAYERS if layer != "__main__"]
+
+
+def test_the_architecture_answers_twenty_changes() -> None:
+    table = text_of("docs/architecture.md").partition("## You want")[2].partition("## ")[0]
+    assert len(re.findall(r"^\| (?!---|You want)", table, re.MULTILINE)) == 20
 
 
 # --- exit codes and errors ---------------------------------------------------------------
@@ -320,7 +355,7 @@ def sentences() -> Iterator[tuple[str, str]]:
 
 def test_sentences_come_from_every_part() -> None:
     parts = {where.partition("/")[0] for where, _ in sentences()}
-    assert parts >= {"cli", "commands", "containers", "mirror", "planning", "registry", "remote"}
+    assert parts >= {"actions", "cli", "commands", "container", "mirror", "registry", "ssh"}
     assert {"Failed", "Refused", "Lost", "TooMany", "UsageExit"} <= ERRORS
 
 
