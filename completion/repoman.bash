@@ -42,7 +42,7 @@ __repoman_flags() {
         'dev.package') flags=(--to --yes --no-input --host --help) ;;
         'dev.pictures') flags=(--yes --no-input --host --help) ;;
         'dev.reference') flags=(--yes --no-input --host --help) ;;
-        'dev.test') flags=(--tier --k --coverage --yes --no-input --host --help) ;;
+        'dev.test') flags=(--tier --all --k --coverage --missing --yes --no-input --host --help) ;;
     esac
 }
 

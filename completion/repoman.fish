@@ -39,7 +39,7 @@ function __repoman_commands -a program
         dev.package 'Build wheel, sdist, the single file, its tarball, and the Debian package.' \
         dev.pictures 'Draw README\'s pictures anew, of real runs on a throwaway estate.' \
         dev.reference 'Write the tables of keys and options in the pages, from the schema and the tasks.' \
-        dev.test 'Run every test that this machine can run, and say which tiers that were.'
+        dev.test 'Run the tiers lint, unit, integration and terminal, and print which others there are.'
 end
 
 function __repoman_flags
@@ -261,8 +261,10 @@ function __repoman_flags
         case dev.test
             printf '%s\t%s\n' \
         --tier 'Run this tier only; may be given again.' \
+        --all 'Run every tier; `nightly` if it is named as well.' \
         --k 'Run the tests that match, in pytest\'s words.' \
         --coverage 'Show which lines the tiers unit and integration run; that takes a third more.' \
+        --missing 'Print the packages that are missing for it, and run nothing.' \
         --yes 'Answer the ordinary questions with yes.' \
         --no-input 'Never ask; name what is missing and end.' \
         --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \

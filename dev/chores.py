@@ -14,7 +14,7 @@ from dev.man_page import manual
 from dev.matrix import run_matrix
 from dev.option_tables import with_options
 from dev.packaging import build_packages
-from dev.testing import run_tiers
+from dev.testing import print_missing, run_tiers
 from dev.tiers import chosen
 from repoman_tasks.cli.task import task
 from repoman_tasks.commands import GROUPS, collection
@@ -26,13 +26,26 @@ from repoman_tasks.session import Session
     name="test",
     help={
         "tier": "Run this tier only; may be given again.",
+        "all": "Run every tier; `nightly` if it is named as well.",
+        "missing": "Print the packages that are missing for it, and run nothing.",
         "k": "Run the tests that match, in pytest's words.",
         "coverage": "Show which lines the tiers unit and integration run; that takes a third more.",
     },
 )
-def run_tests(session: Session, tier: list[str], k: str = "", coverage: bool = False) -> int:
-    """Run every test that this machine can run, and say which tiers that were."""
-    return run_tiers(session, chosen(tier), k, coverage=coverage)
+def run_tests(
+    session: Session,
+    tier: list[str],
+    all: bool = False,
+    k: str = "",
+    coverage: bool = False,
+    missing: bool = False,
+) -> int:
+    """Run the tiers lint, unit, integration and terminal, and print which others there are."""
+    wanted = chosen(tier, everything=all)
+    if missing:
+        print_missing(session, wanted)
+        return 0
+    return run_tiers(session, wanted, [] if all else tier, k, coverage=coverage)
 
 
 @task()

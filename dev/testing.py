@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import signal
@@ -21,7 +22,7 @@ from dev.tiers import Facts, Outcome, Tier
 from repoman_tasks.errors import ExitCode, Interrupted
 from repoman_tasks.session import Session
 
-__all__ = ["run_tiers"]
+__all__ = ["print_missing", "run_tiers"]
 
 _NOBODY = 65534
 _MACHINE_SECONDS = 1500
@@ -32,9 +33,12 @@ _STEALING = ("--dist", "worksteal")
 _BESIDE_A_DAEMON = {
     "containers": "tests.worlds.daemon",
     "security": "tests.worlds.daemon",
+    "nightly": "tests.worlds.daemon",
     "packages": "tests.packages",
 }
 """Tiers with the module that makes what they run beside."""
+_LIBPYTHON = f"lib{Path('/usr/bin/python3').resolve().name}"
+"""The package of the system's Python as a library, such as libpython3.11."""
 _REPORT_IN_MACHINE = 'mkdir /run/report && mount -t hostfs -o "$0" none /run/report && exec "$@"'
 """The machine can write nowhere outside, so it mounts the folder for the report."""
 
@@ -53,8 +57,19 @@ class _Run:
     coverage: bool
 
 
-def run_tiers(session: Session, wanted: Sequence[Tier], only: str, *, coverage: bool) -> int:
-    """Run `wanted`, print the table, and the line coverage where it is asked for; the exit code."""
+def print_missing(session: Session, wanted: Sequence[Tier]) -> None:
+    """Print the packages that are missing for these tiers, one a line."""
+    for package in tiers.missing_packages(wanted, _facts("")):
+        session.screen.line(_LIBPYTHON if package == "libpython" else package)
+
+
+def run_tiers(
+    session: Session, wanted: Sequence[Tier], names: Sequence[str], only: str, *, coverage: bool
+) -> int:
+    """Run `wanted`, print the table and, if requested, the line coverage; return the exit code.
+
+    `names` are the tiers that a person chose by name.
+    """
     with tempfile.TemporaryDirectory(prefix="repoman-test-") as folder:
         scratch = Path(folder)
         as_nobody, no_nobody = _as_nobody(session, scratch, wanted)
@@ -66,7 +81,7 @@ def run_tiers(session: Session, wanted: Sequence[Tier], only: str, *, coverage: 
         return 0
     if measured:
         _show_coverage(session)
-    return _show(session, outcomes)
+    return _show(session, [*outcomes, *tiers.not_requested(names, wanted)])
 
 
 def _compile(session: Session) -> None:
@@ -94,6 +109,8 @@ def _show(session: Session, outcomes: Sequence[Outcome]) -> int:
     _headline(session, "tiers")
     session.screen.table(tiers.COLUMNS, tiers.rows(outcomes))
     session.screen.line()
+    for line in tiers.cures(outcomes):
+        session.screen.line(line)
     if in_ci():
         for complaint in tiers.complaints(outcomes):
             session.screen.line(f"a failure in CI: {complaint}")
@@ -112,10 +129,10 @@ def _headline(session: Session, text: str) -> None:
 
 def _facts(no_nobody: str) -> Facts:
     path = f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"
-    programs = {name for tier in tiers.TIERS for name in tier.programs}
+    programs = {name for tier in tiers.TIERS for name in {**tier.programs, **tier.optional}}
     folders = {folder for tier in tiers.TIERS for folder in tier.folders}
     return Facts(
-        programs=frozenset(name for name in programs if shutil.which(name, path=path)),
+        programs=frozenset(n for n in programs if glob.glob(n) or shutil.which(n, path=path)),
         is_root=os.geteuid() == 0,
         test_files={folder: _count(ROOT / folder) for folder in folders},
         no_nobody=no_nobody,
@@ -246,7 +263,7 @@ def _interrupted(code: int, outcome: Outcome) -> bool:
 
 def _argv(run: _Run, tier: Tier, report: Path) -> list[str]:
     pytest = [sys.executable, "-m", "pytest", *tier.folders]
-    pytest += ["-k", run.only] if run.only else []
+    pytest += ["-m", tiers.marks(tier), *(["-k", run.only] if run.only else [])]
     pytest += ["-n", "auto", *_STEALING] if tier.parallel else []
     if tier.machine:
         return _in_machine(pytest, report.parent)
@@ -258,7 +275,6 @@ def _argv(run: _Run, tier: Tier, report: Path) -> list[str]:
     if tier.name == "integration" and run.as_nobody:
         return _unprivileged(run, pytest, report, coverage_file)
     over_ssh = {"REPOMAN_TEST_SSH": "fabric"} if tier.name == "ssh" else {}
-    pytest += ["-m", "over_ssh"] if tier.name == "ssh" else []
     return here([*pytest, f"--junitxml={report}"], COVERAGE_FILE=coverage_file, **over_ssh)
 
 

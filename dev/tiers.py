@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from repoman_tasks.errors import UsageError
 from repoman_tasks.planning.names import nearest
@@ -17,9 +17,14 @@ __all__ = [
     "Outcome",
     "Tier",
     "chosen",
+    "complaints",
+    "cures",
     "exit_code",
     "lanes",
     "last_line",
+    "marks",
+    "missing_packages",
+    "not_requested",
     "obstacle",
     "outcome",
     "read_report",
@@ -33,6 +38,9 @@ _NO_TESTS = 5
 """pytest's exit status where it found no test."""
 _NO_MACHINE, _TIMED_OUT = 3, 124
 """Those of tests.worlds.machine."""
+
+_COMMAND = "./bootstrap test"
+_NEEDS_ROOT, _NOT_INSTALLED = "needs root", "not installed:"
 
 _RSYNC_GIT = {"rsync": "rsync", "git": "git"}
 _ON_NFS = {
@@ -66,6 +74,18 @@ _INCUS = {
     "ip": "iproute2",
 }
 _PACKING = {"objdump": "binutils", "dpkg-deb": "dpkg", "lintian": "lintian"}
+_SHELLS = {
+    "zsh": "zsh",
+    "fish": "fish",
+    "/usr/share/bash-completion/bash_completion": "bash-completion",
+}
+_CARRIED = {
+    "/usr/lib/*/libpython3*.so.1.0": "libpython",
+    "mandoc": "mandoc",
+    "man": "man-db",
+    "groff": "groff",
+}
+"""The files and the readers of what the packages carry: the system's Python and the man page."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +97,10 @@ class Tier:
     """Folders or files."""
     programs: Mapping[str, str]
     """Each with Debian's package for it."""
+    budget: int = 60
+    """Seconds that it should take at most on two cores; more is told, and is no failure."""
+    optional: Mapping[str, str] = field(default_factory=dict)
+    """Programs, or patterns of files, without which some of its tests are skipped."""
     parallel: bool = False
     measured: bool = False
     """Whether it counts for the line coverage."""
@@ -85,20 +109,53 @@ class Tier:
     """Whether it has a machine of its own, with one processor."""
     beside: bool = False
     """Whether it leaves a processor idle and measures no short times."""
+    nightly: bool = False
+    """Whether it is of the tests with the mark `nightly`, which no other tier runs."""
 
 
 TIERS = (
-    Tier("lint", (), {}),
-    Tier("unit", ("tests/unit",), {}, parallel=True, measured=True),
-    Tier("integration", ("tests/integration",), _RSYNC_GIT, parallel=True, measured=True),
-    Tier("ssh", ("tests/remote", *_OVER_SSH), {**_RSYNC_GIT, **_SSH}, parallel=True, root=True),
-    Tier("terminal", ("tests/terminal",), {**_RSYNC_GIT, "tmux": "tmux"}, parallel=True),
-    Tier("containers", ("tests/containers",), {**_RSYNC_GIT, **_INCUS}, root=True),
-    Tier("nfs", ("tests/system/test_target.py",), _ON_NFS, root=True, machine=True, beside=True),
+    Tier("lint", (), {}, budget=60, optional={"shellcheck": "shellcheck"}),
+    Tier("unit", ("tests/unit",), {}, budget=60, parallel=True, measured=True),
+    Tier(
+        "integration",
+        ("tests/integration",),
+        _RSYNC_GIT,
+        budget=120,
+        optional={**_SHELLS, "setpriv": "util-linux", "ps": "procps"},
+        parallel=True,
+        measured=True,
+    ),
+    Tier(
+        "ssh",
+        ("tests/remote", *_OVER_SSH),
+        {**_RSYNC_GIT, **_SSH},
+        budget=180,
+        parallel=True,
+        root=True,
+    ),
+    Tier(
+        "terminal",
+        ("tests/terminal",),
+        {**_RSYNC_GIT, "tmux": "tmux"},
+        budget=90,
+        optional=_SHELLS,
+        parallel=True,
+    ),
+    Tier("containers", ("tests/containers",), {**_RSYNC_GIT, **_INCUS}, budget=420, root=True),
+    Tier(
+        "nfs",
+        ("tests/system/test_target.py",),
+        _ON_NFS,
+        budget=120,
+        root=True,
+        machine=True,
+        beside=True,
+    ),
     Tier(
         "nfs-faults",
-        ("tests/machine", "tests/system/test_faults.py"),
+        ("tests/worlds/machine", "tests/system/test_faults.py"),
         _ON_NFS,
+        budget=240,
         root=True,
         machine=True,
         beside=True,
@@ -107,6 +164,7 @@ TIERS = (
         "as-root",
         ("tests/integration/test_mirror.py", "tests/integration/test_registry_store.py"),
         _RSYNC_GIT,
+        budget=90,
         root=True,
         beside=True,
     ),
@@ -114,11 +172,38 @@ TIERS = (
         "packages",
         ("tests/packages",),
         {**_RSYNC_GIT, **_INCUS, **_SSHD, **_PACKING},
+        budget=240,
+        optional=_CARRIED,
         root=True,
         beside=True,
     ),
-    Tier("security", ("tests/security",), {**_RSYNC_GIT, **_INCUS}, root=True, beside=True),
+    Tier(
+        "security",
+        ("tests/security",),
+        {**_RSYNC_GIT, **_INCUS},
+        budget=240,
+        root=True,
+        beside=True,
+    ),
+    Tier(
+        "nightly",
+        ("tests/containers", "tests/security"),
+        {**_RSYNC_GIT, **_INCUS},
+        budget=240,
+        root=True,
+        beside=True,
+        nightly=True,
+    ),
 )
+DEFAULT = ("lint", "unit", "integration", "terminal")
+"""The tiers that run if none is requested: minutes, and few packages."""
+
+
+def marks(tier: Tier) -> str:
+    """Return pytest's expression that chooses the tests of a tier by their marks."""
+    if tier.nightly:
+        return "nightly"
+    return "over_ssh and not nightly" if tier.name == "ssh" else "not nightly"
 
 
 @dataclass(frozen=True)
@@ -126,6 +211,7 @@ class Facts:
     """What was found on the machine and in the checkout."""
 
     programs: frozenset[str]
+    """Programs that are installed, and patterns that match a file."""
     is_root: bool
     test_files: Mapping[str, int]
     """How many files with tests each folder of a tier holds; a file is one itself."""
@@ -144,6 +230,7 @@ class Outcome:
     skipped: int = 0
     seconds: float = 0
     why: str = ""
+    requested: bool = True
     bare_skips: int = 0
     """Skipped tests whose reason is not that something is not here."""
 
@@ -155,15 +242,31 @@ class Outcome:
         return "passed" if self.ran else "did not run"
 
 
-def chosen(names: Sequence[str]) -> list[Tier]:
-    """The tiers of these names, or all, in their order. `UsageError` for a name that is none."""
+def chosen(names: Sequence[str], *, everything: bool = False) -> list[Tier]:
+    """Return the tiers of these names, in their order; without a name `DEFAULT`.
+
+    `everything` adds all but `nightly`. Raise UsageError if a name is not that of a tier.
+    """
     known = [tier.name for tier in TIERS]
     for name in names:
         if name not in known:
             meant = nearest(name, known)
             hint = f"did you mean {meant}?" if meant else f"there are {', '.join(known)}"
             raise UsageError(f"no tier is called {name!r}", hint)
-    return [tier for tier in TIERS if not names or tier.name in names]
+    some = names if names or everything else DEFAULT
+    return [t for t in TIERS if t.name in some or (everything and not t.nightly)]
+
+
+def not_requested(names: Sequence[str], requested: Sequence[Tier]) -> list[Outcome]:
+    """Return an outcome for each tier that is left out; none if a person chose by `names`."""
+    left_out = [] if names else [tier for tier in TIERS if tier not in requested]
+    return [Outcome(t.name, ran=False, why="not requested", requested=False) for t in left_out]
+
+
+def missing_packages(requested: Sequence[Tier], facts: Facts) -> list[str]:
+    """Return Debian's packages that these tiers need, or have a use for, and that are missing."""
+    packages = [{**tier.programs, **tier.optional} for tier in requested]
+    return sorted({each[name] for each in packages for name in each.keys() - facts.programs})
 
 
 def lanes(wanted: Sequence[Tier]) -> list[list[Tier]]:
@@ -184,9 +287,9 @@ def obstacle(tier: Tier, facts: Facts) -> Outcome | None:
 def _lack(tier: Tier, facts: Facts) -> str:
     packages = {tier.programs[name] for name in tier.programs if name not in facts.programs}
     if tier.root and not facts.is_root:
-        return "needs root"
+        return _NEEDS_ROOT
     if packages:
-        return f"not installed: {', '.join(sorted(packages))}"
+        return f"{_NOT_INSTALLED} {', '.join(sorted(packages))}"
     return facts.no_nobody if tier.name == "integration" else ""
 
 
@@ -232,15 +335,22 @@ def _ending(code: int, reported: bool) -> str:
     return f"exit status {code}" + ("" if reported else " and no report")
 
 
-COLUMNS = ("TIER", "RESULT", "PASSED", "FAILED", "SKIPPED", "SECONDS", "WHY")
+COLUMNS = ("TIER", "RESULT", "PASSED", "FAILED", "SKIPPED", "SECONDS", "BUDGET", "WHY")
+_BUDGETS = {tier.name: tier.budget for tier in TIERS}
 
 
 def rows(outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
-    """The table: a row for each tier, under `COLUMNS`."""
-    return [
-        (o.tier, o.result, *_counts(o), f"{o.seconds:.1f}" if o.ran else "", o.why)
-        for o in outcomes
-    ]
+    """Return the table: a row for each tier, in their order, under `COLUMNS`."""
+    order = list(_BUDGETS)
+    return [_row(outcome) for outcome in sorted(outcomes, key=lambda o: order.index(o.tier))]
+
+
+def _row(outcome: Outcome) -> tuple[str, ...]:
+    budget = _BUDGETS[outcome.tier]
+    seconds = f"{outcome.seconds:.1f}" if outcome.ran else ""
+    over = [f"over budget by {outcome.seconds - budget:.0f} s"] if outcome.seconds > budget else []
+    why = "; ".join([*over, *([outcome.why] if outcome.why else [])])
+    return outcome.tier, outcome.result, *_counts(outcome), seconds, str(budget), why
 
 
 def _counts(outcome: Outcome) -> tuple[str, str, str]:
@@ -257,6 +367,22 @@ def last_line(outcomes: Sequence[Outcome]) -> str:
     return f"{passed} passed, {failed} failed, {skipped} skipped"
 
 
+def cures(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return lines with the command that runs what did not run."""
+    left_out = [o.tier for o in outcomes if not o.requested]
+    for_root = [o.tier for o in outcomes if o.why.startswith((_NEEDS_ROOT, _NOT_INSTALLED))]
+    lines = [f"to run {', '.join(left_out)}: {_how(left_out)}"] if left_out else []
+    return lines + [f"to run {name}: as root, {_run(name)}" for name in for_root]
+
+
+def _how(names: Sequence[str]) -> str:
+    return _run(names[0]) if len(names) == 1 else f"{_COMMAND} --all; one of them: {_run(names[0])}"
+
+
+def _run(name: str) -> str:
+    return f"{_COMMAND} --tier {name}"
+
+
 def exit_code(outcomes: Sequence[Outcome], *, ci: bool) -> int:
     """1 where a tier failed; with `ci` also where something did not run without a good reason."""
     if any(o.failed for o in outcomes) or not any(o.ran for o in outcomes):
@@ -266,7 +392,8 @@ def exit_code(outcomes: Sequence[Outcome], *, ci: bool) -> int:
 
 def complaints(outcomes: Sequence[Outcome]) -> list[str]:
     """What is no failure for a person who looks at it, and is one in CI."""
-    found = [f"{o.tier} did not run" for o in outcomes if o.result == "did not run"]
+    stopped = [o.tier for o in outcomes if o.requested and o.result == "did not run"]
+    found = [f"{name} did not run" for name in stopped]
     found += [
         f"{o.tier} skipped {plural(o.bare_skips, 'test')} for another reason than `{NOT_HERE} …`"
         for o in outcomes

@@ -42,6 +42,7 @@ def _steady(text: str) -> str:
     return re.sub(r"\d+\.\d s$", "0.1 s", text, flags=re.MULTILINE)
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(300)
 def test_every_block_of_the_walkthrough(host: Place) -> None:
     assert follow(host, "walkthrough.md") >= 8
@@ -68,6 +69,7 @@ def with_a_past(host: Place) -> Place:
     return host
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(300)
 def test_every_block_of_the_migration(with_a_past: Place) -> None:
     assert follow(with_a_past, "migration.md") >= 8

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from dev.checkout import ROOT
 from dev.open_folders import closed_above
 from dev.tiers import (
     COLUMNS,
@@ -14,9 +15,13 @@ from dev.tiers import (
     Outcome,
     chosen,
     complaints,
+    cures,
     exit_code,
     lanes,
     last_line,
+    marks,
+    missing_packages,
+    not_requested,
     obstacle,
     outcome,
     read_report,
@@ -25,11 +30,11 @@ from dev.tiers import (
 from repoman_tasks.errors import UsageError
 
 EVERYTHING = Facts(
-    programs=frozenset(name for tier in TIERS for name in tier.programs),
+    programs=frozenset(name for tier in TIERS for name in {**tier.programs, **tier.optional}),
     is_root=True,
     test_files={folder: 1 for tier in TIERS for folder in tier.folders},
 )
-BESIDE = ["nfs", "nfs-faults", "as-root", "packages", "security"]
+BESIDE = ["nfs", "nfs-faults", "as-root", "packages", "security", "nightly"]
 NO_ROOT = replace(EVERYTHING, is_root=False)
 NOTHING = replace(EVERYTHING, programs=frozenset())
 NO_NOBODY = replace(EVERYTHING, no_nobody="closed")
@@ -66,7 +71,7 @@ GOOD = '<testsuite><testcase name="a"/></testsuite>'
             NOTHING,
             "not installed: autofs, git, iproute2, nfs-kernel-server, rsync, user-mode-linux",
         ),
-        ("nfs-faults", NO_TESTS, "tests/machine holds no tests"),
+        ("nfs-faults", NO_TESTS, "tests/worlds/machine holds no tests"),
     ],
 )
 def test_what_can_run(name: str, facts: Facts, why: str) -> None:
@@ -95,13 +100,86 @@ def test_nothing_that_ran_is_a_failure() -> None:
 
 def test_tiers_keep_their_order() -> None:
     assert [tier.name for tier in chosen(["nfs", "unit"])] == ["unit", "nfs"]
-    assert chosen([]) == list(TIERS)
+
+
+@pytest.mark.parametrize(
+    ("names", "everything", "tiers"),
+    [
+        ([], False, ["lint", "unit", "integration", "terminal"]),
+        (["nfs"], False, ["nfs"]),
+        ([], True, [tier.name for tier in TIERS if tier.name != "nightly"]),
+        (["nightly"], True, [tier.name for tier in TIERS]),
+    ],
+)
+def test_which_tiers_run(names: list[str], everything: bool, tiers: list[str]) -> None:
+    assert [tier.name for tier in chosen(names, everything=everything)] == tiers
+
+
+def test_what_was_not_requested_is_no_failure_in_ci() -> None:
+    found = not_requested([], chosen([]))
+    assert [outcome.tier for outcome in found][:3] == ["ssh", "containers", "nfs"]
+    assert not_requested(["nfs"], chosen(["nfs"])) == []
+    assert complaints(found) == []
+    assert exit_code([Outcome("unit", passed=1), *found], ci=True) == 0
+
+
+def test_the_command_that_runs_the_rest() -> None:
+    stopped = [obstacle(chosen([name])[0], NO_ROOT) for name in ("ssh", "as-root")]
+    lacking = obstacle(chosen(["terminal"])[0], NOTHING)
+    assert cures([outcome for outcome in (*stopped, lacking) if outcome]) == [
+        "to run ssh: as root, ./bootstrap test --tier ssh",
+        "to run as-root: as root, ./bootstrap test --tier as-root",
+        "to run terminal: as root, ./bootstrap test --tier terminal",
+    ]
+    several = [Outcome(name, ran=False, requested=False) for name in ("nfs", "security")]
+    assert cures([Outcome("unit", passed=1), *several]) == [
+        "to run nfs, security: ./bootstrap test --all; one of them: ./bootstrap test --tier nfs"
+    ]
+    assert cures(not_requested([], chosen([], everything=True))) == [
+        "to run nightly: ./bootstrap test --tier nightly"
+    ]
+
+
+def test_packages_are_those_of_the_tiers_that_run() -> None:
+    assert missing_packages(chosen(["terminal"]), NOTHING) == [
+        *("bash-completion", "fish", "git", "rsync", "tmux", "zsh"),
+    ]
+    assert missing_packages(TIERS, EVERYTHING) == []
+    few = missing_packages(chosen([]), NOTHING)
+    assert "shellcheck" in few
+    assert not {"incus-base", "user-mode-linux", "openssh-server", "lintian"} & set(few)
+
+
+@pytest.mark.parametrize(
+    ("name", "expression"),
+    [
+        ("unit", "not nightly"),
+        ("ssh", "over_ssh and not nightly"),
+        ("nightly", "nightly"),
+    ],
+)
+def test_the_marks_of_a_tier(name: str, expression: str) -> None:
+    assert marks(chosen([name])[0]) == expression
+
+
+def test_what_is_marked_nightly_is_where_that_tier_looks() -> None:
+    folders = chosen(["nightly"])[0].folders
+    marked = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if "mark." + "nightly" in path.read_text()
+    ]
+    assert marked
+    assert [path for path in marked if not path.startswith(folders)] == []
 
 
 @pytest.mark.parametrize(
     ("names", "side_by_side"),
     [
-        ([], [["lint", "unit", "integration", "ssh", "terminal", "containers"], BESIDE]),
+        (
+            [tier.name for tier in TIERS],
+            [["lint", "unit", "integration", "ssh", "terminal", "containers"], BESIDE],
+        ),
         (["nfs", "unit", "lint"], [["lint", "unit"], ["nfs"]]),
         (["unit"], [["unit"]]),
         (["packages", "nfs-faults"], [["nfs-faults", "packages"]]),
@@ -158,13 +236,13 @@ def test_a_skip_needs_a_good_reason_in_ci(reason: str, ci: bool, code: int) -> N
 def test_the_table_and_the_last_line() -> None:
     outcomes = [
         Outcome("lint", passed=4, seconds=2.04),
-        Outcome("unit", passed=9, failed=1, skipped=2, seconds=12, why="2 skipped, later"),
         Outcome("nfs", ran=False, why="needs root"),
+        Outcome("unit", passed=9, failed=1, skipped=2, seconds=99, why="2 skipped, later"),
     ]
     assert rows(outcomes) == [
-        ("lint", "passed", "4", "0", "0", "2.0", ""),
-        ("unit", "failed", "9", "1", "2", "12.0", "2 skipped, later"),
-        ("nfs", "did not run", "", "", "", "", "needs root"),
+        ("lint", "passed", "4", "0", "0", "2.0", "60", ""),
+        ("unit", "failed", "9", "1", "2", "99.0", "60", "over budget by 39 s; 2 skipped, later"),
+        ("nfs", "did not run", "", "", "", "", "120", "needs root"),
     ]
     assert all(len(row) == len(COLUMNS) for row in rows(outcomes))
     assert last_line(outcomes) == "13 passed, 1 failed, 2 skipped"
