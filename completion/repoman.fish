@@ -46,11 +46,11 @@ function __repoman_flags
     switch $argv[1]
         case ''
             printf '%s\t%s\n' \
-        --help 'Show help, of a command where one follows.' \
+        --help 'Show help, of a command if one follows.' \
         --version 'Show the version.' \
         --list 'List the commands.' \
-        --debug 'Print a traceback with an error.' \
-        --dry 'Change nothing; show what would run.'
+        --debug 'Show the traceback of an error.' \
+        --dry 'Change nothing; print what would run.'
         case help
             printf '%s\t%s\n'
         case adopt

@@ -34,8 +34,11 @@ def change_state(
         action, done = "start", False
     if container.status == "frozen" and action == "start":
         action = "unfreeze"
-    steps = [] if done else [ChangeState(project.name, action, force=force)]
-    runner = step_runner(session)
-    carry_out(session, Plan(steps, runner=runner), dry_run=dry_run, confirmed=True)
+    if done:
+        state = "running" if action == "start" else "stopped"
+        session.screen.line(f"{project.name} is already {state}")
+    else:
+        plan = Plan([ChangeState(project.name, action, force=force)], runner=step_runner(session))
+        carry_out(session, plan, dry_run=dry_run, confirmed=True)
     if action != "stop":
         print_drift(session, project)

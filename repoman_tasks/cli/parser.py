@@ -9,7 +9,9 @@ place of invoke's, for `inv` and `repoman` alike.
 from __future__ import annotations
 
 import itertools
+import shlex
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import invoke.parser.parser
@@ -20,8 +22,17 @@ from invoke.parser.parser import Parser, ParseResult
 from repoman_tasks.errors import ExitCode, one_line
 from repoman_tasks.planning.names import nearest
 
-__all__ = ["ParseMachine", "UsageExit", "Word", "install"]
+__all__ = ["GLOBAL", "ParseMachine", "UsageExit", "Word", "install"]
 
+
+GLOBAL: Mapping[str, str] = {
+    "--help": "Show help, of a command if one follows.",
+    "--version": "Show the version.",
+    "--list": "List the commands.",
+    "--debug": "Show the traceback of an error.",
+    "--dry": "Change nothing; print what would run.",
+}
+"""Those of invoke's own flags that are of use; they stand before the command."""
 
 _Invokes = invoke.parser.parser.ParseMachine
 
@@ -36,10 +47,12 @@ class UsageExit(Exit):
 class Word(Argument):
     """An argument of a task. A positional one may be left out; the task asks or complains then.
 
-    A `greedy` one takes the next word even where that is the name of a task, to say so.
+    A `greedy` one takes the next word even where that is the name of a task, to say so. The task
+    of one `before_program` runs what follows `--`.
     """
 
     greedy = False
+    before_program = False
 
     def set_value(self, value: Any, cast: bool = True) -> None:
         try:
@@ -74,7 +87,7 @@ class ParseMachine(_Invokes):
             return
         self.complete_flag()
         if token not in self.initial.flags:
-            known = [*self.context.flags, *self.context.inverse_flags, *self.initial.flags]
+            known = [*self.context.flags, *self.context.inverse_flags, *GLOBAL]
             self.error(f"unknown flag {token}", nearest(token, known))
         if self.initial.flags[token].name == "help":
             self.initial.flags[token].value = self.context.name
@@ -90,9 +103,20 @@ class ParseMachine(_Invokes):
         elif missing:
             self.see_positional_arg(token)
         elif self.context.name:
-            self.error(f"{token!r} is one word too many", nearest(token, self.contexts))
+            self._one_too_many(token)
         else:
             self.error(f"no command is called {token!r}", nearest(token, self.contexts))
+
+    def _one_too_many(self, token: str) -> None:
+        name = next((arg for arg in self.context.args.values() if _before_program(arg)), None)
+        if name is None:
+            self.error(f"{token!r} is one word too many", nearest(token, self.contexts))
+        else:
+            example = shlex.join(["repoman", str(self.context.name), str(name.value), "--", token])
+            self.error(
+                f"{token!r} is one word too many",
+                hint=f"put the program after --, as in `{example}`",
+            )
 
     def complete_flag(self) -> None:
         flag = self.flag
@@ -109,16 +133,22 @@ class ParseMachine(_Invokes):
             ]
         super().complete_context()
 
-    def error(self, msg: str, meant: str = "") -> None:
+    def error(self, msg: str, meant: str = "", hint: str = "") -> None:
         where = f"{self.context.name}: " if self.context and self.context.name else ""
         if "--complete" in sys.argv:  # a half-typed line; invoke completes what it can
             raise ParseError(msg, self.context)
-        hint = (
-            f"did you mean {meant}?"
-            if meant
-            else f"see `--help {self.context.name or ''}".rstrip() + "`"
-        )
+        if not hint:
+            hint = f"did you mean {meant}?" if meant else f"see `{self._help_command()}`"
         raise UsageExit(f"{where}{msg}: {hint}")
+
+    def _help_command(self) -> str:
+        """Return the command that shows help; `inv` alone has flags to find tasks by."""
+        command = "inv --help" if "collection" in self.initial.args else "repoman help"
+        return f"{command} {self.context.name or ''}".rstrip()
+
+
+def _before_program(argument: Argument) -> bool:
+    return isinstance(argument, Word) and argument.before_program
 
 
 # The metaclass gives each class a table of its own for states; this one has invoke's.

@@ -92,7 +92,7 @@ def _usage_errors() -> Iterator[None]:
             raise UsageExit(end.message.rstrip("!")) from None
         raise
     except (ParseError, ValueError) as error:
-        raise UsageExit(f"{str(error).rstrip('!')}: see `repoman --help`") from None
+        raise UsageExit(f"{str(error).rstrip('!')}: see `repoman help`") from None
 
 
 def run(

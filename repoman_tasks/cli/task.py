@@ -136,6 +136,7 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
             positional=name in self.positional,
         )
         word.greedy = self.greedy and word.positional
+        word.before_program = self.takes_argv and word.positional
         return word
 
 

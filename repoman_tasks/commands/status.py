@@ -25,7 +25,7 @@ from repoman_tasks.planning.container.drift import drift, summary
 from repoman_tasks.planning.container.repairs import RepairOptions
 from repoman_tasks.planning.fence.fence_facts import FenceFacts
 from repoman_tasks.planning.fence.fence_plan import fence_findings
-from repoman_tasks.planning.findings import EstateFacts, Finding, health
+from repoman_tasks.planning.findings import EstateFacts, Finding, health, no_registry
 from repoman_tasks.planning.mirror.excludes import exclude_finding
 from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.text.grouping import group_findings
@@ -115,11 +115,14 @@ def _looked_into(
 def _findings(
     session: Session, facts: EstateFacts, share: Share | TargetUnusable, name: str | None
 ) -> list[Finding]:
-    problem = (share.what, share.cure) if isinstance(share, TargetUnusable) else None
     projects = _meant(facts.registry, name)
-    concerned = name is None or projects[0].backup
-    beside = session.of(folders) if name is None else []
-    found = health(facts, problem if concerned else None, projects, beside, session.now())
+    if facts.registry.missing:
+        found = [no_registry(session.store.path)]
+    else:
+        problem = (share.what, share.cure) if isinstance(share, TargetUnusable) else None
+        concerned = name is None or projects[0].backup
+        beside = session.of(folders) if name is None else []
+        found = health(facts, problem if concerned else None, projects, beside, session.now())
     drifted = _drift(session, name)
     if any(project.container for project in projects) and not session.of(containers).problem:
         found += [*_fence(session), *check_network(session, projects)]

@@ -8,6 +8,7 @@ from typing import Any
 from invoke.collection import Collection
 from invoke.parser.argument import Argument
 
+from repoman_tasks.cli.parser import GLOBAL
 from repoman_tasks.cli.task import Task
 from repoman_tasks.completions import bash, fish, zsh
 from repoman_tasks.completions.grammar import Command, Flag, choice
@@ -40,14 +41,7 @@ FREE = ("clone", "from-project", "interval", "jobs", "k", "network", "storage-po
 _NAMES_NOTHING_YET = ("adopt", "new")
 """Commands whose NAME is none of a project that is there."""
 
-_CORE = (
-    Flag(("--help",), "Show help, of a command where one follows."),
-    Flag(("--version",), "Show the version."),
-    Flag(("--list",), "List the commands."),
-    Flag(("--debug",), "Print a traceback with an error."),
-    Flag(("--dry",), "Change nothing; show what would run."),
-)
-"""Those of invoke's own flags that are of use, which stand before a command."""
+_CORE = tuple(Flag((name,), text) for name, text in GLOBAL.items())
 
 _MAKERS: Mapping[str, Callable[[Sequence[Command], Sequence[str], Sequence[str]], str]] = {
     "bash": bash.script,

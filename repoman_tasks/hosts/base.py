@@ -219,6 +219,7 @@ class Host(ABC):
         err: Sink,
         *,
         cwd: str = "",
+        shown_cwd: str = "",
         stall_seconds: float = 0,
         keep: Sequence[Lock] = (),
         changes: bool = True,
@@ -228,10 +229,11 @@ class Host(ABC):
         A carriage return ends a line too. `Stalled` after `stall_seconds` in which neither
         output nor any I/O of the program moved, `Interrupted` when `stopping` is set; the
         program and its children are gone then. `cwd` is entered by the program itself, so
-        that a dead file server can't hold repoman. The locks to `keep` stay taken until the
+        that a dead file server can't hold repoman; `shown_cwd` is a path to it that also
+        works elsewhere, for --dry to print. The locks to `keep` stay taken until the
         program ends, even where repoman is killed.
         """
-        if changes and self._only_said(argv):
+        if changes and self._only_said(argv, shown_cwd or cwd):
             return 0
         inner = ["env", "-C", cwd, *argv] if cwd else argv
         if not changes:
@@ -326,10 +328,11 @@ class Host(ABC):
         finally:
             self.observer.ran(argv, codes[0] if codes else None)
 
-    def _only_said(self, argv: Argv) -> bool:
-        """Under --dry: say the words, and that this is all."""
+    def _only_said(self, argv: Argv, cwd: str = "") -> bool:
+        """Under --dry: print the words, in a form that does the same from any folder."""
         if self.dry:
-            print(shlex.join(argv))
+            line = shlex.join(argv)
+            print(f"(cd {shlex.quote(cwd)} && {line})" if cwd else line)
         return self.dry
 
     @abstractmethod

@@ -123,6 +123,7 @@ def run_pass(
         _Reader(projects, done, options.itemize, context.emit),
         done.complain,
         cwd=context.share.root,
+        shown_cwd=context.share.probe.path,
         stall_seconds=context.registry.defaults.stall_seconds,
         keep=locks,
     )

@@ -17,6 +17,7 @@ __all__ = [
     "findings",
     "health",
     "mirror_is_old",
+    "no_registry",
     "unregistered",
 ]
 
@@ -104,6 +105,11 @@ def findings(project: Project, state: RepoState, registry: Registry, now: str) -
         what = f"last mirrored {age(project.last_sync, now)}"
         found.append(Finding(project.name, what, f"`repoman sync {project.name}`"))
     return found
+
+
+def no_registry(path: str) -> Finding:
+    """Return the finding of a host on which `setup` has not been run yet."""
+    return Finding("registry", f"there is no registry at {path}", "run `repoman setup`")
 
 
 def health(

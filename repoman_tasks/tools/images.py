@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from repoman_tasks.errors import Failed, UsageError
 from repoman_tasks.planning.names import image_fault, nearest
 from repoman_tasks.tools.incus import Incus
 
-__all__ = ["image_origin", "images_here"]
+__all__ = ["distinct_images", "image_origin", "images_here"]
 
 _LOCAL = ("unix://", "unix:/")
 
@@ -44,11 +45,23 @@ def image_origin(incus: Incus, image: str) -> dict[str, Any]:
     return {**pull, "alias": name}
 
 
-def images_here(incus: Incus) -> list[str]:
-    """The images that Incus has already, by names that `image_origin` takes."""
+def images_here(incus: Incus) -> dict[str, str]:
+    """Return the fingerprint of each image that Incus has, by a name that `image_origin` takes."""
     found = incus.get(incus.at("images", "aliases"), recursion=1) or []
-    names = sorted(f"local:{alias['name']}" for alias in found)
-    return [name for name in names if not image_fault(name)]
+    images = {f"local:{alias['name']}": alias["target"] for alias in found}
+    return {name: images[name] for name in sorted(images) if not image_fault(name)}
+
+
+def distinct_images(names: Iterable[str], here: Mapping[str, str]) -> list[str]:
+    """Return the first of `names` for each image; `here` is what `images_here` returns.
+
+    `x` and `local:x` are one image, and so are two aliases of one fingerprint.
+    """
+    found: dict[str, str] = {}
+    for name in filter(None, names):
+        full = name if ":" in name else f"local:{name}"
+        found.setdefault(here.get(full, full), name)
+    return list(found.values())
 
 
 def _here(incus: Incus, name: str) -> dict[str, Any]:

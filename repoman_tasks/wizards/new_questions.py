@@ -16,7 +16,7 @@ from repoman_tasks.planning.names import absolute, nearest, relative_repo
 from repoman_tasks.planning.prompts import IMAGE, NEW_NAME, PARTS, PROFILES, SOURCE
 from repoman_tasks.session import Session
 from repoman_tasks.tools.file_tree import folders_in
-from repoman_tasks.tools.images import image_origin, images_here
+from repoman_tasks.tools.images import distinct_images, image_origin, images_here
 from repoman_tasks.tools.repo_config import read_request
 
 __all__ = ["ask_new", "check_new", "possible_names"]
@@ -154,10 +154,10 @@ def _ask_image(wizard: Wizard) -> None:
     registry, there = session.of(reconcile).registry, session.of(incus)
     usual = _requested_image(wizard) or registry.defaults.default_image
     seen = [usual, registry.defaults.default_image, *(p.image for p in registry.projects)]
-    names = dict.fromkeys(name for name in [*seen, *images_here(there)] if name)
+    here = images_here(there)
     answer = wizard.choose(
         IMAGE,
-        options=dict.fromkeys(names, ""),
+        options=dict.fromkeys(distinct_images([*seen, *here], here), ""),
         default=usual,
         free=True,
         check=lambda image: image_origin(there, image),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from repoman_tasks.actions.facts import containers, reconcile
+from repoman_tasks.actions.project_container import resolve_project
 from repoman_tasks.cli.wizard import Wizard
 from repoman_tasks.errors import UsageError
 from repoman_tasks.planning.completion_files import ACTIONS, SHELLS
@@ -28,11 +29,20 @@ def _project(wizard: Wizard, names: list[str]) -> None:
 
 
 def ask_exec(wizard: Wizard) -> None:
-    """Which project, and which words."""
+    """Ask which project, then, if there is one, what to run in its container."""
     ask_project(wizard)
-    if not wizard.session.argv:
+    if not wizard.session.argv and _has_project(wizard):
         line = wizard.choose(WORDS, options={}, free=True, check=split_argv)
         wizard.session.argv = split_argv(line)
+
+
+def _has_project(wizard: Wizard) -> bool:
+    """Return False if there is no such project, which the command itself reports."""
+    try:
+        resolve_project(wizard.session, wizard.given["name"], "exec")
+    except UsageError:
+        return False
+    return True
 
 
 def split_argv(line: str) -> tuple[str, ...]:

@@ -234,10 +234,10 @@ def test_a_source_that_vanished_before_the_start(isurus: Place) -> None:
 
 @pytest.mark.over_ssh
 def test_stop_start_restart(isurus: Place) -> None:
-    assert isurus.run("start", "isurus", code=0).out == "nothing to do\n"
+    assert isurus.run("start", "isurus", code=0).out == "isurus is already running\n"
     assert isurus.run("stop", "isurus", code=0).out == "done: stop isurus\n"
     assert isurus.state("isurus") == "stopped"
-    assert isurus.run("stop", "isurus", code=0).out == "nothing to do\n"
+    assert isurus.run("stop", "isurus", code=0).out == "isurus is already stopped\n"
     assert isurus.run("start", "--dry-run", "isurus", code=0).out == "would start isurus\n"
     assert isurus.state("isurus") == "stopped"
     assert isurus.run("restart", "isurus", code=0).out == "done: start isurus\n"

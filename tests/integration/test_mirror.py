@@ -264,6 +264,22 @@ def test_nested_repo_folder(estate: Estate) -> None:
 # --- what is said is what is done --------------------------------------------------------
 
 
+def test_what_dry_prints_can_be_pasted_anywhere(ready: Estate, tmp_path: Path) -> None:
+    (ready.local_repos / "isurus/$(touch x) 'y'").touch()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "file").touch()
+    printed = ready.run("--dry", "sync", code=0).out.splitlines()
+    pasted = [line for line in printed if " rsync " in line]
+    assert pasted
+    assert "/proc/" not in "".join(pasted)
+    before = inner(elsewhere)
+    for line in pasted:
+        subprocess.run(["bash", "-c", line], cwd=elsewhere, env=ready.environ, check=True)
+    assert inner(elsewhere) == before
+    assert is_mirrored(ready, "isurus")
+
+
 @pytest.mark.over_ssh
 def test_a_dry_run_lists_just_what_the_real_run_does(ready: Estate) -> None:
     repo = ready.local_repos / "isurus"

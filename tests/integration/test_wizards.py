@@ -62,7 +62,7 @@ def daemon(folder: Path, pools: list[str]) -> Path:
     answers = {
         "*/1.0/instances*": [stray],
         "*/1.0/images/aliases/*": {"target": "abc"},
-        "*/1.0/images/aliases*": [{"name": "debian"}],
+        "*/1.0/images/aliases*": [{"name": "debian", "target": "abc"}],
         "*/resources*": {},
         "*/1.0/storage-pools*": [{"name": name, "driver": "dir"} for name in pools],
         "*/1.0/profiles*": [{"name": "default"}, {"name": "gpu"}],

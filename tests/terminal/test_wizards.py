@@ -299,7 +299,7 @@ def test_a_stop_at_the_first_question_leaves_it_as_it_was(
         (["remove", "--yes"], "remove needs a name"),
         (["adopt"], "adopt needs a name"),
         (["shell"], "shell needs a name"),
-        (["exec"], "exec needs words to run"),
+        (["exec"], "exec needs a name"),
         (["start"], "start needs a name"),
         (["trust"], "trust needs a name"),
         (["completion"], "completion needs install or remove"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from repoman_tasks.errors import Refused
 from repoman_tasks.model import Project, Tally
+from repoman_tasks.planning.text.wording import plural
 
 __all__ = ["before", "is_own", "judge", "judge_stop", "most_deletions"]
 
@@ -34,17 +35,18 @@ def judge(name: str, path: str, now: Tally, last: Tally | None, max_shrink: floa
         return
     cure = f"look at {path}; if it is as it should be: `repoman sync {name} --force`"
     if now.files == 0 and last.files:
-        raise Refused(f"{path} is empty, the last sync counted {last.files} files", cure)
+        counted = plural(last.files, "file")
+        raise Refused(f"{path} is empty, the last sync counted {counted}", cure)
     if now.files < last.files * (1 - max_shrink):
         raise Refused(
-            f"{path} holds {now.files} files, the last sync counted {last.files} "
+            f"{path} holds {plural(now.files, 'file')}, the last sync counted {last.files} "
             f"(max_shrink = {max_shrink:g})",
             cure,
         )
     unpacked = now.packs == last.packs and last.loose >= _MANY_LOOSE
     if unpacked and now.loose < last.loose * (1 - max_shrink):
         raise Refused(
-            f"{path} holds {now.loose} loose git objects and no new pack, "
+            f"{path} holds {plural(now.loose, 'loose git object')} and no new pack, "
             f"the last sync counted {last.loose}",
             cure,
         )

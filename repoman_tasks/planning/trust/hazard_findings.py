@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from repoman_tasks.planning.findings import Finding
+from repoman_tasks.planning.text.wording import plural
 
 __all__ = ["PROTECTED", "Hazard", "config_hazards", "hazard_findings", "owner_finding"]
 
@@ -82,7 +83,9 @@ def hazard_findings(
 
 def owner_finding(name: str, path: str, files: int, ids: str, project: str) -> Finding:
     """Files in a repo that belong to root of its container, or to another user in it."""
-    what = f"{files} files and folders in {path} belong to other users of its container"
+    entries = plural(files, "file or folder", "files and folders")
+    belong = "belongs" if files == 1 else "belong"
+    what = f"{entries} in {path} {belong} to other users of its container"
     inside = f"find {path} ! -user {ids.partition(':')[0]} -exec chown -h {ids} {{}} +"
     cure = f"`incus exec --project {project} {name} -- {inside}` makes them yours"
     return Finding(name, what, cure, problem=False, kind="owner")

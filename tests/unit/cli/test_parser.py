@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from invoke.exceptions import Exit
 
+from dev.chores import with_chores
 from repoman_tasks.cli.parser import UsageExit
 from repoman_tasks.commands import collection
 
@@ -138,7 +139,7 @@ def test_invokes_own_dry(argv: str) -> None:
         ("sync --drry-run a", r"did you mean --dry-run\?"),
         ("remove --hlep", r"remove: unknown flag --hlep: did you mean --help\?"),
         ("remove --ye a", r"did you mean --yes\?"),
-        ("remove --zzzzzz", "unknown flag --zzzzzz: see `--help remove`"),
+        ("remove --zzzzzz", "unknown flag --zzzzzz: see `repoman help remove`"),
         ("remove -z", "unknown flag -z"),
         ("remove -1", "unknown flag -1"),
         ("remove -", "unknown flag -"),
@@ -149,9 +150,17 @@ def test_invokes_own_dry(argv: str) -> None:
         ("--host h sync", "unknown flag --host"),
         ("--yes remove a", "unknown flag --yes"),
         ("syn", r"no command is called 'syn': did you mean sync\?"),
-        ("zzzzzz", "no command is called 'zzzzzz': see `--help`"),
+        ("zzzzzz", "no command is called 'zzzzzz': see `repoman help`"),
         ("help syn", r"no command is called 'syn': did you mean sync\?"),
-        ("sync a b", "sync: 'b' is one word too many"),
+        ("sync a b", "sync: 'b' is one word too many: see `repoman help sync`"),
+        (
+            "exec a ls -l",
+            "exec: 'ls' is one word too many: "
+            "put the program after --, as in `repoman exec a -- ls`",
+        ),
+        ("shell a ls", "put the program after --, as in `repoman shell a -- ls`"),
+        ("list --watch", "list: unknown flag --watch: see `repoman help list`"),
+        ("sync --prompt-for-sudo", "unknown flag --prompt-for-sudo: see `repoman help sync`"),
         ("sync a snyc", r"'snyc' is one word too many: did you mean sync\?"),
         ("sync --name a b", "'b' is one word too many"),
         ("list a", "list: 'a' is one word too many"),
@@ -178,6 +187,15 @@ def test_words_that_are_off(argv: str, says: str) -> None:
     message = caught.value.message or ""
     assert message.startswith("repoman: ")
     assert message.isprintable()
+
+
+def test_inv_names_its_own_form_of_help() -> None:
+    made = invoke.program.Program(name="Invoke", binary="inv[oke]")
+    made.create_config()
+    made.parse_core(["inv", "status", "--zzzzzz"])
+    made.collection = with_chores()
+    with pytest.raises(Exit, match="see `inv --help status`"):
+        made.parse_tasks()
 
 
 def test_an_empty_word_is_no_command_and_no_missing_name() -> None:
