@@ -1,7 +1,7 @@
-"""What can go wrong, and the exit code that each kind of it has.
+"""The errors that end a command, each kind with its exit code.
 
-The codes are part of the interface and listed in docs/exit-codes.md. An error is one
-line: what happened, to what, and what to do about it.
+The codes are part of the interface and listed in docs/exit-codes.md. An error is one line: what
+happened, to what, and how to fix it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
 
 
 class ExitCode(IntEnum):
-    """The exit status of every command, locally and remotely."""
+    """The exit codes of every command, on this host and by --host."""
 
     OK = 0
     FAILED = 1
@@ -44,30 +44,27 @@ def one_line(text: str) -> str:
 
 
 def internal_error(error: BaseException) -> str:
-    """What is said of an error that repoman did not expect, in one line."""
+    """Return the one-line message for an unexpected exception: a bug in repoman."""
     return one_line(f"an error in repoman itself, {type(error).__name__}: {error}")
 
 
 _COMMAND = re.compile(r"`(repoman \w[^`]*?)((?: -- [^`]*)?)`")
-"""A command that is told to be typed, and the words that it would run."""
+"""A command in a message, and the argv after its `--`."""
 
 
 def with_host_option(host: str, text: str) -> str:
-    """`text` with the commands that it tells to type meant for `host`; empty is this one."""
+    """Return `text` with `--host HOST` added to each command in it; unchanged for this host."""
     if not host:
         return text
     return _COMMAND.sub(lambda found: f"`{found[1]} --host {host}{found[2]}`", text)
 
 
 class RepomanError(Exception):
-    """An end of the command that a person can understand.
-
-    `what` says what happened and to what, `cure` what to do about it.
-    """
+    """An error with a message for the person: `what` happened, and the `cure`."""
 
     code: ExitCode = ExitCode.FAILED
     where: str = ""
-    """The host that it happened on, if that is another one."""
+    """The host on which it happened, "" for this one."""
 
     def __init__(self, what: str, cure: str = "") -> None:
         super().__init__(what, cure)
@@ -81,41 +78,41 @@ class RepomanError(Exception):
 
 
 class Failed(RepomanError):
-    """Something was tried and did not succeed."""
+    """An operation failed."""
 
 
 class UsageError(RepomanError):
-    """The words or the configuration are off; nothing was done."""
+    """Invalid arguments or configuration; nothing was changed."""
 
     code = ExitCode.USAGE
 
 
 class Busy(RepomanError):
-    """Somebody else is at it."""
+    """Another process holds the lock."""
 
     code = ExitCode.SOME_FAILED
 
 
 class TargetUnusable(RepomanError):
-    """The backup target is not what it has to be; nothing was written to it."""
+    """The backup share can't be used; nothing was written to it."""
 
     code = ExitCode.TARGET
 
 
 class Refused(RepomanError):
-    """Going on could lose something or let something in."""
+    """Refused: going on could lose data or weaken the isolation of containers."""
 
     code = ExitCode.REFUSED
 
 
 class Interrupted(RepomanError):
-    """A person or the system asked to stop."""
+    """Interrupted by a person or by a signal."""
 
     code = ExitCode.INTERRUPTED
 
 
 def code_of(error: BaseException) -> int:
-    """The exit code of a command that `error` ends; invoke's own end has one too."""
+    """Return the exit code of a command that ends with `error`, invoke's Exit included."""
     if isinstance(error, KeyboardInterrupt):
         return int(ExitCode.INTERRUPTED)
     code = getattr(error, "code", None)

@@ -1,6 +1,6 @@
-"""REPOMAN_LOG: what was changed, a line of JSON for each change, in a file of this host.
+"""The log of changes that REPOMAN_LOG names: a line of JSON for each, in a file on this host.
 
-docs/automation.md has what stands there; `planning.logged` leaves out what could hold a secret.
+docs/automation.md has its format; `planning.log_events` leaves out what could hold a secret.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ SCHEMA = 1
 
 
 class Journal:
-    """The log of one call of one command. It is a context manager.
+    """The log of one run of one command, as a context manager.
 
-    Nothing is written until something is changed; then come the call itself, each change, and at
-    the end the exit code. Every line is one write to the end of the file, so that the lines of
-    others who write there meanwhile stay whole.
+    Nothing is written until something changes; then a line for the run, one for each change, and
+    at the end one with the exit code. A line is a single append, so that lines of several
+    processes do not mix.
     """
 
     def __init__(
         self, command: str, arguments: Mapping[str, Any], common: Mapping[str, Any] | None = None
     ) -> None:
-        """`arguments` are those of the command, of which only the names are told, and the project;
-        they are looked at when something is changed. `common` are those that each command has.
+        """Open the log. Raise UsageError if REPOMAN_LOG is set and can't be written.
 
-        `UsageError` where a log is wanted and can't be written.
+        Of `arguments`, those of the command, and `common`, those of all commands, only the names
+        are logged, and the project; they are read at the first change.
         """
         self._path, self._fd = _opened(os.environ)
         self._run = os.urandom(4).hex()
@@ -61,18 +61,18 @@ class Journal:
             os.close(self._fd)
 
     def ended(self, code: int) -> int:
-        """Keep the exit code, which is returned as it is."""
+        """Record the exit code and return it."""
         self._code = code
         return code
 
     def observer(self, host: str) -> Observer:
-        """Who tells this log what is changed on the host that a person calls so; empty is this."""
+        """Return the observer that logs changes on the host called `host`, "" for this one."""
         return (
             _HostObserver(self, host or os.uname().nodename) if self._fd is not None else Observer()
         )
 
-    def tell(self, event: Mapping[str, Any]) -> None:
-        """Write of a change."""
+    def log(self, event: Mapping[str, Any]) -> None:
+        """Log one change."""
         with self._writing:
             if not self._begun:
                 self._begun = True
@@ -97,14 +97,14 @@ class Journal:
             if os.write(self._fd, line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            what = f"{self._path} can't be written any more: {_reason(error)}"
-            print(one_line(f"{what}: from here on nothing is logged"), file=sys.stderr)
+            what = f"{self._path} can't be written: {_reason(error)}"
+            print(one_line(f"{what}: logging stops here"), file=sys.stderr)
             os.close(self._fd)
             self._fd = None
 
 
 class _HostObserver(Observer):
-    """Tells a log what is changed on one host."""
+    """Logs the changes on one host."""
 
     def __init__(self, journal: Journal, host: str) -> None:
         self._journal = journal
@@ -116,21 +116,21 @@ class _HostObserver(Observer):
         told = loggable_program(tuple(argv))
         if told is not None:
             kind = "incus" if "method" in told else "program"
-            self._journal.tell({"event": kind, "host": self._host, **told, "exit": code})
+            self._journal.log({"event": kind, "host": self._host, **told, "exit": code})
 
     def wrote(self, path: str) -> None:
-        self._journal.tell({"event": "file", "host": self._host, "path": path})
+        self._journal.log({"event": "file", "host": self._host, "path": path})
 
     def did(self, told: Mapping[str, str]) -> None:
-        self._journal.tell({"event": "step", "host": self._host, **told})
+        self._journal.log({"event": "step", "host": self._host, **told})
 
 
 def _opened(environ: Mapping[str, str]) -> tuple[str, int | None]:
-    """The log that the environment names, and what to write it by; None where it names none."""
+    """Open the log that the environment names; return its path and descriptor, None if none."""
     if not environ.get(VARIABLE):
         return "", None
     path = absolute(environ[VARIABLE], os.path.expanduser("~"))
-    # Not waiting: for a pipe there may never be a reader.
+    # Non-blocking: opening a FIFO would wait for a reader.
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
     try:
         fd = os.open(path, flags, 0o600)
@@ -138,7 +138,9 @@ def _opened(environ: Mapping[str, str]) -> tuple[str, int | None]:
         raise UsageError(f"{VARIABLE}: {path} can't be written", _reason(error)) from None
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        raise UsageError(f"{VARIABLE}: {path} is no plain file", "name one, or a new one")
+        raise UsageError(
+            f"{VARIABLE}: {path} is not a regular file", "name a regular file or a new one"
+        )
     return path, fd
 
 

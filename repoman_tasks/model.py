@@ -1,4 +1,4 @@
-"""The values that everything here talks about. No I/O, no clock, no environment."""
+"""The values that the whole package works with. No I/O, no clock, no environment."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ __all__ = [
 ]
 
 Pairs = tuple[tuple[str, str], ...]
-"""Names with their values, a table of strings in TOML."""
+"""Names and values: a TOML table of strings."""
 
 MODES = ("internet", "open", "none")
-"""Where containers may connect to: the internet only, everywhere, nowhere."""
+"""Where containers may connect to: only the internet, everywhere, nowhere."""
 
 TRANSPORTS = ("fabric", "openssh")
-"""What may carry the connection to another host: Fabric, or the system's ssh."""
+"""The ways to connect to another host: Fabric, or the system's ssh."""
 
 SCHEMA = 1
-"""The version of the registry's shape that this code writes."""
+"""The schema version of the registry that this code writes."""
 
 
 def _key(default: Any, doc: str, *, env: str = "") -> Any:
@@ -44,7 +44,7 @@ def _key(default: Any, doc: str, *, env: str = "") -> Any:
 
 @dataclass(frozen=True)
 class Person:
-    """The user of the host, who is to be the same one in every container."""
+    """The user of the host, who has the same name and ids in every container."""
 
     name: str
     uid: int
@@ -56,15 +56,15 @@ class Person:
 
 @dataclass(frozen=True)
 class Mount:
-    """A folder of the host and where a container has it; both absolute."""
+    """A folder of the host and its path in a container."""
 
-    source: str = field(metadata={"doc": "The folder of the host; absolute, or begins with `~/`."})
-    path: str = field(metadata={"doc": "Where the container has it, absolute."})
+    source: str = field(metadata={"doc": "Folder of the host, absolute or starting with `~/`."})
+    path: str = field(metadata={"doc": "Absolute path inside the container."})
 
 
 @dataclass(frozen=True)
 class Defaults:
-    """`[defaults]` of the registry: what holds where a project says nothing else."""
+    """`[defaults]` of the registry: the settings of projects that have none of their own."""
 
     local_repos: str = _key("~/repos", "Folder of the local working copies.", env="LOCAL_REPOS")
     nfs_repos: str = _key("/nfs/repos", "Folder on the backup share.", env="NFS_REPOS")
@@ -76,10 +76,11 @@ class Defaults:
         ("default", "claude-share"), "Incus profiles of a new container."
     )
     image_remotes: tuple[str, ...] = _key(
-        ("images", "local"), "Image servers of which a repo may ask for an image by itself."
+        ("images", "local"),
+        "Image servers from which a repo may request an image without approval.",
     )
     shared: str = _key(
-        "~/.claude", "Folder that every container shares, by the profile claude-share; or empty."
+        "~/.claude", "Folder that all containers share by the profile claude-share, or empty."
     )
     storage_pool: str = _key("", "Incus storage pool of the containers' own disks.")
     bridge: str = _key("repoman0", "Incus network of the containers, a managed bridge.")
@@ -87,25 +88,32 @@ class Defaults:
         "internet", "Where containers may connect to: `internet`, `open` (everywhere) or `none`."
     )
     allow: tuple[str, ...] = _key(
-        (), "What they may connect to besides, as `192.168.1.20:5432` or `192.168.1.0/24`."
+        (),
+        "Further addresses that they may connect to, as `192.168.1.20:5432` or `192.168.1.0/24`.",
     )
-    memory: str = _key("50%", "Most memory of one container: a part of the host's, or as `8GiB`.")
-    cpus: int = _key(0, "Most processors of one container; 0 for all but one.")
-    processes: int = _key(4096, "Most processes in one container.")
+    memory: str = _key(
+        "50%", "Memory limit of a container: a percentage of the host's, or a size such as `8GiB`."
+    )
+    cpus: int = _key(0, "Processor limit of a container; 0 for all but one.")
+    processes: int = _key(4096, "Process limit of a container.")
     disk: str = _key(
-        "", "Most that one container's own disk takes, as `40GiB`; empty for half of the pool."
+        "", "Size limit of a container's disk, such as `40GiB`; empty for half of the pool."
     )
-    nesting: bool = _key(False, "Whether containers may hold containers, as Docker needs it.")
-    jobs: int = _key(4, "Projects that are mirrored at the same time.")
-    exclude: tuple[str, ...] = _key((), "rsync patterns that no mirror carries.")
-    max_shrink: float = _key(0.5, "Part of a repo's files that may be gone since its last sync.")
+    nesting: bool = _key(False, "Allow containers inside containers, which Docker needs.")
+    jobs: int = _key(4, "Number of projects to mirror at the same time.")
+    exclude: tuple[str, ...] = _key((), "rsync patterns to exclude from all mirrors.")
+    max_shrink: float = _key(
+        0.5, "Share of a repo's files that may be missing since its last sync; a sync refuses more."
+    )
     nfs_fstypes: tuple[str, ...] = _key(
         ("nfs", "nfs4"), "File system types that the backup share may have."
     )
-    min_free_mib: int = _key(1024, "MiB that must be free on the share before a sync.")
-    probe_seconds: int = _key(10, "Seconds that the share may take to answer.")
-    stall_seconds: int = _key(600, "Seconds without any progress after which a sync is ended.")
-    max_age_hours: int = _key(48, "Age in hours from which `status` calls a mirror old.")
+    min_free_mib: int = _key(1024, "Free space in MiB that a sync requires on the share.")
+    probe_seconds: int = _key(10, "Time limit in seconds for the share to answer.")
+    stall_seconds: int = _key(
+        600, "Time in seconds without progress after which a sync is stopped."
+    )
+    max_age_hours: int = _key(48, "Age in hours at which `status` reports a mirror as old.")
 
 
 @dataclass(frozen=True)
@@ -114,61 +122,67 @@ class Project:
 
     name: str = _key("", "Name of the project and of its container.")
     repo: str = _key("", "Folder of the repo, relative to local_repos.")
-    image: str = _key("", "Image of the container; default_image where it is not set.")
+    image: str = _key("", "Image of the container; default_image if not set.")
     profiles: tuple[str, ...] | None = _key(None, "Profiles of the container.")
-    env: Pairs = _key((), "Environment of what runs in the container.")
+    env: Pairs = _key((), "Environment variables in the container.")
     env_file: str = _key(
-        "", "File of mode 0600 with variables for `shell` and `exec` alone, as NAME=value."
+        "", "File of mode 0600 with variables as NAME=value, for `shell` and `exec` only."
     )
-    mounts: tuple[Mount, ...] = _key((), "Folders of the host that the container has too.")
-    network: str = _key("", "Where it may connect to, if not as the estate's others.")
-    allow: tuple[str, ...] = _key((), "What it may connect to besides.")
-    address: str = _key("", "Its container's IPv4 address, where it has rules of its own.")
-    address6: str = _key("", "Its IPv6 address then, where the bridge gives such.")
-    asked_image: str = _key("", "What the repo's .repoman.toml asked for, when last applied.")
-    asked_profiles: tuple[str, ...] | None = _key(None, "The same, of profiles.")
-    asked_env: Pairs = _key((), "The same, of the environment.")
-    asked_mounts: tuple[Mount, ...] = _key((), "The same, of folders of the host.")
-    asked_exclude: tuple[str, ...] = _key((), "The same, of patterns that its mirror leaves out.")
+    mounts: tuple[Mount, ...] = _key((), "Folders of the host to mount in the container.")
+    network: str = _key("", "Where it may connect to, if not as in `[defaults]`.")
+    allow: tuple[str, ...] = _key((), "Further addresses that it may connect to.")
+    address: str = _key("", "IPv4 address of the container, if it has network rules of its own.")
+    address6: str = _key("", "IPv6 address of the container, if the bridge has IPv6.")
+    asked_image: str = _key(
+        "", "Image that the repo's .repoman.toml requested when it was last applied."
+    )
+    asked_profiles: tuple[str, ...] | None = _key(None, "Profiles that it requested then.")
+    asked_env: Pairs = _key((), "Environment variables that it requested then.")
+    asked_mounts: tuple[Mount, ...] = _key((), "Folders of the host that it requested then.")
+    asked_exclude: tuple[str, ...] = _key((), "Patterns to exclude that it requested then.")
     protect: bool = _key(
-        True, "Whether what programs of the host would run is read-only in the container."
+        True, "Mount files that programs of the host would run read-only in the container."
     )
-    protected: tuple[str, ...] = _key((), "What is, relative to the repo.")
+    protected: tuple[str, ...] = _key((), "The files so mounted, relative to the repo.")
     created: str = _key("", "When the project was registered (UTC).")
-    last_sync: str = _key("", "When its mirror was last complete (UTC).")
+    last_sync: str = _key("", "When a sync last completed (UTC).")
     last_files: int | None = _key(
-        None, "Files that the last sync counted, loose git objects aside."
+        None, "Number of files at the last sync, without loose git objects."
     )
-    last_loose: int | None = _key(None, "Loose git objects that the last sync counted.")
-    last_packs: str = _key("", "Fingerprint of the names of its git packs at the last sync.")
+    last_loose: int | None = _key(None, "Number of loose git objects at the last sync.")
+    last_packs: str = _key("", "Fingerprint of the names of git packs at the last sync.")
     last_tree: str = _key("", "Fingerprint of the repo's files at the last sync.")
-    mirror: str = _key("", "Folder on the share that repoman made for its mirror.")
-    backup: bool = _key(True, "Whether `sync` mirrors it.")
-    container: bool = _key(True, "Whether it has a container.")
-    exclude: tuple[str, ...] = _key((), "rsync patterns that its mirror does not carry.")
-    max_delete: int | None = _key(None, "Most entries that one sync may delete from its mirror.")
-    stopped_at: str = _key("", "When a sync stopped at max_delete; the next one needs --force.")
+    mirror: str = _key("", "Folder on the share that repoman created for its mirror.")
+    backup: bool = _key(True, "Mirror it by `sync`.")
+    container: bool = _key(True, "It has a container.")
+    exclude: tuple[str, ...] = _key((), "rsync patterns to exclude from its mirror.")
+    max_delete: int | None = _key(
+        None, "Limit of entries that one sync may delete from its mirror."
+    )
+    stopped_at: str = _key(
+        "", "When a sync stopped at its limit of deletions; the next one needs --force."
+    )
 
 
 @dataclass(frozen=True)
 class Requested:
-    """What a repo's own .repoman.toml asks for. The repo may be hostile."""
+    """What a repo's .repoman.toml requests. The repo may be hostile."""
 
     image: str = _key("", "Image of the container.")
     profiles: tuple[str, ...] | None = _key(None, "Profiles of the container.")
-    env: Pairs = _key((), "Environment of what runs in the container.")
-    mount: tuple[Mount, ...] = _key((), "Folders of the host that the container has too.")
-    exclude: tuple[str, ...] = _key((), "rsync patterns that its mirror does not carry.")
+    env: Pairs = _key((), "Environment variables in the container.")
+    mount: tuple[Mount, ...] = _key((), "Folders of the host to mount in the container.")
+    exclude: tuple[str, ...] = _key((), "rsync patterns to exclude from its mirror.")
 
 
 @dataclass(frozen=True)
 class Excludes:
-    """The patterns of what the mirror of one repo leaves out."""
+    """The patterns to exclude from one mirror."""
 
     own: tuple[str, ...] = ()
-    """Those of the person."""
+    """From the registry."""
     requested: tuple[str, ...] = ()
-    """Those of the repo's own .repoman.toml, which may be hostile."""
+    """From the repo's .repoman.toml, which may be hostile."""
 
     def __bool__(self) -> bool:
         return bool(self.own or self.requested)
@@ -176,27 +190,27 @@ class Excludes:
 
 @dataclass(frozen=True)
 class Estate:
-    """`[estate]` of the registry: who this is, for the marker on the share."""
+    """`[estate]` of the registry: the identity that the marker on the share has, too."""
 
-    id: str = _key("", "Identity that the backup share's marker carries.")
-    schema: int = _key(0, "Version of this file's shape.")
+    id: str = _key("", "Identity; the marker on the backup share has the same.")
+    schema: int = _key(0, "Schema version of this file.")
 
 
 @dataclass(frozen=True)
 class Address:
-    """`[hosts.NAME]` of the registry: how a host that one calls NAME is reached."""
+    """`[hosts.NAME]` of the registry: how to connect to the host called NAME."""
 
     name: str = ""
-    address: str = _key("", "What `ssh` would be given, `NAME` where it is not set.")
-    user: str = _key("", "Who to be there.")
-    port: int = _key(0, "Its port, 0 for what ssh_config says.")
-    identity: str = _key("", "File of the key to log in with.")
-    transport: str = _key("fabric", "What carries the connection: `fabric`, or `openssh`.")
+    address: str = _key("", "Host name or alias for ssh; NAME if not set.")
+    user: str = _key("", "User to log in as.")
+    port: int = _key(0, "Port; 0 for the one of ssh_config.")
+    identity: str = _key("", "File of the private key.")
+    transport: str = _key("fabric", "Way to connect: `fabric` or `openssh`.")
 
 
 @dataclass(frozen=True)
 class Registry:
-    """The whole registry, with the place that each default came from."""
+    """The registry; `origins` has the source of each default."""
 
     estate: Estate = Estate()
     defaults: Defaults = Defaults()
@@ -206,31 +220,30 @@ class Registry:
 
     @property
     def missing(self) -> bool:
-        """Whether it says nothing of an estate, as where there is no file yet."""
+        """Return if nothing is set up: there is no file, or an empty one."""
         of_defaults = "registry" in self.origins.values()
         return self.estate == Estate() and not (self.projects or self.hosts or of_defaults)
 
     def project(self, name: str) -> Project | None:
-        """The project of that name, or None."""
+        """Return the project called `name`, or None."""
         return next((p for p in self.projects if p.name == name), None)
 
     def host(self, name: str) -> Address:
-        """How the host called `name` is reached; by that name where the registry says nothing."""
+        """Return the address of the host called `name`, a plain one if the registry has none."""
         return next((host for host in self.hosts if host.name == name), Address(name))
 
     def excludes(self, project: Project) -> Excludes:
-        """Patterns that hold for `project`: the estate's, then its own; and what its repo asks."""
+        """Return the patterns for `project`: from the registry and from its repo."""
         return Excludes(self.defaults.exclude + project.exclude, project.asked_exclude)
 
 
 @dataclass(frozen=True)
 class Tally:
-    """What a walk over a repo counted.
+    """The counts of a walk over a repo.
 
-    `loose` git objects are apart from `files`, because `git gc` turns thousands of them
-    into one pack and nothing is lost by it; `packs` is a fingerprint of the packs' names.
-    `tree` is one of all that was there, times and inodes included; it changes when anything
-    is written.
+    `files` leaves out `loose` git objects: `git gc` packs thousands of them into one file
+    without loss. `packs` is a fingerprint of the packs' names, `tree` one of all entries with
+    times and inodes, which changes with any write.
     """
 
     files: int
@@ -247,10 +260,10 @@ def keys(
     | type[Mount]
     | type[Requested],
 ) -> tuple[Field[Any], ...]:
-    """The keys that `table` may have in the registry, or in a .repoman.toml."""
+    """Return the keys that `table` may have in the registry, or in a .repoman.toml."""
     return tuple(key for key in fields(table) if "doc" in key.metadata)
 
 
 def env_name(key: Field[Any]) -> str:
-    """The environment variable that stands in for a missing `[defaults]` key."""
+    """Return the environment variable that sets a `[defaults]` key missing in the registry."""
     return key.metadata["env"] or f"REPOMAN_{key.name.upper()}"

@@ -1,7 +1,7 @@
 """The registry: which projects exist, where they are, when they were last mirrored.
 
-`reader` turns its text into a `Registry`, `edits` turn the text into other text, and
-`store` does both to the file on a host, under a lock.
+`reader` parses its text, `edits` changes the text, and `store` reads and writes the file on a
+host, under a lock.
 """
 
 from repoman_tasks.registry.edits import (

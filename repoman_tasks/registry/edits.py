@@ -1,4 +1,4 @@
-"""Changes to the registry's text that keep what a person wrote around it."""
+"""Edit the registry's text; comments, order and formatting stay as they are."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NEW_FILE = """\
 
 
 def edited(text: str, edits: Iterable[Edit]) -> str:
-    """The registry's `text` after `edits`, with comments, order and formatting as they were."""
+    """Return the registry's `text` with `edits` made, its comments, order and formatting kept."""
     draft = _Draft(text or _NEW_FILE)
     for edit in edits:
         if isinstance(edit, SetKeys):
@@ -48,7 +48,7 @@ def edited(text: str, edits: Iterable[Edit]) -> str:
 
 
 class _Draft:
-    """The file in the making: a tomlkit document, or the text while it is only appended to."""
+    """The text being edited: parsed by tomlkit only if more than an append is needed."""
 
     def __init__(self, text: str) -> None:
         self._text: str | None = text
@@ -70,25 +70,25 @@ class _Draft:
         return self._text
 
     def append(self, block: Mapping[str, Any]) -> None:
-        """Put new tables at the end, one empty line below what stands there."""
+        """Append tables, after one empty line."""
         import tomlkit
 
         before = self.text().rstrip("\r\n")
         self.replace((before + "\n\n" if before else "") + tomlkit.dumps(block))
 
     def insert(self, block: Mapping[str, Any]) -> None:
-        """Put a new table at the top, so that the [[project]]s stay together; else at the end."""
+        """Insert a table at the top, to keep the [[project]] tables together; else append it."""
         import tomlkit
 
         text = self.text()
         above = tomlkit.dumps(block) + "\n" + text.lstrip("\n")
         if tomllib.loads(above) == {**tomllib.loads(text), **block}:
             self.replace(above)
-        else:  # keys that stand above every table would become keys of the new one
+        else:  # top-level keys above every table would become keys of the new table
             self.append(block)
 
     def replace(self, text: str) -> None:
-        """Go on with `text`."""
+        """Replace the whole text."""
         self._text, self._document = text, None
 
 
@@ -96,7 +96,7 @@ def _set_keys(draft: _Draft, edit: SetKeys) -> None:
     document = draft.document()
     if edit.project:
         table = next((p for p in document.get("project", []) if p["name"] == edit.project), None)
-        if table is None:  # dropped meanwhile: nothing is left to record
+        if table is None:  # removed in the meantime: nothing to record
             return
     elif edit.table in document:
         table = document[edit.table]
@@ -107,9 +107,9 @@ def _set_keys(draft: _Draft, edit: SetKeys) -> None:
 
 
 def _fill(table: Any, values: Mapping[str, Any]) -> None:
-    """Set `values` in a tomlkit table; new keys follow its last one.
+    """Set `values` in a tomlkit table; add new keys after its last one.
 
-    Comments and empty lines at its end belong to the table below, in a person's eyes.
+    Comments and empty lines at its end stay there: a reader takes them for the next table's.
     """
     body = table.value.body if hasattr(table.value, "body") else []
     tail = []
@@ -124,11 +124,11 @@ def _fill(table: Any, values: Mapping[str, Any]) -> None:
 
 
 _TABLES = {key.name for key in keys(Project) if str(key.type) == "Pairs"}
-"""Keys that hold a table: an empty one is none."""
+"""Keys whose value is a table; an empty table is not written."""
 
 
 def _plain(value: Any) -> Any:
-    """`value` as tomlkit takes it; tables in a value stand in its line."""
+    """Return `value` in the form that tomlkit writes, with inline tables."""
     if not isinstance(value, tuple):
         return value
     if value and isinstance(value[0], Mount):
@@ -157,7 +157,7 @@ def _add_project(draft: _Draft, project: Project) -> None:
         if (value := getattr(project, key.name)) != key.default or key.name == "backup"
     }
     inline = re.search(r"^\s*project\s*=", draft.text(), re.MULTILINE)
-    if inline:  # project = [{…}] can't be followed by [[project]]
+    if inline:  # TOML forbids [[project]] after project = [{…}]
         projects: Any = draft.document()["project"]
         projects.append(table)
     else:
@@ -177,16 +177,16 @@ def _drop_project(draft: _Draft, name: str) -> None:
     if tomllib.loads(after) == desired:
         draft.replace(after)
         return
-    projects: Any = draft.document()["project"]  # written in some other way
+    projects: Any = draft.document()["project"]  # an inline array, or dotted keys
     del projects[names.index(name)]
     if not kept:
         del draft.document()["project"]
 
 
 def _without_table(text: str, index: int) -> str:
-    """`text` without the lines of its `index`th [[project]].
+    """Return `text` without the lines of its [[project]] number `index`, counted from 0.
 
-    Comments below them belong to the next table, in a person's eyes, and stay.
+    Comments below them stay: a reader takes them for the next table's.
     """
     lines = text.split("\n")
     headers = [number for number, line in enumerate(lines) if header(line) is not None]
@@ -198,7 +198,7 @@ def _without_table(text: str, index: int) -> str:
     while not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("#"):
         end -= 1
     if (start == 0 or not lines[start - 1].strip()) and end < len(lines) and not lines[end].strip():
-        end += 1  # one empty line of the two
+        end += 1  # remove one of the two empty lines
     rest = lines[:start] + lines[end:]
     while len(rest) > 1 and not rest[-1].strip() and not rest[-2].strip():
         rest.pop()
@@ -206,35 +206,36 @@ def _without_table(text: str, index: int) -> str:
 
 
 def record_sync(name: str, when: str, tally: Tally) -> Edit:
-    """The edit that notes a complete mirror of `name`, which held what `tally` counted."""
+    """Return the edit that records a complete sync of project `name` at `when`."""
     values = {f"last_{name}": value for name, value in vars(tally).items()}
     return SetKeys({"last_sync": when, **values, "stopped_at": None}, project=name)
 
 
 def record_mirror(name: str, folder: str) -> Edit:
-    """The edit that notes that the mirror of `name` is repoman's own, made at `folder`."""
+    """Return the edit that records that repoman made the mirror of `name`, in `folder`."""
     return SetKeys({"mirror": folder}, project=name)
 
 
 def record_stop(name: str, when: str) -> Edit:
-    """The edit that notes a sync of `name` that stopped at the most deletions it may do."""
+    """Return the edit that records that a sync of `name` stopped at its limit of deletions."""
     return SetKeys({"stopped_at": when}, project=name)
 
 
 def schema_of(text: str) -> int:
+    """Return the schema version of the registry's `text`, 0 if it names none."""
     schema = tomllib.loads(text).get("estate", {}).get("schema", 0)
     return schema if isinstance(schema, int) else 0
 
 
-# Each takes the text of one schema to the next. The first files were written by hand and
-# have no [estate]; their shape is the one of schema 1.
+# Step N migrates the text from schema N to N + 1. The first registries were written by hand and
+# have no [estate]; otherwise they have the shape of schema 1.
 _MIGRATIONS: Sequence[Callable[[str], str]] = (
     lambda text: edited(text, [SetKeys({"schema": 1}, "estate")]),
 )
 
 
 def migrated(text: str) -> str:
-    """The registry's `text` in today's schema; the same text where it has that already."""
+    """Return the registry's `text` in the current schema, unchanged if it has that already."""
     for step in _MIGRATIONS[schema_of(text) :]:
         text = step(text)
     return text

@@ -1,4 +1,4 @@
-"""Which line of a TOML text a key stands in. TOML's own parser does not tell."""
+"""Find the line of a key in TOML text, for error messages: tomllib does not report it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _HEADER = re.compile(r"\s*\[\[?([^\[\]=]+)\]\]?\s*(?:#.*)?$")
 
 
 def line_of(text: str, table: str = "", index: int = 0, key: str = "") -> int:
-    """The number of the line that names `key` of the `index`th `table`, or comes nearest to it.
+    """Return the line number, from 1, of `key` in `table` number `index`, counted from 0.
 
-    Without `table`, `key` is one of the names at the top. Comes nearest: the table's own
-    line, or the first one.
+    Without `table`, `key` is a top-level name. If the key is not found, return the line of the
+    table's header, else 1.
     """
     names = [key] if not table else [table, key]
     nearest = 1
@@ -28,15 +28,15 @@ def line_of(text: str, table: str = "", index: int = 0, key: str = "") -> int:
 
 
 def header(line: str) -> list[str] | None:
-    """The parts of the name in a table's header line; None where it is no such line."""
+    """Return the parts of the name in a table header, None if `line` is not one."""
     match = _HEADER.match(line)
     return _parts(match[1]) if match else None
 
 
 def _names(text: str) -> Iterator[tuple[int, list[str], int | None]]:
-    """Each name in `text`: its line, its parts, and how many tables of its name came before.
+    """Yield each name in `text`: line number, parts, and index among tables of its name.
 
-    That is None where tables of one name are not told apart, in an inline table.
+    The index is None inside inline tables, which have no header to count.
     """
     current: list[str] = []
     seen: dict[str, int] = {}
@@ -58,7 +58,7 @@ def _names(text: str) -> Iterator[tuple[int, list[str], int | None]]:
 
 
 def _keys(line: str) -> Iterator[list[str]]:
-    """The keys, dotted ones in their parts, that a line gives a value to."""
+    """Yield the keys, split at their dots, that `line` assigns a value to."""
     bare = r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'"""
     pattern = rf"(?:^\s*|[{{,]\s*)((?:{bare})(?:\s*\.\s*(?:{bare}))*)\s*="
     for match in re.finditer(pattern, line):

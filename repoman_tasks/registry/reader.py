@@ -1,4 +1,4 @@
-"""The registry's text, read into values. A mistake in it is one line that says where and what."""
+"""Parse the registry's text into values. An error names file, line and cure."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ _TABLES: dict[
     "hosts": Address,
 }
 _SHAPES = {**_TABLES, "": Requested}
-"""Those, and the shape of a .repoman.toml, whose keys stand in no table."""
+"""The tables, and as "" the top-level keys of a .repoman.toml."""
 TIMES = ("created", "last_sync", "stopped_at")
-"""Keys whose value is a time."""
+"""Keys whose value is a time, ISO 8601 with a time zone."""
 LEAST: dict[str, float] = {
     "jobs": 1,
     "max_shrink": 0,
@@ -70,12 +70,12 @@ LEAST: dict[str, float] = {
     "processes": 1,
 }
 MOST: dict[str, float] = {"jobs": 64, "max_shrink": 1, "port": 65535}
-"""By the name of a key, the least and the most that it may be."""
+"""Upper limits, and LEAST the lower ones, by key."""
 
 
 @dataclass(frozen=True)
 class _Source:
-    """The text that is being read, for errors that name a line of it."""
+    """The text being parsed, for errors that name a line of it."""
 
     path: str
     text: str
@@ -88,9 +88,9 @@ class _Source:
 
 
 def parse(text: str, path: str, environ: Mapping[str, str]) -> Registry:
-    """Read the registry's `text`; `UsageError` with file, line and cure where it is wrong.
+    """Parse the registry's `text`. Raise UsageError with file, line and cure if it is invalid.
 
-    A `[defaults]` key that is missing comes from `environ`, and then from the built-in value.
+    A missing `[defaults]` key is taken from `environ`, else from its built-in value.
     """
     source = _Source(path, text)
     document = _document(source)
@@ -102,8 +102,8 @@ def parse(text: str, path: str, environ: Mapping[str, str]) -> Registry:
     estate = Estate(**_table(source, document, "estate"))
     if estate.schema > SCHEMA:
         raise source.error(
-            f"this file has schema {estate.schema}, this repoman knows {SCHEMA}",
-            "use the newer repoman that wrote it",
+            f"the file has schema {estate.schema}, this repoman supports {SCHEMA}",
+            "update repoman",
             table="estate",
             key="schema",
         )
@@ -114,7 +114,7 @@ def parse(text: str, path: str, environ: Mapping[str, str]) -> Registry:
 
 
 def parse_requested(text: str, path: str) -> Requested:
-    """Read what a repo's .repoman.toml asks for; `UsageError` with the line where it is wrong."""
+    """Parse a repo's .repoman.toml. Raise UsageError with the line if it is invalid."""
     source = _Source(path, text)
     requested = Requested(**_values(source, _document(source), "", 0))
     fault = excludes_fault(requested.exclude)
@@ -132,15 +132,13 @@ def _document(source: _Source) -> dict[str, Any]:
         what = re.sub(r"\s*\(at .*\)", "", str(error))
         raise UsageError(f"{source.path}, line {line}: not valid TOML", what) from None
     except RecursionError:
-        raise UsageError(
-            f"{source.path}: nested too deeply", "it holds plain tables only"
-        ) from None
+        raise UsageError(f"{source.path}: nested too deeply", "use plain tables only") from None
 
 
 def _did_you_mean(word: str, known: Iterable[str]) -> str:
     known = list(known)
     near = nearest(word, known)
-    return f"did you mean {near!r}?" if near else f"known are {', '.join(known)}"
+    return f"did you mean {near!r}?" if near else f"known names: {', '.join(known)}"
 
 
 def _table(source: _Source, document: dict[str, Any], name: str) -> dict[str, Any]:
@@ -160,8 +158,8 @@ def _projects(source: _Source, document: dict[str, Any]) -> tuple[Project, ...]:
         project = _project(source, table, index)
         if project.name in names:
             raise source.error(
-                f"project {project.name!r} stands here twice",
-                "rename or drop one",
+                f"project {project.name!r} is defined twice",
+                "rename or remove one",
                 "project",
                 index,
                 "name",
@@ -183,7 +181,7 @@ def _projects(source: _Source, document: dict[str, Any]) -> tuple[Project, ...]:
 def _hosts(source: _Source, document: dict[str, Any]) -> tuple[Address, ...]:
     tables = document.get("hosts", {})
     if not isinstance(tables, dict) or not all(isinstance(t, dict) for t in tables.values()):
-        raise source.error("hosts holds something else than tables", "write [hosts.NAME]", "hosts")
+        raise source.error("hosts is not a set of tables", "write [hosts.NAME]", "hosts")
     return tuple(Address(name, **_values(source, t, "hosts", 0)) for name, t in tables.items())
 
 
@@ -191,7 +189,7 @@ def _project(source: _Source, table: dict[str, Any], index: int) -> Project:
     values = _values(source, table, "project", index)
     name = values.get("name")
     if not name:
-        raise source.error("a project without a name", 'add name = "…"', "project", index, "name")
+        raise source.error("the project has no name", 'add name = "…"', "project", index, "name")
     values.setdefault("repo", name)
     for key, check in (("name", check_name), ("repo", check_repo)):
         try:
@@ -218,7 +216,7 @@ def _is_time(text: str) -> bool:
 
 
 def _values(source: _Source, table: dict[str, Any], name: str, index: int) -> dict[str, Any]:
-    """The checked values of one table; a key that is unknown or of a wrong type is an error."""
+    """Return the values of one table. Raise UsageError for a key that is unknown or invalid."""
     known = {key.name: key for key in keys(_SHAPES[name])}
     values = {}
     for key, value in table.items():
@@ -240,7 +238,7 @@ def _values(source: _Source, table: dict[str, Any], name: str, index: int) -> di
 
 
 def _checked(key: Field[Any], value: Any) -> Any:
-    """`value` in the type of `key`; `ValueError` that says what is wanted where it is not that."""
+    """Return `value` in the type of `key`. Raise ValueError with the rule that it breaks."""
     kind = str(key.type).split(" ")[0].partition("[")[0]
     if kind == "Pairs":
         return _pairs(value)
@@ -250,7 +248,7 @@ def _checked(key: Field[Any], value: Any) -> Any:
         return _list(key, value)
     types, name = _KINDS[kind]
     if not isinstance(value, types) or (isinstance(value, bool) and kind != "bool"):
-        raise ValueError(f"this has to be {name}")
+        raise ValueError(f"must be {name}")
     if kind in ("int", "float"):
         _check_range(key.name, value)
     if isinstance(value, str):
@@ -262,7 +260,7 @@ def _checked(key: Field[Any], value: Any) -> Any:
 
 def _list(key: Field[Any], value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-        raise ValueError("this has to be a list of strings")
+        raise ValueError("must be a list of strings")
     if key.name.endswith("profiles"):
         _no_fault(next(filter(None, map(profile_fault, value)), ""))
     if key.name == "allow" and value:
@@ -274,7 +272,7 @@ def _list(key: Field[Any], value: Any) -> tuple[str, ...]:
 
 def _pairs(value: Any) -> Pairs:
     if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
-        raise ValueError("this has to be a table of strings")
+        raise ValueError("must be a table of strings")
     for name, text in value.items():
         _no_fault(variable_fault(name))
         _checked_text(text)
@@ -284,10 +282,10 @@ def _pairs(value: Any) -> Pairs:
 def _mounts(value: Any) -> tuple[Mount, ...]:
     tables: list[Any] = value if isinstance(value, list) else [None]
     if not all(isinstance(t, dict) and set(t) == {"source", "path"} for t in tables):
-        raise ValueError("this has to be a list of tables, each with source and path")
+        raise ValueError("must be a list of tables, each with source and path")
     for text in (text for table in tables for text in table.values()):
         if not isinstance(text, str):
-            raise ValueError("source and path have to be strings")
+            raise ValueError("source and path must be strings")
         _checked_text(text)
     for table in tables:
         _no_fault(mount_fault(table["source"], table["path"]))
@@ -300,8 +298,8 @@ def _no_fault(fault: str) -> None:
 
 
 def _checked_text(text: str) -> str:
-    if "\0" in text:  # which ends every word that a program is given
-        raise ValueError("a NUL can't be part of it")
+    if "\0" in text:  # no program can be passed one
+        raise ValueError("must not contain NUL")
     return text
 
 
@@ -318,15 +316,15 @@ _CHOICES = {"network": MODES, "transport": TRANSPORTS}
 
 def _check_choice(key: Field[Any], value: str) -> None:
     known = _CHOICES.get(key.name, (value,))
-    if value not in known and (value or key.default):  # empty is one where it is the default
-        raise ValueError(f"this has to be one of {', '.join(known)}")
+    if value not in known and (value or key.default):  # empty is valid if it is the default
+        raise ValueError(f"must be one of {', '.join(known)}")
 
 
 def _check_range(name: str, value: Any) -> None:
     least, most = LEAST.get(name, -math.inf), MOST.get(name, math.inf)
-    if not least <= value <= most:  # which a NaN is not either
+    if not least <= value <= most:  # rejects NaN, too
         limit = f" and at most {most}" if most < math.inf else ""
-        raise ValueError(f"this has to be at least {least}{limit}")
+        raise ValueError(f"must be at least {least}{limit}")
 
 
 def _with_fallbacks(
@@ -359,5 +357,5 @@ def _from_text(kind: str, text: str) -> Any:
         try:
             return int(text) if kind.startswith("int") else float(text)
         except ValueError:
-            raise ValueError("this has to be a number") from None
+            raise ValueError("must be a number") from None
     return text

@@ -1,4 +1,4 @@
-"""The registry's file on a host."""
+"""Read and write the registry's file on a host."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from repoman_tasks.registry.reader import parse
 __all__ = ["Store"]
 
 _WAIT_SECONDS = 60.0
-"""How long another writer of the registry is waited for."""
+"""How long to wait for another writer of the registry."""
 
 
 class Store:
-    """The registry's file on a host."""
+    """Read and write the registry's file on a host."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -28,27 +28,27 @@ class Store:
         self.path = configured or f"{base}/repoman/repoman.toml"
         if not self.path.startswith("/"):
             raise UsageError(
-                f"REPOMAN_CONFIG={self.path!r} is not an absolute path", "begin it with /"
+                f"REPOMAN_CONFIG={self.path!r} is not an absolute path", "start it with /"
             )
         self.folder = self.path.rpartition("/")[0] or "/"
 
     def exists(self) -> bool:
-        """Whether the file is there."""
+        """Return if the file exists."""
         return self._host.read_file(self.path) is not None
 
     def load(self) -> Registry:
-        """The registry as it is now; one with nothing in it where there is no file."""
+        """Return the registry, an empty one if there is no file."""
         return parse(self._text(), self.path, self._host.environ)
 
     def lock_path(self, name: str) -> str:
-        """Where the lock of the project called `name` lies."""
+        """Return the path of the lock of project `name`."""
         return f"{self.folder}/locks/{name}.lock"
 
     def update(self, edits: Callable[[Registry], Iterable[Edit]]) -> Registry:
-        """Change the file: under its lock, `edits` sees it as it is then.
+        """Change the file under its lock and return the new registry.
 
-        A file of an older schema is migrated and the old one kept beside it. Returns the
-        registry as it is afterwards. A file that can't be read stays as it is.
+        `edits` is given the registry as read under the lock. A file of an older schema is
+        migrated, and a copy of it kept. A file that can't be parsed is not changed.
         """
         with self._locked():
             before = self._text()
@@ -69,7 +69,9 @@ class Store:
             with self._host.lock(f"{self.path}.lock", wait_seconds=_WAIT_SECONDS):
                 yield
         except Locked as error:
-            raise Busy(f"{self.path} is {error}", "try again when that has ended") from None
+            raise Busy(
+                f"{self.path} is {error}", "wait until that has ended, then try again"
+            ) from None
 
     def _text(self) -> str:
         data = self._host.read_file(self.path)

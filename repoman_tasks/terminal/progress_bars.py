@@ -1,4 +1,4 @@
-"""How far a sync is, redrawn on a terminal."""
+"""Progress bars of a sync, on a terminal."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 __all__ = ["Bars"]
 
 _OTHER_LINES = 4
-"""Lines of a terminal that no project has a bar in: the one of all, and some air."""
+"""Lines of the terminal without a project's bar: the total, and some space."""
 _MOST = 16
-"""More bars than this say nothing more."""
+"""The most bars that are useful."""
 _STYLES = {BAD: "red", FAINT: "dim"}
 
 
 class Bars:
-    """A progress bar for each running project and one for all of them, on standard error.
+    """A progress bar for each running project and one for the total, on standard error.
 
-    Where more run than there is room for, the first of them have one.
+    If the terminal has no room for all, the projects that started first have one.
     """
 
     def __init__(self, projects: int) -> None:
@@ -35,7 +35,7 @@ class Bars:
             TextColumn("{task.fields[state]}", style="dim"),
             console=Console(stderr=True, highlight=False, emoji=False),
             transient=True,
-            # A thread that redraws may take a line for a bar that is gone, and wipe it out.
+            # rich's refresh thread can erase a line that it takes for a removed bar.
             auto_refresh=False,
         )
         self._bars: dict[str, TaskID] = {}
@@ -51,7 +51,7 @@ class Bars:
         self._progress.stop()
 
     def started(self, name: str) -> None:
-        """Show a bar for the project, if there is none yet and room for it."""
+        """Show a bar for the project if there is room for it."""
         size = self._progress.console.size
         if name not in self._bars and len(self._bars) < min(_MOST, size.height - _OTHER_LINES):
             short = shorten(name, size.width // 3)
@@ -59,13 +59,13 @@ class Bars:
             self._progress.refresh()
 
     def moved(self, name: str, percent: int, state: str) -> None:
-        """Move the bar of the project."""
+        """Set the bar of the project."""
         self.started(name)
         if name in self._bars:
             self._progress.update(self._bars[name], completed=percent, state=state, refresh=True)
 
     def finished(self, name: str, *lines: Cell) -> None:
-        """Take the bar of the project away and leave lines."""
+        """Remove the bar of the project and print `lines`."""
         if name in self._bars:
             self._progress.remove_task(self._bars.pop(name))
         self._finished += 1

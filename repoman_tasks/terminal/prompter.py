@@ -1,4 +1,4 @@
-"""Asking a person, on a terminal only."""
+"""Prompt a person, on a terminal only."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ __all__ = ["Prompter"]
 
 
 def _anything(_: str) -> None:
-    """Takes any answer."""
+    """Accept any answer."""
 
 
 class Prompter:
-    """The questions of one command, and what stands in for an answer where nobody can be asked."""
+    """Asks the questions of one command; without a terminal, options answer them."""
 
     def __init__(self, command: str, *, yes: bool, no_input: bool) -> None:
         self.command = command
         self.yes = yes
-        """Whether the ordinary questions are answered with yes."""
+        """If true, answer ordinary questions with yes."""
         self.granted: tuple[str, ...] = ()
-        """The arguments that would have answered what a person granted."""
+        """The options that would have given the approvals that a person gave."""
         self.declined = False
-        """Whether a person said no to something."""
+        """If true, a person has answered a question with no."""
         self.outcome = "nothing was changed"
-        """What is true where a person gives no answer, or says no."""
+        """The state of things to report if a person gives no answer, or answers no."""
         self._terminal = sys.stdin.isatty() and sys.stderr.isatty() and not no_input
 
     @property
     def possible(self) -> bool:
-        """Whether somebody is there to answer."""
+        """Return if there is a terminal to prompt on."""
         return self._terminal
 
     def confirm(self, prompt: Prompt, *about: str, default: bool) -> bool:
-        """Ask a yes-or-no question. `--yes` answers it.
+        """Ask a yes-or-no question; return if the answer is yes. `--yes` answers it.
 
-        Where nobody can be asked, a question that expects yes is answered so, because the
-        command itself was the wish; any other ends with the flag that would answer it.
+        Without a terminal, return True if that is the default: running the command was the
+        decision. Otherwise raise UsageError with the option that answers the question.
         """
         if self.yes:
             return True
         if not self._terminal:
             if default:
                 return True
-            raise self._nobody(prompt, about)
+            raise self._no_terminal(prompt, about)
         question = f"{self._text(prompt, about)} [{'Y/n' if default else 'y/N'}] "
         while True:
             answer = self._line(question).lower()
@@ -55,12 +55,12 @@ class Prompter:
                 agreed = default if not answer else answer.startswith("y")
                 self.declined |= not agreed
                 return agreed
-            _say("Please answer y or n.")
+            _print("Please answer y or n.")
 
     def grant(self, prompt: Prompt, *about: str) -> bool:
-        """Ask for what `--yes` does not stand for; no is the default.
+        """Ask for an approval that `--yes` does not give; the default is no.
 
-        False where nobody can be asked.
+        Return False without a terminal.
         """
         if not self._terminal:
             return False
@@ -78,54 +78,53 @@ class Prompter:
         free: bool = False,
         check: Callable[[str], object] = _anything,
     ) -> str:
-        """Ask for one of `options`, which are values with what is told of each, by its number or
-        itself; the answer.
+        """Ask for one of `options`, by its number or value, and return the value.
 
-        Where it is `free` any other value will do that `check` takes. What it raises of
-        `RepomanError` is told, and the question is asked again. Without a `default` an answer is
-        needed. `UsageError` where nobody can be asked.
+        `options` maps each value to its menu text. If `free`, any other value is accepted that
+        `check` does not reject. If `check` raises RepomanError, print it and ask again. Without
+        a `default` an answer is required. Raise UsageError without a terminal.
         """
         if not self._terminal:
-            raise self._nobody(prompt, about)
+            raise self._no_terminal(prompt, about)
         values = list(options)
         if listed(values):
-            for number, (value, told) in enumerate(options.items(), 1):
-                _say(f"  {number:>{len(str(len(values)))}}  {told or value}")
+            for number, (value, text) in enumerate(options.items(), 1):
+                _print(f"  {number:>{len(str(len(values)))}}  {text or value}")
         else:
-            _say(f"  {len(values)} to choose from, by name")
+            _print(f"  {len(values)} to choose from, by name")
         shown = str(values.index(default) + 1) if default in values else default
         question = f"{self._text(prompt, about)}{f' [{shown}]' if shown else ''} "
         while True:
             answer = self._line(question) or default
             try:
                 if not answer:
-                    raise UsageError("this needs an answer", "Ctrl-C leaves it all as it is")
+                    raise UsageError("an answer is required", "press Ctrl-C to cancel")
                 value = picked(answer, values, free=free)
                 check(value)
             except RepomanError as problem:
-                _say(str(problem))
+                _print(str(problem))
             else:
                 return value
 
     def typed(self, prompt: Prompt, about: str, expected: str) -> None:
-        """Have `expected` typed by a person, who so shows that it is meant; `--yes` stands for it.
+        """Have a person type `expected` to confirm; `--yes` confirms, too.
 
-        `Interrupted` by anything else; `UsageError` with the flag where nobody can be asked.
+        Raise Interrupted for any other answer, UsageError without a terminal.
         """
         if self.yes:
             return
         if not self._terminal:
-            raise self._nobody(prompt, (about,))
+            raise self._no_terminal(prompt, (about,))
         question = f"{self._text(prompt, (about,))} Type {expected} to go on: "
         if self._line(question) != expected:
             raise Interrupted(self.outcome)
 
     def _text(self, prompt: Prompt, about: Sequence[str]) -> str:
-        prompt.arguments(self.command)  # which holds that it is described
+        prompt.arguments(self.command)  # raises if no option is known to answer it
         return one_line(prompt.text.format(*about))
 
-    def _nobody(self, prompt: Prompt, about: Sequence[str]) -> UsageError:
-        what = f"{self._text(prompt, about)} Nobody can be asked here"
+    def _no_terminal(self, prompt: Prompt, about: Sequence[str]) -> UsageError:
+        what = f"{self._text(prompt, about)} No terminal to ask on"
         return UsageError(what, prompt.way(self.command))
 
     def _line(self, question: str) -> str:
@@ -141,8 +140,8 @@ class Prompter:
                 raise Interrupted(f"no answer, {self.outcome}")
             if line.strip().isprintable():
                 return line.strip()
-            _say("That has signs that can't be shown.")
+            _print("the answer contains control characters")
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     print(one_line(text), file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What a person sees: results on standard output, everything else on standard error."""
+"""Print results on standard output, everything else on standard error."""
 
 from __future__ import annotations
 
@@ -29,59 +29,59 @@ __all__ = ["Canvas", "Recorder", "Screen"]
 
 Value = str | Cell
 _PAINT = {GOOD: "32", BAD: "31", FAINT: "2", STRONG: "1"}
-"""Colours of the sixteen that every theme, light or dark, has readable."""
+"""Of the 16 colours, those that are readable in dark and light themes."""
 
 
 class Table(NamedTuple):
-    """A table as it was told, before anything is shortened."""
+    """A table before its values are shortened."""
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
 
 
-class Line(NamedTuple):
-    """A line in pieces, and the blanks that its further lines begin with, -1 for none of these."""
+class TextLine(NamedTuple):
+    """A line in pieces; `hang` is the indent of its continuation lines, -1 to not break it."""
 
     pieces: Sequence[Cell]
     hang: int
 
 
 class Screen:
-    """Standard output and error. What is told to be typed is meant for `host`, if not empty."""
+    """Standard output and error. Commands in messages get `--host HOST` if `host` is not empty."""
 
     def __init__(self, host: str = "") -> None:
         self._host = host
 
     @property
     def live(self) -> bool:
-        """Whether both outputs are a terminal, where things may be redrawn."""
+        """Return if both outputs are a terminal, so that lines can be redrawn."""
         return sys.stdout.isatty() and sys.stderr.isatty()
 
     @property
     def columns(self) -> int:
-        """How wide the terminal is; 0 where there is none, and all is shown whole."""
+        """Return the width of the terminal, 0 if there is none and nothing is shortened."""
         return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
 
     def line(self, *pieces: Value, hang: int = -1) -> None:
-        """One line of the result. Control characters in it are made visible.
+        """Print one line of the result, with control characters escaped.
 
-        With `hang`, one that is too long for the terminal goes on between two words, below,
-        behind so many blanks.
+        With `hang`, a line too long for the terminal is broken between words, and its
+        continuation lines are indented by so many blanks.
         """
-        told = [_cell(piece) for piece in pieces]
-        shown = [Cell(one_line(with_host_option(self._host, text)), look) for text, look in told]
+        given = [_cell(piece) for piece in pieces]
+        shown = [Cell(one_line(with_host_option(self._host, text)), look) for text, look in given]
         self.write(_broken(shown, hang, self.columns) + "\n")
 
     def note(self, text: str, hang: int = -1) -> None:
-        """One line beside the result, below what was said so far; `hang` is that of `line`."""
+        """Print one line on standard error, after the output so far; `hang` as in `line`."""
         sys.stdout.flush()
-        told = Cell(one_line(with_host_option(self._host, text)))
+        line = Cell(one_line(with_host_option(self._host, text)))
         width = shutil.get_terminal_size().columns if sys.stderr.isatty() else 0
-        print(_broken([told], hang, width), file=sys.stderr)
+        print(_broken([line], hang, width), file=sys.stderr)
 
     @contextlib.contextmanager
     def progress(self, text: str) -> Iterator[None]:
-        """While this holds, a terminal's last line says what is being done; nobody else sees it."""
+        """On a terminal, show `text` as the last line for as long as the context lasts."""
         self.show_status(text)
         try:
             yield
@@ -89,52 +89,52 @@ class Screen:
             self.show_status("")
 
     def show_status(self, text: str) -> None:
-        """Put `text` in the place of what was told so."""
+        """On a terminal, replace the status line by `text`."""
         if self.live:
             sys.stdout.flush()
             columns = shutil.get_terminal_size().columns - 1
             print(f"\r\x1b[K{one_line(text)[:columns]}", end="", file=sys.stderr, flush=True)
 
     def json(self, value: Any) -> None:
-        """The result for a program."""
+        """Print the result as JSON."""
         self.write(json.dumps(value, indent=2) + "\n")
 
     def json_line(self, value: Any, *, last: bool = False) -> None:
-        """One line for a program, which has it at once; the last one when the command ends."""
+        """Print one line of JSON and flush it; the last one is flushed when the command ends."""
         self.write(json.dumps(value) + "\n")
         if not last:
             sys.stdout.flush()
 
     def table(self, columns: Sequence[str | Column], rows: Sequence[Sequence[Value]]) -> None:
-        """The result as a table.
+        """Print the result as a table.
 
-        On a terminal each row is one line, for which long values are shortened; elsewhere each
-        value stands there whole. A column that is a mere text is never narrowed.
+        On a terminal, values are shortened so that a row is one line; elsewhere they are printed
+        whole. A column given as a string is never narrowed.
         """
         self.write(_drawn(_table(columns, rows), self.columns))
 
     def write(self, text: str) -> None:
-        """Put `text` on standard output as it is."""
+        """Write `text` to standard output unchanged."""
         sys.stdout.write(text)
 
 
 class Recorder(Screen):
-    """Keeps what it is told instead of showing it."""
+    """Records the output instead of printing it."""
 
     live = False
 
     def __init__(self, host: str = "") -> None:
         super().__init__(host)
-        self.lines: list[Line] = []
+        self.lines: list[TextLine] = []
         self.notes: list[str] = []
         self.tables: list[Table] = []
         self.value: Any = None
 
     def line(self, *pieces: Value, hang: int = -1) -> None:
-        told = [_cell(piece) for piece in pieces]
-        if any(text for text, _ in told):
-            typed = [Cell(with_host_option(self._host, text), look) for text, look in told]
-            self.lines.append(Line(typed, hang))
+        cells_ = [_cell(piece) for piece in pieces]
+        if any(text for text, _ in cells_):
+            typed = [Cell(with_host_option(self._host, text), look) for text, look in cells_]
+            self.lines.append(TextLine(typed, hang))
 
     def note(self, text: str, hang: int = -1) -> None:  # noqa: ARG002
         self.notes.append(with_host_option(self._host, text))
@@ -147,7 +147,7 @@ class Recorder(Screen):
 
 
 class Canvas(Screen):
-    """The lines of a picture that is to be put on a terminal of that width."""
+    """Collects the lines of a screen of a given width, for redrawing."""
 
     live = False
     columns = 0
@@ -159,7 +159,7 @@ class Canvas(Screen):
 
     @property
     def lines(self) -> list[str]:
-        """What was shown so far."""
+        """Return the lines so far."""
         return self._text.splitlines()
 
     def line(self, *pieces: Value, hang: int = -1) -> None:
@@ -173,12 +173,12 @@ class Canvas(Screen):
 
 
 def _painted(text: str, look: str) -> str:
-    """`text` as it looks where it is shown; as it is where that has no colours."""
+    """Return `text` with the escape codes of `look`, unchanged if there are no colours."""
     return f"\x1b[{_PAINT[look]}m{text}\x1b[0m" if look and text and _has_colours() else text
 
 
 def _has_colours() -> bool:
-    """https://no-color.org has what NO_COLOR means."""
+    """Return if standard output shows colours; NO_COLOR as in https://no-color.org."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
     return sys.stdout.isatty() and not plain
 
@@ -193,7 +193,7 @@ def _table(columns: Sequence[str | Column], rows: Sequence[Sequence[Value]]) -> 
 
 
 def _drawn(table: Table, width: int) -> str:
-    """The lines of a table; `width` is 0 where it has all the room that it needs."""
+    """Return the lines of a table; with a `width` of 0 nothing is narrowed."""
     heads = [Cell(column.head, STRONG) for column in table.columns]
     lines = [heads, *([Cell(one_line(text), look) for text, look in row] for row in table.rows)]
     needed = [max(cells(text) for text, _ in column) for column in zip(*lines, strict=True)]
@@ -213,7 +213,7 @@ def _row(line: Sequence[Cell], widths: dict[int, int]) -> str:
 
 
 def _broken(pieces: Sequence[Cell], hang: int, width: int) -> str:
-    """The pieces one after the other, with line breaks where they are wider than `width`."""
+    """Return the pieces as one text, broken into lines of at most `width`."""
     whole = "".join(text for text, _ in pieces)
     spans = breaks(whole, width, hang) if width and hang >= 0 else []
     shown, at = "", 0

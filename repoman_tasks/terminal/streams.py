@@ -1,7 +1,7 @@
-"""Standard input, output and error in whatever state a command finds them.
+"""Standard input, output and error, whatever state the caller left them in.
 
-A reader that has gone (`| head`), a full disk behind `>`, or a closed stream must neither
-end the work nor show a traceback.
+A reader that exits (`| head`), a full disk behind `>`, or a closed stream must neither stop a
+command midway nor show a traceback.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _INTERRUPTED = 130
 
 
 def open_streams() -> None:
-    """Make all three usable. Do this before any file is opened: one would take a free number."""
+    """Make all three usable. Call it before a file is opened, which could get number 0, 1 or 2."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number: this one
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
-    if hasattr(sys.stdout, "reconfigure"):  # a name may have letters that the locale has not
+    if hasattr(sys.stdout, "reconfigure"):  # names may not be encodable in the locale
         sys.stdout.reconfigure(errors="replace")
     for name in ("stdout", "stderr"):
         if not isinstance(getattr(sys, name), _Forgiving):
@@ -36,16 +36,13 @@ def open_streams() -> None:
 
 
 def abandon_output() -> None:
-    """Let what is still held back vanish: whoever should read it may never do so."""
+    """Discard buffered output: its reader may never read it."""
     if isinstance(sys.stdout, _Forgiving):
         sys.stdout.abandon()
 
 
 def finish_output(code: int) -> int:
-    """Get out what is still held back, and return the exit code.
-
-    That is `code`, or 1 where the output could not be written.
-    """
+    """Flush the output and return the exit code: `code`, or 1 if output could not be written."""
     if code == _INTERRUPTED and not select.select([], [sys.stdout.fileno()], [], 0.2)[1]:
         abandon_output()
     sys.stdout.flush()
@@ -58,7 +55,7 @@ def finish_output(code: int) -> int:
 
 
 class _Forgiving:
-    """A stream into which what can't be written vanishes. `lost` is why, unless a reader left."""
+    """A stream that discards what can't be written; `lost` is the error, unless a reader exited."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -68,13 +65,13 @@ class _Forgiving:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write what can be written."""
+        """Write `text`, or discard it if that fails."""
         with self._forgiven():
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Flush what can be flushed."""
+        """Flush, or discard the buffer if that fails."""
         with self._forgiven():
             self._stream.flush()
 
@@ -88,7 +85,7 @@ class _Forgiving:
             self.abandon()
 
     def abandon(self) -> None:
-        """Let what is held back, and all that follows, vanish."""
+        """Discard the buffer and all further output."""
         with contextlib.suppress(OSError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())

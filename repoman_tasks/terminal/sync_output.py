@@ -1,4 +1,4 @@
-"""How a sync is told: bars on a terminal, lines elsewhere, JSON for a program."""
+"""Print a sync: bars on a terminal, lines elsewhere, JSON for programs."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ See = Callable[[Event], None]
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """How a person, or a program, wants a sync to be told."""
+    """The form of the output that was chosen."""
 
     json: bool = False
-    """As one JSON object at the end."""
+    """Print one JSON object at the end."""
     lines: bool = False
-    """As one JSON object a line, while it runs."""
+    """Print JSON objects, one a line, while the sync runs."""
     bars: bool = False
     quiet: bool = False
-    """Of what went well nothing is told meanwhile."""
+    """Print no line for a project that went well."""
 
     @property
     def progress(self) -> bool:
-        """Whether somebody wants to know how far it is."""
+        """Return if rsync has to report its progress."""
         return self.bars or self.lines
 
 
@@ -44,14 +44,13 @@ class OutputOptions:
 def show_events(
     screen: Screen, output: OutputOptions, planned: SyncPlan, now: Callable[[], str]
 ) -> Iterator[See]:
-    """What to do with each event. What went wrong goes to standard error in any form."""
+    """Yield a function that prints an event. Failures go to standard error in every form."""
     if output.bars:
         widest = max((len(project.name) for project in planned.projects), default=0)
         with Bars(len(planned.projects)) as shown:
             yield lambda event: _in_bars(shown, event, widest)
     elif output.lines:
-        told = _Lines(screen, now)
-        yield told
+        yield _Lines(screen, now)
     else:
         yield lambda event: _in_lines(screen, event, output.quiet)
 
@@ -64,7 +63,7 @@ def show_result(
     code: int,
     now: Callable[[], str],
 ) -> None:
-    """Tell what it all amounts to; `code` is the command's exit code."""
+    """Print the total; `code` is the command's exit code."""
     if output.json:
         screen.json(_as_json(outcomes, options, code))
     elif output.lines:
@@ -107,7 +106,7 @@ def _in_bars(bars: Bars, event: Event, widest: int) -> None:
 
 
 def _line(outcome: Outcome, widest: int = 0) -> str:
-    """What became of a project; below one another where `widest` is that of the longest name."""
+    """Return the result line of a project, its columns aligned to the longest name's width."""
     if not outcome.ok:
         return f"repoman: {outcome.name}: {outcome.error}"
     what = f"{_counted(outcome.counts)}, {seconds(outcome.seconds)}"
@@ -130,7 +129,7 @@ def _counted(counts: Counts) -> str:
 
 def _sum(outcomes: Sequence[Outcome], options: SyncOptions) -> str:
     if not outcomes:
-        return "no project has a backup: `repoman new NAME --no-container` registers one"
+        return "no project has a backup: add one by `repoman new NAME --no-container`"
     failed = sum(not outcome.ok for outcome in outcomes)
     verb = "would be mirrored" if options.dry_run else "mirrored"
     rest = f", {failed} failed" if failed else ""
@@ -142,7 +141,7 @@ def _sum(outcomes: Sequence[Outcome], options: SyncOptions) -> str:
 
 
 class _Lines:
-    """A line of JSON for each event. A project is started once, however often it is tried."""
+    """Prints a line of JSON for each event; `started` once per project, even if it is retried."""
 
     def __init__(self, screen: Screen, now: Callable[[], str]) -> None:
         self._screen = screen
@@ -153,16 +152,16 @@ class _Lines:
     def __call__(self, event: Event) -> None:
         if isinstance(event, Started) and event.name not in self._started:
             self._started.add(event.name)
-            self._tell("started", event.name)
+            self._print("started", event.name)
         elif isinstance(event, Progress) and self._pace.due(event.name, time.monotonic()):
-            self._tell("progress", event.name, bytes=event.bytes, percent=event.percent)
+            self._print("progress", event.name, bytes=event.bytes, percent=event.percent)
         elif isinstance(event, Finished):
             outcome = event.outcome
             about = {key: value for key, value in _outcome(outcome).items() if key != "ok"}
-            self._tell("finished" if outcome.ok else "failed", outcome.name, **about)
+            self._print("finished" if outcome.ok else "failed", outcome.name, **about)
             _in_lines(self._screen, event, quiet=True)
 
-    def _tell(self, event: str, project: str, **more: Any) -> None:
+    def _print(self, event: str, project: str, **more: Any) -> None:
         head = {"schema": SCHEMA, "time": self._now(), "event": event, "project": project}
         self._screen.json_line({**head, **more})
 

@@ -1,4 +1,5 @@
-"""What a person is asked for, command by command: each fills arguments, and nothing else.
+"""Wizards: on a terminal, prompt for the arguments that a command line left out.
 
-They look as the commands do, and change nothing. What they leave unset is as if nobody was there.
+They look as the commands do and change nothing. An argument that they leave unset has the value
+that it has without a terminal.
 """

@@ -1,4 +1,4 @@
-"""What `new` asks for."""
+"""Prompt for the arguments of `new`."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ _MOST_FOLDERS = 9
 
 
 def ask_new(wizard: Wizard) -> None:
-    """All of it where no name was given; else only where its repo comes from, if that is not
-    there."""
+    """Prompt for all arguments if no name was given, else only for the origin of a missing repo."""
     whole = wizard.given["name"] is None
     if whole:
         _ask_name(wizard)
@@ -39,23 +38,23 @@ def ask_new(wizard: Wizard) -> None:
 
 
 def possible_names(session: Session) -> dict[str, str]:
-    """The folders below local_repos of which a project may be made as they are, told as that."""
+    """Return the folders in local_repos that could become a project, each with its menu text."""
     found = {}
     for folder in _folders_without_project(session):
         with contextlib.suppress(UsageError):
             check_new(session, folder)
-            found[folder] = f"{folder}, which is there"
+            found[folder] = f"{folder} (existing folder)"
     return found
 
 
 def check_new(session: Session, name: str, repo: str = "") -> None:
-    """`UsageError` where there can't be a project called `name`, with its repo there."""
+    """Raise UsageError if no project can be called `name` with its repo at `repo`."""
     facts, host = session.of(reconcile), session.host
     new_project(facts.registry, name, repo, facts.local_repos, host.home, session.now())
 
 
 def _folders_without_project(session: Session) -> list[str]:
-    """The first of the folders directly below local_repos that no project has."""
+    """Return the first folders in local_repos that belong to no project."""
     facts = session.of(reconcile)
     folders = folders_in(session.host, facts.local_repos)
     return unregistered(folders, facts.registry.projects)[:_MOST_FOLDERS]
@@ -71,11 +70,11 @@ def _ask_name(wizard: Wizard) -> None:
     )
 
 
-# --- its repo -----------------------------------------------------------------------------
+# --- repo -----------------------------------------------------------------------------
 
 
 def _ask_source(wizard: Wizard, whole: bool) -> None:
-    """Where the repo comes from, unless it is there or that was said."""
+    """Prompt for the repo's origin, unless the repo exists or options name it."""
     session, name = wizard.session, wizard.given["name"]
     local_repos = session.of(reconcile).local_repos
     path = f"{local_repos}/{name}"
@@ -84,13 +83,13 @@ def _ask_source(wizard: Wizard, whole: bool) -> None:
     check_new(session, name)
     if session.host.real_folder(path) is not None:
         return
-    if not (whole or wizard.given["no_container"]):  # or the answer would be for nothing
+    if not (whole or wizard.given["no_container"]):  # fail before the question
         require_containers(session)
         check_incus_project(session)
-    session.screen.note(f"{path} is not there yet.")
+    session.screen.note(f"{path} does not exist yet.")
     folders = _folders_without_project(session)
-    options = {"create": "make it, with an empty git repo"}
-    options |= {f"{local_repos}/{folder}": f"take {local_repos}/{folder}" for folder in folders}
+    options = {"create": "create it as an empty git repo"}
+    options |= {f"{local_repos}/{folder}": f"use {local_repos}/{folder}" for folder in folders}
     answer = wizard.choose(
         SOURCE,
         options=options,
@@ -110,28 +109,30 @@ def _check_source(session: Session, name: str, answer: str) -> None:
     if answer.startswith(("/", "~")):
         path = absolute(answer, session.host.home)
         if session.host.real_folder(path) is None:
-            raise UsageError(f"there is no folder {path}", "name one below local_repos, or a URL")
+            raise UsageError(
+                f"there is no folder {path}", "enter a folder in local_repos, or a URL"
+            )
         check_new(session, name, path)
     elif answer != "create" and (":" not in answer or answer.startswith("-")):
         raise UsageError(f"{answer!r} is neither a URL nor an absolute path", "choose again")
 
 
-# --- what it has --------------------------------------------------------------------------
+# --- container and backup -------------------------------------------------------------------
 
 
 def _ask_parts(wizard: Wizard) -> None:
-    """A container, a backup, or both. Where there can be no container it is not asked."""
+    """Prompt for container, backup or both; skip the question if no container is possible."""
     if not wizard.wants(PARTS, default=False):
         return
     problem = _no_containers(wizard.session)
     if problem:
-        wizard.session.screen.note(f"without a container, {problem}")
+        wizard.session.screen.note(f"no container: {problem}")
         wizard.given["no_container"] = True
         return
     parts = {
-        "both": "a container, and a backup on the share",
-        "no_backup": "a container alone",
-        "no_container": "a backup alone",
+        "both": "a container and a backup on the share",
+        "no_backup": "only a container",
+        "no_container": "only a backup",
     }
     answer = wizard.choose(PARTS, options=parts, default="both")
     if answer in ("no_backup", "no_container"):
@@ -139,7 +140,7 @@ def _ask_parts(wizard: Wizard) -> None:
 
 
 def _no_containers(session: Session) -> str:
-    """Why there can be no container, or an empty string."""
+    """Return why no container can be created, "" if one can."""
     try:
         require_containers(session)
         check_incus_project(session)
@@ -149,7 +150,7 @@ def _no_containers(session: Session) -> str:
 
 
 def _ask_image(wizard: Wizard) -> None:
-    """One of those at hand, or any other; the one that it would have anyway stays unsaid."""
+    """Prompt for the image; set the argument only if the answer is not the default."""
     session, given = wizard.session, wizard.given
     registry, there = session.of(reconcile).registry, session.of(incus)
     usual = _requested_image(wizard) or registry.defaults.default_image
@@ -167,8 +168,7 @@ def _ask_image(wizard: Wizard) -> None:
 
 
 def _requested_image(wizard: Wizard) -> str:
-    """The image that the repo's own .repoman.toml asks for; empty where it asks for none, or is
-    not there yet."""
+    """Return the image that the repo's .repoman.toml requests, "" if none or there is no repo."""
     session, given = wizard.session, wizard.given
     if given["create"] or given["clone"]:
         return ""
@@ -178,7 +178,7 @@ def _requested_image(wizard: Wizard) -> str:
 
 
 def _ask_profiles(wizard: Wizard) -> None:
-    """Those of the estate, or others, several with commas between."""
+    """Prompt for the profiles, separated by commas."""
     session = wizard.session
     usual = list(session.of(reconcile).registry.defaults.profiles)
     there = session.of(incus)
@@ -186,22 +186,22 @@ def _ask_profiles(wizard: Wizard) -> None:
     as_usual = ",".join(usual)
     answer = wizard.choose(
         PROFILES,
-        options={as_usual: f"as usual, {' and '.join(usual)}"} | dict.fromkeys(names, ""),
+        options={as_usual: f"the default: {' and '.join(usual)}"} | dict.fromkeys(names, ""),
         default=as_usual,
         free=True,
         check=lambda answer: _check_profiles(answer, [as_usual, *names]),
     )
     if answer and answer != as_usual:
-        wizard.given["profile"] = _parted(answer)
+        wizard.given["profile"] = _split_names(answer)
 
 
 def _check_profiles(answer: str, names: Sequence[str]) -> None:
-    for name in _parted(answer):
+    for name in _split_names(answer):
         if name not in names and answer not in names:
             near = nearest(name, names)
-            hint = f"did you mean {near}?" if near else "name some with commas between"
+            hint = f"did you mean {near}?" if near else "separate profiles by commas"
             raise UsageError(f"Incus has no profile {name!r}", hint)
 
 
-def _parted(answer: str) -> list[str]:
+def _split_names(answer: str) -> list[str]:
     return [name for name in answer.replace(",", " ").split() if name]

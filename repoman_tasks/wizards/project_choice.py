@@ -1,4 +1,4 @@
-"""Which project, container or action a command is for."""
+"""Prompt for the project, container or action of a command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["ask_adopt", "ask_completion", "ask_exec", "ask_project", "ask_remove
 
 
 def ask_project(wizard: Wizard) -> None:
-    """Which project with a container, where nobody stands in the repo of one."""
+    """Prompt for a project with a container, unless the current folder is in the repo of one."""
     facts = wizard.session.of(reconcile)
     if here(facts.registry, facts.local_repos, wizard.session.host.folder) is None:
         _project(wizard, [p.name for p in facts.registry.projects if p.container])
@@ -29,7 +29,7 @@ def _project(wizard: Wizard, names: list[str]) -> None:
 
 
 def ask_exec(wizard: Wizard) -> None:
-    """Ask which project, then, if there is one, what to run in its container."""
+    """Prompt for the project, then, if it exists, for what to run in its container."""
     ask_project(wizard)
     if not wizard.session.argv and _has_project(wizard):
         line = wizard.choose(WORDS, options={}, free=True, check=split_argv)
@@ -46,18 +46,17 @@ def _has_project(wizard: Wizard) -> bool:
 
 
 def split_argv(line: str) -> tuple[str, ...]:
-    """The words of a line, quotes heeded as a shell does and nothing else; `UsageError` where a
-    quote has no end."""
+    """Split a line as a shell does, quotes only. Raise UsageError if a quote is not closed."""
     try:
         return tuple(shlex.split(line))
     except ValueError as error:
-        raise UsageError(f"{line!r} can't be parted into words", str(error).lower()) from None
+        raise UsageError(f"{line!r} can't be split into words", str(error).lower()) from None
 
 
 def ask_remove(wizard: Wizard) -> None:
-    """Which project, wherever one stands, and what becomes of its repo.
+    """Prompt for the project, and for what happens to its repo.
 
-    Not with `--yes`, where a wrong number would be the last that is asked.
+    Not with `--yes`: a mistyped number would be the last question.
     """
     if wizard.given["name"] is not None or wizard.session.prompter.yes:
         return
@@ -65,16 +64,16 @@ def ask_remove(wizard: Wizard) -> None:
     _project(wizard, [project.name for project in projects])
     if wizard.given["name"] is None:
         return
-    fate = {
+    choices = {
         "keep_repo": "leave it as it is",
-        "delete_repo": "delete it too, where its mirror is found to hold all of it",
+        "delete_repo": "delete it, too, if its mirror is complete",
     }
-    if wizard.choose(REPO, options=fate, default="keep_repo") == "delete_repo":
+    if wizard.choose(REPO, options=choices, default="keep_repo") == "delete_repo":
         wizard.given["delete_repo"] = True
 
 
 def ask_adopt(wizard: Wizard) -> None:
-    """Which container that is of no project yet."""
+    """Prompt for a container that belongs to no project."""
     if wizard.given["name"] is not None:
         return
     session, registry = wizard.session, wizard.session.of(reconcile).registry
@@ -89,12 +88,12 @@ def ask_adopt(wizard: Wizard) -> None:
 
 
 def ask_completion(wizard: Wizard) -> None:
-    """Whether to install or to remove, and for which shell, where that is not known."""
+    """Prompt for the action, and for the shell if $SHELL is not one that repoman supports."""
     if wizard.given["action"] is None:
-        told = {"install": "have the shell complete", "remove": "take that away again"}
+        descriptions = {"install": "complete commands on TAB", "remove": "undo that"}
         wizard.given["action"] = wizard.choose(
             ACTION,
-            options={action: f"{action}: {told[action]}" for action in ACTIONS},
+            options={action: f"{action}: {descriptions[action]}" for action in ACTIONS},
             default=ACTIONS[0],
         )
     login_shell = wizard.session.host.environ.get("SHELL", "").rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""What `setup` asks for, and how it leads on: from nothing to a mirrored project."""
+"""Prompt for the arguments of `setup`, then offer a first project and its first sync."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from repoman_tasks.wizards.new_questions import check_new, possible_names
 __all__ = ["ask_setup"]
 
 _NOT_NOW = "not now"
-"""No project can be called so."""
+"""Not a valid project name."""
 
 
 def ask_setup(wizard: Wizard) -> None:
-    """The paths that the registry does not name yet, and what of Incus is not settled.
+    """Prompt for the paths that the registry lacks, and for what Incus still needs.
 
-    Where not all was said by flags it leads on to a first project.
+    Offer a first project afterwards, unless options gave everything.
     """
     given, session = wizard.given, wizard.session
     by_flags = given["local_repos"] and given["nfs_repos"]
@@ -62,7 +62,7 @@ def _ask_paths(wizard: Wizard) -> None:
 
 
 def _check_local(session: Session, path: str) -> None:
-    """`UsageError` where no repo below `path` could be in a container, if there can be any."""
+    """Raise UsageError if containers are possible but no folder in `path` can be mounted."""
     if isinstance(session.of(fence_facts), FenceFacts):
         check_folder(path)
 
@@ -84,7 +84,7 @@ def _ask_share(wizard: Wizard, local: str) -> str:
 
 
 def _check_share(wizard: Wizard, answer: str, local: str) -> None:
-    """`TargetUnusable` or `Refused` where this can't be the share."""
+    """Raise TargetUnusable or Refused if `answer` can't be the share."""
     session, given = wizard.session, wizard.given
     registry, host = session.of(reconcile).registry, session.host
     path = absolute(answer, host.home)
@@ -95,7 +95,7 @@ def _check_share(wizard: Wizard, answer: str, local: str) -> None:
 
 
 def _ask_incus(wizard: Wizard) -> None:
-    """What Incus can't be used without, and nobody but the person can know."""
+    """Prompt for what Incus needs and repoman can't know."""
     found = wizard.session.of(fence_facts)
     if not isinstance(found, FenceFacts) or found.person.uid == 0:
         return
@@ -106,11 +106,11 @@ def _ask_incus(wizard: Wizard) -> None:
         wizard.given["storage_pool"] = wizard.choose(POOL, options=dict.fromkeys(pools, ""))
 
 
-# --- what follows -------------------------------------------------------------------------
+# --- follow-ups -------------------------------------------------------------------------
 
 
 def _follow_ups(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
-    """`new`, where there is no project yet, and `sync` of one that was never mirrored."""
+    """Yield `new` if there is no project, then `sync` of the one that was never mirrored."""
     session.look_again(reconcile, fence_facts)
     if not session.of(reconcile).registry.projects:
         name = _first_project(session)
@@ -125,7 +125,7 @@ def _follow_ups(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _first_project(session: Session) -> str:
-    """The name of a project to be made, or that there is to be none now."""
+    """Prompt for the name of a first project; return _NOT_NOW if there is to be none."""
 
     def check(name: str) -> None:
         if name != _NOT_NOW:
@@ -138,6 +138,6 @@ def _first_project(session: Session) -> str:
 
 
 def _without_containers(session: Session) -> bool:
-    """Whether this host can have no containers, as `setup` has said."""
+    """Return if this host can have no containers; `setup` has printed why."""
     found = session.of(fence_facts)
     return not isinstance(found, FenceFacts) or found.project is None

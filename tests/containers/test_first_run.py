@@ -124,7 +124,7 @@ def test_it_is_stopped_and_taken_up_again(spawn: Spawn, bare: Place) -> None:
 def test_new_asks_for_all_of_it(spawn: Spawn, place: Place) -> None:
     (place.local_repos / "lamna").mkdir()
     child = spawn("new")
-    child.expect_exact("1  lamna, which is there")
+    child.expect_exact("1  lamna (existing folder)")
     child.expect_exact("Name of the project? ")
     child.send("1\r")
     child.expect_exact("What is it to have? [1] ")

@@ -283,7 +283,7 @@ def test_update_rebuilds_only_when_told(isurus: Place) -> None:
 OFF = (
     ("imagee = 'x'", "unknown key 'imagee'"),
     ("image = '-x'", "this is no image"),
-    ("image = 3", "this has to be a string"),
+    ("image = 3", "must be a string"),
     ("[env]\n'A B' = 'x'", "no name of a variable"),
     ("[[mount]]\nsource = '/x'", "each with source and path"),
     ("[[mount]]\nsource = '/x'\npath = '../y'", "not a plain absolute path"),

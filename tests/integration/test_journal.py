@@ -152,7 +152,7 @@ def _pipe(path: Path) -> str:
         pytest.param(lambda path: f"{path}/log", "can't be written: no such file", id="no folder"),
         pytest.param(_folder, "can't be written: is a directory", id="a folder"),
         pytest.param(_pipe, "can't be written: no such device", id="a pipe"),
-        pytest.param(lambda _: "/dev/null", "/dev/null is no plain file", id="a device"),
+        pytest.param(lambda _: "/dev/null", "/dev/null is not a regular file", id="a device"),
         pytest.param(lambda _: "changes.jsonl", "is not an absolute path", id="relative"),
     ],
 )
@@ -184,7 +184,7 @@ def test_a_log_that_fills_its_disk_is_told_once_and_the_work_is_done(
     script = 'ulimit -f 100; exec "$@"'  # kB that a file may be made to have
     done = run(["bash", "-c", script, "bash", *isurus.argv, "sync"], isurus.desk()[0])
     assert done.code == 0
-    assert done.err.count("can't be written any more: file too large") == 1
+    assert done.err.count("can't be written: file too large") == 1
     assert log.stat().st_size == 200_000
     assert isurus.run("status", "--json").json["findings"] == []
 

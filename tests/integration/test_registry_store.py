@@ -184,10 +184,10 @@ def test_a_link_that_leads_nowhere_yet(store: Store, path: Path, tmp_path: Path)
         (b"[defaults]\njobs = 'x'\n", 'line 2: jobs = "x"'),
         (
             b"[[project]]\nname='a'\n[[project]]\nname='a'\n",
-            "line 4: project 'a' stands here twice",
+            "line 4: project 'a' is defined twice",
         ),
         (b"# fine\n# caf\xe9\n", "line 2: not UTF-8"),
-        (b"[estate]\nschema = 99\n", "line 2: this file has schema 99"),
+        (b"[estate]\nschema = 99\n", "line 2: the file has schema 99"),
     ],
 )
 def test_a_wrong_file_is_an_error_and_stays(

@@ -156,7 +156,7 @@ def test_a_host_of_this_registry(far: FarEstate, transport: str) -> None:
     assert [row["name"] for row in done.json["projects"]] == ["isurus", "lamna"]
     for off, why in (
         ("prot = 22", "did you mean 'port'"),
-        ('transport = "telnet"', "this has to be one of fabric, openssh"),
+        ('transport = "telnet"', "must be one of fabric, openssh"),
     ):
         registry.write_text(f"[hosts.nas]\n{off}\n")
         done = run([*far.argv, "list", "--host", "nas"], far.here)

@@ -67,7 +67,7 @@ def test_new_asks_until_an_answer_will_do(isurus: Estate, spawn: Spawn) -> None:
     (isurus.local_repos / "lamna").mkdir()
     (isurus.local_repos / "no_name").mkdir()
     child = spawn("new")
-    child.expect_exact("  1  lamna, which is there\r\n" + NAME)
+    child.expect_exact("  1  lamna (existing folder)\r\n" + NAME)
     child.send("\r")
     for answer, says in [
         ("a_b\r", "this needs an answer"),
@@ -75,14 +75,14 @@ def test_new_asks_until_an_answer_will_do(isurus: Estate, spawn: Spawn) -> None:
         ("sync\r", "a project called 'isurus' exists already"),
         ("2\r", "'sync' is a command"),
         ("x\x1by\r", "there is no 2: answer 1"),
-        ("raja\r", "That has signs that can't be shown."),
+        ("raja\r", "the answer contains control characters."),
     ]:
         child.expect_exact(says)
         child.expect_exact(NAME)
         child.send(answer)
-    child.expect_exact(f"{isurus.local_repos}/raja is not there yet.")
-    child.expect_exact("1  make it, with an empty git repo")
-    child.expect_exact(f"3  take {isurus.local_repos}/no_name")
+    child.expect_exact(f"{isurus.local_repos}/raja does not exist yet.")
+    child.expect_exact("1  create it as an empty git repo")
+    child.expect_exact(f"3  use {isurus.local_repos}/no_name")
     code, shown = talk(
         child,
         (SOURCE, "nonsense\r"),
@@ -94,7 +94,7 @@ def test_new_asks_until_an_answer_will_do(isurus: Estate, spawn: Spawn) -> None:
         (SOURCE, f"{isurus.local_repos}/isurus\r"),
         ("overlaps 'isurus'", ""),
         (SOURCE, "\r"),
-        ("without a container, ", ""),
+        ("no container: ", ""),
         (f"  make an empty git repo in {isurus.local_repos}/raja", ""),
         ("The same by flags: repoman new raja --create --no-container --yes", ""),
         (GO, "\r"),
@@ -181,7 +181,7 @@ def test_setup_asks_and_leads_on_to_a_mirrored_project(estate: Estate, spawn: Sp
         (SHARE, f"{estate.share}\r"),
         (f"repoman setup --local-repos '~/repos' --nfs-repos {estate.share} --yes", ""),
         (GO, "y\r"),
-        ("1  lamna, which is there", ""),
+        ("1  lamna (existing folder)", ""),
         (FIRST, "1\r"),
         ("The same by flags: repoman new lamna --no-container --yes", ""),
         (GO, "\r"),
@@ -304,7 +304,7 @@ def test_a_stop_at_the_first_question_leaves_it_as_it_was(
         (["trust"], "trust needs a name"),
         (["completion"], "completion needs install or remove"),
         (["new", "raja", "--no-container"], "or add --create or --clone URL"),
-        (["remove", "isurus"], "Nobody can be asked here: add --yes"),
+        (["remove", "isurus"], "No terminal to ask on: add --yes"),
     ],
 )
 @pytest.mark.parametrize("how", ["--no-input", "no terminal"])

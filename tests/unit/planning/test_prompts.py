@@ -133,7 +133,7 @@ def test_a_question_that_is_not_described_for_a_command_is_a_bug() -> None:
 
 
 def test_the_flag_is_named_where_nobody_can_be_asked() -> None:
-    with pytest.raises(UsageError, match=r"Nobody can be asked here: add --yes"):
+    with pytest.raises(UsageError, match=r"No terminal to ask on: add --yes"):
         Prompter("remove", yes=False, no_input=True).confirm(prompts.GO_AHEAD, default=False)
     with pytest.raises(UsageError, match=r"add --create or --clone or --repo"):
         Prompter("new", yes=False, no_input=True).choose(prompts.SOURCE, options={})

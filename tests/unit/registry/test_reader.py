@@ -102,7 +102,7 @@ def test_where_a_default_comes_from(
 @pytest.mark.parametrize(
     ("environ", "says"),
     [
-        ({"REPOMAN_JOBS": "many"}, "REPOMAN_JOBS='many'.*has to be a number"),
+        ({"REPOMAN_JOBS": "many"}, "REPOMAN_JOBS='many'.*must be a number"),
         ({"REPOMAN_JOBS": "0"}, "REPOMAN_JOBS='0'.*at least 1"),
         ({"REPOMAN_JOBS": "4.5"}, "REPOMAN_JOBS='4.5'.*number"),
         ({"REPOMAN_MAX_SHRINK": "nan"}, "REPOMAN_MAX_SHRINK.*at least 0 and at most 1"),
@@ -143,10 +143,12 @@ TWO = '[[project]]\nname = "a"\n\n[[project]]\nname = "b"\n'
         ),
         pytest.param("[[projcet]]\n", 1, "'projcet'", "did you mean 'project'?", id="list"),
         pytest.param(
-            "[zzz]\n", 1, "'zzz'", "known are estate, defaults, project", id="no near one"
+            "[zzz]\n", 1, "'zzz'", "known names: estate, defaults, project", id="no near one"
         ),
-        pytest.param("# x\njobs = 4\n", 2, "'jobs'", "known are", id="key above all tables"),
-        pytest.param("\nzzz.yyy = 4\n", 2, "'zzz'", "known are", id="dotted key above all tables"),
+        pytest.param("# x\njobs = 4\n", 2, "'jobs'", "known names:", id="key above all tables"),
+        pytest.param(
+            "\nzzz.yyy = 4\n", 2, "'zzz'", "known names:", id="dotted key above all tables"
+        ),
         pytest.param(
             "[defaults]\n\njbos = 4\n",
             3,
@@ -166,7 +168,7 @@ TWO = '[[project]]\nname = "a"\n\n[[project]]\nname = "b"\n'
             "# x\ndefaults = {jbos = 4}\n", 2, "'jbos'", "did you mean", id="inline table"
         ),
         pytest.param(
-            "[defaults]\njobs = 1\n\n[defaults.zzz]\n", 4, "'zzz'", "known are", id="subtable"
+            "[defaults]\njobs = 1\n\n[defaults.zzz]\n", 4, "'zzz'", "known names:", id="subtable"
         ),
         pytest.param(
             TWO + "bakcup = true\n",
@@ -265,8 +267,8 @@ TWO = '[[project]]\nname = "a"\n\n[[project]]\nname = "b"\n'
         pytest.param(
             TWO + '\n[[project]]\nname = "a"\n',
             8,
-            "'a' stands here twice",
-            "rename or drop",
+            "'a' is defined twice",
+            "rename or remove",
             id="twice",
         ),
         pytest.param(
@@ -275,12 +277,8 @@ TWO = '[[project]]\nname = "a"\n\n[[project]]\nname = "b"\n'
         pytest.param(
             TWO + 'repo = "a/x"\n', 6, "overlaps 'a'", "folder of its own", id="repo in repo"
         ),
-        pytest.param(
-            '\n[[project]]\nrepo = "a"\n', 2, "without a name", 'name = "…"', id="no name"
-        ),
-        pytest.param(
-            '[[project]]\nname = ""\n', 2, "without a name", 'name = "…"', id="empty name"
-        ),
+        pytest.param('\n[[project]]\nrepo = "a"\n', 2, "has no name", 'name = "…"', id="no name"),
+        pytest.param('[[project]]\nname = ""\n', 2, "has no name", 'name = "…"', id="empty name"),
         pytest.param(
             '[[project]]\nname = "a b"\n', 2, "'a b' can't be", "letters, digits", id="bad name"
         ),
@@ -301,7 +299,7 @@ TWO = '[[project]]\nname = "a"\n\n[[project]]\nname = "b"\n'
             TWO + 'created = "2026-04-28"\n', 6, "is not a time", "write it as", id="only a day"
         ),
         pytest.param(
-            '[estate]\nid = "x"\nschema = 2\n', 3, "schema 2", "use the newer repoman", id="newer"
+            '[estate]\nid = "x"\nschema = 2\n', 3, "schema 2", "update repoman", id="newer"
         ),
     ],
 )
