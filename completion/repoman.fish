@@ -13,22 +13,22 @@ set -g __repoman_repeats --profile --tier
 function __repoman_commands -a program
     printf '%s\t%s\n' \
         help 'Show the flags of a command.' \
-        adopt 'Take an existing container with its disk into the estate, also from another project.' \
-        completion 'Put the completion of bash, zsh or fish where the shell looks; or take it away.' \
-        exec 'Run the words after -- in a project\'s container, exactly as they are.' \
-        list 'Show the projects.' \
-        new 'Register a repo as a project, and make its container.' \
-        remove 'Destroy a project\'s container and forget it; its repo and its mirror stay.' \
-        restart 'Stop a project\'s container and start it again.' \
-        setup 'Set up this host: paths, registry, backup share, and a fenced Incus project.' \
-        shell 'Open a login shell in a project\'s container; or run the words after -- through one.' \
+        adopt 'Make an existing container the container of a project.' \
+        completion 'Install TAB completion for bash, zsh or fish, or remove it.' \
+        exec 'Run a program in a project\'s container.' \
+        list 'List the projects: state, address, last sync, repo and image.' \
+        new 'Register a repo as a project, and create its container.' \
+        remove 'Delete a project\'s container and forget the project; its repo and mirror stay.' \
+        restart 'Restart a project\'s container; one that is stopped is started.' \
+        setup 'Set up this host: paths, registry, backup share, and a restricted Incus project.' \
+        shell 'Open a login shell in a project\'s container, or run a program through one.' \
         start 'Start a project\'s container.' \
-        status 'Show what is wrong, with the cure beside each finding; exit 3 where something is.' \
-        stop 'Stop a project\'s container; what is on its disk stays.' \
+        status 'Report problems, each with its fix; exits with 3 if there are any.' \
+        stop 'Stop a project\'s container; its disk is kept.' \
         sync 'Mirror the repos to the backup share.' \
-        trust 'Show what a repo\'s .repoman.toml asks for beyond its container, and approve it.' \
-        untrust 'Take back what was approved of a repo\'s .repoman.toml.' \
-        update 'Make a project\'s container what the registry and the repo\'s .repoman.toml declare.'
+        trust 'Show what a repo\'s .repoman.toml requests beyond its container, and approve it.' \
+        untrust 'Revoke the approval of a repo\'s .repoman.toml.' \
+        update 'Apply the registry and the repo\'s .repoman.toml to a project\'s container.'
     test "$program" = inv; and printf '%s\t%s\n' \
         dev.bench 'Measure, and print the figures beside what they should be.' \
         dev.completion 'Write the completions of the shells anew, from the signatures of the tasks.' \
@@ -55,208 +55,208 @@ function __repoman_flags
             printf '%s\t%s\n'
         case adopt
             printf '%s\t%s\n' \
-        --from-project 'Incus project that the container is in now; repoman\'s by default.' \
-        --repo 'The project\'s folder, relative to local_repos or absolute.' \
-        --dry-run 'Show what would change.' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --from-project 'Incus project that holds the container (default: repoman\'s own).' \
+        --repo 'Folder of the repo, relative to local_repos or absolute (default: NAME).' \
+        --dry-run 'Show what would change, and change nothing.' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
         case completion
             printf '%s\t%s\n' \
-        --shell 'bash, zsh or fish; by default the one you use.' \
-        --dry-run 'Show what would change.' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --shell 'Shell to complete in (default: your login shell).' \
+        --dry-run 'Show what would change, and change nothing.' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
         case exec
             printf '%s\t%s\n' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
         case list
             printf '%s\t%s\n' \
         --json 'Print JSON.' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
         case new
             printf '%s\t%s\n' \
-        --profile 'Incus profile of its container, instead of the usual ones; may be repeated.' \
-        --repo 'Its folder, relative to local_repos or absolute; NAME by default.' \
-        --image 'Image of its container.' \
+        --profile 'Incus profile of the container, in place of the default ones; may be repeated.' \
+        --repo 'Folder of the repo, relative to local_repos or absolute (default: NAME).' \
+        --image 'Image of the container, such as images:debian/12.' \
         --clone 'Clone this URL into the folder first.' \
-        --create 'Make the folder first, with an empty git repo.' \
-        --no-container 'Register the repo for backup only.' \
+        --create 'Create the folder first, with an empty git repo.' \
+        --no-container 'Create no container: the project is only backed up.' \
         --no-backup 'Leave the repo out of every sync.' \
-        --trust 'Approve what the repo\'s .repoman.toml asks for beyond its container.' \
-        --dry-run 'Show what would change.' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --trust 'Approve what the repo\'s .repoman.toml requests beyond its container.' \
+        --dry-run 'Show what would change, and change nothing.' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
         case remove
             printf '%s\t%s\n' \
-        --keep-repo 'Leave the repo as it is, which is also the default.' \
-        --delete-repo 'Delete the repo too, where its mirror is found to hold all of it.' \
-        --dry-run 'Show what would change.' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --keep-repo 'Keep the repo, which is the default.' \
+        --delete-repo 'Delete the repo too, if its mirror holds all of it.' \
+        --dry-run 'Show what would change, and change nothing.' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
         case restart
             printf '%s\t%s\n' \
-        --force 'End it at once, instead of asking it to end.' \
-        --dry-run 'Show what would change.' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --force 'Stop it at once, without asking it to shut down.' \
+        --dry-run 'Show what would change, and change nothing.' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
         case setup
             printf '%s\t%s\n' \
-        --local-repos 'Folder of the local working copies.' \
-        --nfs-repos 'Folder on the backup share.' \
-        --new-share 'Mark this share although the estate has marked another one.' \
-        --adopt-share 'Take over the estate of this share, after its registry was lost.' \
-        --storage-pool 'Incus storage pool for the containers\' disks.' \
+        --local-repos 'Folder that holds your working copies.' \
+        --nfs-repos 'Folder on the mounted backup share.' \
+        --new-share 'Mark this share even if another one was marked before.' \
+        --adopt-share 'Take over a share that is already marked, if its registry was lost.' \
+        --storage-pool 'Incus storage pool for the disks of the containers.' \
         --network 'Incus network for the containers.' \
-        --init-incus 'Give an Incus that was never initialised a pool and a network.' \
-        --repair 'Strengthen an Incus project and profile that are weaker than they should be.' \
-        --dry-run 'Show what would change.' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --init-incus 'Create a storage pool and a network if Incus was never initialised.' \
+        --repair 'Restore restrictions of the Incus project and its profiles that were weakened.' \
+        --dry-run 'Show what would change, and change nothing.' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
         case shell
             printf '%s\t%s\n' \
-        --forward-agent 'Lend it your SSH agent until the shell ends.' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --forward-agent 'Make your SSH agent available in the container until the shell exits.' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
         case start
             printf '%s\t%s\n' \
-        --dry-run 'Show what would change.' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --dry-run 'Show what would change, and change nothing.' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
         case status
             printf '%s\t%s\n' \
         --values 'Show each setting, its value and where it comes from.' \
-        --repair 'Ask about each container that has drifted, and mend it.' \
-        --missing 'Mend containers that are missing: recreate or forget.' \
-        --orphan 'Mend containers of no project: adopt or destroy.' \
-        --half-made 'Mend containers that were half made: finish or remove.' \
-        --seen 'Note what is new in a repo, and run by programs here, as looked at.' \
+        --repair 'Ask what to do about each container that does not match the registry.' \
+        --missing 'Recreate or forget containers that are missing.' \
+        --orphan 'Adopt or destroy containers that belong to no project.' \
+        --half-made 'Finish or remove containers whose creation was interrupted.' \
+        --seen 'Mark what is new in a repo, and would run on this host, as reviewed.' \
         --json 'Print JSON.' \
-        --watch 'Look again and again, until Ctrl-C.' \
-        --interval 'Seconds between two looks of --watch; 5 by default.' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --watch 'Repeat, and redraw the screen, until Ctrl-C.' \
+        --interval 'Seconds between two updates of --watch (default: 5).' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
         case stop
             printf '%s\t%s\n' \
-        --force 'End it at once, instead of asking it to end.' \
-        --dry-run 'Show what would change.' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --force 'Stop it at once, without asking it to shut down.' \
+        --dry-run 'Show what would change, and change nothing.' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
         case sync
             printf '%s\t%s\n' \
-        --dry-run 'List what would change; write nothing.' \
-        --no-delete 'Leave in the mirror what is gone from the repo.' \
-        --force 'Mirror a repo although it lost much since its last sync.' \
+        --dry-run 'List what would change, and write nothing.' \
+        --no-delete 'Keep files in the mirror that the repo no longer has.' \
+        --force 'Mirror a repo even if it lost most of its files since its last sync.' \
         --itemize 'List each change.' \
-        --jobs 'Projects at the same time.' \
-        --wait 'Wait for a sync of the same project that is running.' \
+        --jobs 'Number of projects to mirror at the same time.' \
+        --wait 'Wait if another sync of the same project is running.' \
         --json 'Print JSON.' \
-        --json-lines 'Print a line of JSON for each thing that happens, while it runs.' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --json-lines 'Print a line of JSON for each event, while it runs.' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
         case trust
             printf '%s\t%s\n' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
         case untrust
             printf '%s\t%s\n' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
         case update
             printf '%s\t%s\n' \
-        --restart 'Restart the container where a change needs that.' \
-        --rebuild 'Make its own disk anew where the image changed; what was installed goes.' \
-        --trust 'Approve what the repo\'s .repoman.toml asks for beyond its container.' \
-        --dry-run 'Show what would change.' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --restart 'Restart the container if a change requires it.' \
+        --rebuild 'Recreate its disk if the image changed; installed packages are lost.' \
+        --trust 'Approve what the repo\'s .repoman.toml requests beyond its container.' \
+        --dry-run 'Show what would change, and change nothing.' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
         case dev.bench
             printf '%s\t%s\n' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
         case dev.completion
             printf '%s\t%s\n' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
         case dev.demo
             printf '%s\t%s\n' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
         case dev.lint
             printf '%s\t%s\n' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
         case dev.man
             printf '%s\t%s\n' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
         case dev.matrix
             printf '%s\t%s\n' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
         case dev.package
             printf '%s\t%s\n' \
         --to 'Folder for what is built.' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
         case dev.pictures
             printf '%s\t%s\n' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
         case dev.reference
             printf '%s\t%s\n' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
         case dev.test
             printf '%s\t%s\n' \
@@ -265,9 +265,9 @@ function __repoman_flags
         --k 'Run the tests that match, in pytest\'s words.' \
         --coverage 'Show which lines the tiers unit and integration run; that takes a third more.' \
         --missing 'Print the packages that are missing for it, and run nothing.' \
-        --yes 'Answer the ordinary questions with yes.' \
-        --no-input 'Never ask; name what is missing and end.' \
-        --host 'Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.' \
+        --yes 'Answer ordinary questions with yes.' \
+        --no-input 'Never prompt: name the missing option and exit.' \
+        --host 'Work on this host over SSH; `list` and `status` take several, separated by commas.' \
         --help 'Show help.'
     end
 end

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import invoke.program
 from invoke.collection import Collection
 
 from dev.checkout import ROOT, here
@@ -16,6 +17,7 @@ from dev.option_tables import with_options
 from dev.packaging import build_packages
 from dev.testing import print_missing, run_tiers
 from dev.tiers import chosen
+from repoman_tasks.cli.program import print_command_help
 from repoman_tasks.cli.task import task
 from repoman_tasks.commands import GROUPS, collection
 from repoman_tasks.completions.command_line import scripts
@@ -133,6 +135,7 @@ CHORES = (bench, completion, demo, lint, man, matrix, package, pictures, referen
 
 def with_chores() -> Collection:
     """Return the commands of `repoman` and, as `dev.…`, the chores: what `inv` offers here."""
+    invoke.program.Program.print_task_help = print_command_help  # type: ignore[method-assign, assignment]
     namespace = collection()
     namespace.add_collection(Collection("dev", *CHORES))
     return namespace

@@ -2,98 +2,88 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from invoke.collection import Collection
-from invoke.parser.argument import Argument
 
 from repoman_tasks import __released__, __version__
-from repoman_tasks.cli.task import COMMON, Task
-from repoman_tasks.completions.command_line import KINDS, known_commands
+from repoman_tasks.cli.command_help import CommandHelp, Option, command_help
+from repoman_tasks.cli.parser import GLOBAL
 from repoman_tasks.model import Defaults, env_name, keys
 
-__all__ = ["ENVIRONMENT", "EXAMPLES", "manual", "roff", "value_name"]
+__all__ = ["ENVIRONMENT", "manual", "roff"]
 
 _NAME = "repoman - local repos, one Incus container per project, and a mirror on NFS"
 
 _DESCRIPTION = """\
-repoman gives each project an Incus container of its own, with the repo mounted at its own path, and
-mirrors the repos to an NFS share by rsync. A registry knows what projects there are.
+repoman gives each project an Incus container of its own, with the repo mounted at the same path as
+outside, and mirrors the repos to an NFS share with rsync. A registry lists the projects.
 
-NAME is a project's. Where it stands in brackets it may be left out: it is then that whose repo you
-stand in, or, for `sync` and `status`, all of them. Several commands may stand in one line; the
-first that does not end with 0 ends them all.
+NAME is the name of a project. In brackets it is optional: the default is the project whose repo you
+are in, or, for `sync` and `status`, all projects. With no arguments on a terminal, a command
+prompts for what it needs. Several commands may stand in one line; the first that does not exit with
+0 ends them all.
 
-A question is asked on a terminal only. Elsewhere, and with `--no-input`, the flag that would answer
-it is named, and nothing is done.\
+Prompts appear on a terminal only. Without one, and with `--no-input`, a command names the option
+that would answer the question, and changes nothing.\
 """
 
 _FILES: Mapping[str, str] = {
-    "~/.config/repoman/repoman.toml": "The registry: the estate, its settings, and its projects.",
+    "~/.config/repoman/repoman.toml": "The registry: settings and projects.",
     "~/.config/repoman/locks/": "A lock for each project.",
-    "~/.local/state/repoman/": "What was approved and what was seen of the repos.",
-    ".repoman.toml": "In a repo: what it asks for of its container and its mirror.",
-    ".repoman-share": "On the backup share: whose share it is. Nothing is written where it is not.",
-    "~/.ssh/config, ~/.ssh/known_hosts": "How another host is reached, and what its key is.",
+    "~/.local/state/repoman/": "Approvals, and what of the repos was reviewed.",
+    ".repoman.toml": "In a repo: what it requests for its container and its mirror.",
+    ".repoman-share": "On the backup share: whose share it is. Nothing is written without it.",
+    "~/.ssh/config, ~/.ssh/known_hosts": "How to reach other hosts, and their keys.",
 }
 
 ENVIRONMENT: Mapping[str, str] = {
-    "REPOMAN_HOST": "Stands for `--host`.",
-    "REPOMAN_CONFIG": "The absolute path of the registry.",
-    "REPOMAN_LOG": "The absolute path of a file that is to tell what was changed.",
-    "XDG_CONFIG_HOME": "Stands for ~/.config.",
-    "XDG_STATE_HOME": "Stands for ~/.local/state.",
-    "XDG_DATA_HOME": "Stands for ~/.local/share, where completions are put.",
-    "BASH_COMPLETION_USER_DIR": "Where those of bash are put.",
-    "XDG_RUNTIME_DIR": "Never mounted into a container, as what the variables of Incus name.",
-    "HOME": "The home, from which `~` in the registry is meant.",
-    "SHELL": "The shell that `completion` is for.",
-    "PATH": "Where rsync, git and incus are found.",
-    "INCUS_DIR": "The folder of an Incus daemon other than the system's.",
-    "INCUS_CONF": "The folder of the settings of incus(1).",
-    "INCUS_SOCKET": "The socket of Incus, where it is elsewhere.",
-    "SSH_AUTH_SOCK": "The SSH agent, to log in with and for `shell --forward-agent`.",
-    "LANG": "Handed to what runs in a container, as are the two below.",
-    "LC_ALL": "Stands before LANG.",
-    "TERM": "What the terminal understands.",
-    "NO_COLOR": "No colour, where it is set and not empty.",
-    "COLUMNS": "How wide the terminal is, where that is not as it says itself.",
+    "REPOMAN_HOST": "Default of `--host`.",
+    "REPOMAN_CONFIG": "Absolute path of the registry.",
+    "REPOMAN_LOG": "Absolute path of a file to log changes to.",
+    "XDG_CONFIG_HOME": "Used in place of ~/.config.",
+    "XDG_STATE_HOME": "Used in place of ~/.local/state.",
+    "XDG_DATA_HOME": "Used in place of ~/.local/share, where completions are installed.",
+    "BASH_COMPLETION_USER_DIR": "Folder for the completions of bash.",
+    "XDG_RUNTIME_DIR": "Never mounted into a container, like the paths in the variables of Incus.",
+    "HOME": "Home folder, which is `~` in the registry.",
+    "SHELL": "The shell that `completion` installs for.",
+    "PATH": "Where to find rsync, git and incus.",
+    "INCUS_DIR": "Folder of an Incus daemon other than the system's.",
+    "INCUS_CONF": "Folder of the settings of incus(1).",
+    "INCUS_SOCKET": "Socket of Incus, if it is not the default one.",
+    "SSH_AUTH_SOCK": "SSH agent, for logins and for `shell --forward-agent`.",
+    "LANG": "Passed to programs in a container, like the next two.",
+    "LC_ALL": "Takes precedence over LANG.",
+    "TERM": "Type of the terminal.",
+    "NO_COLOR": "Disables colour if it is set and not empty.",
+    "COLUMNS": "Width of the terminal, if it is not what the terminal reports.",
 }
 """The variables that are read, beside those of `[defaults]`."""
 
-EXAMPLES: Mapping[str, str] = {
-    "repoman setup --local-repos ~/repos --nfs-repos /nfs/repos": "Set up this host.",
-    "repoman new isurus --clone https://example.org/isurus.git": "Clone it, make its container.",
-    "repoman shell isurus": "A login shell in it.",
-    "repoman exec isurus -- make test": "Run words in it.",
-    "repoman sync --dry-run": "What a sync would change.",
-    "repoman sync --no-input": "Mirror all, from cron.",
-    "repoman status --host nas": "What is wrong on another host.",
-}
-
 _SEE_ALSO = "incus(1), rsync(1), ssh_config(5), crontab(5), systemd.timer(5)"
-_PAGES = "Each key of both files, and what the messages mean: README.md and docs/ of the source."
+_PAGES = "README.md and docs/ of the source describe each key of both files, and each message."
 
 
 def manual(namespace: Collection, exit_codes: str) -> str:
-    """The page of `namespace`; `exit_codes` is docs/exit-codes.md."""
+    """Return the page of `namespace`; `exit_codes` is docs/exit-codes.md."""
+    helps = [command_help(name, task) for name, task in sorted(namespace.tasks.items())]
     parts = [
         f'.\\" Made by `inv dev.man`; not to be edited.\n'
         f'.TH REPOMAN 1 {__released__} "repoman {__version__}" "User Commands"\n'
         ".nh\n.ad l",
         _section("NAME", [_text(_NAME)]),
-        _section("SYNOPSIS", _synopsis(namespace)),
-        _section("DESCRIPTION", _paragraphs(_DESCRIPTION)),
-        _section("COMMANDS", _commands(namespace)),
-        _section("COMMON OPTIONS", _common(namespace)),
+        _section("SYNOPSIS", _synopsis(helps)),
+        _section("DESCRIPTION", _paragraphs(_DESCRIPTION.split("\n\n"))),
+        _section("COMMANDS", _commands(helps)),
+        _section("COMMON OPTIONS", _common(helps[0])),
         _section("EXIT STATUS", _exit_status(exit_codes)),
         _section("FILES", _listed(_FILES)),
         _section("ENVIRONMENT", _environment()),
-        _section("EXAMPLES", _listed(EXAMPLES)),
+        _section("EXAMPLES", _examples(helps)),
         _section("SEE ALSO", [_text(_SEE_ALSO), ".PP", _text(_PAGES)]),
     ]
     return "\n".join(parts) + "\n"
@@ -102,89 +92,76 @@ def manual(namespace: Collection, exit_codes: str) -> str:
 # --- the sections ------------------------------------------------------------------------
 
 
-def _synopsis(namespace: Collection) -> Iterator[str]:
-    for name, task in sorted(namespace.tasks.items()):
-        yield _usage(name, task)
+def _synopsis(helps: Iterable[CommandHelp]) -> Iterator[str]:
+    for about in helps:
+        yield _usage(about)
         yield ".br"
     yield f"{_bold('repoman help')} {_italic('COMMAND')}"
     yield ".br"
     yield f"{_bold('repoman --help')} | {_bold('--version')}"
 
 
-def _usage(name: str, task: Task[object]) -> str:
-    """The words that a command takes, its flags in short."""
-    argv = [_bold(f"repoman {name}")]
-    for argument in task.get_arguments():
-        if argument.positional:
-            word = _italic(argument.names[0].upper())
-            argv.append(word if task.greedy else f"[{word}]")
-    argv.append(f"[{_italic('flags')}]")
-    if task.takes_argv:
-        argv.append(f"[{_bold('--')} {_italic('words')}]")
+def _usage(about: CommandHelp) -> str:
+    """Return what a command takes, its options in short."""
+    argv = [_bold(f"repoman {about.name}")]
+    argv += [_in_brackets(operand, _italic) for operand in about.operands]
+    argv.append(f"[{_italic('options')}]")
+    if about.program:
+        argv.append(_in_brackets(about.program, _bold))
     return " ".join(argv)
 
 
-def _commands(namespace: Collection) -> Iterator[str]:
-    for name, task in sorted(namespace.tasks.items()):
-        yield f".SS {_usage(name, task)}"
-        yield from _paragraphs(inspect.cleandoc(task.__doc__ or ""))
-        for argument in task.get_arguments():
-            if argument.attr_name not in COMMON and argument.names[0] not in COMMON:
-                yield from _item(_heading(argument), argument.help or "")
+def _in_brackets(text: str, look: Callable[[str], str]) -> str:
+    """Return `text` as it looks, its brackets plain if it has some."""
+    return f"[{look(text[1:-1])}]" if text.startswith("[") else look(text)
 
 
-def _heading(argument: Argument) -> str:
-    """An argument as one writes it, its short name first."""
-    if argument.positional:
-        return _italic(argument.names[0].upper())
-    long, *short = argument.names
-    value = f" {_italic(value_name(argument))}" if argument.takes_value else ""
-    names = [*(f"-{name}" for name in short), f"--{long}"]
-    return ", ".join(map(_bold, names)) + value
+def _commands(helps: Iterable[CommandHelp]) -> Iterator[str]:
+    for about in helps:
+        yield f".SS {_usage(about)}"
+        yield from _paragraphs(about.paragraphs)
+        yield from _options((*about.arguments, *about.options))
+        if about.exit_codes:
+            codes = "; ".join(f"`{code}` {text}" for code, text in about.exit_codes.items())
+            yield from _item("Exit status", f"{codes}.")
 
 
-_VALUES = {"clone": "URL"}
-_OF_KIND = {"folder": "DIR", "repo": "DIR", "project": "NAME"}
+def _examples(helps: Iterable[CommandHelp]) -> Iterator[str]:
+    for about in helps:
+        yield f".SS repoman {about.name}"
+        yield from _listed({line: _sentence(text) for line, text in about.examples.items()})
 
 
-def value_name(argument: Argument) -> str:
-    """Return the word that stands for the value of an argument."""
-    name = argument.names[0]
-    kind = KINDS.get(name, "")
-    if kind.startswith("choice "):
-        return "|".join(kind.split()[1:])
-    if argument.kind in (int, float):
-        return "N"
-    return _VALUES.get(name) or _OF_KIND.get(kind) or name.rpartition("-")[2].upper()
+def _options(options: Iterable[Option]) -> Iterator[str]:
+    for option in options:
+        names = ", ".join(map(_bold, option.names))
+        value = _italic(option.value) if option.value else ""
+        yield from _item(" ".join(filter(None, (names, value))), option.text)
 
 
-def _common(namespace: Collection) -> Iterator[str]:
-    some = next(iter(namespace.tasks.values()))
+def _common(about: CommandHelp) -> Iterator[str]:
     yield "Every command takes these."
-    for argument in some.get_arguments():
-        if (argument.attr_name or argument.names[0]) in COMMON:
-            yield from _item(_heading(argument), argument.help or "")
-    yield from _item(_bold("--help"), "Show help, of that command.")
+    yield from _options(about.common)
+    yield from _item(f"{_bold('-h')}, {_bold('--help')}", "Show help, of that command.")
     yield ".PP"
-    yield "These stand before the command."
-    for flag in known_commands(namespace)[0].flags:
-        yield from _item(", ".join(map(_bold, flag.names)), flag.help)
+    yield "These precede the command."
+    yield from _listed(GLOBAL)
 
 
 def _exit_status(page: str) -> Iterator[str]:
     for code, means in re.findall(r"^\| (\d+) \| (.*?) \|", page, re.MULTILINE):
-        yield from _item(_bold(code), f"{means[0].upper()}{means[1:]}.")
+        yield from _item(_bold(code), _sentence(means))
     yield ".PP"
     yield _text(
-        "`exec` and `shell` end as what ran in the container did: 128 and the number of the signal "
-        "where one ended it, 125 where the container runs and could not be entered."
+        "`exec` and `shell` exit with the code of what ran in the container: 128 plus the number "
+        "of a signal if one ended it, 125 if the container runs and could not be entered."
     )
 
 
 def _environment() -> Iterator[str]:
     yield from _listed(ENVIRONMENT)
     yield ".PP"
-    yield "Each of these stands for a key of [defaults] that the registry does not set."
+    yield "Each of these is used for a key of [defaults] that the registry does not set."
     yield from _listed({env_name(key): key.metadata["doc"] for key in keys(Defaults)})
 
 
@@ -204,11 +181,15 @@ def _item(heading: str, text: str) -> list[str]:
     return [".TP", heading, _text(text)]
 
 
-def _paragraphs(text: str) -> Iterator[str]:
-    for number, paragraph in enumerate(text.split("\n\n")):
+def _paragraphs(paragraphs: Iterable[str]) -> Iterator[str]:
+    for number, paragraph in enumerate(paragraphs):
         if number:
             yield ".PP"
         yield _text(" ".join(paragraph.split()))
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _text(text: str) -> str:

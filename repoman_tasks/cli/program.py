@@ -15,11 +15,12 @@ from invoke.exceptions import Exit, ParseError
 
 from repoman_tasks import __version__
 from repoman_tasks.cli.executor import Executor
-from repoman_tasks.cli.help_page import page
 from repoman_tasks.cli.parser import UsageExit
+from repoman_tasks.planning.text.layout import Cell
+from repoman_tasks.terminal.screen import Screen
 from repoman_tasks.terminal.streams import finish_output, open_streams
 
-__all__ = ["run"]
+__all__ = ["print_command_help", "run"]
 
 Groups = Mapping[str, Iterable[str]]
 
@@ -66,7 +67,13 @@ class _Program(invoke.program.Program):
             super().parse_tasks()
 
     def print_help(self) -> None:
-        print(page(self._groups, self._all().tasks, shutil.get_terminal_size().columns), end="")
+        from repoman_tasks.cli.help_page import commands_page
+
+        columns = shutil.get_terminal_size().columns
+        _show(commands_page(self._groups, self._all().tasks, columns))
+
+    def print_task_help(self, name: str) -> None:
+        print_command_help(self, name)
 
     def list_tasks(self) -> None:
         self.collection = self.scoped_collection = self._all()
@@ -78,6 +85,20 @@ class _Program(invoke.program.Program):
 
     def execute(self) -> None:
         Executor(self.collection, self.config, self.core).execute(*self.tasks)
+
+
+def print_command_help(program: invoke.program.Program, name: str) -> None:
+    """Print the help page of the command called `name`; a method of invoke's program."""
+    from repoman_tasks.cli.help_page import command_page
+
+    columns = shutil.get_terminal_size().columns
+    _show(command_page(name, program.collection[name], columns, program.called_as))
+
+
+def _show(lines: Iterable[Cell]) -> None:
+    screen = Screen()
+    for line in lines:
+        screen.line(line)
 
 
 @contextlib.contextmanager

@@ -23,18 +23,18 @@ __all__ = ["COMMON", "WATCHING", "Task", "task"]
 R = TypeVar("R")
 
 COMMON: Mapping[str, tuple[type, str]] = {
-    "yes": (bool, "Answer the ordinary questions with yes."),
-    "no_input": (bool, "Never ask; name what is missing and end."),
+    "yes": (bool, "Answer ordinary questions with yes."),
+    "no_input": (bool, "Never prompt: name the missing option and exit."),
     "host": (
         str,
-        "Host to work on, as `ssh` knows it; `list` and `status` take several, with commas.",
+        "Work on this host over SSH; `list` and `status` take several, separated by commas.",
     ),
 }
 """The arguments that every task takes; the executor hands them to the session."""
 
 WATCHING: Mapping[str, tuple[type, str]] = {
-    "watch": (bool, "Look again and again, until Ctrl-C."),
-    "interval": (int, "Seconds between two looks of --watch; 5 by default."),
+    "watch": (bool, "Repeat, and redraw the screen, until Ctrl-C."),
+    "interval": (int, "Seconds between two updates of --watch (default: 5)."),
 }
 """The arguments of a task that can be watched; the executor takes them."""
 
@@ -53,10 +53,14 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
     """An invoke task whose body takes a `Session` and the arguments of its signature.
 
     Each argument has the type of its annotation: bool is a flag, int and str take a value,
-    list[str] takes one at each use. `None` as default means not given. One that `takes_argv`
-    finds those after `--` in its session. One for `many_hosts` only looks, so that several can be
-    asked at once. One that `holds` keeps something of its host in use. One that can be watched
-    names the arguments that it may have then. A `wizard` asks a person for what is unset.
+    list[str] takes one at each use. `None` as default means not given. One that `takes_argv`, or
+    `needs_argv`, finds what follows `--` in its session. One for `many_hosts` only looks, so that
+    several can be asked at once. One that `holds` keeps something of its host in use. One that can
+    be watched names the arguments that it may have then. A `wizard` asks a person for what is
+    unset.
+
+    Its help page shows `examples`, each command line with what it does, and the `exit_codes` that
+    not every command has.
 
     A task names the pre-tasks that its body `asks` for itself. A pre-task may `foresee` what it
     asks its host for, as far as the registry tells.
@@ -72,11 +76,14 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
         positional: Iterable[str] = (),
         greedy: bool = False,
         takes_argv: bool = False,
+        needs_argv: bool = False,
         many_hosts: bool = False,
         holds: bool = False,
         watched_with: Iterable[str] = (),
         wizard: Callable[[Wizard], None] = _asks_nothing,
         help: Mapping[str, str] | None = None,
+        examples: Mapping[str, str] | None = None,
+        exit_codes: Mapping[str, str] | None = None,
         name: str | None = None,
     ) -> None:
         pre = list(pre)
@@ -88,13 +95,16 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
             help=dict(help or {}),
         )
         self.greedy = greedy
-        self.takes_argv = takes_argv
+        self.takes_argv = takes_argv or needs_argv
+        self.needs_argv = needs_argv
         self.many_hosts = many_hosts
         self.expected = _with_theirs([*pre, *asks])
         self.holds: bool = holds or any(pre_task.holds for pre_task in self.expected)
         self.foresee = foresee
         self.watched_with = tuple(watched_with)
         self.wizard = wizard
+        self.examples = examples or {}
+        self.exit_codes = exit_codes or {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> R:
         if not args or not isinstance(args[0], Session):

@@ -16,12 +16,12 @@ _RESERVED = ("exec", "list")
 """Names of Python's own; the function has an underscore more."""
 
 GROUPS = {
-    "Begin": ("setup", "new", "adopt"),
+    "Get started": ("setup", "new", "adopt"),
     "Work in a container": ("shell", "exec", "start", "stop", "restart"),
-    "Look and mirror": ("list", "status", "sync"),
-    "Change what a container is": ("update", "trust", "untrust"),
-    "End": ("remove",),
-    "Besides": ("completion",),
+    "Look and back up": ("list", "status", "sync"),
+    "Change a container": ("update", "trust", "untrust"),
+    "Remove": ("remove",),
+    "Other": ("completion",),
 }
 """The commands by what one wants to do."""
 

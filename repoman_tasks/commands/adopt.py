@@ -22,9 +22,20 @@ from repoman_tasks.wizards.project_choice import ask_adopt
     greedy=True,
     help={
         "name": "Name of the container, and of the project.",
-        "from_project": "Incus project that the container is in now; repoman's by default.",
-        "repo": "The project's folder, relative to local_repos or absolute.",
-        "dry_run": "Show what would change.",
+        "from_project": "Incus project that holds the container (default: repoman's own).",
+        "repo": "Folder of the repo, relative to local_repos or absolute (default: NAME).",
+        "dry_run": "Show what would change, and change nothing.",
+    },
+    examples={
+        "repoman adopt isurus": "Take in a container of repoman's Incus project",
+        "repoman adopt isurus --from-project default --repo ~/repos/isurus": (
+            "Take one in from another Incus project"
+        ),
+    },
+    exit_codes={
+        "4": "another command is working on the project",
+        "6": "refused, because its mounts are never allowed",
+        "130": "interrupted, or a prompt was answered with no",
     },
 )
 def adopt(
@@ -34,7 +45,10 @@ def adopt(
     repo: str = "",
     dry_run: bool = False,
 ) -> None:
-    """Take an existing container with its disk into the estate, also from another project."""
+    """Make an existing container the container of a project.
+
+    With --from-project it is copied with its disk; the original is stopped and stays.
+    """
     if name is None:
         raise UsageError("adopt needs a name", "`repoman adopt NAME`")
     check_name(name)

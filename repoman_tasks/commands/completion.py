@@ -30,15 +30,24 @@ from repoman_tasks.wizards.project_choice import ask_completion
     positional=["action"],
     greedy=True,
     help={
-        "action": "install, or remove.",
-        "shell": "bash, zsh or fish; by default the one you use.",
-        "dry_run": "Show what would change.",
+        "action": "What to do: install or remove.",
+        "shell": "Shell to complete in (default: your login shell).",
+        "dry_run": "Show what would change, and change nothing.",
+    },
+    examples={
+        "repoman completion install": "Install it for your login shell",
+        "repoman completion install --shell fish": "Install it for another shell",
+        "repoman completion remove": "Remove it",
+    },
+    exit_codes={
+        "4": "another command is changing the completion",
+        "130": "interrupted, or a prompt was answered with no",
     },
 )
 def completion(
     session: Session, action: str | None = None, shell: str = "", dry_run: bool = False
 ) -> None:
-    """Put the completion of bash, zsh or fish where the shell looks; or take it away."""
+    """Install TAB completion for bash, zsh or fish, or remove it."""
     check_action(action)
     shell = shell_meant(shell, session.host.environ.get("SHELL", ""))
     before = _look(session, shell)

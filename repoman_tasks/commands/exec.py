@@ -17,11 +17,25 @@ from repoman_tasks.wizards.project_choice import ask_exec
     pre=[reconcile, containers],
     asks=[person],
     positional=["name"],
-    takes_argv=True,
-    help={"name": "Name of the project; by default that whose repo you stand in."},
+    needs_argv=True,
+    help={"name": "Name of the project (default: the one whose repo you are in)."},
+    examples={
+        "repoman exec isurus -- make test": "Run a program",
+        "repoman exec -- git status": "Run one for the repo that you are in",
+        "repoman exec isurus -- sh -c 'make test | tail'": "Use a shell for pipes and variables",
+    },
+    exit_codes={
+        "6": "refused: the container is stopped and its repo is missing",
+        "125": "the container could not be entered",
+        "other": "exit code of the program; 128 plus the number of a signal",
+    },
 )
 def exec_(session: Session, name: str | None = None) -> int:
-    """Run the words after -- in a project's container, exactly as they are."""
+    """Run a program in a project's container.
+
+    Its arguments are passed as they are, without a shell. You are the same user in the same folder
+    as outside. A container that is stopped is started.
+    """
     if not session.argv:
         project, _ = resolve_project(session, name, "exec")
         raise UsageError("exec needs a program to run", f"`repoman exec {project.name} -- PROGRAM`")

@@ -22,9 +22,17 @@ from repoman_tasks.session import Session
     asks=[addresses],
     many_hosts=True,
     help={"json": "Print JSON."},
+    examples={
+        "repoman list": "List the projects",
+        "repoman list --host nas,desk": "List those of two hosts",
+        "repoman list --json": "Print JSON for a script",
+    },
+    exit_codes={
+        "4": "one of several hosts failed",
+    },
 )
 def list_(session: Session, json: bool = False) -> None:
-    """Show the projects."""
+    """List the projects: state, address, last sync, repo and image."""
     facts, found = session.of(reconcile), session.of(containers)
     screen, now = session.screen, session.now()
     known = _addresses(session, found)

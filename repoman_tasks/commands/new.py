@@ -43,15 +43,29 @@ from repoman_tasks.wizards.new_questions import ask_new
     greedy=True,
     help={
         "name": "Name of the project.",
-        "repo": "Its folder, relative to local_repos or absolute; NAME by default.",
-        "image": "Image of its container.",
-        "profile": "Incus profile of its container, instead of the usual ones; may be repeated.",
+        "repo": "Folder of the repo, relative to local_repos or absolute (default: NAME).",
+        "image": "Image of the container, such as images:debian/12.",
+        "profile": "Incus profile of the container, in place of the default ones; may be repeated.",
         "clone": "Clone this URL into the folder first.",
-        "create": "Make the folder first, with an empty git repo.",
-        "no_container": "Register the repo for backup only.",
+        "create": "Create the folder first, with an empty git repo.",
+        "no_container": "Create no container: the project is only backed up.",
         "no_backup": "Leave the repo out of every sync.",
-        "trust": "Approve what the repo's .repoman.toml asks for beyond its container.",
-        "dry_run": "Show what would change.",
+        "trust": "Approve what the repo's .repoman.toml requests beyond its container.",
+        "dry_run": "Show what would change, and change nothing.",
+    },
+    examples={
+        "repoman new isurus --clone https://example.org/isurus.git": (
+            "Clone a repo, and create its container"
+        ),
+        "repoman new isurus --create --image images:debian/12": (
+            "Start with an empty repo and a chosen image"
+        ),
+        "repoman new notes --no-container": "Only back up a folder that exists",
+    },
+    exit_codes={
+        "4": "another command is working on the project",
+        "6": "refused: a request was not approved, or is never allowed",
+        "130": "interrupted, or a prompt was answered with no",
     },
 )
 def new(
@@ -67,7 +81,11 @@ def new(
     trust: bool = False,
     dry_run: bool = False,
 ) -> None:
-    """Register a repo as a project, and make its container."""
+    """Register a repo as a project, and create its container.
+
+    Without --clone or --create, the folder has to exist. If a step fails or is interrupted, what
+    was created before it is removed again.
+    """
     if name is None:
         raise UsageError("new needs a name", "`repoman new NAME`")
     check_name(name)

@@ -34,9 +34,22 @@ from repoman_tasks.wizards.project_choice import ask_remove
     greedy=True,
     help={
         "name": "Name of the project.",
-        "keep_repo": "Leave the repo as it is, which is also the default.",
-        "delete_repo": "Delete the repo too, where its mirror is found to hold all of it.",
-        "dry_run": "Show what would change.",
+        "keep_repo": "Keep the repo, which is the default.",
+        "delete_repo": "Delete the repo too, if its mirror holds all of it.",
+        "dry_run": "Show what would change, and change nothing.",
+    },
+    examples={
+        "repoman remove isurus --dry-run": "Show what would be deleted",
+        "repoman remove isurus": "Remove a project, and keep its repo",
+        "repoman remove isurus --delete-repo": (
+            "Remove a project and its repo; only the mirror stays"
+        ),
+    },
+    exit_codes={
+        "4": "another command is working on the project",
+        "5": "the backup share is not usable, which --delete-repo needs",
+        "6": "refused, because the mirror does not hold all of the repo",
+        "130": "interrupted, or a prompt was answered with no",
     },
 )
 def remove(
@@ -46,7 +59,7 @@ def remove(
     delete_repo: bool = False,
     dry_run: bool = False,
 ) -> None:
-    """Destroy a project's container and forget it; its repo and its mirror stay."""
+    """Delete a project's container and forget the project; its repo and mirror stay."""
     if name is None:
         raise UsageError("remove needs a name", "`repoman remove NAME`")
     if keep_repo and delete_repo:

@@ -58,15 +58,30 @@ def _paths(session: Session, registry: Registry) -> tuple[str, str]:
     pre=[reconcile],
     asks=[_share, fence_facts],
     help={
-        "local_repos": "Folder of the local working copies.",
-        "nfs_repos": "Folder on the backup share.",
-        "new_share": "Mark this share although the estate has marked another one.",
-        "adopt_share": "Take over the estate of this share, after its registry was lost.",
-        "storage_pool": "Incus storage pool for the containers' disks.",
+        "local_repos": "Folder that holds your working copies.",
+        "nfs_repos": "Folder on the mounted backup share.",
+        "new_share": "Mark this share even if another one was marked before.",
+        "adopt_share": "Take over a share that is already marked, if its registry was lost.",
+        "storage_pool": "Incus storage pool for the disks of the containers.",
         "network": "Incus network for the containers.",
-        "init_incus": "Give an Incus that was never initialised a pool and a network.",
-        "repair": "Strengthen an Incus project and profile that are weaker than they should be.",
-        "dry_run": "Show what would change.",
+        "init_incus": "Create a storage pool and a network if Incus was never initialised.",
+        "repair": "Restore restrictions of the Incus project and its profiles that were weakened.",
+        "dry_run": "Show what would change, and change nothing.",
+    },
+    examples={
+        "repoman setup": "Set up this host by answering questions",
+        "repoman setup --local-repos ~/repos --nfs-repos /nfs/repos --dry-run": (
+            "Show what would be set up"
+        ),
+        "repoman setup --local-repos ~/repos --nfs-repos /nfs/repos --init-incus --yes": (
+            "Set up a host with a new Incus, without questions"
+        ),
+    },
+    exit_codes={
+        "4": "another setup is running",
+        "5": "the backup share is not usable",
+        "6": "refused, because the share belongs to another registry",
+        "130": "interrupted, or a prompt was answered with no",
     },
 )
 def setup(
@@ -81,7 +96,11 @@ def setup(
     repair: bool = False,
     dry_run: bool = False,
 ) -> None:
-    """Set up this host: paths, registry, backup share, and a fenced Incus project."""
+    """Set up this host: paths, registry, backup share, and a restricted Incus project.
+
+    On a terminal it prompts for what is missing, and goes on to a first project. Where all is set
+    up already, it changes nothing.
+    """
     host = session.host
     registry = session.of(reconcile).registry
     local, path = _paths(session, registry)

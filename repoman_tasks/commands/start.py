@@ -14,8 +14,16 @@ from repoman_tasks.wizards.project_choice import ask_project
     pre=[reconcile, containers],
     positional=["name"],
     help={
-        "name": "Name of the project; by default that whose repo you stand in.",
-        "dry_run": "Show what would change.",
+        "name": "Name of the project (default: the one whose repo you are in).",
+        "dry_run": "Show what would change, and change nothing.",
+    },
+    examples={
+        "repoman start isurus": "Start a container",
+        "repoman start": "Start that of the repo that you are in",
+        "repoman start isurus --host nas": "Start one on another host",
+    },
+    exit_codes={
+        "6": "refused, because its repo is missing or a symlink",
     },
 )
 def start(session: Session, name: str | None = None, dry_run: bool = False) -> None:

@@ -42,14 +42,25 @@ from repoman_tasks.tools.share import Share
     many_hosts=True,
     watched_with=["name", "values"],
     help={
-        "name": "Name of a project; all of the estate by default.",
+        "name": "Name of a project (default: all of them).",
         "values": "Show each setting, its value and where it comes from.",
-        "repair": "Ask about each container that has drifted, and mend it.",
-        "missing": "Mend containers that are missing: recreate or forget.",
-        "orphan": "Mend containers of no project: adopt or destroy.",
-        "half_made": "Mend containers that were half made: finish or remove.",
-        "seen": "Note what is new in a repo, and run by programs here, as looked at.",
+        "repair": "Ask what to do about each container that does not match the registry.",
+        "missing": "Recreate or forget containers that are missing.",
+        "orphan": "Adopt or destroy containers that belong to no project.",
+        "half_made": "Finish or remove containers whose creation was interrupted.",
+        "seen": "Mark what is new in a repo, and would run on this host, as reviewed.",
         "json": "Print JSON.",
+    },
+    examples={
+        "repoman status": "Check this host and all projects",
+        "repoman status isurus": "Check one project",
+        "repoman status --watch --interval 10": "Check every ten seconds, until Ctrl-C",
+        "repoman status --missing recreate": "Recreate containers that were lost",
+    },
+    exit_codes={
+        "3": "there are problems",
+        "4": "one of several hosts failed",
+        "130": "interrupted, or a prompt was answered with no",
     },
 )
 def status(
@@ -63,7 +74,7 @@ def status(
     seen: bool = False,
     json: bool = False,
 ) -> int:
-    """Show what is wrong, with the cure beside each finding; exit 3 where something is."""
+    """Report problems, each with its fix; exits with 3 if there are any."""
     options = RepairOptions(missing, orphan, half_made, repair)
     options.check()
     if (options.any or seen) and not session.alone:

@@ -14,13 +14,17 @@ from repoman_tasks.wizards.project_choice import ask_project
     pre=[reconcile, containers],
     positional=["name"],
     help={
-        "name": "Name of the project; by default that whose repo you stand in.",
-        "force": "End it at once, instead of asking it to end.",
-        "dry_run": "Show what would change.",
+        "name": "Name of the project (default: the one whose repo you are in).",
+        "force": "Stop it at once, without asking it to shut down.",
+        "dry_run": "Show what would change, and change nothing.",
+    },
+    examples={
+        "repoman stop isurus": "Shut a container down",
+        "repoman stop isurus --force": "Stop one that does not shut down",
     },
 )
 def stop(
     session: Session, name: str | None = None, force: bool = False, dry_run: bool = False
 ) -> None:
-    """Stop a project's container; what is on its disk stays."""
+    """Stop a project's container; its disk is kept."""
     change_state(session, name, "stop", force=force, dry_run=dry_run)

@@ -16,15 +16,27 @@ from repoman_tasks.terminal.sync_output import OutputOptions, show_events, show_
     pre=[reconcile, backup_share],
     positional=["name"],
     help={
-        "name": "Name of a project; all that have a backup by default.",
-        "dry_run": "List what would change; write nothing.",
-        "no_delete": "Leave in the mirror what is gone from the repo.",
-        "force": "Mirror a repo although it lost much since its last sync.",
+        "name": "Name of a project (default: all that have a backup).",
+        "dry_run": "List what would change, and write nothing.",
+        "no_delete": "Keep files in the mirror that the repo no longer has.",
+        "force": "Mirror a repo even if it lost most of its files since its last sync.",
         "itemize": "List each change.",
-        "jobs": "Projects at the same time.",
-        "wait": "Wait for a sync of the same project that is running.",
+        "jobs": "Number of projects to mirror at the same time.",
+        "wait": "Wait if another sync of the same project is running.",
         "json": "Print JSON.",
-        "json_lines": "Print a line of JSON for each thing that happens, while it runs.",
+        "json_lines": "Print a line of JSON for each event, while it runs.",
+    },
+    examples={
+        "repoman sync --dry-run": "List what would change",
+        "repoman sync": "Mirror all projects",
+        "repoman sync isurus --force": "Mirror a repo that shrank on purpose",
+        "repoman sync --no-input": "Mirror all projects from cron or a timer",
+    },
+    exit_codes={
+        "4": "a project failed, or another sync of it is running",
+        "5": "the backup share is not usable; nothing was written",
+        "6": "refused, because files could be lost",
+        "130": "interrupted",
     },
 )
 def sync(
@@ -39,7 +51,11 @@ def sync(
     json: bool = False,
     json_lines: bool = False,
 ) -> int:
-    """Mirror the repos to the backup share."""
+    """Mirror the repos to the backup share.
+
+    What a repo no longer has is deleted from its mirror. A repo that is missing, or that lost most
+    of its files since its last sync, is refused: its mirror stays as it is.
+    """
     if json and json_lines:
         raise UsageError("--json and --json-lines are two forms of one thing", "choose one")
     facts, screen = session.of(reconcile), session.screen

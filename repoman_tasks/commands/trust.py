@@ -15,10 +15,17 @@ from repoman_tasks.wizards.project_choice import ask_project
     wizard=ask_project,
     pre=[reconcile],
     positional=["name"],
-    help={"name": "Name of the project; by default that whose repo you stand in."},
+    help={"name": "Name of the project (default: the one whose repo you are in)."},
+    examples={
+        "repoman trust isurus": "Review the requests of a repo, and approve them",
+        "repoman trust": "Review those of the repo that you are in",
+    },
+    exit_codes={
+        "6": "refused: it was not approved, or is never allowed",
+    },
 )
 def trust(session: Session, name: str | None = None) -> None:
-    """Show what a repo's .repoman.toml asks for beyond its container, and approve it."""
+    """Show what a repo's .repoman.toml requests beyond its container, and approve it."""
     project, _ = resolve_project(session, name, "trust")
     repo = repo_of(session, project)
     foresee_wishes(session, project, repo)

@@ -14,10 +14,17 @@ from repoman_tasks.wizards.project_choice import ask_project
     wizard=ask_project,
     pre=[reconcile],
     positional=["name"],
-    help={"name": "Name of the project; by default that whose repo you stand in."},
+    help={"name": "Name of the project (default: the one whose repo you are in)."},
+    examples={
+        "repoman untrust isurus": "Revoke what was approved for a project",
+        "repoman untrust": "Revoke it for the repo that you are in",
+    },
 )
 def untrust(session: Session, name: str | None = None) -> None:
-    """Take back what was approved of a repo's .repoman.toml."""
+    """Revoke the approval of a repo's .repoman.toml.
+
+    The next `repoman update` takes away from the container what had been approved.
+    """
     project, _ = resolve_project(session, name, "untrust")
     if forget(session.host, repo_of(session, project)):
         session.screen.line(f"took back what was approved for {project.name}")

@@ -46,11 +46,23 @@ _LOOKS = 10
     asks=[person],
     positional=["name"],
     help={
-        "name": "Name of the project; by default that whose repo you stand in.",
-        "restart": "Restart the container where a change needs that.",
-        "rebuild": "Make its own disk anew where the image changed; what was installed goes.",
-        "trust": "Approve what the repo's .repoman.toml asks for beyond its container.",
-        "dry_run": "Show what would change.",
+        "name": "Name of the project (default: the one whose repo you are in).",
+        "restart": "Restart the container if a change requires it.",
+        "rebuild": "Recreate its disk if the image changed; installed packages are lost.",
+        "trust": "Approve what the repo's .repoman.toml requests beyond its container.",
+        "dry_run": "Show what would change, and change nothing.",
+    },
+    examples={
+        "repoman update isurus --dry-run": "Show what differs",
+        "repoman update isurus --restart": "Apply all changes, with a restart if one requires it",
+        "repoman update isurus --rebuild --yes": (
+            "Recreate its disk from a new image, without questions"
+        ),
+    },
+    exit_codes={
+        "4": "another command is working on the project",
+        "6": "refused: a request was not approved; all else was applied",
+        "130": "interrupted, or a prompt was answered with no",
     },
 )
 def update(
@@ -61,7 +73,7 @@ def update(
     trust: bool = False,
     dry_run: bool = False,
 ) -> None:
-    """Make a project's container what the registry and the repo's .repoman.toml declare."""
+    """Apply the registry and the repo's .repoman.toml to a project's container."""
     project, _ = resolve_project(session, name, "update")
     container = existing_container(session, project)
     runner = step_runner(session)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -381,10 +382,45 @@ def test_remove_refuses(isurus: Estate, argv: list[str], says: str) -> None:
     assert isurus.everything() == before
 
 
+@pytest.mark.parametrize("columns", [80, 200])
+def test_help_in_each_form_is_the_same_page(estate: Estate, columns: int) -> None:
+    environ = {"COLUMNS": str(columns), "TERM": "xterm-256color"}
+    done = estate.run("new", "--help", environ=environ, code=0)
+    for argv in (["help", "new"], ["--help", "new"], ["-h", "new"], ["new", "x", "-h"]):
+        assert estate.run(*argv, environ=environ) == done
+    assert done.err == ""
+    assert done.out.startswith("Usage: repoman new NAME [options]\n\nRegister a repo")
+    assert max(map(len, done.out.splitlines())) <= min(columns, 100)
+    assert "\x1b" not in done.out
+    assert "Docstring:" not in done.out
+
+
+@pytest.mark.parametrize("argv", [["--help", "new"], ["new", "--help"], ["help", "new"]])
+def test_inv_has_the_same_help(estate: Estate, argv: list[str]) -> None:
+    ours = estate.run("help", "new", code=0).out
+    assert estate.inv(*argv).out == re.sub(r"^( *|Usage: )repoman ", r"\1inv ", ours, flags=re.M)
+
+
+EXAMPLES = [
+    line
+    for name in ("list", "status", "sync", "completion", "remove", "setup")
+    for line in collection().tasks[name].examples
+    if not {"--host", "--watch", "--missing", "~/repos"} & set(line.split())
+]
+"""Those that need neither Incus, nor another host, nor a terminal."""
+
+
+@pytest.mark.parametrize("line", EXAMPLES)
+def test_an_example_does_what_it_says(isurus: Estate, line: str) -> None:
+    isurus.run("sync", code=0)
+    done = isurus.run(*shlex.split(line)[1:], "--yes", environ={"SHELL": "/bin/bash"}, code=0)
+    assert done.out
+
+
 def test_remove_help_removes_nothing(isurus: Estate) -> None:
     before = isurus.everything()
-    assert "forget it" in isurus.run("remove", "--help", "--yes", code=0).out
-    assert "forget it" in isurus.run("remove", "--yes", "isurus", "--help", code=0).out
+    for argv in (["--help", "--yes"], ["--yes", "isurus", "--help"]):
+        assert "forget the project" in isurus.run("remove", *argv, code=0).out
     assert isurus.everything() == before
 
 

@@ -20,7 +20,6 @@ from invoke.exceptions import Exit
 import repoman_tasks
 from dev.chores import MANUAL, with_chores, with_reference
 from dev.key_tables import TABLES
-from dev.man_page import EXAMPLES
 from repoman_tasks.commands import collection
 from repoman_tasks.errors import ExitCode, RepomanError, UsageError
 from repoman_tasks.model import Requested, keys
@@ -218,11 +217,6 @@ def test_a_line_that_is_off_is_noticed() -> None:
     with pytest.raises(Exit) as caught:
         read("repoman", words_of("sync --drry-run >/dev/null"))
     assert caught.value.code == 2
-
-
-@pytest.mark.parametrize("line", EXAMPLES)
-def test_examples_of_the_man_page_parse(line: str) -> None:
-    read("repoman", words_of(line)[1:])
 
 
 # --- the man page ------------------------------------------------------------------------

@@ -100,6 +100,15 @@ def test_paints_are_few_and_every_theme_has_them(look: Look, argv: list[str]) ->
     assert ("31" in paints(window)) is ("--dry-run" not in argv), "what is wrong is red"
 
 
+@pytest.mark.parametrize("argv", [["help", "stop"], ["--help"]])
+def test_the_titles_of_help_are_bold(look: Look, argv: list[str]) -> None:
+    plain, painted = look(*argv, lines=60, NO_COLOR="1"), look(*argv, lines=60)
+    assert plain.ended() == painted.ended()
+    assert paints(plain) <= {"0", "39", "49", ""}
+    assert "1" in paints(painted)
+    assert paints(painted) <= READABLE | {""}
+
+
 @pytest.mark.usefixtures("estate_of_looks")
 @pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 @pytest.mark.parametrize("argv", [["list"], ["status"]])

@@ -50,6 +50,8 @@ SEAMS = [
     ("cli/program.py", "invoke.config:Config.load_shell_env", []),
     ("cli/program.py", "invoke.program:Program.parse_core", ["argv"]),
     ("cli/program.py", "invoke.program:Program.parse_tasks", []),
+    ("cli/program.py", "invoke.program:Program.print_help", []),
+    ("cli/program.py", "invoke.program:Program.print_task_help", ["name"]),
     ("cli/program.py", "invoke.program:Program.list_tasks", []),
     ("cli/program.py", "invoke.program:Program.parse_cleanup", []),
     ("cli/program.py", "invoke.program:Program.execute", []),

@@ -9,7 +9,6 @@ import pytest
 from invoke.collection import Collection
 
 from dev.chores import with_chores
-from repoman_tasks.cli.help_page import page
 from repoman_tasks.cli.task import Task
 from repoman_tasks.commands import GROUPS, NAMES, collection, collection_for
 from repoman_tasks.planning.names import RESERVED
@@ -55,14 +54,6 @@ def test_chores_stand_apart_from_what_a_person_types() -> None:
 def test_each_stands_in_one_group_of_the_page() -> None:
     grouped = [name for names in GROUPS.values() for name in names]
     assert sorted(grouped) == sorted(set(grouped)) == list(NAMES)
-
-
-@pytest.mark.parametrize("columns", [40, 80, 100, 250])
-def test_the_page_shows_every_command_and_fits(columns: int) -> None:
-    lines = page(GROUPS, TYPED, columns).splitlines()
-    assert max(map(len, lines)) <= columns
-    assert {line.split()[0] for line in lines if line.startswith("  ")} >= set(NAMES)
-    assert set(GROUPS) <= set(lines)
 
 
 @pytest.mark.parametrize("name", sorted(TYPED))
