@@ -1,4 +1,4 @@
-"""Where the `repoman` command begins. It imports nothing of weight before it may be interrupted."""
+"""The entry point of `repoman`. It handles Ctrl-C before it imports anything large."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ __all__ = ["main"]
 
 _INTERRUPTED = 130
 _UNUSED = ("unittest.mock", "invoke.vendor.yaml")
-"""What invoke imports for its `MockContext` and for files of YAML. repoman uses neither, and with
-asyncio, which comes with the first, they are a third of its start."""
+"""Modules that invoke imports for its `MockContext` and for YAML files. repoman uses neither, and
+with asyncio, which unittest.mock imports, they take a third of its start-up time."""
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def _program() -> Callable[[], None]:
-    """The program; while it is imported, what it has no use for is empty."""
+    """Import and return the program, with empty modules in place of the unused ones."""
     import logging
 
     absent = [name for name in _UNUSED if name not in sys.modules]
@@ -37,18 +37,18 @@ def _program() -> Callable[[], None]:
     finally:
         for name in absent:
             del sys.modules[name]
-    # For --debug invoke would tell every word that was typed, and some of them are secret.
+    # With --debug, invoke would print the command line, which may contain secrets.
     logging.getLogger("invoke").setLevel(logging.WARNING)
     return partial(run, GROUPS, collection, collection_for)
 
 
 def _leave(*_: object) -> None:
-    """Ctrl-C before or after the work: nothing is to be undone, and a traceback helps nobody."""
+    """Exit at once: before and after a command there is nothing to undo."""
     os._exit(_INTERRUPTED)
 
 
 class _Empty(ModuleType):
-    """A module that has every name, so that it can be imported from; none of them is of use."""
+    """A module in which every name is None."""
 
     def __getattr__(self, name: str) -> None:
         if name.startswith("__"):

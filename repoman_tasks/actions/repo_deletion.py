@@ -40,7 +40,7 @@ def compare_with_mirror(host: Host, share: Share, local_repos: str, name: str, r
         local_repos,
         [f"{repo}/"],
         [],
-        rsync.Keeps(nanoseconds=False),
+        rsync.Preserved(nanoseconds=False),
         delete=False,
         dry_run=True,
         contents=True,

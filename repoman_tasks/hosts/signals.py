@@ -1,4 +1,4 @@
-"""Ctrl-C and its kin: taken as one exception, and held back where half a step would be worse."""
+"""Handle Ctrl-C, SIGTERM and SIGHUP: raise one exception, or defer it during critical steps."""
 
 from __future__ import annotations
 
@@ -17,10 +17,7 @@ _WANTED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextlib.contextmanager
 def take_signals() -> Iterator[None]:
-    """While this holds, Ctrl-C, SIGTERM and SIGHUP interrupt what is being done.
-
-    Which of them it was is the argument of the `KeyboardInterrupt`.
-    """
+    """Raise KeyboardInterrupt on Ctrl-C, SIGTERM and SIGHUP; its argument is the signal."""
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt(number)
@@ -36,10 +33,10 @@ def take_signals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def defer_signals() -> Iterator[None]:
-    """While this holds, no signal interrupts; one that came meanwhile does so at the end.
+    """Defer signals until the context ends.
 
-    For a step of moments that must not be torn, and for undoing one. Signals reach the main
-    thread only, so in any other this does nothing.
+    For short steps that must not be interrupted midway, and for undoing. Signals are delivered
+    to the main thread only, so this does nothing in others.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -62,9 +59,9 @@ def defer_signals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def defer_resizes() -> Iterator[Callable[[float], bool]]:
-    """While this holds, a new size of the terminal waits until somebody asks for it.
+    """Defer SIGWINCH; yield a function that waits for it and returns if it came.
 
-    What it gives waits up to so many seconds and says whether there is one.
+    Its argument is the time limit in seconds.
     """
     resize = {signal.SIGWINCH}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, resize)
@@ -75,9 +72,9 @@ def defer_resizes() -> Iterator[Callable[[float], bool]]:
 
 
 def wait_for_line(terminal: int) -> None:
-    """Wait until a line can be read from the file of that number, a terminal.
+    """Wait until a line can be read from the file descriptor `terminal`.
 
-    A read that waits would miss a signal that comes just before it; this one ends by it.
+    Unlike a blocking read, it returns for a signal that arrives just before it waits.
     """
     woken, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     before = signal.set_wakeup_fd(waker, warn_on_full_buffer=False)

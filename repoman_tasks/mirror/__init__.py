@@ -1,1 +1,1 @@
-"""Doing the mirror: `estate` runs the projects of a plan, `project` one of them, `passes` rsync."""
+"""Run a sync: `sync_run` all projects of a plan, `project_sync` one, `rsync_pass` one rsync."""

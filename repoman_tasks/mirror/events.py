@@ -1,4 +1,4 @@
-"""What a running mirror tells whoever watches it."""
+"""The events of a running sync."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["Event", "Finished", "Itemized", "Progress", "Started"]
 
 @dataclass(frozen=True)
 class Started:
-    """Work on a project began."""
+    """The sync of a project has started."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A project has so many bytes and so much of its files behind it."""
+    """The progress of a project: bytes sent, and percent of its files."""
 
     name: str
     bytes: int
@@ -28,7 +28,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Itemized:
-    """One change to the mirror of a project; the path is relative to its repo, surrogates in it."""
+    """One change to a mirror; `path` is relative to the repo, undecodable bytes as surrogates."""
 
     name: str
     kind: Kind
@@ -37,7 +37,7 @@ class Itemized:
 
 @dataclass(frozen=True)
 class Finished:
-    """Work on a project ended, well or not."""
+    """The sync of a project has ended, successfully or not."""
 
     outcome: Outcome
 

@@ -19,7 +19,7 @@ from dataclasses import replace
 from repoman_tasks.errors import Busy, ExitCode, Interrupted, Refused, RepomanError, internal_error
 from repoman_tasks.hosts.base import WALK_SECONDS, Entry, Lock, Locked, Together
 from repoman_tasks.mirror.events import Finished, Started
-from repoman_tasks.mirror.rsync_pass import Pass, PassFailed, SyncContext, carried, run_pass
+from repoman_tasks.mirror.rsync_pass import Pass, PassFailed, SyncContext, count_entries, run_pass
 from repoman_tasks.model import Project, Tally
 from repoman_tasks.planning.mirror import source_check as source
 from repoman_tasks.planning.mirror.sync_plan import Outcome, linked
@@ -101,7 +101,7 @@ def _look_over(context: SyncContext, project: Project, entries: Iterable[Entry])
     seen = look(entries)
     if not context.registry.excludes(project):
         return seen
-    census = carried(context, project)
+    census = count_entries(context, project)
     return replace(seen, tally=census.tally(seen.tally.tree), git_dirs=census.git_dirs())
 
 
@@ -203,7 +203,7 @@ class _Work:
                 loose = max(seen.tally.loose, self._loose)
                 self._outcome.tally = replace(seen.tally, loose=loose)
         elif done.vanished:
-            self._outcome.warnings.append(f"{rsync.sentence(24)} ({done.vanished})")
+            self._outcome.warnings.append(f"{rsync.status_message(24)} ({done.vanished})")
 
     def _git_state(self, seen: Look) -> int:
         return git_state(self._host, self._path, seen.git_dirs)

@@ -1,4 +1,4 @@
-"""One run of rsync over one repo, a part of it, or several."""
+"""Run rsync once, over one repo, a part of it, or several."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from repoman_tasks.tools import rsync
 from repoman_tasks.tools.file_tree import Census, is_loose_object
 from repoman_tasks.tools.share import Share
 
-__all__ = ["Pass", "PassFailed", "SyncContext", "carried", "run_pass"]
+__all__ = ["Pass", "PassFailed", "SyncContext", "count_entries", "run_pass"]
 
 _MOST_NAMED = 20
-"""So many complaints of one rsync are kept."""
+"""The most lines of standard error to keep of one rsync."""
 _SECONDS_BETWEEN_PROGRESS = 0.1
 _PARTIAL = 23
-"""rsync's exit status for files that it could not copy."""
+"""Exit status of rsync if some files could not be copied."""
 _STOPPED = 25
-"""rsync's exit status for more deletions than it might do; another error can hide it."""
+"""Exit status of rsync if it reached --max-delete; another error can hide it."""
 
 
 @dataclass(frozen=True)
 class SyncContext:
-    """What is the same for every project of a run."""
+    """What all projects of a run have in common."""
 
     host: Host
     share: Share
     modes: Mapping[str, int]
-    """The st_mode of each mirror, and what leads to it, that was there when the run began."""
+    """The st_mode of the mirrors and their parent folders that existed when the run began."""
     registry: Registry
     local_repos: str
     options: SyncOptions
@@ -43,46 +43,46 @@ class SyncContext:
     lock_path: Callable[[str], str]
 
     @property
-    def keeps(self) -> rsync.Keeps:
-        """What the share keeps of a file's metadata."""
+    def keeps(self) -> rsync.Preserved:
+        """Return the metadata of files that the share preserves."""
         probe = self.share.probe
-        return rsync.Keeps(probe.keeps_owners, probe.keeps_groups, probe.keeps_nanoseconds)
+        return rsync.Preserved(probe.keeps_owners, probe.keeps_groups, probe.keeps_nanoseconds)
 
 
 @dataclass
 class Pass:
-    """What one run of rsync did; `counts` by the name of the project."""
+    """The result of one rsync; `counts` by project name."""
 
     counts: dict[str, Counts]
     complaints: list[str] = field(default_factory=list)
     vanished: int = 0
     stopped: bool = False
-    """Whether there was more to delete than it might."""
+    """If true, rsync reached --max-delete."""
     loose_new: int = 0
     loose_deleted: int = 0
 
     @property
     def deleted(self) -> int:
-        """Entries that it deleted."""
+        """Return the number of deleted entries."""
         return sum(counts.deleted for counts in self.counts.values())
 
     def complain(self, line: bytes) -> None:
-        """Take one line of standard error."""
-        self.vanished += rsync.vanished(line)
-        self.stopped |= rsync.stopped(line)
+        """Process one line of standard error."""
+        self.vanished += rsync.reports_vanished(line)
+        self.stopped |= rsync.reports_max_delete(line)
         if len(self.complaints) < _MOST_NAMED:
             self.complaints.append(rsync.unescaped(line).decode(errors="replace"))
 
 
 class PassFailed(RepomanError):
-    """rsync did not copy everything; the code says whose fault it was."""
+    """rsync did not copy everything; the exit code tells a fault of the share from others."""
 
     def __init__(self, projects: Sequence[Project], status: int, done: Pass) -> None:
         complaints = done.complaints
         status = _STOPPED if done.stopped else status
         self.refused = status == _STOPPED
-        what, self.code = rsync.sentence(status), rsync.exit_code(status)
-        self.torn = status == _PARTIAL and all(map(rsync.torn, complaints))
+        what, self.code = rsync.status_message(status), rsync.exit_code(status)
+        self.torn = status == _PARTIAL and all(map(rsync.changed_while_read, complaints))
         cure = "; ".join(text for text in complaints if not text.startswith("rsync error:"))
         fault = next(filter(None, map(rsync.target_fault, complaints)), "")
         if self.refused:
@@ -100,10 +100,10 @@ def run_pass(
     rules: Sequence[str] = (),
     max_delete: int | None = None,
 ) -> Pass:
-    """Carry `sources`, paths of `projects` relative to local_repos, to the share.
+    """Copy `sources`, paths of `projects` relative to local_repos, to the share.
 
-    `rules` are filter rules that come before the projects' own. `PassFailed` where rsync
-    did not do all of it; files that vanished meanwhile are counted instead.
+    `rules` are filter rules to put before those of the projects. Raise PassFailed if rsync did
+    not copy everything; files that vanished meanwhile are only counted.
     """
     options = context.options
     excludes = [(project.repo, context.registry.excludes(project)) for project in projects]
@@ -132,8 +132,8 @@ def run_pass(
     return done
 
 
-def carried(context: SyncContext, project: Project) -> Census:
-    """Count what a pass over the project's repo carries, excluded files left out."""
+def count_entries(context: SyncContext, project: Project) -> Census:
+    """Count the entries that a pass over the project's repo copies, without excluded ones."""
     census = Census()
     prefix = len(project.repo.encode(errors="surrogateescape")) + 1
 
@@ -148,13 +148,13 @@ def carried(context: SyncContext, project: Project) -> Census:
     status = context.host.stream(argv, see, complaints.append, changes=False)
     if rsync.exit_code(status) not in (ExitCode.OK, ExitCode.SOME_FAILED):
         raise Failed(
-            rsync.sentence(status), Result((), status, err=b"\n".join(complaints)).complaint
+            rsync.status_message(status), Result((), status, err=b"\n".join(complaints)).complaint
         )
     return census
 
 
 class _Reader:
-    """Counts what rsync says and hands on what somebody wants to see."""
+    """Counts the changes that rsync itemizes, and emits events."""
 
     def __init__(
         self,
@@ -176,7 +176,7 @@ class _Reader:
             return
         path = item.path.decode(errors="surrogateescape")
         repo = next((part for part in with_parents(path) if part in self._names), None)
-        if repo is not None:  # else a folder that leads to a repo
+        if repo is not None:  # else a parent folder of a repo
             self._count(self._names[repo], item, path[len(repo) + 1 :])
 
     def _count(self, name: str, item: rsync.Item, path: str) -> None:

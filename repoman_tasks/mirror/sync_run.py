@@ -1,4 +1,4 @@
-"""Mirroring the projects of a plan, several at once, and recording those that are complete."""
+"""Mirror the projects of a plan, several at once, and record the complete ones."""
 
 from __future__ import annotations
 
@@ -30,49 +30,49 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _LAST_WORDS_SECONDS = 0.5
-"""How long the telling of an event may take once all is to stop."""
+"""Time limit for printing an event while stopping."""
 _QUEUED_EVENTS = 1000
-"""Bounded, so that a slow terminal slows the mirror down instead of filling memory."""
+"""Bounded, so that a slow terminal slows the sync down instead of filling memory."""
 
 
 def mirror_estate(
     context: SyncContext, plan: SyncPlan, store: Store, see: Callable[[Event], None]
 ) -> list[Outcome]:
-    """Mirror every project of `plan`, `plan.jobs` at once; `see` is called in this thread.
+    """Mirror the projects of `plan`, `plan.jobs` at once; call `see` in this thread.
 
-    A signal to stop ends every rsync; what had finished is recorded, and the rest comes
-    back as interrupted.
+    A signal stops every rsync; finished projects are recorded, the others are returned as
+    interrupted.
     """
     plan = _claimed(context, plan, store)
     events: queue.Queue[Event | None] = queue.Queue(_QUEUED_EVENTS)
     with _Stop(context.host) as stop, ThreadPoolExecutor(plan.jobs) as pool:
-        crew = _Crew(replace(context, emit=_emitter(events, context.host)), pool, events)
-        crew.start(plan)
+        workers = _Workers(replace(context, emit=_emitter(events, context.host)), pool, events)
+        workers.start(plan)
         unrecorded: list[Outcome] = []
         try:
-            for event in crew.events():
+            for event in workers.events():
                 if isinstance(event, Finished):
                     unrecorded.append(event.outcome)
                 if event is not None:
                     with stop.watched():
                         see(event)
-                elif unrecorded:  # a quiet moment
-                    with contextlib.suppress(RepomanError):  # then once more at the end
+                elif unrecorded:  # nothing else to do
+                    with contextlib.suppress(RepomanError):  # retried at the end
                         _record(store, unrecorded, context, plan)
-        except BaseException:  # nobody watches any more
+        except BaseException:  # nobody reads events any more
             context.host.stopping.set()
             raise
         finally:
-            rest = [event.outcome for event in crew.events() if isinstance(event, Finished)]
+            rest = [event.outcome for event in workers.events() if isinstance(event, Finished)]
             _record(store, [*unrecorded, *rest], context, plan)
     order = [project.name for project in plan.projects]
-    return sorted(crew.outcomes, key=lambda outcome: order.index(outcome.name))
+    return sorted(workers.outcomes, key=lambda outcome: order.index(outcome.name))
 
 
 def _claimed(context: SyncContext, plan: SyncPlan, store: Store) -> SyncPlan:
-    """Note that the mirrors that are not there yet will be repoman's own.
+    """Record that repoman creates the mirrors that do not exist yet.
 
-    From then on, what is in them was put there by repoman, also where a first sync breaks off.
+    So it knows their contents for its own even if the first sync is interrupted.
     """
     new = [p for p in plan.projects if not is_own(p) and p.repo not in context.modes]
     if not new or plan.options.dry_run or context.host.dry:
@@ -83,7 +83,7 @@ def _claimed(context: SyncContext, plan: SyncPlan, store: Store) -> SyncPlan:
 
 
 def _emitter(events: queue.Queue[Event | None], host: Host) -> Callable[[Event], None]:
-    """Hands events to whoever watches, and waits for them; but nobody waits once all is to stop."""
+    """Return a function that queues events; it waits for room, but not while stopping."""
 
     def emit(event: Event) -> None:
         while True:
@@ -95,8 +95,8 @@ def _emitter(events: queue.Queue[Event | None], host: Host) -> Callable[[Event],
     return emit
 
 
-class _Crew:
-    """The workers of a run, and what they have brought back so far."""
+class _Workers:
+    """The threads of a run, and their outcomes so far."""
 
     def __init__(
         self, context: SyncContext, pool: ThreadPoolExecutor, events: queue.Queue[Event | None]
@@ -109,7 +109,7 @@ class _Crew:
         self.outcomes: list[Outcome] = []
 
     def start(self, plan: SyncPlan) -> None:
-        """Hand out the work: projects that probably changed one by one, the others together."""
+        """Start a job for each project that probably changed, and one per batch of the others."""
         registry, options = self._context.registry, self._context.options
         patterns = {
             p.name: tuple(filter(everywhere, registry.excludes(p).own)) for p in plan.projects
@@ -129,7 +129,7 @@ class _Crew:
         return future
 
     def events(self) -> Iterator[Event | None]:
-        """What happens until all work is done; None in every tenth of a second without anything."""
+        """Yield events until all jobs are done; None after a tenth of a second without an event."""
         while True:
             event = None
             with contextlib.suppress(queue.Empty):
@@ -146,7 +146,7 @@ class _Crew:
                 yield event
 
     def _collect(self) -> bool:
-        """Take in what has finished and hand out what a batch left; whether work goes on."""
+        """Collect finished jobs and start those that batches left over; return if any still run."""
         for batch in [future for future in self._batches if future.done()]:
             self._batches.remove(batch)
             outcomes, left = batch.result()
@@ -159,7 +159,7 @@ class _Crew:
 
 
 def _record(store: Store, outcomes: list[Outcome], context: SyncContext, plan: SyncPlan) -> None:
-    """Note in the registry how it went for `outcomes`, and empty the list."""
+    """Record `outcomes` in the registry, and empty the list."""
     folders = {project.name: project.repo for project in plan.projects}
     edits: list[Edit] = []
     for outcome in outcomes:
@@ -174,7 +174,7 @@ def _record(store: Store, outcomes: list[Outcome], context: SyncContext, plan: S
 
 
 class _Stop:
-    """While this holds, a signal to end only sets `host.stopping`: nothing breaks midway."""
+    """For as long as the context lasts, signals only set `host.stopping`; no step breaks midway."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -203,9 +203,9 @@ class _Stop:
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
-        """Once all is to stop, what is done within this has a moment, and is broken off then.
+        """While stopping, interrupt what runs in this context after a moment.
 
-        A write to a pipe that nobody reads never ends.
+        A write to a pipe that nobody reads would never return.
         """
         self._watched = True
         if self._host.stopping.is_set():

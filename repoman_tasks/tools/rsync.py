@@ -1,4 +1,4 @@
-"""rsync: the words of a pass, and what it says."""
+"""rsync: build its argv, parse its output."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from repoman_tasks.planning.names import with_parents
 
 __all__ = [
     "Item",
-    "Keeps",
     "Kind",
+    "Preserved",
+    "changed_while_read",
     "everywhere",
     "exclude_path",
     "exit_code",
@@ -24,16 +25,15 @@ __all__ = [
     "parse_item",
     "parse_progress",
     "pass_argv",
-    "sentence",
-    "stopped",
+    "reports_max_delete",
+    "reports_vanished",
+    "status_message",
     "target_fault",
-    "torn",
     "unescaped",
-    "vanished",
 ]
 
 _GIT_TRANSIENTS = (
-    # Locks and objects in the making are no data; a lock in a restored repo would block it.
+    # Locks and temporary objects are not data; a lock in a restored repo would block it.
     "+ .git/**.lock/",
     "- .git/*.lock",
     "- .git/refs/**.lock",
@@ -51,7 +51,7 @@ _WILD = re.compile(r"[*?\[\\]")
 
 
 class Kind(StrEnum):
-    """What happens to an entry of the mirror."""
+    """The kinds of change to an entry of the mirror."""
 
     NEW = "new"
     CHANGED = "changed"
@@ -61,7 +61,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One itemised change; `path` is relative to the transfer's root, a folder ends with /."""
+    """One itemized change; `path` is relative to the transfer's root; folders end with /."""
 
     kind: Kind
     path: bytes
@@ -69,8 +69,8 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Keeps:
-    """What the share keeps of a file's metadata."""
+class Preserved:
+    """The metadata of files that the share preserves."""
 
     owners: bool = False
     groups: bool = False
@@ -78,24 +78,24 @@ class Keeps:
 
 
 def filters(repo: str, excludes: Excludes) -> list[str]:
-    """Filter rules for the repo at `repo` below the transfer's root.
+    """Return the filter rules for the repo at `repo`, relative to the transfer's root.
 
-    A pattern means what it means to rsync, with a leading / at the repo's own root.
+    Patterns have rsync's meaning; a leading / anchors one at the root of the repo.
     """
     return filters_of_all([(repo, excludes)])
 
 
 def filters_of_all(repos: Iterable[tuple[str, Excludes]]) -> list[str]:
-    """Filter rules for several repos, each with its patterns, in one transfer.
+    """Return the filter rules for one transfer of several repos, each with its patterns.
 
-    A person's pattern that is just a name holds in all of them; what a repo asks for holds in
-    that one, and never for git's own folders.
+    A plain name from the registry matches in all of them. A pattern that a repo requests matches
+    in that repo only, and never in its git directories.
     """
-    own: dict[str, None] = {}  # ordered, each once
+    own: dict[str, None] = {}  # an ordered set
     desired: dict[str, None] = {}
     requested: list[str] = []
     for repo, excludes in repos:
-        for path in with_parents(repo):  # no pattern leaves out the repo itself
+        for path in with_parents(repo):  # no pattern may exclude the repo itself
             own[f"+ /{_escaped(path)}/"] = None
         for pattern in filter(None, excludes.own):
             desired.update({f"- {rule}": None for rule in _anchored(repo, pattern)})
@@ -104,31 +104,33 @@ def filters_of_all(repos: Iterable[tuple[str, Excludes]]) -> list[str]:
 
 
 def _requested_rules(repo: str, patterns: Sequence[str]) -> list[str]:
-    """Rules for what the repo itself asks to leave out; the first rule that matches counts.
+    """Return the rules for patterns that a repo requests; rsync takes the first match.
 
-    Even a name is held to the repo: the next one in the transfer may be somebody else's.
+    Plain names are anchored, too: they must not match in another repo of the transfer.
     """
     kept = [_below(repo, path) for path in _GIT_DIRS if patterns]
-    held = map(_held, filter(None, patterns))
+    held = map(_with_contents, filter(None, patterns))
     left_out = [rule for pattern in held for rule in _in_repo(repo, pattern)]
     return [*(f"+ {rule}" for rule in kept), *(f"- {rule}" for rule in left_out)]
 
 
-def _held(pattern: str) -> str:
-    """A pattern for folders, as one for all that is in them too: else the mirror would lose that
-    to a file that comes in the folder's place."""
+def _with_contents(pattern: str) -> str:
+    """Return a folder's pattern so that it matches the contents, too.
+
+    Otherwise a file that replaces the folder in the repo would delete them from the mirror.
+    """
     return f"{pattern}***" if pattern.endswith("/") else pattern
 
 
 def everywhere(pattern: str) -> bool:
-    """Whether a pattern means a name, wherever it is met, and so is the same for every repo."""
+    """Return if a pattern is a plain name, which matches at any depth in any repo."""
     return "/" not in pattern.rstrip("/")
 
 
 def _anchored(repo: str, pattern: str) -> list[str]:
-    """`pattern` as rules of a transfer in which `repo` is a folder.
+    """Return `pattern` as rules of a transfer in which `repo` is a folder.
 
-    With a slash in its middle rsync would match it with the repo's own name in front too.
+    rsync would match a pattern with a slash against paths that start with the repo's name, too.
     """
     return [pattern] if everywhere(pattern) else _in_repo(repo, pattern)
 
@@ -140,7 +142,7 @@ def _in_repo(repo: str, pattern: str) -> list[str]:
 
 
 def _literal(pattern: str) -> str:
-    """`pattern` in company of a wildcard: without one of its own, its \\ means itself."""
+    """Escape the \\ of a pattern without wildcards: rsync reads them literally only there."""
     return pattern if re.search(r"[*?\[]", pattern) else pattern.replace("\\", "\\\\")
 
 
@@ -151,12 +153,12 @@ def _below(repo: str, pattern: str) -> str:
 
 
 def exclude_path(path: str) -> str:
-    """The rule that leaves out exactly `path`, relative to the transfer's root."""
+    """Return the rule that excludes exactly `path`, relative to the transfer's root."""
     return f"- /{_escaped(path)}"
 
 
 def _escaped(path: str) -> str:
-    """`path` as a pattern that matches just it; rsync reads \\ so only beside a wildcard."""
+    """Return `path` as a literal pattern; rsync takes \\ as an escape only beside a wildcard."""
     return _WILD.sub(_backslash, path) if re.search(r"[*?\[]", path) else path
 
 
@@ -168,7 +170,7 @@ def pass_argv(
     root: str,
     sources: Sequence[str],
     rules: Sequence[str],
-    keeps: Keeps,
+    keeps: Preserved,
     *,
     delete: bool = True,
     max_delete: int | None = None,
@@ -176,11 +178,11 @@ def pass_argv(
     progress: bool = False,
     contents: bool = False,
 ) -> list[str]:
-    """The words of one pass that carries `sources`, paths below `root`, to the working folder.
+    """Return the argv that copies `sources`, paths relative to `root`, to the working folder.
 
-    The working folder is the share's root. rsync is told `.` and so never resolves a path
-    of the share: it stays on the file system that was checked, whatever is mounted later.
-    With `contents` files are compared by what is in them, and not by size and time.
+    The working folder is the share's root. The target is `.`, so that rsync resolves no path of
+    the share: it stays on the file system that was checked, whatever is mounted later. With
+    `contents`, files are compared by checksum instead of size and time.
     """
     if not sources:
         raise ValueError("without a source rsync would list the share")
@@ -198,7 +200,7 @@ def pass_argv(
 
 
 def listing_argv(root: str, repo: str, rules: Sequence[str]) -> list[str]:
-    """The words that itemise all that a pass carries of a repo; nothing is written or compared."""
+    """Return the argv that itemizes all entries that a pass copies; it writes nothing."""
     argv = ["rsync", "--recursive", "--links", "--relative", "--dry-run", _OUT_FORMAT]
     argv += [f"--filter={rule}" for rule in rules]
     return [*argv, "--", f"{root.rstrip('/')}/./{repo}/", "/nonexistent/"]
@@ -209,7 +211,7 @@ _PROGRESS = re.compile(rb"\s*([\d,]+)\s+(\d+)%")
 
 
 def parse_item(line: bytes) -> Item | None:
-    """The itemised change in a line of output, or None where it is something else."""
+    """Parse a line of output into the change that it itemizes, None if it is another line."""
     match = _CHANGE.fullmatch(line)
     if not match:
         return None
@@ -227,23 +229,23 @@ def parse_item(line: bytes) -> Item | None:
 
 
 def unescaped(path: bytes) -> bytes:
-    """A name as it is on disk; rsync writes what is not plain ASCII as \\#ooo."""
+    """Return a name as on disk; rsync prints bytes beyond ASCII as \\#ooo."""
     return re.sub(rb"\\#([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), path)
 
 
 def parse_progress(line: bytes) -> tuple[int, int] | None:
-    """(bytes so far, percent) from a progress line, or None where it is something else."""
+    """Parse a progress line into (bytes so far, percent), None if it is another line."""
     match = _PROGRESS.match(line)
     return (int(match[1].replace(b",", b"")), int(match[2])) if match else None
 
 
-def stopped(line: bytes) -> bool:
-    """Whether a line of complaint says that --max-delete was reached."""
+def reports_max_delete(line: bytes) -> bool:
+    """Return if a line of standard error reports that --max-delete was reached."""
     return line.startswith(b"Deletions stopped due to --max-delete")
 
 
-def torn(complaint: str) -> bool:
-    """Whether a complaint only says that a file changed, or went, while it was read."""
+def changed_while_read(complaint: str) -> bool:
+    """Return if a line of standard error only reports a file that changed while it was read."""
     return (
         ("read errors mapping" in complaint and complaint.endswith("No data available (61)"))
         or "failed verification -- update " in complaint
@@ -251,8 +253,8 @@ def torn(complaint: str) -> bool:
     )
 
 
-def vanished(line: bytes) -> bool:
-    """Whether a line of complaint says that a file was gone when its turn came."""
+def reports_vanished(line: bytes) -> bool:
+    """Return if a line of standard error reports a file that vanished."""
     return line.startswith((b"file has vanished:", b"directory has vanished:"))
 
 
@@ -265,13 +267,13 @@ _TARGET_FAULTS = {
 
 
 def target_fault(complaint: str) -> str:
-    """What is wrong with the share, if that is what the writing side complains of."""
+    """Return the fault of the share that the writing side reports, "" if none."""
     if not complaint.startswith(("rsync: [receiver]", "rsync: [generator]")):
         return ""
-    return next((says for text, says in _TARGET_FAULTS.items() if text in complaint), "")
+    return next((fault for text, fault in _TARGET_FAULTS.items() if text in complaint), "")
 
 
-_SENTENCES = {
+_STATUS_MESSAGES = {
     1: "rsync did not understand its options; version 3.2 or newer is needed",
     2: "the two rsync processes do not speak the same protocol",
     3: "files or folders could not be selected",
@@ -286,21 +288,21 @@ _SENTENCES = {
     22: "rsync ran out of memory",
     23: "some files could not be copied",
     24: "some files vanished while they were being copied",
-    25: "more would be deleted than max_delete allows; the rest was left in the mirror",
+    25: "more would be deleted than max_delete allows; the rest stays in the mirror",
     30: "the transfer timed out",
     35: "the connection timed out",
 }
 
 
-def sentence(code: int) -> str:
-    """What rsync's exit status means (rsync(1), EXIT VALUES)."""
+def status_message(code: int) -> str:
+    """Return the meaning of rsync's exit status (rsync(1), EXIT VALUES)."""
     if code < 0 or code > 128:
-        return f"rsync was ended by signal {-code if code < 0 else code - 128}"
-    return _SENTENCES.get(code, f"rsync failed with status {code}")
+        return f"rsync was killed by signal {-code if code < 0 else code - 128}"
+    return _STATUS_MESSAGES.get(code, f"rsync failed with status {code}")
 
 
 def exit_code(code: int) -> ExitCode:
-    """repoman's exit code for a project whose rsync ended with `code`."""
+    """Return repoman's exit code for a project whose rsync exited with `code`."""
     if code in (0, 24):
         return ExitCode.OK
     return ExitCode.REFUSED if code == 25 else ExitCode.SOME_FAILED

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from repoman_tasks.model import Excludes
-from repoman_tasks.tools.rsync import Keeps, filters, pass_argv
+from repoman_tasks.tools.rsync import Preserved, filters, pass_argv
 from tests.benchmarks.completion import completion, show_completion
 from tests.benchmarks.packages import starts
 from tests.benchmarks.table import Row, fill, show, timed
@@ -47,7 +47,10 @@ def overhead(estate: Estate) -> list[Row]:
     fill(estate.local_repos / "isurus", 300)
     estate.run("new", "isurus", "--no-container", code=0)
     argv = pass_argv(
-        str(estate.local_repos), ["isurus"], filters("isurus", Excludes()), Keeps(True, True, True)
+        str(estate.local_repos),
+        ["isurus"],
+        filters("isurus", Excludes()),
+        Preserved(True, True, True),
     )
     estate.run("sync", "isurus", code=0)
     ours = median(lambda: timed([*estate.argv, "sync", "isurus"], env=estate.environ))

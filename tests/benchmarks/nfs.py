@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from repoman_tasks.model import Excludes
-from repoman_tasks.tools.rsync import Keeps, filters, pass_argv
+from repoman_tasks.tools.rsync import Preserved, filters, pass_argv
 from tests.benchmarks.table import Row, fill, show, timed
 from tests.worlds.machine.share import Share
 
@@ -47,7 +47,7 @@ class Bench:
         began = time.monotonic()
         for name in self.names:
             rules = filters(name, Excludes())
-            argv = pass_argv(str(self.repos), [name], rules, Keeps(True, True, True))
+            argv = pass_argv(str(self.repos), [name], rules, Preserved(True, True, True))
             timed(argv, cwd=share.mount_point)
         return time.monotonic() - began
 
@@ -75,7 +75,7 @@ def measure(projects: int, files: int, jobs: str) -> list[Row]:
             str(bench.repos),
             bench.names[:1],
             filters(bench.names[0], Excludes()),
-            Keeps(True, True, True),
+            Preserved(True, True, True),
         )
         rows.append(Row("nothing to do, 1 project", one, timed(argv, cwd=bare.mount_point)))
         rows.append(

@@ -10,17 +10,17 @@ from repoman_tasks.errors import ExitCode
 from repoman_tasks.model import Excludes
 from repoman_tasks.tools.rsync import (
     Item,
-    Keeps,
     Kind,
+    Preserved,
     exclude_path,
     exit_code,
     filters,
     parse_item,
     parse_progress,
     pass_argv,
-    sentence,
+    reports_vanished,
+    status_message,
     unescaped,
-    vanished,
 )
 
 # --- filters ---------------------------------------------------------------------------
@@ -109,7 +109,7 @@ def test_exclude_path(path: str, rule: str) -> None:
 
 
 def argv(**options: bool | int | None) -> list[str]:
-    return pass_argv("/r/", ["a", "-b"], ["- x"], Keeps(), **options)  # type: ignore[arg-type]
+    return pass_argv("/r/", ["a", "-b"], ["- x"], Preserved(), **options)  # type: ignore[arg-type]
 
 
 def test_sources_stand_after_two_dashes_and_below_the_root() -> None:
@@ -139,12 +139,12 @@ def test_options(options: dict[str, bool | int], there: list[str], not_there: li
 @pytest.mark.parametrize(
     ("keeps", "there"),
     [
-        (Keeps(False, False, False), set()),
-        (Keeps(True, True, True), {"--owner", "--group", "--modify-window=-1"}),
-        (Keeps(False, True, False), {"--group"}),
+        (Preserved(False, False, False), set()),
+        (Preserved(True, True, True), {"--owner", "--group", "--modify-window=-1"}),
+        (Preserved(False, True, False), {"--group"}),
     ],
 )
-def test_what_the_share_does_not_keep_is_not_asked_for(keeps: Keeps, there: set[str]) -> None:
+def test_what_the_share_does_not_keep_is_not_asked_for(keeps: Preserved, there: set[str]) -> None:
     made = pass_argv("/r", ["a"], [], keeps)
     assert {"--owner", "--group", "--modify-window=-1"} & set(made) == there
     assert not {"-a", "--archive", "-o", "-g"} & set(made)
@@ -152,7 +152,7 @@ def test_what_the_share_does_not_keep_is_not_asked_for(keeps: Keeps, there: set[
 
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_no_name_or_pattern_becomes_an_option(source: str, pattern: str) -> None:
-    made = pass_argv("/r", [source], filters("a", Excludes((pattern,))), Keeps())
+    made = pass_argv("/r", [source], filters("a", Excludes((pattern,))), Preserved())
     before, after = made[: made.index("--")], made[made.index("--") + 1 :]
     assert after == [f"/r/./{source}", "."]
     assert [word for word in before[1:] if not word.startswith("--")] == []
@@ -229,7 +229,7 @@ def test_parse_progress(line: bytes, progress: tuple[int, int] | None) -> None:
     ],
 )
 def test_vanished(line: bytes, is_so: bool) -> None:
-    assert vanished(line) is is_so
+    assert reports_vanished(line) is is_so
 
 
 @pytest.mark.parametrize(
@@ -247,10 +247,10 @@ def test_vanished(line: bytes, is_so: bool) -> None:
     ],
 )
 def test_exit_status(status: int, says: str, code: ExitCode) -> None:
-    assert says in sentence(status)
+    assert says in status_message(status)
     assert exit_code(status) is code
 
 
 @pytest.mark.parametrize("status", [1, 2, 3, 5, *range(10, 15), *range(20, 26), 30, 35])
 def test_every_documented_status_has_a_sentence(status: int) -> None:
-    assert str(status) not in sentence(status)
+    assert str(status) not in status_message(status)
