@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support.estate import Estate, guarded
 from tests.support.processes import running
@@ -21,7 +21,13 @@ HERE = "here"
 
 # The same examples each time where nobody looks, as Hypothesis itself has it in CI.
 _IN_CI = os.environ.get("CI") == "true"
-settings.register_profile("repoman", deadline=None, print_blob=True, derandomize=_IN_CI)
+settings.register_profile(
+    "repoman",
+    deadline=None,
+    print_blob=True,
+    derandomize=_IN_CI,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 settings.load_profile("repoman")
 
 

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 from repoman_tasks.registry import parse
 from tests.conftest import HERE, SSH
 from tests.support.estate import CHECKOUT, Estate, Result, run
+from tests.support.processes import until
 from tests.support.ssh_estate import FarEstate
 from tests.worlds.daemon.images import image
 from tests.worlds.daemon.place import BRIDGES, POOL, running_daemon
@@ -51,10 +51,12 @@ class Place(Estate):
     def close(self) -> None:
         super().close()
         delete = ("project", "delete", self.project, "--force")
-        done = self.incus(*delete, given="yes\n", check=False)
-        if done.code and "not found" not in done.err:  # what is left would be in every later way
-            time.sleep(2)
-            self.incus(*delete, given="yes\n")
+
+        def is_gone() -> bool:  # what is left would be in every later way
+            done = self.incus(*delete, given="yes\n", check=False)
+            return not done.code or "not found" in done.err
+
+        until(is_gone)
 
     def incus(self, *argv: str, given: str = "", check: bool = True) -> Result:
         """Do something behind repoman's back. In the estate's project unless words name one."""

@@ -16,16 +16,20 @@ __all__ = ["CERTIFICATE", "ImageServer"]
 CERTIFICATE = os.environ.get("REPOMAN_TEST_CERTIFICATE", "")
 """Key and certificate in one file; the daemon trusts it."""
 _CHUNKS = 40
+_PAUSE = 0.1
+"""Seconds between two of them: Incus tells of what it has at most once in a second."""
+_HELD = (20, 39)
+"""The chunks before which a download waits for `go_on`."""
 
 
 class ImageServer:
-    """Serves one image on loopback while it is entered; each takes `seconds` to download."""
+    """Serves one image on loopback while it is entered, slowly, and to its end only when told."""
 
-    def __init__(self, alias: str, tarball: Path, seconds: float) -> None:
+    def __init__(self, alias: str, tarball: Path) -> None:
         data = tarball.read_bytes()
         # Another time in gzip's header for each server, or Incus would have the image already.
         self._data = data[:4] + os.urandom(4) + data[8:]
-        self._seconds = seconds
+        self._gates = {chunk: threading.Event() for chunk in _HELD}
         self.downloads = 0
         self.cut_short = 0
         self._json = {"/streams/v1/index.json": _index(), "/streams/v1/images.json": self._list()}
@@ -40,11 +44,17 @@ class ImageServer:
     def address(self) -> str:
         return f"https://127.0.0.1:{self._server.server_address[1]}"
 
+    def go_on(self) -> None:
+        """Let downloads go past the place where they are held, or come to their end."""
+        next(gate for gate in self._gates.values() if not gate.is_set()).set()
+
     def __enter__(self) -> ImageServer:
         self._thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
+        for gate in self._gates.values():
+            gate.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -88,10 +98,12 @@ class ImageServer:
         self.downloads += 1
         size = len(data) // _CHUNKS + 1
         try:
-            for start in range(0, len(data), size):
+            for chunk, start in enumerate(range(0, len(data), size)):
+                if chunk in self._gates:
+                    self._gates[chunk].wait()
                 handler.wfile.write(data[start : start + size])
                 handler.wfile.flush()
-                time.sleep(self._seconds / _CHUNKS)
+                time.sleep(_PAUSE)
         except OSError:
             self.cut_short += 1
 

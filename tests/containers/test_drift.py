@@ -330,7 +330,6 @@ CHANGES = {
 }
 
 
-@pytest.mark.timeout(300)
 def test_a_difference_is_found_shown_and_mended_by_update(isurus: Place) -> None:
     (isurus.local_repos / "other").mkdir()
     isurus.incus("profile", "create", "extra")

@@ -119,14 +119,14 @@ def test_what_exec_runs_goes_with_the_connection(isurus: FarPlace, marker: str, 
     """Within the container too, and where it ignores what it is told."""
     script = f"trap '' TERM HUP; exec sleep {marker}"
     process = isurus.start("exec", "isurus", "--", "sh", "-c", script, stderr=subprocess.PIPE)
-    until(lambda: sleeping(marker), 30)
+    until(lambda: sleeping(marker))
     if end == "cut":
         isurus.sshd.cut()
     else:
         process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == (1 if end == "cut" else 130), err
-    until(lambda: not sleeping(marker), 5)
+    until(lambda: not sleeping(marker))
     assert isurus.run("exec", "isurus", "--", "echo", "well").out == "well\n"
 
 

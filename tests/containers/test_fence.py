@@ -14,6 +14,7 @@ import pytest
 
 from tests.containers.conftest import Place
 from tests.support.estate import Result, run
+from tests.support.processes import PATIENCE
 from tests.worlds.daemon.place import running_daemon
 
 REPAIR = "`repoman setup --repair` mends it"
@@ -70,7 +71,6 @@ WEAKER = {
 }
 
 
-@pytest.mark.timeout(300)
 def test_a_weaker_fence_is_found_and_strengthened(isurus: Place) -> None:
     before = project(isurus)
     for weaker, (where, key, value) in WEAKER.items():
@@ -231,7 +231,7 @@ def test_a_person_is_asked_before_sudo_runs(place: Place, own_etc: Path) -> None
     argv = in_own_etc(place, *place.argv, "setup")
     line = f"root:{os.getuid()}:1\n"
     for answer, written in (("\r", False), ("n\r", False), ("y\r", True)):
-        child = pexpect.spawn(argv[0], argv[1:], encoding="utf-8", timeout=20)
+        child = pexpect.spawn(argv[0], argv[1:], encoding="utf-8", timeout=PATIENCE)
         child.expect_exact("Run that now, with sudo? [y/N] ")
         child.send(answer)
         if written:

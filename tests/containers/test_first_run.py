@@ -23,7 +23,6 @@ def spawn(bare: Place) -> Iterator[Spawn]:
 
     def start(*argv: str) -> pexpect.spawn[str]:
         child = terminals.spawn([*bare.argv, *argv], *bare.desk(), columns=200)
-        child.timeout = 40
         started.append(child)
         return child
 
@@ -70,11 +69,9 @@ def test_from_nothing_to_a_mirrored_project(spawn: Spawn, bare: Place) -> None:
     assert "nothing to do" in again.before
 
 
-@pytest.mark.timeout(300)
 def test_from_an_incus_that_was_never_initialised(spawn: Spawn, host: Place) -> None:
     host.environ["DEFAULT_IMAGE"] = "local:debian"
     child = spawn("setup")
-    child.timeout = 120
     assert answer(child, answers(host)) <= MOST_ANSWERS
     assert host.state("isurus") == "running"
     assert (host.mirror("isurus") / ".git/HEAD").exists()

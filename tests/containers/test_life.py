@@ -12,6 +12,7 @@ import pytest
 from repoman_tasks.planning.container.spec import IMAGE, MAKING, REPO, TAG
 from tests.containers.conftest import Place
 from tests.support.estate import run
+from tests.support.processes import PATIENCE
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 
@@ -174,7 +175,7 @@ def test_input_is_piped_through_and_output_streams(isurus: Place) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == b"first\n", "before the end of input"
     process.stdin.close()
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE) == 0
 
 
 def test_the_environment_is_that_of_a_login(isurus: Place) -> None:
@@ -312,7 +313,7 @@ def test_a_repo_file_that_is_no_file(place: Place, kind: str) -> None:
         path.symlink_to("/etc/passwd")
     else:
         path.mkdir()
-    done = place.run("new", "isurus", timeout=30)
+    done = place.run("new", "isurus")
     assert (done.code == 0) is (kind == "fifo"), "one that nobody writes asks for nothing"
     assert kind == "fifo" or "can't be read" in done.err
 

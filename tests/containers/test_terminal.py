@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 
 import pexpect  # type: ignore[import-untyped]
@@ -11,6 +10,7 @@ import pytest
 from repoman_tasks.model import TRANSPORTS
 from tests.containers.conftest import Place
 from tests.support import terminals
+from tests.support.processes import sleeping, until
 
 Spawn = Callable[..., "pexpect.spawn[str]"]
 
@@ -31,22 +31,23 @@ def spawn(isurus: Place) -> Iterator[Spawn]:
 
 
 @pytest.mark.over_ssh(*TRANSPORTS)
-def test_a_login_shell(spawn: Spawn, isurus: Place) -> None:
+def test_a_login_shell(spawn: Spawn, isurus: Place, marker: str) -> None:
     child = spawn("shell", "isurus")
     child.sendline("echo at=$(pwd) term=$TERM as=$(id -u)")
     child.expect_exact(f"at={isurus.local_repos}/isurus term=xterm-256color as=")
     child.sendline("stty size")
     child.expect_exact("24 80")
     child.setwinsize(33, 111)
-    child.sendline("sleep 1; stty size")
+    child.sendline('until [ "$(stty size)" = "33 ""111" ]; do sleep 0.1; done; stty size')
     child.expect_exact("33 111")
-    child.sendline("sleep 600")
-    time.sleep(0.5)
+    child.sendline(f"sleep {marker}")
+    until(lambda: sleeping(marker))
     child.send("\x03")
+    until(lambda: not sleeping(marker))
     child.sendline("echo still=$((40 + 2))")
     child.expect_exact("still=42")
-    child.sendline("sleep 601")
-    time.sleep(0.5)
+    child.sendline(f"sleep {marker}")
+    until(lambda: sleeping(marker))
     child.send("\x1a")
     child.sendline("jobs")
     child.expect_exact("Stopped")
@@ -56,7 +57,7 @@ def test_a_login_shell(spawn: Spawn, isurus: Place) -> None:
     child.send("hello from vi")
     child.expect_exact("from vi")
     child.send("\x1b")
-    time.sleep(0.5)  # or it would be the begin of a key's sequence
+    child.expect_exact("- made [modified]")  # else it might be the begin of a key's sequence
     child.send(":wq\r")
     child.sendline("exit 7")
     child.expect(pexpect.EOF)

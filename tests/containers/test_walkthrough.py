@@ -16,7 +16,7 @@ BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 def typed(place: Place, line: str) -> Result:
     """Type a line of the page; the share is elsewhere here."""
     line = line.replace("/nfs/repos", str(place.share))
-    return run(["bash", "-c", line], place.environ, cwd=place.home, timeout=120)
+    return run(["bash", "-c", line], place.environ, cwd=place.home)
 
 
 def _text(page: str) -> str:
@@ -43,7 +43,6 @@ def _steady(text: str) -> str:
 
 
 @pytest.mark.nightly
-@pytest.mark.timeout(300)
 def test_every_block_of_the_walkthrough(host: Place) -> None:
     assert follow(host, "walkthrough.md") >= 8
 
@@ -70,6 +69,5 @@ def with_a_past(host: Place) -> Place:
 
 
 @pytest.mark.nightly
-@pytest.mark.timeout(300)
 def test_every_block_of_the_migration(with_a_past: Place) -> None:
     assert follow(with_a_past, "migration.md") >= 8

@@ -19,6 +19,7 @@ from repoman_tasks.commands import collection
 from repoman_tasks.hosts.local import LocalHost
 from repoman_tasks.registry import parse
 from tests.support.estate import CHECKOUT, Estate, Result, home_hash, run, tree_hash
+from tests.support.processes import PATIENCE
 
 pytestmark = pytest.mark.over_ssh
 SCRIPT = Path(sys.executable).with_name("repoman")
@@ -240,7 +241,7 @@ def test_new_by_many_at_once(ready: Estate) -> None:
     for name in wanted:
         (ready.local_repos / name).mkdir()
     processes = [ready.start("new", name, "--no-container") for name in wanted]
-    assert [process.wait(60) for process in processes] == [0] * 8
+    assert [process.wait(PATIENCE) for process in processes] == [0] * 8
     assert sorted(names(ready)) == wanted
 
 

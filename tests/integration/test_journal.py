@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.contract import faults
 from tests.support.estate import Estate, run
+from tests.support.processes import PATIENCE
 
 SECRET = "s3cret"
 
@@ -124,7 +125,7 @@ def test_runs_at_the_same_time_do_not_mix(isurus: Estate, log: Path) -> None:
     for name in names:
         (isurus.local_repos / name).mkdir()
     running = [isurus.start("new", name, "--no-container") for name in names]
-    assert [process.wait(60) for process in running] == [0] * 8
+    assert [process.wait(PATIENCE) for process in running] == [0] * 8
     found = lines(log)
     for run_of in {line["run"] for line in found}:
         mine = [line["event"] for line in found if line["run"] == run_of]

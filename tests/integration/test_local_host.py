@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,13 +19,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from repoman_tasks.errors import Failed, Interrupted, RepomanError
+from repoman_tasks.hosts import processes
 from repoman_tasks.hosts.base import Entry, Locked, Stalled, TimedOut
 from repoman_tasks.hosts.local import LocalHost
-from tests.support.processes import running, until
-
-ENDED_WITHIN = 2.0
-"""Seconds in which a program that is ended has to be gone, with its children."""
-wait_until = partial(until, timeout=10)
+from tests.support.clocks import Clock, paced
+from tests.support.processes import PATIENCE, running, until, users
 
 
 @pytest.fixture
@@ -36,7 +33,8 @@ def host() -> LocalHost:
 
 def start(program: str, *argv: str) -> subprocess.Popen[bytes]:
     """A Python process of its own that runs `program`; it has said something when this returns."""
-    process = subprocess.Popen([sys.executable, "-c", program, *argv], stdout=subprocess.PIPE)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([sys.executable, "-c", program, *argv], stdin=pipe, stdout=pipe)
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
     return process
@@ -45,8 +43,8 @@ def start(program: str, *argv: str) -> subprocess.Popen[bytes]:
 def kill(process: subprocess.Popen[bytes]) -> None:
     process.kill()
     process.wait()
-    if process.stdout:
-        process.stdout.close()
+    for pipe in filter(None, (process.stdin, process.stdout)):
+        pipe.close()
 
 
 # --- words -----------------------------------------------------------------------------
@@ -109,7 +107,7 @@ def test_more_output_than_a_pipe_holds(host: LocalHost) -> None:
 def test_standard_input_is_what_is_given_or_nothing(host: LocalHost) -> None:
     assert host.change(["cat"], given=b"a\0\xff\n").out == b"a\0\xff\n"
     assert host.change(["true"], given=b"nobody reads this").code == 0
-    assert host.read(["cat"], timeout=5).out == b""
+    assert host.read(["cat"], timeout=PATIENCE).out == b""
     lines: list[bytes] = []
     assert host.stream(["cat"], lines.append, lines.append) == 0
     assert lines == []
@@ -181,24 +179,19 @@ def family_of(family: str, marker: str) -> list[str]:
 def test_stall(host: LocalHost, marker: str, family: str) -> None:
     with pytest.raises(Stalled, match=r"no progress for 0.4 s"):
         host.stream(family_of(family, marker), print, print, stall_seconds=0.4)
-    assert running(marker) == []
+    until(lambda: not running(marker))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 class TestEnd:
     def test_timeout(self, host: LocalHost, marker: str, family: str) -> None:
-        began = time.monotonic()
         with pytest.raises(TimedOut, match=r"did not answer within 0.3 s"):
             host.read(family_of(family, marker), timeout=0.3)
-        assert time.monotonic() - began < 0.3 + ENDED_WITHIN
-        assert running(marker) == []
+        until(lambda: not running(marker))
 
     def test_stop(self, host: LocalHost, marker: str, family: str) -> None:
-        ended: list[float] = []
-
         def stop() -> None:
-            wait_until(lambda: running(marker))
-            ended.append(time.monotonic())
+            until(lambda: running(marker))
             host.stopping.set()
 
         thread = threading.Thread(target=stop)
@@ -206,8 +199,7 @@ class TestEnd:
         with pytest.raises(Interrupted):
             host.stream(family_of(family, marker), print, print)
         thread.join()
-        assert time.monotonic() - ended[0] < ENDED_WITHIN
-        assert running(marker) == []
+        until(lambda: not running(marker))
 
     def test_error_of_whoever_listens(self, host: LocalHost, marker: str, family: str) -> None:
         argv = family_of(family, marker)
@@ -218,19 +210,33 @@ class TestEnd:
 
         with pytest.raises(ZeroDivisionError):
             host.stream(argv, take, take)
-        assert running(marker) == []
+        until(lambda: not running(marker))
 
 
-def test_a_program_that_says_something_is_not_stalled(host: LocalHost) -> None:
-    script = "for i in 1 2 3 4 5 6; do echo $i; sleep 0.25; done"
+def test_a_program_that_says_something_is_not_stalled(
+    host: LocalHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before each of its lines nearly all the time that it has goes by."""
+    clock = Clock()
+    monkeypatch.setattr(processes, "time", clock)
     lines: list[bytes] = []
-    assert host.stream(["sh", "-c", script], lines.append, print, stall_seconds=0.5) == 0
+
+    def take(line: bytes) -> None:
+        lines.append(line)
+        clock.now += 0.9
+
+    argv = ["sh", "-c", "for i in 1 2 3 4 5 6; do echo $i; done"]
+    assert host.stream(argv, take, print, stall_seconds=1) == 0
     assert lines == [b"1", b"2", b"3", b"4", b"5", b"6"]
 
 
-def test_a_program_that_only_moves_bytes_is_not_stalled(host: LocalHost) -> None:
-    argv = ["timeout", "1.5", "sh", "-c", "while :; do cat /proc/version >/dev/null; done"]
-    assert host.stream(argv, print, print, stall_seconds=0.3) == 124
+def test_a_program_that_only_moves_bytes_is_not_stalled(
+    host: LocalHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, argv = paced(tmp_path)
+    monkeypatch.setattr(processes, "time", clock)
+    assert host.stream(argv, print, print, stall_seconds=0.001) == 0
+    assert clock.now > 0.01
 
 
 # --- lines -----------------------------------------------------------------------------
@@ -337,7 +343,6 @@ def test_write_file_that_can_not_be(host: LocalHost, tmp_path: Path, path: str) 
 WRITER = """
 import sys
 from repoman_tasks.hosts.local import LocalHost
-from tests.support.processes import running, until
 host, path = LocalHost(), sys.argv[1]
 print("ready", flush=True)
 while True:
@@ -409,12 +414,11 @@ def test_real_folder(host: LocalHost, tmp_path: Path) -> None:
 # --- locks -----------------------------------------------------------------------------
 
 HOLDER = """
-import sys, time
+import sys
 from repoman_tasks.hosts.local import LocalHost
-from tests.support.processes import running, until
 with LocalHost().lock(sys.argv[1]):
     print("ready", flush=True)
-    time.sleep(float(sys.argv[2]))
+    sys.stdin.read()
 """
 
 
@@ -439,7 +443,7 @@ def test_lock_excludes_within_a_process_too(host: LocalHost, lock_path: str) -> 
 
 
 def test_who_holds_the_lock(host: LocalHost, lock_path: str) -> None:
-    holder = start(HOLDER, lock_path, "60")
+    holder = start(HOLDER, lock_path)
     try:
         with pytest.raises(Locked) as caught, host.lock(lock_path):
             pass
@@ -464,10 +468,19 @@ def test_a_holder_that_can_not_be_read(host: LocalHost, lock_path: str, content:
 
 
 def test_lock_waits(host: LocalHost, lock_path: str) -> None:
-    holder = start(HOLDER, lock_path, "0.4")
-    began = time.monotonic()
-    with host.lock(lock_path, wait_seconds=20):
-        assert 0.2 < time.monotonic() - began < 10
+    holder = start(HOLDER, lock_path)
+    assert holder.stdin is not None
+    free = holder.stdin.close
+
+    def let_go() -> None:
+        until(lambda: os.getpid() in users(Path(lock_path)))
+        free()
+
+    thread = threading.Thread(target=let_go)
+    thread.start()
+    with host.lock(lock_path, wait_seconds=PATIENCE):
+        assert holder.stdin.closed
+    thread.join()
     kill(holder)
 
 
@@ -476,29 +489,26 @@ def test_lock_waits_no_longer_than_told(host: LocalHost, lock_path: str) -> None
         began = time.monotonic()
         with pytest.raises(Locked), LocalHost().lock(lock_path, wait_seconds=0.3):
             pass
-        assert 0.25 < time.monotonic() - began < 3
+        assert time.monotonic() - began >= 0.3
 
 
 @pytest.mark.parametrize(
-    ("stoppable", "error", "seconds"), [(True, Interrupted, 60), (False, Locked, 1)]
+    ("stoppable", "error", "seconds"), [(True, Interrupted, PATIENCE), (False, Locked, 1)]
 )
 def test_stopping_ends_the_wait_for_a_lock_that_may_be_stopped(
     host: LocalHost, lock_path: str, stoppable: bool, error: type[Exception], seconds: float
 ) -> None:
     with LocalHost().lock(lock_path):
         threading.Timer(0.2, host.stopping.set).start()
-        began = time.monotonic()
         waiting = host.lock(lock_path, wait_seconds=seconds, stoppable=stoppable)
         with pytest.raises(error), waiting:
             pass
-        assert time.monotonic() - began < ENDED_WITHIN
 
 
 COUNTER = """
 import sys
 from pathlib import Path
 from repoman_tasks.hosts.local import LocalHost
-from tests.support.processes import running, until
 host, lock, counter = LocalHost(), sys.argv[1], Path(sys.argv[2])
 print("ready", flush=True)
 for _ in range(25):
@@ -512,7 +522,7 @@ def test_lock_excludes_between_processes(lock_path: str, tmp_path: Path) -> None
     counter.write_text("0")
     processes = [start(COUNTER, lock_path, str(counter)) for _ in range(4)]
     for process in processes:
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE) == 0
         kill(process)
     assert counter.read_text() == "100"
 
@@ -520,7 +530,6 @@ def test_lock_excludes_between_processes(lock_path: str, tmp_path: Path) -> None
 KEEPER = """
 import sys
 from repoman_tasks.hosts.local import LocalHost
-from tests.support.processes import running, until
 host = LocalHost()
 with host.lock(sys.argv[1]) as lock:
     words = ["sh", "-c", "echo; echo started; exec sleep " + sys.argv[2]]
@@ -538,7 +547,7 @@ def test_a_program_keeps_the_lock_when_its_parent_is_killed(
         pass
     for pid in running(marker):
         os.kill(pid, signal.SIGKILL)
-    with host.lock(lock_path, wait_seconds=5):
+    with host.lock(lock_path, wait_seconds=PATIENCE):
         pass
 
 
@@ -567,7 +576,7 @@ def test_pin_leads_to_the_folder_whatever_its_name_is_by_then(
 ) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a/file").write_text("mine")
-    with host.pin(f"{tmp_path}/a", timeout=10) as pin:
+    with host.pin(f"{tmp_path}/a", timeout=PATIENCE) as pin:
         assert pin.real() == os.path.realpath(tmp_path / "a")
         (tmp_path / "a").rename(tmp_path / "b")
         (tmp_path / "a").mkdir()
@@ -581,7 +590,7 @@ def test_pin_leads_to_the_folder_whatever_its_name_is_by_then(
 def test_pin_resolves_links(host: LocalHost, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "link").symlink_to("a")
-    with host.pin(f"{tmp_path}/link", timeout=10) as pin:
+    with host.pin(f"{tmp_path}/link", timeout=PATIENCE) as pin:
         assert pin.real() == os.path.realpath(tmp_path / "a")
 
 
@@ -594,7 +603,7 @@ def test_pin_of_what_can_not_be_entered(
     (tmp_path / "file").touch()
     with (
         pytest.raises(Failed, match=f"can't be entered: {says}"),
-        host.pin(str(tmp_path / path), timeout=10),
+        host.pin(str(tmp_path / path), timeout=PATIENCE),
     ):
         pass
 
@@ -607,21 +616,18 @@ def test_pin_of_what_does_not_answer(
     fake.chmod(0o755)
     host = LocalHost({"PATH": f"{tmp_path}:{os.environ['PATH']}"})
     monkeypatch.setenv("PATH", host.environ["PATH"])
-    began = time.monotonic()
     with pytest.raises(TimedOut, match="did not answer"), host.pin("/nfs", timeout=0.3):
         pass
-    assert time.monotonic() - began < 0.3 + ENDED_WITHIN
-    assert running(marker) == []
+    until(lambda: not running(marker))
 
 
 PINNER = """
-import sys, time
+import sys
 from repoman_tasks.hosts.local import LocalHost
-from tests.support.processes import running, until
-with LocalHost().pin(sys.argv[1], timeout=10) as pin:
+with LocalHost().pin(sys.argv[1], timeout=100) as pin:
     print("ready", flush=True)
     print(pin.path, flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
@@ -631,7 +637,7 @@ def test_pin_ends_with_its_owner_however_that_ends(tmp_path: Path) -> None:
     path = pinner.stdout.readline().decode().strip()
     assert os.path.realpath(path) == os.path.realpath(tmp_path)
     kill(pinner)
-    wait_until(lambda: not os.path.exists(path))
+    until(lambda: not os.path.exists(path))
 
 
 # --- invoke's --dry --------------------------------------------------------------------

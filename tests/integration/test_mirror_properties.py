@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.integration.test_mirror import changes, inner
@@ -113,9 +113,8 @@ FOLDERS = [((name,), ("folder",)) for name in (b"b", b"c")] + [((b"c", b"d"), ("
 LINKED = [((b"b",), ("file", b"x", 0o644, 1)), ((b"c",), ("hard", (b"b",)))]
 
 
-@pytest.mark.timeout(300)
 @example(first=FOLDERS, second=LINKED)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(first=TREE, second=TREE)
 def test_a_mirror_is_the_repo(shared: Estate, first: list, second: list) -> None:  # type: ignore[type-arg]
     repo = shared.local_repos / "isurus"

@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 
 import pexpect  # type: ignore[import-untyped]
-import pytest
 
 from repoman_tasks.commands import NAMES
 from tests.packages.conftest import BareHost, FarFromBare, sudo
 from tests.support.estate import run
 from tests.support.terminals import spawn
-
-pytestmark = pytest.mark.timeout(240)
 
 
 def on_it(host: BareHost, *argv: str) -> str:

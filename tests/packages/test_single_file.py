@@ -7,7 +7,6 @@ import signal
 import stat
 import subprocess
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ import pytest
 from repoman_tasks import __version__
 from tests.packages.conftest import sudo
 from tests.support.estate import guarded, run
-from tests.support.processes import until
+from tests.support.processes import PATIENCE, sleeping, until
 
 VERSION = f"repoman {__version__}\n"
 
@@ -49,7 +48,7 @@ def test_two_first_starts_at_once(single: Path, environ: dict[str, str]) -> None
         subprocess.Popen([single, "--version"], env=environ, stdout=subprocess.PIPE, text=True)
         for _ in range(4)
     ]
-    assert [start.communicate(timeout=100)[0] for start in starts] == [VERSION] * 4
+    assert [start.communicate(timeout=PATIENCE)[0] for start in starts] == [VERSION] * 4
     assert len(places(environ)) == 1
 
 
@@ -150,12 +149,12 @@ def test_what_it_starts_has_the_environment_that_was_typed(
 
 
 def test_exit_codes_and_signals_are_those_of_repoman(
-    single: Path, environ: dict[str, str], tmp_path: Path
+    single: Path, environ: dict[str, str], tmp_path: Path, marker: str
 ) -> None:
     assert run([str(single), "lst"], environ).code == 2
     programs = tmp_path / "bin"
     programs.mkdir()
-    (programs / "incus").write_text("#!/bin/sh\nexec sleep 60\n")
+    (programs / "incus").write_text(f"#!/bin/sh\nexec sleep {marker}\n")
     (programs / "incus").chmod(0o755)
     slow = {**environ, "PATH": f"{programs}:{environ['PATH']}"}
     registry = Path(environ["HOME"]) / ".config/repoman/repoman.toml"
@@ -163,12 +162,8 @@ def test_exit_codes_and_signals_are_those_of_repoman(
     registry.write_text('[[project]]\nname = "isurus"\n')
     for number in (signal.SIGINT, signal.SIGTERM):
         start = subprocess.Popen([single, "list"], env=slow, stderr=subprocess.PIPE, text=True)
-        until(partial(children, start.pid), 20)
-        time.sleep(0.3)
+        until(lambda: sleeping(marker))
         start.send_signal(number)  # to the process that was started; there is no other
-        assert start.communicate(timeout=20)[1] == "repoman: interrupted\n"
+        assert start.communicate(timeout=PATIENCE)[1] == "repoman: interrupted\n"
         assert start.returncode == 130
-
-
-def children(pid: int) -> bool:
-    return bool(Path(f"/proc/{pid}/task/{pid}/children").read_text())
+        until(lambda: not sleeping(marker))

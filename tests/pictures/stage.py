@@ -16,13 +16,13 @@ from repoman_tasks.registry import edited
 from tests.support.estate import CHECKOUT, guarded, run
 from tests.worlds.daemon.place import BRIDGES, POOL
 
-__all__ = ["Stage", "alone", "change", "in_the_way", "prepare"]
+__all__ = ["MOUNTED", "Stage", "alone", "change", "in_the_way", "prepare"]
 
 _HOME, _SHARE = Path("/mnt/home"), Path("/srv/repos")
 _SHOWN: Mapping[str, str] = {str(_HOME): "/home/dev", str(_SHARE): "/nfs/repos"}
 """Places of the namespace, and what a picture calls them: as long, so that columns stay."""
 
-_MOUNTED = {_HOME.parent: "1g", _SHARE.parent: "1900g"}
+MOUNTED = {_HOME.parent: "1g", _SHARE.parent: "1900g"}
 _REPOS = ("isurus", "lamna", "notes", "thesis", "website")
 _NO_CONTAINER = ("notes", "thesis")
 _AGO = {"isurus": {"hours": 3}, "lamna": {"hours": 3}, "thesis": {"days": 4}}
@@ -63,14 +63,14 @@ class Stage:
         """
         tmux = ["tmux", "-f", "/dev/null", "-S", str(_HOME / ".tmux")]
         script = (
-            f"{line}; echo $? >.code; tmux -S {_HOME / '.tmux'} wait-for -S done; exec sleep 60"
+            f"{line}; echo $? >.code; tmux -S {_HOME / '.tmux'} wait-for -S done; exec sleep 600"
         )
         size = ["-x", str(columns), "-y", "50"]
         colours = ["set", "-g", "default-terminal", "tmux-256color", ";"]
         begin = ["set", "-g", "status", "off", ";", *colours, "new-session", "-d", *size]
         self.run(*tmux, *begin, "sh", "-c", script)
         try:
-            self.run("timeout", "60", *tmux, "wait-for", "done")
+            self.run(*tmux, "wait-for", "done")
             shown = self.run(*tmux, "capture-pane", "-e", "-p")
         finally:
             self.run(*tmux, "kill-server")
@@ -82,7 +82,7 @@ class Stage:
 def in_the_way() -> str:
     """What would be hidden by the stage, and is needed for it; empty where nothing is."""
     needed = (CHECKOUT, Path(sys.prefix), Path(sys.base_prefix))
-    return next((f"{p}" for p in needed if any(p.is_relative_to(m) for m in _MOUNTED)), "")
+    return next((f"{p}" for p in needed if any(p.is_relative_to(m) for m in MOUNTED)), "")
 
 
 def _as_shown(text: str) -> str:
@@ -104,7 +104,7 @@ def prepare(daemon: str) -> Stage:
     """An estate with a past: mirrors of several ages, a container that was lost, one stopped."""
     stage = Stage(daemon)
     sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    for place, size in _MOUNTED.items():
+    for place, size in MOUNTED.items():
         mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=777", "fileserver", str(place)]
         subprocess.run([*sudo, *mount], check=True)
     for folder in (_HOME, _SHARE, _HOME / ".claude"):

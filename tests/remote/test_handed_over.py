@@ -12,9 +12,8 @@ from pathlib import Path
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
-from tests.remote.test_verbs import ENDED_WITHIN
 from tests.support.estate import CHECKOUT
-from tests.support.processes import running, until
+from tests.support.processes import PATIENCE, running, until
 from tests.support.ssh_estate import FarEstate
 from tests.support.terminals import Window, spawn
 
@@ -73,20 +72,20 @@ def started(far: FarEstate, transport: str, *argv: str) -> subprocess.Popen[byte
 def test_streams_are_its_own(far: FarEstate, transport: str) -> None:
     """Input to its end, outputs apart, and the exit status; also of one that reads nothing."""
     process = started(far, transport, "sh", "-c", "cat; echo err >&2; exit 7")
-    assert process.communicate(b"\0\xff\n" * 100_000, 60) == (b"\0\xff\n" * 100_000, b"err\n")
+    assert process.communicate(b"\0\xff\n" * 100_000, PATIENCE) == (b"\0\xff\n" * 100_000, b"err\n")
     assert process.returncode == 7
     process = started(far, transport, "sh", "-c", "exec <&- >&-; exit 255")
-    assert process.communicate(b"x" * 10_000_000, 60) == (b"", b"")
+    assert process.communicate(b"x" * 10_000_000, PATIENCE) == (b"", b"")
     assert process.returncode == 255
     process = started(far, transport, "sh", "-c", "kill -9 $$")
-    assert process.communicate(timeout=60) == (b"", b"")
+    assert process.communicate(timeout=PATIENCE) == (b"", b"")
     assert process.returncode == 128 + 9
 
 
 def test_the_connection_ends_with_it(far: FarEstate, transport: str) -> None:
     process = started(far, transport, "sh", "-c", "exit 3")
-    assert process.wait(60) == 3
-    until(lambda: not far.sshd.sessions(), ENDED_WITHIN)
+    assert process.wait(PATIENCE) == 3
+    until(lambda: not far.sshd.sessions())
 
 
 @pytest.mark.parametrize("end", ["interrupt", "ctrl-c", "terminate", "cut", "cut-without-it"])
@@ -97,7 +96,7 @@ def test_it_ends_with_its_children(far: FarEstate, transport: str, marker: str, 
     if end == "cut-without-it":
         script = f"(trap '' TERM HUP; sleep {marker} & sleep {marker}) & exec sleep {marker}"
     process = started(far, transport, "sh", "-c", script)
-    until(lambda: len(running(marker)) >= 3, 20)  # and `process` has it in its words
+    until(lambda: len(running(marker)) >= 3)  # and `process` has it in its words
     there = set(running(marker)) - {process.pid}
     if end.startswith("cut"):
         far.sshd.cut()
@@ -105,8 +104,8 @@ def test_it_ends_with_its_children(far: FarEstate, transport: str, marker: str, 
         os.killpg(process.pid, signal.SIGINT)
     else:
         process.send_signal(signal.SIGINT if end == "interrupt" else signal.SIGTERM)
-    until(lambda: not there & set(running(marker)), ENDED_WITHIN)
-    _, err = process.communicate(timeout=20)
+    until(lambda: not there & set(running(marker)))
+    _, err = process.communicate(timeout=PATIENCE)
     code = 1 if end.startswith("cut") else 130
     assert (process.returncode, err.count(b"\n")) == (code, 1), err
 
@@ -148,10 +147,10 @@ def test_a_program_that_paints_the_whole_screen(far: FarEstate, transport: str) 
 
 def test_a_terminal_ends_what_ran_there(far: FarEstate, transport: str, marker: str) -> None:
     child = spawn(words_for(transport, "sleep", marker), environ_of(far), far.laptop)
-    until(lambda: len(running(marker)) >= 2, 20)
+    until(lambda: len(running(marker)) >= 2)
     there = set(running(marker)) - {child.pid}
     far.sshd.cut()
-    until(lambda: not there & set(running(marker)), ENDED_WITHIN)
+    until(lambda: not there & set(running(marker)))
     child.expect("the connection broke")
     child.expect(pexpect.EOF)
     child.close()
@@ -166,5 +165,5 @@ def test_a_host_that_gives_no_terminal_is_told(far: FarEstate, transport: str) -
     child.close()
     assert child.exitstatus == 1
     process = started(far, transport, "echo", "it runs")
-    assert process.communicate(timeout=60)[0] == b"it runs\n"
+    assert process.communicate(timeout=PATIENCE)[0] == b"it runs\n"
     assert process.returncode == 0

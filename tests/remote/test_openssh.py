@@ -13,7 +13,7 @@ import pytest
 
 from tests.remote.test_commands import slow
 from tests.support.estate import run
-from tests.support.processes import running, until
+from tests.support.processes import PATIENCE, running, until
 from tests.support.ssh_estate import FarEstate
 from tests.support.terminals import spawn
 
@@ -59,11 +59,11 @@ def test_nothing_is_left_at_any_end(far: FarEstate) -> None:
 def test_after_a_kill_the_connection_ends_by_itself(far: FarEstate, marker: str) -> None:
     slow(far, marker)
     process = subprocess.Popen([*far.argv, "sync"], env=here(far))
-    until(lambda: running(marker), 20)
+    until(lambda: running(marker))
     process.kill()
     process.wait()
-    until(lambda: not running(marker), 3)
-    until(lambda: not running(str(far.ssh / "run")), 20)
+    until(lambda: not running(marker))
+    until(lambda: not running(str(far.ssh / "run")))
     assert not list(runtime(far).glob("*/*"))
 
 
@@ -162,11 +162,11 @@ def test_ctrl_c_while_several_are_connected_to(far: FarEstate, marker: str) -> N
     environ = instead_of_ssh(far, f"exec sleep {marker}")
     argv = [*far.argv, "list", "--host", "there,nas"]
     process = subprocess.Popen(argv, env=environ, stderr=subprocess.PIPE)
-    until(lambda: len(running(marker)) == 2, 20)
+    until(lambda: len(running(marker)) == 2)
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=20)[1] == b"repoman: interrupted\n"
+    assert process.communicate(timeout=PATIENCE)[1] == b"repoman: interrupted\n"
     assert process.returncode == 130
-    until(lambda: not running(marker), 3)
+    until(lambda: not running(marker))
     assert os.listdir(runtime(far)) == []
 
 

@@ -11,38 +11,35 @@ from pathlib import Path
 import pytest
 
 from tests.remote.test_handed_over import HAND_OVER
-from tests.remote.test_verbs import ENDED_WITHIN
 from tests.support.estate import CHECKOUT
-from tests.support.processes import running, until
+from tests.support.processes import PATIENCE, running, until
 from tests.support.ssh_estate import Sshd
 
-SILENT_FOR = 3.0
-"""Seconds after which each side has to give up here; 30 are too many for a test."""
 SOON = """
-from repoman_tasks.hosts.ssh import fabric_line, openssh_line
-fabric_line._PULSE_SECONDS = 0.5
-fabric_line._SILENCE_SECONDS = 3.0
-openssh_line._OPTIONS["ServerAliveInterval"] = "1"
+from repoman_tasks.hosts.ssh import fabric_transport, openssh_transport
+fabric_transport._PULSE_SECONDS = 1.0
+fabric_transport._SILENCE_SECONDS = 6.0
+openssh_transport._OPTIONS["ServerAliveInterval"] = "2"
 """
+"""Each side has to give up soon; half a minute is too long for a test."""
 CALLS = {
     "hand_over": "host.hand_over(sys.argv[2:])",
     "stream": "host.stream(sys.argv[2:], print, print)",
 }
-ALIVE = ("ClientAliveInterval 1", "ClientAliveCountMax 2")
+ALIVE = ("ClientAliveInterval 2", "ClientAliveCountMax 2")
 
 
 class Cable:
     """A network namespace with a host in it, and the cable to it. It is a context manager."""
 
     def __init__(self) -> None:
-        number = os.getpid() % 250 + 1  # each worker of pytest has one
-        self.address = f"10.213.{number}.2"
         self._host = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
         self.inside = ["nsenter", "--net", f"--target={self._host.pid}"]
         there = Path(f"/proc/{self._host.pid}/ns/net")
-        until(lambda: os.readlink(there) != os.readlink("/proc/self/ns/net"), 5)
-        self._ends = ends = (f"rmc{number}a", f"rmc{number}b")
-        _run("ip", "link", "add", ends[0], "type", "veth", "peer", "name", ends[1])
+        until(lambda: os.readlink(there) != os.readlink("/proc/self/ns/net"))
+        number = next(filter(_plugged, range(1, 250)))
+        self.address = f"10.213.{number}.2"
+        self._ends = ends = _ends(number)
         _run("ip", "link", "set", ends[1], "netns", str(self._host.pid))
         for before, end, address in ((), ends[0], 1), (self.inside, ends[1], 2):
             _run(*before, "ip", "address", "add", f"10.213.{number}.{address}/24", "dev", end)
@@ -62,6 +59,17 @@ class Cable:
         _run("ip", "link", "delete", self._ends[0])
         self._host.kill()
         self._host.wait()
+
+
+def _ends(number: int) -> tuple[str, str]:
+    return f"rmc{number}a", f"rmc{number}b"
+
+
+def _plugged(number: int) -> bool:
+    """Make the cable of that number, if no other test has it."""
+    one, other = _ends(number)
+    add = ["ip", "link", "add", one, "type", "veth", "peer", "name", other]
+    return subprocess.run(add, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
 def _run(*argv: str) -> None:
@@ -91,10 +99,10 @@ def test_both_sides_give_up(cable: Cable, transport: str, marker: str, verb: str
     argv = [sys.executable, "-c", script, transport, "sleep", marker]
     environ = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     process = subprocess.Popen(argv, env=environ, stderr=subprocess.PIPE)
-    until(lambda: len(running(marker)) >= 2, 20)
+    until(lambda: len(running(marker)) >= 2)
     there = set(running(marker)) - {process.pid}
     cable.lose_all()
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err.count(b"\n")) == (1, 1), err
     assert b"the connection broke" in err
-    until(lambda: not there & set(running(marker)), SILENT_FOR + ENDED_WITHIN)
+    until(lambda: not there & set(running(marker)))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tests.containers.conftest import Place
+from tests.support.processes import until
 from tests.worlds.daemon.world import GREETING, PORT
 
-__all__ = ["greeted", "plugged_in"]
+__all__ = ["greeted", "plugged_in", "reaches"]
 
 _LEASED = """\
 [ "$1" = bound ] || exit 0
@@ -18,7 +19,7 @@ def plugged_in(place: Place, name: str) -> str:
     """Have the small image ask for an IPv4 address, as any other does by itself; the address."""
     script = f"cat >/leased <<'END'\n#!/bin/sh\n{_LEASED}END\nchmod +x /leased"
     assert place.inside(name, "sh", "-c", script).code == 0
-    argv = ("busybox", "udhcpc", "-f", "-n", "-q", "-i", "eth0", "-s", "/leased")
+    argv = ("busybox", "udhcpc", "-f", "-n", "-q", "-t", "30", "-i", "eth0", "-s", "/leased")
     done = place.inside(name, *argv)
     assert done.code == 0, done
     shown = place.inside(name, "busybox", "ip", "-4", "address", "show", "dev", "eth0").out
@@ -29,3 +30,8 @@ def greeted(place: Place, name: str, address: str, port: int = PORT) -> bool:
     """Whether root of the container reaches who listens there."""
     script = 'busybox timeout 2 busybox nc -w 1 "$0" "$1" </dev/null'
     return GREETING.decode() in place.inside(name, "sh", "-c", script, address, str(port)).out
+
+
+def reaches(place: Place, name: str, address: str, port: int = PORT) -> None:
+    """Wait until root of the container reaches who listens there, which may take its time."""
+    until(lambda: greeted(place, name, address, port))

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.containers.conftest import Place
+from tests.support.processes import PATIENCE, until
 
 ASK = r"""
 use IO::Socket::UNIX;
@@ -27,6 +28,7 @@ def agent(place: Place) -> Iterator[Place]:
     """A project, and an agent that runs here."""
     socket = f"/tmp/agent-{os.getpid()}-{time.monotonic_ns()}"
     process = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
+    until(lambda: os.path.exists(socket))
     place.environ["SSH_AUTH_SOCK"] = socket
     (place.local_repos / "isurus").mkdir()
     place.new("isurus", "--image", "debian")
@@ -58,20 +60,22 @@ def test_the_agent_is_lent_for_one_session_where_that_was_asked_for(agent: Place
 
 
 def test_two_sessions_at_once(agent: Place) -> None:
-    argv = ["shell", "isurus", FLAG, "--", "sh", "-c", "echo up; sleep 8"]
-    first = agent.start(*argv, stdout=subprocess.PIPE)
+    argv = ["shell", "isurus", FLAG, "--", "sh", "-c", "echo up; cat"]
+    first = agent.start(*argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert first.stdin is not None
     assert first.stdout is not None
     assert first.stdout.readline() == b"up\n"
     done = agent.run("shell", "isurus", FLAG, "--", "perl", "-e", ASK)
     assert done.out == "12\n", done
     assert len(lent(agent)) == 1
-    assert first.wait(30) == 0
+    first.stdin.close()
+    assert first.wait(PATIENCE) == 0
     assert lent(agent) == []
     assert proxies(agent) == "block"
 
 
 def test_an_agent_that_a_killed_session_left_is_told_and_taken_back(agent: Place) -> None:
-    argv = ["shell", "isurus", FLAG, "--", "sh", "-c", "echo up; sleep 60"]
+    argv = ["shell", "isurus", FLAG, "--", "sh", "-c", "echo up; sleep 600"]
     process = agent.start(*argv, stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == b"up\n"

@@ -24,6 +24,7 @@ from repoman_tasks.planning.registry_edits import AddProject, Edit, SetKeys
 from repoman_tasks.registry import edited
 from tests.support import forked as warm
 from tests.support.contract import hold
+from tests.support.processes import PATIENCE
 
 __all__ = [
     "CHECKOUT",
@@ -93,7 +94,7 @@ def run(
     *,
     cwd: Path | str = "/",
     given: str = "",
-    timeout: float = 60,
+    timeout: float = PATIENCE,
     stdout: int = subprocess.PIPE,
     stderr: int = subprocess.PIPE,
 ) -> Result:
@@ -141,6 +142,7 @@ class Estate:
             **guarded(self.home),
             "REPOMAN_NFS_FSTYPES": "tmpfs",
             "REPOMAN_MIN_FREE_MIB": "1",
+            "REPOMAN_PROBE_SECONDS": f"{PATIENCE:.0f}",
         }
 
     def _apart(self, base: Path) -> Path:
@@ -227,7 +229,7 @@ class Estate:
         environ: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         given: str = "",
-        timeout: float = 60,
+        timeout: float = PATIENCE,
         code: int | None = None,
     ) -> Result:
         """Run `repoman` with these words; where `code` is given it has to end with that."""

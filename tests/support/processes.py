@@ -8,7 +8,19 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["command_lines", "descendants", "lives", "running", "until", "users"]
+__all__ = [
+    "PATIENCE",
+    "command_lines",
+    "descendants",
+    "lives",
+    "running",
+    "sleeping",
+    "until",
+    "users",
+]
+
+PATIENCE = 120.0
+"""Seconds after which a wait is given up, only so that a test that hangs comes to an end."""
 
 
 def command_lines() -> Iterator[tuple[int, list[bytes]]]:
@@ -27,14 +39,24 @@ def running(marker: str) -> list[int]:
     return [pid for pid, argv in command_lines() if any(marker.encode() in w for w in argv)]
 
 
+def sleeping(marker: str) -> list[int]:
+    """Return the processes that are a `sleep` of so long, wherever they are."""
+    return [pid for pid, argv in command_lines() if argv[:2] == [b"sleep", marker.encode()]]
+
+
 def users(path: Path) -> set[int]:
     """The processes that have the file at `path` open."""
-    found = set()
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError):
-            files = os.listdir(f"/proc/{pid}/fd")
-            if any(os.readlink(f"/proc/{pid}/fd/{file}") == str(path) for file in files):
-                found.add(int(pid))
+    pids = filter(str.isdigit, os.listdir("/proc"))
+    return {int(pid) for pid in pids if str(path) in _files_of(pid)}
+
+
+def _files_of(pid: str) -> list[str]:
+    """Return what a process has open; what ends or is closed meanwhile is passed over."""
+    found: list[str] = []
+    with contextlib.suppress(OSError):
+        for file in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                found.append(os.readlink(f"/proc/{pid}/fd/{file}"))
     return found
 
 
@@ -56,9 +78,9 @@ def lives(pid: int) -> bool:
         return False
 
 
-def until(true: Callable[[], object], timeout: float) -> None:
-    """Look again and again; an AssertionError if it is not `true` after `timeout` seconds."""
-    deadline = time.monotonic() + timeout
+def until(true: Callable[[], object]) -> None:
+    """Look again and again until it is `true`; raise AssertionError if it never is."""
+    deadline = time.monotonic() + PATIENCE
     while not true():
-        assert time.monotonic() < deadline, f"not within {timeout} s"
+        assert time.monotonic() < deadline, f"not within {PATIENCE:g} s"
         time.sleep(0.03)  # a look at all processes takes long itself

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from repoman_tasks.hosts.ssh.transport import Line
 from repoman_tasks.model import Address
 from tests.support.contract import hold
 from tests.support.estate import CHECKOUT, INV, Estate, Result, guarded, run
-from tests.support.processes import descendants
+from tests.support.processes import PATIENCE, descendants, until
 
 __all__ = ["FarEstate", "Sshd", "line_to", "new_key", "ssh_of"]
 
@@ -73,41 +72,44 @@ class Sshd:
         self.login = new_key(folder / "login").with_suffix("")
         self.authorized = folder / "authorized_keys"
         self.let_in({})
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        config = folder / "sshd_config"
         lines = (
-            f"Port {self.port}",
             f"ListenAddress {address}",
             f"HostKey {folder}/host_key",
             f"AuthorizedKeysFile {self.authorized}",
             *("StrictModes no", "UsePAM no", "PidFile none", "PermitUserEnvironment yes"),
             *("PasswordAuthentication no", "KbdInteractiveAuthentication no", *options),
+            "MaxStartups 100",  # however long each of them takes to log in
         )
+        config = folder / "sshd_config"
         config.write_text("".join(f"{line}\n" for line in lines))
-        self._log = open(folder / "log", "wb")  # noqa: SIM115
         if os.geteuid() == 0:  # where sshd of root goes before it knows who is there
             Path("/run/sshd").mkdir(exist_ok=True)
-        argv = [*before, _SSHD, "-D", "-e", "-f", str(config)]
-        self._process = subprocess.Popen(argv, stderr=self._log, start_new_session=True)
-        self._await()
+        self._words = [*before, _SSHD, "-D", "-e", "-f", str(config)]
+        while not self._listens():
+            assert "already in use" in self._said(), self._said()
 
-    def _await(self) -> None:
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                return socket.create_connection((self.address, self.port)).close()
-            except OSError:
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError((self.folder / "log").read_text()) from None
-                time.sleep(0.02)
+    def _listens(self) -> bool:
+        """Start it at a port that is free; false if somebody else took that meanwhile."""
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        with open(self.folder / "log", "wb") as log:
+            argv = [*self._words, "-p", str(self.port)]
+            self._process = subprocess.Popen(argv, stderr=log, start_new_session=True)
+        # That somebody answers there is no sign: it may be another sshd.
+        until(lambda: "Server listening" in self._said() or self._process.poll() is not None)
+        return "Server listening" in self._said()
+
+    def _said(self) -> str:
+        return (self.folder / "log").read_text()
 
     def let_in(self, environ: Mapping[str, str]) -> None:
-        """What the sessions to come have in their environment."""
+        """Give the sessions to come this environment."""
         pairs = (f"{name}={value}".replace('"', '\\"') for name, value in environ.items())
         options = ",".join(f'environment="{pair}"' for pair in pairs)
         key = self.login.with_name("login.pub").read_text()
-        self.authorized.write_text(f"{options} {key}" if options else key)
+        draft = self.folder / "authorized_keys.draft"  # somebody may log in at this moment
+        draft.write_text(f"{options} {key}" if options else key)
+        draft.replace(self.authorized)
 
     def sessions(self) -> list[int]:
         """The processes that serve a connection."""
@@ -125,7 +127,7 @@ class Sshd:
 
     def logins(self) -> int:
         """How often somebody was let in."""
-        return (self.folder / "log").read_text().count("Accepted publickey")
+        return self._said().count("Accepted publickey")
 
     def known(self) -> str:
         """The line for known_hosts."""
@@ -143,7 +145,6 @@ class Sshd:
     def __exit__(self, *error: object) -> None:
         self._process.kill()
         self._process.wait()
-        self._log.close()
 
 
 class FarEstate(Estate):
@@ -178,7 +179,7 @@ class FarEstate(Estate):
         environ: Mapping[str, str] | None = None,
         cwd: Path | None = None,  # noqa: ARG002  # nobody stands there
         given: str = "",
-        timeout: float = 60,
+        timeout: float = PATIENCE,
         code: int | None = None,
     ) -> Result:
         """Run `repoman` here for the estate there; `environ` is that of the other side."""

@@ -7,11 +7,13 @@ import shlex
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 import pexpect  # type: ignore[import-untyped]
+
+from tests.support.processes import PATIENCE, until
 
 __all__ = ["Window", "spawn"]
 
@@ -35,7 +37,7 @@ def spawn(
         cwd=str(cwd),
         dimensions=(24, columns),
         encoding="utf-8",
-        timeout=20,
+        timeout=PATIENCE,
     )
     child.delaybeforesend = None
     return child
@@ -63,7 +65,12 @@ class Window:
         program = shlex.join(["env", *term, *argv])
         size = ("-x", str(columns), "-y", str(lines))
         shown = f"trap : INT; {program}; printf 'ended %s\\n' $?; exec sleep 600"
-        self._tmux("-f", "/dev/null", "new-session", "-d", *size, "-c", str(cwd), shown)
+        self._written = Path(self._folder.name, "written")
+        self._written.touch()
+        self._tmux(
+            *("-f", "/dev/null", "new-session", "-d", *size, "-c", str(cwd), shown, ";"),
+            *("pipe-pane", f"exec cat >{shlex.quote(str(self._written))}"),
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -88,15 +95,21 @@ class Window:
         shown = self._tmux("capture-pane", "-p", *(["-e"] if painted else []))
         return shown.rstrip("\n").split("\n")
 
-    def await_picture(self, pattern: str, *, seconds: float = 20) -> list[str]:
-        """The lines, once `pattern` is found in one of them."""
-        deadline = time.monotonic() + seconds
-        while True:
-            lines = self.picture()
-            if any(re.search(pattern, line) for line in lines):
-                return lines
+    def await_picture(self, pattern: str) -> list[str]:
+        """Return the lines, once `pattern` is found in one of them."""
+        return self.await_lines(lambda lines: any(re.search(pattern, line) for line in lines))
+
+    def await_lines(self, right: Callable[[list[str]], object]) -> list[str]:
+        """Return the lines, once they are `right`; raise AssertionError if they never are."""
+        deadline = time.monotonic() + PATIENCE
+        while not right(lines := self.picture()):
             assert time.monotonic() < deadline, "\n".join(lines)
             time.sleep(0.05)
+        return lines
+
+    def await_written(self, text: str) -> None:
+        """Wait until the program has written `text`, which need not be there any more."""
+        until(lambda: text in self._written.read_text(errors="replace"))
 
     def ended(self) -> tuple[int, list[str]]:
         """The exit status of the program once it has ended, and the lines above that."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +16,7 @@ import pytest
 from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.registry import parse
 from tests.support.estate import Estate, Result
+from tests.support.processes import PATIENCE
 from tests.worlds.machine.share import Share
 
 IN_MACHINE = os.environ.get("REPOMAN_TEST_MACHINE") == "1"
@@ -38,8 +40,6 @@ class NfsEstate(Estate):
         self.nfs = nfs
         self.share = nfs.mount_point
         del self.environ["REPOMAN_NFS_FSTYPES"]
-        self.environ["REPOMAN_PROBE_SECONDS"] = "3"
-        self.environ["REPOMAN_STALL_SECONDS"] = "4"
 
     def start(
         self,
@@ -57,13 +57,29 @@ class NfsEstate(Estate):
         return self.register(*names)
 
     def big(self, name: str, files: int = 60, kib: int = 200) -> Path:
-        """Register a project that takes a while to mirror."""
+        """Register a project that takes a while to mirror, but for its first files."""
         folder = self.local_repos / name
         folder.mkdir(parents=True)
         for number in range(files):
-            (folder / f"file{number:03}").write_bytes(os.urandom(kib << 10))
+            size = kib << 10 if number > 4 else 1 << 10
+            (folder / f"file{number:03}").write_bytes(os.urandom(size))
         self.register(name)
         return folder
+
+    @contextmanager
+    def crawling(self) -> Iterator[None]:
+        """Have rsync send 100 KiB in a second, so that the sync of a `big` project takes minutes.
+
+        However slow the machine is, what a test does meanwhile comes in its middle.
+        """
+        before, folder = dict(self.environ), self.base / "crawl"
+        folder.mkdir(exist_ok=True)
+        real = shutil.which("rsync")
+        (folder / "rsync").write_text(f'#!/bin/sh\nexec {real} --bwlimit=100 "$@"\n')
+        (folder / "rsync").chmod(0o755)
+        self.environ["PATH"] = f"{folder}:{self.environ['PATH']}"
+        yield
+        self.environ = before
 
     def last_sync(self, name: str) -> str | None:
         """When the registry says that the project was mirrored."""
@@ -89,18 +105,10 @@ def estate(tmp_path: Path, nfs: Share) -> Iterator[NfsEstate]:
         yield made.prepare()
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait until `condition` holds; an error where it never does."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to that"
-        time.sleep(0.05)
-
-
-def finish(process: subprocess.Popen[bytes], timeout: float = 40) -> Result:
+def finish(process: subprocess.Popen[bytes]) -> Result:
     """The result of a command that was started."""
     try:
-        out, err = process.communicate(timeout=timeout)
+        out, err = process.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         raise

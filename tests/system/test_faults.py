@@ -8,15 +8,21 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.system.conftest import NfsEstate, finish, rsyncs, wait_for
+from tests.support.processes import until
+from tests.system.conftest import NfsEstate, finish, rsyncs
 
 
-def begin(estate: NfsEstate, name: str = "big") -> subprocess.Popen[bytes]:
-    """Start a sync of `name` and wait until it has written something."""
-    process = estate.start("sync", name)
-    folder = estate.exported(name)
-    wait_for(lambda: folder.exists() and len(list(folder.iterdir())) > 3)
+def begin(estate: NfsEstate, *argv: str) -> subprocess.Popen[bytes]:
+    """Start a sync that takes minutes and wait until it has written something of `big`."""
+    with estate.crawling():
+        process = estate.start("sync", *argv)
+    folder = estate.exported("big")
+    until(lambda: process.poll() is not None or _count(folder) > 3)
     return process
+
+
+def _count(folder: Path) -> int:
+    return len(os.listdir(folder)) if folder.exists() else 0
 
 
 def same(left: Path, right: Path) -> bool:
@@ -30,7 +36,7 @@ def same(left: Path, right: Path) -> bool:
 def test_server_dies(estate: NfsEstate) -> None:
     """A hard mount never answers: rsync is ended by its group, and a later sync completes."""
     source = estate.big("big")
-    estate.nfs.delay(3)
+    estate.environ["REPOMAN_STALL_SECONDS"] = "4"
     process = begin(estate)
     estate.nfs.stop_server()
     done = finish(process)
@@ -38,8 +44,8 @@ def test_server_dies(estate: NfsEstate) -> None:
     assert "no progress for 4 s" in done.err
     assert estate.last_sync("big") is None
     estate.nfs.start_server()
-    wait_for(lambda: not rsyncs())
-    estate.nfs.delay(0)
+    until(lambda: not rsyncs())
+    del estate.environ["REPOMAN_STALL_SECONDS"]
     estate.run("sync", code=0)
     assert same(source, estate.exported("big"))
     assert estate.last_sync("big") is not None
@@ -47,7 +53,6 @@ def test_server_dies(estate: NfsEstate) -> None:
 
 def test_share_goes_read_only(estate: NfsEstate) -> None:
     source = estate.big("big")
-    estate.nfs.delay(3)
     process = begin(estate)
     estate.nfs.reexport("ro", "no_root_squash")
     done = finish(process)
@@ -55,7 +60,6 @@ def test_share_goes_read_only(estate: NfsEstate) -> None:
     assert "the share is read-only" in done.err
     assert estate.last_sync("big") is None
     estate.nfs.reexport("rw", "no_root_squash")
-    estate.nfs.delay(0)
     estate.run("sync", code=0)
     assert same(source, estate.exported("big"))
 
@@ -80,7 +84,6 @@ def test_share_fills_up(estate: NfsEstate) -> None:
 def test_unmounted_in_the_middle(estate: NfsEstate) -> None:
     """The rsync that runs goes on writing to the share it began with, never to the disk below."""
     estate.big("big")
-    estate.nfs.delay(3)
     process = begin(estate)
     estate.nfs.umount(lazy=True)
     done = finish(process)
@@ -93,7 +96,6 @@ def test_unmounted_in_the_middle(estate: NfsEstate) -> None:
 def test_unmounted_and_trap_gone_in_the_middle(estate: NfsEstate) -> None:
     estate.big("big")
     with estate.nfs.automount():
-        estate.nfs.delay(3)
         process = begin(estate)
         estate.nfs.kill_automount()
         estate.nfs.drop_trap()
@@ -106,12 +108,9 @@ def test_unmounted_and_trap_gone_in_the_middle(estate: NfsEstate) -> None:
 def test_swapped_in_the_middle(estate: NfsEstate) -> None:
     estate.big("big")
     estate.big("second", files=5)
-    estate.nfs.delay(3)
-    process = estate.start("sync", "--jobs=1")
-    first = estate.exported("big")
-    wait_for(lambda: first.exists() and len(list(first.iterdir())) > 3)
+    process = begin(estate, "--jobs=1")
     other = estate.nfs.swap()
-    done = finish(process, timeout=90)
+    done = finish(process)
     assert done.code == 5
     assert list(other.iterdir()) == []
     assert estate.nfs.beneath() == []
@@ -120,14 +119,12 @@ def test_swapped_in_the_middle(estate: NfsEstate) -> None:
 
 def test_remounted_in_the_middle(estate: NfsEstate) -> None:
     estate.big("big")
-    estate.nfs.delay(3)
     process = begin(estate)
     estate.nfs.umount(lazy=True)
     estate.nfs.mount()
     done = finish(process)
     assert done.code == 5
     assert "unmounted or remounted" in done.err
-    estate.nfs.delay(0)
     estate.run("sync", code=0)
 
 
@@ -135,13 +132,12 @@ def test_an_automount_does_not_expire_under_a_run(estate: NfsEstate) -> None:
     """A run longer than the time of disuse after which the mount would go."""
     estate.big("big", files=40, kib=20)
     with estate.nfs.automount(timeout=2):
-        estate.nfs.delay(12)
         began = time.monotonic()
-        done = estate.run("sync", "--jobs=1", code=0, timeout=100)
+        with estate.crawling():
+            done = estate.run("sync", "--jobs=1", code=0)
         assert time.monotonic() - began > 4, done
-        estate.nfs.delay(0)
         assert len(list(estate.exported("big").iterdir())) == 40
-        wait_for(lambda: estate.nfs.layers() == ["autofs"], 20)
+        until(lambda: estate.nfs.layers() == ["autofs"])
     assert estate.nfs.beneath() == []
 
 
@@ -149,19 +145,14 @@ def test_interrupted(estate: NfsEstate) -> None:
     source = estate.big("big")
     estate.add("small")
     estate.run("sync", "small", code=0)
-    estate.nfs.delay(3)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        process = estate.start("sync", "big")
-        wait_for(lambda: len(rsyncs()) >= 3)
-        time.sleep(0.5)
-        began = time.monotonic()
+        process = begin(estate, "big")
+        until(lambda: len(rsyncs()) >= 3)
         process.send_signal(number)
         done = finish(process)
         assert done.code == 130, done
-        assert time.monotonic() - began < 2.5
-        assert not rsyncs()
+        until(lambda: not rsyncs())
         assert estate.last_sync("big") is None
-    estate.nfs.delay(0)
     estate.run("sync", code=0)
     assert same(source, estate.exported("big"))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -73,14 +72,15 @@ def test_broken_trap(estate: NfsEstate) -> None:
 def test_dead_server(estate: NfsEstate) -> None:
     estate.add("isurus")
     estate.nfs.stop_server()
+    patient = estate.environ["REPOMAN_PROBE_SECONDS"]
+    estate.environ["REPOMAN_PROBE_SECONDS"] = "3"
     for argv in (("sync",), ("sync", "--dry-run"), ("setup",)):
-        began = time.monotonic()
         done = estate.run(*argv, code=TARGET)
         assert "did not answer within 3 s" in done.err
-        assert time.monotonic() - began < 15
     estate.run("status", code=3)
     estate.run("list", code=0)
     estate.nfs.start_server()
+    estate.environ["REPOMAN_PROBE_SECONDS"] = patient
     estate.run("sync", code=0)
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
+from tests.support.processes import PATIENCE
+
 __all__ = ["SHELLS", "Shell", "each_shell"]
 
 SHELLS = ("bash", "zsh", "fish")
@@ -75,7 +77,7 @@ class Shell:
             cwd=str(home),
             dimensions=(40, 200),
             encoding="utf-8",
-            timeout=20,
+            timeout=PATIENCE,
         )
         self.child.delaybeforesend = None
         self.child.expect_exact("ready> ")

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import time
-import uuid
 from collections.abc import Callable, Iterator
 
 import pexpect  # type: ignore[import-untyped]
@@ -14,6 +11,7 @@ import pytest
 from repoman_tasks.registry import parse
 from tests.support import terminals
 from tests.support.estate import Estate
+from tests.support.terminals import Window
 
 CTRL_C, CTRL_D = "\x03", "\x04"
 
@@ -70,12 +68,12 @@ def test_new_asks_until_an_answer_will_do(isurus: Estate, spawn: Spawn) -> None:
     child.expect_exact("  1  lamna (existing folder)\r\n" + NAME)
     child.send("\r")
     for answer, says in [
-        ("a_b\r", "this needs an answer"),
+        ("a_b\r", "an answer is required"),
         ("isurus\r", "'a_b' can't be a project's name"),
         ("sync\r", "a project called 'isurus' exists already"),
         ("2\r", "'sync' is a command"),
         ("x\x1by\r", "there is no 2: answer 1"),
-        ("raja\r", "the answer contains control characters."),
+        ("raja\r", "the answer contains control characters"),
     ]:
         child.expect_exact(says)
         child.expect_exact(NAME)
@@ -325,33 +323,14 @@ def test_nobody_is_asked(
 
 def test_in_tmux_as_a_person_sees_it(isurus: Estate) -> None:
     """A real terminal of 80 columns, with what is typed echoed in its place."""
-    socket, argv = f"repoman-{uuid.uuid4().hex[:8]}", ["tmux", "-L"]
-
-    def tmux(*more: str) -> str:
-        command = [*argv, socket, "-f", "/dev/null", *more]
-        return subprocess.run(
-            command, env=isurus.environ, check=True, capture_output=True, text=True
-        ).stdout
-
-    def wait(text: str) -> str:
-        for _ in range(200):
-            shown = tmux("capture-pane", "-p")
-            if text in shown:
-                return shown
-            time.sleep(0.1)
-        raise AssertionError(shown)
-
-    line = " ".join([*isurus.argv, "new"])
-    tmux("new-session", "-d", "-x", "80", "-y", "24", "-c", str(isurus.home), f"{line}; sleep 60")
-    try:
-        wait("Name of the project?")
-        tmux("send-keys", "rajah", "BSpace", "Enter")
-        wait("Name of the project? raja\n")
-        wait("URL to clone? [1]")
-        tmux("send-keys", "Enter")
-        wait("Go ahead? [Y/n]")
-        tmux("send-keys", "y", "Enter")
-        assert "Next: repoman sync raja" in wait("Next: ")
-    finally:
-        tmux("kill-server")
+    with Window([*isurus.argv, "new"], isurus.environ, isurus.home) as window:
+        window.await_picture(r"Name of the project\?")
+        window.keys("rajah", "BSpace", "Enter")
+        window.await_picture(r"Name of the project\? raja$")
+        window.await_picture(r"URL to clone\? \[1\]")
+        window.keys("Enter")
+        window.await_picture(r"Go ahead\? \[Y/n\]")
+        window.keys("y", "Enter")
+        window.await_picture("Next: repoman sync raja")
+        assert window.ended()[0] == 0
     assert projects(isurus) == ["isurus", "raja"]

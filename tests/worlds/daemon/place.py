@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.estate import CHECKOUT
+from tests.support.processes import PATIENCE
 from tests.worlds.daemon import world
 from tests.worlds.daemon.images import IMAGES, image
 
@@ -105,7 +106,7 @@ def running_daemon(folder: Path, *sudo: str) -> Iterator[None]:
 
 
 def _await(folder: Path, environ: Mapping[str, str], process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while True:
         argv = ["incus", "query", "local:/1.0"]
         if subprocess.run(argv, env=environ, capture_output=True).returncode == 0:

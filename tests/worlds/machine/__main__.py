@@ -1,6 +1,6 @@
 """Run words as root in a new machine, from the root of the checkout:
 
-    python -m tests.worlds.machine [--timeout SECONDS] [--mem SIZE] -- WORDS…
+    python -m tests.worlds.machine [--timeout SECONDS] [--mem SIZE] -- ARGV…
 
 Their output appears as it comes and their exit status is ours. 124: they ran longer than the
 timeout and were killed with the machine. 3: there is no machine; the message says why.
@@ -19,7 +19,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.worlds.machine")
     parser.add_argument("--timeout", type=float, default=600, metavar="SECONDS")
     parser.add_argument("--mem", default="1G", metavar="SIZE")
-    parser.add_argument("words", nargs="+", metavar="WORDS")
+    parser.add_argument("argv", nargs="+", metavar="ARGV")
     arguments = parser.parse_args()
     # So that the machine is ended by `finally` here too.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))

