@@ -9,6 +9,7 @@ import invoke.program
 from invoke.collection import Collection
 
 from dev.checkout import ROOT, here
+from dev.completion_table import table, with_shared, with_table
 from dev.key_tables import with_tables
 from dev.lint import run_checks
 from dev.man_page import manual
@@ -20,7 +21,7 @@ from dev.tiers import chosen
 from repoman_tasks.cli.program import print_command_help
 from repoman_tasks.cli.task import task
 from repoman_tasks.commands import GROUPS, collection
-from repoman_tasks.completions.command_line import scripts
+from repoman_tasks.completions import SCRIPTS, script
 from repoman_tasks.session import Session
 
 
@@ -68,14 +69,18 @@ def pictures(session: Session) -> int:
     return session.host.hand_over(here([sys.executable, "-m", "tests.pictures"]))
 
 
-COMPLETIONS = {"bash": "repoman.bash", "fish": "repoman.fish", "zsh": "_repoman"}
-
-
 @task()
 def completion(session: Session) -> None:
-    """Write the completions of the shells anew, from the signatures of the tasks."""
-    for shell, text in scripts(with_chores()).items():
-        _write(session, ROOT / "completion" / COMPLETIONS[shell], text)
+    """Write the tables of the shells' completions anew, from the signatures of the tasks."""
+    for shell, text in completions_now().items():
+        _write(session, ROOT / "repoman_tasks/completions" / SCRIPTS[shell], text)
+
+
+def completions_now() -> dict[str, str]:
+    """Return the script of each shell, for the tasks as they are."""
+    rows, bash = table(with_chores()), script("bash").decode()
+    texts = {shell: with_table(script(shell).decode(), rows) for shell in SCRIPTS}
+    return {**texts, "zsh": with_shared(texts["zsh"], bash)}
 
 
 MANUAL = ROOT / "docs/man/repoman.1"

@@ -12,7 +12,12 @@ from repoman_tasks.session import Session
 
 __all__ = ["Check", "run_checks"]
 
-_SCRIPTS = ("bootstrap", ".ci/run", "completion/repoman.bash", "dev/packages/unpack.sh")
+_SCRIPTS = (
+    "bootstrap",
+    ".ci/run",
+    "repoman_tasks/completions/repoman.bash",
+    "dev/packages/unpack.sh",
+)
 _CHECKERS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),

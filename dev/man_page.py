@@ -34,7 +34,7 @@ that would answer the question, and changes nothing.\
 _FILES: Mapping[str, str] = {
     "~/.config/repoman/repoman.toml": "The registry: settings and projects.",
     "~/.config/repoman/locks/": "A lock for each project.",
-    "~/.local/state/repoman/": "Approvals, and what of the repos was reviewed.",
+    "~/.local/state/repoman/": "Approvals, what of the repos was reviewed, and names for TAB.",
     ".repoman.toml": "In a repo: what it requests for its container and its mirror.",
     ".repoman-share": "On the backup share: whose share it is. Nothing is written without it.",
     "~/.ssh/config, ~/.ssh/known_hosts": "How to reach other hosts, and their keys.",

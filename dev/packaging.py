@@ -178,6 +178,7 @@ def _freeze(build: _Build) -> None:
     argv: list[str | Path] = [build.workshop / "bin/python", "-m", "PyInstaller", "--strip"]
     argv += ["--noconfirm", "--log-level=WARN", "--name=repoman", "--distpath=frozen"]
     argv += [f"--collect-submodules={name}" for name in _HIDDEN]
+    argv.append("--collect-data=repoman_tasks")
     argv += [f"--exclude-module={name}" for name in _NEEDLESS]
     kept = str(build.work / "pyinstaller")  # what it would keep in a home else
     site = str(build.work / "site")
@@ -242,11 +243,12 @@ def _tarball(build: _Build) -> None:
 def _furnish(build: _Build, share: Path, *, zsh: str) -> None:
     """Put pages, completions and licences below `share`."""
     source, doc = build.source, share / "doc/repoman"
+    scripts = source / "repoman_tasks/completions"
     for page in sorted(source.glob("docs/man/*.1")):
         _put(page, share / "man/man1" / page.name)
-    _put(source / "completion/repoman.bash", share / "bash-completion/completions/repoman")
-    _put(source / "completion/_repoman", share / zsh / "_repoman")
-    _put(source / "completion/repoman.fish", share / "fish/vendor_completions.d/repoman.fish")
+    _put(scripts / "repoman.bash", share / "bash-completion/completions/repoman")
+    _put(scripts / "_repoman", share / zsh / "_repoman")
+    _put(scripts / "repoman.fish", share / "fish/vendor_completions.d/repoman.fish")
     for name in ("README.md", "CHANGELOG.md", "LICENSE"):
         _put(source / name, doc / name)
     for page in sorted(source.glob("docs/*.md")):

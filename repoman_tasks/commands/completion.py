@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from repoman_tasks.actions.apply import Plan, carry_out
 from repoman_tasks.cli.task import task
-from repoman_tasks.commands import collection
-from repoman_tasks.completions.command_line import scripts
-from repoman_tasks.completions.grammar import is_ours
-from repoman_tasks.errors import Busy
+from repoman_tasks.completions import script
+from repoman_tasks.errors import Busy, RepomanError
 from repoman_tasks.hosts.base import Locked
 from repoman_tasks.planning.completion_files import (
     Place,
     check_action,
     foreign,
+    is_ours,
     next_words,
     places,
     put_steps,
@@ -54,7 +54,7 @@ def completion(
     for path in foreign(before):
         session.screen.note(f"{path} is not repoman's")
     removes = action == "remove"
-    plan = Plan(take_steps(before) if removes else put_steps(before, scripts(collection())[shell]))
+    plan = Plan(take_steps(before) if removes else put_steps(before, script(shell).decode()))
     done = carry_out(
         session,
         plan,
@@ -65,6 +65,8 @@ def completion(
     if not removes and (done or not plan.steps):
         session.screen.note(f"in place: {before[0].path}")
         session.screen.note(next_words(shell, before[0].path))
+        with suppress(RepomanError):
+            session.store.load()  # which refreshes the names to complete from
 
 
 def _look(session: Session, shell: str) -> list[Place]:

@@ -1,5 +1,16 @@
-"""The shells' own completions, as text made from what the commands take. Pure.
+"""The completion scripts of the shells. Their tables are made by `inv dev.completion`."""
 
-`bash`, `zsh` and `fish` each make a script that needs no other program: what it offers comes
-from the script itself, the registry and ssh_config, read by the shell's own means.
-"""
+from __future__ import annotations
+
+import pkgutil
+
+__all__ = ["SCRIPTS", "script"]
+
+SCRIPTS = {"bash": "repoman.bash", "fish": "repoman.fish", "zsh": "_repoman"}
+
+
+def script(shell: str) -> bytes:
+    """Return the completion script of `shell`."""
+    data = pkgutil.get_data(__name__, SCRIPTS[shell])
+    assert data is not None
+    return data

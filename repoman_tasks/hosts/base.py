@@ -260,6 +260,12 @@ class Host(ABC):
             self._write_file(path, data)
             self.observer.wrote(path)
 
+    def cache_file(self, path: str, data: bytes) -> None:  # noqa: B027 # others keep nothing
+        """Let a file that can be made again hold `data`, if this is the local host.
+
+        No step, no journal, no error: a command must not notice.
+        """
+
     @contextmanager
     def lock(
         self, path: str, *, wait_seconds: float = 0, stoppable: bool = False

@@ -247,6 +247,20 @@ class LocalHost(Host):
                 os.unlink(temporary)
             raise Failed(f"{path} can't be written", _reason(error)) from None
 
+    def cache_file(self, path: str, data: bytes) -> None:
+        temporary = f"{path}.{threading.get_native_id()}"  # others may write it at the same time
+        with contextlib.suppress(Failed, OSError, ValueError):
+            if self.dry or self.read_file(path) == data:
+                return
+            _make_folders(os.path.dirname(path))
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+            try:
+                with open(os.open(temporary, flags, 0o600), "wb") as file:
+                    file.write(data)
+                os.replace(temporary, path)
+            finally:
+                os.unlink(temporary)
+
     @contextlib.contextmanager
     def _lock(self, path: str, wait_seconds: float, stoppable: bool) -> Iterator[Lock]:
         try:

@@ -16,6 +16,7 @@ __all__ = [
     "Place",
     "check_action",
     "foreign",
+    "is_ours",
     "next_words",
     "places",
     "put_steps",
@@ -30,6 +31,7 @@ _FILES = {
     "zsh": ("_repoman",),  # one for both
 }
 SHELLS = tuple(_FILES)
+_MARK = b"# repoman's completion for "
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,11 @@ def _base(environ: Mapping[str, str], variable: str, otherwise: str) -> str:
     """The folder that a variable names, where it is absolute, as its rules demand."""
     value = environ.get(variable, "")
     return value.rstrip("/") if value.startswith("/") else otherwise
+
+
+def is_ours(text: bytes) -> bool:
+    """Return True if `text` is a completion script of repoman, of this version or another."""
+    return any(line.startswith(_MARK) for line in text.split(b"\n", 3)[:3])
 
 
 def put_steps(found: Iterable[Place], text: str) -> list[Step]:

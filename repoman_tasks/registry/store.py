@@ -10,6 +10,7 @@ from repoman_tasks.hosts.base import Host, Locked
 from repoman_tasks.model import SCHEMA, Registry
 from repoman_tasks.planning.registry_edits import Edit, SetKeys
 from repoman_tasks.registry.edits import edited, migrated, schema_of
+from repoman_tasks.registry.names_file import refresh_names
 from repoman_tasks.registry.reader import parse
 
 __all__ = ["Store"]
@@ -38,7 +39,11 @@ class Store:
 
     def load(self) -> Registry:
         """Return the registry, an empty one if there is no file."""
-        return parse(self._text(), self.path, self._host.environ)
+        text = self._text()
+        registry = parse(text, self.path, self._host.environ)
+        if text:
+            refresh_names(self._host, self.path, registry)
+        return registry
 
     def lock_path(self, name: str) -> str:
         """Return the path of the lock of project `name`."""
@@ -61,6 +66,7 @@ class Store:
             after = edited(migrated(before) if before else edited("", _first_edits()), changes)
             result = parse(after, self.path, self._host.environ)
             self._host.write_file(self.path, after.encode())
+            refresh_names(self._host, self.path, result)
             return result
 
     @contextmanager

@@ -13,16 +13,11 @@ from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.model import Mount
 from repoman_tasks.planning.trust.approval_rules import Approval
+from repoman_tasks.registry.names_file import state_folder
 
-__all__ = ["approve", "approved", "forget", "state_folder", "state_path"]
+__all__ = ["approve", "approved", "forget", "state_path"]
 
 _SCHEMA = 1
-
-
-def state_folder(host: Host) -> str:
-    """Where repoman keeps its state on `host`."""
-    base = host.environ.get("XDG_STATE_HOME", "")
-    return f"{base if base.startswith('/') else f'{host.home}/.local/state'}/repoman"
 
 
 def approved(host: Host, repo: str) -> Approval | None:

@@ -10,7 +10,7 @@ from repoman_tasks.planning.container.spec import PROTECTED_DEVICE, REPO_DEVICE
 from repoman_tasks.planning.findings import EstateFacts
 from repoman_tasks.planning.names import absolute, inside
 from repoman_tasks.planning.trust.approval_rules import ForbiddenPaths, fault
-from repoman_tasks.tools.approvals import state_folder
+from repoman_tasks.registry.names_file import state_folder
 
 __all__ = [
     "check_devices",

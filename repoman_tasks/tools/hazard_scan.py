@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from repoman_tasks.errors import RepomanError
 from repoman_tasks.hosts.base import Argv, Host
 from repoman_tasks.planning.trust.hazard_findings import PROTECTED, Hazard, config_hazards
-from repoman_tasks.tools.approvals import state_folder, state_path
+from repoman_tasks.registry.names_file import state_folder
+from repoman_tasks.tools.approvals import state_path
 from repoman_tasks.tools.forbidden_paths import real_paths, real_paths_argv
 from repoman_tasks.tools.regular_file import read_argv, read_begin
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from repoman_tasks.errors import Failed, UsageError
 from repoman_tasks.planning.names import image_fault, nearest
+from repoman_tasks.registry.names_file import lines_of, names_file
 from repoman_tasks.tools.incus import Incus
 
 __all__ = ["distinct_images", "image_origin", "images_here"]
@@ -49,7 +50,9 @@ def images_here(incus: Incus) -> dict[str, str]:
     """Return the fingerprint of each image that Incus has, by a name that `image_origin` takes."""
     found = incus.get(incus.at("images", "aliases"), recursion=1) or []
     images = {f"local:{alias['name']}": alias["target"] for alias in found}
-    return {name: images[name] for name in sorted(images) if not image_fault(name)}
+    valid = {name: images[name] for name in sorted(images) if not image_fault(name)}
+    incus.host.cache_file(names_file(incus.host, "images"), lines_of("image", valid))
+    return valid
 
 
 def distinct_images(names: Iterable[str], here: Mapping[str, str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""TAB in each shell with 200 projects, beside invoke's own completion of the same command."""
+"""TAB in each shell with 200 and 1,000 projects, beside invoke's own completion of a command."""
 
 from __future__ import annotations
 
@@ -15,30 +15,12 @@ from tests.benchmarks.table import Row
 from tests.support.estate import CHECKOUT, Estate
 
 RUNS = 15
-PROJECTS = 200
-PROJECT = """
-[[project]]
-name = "{name}"
-repo = "{name}"
-image = "images:debian/12"
-created = "2026-04-28T15:00:00Z"
-last_sync = "2026-04-28T20:17:03Z"
-last_files = 1200
-last_loose = 30
-last_packs = "0123456789abcdef"
-last_tree = "0123456789abcdef0123456789abcdef"
-mirror = "{name}"
-backup = true
-protected = [".git/hooks", ".git/config"]
-"""
-"""What `new` and `sync` leave behind."""
+PROJECTS = (200, 1000)
 FILES = {"bash": "repoman.bash", "zsh": "_repoman", "fish": "repoman.fish"}
 
 
 def completion(estate: Estate) -> list[Row]:
     """The median from TAB to the text on the screen: of ours, and of invoke's."""
-    names = ["isurus", *(f"project-{number}" for number in range(1, PROJECTS))]
-    estate.registry.write_text("".join(PROJECT.format(name=name) for name in names))
     rows = []
     for shell in FILES:
         if not shutil.which(shell):
@@ -46,17 +28,25 @@ def completion(estate: Estate) -> list[Row]:
             continue
         ours = _load(estate, shell, CHECKOUT / "completion" / FILES[shell], compinit=True)
         theirs = _load(estate, shell, _of_invoke(estate, shell), compinit=False)
-        asked = [_tab(theirs, "repoman unt", "rust") for _ in range(RUNS)]
-        for what, line, rest in (
-            ("a command", "repoman unt", "rust"),
-            ("a name", "repoman shell isu", "rus"),
-        ):
-            told = [_tab(ours, line, rest) for _ in range(RUNS)]
-            job = f"{shell}: TAB for {what}, {PROJECTS} projects"
-            rows.append(Row(job, statistics.median(told), statistics.median(asked)))
+        asked = statistics.median(_tab(theirs, "repoman unt", "rust") for _ in range(RUNS))
+        for count in PROJECTS:
+            _write_names(estate, count)
+            for what, line, rest in (
+                ("a command", "repoman unt", "rust"),
+                ("a name", "repoman shell isu", "rus"),
+            ):
+                took = statistics.median(_tab(ours, line, rest) for _ in range(RUNS))
+                rows.append(Row(f"{shell}: TAB for {what}, {count} projects", took, asked))
         ours.close(force=True)
         theirs.close(force=True)
     return rows
+
+
+def _write_names(estate: Estate, count: int) -> None:
+    """Have `list` write the names of a registry with so many projects."""
+    names = ["isurus", *(f"project-{number}" for number in range(1, count))]
+    estate.registry.write_text("".join(f'[[project]]\nname = "{name}"\n' for name in names))
+    estate.run("list", code=0)
 
 
 def show_completion(rows: list[Row]) -> None:

@@ -144,6 +144,8 @@ def test_new_asks_for_all_of_it(spawn: Spawn, place: Place) -> None:
     assert place.state("lamna") == "running"
     profiles = place.instances()["lamna"]["profiles"]
     assert profiles == ["default"]
+    if not place.host_flag:
+        assert "image\tlocal:busybox\n" in place.names_of("images").read_text()
 
 
 def test_the_project_is_chosen_outside_of_any_repo(spawn: Spawn, isurus: Place) -> None:

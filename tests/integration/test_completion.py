@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dev.chores import with_chores
-from repoman_tasks.completions.command_line import scripts
+from repoman_tasks.completions import script
 from tests.support.estate import Estate
 
 FILES = {
@@ -31,7 +30,7 @@ def test_install_and_remove(estate: Estate, shell: str) -> None:
     done = estate.run("completion", "install", "--shell", shell, code=0)
     assert there(estate.home) == set(FILES[shell])
     for file in FILES[shell]:
-        assert (estate.home / file).read_text() == scripts(with_chores())[shell]
+        assert (estate.home / file).read_bytes() == script(shell)
         assert f"done: write {estate.home / file}" in done.out
         assert f"would write {estate.home / file}" in dry.out
     again = estate.run("completion", "install", "--shell", shell, code=0)
@@ -49,7 +48,7 @@ def test_an_older_one_is_replaced(estate: Estate, shell: str) -> None:
     file.write_text("\n".join(file.read_text().splitlines()[:3]))
     done = estate.run("completion", "install", "--shell", shell, code=0)
     assert f"done: replace {file}\n" in done.out
-    assert file.read_text() == scripts(with_chores())[shell]
+    assert file.read_bytes() == script(shell)
 
 
 @each_shell
@@ -63,7 +62,7 @@ def test_a_file_of_somebody_else_stays(estate: Estate, shell: str) -> None:
         assert "is not repoman's" in done.err
         assert {(estate.home / file).read_text() for file in FILES[shell]} == {"mine\n"}
     estate.run("completion", "install", "--shell", shell, "--yes", code=0)
-    assert (estate.home / FILES[shell][0]).read_text() == scripts(with_chores())[shell]
+    assert (estate.home / FILES[shell][0]).read_bytes() == script(shell)
     others = [(estate.home / file).read_text() for file in FILES[shell][1:]]
     assert set(others) <= {"mine\n"}, "that of inv gives way"
 
@@ -86,3 +85,14 @@ def test_words_that_are_off_change_nothing(estate: Estate, words: list[str]) -> 
 def test_nothing_is_written_with_invokes_dry(estate: Estate) -> None:
     estate.run("--dry", "completion", "install", "--shell", "fish", code=0)
     assert there(estate.home) == set()
+
+
+def test_install_finds_the_names_at_once(estate: Estate) -> None:
+    estate.prepare("isurus")
+    estate.run("completion", "install", "--shell", "fish", code=0)
+    assert "project\tisurus\n" in estate.names.read_text()
+    estate.names.unlink()
+    estate.registry.write_text("[[project\n")
+    estate.run("completion", "remove", "--shell", "fish", code=0)
+    assert estate.run("completion", "install", "--shell", "fish", code=0).err.count("\n") == 2
+    assert not estate.names.exists(), "a broken registry is no reason to fail"

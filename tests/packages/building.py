@@ -84,7 +84,9 @@ def _copy(folder: Path) -> Path:
     for name in filter(None, names):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if (CHECKOUT / name).exists():
+        if (CHECKOUT / name).is_symlink():
+            path.symlink_to((CHECKOUT / name).readlink())
+        elif (CHECKOUT / name).exists():
             shutil.copyfile(CHECKOUT / name, path)
             path.chmod(0o700 if os.access(CHECKOUT / name, os.X_OK) else 0o600)
     return folder

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from repoman_tasks import __version__
+from repoman_tasks.completions import SCRIPTS, script
 from tests.packages.building import SINGLE
 from tests.packages.conftest import FIRST, PACKAGES, SECOND
 from tests.support.estate import CHECKOUT, guarded, run
@@ -47,8 +48,9 @@ def test_the_wheel_has_the_package_and_nothing_else() -> None:
     info = f"repoman_tasks-{__version__}.dist-info"
     assert found <= {"repoman_tasks", info, f"repoman_tasks-{__version__}.data"}
     modules = {str(path.relative_to(CHECKOUT)) for path in CHECKOUT.glob("repoman_tasks/**/*.py")}
+    scripts = {f"repoman_tasks/completions/{name}" for name in SCRIPTS.values()}
     inside = {n for n in zipfile.ZipFile(wheel).namelist() if n.startswith("repoman_tasks/")}
-    assert inside == modules
+    assert inside == modules | scripts
     assert f"{info}/licenses/LICENSE" in zipfile.ZipFile(wheel).namelist()
 
 
@@ -68,6 +70,9 @@ def test_the_sdist_is_the_checkout() -> None:
     with tarfile.open(sdist) as archive:
         found = {name.partition("/")[2] for name in archive.getnames()}
         assert {member.mode & 0o777 for member in archive} <= {0o644, 0o755}
+        for name in SCRIPTS.values():
+            link = archive.getmember(f"repoman_tasks-{__version__}/completion/{name}")
+            assert link.linkname == f"../repoman_tasks/completions/{name}"
     assert {"LICENSE", "README.md", "pyproject.toml", "tasks.py", "PKG-INFO"} <= found
     assert {
         "bootstrap",
@@ -87,6 +92,11 @@ def test_the_installed_wheel_works(tmp_path: Path) -> None:
     done = run([str(PACKAGES / "tool/bin/repoman"), "list", "--host", "nowhere.invalid"], {})
     assert done.code == 1, "fabric came with it"
     assert "no host is called" in done.err
+    for shell in SCRIPTS:
+        install = ["completion", "install", "--shell", shell, "--yes"]
+        assert run([str(PACKAGES / "tool/bin/repoman"), *install], guarded(tmp_path)).code == 0
+    (installed,) = tmp_path.glob(".local/share/bash-completion/completions/repoman")
+    assert installed.read_bytes() == script("bash")
 
 
 def test_the_tarball_fits_into_a_prefix(tmp_path: Path) -> None:

@@ -137,6 +137,7 @@ class Estate:
         self.home = self.base / "home"
         self.local_repos = self.home / "repos"
         self.registry = self.home / ".config/repoman/repoman.toml"
+        self.names = self.names_of(self.registry)
         self.local_repos.mkdir(parents=True)
         self.environ = {
             **guarded(self.home),
@@ -172,6 +173,10 @@ class Estate:
         self.close()
 
     # What a person has
+
+    def names_of(self, registry: Path | str) -> Path:
+        """The file of names that the shells complete from, of a registry or of `images`."""
+        return self.home / ".local/state/repoman/names" / str(registry).replace("/", "%")
 
     def repo(self, name: str, *, commits: int = 2) -> Path:
         """Make a git repo below local_repos, with some commits and files."""
@@ -332,11 +337,15 @@ def find_share_base() -> Path:
 
 
 def home_hash(home: Path) -> dict[str, str]:
-    """The `tree_hash` of a home without ~/.cache, where Incus's client makes a folder."""
-    cache = f"{home}/.cache"
-    others = {f"{home}/.", cache}  # their times change with it
-    found = tree_hash(home)
-    return {k: v for k, v in found.items() if k not in others and not k.startswith(f"{cache}/")}
+    """The `tree_hash` of a home without ~/.cache, where Incus's client makes a folder, and without
+    the names that completions are served from."""
+    made = (home / ".cache", home / ".local/state/repoman/names")
+    above = {folder for path in made for folder in (path, *path.parents)}  # their times change too
+    passed = {f"{folder}{end}" for folder in above for end in ("", "/.")}
+    inside = tuple(f"{path}/" for path in made)
+    return {
+        k: v for k, v in tree_hash(home).items() if k not in passed and not k.startswith(inside)
+    }
 
 
 def tree_hash(root: Path) -> dict[str, str]:

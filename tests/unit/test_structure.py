@@ -128,17 +128,6 @@ def test_planning_imports_no_io_clock_or_environment() -> None:
     assert arrows(pure, *_OUTSIDE) == [], "planning sees neither disk, clock nor environment"
 
 
-def test_the_completions_are_text_made_of_values() -> None:
-    wrong = [
-        f"{module.name} -> {name}"
-        for module in folder("completions")
-        if module.name != f"{PACKAGE}.completions.command_line"
-        for name in sorted(module.imports)
-        if within(name, PACKAGE, *_OUTSIDE) and not within(name, *own("completions"))
-    ]
-    assert wrong == [], "the scripts are made of values alone"
-
-
 _IMPURE_CALLS = ("open", "print", "input", "exec", "eval", "__import__", "breakpoint")
 _CLOCKS = (".now", ".utcnow", ".today")
 

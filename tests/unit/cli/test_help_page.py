@@ -9,12 +9,12 @@ import invoke.program
 import pytest
 
 from dev.chores import with_chores
+from dev.completion_table import KINDS
 from repoman_tasks.cli.command_help import command_help
 from repoman_tasks.cli.help_page import command_page, commands_page
 from repoman_tasks.cli.parser import GLOBAL
 from repoman_tasks.cli.task import Task
 from repoman_tasks.commands import GROUPS, NAMES, collection
-from repoman_tasks.completions.command_line import KINDS
 from repoman_tasks.errors import ExitCode
 from repoman_tasks.planning.text.layout import STRONG
 

@@ -1,4 +1,4 @@
-"""The completions as text, and where they are put."""
+"""Where the completions are put, and what that changes."""
 
 from __future__ import annotations
 
@@ -6,103 +6,29 @@ from dataclasses import replace
 
 import pytest
 
-from dev.chores import COMPLETIONS, with_chores
-from repoman_tasks.commands import NAMES
-from repoman_tasks.completions.command_line import FREE, KINDS, known_commands, scripts
-from repoman_tasks.completions.grammar import Command, choice, is_ours
+from repoman_tasks.completions import SCRIPTS, script
 from repoman_tasks.errors import UsageError
 from repoman_tasks.planning.completion_files import (
-    SHELLS,
     Place,
     check_action,
     foreign,
+    is_ours,
     next_words,
     places,
     put_steps,
     shell_meant,
     take_steps,
 )
-from tests.support.estate import CHECKOUT
-
-KNOWN = known_commands(with_chores())
-BY_NAME = {command.name: command for command in KNOWN}
 
 
-@pytest.mark.parametrize("shell", SHELLS)
-def test_the_files_are_current(shell: str) -> None:
-    file = CHECKOUT / "completion" / COMPLETIONS[shell]
-    assert file.read_text() == scripts(with_chores())[shell], "run `inv dev.completion`"
-
-
-@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("shell", SCRIPTS)
 def test_a_script_is_known_as_repomans(shell: str) -> None:
-    assert is_ours(scripts(with_chores())[shell].encode())
+    assert is_ours(script(shell))
 
 
 @pytest.mark.parametrize("text", [b"", b"#compdef repoman\n_x\n", b"\xff\x00", b"x\n" * 9])
 def test_other_files_are_not(text: bytes) -> None:
     assert not is_ours(text)
-
-
-@pytest.mark.parametrize("shell", SHELLS)
-def test_a_script_evaluates_nothing(shell: str) -> None:
-    words = {word for line in scripts(with_chores())[shell].splitlines() for word in line.split()}
-    assert words & {"eval", "exec", "compgen", "complete-with", "python", "python3"} <= {"exec"}
-    assert shell != "bash" or "exec" in BY_NAME, "a command of repoman's is called so"
-
-
-def test_every_command_is_known_with_its_flags() -> None:
-    assert {c.name for c in KNOWN if not c.chore} == {"", "help", *NAMES}
-    assert {c.name for c in KNOWN if c.chore} >= {"dev.test", "dev.completion"}
-    flags = {flag.names[0] for flag in BY_NAME["sync"].flags}
-    assert flags >= {"--dry-run", "--jobs", "--yes", "--no-input", "--host", "--help"}
-
-
-def test_the_kind_of_every_value_was_thought_of() -> None:
-    """A new argument with a value belongs into KINDS, or into FREE where nobody knows it."""
-    tasks = [*with_chores().tasks.values()]
-    tasks += with_chores().collections["dev"].tasks.values()
-    taken = {a.names[0] for task in tasks for a in task.get_arguments() if a.takes_value}
-    assert taken == set(KINDS) | set(FREE)
-    assert set(KINDS) & set(FREE) == set()
-
-
-@pytest.mark.parametrize(
-    ("command", "word"),
-    [
-        *((name, "project") for name in ("sync", "shell", "exec", "start", "status", "remove")),
-        *((name, "any") for name in ("new", "adopt")),
-        *((name, "") for name in ("list", "setup", "dev.lint")),
-        ("completion", choice(("install", "remove"))),
-    ],
-)
-def test_what_stands_behind_a_command(command: str, word: str) -> None:
-    assert BY_NAME[command].word == word
-
-
-def value(command: Command, flag: str) -> str:
-    return next(f.value for f in command.flags if flag in f.names)
-
-
-@pytest.mark.parametrize(
-    ("command", "flag", "kind"),
-    [
-        ("new", "--image", "image"),
-        ("new", "--profile", "profile"),
-        ("new", "--repo", "repo"),
-        ("setup", "--local-repos", "folder"),
-        ("sync", "-j", "any"),
-        ("sync", "-n", ""),
-        ("list", "--host", "host"),
-        ("status", "--missing", "choice recreate forget"),
-        ("completion", "--shell", "choice bash fish zsh"),
-    ],
-)
-def test_what_a_flag_takes(command: str, flag: str, kind: str) -> None:
-    assert value(BY_NAME[command], flag) == kind
-
-
-# --- where they are put ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

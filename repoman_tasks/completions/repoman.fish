@@ -1,0 +1,286 @@
+# repoman's completion for fish. It is for a folder of fish_complete_path, and `repoman completion
+# install` puts it into one. TAB starts no program, but for hosts, which fish looks up: commands and
+# flags stand here, names in the files that repoman keeps. None of it is evaluated.
+
+set -g __repoman_rows (string split \n -- '
+# begin of the table: inv dev.completion makes it, and dev/completion_table.py says what it means
+ --help::Show help, of a command if one follows.
+ --version::Show the version.
+ --list::List the commands.
+ --debug::Show the traceback of an error.
+ --dry::Change nothing; print what would run.
+* --help::Show help.
+help::Show the flags of a command.
+adopt:any!:Make an existing container the container of a project.
+adopt --from-project:any:Incus project that holds the container (default: repoman'\''s own).
+adopt --repo:repo:Folder of the repo, relative to local_repos or absolute (default: NAME).
+adopt --dry-run::Show what would change, and change nothing.
+* --yes::Answer ordinary questions with yes.
+* --no-input::Never prompt: name the missing option and exit.
+* --host:host:Work on this host over SSH; `list` and `status` take several, separated by commas.
+completion:choice install remove!:Install TAB completion for bash, zsh or fish, or remove it.
+completion --shell:choice bash fish zsh:Shell to complete in (default: your login shell).
+completion --dry-run::Show what would change, and change nothing.
+exec:project:Run a program in a project'\''s container.
+list::List the projects: state, address, last sync, repo and image.
+list --json::Print JSON.
+new:any!:Register a repo as a project, and create its container.
+new --profile:profile+:Incus profile of the container, in place of the default ones; may be repeated.
+new --repo:repo:Folder of the repo, relative to local_repos or absolute (default: NAME).
+new --image:image:Image of the container, such as images:debian/12.
+new --clone:any:Clone this URL into the folder first.
+new --create::Create the folder first, with an empty git repo.
+new --no-container::Create no container: the project is only backed up.
+new --no-backup::Leave the repo out of every sync.
+new --trust::Approve what the repo'\''s .repoman.toml requests beyond its container.
+new --dry-run::Show what would change, and change nothing.
+remove:project!:Delete a project'\''s container and forget the project; its repo and mirror stay.
+remove --keep-repo::Keep the repo, which is the default.
+remove --delete-repo::Delete the repo too, if its mirror holds all of it.
+remove --dry-run::Show what would change, and change nothing.
+restart:project:Restart a project'\''s container; one that is stopped is started.
+restart --force::Stop it at once, without asking it to shut down.
+restart --dry-run::Show what would change, and change nothing.
+setup::Set up this host: paths, registry, backup share, and a restricted Incus project.
+setup --local-repos:folder:Folder that holds your working copies.
+setup --nfs-repos:folder:Folder on the mounted backup share.
+setup --new-share::Mark this share even if another one was marked before.
+setup --adopt-share::Take over a share that is already marked, if its registry was lost.
+setup --storage-pool:any:Incus storage pool for the disks of the containers.
+setup --network:any:Incus network for the containers.
+setup --init-incus::Create a storage pool and a network if Incus was never initialised.
+setup --repair::Restore restrictions of the Incus project and its profiles that were weakened.
+setup --dry-run::Show what would change, and change nothing.
+shell:project:Open a login shell in a project'\''s container, or run a program through one.
+shell --forward-agent::Make your SSH agent available in the container until the shell exits.
+start:project:Start a project'\''s container.
+start --dry-run::Show what would change, and change nothing.
+status:project:Report problems, each with its fix; exits with 3 if there are any.
+status --values::Show each setting, its value and where it comes from.
+status --repair::Ask what to do about each container that does not match the registry.
+status --missing:choice recreate forget:Recreate or forget containers that are missing.
+status --orphan:choice adopt destroy:Adopt or destroy containers that belong to no project.
+status --half-made:choice finish remove:Finish or remove containers whose creation was interrupted.
+status --seen::Mark what is new in a repo, and would run on this host, as reviewed.
+status --json::Print JSON.
+status --watch::Repeat, and redraw the screen, until Ctrl-C.
+status --interval:any:Seconds between two updates of --watch (default: 5).
+stop:project:Stop a project'\''s container; its disk is kept.
+stop --force::Stop it at once, without asking it to shut down.
+stop --dry-run::Show what would change, and change nothing.
+sync:project:Mirror the repos to the backup share.
+sync --dry-run::List what would change, and write nothing.
+sync --no-delete::Keep files in the mirror that the repo no longer has.
+sync --force::Mirror a repo even if it lost most of its files since its last sync.
+sync --itemize::List each change.
+sync --jobs:any:Number of projects to mirror at the same time.
+sync -j:any:Number of projects to mirror at the same time.
+sync --wait::Wait if another sync of the same project is running.
+sync --json::Print JSON.
+sync --json-lines::Print a line of JSON for each event, while it runs.
+trust:project:Show what a repo'\''s .repoman.toml requests beyond its container, and approve it.
+untrust:project:Revoke the approval of a repo'\''s .repoman.toml.
+update:project:Apply the registry and the repo'\''s .repoman.toml to a project'\''s container.
+update --restart::Restart the container if a change requires it.
+update --rebuild::Recreate its disk if the image changed; installed packages are lost.
+update --trust::Approve what the repo'\''s .repoman.toml requests beyond its container.
+update --dry-run::Show what would change, and change nothing.
+dev.bench::Measure, and print the figures beside what they should be.
+dev.completion::Write the tables of the shells'\'' completions anew, from the signatures of the tasks.
+dev.demo::Show repoman on a throwaway estate.
+dev.lint::Check style, format, types and shell scripts.
+dev.man::Write the man page anew, from the signatures and the help of the tasks.
+dev.matrix::Run the unit tests under every Python that is here.
+dev.package::Build wheel, sdist, the single file, its tarball, and the Debian package.
+dev.package --to:folder:Folder for what is built.
+dev.pictures::Draw README'\''s pictures anew, of real runs on a throwaway estate.
+dev.reference::Write the tables of keys and options in the pages, from the schema and the tasks.
+dev.test::Run the tiers lint, unit, integration and terminal, and print which others there are.
+dev.test --tier:any+:Run this tier only; may be given again.
+dev.test --all::Run every tier; `nightly` if it is named as well.
+dev.test -k:any:Run the tests that match, in pytest'\''s words.
+dev.test --coverage::Show which lines the tiers unit and integration run; that takes a third more.
+dev.test --missing::Print the packages that are missing for it, and run nothing.
+# end of the table
+')
+
+# Print the kind of what follows the command or flag $argv; fail if there is no such.
+function __repoman_row
+    set -l key (string escape --style=regex -- "$argv")
+    string replace -rf -- "^$key:([^:]*):.*" '$1' $__repoman_rows
+end
+
+function __repoman_flag --no-scope-shadowing
+    __repoman_row "$command $argv"; or __repoman_row "* $argv"
+end
+
+# Read the line as the program does: $argv are the words before the cursor's, $cur is that one.
+# Sets kind, which that one has to be, before, the part that precedes it, and used.
+function __repoman_decide --no-scope-shadowing
+    set -l value ''
+    set -l pending ''
+    set -l elsewhere $REPOMAN_HOST
+    set command ''
+    set before ''
+    set used
+    for word in $argv
+        if test -n "$value"
+            set value ''
+        else if test "$word" = --
+            set kind file
+            return
+        else if string match -q -- '-*' $word
+            set -l flag (string replace -r '=.*' '' -- $word)
+            set value (__repoman_flag $flag)
+            string match -q -- '*+' "$value"; or set -a used $flag
+            test "$flag" = "$word"; or set value ''
+            test "$flag" = --host; and set elsewhere yes
+        else if not string match -q -- '*!' $pending; and set pending (__repoman_row $word)
+            set command $word
+            set used
+        else
+            set pending ''
+        end
+    end
+    if test -n "$value"
+        set kind $value
+    else if string match -q -- '--*=*' $cur
+        set before (string replace -r '=.*' '=' -- $cur)
+        set kind (__repoman_flag (string replace -r '=.*' '' -- $cur))
+        test -n "$kind"; or set kind any
+    else if string match -q -- '-*' $cur
+        set kind flag
+    else if test -n "$pending"
+        set kind $pending
+    else
+        set kind command
+    end
+    set kind (string replace -r '[!+]$' '' -- $kind)
+    if test "$kind" = project; and test -n "$elsewhere"
+        set kind any # the projects of another host are in its own registry
+    end
+end
+
+# Print the names of the kind $argv: of this registry, and of the images that were seen.
+function __repoman_names
+    set -l config $XDG_CONFIG_HOME
+    test -n "$config"; or set config $HOME/.config
+    set -l registry $REPOMAN_CONFIG
+    test -n "$registry"; or set registry $config/repoman/repoman.toml
+    set -l state $XDG_STATE_HOME
+    string match -q '/*' -- $state; or set state $HOME/.local/state
+    for file in $state/repoman/names/(string replace -a / % -- $registry) $state/repoman/names/images
+        if test -f $file; and test -r $file
+            string match -rg -- "^$argv\t(.+)" <$file
+        end
+    end
+end
+
+# Print those of $argv that are no flag, hold no control character, and are not empty.
+function __repoman_harmless
+    set -q argv[1]; and string match -rv -- '[\x00-\x1f\x7f-\x9f]|^[-~]|^$' $argv
+end
+
+# Succeed if the nearest tasks.py upwards, which is the one that inv takes, is repoman's.
+function __repoman_checkout
+    set -l folder $PWD
+    while true
+        if test -e "$folder/tasks.py"; or test -e "$folder/tasks/__init__.py"
+            test -f "$folder/repoman_tasks/commands/__init__.py"
+            return
+        end
+        test -n "$folder"; or return 1
+        set folder (string replace -r '/[^/]*$' '' -- $folder)
+    end
+end
+
+function __repoman_print_commands -a program
+    set -l dot '.'
+    test "$program" = inv; and set dot ''
+    string replace -rf -- "^([^: $dot]+):[^:]*:(.*)" '$1'\t'$2' $__repoman_rows
+end
+
+# Print the flags of $command that are not $used, or those that precede a command.
+function __repoman_print_flags --no-scope-shadowing
+    set -l from '\\*|'$command
+    contains -- "$command" '' help; and set from $command
+    set -l rows (string match -rv -- ' --('(string join '|' -- (string sub -s 3 -- $used) ' ')'):' $__repoman_rows)
+    string replace -rf -- "^(?:$from) (--[^:]+):[^:]*:(.*)" '$1'\t'$2' $rows
+end
+
+# Print the folders below local_repos that begin with $argv, as --repo takes them.
+function __repoman_repos
+    set -l root (__repoman_names repos)
+    set -q root[1]; or set root $HOME/repos
+    for folder in $root[1]/$argv*/
+        string sub -s (math (string length -- $root[1]) + 2) -- $folder
+    end
+end
+
+function __repoman_complete -a program
+    set -l words (commandline -opc)
+    set -l cur (commandline -ct)
+    set -l command
+    set -l kind
+    set -l before
+    set -l used
+    __repoman_decide $words[2..-1]
+    set -l rest (string sub -s (math (string length -- "$before") + 1) -- $cur)
+    set -l plain (string unescape -- $rest; or string trim -l -c '"\'' -- $rest)
+    switch $kind
+        case any
+        case flag
+            __repoman_print_flags
+        case command
+            __repoman_print_commands $program
+        case file
+            __fish_complete_path $cur
+        case folder
+            __repoman_prefixed $before (__fish_complete_directories $plain)
+        case repo
+            if string match -qr '^[/~]' -- $plain
+                __repoman_prefixed $before (__fish_complete_directories $plain)
+            else
+                __repoman_prefixed $before (__repoman_repos $plain)
+            end
+        case 'choice *'
+            __repoman_prefixed $before (string split ' ' -- $kind)[2..-1]
+        case host
+            __repoman_prefixed $before (__repoman_harmless (__repoman_names host; __fish_print_hostnames))
+        case '*'
+            __repoman_prefixed $before (__repoman_harmless (__repoman_names $kind))
+    end
+end
+
+function __repoman_prefixed
+    set -q argv[2]; and printf '%s\n' $argv[1]$argv[2..-1]
+end
+
+complete -c repoman -e
+complete -c repoman -f -a '(__repoman_complete repoman)'
+
+# --- inv: as `repoman` where its tasks are repoman's, and elsewhere as it was before ---------
+
+# A file of this name stands in the way of the one that fish would have loaded.
+if test (status basename) = inv.fish
+    for folder in $fish_complete_path
+        if test -f $folder/inv.fish; and read -l first <$folder/inv.fish
+            if not string match -q "# repoman's *" -- $first
+                source $folder/inv.fish
+                break
+            end
+        end
+    end
+end
+
+if not set -q __repoman_took_inv
+    set -g __repoman_took_inv yes
+    # Invoke's own script would start Python, even if nobody waits for its answer.
+    if functions -q __complete_inv
+        functions -c __complete_inv __repoman_invokes_inv
+        function __complete_inv
+            __repoman_checkout; or __repoman_invokes_inv $argv
+        end
+    end
+    complete -c inv -n __repoman_checkout -f -a '(__repoman_complete inv)'
+end
