@@ -83,7 +83,7 @@ def _line(address: Address, here: LocalHost, prompter: Prompter) -> Line:
         return OpensshLine(address, here, asks=prompter.possible)
     from repoman_tasks.hosts.ssh.fabric_transport import FabricLine
 
-    return FabricLine(address, _typed if prompter.possible else None)
+    return FabricLine(address, here, _typed if prompter.possible else None)
 
 
 def _typed(question: str) -> str:

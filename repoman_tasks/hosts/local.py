@@ -10,9 +10,11 @@ import pwd
 import selectors
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,7 +44,7 @@ from repoman_tasks.hosts.processes import (
     until_free,
 )
 
-__all__ = ["Child", "LocalHost"]
+__all__ = ["Child", "LocalHost", "Pipe"]
 
 _CHUNK = 1 << 16
 _POLL_SECONDS = 0.1
@@ -159,6 +161,14 @@ class LocalHost(Host):
         with self._beginning:
             return Child(self._begin(argv, stdin=subprocess.PIPE, bufsize=0))
 
+    def pipe(self, argv: Argv) -> Pipe:
+        """Start a program that carries a connection by its standard streams, until `close`."""
+        ours, its = socket.socketpair()
+        with its, tempfile.TemporaryFile() as said, self._beginning:
+            process = self._begin(argv, stdin=its, stdout=its, stderr=said)
+            self._running.add(process)
+            return Pipe(ours, os.dup(said.fileno()))
+
     @contextlib.contextmanager
     def _start(self, argv: Argv, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
         with self._beginning:
@@ -181,12 +191,10 @@ class LocalHost(Host):
         with _starting(argv, self.environ.get("PATH")):
             return subprocess.Popen(
                 argv,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
                 start_new_session=True,
                 # Messages are read, so they have to be in one language; names are bytes anyway.
                 env={**self.environ, "LC_ALL": "C"},
-                **options,
+                **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
             )
 
     def _drain(
@@ -370,6 +378,28 @@ class Child:
             _close_pipes(self._process)
             self._selector.close()
             _end(self._process)
+
+
+class Pipe:
+    """The other end of the standard input and output of a program."""
+
+    def __init__(self, end: socket.socket, said: int) -> None:
+        self.end = end
+        self._said = said
+
+    def complaint(self) -> str:
+        """Return the last line that the program wrote to standard error."""
+        size = os.fstat(self._said).st_size
+        data = os.pread(self._said, _MOST_SAID, max(0, size - _MOST_SAID))
+        lines = data.decode(errors="replace").strip().splitlines()
+        return lines[-1].strip() if lines else ""
+
+    def close(self) -> None:
+        """Close this end, by which the program ends; again does nothing."""
+        self.end.close()
+        if self._said >= 0:
+            os.close(self._said)
+            self._said = -1
 
 
 _KINDS = {

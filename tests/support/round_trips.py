@@ -9,6 +9,7 @@ from unittest import mock
 from weakref import WeakKeyDictionary
 
 from repoman_tasks.commands import collection
+from repoman_tasks.hosts.local import LocalHost
 from repoman_tasks.hosts.ssh.answers import Answer
 from repoman_tasks.hosts.ssh.fabric_transport import FabricLine
 from repoman_tasks.hosts.ssh.remote_host import RemoteHost
@@ -41,12 +42,11 @@ def trips_of(far: FarEstate, command: str, **arguments: object) -> int:
 def _line_to(far: FarEstate) -> Iterator[Line]:
     """A line by Fabric; the other one waits once more for each program that it starts."""
     far.sshd.let_in(far.environ)
-    with mock.patch.dict("os.environ", HOME=str(far.laptop)):
-        line = FabricLine(Address("there"), None)
-        try:
-            yield line
-        finally:
-            line.close()
+    line = FabricLine(Address("there"), LocalHost(far.here), None)
+    try:
+        yield line
+    finally:
+        line.close()
 
 
 class _Clock:

@@ -45,7 +45,7 @@ def line_to(address: Address, transport: str) -> Line:
     """A connection to a host, where nobody can be asked."""
     if transport == "openssh":
         return OpensshLine(address, LocalHost(), asks=False)
-    return FabricLine(address, None)
+    return FabricLine(address, LocalHost(), None)
 
 
 def new_key(path: Path) -> Path:

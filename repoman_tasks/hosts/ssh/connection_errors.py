@@ -1,12 +1,15 @@
 """What is said where a connection is not made, or breaks; the same for each transport.
 
-`name` is what the person calls the host, `where` what it really is. In `hostname` a port other
-than 22 stands as in known_hosts.
+`typed` are the arguments of `ssh` that reach the host, `where` is what it really is. In `hostname`
+a port other than 22 stands as in known_hosts.
 """
 
 from __future__ import annotations
 
-from repoman_tasks.errors import Failed, Refused
+import json
+import re
+
+from repoman_tasks.errors import Failed, Refused, RepomanError
 from repoman_tasks.hosts.ssh.transport import Lost, TooMany
 
 __all__ = [
@@ -15,13 +18,31 @@ __all__ = [
     "key_revoked",
     "key_unknown",
     "lost",
+    "needs_shell",
     "no_answer",
     "no_connection",
     "no_terminal",
+    "or_by_ssh",
     "refused",
     "too_many",
     "unknown_host",
 ]
+
+
+def or_by_ssh(error: RepomanError, name: str) -> RepomanError:
+    """Return `error` of Fabric with another cure: to have the system's ssh carry the connection."""
+    error.cure = f"{error.cure}; if ssh gets in, {_by_ssh(name)}"
+    return error
+
+
+def _by_ssh(name: str) -> str:
+    table = name if re.fullmatch(r"[\w-]+", name, re.ASCII) else json.dumps(name)
+    return f'set transport = "openssh" in [hosts.{table}]'
+
+
+def needs_shell(where: str, name: str) -> Failed:
+    """Return the error for a ProxyCommand that is more than a program and its arguments."""
+    return Failed(f"the ProxyCommand to {where}, needs a shell", _by_ssh(name))
 
 
 def unknown_host(host: str) -> Failed:
@@ -39,17 +60,17 @@ def no_answer(where: str) -> Failed:
     return Failed(f"{where}, did not answer", "look whether it is up")
 
 
-def denied(user: str, where: str, name: str) -> Failed:
+def denied(user: str, where: str, typed: str) -> Failed:
     """Whatever the person has to log in with is not enough."""
     return Failed(
         f"{user} was denied by {where}",
-        f"`ssh {name}` tells more; without a terminal only keys can be used",
+        f"`ssh {typed}` tells more; without a terminal only keys can be used",
     )
 
 
-def no_connection(where: str, said: str, name: str) -> Failed:
+def no_connection(where: str, said: str, typed: str) -> Failed:
     """Something else, in the words of who tried."""
-    return Failed(f"no connection to {where}, {said}", f"`ssh {name}` tells more")
+    return Failed(f"no connection to {where}, {said}", f"`ssh {typed}` tells more")
 
 
 def lost(why: str = "") -> Lost:
@@ -70,20 +91,20 @@ def no_terminal() -> Failed:
     return Failed("it gives no terminal", "look at PermitTTY in its sshd_config")
 
 
-def key_unknown(hostname: str, shown: str, name: str) -> Refused:
+def key_unknown(hostname: str, shown: str, typed: str) -> Refused:
     """known_hosts has no key of it; `shown` is the key that it has."""
     return Refused(
         f"the key of {hostname} is not known, {shown}",
-        f"where it is the right one, `ssh {name}` accepts it",
+        f"where it is the right one, `ssh {typed}` accepts it",
     )
 
 
-def key_changed(hostname: str, shown: str, name: str) -> Refused:
+def key_changed(hostname: str, shown: str, typed: str) -> Refused:
     """known_hosts has another key; `shown` is the key that it has now."""
     return Refused(
         f"the key of {hostname} is not the one that is known, it is {shown}",
         "somebody may be in between; where the host was set up anew, "
-        f"`ssh-keygen -R {hostname}`, then `ssh {name}`",
+        f"`ssh-keygen -R {hostname}`, then `ssh {typed}`",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
@@ -10,11 +11,14 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from repoman_tasks.errors import Failed
-from repoman_tasks.hosts.ssh import connection_errors, host_keys
-from repoman_tasks.hosts.ssh.authentication import Question, strategy
+from repoman_tasks.hosts.local import LocalHost, Pipe
+from repoman_tasks.hosts.ssh import connection_errors, host_keys, ssh_config
+from repoman_tasks.hosts.ssh.authentication import Question, forward_agent, strategy
+from repoman_tasks.hosts.ssh.ssh_config import SshConfig
+from repoman_tasks.hosts.ssh.tokens import split_command
 from repoman_tasks.hosts.ssh.transport import Line, Lost, Wire
 from repoman_tasks.model import Address
 
@@ -33,6 +37,7 @@ _PULSE_SECONDS = 10.0
 """How often the other side is asked whether it is there."""
 _SILENCE_SECONDS = 30.0
 """How long it may say nothing at all."""
+_FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 _CHUNK = 1 << 16
 _WINDOW = 16 << 20
 """Bytes that may be on their way to us before we have taken the first of them."""
@@ -43,18 +48,23 @@ _REFUSED = (1, 2)
 class FabricLine(Line):
     """One SSH connection, through its gateways."""
 
-    def __init__(self, address: Address, ask: Question) -> None:
-        # What Paramiko logs of errors is said by ours; without a handler it goes to stderr.
+    def __init__(self, address: Address, here: LocalHost, ask: Question) -> None:
+        # Our sentences say what Paramiko logs; without a handler it goes to stderr.
         logging.getLogger("paramiko").addHandler(logging.NullHandler())
-        self._connection = _connection(address, ask)
+        self._here = here
+        self._gates: list[Connection] = []
+        self._pipes: list[Pipe] = []
+        # Ctrl-C may leave a thread behind that still connects; its programs must not stay.
+        atexit.register(here.close)
         try:
-            with _sentences(self._connection, address.name):
-                self._connection.open()
+            for config in ssh_config.route(address, here):
+                self._open(config, address, ask)
         except BaseException:
             self.close()
             raise
+        self._connection = self._gates[-1]
         self._pulse = _Pulse(self._connection.transport)
-        self._forwards = bool(self._connection.forward_agent)
+        self._agent = config.forwarded_agent
 
     def start(self, command: str) -> Wire:
         return FabricWire(self._session(), command, self._pulse)
@@ -65,25 +75,51 @@ class FabricLine(Line):
         return attach(self._session(), command, self._pulse.heard)
 
     def close(self) -> None:
-        for connection in _chain(self._connection):
+        for connection in reversed(self._gates):
             connection.client.close()  # also one that is only half open
+        for pipe in self._pipes:
+            pipe.close()
+        self._here.close()
+        atexit.unregister(self._here.close)
+
+    def _open(self, config: SshConfig, address: Address, ask: Question) -> None:
+        """Connect to the next host on the way, through the one before it."""
+        connection = _connection(config, self._gates[-1] if self._gates else False, ask)
+        host_keys.check_key(connection, config, address)
+        self._gates.append(connection)
+        with _sentences(config, address, self._pipes):
+            if config.proxy_command:
+                connection.connect_kwargs["sock"] = self._proxy(config, address)
+            elif not config.proxy_jump:
+                connection.connect_kwargs["sock"] = _dial(config)
+            connection.open()
+
+    def _proxy(self, config: SshConfig, address: Address) -> socket.socket:
+        """Return the connection that ProxyCommand makes."""
+        argv = split_command(config.proxy_command, config.tokens)
+        if not argv:
+            where = f"{config.hostname}, port {config.port}"
+            raise connection_errors.needs_shell(where, address.name)
+        self._pipes.append(self._here.pipe(argv))
+        return self._pipes[-1].end
 
     def _session(self) -> Channel:
         from paramiko import ChannelException, SSHException
 
         try:
-            if self._forwards:  # one for all: sshd gives no second
-                self._forwards = False
-                return self._connection.create_session()
-            return self._connection.transport.open_session(
+            made = self._connection.transport.open_session(
                 window_size=_WINDOW, timeout=_CHANNEL_SECONDS
             )
+            agent, self._agent = self._agent, ""  # once: sshd gives no second
+            if os.path.exists(agent):
+                forward_agent(made, agent)
         except ChannelException as error:
             if error.code in _REFUSED:
                 raise connection_errors.too_many() from None
             raise Failed(f"it starts no program, {error}", "look at its sshd") from None
         except (SSHException, EOFError, OSError) as error:
             raise self._pulse.lost(error) from None
+        return made
 
 
 class FabricWire(Wire):
@@ -167,61 +203,67 @@ class _Pulse:
                 self._transport.close()
 
 
-def _chain(connection: Any) -> Iterator[Connection]:
-    """The connection and its gateways."""
-    while connection is not None and not isinstance(connection, str):
-        yield connection
-        connection = connection.gateway
+def _dial(config: SshConfig) -> socket.socket:
+    """Return a TCP connection to the first address that takes one, as ssh tries them."""
+    failed = OSError("it has no address")
+    family = _FAMILIES.get(config.address_family, socket.AF_UNSPEC)
+    found = socket.getaddrinfo(config.hostname, config.port, family, socket.SOCK_STREAM)
+    for its_family, kind, protocol, _, address in found:
+        made = socket.socket(its_family, kind, protocol)
+        try:
+            made.settimeout(config.connect_timeout or _CONNECT_SECONDS)
+            if config.bind_address:
+                made.bind((config.bind_address, 0))
+            made.connect(address)
+        except OSError as error:
+            made.close()
+            failed = error
+        else:
+            return made
+    raise failed
 
 
-def _connection(address: Address, ask: Question) -> Connection:
+def _connection(config: SshConfig, gateway: Connection | bool, ask: Question) -> Connection:
+    """Return a connection by `config` alone: a person's fabric.py is of other programs."""
     from fabric import Config, Connection
 
-    overrides = {
-        "authentication": {
-            "strategy_class": strategy(ask),
-            "identities": [os.path.expanduser(address.identity)] if address.identity else [],
-        },
-        "timeouts": {"connect": _CONNECT_SECONDS},
-    }
-    config = Config(overrides=overrides, lazy=True)  # a person's fabric.py is of other programs
-    config.load_ssh_config()
+    own = Config(overrides={"authentication": {"strategy_class": strategy(config, ask)}}, lazy=True)
     made = Connection(
-        address.address or address.name,
-        user=address.user or None,
-        port=address.port or None,
-        config=config,
+        config.hostname,
+        user=config.user,
+        port=config.port,
+        config=own,
+        gateway=gateway,
+        connect_timeout=config.connect_timeout or _CONNECT_SECONDS,
     )
-    for connection in _chain(made):
-        connection.connect_kwargs = {  # without the keys, which `strategy` brings
-            "banner_timeout": _BANNER_SECONDS,
-            "auth_timeout": _AUTH_SECONDS,
-            "channel_timeout": _CHANNEL_SECONDS,
-        }
-    host_keys.check_keys(made, address.name)
+    made.connect_kwargs = {  # without the keys, which `strategy` brings
+        "banner_timeout": _BANNER_SECONDS,
+        "auth_timeout": _AUTH_SECONDS,
+        "channel_timeout": _CHANNEL_SECONDS,
+    }
     return made
 
 
 @contextlib.contextmanager
-def _sentences(connection: Connection, name: str) -> Iterator[None]:
-    """What goes wrong while a connection is opened, in our words."""
-    from paramiko import AuthenticationException, BadHostKeyException, SSHException
-    from paramiko.ssh_exception import NoValidConnectionsError
+def _sentences(config: SshConfig, address: Address, pipes: list[Pipe]) -> Iterator[None]:
+    """Raise our own errors for those that come while a connection is opened."""
+    from paramiko import AuthenticationException, SSHException
 
-    where = f"{connection.host}, port {connection.port}"
+    where = f"{config.hostname}, port {config.port}"
+    typed = ssh_config.typed(address)
     try:
         yield
-    except BadHostKeyException as error:
-        shown = host_keys.shown(error.key)
-        raise connection_errors.key_changed(error.hostname, shown, name) from None
     except AuthenticationException:
-        raise connection_errors.denied(connection.user, where, name) from None
+        denied = connection_errors.denied(config.user, where, typed)
+        raise connection_errors.or_by_ssh(denied, address.name) from None
     except socket.gaierror:
-        raise connection_errors.unknown_host(connection.host) from None
+        raise connection_errors.unknown_host(config.hostname) from None
     except TimeoutError:
         raise connection_errors.no_answer(where) from None
-    except NoValidConnectionsError:
+    except ConnectionRefusedError:
         raise connection_errors.refused(where) from None
     except (SSHException, EOFError, OSError) as error:
-        said = str(error) or type(error).__name__
-        raise connection_errors.no_connection(where, said, name) from None
+        told = pipes[-1].complaint() if config.proxy_command and pipes else ""
+        said = told or str(error) or type(error).__name__
+        failed = connection_errors.no_connection(where, said, typed)
+        raise connection_errors.or_by_ssh(failed, address.name) from None

@@ -1,113 +1,150 @@
-"""Whether a host is who it was: its key against known_hosts. Fabric alone would accept any."""
+"""Check that a host is the one it was: its key against known_hosts. Fabric alone accepts any."""
 
 from __future__ import annotations
 
-import os
-import shlex
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from repoman_tasks.hosts.ssh.connection_errors import key_revoked, key_unknown
+from repoman_tasks.hosts.ssh.connection_errors import (
+    key_changed,
+    key_revoked,
+    key_unknown,
+    or_by_ssh,
+)
+from repoman_tasks.hosts.ssh.ssh_config import SshConfig, typed
+from repoman_tasks.model import Address
 
 if TYPE_CHECKING:
     from fabric import Connection
     from paramiko import PKey
 
-__all__ = ["check_keys", "shown"]
-
-_SYSTEM = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
-_USER = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
+__all__ = ["check_key", "keys_of"]
 
 
-def check_keys(connection: Connection, name: str) -> None:
-    """Have `connection` refuse a host whose key is not in known_hosts, and each gateway too.
+Key = tuple[str, str, str]
+"""Marker, kind and key in base64 of a line of known_hosts."""
 
-    `name` is what the person calls the host; `ssh` with it accepts a key after asking.
+
+@dataclass(frozen=True)
+class _Known:
+    """The keys in known_hosts that count for a host."""
+
+    host: str
+    """Its name there."""
+    keys: Collection[Key]
+    kinds: Collection[str]
+    """Kinds of key that it has by that name: another key of one of these is a changed one."""
+
+
+def check_key(connection: Connection, config: SshConfig, address: Address) -> None:
+    """Have `connection` refuse a host whose key is not in known_hosts.
+
+    `ssh` with the last host's `address` accepts a key after a question.
     """
-    while connection is not None and not isinstance(connection, str):
-        _check_keys(connection, name)
-        connection = connection.gateway
-
-
-def _check_keys(connection: Connection, name: str) -> None:
-    config = connection.ssh_config
-    user = shlex.split(config.get("userknownhostsfile", "")) or _USER
-    system = shlex.split(config.get("globalknownhostsfile", "")) or _SYSTEM
-    lines = [line for path in (*user, *system) for line in _lines(path)]
-    # paramiko knows no markers: those of certificates let nobody in.
-    revoked = {line.split()[3] for line in lines if _is_revoked(line)}
-    known = connection.client.get_host_keys()
-    for entry in filter(None, map(_entry, lines)):
-        if entry.key.get_base64() not in revoked:
-            for hostname in entry.hostnames:
-                known.add(hostname, entry.key.get_name(), entry.key)
-    connection.client.set_missing_host_key_policy(_policy(name, revoked))
-    kinds = list(known.lookup(_known_as(connection)) or ())
+    known = _known(config)
+    connection.client.set_missing_host_key_policy(_policy(known, address))
+    kinds = {kind for marker, kind, _ in known.keys if not marker}
     connection.connect_kwargs["transport_factory"] = _preferring(kinds)
+
+
+def _known(config: SshConfig) -> _Known:
+    host = _known_as(config)
+    lines = [line for path in config.known_hosts for line in _lines(path)]
+    keys = list(keys_of(host, lines))
+    kinds = {kind for marker, kind, _ in keys if not marker}
+    if not config.host_key_alias:  # a key that is known without a port is good for each port
+        more = keys_of(config.hostname, lines)
+        keys += [(marker, kind, key) for marker, kind, key in more if marker or kind not in kinds]
+    return _Known(host, keys, kinds)
+
+
+def _known_as(config: SshConfig) -> str:
+    """Return the name of the host in known_hosts."""
+    if config.host_key_alias:
+        return config.host_key_alias
+    return config.hostname if config.port == 22 else f"[{config.hostname}]:{config.port}"
 
 
 def _lines(path: str) -> list[str]:
     try:
-        with open(os.path.expanduser(path), encoding="utf-8", errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read().splitlines()
     except OSError:
         return []
 
 
-def _is_revoked(line: str) -> bool:
-    return line.startswith("@revoked") and len(line.split()) > 3
+def keys_of(host: str, lines: Iterable[str]) -> Iterator[Key]:
+    """Return the key of each line that is about `host`."""
+    for line in lines:
+        fields = line.split()
+        marker = fields.pop(0) if line.startswith("@") else ""
+        if len(fields) >= 3 and not line.startswith("#") and _names(fields[0], host.lower()):
+            yield marker, fields[1], fields[2]
 
 
-def _entry(line: str) -> Any:
-    """What a line says; None where it says nothing that can be understood."""
-    from paramiko import SSHException
-    from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
+def _names(patterns: str, host: str) -> bool:
+    """Return True if the first field of a line matches `host`, as sshd(8) describes it."""
+    if patterns.startswith("|"):
+        return _hashes(patterns, host)
+    each = patterns.lower().split(",")
+    refused = any(_matches(pattern[1:], host) for pattern in each if pattern.startswith("!"))
+    return not refused and any(_matches(pattern, host) for pattern in each)
 
-    if line.startswith(("@", "#")):
-        return None
+
+def _matches(pattern: str, host: str) -> bool:
+    plain = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.fullmatch(plain, host) is not None
+
+
+def _hashes(field: str, host: str) -> bool:
+    from paramiko import HostKeys
+
     try:
-        entry = HostKeyEntry.from_line(line)
-    except (SSHException, InvalidHostKey, ValueError):
-        return None
-    return entry if entry is not None and entry.key is not None else None
+        return bool(HostKeys.hash_host(host, field) == field)
+    except (AssertionError, IndexError, ValueError):  # not a hash
+        return False
 
 
-def _known_as(connection: Connection) -> str:
-    port = int(connection.port)
-    return connection.host if port == 22 else f"[{connection.host}]:{port}"
-
-
-def _policy(name: str, revoked: set[str]) -> Any:
+def _policy(known: _Known, address: Address) -> Any:
+    """Return what decides about a key. No host has one that paramiko knows by itself."""
     from paramiko import MissingHostKeyPolicy
 
-    class Refuse(MissingHostKeyPolicy):  # type: ignore[misc]  # paramiko has no types
-        def missing_host_key(self, _client: Any, hostname: str, key: PKey) -> None:
-            if key.get_base64() in revoked:
-                raise key_revoked(hostname)
-            raise key_unknown(hostname, shown(key), name)
+    class Decide(MissingHostKeyPolicy):  # type: ignore[misc]  # paramiko has no types
+        def missing_host_key(self, _client: Any, _hostname: str, key: PKey) -> None:
+            _decide(known, key, address)
 
-    return Refuse()
+    return Decide()
 
 
-def _preferring(desired: Sequence[str]) -> Any:
-    """A transport that asks for the kinds of key that are known first; paramiko, for one alone."""
+def _decide(known: _Known, key: PKey, address: Address) -> None:
+    """Raise Refused if `key` is not a known one."""
+    kind, text = key.get_name(), key.get_base64()
+    shown = f"{kind} {key.fingerprint}"
+    if ("@revoked", kind, text) in known.keys:
+        raise key_revoked(known.host)
+    if ("", kind, text) in known.keys:
+        return
+    if kind in known.kinds:
+        raise key_changed(known.host, shown, typed(address))
+    raise or_by_ssh(key_unknown(known.host, shown, typed(address)), address.name)
+
+
+def _preferring(kinds: Collection[str]) -> Any:
+    """Return a transport that asks for the kinds of key that are known first, as ssh does."""
     from paramiko import Transport
 
     def make(*args: Any, **kwargs: Any) -> Transport:
         transport = Transport(*args, **kwargs)
         options = transport.get_security_options()
-        first = [kind for kind in options.key_types if _kind(kind) in desired]
-        options.key_types = [*first, *(kind for kind in options.key_types if kind not in first)]
+        first = [name for name in options.key_types if _kind(name) in kinds]
+        options.key_types = [*first, *(name for name in options.key_types if name not in first)]
         return transport
 
     return make
 
 
 def _kind(algorithm: str) -> str:
-    """The kind of key that an algorithm signs with."""
+    """Return the kind of key that an algorithm signs with."""
     return "ssh-rsa" if algorithm.startswith("rsa-sha2") else algorithm
-
-
-def shown(key: PKey) -> str:
-    """A key as a person compares it."""
-    return f"{key.get_name()} {key.fingerprint}"

@@ -18,7 +18,7 @@ import time
 
 from repoman_tasks.errors import Failed, Interrupted, RepomanError
 from repoman_tasks.hosts.local import Child, LocalHost
-from repoman_tasks.hosts.ssh import connection_errors
+from repoman_tasks.hosts.ssh import connection_errors, ssh_config
 from repoman_tasks.hosts.ssh.scripts import entrance
 from repoman_tasks.hosts.ssh.transport import Line, Wire
 from repoman_tasks.model import Address
@@ -26,7 +26,6 @@ from repoman_tasks.model import Address
 __all__ = ["OpensshLine"]
 
 _OPTIONS = {
-    "ConnectTimeout": "10",
     "ServerAliveInterval": "10",
     "ServerAliveCountMax": "2",
     "ClearAllForwardings": "yes",
@@ -35,6 +34,8 @@ _OPTIONS = {
     "LogLevel": "INFO",
 }
 """What holds whatever the person's settings are; a side that is silent for 30 seconds is gone."""
+_CONNECT_SECONDS = 10
+"""Time limit for a connection if ssh_config has none."""
 _PERSIST = "10"
 """Seconds by which the master outlives its last user, where nobody is left to end it."""
 _LOGIN_SECONDS = 60.0
@@ -67,6 +68,7 @@ class OpensshLine(Line):
         self._socket = f"{self._folder}/ssh"
         self._log = f"{self._folder}/log"
         try:
+            self._config = ssh_config.read(address, here)
             self._open(asks)
         except BaseException:
             self.close()
@@ -131,14 +133,11 @@ class OpensshLine(Line):
 
     def _argv(self, *flags: str, **options: str) -> list[str]:
         """The words of an ssh that makes a connection of its own."""
-        given = self._address
         argv = ["ssh", "-x", *flags]
-        for option, value in {**_OPTIONS, **options}.items():
+        limit = str(self._config.connect_timeout or _CONNECT_SECONDS)
+        for option, value in {**_OPTIONS, "ConnectTimeout": limit, **options}.items():
             argv += ["-o", f"{option}={value}"]
-        argv += ["-l", given.user] if given.user else []
-        argv += ["-p", str(given.port)] if given.port else []
-        argv += ["-i", os.path.expanduser(given.identity)] if given.identity else []
-        return [*argv, "--", given.address or given.name]
+        return [*argv, *ssh_config.target(self._address)]
 
     def _over(self, *flags: str, command: str = "") -> list[str]:
         """The words of an ssh that goes over the master, and nowhere where that is gone.
@@ -168,15 +167,16 @@ class OpensshLine(Line):
 
         By itself it shows no key that it does not know, and nothing of a gateway.
         """
-        name, where = self._address.name, self._address.address or self._address.name
-        found = _reason(said, name, where)
+        typed = ssh_config.typed(self._address)
+        where = f"{self._config.hostname}, port {self._config.port}"
+        found = _reason(said, typed, where)
         if found is None:
             flags = ("-v", "-S", "none", "-T")
             argv = self._argv(*flags, BatchMode="yes", StrictHostKeyChecking="yes")
             again = self._here.read([*argv, "true"], timeout=_LOGIN_SECONDS)
-            found = _reason(again.err.decode(errors="replace"), name, where)
+            found = _reason(again.err.decode(errors="replace"), typed, where)
         lines = said.strip().splitlines() or ["ssh gave no reason"]
-        return found or connection_errors.no_connection(where, lines[-1].rstrip("."), name)
+        return found or connection_errors.no_connection(where, lines[-1].rstrip("."), typed)
 
 
 _LONGEST_BASE = 50
@@ -193,14 +193,14 @@ def _private_folder(runtime: str) -> str:
         raise Failed(f"{base} can't be written, where ssh needs a socket", str(error)) from None
 
 
-def _reason(said: str, name: str, where: str) -> RepomanError | None:
-    """What ssh told by `said`; None where that is no reason one can name."""
+def _reason(said: str, typed: str, where: str) -> RepomanError | None:
+    """What ssh told by `said`; None where that is no reason one can typed."""
     if "Host key verification failed" in said:
-        return _key_refused(said, name, where)
+        return _key_refused(said, typed, where)
     if found := re.search(r"Could not resolve hostname (\S+):", said):
         return connection_errors.unknown_host(found[1])
     if found := re.search(r"^(\S+)@(\S+): Permission denied", said, re.MULTILINE):
-        return connection_errors.denied(found[1], found[2], name)
+        return connection_errors.denied(found[1], found[2], typed)
     if found := re.search(r"connect to host (\S+) port (\d+):", said):
         where = f"{found[1]}, port {found[2]}"
     if "Connection refused" in said:
@@ -210,12 +210,12 @@ def _reason(said: str, name: str, where: str) -> RepomanError | None:
     return None
 
 
-def _key_refused(said: str, name: str, where: str) -> RepomanError | None:
+def _key_refused(said: str, typed: str, where: str) -> RepomanError | None:
     if found := re.search(r"host key for (\S+) is marked as revoked", said):
         return connection_errors.key_revoked(found[1])
     changed = re.search(r"sent by the remote host is\s+(\S+?)\.?\s", said)
     if changed and (found := re.search(r"host key for (\S+) has changed", said, re.IGNORECASE)):
-        return connection_errors.key_changed(found[1], changed[1], name)
+        return connection_errors.key_changed(found[1], changed[1], typed)
     keys = re.findall(r"Server host key: (\S+ \S+)", said)
     if not keys:
         return None
@@ -224,7 +224,7 @@ def _key_refused(said: str, name: str, where: str) -> RepomanError | None:
     elif gates := re.findall(r"Connecting to (\S+) \[\S+\] port (\d+)", said):
         host, port = gates[-1]
         where = host if port == "22" else f"[{host}]:{port}"
-    return connection_errors.key_unknown(where, keys[-1], name)
+    return connection_errors.key_unknown(where, keys[-1], typed)
 
 
 class OpensshWire(Wire):
