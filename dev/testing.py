@@ -31,12 +31,12 @@ _PYTEST_INTERRUPTED = 2
 _STEALING = ("--dist", "worksteal")
 """A few tests take as long as a hundred others: who is done early takes from who is not."""
 _BESIDE_A_DAEMON = {
-    "containers": "tests.worlds.daemon",
-    "security": "tests.worlds.daemon",
-    "nightly": "tests.worlds.daemon",
-    "packages": "tests.packages",
+    "containers": ("tests.worlds.daemon",),
+    "security": ("tests.worlds.daemon",),
+    "nightly": ("tests.worlds.daemon", "--image", "debian-cloud"),
+    "packages": ("tests.packages",),
 }
-"""Tiers with the module that makes what they run beside."""
+"""Tiers with the module that makes what they run beside, and its options."""
 _LIBPYTHON = f"lib{Path('/usr/bin/python3').resolve().name}"
 """The package of the system's Python as a library, such as libpython3.11."""
 _REPORT_IN_MACHINE = 'mkdir /run/report && mount -t hostfs -o "$0" none /run/report && exec "$@"'
@@ -291,12 +291,14 @@ def _in_machine(pytest: Sequence[str], folder: Path) -> list[str]:
     return here([*machine, *with_report, *pytest, "--junitxml=/run/report/junit.xml"])
 
 
-def _beside_a_daemon(run: _Run, module: str, pytest: Sequence[str], report: Path) -> list[str]:
+def _beside_a_daemon(
+    run: _Run, module: Sequence[str], pytest: Sequence[str], report: Path
+) -> list[str]:
     """As the ordinary user of the namespaces, who can write nowhere but in the report's folder."""
     run.scratch.chmod(0o755)
     report.parent.chmod(0o777)
     options = ["-p", "no:cacheprovider", f"--junitxml={report}"]
-    return here([sys.executable, "-m", module, "--", *pytest, *options])
+    return here([sys.executable, "-m", *module, "--", *pytest, *options])
 
 
 def _unprivileged(run: _Run, pytest: Sequence[str], report: Path, coverage_file: str) -> list[str]:

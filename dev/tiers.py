@@ -71,8 +71,10 @@ _INCUS = {
     "sudo": "sudo",
     "openssl": "openssl",
     "ssh-agent": "openssh-client",
+    "sshd": "openssh-server",
     "ip": "iproute2",
 }
+"""Of an Incus daemon and of what the tests beside it run."""
 _PACKING = {"objdump": "binutils", "dpkg-deb": "dpkg", "lintian": "lintian"}
 _SHELLS = {
     "zsh": "zsh",

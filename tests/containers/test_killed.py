@@ -119,6 +119,7 @@ def before(place: Place, command: str, number: int) -> None:
         place.incus("profile", "set", "default", "limits.processes", str(number + 1))
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(1800)
 @pytest.mark.over_ssh
 @pytest.mark.parametrize("command", COMMANDS)

@@ -395,8 +395,12 @@ def test_delete_repo_of_one_without_mirror(place: Place) -> None:
 # --- the systemd images --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("image", ["debian", "debian-cloud"])
+@pytest.mark.parametrize(
+    "image", ["debian", pytest.param("debian-cloud", marks=pytest.mark.nightly)]
+)
 def test_an_image_with_systemd(place: Place, image: str) -> None:
+    if place.incus("query", f"local:/1.0/images/aliases/{image}", check=False).code:
+        pytest.skip(f"not here: `python -m tests.worlds.daemon --image {image}`")
     (place.local_repos / "isurus").mkdir()
     place.run("new", "isurus", "--image", image, code=0)
     who = place.run("exec", "isurus", "--", "id", code=0).out

@@ -1,6 +1,6 @@
 """The images of the tests, made from Debian's packages and kept between runs.
 
-Run as a module, it makes them all.
+Run as a module, it makes those that it is given the names of, or `USUAL`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-__all__ = ["IMAGES", "image"]
+__all__ = ["IMAGES", "USUAL", "image"]
 
 _CACHE = Path("/var/cache/repoman-tests")
 
@@ -140,6 +141,8 @@ IMAGES: dict[str, Callable[[Path], None]] = {
     "debian": _debian,
     "debian-cloud": _cloud,
 }
+USUAL = ("busybox", "debian")
+"""The images that every daemon has. The other takes long to make, and one case needs it."""
 
 
 def image(name: str) -> Path:
@@ -181,5 +184,5 @@ def _make(name: str, folder: Path, made: Path) -> None:
 
 
 if __name__ == "__main__":
-    for each in IMAGES:
+    for each in sys.argv[1:] or USUAL:
         image(each)

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.estate import CHECKOUT
 from tests.support.processes import PATIENCE
 from tests.worlds.daemon import world
-from tests.worlds.daemon.images import IMAGES, image
+from tests.worlds.daemon.images import image
 
-__all__ = ["ADMINS", "BRIDGES", "PEOPLE", "POOL", "run", "running_daemon"]
+__all__ = ["ADMINS", "BRIDGES", "PEOPLE", "POOL", "DaemonError", "clean", "run", "running_daemon"]
 
 INCUSD = Path("/usr/libexec/incus/incusd")
 ADMINS = "incus-admin"
@@ -40,35 +41,72 @@ _DATABASES: Mapping[str, str] = {
     "subgid": "root:1000000:1000000000\nroot:1000:1\nroot:1002:1\n",
     "sudoers": "root ALL=(ALL:ALL) ALL\ndev ALL=(ALL:ALL) NOPASSWD:SETENV: ALL\n",
 }
+_REACHED = (CHECKOUT, Path(sys.prefix), Path(sys.base_prefix))
 _HANDED_ON = ("CI", "REPOMAN_TEST_COLD", "REPOMAN_TEST_PACKAGES", "REPOMAN_TEST_SSH")
 _MODES = {"shadow": 0o640, "sudoers": 0o440}
 
 
-def run(argv: Sequence[str], scratch: Path) -> int:
-    """Run `argv` as `dev` beside a daemon with a pool, a bridge and the images."""
-    _users(scratch)
-    _network(scratch)
+class DaemonError(Exception):
+    """The daemon does not run here."""
+
+
+def run(argv: Sequence[str], scratch: Path, images: Collection[str]) -> int:
+    """Run `argv` as `dev` beside a daemon with a pool, bridges and the images.
+
+    Without images it is the demo's: the small image, no bridge, no LAN, and no trace outside of
+    `scratch`.
+    """
     folder = scratch / "incus"
-    world.start()
-    os.environ["SSL_CERT_FILE"] = _certificate(scratch)  # whom the daemon downloads from
+    try:
+        _users(scratch)
+        _network(scratch)
+        if images:
+            _homes(scratch)
+            world.start()
+            os.environ["SSL_CERT_FILE"] = _certificate(scratch)  # whom the daemon downloads from
+        else:
+            _mount_tmpfs(Path("/var/cache"))  # for the image
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise DaemonError(str(error)) from error
     with running_daemon(folder):
-        _furnish(folder)
+        _furnish(folder, images) if images else _furnish_small(folder)
+        # Ctrl-C is for the program, which tidies up while the daemon is there.
+        signal.signal(signal.SIGINT, lambda *_: None)
         return subprocess.run(_as_dev(argv, scratch, folder), cwd=CHECKOUT).returncode
 
 
-def _users(scratch: Path) -> None:
-    """Put users of our own in the place of the machine's, for this namespace only."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "home", "/home"], check=True)
+def _homes(scratch: Path) -> None:
+    """Make homes of our own, beside the checkout and its Python if they are in a home."""
+    needed = [path for path in _REACHED if path.is_relative_to("/home")]
+    held = {path: scratch / f"held-{number}" for number, path in enumerate(needed)}
+    for path, place in held.items():
+        _bind(path, place)
+    _mount_tmpfs(Path("/home"))
     for name, (uid, gid) in PEOPLE.items():
         home = Path("/home") / name
         home.mkdir(mode=0o755)
         os.chown(home, uid, gid)
+    for path in sorted(held):
+        _bind(held[path], path)
+
+
+def _bind(source: Path, target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "--rbind", str(source), str(target)], check=True)
+
+
+def _users(scratch: Path) -> None:
+    """Put users of our own in the place of the machine's, for this namespace only."""
     for name, text in _DATABASES.items():
         ours, theirs = scratch / name, Path("/etc") / name
         ours.write_text(text)
         ours.chmod(_MODES.get(name, 0o644))
-        theirs.touch()
-        subprocess.run(["mount", "--bind", str(ours), str(theirs)], check=True)
+        if theirs.exists():
+            subprocess.run(["mount", "--bind", str(ours), str(theirs)], check=True)
+
+
+def _mount_tmpfs(folder: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(folder)], check=True)
 
 
 def _network(scratch: Path) -> None:
@@ -112,7 +150,7 @@ def _await(folder: Path, environ: Mapping[str, str], process: subprocess.Popen[b
         if subprocess.run(argv, env=environ, capture_output=True).returncode == 0:
             return
         if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(Path(f"{folder}.log").read_text())
+            raise DaemonError(Path(f"{folder}.log").read_text())
         time.sleep(0.05)
 
 
@@ -127,18 +165,29 @@ def _certificate(scratch: Path) -> str:
     return str(made)
 
 
-def _furnish(folder: Path) -> None:
-    def incus(*argv: str) -> None:
-        environ = {**os.environ, "INCUS_DIR": str(folder)}
-        subprocess.run(["incus", *argv], env=environ, check=True, stdout=subprocess.DEVNULL)
-
-    incus("storage", "create", POOL, "btrfs", "size=6GiB")  # its copies are made at once
+def _furnish(folder: Path, images: Collection[str]) -> None:
+    _incus(folder, "storage", "create", POOL, "btrfs", "size=6GiB")  # its copies are made at once
     for number, name in enumerate(BRIDGES):
         address = f"ipv4.address=10.83.{57 + number}.1/24"
         address6 = f"ipv6.address=fd42:83:{57 + number}::1/64"
-        incus("network", "create", name, address, address6, "ipv6.nat=true")
-    for name in IMAGES:
-        incus("image", "import", str(image(name)), "--alias", name)
+        _incus(folder, "network", "create", name, address, address6, "ipv6.nat=true")
+    for name in images:
+        _incus(folder, "image", "import", str(image(name)), "--alias", name)
+
+
+def _furnish_small(folder: Path) -> None:
+    """Make a pool and an image, and try whether a container starts at all."""
+    _incus(folder, "storage", "create", POOL, "dir")
+    _incus(folder, "image", "import", str(image("busybox")), "--alias", "busybox")
+    _incus(folder, "launch", "busybox", "probe", "--storage", POOL)
+    _incus(folder, "delete", "--force", "probe")
+
+
+def _incus(folder: Path, *argv: str) -> None:
+    environ = {**os.environ, "INCUS_DIR": str(folder)}
+    done = subprocess.run(["incus", *argv], env=environ, capture_output=True, text=True)
+    if done.returncode:
+        raise DaemonError(f"incus {argv[0]}: {done.stderr.strip()}")
 
 
 def _as_dev(argv: Sequence[str], scratch: Path, folder: Path) -> list[str]:
@@ -160,8 +209,7 @@ def _as_dev(argv: Sequence[str], scratch: Path, folder: Path) -> list[str]:
     ]
     reach = [sys.executable, "-m", "dev.open_folders", str(scratch / "held")]
     ids = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--init-groups", "--inh-caps=-all"]
-    folders = [str(CHECKOUT), sys.prefix, sys.base_prefix]
-    return [*reach, *folders, "--", *ids, "env", "-i", *environ, *argv]
+    return [*reach, *map(str, _REACHED), "--", *ids, "env", "-i", *environ, *argv]
 
 
 def clean(scratch: Path) -> None:
