@@ -1,4 +1,4 @@
-"""Where the chores work: the checkout, with the programs of its .venv."""
+"""The checkout that the chores work in, and the environment of what they run."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr
 
 
 def here(argv: Sequence[str], **environ: str) -> list[str]:
-    """`argv`, to run in the checkout, with the programs of this Python's environment first.
+    """Return the argv that runs `argv` in the checkout, with this Python's folder first on PATH.
 
-    Servers are found too, which a user's own PATH may leave out.
+    Folders of servers are added, which a user's PATH may lack.
     """
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}:{SYSTEM_PATH}"
     values = {"PATH": path, **environ}
@@ -24,5 +24,5 @@ def here(argv: Sequence[str], **environ: str) -> list[str]:
 
 
 def in_ci() -> bool:
-    """Whether nobody is there to look: what could not be checked is a failure then."""
+    """Return if this is CI, where a check that can't run counts as a failure."""
     return os.environ.get("CI", "") == "true"

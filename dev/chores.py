@@ -59,19 +59,19 @@ def lint(session: Session) -> int:
 
 @task()
 def bench(session: Session) -> int:
-    """Measure, and print the figures beside what they should be."""
+    """Run the benchmarks and print the figures beside their targets."""
     return session.host.hand_over(here([sys.executable, "-m", "tests.benchmarks"]))
 
 
 @task()
 def pictures(session: Session) -> int:
-    """Draw README's pictures anew, of real runs on a throwaway estate."""
+    """Draw the pages' pictures again, from real runs on throwaway repos."""
     return session.host.hand_over(here([sys.executable, "-m", "tests.pictures"]))
 
 
 @task()
 def completion(session: Session) -> None:
-    """Write the tables of the shells' completions anew, from the signatures of the tasks."""
+    """Generate the tables of the shells' completions from the tasks."""
     for shell, text in completions_now().items():
         _write(session, ROOT / "repoman_tasks/completions" / SCRIPTS[shell], text)
 
@@ -88,12 +88,12 @@ MANUAL = ROOT / "docs/man/repoman.1"
 
 @task()
 def man(session: Session) -> None:
-    """Write the man page anew, from the signatures and the help of the tasks."""
+    """Generate the man page from the tasks."""
     _write(session, MANUAL, manual_now())
 
 
 def manual_now() -> str:
-    """The man page, of the tasks as they are."""
+    """Return the man page for the current tasks."""
     return manual(collection(), (ROOT / "docs/exit-codes.md").read_text())
 
 
@@ -119,7 +119,7 @@ def _write(session: Session, path: Path, text: str) -> None:
 
 @task()
 def demo(session: Session) -> int:
-    """Show repoman on a throwaway estate."""
+    """Show repoman on throwaway repos."""
     return session.host.hand_over([sys.executable, "-m", "dev.demo"])
 
 
@@ -131,7 +131,7 @@ def package(session: Session, to: str = "dist") -> None:
 
 @task()
 def matrix(session: Session) -> int:
-    """Run the unit tests under every Python that is here."""
+    """Run the unit tests under every Python that is installed."""
     return run_matrix(session)
 
 

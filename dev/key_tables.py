@@ -1,4 +1,4 @@
-"""The tables of keys in the pages, made from the schema of the registry. No I/O."""
+"""Generate the tables of keys in the pages from the registry's schema. No I/O."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ TABLES: Mapping[str, type[Any]] = {
     "mount": Mount,
     "repo": Requested,
 }
-"""By the word that a page asks for it, the shape that a table shows."""
+"""The schema of each table, by its name in a page's mark."""
 
 _PLACE = re.compile(r"(<!-- keys: (\w+) -->\n)((?!<!--).)*(<!-- /keys -->)", re.DOTALL)
 
 
 def with_tables(page: str) -> str:
-    """`page` with the tables that its marks ask for, as they are to be."""
+    """Return `page` with the tables between its marks generated."""
     return _PLACE.sub(lambda found: f"{found[1]}\n{table(TABLES[found[2]])}\n\n{found[4]}", page)
 
 
 def table(kind: type[Any]) -> str:
-    """The keys of a table of the registry, or of a .repoman.toml, one in a row."""
+    """Return a table of the keys of the registry, or of a .repoman.toml."""
     with_variables = kind is Defaults
     head = ["Key", "Type", "Default", *(["Variable"] if with_variables else []), "Meaning"]
     rows = [head, ["---"] * len(head)]
@@ -74,6 +74,6 @@ def _type(key: Field[Any]) -> str:
 
 
 def _default(key: Field[Any]) -> str:
-    """As one would write it; nothing where nothing stands for the key."""
+    """Return the default as TOML, "" if there is none."""
     value = {} if str(key.type) == "Pairs" else key.default
     return "" if value in (MISSING, None, "") else f"`{toml_value(value)}`"

@@ -1,4 +1,4 @@
-"""The licences of what the single file carries: Python, its packages, libraries of the system."""
+"""Collect the licences of the single file's contents: Python, packages, system libraries."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from repoman_tasks.hosts.base import Host
 __all__ = ["carried", "gather_licences"]
 
 _ROOTS = ("fabric", "invoke", "pyyaml", "rich", "tomlkit", "pyinstaller")
-"""What repoman asks for, and the maker of the small program that starts its Python."""
+"""The packages that repoman requires, and PyInstaller, whose bootloader starts the program."""
 _TOOLS = ("altgraph", "packaging", "pyinstaller-hooks-contrib", "setuptools")
-"""What the last of them needs to build, and leaves behind."""
+"""Requirements of PyInstaller that the result does not contain."""
 _STDLIB = "import sysconfig; print(sysconfig.get_path('stdlib'))"
 _TEXT = re.compile(r"(?i)(licen[cs]e|copying|notice)[\w.-]*$")
 
 
 def carried(found: Iterable[Distribution]) -> dict[str, Distribution]:
-    """By name, those of the distributions that end up in the single file."""
+    """Return the distributions in the single file, by name."""
     there = {_plain(one.name): one for one in found}
     wanted, taken = list(_ROOTS), dict[str, Distribution]()
     while wanted:
@@ -36,7 +36,7 @@ def carried(found: Iterable[Distribution]) -> dict[str, Distribution]:
 
 
 def _asked(line: str) -> str:
-    """The name in a line of Requires-Dist."""
+    """Return the name in a line of Requires-Dist."""
     return _plain(re.split(r"[^\w.-]", line, maxsplit=1)[0])
 
 
@@ -45,7 +45,7 @@ def _plain(name: str) -> str:
 
 
 def gather_licences(host: Host, workshop: Path, frozen: Path, target: Path) -> None:
-    """Put them into `target`, a folder each. `Failed` where one has none."""
+    """Copy the licences into `target`, a folder each. Raise Failed if one is missing."""
     for name, one in carried(distributions(path=_site(workshop))).items():
         texts = [str(one.locate_file(path)) for path in one.files or () if _TEXT.match(path.name)]
         _copy(name, texts, target)
@@ -62,7 +62,7 @@ def _site(workshop: Path) -> list[str]:
 
 
 def _package(host: Host, library: str) -> str:
-    """Debian's package that a library of the system is from."""
+    """Return the Debian package of a system library."""
     found = host.read(["dpkg", "--search", f"*/{library}"]).text
     if not found:
         raise Failed(f"{library} is of no package, so its licence is unknown", "build on Debian")

@@ -1,4 +1,4 @@
-"""The checkers, one after the other."""
+"""Run the linters."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CHECKERS = (
 
 @dataclass(frozen=True)
 class Check:
-    """What became of one checker; `missing` names its package where it did not run."""
+    """The result of one linter; `missing` is its package if it is not installed."""
 
     name: str
     failed: bool
@@ -35,7 +35,7 @@ class Check:
 
 
 def run_checks(session: Session, start: Callable[[Sequence[str]], int]) -> list[Check]:
-    """Run all checkers, each to its end, by `start`, which gives the exit status."""
+    """Run all linters by `start`, which returns the exit status."""
 
     def run(*argv: str, module: bool = True) -> Check:
         session.screen.line(f"$ {' '.join(argv)}")

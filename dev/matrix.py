@@ -1,4 +1,4 @@
-"""The unit tests under every Python that repoman runs with and that is found here."""
+"""Run the unit tests under every supported Python that is installed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SECONDS = 900
 
 
 def run_matrix(session: Session) -> int:
-    """Test with each version, say which are not here, and end with 1 where a test failed."""
+    """Test with each version and print which are missing; return 1 if a test failed."""
     results = {version: _test(session, version) for version in VERSIONS}
     session.screen.line()
     for version, result in results.items():
@@ -46,7 +46,7 @@ def _test(session: Session, version: str) -> str:
 
 
 def _find(session: Session, version: str) -> str:
-    """The first Python of that version which can make an environment; empty where none can."""
+    """Return the first Python of that version that can create an environment, "" if none."""
     for name in _candidates(version):
         found = session.host.read([name, "-c", _ABLE])
         if not found.code and found.text.strip() == version:
@@ -55,7 +55,7 @@ def _find(session: Session, version: str) -> str:
 
 
 def _candidates(version: str) -> Iterator[str]:
-    """What is called so on PATH, and what pyenv keeps beside it."""
+    """Yield the candidates on PATH and of pyenv."""
     found = shutil.which(f"python{version}")
     if found:
         yield found

@@ -1,4 +1,4 @@
-"""Run words where some folders can be reached by everybody, whatever they lie in.
+"""Run a program with some folders made accessible to all users, whatever their parents' modes.
 
     unshare --mount python -m dev.open_folders HOLD FOLDER… -- WORDS…
 
@@ -24,12 +24,12 @@ __all__ = ["closed_above", "main"]
 
 
 def closed_above(folder: str, is_closed: Callable[[str], bool]) -> str:
-    """The topmost folder on the way to `folder` that is closed, or an empty string."""
+    """Return the topmost parent of `folder` that others can't enter, "" if none."""
     return next((str(path) for path in reversed(Path(folder).parents) if is_closed(str(path))), "")
 
 
 def main(argv: Sequence[str]) -> int:
-    """Make the folders reachable, and run the words."""
+    """Make the folders accessible, and run the program."""
     hold, *folders = argv[: argv.index("--")]
     argv = argv[argv.index("--") + 1 :]
     host = LocalHost()

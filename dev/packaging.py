@@ -1,4 +1,4 @@
-"""Building the packages: wheel, sdist, a single file, a tarball around it, and a Debian package.
+"""Build the packages: wheel, sdist, a single file, a tarball around it, and a Debian package.
 
 Everything is made from the sdist, with the tools in the versions of
 dev/packages/requirements.txt, so that two builds of one commit are the same. docs/packages.md
@@ -34,9 +34,9 @@ _TOOLS = "dev/packages/requirements.txt"
 _SECONDS = 900
 """How long one tool may take, pip with a slow network included."""
 _HIDDEN = ("repoman_tasks", "rich._unicode_data")
-"""Packages whose modules are imported by names that are put together."""
+"""Packages that import modules by computed names."""
 _NEEDLESS = ("pygments", "markdown_it", "multiprocessing", "setuptools", "pip", "tkinter", "pydoc")
-"""What a library would import for things that repoman does not use."""
+"""Modules that libraries import for features that repoman does not use."""
 _ABLE = "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))"
 _TAR = ("tar", "--sort=name", "--format=gnu", "--owner=0", "--group=0", "--numeric-owner")
 _MODES = "u=rwX,go=rX"
@@ -45,37 +45,37 @@ _GLIBC = re.compile(r"\bGLIBC_(\d+)\.(\d+)")
 
 @dataclass(frozen=True)
 class _Build:
-    """One build: where it works, with what, and the time that everything in it has."""
+    """One build: its folders, its tools, and the time stamp of all files."""
 
     session: Session
     work: Path
     workshop: Path
-    """The environment with the tools and with what goes into the single file."""
+    """The environment with the build tools and the contents of the single file."""
     epoch: int
-    """Seconds since 1970, of the commit."""
+    """Time of the commit, in seconds since the epoch."""
 
     @property
     def source(self) -> Path:
-        """The sdist, unpacked."""
+        """Return the folder of the unpacked sdist."""
         return self.work / f"repoman_tasks-{__version__}"
 
     @property
     def frozen(self) -> Path:
-        """The program with its Python, as a folder."""
+        """Return the folder of the frozen program."""
         return self.work / "frozen/repoman"
 
     @property
     def done(self) -> Path:
-        """The folder for what is finished."""
+        """Return the folder for finished packages."""
         return self.work / "done"
 
     def run(self, *argv: str | Path, **environ: str) -> None:
-        """Run a tool; `Failed` with what it said where it fails."""
+        """Run a tool. Raise Failed with its output if it fails."""
         fixed = {"SOURCE_DATE_EPOCH": str(self.epoch), "PYTHONHASHSEED": "0", "TZ": "UTC"}
         _run(self.session, self.work, argv, {**fixed, **environ})
 
     def tar(self, made: Path, folder: Path, *names: str) -> None:
-        """Pack `names` of `folder`, the same bytes for the same content."""
+        """Pack `names` of `folder` reproducibly."""
         options = (f"--mtime=@{self.epoch}", f"--mode={_MODES}", "--use-compress-program=gzip -n9")
         self.run(*_TAR, *options, "-C", folder, "-cf", made, "--", *names)
 
@@ -111,7 +111,7 @@ def _run(
 
 
 def _epoch(session: Session) -> int:
-    """The time of the commit, or what `SOURCE_DATE_EPOCH` says."""
+    """Return SOURCE_DATE_EPOCH if it is set, else the time of the commit."""
     given = os.environ.get("SOURCE_DATE_EPOCH", "")
     if given.isdecimal():
         return int(given)
@@ -125,7 +125,7 @@ def _epoch(session: Session) -> int:
 
 
 def _python(session: Session) -> str:
-    """The Python for the packages: the system's, which Debian keeps, or the one that runs this."""
+    """Return the Python to freeze: the system's on Debian, else the one that runs this."""
     for name in ("/usr/bin/python3", sys.executable):
         if os.access(name, os.X_OK) and not session.host.read([name, "-c", _ABLE]).code:
             return name
@@ -160,7 +160,7 @@ def _workshop(session: Session) -> Path:
 
 
 def _wheel(build: _Build) -> None:
-    """The sdist, the wheel from it, and both unpacked for what comes next."""
+    """Build the sdist and from it the wheel, and unpack both."""
     python = build.workshop / "bin/python"
     build.run(python, "-m", "build", "--no-isolation", "--outdir", build.done, ROOT)
     (sdist,) = build.done.glob("*.tar.gz")
@@ -189,7 +189,7 @@ def _freeze(build: _Build) -> None:
 
 
 def _glibc(build: _Build) -> tuple[int, int]:
-    """The oldest version of glibc that the frozen program starts with."""
+    """Return the oldest version of glibc that the frozen program runs with."""
     objects = [str(path) for path in build.frozen.rglob("*") if _is_elf(path)]
     told = build.session.host.read(["objdump", "-T", *objects]).text
     return max((int(major), int(minor)) for major, minor in _GLIBC.findall(told))
@@ -203,7 +203,7 @@ def _is_elf(path: Path) -> bool:
 
 
 def _single_file(build: _Build) -> None:
-    """A script with an archive behind it."""
+    """Build the single file: a script followed by an archive."""
     archive = build.work / "frozen.tar.gz"
     build.tar(archive, build.frozen, *sorted(os.listdir(build.frozen)))
     payload = archive.read_bytes()
@@ -232,7 +232,7 @@ def _filled(text: str, values: dict[str, str]) -> str:
 
 
 def _tarball(build: _Build) -> None:
-    """The single file with pages and completions, laid out for a folder like /usr/local."""
+    """Pack the single file with pages and completions, laid out as below /usr/local."""
     name = f"repoman-{__version__}-{_kind()}"
     prefix = build.work / "tarball" / name
     _put(build.done / name, prefix / "bin/repoman")
@@ -241,7 +241,7 @@ def _tarball(build: _Build) -> None:
 
 
 def _furnish(build: _Build, share: Path, *, zsh: str) -> None:
-    """Put pages, completions and licences below `share`."""
+    """Copy pages, completions and licences into `share`."""
     source, doc = build.source, share / "doc/repoman"
     scripts = source / "repoman_tasks/completions"
     for page in sorted(source.glob("docs/man/*.1")):
@@ -266,7 +266,7 @@ def _put(path: Path, target: Path) -> None:
 
 
 def _debian(build: _Build) -> None:
-    """The frozen folder itself, which needs no unpacking, and all else where Debian has it."""
+    """Build the Debian package: the frozen folder, and the rest where Debian policy has it."""
     root = build.work / "debian"
     lib, share = root / "usr/lib/repoman", root / "usr/share"
     shutil.copytree(build.frozen, lib, symlinks=True)
@@ -292,7 +292,7 @@ def _debian(build: _Build) -> None:
 
 
 def _as_debian_has_it(build: _Build, share: Path) -> None:
-    """copyright, a changelog of its form, lintian's overrides, and compressed pages."""
+    """Write copyright, changelog and lintian overrides, and compress the pages."""
     doc, debian = share / "doc/repoman", build.source / "dev/packages/debian"
     (doc / "LICENSE").unlink()
     _put(debian / "copyright", doc / "copyright")

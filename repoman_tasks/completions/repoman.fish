@@ -85,15 +85,15 @@ update --restart::Restart the container if a change requires it.
 update --rebuild::Recreate its disk if the image changed; installed packages are lost.
 update --trust::Approve what the repo'\''s .repoman.toml requests beyond its container.
 update --dry-run::Show what would change, and change nothing.
-dev.bench::Measure, and print the figures beside what they should be.
-dev.completion::Write the tables of the shells'\'' completions anew, from the signatures of the tasks.
-dev.demo::Show repoman on a throwaway estate.
+dev.bench::Run the benchmarks and print the figures beside their targets.
+dev.completion::Generate the tables of the shells'\'' completions from the tasks.
+dev.demo::Show repoman on throwaway repos.
 dev.lint::Check style, format, types and shell scripts.
-dev.man::Write the man page anew, from the signatures and the help of the tasks.
-dev.matrix::Run the unit tests under every Python that is here.
+dev.man::Generate the man page from the tasks.
+dev.matrix::Run the unit tests under every Python that is installed.
 dev.package::Build wheel, sdist, the single file, its tarball, and the Debian package.
 dev.package --to:folder:Folder for what is built.
-dev.pictures::Draw README'\''s pictures anew, of real runs on a throwaway estate.
+dev.pictures::Draw the pages'\'' pictures again, from real runs on throwaway repos.
 dev.reference::Write the tables of keys and options in the pages, from the schema and the tasks.
 dev.test::Run the tiers lint, unit, integration and terminal, and print which others there are.
 dev.test --tier:any+:Run this tier only; may be given again.
