@@ -17,7 +17,7 @@ from repoman_tasks.model import (
     env_name,
     keys,
 )
-from repoman_tasks.planning.text.wording import toml_value
+from repoman_tasks.planning.text.wording import format_toml
 from repoman_tasks.registry.reader import LEAST, MOST, TIMES
 
 __all__ = ["TABLES", "table", "with_tables"]
@@ -76,4 +76,4 @@ def _type(key: Field[Any]) -> str:
 def _default(key: Field[Any]) -> str:
     """Return the default as TOML, "" if there is none."""
     value = {} if str(key.type) == "Pairs" else key.default
-    return "" if value in (MISSING, None, "") else f"`{toml_value(value)}`"
+    return "" if value in (MISSING, None, "") else f"`{format_toml(value)}`"

@@ -12,7 +12,7 @@ from repoman_tasks.actions.project_container import repo_of, spec_of
 from repoman_tasks.errors import Failed, UsageError
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.lifecycle import adopt_steps
-from repoman_tasks.planning.container.spec import Container, from_container
+from repoman_tasks.planning.container.spec import Container, project_from_container
 from repoman_tasks.planning.findings import repo_state
 from repoman_tasks.planning.names import check_name, inside, relative_repo
 from repoman_tasks.planning.steps import ArrangeUser
@@ -29,7 +29,7 @@ def adoption(session: Session, name: str, from_project: str = "", repo: str = ""
     facts, host = session.of(reconcile), session.host
     registry = facts.registry
     given = relative_repo(repo, facts.local_repos, host.home) if repo else ""
-    made_for = from_container(container, given or container.project or name, session.now())
+    made_for = project_from_container(container, given or container.project or name, session.now())
     check_name(made_for.name)
     if made_for.name != name and not from_project:
         raise UsageError(
@@ -41,7 +41,7 @@ def adoption(session: Session, name: str, from_project: str = "", repo: str = ""
     path = f"{facts.local_repos}/{project.repo}"
     state = repo_state(path, host.real_folder(path), facts.local_repos)
     if state.problem:
-        raise UsageError(f"{path} {state.says}", "bring it back, or name another one with --repo")
+        raise UsageError(f"{path} {state.phrase}", "bring it back, or name another one with --repo")
     runner = step_runner(session)
     steps = adopt_steps(
         project,
@@ -67,7 +67,7 @@ def _had(session: Session, container: Container, repo: str) -> bool:
 
 
 def _container(session: Session, name: str, from_project: str) -> Container:
-    here = require_containers(session).found.get(name)
+    here = require_containers(session).by_name.get(name)
     if not from_project:
         if here is None:
             raise UsageError(
@@ -80,7 +80,7 @@ def _container(session: Session, name: str, from_project: str) -> Container:
         return here
     if here is not None:
         raise UsageError(
-            f"there is a container called {name} already", "rename one of the two with `incus`"
+            f"a container called {name} exists already", "rename one of the two with `incus`"
         )
     there = Incus(session.host, from_project).container(name)
     if there is None:

@@ -12,9 +12,9 @@ from repoman_tasks.planning.prompts import APPROVE
 from repoman_tasks.planning.trust.approval_rules import (
     Request,
     all_requests,
-    approval,
+    approval_changes,
+    approval_of,
     covers,
-    difference,
     has_privileged_requests,
     privileged_requests,
     unprivileged_requests,
@@ -69,7 +69,7 @@ def approve_request(
     before = approved(host, request.repo)
     if covers(before, request):
         return False
-    lines = difference(before, request, defaults)
+    lines = approval_changes(before, request, defaults)
     if trusted:
         for line in lines:
             session.screen.note(f"{'would approve' if dry_run else 'approved by --trust'}: {line}")
@@ -81,7 +81,7 @@ def approve_request(
     else:
         _ask(session, request, lines, how)
     if not dry_run:
-        approve(host, approval(request, defaults), session.now())
+        approve(host, approval_of(request, defaults), session.now())
     return True
 
 

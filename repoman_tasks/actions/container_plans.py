@@ -9,10 +9,10 @@ from repoman_tasks.actions.container_steps import Devices, StepRunner
 from repoman_tasks.actions.facts import containers, forbidden_paths, incus, person, reconcile
 from repoman_tasks.model import Project, Registry
 from repoman_tasks.planning.container.spec import Spec
-from repoman_tasks.planning.fence.acl import acl, address, address6
+from repoman_tasks.planning.fence.acl import acl, choose_address, matching_address6
 from repoman_tasks.planning.fence.bridge import has_rules
-from repoman_tasks.planning.fence.bridge_steps import rules_steps
-from repoman_tasks.planning.fence.project_steps import opening_steps
+from repoman_tasks.planning.fence.bridge_steps import acl_update_steps
+from repoman_tasks.planning.fence.project_steps import allow_mounts_steps
 from repoman_tasks.planning.steps import Step
 from repoman_tasks.session import Session
 from repoman_tasks.tools.fence_probe import foresee_networks, host_networks
@@ -54,7 +54,7 @@ def mount_permission_steps(session: Session, spec: Spec) -> list[Step]:
         return []
     found = session.of(incus)
     project = found.get(found.project_path) or {}
-    return opening_steps(found.project, project.get("config") or {}, spec)
+    return allow_mounts_steps(found.project, project.get("config") or {}, spec)
 
 
 def with_addresses(session: Session, project: Project) -> Project:
@@ -65,8 +65,10 @@ def with_addresses(session: Session, project: Project) -> Project:
     bridge = found.get(_bridge_path(registry)) or {}
     config = bridge.get("config") or {}
     taken = (other.address for other in registry.projects)
-    ipv4 = project.address or address(config, project.name, taken)
-    return replace(project, address=ipv4, address6=project.address6 or address6(config, ipv4))
+    ipv4 = project.address or choose_address(config, project.name, taken)
+    return replace(
+        project, address=ipv4, address6=project.address6 or matching_address6(config, ipv4)
+    )
 
 
 def with_protected(session: Session, project: Project) -> Project:
@@ -104,7 +106,7 @@ def _rules(session: Session, project: Project, *after: Project) -> list[Step]:
     now = found.get(_rules_path(registry)) or {}
     others = [other for other in registry.projects if other.name != project.name]
     spec = acl(registry.defaults, [*others, *after], host_networks(session.host))
-    return rules_steps(name, now, spec)
+    return acl_update_steps(name, now, spec)
 
 
 def step_runner(session: Session) -> StepRunner:

@@ -14,8 +14,8 @@ from repoman_tasks.errors import Failed, Interrupted
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.model import Person
 from repoman_tasks.planning.container.spec import (
-    IMAGE,
-    MAKING,
+    IMAGE_TAG,
+    MAKING_TAG,
     Container,
     Spec,
     protection_differs,
@@ -32,7 +32,7 @@ from repoman_tasks.planning.steps import (
     MakeRepo,
     RebuildContainer,
 )
-from repoman_tasks.planning.text.wording import shown_url
+from repoman_tasks.planning.text.wording import redact_url
 from repoman_tasks.tools.guest import GuestHandle, arrange, prove, wait_until_up
 from repoman_tasks.tools.incus import Incus
 
@@ -89,7 +89,7 @@ class StepRunner:
         """All is done: call the containers whole, and forget how to undo."""
         self._undo.clear()
         while self._whole:
-            self.incus.set_config(self._whole.pop(), {MAKING: None})
+            self.incus.set_config(self._whole.pop(), {MAKING_TAG: None})
 
     def undo(self) -> None:
         """Take back what was made, the last first."""
@@ -108,7 +108,7 @@ class StepRunner:
         if code < 0:
             raise Interrupted("interrupted")
         if code:
-            raise Failed(f"{shown_url(step.url)} can't be cloned", "see what git says above")
+            raise Failed(f"{redact_url(step.url)} can't be cloned", "see what git says above")
         self._rename(beside, step.path)
 
     def make_repo(self, step: MakeRepo) -> None:
@@ -167,7 +167,7 @@ class StepRunner:
         source = {"type": "copy", "source": step.name, "project": step.source}
         self._make(step.name, {"source": source, **body})
         kept = {k: v for k, v in (self._now(step.name).config).items() if k not in shed}
-        config = {**kept, **step.spec.config, MAKING: self._token}
+        config = {**kept, **step.spec.config, MAKING_TAG: self._token}
         devices = {name: dict(device) for name, device in step.spec.devices.items()}
         self.incus.replace(step.name, {"config": config, "devices": devices})
 
@@ -183,7 +183,7 @@ class StepRunner:
         self._check(spec.devices)
         data = "#cloud-config\n" + yaml.safe_dump(user_data(self.person), sort_keys=False)
         return {
-            "config": {**spec.config, MAKING: self._token, _USER_DATA: data},
+            "config": {**spec.config, MAKING_TAG: self._token, _USER_DATA: data},
             "devices": {name: dict(device) for name, device in spec.devices.items()},
             "profiles": list(spec.profiles),
         }
@@ -196,7 +196,7 @@ class StepRunner:
 
     def _take_back(self, name: str) -> None:
         found = self.incus.container(name)
-        if found is not None and found.config.get(MAKING) == self._token:
+        if found is not None and found.config.get(MAKING_TAG) == self._token:
             self.incus.delete(name)
 
     def arrange(self, step: ArrangeUser) -> None:
@@ -234,12 +234,12 @@ class StepRunner:
     def rebuild(self, step: RebuildContainer) -> None:
         """Make the disk anew; until the user is arranged the container is half made."""
         now = self._now(step.name)
-        self.incus.set_config(step.name, {MAKING: self._token})
+        self.incus.set_config(step.name, {MAKING_TAG: self._token})
         if now.status != "stopped":
             self.incus.set_state(step.name, "stop", force=True)
         path = self.incus.at("instances", step.name, "rebuild")
         self.incus.change("POST", path, {"source": dict(step.origin)}, self._say)
-        self.incus.set_config(step.name, {IMAGE: step.spec.image})
+        self.incus.set_config(step.name, {IMAGE_TAG: step.spec.image})
 
     def set_state(self, step: ChangeState) -> None:
         """Start, stop, restart or rename a container."""

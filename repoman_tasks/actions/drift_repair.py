@@ -25,7 +25,7 @@ from repoman_tasks.planning.container.lifecycle import create_steps, finish_step
 from repoman_tasks.planning.container.repairs import CHOICES, LEAVE, RepairOptions
 from repoman_tasks.planning.container.spec import Container
 from repoman_tasks.planning.findings import Finding
-from repoman_tasks.planning.prompts import DESTROY, REPAIR
+from repoman_tasks.planning.prompts import DELETE_CONTAINER, REPAIR
 from repoman_tasks.planning.steps import ArrangeUser, ChangeState, DeleteContainer, Step
 from repoman_tasks.session import Session
 from repoman_tasks.tools.images import image_origin
@@ -44,7 +44,7 @@ def repair(session: Session, findings: Sequence[Finding], flags: RepairOptions) 
         if choice == LEAVE:
             continue
         try:
-            _mend(session, finding, choice, by_flag=bool(flags.chosen(finding.kind)))
+            _mend(session, finding, choice, by_flag=bool(flags.choice(finding.kind)))
         except RepomanError as problem:
             session.screen.note(f"{finding.subject} was not mended, {problem}")
             well = False
@@ -55,8 +55,8 @@ def _choice(session: Session, finding: Finding, flags: RepairOptions) -> str:
     options = CHOICES.get(finding.kind)
     if options is None:
         return LEAVE
-    if flags.chosen(finding.kind):
-        return flags.chosen(finding.kind)
+    if flags.choice(finding.kind):
+        return flags.choice(finding.kind)
     if not flags.repair:
         return LEAVE
     if not session.prompter.possible:
@@ -81,7 +81,7 @@ def _typed(finding: Finding, choice: str, flags: RepairOptions) -> str:
 
 def _mend(session: Session, finding: Finding, choice: str, *, by_flag: bool) -> None:
     if choice in ("destroy", "remove") and finding.kind == "orphan":
-        session.prompter.typed(DESTROY, finding.subject, finding.subject)
+        session.prompter.typed(DELETE_CONTAINER, finding.subject, finding.subject)
     plan = _PLANS[choice](session, finding.subject)
     # A person who chose it from the question has agreed; so has who named it by a flag.
     agreed = partial(lock_container, session, finding.subject)
@@ -93,7 +93,7 @@ def _recreate(session: Session, name: str) -> Plan:
     project, runner = _project(session, name), step_runner(session)
     repo = session.of(reconcile).repos[name]
     if repo.problem:
-        raise Refused(f"its repo {repo.path} {repo.says}", "bring it back first")
+        raise Refused(f"its repo {repo.path} {repo.phrase}", "bring it back first")
     spec = spec_of(session, project)
     origin = image_origin(runner.incus, spec.image)
     path = repo_of(session, project)
@@ -128,7 +128,7 @@ def _remove(session: Session, name: str) -> Plan:
 
 
 def _rename(session: Session, name: str) -> Plan:
-    other = require_containers(session).renamed(name)
+    other = require_containers(session).find_renamed(name)
     if other is None:
         raise Failed(f"no container was made for {name}", "`repoman status` tells more")
     return Plan([ChangeState(other.name, "rename", to=name)], runner=step_runner(session))
@@ -158,7 +158,7 @@ def _project(session: Session, name: str) -> Project:
 
 
 def _container(session: Session, name: str) -> Container:
-    found = require_containers(session).found.get(name)
+    found = require_containers(session).by_name.get(name)
     if found is None:
         raise Failed(f"the container {name} is gone", "`repoman status` tells more")
     return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed, RepomanError, TargetUnusable
 from repoman_tasks.model import Person, Project, Registry
-from repoman_tasks.planning.container.drift import Containers, unusable
+from repoman_tasks.planning.container.drift import Containers, unknown_containers
 from repoman_tasks.planning.findings import EstateFacts, repo_state
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.trust.approval_rules import (
@@ -139,7 +139,7 @@ def containers(session: Session) -> Containers:
     try:
         return Containers(session.of(incus).containers())
     except Failed as problem:
-        return unusable(problem)
+        return unknown_containers(problem)
 
 
 def require_containers(session: Session) -> Containers:
@@ -207,7 +207,7 @@ def _foresee_mounts(session: Session, registry: Registry) -> None:
 @task(holds=True, foresee=_foresee_mounts)
 def backup_share(session: Session) -> Share | TargetUnusable:
     """Look at the backup share and hold it in use; where it is not usable, the reason."""
-    from repoman_tasks.planning.mirror.share_check import judge, judge_marker
+    from repoman_tasks.planning.mirror.share_check import check_marker, check_share
     from repoman_tasks.tools.share import open_share
 
     facts = session.of(reconcile)
@@ -217,8 +217,8 @@ def backup_share(session: Session) -> Share | TargetUnusable:
         share = session.stack.enter_context(
             open_share(session.host, path, facts.local_repos, defaults.probe_seconds)
         )
-        judge(share.probe, defaults)
-        judge_marker(share.probe, facts.registry.estate.id)
+        check_share(share.probe, defaults)
+        check_marker(share.probe, facts.registry.estate.id)
     except TargetUnusable as unusable:
         return unusable
     return share

@@ -20,7 +20,7 @@ _AT_ONCE = 8
 
 def running(containers: Containers, projects: Sequence[Project]) -> list[Project]:
     """Those of `projects` whose container runs."""
-    found = containers.found
+    found = containers.by_name
     return [p for p in projects if p.container and p.name in found and found[p.name].running]
 
 

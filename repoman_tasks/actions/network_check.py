@@ -8,7 +8,11 @@ from repoman_tasks.actions.facts import addresses, containers, fence_facts, incu
 from repoman_tasks.errors import RepomanError
 from repoman_tasks.model import Project
 from repoman_tasks.planning.fence.bridge import Bridge
-from repoman_tasks.planning.fence.reachability import Reach, is_silent, reach_findings
+from repoman_tasks.planning.fence.reachability import (
+    Reachability,
+    none_reach_router,
+    reachability_findings,
+)
 from repoman_tasks.planning.findings import Finding
 from repoman_tasks.session import Session
 from repoman_tasks.tools.reach_probe import foresee_reach, reach, router_answers
@@ -33,10 +37,10 @@ def check_network(session: Session, projects: Sequence[Project]) -> list[Finding
     if isinstance(fence, RepomanError):
         return []
     bridge = _bridge(session)
-    seen = _seen(session, bridge, projects) if bridge is not None else []
-    answers = is_silent(seen) and router_answers(session.host)
+    probed = _seen(session, bridge, projects) if bridge is not None else []
+    answers = none_reach_router(probed) and router_answers(session.host)
     name = session.of(reconcile).registry.defaults.bridge
-    return reach_findings(name, fence.firewalls, seen, answers)
+    return reachability_findings(name, fence.firewalls, probed, answers)
 
 
 def _bridge(session: Session) -> Bridge | None:
@@ -53,14 +57,14 @@ def _tried(session: Session, projects: Sequence[Project]) -> list[str]:
     return [project.name for project in projects if _tries(session, project)][:_TRIED]
 
 
-def _seen(session: Session, bridge: Bridge, projects: Sequence[Project]) -> list[Reach]:
+def _seen(session: Session, bridge: Bridge, projects: Sequence[Project]) -> list[Reachability]:
     """What the first that run reach, until one of them gets out."""
-    seen: list[Reach] = []
+    probed: list[Reachability] = []
     for name in _tried(session, projects):
-        seen.append(reach(session.of(incus), name, bridge))
-        if seen[-1].gets_out:
+        probed.append(reach(session.of(incus), name, bridge))
+        if probed[-1].unblocked:
             break
-    return seen
+    return probed
 
 
 def _tries(session: Session, project: Project) -> bool:
@@ -68,7 +72,7 @@ def _tries(session: Session, project: Project) -> bool:
 
     With another one it gets nowhere: Incus filters that.
     """
-    found = session.of(containers).found.get(project.name)
+    found = session.of(containers).by_name.get(project.name)
     mode = project.network or session.of(reconcile).registry.defaults.network
     if not (project.container and found and found.running and mode != "none"):
         return False

@@ -24,7 +24,7 @@ def change_state(
 ) -> None:
     """Start, stop or restart the container of the project that is meant."""
     project, _ = resolve_project(session, name, action)
-    container = require_containers(session).found.get(project.name)
+    container = require_containers(session).by_name.get(project.name)
     if container is None or not (force and container.status == "error"):
         container = existing_container(session, project)
     if action != "stop":

@@ -6,7 +6,7 @@ from repoman_tasks.actions.facts import containers, incus, reconcile
 from repoman_tasks.errors import Busy, Failed, Refused, UsageError
 from repoman_tasks.hosts.base import Locked
 from repoman_tasks.model import Project
-from repoman_tasks.planning.container.drift import of_project
+from repoman_tasks.planning.container.drift import project_drift
 from repoman_tasks.planning.container.spec import Container, Spec, container_spec
 from repoman_tasks.planning.current_project import named_or_current
 from repoman_tasks.session import Session
@@ -41,9 +41,9 @@ def existing_container(session: Session, project: Project) -> Container:
     found = session.of(containers)
     if found.problem:
         raise Failed(*found.problem)
-    container = found.found.get(project.name)
+    container = found.by_name.get(project.name)
     if container is None or container.half_made:
-        problem = of_project(session.of(reconcile), project, found)[0]
+        problem = project_drift(session.of(reconcile), project, found)[0]
         raise Failed(f"{project.name}: {problem.what}", problem.cure)
     return container
 
@@ -53,14 +53,14 @@ def check_startable(session: Session, project: Project) -> None:
     repo = session.of(reconcile).repos[project.name]
     if repo.problem:
         raise Refused(
-            f"{project.name} can't be started, its repo {repo.path} {repo.says}",
+            f"{project.name} can't be started, its repo {repo.path} {repo.phrase}",
             f"bring it back, or `repoman remove {project.name}`",
         )
 
 
 def print_drift(session: Session, project: Project) -> None:
     """Say in a line where the project's container has drifted."""
-    for finding in of_project(session.of(reconcile), project, session.of(containers)):
+    for finding in project_drift(session.of(reconcile), project, session.of(containers)):
         session.screen.note(f"{finding.subject}: {finding.what}: {finding.cure}")
 
 
@@ -84,7 +84,7 @@ def check_incus_project(session: Session) -> None:
         )
     if session.host.uid == 0:
         raise UsageError(
-            "containers are for an ordinary user, and this is root", "run repoman as yourself"
+            "containers are for an ordinary user, not for root", "run repoman as yourself"
         )
 
 

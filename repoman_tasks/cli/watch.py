@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from repoman_tasks.cli.several_hosts import HostOutput, ask_all, show_all
 from repoman_tasks.errors import UsageError
 from repoman_tasks.hosts.signals import defer_resizes
-from repoman_tasks.planning.text.layout import FAINT, Cell, fitted
+from repoman_tasks.planning.text.layout import FAINT, Cell, fit_lines
 from repoman_tasks.terminal.prompter import Prompter
 from repoman_tasks.terminal.screen import Canvas, Screen
 
@@ -109,7 +109,7 @@ def _draw(head: Cell, outputs: Sequence[HostOutput]) -> None:
         outputs[0].show(canvas)
     else:
         show_all(canvas, outputs)
-    lines = fitted(canvas.lines, size.lines)
+    lines = fit_lines(canvas.lines, size.lines)
     # A line that is too wide all the same is cut by the terminal, which would go on below.
     shown = "\r\n".join(f"{line}\x1b[K" for line in lines)
     _put(f"\x1b[?7l\x1b[H{shown}\x1b[J\x1b[?7h")

@@ -11,15 +11,15 @@ from repoman_tasks.completions import script
 from repoman_tasks.errors import Busy, RepomanError
 from repoman_tasks.hosts.base import Locked
 from repoman_tasks.planning.completion_files import (
-    Place,
+    CompletionFile,
     check_action,
-    foreign,
+    choose_shell,
+    completion_files,
+    foreign_paths,
+    install_steps,
     is_ours,
-    next_words,
-    places,
-    put_steps,
-    shell_meant,
-    take_steps,
+    removal_steps,
+    usage_hint,
 )
 from repoman_tasks.session import Session
 from repoman_tasks.wizards.project_choice import ask_completion
@@ -49,37 +49,37 @@ def completion(
 ) -> None:
     """Install TAB completion for bash, zsh or fish, or remove it."""
     check_action(action)
-    shell = shell_meant(shell, session.host.environ.get("SHELL", ""))
+    shell = choose_shell(shell, session.host.environ.get("SHELL", ""))
     before = _look(session, shell)
-    for path in foreign(before):
+    for path in foreign_paths(before):
         session.screen.note(f"{path} is not repoman's")
     removes = action == "remove"
-    plan = Plan(take_steps(before) if removes else put_steps(before, script(shell).decode()))
+    plan = Plan(removal_steps(before) if removes else install_steps(before, script(shell).decode()))
     done = carry_out(
         session,
         plan,
         dry_run=dry_run,
-        default=removes or not foreign(before[:1]),  # which is replaced only where a person agrees
+        default=removes or not foreign_paths(before[:1]),  # replace it only with consent
         agreed=lambda: _alone(session, shell, before),
     )
     if not removes and (done or not plan.steps):
         session.screen.note(f"in place: {before[0].path}")
-        session.screen.note(next_words(shell, before[0].path))
+        session.screen.note(usage_hint(shell, before[0].path))
         with suppress(RepomanError):
             session.store.load()  # which refreshes the names to complete from
 
 
-def _look(session: Session, shell: str) -> list[Place]:
-    """The places of a shell's completion, with what stands there."""
+def _look(session: Session, shell: str) -> list[CompletionFile]:
+    """Return the files of a shell's completion with their contents."""
     host = session.host
     found = []
-    for place in places(shell, host.environ, host.home):
-        text = host.read_file(place.path)
-        found.append(replace(place, found=text, ours=text is not None and is_ours(text)))
+    for file in completion_files(shell, host.environ, host.home):
+        text = host.read_file(file.path)
+        found.append(replace(file, content=text, ours=text is not None and is_ours(text)))
     return found
 
 
-def _alone(session: Session, shell: str, before: list[Place]) -> None:
+def _alone(session: Session, shell: str, before: list[CompletionFile]) -> None:
     """Hold the lock of these files until the session ends. `Busy` where somebody was faster."""
     lock = session.host.lock(f"{session.store.path}.completion", wait_seconds=10)
     try:

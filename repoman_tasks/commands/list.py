@@ -8,11 +8,16 @@ from repoman_tasks.actions.facts import addresses, containers, reconcile
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed
 from repoman_tasks.model import Defaults, Project
-from repoman_tasks.planning.container.drift import Containers, drift, state, summary
-from repoman_tasks.planning.container.spec import IMAGE
+from repoman_tasks.planning.container.drift import (
+    Containers,
+    container_state,
+    containers_summary,
+    drift_findings,
+)
+from repoman_tasks.planning.container.spec import IMAGE_TAG
 from repoman_tasks.planning.findings import EstateFacts, RepoState, mirror_is_old
 from repoman_tasks.planning.text.layout import BAD, FAINT, GOOD, Cell, Column
-from repoman_tasks.planning.text.wording import age
+from repoman_tasks.planning.text.wording import format_age
 from repoman_tasks.session import Session
 
 
@@ -46,10 +51,10 @@ def list_(session: Session, json: bool = False) -> None:
         screen.note("No registry yet: `repoman setup` makes one.")
     else:
         screen.note("No projects yet: `repoman new NAME` makes one.")
-    for finding in drift(facts, found, (), orphans=True):
+    for finding in drift_findings(facts, found, (), orphans=True):
         screen.note(f"{finding.subject}: {finding.what}: {finding.cure}", hang=2)
-    if found.found or any(project.container for project in facts.registry.projects):
-        screen.note(f"containers: {summary(found)}")
+    if found.by_name or any(project.container for project in facts.registry.projects):
+        screen.note(f"containers: {containers_summary(found)}")
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class _Row:
 
 def _addresses(session: Session, found: Containers) -> dict[str, str]:
     """Addresses take a call of their own, one for all, and only where something runs."""
-    if not any(container.running for container in found.found.values()):
+    if not any(container.running for container in found.by_name.values()):
         return {}
     try:
         return session.of(addresses)
@@ -76,21 +81,21 @@ def _row(facts: EstateFacts, project: Project, found: Containers, known: dict[st
     repo, name = facts.repos[project.name], project.name
     notes = [f"repo {repo.problem}"] if repo.problem else []
     if not found.problem:  # the line below the table says it, once
-        notes += [f.what for f in drift(facts, found, [project], orphans=False)]
-    container = found.found.get(name) if project.container else None
-    made_from = container.config.get(IMAGE, "") if container else ""
+        notes += [f.what for f in drift_findings(facts, found, [project], orphans=False)]
+    container = found.by_name.get(name) if project.container else None
+    made_from = container.config.get(IMAGE_TAG, "") if container else ""
     image = made_from or project.asked_image or project.image
-    return _Row(project, repo, state(project, found), known.get(name, ""), image, notes)
+    return _Row(project, repo, container_state(project, found), known.get(name, ""), image, notes)
 
 
 _COLUMNS = (
     Column("NAME"),
     Column("STATE"),
-    Column("IP", gives_way=3),
-    Column("LAST SYNC", gives_way=4),
-    Column("REPO", least=14, gives_way=2),
-    Column("IMAGE", least=14, gives_way=1),
-    Column("NOTES", least=24, gives_way=5),
+    Column("IP", drop_order=3),
+    Column("LAST SYNC", drop_order=4),
+    Column("REPO", min_width=14, drop_order=2),
+    Column("IMAGE", min_width=14, drop_order=1),
+    Column("NOTES", min_width=24, drop_order=5),
 )
 _ONLY_WHERE_FILLED = ("IP", "IMAGE", "NOTES")
 """They say nothing where all their values are empty, and a terminal is narrow."""
@@ -124,7 +129,7 @@ def _synced(project: Project, now: str, defaults: Defaults) -> Cell:
     if not project.backup:
         return Cell("no backup", FAINT)
     old = mirror_is_old(project, defaults, now)
-    return Cell(age(project.last_sync, now), BAD if old else "")
+    return Cell(format_age(project.last_sync, now), BAD if old else "")
 
 
 def _as_json(row: _Row) -> dict[str, object]:

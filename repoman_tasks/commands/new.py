@@ -25,8 +25,12 @@ from repoman_tasks.actions.project_container import (
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import UsageError
 from repoman_tasks.model import Project, Registry
-from repoman_tasks.planning.container.lifecycle import check_free, create_steps, register_step
-from repoman_tasks.planning.container.spec import applied
+from repoman_tasks.planning.container.lifecycle import (
+    create_steps,
+    delete_half_made_steps,
+    register_step,
+)
+from repoman_tasks.planning.container.spec import apply_requested
 from repoman_tasks.planning.estate_steps import new_project
 from repoman_tasks.planning.findings import repo_state
 from repoman_tasks.planning.names import absolute, check_name, image_fault, profile_fault
@@ -165,7 +169,7 @@ def _check_folder(session: Session, project: Project, options: _NewOptions) -> N
     if state.problem and not (options.makes_repo and parent == local_repos):
         way = "name a real folder below local_repos"
         missing = "" if options.makes_repo else ", or add --create or --clone URL"
-        raise UsageError(f"{parent} {state.says}", way + missing)
+        raise UsageError(f"{parent} {state.phrase}", way + missing)
 
 
 def _repo_steps(session: Session, project: Project, options: _NewOptions) -> list[Step]:
@@ -183,14 +187,16 @@ def _steps(
     if not options.container:
         return [register_step(project, path)]
     check_incus_project(session)
-    making_way = check_free(project.name, require_containers(session).found)
+    making_way = delete_half_made_steps(project.name, require_containers(session).by_name)
     how = f"look at it; if you want it: `repoman new {project.name} --trust`"
     asks, refusal = allowed_requests(
         session, path, how, trusted=options.trust, dry_run=options.dry_run
     )
     if refusal:
         raise refusal
-    project = with_protected(session, applied(project, asks, options.image, options.profiles))
+    project = with_protected(
+        session, apply_requested(project, asks, options.image, options.profiles)
+    )
     image = spec_of(session, project).image
     if not project.asked_image:
         project = replace(project, image=image)

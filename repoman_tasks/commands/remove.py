@@ -88,14 +88,14 @@ def remove(
 
 def _leftover(session: Session, name: str) -> bool:
     """Whether a container of that name is there, although no project is."""
-    return name in session.of(containers).found
+    return name in session.of(containers).by_name
 
 
 def _state(session: Session, project: Project) -> str | None:
     """The state of the container that is to go with the project; None where there is none."""
     if not project.container:
         return None
-    container = require_containers(session).found.get(project.name)
+    container = require_containers(session).by_name.get(project.name)
     return container.status if container else None
 
 

@@ -13,9 +13,9 @@ from repoman_tasks.errors import Busy, RepomanError
 from repoman_tasks.hosts.base import Locked
 from repoman_tasks.model import Registry
 from repoman_tasks.planning.estate_steps import SetupOptions, setup_steps
-from repoman_tasks.planning.fence.fence_facts import FenceOptions
+from repoman_tasks.planning.fence.fence_facts import REPAIR_CURE, FenceOptions
 from repoman_tasks.planning.fence.fence_plan import fence_findings, fence_steps
-from repoman_tasks.planning.mirror.share_check import judge
+from repoman_tasks.planning.mirror.share_check import check_share
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.prompts import SUDO
 from repoman_tasks.planning.steps import AsRoot, Step, WriteRegistry
@@ -42,7 +42,7 @@ def _share(session: Session) -> Share:
         open_share(host, path, local, registry.defaults.probe_seconds)
     )
     host.read(_RSYNC)  # which every sync needs, and says so where it lacks
-    judge(share.probe, registry.defaults)
+    check_share(share.probe, registry.defaults)
     return share
 
 
@@ -141,7 +141,7 @@ def _fence(session: Session, options: FenceOptions, local_repos: str) -> list[St
         return []
     if not options.repair:
         for finding in fence_findings(found, project):
-            if finding.cure.startswith("`repoman setup --repair`"):
+            if finding.cure == REPAIR_CURE:
                 session.screen.note(f"{finding.what}: {finding.cure}")
     return steps
 

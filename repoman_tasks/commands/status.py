@@ -21,16 +21,21 @@ from repoman_tasks.actions.network_check import check_network, foresee_tries
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import ExitCode, RepomanError, TargetUnusable, UsageError
 from repoman_tasks.model import Defaults, Project, Registry, keys
-from repoman_tasks.planning.container.drift import drift, summary
+from repoman_tasks.planning.container.drift import containers_summary, drift_findings
 from repoman_tasks.planning.container.repairs import RepairOptions
 from repoman_tasks.planning.fence.fence_facts import FenceFacts
 from repoman_tasks.planning.fence.fence_plan import fence_findings
-from repoman_tasks.planning.findings import EstateFacts, Finding, health, no_registry
+from repoman_tasks.planning.findings import (
+    EstateFacts,
+    Finding,
+    estate_findings,
+    no_registry_finding,
+)
 from repoman_tasks.planning.mirror.excludes import exclude_finding
 from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.text.grouping import group_findings
 from repoman_tasks.planning.text.layout import BAD, GOOD, STRONG, Cell, Column
-from repoman_tasks.planning.text.wording import plural, toml_value
+from repoman_tasks.planning.text.wording import format_toml, plural
 from repoman_tasks.session import Session
 from repoman_tasks.tools.share import Share
 
@@ -77,10 +82,10 @@ def status(
     """Report problems, each with its fix; exits with 3 if there are any."""
     options = RepairOptions(missing, orphan, half_made, repair)
     options.check()
-    if (options.any or seen) and not session.alone:
+    if (options.requested or seen) and not session.alone:
         raise UsageError("several hosts can only be looked at", "name the one to mend")
     mended = True
-    if options.any:
+    if options.requested:
         session.host.forget()  # a person is asked meanwhile
         mended = mend(session, _drift(session, name), options)
         session.look_again(reconcile, containers)
@@ -128,12 +133,14 @@ def _findings(
 ) -> list[Finding]:
     projects = _meant(facts.registry, name)
     if facts.registry.missing:
-        found = [no_registry(session.store.path)]
+        found = [no_registry_finding(session.store.path)]
     else:
         problem = (share.what, share.cure) if isinstance(share, TargetUnusable) else None
         concerned = name is None or projects[0].backup
         beside = session.of(folders) if name is None else []
-        found = health(facts, problem if concerned else None, projects, beside, session.now())
+        found = estate_findings(
+            facts, problem if concerned else None, projects, beside, session.now()
+        )
     drifted = _drift(session, name)
     if any(project.container for project in projects) and not session.of(containers).problem:
         found += [*_fence(session), *check_network(session, projects)]
@@ -149,11 +156,11 @@ def _drift(session: Session, name: str | None) -> list[Finding]:
     """Where containers and registry differ, of one project or of the estate."""
     facts, found = session.of(reconcile), session.of(containers)
     if name is None:
-        return drift(facts, found, facts.registry.projects, orphans=True)
-    if facts.registry.project(name) is None and name in found.found:
-        every = drift(facts, found, [], orphans=True)
+        return drift_findings(facts, found, facts.registry.projects, orphans=True)
+    if facts.registry.project(name) is None and name in found.by_name:
+        every = drift_findings(facts, found, [], orphans=True)
         return [finding for finding in every if finding.subject == name]
-    return drift(facts, found, [find_project(facts.registry, name)], orphans=False)
+    return drift_findings(facts, found, [find_project(facts.registry, name)], orphans=False)
 
 
 def _fence(session: Session) -> list[Finding]:
@@ -166,10 +173,10 @@ def _fence(session: Session) -> list[Finding]:
 def _show_values(session: Session, facts: EstateFacts) -> None:
     registry = facts.registry
     rows = [
-        (key.name, toml_value(getattr(registry.defaults, key.name)), registry.origins[key.name])
+        (key.name, format_toml(getattr(registry.defaults, key.name)), registry.origins[key.name])
         for key in keys(Defaults)
     ]
-    columns = (Column("SETTING"), Column("VALUE", least=20), Column("FROM"))
+    columns = (Column("SETTING"), Column("VALUE", min_width=20), Column("FROM"))
     session.screen.table(columns, rows)
     session.screen.line()
 
@@ -194,10 +201,10 @@ def _show(
 
 
 def _containers(session: Session) -> str:
-    found = session.of(fence_facts) if any(session.of(containers).found) else None
-    told = summary(session.of(containers))
+    found = session.of(fence_facts) if any(session.of(containers).by_name) else None
+    told = containers_summary(session.of(containers))
     if isinstance(found, FenceFacts):
-        free = [f"{name} has {pool.told} free" for name, pool in found.pools.items()]
+        free = [f"{name} has {pool.free_text} free" for name, pool in found.pools.items()]
         told = ", ".join([told, f"Incus {found.version}", *free])
     return told
 
@@ -217,7 +224,7 @@ def _as_json(
             "path": registry.defaults.nfs_repos,
             "free_mib": share.probe.free_mib if isinstance(share, Share) else None,
         },
-        "containers": summary(session.of(containers)),
+        "containers": containers_summary(session.of(containers)),
         "values": {
             key.name: {
                 "value": getattr(registry.defaults, key.name),

@@ -7,7 +7,7 @@ from repoman_tasks.cli.task import task
 from repoman_tasks.errors import UsageError
 from repoman_tasks.mirror.rsync_pass import SyncContext
 from repoman_tasks.mirror.sync_run import mirror_estate
-from repoman_tasks.planning.mirror.sync_plan import SyncOptions, exit_code, plan
+from repoman_tasks.planning.mirror.sync_plan import SyncOptions, plan_sync, sync_exit_code
 from repoman_tasks.session import Session
 from repoman_tasks.terminal.sync_output import OutputOptions, show_events, show_result
 
@@ -70,7 +70,7 @@ def sync(
         itemize=(itemize or dry_run) and not (json or json_lines),
         progress=output.progress,
     )
-    planned = plan(facts.registry, name, jobs, options)
+    planned = plan_sync(facts.registry, name, jobs, options)
     share = require_share(session)
     modes = share.survey([project.repo for project in planned.projects])
     context = SyncContext(
@@ -86,6 +86,6 @@ def sync(
     )
     with show_events(screen, output, planned, session.now) as see:
         outcomes = mirror_estate(context, planned, session.store, see)
-    code = exit_code(planned, outcomes)
+    code = sync_exit_code(planned, outcomes)
     show_result(screen, output, outcomes, options, int(code), session.now)
     return code

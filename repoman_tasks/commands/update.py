@@ -27,8 +27,8 @@ from repoman_tasks.actions.project_container import (
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed, Refused
 from repoman_tasks.model import Project
-from repoman_tasks.planning.container.lifecycle import recorded, update_steps
-from repoman_tasks.planning.container.spec import Container, applied
+from repoman_tasks.planning.container.lifecycle import record_steps, update_steps
+from repoman_tasks.planning.container.spec import Container, apply_requested
 from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.steps import ArrangeUser
 from repoman_tasks.session import Session
@@ -94,7 +94,7 @@ def update(
         session.screen.note(f"left as it is, it needs --{difference.need}: {difference.what}")
     stored = find_project(session.of(reconcile).stored, project.name)
     before = [*(mount_permission_steps(session, spec) if steps else []), *acl_steps(session, after)]
-    plan = Plan([*before, *steps, *recorded(stored, after)], runner=runner)
+    plan = Plan([*before, *steps, *record_steps(stored, after)], runner=runner)
     carry_out(session, plan, dry_run=dry_run, agreed=partial(lock_container, session, project.name))
     if refusal:  # what is not approved was taken away, or never came
         raise refusal
@@ -121,7 +121,7 @@ def _with_wishes(
     how = f"`repoman trust {name}` shows it and asks; in a script, `repoman update {name} --trust`"
     path = repo_of(session, project)
     asks, refusal = allowed_requests(session, path, how, trusted=trusted, dry_run=dry_run)
-    after = applied(project, asks, "", ())
+    after = apply_requested(project, asks, "", ())
     return replace(after, image=project.image, profiles=project.profiles), refusal
 
 

@@ -86,7 +86,7 @@ def _checked(
     `mounted` raises where the share is not mounted any more as it was.
     """
     max_shrink = context.registry.defaults.max_shrink
-    limits = [source.most_deletions(p, quiet[p.name].tally, max_shrink) for p in projects]
+    limits = [source.deletion_limit(p, quiet[p.name].tally, max_shrink) for p in projects]
     try:
         mounted()
         done = run_pass(

@@ -22,7 +22,7 @@ from repoman_tasks.mirror.events import Finished, Started
 from repoman_tasks.mirror.rsync_pass import Pass, PassFailed, SyncContext, count_entries, run_pass
 from repoman_tasks.model import Project, Tally
 from repoman_tasks.planning.mirror import source_check as source
-from repoman_tasks.planning.mirror.sync_plan import Outcome, linked
+from repoman_tasks.planning.mirror.sync_plan import Outcome, first_symlink
 from repoman_tasks.planning.names import inside, real_repo
 from repoman_tasks.tools import rsync
 from repoman_tasks.tools.file_tree import PRUNED, Look, git_state, look
@@ -121,7 +121,7 @@ def _judge_places(context: SyncContext, project: Project, real: str | None) -> N
     """The same, where `real` is the repo's folder with links resolved; None where there is none."""
     path = _repo_path(context, project)
     share = context.share.probe
-    link = linked(context.modes, project.repo)
+    link = first_symlink(context.modes, project.repo)
     if link:
         raise Refused(
             f"{share.path}/{link} on the share is a symlink",
@@ -176,10 +176,10 @@ class _Work:
         """`Refused` where the source lost too much; else sets how many entries may be deleted."""
         if self._context.options.force:
             return
-        source.judge_stop(self._project)
-        last = source.before(self._project) or self._mirrored()
-        source.judge(self._project.name, self._path, tally, last, self._max_shrink)
-        self._may_delete = source.most_deletions(self._project, last, self._max_shrink)
+        source.check_not_stopped(self._project)
+        last = source.last_tally(self._project) or self._mirrored()
+        source.check_shrinkage(self._project.name, self._path, tally, last, self._max_shrink)
+        self._may_delete = source.deletion_limit(self._project, last, self._max_shrink)
 
     @property
     def _max_shrink(self) -> float:
@@ -238,7 +238,9 @@ class _Work:
         if self._context.options.force:
             return seen
         files_only = Tally(last.tally.files)  # a gc may well be what goes on
-        source.judge(self._project.name, self._path, seen.tally, files_only, self._max_shrink)
+        source.check_shrinkage(
+            self._project.name, self._path, seen.tally, files_only, self._max_shrink
+        )
         return seen
 
     def _heads_resolve(self, git_dirs: Sequence[bytes]) -> bool:

@@ -18,8 +18,8 @@ from repoman_tasks.mirror.events import Event, Finished
 from repoman_tasks.mirror.project_sync import mirror_project
 from repoman_tasks.mirror.rsync_pass import SyncContext
 from repoman_tasks.model import Project
-from repoman_tasks.planning.mirror.source_check import is_own
-from repoman_tasks.planning.mirror.sync_plan import Outcome, SyncPlan, in_batches
+from repoman_tasks.planning.mirror.source_check import has_own_mirror
+from repoman_tasks.planning.mirror.sync_plan import Outcome, SyncPlan, sync_batches
 from repoman_tasks.planning.registry_edits import Edit
 from repoman_tasks.registry import Store, record_mirror, record_stop, record_sync
 from repoman_tasks.tools.rsync import everywhere
@@ -74,7 +74,7 @@ def _claimed(context: SyncContext, plan: SyncPlan, store: Store) -> SyncPlan:
 
     So it knows their contents for its own even if the first sync is interrupted.
     """
-    new = [p for p in plan.projects if not is_own(p) and p.repo not in context.modes]
+    new = [p for p in plan.projects if not has_own_mirror(p) and p.repo not in context.modes]
     if not new or plan.options.dry_run or context.host.dry:
         return plan
     store.update(lambda _: [record_mirror(project.name, project.repo) for project in new])
@@ -114,8 +114,8 @@ class _Workers:
         patterns = {
             p.name: tuple(filter(everywhere, registry.excludes(p).own)) for p in plan.projects
         }
-        alone = plan.one or options.dry_run or options.force or self._context.host.dry
-        batches = [] if alone else in_batches(plan.projects, patterns, plan.jobs)
+        alone = plan.single or options.dry_run or options.force or self._context.host.dry
+        batches = [] if alone else sync_batches(plan.projects, patterns, plan.jobs)
         in_batch = {project.name for batch in batches for project in batch}
         self._submit([project for project in plan.projects if project.name not in in_batch])
         self._batches = {self._hand_out(mirror_batch, batch) for batch in batches}

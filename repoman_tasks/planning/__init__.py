@@ -1,4 +1,4 @@
-"""Deciding: the world goes in as values, decisions and steps come out as values.
+"""Planning: facts go in as values, steps and findings come out as values.
 
 Nothing here reads a file, the clock or the environment, or starts a process.
 """

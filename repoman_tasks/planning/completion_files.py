@@ -1,4 +1,4 @@
-"""Where a shell's completion belongs, and what putting it there or taking it away changes."""
+"""Files of the shells' completions, and the steps that install or remove them. Pure."""
 
 from __future__ import annotations
 
@@ -13,58 +13,67 @@ from repoman_tasks.planning.steps import DeleteFile, Step, WriteFile
 __all__ = [
     "ACTIONS",
     "SHELLS",
-    "Place",
+    "CompletionFile",
     "check_action",
-    "foreign",
+    "choose_shell",
+    "completion_files",
+    "foreign_paths",
+    "install_steps",
     "is_ours",
-    "next_words",
-    "places",
-    "put_steps",
-    "shell_meant",
-    "take_steps",
+    "removal_steps",
+    "usage_hint",
 ]
 
 ACTIONS = ("install", "remove")
 _FILES = {
     "bash": ("repoman", "inv"),
     "fish": ("repoman.fish", "inv.fish"),
-    "zsh": ("_repoman",),  # one for both
+    "zsh": ("_repoman",),  # completes inv, too
 }
 SHELLS = tuple(_FILES)
 _MARK = b"# repoman's completion for "
 
 
 @dataclass(frozen=True)
-class Place:
-    """A file that a shell loads by itself, and what stands there now."""
+class CompletionFile:
+    """File that a shell loads automatically."""
 
     path: str
-    yields: bool = False
-    """Whether it gives way to a file of somebody else: that of `inv` does."""
-    found: bytes | None = None
+    optional: bool = False
+    """True to leave a foreign file in its place, as for `inv`."""
+    content: bytes | None = None
+    """Present content; None if it does not exist."""
     ours: bool = False
+    """True if repoman wrote that content."""
 
 
 def check_action(action: str | None) -> None:
-    """`UsageError` where `action` is none."""
+    """Raise UsageError if `action` is not one of ACTIONS."""
     if action not in ACTIONS:
         near = nearest(action or "", ACTIONS)
-        hint = f"did you mean {near}?" if near else "`repoman completion install`, or remove"
+        hint = f"did you mean {near}?" if near else "run `repoman completion install`, or remove"
         raise UsageError("completion needs install or remove", hint)
 
 
-def shell_meant(given: str, login_shell: str) -> str:
-    """The shell that a person named, or else uses; `UsageError` where it is none of the three."""
+def choose_shell(given: str, login_shell: str) -> str:
+    """Return the name of the shell `given`, or else of the login shell, which is a path.
+
+    Raise UsageError if there is no completion for it.
+    """
     shell = given or login_shell.rpartition("/")[2]
     if shell not in SHELLS:
         raise UsageError(
-            f"there is no completion for the shell {shell!r}", f"--shell takes {', '.join(SHELLS)}"
+            f"there is no completion for the shell {shell!r}",
+            f"choose another one by --shell: {', '.join(SHELLS)}",
         )
     return shell
 
 
-def places(shell: str, environ: Mapping[str, str], home: str) -> list[Place]:
-    """The files of a shell's completion: `repoman`'s, then that of `inv` where it is another."""
+def completion_files(shell: str, environ: Mapping[str, str], home: str) -> list[CompletionFile]:
+    """Return the files of a shell's completion: that of `repoman`, then that of `inv`, if any.
+
+    They have no content yet.
+    """
     data = _base(environ, "XDG_DATA_HOME", f"{home}/.local/share")
     if shell == "zsh":
         folder = f"{data}/zsh/site-functions"
@@ -75,13 +84,13 @@ def places(shell: str, environ: Mapping[str, str], home: str) -> list[Place]:
         config = _base(environ, "XDG_CONFIG_HOME", f"{home}/.config")
         folder = f"{config}/fish/completions"
     first, *others = (f"{folder}/{name}" for name in _FILES[shell])
-    return [Place(first), *(Place(path, yields=True) for path in others)]
+    return [CompletionFile(first), *(CompletionFile(path, optional=True) for path in others)]
 
 
-def _base(environ: Mapping[str, str], variable: str, otherwise: str) -> str:
-    """The folder that a variable names, where it is absolute, as its rules demand."""
+def _base(environ: Mapping[str, str], variable: str, default: str) -> str:
+    """Return the value of a variable; relative ones are ignored (XDG base directories)."""
     value = environ.get(variable, "")
-    return value.rstrip("/") if value.startswith("/") else otherwise
+    return value.rstrip("/") if value.startswith("/") else default
 
 
 def is_ours(text: bytes) -> bool:
@@ -89,38 +98,39 @@ def is_ours(text: bytes) -> bool:
     return any(line.startswith(_MARK) for line in text.split(b"\n", 3)[:3])
 
 
-def put_steps(found: Iterable[Place], text: str) -> list[Step]:
-    """What has to be written so that `text` stands at each place; nothing where it does."""
+def install_steps(files: Iterable[CompletionFile], text: str) -> list[Step]:
+    """Return the steps that write `text` to those files that do not have it."""
     steps: list[Step] = []
-    for place in found:
-        if place.found == text.encode() or (place.yields and _foreign(place)):
+    for file in files:
+        if file.content == text.encode() or (file.optional and _is_foreign(file)):
             continue
-        verb = "write" if place.found is None else "replace"
-        note = ", which is not repoman's" if _foreign(place) else ""
-        steps.append(WriteFile(f"{verb} {place.path}{note}", place.path, text))
+        verb = "write" if file.content is None else "replace"
+        note = ", which is not repoman's" if _is_foreign(file) else ""
+        steps.append(WriteFile(f"{verb} {file.path}{note}", file.path, text))
     return steps
 
 
-def take_steps(found: Iterable[Place]) -> list[Step]:
-    """What has to be deleted; a file of somebody else stays."""
-    return [DeleteFile(place.path) for place in found if place.ours]
+def removal_steps(files: Iterable[CompletionFile]) -> list[Step]:
+    """Return the steps that delete those files that repoman wrote."""
+    return [DeleteFile(file.path) for file in files if file.ours]
 
 
-def foreign(found: Iterable[Place]) -> list[str]:
-    """The places where a file of somebody else stands."""
-    return [place.path for place in found if _foreign(place)]
+def foreign_paths(files: Iterable[CompletionFile]) -> list[str]:
+    """Return the paths of existing files that repoman did not write."""
+    return [file.path for file in files if _is_foreign(file)]
 
 
-def _foreign(place: Place) -> bool:
-    return place.found is not None and not place.ours
+def _is_foreign(file: CompletionFile) -> bool:
+    return file.content is not None and not file.ours
 
 
-def next_words(shell: str, path: str) -> str:
-    """What a person has to do, or to know, so that the shell loads the file at `path`."""
+def usage_hint(shell: str, path: str) -> str:
+    """Return what a person must do before the shell uses the completion at `path`."""
     if shell == "zsh":
         folder = shlex.quote(path.rpartition("/")[0])
-        return f"Next: in ~/.zshrc, above compinit, fpath=({folder} $fpath); then a new zsh has it"
+        line = f"fpath=({folder} $fpath)"
+        return f"Next: add `{line}` to ~/.zshrc above compinit, then start a new zsh"
     if shell == "bash":
-        load = f"source {shlex.quote(path)}"
-        return f"A new bash has it; without the package bash-completion, with {load} in ~/.bashrc"
-    return "A new fish has it"
+        line = f"source {shlex.quote(path)}"
+        return f"Next: start a new bash; without bash-completion, add `{line}` to ~/.bashrc first"
+    return "Next: start a new fish"

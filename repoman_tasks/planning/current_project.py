@@ -1,4 +1,4 @@
-"""Which project a person means who names none: the one whose repo they stand in."""
+"""Current project: the one whose repo contains the working directory. Pure."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from repoman_tasks.model import Project, Registry
 from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.names import inside
 
-__all__ = ["here", "named_or_current"]
+__all__ = ["named_or_current", "project_at"]
 
 
-def here(registry: Registry, local_repos: str, folder: str) -> Project | None:
-    """The project in whose repo `folder` lies; None where that is none, or nobody stands there."""
-    found = (p for p in registry.projects if inside(folder, f"{local_repos}/{p.repo}"))
-    return next(found, None) if folder else None
+def project_at(registry: Registry, local_repos: str, folder: str) -> Project | None:
+    """Return the project whose repo contains `folder`; None if there is none or no folder."""
+    matches = (p for p in registry.projects if inside(folder, f"{local_repos}/{p.repo}"))
+    return next(matches, None) if folder else None
 
 
 def named_or_current(
     registry: Registry, local_repos: str, name: str | None, folder: str, command: str
 ) -> tuple[Project, str]:
-    """The project called `name`, or the one that `folder` lies in; and the folder to go to.
+    """Return the project called `name`, or the one at `folder`, and the folder to enter.
 
-    That is `folder` where it lies in the project's repo, else the repo. `UsageError` where
-    nothing says which project.
+    The folder to enter is `folder` if it is in the project's repo, else the repo. Raise
+    UsageError if there is no such project.
     """
     if name is not None:
         project = find_project(registry, name)
     else:
-        stood_in = here(registry, local_repos, folder)
-        if stood_in is None:
+        current = project_at(registry, local_repos, folder)
+        if current is None:
             raise UsageError(
                 f"{command} needs a name, because this folder is in no project's repo",
-                f"`repoman {command} NAME`",
+                f"run `repoman {command} NAME`",
             )
-        project = stood_in
+        project = current
     repo = f"{local_repos}/{project.repo}"
     return project, folder if folder and inside(folder, repo) else repo

@@ -1,4 +1,4 @@
-"""What `setup`, `new` and `remove` will change in the estate."""
+"""Steps of `setup`, `new` and `remove` that change the estate. Pure."""
 
 from __future__ import annotations
 
@@ -19,52 +19,47 @@ from repoman_tasks.planning.steps import (
     WriteRegistry,
 )
 
-__all__ = ["SetupOptions", "estate_of", "new_project", "remove_steps", "setup_steps"]
+__all__ = ["SetupOptions", "choose_estate_id", "new_project", "remove_steps", "setup_steps"]
 
 
-_OF_THE_MIRROR = ("last_sync", "last_files", "last_loose", "last_packs", "last_tree", "mirror")
-"""Keys of a project that say something about its mirror on the share."""
+_MIRROR_KEYS = ("last_sync", "last_files", "last_loose", "last_packs", "last_tree", "mirror")
+"""Keys of a project that describe its mirror on the share."""
 
 
 @dataclass(frozen=True)
 class SetupOptions:
-    """What a person asked `setup` for, paths absolute; an empty one was not given."""
+    """Options of `setup`; paths are absolute, or empty if not given."""
 
     local_repos: str = ""
     nfs_repos: str = ""
     new_share: bool = False
     adopt_share: bool = False
     chosen: Mapping[str, str] = field(default_factory=dict)
-    """Further keys of [defaults] that the registry is to have."""
+    """Other keys to set in [defaults]."""
 
 
 def setup_steps(
     registry: Registry,
-    exists: bool,
+    registry_exists: bool,
     options: SetupOptions,
-    local_exists: bool,
+    local_repos_exist: bool,
     probe: Probe,
-    fresh_id: str,
+    new_id: str,
 ) -> list[Step]:
-    """The steps from `registry` (a file where `exists`) to what is wished; none where all is so."""
+    """Return the steps that set up the estate; none if it is set up already.
+
+    `probe` is of the share, `new_id` the estate's id if it needs one.
+    """
     local_repos = options.local_repos or registry.defaults.local_repos
-    steps: list[Step] = [] if local_exists else [MakeFolder(local_repos)]
-    estate = estate_of(registry.estate.id, options, probe, fresh_id)
-    values = _changed_paths(registry, options)
-    edits: list[Edit] = []
-    if values:
-        edits.append(SetKeys(values))
-    if estate != registry.estate.id or registry.estate.schema != SCHEMA:
-        edits.append(SetKeys({"schema": SCHEMA, "id": estate}, "estate"))
+    steps: list[Step] = [] if local_repos_exist else [MakeFolder(local_repos)]
+    estate = choose_estate_id(registry.estate.id, options, probe, new_id)
+    values = _changed_defaults(registry, options)
+    edits = _setup_edits(registry, values, estate, probe)
     if probe.marker is None or probe.marker.estate != estate:
-        # The marker first: a registry that names an estate no share carries would need --new-share.
+        # The marker first: a registry with the id of an unmarked estate would need --new-share.
         steps.append(MarkShare(probe.path, estate))
-    if probe.marker is None or probe.marker.estate != registry.estate.id:
-        # What was noted about mirrors is about those on another share.
-        known = [p for p in registry.projects if p.mirror or p.last_sync]
-        edits += [SetKeys(dict.fromkeys(_OF_THE_MIRROR), project=p.name) for p in known]
     if edits:
-        verb = "change" if exists else "write"
+        verb = "change" if registry_exists else "write"
         what = ", ".join(f"{key} = {value}" for key, value in values.items())
         steps.append(
             WriteRegistry(f"{verb} the registry" + (f": {what}" if what else ""), tuple(edits))
@@ -72,52 +67,73 @@ def setup_steps(
     return steps
 
 
-def _changed_paths(registry: Registry, options: SetupOptions) -> dict[str, str]:
-    """Paths that the registry has to name: new ones, and those it took from elsewhere so far."""
+def _setup_edits(
+    registry: Registry, values: Mapping[str, str], estate: str, probe: Probe
+) -> list[Edit]:
+    edits: list[Edit] = []
+    if values:
+        edits.append(SetKeys(values))
+    if estate != registry.estate.id or registry.estate.schema != SCHEMA:
+        edits.append(SetKeys({"schema": SCHEMA, "id": estate}, "estate"))
+    if probe.marker is None or probe.marker.estate != registry.estate.id:
+        # The recorded mirrors are on another share.
+        mirrored = [p for p in registry.projects if p.mirror or p.last_sync]
+        edits += [SetKeys(dict.fromkeys(_MIRROR_KEYS), project=p.name) for p in mirrored]
+    return edits
+
+
+def _changed_defaults(registry: Registry, options: SetupOptions) -> dict[str, str]:
+    """Return the keys to write to [defaults]: changed ones, and paths that it does not set yet."""
     values = {}
     for key, given in (("local_repos", options.local_repos), ("nfs_repos", options.nfs_repos)):
         current = getattr(registry.defaults, key)
         if (given and given != current) or registry.origins.get(key) != "registry":
             values[key] = given or current
-    named = {k for k, origin in registry.origins.items() if origin == "registry"}
+    in_registry = {k for k, origin in registry.origins.items() if origin == "registry"}
     current = vars(registry.defaults)
-    chosen = {k: v for k, v in options.chosen.items() if k not in named or current[k] != v}
+    chosen = {k: v for k, v in options.chosen.items() if k not in in_registry or current[k] != v}
     return values | chosen
 
 
-def estate_of(own: str, options: SetupOptions, probe: Probe, fresh_id: str) -> str:
-    """The id that registry and share will both carry; `Refused` where that can't be."""
+def choose_estate_id(current: str, options: SetupOptions, probe: Probe, new_id: str) -> str:
+    """Return the id that both the registry and the share will have.
+
+    `current` is that of the registry, or empty. Raise Refused if the share has another one and
+    no option permits to replace either.
+    """
     on_share = probe.marker.estate if probe.marker else None
-    if own and on_share == own:
-        return own
-    if on_share is not None and options.adopt_share and not own:
+    if current and on_share == current:
+        return current
+    if on_share is not None and options.adopt_share and not current:
         if not on_share:
             raise Refused(
-                f"the marker on {probe.path} can't be read", "look at it; --new-share replaces it"
+                f"the marker on {probe.path} can't be read",
+                "check it, or replace it with `repoman setup --new-share`",
             )
         return on_share
     if options.new_share:
-        return own or fresh_id
+        return current or new_id
     if on_share is not None:
-        if own:
-            cure = "mount the right share, or `repoman setup --new-share` to take this one over"
+        if current:
+            cure = "mount the right share, or take this one over with `repoman setup --new-share`"
         else:
             cure = (
-                "if its registry was lost, `repoman setup --adopt-share`; else another --nfs-repos"
+                "run `repoman setup --adopt-share` if its registry was lost, "
+                "otherwise choose another --nfs-repos"
             )
         raise Refused(f"{probe.path} is the share of estate {on_share or 'unknown'} already", cure)
-    if own:
+    if current:
         raise Refused(
-            f"{probe.path} carries no marker, and this estate has marked a share before",
-            "mount that share, or `repoman setup --new-share` to mark this one",
+            f"{probe.path} has no marker, but this estate has marked another share",
+            "mount that share, or mark this one with `repoman setup --new-share`",
         )
-    return fresh_id
+    return new_id
 
 
 def new_project(
     registry: Registry, name: str, repo: str, local_repos: str, home: str, now: str
 ) -> Project:
-    """The project that `new` is to register. `UsageError` where it can't be."""
+    """Return the project for `new` to register. Raise UsageError if its name or repo is invalid."""
     check_name(name)
     if registry.project(name):
         raise UsageError(f"a project called {name!r} exists already", "choose another name")
@@ -125,8 +141,8 @@ def new_project(
     other = overlapping(relative, (project.repo for project in registry.projects))
     if other:
         raise UsageError(
-            f"repo {relative!r} overlaps {other!r}, which is a project already",
-            "name a folder that is apart from it",
+            f"repo {relative!r} overlaps {other!r}, the repo of another project",
+            "choose a separate folder",
         )
     return Project(name=name, repo=relative, created=now)
 
@@ -135,22 +151,23 @@ def remove_steps(
     project: Project,
     path: str,
     state: str | None,
-    rules: Sequence[Step] = (),
+    acl_steps: Sequence[Step] = (),
     *,
     delete_repo: bool = False,
 ) -> list[Step]:
-    """The steps that forget a project, whose repo is at `path`, and its container.
+    """Return the steps that remove a project with its container from the estate.
 
-    `state` is that of the container, None where there is none, and `rules` are the steps that
-    take its rules away. The mirror stays, and so does the repo unless `delete_repo` is set.
+    `path` is that of the repo, which is kept unless `delete_repo` is set; `state` that of the
+    container, None if there is none; `acl_steps` remove its network rules. The mirror is kept.
     """
     steps: list[Step] = []
     if state is not None:
         note = f", which is {state}" if state != "stopped" else ""
         steps.append(DeleteContainer(project.name, note))
-    steps += rules  # after it: nothing may use them meanwhile, and nobody else its address
+    # After the container: it may use its rules until then, and nobody else may get its address.
+    steps += acl_steps
     if delete_repo:
         steps.append(DeleteRepo(project.name, path))
-    stay = "its mirror stays as it is" if delete_repo else f"{path} and its mirror stay as they are"
-    what = f"forget {project.name}; {stay}"
+    kept = "its mirror" if delete_repo else f"{path} and its mirror"
+    what = f"remove {project.name} from the registry; keep {kept}"
     return [*steps, WriteRegistry(what, (DropProject(project.name),))]

@@ -1,4 +1,4 @@
-"""What is wrong with the estate, and the cure of each finding."""
+"""Findings about an estate, each with its cure. Pure."""
 
 from __future__ import annotations
 
@@ -8,63 +8,64 @@ from dataclasses import dataclass, field
 
 from repoman_tasks.model import Defaults, Project, Registry
 from repoman_tasks.planning.names import inside
-from repoman_tasks.planning.text.wording import age, hours_since
+from repoman_tasks.planning.text.wording import format_age, hours_since
 
 __all__ = [
     "EstateFacts",
     "Finding",
     "RepoState",
-    "findings",
-    "health",
+    "estate_findings",
     "mirror_is_old",
-    "no_registry",
-    "unregistered",
+    "no_registry_finding",
+    "project_findings",
+    "repo_state",
+    "unregistered_folders",
 ]
 
 
 @dataclass(frozen=True)
 class RepoState:
-    """Where a project's repo should be, and what is there."""
+    """Path of a project's repo, and the problem with it, if any."""
 
     path: str
     problem: str = ""
 
     @property
-    def says(self) -> str:
-        """The problem with its verb."""
+    def phrase(self) -> str:
+        """Problem with its verb, such as "is missing"."""
         return f"is {self.problem}" if self.problem == "missing" else self.problem
 
 
 @dataclass(frozen=True)
 class EstateFacts:
-    """The registry, and what there is of its repos on the host."""
+    """Registry, and the state of its repos on the host."""
 
     registry: Registry
     local_repos: str
     repos: Mapping[str, RepoState] = field(default_factory=dict)
     home: str = "/"
-    """The home of whoever runs this there."""
+    """Home of the user on that host."""
     revoked: Mapping[str, str] = field(default_factory=dict)
-    """Projects whose repo asked for something that is not approved any more, each with the
-    reason. What it was is left out of `registry`."""
+    """Reason by project for requests of its repo that are no longer approved. These requests are
+    left out of `registry`."""
     stored: Registry = field(default_factory=Registry)
-    """The registry with that, as it was read."""
+    """Registry with these requests, as it was read."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong, or worth knowing where `problem` is false."""
+    """Problem with its cure; a note if `problem` is false."""
 
     subject: str
     what: str
     cure: str
     problem: bool = True
     kind: str = ""
-    """A word for programs, and for what can be repaired."""
+    """Kind for programs and for repairs; see `container.repairs`."""
 
 
 def mirror_is_old(project: Project, defaults: Defaults, now: str) -> bool:
-    """Whether the project has a backup that is older than it may be, or not there yet."""
+    """Return True if the project's mirror does not exist yet or is older than max_age_hours."""
     if not project.backup:
         return False
     then = project.last_sync
@@ -72,7 +73,7 @@ def mirror_is_old(project: Project, defaults: Defaults, now: str) -> bool:
 
 
 def repo_state(path: str, real: str | None, real_local_repos: str) -> RepoState:
-    """Judge what `path` led to."""
+    """Return the state of the repo at `path`; `real` is its real path, None if it is missing."""
     if real is None:
         return RepoState(path, "missing")
     if real == real_local_repos or not inside(real, real_local_repos):
@@ -82,67 +83,69 @@ def repo_state(path: str, real: str | None, real_local_repos: str) -> RepoState:
     return RepoState(path)
 
 
-def unregistered(folders: Iterable[str], projects: Iterable[Project]) -> list[str]:
-    """Those of `folders`, directly below local_repos, that belong to no project."""
-    known = {project.repo.split("/")[0] for project in projects}
+def unregistered_folders(folders: Iterable[str], projects: Iterable[Project]) -> list[str]:
+    """Return those `folders`, directly below local_repos, that belong to no project."""
+    registered = {project.repo.split("/")[0] for project in projects}
     return sorted(
-        folder for folder in folders if folder not in known and not folder.startswith(".")
+        folder for folder in folders if folder not in registered and not folder.startswith(".")
     )
 
 
-def findings(project: Project, state: RepoState, registry: Registry, now: str) -> list[Finding]:
-    """What is wrong with one project."""
+def project_findings(
+    project: Project, state: RepoState, registry: Registry, now: str
+) -> list[Finding]:
+    """Return the findings about one project's repo and mirror."""
     found = []
     if state.problem:
-        cure = f"bring it back, or `repoman remove {project.name}`"
-        found.append(Finding(project.name, f"repo {state.path} {state.says}", cure))
+        cure = f"restore it, or run `repoman remove {project.name}`"
+        found.append(Finding(project.name, f"repo {state.path} {state.phrase}", cure))
     if project.stopped_at:
-        cure = f"`repoman sync {project.name} --dry-run --force` lists the rest"
+        cure = f"list the rest with `repoman sync {project.name} --dry-run --force`"
         found.append(Finding(project.name, "its last sync stopped at max_delete", cure))
     if project.backup and not project.last_sync:
-        found.append(Finding(project.name, "never mirrored", f"`repoman sync {project.name}`"))
+        found.append(Finding(project.name, "never mirrored", f"run `repoman sync {project.name}`"))
     elif mirror_is_old(project, registry.defaults, now):
-        what = f"last mirrored {age(project.last_sync, now)}"
-        found.append(Finding(project.name, what, f"`repoman sync {project.name}`"))
+        what = f"last mirrored {format_age(project.last_sync, now)}"
+        found.append(Finding(project.name, what, f"run `repoman sync {project.name}`"))
     return found
 
 
-def no_registry(path: str) -> Finding:
+def no_registry_finding(path: str) -> Finding:
     """Return the finding of a host on which `setup` has not been run yet."""
     return Finding("registry", f"there is no registry at {path}", "run `repoman setup`")
 
 
-def health(
+def estate_findings(
     facts: EstateFacts,
     share_problem: tuple[str, str] | None,
     projects: Iterable[Project],
     folders: Iterable[str],
     now: str,
 ) -> list[Finding]:
-    """What is worth saying about the share, `projects`, and `folders` below local_repos."""
+    """Return the findings about the share, `projects`, and `folders` below local_repos."""
     registry = facts.registry
     found = []
     if share_problem:
         found.append(Finding("share", *share_problem))
     for project in projects:
-        found += findings(project, facts.repos[project.name], registry, now)
+        found += project_findings(project, facts.repos[project.name], registry, now)
         if project.name in facts.revoked:
-            found.append(_revoked(project.name, facts.revoked[project.name]))
-    for folder in unregistered(folders, registry.projects):
-        what = "a folder below local_repos that no project has"
-        found.append(Finding(folder, what, _registering(folder), False))
+            found.append(_revoked_finding(project.name, facts.revoked[project.name]))
+    for folder in unregistered_folders(folders, registry.projects):
+        what = "a folder below local_repos without a project"
+        found.append(Finding(folder, what, _register_cure(folder), False))
     return found
 
 
-def _revoked(name: str, why: str) -> Finding:
-    what = f"what its .repoman.toml once asked for is not approved: {why}"
-    cure = f"`repoman trust {name}` shows what it asks for, `repoman update {name}` takes it away"
+def _revoked_finding(name: str, why: str) -> Finding:
+    what = f"requests of its .repoman.toml are no longer approved: {why}"
+    cure = f"review them with `repoman trust {name}`, or drop them with `repoman update {name}`"
     return Finding(name, what, cure, kind="trust")
 
 
-def _registering(folder: str) -> str:
+def _register_cure(folder: str) -> str:
     try:
         folder.encode()
     except UnicodeEncodeError:
-        return "its name is not UTF-8, so no project can have it: rename it"
-    return f"`repoman new NAME --repo {shlex.quote(folder)} --no-container` to have it mirrored"
+        return "rename it: its name is not UTF-8, so it can't be registered"
+    return f"to mirror it, run `repoman new NAME --repo {shlex.quote(folder)} --no-container`"

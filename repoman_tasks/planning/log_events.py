@@ -1,8 +1,8 @@
-"""What a log of changes may say: whatever could hold a secret is left out.
+"""Entries of the log of changes, without anything that may be a secret. Pure.
 
-Shown are the words of a few programs whose words are paths and options. Of any other it is the name
-alone; of a request to Incus method and path, without the body; of what runs inside a container its
-name. So a program that is new here shows nothing, until somebody knows that it may.
+The argv is logged for a few programs whose arguments are paths and options; for any other program,
+only its name. A request to Incus is logged with method and path, but no body; a program in a
+container, with the container's name only. So a new program logs no arguments by default.
 """
 
 from __future__ import annotations
@@ -16,53 +16,53 @@ from repoman_tasks.planning.steps import Step
 
 __all__ = ["loggable_program", "loggable_step"]
 
-_SHOWN = ("chgrp", "chmod", "dd", "mkdir", "mv", "rm", "rmdir", "rsync", "touch", "usermod")
-"""Programs whose words are shown."""
-_WITHIN = {"sudo": 1, "env": 3}
-"""Programs that start another one, and which of their words that is: `env -C FOLDER PROGRAM`."""
+_LOGGED_ARGV = ("chgrp", "chmod", "dd", "mkdir", "mv", "rm", "rmdir", "rsync", "touch", "usermod")
+"""Programs whose argv is logged."""
+_WRAPPERS = {"sudo": 1, "env": 3}
+"""Programs that run another one, and its index in their argv, as in `env -C FOLDER PROGRAM`."""
 _FILTER = "--filter="
-"""What rsync is to leave out takes many words and changes nothing."""
+"""rsync gets many filters, and they change nothing by themselves."""
 _METHODS = ("POST", "PUT", "PATCH", "DELETE")
-_BEFORE, _BEHIND = 24, 8
-"""So many words of the begin and of the end of many."""
+_HEAD, _TAIL = 24, 8
+"""Numbers of arguments that are logged from both ends of a long argv."""
 _STEP_FIELDS = ("name", "path", "source", "action", "to", "method")
-"""What of a step is shown: names and paths, and never a value."""
+"""Attributes of a step that are logged: names and paths, but no values."""
 
 
 def loggable_program(argv: tuple[str, ...]) -> Mapping[str, Any] | None:
-    """What is told of a program that was run by `argv`; None where it changes nothing."""
+    """Return the log entry of a program run with `argv`; None if it changes nothing."""
     program = argv[0].rpartition("/")[2]
-    within = argv[_WITHIN[program] :] if program in _WITHIN else ()
-    if within and within[0] in _SHOWN:
-        return loggable_program(within)
+    wrapped = argv[_WRAPPERS[program] :] if program in _WRAPPERS else ()
+    if wrapped and wrapped[0] in _LOGGED_ARGV:
+        return loggable_program(wrapped)
     if program == "incus":
-        return _of_incus(argv)
+        return _incus_entry(argv)
     if program == "git":
-        return {"words": ["git", *[word for word in argv if word in ("clone", "init")]]}
+        return {"words": ["git", *[arg for arg in argv if arg in ("clone", "init")]]}
     if program == "rsync" and "--dry-run" in argv:
         return None
     if program == "rsync":
-        argv = tuple(word for word in argv if not word.startswith(_FILTER))
-    return {"words": _bounded(argv) if program in _SHOWN else [program]}
+        argv = tuple(arg for arg in argv if not arg.startswith(_FILTER))
+    return {"words": _shortened(argv) if program in _LOGGED_ARGV else [program]}
 
 
-def _of_incus(argv: tuple[str, ...]) -> Mapping[str, Any] | None:
-    what = next((word.removeprefix("local:") for word in argv if word.startswith("local:")), "")
+def _incus_entry(argv: tuple[str, ...]) -> Mapping[str, Any] | None:
+    target = next((arg.removeprefix("local:") for arg in argv if arg.startswith("local:")), "")
     if argv[1:2] == ("query",):
-        method = next((word for word in argv if word in _METHODS), "GET")
-        return {"method": method, "path": what} if method != "GET" else None
-    return {"words": ["incus", "exec", what] if argv[1:2] == ("exec",) else ["incus"]}
+        method = next((arg for arg in argv if arg in _METHODS), "GET")
+        return {"method": method, "path": target} if method != "GET" else None
+    return {"words": ["incus", "exec", target] if argv[1:2] == ("exec",) else ["incus"]}
 
 
-def _bounded(argv: tuple[str, ...]) -> list[str]:
-    if len(argv) <= _BEFORE + _BEHIND:
+def _shortened(argv: tuple[str, ...]) -> list[str]:
+    if len(argv) <= _HEAD + _TAIL:
         return list(argv)
-    left_out = f"… {len(argv) - _BEFORE - _BEHIND} more"
-    return [*argv[:_BEFORE], left_out, *argv[-_BEHIND:]]
+    omitted = f"… {len(argv) - _HEAD - _TAIL} more"
+    return [*argv[:_HEAD], omitted, *argv[-_TAIL:]]
 
 
 def loggable_step(step: Step) -> Mapping[str, str]:
-    """What is told of a step: its kind, as `create-container`, and what it is about."""
+    """Return the log entry of a step: its kind, such as "create-container", and its names."""
     kind = re.sub(r"(?<!^)(?=[A-Z])", "-", type(step).__name__).lower()
-    about = {f.name: getattr(step, f.name) for f in fields(step) if f.name in _STEP_FIELDS}
-    return {"step": kind, **{key: value for key, value in about.items() if value}}
+    attributes = {f.name: getattr(step, f.name) for f in fields(step) if f.name in _STEP_FIELDS}
+    return {"step": kind, **{key: value for key, value in attributes.items() if value}}

@@ -1,7 +1,7 @@
-"""What a person may be asked. Each question names what answers it where nobody is there. Pure.
+"""All prompts, each with the options that answer it without a terminal. Pure.
 
-`ask` asks nothing else. What a question is answered with stands here by command, so that a test
-can hold it against the signatures of the tasks.
+`terminal.prompter` accepts nothing but a Prompt. The options are listed by command; a test
+checks them against the signatures of the tasks.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 
 from repoman_tasks.errors import UsageError
 from repoman_tasks.planning.names import nearest
-from repoman_tasks.planning.text.wording import shown_url
+from repoman_tasks.planning.text.wording import redact_url
 
 __all__ = [
     "ACTION",
     "APPROVE",
+    "ARGV",
     "CONTAINER",
+    "DELETE_CONTAINER",
     "DELETE_REPO",
-    "DESTROY",
     "FIRST_PROJECT",
     "GO_AHEAD",
     "IMAGE",
@@ -37,116 +38,119 @@ __all__ = [
     "SHELL",
     "SOURCE",
     "SUDO",
-    "WORDS",
     "Prompt",
     "command_line",
-    "listed",
-    "picked",
+    "is_menu",
+    "parse_choice",
 ]
 
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
-    """A question."""
+    """Question to a person, and the options that answer it."""
 
     text: str
-    """What is asked; a `{}` is what it is about."""
+    """Text of the question; `{}` stands for its subject."""
     answers: Mapping[str, tuple[str, ...]]
-    """By the name of each command that may ask it, the arguments of that which answer it."""
-    instead: Mapping[str, str] = field(default_factory=dict)
-    """By the name of a command where no argument does, what a person types instead."""
+    """Arguments that answer it, by the name of the command that asks."""
+    cures: Mapping[str, str] = field(default_factory=dict)
+    """Cures by the name of a command that has no such argument."""
 
     def arguments(self, command: str) -> tuple[str, ...]:
-        """The arguments of `command` that answer it, by their names in its signature."""
-        if command not in self.answers and command not in self.instead:
-            raise AssertionError(f"nothing says what answers {self.text!r} of {command}")
+        """Return the arguments of `command` that answer it. Raise AssertionError if unknown."""
+        if command not in self.answers and command not in self.cures:
+            raise AssertionError(f"no option of {command} is known to answer {self.text!r}")
         return self.answers.get(command, ())
 
-    def way(self, command: str) -> str:
-        """What to do where nobody can be asked."""
+    def cure(self, command: str) -> str:
+        """Return what to do in `command` without a terminal, such as "pass --yes"."""
         flags = [f"--{name.replace('_', '-')}" for name in self.arguments(command)]
-        return f"add {' or '.join(flags)}" if flags else self.instead[command]
+        return f"pass {' or '.join(flags)}" if flags else self.cures[command]
 
 
-def _of(commands: str, *arguments: str) -> dict[str, tuple[str, ...]]:
+def _answers(commands: str, *arguments: str) -> dict[str, tuple[str, ...]]:
     return dict.fromkeys(commands.split(), arguments)
 
 
-GO_AHEAD = Prompt("Go ahead?", _of("adopt completion new remove setup status update", "yes"))
-SUDO = Prompt("Run that now, with sudo?", _of("setup", "yes"))
+GO_AHEAD = Prompt("Go ahead?", _answers("adopt completion new remove setup status update", "yes"))
+SUDO = Prompt("Run this with sudo now?", _answers("setup", "yes"))
 
-# --- which one ----------------------------------------------------------------------------
+# --- projects, containers, programs ---------------------------------------------------------
 
 PROJECT = Prompt(
-    "Which project?", _of("exec remove restart shell start stop trust untrust update", "name")
+    "Which project?", _answers("exec remove restart shell start stop trust untrust update", "name")
 )
-CONTAINER = Prompt("Which container?", _of("adopt", "name"))
-WORDS = Prompt("Which words are to run there?", {}, {"exec": "put them behind --"})
-ACTION = Prompt("Which of the two?", _of("completion", "action"))
-SHELL = Prompt("For which shell?", _of("completion", "shell"))
+CONTAINER = Prompt("Which container?", _answers("adopt", "name"))
+ARGV = Prompt("Which command should run there?", {}, {"exec": "pass it after --"})
+ACTION = Prompt("Install or remove?", _answers("completion", "action"))
+SHELL = Prompt("Which shell?", _answers("completion", "shell"))
 
 # --- a new project ------------------------------------------------------------------------
 
-NEW_NAME = Prompt("Name of the project?", _of("new", "name"))
+NEW_NAME = Prompt("Name of the project?", _answers("new", "name"))
 SOURCE = Prompt(
-    "Where does it come from, a number or a URL to clone?", _of("new", "create", "clone", "repo")
+    "Source of the repo: a number, or a URL to clone?", _answers("new", "create", "clone", "repo")
 )
-PARTS = Prompt("What is it to have?", _of("new", "no_container", "no_backup"))
-IMAGE = Prompt("Image of its container?", _of("new", "image"))
-PROFILES = Prompt("Its Incus profiles?", _of("new", "profile"))
+PARTS = Prompt("Container, backup, or both?", _answers("new", "no_container", "no_backup"))
+IMAGE = Prompt("Image of the container?", _answers("new", "image"))
+PROFILES = Prompt("Incus profiles of the container?", _answers("new", "profile"))
 
-# --- setting up ---------------------------------------------------------------------------
+# --- setup --------------------------------------------------------------------------------
 
-LOCAL_REPOS = Prompt("Folder of your local repos?", _of("setup", "local_repos"))
-NFS_REPOS = Prompt("Folder on the backup share?", _of("setup", "nfs_repos"))
+LOCAL_REPOS = Prompt("Folder of your local repos?", _answers("setup", "local_repos"))
+NFS_REPOS = Prompt("Folder on the backup share?", _answers("setup", "nfs_repos"))
 INIT_INCUS = Prompt(
-    "Incus was never initialised. Give it a storage pool, in a plain folder?",
-    _of("setup", "init_incus"),
+    "Incus is not initialised. Create a storage pool in a plain folder?",
+    _answers("setup", "init_incus"),
 )
-POOL = Prompt("Storage pool for the containers?", _of("setup", "storage_pool"))
-FIRST_PROJECT = Prompt("A first project: a number, or a new name?", {}, {"setup": "`repoman new`"})
-MIRROR = Prompt("Mirror {} now?", {}, {"setup": "`repoman sync`"})
+POOL = Prompt("Storage pool for the containers?", _answers("setup", "storage_pool"))
+FIRST_PROJECT = Prompt(
+    "First project: a number, or a new name?", {}, {"setup": "run `repoman new`"}
+)
+MIRROR = Prompt("Mirror {} now?", {}, {"setup": "run `repoman sync`"})
 
-# --- what takes away, or lets in ----------------------------------------------------------
+# --- deletions and approvals ----------------------------------------------------------------
 
-REPAIR = Prompt("What about {}?", _of("status", "missing", "orphan", "half_made", "yes"))
-DESTROY = Prompt("The container {} will be destroyed.", _of("status", "yes"))
-REPO = Prompt("And its repo?", _of("remove", "keep_repo", "delete_repo"))
-DELETE_REPO = Prompt("{} will be deleted.", _of("remove", "yes"))
+REPAIR = Prompt(
+    "What should happen to {}?", _answers("status", "missing", "orphan", "half_made", "yes")
+)
+DELETE_CONTAINER = Prompt("The container {} will be deleted.", _answers("status", "yes"))
+REPO = Prompt("What should happen to its repo?", _answers("remove", "keep_repo", "delete_repo"))
+DELETE_REPO = Prompt("{} will be deleted.", _answers("remove", "yes"))
 APPROVE = Prompt(
-    "Whatever runs inside may have written that. Approve it?",
-    _of("new update", "trust"),
-    {"trust": "`repoman update --trust`"},
+    "A program in the container may have written this. Approve it?",
+    _answers("new update", "trust"),
+    {"trust": "run `repoman update --trust`"},
 )
 
 
-# --- choosing from a list -----------------------------------------------------------------
+# --- menus --------------------------------------------------------------------------------
 
-_MOST_LISTED = 20
-"""What is more than that is no choice by number any more."""
-
-
-def listed(options: Sequence[str]) -> bool:
-    """Whether `options` are few enough to be shown with numbers."""
-    return len(options) <= _MOST_LISTED
+_MAX_MENU = 20
+"""Largest number of options for a menu with numbers."""
 
 
-def picked(answer: str, options: Sequence[str], *, free: bool) -> str:
-    """The one of `options` that `answer` means, by its number or itself.
+def is_menu(options: Sequence[str]) -> bool:
+    """Return True if `options` are few enough for a menu with numbers."""
+    return len(options) <= _MAX_MENU
 
-    Anything else is itself where `free`, else `UsageError`.
+
+def parse_choice(answer: str, options: Sequence[str], *, free: bool) -> str:
+    """Return the option that `answer` names, by itself or by its number in the menu.
+
+    If `free`, any other answer is returned as it is; if not, raise UsageError.
     """
     if answer in options:
         return answer
-    if options and listed(options) and _is_number(answer):
+    if options and is_menu(options) and _is_number(answer):
         if 0 < int(answer) <= len(options):
             return options[int(answer) - 1]
-        raise UsageError(f"there is no {answer}", _range(options))
+        raise UsageError(f"{answer} is not a choice", _range(options))
     if free:
         return answer
     near = nearest(answer, options)
     raise UsageError(
-        f"there is no {answer!r}", f"did you mean {near}?" if near else _range(options)
+        f"{answer!r} is not a choice", f"did you mean {near}?" if near else _range(options)
     )
 
 
@@ -155,33 +159,32 @@ def _is_number(answer: str) -> bool:
 
 
 def _range(options: Sequence[str]) -> str:
-    if not listed(options):
-        return "answer with one of the names"
-    return f"answer 1 to {len(options)}" if len(options) > 1 else "answer 1"
+    if not is_menu(options):
+        return "enter one of the names"
+    return f"enter 1 to {len(options)}" if len(options) > 1 else "enter 1"
 
 
-# --- the same, by flags -------------------------------------------------------------------
+# --- the equivalent command line ------------------------------------------------------------
 
 
 def command_line(
     command: str, positional: Iterable[str], given: Mapping[str, object], argv: Sequence[str] = ()
 ) -> str:
-    """What a person would type so that `command` gets what is `given`; quoted for a shell.
+    """Return the command line, quoted for a shell, that gives `command` the arguments `given`.
 
-    What is false or empty was not given. `argv` are those behind --. What may be secret in a URL
-    is left out.
+    False and empty values are left out, and so are secrets in a URL. `argv` follows after --.
     """
-    there = {name: value for name, value in given.items() if value}
-    typed = ["repoman", command, *(str(there.pop(name)) for name in positional if name in there)]
-    for name, value in there.items():
-        shown = shown_url(str(value)) if name == "clone" else value
-        typed += _flag(f"--{name.replace('_', '-')}", shown)
-    return shlex.join([*typed, *(["--", *argv] if argv else [])])
+    values = {name: value for name, value in given.items() if value}
+    line = ["repoman", command, *(str(values.pop(name)) for name in positional if name in values)]
+    for name, value in values.items():
+        printable = redact_url(str(value)) if name == "clone" else value
+        line += _option(f"--{name.replace('_', '-')}", printable)
+    return shlex.join([*line, *(["--", *argv] if argv else [])])
 
 
-def _flag(flag: str, value: object) -> list[str]:
+def _option(flag: str, value: object) -> list[str]:
     if value is True:
         return [flag]
     if isinstance(value, list):
-        return [word for one in value for word in _flag(flag, one)]
+        return [arg for one in value for arg in _option(flag, one)]
     return [f"{flag}={value}"] if str(value).startswith("-") else [flag, str(value)]

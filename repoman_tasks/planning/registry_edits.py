@@ -1,4 +1,4 @@
-"""Changes to the registry, as values. `registry.edits` makes them in its text."""
+"""Edits of the registry as values; `registry.edits` applies them to its text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["AddProject", "DropProject", "Edit", "SetKeys"]
 
 @dataclass(frozen=True)
 class SetKeys:
-    """Set `values` in `[table]`, or in the project named `project`. None removes a key."""
+    """Edit that sets `values` in `[table]`, or in a project if named; None removes a key."""
 
     values: Mapping[str, Any]
     table: str = "defaults"
@@ -22,14 +22,14 @@ class SetKeys:
 
 @dataclass(frozen=True)
 class AddProject:
-    """Append a `[[project]]`; only what differs from the built-in value is written."""
+    """Edit that appends a `[[project]]` with the keys that differ from their defaults."""
 
     project: Project
 
 
 @dataclass(frozen=True)
 class DropProject:
-    """Remove the `[[project]]` of that name; gone already is fine."""
+    """Edit that removes the `[[project]]` called `name`, if it exists."""
 
     name: str
 

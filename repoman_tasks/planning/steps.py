@@ -1,4 +1,4 @@
-"""What can be done to an estate, as values: each says itself to a person, and `apply` does it."""
+"""Steps that change an estate, as values; str() describes them, `actions.apply` runs them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from repoman_tasks.planning.container.spec import Spec
 from repoman_tasks.planning.registry_edits import Edit
-from repoman_tasks.planning.text.wording import shown_url
+from repoman_tasks.planning.text.wording import redact_url
 
 __all__ = [
     "AdoptContainer",
@@ -34,17 +34,17 @@ __all__ = [
 
 @dataclass(frozen=True)
 class MakeFolder:
-    """Make a folder on the host."""
+    """Step that creates a folder on the host."""
 
     path: str
 
     def __str__(self) -> str:
-        return f"make the folder {self.path}"
+        return f"create the folder {self.path}"
 
 
 @dataclass(frozen=True)
 class MarkShare:
-    """Write the estate's marker on the share."""
+    """Step that writes the estate's marker on the share."""
 
     path: str
     estate: str
@@ -55,7 +55,7 @@ class MarkShare:
 
 @dataclass(frozen=True)
 class WriteRegistry:
-    """Change the registry."""
+    """Step that edits the registry."""
 
     what: str
     edits: tuple[Edit, ...]
@@ -66,7 +66,7 @@ class WriteRegistry:
 
 @dataclass(frozen=True)
 class CallIncus:
-    """One request to Incus that changes something; `path` is encoded."""
+    """Step that sends a request to Incus; `path` is URL-encoded."""
 
     what: str
     method: str
@@ -79,7 +79,7 @@ class CallIncus:
 
 @dataclass(frozen=True)
 class AsRoot:
-    """A command that needs root."""
+    """Step that runs a program as root; `why` completes the sentence."""
 
     argv: tuple[str, ...]
     why: str
@@ -90,33 +90,33 @@ class AsRoot:
 
 @dataclass(frozen=True)
 class CloneRepo:
-    """Clone a repo into a folder that is not there yet."""
+    """Step that clones a repo into a new folder."""
 
     url: str
     path: str
 
     def __str__(self) -> str:
-        return f"clone {shown_url(self.url)} into {self.path}"
+        return f"clone {redact_url(self.url)} into {self.path}"
 
 
 @dataclass(frozen=True)
 class MakeRepo:
-    """Make a folder that is an empty git repo."""
+    """Step that creates a folder with an empty git repo."""
 
     path: str
 
     def __str__(self) -> str:
-        return f"make an empty git repo in {self.path}"
+        return f"create an empty git repo in {self.path}"
 
 
 @dataclass(frozen=True)
 class CreateContainer:
-    """Make a container, which carries MAKING until `ArrangeUser` is through."""
+    """Step that creates a container, which is half made until `ArrangeUser` is done."""
 
     name: str
     spec: Spec
     origin: Mapping[str, Any]
-    """Where Incus has the image from, in its words."""
+    """Source of the image, as in Incus's API."""
 
     def __str__(self) -> str:
         return f"create the container {self.name} from {self.spec.image}"
@@ -124,11 +124,11 @@ class CreateContainer:
 
 @dataclass(frozen=True)
 class AdoptContainer:
-    """Copy a container of another Incus project into repoman's; the other one stays."""
+    """Step that copies a container from another Incus project; the original stays."""
 
     name: str
     source: str
-    """The Incus project that it is in."""
+    """Incus project of the original."""
     spec: Spec
 
     def __str__(self) -> str:
@@ -137,19 +137,19 @@ class AdoptContainer:
 
 @dataclass(frozen=True)
 class ArrangeUser:
-    """Have the user inside, show that the repo can be written, and call the container whole."""
+    """Step that sets up the user, checks that the repo is writable, and ends "half made"."""
 
     name: str
     user: str
     path: str
 
     def __str__(self) -> str:
-        return f"start {self.name}, arrange the user {self.user} in it, and prove {self.path}"
+        return f"start {self.name}, set up its user {self.user}, and check access to {self.path}"
 
 
 @dataclass(frozen=True)
 class ChangeContainer:
-    """Set what Incus knows of a container."""
+    """Step that changes a container's configuration, devices and profiles."""
 
     name: str
     what: str
@@ -161,19 +161,19 @@ class ChangeContainer:
 
 @dataclass(frozen=True)
 class RebuildContainer:
-    """Make a container's own disk anew from an image; what was installed in it goes."""
+    """Step that replaces a container's root disk with that of an image."""
 
     name: str
     spec: Spec
     origin: Mapping[str, Any]
 
     def __str__(self) -> str:
-        return f"rebuild {self.name} from {self.spec.image}; all that is on its own disk goes"
+        return f"rebuild {self.name} from {self.spec.image}; this deletes all data on its own disk"
 
 
 @dataclass(frozen=True)
 class ChangeState:
-    """Start, stop, restart or rename a container."""
+    """Step that starts, stops, restarts or renames a container."""
 
     name: str
     action: str
@@ -186,29 +186,29 @@ class ChangeState:
 
 @dataclass(frozen=True)
 class DeleteContainer:
-    """Take a container away with its disk."""
+    """Step that deletes a container with its disk."""
 
     name: str
     note: str = ""
 
     def __str__(self) -> str:
-        return f"destroy the container {self.name}{self.note}"
+        return f"delete the container {self.name}{self.note}"
 
 
 @dataclass(frozen=True)
 class DeleteRepo:
-    """Delete a repo, all of which was just found in the mirror."""
+    """Step that deletes a repo which has just been found complete in its mirror."""
 
     name: str
     path: str
 
     def __str__(self) -> str:
-        return f"DELETE the repo {self.path}, once more compared with its mirror before"
+        return f"DELETE the repo {self.path} after comparing it with its mirror once more"
 
 
 @dataclass(frozen=True)
 class WriteFile:
-    """Write a file of the person's."""
+    """Step that writes a file in the person's home."""
 
     what: str
     path: str
@@ -220,7 +220,7 @@ class WriteFile:
 
 @dataclass(frozen=True)
 class DeleteFile:
-    """Delete a file of the person's that repoman wrote."""
+    """Step that deletes a file that repoman wrote in the person's home."""
 
     path: str
 

@@ -37,7 +37,7 @@ from repoman_tasks.planning.names import (
     profile_fault,
     variable_fault,
 )
-from repoman_tasks.planning.text.wording import toml_value
+from repoman_tasks.planning.text.wording import format_toml
 from repoman_tasks.registry.line_index import line_of
 
 __all__ = ["LEAST", "MOST", "TIMES", "parse", "parse_requested"]
@@ -232,7 +232,7 @@ def _values(source: _Source, table: dict[str, Any], name: str, index: int) -> di
             values[key] = _checked(known[key], value)
         except ValueError as error:
             raise source.error(
-                f"{key} = {toml_value(value)}: {error}", "correct it", name, index, key
+                f"{key} = {format_toml(value)}: {error}", "correct it", name, index, key
             ) from None
     return values
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from repoman_tasks.errors import Interrupted, RepomanError, UsageError, one_line
 from repoman_tasks.hosts.signals import wait_for_line
-from repoman_tasks.planning.prompts import Prompt, listed, picked
+from repoman_tasks.planning.prompts import Prompt, is_menu, parse_choice
 
 __all__ = ["Prompter"]
 
@@ -87,7 +87,7 @@ class Prompter:
         if not self._terminal:
             raise self._no_terminal(prompt, about)
         values = list(options)
-        if listed(values):
+        if is_menu(values):
             for number, (value, text) in enumerate(options.items(), 1):
                 _print(f"  {number:>{len(str(len(values)))}}  {text or value}")
         else:
@@ -99,7 +99,7 @@ class Prompter:
             try:
                 if not answer:
                     raise UsageError("an answer is required", "press Ctrl-C to cancel")
-                value = picked(answer, values, free=free)
+                value = parse_choice(answer, values, free=free)
                 check(value)
             except RepomanError as problem:
                 _print(str(problem))
@@ -125,7 +125,7 @@ class Prompter:
 
     def _no_terminal(self, prompt: Prompt, about: Sequence[str]) -> UsageError:
         what = f"{self._text(prompt, about)} No terminal to ask on"
-        return UsageError(what, prompt.way(self.command))
+        return UsageError(what, prompt.cure(self.command))
 
     def _line(self, question: str) -> str:
         while True:

@@ -19,9 +19,9 @@ from repoman_tasks.planning.text.layout import (
     STRONG,
     Cell,
     Column,
-    breaks,
-    cells,
-    layout,
+    cell_width,
+    fit_columns,
+    line_breaks,
     shorten,
 )
 
@@ -196,9 +196,9 @@ def _drawn(table: Table, width: int) -> str:
     """Return the lines of a table; with a `width` of 0 nothing is narrowed."""
     heads = [Cell(column.head, STRONG) for column in table.columns]
     lines = [heads, *([Cell(one_line(text), look) for text, look in row] for row in table.rows)]
-    needed = [max(cells(text) for text, _ in column) for column in zip(*lines, strict=True)]
-    narrowed = width and any(column.least for column in table.columns)
-    widths = layout(table.columns, needed, width) if narrowed else dict(enumerate(needed))
+    needed = [max(cell_width(text) for text, _ in column) for column in zip(*lines, strict=True)]
+    narrowed = width and any(column.min_width for column in table.columns)
+    widths = fit_columns(table.columns, needed, width) if narrowed else dict(enumerate(needed))
     return "".join(_row(line, widths) for line in lines)
 
 
@@ -208,14 +208,14 @@ def _row(line: Sequence[Cell], widths: dict[int, int]) -> str:
         text, look = line[number]
         short = shorten(text, width)
         shown += (" " * blanks + _painted(short, look)) if short else ""
-        blanks = (0 if short else blanks) + width - cells(short) + GAP
+        blanks = (0 if short else blanks) + width - cell_width(short) + GAP
     return f"{shown}\n"
 
 
 def _broken(pieces: Sequence[Cell], hang: int, width: int) -> str:
     """Return the pieces as one text, broken into lines of at most `width`."""
     whole = "".join(text for text, _ in pieces)
-    spans = breaks(whole, width, hang) if width and hang >= 0 else []
+    spans = line_breaks(whole, width, hang) if width and hang >= 0 else []
     shown, at = "", 0
     for text, look in pieces:
         for begin, end in reversed(spans):

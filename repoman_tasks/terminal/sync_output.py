@@ -9,10 +9,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from repoman_tasks.mirror.events import Event, Finished, Itemized, Progress, Started
-from repoman_tasks.planning.mirror.sync_plan import Counts, Outcome, SyncOptions, SyncPlan, total
+from repoman_tasks.planning.mirror.sync_plan import (
+    Counts,
+    Outcome,
+    SyncOptions,
+    SyncPlan,
+    total_counts,
+)
 from repoman_tasks.planning.text.layout import BAD, FAINT, Cell
-from repoman_tasks.planning.text.pace import Pace
-from repoman_tasks.planning.text.wording import plural, seconds, size, sum_line
+from repoman_tasks.planning.text.rate_limit import RateLimit
+from repoman_tasks.planning.text.wording import format_counts, format_seconds, format_size, plural
 from repoman_tasks.terminal.progress_bars import Bars
 from repoman_tasks.terminal.screen import Screen
 
@@ -68,7 +74,7 @@ def show_result(
         screen.json(_as_json(outcomes, options, code))
     elif output.lines:
         failed = sum(not outcome.ok for outcome in outcomes)
-        about = {"projects": len(outcomes), "failed": failed, **asdict(total(outcomes))}
+        about = {"projects": len(outcomes), "failed": failed, **asdict(total_counts(outcomes))}
         ended = {"dry_run": options.dry_run, "exit": code, **about}
         line = {"schema": SCHEMA, "time": now(), "event": "total", **ended}
         screen.json_line(line, last=True)
@@ -98,7 +104,7 @@ def _in_bars(bars: Bars, event: Event, widest: int) -> None:
     if isinstance(event, Started):
         bars.started(event.name)
     elif isinstance(event, Progress):
-        bars.moved(event.name, event.percent, size(event.bytes))
+        bars.moved(event.name, event.percent, format_size(event.bytes))
     elif isinstance(event, Finished):
         outcome = event.outcome
         warnings = [Cell(f"{outcome.name}: warning: {text}", BAD) for text in outcome.warnings]
@@ -109,7 +115,7 @@ def _line(outcome: Outcome, widest: int = 0) -> str:
     """Return the result line of a project, its columns aligned to the longest name's width."""
     if not outcome.ok:
         return f"repoman: {outcome.name}: {outcome.error}"
-    what = f"{_counted(outcome.counts)}, {seconds(outcome.seconds)}"
+    what = f"{_counted(outcome.counts)}, {format_seconds(outcome.seconds)}"
     return f"{outcome.name + ':':{widest + 1}} {what}"
 
 
@@ -124,7 +130,7 @@ def _changed(counts: Counts) -> bool:
 
 
 def _counted(counts: Counts) -> str:
-    return sum_line(counts.changed, counts.new, counts.deleted, counts.bytes)
+    return format_counts(counts.changed, counts.new, counts.deleted, counts.bytes)
 
 
 def _sum(outcomes: Sequence[Outcome], options: SyncOptions) -> str:
@@ -134,7 +140,7 @@ def _sum(outcomes: Sequence[Outcome], options: SyncOptions) -> str:
     verb = "would be mirrored" if options.dry_run else "mirrored"
     rest = f", {failed} failed" if failed else ""
     mirrored = plural(len(outcomes) - failed, "project")
-    return f"{mirrored} {verb}{rest}: {_counted(total(outcomes))}"
+    return f"{mirrored} {verb}{rest}: {_counted(total_counts(outcomes))}"
 
 
 # --- for a program, as docs/json.md has it ------------------------------------------------
@@ -147,7 +153,7 @@ class _Lines:
         self._screen = screen
         self._now = now
         self._started: set[str] = set()
-        self._pace = Pace()
+        self._pace = RateLimit()
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Started) and event.name not in self._started:
@@ -184,5 +190,5 @@ def _as_json(outcomes: Sequence[Outcome], options: SyncOptions, code: int) -> di
         "dry_run": options.dry_run,
         "exit": code,
         "projects": [{"name": outcome.name, **_outcome(outcome)} for outcome in outcomes],
-        "total": asdict(total(outcomes)),
+        "total": asdict(total_counts(outcomes)),
     }

@@ -58,7 +58,7 @@ def read_fence_facts(
         firewalls=_firewalls(host, real),
         project=None if config is None else dict(config.get("config") or {}),
         profiles=profiles,
-        used=_used(containers, profiles) if config is not None else {},
+        mount_users=_mount_users(containers, profiles) if config is not None else {},
         processors=_processors(host),
         person=whose(),
         local_repos=facts.local_repos,
@@ -172,12 +172,12 @@ def _profiles(incus: Incus) -> dict[str, dict[str, Any]]:
     return {str(one["name"]): one for one in incus.get(incus.all_profiles) or []}
 
 
-def _used(containers: Containers, profiles: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+def _mount_users(containers: Containers, profiles: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """What is mounted by whom; the profile of the shared folder is left out, setup changes it."""
     if containers.problem:
         raise Failed(*containers.problem)
     found: dict[str, tuple[str, ...]] = {}
-    users = {name: container.devices for name, container in containers.found.items()}
+    users = {name: container.devices for name, container in containers.by_name.items()}
     for name, profile in profiles.items():
         if name != SHARE_PROFILE:
             users[f"the profile {name}"] = profile.get("devices") or {}

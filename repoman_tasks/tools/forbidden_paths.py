@@ -9,7 +9,7 @@ from repoman_tasks.hosts.base import Host
 from repoman_tasks.planning.container.spec import PROTECTED_DEVICE, REPO_DEVICE
 from repoman_tasks.planning.findings import EstateFacts
 from repoman_tasks.planning.names import absolute, inside
-from repoman_tasks.planning.trust.approval_rules import ForbiddenPaths, fault
+from repoman_tasks.planning.trust.approval_rules import ForbiddenPaths, forbidden_reason
 from repoman_tasks.registry.names_file import state_folder
 
 __all__ = [
@@ -83,7 +83,7 @@ def _forbidden_paths(
 
 def check_source(forbidden: ForbiddenPaths, source: str, real: str) -> None:
     """`Refused` where `source`, whose real path is `real`, is a place that is never mounted."""
-    why = fault(real, forbidden)
+    why = forbidden_reason(real, forbidden)
     if why:
         named = source if source == real else f"{source}, which is {real},"
         raise Refused(f"{named} is not mounted: {why}", "leave that mount out")

@@ -16,10 +16,10 @@ from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Host, Result
 from repoman_tasks.model import Person
 from repoman_tasks.planning.container.user_files import (
-    Arrangement,
+    UserChanges,
     UserFiles,
-    arrangement,
     parse_user_files,
+    plan_user,
 )
 from repoman_tasks.tools.incus import Incus
 
@@ -178,8 +178,8 @@ def wait_until_up(handle: GuestHandle) -> None:
 
 def arrange(handle: GuestHandle) -> bool:
     """Make the user inside the same as outside; False where nothing had to be done."""
-    found = arrangement(_look(handle), handle.person)
-    if found.nothing:
+    found = plan_user(_look(handle), handle.person)
+    if found.empty:
         return False
     _carry_out(handle, found)
     return True
@@ -192,7 +192,7 @@ def foresee_user(handle: GuestHandle) -> None:
 
 def has_user(handle: GuestHandle) -> bool:
     """Whether the user inside is the same as outside. Only looks."""
-    return arrangement(_look(handle), handle.person).nothing
+    return plan_user(_look(handle), handle.person).empty
 
 
 def _look(handle: GuestHandle) -> UserFiles:
@@ -208,7 +208,7 @@ def _looking(handle: GuestHandle) -> list[str]:
     return handle.argv(_LOOK, *shells, options=["--env", home])
 
 
-def _carry_out(handle: GuestHandle, todo: Arrangement) -> None:
+def _carry_out(handle: GuestHandle, todo: UserChanges) -> None:
     person = handle.person
     flags = ["yes" if flag else "no" for flag in (todo.home, todo.sudo)]
     who = [str(person.uid), str(person.gid), person.home, person.name]

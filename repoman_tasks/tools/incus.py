@@ -16,7 +16,7 @@ from urllib.parse import quote
 from repoman_tasks.errors import Failed, Refused, RepomanError
 from repoman_tasks.hosts.base import Argv, Host, Result, TimedOut
 from repoman_tasks.hosts.signals import defer_signals
-from repoman_tasks.planning.container.drift import read_container, read_containers
+from repoman_tasks.planning.container.drift import parse_container, parse_containers
 from repoman_tasks.planning.container.spec import Container
 
 __all__ = ["Incus"]
@@ -63,12 +63,12 @@ class Incus:
 
         `Failed` where Incus is not there, does not answer, or says no.
         """
-        return read_containers(self.get(self.all_containers) or [])
+        return parse_containers(self.get(self.all_containers) or [])
 
     def container(self, name: str) -> Container | None:
         """The container of that name as it is now."""
         found = self.get(self.at("instances", name))
-        return None if found is None else read_container(found)
+        return None if found is None else parse_container(found)
 
     def addresses(self) -> dict[str, str]:
         """The IPv4 address of each running container that has one, in one call."""

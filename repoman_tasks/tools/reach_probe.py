@@ -9,7 +9,7 @@ from __future__ import annotations
 from repoman_tasks.errors import RepomanError
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.planning.fence.bridge import Bridge
-from repoman_tasks.planning.fence.reachability import Reach, read_reach
+from repoman_tasks.planning.fence.reachability import Reachability, parse_reachability
 from repoman_tasks.tools.incus import Incus
 
 __all__ = ["foresee_reach", "reach", "router_answers"]
@@ -70,8 +70,7 @@ else
 fi
 echo "$route $said"
 """
-"""Prints what `planning.reach.read_reach` reads; `name` is one that the gateway answers for by
-itself."""
+"""Prints what `parse_reachability` reads; `name` is one that the gateway answers for by itself."""
 
 _NEXT = """
     socket(my $udp, PF_INET, SOCK_DGRAM, 0);
@@ -93,18 +92,18 @@ def foresee_reach(incus: Incus, name: str, bridge: Bridge) -> None:
 
 
 def _reach_argv(incus: Incus, name: str, bridge: Bridge) -> list[str]:
-    argv = ["sh", "-c", _OUT, "sh", bridge.gateway, bridge.own_name]
+    argv = ["sh", "-c", _OUT, "sh", bridge.gateway, bridge.gateway_name]
     return incus.exec_argv(name, argv, "--disable-stdin")
 
 
-def reach(incus: Incus, name: str, bridge: Bridge) -> Reach:
+def reach(incus: Incus, name: str, bridge: Bridge) -> Reachability:
     """What the container called `name`, on `bridge`, says that it reaches."""
     argv = _reach_argv(incus, name, bridge)
     try:
         said = incus.host.read(argv, timeout=_SECONDS, most=_MOST_BYTES).text
     except RepomanError:  # it was stopped, or is busy: not known
         said = ""
-    return read_reach(name, said.strip())
+    return parse_reachability(name, said.strip())
 
 
 def router_answers(host: Host) -> bool:

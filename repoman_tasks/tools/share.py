@@ -13,14 +13,14 @@ from repoman_tasks.planning.mirror.share_check import (
     MARKER,
     MARKER_NANOSECONDS,
     Marker,
-    Mount,
+    MountEntry,
     Probe,
-    judge_again,
+    check_still_mounted,
+    find_mount,
     marker_text,
-    mount_at,
-    offered,
     parse_marker,
-    parse_mounts,
+    parse_mountinfo,
+    writable_mount_points,
 )
 from repoman_tasks.planning.names import with_parents
 from repoman_tasks.tools.file_tree import PRUNED
@@ -51,7 +51,7 @@ class Share:
     def checking(self, asked: Together) -> Callable[[], None]:
         """The same, of what is `asked` together with other questions."""
         mountinfo = asked.read_file(_MOUNTINFO)
-        return lambda: judge_again(self.probe, _mounts(mountinfo()))
+        return lambda: check_still_mounted(self.probe, _mounts(mountinfo()))
 
     def survey(self, folders: Sequence[str]) -> dict[str, int]:
         """The mode (st_mode) of each of `folders`, relative to the share, that is there.
@@ -138,13 +138,13 @@ def _not_there(complaint: bytes) -> bool:
     return complaint.endswith((b": No such file or directory", b": Not a directory"))
 
 
-def _mounts(mountinfo: bytes | None) -> tuple[Mount, ...]:
-    return parse_mounts((mountinfo or b"").decode(errors="surrogateescape"))
+def _mounts(mountinfo: bytes | None) -> tuple[MountEntry, ...]:
+    return parse_mountinfo((mountinfo or b"").decode(errors="surrogateescape"))
 
 
 def mounted_shares(host: Host, fstypes: Sequence[str]) -> list[str]:
     """The places of `host` where a share of one of these types is mounted now."""
-    return offered(_mounts(host.read_file(_MOUNTINFO)), fstypes)
+    return writable_mount_points(_mounts(host.read_file(_MOUNTINFO)), fstypes)
 
 
 @contextlib.contextmanager
@@ -184,8 +184,8 @@ def _look(host: Host, path: str, local_repos: str, pin: Pin, timeout: float) -> 
     return Probe(
         path=path,
         real=where,
-        mount=mount_at(mounts, where),
-        local_mount=mount_at(mounts, local() or local_repos),
+        mount=find_mount(mounts, where),
+        local_mount=find_mount(mounts, local() or local_repos),
         # The pinned folder is what `path` led to before and after the mounts were read,
         # so the mount that was found for the path is the one that is pinned.
         still_there=here == there,

@@ -11,7 +11,7 @@ from repoman_tasks.actions.project_container import check_incus_project
 from repoman_tasks.cli.wizard import Wizard
 from repoman_tasks.errors import RepomanError, UsageError
 from repoman_tasks.planning.estate_steps import new_project
-from repoman_tasks.planning.findings import unregistered
+from repoman_tasks.planning.findings import unregistered_folders
 from repoman_tasks.planning.names import absolute, nearest, relative_repo
 from repoman_tasks.planning.prompts import IMAGE, NEW_NAME, PARTS, PROFILES, SOURCE
 from repoman_tasks.session import Session
@@ -57,7 +57,7 @@ def _folders_without_project(session: Session) -> list[str]:
     """Return the first folders in local_repos that belong to no project."""
     facts = session.of(reconcile)
     folders = folders_in(session.host, facts.local_repos)
-    return unregistered(folders, facts.registry.projects)[:_MOST_FOLDERS]
+    return unregistered_folders(folders, facts.registry.projects)[:_MOST_FOLDERS]
 
 
 def _ask_name(wizard: Wizard) -> None:

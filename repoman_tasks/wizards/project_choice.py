@@ -9,8 +9,8 @@ from repoman_tasks.actions.project_container import resolve_project
 from repoman_tasks.cli.wizard import Wizard
 from repoman_tasks.errors import UsageError
 from repoman_tasks.planning.completion_files import ACTIONS, SHELLS
-from repoman_tasks.planning.current_project import here
-from repoman_tasks.planning.prompts import ACTION, CONTAINER, PROJECT, REPO, SHELL, WORDS
+from repoman_tasks.planning.current_project import project_at
+from repoman_tasks.planning.prompts import ACTION, ARGV, CONTAINER, PROJECT, REPO, SHELL
 from repoman_tasks.tools.incus import Incus
 
 __all__ = ["ask_adopt", "ask_completion", "ask_exec", "ask_project", "ask_remove"]
@@ -19,7 +19,7 @@ __all__ = ["ask_adopt", "ask_completion", "ask_exec", "ask_project", "ask_remove
 def ask_project(wizard: Wizard) -> None:
     """Prompt for a project with a container, unless the current folder is in the repo of one."""
     facts = wizard.session.of(reconcile)
-    if here(facts.registry, facts.local_repos, wizard.session.host.folder) is None:
+    if project_at(facts.registry, facts.local_repos, wizard.session.host.folder) is None:
         _project(wizard, [p.name for p in facts.registry.projects if p.container])
 
 
@@ -32,7 +32,7 @@ def ask_exec(wizard: Wizard) -> None:
     """Prompt for the project, then, if it exists, for what to run in its container."""
     ask_project(wizard)
     if not wizard.session.argv and _has_project(wizard):
-        line = wizard.choose(WORDS, options={}, free=True, check=split_argv)
+        line = wizard.choose(ARGV, options={}, free=True, check=split_argv)
         wizard.session.argv = split_argv(line)
 
 
@@ -80,7 +80,7 @@ def ask_adopt(wizard: Wizard) -> None:
     if wizard.given["from_project"]:
         found = Incus(session.host, wizard.given["from_project"]).containers()
     else:
-        found = dict(session.of(containers).found)
+        found = dict(session.of(containers).by_name)
     taken = {project.name for project in registry.projects if project.container}
     free = sorted(found if wizard.given["from_project"] else found.keys() - taken)
     if free:

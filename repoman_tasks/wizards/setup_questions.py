@@ -8,10 +8,10 @@ from typing import Any
 
 from repoman_tasks.actions.facts import fence_facts, reconcile
 from repoman_tasks.cli.wizard import Wizard
-from repoman_tasks.planning.estate_steps import SetupOptions, estate_of
+from repoman_tasks.planning.estate_steps import SetupOptions, choose_estate_id
 from repoman_tasks.planning.fence.fence_facts import FenceFacts, check_folder
-from repoman_tasks.planning.fence.fence_plan import pools_to_choose
-from repoman_tasks.planning.mirror.share_check import judge
+from repoman_tasks.planning.fence.fence_plan import selectable_pools
+from repoman_tasks.planning.mirror.share_check import check_share
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.prompts import (
     FIRST_PROJECT,
@@ -90,8 +90,8 @@ def _check_share(wizard: Wizard, answer: str, local: str) -> None:
     path = absolute(answer, host.home)
     options = SetupOptions(new_share=given["new_share"], adopt_share=given["adopt_share"])
     with open_share(host, path, local, registry.defaults.probe_seconds) as share:
-        judge(share.probe, registry.defaults)
-        estate_of(registry.estate.id, options, share.probe, "new")
+        check_share(share.probe, registry.defaults)
+        choose_estate_id(registry.estate.id, options, share.probe, "new")
 
 
 def _ask_incus(wizard: Wizard) -> None:
@@ -101,7 +101,7 @@ def _ask_incus(wizard: Wizard) -> None:
         return
     if not found.pools and wizard.confirm(INIT_INCUS):
         wizard.given["init_incus"] = True
-    pools = pools_to_choose(found)
+    pools = selectable_pools(found)
     if pools and not wizard.given["storage_pool"]:
         wizard.given["storage_pool"] = wizard.choose(POOL, options=dict.fromkeys(pools, ""))
 

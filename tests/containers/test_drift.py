@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from repoman_tasks.planning.container.spec import MAKING, TAG
+from repoman_tasks.planning.container.spec import MAKING_TAG, PROJECT_TAG
 from tests.containers.conftest import Place
 from tests.support.estate import run
 
@@ -197,7 +197,7 @@ def hooked(repo: Path) -> Path:
     return repo
 
 
-def told(place: Place, name: str) -> bool:
+def subjects_and_kinds(place: Place, name: str) -> bool:
     """Whether something that programs here would run is told as new."""
     return "hazard" in place.findings().get(name, [])
 
@@ -207,9 +207,9 @@ def test_what_is_in_a_repo_that_an_adopted_container_never_had(place: Place) -> 
     repo = hooked(place.local_repos / "stray")
     place.incus("init", "busybox", "stray")
     place.run("adopt", "stray", code=0)
-    assert not told(place, "stray")
+    assert not subjects_and_kinds(place, "stray")
     (repo / ".envrc").write_text("true\n")
-    assert told(place, "stray")
+    assert subjects_and_kinds(place, "stray")
 
 
 def test_what_is_in_a_repo_that_an_adopted_container_had(place: Place) -> None:
@@ -218,7 +218,7 @@ def test_what_is_in_a_repo_that_an_adopted_container_had(place: Place) -> None:
     place.incus("init", "busybox", "stray")
     place.incus("config", "device", "add", "stray", "x", "disk", f"source={repo}", "path=/x")
     place.run("adopt", "stray", code=0)
-    assert told(place, "stray")
+    assert subjects_and_kinds(place, "stray")
     place.run("status", "stray", "--seen")
     other = hooked(place.local_repos / "other")
     place.incus("profile", "create", "wide")
@@ -226,7 +226,7 @@ def test_what_is_in_a_repo_that_an_adopted_container_had(place: Place) -> None:
     place.incus("profile", "device", "add", "wide", "x", *device)
     place.incus("init", "busybox", "other", "--profile", "default", "--profile", "wide")
     place.run("adopt", "other", code=0)
-    assert told(place, "other")
+    assert subjects_and_kinds(place, "other")
     assert other.is_dir()
 
 
@@ -234,16 +234,16 @@ def test_what_was_seen_before_stays_what_was_seen(isurus: Place) -> None:
     """Neither a lost registry nor `remove` and `new` have a hook taken for one that was known."""
     repo = isurus.local_repos / "isurus"
     hooked(repo)
-    assert told(isurus, "isurus")
+    assert subjects_and_kinds(isurus, "isurus")
     without_registry(isurus)
     assert "done: " in isurus.run("status", "--orphan", "adopt").out
     assert isurus.projects() == ["isurus"]
-    assert told(isurus, "isurus")
+    assert subjects_and_kinds(isurus, "isurus")
     isurus.run("remove", "isurus", "--yes", code=0)
     isurus.run("new", "isurus", code=0)
-    assert told(isurus, "isurus")
+    assert subjects_and_kinds(isurus, "isurus")
     isurus.run("status", "isurus", "--seen")
-    assert not told(isurus, "isurus")
+    assert not subjects_and_kinds(isurus, "isurus")
 
 
 # --- renamed, in error, not expected ------------------------------------------------------
@@ -273,7 +273,7 @@ def test_not_expected(isurus: Place) -> None:
 
 
 def test_a_container_without_its_tags(isurus: Place) -> None:
-    isurus.incus("config", "unset", "isurus", TAG)
+    isurus.incus("config", "unset", "isurus", PROJECT_TAG)
     assert isurus.findings() == {"isurus": ["differs"]}
     isurus.run("update", "isurus", code=0)
     assert isurus.findings() == {}
@@ -286,7 +286,7 @@ def half_made(place: Place) -> None:
     """What a `new` that was killed leaves behind."""
     without_registry(place)
     place.incus("stop", "--force", "isurus")
-    place.incus("config", "set", "isurus", f"{MAKING}=token")
+    place.incus("config", "set", "isurus", f"{MAKING_TAG}=token")
 
 
 def test_half_made_and_not_registered(isurus: Place) -> None:
@@ -304,12 +304,12 @@ def test_new_begins_anew_where_one_was_half_made(isurus: Place) -> None:
     half_made(isurus)
     isurus.inside("isurus", "true")
     done = isurus.run("new", "isurus", code=0)
-    assert "which was only half made" in done.out
+    assert "which is half made" in done.out
     assert isurus.findings() == {}
 
 
 def test_half_made_and_registered(isurus: Place) -> None:
-    isurus.incus("config", "set", "isurus", f"{MAKING}=token")
+    isurus.incus("config", "set", "isurus", f"{MAKING_TAG}=token")
     assert isurus.findings() == {"isurus": ["half-made"]}
     assert isurus.state("isurus") == "half-made"
     assert "half made" in isurus.run("exec", "isurus", "--", "true", code=1).err
@@ -341,7 +341,9 @@ def test_a_difference_is_found_shown_and_mended_by_update(isurus: Place) -> None
         assert re.match(r"would change isurus: .+\n$", shown), change
         if change != "no device":
             said = isurus.run("exec", "isurus", "--", "true").err
-            assert "isurus: its container is not as declared" in said, "other commands say it too"
+            assert "isurus: its container differs from the registry" in said, (
+                "other commands say it too"
+            )
         isurus.run("update", "isurus", code=0)
         after = isurus.instances()["isurus"]
         for part in ("devices", "profiles"):

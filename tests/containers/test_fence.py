@@ -17,7 +17,7 @@ from tests.support.estate import Result, run
 from tests.support.processes import PATIENCE
 from tests.worlds.daemon.place import running_daemon
 
-REPAIR = "`repoman setup --repair` mends it"
+REPAIR = "run `repoman setup --repair`"
 
 
 def project(place: Place) -> dict[str, str]:
@@ -53,7 +53,7 @@ def test_setup_makes_a_fenced_project_and_the_second_time_nothing(bare: Place) -
 def test_a_dry_run_shows_the_steps_and_writes_nothing(bare: Place) -> None:
     argv = ["--local-repos", str(bare.local_repos), "--nfs-repos", str(bare.share), "--dry-run"]
     shown = bare.run("setup", *argv, code=0).out
-    assert f"would create the Incus project {bare.project}, restricted\n" in shown
+    assert f"would create the restricted Incus project {bare.project}\n" in shown
     listed = bare.incus("project", "list", "--format", "csv").out
     assert bare.project not in listed
     assert not bare.registry.exists()
@@ -99,7 +99,7 @@ def test_local_repos_that_moved(isurus: Place) -> None:
     isurus.run("setup", "--repair", code=0)
     assert str(isurus.local_repos) in project(isurus)["restricted.devices.disk.paths"]
     found = isurus.run("status", code=3).out
-    assert f"{isurus.local_repos} stays allowed, it is still mounted by isurus" in found
+    assert f"{isurus.local_repos} is still allowed, because it is mounted by isurus" in found
     assert isurus.run("setup", "--repair", code=0).out == "nothing to do\n"
     old.rename(other / "isurus")
     isurus.run("update", "isurus", code=0)
@@ -146,10 +146,10 @@ def fresh(bare: Place) -> Iterator[Place]:
 def test_an_incus_that_was_never_initialised(fresh: Place) -> None:
     paths = ("--local-repos", str(fresh.local_repos), "--nfs-repos", str(fresh.share))
     done = fresh.run("setup", *paths, code=0)
-    assert "never initialised" in done.err
+    assert "not initialised" in done.err
     assert "--init-incus" in done.err
     error = fresh.run("setup", "--storage-pool", "x", code=1).err
-    assert "never initialised" in error
+    assert "not initialised" in error
     network = f"rmi{os.getpid() % 10000}"
     argv = ("setup", "--init-incus", "--network", network)
     shown = fresh.run(*argv, "--dry-run", code=0).out
@@ -232,12 +232,12 @@ def test_a_person_is_asked_before_sudo_runs(place: Place, own_etc: Path) -> None
     line = f"root:{os.getuid()}:1\n"
     for answer, written in (("\r", False), ("n\r", False), ("y\r", True)):
         child = pexpect.spawn(argv[0], argv[1:], encoding="utf-8", timeout=PATIENCE)
-        child.expect_exact("Run that now, with sudo? [y/N] ")
+        child.expect_exact("Run this with sudo now? [y/N] ")
         child.send(answer)
         if written:
             child.expect_exact("Go ahead?")
             child.send("y\r")
-        child.expect_exact("A first project")
+        child.expect_exact("First project")
         child.send("\r")
         child.expect(pexpect.EOF)
         child.close()
@@ -268,7 +268,9 @@ def test_a_pool_or_network_that_is_not_there(bare: Place) -> None:
         "Incus has no storage pool 'x'"
         in bare.run("setup", *paths, "--storage-pool", "x", code=2).err
     )
-    assert "Incus has no network 'x'" in bare.run("setup", *paths, "--network", "x", code=2).err
+    assert (
+        "Incus has no managed bridge 'x'" in bare.run("setup", *paths, "--network", "x", code=2).err
+    )
     assert not bare.registry.exists()
 
 

@@ -50,11 +50,11 @@ def answers(place: Place) -> dict[str, str]:
     return {
         "Folder of your local repos? [~/repos] ": "",
         "Folder on the backup share?": str(place.share),
-        "Give it a storage pool, in a plain folder? [Y/n] ": "",
-        "Run that now, with sudo? [y/N] ": "y",
+        "Create a storage pool in a plain folder? [Y/n] ": "",
+        "Run this with sudo now? [y/N] ": "y",
         "Go ahead? [Y/n] ": "y",
-        "A first project: a number, or a new name?": "isurus",
-        "Where does it come from, a number or a URL to clone? [1] ": "",
+        "First project: a number, or a new name?": "isurus",
+        "Source of the repo: a number, or a URL to clone? [1] ": "",
         "Mirror isurus now? [Y/n] ": "",
     }
 
@@ -97,9 +97,9 @@ def test_it_is_stopped_and_taken_up_again(spawn: Spawn, bare: Place) -> None:
     set_up = bare.registry.read_text()
     child = spawn("setup")  # what is there is not asked for again
     child.expect_exact("nothing to do")
-    child.expect_exact("A first project: a number, or a new name?")
+    child.expect_exact("First project: a number, or a new name?")
     child.send("isurus\r")
-    child.expect_exact("Where does it come from")
+    child.expect_exact("Source of the repo")
     child.send("\r")
     child.expect_exact("The same by flags: repoman new isurus --create --yes")
     child.expect_exact("Go ahead? ")
@@ -124,13 +124,13 @@ def test_new_asks_for_all_of_it(spawn: Spawn, place: Place) -> None:
     child.expect_exact("1  lamna (existing folder)")
     child.expect_exact("Name of the project? ")
     child.send("1\r")
-    child.expect_exact("What is it to have? [1] ")
+    child.expect_exact("Container, backup, or both? [1] ")
     child.send("2\r")
-    child.expect_exact("Image of its container? [1] ")
+    child.expect_exact("Image of the container? [1] ")
     child.send("nosuch\r")
     child.expect_exact("no image 'nosuch' is here")
     child.send("local:busybox\r")
-    child.expect_exact("Its Incus profiles? [1] ")
+    child.expect_exact("Incus profiles of the container? [1] ")
     child.send("defualt\r")
     child.expect_exact("Incus has no profile 'defualt': did you mean default?")
     child.send("default\r")
@@ -152,9 +152,9 @@ def test_the_project_is_chosen_outside_of_any_repo(spawn: Spawn, isurus: Place) 
     child = spawn("exec")
     child.expect_exact("Which project? ")
     child.send("isuros\r")
-    child.expect_exact("there is no 'isuros': did you mean isurus?")
+    child.expect_exact("'isuros' is not a choice: did you mean isurus?")
     child.send("1\r")
-    child.expect_exact("Which words are to run there? ")
+    child.expect_exact("Which command should run there? ")
     child.send("echo 'a  b'\r")
     same = f"repoman exec isurus{isurus.host_flag} -- echo 'a  b'"
     child.expect_exact(f"The same by flags: {same}")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from repoman_tasks.planning.container.spec import MAKING
+from repoman_tasks.planning.container.spec import MAKING_TAG
 from tests.containers.conftest import FarPlace, Place
 from tests.support.processes import PATIENCE, descendants, lives, until
 
@@ -74,7 +74,7 @@ def mended(place: Place) -> None:
     assert [finding for finding in found if finding["kind"]] == []
     for name, instance in place.instances().items():
         assert name in place.projects()
-        assert MAKING not in instance["config"]
+        assert MAKING_TAG not in instance["config"]
 
 
 @pytest.fixture

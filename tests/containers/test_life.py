@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from repoman_tasks.planning.container.spec import IMAGE, MAKING, REPO, TAG
+from repoman_tasks.planning.container.spec import IMAGE_TAG, MAKING_TAG, PROJECT_TAG, REPO_TAG
 from tests.containers.conftest import Place
 from tests.support.estate import run
 from tests.support.processes import PATIENCE
@@ -28,8 +28,12 @@ def test_new_makes_a_container_whose_user_is_ours(place: Place) -> None:
     assert made["devices"] == {"repo": {"type": "disk", "source": repo, "path": repo}}
     assert made["profiles"] == ["default", "claude-share"]
     config = made["config"]
-    assert (config[TAG], config[REPO], config[IMAGE]) == ("isurus", "isurus", "busybox")
-    assert MAKING not in config
+    assert (config[PROJECT_TAG], config[REPO_TAG], config[IMAGE_TAG]) == (
+        "isurus",
+        "isurus",
+        "busybox",
+    )
+    assert MAKING_TAG not in config
     who = place.run("exec", "isurus", "--", "id", code=0).out
     assert who.startswith(f"uid={os.getuid()}({ME}) gid={os.getgid()}({ME})")
     assert place.findings() == {}
@@ -81,9 +85,9 @@ FAILING = (
     (["--clone", "x", "--create"], "choose one"),
     (["--create", "--image", "nothing"], "no image 'nothing' is here"),
     (["--create", "--image", "nowhere:x"], "no remote 'nowhere'"),
-    (["--create", "--image", "x y"], "no image"),
+    (["--create", "--image", "x y"], "not a valid image"),
     (["--create", "--profile", "nope"], "nope"),
-    (["--create", "--profile", "a b"], "no name of a profile"),
+    (["--create", "--profile", "a b"], "not a valid profile name"),
     (["--no-container", "--no-backup"], "neither"),
     (["--no-container", "--image", "debian"], "drop --no-container"),
 )
@@ -255,7 +259,7 @@ def test_update_touches_only_what_differs(isurus: Place) -> None:
     repo_file.write_text('[env]\nGREETING = "hello world"\n')
     before = isurus.instances()["isurus"]
     shown = isurus.run("update", "isurus", "--dry-run", code=0).out
-    assert "env: GREETING is set" in shown
+    assert "env: set GREETING" in shown
     assert isurus.instances()["isurus"] == before
     isurus.run("update", "isurus", code=0)
     done = isurus.run("exec", "isurus", "--", "sh", "-c", 'echo "$GREETING"', code=0)
@@ -263,7 +267,7 @@ def test_update_touches_only_what_differs(isurus: Place) -> None:
     assert isurus.run("update", "isurus", code=0).out == "nothing to do\n"
     assert isurus.findings() == {"isurus": ["protection"]}
     repo_file.unlink()
-    assert "GREETING goes" in isurus.run("update", "isurus", code=0).out
+    assert "remove GREETING" in isurus.run("update", "isurus", code=0).out
     assert isurus.instances()["isurus"]["config"].keys() == before["config"].keys()
     assert isurus.run("update", "isurus", code=0).out == "nothing to do\n"
 
@@ -283,11 +287,11 @@ def test_update_rebuilds_only_when_told(isurus: Place) -> None:
 
 OFF = (
     ("imagee = 'x'", "unknown key 'imagee'"),
-    ("image = '-x'", "this is no image"),
+    ("image = '-x'", "not a valid image"),
     ("image = 3", "must be a string"),
-    ("[env]\n'A B' = 'x'", "no name of a variable"),
+    ("[env]\n'A B' = 'x'", "not a valid variable name"),
     ("[[mount]]\nsource = '/x'", "each with source and path"),
-    ("[[mount]]\nsource = '/x'\npath = '../y'", "not a plain absolute path"),
+    ("[[mount]]\nsource = '/x'\npath = '../y'", "not a normalized absolute path"),
     ("x" * 70_000, "longer than 64 KiB"),
     ("[" * 30_000, "nested too deeply"),
     ("\xff", "not valid TOML"),
@@ -330,7 +334,7 @@ def test_remove_destroys_the_container_and_leaves_repo_and_mirror(isurus: Place)
     assert "--yes" in refused.err
     assert "isurus" in isurus.instances()
     shown = isurus.run("remove", "isurus", "--dry-run", code=0).out
-    assert "would destroy the container isurus, which is running" in shown
+    assert "would delete the container isurus, which is running" in shown
     isurus.run("remove", "isurus", "--keep-repo", "--yes", code=0)
     assert isurus.instances() == {}
     assert isurus.projects() == []

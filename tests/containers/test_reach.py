@@ -77,12 +77,12 @@ def test_what_is_sent_on_is_dropped(plugged: Place, rule: str) -> None:
         else:
             assert not greeted(plugged, "isurus", INTERNET)
         done = plugged.run("status", code=3)
-        assert "drops what isurus sends to the internet: the next router answers" in done.out
-        assert f"let through what comes from {bridge}" in done.out
+        assert "drops packets from isurus to the internet: the next router answers" in done.out
+        assert f"allow packets from and to {bridge}" in done.out
         assert plugged.findings() == {"incus": ["reach"]}
         beside = beside_docker(plugged, "status")
         assert f"iptables -I DOCKER-USER -i {bridge} -j ACCEPT" in beside.out
-        assert "drops what isurus sends" in beside.out
+        assert "drops packets from isurus" in beside.out
     assert plugged.findings() == {}
 
 
@@ -96,7 +96,7 @@ def test_docker_that_lets_through_is_not_worth_a_word(plugged: Place) -> None:
 def test_names_that_are_dropped(plugged: Place) -> None:
     with dropped(plugged, "input", "udp dport 53"):
         done = plugged.run("status", code=3)
-        assert "does not answer its containers for names" in done.out
+        assert "does not answer DNS queries of its containers" in done.out
         assert plugged.findings() == {"incus": ["reach"]}
     assert plugged.findings() == {}
 
@@ -137,7 +137,7 @@ def test_an_image_that_has_perl(place: Place) -> None:
     assert place.inside("lamna", "timeout", f"{PATIENCE:.0f}", "sh", "-c", waiting).code == 0
     assert place.findings() == {}
     assert "no address" not in place.run("status").out
-    for hook, says in (("forward", "drops what lamna sends"), ("input", "for names")):
+    for hook, says in (("forward", "drops packets from lamna"), ("input", "DNS queries")):
         with dropped(place, hook, "meta l4proto udp"):
             assert says in place.run("status", code=3).out
     assert place.findings() == {}

@@ -69,21 +69,21 @@ def test_a_login_shell(spawn: Spawn, isurus: Place, marker: str) -> None:
 def test_repair_asks_and_leaving_it_is_the_default(spawn: Spawn, isurus: Place) -> None:
     isurus.incus("delete", "--force", "isurus")
     child = spawn("status", "--repair")
-    child.expect_exact("What about isurus? [1] ")
+    child.expect_exact("What should happen to isurus? [1] ")
     child.send("\r")
     child.expect_exact("its container is missing")
     child.expect(pexpect.EOF)
     assert isurus.instances() == {}
     child = spawn("status", "--repair")
-    child.expect_exact("What about isurus? [1] ")
+    child.expect_exact("What should happen to isurus? [1] ")
     child.send("nonsense\r")
-    child.expect_exact("there is no 'nonsense': answer 1 to 3")
+    child.expect_exact("'nonsense' is not a choice: enter 1 to 3")
     child.send("\x03")
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 130
     child = spawn("status", "--repair")
-    child.expect_exact("What about isurus? [1] ")
+    child.expect_exact("What should happen to isurus? [1] ")
     child.send("recreate\r")
     same = f"`repoman status isurus --missing recreate --yes{isurus.host_flag}`"
     child.expect_exact(f"The same by flags: {same}")

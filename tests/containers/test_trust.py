@@ -121,7 +121,7 @@ def test_any_change_takes_it_back(isurus: Place, tools: Path) -> None:
     assert sorted(isurus.findings()["isurus"]) == ["differs", "trust"]
     assert tool(isurus) == "useful\n", "status changes nothing"
     done = isurus.run("update", "isurus", code=6)
-    assert "device: mount-1 goes" in done.out
+    assert "device: remove mount-1" in done.out
     assert tool(isurus) == ""
     assert isurus.findings() == {"incus": ["fence"], "isurus": ["protection"]}
     isurus.run("setup", "--repair", code=0)
@@ -161,9 +161,9 @@ def test_what_its_mirror_leaves_out_needs_no_approval_and_is_told(isurus: Place)
     isurus.run("sync", code=0)
     assert (isurus.mirror("isurus") / "cache").exists(), "only new and update read the file"
     done = isurus.run("update", "isurus", "--restart", code=0)
-    assert "its repo leaves out of its mirror: + cache" in done.out
+    assert "its .repoman.toml excludes from the mirror: + cache" in done.out
     assert isurus.findings() == {"isurus": ["exclude"]}
-    assert "leaves out of its mirror: cache\n" in isurus.run("status", code=0).out
+    assert "excludes from the mirror: cache\n" in isurus.run("status", code=0).out
     for name in ("notes", "cache"):
         (repo / name).write_text("changed")
     isurus.run("sync", code=0)
@@ -173,7 +173,7 @@ def test_what_its_mirror_leaves_out_needs_no_approval_and_is_told(isurus: Place)
     assert "+ notes" in isurus.run("update", "isurus", "--dry-run", code=0).out
     (repo / ".repoman.toml").write_text("")
     done = isurus.run("update", "isurus", code=0)
-    assert "its repo leaves out of its mirror: - cache" in done.out
+    assert "its .repoman.toml excludes from the mirror: - cache" in done.out
     assert isurus.findings() == {}
     isurus.run("sync", code=0)
     assert (isurus.mirror("isurus") / "cache").read_text() == "changed"

@@ -89,7 +89,7 @@ def test_setup_shows_first_what_it_would_do(estate: Estate) -> None:
     argv = ("setup", "--local-repos", "~/new", "--nfs-repos", str(estate.share), "--dry-run")
     done = estate.run(*argv, code=0)
     assert [line.split(" ")[:2] for line in done.out.splitlines()] == [
-        ["would", "make"],
+        ["would", "create"],
         ["would", "mark"],
         ["would", "write"],
     ]
@@ -157,14 +157,16 @@ def test_setup_of_what_is_no_share(
     [
         pytest.param([], "new needs a name", id="no name"),
         pytest.param(["ghost"], "ghost", id="no such folder"),
-        pytest.param(["a b"], "can't be a project's name", id="bad name"),
+        pytest.param(["a b"], "is not a valid project name", id="bad name"),
         pytest.param(["list"], "is a command", id="reserved"),
         pytest.param(["SYNC"], "is a command", id="reserved in capitals"),
         pytest.param(["isurus"], "exists already", id="twice"),
         pytest.param(["x", "--repo", "isurus"], "overlaps 'isurus'", id="a repo of another"),
         pytest.param(["x", "--repo", "isurus/.git"], "overlaps 'isurus'", id="within a repo"),
-        pytest.param(["x", "--repo", "../outside"], "leaves local_repos", id="dots"),
-        pytest.param(["x", "--repo", "lamna/../../outside"], "leaves local_repos", id="later dots"),
+        pytest.param(["x", "--repo", "../outside"], "is outside local_repos", id="dots"),
+        pytest.param(
+            ["x", "--repo", "lamna/../../outside"], "is outside local_repos", id="later dots"
+        ),
         pytest.param(["x", "--repo", "{home}/outside"], "not below local_repos", id="absolute"),
         pytest.param(["x", "--repo", "out"], "outside local_repos", id="a link out"),
         pytest.param(["x", "--repo", "out/sub"], "outside local_repos", id="behind a link out"),
@@ -309,7 +311,7 @@ def test_status_of_one(isurus: Estate) -> None:
 def test_json_without_a_registry_or_a_share(estate: Estate, argv: list[str]) -> None:
     done = estate.run(*argv, "--json")
     if argv[0] == "sync":
-        assert "there is no registry yet: `repoman setup" in is_one_line(done, 2)
+        assert "there is no registry yet: run `repoman setup" in is_one_line(done, 2)
     else:
         assert done.code in (0, 3)
         assert done.json["schema"] == 1
@@ -482,7 +484,7 @@ def fine(_estate: Estate) -> None:
         (no_share, ["sync"], 5, "can't be entered"),
         (no_share, ["sync", "--dry-run"], 5, "can't be entered"),
         (no_share, ["setup"], 5, "can't be entered"),
-        (no_marker, ["sync"], 5, "carries no marker"),
+        (no_marker, ["sync"], 5, "has no marker"),
         (no_marker, ["setup"], 6, "--new-share"),
         (emptied, ["sync", "isurus"], 6, "--force"),
         (missing, ["sync", "isurus"], 6, "bring it back"),

@@ -81,7 +81,7 @@ def test_nothing_to_mirror(estate: Estate) -> None:
     ("argv", "code", "said"),
     [
         (["--json"], 2, "--json and --json-lines are two forms of one thing: choose one"),
-        (["--jobs", "0"], 2, "it has to be at least 1"),
+        (["--jobs", "0"], 2, "--jobs 0: must be at least 1"),
         (["nosuch"], 2, "no project is called 'nosuch'"),
     ],
 )

@@ -99,7 +99,7 @@ def run(
         prompts.PROJECT.text: "1",
         prompts.CONTAINER.text: "1",
         prompts.SHELL.text: "1",
-        prompts.WORDS.text: "ls -l",
+        prompts.ARGV.text: "ls -l",
         prompts.NEW_NAME.text: "raja",
         prompts.NFS_REPOS.text: str(estate.share),
         prompts.POOL.text: "1",
@@ -183,7 +183,7 @@ def test_each_question_fills_what_it_says(known: Estate, command: str) -> None:
 def test_yes_leaves_what_has_a_default(known: Estate, command: str) -> None:
     asked, arguments = run(known, command, {}, pools=[], yes=True)
     assert set(asked) <= {
-        *(prompts.PROJECT, prompts.CONTAINER, prompts.NEW_NAME, prompts.WORDS, prompts.SHELL)
+        *(prompts.PROJECT, prompts.CONTAINER, prompts.NEW_NAME, prompts.ARGV, prompts.SHELL)
     }
     for name, value in arguments.items():
         assert name in ("name", "shell") or not value

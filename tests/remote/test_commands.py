@@ -118,7 +118,7 @@ def test_what_is_told_to_do_the_same_names_the_host(far: FarEstate) -> None:
     try:
         child.expect_exact("Which project? ")
         child.send("2\r")
-        child.expect_exact("And its repo? [1] ")
+        child.expect_exact("What should happen to its repo? [1] ")
         child.send("\r")
         child.expect_exact("The same by flags: repoman remove lamna --yes --host there")
         child.expect_exact("Go ahead? [y/N] ")

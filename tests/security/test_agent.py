@@ -82,7 +82,7 @@ def test_an_agent_that_a_killed_session_left_is_told_and_taken_back(agent: Place
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert agent.findings() == {"incus": ["fence"], "isurus": ["differs"]}
-    assert "your SSH agent is lent to it" in agent.run("status", code=3).out
+    assert "your SSH agent is forwarded to it" in agent.run("status", code=3).out
     agent.run("update", "isurus", code=0)
     agent.run("setup", "--repair", code=0)
     assert lent(agent) == []

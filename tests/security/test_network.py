@@ -152,7 +152,7 @@ def test_a_second_network_device_is_seen(place: Place) -> None:
     name = place.environ["REPOMAN_BRIDGE"]
     argv = ("profile", "device", "add", "default", "eth1", "nic", f"network={name}", "name=eth1")
     place.incus(*argv)
-    assert "eth1 is another network device" in place.run("setup", code=0).err
+    assert "unexpected network device eth1" in place.run("setup", code=0).err
     place.run("setup", "--repair", code=0)
     assert "eth1" not in place.api("profiles/default")["devices"]
 
@@ -229,7 +229,7 @@ def test_an_exception_goes_with_its_project(plugged: Place) -> None:
     plugged.run("update", "isurus", code=0)
     address = next(rule["source"] for rule in egress(plugged) if rule.get("source"))
     shown = plugged.run("remove", "isurus", "--dry-run", code=0).out
-    assert "would set the rules of the network" in shown
+    assert "would update the rules of the network ACL" in shown
     plugged.run("remove", "isurus", "--yes", code=0)
     assert egress(plugged) == before
     assert plugged.findings() == {}
@@ -262,7 +262,7 @@ def test_update_takes_an_exception_away_that_the_registry_has_no_more(plugged: P
     plugged.registry.write_text(plugged.registry.read_text().replace(f"{line}\n", ""))
     assert plugged.findings() == {"incus": ["network"], "isurus": ["differs"]}
     shown = plugged.run("update", "isurus", "--dry-run", code=0).out
-    assert "would set the rules of the network" in shown
+    assert "would update the rules of the network ACL" in shown
     plugged.run("update", "isurus", code=0)
     assert egress(plugged) == before
     assert not greeted(plugged, "isurus", LAN)

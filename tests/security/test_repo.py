@@ -79,7 +79,7 @@ def test_what_is_new_is_told(place: Place, repo: Path, path: str, text: str, tol
     assert "hazard" in place.findings()["isurus"]
     done = place.run("status", code=3)
     assert told in done.out
-    assert "run by programs here" in done.out
+    assert "run by programs on this host" in done.out
     place.run("status", "isurus", "--seen")
     assert "hazard" not in place.findings().get("isurus", [])
 
@@ -106,10 +106,10 @@ def test_what_is_protected_outlives_the_container(place: Place, repo: Path) -> N
     text = place.registry.read_text()
     opted = text.replace('name = "isurus"\n', 'name = "isurus"\nprotect = false\n')
     place.registry.write_text(opted)
-    assert "it needs --restart: device: protected-1 goes" in place.run("update", "isurus").err
+    assert "it needs --restart: device: remove protected-1" in place.run("update", "isurus").err
     place.run("update", "isurus", "--restart", code=0)
     place.registry.write_text(place.registry.read_text().replace("protect = false\n", ""))
-    assert "it needs --restart: device: protected-1 is" in place.run("update", "isurus").err
+    assert "it needs --restart: device: set protected-1 to" in place.run("update", "isurus").err
     assert {path: path.read_bytes() for path in files} == before
     place.run("update", "isurus", "--restart", code=0)
     assert place.findings() == {}

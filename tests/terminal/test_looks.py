@@ -133,7 +133,7 @@ def test_status_breaks_lines_between_words(estate_of_looks: Estate, look: Look) 
     code, lines = look("status", columns=60, lines=40).ended()
     assert code == 3
     shown = "\n".join(lines)
-    for sentence in ("never mirrored", "a folder below local_repos that no project has"):
+    for sentence in ("never mirrored", "a folder below local_repos without a project"):
         assert sentence in re.sub(r"\n +", " ", shown)
     own = f"repo {estate_of_looks.local_repos}/lamna is missing"
     assert own in re.sub(r"\n +", " ", shown).replace("\n", "")

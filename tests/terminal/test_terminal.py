@@ -143,7 +143,7 @@ def test_nothing_is_asked_where_that_is_wished(
     ended, shown = end(spawn(*argv))
     assert ended == code
     assert "[y/N]" not in shown
-    assert ("add --yes" in shown) is (code == 2)
+    assert ("pass --yes" in shown) is (code == 2)
     assert bool(parse(isurus.registry.read_text(), "", {}).projects) is (code == 2)
 
 

@@ -57,7 +57,7 @@ def projects(estate: Estate) -> list[str]:
 # --- new -------------------------------------------------------------------------------------
 
 NAME = "Name of the project? "
-SOURCE = "a number or a URL to clone? [1] "
+SOURCE = "a number, or a URL to clone? [1] "
 GO = "Go ahead? [Y/n] "
 
 
@@ -69,10 +69,10 @@ def test_new_asks_until_an_answer_will_do(isurus: Estate, spawn: Spawn) -> None:
     child.send("\r")
     for answer, says in [
         ("a_b\r", "an answer is required"),
-        ("isurus\r", "'a_b' can't be a project's name"),
+        ("isurus\r", "'a_b' is not a valid project name"),
         ("sync\r", "a project called 'isurus' exists already"),
         ("2\r", "'sync' is a command"),
-        ("x\x1by\r", "there is no 2: answer 1"),
+        ("x\x1by\r", "2 is not a choice: enter 1"),
         ("raja\r", "the answer contains control characters"),
     ]:
         child.expect_exact(says)
@@ -93,7 +93,7 @@ def test_new_asks_until_an_answer_will_do(isurus: Estate, spawn: Spawn) -> None:
         ("overlaps 'isurus'", ""),
         (SOURCE, "\r"),
         ("no container: ", ""),
-        (f"  make an empty git repo in {isurus.local_repos}/raja", ""),
+        (f"  create an empty git repo in {isurus.local_repos}/raja", ""),
         ("The same by flags: repoman new raja --create --no-container --yes", ""),
         (GO, "\r"),
     )
@@ -158,7 +158,7 @@ def test_a_stop_at_any_question_leaves_it_as_it_was(
 
 LOCAL = "Folder of your local repos? [~/repos] "
 SHARE = "Folder on the backup share?"
-FIRST = "A first project: a number, or a new name?"
+FIRST = "First project: a number, or a new name?"
 
 
 def test_setup_asks_and_leads_on_to_a_mirrored_project(estate: Estate, spawn: Spawn) -> None:
@@ -238,7 +238,7 @@ def test_the_share_of_another_estate_is_not_taken(isurus: Estate, spawn: Spawn) 
 
 def test_remove_names_what_it_destroys_and_expects_a_no(isurus: Estate, spawn: Spawn) -> None:
     before = isurus.everything()
-    which, fate = ("Which project? ", "1\r"), "And its repo? [1] "
+    which, fate = ("Which project? ", "1\r"), "What should happen to its repo? [1] "
     code, shown = talk(spawn("remove"), which, (fate, "\r"), ("Go ahead? [y/N] ", "\r"))
     assert (code, isurus.everything() == before) == (130, True), shown
     isurus.run("sync", code=0)
@@ -247,7 +247,7 @@ def test_remove_names_what_it_destroys_and_expects_a_no(isurus: Estate, spawn: S
         child.expect_exact("Which project? ")
         child.send(answer)
         if answer != "1\r":
-            child.expect_exact("there is no 'isuros': did you mean isurus?")
+            child.expect_exact("'isuros' is not a choice: did you mean isurus?")
     child.expect_exact(fate)
     child.send("2\r")
     child.expect_exact("The same by flags: repoman remove isurus --delete-repo --yes")
@@ -264,7 +264,7 @@ def test_of_many_projects_one_is_named(isurus: Estate, spawn: Spawn) -> None:
     child = spawn("remove")
     child.expect_exact("201 to choose from, by name\r\nWhich project? ")
     child.send("p1999\r")
-    child.expect_exact("there is no 'p1999': did you mean p199?")
+    child.expect_exact("'p1999' is not a choice: did you mean p199?")
     assert talk(child, ("Which project? ", CTRL_D))[0] == 130
 
 
@@ -274,7 +274,7 @@ def test_of_many_projects_one_is_named(isurus: Estate, spawn: Spawn) -> None:
     [
         *((word, "Which project? ") for word in ("exec", "restart", "shell", "start", "stop")),
         *((word, "Which project? ") for word in ("remove", "trust", "untrust", "update")),
-        ("completion", "Which of the two? [1] "),
+        ("completion", "Install or remove? [1] "),
     ],
 )
 def test_a_stop_at_the_first_question_leaves_it_as_it_was(
@@ -302,7 +302,7 @@ def test_a_stop_at_the_first_question_leaves_it_as_it_was(
         (["trust"], "trust needs a name"),
         (["completion"], "completion needs install or remove"),
         (["new", "raja", "--no-container"], "or add --create or --clone URL"),
-        (["remove", "isurus"], "No terminal to ask on: add --yes"),
+        (["remove", "isurus"], "No terminal to ask on: pass --yes"),
     ],
 )
 @pytest.mark.parametrize("how", ["--no-input", "no terminal"])

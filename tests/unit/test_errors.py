@@ -10,7 +10,7 @@ from repoman_tasks.errors import Failed, with_host_option
 @pytest.mark.parametrize(
     ("text", "typed"),
     [
-        ("`repoman list` shows them all", "`repoman list --host nas` shows them all"),
+        ("list them with `repoman list`", "list them with `repoman list --host nas`"),
         ("`repoman sync isurus --force`", "`repoman sync isurus --force --host nas`"),
         ("`repoman exec NAME -- WORDS…`", "`repoman exec NAME --host nas -- WORDS…`"),
         ("`repoman stop a`, or `repoman start a`", None),

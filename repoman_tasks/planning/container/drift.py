@@ -1,4 +1,4 @@
-"""What the registry says of containers, held against what Incus has."""
+"""Drift: how the containers that Incus has differ from the registry. Pure."""
 
 from __future__ import annotations
 
@@ -8,50 +8,57 @@ from typing import Any
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.model import Project
-from repoman_tasks.planning.container.spec import TAG, Container, container_spec, differences
+from repoman_tasks.planning.container.spec import (
+    PROJECT_TAG,
+    Container,
+    container_spec,
+    differences,
+)
 from repoman_tasks.planning.findings import EstateFacts, Finding
 
 __all__ = [
     "Containers",
-    "drift",
-    "of_project",
-    "read_container",
-    "read_containers",
-    "state",
-    "summary",
-    "unusable",
+    "container_state",
+    "containers_summary",
+    "drift_findings",
+    "parse_container",
+    "parse_containers",
+    "project_drift",
+    "unknown_containers",
 ]
 
-_SHOWN = ("running", "stopped", "frozen", "error")
-"""States in the order in which they are counted; any other follows these."""
+_COUNTED_FIRST = ("running", "stopped", "frozen", "error")
+"""States that a summary lists first, in this order."""
 
 
 @dataclass(frozen=True)
 class Containers:
-    """All containers of the Incus project, by name; or why nobody knows."""
+    """All containers of the Incus project by name, or the reason why they are unknown."""
 
-    found: Mapping[str, Container]
+    by_name: Mapping[str, Container]
     problem: tuple[str, str] | None = None
-    """What kept Incus from answering, and the cure."""
+    """Problem that kept Incus from answering, and its cure."""
 
-    def renamed(self, project: str) -> Container | None:
-        """The container that was made for `project` and has another name, where it is the only
-        one and none has that name."""
-        theirs = [c for c in self.found.values() if c.project == project]
-        return theirs[0] if len(theirs) == 1 and project not in self.found else None
+    def find_renamed(self, project: str) -> Container | None:
+        """Return the container that was created for `project` but has another name now.
+
+        None if there are several of them, or one that has the right name.
+        """
+        created_for = [c for c in self.by_name.values() if c.project == project]
+        return created_for[0] if len(created_for) == 1 and project not in self.by_name else None
 
 
-def read_containers(instances: Any) -> dict[str, Container]:
-    """Read the metadata of `/1.0/instances?recursion=1`; `Failed` where it is something else."""
+def parse_containers(instances: Any) -> dict[str, Container]:
+    """Parse the metadata of `/1.0/instances?recursion=1`. Raise Failed if it is no such list."""
     try:
-        read = [read_container(one) for one in instances]
+        containers = [parse_container(one) for one in instances]
     except TypeError:
-        raise _strange() from None
-    return {container.name: container for container in read}
+        raise _malformed() from None
+    return {container.name: container for container in containers}
 
 
-def read_container(instance: Any) -> Container:
-    """Read the metadata of one instance; `Failed` where it is something else."""
+def parse_container(instance: Any) -> Container:
+    """Parse the metadata of one instance. Raise Failed if it is none."""
     try:
         config = dict(instance["config"])
         return Container(
@@ -63,120 +70,126 @@ def read_container(instance: Any) -> Container:
             _sources(instance.get("expanded_devices") or instance.get("devices", {})),
         )
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise _strange() from None
+        raise _malformed() from None
 
 
 def _sources(devices: Any) -> tuple[str, ...]:
-    found = (device.get("source", "") for device in devices.values() if device["type"] == "disk")
-    return tuple(source for source in found if source.startswith("/"))
+    sources = (device.get("source", "") for device in devices.values() if device["type"] == "disk")
+    return tuple(source for source in sources if source.startswith("/"))
 
 
-def _strange() -> Failed:
-    return Failed("Incus gave an answer that is no list of instances", "update incus")
+def _malformed() -> Failed:
+    return Failed("Incus did not answer with a list of instances", "update Incus")
 
 
-def unusable(problem: Failed) -> Containers:
-    """What is known of containers where Incus could not be asked."""
+def unknown_containers(problem: Failed) -> Containers:
+    """Return the Containers for an Incus that does not answer, with its problem."""
     return Containers({}, (problem.what, problem.cure))
 
 
-def state(project: Project, containers: Containers) -> str:
-    """The state of the project's container, in a word or two."""
+def container_state(project: Project, containers: Containers) -> str:
+    """Return the state of the project's container in a word or two."""
     if not project.container:
         return "no container"
     if containers.problem:
         return "unknown"
-    container = containers.found.get(project.name)
+    container = containers.by_name.get(project.name)
     if container is None:
-        return "renamed" if containers.renamed(project.name) else "missing"
+        return "renamed" if containers.find_renamed(project.name) else "missing"
     return "half-made" if container.half_made else container.status
 
 
-def summary(containers: Containers) -> str:
-    """How many there are of each state: "2 running, 1 stopped", "none", "not checked, …"."""
+def containers_summary(containers: Containers) -> str:
+    """Return the number of containers per state: "2 running, 1 stopped" or "none"."""
     if containers.problem:
         return f"not checked, {containers.problem[0]}"
-    counts = dict.fromkeys(_SHOWN, 0)
-    for container in containers.found.values():
+    counts = dict.fromkeys(_COUNTED_FIRST, 0)
+    for container in containers.by_name.values():
         counts[container.status] = counts.get(container.status, 0) + 1
-    return ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "none"
+    return ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "none"
 
 
-def drift(
+def drift_findings(
     facts: EstateFacts, containers: Containers, projects: Sequence[Project], *, orphans: bool
 ) -> list[Finding]:
-    """Where `projects` and their containers differ; with `orphans` also those of no project.
+    """Return the drift of `projects`, and with `orphans` the containers without a project.
 
-    An Incus that can't be asked is a problem only where a project has a container.
+    An Incus that does not answer is a finding only if one of the projects has a container.
     """
     if containers.problem:
         needed = any(project.container for project in projects)
         return [Finding("incus", *containers.problem, kind="incus")] if needed else []
-    found = [f for project in projects for f in of_project(facts, project, containers)]
+    findings = [f for project in projects for f in project_drift(facts, project, containers)]
     if orphans:
-        found += _orphans(facts, containers)
-    return found
+        findings += _orphan_findings(facts, containers)
+    return findings
 
 
-def of_project(facts: EstateFacts, project: Project, containers: Containers) -> list[Finding]:
-    """Where one project and its container differ; Incus could be asked."""
-    name, container = project.name, containers.found.get(project.name)
+def project_drift(facts: EstateFacts, project: Project, containers: Containers) -> list[Finding]:
+    """Return the drift of one project; `containers` must be known."""
+    name, container = project.name, containers.by_name.get(project.name)
     if container is None:
-        return _absent(project, containers)
+        return _absence_findings(project, containers)
     if not project.container:
-        what = "Incus has a container of this name, and the registry says it has none"
-        cure = f"`repoman adopt {name}` takes it in"
-        return [Finding(name, what, cure, kind="unexpected")]
+        what = "Incus has a container of this name, but the registry says there is none"
+        return [Finding(name, what, f"run `repoman adopt {name}`", kind="unexpected")]
     if container.half_made:
-        cure = f"`repoman status {name} --repair` finishes or removes it"
+        cure = f"finish or remove it with `repoman status {name} --repair`"
         return [Finding(name, "its container is half made", cure, kind="half-made")]
     if container.status == "error":
-        cure = f"`repoman stop {name} --force`, then look at `incus info --show-log {name}`"
+        cure = f"run `repoman stop {name} --force`, then read `incus info --show-log {name}`"
         return [Finding(name, "its container is in state error", cure, kind="error")]
+    return _difference_findings(facts, project, container)
+
+
+def _difference_findings(
+    facts: EstateFacts, project: Project, container: Container
+) -> list[Finding]:
+    name = project.name
     spec = container_spec(project, facts.registry, facts.local_repos, facts.home)
     differing = differences(spec, container)
     if not differing:
         return []
     if all(d.protection for d in differing):
-        what = "what programs here would run is not all read-only in its container yet"
-        cure = f"`repoman update {name} --restart`"
+        what = "its container can still write some files that programs on this host run"
+        cure = f"run `repoman update {name} --restart`"
         return [Finding(name, what, cure, problem=False, kind="protection")]
-    what = "its container is not as declared: " + "; ".join(d.what for d in differing)
-    return [Finding(name, what, f"`repoman update {name}`", kind="differs")]
+    what = "its container differs from the registry: " + "; ".join(d.what for d in differing)
+    return [Finding(name, what, f"run `repoman update {name}`", kind="differs")]
 
 
-def _absent(project: Project, containers: Containers) -> list[Finding]:
-    name, other = project.name, containers.renamed(project.name)
+def _absence_findings(project: Project, containers: Containers) -> list[Finding]:
+    name, renamed = project.name, containers.find_renamed(project.name)
     if not project.container:
         return []
-    cure = f"`repoman status {name} --repair`"
-    if other:
-        what = f"its container is called {other.name} now"
-        return [Finding(name, what, f"{cure} gives it its name back", kind="renamed")]
-    what = "its container is missing"
-    return [Finding(name, what, f"{cure} makes it anew or forgets it", kind="missing")]
+    command = f"`repoman status {name} --repair`"
+    if renamed:
+        what = f"its container was renamed to {renamed.name}"
+        return [Finding(name, what, f"rename it back with {command}", kind="renamed")]
+    cure = f"recreate or forget it with {command}"
+    return [Finding(name, "its container is missing", cure, kind="missing")]
 
 
-def _orphans(facts: EstateFacts, containers: Containers) -> list[Finding]:
+def _orphan_findings(facts: EstateFacts, containers: Containers) -> list[Finding]:
     names = {project.name for project in facts.registry.projects}
-    found = []
-    for container in containers.found.values():
+    findings = []
+    for container in containers.by_name.values():
         if container.name in names:
             continue
-        if container.project in names and containers.renamed(container.project) is container:
+        if container.project in names and containers.find_renamed(container.project) is container:
             continue
-        found.append(_orphan(container))
-    return found
+        findings.append(_orphan_finding(container))
+    return findings
 
 
-def _orphan(container: Container) -> Finding:
+def _orphan_finding(container: Container) -> Finding:
     name = container.name
     if container.half_made:
-        cure = f"`repoman new {name}` begins anew, `repoman status --repair` removes it"
-        return Finding(name, "a half-made container of no project", cure, kind="half-made")
-    made_for = container.config.get(TAG)
-    what = "a container in the Incus project that no project has"
-    if made_for and made_for != name:
-        what += f"; it was made for {made_for}"
-    cure = f"`repoman adopt {name}` takes it in, `repoman status --repair` asks about it"
+        cure = f"run `repoman new {name}` again, or remove it with `repoman status --repair`"
+        return Finding(name, "a half-made container without a project", cure, kind="half-made")
+    created_for = container.config.get(PROJECT_TAG)
+    what = "a container without a project"
+    if created_for and created_for != name:
+        what += f"; it was created for {created_for}"
+    cure = f"run `repoman adopt {name}`, or choose with `repoman status --repair`"
     return Finding(name, what, cure, kind="orphan")

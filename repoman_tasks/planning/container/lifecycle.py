@@ -1,4 +1,4 @@
-"""What `new`, `update`, `adopt` and the repairs of drift do to a project's container, as steps."""
+"""Steps that create, update, adopt and repair a project's container. Pure."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from repoman_tasks.errors import UsageError
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.spec import (
-    MAKING,
+    MAKING_TAG,
     Container,
     Difference,
     Spec,
     differences,
-    keeping_protection,
-    merged,
     protection_differs,
+    update_body,
+    with_actual_protection,
 )
 from repoman_tasks.planning.mirror.excludes import exclude_changes
 from repoman_tasks.planning.names import overlapping
@@ -35,11 +35,11 @@ from repoman_tasks.planning.steps import (
 
 __all__ = [
     "adopt_steps",
-    "check_free",
     "create_steps",
+    "delete_half_made_steps",
     "finish_steps",
     "forget_step",
-    "recorded",
+    "record_steps",
     "register_step",
     "update_steps",
 ]
@@ -48,26 +48,29 @@ __all__ = [
 # --- new --------------------------------------------------------------------------------
 
 
-def check_free(name: str, containers: Mapping[str, Container]) -> list[Step]:
-    """The step that makes way for a new container called `name`, where one was half made.
+def delete_half_made_steps(name: str, containers: Mapping[str, Container]) -> list[Step]:
+    """Return the step that deletes a half-made container called `name`; none if there is none.
 
-    `UsageError` where there is a whole one of that name.
+    Raise UsageError if there is a complete container of that name.
     """
-    found = containers.get(name)
-    if found is None:
+    container = containers.get(name)
+    if container is None:
         return []
-    if found.half_made:
-        return [DeleteContainer(name, ", which was only half made")]
+    if container.half_made:
+        return [DeleteContainer(name, ", which is half made")]
     raise UsageError(
-        f"there is a container called {name} already, and no project",
-        f"`repoman adopt {name}` takes it in, or choose another name",
+        f"a container called {name} exists already, but no project",
+        f"run `repoman adopt {name}`, or choose another name",
     )
 
 
 def create_steps(
     project: Project, spec: Spec, origin: Mapping[str, Any], path: str, user: str
 ) -> list[Step]:
-    """The steps that make the container of `project` and have `user` in it."""
+    """Return the steps that create the container of `project` with `user` in it.
+
+    `origin` is the image's source in Incus's API, `path` that of the repo.
+    """
     return [
         CreateContainer(project.name, spec, origin),
         ArrangeUser(project.name, user, path),
@@ -75,18 +78,18 @@ def create_steps(
 
 
 def register_step(project: Project, path: str) -> Step:
-    """The step that writes a new project into the registry; its repo is at `path`."""
+    """Return the step that adds a project to the registry; its repo is at `path`."""
     what = f"register {project.name} with the repo {path}"
     if project.backup and project.asked_exclude:
-        what += f", whose mirror leaves out what it asks to: {', '.join(project.asked_exclude)}"
+        what += f"; its .repoman.toml excludes from the mirror: {', '.join(project.asked_exclude)}"
     return WriteRegistry(what, (AddProject(project),))
 
 
 # --- update -----------------------------------------------------------------------------
 
 
-def recorded(before: Project, after: Project) -> list[Step]:
-    """The step that notes in the registry what changed of a project; none where nothing did."""
+def record_steps(before: Project, after: Project) -> list[Step]:
+    """Return the step that writes changed keys of a project to the registry; none if equal."""
     changed = {
         key.name: None if getattr(after, key.name) == "" else getattr(after, key.name)
         for key in fields(Project)
@@ -94,10 +97,9 @@ def recorded(before: Project, after: Project) -> list[Step]:
     }
     if not changed:
         return []
-    what = f"note in the registry what {after.name} is now: {', '.join(changed)}"
-    left_out = exclude_changes(before, after)
-    if left_out:
-        what += f"; its repo leaves out of its mirror: {left_out}"
+    what = f"update {after.name} in the registry: {', '.join(changed)}"
+    if patterns := exclude_changes(before, after):
+        what += f"; its .repoman.toml excludes from the mirror: {patterns}"
     return [WriteRegistry(what, (SetKeys(changed, project=after.name),))]
 
 
@@ -105,39 +107,40 @@ def update_steps(
     spec: Spec,
     container: Container,
     origin: Mapping[str, Any] | None,
-    arranging: ArrangeUser,
+    user_step: ArrangeUser,
     *,
     restart: bool,
     user_is_missing: bool,
 ) -> tuple[list[Step], list[Difference]]:
-    """The steps that make `container` as wanted, and the differences that they leave.
+    """Return the steps that bring `container` to its spec, and the differences they leave.
 
-    It is rebuilt where `origin`, the image's, is given, and restarted where `restart` is set.
+    It is rebuilt only if the `origin` of the image is given, and restarted only with `restart`
+    or a rebuild.
     """
-    found = differences(spec, container)
-    rebuild = origin is not None and any(d.need == "rebuild" for d in found)
-    restarts = any(d.need == "restart" for d in found) and container.running
-    left = [d for d in found if d.need == "rebuild" and not rebuild]
-    if restarts and not (restart or rebuild):
-        left += [d for d in found if d.need == "restart"]
-        spec = keeping_protection(spec, container)
+    all_differences = differences(spec, container)
+    rebuild = origin is not None and any(d.need == "rebuild" for d in all_differences)
+    needs_restart = any(d.need == "restart" for d in all_differences) and container.running
+    left = [d for d in all_differences if d.need == "rebuild" and not rebuild]
+    if needs_restart and not (restart or rebuild):
+        left += [d for d in all_differences if d.need == "restart"]
+        spec = with_actual_protection(spec, container)
     steps: list[Step] = []
-    now = [d.what for d in differences(spec, container) if d.need != "rebuild"]
-    if now:
-        steps += changing(container, "; ".join(now), spec)
+    changes = [d.what for d in differences(spec, container) if d.need != "rebuild"]
+    if changes:
+        steps += change_steps(container, "; ".join(changes), spec)
     stopped = any(isinstance(step, ChangeState) for step in steps)
     if rebuild:
-        steps += [RebuildContainer(container.name, spec, origin or {}), arranging]
-    elif restart and restarts:
+        steps += [RebuildContainer(container.name, spec, origin or {}), user_step]
+    elif restart and needs_restart:
         steps.append(ChangeState(container.name, "start" if stopped else "restart"))
     if user_is_missing and not rebuild:
-        steps.append(arranging)
+        steps.append(user_step)
     return steps, left
 
 
-def changing(container: Container, what: str, spec: Spec) -> list[Step]:
-    """The steps that set what Incus knows of a container, stopped first where it has to be."""
-    steps: list[Step] = [ChangeContainer(container.name, what, merged(spec, container))]
+def change_steps(container: Container, what: str, spec: Spec) -> list[Step]:
+    """Return the steps that set a container's configuration, stopping it first if necessary."""
+    steps: list[Step] = [ChangeContainer(container.name, what, update_body(spec, container))]
     if container.running and protection_differs(spec.devices, container):
         steps.insert(0, ChangeState(container.name, "stop"))
     return steps
@@ -148,64 +151,67 @@ def changing(container: Container, what: str, spec: Spec) -> list[Step]:
 
 def adopt_steps(
     project: Project,
-    known: Project | None,
+    registered: Project | None,
     others: Sequence[Project],
     spec: Spec,
     container: Container,
-    arranging: ArrangeUser,
+    user_step: ArrangeUser,
     from_project: str = "",
 ) -> list[Step]:
-    """The steps that take `container` in as that of `project`, `known` to the registry or not.
+    """Return the steps that make `container` the one of `project`.
 
-    One that repoman made needs no user any more.
+    `registered` is the project in the registry, if it is there; `from_project` names the Incus
+    project to copy the container from, if it is another one. Raise UsageError if the repo
+    overlaps one of the `others`.
     """
     other = overlapping(project.repo, (p.repo for p in others if p.name != project.name))
     if other:
         raise UsageError(
-            f"repo {project.repo!r} overlaps {other!r}, which is a project already",
-            "name another one with --repo",
+            f"repo {project.repo!r} overlaps {other!r}, the repo of another project",
+            "choose another one with --repo",
         )
-    if known is None:
-        registering: list[Step] = [register_step(project, arranging.path)]
+    if registered is None:
+        registry_steps: list[Step] = [register_step(project, user_step.path)]
     else:
-        registering = recorded(known, replace(known, container=True))
+        registry_steps = record_steps(registered, replace(registered, container=True))
     if from_project:
-        steps: list[Step] = [AdoptContainer(container.name, from_project, spec), arranging]
-        return steps + registering
-    return [*_taking_in(spec, container, arranging), *registering]
+        steps: list[Step] = [AdoptContainer(container.name, from_project, spec), user_step]
+        return steps + registry_steps
+    return [*_adopt_in_place_steps(spec, container, user_step), *registry_steps]
 
 
-def _taking_in(spec: Spec, container: Container, arranging: ArrangeUser) -> list[Step]:
-    """The steps that make a container of the Incus project what is wanted, and whole."""
+def _adopt_in_place_steps(spec: Spec, container: Container, user_step: ArrangeUser) -> list[Step]:
+    """Return the steps that bring a container of the Incus project to its spec."""
     steps: list[Step] = []
-    found = differences(spec, container)
-    if found or MAKING in container.config:
-        what = "; ".join(d.what for d in found) or "it is whole"
-        for step in changing(container, what, spec):
+    differing = differences(spec, container)
+    if differing or MAKING_TAG in container.config:
+        what = "; ".join(d.what for d in differing) or "mark it as complete"
+        for step in change_steps(container, what, spec):
             if isinstance(step, ChangeContainer):
-                config = {**step.changes["config"], **_image_of(spec)}
+                config = {**step.changes["config"], **_tags(spec)}
                 step = replace(step, changes={**step.changes, "config": config})
             steps.append(step)
+    # A container that repoman created and finished has its user already.
     if not container.project or container.half_made:
-        steps.append(arranging)
+        steps.append(user_step)
     elif any(isinstance(step, ChangeState) for step in steps):
         steps.append(ChangeState(container.name, "start"))
     return steps
 
 
-def _image_of(spec: Spec) -> dict[str, str]:
+def _tags(spec: Spec) -> dict[str, str]:
     return {key: value for key, value in spec.config.items() if key.startswith("user.repoman.")}
 
 
-def finish_steps(spec: Spec, container: Container, arranging: ArrangeUser) -> list[Step]:
-    """The steps that make a half-made container of a registered project whole."""
+def finish_steps(spec: Spec, container: Container, user_step: ArrangeUser) -> list[Step]:
+    """Return the steps that complete a half-made container of a registered project."""
     steps: list[Step] = []
     if any(d.need != "rebuild" for d in differences(spec, container)):
-        steps += changing(container, "what is declared", spec)
-    return [*steps, arranging]
+        steps += change_steps(container, "configure it as the registry says", spec)
+    return [*steps, user_step]
 
 
 def forget_step(project: Project) -> Step:
-    """The step that forgets a lost container: the project stays, and its backup goes on."""
-    what = f"{project.name} has no container any more; it stays a project for its backup"
+    """Return the step that forgets a missing container; the project keeps its backup."""
+    what = f"register {project.name} without a container, for its backup only"
     return WriteRegistry(what, (SetKeys({"container": False}, project=project.name),))

@@ -1,4 +1,4 @@
-"""What can be done about each kind of drift, and which of it a person chose by a flag."""
+"""Possible repairs for each kind of drift, and the options of `status` that choose them. Pure."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "unexpected": ("adopt",),
     "error": ("stop",),
 }
-"""By the kind of a finding. `destroy` and `remove` take a container away, `forget` does not."""
+"""Repairs by kind of finding. `destroy` and `remove` delete a container, `forget` does not."""
 
 
 @dataclass(frozen=True)
 class RepairOptions:
-    """What a person asked for: the kinds with a flag of their own, and whether to ask."""
+    """Options of `status` that concern repairs."""
 
     missing: str = ""
     orphan: str = ""
@@ -32,24 +32,24 @@ class RepairOptions:
     repair: bool = False
 
     def check(self) -> None:
-        """`UsageError` where a flag has a value that it can't have."""
+        """Raise UsageError if a flag has a value that is no repair of its kind."""
         for kind, value in self._flags().items():
             if value and value not in CHOICES[kind]:
                 near = nearest(value, CHOICES[kind])
-                hint = f"did you mean {near}?" if near else f"it is {' or '.join(CHOICES[kind])}"
+                hint = f"did you mean {near}?" if near else f"must be {' or '.join(CHOICES[kind])}"
                 raise UsageError(f"--{kind} {value}", hint)
 
     @property
-    def any(self) -> bool:
-        """Whether anything is to be changed."""
+    def requested(self) -> bool:
+        """True if any repair is requested."""
         return self.repair or any(self._flags().values())
 
-    def chosen(self, kind: str) -> str:
-        """What was chosen by a flag for findings of that kind, or an empty string."""
+    def choice(self, kind: str) -> str:
+        """Return the repair that a flag chooses for findings of `kind`, or an empty string."""
         return self._flags().get(kind, "")
 
     def has_flag(self, kind: str) -> bool:
-        """Whether findings of that kind have a flag of their own."""
+        """Return True if there is a flag for findings of `kind`."""
         return kind in self._flags()
 
     def _flags(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a project's container is declared to be, and where the one that there is differs."""
+"""Spec of a project's container, and its differences from the actual container. Pure."""
 
 from __future__ import annotations
 
@@ -12,51 +12,50 @@ from repoman_tasks.planning.names import absolute
 
 __all__ = [
     "AGENT_DEVICE",
-    "CREATED",
-    "IMAGE",
-    "MAKING",
+    "CREATED_TAG",
+    "IMAGE_TAG",
+    "MAKING_TAG",
+    "PROJECT_TAG",
     "PROTECTED_DEVICE",
-    "REPO",
     "REPO_DEVICE",
+    "REPO_TAG",
     "SHARE_PROFILE",
-    "TAG",
     "WEAKENING",
     "Container",
     "Difference",
     "Spec",
-    "applied",
+    "apply_requested",
     "container_spec",
     "differences",
-    "from_container",
-    "keeping_protection",
-    "merged",
+    "project_from_container",
     "protection_differs",
+    "update_body",
+    "with_actual_protection",
 ]
 
-TAG = "user.repoman.project"
-"""The Incus configuration key in which a container carries its project's name."""
-REPO = "user.repoman.repo"
-IMAGE = "user.repoman.image"
-CREATED = "user.repoman.created"
-"""Further ones, from which a lost registry is rebuilt."""
-MAKING = "user.repoman.making"
-"""One that a container carries until all of it is done."""
+# Keys in a container's configuration, from which a lost registry can be rebuilt.
+PROJECT_TAG = "user.repoman.project"
+REPO_TAG = "user.repoman.repo"
+IMAGE_TAG = "user.repoman.image"
+CREATED_TAG = "user.repoman.created"
+MAKING_TAG = "user.repoman.making"
+"""Key that a container carries until it is complete."""
 
 REPO_DEVICE = "repo"
 AGENT_DEVICE = "agent-"
 PROTECTED_DEVICE = "protected-"
-_KEPT = {"readonly": "true", "required": "false"}
-"""It may vanish by a checkout, and then the container has to start all the same."""
+_READ_ONLY = {"readonly": "true", "required": "false"}
+"""Not required, because a checkout may remove the file and the container must still start."""
 SHARE_PROFILE = "claude-share"
-"""The profile that shares a folder with every container; there is none without `shared`."""
+"""Profile that mounts the shared folder; it does not exist if `shared` is empty."""
 _ENV = "environment."
 WEAKENING = ("security.", "raw.", "linux.", "nvidia.")
-"""Settings of one container that could let more in or out than its profiles do."""
+"""Prefixes of settings by which one container could bypass the limits of its profiles."""
 
 
 @dataclass(frozen=True)
 class Container:
-    """A container as Incus has it. `status` is Incus's word in small letters."""
+    """Container as Incus has it; `status` is Incus's, in lower case."""
 
     name: str
     status: str
@@ -64,27 +63,27 @@ class Container:
     devices: Mapping[str, Mapping[str, str]]
     profiles: tuple[str, ...]
     sources: tuple[str, ...] = ()
-    """The folders of the host that it has, by its devices and by those of its profiles."""
+    """Folders of the host that it mounts, by its own devices or those of its profiles."""
 
     @property
     def project(self) -> str:
-        """The project that it was made for, by its tag."""
-        return self.config.get(TAG, "")
+        """Name of the project that it was created for, by its tag."""
+        return self.config.get(PROJECT_TAG, "")
 
     @property
     def half_made(self) -> bool:
-        """Whether whoever made or changed it did not come to the end."""
-        return MAKING in self.config
+        """True if its creation or change was not completed."""
+        return MAKING_TAG in self.config
 
     @property
     def running(self) -> bool:
-        """Whether something can be run in it."""
+        """True if programs can be run in it."""
         return self.status == "running"
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What a container is to be: its image, and what Incus is told of it."""
+    """Image, profiles, configuration and devices that a container should have."""
 
     image: str
     profiles: tuple[str, ...]
@@ -94,16 +93,18 @@ class Spec:
 
 @dataclass(frozen=True)
 class Difference:
-    """Something that is not as declared; `need` is what it takes: "", "restart", "rebuild"."""
+    """Difference from the spec; `need` is "", "restart" or "rebuild"."""
 
     what: str
     need: str = ""
     protection: bool = False
-    """Whether it is only about what is read-only."""
+    """True if it concerns only what is read-only."""
 
 
-def applied(project: Project, requested: Requested, image: str, profiles: Sequence[str]) -> Project:
-    """`project` with what its repo asks for, below what a person gave as flags."""
+def apply_requested(
+    project: Project, requested: Requested, image: str, profiles: Sequence[str]
+) -> Project:
+    """Return `project` with what its repo requests; `image` and `profiles`, if given, win."""
     return replace(
         project,
         image=image or project.image,
@@ -116,31 +117,44 @@ def applied(project: Project, requested: Requested, image: str, profiles: Sequen
     )
 
 
+# --- the spec ---------------------------------------------------------------------------
+
+
 def container_spec(project: Project, registry: Registry, local_repos: str, home: str) -> Spec:
-    """What the registry says of the project's container; `local_repos` is the real folder."""
-    defaults = registry.defaults
-    requested = project.asked_profiles
-    profiles = requested if requested is not None else project.profiles
-    image = project.asked_image or project.image or defaults.default_image
-    repo = f"{local_repos}/{project.repo}"
+    """Return the spec of the project's container.
+
+    `local_repos` is the real path of the folder, `home` the one that ~ in mounts stands for.
+    """
+    image = project.asked_image or project.image or registry.defaults.default_image
     env = dict(project.env) | dict(project.asked_env)
     config = {f"{_ENV}{name}": value for name, value in env.items()}
-    config |= {TAG: project.name, REPO: project.repo, IMAGE: image}
+    config |= {PROJECT_TAG: project.name, REPO_TAG: project.repo, IMAGE_TAG: image}
     if project.created:
-        config[CREATED] = project.created
+        config[CREATED_TAG] = project.created
+    devices = _disks(project, f"{local_repos}/{project.repo}", home)
+    if project.network == "none":
+        devices["eth0"] = {"type": "none"}
+    elif has_rules(project) and project.address:
+        devices["eth0"] = nic(registry.defaults.bridge, project.address, project.address6)
+    return Spec(image, _profiles(project, registry), config, devices)
+
+
+def _profiles(project: Project, registry: Registry) -> tuple[str, ...]:
+    for profiles in (project.asked_profiles, project.profiles):
+        if profiles is not None:
+            return tuple(profiles)
+    defaults = registry.defaults
+    return tuple(p for p in defaults.profiles if defaults.shared or p != SHARE_PROFILE)
+
+
+def _disks(project: Project, repo: str, home: str) -> dict[str, dict[str, str]]:
     devices = {REPO_DEVICE: _disk(Mount(repo, repo))}
     for number, mount in enumerate(_mounts(project, home), 1):
         devices[f"mount-{number}"] = _disk(mount)
     for number, path in enumerate(project.protected if project.protect else (), 1):
-        device = {**_disk(Mount(f"{repo}/{path}", f"{repo}/{path}")), **_KEPT}
+        device = {**_disk(Mount(f"{repo}/{path}", f"{repo}/{path}")), **_READ_ONLY}
         devices[f"{PROTECTED_DEVICE}{number}"] = device
-    if project.network == "none":
-        devices["eth0"] = {"type": "none"}
-    elif has_rules(project) and project.address:
-        devices["eth0"] = nic(defaults.bridge, project.address, project.address6)
-    usual = [p for p in defaults.profiles if defaults.shared or p != SHARE_PROFILE]
-    chosen = profiles if profiles is not None else usual
-    return Spec(image, tuple(chosen), config, devices)
+    return devices
 
 
 def _mounts(project: Project, home: str) -> list[Mount]:
@@ -152,45 +166,72 @@ def _disk(mount: Mount) -> dict[str, str]:
     return {"type": "disk", "source": mount.source, "path": mount.path}
 
 
+# --- differences ------------------------------------------------------------------------
+
+
 def differences(spec: Spec, container: Container) -> list[Difference]:
-    """What it takes to make `container` what is wanted."""
+    """Return all differences of `container` from its spec."""
     found = []
-    image = container.config.get(IMAGE, "")
+    image = container.config.get(IMAGE_TAG, "")
     if image != spec.image:
         found.append(Difference(f"image: {image or 'unknown'} -> {spec.image}", "rebuild"))
     if container.profiles != spec.profiles:
         before, after = (", ".join(p) or "none" for p in (container.profiles, spec.profiles))
         found.append(Difference(f"profiles: {before} -> {after}"))
-    found += _of_env(spec, container)
-    found += _of_devices(spec, container)
+    found += _env_differences(spec, container)
+    found += _device_differences(spec, container)
     weakening = [key for key in container.config if key.startswith(WEAKENING)]
-    found += [Difference(f"setting: {key} goes", "restart") for key in sorted(weakening)]
-    tags = (TAG, REPO, CREATED)
+    found += [Difference(f"setting: remove {key}", "restart") for key in sorted(weakening)]
+    tags = (PROJECT_TAG, REPO_TAG, CREATED_TAG)
     if any(container.config.get(tag) != spec.config.get(tag) for tag in tags):
         found.append(Difference("tags of repoman"))
     return found
 
 
-def _of_env(spec: Spec, container: Container) -> Iterator[Difference]:
+def _env_differences(spec: Spec, container: Container) -> Iterator[Difference]:
     before, after = _env(container.config), _env(spec.config)
     for name in sorted(before | after):
         if name not in after:
-            yield Difference(f"env: {name} goes")
+            yield Difference(f"env: remove {name}")
         elif before.get(name) != after[name]:
-            yield Difference(f"env: {name} is set")
+            yield Difference(f"env: set {name}")
 
 
-def protection_differs(spec: Mapping[str, Mapping[str, str]], container: Container) -> bool:
-    """Whether other parts of the repo are to be read-only.
+def _env(config: Mapping[str, str]) -> dict[str, str]:
+    return {k.removeprefix(_ENV): v for k, v in config.items() if k.startswith(_ENV)}
 
-    Incus puts no mount into another one of a container that runs; when that fails it deletes
-    the file in whose place the mount was to be. So the container has to be stopped for it.
+
+def _device_differences(spec: Spec, container: Container) -> Iterator[Difference]:
+    for name in sorted(spec.devices.keys() | container.devices.keys()):
+        before, after = container.devices.get(name), spec.devices.get(name)
+        if before == after:
+            continue
+        if after is None and name.startswith(AGENT_DEVICE):
+            yield Difference("your SSH agent is forwarded to it by `shell --forward-agent`")
+            continue
+        protection = name.startswith(PROTECTED_DEVICE)
+        need = "restart" if protection else ""
+        what = f"remove {name}" if after is None else f"set {name} to {_describe(after)}"
+        yield Difference(f"device: {what}", need, protection)
+
+
+def _describe(device: Mapping[str, str]) -> str:
+    if device["type"] == "disk":
+        return f"{device['source']} at {device['path']}"
+    return device.get("ipv4.address") or device["type"]
+
+
+def protection_differs(devices: Mapping[str, Mapping[str, str]], container: Container) -> bool:
+    """Return True if `devices` would change what is read-only in the container's repo.
+
+    The container must be stopped for that. Incus cannot mount onto a path inside another mount
+    of a running container; if it fails, it deletes the file at the mount point.
     """
-    return _protection(spec) != _protection(container.devices)
+    return _protection(devices) != _protection(container.devices)
 
 
-def keeping_protection(spec: Spec, container: Container) -> Spec:
-    """What is wanted, but for what the container has to be stopped for."""
+def with_actual_protection(spec: Spec, container: Container) -> Spec:
+    """Return `spec` with the read-only devices that the container has now."""
     others = {n: d for n, d in spec.devices.items() if not n.startswith(PROTECTED_DEVICE)}
     return replace(spec, devices=others | _protection(container.devices))
 
@@ -199,40 +240,19 @@ def _protection(devices: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[s
     return {n: d for n, d in devices.items() if n.startswith(PROTECTED_DEVICE)}
 
 
-def _told(device: Mapping[str, str]) -> str:
-    if device["type"] == "disk":
-        return f"{device['source']} at {device['path']}"
-    return device.get("ipv4.address") or device["type"]
+def update_body(spec: Spec, container: Container) -> dict[str, Any]:
+    """Return the body for Incus's API after which only the image may differ from the spec.
 
-
-def _env(config: Mapping[str, str]) -> dict[str, str]:
-    return {k.removeprefix(_ENV): v for k, v in config.items() if k.startswith(_ENV)}
-
-
-def _of_devices(spec: Spec, container: Container) -> Iterator[Difference]:
-    for name in sorted(spec.devices.keys() | container.devices.keys()):
-        before, after = container.devices.get(name), spec.devices.get(name)
-        if before == after:
-            continue
-        if after is None and name.startswith(AGENT_DEVICE):
-            yield Difference("your SSH agent is lent to it, by `shell --forward-agent`")
-            continue
-        protection = name.startswith(PROTECTED_DEVICE)
-        need = "restart" if protection else ""
-        what = "goes" if after is None else f"is {_told(after)}"
-        yield Difference(f"device: {name} {what}", need, protection)
-
-
-def merged(spec: Spec, container: Container) -> dict[str, Any]:
-    """What Incus is to be told, so that nothing but the image differs any more."""
+    Settings of others are kept, except those that weaken the fence.
+    """
     kept = {
         key: value
         for key, value in container.config.items()
-        if not key.startswith((_ENV, *WEAKENING)) and key != IMAGE
+        if not key.startswith((_ENV, *WEAKENING)) and key != IMAGE_TAG
     }
     config = {**kept, **spec.config}
-    if IMAGE in container.config:
-        config[IMAGE] = container.config[IMAGE]
+    if IMAGE_TAG in container.config:
+        config[IMAGE_TAG] = container.config[IMAGE_TAG]
     return {
         "config": config,
         "devices": {name: dict(device) for name, device in spec.devices.items()},
@@ -240,8 +260,14 @@ def merged(spec: Spec, container: Container) -> dict[str, Any]:
     }
 
 
-def from_container(container: Container, repo: str, now: str) -> Project:
-    """The project that `container` was made for, rebuilt from what it carries."""
+# --- the way back -----------------------------------------------------------------------
+
+
+def project_from_container(container: Container, repo: str, now: str) -> Project:
+    """Rebuild the project of `container` from its tags, devices and profiles.
+
+    `repo` and `now` stand in for a missing tag.
+    """
     devices = [
         Mount(device["source"], device["path"])
         for name, device in container.devices.items()
@@ -250,27 +276,27 @@ def from_container(container: Container, repo: str, now: str) -> Project:
     env: Pairs = tuple(_env(container.config).items())
     return Project(
         name=container.project or container.name,
-        repo=container.config.get(REPO) or repo,
-        image=container.config.get(IMAGE) or _image_made_from(container),
+        repo=container.config.get(REPO_TAG) or repo,
+        image=container.config.get(IMAGE_TAG) or _public_image(container),
         profiles=container.profiles,
         env=env,
         mounts=tuple(devices),
         network="none" if container.devices.get("eth0", {}).get("type") == "none" else "",
-        protected=_protected(container),
-        created=container.config.get(CREATED) or now,
+        protected=_protected_paths(container),
+        created=container.config.get(CREATED_TAG) or now,
     )
 
 
-def _protected(container: Container) -> tuple[str, ...]:
-    """What is read-only in the repo, relative to it, in the order of the devices."""
+def _protected_paths(container: Container) -> tuple[str, ...]:
+    """Return the read-only paths relative to the repo, in the order of the devices."""
     repo = container.devices.get(REPO_DEVICE, {}).get("source", "")
-    found = _protection(container.devices)
-    numbered = sorted(found, key=lambda name: (len(name), name))
-    return tuple(found[name].get("source", "").removeprefix(f"{repo}/") for name in numbered)
+    devices = _protection(container.devices)
+    numbered = sorted(devices, key=lambda name: (len(name), name))
+    return tuple(devices[name].get("source", "").removeprefix(f"{repo}/") for name in numbered)
 
 
-def _image_made_from(container: Container) -> str:
-    """The image of the public server that a container seems to be from, or an empty string."""
+def _public_image(container: Container) -> str:
+    """Return the image of the server `images` that matches the container, or an empty string."""
     parts = [container.config.get(f"image.{key}", "") for key in ("os", "release", "variant")]
     system, release, variant = (part.lower() for part in parts)
     if not (system and release):

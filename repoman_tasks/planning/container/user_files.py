@@ -1,8 +1,8 @@
-"""The local user inside a container: what its databases have to say, whoever made the image.
+"""User entries in passwd, group and shadow of a container. Pure.
 
-The databases of accounts are of one form in Debian, Ubuntu, Fedora, Alpine and busybox (see
-passwd(5), group(5), shadow(5)); the tools that edit them are not. So the texts themselves are
-planned here, and no tool is needed inside.
+These files have the same format in Debian, Ubuntu, Fedora, Alpine and busybox (passwd(5), group(5),
+shadow(5)), but the tools that edit them differ. So the new contents are computed here, and nothing
+has to be installed in the container.
 """
 
 from __future__ import annotations
@@ -14,79 +14,86 @@ from typing import Any
 from repoman_tasks.errors import Failed
 from repoman_tasks.model import Person
 
-__all__ = ["Arrangement", "UserFiles", "arrangement", "parse_user_files", "user_data"]
+__all__ = ["UserChanges", "UserFiles", "parse_user_files", "plan_user", "user_data"]
 
-_SHELLS = ("/bin/bash", "/bin/sh")
-"""What stands in for a login shell that the container has not."""
+_FALLBACK_SHELLS = ("/bin/bash", "/bin/sh")
+"""Login shells for a container that lacks the person's."""
 _FIELDS = {"passwd": 7, "group": 4, "shadow": 9}
 _NO_PASSWORD = "*"
-_DAY_ZERO = "19000"
-"""The day of the last change of a password, which none is: any will do, but not none."""
+_LAST_CHANGE = "19000"
+"""Day of the last password change. There was none, but without a day some tools demand one."""
 
 
 @dataclass(frozen=True)
 class UserFiles:
-    """What was found in a container."""
+    """Contents of a container's user databases, and the facts that belong to them."""
 
     passwd: str
     group: str
     shadow: str
     shells: tuple[str, ...] = ()
-    """Those of the shells asked for that can be run there."""
+    """Executable ones of the shells that were looked for."""
     home_owner: int | None = None
-    """Owner of the home, None where there is none."""
+    """Uid that owns the home directory; None if it does not exist."""
     has_sudo: bool = False
 
 
 @dataclass(frozen=True)
-class Arrangement:
-    """What is to be written in a container; an empty text leaves its file as it is."""
+class UserChanges:
+    """Changes that set up the user in a container; an empty text leaves its file unchanged."""
 
     passwd: str = ""
     group: str = ""
     shadow: str = ""
     home: bool = False
-    """The home is to be made, or given to the user."""
+    """True to create the home directory, or to give it to the user."""
     sudo: bool = False
 
     @property
-    def nothing(self) -> bool:
-        """Whether all is as it should be."""
-        return self == Arrangement()
+    def empty(self) -> bool:
+        """True if there is nothing to change."""
+        return self == UserChanges()
 
 
-def parse_user_files(said: bytes) -> UserFiles:
-    """Read what the look inside printed: texts, each ended by a NUL. It may be hostile."""
-    parts = said.decode(errors="replace").split("\0")
+def parse_user_files(output: bytes) -> UserFiles:
+    """Parse the NUL-terminated texts that a container printed; they may be hostile.
+
+    Raise Failed if their number is wrong.
+    """
+    parts = output.decode(errors="replace").split("\0")
     if len(parts) != 7:
-        raise Failed("the container gave a strange account of its users", "look into it")
+        raise Failed(
+            "the container's user databases can't be parsed",
+            "check /etc/passwd, /etc/group and /etc/shadow in it",
+        )
     passwd, group, shadow, shells, owner, sudo, _ = parts
     home_owner = int(owner) if owner.isascii() and owner.isdigit() else None
     return UserFiles(passwd, group, shadow, tuple(shells.split()), home_owner, sudo == "yes")
 
 
-def arrangement(guest: UserFiles, person: Person) -> Arrangement:
-    """What makes the user in `guest` the same as `person`; nothing where it is."""
-    shell = _shell(guest, person)
-    users = _rows(guest.passwd, "passwd")
+def plan_user(files: UserFiles, person: Person) -> UserChanges:
+    """Return the changes that give the container a user with name and ids of `person`."""
+    shell = _shell(files, person)
+    users = _rows(files.passwd, "passwd")
     old = [row for row in users if _is_theirs(row, person)]
-    group = _group(guest.group, person, [row[0] for row in old])
+    group = _group(files.group, person, [row[0] for row in old])
     user = [person.name, "x", str(person.uid), str(person.gid), "", person.home, shell]
     if old:
         user[4] = old[0][4]
-    passwd = _with(users, user, old)
-    shadow = _shadow(guest.shadow, person, [row[0] for row in old])
-    return Arrangement(
+    passwd = _replace_rows(users, user, old)
+    shadow = _shadow(files.shadow, person, [row[0] for row in old])
+    return UserChanges(
         passwd="" if passwd == users else _text(passwd),
-        group="" if group == _rows(guest.group, "group") else _text(group),
-        shadow="" if shadow == _rows(guest.shadow, "shadow") else _text(shadow),
-        home=guest.home_owner != person.uid,
-        sudo=guest.has_sudo,
+        group="" if group == _rows(files.group, "group") else _text(group),
+        shadow="" if shadow == _rows(files.shadow, "shadow") else _text(shadow),
+        home=files.home_owner != person.uid,
+        sudo=files.has_sudo,
     )
 
 
-def _shell(guest: UserFiles, person: Person) -> str:
-    return next((s for s in (person.shell, *_SHELLS) if s in guest.shells), "/bin/sh")
+def _shell(files: UserFiles, person: Person) -> str:
+    candidates = (person.shell, *_FALLBACK_SHELLS)
+    return next((shell for shell in candidates if shell in files.shells), "/bin/sh")
 
 
 def _is_theirs(row: Sequence[str], person: Person) -> bool:
@@ -94,7 +101,7 @@ def _is_theirs(row: Sequence[str], person: Person) -> bool:
 
 
 def _rows(text: str, kind: str) -> list[list[str]]:
-    """The lines of a database, in their fields; what is no line of it is left out."""
+    """Split the lines of a database into fields, skipping malformed lines."""
     rows = [line.split(":") for line in text.splitlines()]
     return [row for row in rows if len(row) == _FIELDS[kind] and row[0]]
 
@@ -103,22 +110,22 @@ def _text(rows: Sequence[Sequence[str]]) -> str:
     return "".join(":".join(row) + "\n" for row in rows)
 
 
-def _with(
-    rows: list[list[str]], desired: list[str], instead_of: list[list[str]]
+def _replace_rows(
+    rows: list[list[str]], new: list[str], replaced: list[list[str]]
 ) -> list[list[str]]:
-    """`rows` with `desired` in the place of the first of those that it replaces, or at the end."""
-    if not instead_of:
-        return [*rows, desired]
-    first = instead_of[0]
+    """Return `rows` with `new` in place of the first of the `replaced`, or at the end if none."""
+    if not replaced:
+        return [*rows, new]
+    first = replaced[0]
     return [
-        desired if row is first else row
+        new if row is first else row
         for row in rows
-        if row is first or not any(row is other for other in instead_of)
+        if row is first or not any(row is other for other in replaced)
     ]
 
 
 def _group(text: str, person: Person, old_names: Sequence[str]) -> list[list[str]]:
-    """The groups, with one of the person's gid, and the user's old name replaced in them all."""
+    """Return the groups, one with the person's gid, and with the user's old names replaced."""
     rows = []
     for name, password, gid, members in _rows(text, "group"):
         names = [person.name if m in old_names else m for m in members.split(",") if m]
@@ -127,8 +134,8 @@ def _group(text: str, person: Person, old_names: Sequence[str]) -> list[list[str
         rows.append([name, password, gid, ",".join(dict.fromkeys(names))])
     if not any(row[2] == str(person.gid) for row in rows):
         taken = {row[0] for row in rows}
-        possible = (person.group, person.name, f"{person.name}-{person.gid}")
-        name = next(n for n in possible if n not in taken or n == possible[-1])
+        candidates = (person.group, person.name, f"{person.name}-{person.gid}")
+        name = next(n for n in candidates if n not in taken or n == candidates[-1])
         rows.append([name, "x", str(person.gid), ""])
     return rows
 
@@ -138,14 +145,15 @@ def _shadow(text: str, person: Person, old_names: Sequence[str]) -> list[list[st
     if not rows:  # a system without shadow passwords
         return []
     old = [row for row in rows if row[0] in (*old_names, person.name)]
-    fresh = [person.name, _NO_PASSWORD, _DAY_ZERO, "0", "99999", "7", "", "", ""]
-    return _with(rows, [person.name, *old[0][1:]] if old else fresh, old)
+    new = [person.name, _NO_PASSWORD, _LAST_CHANGE, "0", "99999", "7", "", "", ""]
+    return _replace_rows(rows, [person.name, *old[0][1:]] if old else new, old)
 
 
 def user_data(person: Person) -> dict[str, Any]:
-    """The same user for cloud-init, as its cloud-config (see its modules bootcmd, users).
+    """Return the cloud-config that creates the same user by cloud-init.
 
-    An image may have the uid already; then that user is renamed before cloud-init looks.
+    An image may have a user with that uid already; bootcmd renames it, because it runs before
+    cloud-init's module users.
     """
     rename = (
         'old=$(getent passwd "$1" | cut -d: -f1); '

@@ -1,9 +1,9 @@
-"""The rules of the containers' bridge, as an Incus network ACL. Pure.
+"""Network ACL of the containers' bridge, and addresses on it. Pure.
 
-Incus holds rules that reject above those that allow, whatever their order, so what is allowed is
-named: all of the internet but the networks that this host is in. The rest is rejected. The
-bridge itself gives addresses and names, which Incus allows before any rule (Incus: reference on
-network ACLs, of bridges).
+Incus applies rules that reject before rules that allow, not in their order. So the ACL only
+allows: the internet without the networks of this host. The bridge's default action rejects the
+rest. DHCP and DNS of the bridge itself are allowed before any rule (Incus: reference on network
+ACLs, bridge limitations).
 """
 
 from __future__ import annotations
@@ -25,7 +25,14 @@ from repoman_tasks.errors import Failed
 from repoman_tasks.model import Defaults, Project
 from repoman_tasks.planning.fence.bridge import has_rules
 
-__all__ = ["acl", "address", "address6", "allow_fault", "public", "same_rules"]
+__all__ = [
+    "acl",
+    "allow_fault",
+    "choose_address",
+    "internet_networks",
+    "matching_address6",
+    "same_rules",
+]
 
 _Network = IPv4Network | IPv6Network
 
@@ -34,46 +41,56 @@ _RESERVED = (
     *("172.16.0.0/12", "192.0.0.0/24", "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/3"),
     *("2001::/32", "2002::/16"),
 )
-"""What is not the internet, or a way around through it (see the IANA registries of addresses)."""
+"""Special-purpose networks (IANA registries), and tunnels that could lead to them."""
 _INTERNET = ("0.0.0.0/0", "2000::/3")
 
 
-# --- what is allowed ------------------------------------------------------------------------
+# --- networks -------------------------------------------------------------------------------
 
 
-def public(host_networks: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The internet without the networks that the host is in, as IPv4 and IPv6 networks."""
-    closed = [*_RESERVED, *host_networks]
-    found = [[str(network) for network in _but(whole, closed)] for whole in _INTERNET]
-    return found[0], found[1]
+def internet_networks(host_networks: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the IPv4 and the IPv6 networks of the internet, without those of the host."""
+    excluded = [*_RESERVED, *host_networks]
+    families = [[str(network) for network in _subtract(whole, excluded)] for whole in _INTERNET]
+    return families[0], families[1]
 
 
-def _but(whole: str, closed: Iterable[str]) -> list[_Network]:
-    """What `whole` has beside the `closed` networks, those of the other family aside."""
-    left: list[_Network] = [ip_network(whole)]
-    for network in map(_network, closed):
-        if network.version == left[0].version:
-            left = [part for one in left for part in _without(one, network)]
-    return sorted(collapse_addresses(left))  # type: ignore[type-var]
+def _subtract(whole: str, excluded: Iterable[str]) -> list[_Network]:
+    """Return the networks that cover `whole` without those `excluded` of its family."""
+    rest: list[_Network] = [ip_network(whole)]
+    for network in map(_network, excluded):
+        if network.version == rest[0].version:
+            rest = [part for one in rest for part in _without(one, network)]
+    return sorted(collapse_addresses(rest))  # type: ignore[type-var]
 
 
-def _without(network: Any, closed: Any) -> list[_Network]:
-    if network.subnet_of(closed):
+def _without(network: Any, excluded: Any) -> list[_Network]:
+    if network.subnet_of(excluded):
         return []
-    return list(network.address_exclude(closed)) if closed.subnet_of(network) else [network]
+    return list(network.address_exclude(excluded)) if excluded.subnet_of(network) else [network]
 
 
 def _network(text: str) -> _Network:
     return ip_network(text, strict=False)
 
 
-def _allowed(text: str) -> tuple[_Network, str]:
-    """Read "192.168.1.20:5432", "192.168.1.0/24", "[fd00::1]:443"; `ValueError` where it is none.
+# --- values of `allow` ----------------------------------------------------------------------
 
-    Returns the network and the port, an empty string where it is any. One IPv6 address stands in
-    brackets, or its port would be part of it; and an address with the length of a network, which
-    is probably meant alone, is neither.
+
+def _parse_allow(text: str) -> tuple[_Network, str]:
+    """Return network and port of a value such as "192.168.1.20:5432" or "[fd00::1]:443".
+
+    The port is empty if any is allowed. Raise ValueError for anything else, also for an IPv6
+    address without brackets (its port would look like part of it) and for a network with host
+    bits set (it is probably a single address).
     """
+    host, port = _split_port(text)
+    if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise ValueError(text)
+    return ip_network(host), port
+
+
+def _split_port(text: str) -> tuple[str, str]:
     host, port = text, ""
     if text.startswith("["):
         host, _, port = text[1:].partition("]")
@@ -86,17 +103,18 @@ def _allowed(text: str) -> tuple[_Network, str]:
         raise ValueError(text)
     if text.endswith(":") and not text.endswith("::"):
         raise ValueError(text)
-    if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise ValueError(text)
-    return ip_network(host), port
+    return host, port
 
 
 def allow_fault(text: str) -> str:
-    """Why `text` is nothing that `allow` can hold; empty where it is."""
+    """Return why `text` is not a valid value of `allow`, or an empty string if it is."""
     try:
-        _allowed(text)
+        _parse_allow(text)
     except ValueError:
-        return "write ADDRESS:PORT, ADDRESS or NETWORK/LENGTH, as 192.168.1.20:5432, [fd00::1]:443"
+        return (
+            "must be ADDRESS, ADDRESS:PORT or NETWORK/LENGTH. "
+            "Examples: 192.168.1.20:5432, [fd00::1]:443"
+        )
     return ""
 
 
@@ -106,22 +124,22 @@ def allow_fault(text: str) -> str:
 def acl(
     defaults: Defaults, projects: Sequence[Project], host_networks: Iterable[str]
 ) -> dict[str, Any]:
-    """The ACL of the bridge, as Incus's API takes it.
+    """Return the ACL of the bridge as a body for Incus's API.
 
-    A project without a container has no rules: its address may be another one's by now.
+    Projects without a container get no rules: their address may have been reused.
     """
     networks = tuple(host_networks)
     ruled = [one for one in projects if one.container and has_rules(one) and one.address]
     others = [one for one in ruled if one.network not in ("", defaults.network)]
-    rules = _usual(defaults.network, networks, others)
-    rules += _exceptions(defaults.allow, [""])
+    rules = _default_rules(defaults.network, networks, others)
+    rules += _allow_rules(defaults.allow, [""])
     for project in others:
         for source in _addresses(project):
-            rules += _mode(project.network, networks, source)
+            rules += _mode_rules(project.network, networks, source)
     for project in ruled:
-        rules += _exceptions(project.allow, _addresses(project))
+        rules += _allow_rules(project.allow, _addresses(project))
     return {
-        "description": "Where the containers of repoman may connect to",
+        "description": "Networks that repoman's containers may connect to",
         "config": {},
         "egress": [{**rule, "state": "enabled"} for rule in rules],
         "ingress": [],
@@ -132,38 +150,41 @@ def _addresses(project: Project) -> list[str]:
     return [address for address in (project.address, project.address6) if address]
 
 
-def _usual(
+def _default_rules(
     mode: str, host_networks: Sequence[str], others: Sequence[Project]
 ) -> list[dict[str, str]]:
-    """The rules of the estate's mode; what it opens is not for the addresses of the `others`.
+    """Return the rules of the estate's mode, which must not open anything to the `others`.
 
-    While one of these has no IPv6 address noted it could have any, so IPv6 is opened to nobody.
+    While one of these has no known IPv6 address, no IPv6 address is opened: it could be any.
     """
     if mode != "open" or not others:
-        return _mode(mode, host_networks, "")
+        return _mode_rules(mode, host_networks, "")
     wholes = ["0.0.0.0/0", *(["::/0"] if all(one.address6 for one in others) else [])]
-    closed = [address for one in others for address in _addresses(one)]
-    sources = [_but(whole, closed) for whole in wholes]
+    excluded = [address for one in others for address in _addresses(one)]
+    sources = [_subtract(whole, excluded) for whole in wholes]
     return [{"action": "allow", "source": ",".join(map(str, family))} for family in sources]
 
 
-def _mode(mode: str, host_networks: Sequence[str], source: str) -> list[dict[str, str]]:
-    """The rules of a mode, for all containers or the one of the address `source`."""
+def _mode_rules(mode: str, host_networks: Sequence[str], source: str) -> list[dict[str, str]]:
+    """Return the rules of a mode for the address `source`, or for all containers if empty."""
     if mode == "open":
-        return [{"action": "allow", **_by(source)}]
+        return [{"action": "allow", **_source_key(source)}]
     if mode != "internet":
         return []
-    families = [family for family in public(host_networks) if _goes_with(source, family[0])]
-    return [{"action": "allow", "destination": ",".join(f), **_by(source)} for f in families]
+    families = [f for f in internet_networks(host_networks) if _same_family(source, f[0])]
+    return [
+        {"action": "allow", "destination": ",".join(family), **_source_key(source)}
+        for family in families
+    ]
 
 
-def _exceptions(allow: Iterable[str], sources: Iterable[str]) -> list[dict[str, str]]:
+def _allow_rules(allow: Iterable[str], sources: Iterable[str]) -> list[dict[str, str]]:
     rules = []
     for text, source in itertools.product(allow, sources):
-        network, port = _allowed(text)
-        if not _goes_with(source, network):
+        network, port = _parse_allow(text)
+        if not _same_family(source, network):
             continue
-        rule = {"action": "allow", "destination": str(network), **_by(source)}
+        rule = {"action": "allow", "destination": str(network), **_source_key(source)}
         if port:
             both = [{"protocol": kind, "destination_port": port} for kind in ("tcp", "udp")]
             rules += [{**rule, **protocol} for protocol in both]
@@ -172,46 +193,55 @@ def _exceptions(allow: Iterable[str], sources: Iterable[str]) -> list[dict[str, 
     return rules
 
 
-def _by(source: str) -> dict[str, str]:
-    """The part of a rule that holds it to the address `source`, or to none where that is empty."""
+def _source_key(source: str) -> dict[str, str]:
     return {"source": str(ip_network(source))} if source else {}
 
 
-def _goes_with(source: str, network: _Network | str) -> bool:
-    """Whether what `source` sends can go to `network`; an empty source is any."""
+def _same_family(source: str, network: _Network | str) -> bool:
+    """Return True if `source` and `network` are of one IP version; an empty source is of both."""
     return not source or ip_network(source).version == ip_network(network).version
 
 
-def same_rules(now: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
-    """Whether an ACL holds just the wanted rules, in whatever order."""
-    return all(_rules(now, way) == _rules(desired, way) for way in ("egress", "ingress"))
+def same_rules(actual: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
+    """Return True if two ACLs have the same rules, in any order."""
+    return all(_rules(actual, way) == _rules(desired, way) for way in ("egress", "ingress"))
 
 
-def _rules(of: Mapping[str, Any], way: str) -> set[frozenset[tuple[str, str]]]:
-    return {frozenset((k, v) for k, v in rule.items() if v) for rule in of.get(way) or []}
+def _rules(body: Mapping[str, Any], way: str) -> set[frozenset[tuple[str, str]]]:
+    return {frozenset((k, v) for k, v in rule.items() if v) for rule in body.get(way) or []}
 
 
-def address(bridge: Mapping[str, str], name: str, taken: Iterable[str]) -> str:
-    """An address of the bridge for the container called `name`, the same one each time if it is
-    free. `Failed` where the bridge has none."""
+# --- addresses ------------------------------------------------------------------------------
+
+
+def choose_address(bridge: Mapping[str, str], name: str, taken: Iterable[str]) -> str:
+    """Return an IPv4 address of the bridge for the container `name` that is not in `taken`.
+
+    `bridge` is its configuration. The same name gets the same address as long as that is free.
+    Raise Failed if the bridge has no address left.
+    """
     try:
-        own = ip_interface(bridge.get("ipv4.address", ""))
+        gateway = ip_interface(bridge.get("ipv4.address", ""))
     except ValueError:
-        raise Failed("the bridge gives no IPv4 addresses", "choose another one") from None
-    hosts = own.network.num_addresses - 2
-    used = {*taken, str(own.ip)}
+        raise Failed(
+            "the bridge assigns no IPv4 addresses",
+            "choose another one with `repoman setup --network NAME`",
+        ) from None
+    hosts = gateway.network.num_addresses - 2
+    used = {*taken, str(gateway.ip)}
     start = int.from_bytes(blake2b(name.encode(), digest_size=4).digest())
     for number in range(hosts):
-        found = str(own.network[1 + (start + number) % hosts])
-        if found not in used:
-            return found
-    raise Failed("all addresses of the bridge are taken", "give it a larger network")
+        address = str(gateway.network[1 + (start + number) % hosts])
+        if address not in used:
+            return address
+    raise Failed("all addresses of the bridge are in use", "give it a larger network")
 
 
-def address6(bridge: Mapping[str, str], ipv4: str) -> str:
-    """The IPv6 address of the bridge that goes with the address `ipv4` of it.
+def matching_address6(bridge: Mapping[str, str], ipv4: str) -> str:
+    """Return the IPv6 address of the bridge that belongs to its address `ipv4`.
 
-    Empty where the bridge has none. `Failed` where its network is smaller than all of IPv4.
+    Return an empty string if the bridge has no IPv6. Raise Failed if its IPv6 network is too
+    small to contain every IPv4 address.
     """
     text = bridge.get("ipv6.address", "none")
     if text == "none":

@@ -1,6 +1,6 @@
-"""The bridge that containers sit on, and their device on it. Pure.
+"""Managed bridge of the containers, and their network device on it. Pure.
 
-Where they may connect to are the bridge's rules, `planning.rules`.
+The rules of the bridge are in `planning.fence.acl`.
 """
 
 from __future__ import annotations
@@ -10,69 +10,72 @@ from dataclasses import dataclass
 
 from repoman_tasks.model import Project
 
-__all__ = ["UNDOING", "Bridge", "bridge_config", "bridge_faults", "has_rules", "nic"]
+__all__ = ["OVERRIDING_KEYS", "Bridge", "bridge_config", "bridge_faults", "has_rules", "nic"]
 
 _INGRESS = "security.acls.default.ingress.action"
 _EGRESS = "security.acls.default.egress.action"
 _ACLS = "security.acls"
-UNDOING = (_EGRESS, "ipv4.firewall", "ipv6.firewall", "raw.dnsmasq")
-"""What a bridge must not have in its configuration."""
+OVERRIDING_KEYS = (_EGRESS, "ipv4.firewall", "ipv6.firewall", "raw.dnsmasq")
+"""Keys of a bridge's configuration that could override its ACL."""
 
 
 @dataclass(frozen=True)
 class Bridge:
-    """A managed bridge of Incus as it is."""
+    """Managed bridge as Incus has it."""
 
     config: Mapping[str, str]
 
     @property
     def gateway(self) -> str:
-        """Its IPv4 address, at which containers find it; empty where it has none."""
+        """IPv4 address of the bridge, or an empty string if it has none."""
         return self.config.get("ipv4.address", "none").partition("/")[0].replace("none", "")
 
     @property
-    def own_name(self) -> str:
-        """A name that it answers for by itself."""
+    def gateway_name(self) -> str:
+        """Host name that the bridge's own DNS server resolves."""
         return f"_gateway.{self.config.get('dns.domain') or 'incus'}"
 
     @property
     def has_ipv6(self) -> bool:
-        """Whether it gives IPv6 addresses."""
+        """True if the bridge assigns IPv6 addresses."""
         return self.config.get("ipv6.address", "none") != "none"
 
 
 def has_rules(project: Project) -> bool:
-    """Whether the project has rules of its own, by its container's address."""
+    """Return True if the project needs ACL rules of its own, by its container's address."""
     return bool(project.allow) or project.network not in ("", "none")
 
 
-def bridge_config(name: str, now: Bridge) -> dict[str, str]:
-    """What a bridge with the ACL `name` is to have in its configuration."""
-    config = {_ACLS: name, _INGRESS: "allow"}
-    if now.has_ipv6:
-        config["ipv6.dhcp.stateful"] = "true"  # Incus filters addresses only where it gave them
+def bridge_config(acl_name: str, bridge: Bridge) -> dict[str, str]:
+    """Return the configuration keys that make `bridge` enforce the ACL."""
+    config = {_ACLS: acl_name, _INGRESS: "allow"}
+    if bridge.has_ipv6:
+        # Incus filters only IPv6 addresses that it assigned itself.
+        config["ipv6.dhcp.stateful"] = "true"
     return config
 
 
-def bridge_faults(name: str, now: Bridge) -> list[str]:
-    """How a bridge undoes the ACL `name`."""
-    desired = bridge_config(name, now)
+def bridge_faults(acl_name: str, bridge: Bridge) -> list[str]:
+    """Return the settings that keep `bridge` from enforcing the ACL, as phrases."""
     faults = [
-        f"{key} = {now.config.get(key, 'unset')}, it should be {value}"
-        for key, value in desired.items()
-        if now.config.get(key) != value
+        f"{key} = {bridge.config.get(key, 'unset')}, expected {value}"
+        for key, value in bridge_config(acl_name, bridge).items()
+        if bridge.config.get(key) != value
     ]
-    if now.config.get(_EGRESS, "reject") not in ("reject", "drop"):
-        faults.append(f"{_EGRESS} = {now.config[_EGRESS]}")
+    if bridge.config.get(_EGRESS, "reject") not in ("reject", "drop"):
+        faults.append(f"{_EGRESS} = {bridge.config[_EGRESS]}")
     firewalls = ("ipv4.firewall", "ipv6.firewall")
-    faults += [f"{key} = false" for key in firewalls if now.config.get(key) == "false"]
-    if now.config.get("raw.dnsmasq"):
+    faults += [f"{key} = false" for key in firewalls if bridge.config.get(key) == "false"]
+    if bridge.config.get("raw.dnsmasq"):
         faults.append("raw.dnsmasq is set")
     return faults
 
 
 def nic(bridge: str, address: str = "", address6: str = "") -> dict[str, str]:
-    """The network device of a container, which can't pass for another one or reach it."""
+    """Return a container's network device on `bridge`.
+
+    It can neither use another container's address nor reach another container.
+    """
     device = {
         "type": "nic",
         "name": "eth0",

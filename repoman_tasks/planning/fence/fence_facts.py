@@ -1,4 +1,4 @@
-"""What containers stand on, as values, and whether any can be there at all. Pure."""
+"""Facts about Incus and the host that containers depend on. Pure."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from repoman_tasks.planning.fence.bridge import Bridge
 __all__ = [
     "ADMIN_GROUP",
     "DESCRIPTION",
+    "REPAIR_CURE",
     "FenceFacts",
     "FenceOptions",
     "Pool",
@@ -21,15 +22,17 @@ __all__ = [
 ]
 
 ADMIN_GROUP = "incus-admin"
-DESCRIPTION = "Containers of repoman, one for each project"
-_OLDEST = (6, 0)
-_WITH_QUOTA = ("btrfs", "zfs", "lvm", "ceph")
-"""Kinds of storage pools that hold a disk to a size (Incus: reference on storage drivers)."""
+DESCRIPTION = "Containers of repoman, one per project"
+REPAIR_CURE = "run `repoman setup --repair`"
+"""Cure of the findings that `setup` repairs only on request."""
+_MINIMUM_VERSION = (6, 0)
+_QUOTA_DRIVERS = ("btrfs", "zfs", "lvm", "ceph")
+"""Storage drivers that enforce the size of a disk (Incus: reference on storage drivers)."""
 
 
 @dataclass(frozen=True)
 class FenceOptions:
-    """What a person asked `setup` for."""
+    """Options of `setup` that concern the fence."""
 
     storage_pool: str = ""
     network: str = ""
@@ -39,80 +42,85 @@ class FenceOptions:
 
 @dataclass(frozen=True)
 class Pool:
-    """A storage pool. Sizes in MiB."""
+    """Storage pool; sizes in MiB."""
 
     driver: str
     total_mib: int
     free_mib: int
 
     @property
-    def told(self) -> str:
-        """What is free, in words."""
+    def free_text(self) -> str:
+        """Free space, such as "8.5 GiB"."""
         return f"{self.free_mib / 1024:.1f} GiB"
 
-    def disk(self, desired: str) -> dict[str, str]:
-        """What holds a container's disk to the size that is wanted, or to half of the pool."""
-        if self.driver not in _WITH_QUOTA:
+    def disk_config(self, size: str) -> dict[str, str]:
+        """Return the keys that limit a root disk to `size`, or to half of the pool if empty.
+
+        Empty if the driver has no quotas.
+        """
+        if self.driver not in _QUOTA_DRIVERS:
             return {}
-        return {"size": desired or f"{max(1, self.total_mib >> 11)}GiB"}
+        return {"size": size or f"{max(1, self.total_mib >> 11)}GiB"}
 
 
 @dataclass(frozen=True)
 class FenceFacts:
-    """What there is on the host before containers can be."""
+    """Incus and the host as `setup` and `status` find them."""
 
     version: str
+    """Version of the Incus server."""
     pools: Mapping[str, Pool]
-    """Storage pools, by name."""
+    """Storage pools by name."""
     networks: Mapping[str, Bridge]
-    """Managed bridges."""
+    """Managed bridges by name."""
     project: Mapping[str, str] | None
-    """Its configuration; None where it does not exist."""
+    """Configuration of the Incus project; None if it does not exist."""
     profiles: Mapping[str, Mapping[str, Any]]
+    """Profiles of the Incus project by name."""
     processors: int
     person: Person
     local_repos: str
     shared: str
-    """The shared folder, links resolved; empty where there is to be none."""
+    """Real path of the shared folder; empty if there is to be none."""
     mounts: tuple[str, ...] = ()
-    """Further folders that the registry gives to containers."""
+    """Other folders that the registry mounts into containers."""
     shared_exists: bool = True
     shared_path: str = ""
-    """Where containers see it."""
+    """Path of the shared folder inside containers."""
     subuid: str | None = None
     subgid: str | None = None
-    """The files' text; None where they do not exist."""
+    """Contents of /etc/subuid and /etc/subgid; None if the file does not exist."""
     acls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Network ACLs."""
+    """Network ACLs by name."""
     host_networks: tuple[str, ...] = ()
-    """Those that the host has an address in."""
+    """Networks that the host has an address in."""
     projects: tuple[Project, ...] = ()
     firewalls: tuple[str, ...] = ()
-    """Those of the host that are known to drop what is not theirs, as `reach` names them."""
-    used: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Folders of the host that are mounted, each with the containers and profiles that do."""
+    """Firewalls on the host that may drop the containers' packets, see `reachability`."""
+    mount_users: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Containers and profiles that mount a folder, by the folder's path on the host."""
     defaults: Defaults = field(default_factory=Defaults)
 
 
 def check_fence_facts(facts: FenceFacts) -> None:
-    """`RepomanError` where no container can be here, whatever is set up."""
+    """Raise RepomanError if `setup` can't make containers possible on this host."""
     if facts.person.uid == 0:
         raise UsageError(
-            "containers are for an ordinary user, and this is root",
+            "containers are for an ordinary user, not for root",
             "run repoman as yourself: root outside must not be root inside",
         )
     numbers = [int(n) for n in facts.version.split(".")[:2] if n.isdigit()]
-    if tuple(numbers) < _OLDEST:
-        oldest = ".".join(map(str, _OLDEST))
-        raise Failed(f"Incus {facts.version} is older than {oldest}", "update it")
+    if tuple(numbers) < _MINIMUM_VERSION:
+        minimum = ".".join(map(str, _MINIMUM_VERSION))
+        raise Failed(f"Incus {facts.version} is older than {minimum}", "update it")
     for folder in (facts.local_repos, facts.shared, *facts.mounts):
         check_folder(folder)
 
 
 def check_folder(folder: str) -> None:
-    """`UsageError` where no container could have `folder`."""
+    """Raise UsageError if Incus can't allow mounts from `folder`."""
     if "," in folder:
         raise UsageError(
-            f"{folder} has a comma, which Incus's list of allowed folders can't hold",
+            f"{folder} contains a comma, which Incus's list of allowed folders can't hold",
             "choose another folder",
         )

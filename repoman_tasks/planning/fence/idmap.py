@@ -1,4 +1,4 @@
-"""The map of ids: one user's own uid and gid pass into the containers, nobody else's. Pure."""
+"""Id map of the containers: only one user's uid and gid are mapped unchanged. Pure."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from repoman_tasks.model import Person
 from repoman_tasks.planning.fence.fence_facts import FenceFacts
 from repoman_tasks.planning.steps import AsRoot
 
-__all__ = ["allow_ids", "idmap", "missing_ids"]
+__all__ = ["idmap", "missing_subids", "subid_step"]
 
 
-def missing_ids(facts: FenceFacts) -> list[str]:
-    """The lines that /etc/subuid and /etc/subgid lack, as "subuid root:1000:1"."""
+def missing_subids(facts: FenceFacts) -> list[str]:
+    """Return the lines missing in /etc/subuid and /etc/subgid, such as "subuid root:1000:1"."""
     person = facts.person
     files = (("subuid", facts.subuid, person.uid), ("subgid", facts.subgid, person.gid))
     return [
@@ -21,7 +21,7 @@ def missing_ids(facts: FenceFacts) -> list[str]:
 
 
 def _allows(text: str, number: int) -> bool:
-    """Whether root may map `number`, by a line `root:FIRST:COUNT` (see subuid(5))."""
+    """Return True if a line `root:FIRST:COUNT` lets root map the id `number` (subuid(5))."""
     for line in text.splitlines():
         parts = line.split(":")
         if len(parts) == 3 and parts[0] in ("root", "0") and "".join(parts[1:]).isdigit():
@@ -32,16 +32,16 @@ def _allows(text: str, number: int) -> bool:
 
 
 def idmap(person: Person) -> str:
-    """Incus's `raw.idmap` that lets `person` through, and nobody else."""
+    """Return the value of Incus's `raw.idmap` that maps only the ids of `person`."""
     if person.uid == person.gid:
         return f"both {person.uid} {person.uid}"
     return f"uid {person.uid} {person.uid}\ngid {person.gid} {person.gid}"
 
 
-def allow_ids(person: Person) -> AsRoot:
-    """The step after which Incus may let `person` through."""
+def subid_step(person: Person) -> AsRoot:
+    """Return the step that permits Incus to map the ids of `person`."""
     uids = ("--add-subuids", f"{person.uid}-{person.uid}")
     gids = ("--add-subgids", f"{person.gid}-{person.gid}")
     return AsRoot(
-        ("usermod", *uids, *gids, "root"), "so that Incus may let your own uid and gid through"
+        ("usermod", *uids, *gids, "root"), "to permit Incus to map your uid and gid into containers"
     )

@@ -1,5 +1,7 @@
-"""The profiles of the containers: `default`, with disk, network, ids and limits, and the one of
-the shared folder. Pure."""
+"""Steps and findings about the profiles of the containers. Pure.
+
+`default` has disk, network, id map and limits; the other one mounts the shared folder.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,12 @@ from typing import Any
 
 from repoman_tasks.planning.container.spec import SHARE_PROFILE, WEAKENING
 from repoman_tasks.planning.fence.bridge import nic
-from repoman_tasks.planning.fence.fence_facts import DESCRIPTION, FenceFacts, FenceOptions
+from repoman_tasks.planning.fence.fence_facts import (
+    DESCRIPTION,
+    REPAIR_CURE,
+    FenceFacts,
+    FenceOptions,
+)
 from repoman_tasks.planning.fence.idmap import idmap
 from repoman_tasks.planning.findings import Finding
 from repoman_tasks.planning.steps import CallIncus, Step
@@ -16,35 +23,34 @@ from repoman_tasks.planning.steps import CallIncus, Step
 __all__ = ["profile_findings", "profile_steps"]
 
 _DEFAULT = "default"
-_CURE = "`repoman setup --repair` mends it"
 
 
 def profile_steps(
-    facts: FenceFacts, options: FenceOptions, pool: str, network: str, at: str
+    facts: FenceFacts, options: FenceOptions, pool: str, network: str, query: str
 ) -> list[Step]:
-    """The steps to both profiles; `at` is the part of a path that names the Incus project."""
+    """Return the steps that configure both profiles; `query` names the Incus project in a URL."""
     steps: list[Step] = []
     desired = _default_profile(facts, pool, network)
-    now = facts.profiles.get(_DEFAULT)
-    path = f"/1.0/profiles/{_DEFAULT}{at}"
-    if _is_empty(now):
-        what = "fill the profile default: root disk, network, idmap, limits"
+    actual = facts.profiles.get(_DEFAULT)
+    path = f"/1.0/profiles/{_DEFAULT}{query}"
+    if _is_empty(actual):
+        what = "configure the profile default: root disk, network, id map, limits"
         steps.append(CallIncus(what, "PUT", path, desired))
-    elif options.repair and (wrong := _profile_faults(now or {}, desired)):
-        what = f"mend the profile default: {'; '.join(wrong)}"
-        steps.append(CallIncus(what, "PUT", path, _mended(now or {}, desired)))
-    return [*steps, *_share_steps(facts, options, at)]
+    elif options.repair and (faults := _profile_faults(actual or {}, desired)):
+        what = f"repair the profile default: {'; '.join(faults)}"
+        steps.append(CallIncus(what, "PUT", path, _repaired(actual or {}, desired)))
+    return [*steps, *_share_steps(facts, options, query)]
 
 
 def profile_findings(facts: FenceFacts, pool: str, network: str) -> list[Finding]:
-    """Where the profiles are not as they should be."""
-    found = []
-    now = facts.profiles.get(_DEFAULT) or {}
-    faults = _profile_faults(now, _default_profile(facts, pool, network))
+    """Return findings about settings of both profiles that differ from what they should be."""
+    findings = []
+    actual = facts.profiles.get(_DEFAULT) or {}
+    faults = _profile_faults(actual, _default_profile(facts, pool, network))
     if faults:
-        what = f"the profile {_DEFAULT} is not as it should be: {'; '.join(faults)}"
-        found.append(Finding("incus", what, _CURE, kind="fence"))
-    return found + _share_findings(facts)
+        what = f"the profile {_DEFAULT} is not configured as required: {'; '.join(faults)}"
+        findings.append(Finding("incus", what, REPAIR_CURE, kind="fence"))
+    return findings + _share_findings(facts)
 
 
 # --- default --------------------------------------------------------------------------------
@@ -61,9 +67,9 @@ def _default_profile(facts: FenceFacts, pool: str, network: str) -> dict[str, An
         config["limits.memory"] = defaults.memory
     if defaults.nesting:
         config["security.nesting"] = "true"
-    found = facts.pools.get(pool)
     root = {"type": "disk", "path": "/", "pool": pool}
-    root |= found.disk(defaults.disk) if found else {}
+    if pool in facts.pools:
+        root |= facts.pools[pool].disk_config(defaults.disk)
     return {
         "description": DESCRIPTION,
         "config": config,
@@ -75,17 +81,17 @@ def _is_empty(profile: Mapping[str, Any] | None) -> bool:
     return not profile or not (profile.get("config") or profile.get("devices"))
 
 
-def _mended(now: Mapping[str, Any], desired: Mapping[str, Any]) -> dict[str, Any]:
-    config = {k: v for k, v in now.get("config", {}).items() if not k.startswith(WEAKENING)}
-    strange = _strange_nics(now, desired)
-    devices = {name: d for name, d in now.get("devices", {}).items() if name not in strange}
+def _repaired(actual: Mapping[str, Any], desired: Mapping[str, Any]) -> dict[str, Any]:
+    config = {k: v for k, v in actual.get("config", {}).items() if not k.startswith(WEAKENING)}
+    removed = _unexpected_nics(actual, desired)
+    devices = {name: d for name, d in actual.get("devices", {}).items() if name not in removed}
     devices |= desired["devices"]
     return {**desired, "config": config | desired["config"], "devices": devices}
 
 
-def _strange_nics(now: Mapping[str, Any], desired: Mapping[str, Any]) -> list[str]:
-    """Network devices that would lead around the rules."""
-    devices = now.get("devices") or {}
+def _unexpected_nics(actual: Mapping[str, Any], desired: Mapping[str, Any]) -> list[str]:
+    """Return the names of network devices that would bypass the bridge's rules."""
+    devices = actual.get("devices") or {}
     return sorted(
         name
         for name, device in devices.items()
@@ -93,10 +99,10 @@ def _strange_nics(now: Mapping[str, Any], desired: Mapping[str, Any]) -> list[st
     )
 
 
-def _profile_faults(now: Mapping[str, Any], desired: Mapping[str, Any]) -> list[str]:
-    config, devices = now.get("config", {}), now.get("devices", {})
+def _profile_faults(actual: Mapping[str, Any], desired: Mapping[str, Any]) -> list[str]:
+    config, devices = actual.get("config", {}), actual.get("devices", {})
     faults = [
-        f"{key} = {config.get(key, 'unset')!r}, it should be {value!r}"
+        f"{key} = {config.get(key, 'unset')!r}, expected {value!r}"
         for key, value in desired["config"].items()
         if config.get(key) != value
     ]
@@ -105,9 +111,9 @@ def _profile_faults(now: Mapping[str, Any], desired: Mapping[str, Any]) -> list[
         for key, value in sorted(config.items())
         if key.startswith(WEAKENING) and key not in desired["config"]
     ]
-    faults += [f"{name} is another network device" for name in _strange_nics(now, desired)]
+    faults += [f"unexpected network device {name}" for name in _unexpected_nics(actual, desired)]
     return faults + [
-        f"device {name} is not as it should be"
+        f"device {name} differs"
         for name, device in desired["devices"].items()
         if devices.get(name) != device
     ]
@@ -116,16 +122,16 @@ def _profile_faults(now: Mapping[str, Any], desired: Mapping[str, Any]) -> list[
 # --- the shared folder ----------------------------------------------------------------------
 
 
-def _share_steps(facts: FenceFacts, options: FenceOptions, at: str) -> list[Step]:
-    desired, there = _share_profile(facts), facts.profiles.get(SHARE_PROFILE)
-    if there is None and facts.shared:
-        what = f"create the profile {SHARE_PROFILE}, which shares {facts.shared}"
+def _share_steps(facts: FenceFacts, options: FenceOptions, query: str) -> list[Step]:
+    desired, actual = _share_profile(facts), facts.profiles.get(SHARE_PROFILE)
+    if actual is None and facts.shared:
+        what = f"create the profile {SHARE_PROFILE} to share {facts.shared}"
         body = {"name": SHARE_PROFILE, **desired}
-        return [CallIncus(what, "POST", f"/1.0/profiles{at}", body)]
-    if there is None or not options.repair or _shares(there, desired):
+        return [CallIncus(what, "POST", f"/1.0/profiles{query}", body)]
+    if actual is None or not options.repair or _same_profile(actual, desired):
         return []
-    what = f"have the profile {SHARE_PROFILE} share {facts.shared or 'nothing'}"
-    return [CallIncus(what, "PUT", f"/1.0/profiles/{SHARE_PROFILE}{at}", desired)]
+    what = f"change the profile {SHARE_PROFILE} to share {facts.shared or 'nothing'}"
+    return [CallIncus(what, "PUT", f"/1.0/profiles/{SHARE_PROFILE}{query}", desired)]
 
 
 def _share_profile(facts: FenceFacts) -> dict[str, Any]:
@@ -133,20 +139,20 @@ def _share_profile(facts: FenceFacts) -> dict[str, Any]:
     return {
         "config": {},
         "devices": {SHARE_PROFILE: device} if facts.shared else {},
-        "description": "The folder that every container shares",
+        "description": "Folder that all containers share",
     }
 
 
-def _shares(profile: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
-    return all((profile.get(key) or {}) == desired[key] for key in ("config", "devices"))
+def _same_profile(actual: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
+    return all((actual.get(key) or {}) == desired[key] for key in ("config", "devices"))
 
 
 def _share_findings(facts: FenceFacts) -> list[Finding]:
-    there = facts.profiles.get(SHARE_PROFILE)
-    if there is None and facts.shared:
+    actual = facts.profiles.get(SHARE_PROFILE)
+    if actual is None and facts.shared:
         what = f"the profile {SHARE_PROFILE} does not exist"
-        return [Finding("incus", what, "`repoman setup` creates it", kind="fence")]
-    if there is None or _shares(there, _share_profile(facts)):
+        return [Finding("incus", what, "run `repoman setup`", kind="fence")]
+    if actual is None or _same_profile(actual, _share_profile(facts)):
         return []
     what = f"the profile {SHARE_PROFILE} should share {facts.shared or 'nothing'}"
-    return [Finding("incus", what, _CURE, kind="fence")]
+    return [Finding("incus", what, REPAIR_CURE, kind="fence")]

@@ -1,9 +1,9 @@
-"""The restricted Incus project, the part of the fence that holds against any client. Pure.
+"""Steps and findings about the restricted Incus project. Pure.
 
-With `shift=true` on a disk device, root of a container makes set-uid files of the host's root.
-So the project allows disk devices from a few folders only, where Incus refuses `shift`, and a
-map of ids that lets one user's own uid and gid through; whatever root of a container makes
-belongs to a uid that nobody has outside (Incus: reference/projects, raw.idmap).
+With `shift=true` on a disk device, root in a container could create set-uid files of the host's
+root. So the project allows disk devices from a few folders only, where Incus refuses `shift`, and
+an id map for one user's uid and gid only: files that root in a container creates belong to a uid
+that nobody has outside (Incus: reference on projects, raw.idmap).
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from repoman_tasks.planning.names import inside
 from repoman_tasks.planning.steps import CallIncus, Step
 
 __all__ = [
-    "allowing_step",
-    "creating_step",
-    "old_folders",
-    "opening_steps",
+    "allow_folders_step",
+    "allow_mounts_steps",
+    "create_project_step",
+    "old_folder_findings",
     "project_faults",
-    "strengthening_step",
+    "repair_project_step",
 ]
 
 _PATHS = "restricted.devices.disk.paths"
-_HARMLESS = ("block", "managed", "unprivileged", "isolated", "false", "")
-"""Values of `restricted.…` that allow nothing."""
+_STRICT_VALUES = ("block", "managed", "unprivileged", "isolated", "false", "")
+"""Values of `restricted.…` keys that allow nothing."""
 
 
-# --- what it is to be -----------------------------------------------------------------------
+# --- configuration --------------------------------------------------------------------------
 
 
-def _project(facts: FenceFacts, network: str) -> dict[str, str]:
-    folders = [*_desired_folders(facts), *_still_used(facts)]
+def _desired_config(facts: FenceFacts, network: str) -> dict[str, str]:
+    folders = [*_desired_folders(facts), *_folders_in_use(facts)]
     config = {
         "features.images": "false",
         "features.networks": "false",
@@ -56,7 +56,7 @@ def _project(facts: FenceFacts, network: str) -> dict[str, str]:
     return config
 
 
-def _paths(config: Mapping[str, str]) -> list[str]:
+def _allowed_folders(config: Mapping[str, str]) -> list[str]:
     return [path for path in config.get(_PATHS, "").split(",") if path]
 
 
@@ -68,94 +68,105 @@ def _desired_folders(facts: FenceFacts) -> list[str]:
     return folders
 
 
-def _still_used(facts: FenceFacts) -> dict[str, list[str]]:
-    """Folders that are to be allowed no more, with those that have to leave them first."""
+def _folders_in_use(facts: FenceFacts) -> dict[str, list[str]]:
+    """Return the folders that should no longer be allowed but are still mounted.
+
+    Each with the names of the containers and profiles that mount it.
+    """
     desired = _desired_folders(facts)
-    found = {}
-    for folder in _paths(facts.project or {}):
+    in_use = {}
+    for folder in _allowed_folders(facts.project or {}):
         if folder not in desired:
-            users = [n for source, n in facts.used.items() if inside(source, folder)]
+            users = [n for source, n in facts.mount_users.items() if inside(source, folder)]
             names = sorted({name for group in users for name in group})
             if names:
-                found[folder] = names
-    return found
+                in_use[folder] = names
+    return in_use
 
 
 def _is_extra(key: str, value: str, desired: Mapping[str, str]) -> bool:
-    return key.startswith("restricted.") and key not in desired and value not in _HARMLESS
+    return key.startswith("restricted.") and key not in desired and value not in _STRICT_VALUES
 
 
 def project_faults(facts: FenceFacts, network: str) -> list[str]:
-    """Where the project is weaker than it should be, in words."""
-    now, desired = facts.project or {}, _project(facts, network)
+    """Return the settings by which the project is weaker than required, as phrases."""
+    actual, desired = facts.project or {}, _desired_config(facts, network)
+    # An unset features.networks is false in any project but Incus's default one.
     faults = [
-        f"{key} = {now.get(key, 'unset')}, it should be {value}"
+        f"{key} = {actual.get(key, 'unset')}, expected {value}"
         for key, value in desired.items()
-        if now.get(key, "unset") != value and not (key == "features.networks" and key not in now)
+        if actual.get(key) != value and not (key == "features.networks" and key not in actual)
     ]
     return faults + [
-        f"{key} = {value}" for key, value in sorted(now.items()) if _is_extra(key, value, desired)
+        f"{key} = {value}"
+        for key, value in sorted(actual.items())
+        if _is_extra(key, value, desired)
     ]
 
 
 # --- steps ----------------------------------------------------------------------------------
 
 
-def creating_step(facts: FenceFacts, project: str, network: str) -> Step:
-    """The step that makes the project."""
-    config = _project(facts, network)
+def create_project_step(facts: FenceFacts, project: str, network: str) -> Step:
+    """Return the step that creates the Incus project called `project`."""
+    config = _desired_config(facts, network)
     body: dict[str, Any] = {"name": project, "config": config, "description": DESCRIPTION}
-    what = f"create the Incus project {project}, restricted"
+    what = f"create the restricted Incus project {project}"
     return CallIncus(what, "POST", "/1.0/projects", body)
 
 
-def allowing_step(facts: FenceFacts, project: str, network: str) -> Step | None:
-    """The step that allows the new folders beside the old ones; None where there is no new one.
+def allow_folders_step(facts: FenceFacts, project: str, network: str) -> Step | None:
+    """Return the step that allows new folders besides the old ones; None if there are none.
 
-    Profiles that leave the old folders for the new ones need both meanwhile.
+    Profiles that move from an old folder to a new one need both until they have moved.
     """
     config = facts.project or {}
-    now, after = _paths(config), _paths(_project(facts, network))
-    new = [folder for folder in after if folder not in now]
-    return _allowing(project, config, new) if new else None
+    allowed, desired = _allowed_folders(config), _allowed_folders(_desired_config(facts, network))
+    new = [folder for folder in desired if folder not in allowed]
+    return _allow_step(project, config, new) if new else None
 
 
-def strengthening_step(facts: FenceFacts, project: str, network: str) -> Step:
-    """The step that makes the project what it should be."""
-    desired = _project(facts, network)
+def repair_project_step(facts: FenceFacts, project: str, network: str) -> Step:
+    """Return the step that gives the project its desired configuration."""
+    desired = _desired_config(facts, network)
     kept = {k: v for k, v in (facts.project or {}).items() if not _is_extra(k, v, desired)}
-    wrong = "; ".join(project_faults(facts, network))
-    what = f"strengthen the Incus project {project}: {wrong}"
-    return CallIncus(what, "PUT", _path(project), {"config": kept | desired})
+    faults = "; ".join(project_faults(facts, network))
+    what = f"repair the Incus project {project}: {faults}"
+    return CallIncus(what, "PUT", _api_path(project), {"config": kept | desired})
 
 
-def opening_steps(project: str, config: Mapping[str, str], desired: Spec) -> list[Step]:
-    """The step that allows the Incus project the mounts of `desired`; none where it does."""
-    allowed = _paths(config)
-    sources = [device["source"] for device in desired.devices.values() if "source" in device]
+def allow_mounts_steps(project: str, config: Mapping[str, str], spec: Spec) -> list[Step]:
+    """Return the step that allows the mounts of `spec` in the project; none if it allows them."""
+    allowed = _allowed_folders(config)
+    sources = [device["source"] for device in spec.devices.values() if "source" in device]
     new = [s for s in sources if not any(inside(s, folder) for folder in allowed)]
-    return [_allowing(project, config, new)] if new else []
+    return [_allow_step(project, config, new)] if new else []
 
 
-def _allowing(project: str, config: Mapping[str, str], new: list[str]) -> Step:
-    # With PATCH, Incus takes the features that are left out for changed.
-    body = {"config": {**config, _PATHS: ",".join(dict.fromkeys([*_paths(config), *new]))}}
-    what = f"allow the Incus project {project} {', '.join(new)} too"
-    return CallIncus(what, "PUT", _path(project), body)
+def _allow_step(project: str, config: Mapping[str, str], new: list[str]) -> Step:
+    # PUT, because Incus takes features that a PATCH leaves out for changed.
+    folders = dict.fromkeys([*_allowed_folders(config), *new])
+    body = {"config": {**config, _PATHS: ",".join(folders)}}
+    what = f"allow mounts from {', '.join(new)} in the Incus project {project}"
+    return CallIncus(what, "PUT", _api_path(project), body)
 
 
-def _path(project: str) -> str:
+def _api_path(project: str) -> str:
     return f"/1.0/projects/{quote(project, safe='')}"
 
 
 # --- findings -------------------------------------------------------------------------------
 
 
-def old_folders(facts: FenceFacts) -> list[Finding]:
-    """Folders that are allowed only because something still mounts them."""
-    found = []
-    for folder, names in _still_used(facts).items():
-        what = f"{folder} stays allowed, it is still mounted by {', '.join(names)}"
-        cure = "`repoman update` each container, then `repoman setup --repair`"
-        found.append(Finding("incus", what, cure, kind="fence"))
-    return found
+def old_folder_findings(facts: FenceFacts) -> list[Finding]:
+    """Return a finding for each folder that is allowed only because it is still mounted."""
+    cure = "run `repoman update` for each container, then `repoman setup --repair`"
+    return [
+        Finding(
+            "incus",
+            f"{folder} is still allowed, because it is mounted by {', '.join(names)}",
+            cure,
+            kind="fence",
+        )
+        for folder, names in _folders_in_use(facts).items()
+    ]

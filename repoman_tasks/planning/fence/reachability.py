@@ -1,8 +1,9 @@
-"""What containers reach, told from what was seen inside them and on the host. Pure.
+"""Findings about networks that containers can't reach because of the host. Pure.
 
-Nobody but root sees the firewalls of a host. So it is tried out: a container sends something that
-ends at the router next to this host, which says so to whoever sent it (RFC 792, time exceeded).
-Where the router answers the host and no container, something on the host drops it.
+Only root may read a host's firewall rules, so `tools.reach_probe` tries instead: a container sends
+a packet that expires at the router next to this host, and that router reports it to the sender
+(RFC 792, time exceeded). If the router answers the host but no container, something on the host
+drops the packets.
 """
 
 from __future__ import annotations
@@ -13,41 +14,42 @@ from dataclasses import dataclass
 
 from repoman_tasks.planning.findings import Finding
 
-__all__ = ["Reach", "is_silent", "reach_findings", "read_reach"]
+__all__ = ["Reachability", "none_reach_router", "parse_reachability", "reachability_findings"]
 
 
 @dataclass(frozen=True)
-class Reach:
-    """What one container reaches; None where that is not known."""
+class Reachability:
+    """Networks that one container reaches; None if that is unknown."""
 
     name: str
+    """Name of the container."""
     route: bool | None = None
-    """Whether it has a way out, which it gets with its address."""
+    """True if it has a default route, which it gets with its address."""
     names: bool | None = None
-    """Whether the bridge answers for names."""
+    """True if the bridge answers its DNS queries."""
     router: bool | None = None
-    """Whether it hears of the router next to the host."""
+    """True if it gets answers from the router next to the host."""
 
     @property
-    def gets_out(self) -> bool:
-        """Whether nothing on the host is in its way."""
+    def unblocked(self) -> bool:
+        """True if nothing on the host drops its packets."""
         return bool(self.router) and self.names is not False
 
 
-_WORDS = {"yes": True, "no": False}
-_SAID = re.compile(r"(yes|no) (yes|no|unknown) (yes|no|unknown)")
+_VALUES = {"yes": True, "no": False}
+_LINE = re.compile(r"(yes|no) (yes|no|unknown) (yes|no|unknown)")
 
 
-def read_reach(name: str, line: str) -> Reach:
-    """Read what the container called `name` said of itself; it may be hostile."""
-    match = _SAID.fullmatch(line)
-    return Reach(name, *map(_WORDS.get, match.groups())) if match else Reach(name)
+def parse_reachability(name: str, line: str) -> Reachability:
+    """Parse what the probe printed in the container `name`; the line may be hostile."""
+    match = _LINE.fullmatch(line)
+    return Reachability(name, *map(_VALUES.get, match.groups())) if match else Reachability(name)
 
 
-def is_silent(seen: Iterable[Reach]) -> bool:
-    """Whether containers tried to hear of the next router, and none did."""
-    said = {one.router for one in seen}
-    return False in said and True not in said
+def none_reach_router(probed: Iterable[Reachability]) -> bool:
+    """Return True if containers tried to reach the next router and none did."""
+    results = {one.router for one in probed}
+    return False in results and True not in results
 
 
 # --- the firewalls of a host ------------------------------------------------------------------
@@ -59,80 +61,94 @@ _CURES = {
     "firewalld": "`sudo firewall-cmd --permanent --zone=trusted --change-interface={bridge}`, then "
     "--reload",
 }
-"""What lets containers through the firewalls that are known. The rules of the bridge hold beside
-them: what either drops is dropped."""
-_DOES = {
-    "Docker": "drops what other bridges send",
-    "ufw": "drops what bridges ask the host for, and send",
-    "firewalld": "drops what bridges ask the host for, and send",
+"""Commands that let the containers' packets through each firewall. The bridge's own rules still
+apply: a packet that either drops is dropped."""
+_EFFECTS = {
+    "Docker": "drops packets that other bridges forward",
+    "ufw": "drops packets from bridges to the host and beyond",
+    "firewalld": "drops packets from bridges to the host and beyond",
 }
-_FORWARDING = tuple(_DOES)
-_ASKING = ("ufw", "firewalld")
-"""Those that drop what is sent on, and what is asked of the host itself."""
-_LOOK = "`sudo nft list ruleset` shows the rule that drops it"
+_FORWARD_FILTERS = tuple(_EFFECTS)
+_INPUT_FILTERS = ("ufw", "firewalld")
+"""Firewalls that drop packets to the host itself, too."""
+_FIND_RULE = "find the rule that drops them with `sudo nft list ruleset`"
 
 
-def reach_findings(
-    bridge: str, firewalls: Sequence[str], seen: Sequence[Reach], router_answers: bool
+def reachability_findings(
+    bridge: str, firewalls: Sequence[str], probed: Sequence[Reachability], router_answers: bool
 ) -> list[Finding]:
-    """What containers do not reach, and what may keep them from it.
+    """Return findings about networks that containers do not reach, each with its likely cause.
 
-    `firewalls` are those that left a trace on the host, and `router_answers` is whether the next
-    router answers the host itself.
+    `firewalls` are those found on the host; `router_answers` is True if the next router answers
+    the host itself.
     """
-    asking = [name for name in firewalls if name in _ASKING]
-    found = _unaddressed(bridge, asking, seen) + _nameless(bridge, asking, seen)
-    if router_answers and is_silent(seen):
-        found.append(_dropped(bridge, firewalls, seen))
-    told = any(finding.problem for finding in found)
-    return found if told else found + _notes(bridge, firewalls, seen)
+    input_filters = [name for name in firewalls if name in _INPUT_FILTERS]
+    findings = _address_findings(bridge, input_filters, probed)
+    findings += _dns_findings(bridge, input_filters, probed)
+    if router_answers and none_reach_router(probed):
+        findings.append(_dropped_finding(bridge, firewalls, probed))
+    if any(finding.problem for finding in findings):
+        return findings
+    return findings + _firewall_notes(bridge, firewalls, probed)
 
 
-def _unaddressed(bridge: str, asking: Sequence[str], seen: Iterable[Reach]) -> list[Finding]:
-    """One that has just started, or asks for none, has no address either: it is a problem only
-    beside a firewall that explains it."""
-    names = ", ".join(one.name for one in seen if one.route is False)
+def _address_findings(
+    bridge: str, input_filters: Sequence[str], probed: Iterable[Reachability]
+) -> list[Finding]:
+    """Return a finding about containers without an address.
+
+    It is a problem only with a firewall that explains it: a container that has just started, or
+    uses no DHCP, has no address either.
+    """
+    names = ", ".join(one.name for one in probed if one.route is False)
     if not names:
         return []
     what = f"no address from {bridge}, and so no network: {names}"
-    let_in = f"let UDP port 67 in from {bridge} in the firewall of this host"
-    cure = f"if it stays so: {_cures(bridge, asking, let_in)}"
-    return [Finding("incus", what, cure, problem=bool(asking), kind="reach" if asking else "")]
+    fallback = f"allow UDP port 67 from {bridge} in the firewall of this host"
+    cure = f"if this does not change: {_cures(bridge, input_filters, fallback)}"
+    problem = bool(input_filters)
+    return [Finding("incus", what, cure, problem=problem, kind="reach" if problem else "")]
 
 
-def _nameless(bridge: str, asking: Sequence[str], seen: Iterable[Reach]) -> list[Finding]:
-    said = {one.names for one in seen}
-    if False not in said or True in said:
+def _dns_findings(
+    bridge: str, input_filters: Sequence[str], probed: Iterable[Reachability]
+) -> list[Finding]:
+    results = {one.names for one in probed}
+    if False not in results or True in results:
         return []
-    what = f"{bridge} does not answer its containers for names: something on this host drops it"
-    cure = _cures(bridge, asking, f"{_LOOK}; let port 53 in from {bridge}")
+    what = f"{bridge} does not answer DNS queries of its containers: this host drops them"
+    cure = _cures(bridge, input_filters, f"{_FIND_RULE}, and allow port 53 from {bridge}")
     return [Finding("incus", what, cure, kind="reach")]
 
 
-def _dropped(bridge: str, firewalls: Sequence[str], seen: Iterable[Reach]) -> Finding:
-    names = ", ".join(one.name for one in seen if one.router is False)
+def _dropped_finding(
+    bridge: str, firewalls: Sequence[str], probed: Iterable[Reachability]
+) -> Finding:
+    names = ", ".join(one.name for one in probed if one.router is False)
     what = (
-        f"something on this host drops what {names} sends to the internet: the next router "
-        "answers this host alone"
+        f"this host drops packets from {names} to the internet: "
+        "the next router answers only the host"
     )
-    forwarding = [name for name in firewalls if name in _FORWARDING]
-    let_through = f"{_LOOK}; let through what comes from {bridge}, and what goes there"
-    return Finding("incus", what, _cures(bridge, forwarding, let_through), kind="reach")
+    filters = [name for name in firewalls if name in _FORWARD_FILTERS]
+    fallback = f"{_FIND_RULE}, and allow packets from and to {bridge}"
+    return Finding("incus", what, _cures(bridge, filters, fallback), kind="reach")
 
 
-def _cures(bridge: str, firewalls: Sequence[str], other: str) -> str:
-    """How to let something through: the ways of the firewalls that are there, or `other`."""
-    ways = [f"{name}: {_CURES[name].format(bridge=bridge)}" for name in firewalls]
-    return "; ".join(ways) or other
+def _cures(bridge: str, firewalls: Sequence[str], fallback: str) -> str:
+    """Return the cures for `firewalls`, or `fallback` if there are none."""
+    cures = [f"{name}: {_CURES[name].format(bridge=bridge)}" for name in firewalls]
+    return "; ".join(cures) or fallback
 
 
-def _notes(bridge: str, firewalls: Iterable[str], seen: Iterable[Reach]) -> list[Finding]:
-    """The firewalls that may keep containers from the internet, where none was seen to get out."""
-    if any(one.gets_out for one in seen):
+def _firewall_notes(
+    bridge: str, firewalls: Iterable[str], probed: Iterable[Reachability]
+) -> list[Finding]:
+    """Return a note for each firewall, unless a container has been seen to get past it."""
+    if any(one.unblocked for one in probed):
         return []
-    found = []
+    notes = []
     for name in firewalls:
-        what = f"{name} is on this host, and {_DOES[name]}, unless it was told not to"
-        note = f"if there is no internet inside: {_CURES[name].format(bridge=bridge)}"
-        found.append(Finding("incus", what, note, problem=False))
-    return found
+        what = f"{name} is on this host and {_EFFECTS[name]}, unless configured otherwise"
+        cure = f"if containers have no internet: {_CURES[name].format(bridge=bridge)}"
+        notes.append(Finding("incus", what, cure, problem=False))
+    return notes

@@ -1,8 +1,8 @@
-"""What a repo's own .repoman.toml may leave out of its mirror. Pure.
+"""Exclude patterns that a repo's .repoman.toml may request for its mirror. Pure.
 
-It needs no approval, because it reaches nothing: what the mirror holds already stays there, git's
-own folders can't be left out (`tools.rsync`), and a person is told of each pattern. Whoever wrote
-the file may be hostile all the same, so the patterns are few, short and plain.
+They need no approval, because they give access to nothing: files that are already in the mirror
+stay there, git's folders cannot be excluded (`tools.rsync`), and a finding lists every pattern.
+The file's author may still be hostile, so patterns must be few, short and simple.
 """
 
 from __future__ import annotations
@@ -15,42 +15,41 @@ from repoman_tasks.planning.findings import Finding
 
 __all__ = ["exclude_changes", "exclude_finding", "excludes_fault", "pattern_fault"]
 
-_MOST_PATTERNS = 100
-_MOST_LETTERS = 200
-_MOST_STARS = 6
-"""rsync tries each * at each place of a path: many of them take very long."""
+_MAX_PATTERNS = 100
+_MAX_LENGTH = 200
+_MAX_STARS = 6
+"""rsync backtracks at each *, which takes very long if there are many."""
 _WILD = re.compile(r"\[[^]]*\]|[*?/.]")
 
 
 def excludes_fault(patterns: Sequence[str]) -> str:
-    """Why a repo may not leave out what `patterns` mean; empty where it may."""
-    if len(patterns) > _MOST_PATTERNS:
-        return f"these are {len(patterns)} patterns, and {_MOST_PATTERNS} are the most"
+    """Return why a repo may not exclude `patterns`, or an empty string if it may."""
+    if len(patterns) > _MAX_PATTERNS:
+        return f"{len(patterns)} patterns are more than the {_MAX_PATTERNS} allowed"
     faults = ((pattern, pattern_fault(pattern)) for pattern in patterns)
     return next((f"{pattern[:60]!r} {fault}" for pattern, fault in faults if fault), "")
 
 
 def pattern_fault(pattern: str) -> str:
-    """Why one pattern may not be a repo's own; empty where it may.
+    """Return why a repo may not exclude `pattern`, or an empty string if it may.
 
-    It says what a person reads: no sign that is not shown, no way out of the repo, and not
-    everything.
+    The pattern must mean what a person sees, stay in the repo, and not exclude everything.
     """
     parts = pattern.split("/")
     checks = (
-        (len(pattern) > _MOST_LETTERS, f"is longer than {_MOST_LETTERS} letters"),
-        (not pattern.isprintable(), "has signs that can't be shown"),
-        ("\\" in pattern, "has a backslash"),
-        (pattern.count("*") > _MOST_STARS, f"has more than {_MOST_STARS} *"),
+        (len(pattern) > _MAX_LENGTH, f"is longer than {_MAX_LENGTH} characters"),
+        (not pattern.isprintable(), "contains unprintable characters"),
+        ("\\" in pattern, "contains a backslash"),
+        (pattern.count("*") > _MAX_STARS, f"contains more than {_MAX_STARS} *"),
         (".." in parts, "leads out of the repo"),
-        (".git" in parts, "leaves out git's own folder, which only you can, in the registry"),
-        (not _WILD.sub("", pattern), "names nothing, and would leave out everything"),
+        (".git" in parts, "excludes git's own folder: only the registry may do that"),
+        (not _WILD.sub("", pattern), "excludes everything"),
     )
     return next((fault for wrong, fault in checks if wrong), "")
 
 
 def exclude_changes(before: Project, after: Project) -> str:
-    """In words, what else the repo leaves out of its mirror now; empty where nothing changed."""
+    """Return the changed exclude patterns of the repo as "- old, + new"; empty if none changed."""
     old, new = before.asked_exclude, after.asked_exclude
     changes = [f"- {pattern}" for pattern in old if pattern not in new]
     changes += [f"+ {pattern}" for pattern in new if pattern not in old]
@@ -58,12 +57,12 @@ def exclude_changes(before: Project, after: Project) -> str:
 
 
 def exclude_finding(project: Project) -> Finding | None:
-    """What a repo leaves out of its mirror, all of it: a hostile one would hide it among others.
+    """Return a note that lists the repo's exclude patterns; None without patterns or mirror.
 
-    None where it is nothing, or there is no mirror.
+    It lists all of them, because a hostile pattern could hide behind "and 90 more".
     """
     if not (project.backup and project.asked_exclude):
         return None
-    what = f"its .repoman.toml leaves out of its mirror: {', '.join(project.asked_exclude)}"
-    cure = f"if you want that mirrored, drop it there, then `repoman update {project.name}`"
+    what = f"its .repoman.toml excludes from the mirror: {', '.join(project.asked_exclude)}"
+    cure = f"to mirror them, delete them there and run `repoman update {project.name}`"
     return Finding(project.name, what, cure, problem=False, kind="exclude")

@@ -1,4 +1,4 @@
-"""Judging the backup share: is this really the file server, and really this estate's share?"""
+"""Checks that the backup share is mounted from the file server and belongs to this estate. Pure."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ __all__ = [
     "MARKER",
     "MARKER_NANOSECONDS",
     "Marker",
-    "Mount",
+    "MountEntry",
     "Probe",
-    "judge",
-    "judge_again",
+    "check_marker",
+    "check_share",
+    "check_still_mounted",
+    "find_mount",
     "marker_text",
-    "mount_at",
-    "offered",
     "parse_marker",
-    "parse_mounts",
+    "parse_mountinfo",
+    "writable_mount_points",
 ]
 
 MARKER = ".repoman-share"
-"""The file on the share that says whose share it is."""
+"""File on the share that names the estate it belongs to."""
 
 MARKER_NANOSECONDS = 123_456_789
-"""The fraction that the marker's time is given, to see later what the share keeps of it."""
+"""Nanoseconds of the marker's modification time, by which a share that keeps them is recognised."""
 
 
 @dataclass(frozen=True)
-class Mount:
-    """One line of /proc/self/mountinfo (proc_pid_mountinfo(5))."""
+class MountEntry:
+    """Line of /proc/self/mountinfo (proc_pid_mountinfo(5))."""
 
     id: int
     parent: int
@@ -46,16 +47,16 @@ class Mount:
     read_only: bool
 
 
-def parse_mounts(mountinfo: str) -> tuple[Mount, ...]:
-    """Read the text of /proc/self/mountinfo; the order is the kernel's."""
-    return tuple(_mount(line) for line in mountinfo.splitlines() if " - " in line)
+def parse_mountinfo(mountinfo: str) -> tuple[MountEntry, ...]:
+    """Parse the text of /proc/self/mountinfo, in the kernel's order."""
+    return tuple(_parse_line(line) for line in mountinfo.splitlines() if " - " in line)
 
 
-def _mount(line: str) -> Mount:
+def _parse_line(line: str) -> MountEntry:
     left, _, right = line.partition(" - ")
     number, parent, device, _, target, options, *_ = left.split(" ")
     fstype, source, super_options = [*right.split(" "), "", ""][:3]
-    return Mount(
+    return MountEntry(
         id=int(number),
         parent=int(parent),
         device=device,
@@ -70,11 +71,11 @@ def _unescaped(text: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), text)
 
 
-def mount_at(mounts: Sequence[Mount], path: str) -> Mount | None:
-    """The mount that `path` (absolute, links resolved) lies on, found as the kernel walks it.
+def find_mount(mounts: Sequence[MountEntry], path: str) -> MountEntry | None:
+    """Return the mount that the real path `path` is on; None if there is no root.
 
-    From the root, each step crosses the nearest mount point on the way. So the topmost of
-    stacked mounts counts, autofs below nfs for one, and a mount that another hides does not.
+    Like the kernel, cross the nearest mount point again and again, beginning at the root. This
+    finds the topmost of stacked mounts (nfs over autofs) and no mount that is hidden by another.
     """
     ids = {mount.id for mount in mounts}
     current = next(
@@ -92,31 +93,32 @@ def mount_at(mounts: Sequence[Mount], path: str) -> Mount | None:
     return current
 
 
-def offered(mounts: Sequence[Mount], fstypes: Sequence[str]) -> list[str]:
-    """The places where a share of one of these types is mounted."""
+def writable_mount_points(mounts: Sequence[MountEntry], fstypes: Sequence[str]) -> list[str]:
+    """Return the mount points of file systems of the given types, without read-only ones."""
     return sorted({m.target for m in mounts if m.fstype in fstypes and not m.read_only})
 
 
 @dataclass(frozen=True)
 class Marker:
-    """What the marker on the share says, and what the share made of the file."""
+    """Marker on the share: the estate's id, and the attributes that the share kept of the file."""
 
     estate: str
+    """Id of the estate; empty if the marker can't be read."""
     owner: int
     nanoseconds: int
     group: int = -1
 
 
 def marker_text(estate: str, when: str) -> str:
-    """The marker's content for the estate with that id."""
+    """Return the marker's content for the estate with the id `estate`; `when` is a time."""
     return (
-        "# The backup share of one repoman estate. `repoman sync` writes here and deletes here.\n"
+        "# Backup share of one repoman estate. `repoman sync` writes and deletes files here.\n"
         f'estate = "{estate}"\nmarked = "{when}"\n'
     )
 
 
 def parse_marker(text: str, owner: int, nanoseconds: int, group: int = -1) -> Marker:
-    """Read the marker; one that can't be read belongs to an estate without a name."""
+    """Parse the marker's text; if that is impossible, its estate is an empty string."""
     try:
         estate = tomllib.loads(text).get("estate", "")
     except tomllib.TOMLDecodeError:
@@ -126,31 +128,34 @@ def parse_marker(text: str, owner: int, nanoseconds: int, group: int = -1) -> Ma
 
 @dataclass(frozen=True)
 class Probe:
-    """What was found where the share should be."""
+    """Facts about the path where the share should be mounted."""
 
     path: str
     real: str
-    mount: Mount | None
-    local_mount: Mount | None
+    """Real path."""
+    mount: MountEntry | None
+    local_mount: MountEntry | None
+    """MountEntry that local_repos is on."""
     still_there: bool
+    """True if the path led to the same folder before and after the probe."""
     writable: bool
     free_mib: int
     marker: Marker | None
     uid: int
     other_groups: frozenset[int] = frozenset()
-    """Groups of the user beside the first one."""
+    """Supplementary groups of the user."""
 
     @property
     def keeps_owners(self) -> bool:
-        """Whether owners can be set here, which only a root who is not squashed can."""
+        """True if the share keeps owners, which takes root without root_squash."""
         return self.marker is not None and self.marker.owner == self.uid == 0
 
     @property
     def keeps_groups(self) -> bool:
-        """Whether a file here can be given to another group of the user.
+        """True if files on the share can be given to the user's supplementary groups.
 
-        A server may know nothing of a user's groups (nfs.conf: manage-gids), and then every
-        attempt would be an error. So it was tried on the marker.
+        A server with manage-gids (nfs.conf(5)) may not know these groups, and then every chgrp
+        fails. So the marker was given to one of them, as a test.
         """
         if self.marker is None or self.marker.owner != self.uid:
             return False
@@ -158,15 +163,33 @@ class Probe:
 
     @property
     def keeps_nanoseconds(self) -> bool:
-        """Whether a file's time comes back from here as it was written."""
+        """True if the share keeps the nanoseconds of times."""
         return self.marker is not None and self.marker.nanoseconds == MARKER_NANOSECONDS
 
 
-def judge(probe: Probe, defaults: Defaults) -> None:
-    """`TargetUnusable` where this is no place to write to, the marker aside."""
+def check_share(probe: Probe, defaults: Defaults) -> None:
+    """Raise TargetUnusable if mirrors can't be written here. The marker is not checked."""
     where, mount = probe.path, probe.mount
     if mount is None or not probe.still_there:
-        raise TargetUnusable(f"{where} changed while it was looked at", "try again")
+        raise TargetUnusable(f"{where} changed during the check", "try again")
+    _check_file_system(where, mount, probe, defaults)
+    if mount.read_only:
+        raise TargetUnusable(
+            f"{where} is mounted read-only", f"run `mount -o remount,rw {mount.target}`"
+        )
+    if not probe.writable:
+        raise TargetUnusable(
+            f"{where} can't be written by uid {probe.uid}",
+            "check its owner and mode on the file server, and root_squash if you are root",
+        )
+    if probe.free_mib < defaults.min_free_mib:
+        raise TargetUnusable(
+            f"{where} has {probe.free_mib} MiB free, min_free_mib is {defaults.min_free_mib}",
+            "make room on the file server, or lower min_free_mib in [defaults]",
+        )
+
+
+def _check_file_system(where: str, mount: MountEntry, probe: Probe, defaults: Defaults) -> None:
     if mount.fstype not in defaults.nfs_fstypes:
         raise TargetUnusable(
             f"{where} is on {mount.fstype} ({mount.source} mounted at {mount.target}), "
@@ -176,50 +199,36 @@ def judge(probe: Probe, defaults: Defaults) -> None:
     if probe.local_mount is not None and probe.local_mount.device == mount.device:
         raise TargetUnusable(
             f"{where} is on the same file system as local_repos ({mount.target})",
-            "a mirror there would be no backup: mount the share, or change nfs_repos",
-        )
-    if mount.read_only:
-        raise TargetUnusable(
-            f"{where} is mounted read-only", f"`mount -o remount,rw {mount.target}`"
-        )
-    if not probe.writable:
-        raise TargetUnusable(
-            f"{where} can't be written by uid {probe.uid}",
-            "check its owner and mode on the file server, and root_squash where this is root",
-        )
-    if probe.free_mib < defaults.min_free_mib:
-        raise TargetUnusable(
-            f"{where} has {probe.free_mib} MiB free, min_free_mib is {defaults.min_free_mib}",
-            "make room on the file server, or lower min_free_mib in [defaults]",
+            "mount the share, or change nfs_repos: a mirror on the same disk is no backup",
         )
 
 
-def judge_marker(probe: Probe, estate: str) -> None:
-    """`TargetUnusable` where the share does not carry the marker of the estate with that id."""
+def check_marker(probe: Probe, estate: str) -> None:
+    """Raise TargetUnusable unless the share has the marker of the estate with the id `estate`."""
     if probe.marker is None:
         raise TargetUnusable(
-            f"{probe.path} carries no marker ({MARKER}), so it may be the wrong share",
-            "`repoman setup` marks a first share, `repoman setup --new-share` another one",
+            f"{probe.path} has no marker ({MARKER}), so it may be the wrong share",
+            "mark a first share with `repoman setup`, another one with `repoman setup --new-share`",
         )
     if not estate or probe.marker.estate != estate:
         raise TargetUnusable(
             f"{probe.path} belongs to estate {probe.marker.estate or 'unknown'}, "
-            f"this registry is estate {estate or 'none yet'}",
+            f"this registry to estate {estate or 'none yet'}",
             "mount the right share, or run `repoman setup`",
         )
 
 
-def judge_again(first: Probe, mounts: Sequence[Mount]) -> None:
-    """`TargetUnusable` where the share is no longer mounted as it was when the run began."""
+def check_still_mounted(first: Probe, mounts: Sequence[MountEntry]) -> None:
+    """Raise TargetUnusable if the share is no longer mounted as in the `first` probe."""
     assert first.mount is not None
-    now = mount_at(mounts, first.real)
-    if now is None or now.id != first.mount.id:
+    mount = find_mount(mounts, first.real)
+    if mount is None or mount.id != first.mount.id:
         raise TargetUnusable(
             f"{first.path} was unmounted or remounted during the run",
-            "what was written went to the share that was there before; mount it and sync again",
+            "mount it and sync again; files written so far are on the share mounted before",
         )
-    if now.read_only:
+    if mount.read_only:
         raise TargetUnusable(
-            f"{first.path} went read-only during the run",
-            f"`mount -o remount,rw {now.target}`, then sync again",
+            f"{first.path} became read-only during the run",
+            f"run `mount -o remount,rw {mount.target}`, then sync again",
         )

@@ -1,4 +1,4 @@
-"""What a sync will do: which projects, with which limits, and what its outcome amounts to."""
+"""Plan and result of a sync: projects, number of jobs, outcomes, exit code. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass, field
 
 from repoman_tasks.errors import ExitCode, UsageError
 from repoman_tasks.model import Project, Registry, Tally
-from repoman_tasks.planning.mirror.source_check import is_own
+from repoman_tasks.planning.mirror.source_check import has_own_mirror
 from repoman_tasks.planning.names import nearest, with_parents
 
 __all__ = [
@@ -16,22 +16,22 @@ __all__ = [
     "Outcome",
     "SyncOptions",
     "SyncPlan",
-    "exit_code",
     "find_project",
-    "in_batches",
-    "linked",
-    "plan",
-    "total",
+    "first_symlink",
+    "plan_sync",
+    "sync_batches",
+    "sync_exit_code",
+    "total_counts",
 ]
 
 
-_LEAST_BATCH = 8
-"""Projects for which a second rsync beside the first is worth its start."""
+_MIN_BATCH = 8
+"""Number of projects for which starting another rsync is worth its time."""
 
 
 @dataclass(frozen=True)
 class SyncOptions:
-    """What a person asked for."""
+    """Options of `sync`."""
 
     delete: bool = True
     dry_run: bool = False
@@ -43,18 +43,18 @@ class SyncOptions:
 
 @dataclass(frozen=True)
 class SyncPlan:
-    """Which projects are mirrored, and how many at once."""
+    """Projects to mirror, and how many of them at the same time."""
 
     projects: tuple[Project, ...]
     jobs: int
     options: SyncOptions
-    one: bool
-    """A person named this one project, so its exit code is the command's."""
+    single: bool
+    """True if one project was named, whose exit code becomes that of the command."""
 
 
 @dataclass
 class Counts:
-    """What changed in a mirror. `bytes` are those of the files that were sent."""
+    """Numbers of changed entries in a mirror, and of bytes in the files that were sent."""
 
     new: int = 0
     changed: int = 0
@@ -63,19 +63,19 @@ class Counts:
     bytes: int = 0
 
     def add(self, kind: str, size: int) -> None:
-        """Count one entry of the kind of that name."""
+        """Count one entry; `kind` is the name of an attribute."""
         setattr(self, kind, getattr(self, kind) + 1)
         self.bytes += size
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
-            *(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True))
+            *(left + right for left, right in zip(astuple(self), astuple(other), strict=True))
         )
 
 
 @dataclass
 class Outcome:
-    """How it went for one project."""
+    """Outcome of the sync of one project."""
 
     name: str
     code: ExitCode = ExitCode.OK
@@ -89,78 +89,80 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Whether the mirror of the project is complete."""
+        """True if the mirror of the project is complete."""
         return self.code is ExitCode.OK
 
 
-def linked(modes: Mapping[str, int], repo: str) -> str:
-    """The first path on the share that leads to a mirror and is a symlink, or an empty string.
+def first_symlink(modes: Mapping[str, int], repo: str) -> str:
+    """Return the first path on the way to the mirror of `repo` that is a symlink, or "".
 
-    `modes` holds the st_mode of what is there.
+    `modes` maps paths on the share to their st_mode.
     """
     return next((path for path in with_parents(repo) if stat.S_ISLNK(modes.get(path, 0))), "")
 
 
-def in_batches(
+def sync_batches(
     projects: Sequence[Project], patterns: Mapping[str, Iterable[str]], jobs: int
 ) -> list[list[Project]]:
-    """Group those of `projects` that may share one rsync: mirrored before, with the same rules.
+    """Group the projects that one rsync can mirror: synced before, with the same patterns.
 
-    `patterns` are, by a project's name, those of its exclude patterns that hold everywhere.
+    `patterns` maps a project's name to those exclude patterns that apply in any folder.
     """
     groups: dict[tuple[str, ...], list[Project]] = {}
     for project in projects:
-        if project.last_tree and is_own(project) and not project.stopped_at:
+        if project.last_tree and has_own_mirror(project) and not project.stopped_at:
             groups.setdefault(tuple(patterns[project.name]), []).append(project)
     return [chunk for group in groups.values() for chunk in _chunks(group, jobs)]
 
 
 def _chunks(group: list[Project], jobs: int) -> list[list[Project]]:
-    count = min(jobs, -(-len(group) // _LEAST_BATCH))
+    count = min(jobs, -(-len(group) // _MIN_BATCH))
     return [group[n::count] for n in range(count)] if len(group) > 1 else []
 
 
-def _check_there(registry: Registry) -> None:
-    """`UsageError` where nothing was ever registered."""
+def _check_exists(registry: Registry) -> None:
     if registry.missing:
-        raise UsageError("there is no registry yet", "`repoman setup` makes one")
+        raise UsageError("there is no registry yet", "run `repoman setup`")
 
 
 def find_project(registry: Registry, name: str) -> Project:
-    """The project called `name`; `UsageError` with the nearest name where there is none."""
-    _check_there(registry)
+    """Return the project called `name`. Raise UsageError if there is none."""
+    _check_exists(registry)
     project = registry.project(name)
     if project is None:
         near = nearest(name, (p.name for p in registry.projects))
         raise UsageError(
             f"no project is called {name!r}",
-            f"did you mean {near!r}?" if near else "`repoman list` shows them all",
+            f"did you mean {near!r}?" if near else "list them with `repoman list`",
         )
     return project
 
 
-def plan(registry: Registry, name: str | None, jobs: int | None, options: SyncOptions) -> SyncPlan:
-    """Plan a sync of the project called `name`, or of all that have a backup.
+def plan_sync(
+    registry: Registry, name: str | None, jobs: int | None, options: SyncOptions
+) -> SyncPlan:
+    """Plan a sync of the project called `name`, or of all projects with a backup.
 
-    Projects that were never mirrored come first, then those whose mirror is the oldest.
+    Projects that were never mirrored come first, then those with the oldest mirrors. Raise
+    UsageError if there is nothing to plan for these arguments.
     """
     if jobs is not None and jobs < 1:
-        raise UsageError(f"--jobs {jobs}", "it has to be at least 1")
+        raise UsageError(f"--jobs {jobs}", "must be at least 1")
     jobs = jobs or registry.defaults.jobs
     if name is None:
-        _check_there(registry)
+        _check_exists(registry)
         backed_up = sorted((p for p in registry.projects if p.backup), key=lambda p: p.last_sync)
-        return SyncPlan(tuple(backed_up), jobs, options, one=False)
+        return SyncPlan(tuple(backed_up), jobs, options, single=False)
     project = find_project(registry, name)
     if not project.backup:
         raise UsageError(
             f"project {name!r} has backup = false", "set it to true in the registry to mirror it"
         )
-    return SyncPlan((project,), 1, options, one=True)
+    return SyncPlan((project,), 1, options, single=True)
 
 
-def exit_code(plan: SyncPlan, outcomes: Sequence[Outcome]) -> ExitCode:
-    """The command's exit code: the project's own where one was named, else what it amounts to."""
+def sync_exit_code(plan: SyncPlan, outcomes: Sequence[Outcome]) -> ExitCode:
+    """Return the exit code of `sync`: of its project if one was named, else of all together."""
     failed = [outcome.code for outcome in outcomes if not outcome.ok]
     if not failed:
         return ExitCode.OK
@@ -168,9 +170,9 @@ def exit_code(plan: SyncPlan, outcomes: Sequence[Outcome]) -> ExitCode:
         return ExitCode.INTERRUPTED
     if ExitCode.TARGET in failed:
         return ExitCode.TARGET
-    return failed[0] if plan.one else ExitCode.SOME_FAILED
+    return failed[0] if plan.single else ExitCode.SOME_FAILED
 
 
-def total(outcomes: Iterable[Outcome]) -> Counts:
-    """The sum of what changed."""
+def total_counts(outcomes: Iterable[Outcome]) -> Counts:
+    """Return the sum of the counts of all outcomes."""
     return sum((outcome.counts for outcome in outcomes), Counts())

@@ -1,4 +1,4 @@
-"""Findings that say the same of many projects, as one: a terminal has no room for two hundred."""
+"""Grouping of findings: one that applies to two hundred projects must not fill the terminal."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from repoman_tasks.planning.findings import Finding
 
 __all__ = ["group_findings"]
 
-_NAMED = 3
-"""So many are named; of no more than these each has a finding of its own."""
+_MAX_UNGROUPED = 3
+"""Number of equal findings up to which they stay separate, and of subjects that a group names."""
 
 
-def group_findings(found: Sequence[Finding]) -> list[Finding]:
-    """`found`, in which those that differ by their subject alone are one, where there are many.
+def group_findings(findings: Sequence[Finding]) -> list[Finding]:
+    """Merge findings that differ only by their subject, if there are many of them.
 
-    It names the first subjects, and its cure has NAME in their place.
+    A merged finding names the first subjects, and its cure has NAME in place of the subject.
     """
     groups: dict[Finding, list[Finding]] = {}
-    for finding in found:
-        groups.setdefault(_of_anybody(finding), []).append(finding)
-    shown = []
-    for of_anybody, findings in groups.items():
-        if len(findings) <= _NAMED:
-            shown += findings
+    for finding in findings:
+        groups.setdefault(_without_subject(finding), []).append(finding)
+    merged = []
+    for common, members in groups.items():
+        if len(members) <= _MAX_UNGROUPED:
+            merged += members
         else:
-            names = ", ".join(finding.subject for finding in findings[:_NAMED])
-            subject = f"{names} and {len(findings) - _NAMED} more"
-            shown.append(replace(of_anybody, subject=subject))
-    return shown
+            names = ", ".join(finding.subject for finding in members[:_MAX_UNGROUPED])
+            subject = f"{names} and {len(members) - _MAX_UNGROUPED} more"
+            merged.append(replace(common, subject=subject))
+    return merged
 
 
-def _of_anybody(finding: Finding) -> Finding:
+def _without_subject(finding: Finding) -> Finding:
     name = re.compile(rf"(?<![\w-]){re.escape(finding.subject)}(?![\w-])")
     return replace(finding, subject="NAME", cure=name.sub("NAME", finding.cure))

@@ -1,4 +1,4 @@
-"""How a table and a long line fit a terminal of some width. Widths are those of its cells."""
+"""Layout of tables and long lines on a terminal. Widths are in terminal cells."""
 
 from __future__ import annotations
 
@@ -9,129 +9,131 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 __all__ = ["BAD", "FAINT", "GAP", "GOOD", "STRONG", "Cell", "Column"]
-__all__ += ["breaks", "cells", "fitted", "layout", "shorten"]
+__all__ += ["cell_width", "fit_columns", "fit_lines", "line_breaks", "shorten"]
 
 GAP = 2
-"""Cells between two columns."""
+"""Width between two columns."""
 
-_SUMMING_UP = 3
-"""Lines at the end that are worth more than what is above them."""
+_SUMMARY_LINES = 3
+"""Number of lines at the end that summarise those above."""
 
 GOOD, BAD, FAINT, STRONG = "good", "bad", "faint", "strong"
-"""How a text may look, beside plain."""
+"""Styles of a text other than plain."""
 
 
 class Cell(NamedTuple):
-    """A text, and how it looks."""
+    """Text with a style."""
 
     text: str
-    look: str = ""
+    style: str = ""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table."""
+    """Column of a table."""
 
     head: str
-    least: int = 0
-    """To so many cells it may be narrowed, its longer values shortened; 0 for never."""
-    gives_way: int = 0
-    """Where that is not enough, columns are left out, the lowest number first; 0 for never."""
+    min_width: int = 0
+    """Width to which it may shrink, with its values shortened; 0 if it may not shrink."""
+    drop_order: int = 0
+    """Position in which columns are dropped if shrinking is not enough; 0 for never."""
 
 
-def cells(text: str) -> int:
-    """How many cells a terminal needs for `text`, which holds no control characters."""
-    return len(text) if text.isascii() else sum(map(_cells, text))
+def cell_width(text: str) -> int:
+    """Return the width of `text`, which must not contain control characters."""
+    return len(text) if text.isascii() else sum(map(_char_width, text))
 
 
-def _cells(letter: str) -> int:
-    if unicodedata.category(letter) in ("Mn", "Me"):
+def _char_width(char: str) -> int:
+    if unicodedata.category(char) in ("Mn", "Me"):
         return 0
-    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
 def shorten(text: str, width: int) -> str:
-    """`text` in at most `width` cells: what is left out of its middle becomes an ellipsis."""
-    if cells(text) <= width:
+    """Return `text` in at most `width` cells, with an ellipsis in its middle if it is longer."""
+    if cell_width(text) <= width:
         return text
-    tail_room = (width - 1) // 2
-    head = _begin(text, width - 1 - tail_room)
-    tail = _begin(text[::-1], tail_room)[::-1]
-    while tail and not _cells(tail[0]):  # a mark whose letter is left out
+    tail_width = (width - 1) // 2
+    head = _prefix(text, width - 1 - tail_width)
+    tail = _prefix(text[::-1], tail_width)[::-1]
+    while tail and not _char_width(tail[0]):  # a combining mark without its character
         tail = tail[1:]
     return f"{head}…{tail}"
 
 
-def _begin(text: str, room: int) -> str:
-    for number, letter in enumerate(text):
-        room -= _cells(letter)
-        if room < 0:
+def _prefix(text: str, width: int) -> str:
+    for number, char in enumerate(text):
+        width -= _char_width(char)
+        if width < 0:
             return text[:number]
     return text
 
 
-def layout(columns: Sequence[Column], needed: Sequence[int], width: int) -> dict[int, int]:
-    """Which of `columns` are shown, by number, and how wide, so that a line fits into `width`.
+def fit_columns(columns: Sequence[Column], needed: Sequence[int], width: int) -> dict[int, int]:
+    """Return the widths of those columns, by index, that fit into a line of `width`.
 
-    `needed` is what the longest value of each takes. The room that there is goes to the
-    narrowest first. Where not even the least of what has to stay fits, all is narrowed.
+    `needed` are the widths of the columns' longest values. Spare width goes to the narrowest
+    column first. If the columns that must not be dropped do not fit, all of them shrink.
     """
-    floors = {
-        number: min(need, max(column.least, cells(column.head))) if column.least else need
+    widths = {
+        number: min(need, max(column.min_width, cell_width(column.head)))
+        if column.min_width
+        else need
         for number, (column, need) in enumerate(zip(columns, needed, strict=True))
     }
-    yielding = sorted(
-        (number for number in floors if columns[number].gives_way),
-        key=lambda number: columns[number].gives_way,
+    droppable = sorted(
+        (number for number in widths if columns[number].drop_order),
+        key=lambda number: columns[number].drop_order,
     )
-    while _room(floors, width) < 0 and yielding:
-        del floors[yielding.pop(0)]
-    if _room(floors, width) < 0:
-        floors = dict.fromkeys(floors, 1)
-    return _grown(floors, needed, _room(floors, width))
+    while _spare(widths, width) < 0 and droppable:
+        del widths[droppable.pop(0)]
+    if _spare(widths, width) < 0:
+        widths = dict.fromkeys(widths, 1)
+    return _widen(widths, needed, _spare(widths, width))
 
 
-def _room(widths: dict[int, int], width: int) -> int:
+def _spare(widths: dict[int, int], width: int) -> int:
     return width - sum(widths.values()) - GAP * (len(widths) - 1)
 
 
-def _grown(widths: dict[int, int], needed: Sequence[int], room: int) -> dict[int, int]:
-    while room > 0 and (narrow := [n for n in widths if widths[n] < needed[n]]):
+def _widen(widths: dict[int, int], needed: Sequence[int], spare: int) -> dict[int, int]:
+    while spare > 0 and (narrow := [n for n in widths if widths[n] < needed[n]]):
         widths[min(narrow, key=widths.__getitem__)] += 1
-        room -= 1
+        spare -= 1
     return widths
 
 
 _WORD = re.compile(r"(?:`[^`]*`|\S)+")
-"""What is not parted: a word, and a command between backticks, which one may want to copy."""
+"""Text that is not broken: a word, or a command in backticks, which must be easy to copy."""
 
 
-def breaks(text: str, width: int, hang: int) -> list[tuple[int, int]]:
-    """Where in `text` a new line is to begin, so that each fits into `width`.
+def line_breaks(text: str, width: int, hang: int) -> list[tuple[int, int]]:
+    """Return the spans of blanks in `text` to replace with a line break.
 
-    Each is a span of blanks. All lines but the first begin with `hang` blanks.
+    Each line then fits into `width`; all but the first are indented by `hang` blanks.
     """
-    found = []
+    spans = []
     column = end = 0
     for word in _WORD.finditer(text):
-        blanks, size = word.start() - end, cells(word[0])
+        blanks, size = word.start() - end, cell_width(word[0])
         if end and column + blanks + size > width:
-            found.append((end, word.start()))
+            spans.append((end, word.start()))
             column = hang + size
         else:
             column += blanks + size
         end = word.end()
-    return found
+    return spans
 
 
-def fitted(lines: Sequence[str], height: int) -> list[str]:
-    """As many of `lines` as a terminal of that height has room for.
+def fit_lines(lines: Sequence[str], height: int) -> list[str]:
+    """Return at most `height` lines, one of which counts those that are left out.
 
-    What is left out is told; the last lines, which sum it up, stay.
+    The last lines are kept, because they summarise the others.
     """
     if len(lines) <= height:
         return list(lines)
-    last = min(_SUMMING_UP, height // 3)
-    first = height - last - 1
-    told = f"… {len(lines) - first - last} more lines"
-    return [*lines[:first], told, *lines[len(lines) - last :]]
+    tail = min(_SUMMARY_LINES, height // 3)
+    head = height - tail - 1
+    note = f"… {len(lines) - head - tail} more lines"
+    return [*lines[:head], note, *lines[len(lines) - tail :]]

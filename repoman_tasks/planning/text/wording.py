@@ -1,21 +1,21 @@
-"""Numbers and times as people read them."""
+"""Formatting of numbers, times, URLs and values for people."""
 
 from __future__ import annotations
 
 import json
 from datetime import datetime
 
-__all__ = ["age", "hours_since", "plural", "seconds", "shown_url", "size", "sum_line"]
-__all__ += ["toml_value"]
+__all__ = ["format_age", "format_counts", "format_seconds", "format_size", "format_toml"]
+__all__ += ["hours_since", "plural", "redact_url"]
 
 
 def hours_since(then: str, now: str) -> float:
-    """Hours from `then` to `now`, both as the registry writes times."""
+    """Return the hours from `then` to `now`, both in ISO 8601."""
     return (datetime.fromisoformat(now) - datetime.fromisoformat(then)).total_seconds() / 3600
 
 
-def age(then: str, now: str) -> str:
-    """How long ago `then` is: "never", "just now", "5 min ago", "3 h ago", "12 d ago"."""
+def format_age(then: str, now: str) -> str:
+    """Format the time since `then`: "never" (if empty), "just now", "5 min ago", "12 d ago"."""
     if not then:
         return "never"
     minutes = int(hours_since(then, now) * 60)
@@ -26,8 +26,8 @@ def age(then: str, now: str) -> str:
     return f"{minutes // 60} h ago" if minutes < 48 * 60 else f"{minutes // 1440} d ago"
 
 
-def size(count: int) -> str:
-    """Bytes in a unit that keeps the number short: "0 B", "1.5 KiB", "20 GiB"."""
+def format_size(count: int) -> str:
+    """Format a number of bytes: "0 B", "1.5 KiB", "20 GiB"."""
     value, units = float(count), iter(("B", "KiB", "MiB", "GiB"))
     for unit in units:
         if value < 1024:
@@ -36,8 +36,8 @@ def size(count: int) -> str:
     return f"{value:.1f} TiB"
 
 
-def seconds(value: float) -> str:
-    """A duration: "0.4 s", "12 s", "3 min 5 s"."""
+def format_seconds(value: float) -> str:
+    """Format a duration in seconds: "0.4 s", "12 s", "3 min 5 s"."""
     if value < 10:
         return f"{value:.1f} s"
     if value < 120:
@@ -46,19 +46,19 @@ def seconds(value: float) -> str:
 
 
 def plural(count: int, one: str, many: str = "") -> str:
-    """ "1 project", "3 projects"."""
+    """Format a count with its noun: "1 project", "3 projects"."""
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
-def sum_line(changed: int, new: int, deleted: int, sent: int) -> str:
-    """What changed, in one phrase."""
+def format_counts(changed: int, new: int, deleted: int, sent: int) -> str:
+    """Format the result of a sync: numbers of entries, and bytes sent."""
     if not (changed or new or deleted):
         return "nothing to do"
-    return f"{changed} changed, {new} new, {deleted} deleted, {size(sent)}"
+    return f"{changed} changed, {new} new, {deleted} deleted, {format_size(sent)}"
 
 
-def toml_value(value: object) -> str:
-    """A value as a person writes it into the registry."""
+def format_toml(value: object) -> str:
+    """Format a value as in the registry."""
     if hasattr(value, "isoformat"):
         return str(value)
     return json.dumps(
@@ -66,16 +66,17 @@ def toml_value(value: object) -> str:
     )
 
 
-def shown_url(url: str) -> str:
-    """The URL of a repo without what may be secret in it: a password, a token, a query.
+def redact_url(url: str) -> str:
+    """Return the URL of a repo with possible secrets replaced by "…".
 
-    A user of SSH alone is none, and a path of this host stays as it is.
+    These are user information and the query; a user name alone is kept for SSH. Paths on this
+    host are returned unchanged.
     """
     scheme, mark, rest = url.partition("://") if "://" in url else ("", "", url)
     if not scheme and rest.startswith(("/", ".", "~")):
         return url
-    who, at, place = rest.rpartition("@")
-    if at and (":" in who or scheme not in ("", "ssh", "git+ssh")):
-        who = "…"
-    place, query, _ = place.partition("?")
-    return f"{scheme}{mark}{who}{at}{place}{query and '?…'}"
+    user, at, location = rest.rpartition("@")
+    if at and (":" in user or scheme not in ("", "ssh", "git+ssh")):
+        user = "…"
+    location, query, _ = location.partition("?")
+    return f"{scheme}{mark}{user}{at}{location}{query and '?…'}"

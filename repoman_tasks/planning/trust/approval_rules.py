@@ -1,8 +1,8 @@
-"""What a repo may ask of its container by itself, and what a person has to approve. Pure.
+"""Rules on what a repo may request for its container, and what a person must approve. Pure.
 
-What runs in a container can write all of its repo, `.repoman.toml` included. So what reaches
-out of the container counts only as long as a person approved just that: these bytes, in a file
-of the repo at this path, with mounts that lead to these folders.
+Programs in a container can write the whole repo, including `.repoman.toml`. So a request that
+reaches out of the container is granted only if a person has approved exactly it: this content of
+the file, in the repo at this path, with mounts that resolve to these folders.
 """
 
 from __future__ import annotations
@@ -18,78 +18,78 @@ __all__ = [
     "ForbiddenPaths",
     "Request",
     "all_requests",
-    "approval",
+    "approval_changes",
+    "approval_of",
     "covers",
-    "difference",
-    "fault",
+    "forbidden_reason",
     "has_privileged_requests",
     "privileged_requests",
     "unprivileged_requests",
 ]
 
-_HERE = "local"
-"""The remote of an image that is on the host already."""
+_LOCAL_REMOTE = "local"
+"""Remote of the images that are stored on this host."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a repo's file asks for, as it was read once."""
+    """Content of a repo's .repoman.toml, as it was read once."""
 
     repo: str
     """Real path of the repo."""
     digest: str
-    """Of the file's bytes."""
+    """Digest of the file's content."""
     requested: Requested
     sources: tuple[str, ...] = ()
-    """The real path of each mount's source, in the order of the wish."""
+    """Real paths of the mounts' sources, in the order of `requested.mount`."""
 
 
 @dataclass(frozen=True)
 class Approval:
-    """What a person approved of a repo's file."""
+    """A person's approval of one request."""
 
     repo: str
     digest: str
     mounts: tuple[Mount, ...]
-    """With real sources."""
+    """Mounts with the real paths of their sources."""
     lines: tuple[str, ...]
-    """What was approved, in words."""
+    """The approved privileges, as phrases."""
 
 
 @dataclass(frozen=True)
 class ForbiddenPaths:
-    """Real paths of the host that no container may have."""
+    """Real paths of the host that must not be mounted into containers."""
 
     never: tuple[str, ...]
-    """Neither they, nor what is in them, nor what holds them."""
+    """Paths that are forbidden with everything inside them and every folder above them."""
     home: str
-    """The person's home: what is in it may be mounted, but not all of it."""
+    """The person's home: folders inside it are allowed, but not it or a folder above it."""
     written: tuple[str, ...] = ()
-    """Folders that containers write: what is in one of them could become a link any time."""
+    """Folders that containers write to: a path inside one could become a link at any time."""
 
 
-# --- what reaches out -----------------------------------------------------------------------
+# --- privileged requests --------------------------------------------------------------------
 
 
 def privileged_requests(request: Request, defaults: Defaults) -> tuple[str, ...]:
-    """In words, what of a repo's wishes reaches out of its container."""
+    """Return the requests that reach out of the container, as phrases."""
     requested = request.requested
-    found = [
+    phrases = [
         f"mount {source} at {mount.path}"
         for source, mount in zip(request.sources, requested.mount, strict=True)
     ]
-    found += [
+    phrases += [
         f"profile {name}" for name in requested.profiles or () if name not in defaults.profiles
     ]
     if _is_unlimited(requested.profiles):
-        found.append("no profile default, which limits the container")
+        phrases.append("no profile default, which limits the container")
     if not _is_allowed(requested.image, defaults):
-        found.append(f"image {requested.image}, of a server that is not in image_remotes")
-    return tuple(found)
+        phrases.append(f"image {requested.image}, whose server is not in image_remotes")
+    return tuple(phrases)
 
 
 def has_privileged_requests(project: Project, defaults: Defaults) -> bool:
-    """Whether what was noted of the wishes of the project's repo reaches out."""
+    """Return True if requests recorded for the project reach out of its container."""
     profiles = project.asked_profiles
     return (
         bool(project.asked_mounts)
@@ -105,22 +105,22 @@ def _is_unlimited(profiles: Sequence[str] | None) -> bool:
 
 def _is_allowed(image: str, defaults: Defaults) -> bool:
     remote, colon, _ = image.partition(":")
-    return not image or (remote if colon else _HERE) in defaults.image_remotes
+    return not image or (remote if colon else _LOCAL_REMOTE) in defaults.image_remotes
 
 
 def all_requests(request: Request) -> Requested:
-    """All that the repo asks for, its mounts by the folders that they really are."""
+    """Return everything the repo requests, its mounts with the real paths of their sources."""
     return replace(request.requested, mount=_mounts(request))
 
 
 def unprivileged_requests(request: Request, defaults: Defaults) -> Requested:
-    """What of it reaches nothing outside of the container."""
+    """Return the requests that need no approval, because they stay inside the container."""
     requested = request.requested
-    own = requested.profiles
-    strange = _is_unlimited(own) or any(name not in defaults.profiles for name in own or ())
+    profiles = requested.profiles
+    privileged = any(name not in defaults.profiles for name in profiles or ())
     return Requested(
         image=requested.image if _is_allowed(requested.image, defaults) else "",
-        profiles=None if strange else own,
+        profiles=None if privileged or _is_unlimited(profiles) else profiles,
         env=requested.env,
         exclude=requested.exclude,
     )
@@ -134,40 +134,43 @@ def _mounts(request: Request) -> tuple[Mount, ...]:
 # --- approval -------------------------------------------------------------------------------
 
 
-def approval(request: Request, defaults: Defaults) -> Approval:
-    """The approval of what is asked for."""
+def approval_of(request: Request, defaults: Defaults) -> Approval:
+    """Return the approval of everything in `request`."""
     return Approval(
         request.repo, request.digest, _mounts(request), privileged_requests(request, defaults)
     )
 
 
-def covers(approved: Approval | None, request: Request) -> bool:
-    """Whether just that was approved."""
-    return approved is not None and (
-        (approved.repo, approved.digest, approved.mounts)
+def covers(approval: Approval | None, request: Request) -> bool:
+    """Return True if `approval` is of exactly this request."""
+    return approval is not None and (
+        (approval.repo, approval.digest, approval.mounts)
         == (request.repo, request.digest, _mounts(request))
     )
 
 
-def difference(approved: Approval | None, request: Request, defaults: Defaults) -> list[str]:
-    """What is asked for, against what was approved before: "+ …", "- …", and "  …" for the same."""
-    before = approved.lines if approved else ()
-    now = privileged_requests(request, defaults)
-    gone = [f"- {line}" for line in before if line not in now]
-    return gone + [f"{' ' if line in before else '+'} {line}" for line in now]
+def approval_changes(approval: Approval | None, request: Request, defaults: Defaults) -> list[str]:
+    """Return the privileged requests as a diff to the earlier approval.
+
+    Lines start with "+ " if new, "- " if gone, and two blanks if unchanged.
+    """
+    before = approval.lines if approval else ()
+    after = privileged_requests(request, defaults)
+    removed = [f"- {line}" for line in before if line not in after]
+    return removed + [f"{' ' if line in before else '+'} {line}" for line in after]
 
 
-# --- what is never mounted ------------------------------------------------------------------
+# --- forbidden mounts -----------------------------------------------------------------------
 
 
-def fault(real: str, forbidden: ForbiddenPaths) -> str:
-    """Why the folder at the real path `real` is never mounted; empty where it may be."""
+def forbidden_reason(real: str, forbidden: ForbiddenPaths) -> str:
+    """Return why the real path `real` must not be mounted, or an empty string if it may be."""
     for never in forbidden.never:
         if inside(real, never) or inside(never, real):
-            return f"{never} is never given to a container"
+            return f"containers may not have {never}"
     if inside(forbidden.home, real):
-        return "a whole home is never given to a container"
+        return "containers may not have a whole home directory"
     for folder in forbidden.written:
         if real != folder and inside(real, folder):
-            return f"it is in {folder}, where a container could put a link in its place"
+            return f"a container could replace it with a link, because it is inside {folder}"
     return ""

@@ -1,8 +1,8 @@
-"""What in a repo makes programs of the host run something: git, editors, shells. Pure.
+"""Findings about files in a repo that make programs on the host run commands. Pure.
 
-All of it can be written from inside the container. What is there when a project is made is
-mounted read-only on top of the repo; root inside can take such a mount away, so what is new is
-told of, too.
+Git hooks are an example. A container can write such files. Those that exist when a project is
+created are mounted read-only over the repo; but root in the container can unmount them, so new
+ones are reported, too.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ PROTECTED = (
     *(".git/hooks", ".git/config", ".git/info/attributes", ".husky", ".vscode", ".idea"),
     *(".envrc", ".repoman.toml"),
 )
-"""Relative to the repo; with the hooks and config of each submodule in .git/modules."""
+"""Paths relative to the repo. The hooks and config of each submodule are protected, too."""
 
-_MOST_NAMED = 5
+_MAX_NAMED = 5
 _SECTION = re.compile(r'\s*\[\s*([A-Za-z0-9.-]+)\s*(?:"((?:[^"\\]|\\.)*)")?\s*\]')
 _SETTING = re.compile(r"\s*([A-Za-z][A-Za-z0-9-]*)\s*(?:=\s*(.*))?$")
 _RUNS = re.compile(
@@ -33,23 +33,23 @@ _RUNS = re.compile(
     r"|(difftool|mergetool|browser|man|pager|interactive|guitool)\..*|uploadpack\..*hook"
     r"|extensions\.worktreeconfig|trailer\..*\.(command|cmd)|web\.browser|instaweb\..*"
 )
-"""Keys of a git configuration whose value git runs, or reads more configuration from
-(git-config(1))."""
-_RUNS_WITH_MARK = re.compile(r"alias\..*|submodule\..*\.update")
-"""Those that git runs where the value begins with an exclamation mark."""
+"""Keys whose value git runs, or reads further configuration from (git-config(1))."""
+_RUNS_AFTER_BANG = re.compile(r"alias\..*|submodule\..*\.update")
+"""Keys whose value git runs if it begins with an exclamation mark."""
 
 
 @dataclass(frozen=True)
 class Hazard:
-    """Something that a program of the host may run; `mark` changes when it does."""
+    """File or git setting that a program on the host may run."""
 
     what: str
     mark: str
+    """Fingerprint that changes with its content."""
 
 
 def config_hazards(text: str) -> list[str]:
-    """The keys in the text of a git configuration that make git run something."""
-    section, found = "", []
+    """Return the keys in the text of a git configuration that make git run commands."""
+    section, keys = "", []
     for line in re.sub(r"\\\n", "", text).splitlines():
         match = _SECTION.match(line)
         if match:
@@ -61,31 +61,37 @@ def config_hazards(text: str) -> list[str]:
             continue
         key = f"{section}.{setting[1].lower()}"
         value = (setting[2] or "").strip().strip('"').strip()
-        marked = _RUNS_WITH_MARK.fullmatch(key) and value.startswith("!")
-        if marked or _RUNS.fullmatch(key):
-            found.append(key)
-    return sorted(set(found))
+        bang = _RUNS_AFTER_BANG.fullmatch(key) and value.startswith("!")
+        if bang or _RUNS.fullmatch(key):
+            keys.append(key)
+    return sorted(set(keys))
 
 
 def hazard_findings(
-    name: str, path: str, there: Iterable[Hazard], seen: Mapping[str, str]
+    name: str, path: str, hazards: Iterable[Hazard], seen: Mapping[str, str]
 ) -> list[Finding]:
-    """What is new, or changed, in the repo of a project since a person last looked."""
-    new = sorted({hazard.what for hazard in there if seen.get(hazard.what) != hazard.mark})
+    """Return a finding about hazards that are new or changed in the repo at `path`.
+
+    `seen` maps the hazards that a person has seen to their marks.
+    """
+    new = sorted({hazard.what for hazard in hazards if seen.get(hazard.what) != hazard.mark})
     if not new:
         return []
-    shown = ", ".join(new[:_MOST_NAMED])
-    more = f" and {len(new) - _MOST_NAMED} more" if len(new) > _MOST_NAMED else ""
-    what = f"new in {path} since you last looked, and run by programs here: {shown}{more}"
-    cure = f"look at it before you use git or an editor there, then `repoman status {name} --seen`"
+    named = ", ".join(new[:_MAX_NAMED])
+    more = f" and {len(new) - _MAX_NAMED} more" if len(new) > _MAX_NAMED else ""
+    what = f"new in {path} since you last looked, and run by programs on this host: {named}{more}"
+    cure = f"check it before using git or an editor there, then run `repoman status {name} --seen`"
     return [Finding(name, what, cure, kind="hazard")]
 
 
 def owner_finding(name: str, path: str, files: int, ids: str, project: str) -> Finding:
-    """Files in a repo that belong to root of its container, or to another user in it."""
+    """Return a note on `files` in a repo that belong to root or another user of its container.
+
+    `ids` is the person's UID:GID, `project` the Incus project.
+    """
     entries = plural(files, "file or folder", "files and folders")
     belong = "belongs" if files == 1 else "belong"
     what = f"{entries} in {path} {belong} to other users of its container"
-    inside = f"find {path} ! -user {ids.partition(':')[0]} -exec chown -h {ids} {{}} +"
-    cure = f"`incus exec --project {project} {name} -- {inside}` makes them yours"
+    command = f"find {path} ! -user {ids.partition(':')[0]} -exec chown -h {ids} {{}} +"
+    cure = f"run `incus exec --project {project} {name} -- {command}`"
     return Finding(name, what, cure, problem=False, kind="owner")

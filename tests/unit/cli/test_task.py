@@ -11,7 +11,7 @@ from invoke.collection import Collection
 from dev.chores import with_chores
 from repoman_tasks.cli.task import Task
 from repoman_tasks.commands import GROUPS, NAMES, collection, collection_for
-from repoman_tasks.planning.names import RESERVED
+from repoman_tasks.planning.names import RESERVED_NAMES
 
 
 def walk(collection: Collection, prefix: str = "") -> Iterator[tuple[str, Task[object]]]:
@@ -58,11 +58,11 @@ def test_each_stands_in_one_group_of_the_page() -> None:
 
 @pytest.mark.parametrize("name", sorted(TYPED))
 def test_every_name_is_reserved(name: str) -> None:
-    assert name in RESERVED
+    assert name in RESERVED_NAMES
 
 
 def test_the_collection_of_chores_and_help_are_reserved_too() -> None:
-    assert {"help", *with_chores().collections} <= RESERVED
+    assert {"help", *with_chores().collections} <= RESERVED_NAMES
 
 
 @pytest.mark.parametrize("task", EVERY.values(), ids=EVERY)

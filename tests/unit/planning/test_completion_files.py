@@ -1,4 +1,4 @@
-"""Where the completions are put, and what that changes."""
+"""Files of the completions, and steps that install or remove them."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import pytest
 from repoman_tasks.completions import SCRIPTS, script
 from repoman_tasks.errors import UsageError
 from repoman_tasks.planning.completion_files import (
-    Place,
+    CompletionFile,
     check_action,
-    foreign,
+    choose_shell,
+    completion_files,
+    foreign_paths,
+    install_steps,
     is_ours,
-    next_words,
-    places,
-    put_steps,
-    shell_meant,
-    take_steps,
+    removal_steps,
+    usage_hint,
 )
 
 
 @pytest.mark.parametrize("shell", SCRIPTS)
-def test_a_script_is_known_as_repomans(shell: str) -> None:
+def test_own_scripts_are_recognized(shell: str) -> None:
     assert is_ours(script(shell))
 
 
 @pytest.mark.parametrize("text", [b"", b"#compdef repoman\n_x\n", b"\xff\x00", b"x\n" * 9])
-def test_other_files_are_not(text: bytes) -> None:
+def test_other_files_are_foreign(text: bytes) -> None:
     assert not is_ours(text)
 
 
@@ -44,69 +44,74 @@ def test_other_files_are_not(text: bytes) -> None:
         ("fish", {"XDG_CONFIG_HOME": "/c"}, "/c/fish/completions", ["repoman.fish", "inv.fish"]),
     ],
 )
-def test_places(shell: str, environ: dict[str, str], folder: str, names: list[str]) -> None:
-    desired = [f"{folder}/{name}" for name in names]
-    assert [place.path for place in places(shell, environ, "/h")] == desired
+def test_completion_files(
+    shell: str, environ: dict[str, str], folder: str, names: list[str]
+) -> None:
+    paths = [f"{folder}/{name}" for name in names]
+    assert [file.path for file in completion_files(shell, environ, "/h")] == paths
 
 
-FIRST, SECOND = Place("/r"), Place("/i", yields=True)
+FIRST, SECOND = CompletionFile("/r"), CompletionFile("/i", optional=True)
 
 
-def holds(place: Place, text: bytes, *, ours: bool) -> Place:
-    return replace(place, found=text, ours=ours)
+def with_content(file: CompletionFile, text: bytes, *, ours: bool) -> CompletionFile:
+    return replace(file, content=text, ours=ours)
 
 
-OLD, OTHERS = holds(FIRST, b"old", ours=True), holds(FIRST, b"others", ours=False)
-OLD_INV, OTHERS_INV = holds(SECOND, b"old", ours=True), holds(SECOND, b"others", ours=False)
+OLD, OTHERS = with_content(FIRST, b"old", ours=True), with_content(FIRST, b"others", ours=False)
+OLD_INV, OTHERS_INV = (
+    with_content(SECOND, b"old", ours=True),
+    with_content(SECOND, b"others", ours=False),
+)
 
 
 @pytest.mark.parametrize(
-    ("found", "steps"),
+    ("files", "steps"),
     [
         ([FIRST, SECOND], ["write /r", "write /i"]),
-        ([holds(FIRST, b"new", ours=True), SECOND], ["write /i"]),
+        ([with_content(FIRST, b"new", ours=True), SECOND], ["write /i"]),
         ([OLD, OLD_INV], ["replace /r", "replace /i"]),
         ([FIRST, OTHERS_INV], ["write /r"]),
         (
             [OTHERS, SECOND],
             ["replace /r, which is not repoman's", "write /i"],
         ),
-        ([holds(FIRST, b"", ours=False)], ["replace /r, which is not repoman's"]),
+        ([with_content(FIRST, b"", ours=False)], ["replace /r, which is not repoman's"]),
     ],
 )
-def test_putting(found: list[Place], steps: list[str]) -> None:
-    assert [str(step) for step in put_steps(found, "new")] == steps
+def test_install_steps(files: list[CompletionFile], steps: list[str]) -> None:
+    assert [str(step) for step in install_steps(files, "new")] == steps
 
 
-def test_taking_away_leaves_what_is_not_repomans() -> None:
-    found = [OLD, OTHERS_INV]
-    assert [str(step) for step in take_steps(found)] == ["delete /r"]
-    assert foreign(found) == ["/i"]
-    assert take_steps([FIRST, SECOND]) == []
+def test_removal_keeps_foreign_files() -> None:
+    files = [OLD, OTHERS_INV]
+    assert [str(step) for step in removal_steps(files)] == ["delete /r"]
+    assert foreign_paths(files) == ["/i"]
+    assert removal_steps([FIRST, SECOND]) == []
 
 
 @pytest.mark.parametrize(
     ("given", "login", "shell"),
     [("fish", "/bin/bash", "fish"), ("", "/usr/bin/zsh", "zsh"), ("", "bash", "bash")],
 )
-def test_shell_meant(given: str, login: str, shell: str) -> None:
-    assert shell_meant(given, login) == shell
+def test_choose_shell(given: str, login: str, shell: str) -> None:
+    assert choose_shell(given, login) == shell
 
 
 @pytest.mark.parametrize(("given", "login"), [("dash", "/bin/bash"), ("", "/bin/dash"), ("", "")])
-def test_no_such_shell(given: str, login: str) -> None:
-    with pytest.raises(UsageError, match="--shell takes bash, fish, zsh"):
-        shell_meant(given, login)
+def test_choose_shell_refuses(given: str, login: str) -> None:
+    with pytest.raises(UsageError, match="by --shell: bash, fish, zsh"):
+        choose_shell(given, login)
 
 
 @pytest.mark.parametrize(
     ("action", "hint"), [(None, "install"), ("instal", "did you mean install")]
 )
-def test_no_such_action(action: str | None, hint: str) -> None:
+def test_invalid_actions(action: str | None, hint: str) -> None:
     with pytest.raises(UsageError, match=hint):
         check_action(action)
 
 
-def test_what_is_next_can_be_pasted() -> None:
-    assert "fpath=('/a b/zsh' $fpath)" in next_words("zsh", "/a b/zsh/_repoman")
-    assert "source '/a b/repoman'" in next_words("bash", "/a b/repoman")
+def test_hints_are_quoted_for_the_shell() -> None:
+    assert "fpath=('/a b/zsh' $fpath)" in usage_hint("zsh", "/a b/zsh/_repoman")
+    assert "source '/a b/repoman'" in usage_hint("bash", "/a b/repoman")

@@ -1,4 +1,4 @@
-"""What is wrong with the estate."""
+"""Findings about the estate and its projects."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from repoman_tasks.planning.findings import (
     EstateFacts,
     Finding,
     RepoState,
-    findings,
-    health,
+    estate_findings,
+    project_findings,
     repo_state,
-    unregistered,
+    unregistered_folders,
 )
 
 NOW = "2026-04-28T20:00:00Z"
 FRESH, OLD = "2026-04-28T19:00:00Z", "2026-04-26T19:00:00Z"
-HERE = RepoState("/r/a")
+PRESENT = RepoState("/r/a")
 
 
 @pytest.mark.parametrize(
@@ -40,66 +40,70 @@ def test_repo_state(real: str | None, problem: str) -> None:
 @pytest.mark.parametrize(
     ("project", "state", "expected"),
     [
-        pytest.param(Project("a", last_sync=FRESH), HERE, [], id="well"),
-        pytest.param(Project("a", backup=False), HERE, [], id="no backup is wanted"),
-        pytest.param(Project("a", backup=False, last_sync=OLD), HERE, [], id="no backup any more"),
+        pytest.param(Project("a", last_sync=FRESH), PRESENT, [], id="healthy"),
+        pytest.param(Project("a", backup=False), PRESENT, [], id="no backup"),
         pytest.param(
-            Project("a"), HERE, [("never mirrored", "`repoman sync a`")], id="never mirrored"
+            Project("a", backup=False, last_sync=OLD), PRESENT, [], id="backup switched off"
+        ),
+        pytest.param(
+            Project("a"), PRESENT, [("never mirrored", "run `repoman sync a`")], id="never mirrored"
         ),
         pytest.param(
             Project("a", last_sync=OLD),
-            HERE,
-            [("last mirrored 2 d ago", "`repoman sync a`")],
+            PRESENT,
+            [("last mirrored 2 d ago", "run `repoman sync a`")],
             id="old",
         ),
         pytest.param(
             Project("a", last_sync=FRESH),
             RepoState("/r/a", "missing"),
-            [("repo /r/a is missing", "bring it back, or `repoman remove a`")],
+            [("repo /r/a is missing", "restore it, or run `repoman remove a`")],
             id="missing",
         ),
         pytest.param(
             Project("a", last_sync=FRESH),
             RepoState("/r/a", "is a symlink to /r/b"),
-            [("repo /r/a is a symlink to /r/b", "bring it back, or `repoman remove a`")],
+            [("repo /r/a is a symlink to /r/b", "restore it, or run `repoman remove a`")],
             id="a symlink",
         ),
         pytest.param(
             Project("a"),
             RepoState("/r/a", "missing"),
             [
-                ("repo /r/a is missing", "bring it back, or `repoman remove a`"),
-                ("never mirrored", "`repoman sync a`"),
+                ("repo /r/a is missing", "restore it, or run `repoman remove a`"),
+                ("never mirrored", "run `repoman sync a`"),
             ],
-            id="two things",
+            id="two findings",
         ),
     ],
 )
-def test_findings(project: Project, state: RepoState, expected: list[tuple[str, str]]) -> None:
-    found = findings(project, state, Registry(), NOW)
+def test_project_findings(
+    project: Project, state: RepoState, expected: list[tuple[str, str]]
+) -> None:
+    found = project_findings(project, state, Registry(), NOW)
     assert found == [Finding("a", what, cure) for what, cure in expected]
 
 
 @pytest.mark.parametrize(("max_age", "count"), [(48, 1), (49, 0), (50, 0)])
-def test_age_from_which_a_mirror_is_old(max_age: int, count: int) -> None:
+def test_max_age_hours(max_age: int, count: int) -> None:
     registry = Registry(defaults=Defaults(max_age_hours=max_age))
-    assert len(findings(Project("a", last_sync=OLD), HERE, registry, NOW)) == count
+    assert len(project_findings(Project("a", last_sync=OLD), PRESENT, registry, NOW)) == count
 
 
-def test_health_says_all_and_the_share_first() -> None:
+def test_estate_findings_start_with_the_share() -> None:
     projects = (Project("a", "a", last_sync=FRESH), Project("b", "b"))
-    repos = {"a": HERE, "b": RepoState("/r/b")}
+    repos = {"a": PRESENT, "b": RepoState("/r/b")}
     facts = EstateFacts(Registry(projects=projects), "/r", repos)
     folder = "it's new"
-    found = health(facts, ("it is gone", "mount it"), projects, ["a", "b", folder], NOW)
+    found = estate_findings(facts, ("it is gone", "mount it"), projects, ["a", "b", folder], NOW)
     assert [(f.subject, f.problem) for f in found] == [
         ("share", True),
         ("b", True),
         (folder, False),
     ]
     assert shlex.quote(folder) in found[-1].cure
-    assert health(EstateFacts(Registry(), "/r"), None, [], [], NOW) == []
-    odd = health(EstateFacts(Registry(), "/r"), None, [], ["caf\udce9"], NOW)
+    assert estate_findings(EstateFacts(Registry(), "/r"), None, [], [], NOW) == []
+    odd = estate_findings(EstateFacts(Registry(), "/r"), None, [], ["caf\udce9"], NOW)
     assert "not UTF-8" in odd[0].cure
 
 
@@ -113,5 +117,7 @@ def test_health_says_all_and_the_share_first() -> None:
         ([".cache", "a"], [], ["a"]),
     ],
 )
-def test_unregistered(folders: list[str], repos: list[str], expected: list[str]) -> None:
-    assert unregistered(folders, [Project(r.replace("/", ""), r) for r in repos]) == expected
+def test_unregistered_folders(folders: list[str], repos: list[str], expected: list[str]) -> None:
+    assert (
+        unregistered_folders(folders, [Project(r.replace("/", ""), r) for r in repos]) == expected
+    )

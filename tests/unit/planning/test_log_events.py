@@ -1,4 +1,4 @@
-"""What the log of changes says of programs and steps."""
+"""Log entries of programs and steps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXEC = ("incus", "exec", "--force-local", "--project", "repoman")
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "entry"),
     [
         (("mkdir", "-p", "--", "/a b"), {"words": ["mkdir", "-p", "--", "/a b"]}),
         (("/usr/bin/rm", "-rf", "--", "/a"), {"words": ["/usr/bin/rm", "-rf", "--", "/a"]}),
@@ -49,61 +49,61 @@ EXEC = ("incus", "exec", "--force-local", "--project", "repoman")
         (("incus", "launch", SECRET), {"words": ["incus"]}),
     ],
 )
-def test_told_of_program(argv: tuple[str, ...], told: dict[str, Any] | None) -> None:
-    assert loggable_program(argv) == told
+def test_loggable_program(argv: tuple[str, ...], entry: dict[str, Any] | None) -> None:
+    assert loggable_program(argv) == entry
 
 
-def test_of_many_words_the_middle_is_left_out() -> None:
-    told = loggable_program(("rsync", *(f"p{n}/" for n in range(200)), "."))
-    assert told is not None
-    assert told["words"][:2] == ["rsync", "p0/"]
-    assert told["words"][-1] == "."
-    assert "… 170 more" in told["words"]
+def test_the_middle_of_a_long_argv_is_left_out() -> None:
+    entry = loggable_program(("rsync", *(f"p{n}/" for n in range(200)), "."))
+    assert entry is not None
+    assert entry["words"][:2] == ["rsync", "p0/"]
+    assert entry["words"][-1] == "."
+    assert "… 170 more" in entry["words"]
 
 
 @given(st.sampled_from(["curl", "env", "sh", "git", "incus", "sudo", "ssh"]), st.data())
-def test_a_secret_is_never_told_wherever_it_stands(program: str, data: st.DataObject) -> None:
+def test_a_secret_is_never_logged(program: str, data: st.DataObject) -> None:
     pieces = ["sudo", "env", "-C", "/x", "exec", "query", "-X", "PUT", "--data", "clone", SECRET]
     argv = data.draw(st.lists(st.sampled_from(pieces), max_size=8))
     assert SECRET not in str(loggable_program((program, *argv, f"--data={SECRET}")))
 
 
-DECLARED = Spec(SECRET, (), {"environment.A": SECRET}, {"repo": {"source": SECRET}})
+SPEC = Spec(SECRET, (), {"environment.A": SECRET}, {"repo": {"source": SECRET}})
 EVERY_STEP: list[steps.Step] = [
-    steps.AdoptContainer("isurus", "default", DECLARED),
+    steps.AdoptContainer("isurus", "default", SPEC),
     steps.ArrangeUser("isurus", "dev", "/home/dev/repos/isurus"),
     steps.AsRoot(("usermod", SECRET), SECRET),
     steps.CallIncus(SECRET, "PUT", "/1.0/profiles/default", {"config": SECRET}),
     steps.ChangeContainer("isurus", SECRET, {"config": {"environment.A": SECRET}}),
     steps.ChangeState("isurus", "rename", to="lamna"),
     steps.CloneRepo(f"https://u:{SECRET}@example.org/x.git", "/home/dev/repos/x"),
-    steps.CreateContainer("isurus", DECLARED, {"alias": SECRET}),
+    steps.CreateContainer("isurus", SPEC, {"alias": SECRET}),
     steps.DeleteContainer("isurus", SECRET),
     steps.DeleteFile("/x"),
     steps.DeleteRepo("isurus", "/home/dev/repos/isurus"),
     steps.MakeFolder("/home/dev/repos"),
     steps.MakeRepo("/home/dev/repos/x"),
     steps.MarkShare("/nfs/repos", SECRET),
-    steps.RebuildContainer("isurus", DECLARED, {"alias": SECRET}),
+    steps.RebuildContainer("isurus", SPEC, {"alias": SECRET}),
     steps.WriteFile(SECRET, "/x", SECRET),
     steps.WriteRegistry(SECRET, (SetKeys({"env": SECRET}),)),
 ]
 
 
-def test_these_are_all_steps() -> None:
+def test_every_step_is_listed() -> None:
     kinds = {kind for _, kind in inspect.getmembers(steps, inspect.isclass)}
     known = {kind for kind in kinds if kind.__module__ == steps.__name__}
     assert {type(step) for step in EVERY_STEP} == known
 
 
 @pytest.mark.parametrize("step", EVERY_STEP, ids=lambda step: type(step).__name__)
-def test_a_step_tells_names_and_paths_and_no_value(step: steps.Step) -> None:
-    told = loggable_step(step)
-    assert SECRET not in str(told)
-    assert told["step"].replace("-", "") == type(step).__name__.lower()
+def test_a_step_logs_names_and_paths_but_no_value(step: steps.Step) -> None:
+    entry = loggable_step(step)
+    assert SECRET not in str(entry)
+    assert entry["step"].replace("-", "") == type(step).__name__.lower()
 
 
-def test_told_of_step() -> None:
+def test_loggable_step() -> None:
     assert loggable_step(steps.ChangeState("isurus", "rename", to="lamna")) == {
         "step": "change-state",
         "name": "isurus",

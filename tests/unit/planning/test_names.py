@@ -1,4 +1,4 @@
-"""What a project may be called, and where its repo may lie."""
+"""Names of projects, paths of repos, and values for containers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from repoman_tasks.errors import Refused, UsageError
 from repoman_tasks.planning.names import (
-    RESERVED,
+    RESERVED_NAMES,
     absolute,
     check_name,
     check_repo,
@@ -27,7 +27,7 @@ INCUS_LETTERS = frozenset(string.ascii_letters + string.digits + "-")
 
 
 @pytest.mark.parametrize("name", ["a", "A", "isurus", "a1", "a-b", "x" * 63, "Z9", "a--b", "lists"])
-def test_name_is_taken(name: str) -> None:
+def test_valid_names(name: str) -> None:
     assert check_name(name) == name
 
 
@@ -39,7 +39,7 @@ def test_name_is_taken(name: str) -> None:
         pytest.param("-a", id="dash first"),
         pytest.param("--help", id="a flag"),
         pytest.param("a-", id="dash last"),
-        pytest.param("x" * 64, id="64 letters"),
+        pytest.param("x" * 64, id="64 characters"),
         pytest.param("a b", id="space"),
         pytest.param("a.b", id="dot"),
         pytest.param("a_b", id="underscore"),
@@ -54,14 +54,14 @@ def test_name_is_taken(name: str) -> None:
         pytest.param("$(reboot)", id="shell"),
     ],
 )
-def test_name_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="can't be a project's name") as caught:
+def test_invalid_names(name: str) -> None:
+    with pytest.raises(UsageError, match="is not a valid project name") as caught:
         check_name(name)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", sorted(RESERVED))
-def test_reserved_name_is_refused_in_any_case(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(RESERVED_NAMES))
+def test_reserved_names_are_refused_in_any_case(name: str) -> None:
     for spelled in (name, name.upper(), name.title()):
         with pytest.raises(UsageError, match="is a command"):
             check_name(spelled)
@@ -69,17 +69,17 @@ def test_reserved_name_is_refused_in_any_case(name: str) -> None:
 
 @given(st.text() | st.from_regex(re.compile(r"[a-zA-Z0-9-]{0,70}\n?"), fullmatch=True))
 @example("sync")
-def test_any_string_is_a_name_by_the_rules_of_incus_or_a_usage_error(name: str) -> None:
+def test_every_accepted_name_is_valid_in_incus(name: str) -> None:
     try:
-        taken = check_name(name)
+        accepted = check_name(name)
     except UsageError:
         return
-    assert taken == name
+    assert accepted == name
     assert 1 <= len(name) <= 63
     assert set(name) <= INCUS_LETTERS
     assert name[0] in string.ascii_letters
     assert name[-1] != "-"
-    assert name.lower() not in RESERVED
+    assert name.lower() not in RESERVED_NAMES
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_any_string_is_a_name_by_the_rules_of_incus_or_a_usage_error(name: str) 
         ("[x]*?", "[x]*?"),
     ],
 )
-def test_repo_is_made_plain(repo: str, plain: str) -> None:
+def test_repo_is_normalized(repo: str, plain: str) -> None:
     assert check_repo(repo) == plain
 
 
@@ -108,7 +108,7 @@ def test_repo_is_made_plain(repo: str, plain: str) -> None:
     "repo",
     ["", ".", "./", "./.", "..", "../a", "a/..", "a/../b", "a/../../b", "/", "/a", "//a", "a\0b"],
 )
-def test_repo_is_refused(repo: str) -> None:
+def test_invalid_repos(repo: str) -> None:
     with pytest.raises(UsageError):
         check_repo(repo)
 
@@ -117,7 +117,7 @@ SEGMENTS = st.sampled_from(["..", ".", "", "a", "b c", "...", "~", "-", "\n", "Ã
 
 
 @given(st.lists(SEGMENTS | st.text(max_size=3), max_size=6).map("/".join))
-def test_repo_never_leaves_local_repos(repo: str) -> None:
+def test_a_repo_is_never_outside_local_repos(repo: str) -> None:
     try:
         plain = check_repo(repo)
     except UsageError:
@@ -129,7 +129,7 @@ def test_repo_never_leaves_local_repos(repo: str) -> None:
 
 
 @given(st.lists(SEGMENTS, max_size=6).map("/".join), st.sampled_from(["", "/home/me/repos/", "~/"]))
-def test_what_a_person_gives_as_repo_never_leaves_local_repos(rest: str, start: str) -> None:
+def test_the_value_of_repo_is_never_outside_local_repos(rest: str, start: str) -> None:
     try:
         relative = relative_repo(start + rest, "/home/me/repos", "/home/me")
     except UsageError:
@@ -149,7 +149,7 @@ def test_what_a_person_gives_as_repo_never_leaves_local_repos(rest: str, start: 
         ("/home/me/other/../repos/a", "a"),
     ],
 )
-def test_repo_that_a_person_gives(given_: str, relative: str) -> None:
+def test_relative_repo(given_: str, relative: str) -> None:
     assert relative_repo(given_, "/home/me/repos", "/home/me") == relative
 
 
@@ -160,7 +160,7 @@ def test_repo_that_a_person_gives(given_: str, relative: str) -> None:
         *("~/other", "~", "/", "~other/repos/a", "../a", "/home/me/repos/../a"),
     ],
 )
-def test_repo_that_a_person_gives_is_refused(given_: str) -> None:
+def test_relative_repo_refuses(given_: str) -> None:
     with pytest.raises(UsageError):
         relative_repo(given_, "/home/me/repos", "/home/me")
 
@@ -216,12 +216,12 @@ def test_overlapping(repo: str, others: list[str], other: str) -> None:
     assert overlapping(repo, others) == other
 
 
-def test_repo_stays_where_no_link_leads_out() -> None:
+def test_real_repo() -> None:
     assert real_repo("/r/a", "/r/a", "/r") == "/r/a"
 
 
 @pytest.mark.parametrize("real", ["/r", "/elsewhere", "/r2/a", "/"])
-def test_repo_that_a_link_leads_out_of_is_refused(real: str) -> None:
+def test_real_repo_refuses_links_out_of_local_repos(real: str) -> None:
     with pytest.raises(Refused, match="outside local_repos"):
         real_repo("/r/a", real, "/r")
 

@@ -1,4 +1,4 @@
-"""Every question has its flag: the prompts held against the signatures, and against the source."""
+"""Each prompt has an option: checks against the signatures of the tasks, and against the source."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import pytest
 from repoman_tasks.commands import collection
 from repoman_tasks.errors import UsageError
 from repoman_tasks.planning import prompts
-from repoman_tasks.planning.prompts import Prompt, command_line, picked
+from repoman_tasks.planning.prompts import Prompt, command_line, parse_choice
 from repoman_tasks.terminal.prompter import Prompter
 from tests.unit.test_structure import PACKAGE, modules, own, within
 
 PROMPTS = {name: value for name, value in vars(prompts).items() if isinstance(value, Prompt)}
 TASKS = collection().tasks
 ASKING = ("choose", "confirm", "grant", "typed")
-"""The methods that put a question to a person."""
-MEAN_SOMETHING_ALONE = {"list", "status", "sync"}
-"""Commands that are for the whole estate where nothing is named."""
+"""Methods that ask a person."""
+NAME_IS_OPTIONAL = {"list", "status", "sync"}
+"""Commands that apply to the whole estate without a name."""
 
 each_prompt = pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS)
 
 
 def arguments(command: str) -> set[str]:
-    """What a command takes, by the names in its signature; what every one takes, too."""
+    """Return the arguments of a command as in its signature, those common to all included."""
     return {arg.name.replace("-", "_") for arg in TASKS[command].get_arguments()}
 
 
@@ -34,43 +34,43 @@ def arguments(command: str) -> set[str]:
 
 
 @each_prompt
-def test_what_answers_it_is_an_argument_of_the_command(prompt: Prompt) -> None:
-    assert prompt.answers or prompt.instead
+def test_answers_are_arguments_of_the_command(prompt: Prompt) -> None:
+    assert prompt.answers or prompt.cures
     for command, answers in prompt.answers.items():
         assert answers, command
         assert set(answers) <= arguments(command)
         for name in answers:
-            assert f"--{name.replace('_', '-')}" in prompt.way(command)
-    for command, way in prompt.instead.items():
+            assert f"--{name.replace('_', '-')}" in prompt.cure(command)
+    for command, cure in prompt.cures.items():
         assert command in TASKS
         assert command not in prompt.answers
-        assert prompt.way(command) == way
+        assert prompt.cure(command) == cure
 
 
 @each_prompt
-def test_a_question_ends_like_one_and_is_short(prompt: Prompt) -> None:
+def test_a_prompt_is_a_short_question_or_sentence(prompt: Prompt) -> None:
     assert prompt.text.endswith(("?", "."))
     assert len(prompt.text) <= 72
 
 
-def test_what_lets_in_or_deletes_a_repo_is_not_answered_by_yes() -> None:
+def test_yes_neither_approves_nor_deletes_a_repo() -> None:
     for prompt in (prompts.APPROVE, prompts.REPO):
         for answers in prompt.answers.values():
             assert "yes" not in answers
 
 
-@pytest.mark.parametrize("command", sorted(set(TASKS) - MEAN_SOMETHING_ALONE))
-def test_a_word_that_is_needed_is_asked_for(command: str) -> None:
-    argv = {arg.name for arg in TASKS[command].get_arguments() if arg.positional}
-    asked = {name for prompt in PROMPTS.values() for name in prompt.answers.get(command, ())}
-    assert argv <= asked
+@pytest.mark.parametrize("command", sorted(set(TASKS) - NAME_IS_OPTIONAL))
+def test_each_required_argument_has_a_prompt(command: str) -> None:
+    required = {arg.name for arg in TASKS[command].get_arguments() if arg.positional}
+    prompted = {name for prompt in PROMPTS.values() for name in prompt.answers.get(command, ())}
+    assert required <= prompted
 
 
 # --- against the source ----------------------------------------------------------------------
 
 
 def asking_calls() -> Iterator[tuple[str, ast.expr | None]]:
-    """Each place that asks, with what it asks."""
+    """Return each call that asks a person, with its first argument."""
     for module in modules().values():
         if within(module.name, *own("terminal.prompter")):
             continue
@@ -82,17 +82,17 @@ def asking_calls() -> Iterator[tuple[str, ast.expr | None]]:
                 yield f"{module.name}, line {node.lineno}", next(iter(node.args), None)
 
 
-def test_everything_that_asks_asks_a_prompt() -> None:
+def test_every_question_is_a_prompt() -> None:
     found = list(asking_calls())
     by_name = [where for where, first in found if ast.unparse(first or ast.Name("")) in PROMPTS]
     passed_on = [where for where, first in found if ast.unparse(first or ast.Name("")) == "prompt"]
     assert {where for where, _ in found} == {*by_name, *passed_on}
     assert {where.split(",")[0] for where in passed_on} == {f"{PACKAGE}.cli.wizard"}
     used = {ast.unparse(first) for _, first in found if first is not None}
-    assert set(PROMPTS) <= used, "a prompt that nobody asks"
+    assert set(PROMPTS) <= used, "unused prompt"
 
 
-def test_ask_has_no_other_way_to_ask() -> None:
+def test_the_prompter_asks_prompts_only() -> None:
     (ask,) = [
         node
         for node in ast.walk(modules()[f"{PACKAGE}.terminal.prompter"].tree)
@@ -112,8 +112,8 @@ def test_ask_has_no_other_way_to_ask() -> None:
 _READERS = ("input", "getpass.getpass", "sys.stdin.readline", "sys.stdin.read", "fileinput.input")
 
 
-def test_nobody_else_reads_what_is_typed() -> None:
-    """But for the password of another host, for which a key stands in a script."""
+def test_nothing_else_reads_from_the_terminal() -> None:
+    """The password of another host is an exception; scripts use a key for it."""
     found = {
         module.name
         for module in modules().values()
@@ -123,24 +123,24 @@ def test_nobody_else_reads_what_is_typed() -> None:
     assert found == {f"{PACKAGE}.terminal.prompter", f"{PACKAGE}.cli.connections"}
 
 
-def test_a_question_that_is_not_described_for_a_command_is_a_bug() -> None:
+def test_a_prompt_without_an_option_is_a_bug() -> None:
     ask = Prompter("list", yes=False, no_input=True)
-    with pytest.raises(AssertionError, match="nothing says what answers"):
+    with pytest.raises(AssertionError, match="is known to answer"):
         ask.choose(prompts.PROJECT, options={"isurus": ""})
 
 
-# --- where nobody can be asked ---------------------------------------------------------------
+# --- without a terminal ----------------------------------------------------------------------
 
 
-def test_the_flag_is_named_where_nobody_can_be_asked() -> None:
-    with pytest.raises(UsageError, match=r"No terminal to ask on: add --yes"):
+def test_the_error_without_a_terminal_names_the_option() -> None:
+    with pytest.raises(UsageError, match=r"No terminal to ask on: pass --yes"):
         Prompter("remove", yes=False, no_input=True).confirm(prompts.GO_AHEAD, default=False)
-    with pytest.raises(UsageError, match=r"add --create or --clone or --repo"):
+    with pytest.raises(UsageError, match=r"pass --create or --clone or --repo"):
         Prompter("new", yes=False, no_input=True).choose(prompts.SOURCE, options={})
     assert not Prompter("new", yes=True, no_input=True).grant(prompts.APPROVE)
 
 
-# --- an answer -------------------------------------------------------------------------------
+# --- answers ---------------------------------------------------------------------------------
 
 THREE = ("isurus", "lamna", "12")
 
@@ -151,46 +151,46 @@ THREE = ("isurus", "lamna", "12")
         ("1", False, "isurus"),
         ("2", True, "lamna"),
         ("lamna", False, "lamna"),
-        ("12", False, "12"),  # itself comes before its number
+        ("12", False, "12"),  # a value takes precedence over a number
         ("raja", True, "raja"),
         ("1234567", True, "1234567"),
     ],
 )
-def test_an_answer_is_a_number_or_itself(answer: str, free: bool, value: str) -> None:
-    assert picked(answer, THREE, free=free) == value
+def test_an_answer_is_a_number_or_a_value(answer: str, free: bool, value: str) -> None:
+    assert parse_choice(answer, THREE, free=free) == value
 
 
 @pytest.mark.parametrize(
-    ("answer", "free", "says"),
+    ("answer", "free", "message"),
     [
-        ("0", False, "there is no 0: answer 1 to 3"),
-        ("4", True, "there is no 4: answer 1 to 3"),
-        ("isuros", False, "there is no 'isuros': did you mean isurus?"),
-        ("zzz", False, "there is no 'zzz': answer 1 to 3"),
-        ("-1", False, "there is no '-1': answer 1 to 3"),
-        ("٣", False, "there is no '٣': answer 1 to 3"),
+        ("0", False, "0 is not a choice: enter 1 to 3"),
+        ("4", True, "4 is not a choice: enter 1 to 3"),
+        ("isuros", False, "'isuros' is not a choice: did you mean isurus?"),
+        ("zzz", False, "'zzz' is not a choice: enter 1 to 3"),
+        ("-1", False, "'-1' is not a choice: enter 1 to 3"),
+        ("٣", False, "'٣' is not a choice: enter 1 to 3"),
     ],
 )
-def test_an_answer_that_is_none(answer: str, free: bool, says: str) -> None:
+def test_invalid_answers(answer: str, free: bool, message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        picked(answer, THREE, free=free)
-    assert str(caught.value) == says
+        parse_choice(answer, THREE, free=free)
+    assert str(caught.value) == message
 
 
-def test_of_two_hundred_one_is_named() -> None:
+def test_long_lists_are_answered_by_name() -> None:
     many = [f"p{number}" for number in range(200)]
-    assert picked("p150", many, free=False) == "p150"
-    with pytest.raises(UsageError, match="there is no '17': did you mean p17"):
-        picked("17", many, free=False)
-    with pytest.raises(UsageError, match="there is no 'zzz': answer with one of the names"):
-        picked("zzz", many, free=False)
+    assert parse_choice("p150", many, free=False) == "p150"
+    with pytest.raises(UsageError, match="'17' is not a choice: did you mean p17"):
+        parse_choice("17", many, free=False)
+    with pytest.raises(UsageError, match="'zzz' is not a choice: enter one of the names"):
+        parse_choice("zzz", many, free=False)
 
 
 def test_without_options_a_number_is_a_value() -> None:
-    assert picked("7", (), free=True) == "7"
+    assert parse_choice("7", (), free=True) == "7"
 
 
-# --- the same by flags -----------------------------------------------------------------------
+# --- the equivalent command line -------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -206,16 +206,16 @@ def test_without_options_a_number_is_a_value() -> None:
         ({"name": "a"}, ("ls", "a b"), "repoman stop a -- ls 'a b'"),
     ],
 )
-def test_the_same_by_flags(given: dict[str, object], argv: tuple[str, ...], line: str) -> None:
+def test_command_line(given: dict[str, object], argv: tuple[str, ...], line: str) -> None:
     assert command_line("stop", ["name"], given, argv) == line
 
 
-def test_it_is_quoted_for_a_shell() -> None:
+def test_the_command_line_is_quoted_for_a_shell() -> None:
     hostile = "$(reboot) `x` 'y' \"z\" ;&|<>*?"
     assert hostile in shlex.split(command_line("new", ["name"], {"repo": hostile}))
 
 
-def test_no_secret_of_a_url_is_told() -> None:
+def test_the_command_line_has_no_secret_of_a_url() -> None:
     line = command_line("new", ["name"], {"name": "x", "clone": "https://u:tok3n@h/x.git?k=v"})
     assert "tok3n" not in line
     assert "k=v" not in line

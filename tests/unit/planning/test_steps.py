@@ -1,4 +1,4 @@
-"""What `setup`, `new` and `remove` will change."""
+"""Steps of `setup`, `new` and `remove`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from repoman_tasks.errors import Refused, UsageError
 from repoman_tasks.model import SCHEMA, Defaults, Estate, Project, Registry
 from repoman_tasks.planning.container.lifecycle import register_step
 from repoman_tasks.planning.estate_steps import SetupOptions, new_project, remove_steps, setup_steps
-from repoman_tasks.planning.mirror.share_check import Marker, Mount, Probe
+from repoman_tasks.planning.mirror.share_check import Marker, MountEntry, Probe
 from repoman_tasks.planning.registry_edits import AddProject, DropProject, SetKeys
 from repoman_tasks.planning.steps import (
     CallIncus,
@@ -28,7 +28,7 @@ LOCAL, NFS = "/home/me/repos", "/nfs/repos"
 PROBE = Probe(
     path=NFS,
     real=NFS,
-    mount=Mount(41, 22, "0:60", NFS, "nfs4", "tank:/repos", False),
+    mount=MountEntry(41, 22, "0:60", NFS, "nfs4", "tank:/repos", False),
     local_mount=None,
     still_there=True,
     writable=True,
@@ -50,8 +50,8 @@ NEW_SHARE = SetupOptions(new_share=True)
 ADOPT = SetupOptions(adopt_share=True)
 
 
-def summary(steps: list[Step]) -> list[tuple[str, Any]]:
-    """The steps in short: what kind, and what it is about."""
+def summarize(steps: list[Step]) -> list[tuple[str, Any]]:
+    """Return the kind of each step, and its essential value."""
     found: list[tuple[str, Any]] = []
     for step in steps:
         if isinstance(step, MakeFolder):
@@ -82,7 +82,7 @@ def identity(estate: str) -> Mapping[str, Any]:
         pytest.param(
             *(FIRST, NOTHING, True, PROBE),
             [("mark", "fresh"), ("write", {**paths(), **identity("fresh")})],
-            id="the first time",
+            id="first setup",
         ),
         pytest.param(
             *(FIRST, SetupOptions("/r", "/n"), False, PROBE),
@@ -91,10 +91,12 @@ def identity(estate: str) -> Mapping[str, Any]:
                 ("mark", "fresh"),
                 ("write", {**paths("/r", "/n"), **identity("fresh")}),
             ],
-            id="the first time, with paths, without the folder",
+            id="first setup with paths, without the folder",
         ),
-        pytest.param(SET_UP, NOTHING, True, MINE, [], id="again"),
-        pytest.param(SET_UP, SetupOptions(LOCAL, NFS), True, MINE, [], id="again, the same paths"),
+        pytest.param(SET_UP, NOTHING, True, MINE, [], id="second setup"),
+        pytest.param(
+            SET_UP, SetupOptions(LOCAL, NFS), True, MINE, [], id="second setup with the same paths"
+        ),
         pytest.param(SET_UP, NEW_SHARE, True, MINE, [], id="--new-share on the own share"),
         pytest.param(SET_UP, ADOPT, True, MINE, [], id="--adopt-share on the own share"),
         pytest.param(
@@ -108,7 +110,7 @@ def identity(estate: str) -> Mapping[str, Any]:
         pytest.param(
             *(SET_UP, replace(NEW_SHARE, nfs_repos="/n"), True, PROBE),
             [("mark", "mine"), ("write", {"defaults.nfs_repos": "/n"})],
-            id="another share that carries no marker",
+            id="another share without a marker",
         ),
         pytest.param(
             *(SET_UP, NEW_SHARE, True, THEIRS), [("mark", "mine")], id="taken over from another"
@@ -119,7 +121,7 @@ def identity(estate: str) -> Mapping[str, Any]:
         pytest.param(
             *(FIRST, NEW_SHARE, True, THEIRS),
             [("mark", "fresh"), ("write", {**paths(), **identity("fresh")})],
-            id="the first time, taken over",
+            id="first setup, share taken over",
         ),
         pytest.param(
             *(FIRST, ADOPT, True, THEIRS),
@@ -134,7 +136,7 @@ def identity(estate: str) -> Mapping[str, Any]:
         pytest.param(
             *(NO_ESTATE, NOTHING, True, PROBE),
             [("mark", "fresh"), ("write", identity("fresh"))],
-            id="a registry that was written by hand",
+            id="a registry written by hand",
         ),
         pytest.param(
             *(replace(SET_UP, estate=Estate("mine", 0)), NOTHING, True, MINE),
@@ -145,7 +147,7 @@ def identity(estate: str) -> Mapping[str, Any]:
             *(replace(SET_UP, origins={"local_repos": "environment LOCAL_REPOS"}), NOTHING),
             *(True, MINE),
             [("write", paths())],
-            id="paths that came from elsewhere so far",
+            id="paths that were set elsewhere",
         ),
     ],
 )
@@ -157,39 +159,41 @@ def test_setup(
     expected: list[tuple[str, Any]],
 ) -> None:
     steps = setup_steps(registry, True, options, local_exists, probe, "fresh")
-    assert summary(steps) == expected
+    assert summarize(steps) == expected
 
 
 @pytest.mark.parametrize(
-    ("registry", "options", "probe", "says"),
+    ("registry", "options", "probe", "message"),
     [
-        pytest.param(SET_UP, NOTHING, PROBE, "carries no marker.*--new-share", id="unmarked share"),
+        pytest.param(SET_UP, NOTHING, PROBE, "has no marker.*--new-share", id="unmarked share"),
         pytest.param(SET_UP, NOTHING, THEIRS, "of estate theirs already.*--new-share", id="other"),
         pytest.param(SET_UP, NOTHING, UNREADABLE, "of estate unknown already", id="garbage"),
         pytest.param(SET_UP, ADOPT, THEIRS, "of estate theirs already", id="adopt beside an own"),
-        pytest.param(SET_UP, ADOPT, PROBE, "carries no marker", id="adopt an unmarked one"),
+        pytest.param(SET_UP, ADOPT, PROBE, "has no marker", id="adopt an unmarked one"),
         pytest.param(FIRST, NOTHING, THEIRS, "of estate theirs already.*--adopt-share", id="first"),
         pytest.param(FIRST, NOTHING, UNREADABLE, "of estate unknown already", id="first, garbage"),
         pytest.param(FIRST, ADOPT, UNREADABLE, "can't be read.*--new-share", id="adopt garbage"),
     ],
 )
-def test_setup_refuses(registry: Registry, options: SetupOptions, probe: Probe, says: str) -> None:
-    with pytest.raises(Refused, match=says) as caught:
+def test_setup_refuses(
+    registry: Registry, options: SetupOptions, probe: Probe, message: str
+) -> None:
+    with pytest.raises(Refused, match=message) as caught:
         setup_steps(registry, True, options, True, probe, "fresh")
     assert caught.value.code == 6
 
 
-def test_setup_marks_before_it_writes_the_registry() -> None:
-    """A registry that names an estate which no share carries would need --new-share."""
+def test_setup_writes_the_marker_before_the_registry() -> None:
+    """A registry with the id of an unmarked estate would need --new-share."""
     steps = setup_steps(FIRST, False, NOTHING, False, PROBE, "fresh")
     assert [type(step) for step in steps] == [MakeFolder, MarkShare, WriteRegistry]
 
 
-@pytest.mark.parametrize(("exists", "verb"), [(True, "change"), (False, "write")])
-def test_steps_in_words(exists: bool, verb: str) -> None:
-    steps = setup_steps(FIRST, exists, NOTHING, False, PROBE, "fresh")
+@pytest.mark.parametrize(("registry_exists", "verb"), [(True, "change"), (False, "write")])
+def test_descriptions_of_steps(registry_exists: bool, verb: str) -> None:
+    steps = setup_steps(FIRST, registry_exists, NOTHING, False, PROBE, "fresh")
     assert [str(step) for step in steps] == [
-        f"make the folder {LOCAL}",
+        f"create the folder {LOCAL}",
         f"mark {NFS} as the backup share of estate fresh",
         f"{verb} the registry: local_repos = {LOCAL}, nfs_repos = {NFS}",
     ]
@@ -212,7 +216,7 @@ KNOWN = Registry(projects=(Project("isurus", "isurus-project"), Project("deep", 
         ("isurus-project2", "isurus-project2"),
     ],
 )
-def test_new(repo: str, relative: str) -> None:
+def test_new_project(repo: str, relative: str) -> None:
     project = new_project(KNOWN, "lamna", repo, LOCAL, "/home/me", NOW)
     assert project == Project("lamna", relative, created=NOW)
     step = register_step(project, f"{LOCAL}/{relative}")
@@ -222,67 +226,70 @@ def test_new(repo: str, relative: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "repo", "says"),
+    ("name", "repo", "message"),
     [
         ("isurus", "", "exists already"),
         ("list", "", "is a command"),
-        ("a b", "", "can't be a project's name"),
+        ("a b", "", "is not a valid project name"),
         ("lamna", "isurus-project", "overlaps 'isurus-project'"),
         ("lamna", "isurus-project/sub", "overlaps 'isurus-project'"),
         ("lamna", "a", "overlaps 'a/b'"),
         ("lamna", "./a//b/", "overlaps 'a/b'"),
-        ("lamna", "../x", "leaves local_repos"),
-        ("lamna", "x/../../y", "leaves local_repos"),
+        ("lamna", "../x", "is outside local_repos"),
+        ("lamna", "x/../../y", "is outside local_repos"),
         ("lamna", "/elsewhere/x", "not below local_repos"),
         ("lamna", LOCAL, "not below local_repos"),
         ("lamna", ".", "not a folder below"),
     ],
 )
-def test_new_refuses(name: str, repo: str, says: str) -> None:
-    with pytest.raises(UsageError, match=says):
+def test_new_project_refuses(name: str, repo: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         new_project(KNOWN, name, repo, LOCAL, "/home/me", NOW)
 
 
 @pytest.mark.parametrize(
-    ("state", "delete_repo", "says"),
+    ("state", "delete_repo", "message"),
     [
-        (None, False, ["forget isurus; /r and its mirror stay as they are"]),
+        (None, False, ["remove isurus from the registry; keep /r and its mirror"]),
         (
             "stopped",
             False,
-            ["destroy the container isurus", "forget isurus; /r and its mirror stay as they are"],
+            [
+                "delete the container isurus",
+                "remove isurus from the registry; keep /r and its mirror",
+            ],
         ),
         (
             "running",
             True,
             [
-                "destroy the container isurus, which is running",
-                "DELETE the repo /r, once more compared with its mirror before",
-                "forget isurus; its mirror stays as it is",
+                "delete the container isurus, which is running",
+                "DELETE the repo /r after comparing it with its mirror once more",
+                "remove isurus from the registry; keep its mirror",
             ],
         ),
     ],
 )
-def test_remove(state: str | None, delete_repo: bool, says: list[str]) -> None:
+def test_remove(state: str | None, delete_repo: bool, message: list[str]) -> None:
     steps = remove_steps(Project("isurus", "r"), "/r", state, delete_repo=delete_repo)
-    assert list(map(str, steps)) == says
-    assert isinstance(steps[-1], WriteRegistry), "the registry is the last to forget"
+    assert list(map(str, steps)) == message
+    assert isinstance(steps[-1], WriteRegistry), "the registry is edited last"
     assert steps[-1].edits == (DropProject("isurus"),)
     assert any(isinstance(step, DeleteRepo) for step in steps) is delete_repo
     assert any(isinstance(step, DeleteContainer) for step in steps) is (state is not None)
 
 
-def test_the_rules_go_after_the_container_and_before_the_project() -> None:
-    rules = CallIncus("set the rules", "PUT", "/1.0/network-acls/b", {})
+def test_rules_are_removed_after_the_container_and_before_the_project() -> None:
+    rules = CallIncus("update the rules", "PUT", "/1.0/network-acls/b", {})
     steps = remove_steps(Project("isurus", "r"), "/r", "stopped", [rules])
     assert [type(step) for step in steps] == [DeleteContainer, CallIncus, WriteRegistry]
 
 
-def test_setup_writes_what_was_chosen_for_containers() -> None:
+def test_setup_writes_chosen_defaults() -> None:
     options = SetupOptions(chosen={"storage_pool": "fast", "bridge": "br1"})
     chosen = {"defaults.storage_pool": "fast", "defaults.bridge": "br1"}
-    assert summary(setup_steps(SET_UP, True, options, True, MINE, "new")) == [("write", chosen)]
+    assert summarize(setup_steps(SET_UP, True, options, True, MINE, "new")) == [("write", chosen)]
     origins = {**IN_FILE, "storage_pool": "registry", "bridge": "registry"}
     defaults = replace(SET_UP.defaults, storage_pool="fast", bridge="br1")
-    there = replace(SET_UP, defaults=defaults, origins=origins)
-    assert setup_steps(there, True, options, True, MINE, "new") == []
+    updated = replace(SET_UP, defaults=defaults, origins=origins)
+    assert setup_steps(updated, True, options, True, MINE, "new") == []

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from repoman_tasks.model import SCHEMA, Defaults, Mount, Project, Registry
-from repoman_tasks.planning.names import RESERVED
+from repoman_tasks.planning.names import RESERVED_NAMES
 from repoman_tasks.planning.registry_edits import AddProject, DropProject, Edit, SetKeys
 from repoman_tasks.registry import edited, migrated, parse
 
@@ -219,7 +219,7 @@ TEXT = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12
 )  # what TOML can hold and a program can be given
 NAME = st.from_regex(r"[a-zA-Z]([a-zA-Z0-9-]{0,8}[a-zA-Z0-9])?", fullmatch=True).filter(
-    lambda name: name.lower() not in RESERVED
+    lambda name: name.lower() not in RESERVED_NAMES
 )
 REPO = st.from_regex(r"[\w .'\"#\[\]=-]{1,8}", fullmatch=True).filter(
     lambda repo: repo.strip(".") != ""

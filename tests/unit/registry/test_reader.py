@@ -280,16 +280,20 @@ TWO = '[[project]]\nname = "a"\n\n[[project]]\nname = "b"\n'
         pytest.param('\n[[project]]\nrepo = "a"\n', 2, "has no name", 'name = "…"', id="no name"),
         pytest.param('[[project]]\nname = ""\n', 2, "has no name", 'name = "…"', id="empty name"),
         pytest.param(
-            '[[project]]\nname = "a b"\n', 2, "'a b' can't be", "letters, digits", id="bad name"
+            '[[project]]\nname = "a b"\n',
+            2,
+            "'a b' is not a valid project name",
+            "letters, digits",
+            id="bad name",
         ),
         pytest.param(
             '[[project]]\nname = "Sync"\n', 2, "'Sync' is a command", "another", id="reserved"
         ),
         pytest.param(
-            TWO + 'repo = "../x"\n', 6, "leaves local_repos", "below local_repos", id="dotdot"
+            TWO + 'repo = "../x"\n', 6, "is outside local_repos", "below local_repos", id="dotdot"
         ),
         pytest.param(
-            TWO + 'repo = "/x"\n', 6, "leaves local_repos", "below local_repos", id="absolute"
+            TWO + 'repo = "/x"\n', 6, "is outside local_repos", "below local_repos", id="absolute"
         ),
         pytest.param(TWO + 'repo = ""\n', 6, "not a folder below", "name one", id="empty repo"),
         pytest.param(

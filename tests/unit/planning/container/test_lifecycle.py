@@ -1,4 +1,4 @@
-"""What becomes of a container: trust, making way, updates, adoption, and which one is meant."""
+"""Steps of a container's lifecycle, choices of repairs, and the current project."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ from repoman_tasks.errors import UsageError
 from repoman_tasks.model import Project, Registry, Requested
 from repoman_tasks.planning.container.lifecycle import (
     adopt_steps,
-    check_free,
     create_steps,
+    delete_half_made_steps,
     finish_steps,
     forget_step,
-    recorded,
+    record_steps,
     register_step,
     update_steps,
 )
 from repoman_tasks.planning.container.repairs import CHOICES, RepairOptions
-from repoman_tasks.planning.container.spec import MAKING, Container, applied, container_spec
+from repoman_tasks.planning.container.spec import (
+    MAKING_TAG,
+    Container,
+    apply_requested,
+    container_spec,
+)
 from repoman_tasks.planning.current_project import named_or_current
 from repoman_tasks.planning.registry_edits import AddProject, SetKeys
 from repoman_tasks.planning.steps import ArrangeUser, Step, WriteRegistry
@@ -27,9 +32,9 @@ from repoman_tasks.planning.steps import ArrangeUser, Step, WriteRegistry
 ISURUS = Project("isurus", "isurus", image="debian")
 LAMNA = Project("lamna", "deep/lamna")
 REGISTRY = Registry(projects=(ISURUS, LAMNA))
-WANTED = container_spec(ISURUS, REGISTRY, "/r", "/h")
-WHOLE = Container("isurus", "running", WANTED.config, WANTED.devices, WANTED.profiles)
-ARRANGING = ArrangeUser("isurus", "dev", "/r/isurus")
+SPEC = container_spec(ISURUS, REGISTRY, "/r", "/h")
+WHOLE = Container("isurus", "running", SPEC.config, SPEC.devices, SPEC.profiles)
+USER_STEP = ArrangeUser("isurus", "dev", "/r/isurus")
 ORIGIN = {"type": "image", "fingerprint": "f"}
 
 
@@ -37,16 +42,16 @@ def kinds(steps: list[Step]) -> list[str]:
     return [type(step).__name__ for step in steps]
 
 
-def test_making_way() -> None:
-    assert check_free("isurus", {}) == []
-    half = replace(WHOLE, config={**WHOLE.config, MAKING: "t"})
-    assert kinds(check_free("isurus", {"isurus": half})) == ["DeleteContainer"]
+def test_delete_half_made() -> None:
+    assert delete_half_made_steps("isurus", {}) == []
+    half = replace(WHOLE, config={**WHOLE.config, MAKING_TAG: "t"})
+    assert kinds(delete_half_made_steps("isurus", {"isurus": half})) == ["DeleteContainer"]
     with pytest.raises(UsageError, match="adopt isurus"):
-        check_free("isurus", {"isurus": WHOLE})
+        delete_half_made_steps("isurus", {"isurus": WHOLE})
 
 
-def test_creating() -> None:
-    steps = create_steps(ISURUS, WANTED, ORIGIN, "/r/isurus", "dev")
+def test_create() -> None:
+    steps = create_steps(ISURUS, SPEC, ORIGIN, "/r/isurus", "dev")
     assert kinds(steps) == ["CreateContainer", "ArrangeUser"]
     assert "from debian" in str(steps[0])
 
@@ -56,22 +61,22 @@ def test_creating() -> None:
     [
         ({}, {}, [], []),
         ({"profiles": ()}, {}, ["ChangeContainer"], []),
-        ({"config": {**WANTED.config, "raw.lxc": "x"}}, {}, ["ChangeContainer"], ["restart"]),
+        ({"config": {**SPEC.config, "raw.lxc": "x"}}, {}, ["ChangeContainer"], ["restart"]),
         (
-            {"config": {**WANTED.config, "raw.lxc": "x"}},
+            {"config": {**SPEC.config, "raw.lxc": "x"}},
             {"restart": True},
             ["ChangeContainer", "ChangeState"],
             [],
         ),
         (
-            {"config": {**WANTED.config, "raw.lxc": "x"}, "status": "stopped"},
+            {"config": {**SPEC.config, "raw.lxc": "x"}, "status": "stopped"},
             {},
             ["ChangeContainer"],
             [],
         ),
-        ({"config": {**WANTED.config, "user.repoman.image": "old"}}, {}, [], ["rebuild"]),
+        ({"config": {**SPEC.config, "user.repoman.image": "old"}}, {}, [], ["rebuild"]),
         (
-            {"config": {**WANTED.config, "user.repoman.image": "old"}},
+            {"config": {**SPEC.config, "user.repoman.image": "old"}},
             {"rebuild": True},
             ["RebuildContainer", "ArrangeUser"],
             [],
@@ -79,15 +84,15 @@ def test_creating() -> None:
         ({}, {"user_is_missing": True}, ["ArrangeUser"], []),
     ],
 )
-def test_updating(
+def test_update(
     changed: dict[str, object], flags: dict[str, bool], steps: list[str], left: list[str]
 ) -> None:
     container = replace(WHOLE, **changed)  # type: ignore[arg-type]
     found, remains = update_steps(
-        WANTED,
+        SPEC,
         container,
         ORIGIN if flags.get("rebuild") else None,
-        ARRANGING,
+        USER_STEP,
         restart=flags.get("restart", False),
         user_is_missing=flags.get("user_is_missing", False),
     )
@@ -95,26 +100,26 @@ def test_updating(
     assert [difference.need for difference in remains] == left
 
 
-def test_what_changed_is_noted_in_the_registry() -> None:
-    assert recorded(ISURUS, ISURUS) == []
-    asked = applied(ISURUS, Requested(image="x", env=(("A", "1"),)), "", ())
-    (step,) = recorded(ISURUS, asked)
+def test_changed_keys_are_recorded() -> None:
+    assert record_steps(ISURUS, ISURUS) == []
+    asked = apply_requested(ISURUS, Requested(image="x", env=(("A", "1"),)), "", ())
+    (step,) = record_steps(ISURUS, asked)
     assert isinstance(step, WriteRegistry)
     assert step.edits == (
         SetKeys({"asked_image": "x", "asked_env": (("A", "1"),)}, project="isurus"),
     )
-    (back,) = recorded(asked, ISURUS)
+    (back,) = record_steps(asked, ISURUS)
     assert isinstance(back, WriteRegistry)
     assert back.edits == (SetKeys({"asked_image": None, "asked_env": ()}, project="isurus"),)
 
 
-def test_what_a_repo_leaves_out_is_told_before_it_counts() -> None:
+def test_steps_name_the_exclude_patterns_of_the_repo() -> None:
     before = replace(ISURUS, asked_exclude=("old", "kept"))
-    after = applied(before, Requested(exclude=("kept", "new")), "", ())
-    (step,) = recorded(before, after)
-    assert "its repo leaves out of its mirror: - old, + new" in str(step)
-    assert "leaves out what it asks to: kept, new" in str(register_step(after, "/r/isurus"))
-    assert "leaves out" not in str(register_step(replace(after, backup=False), "/r/isurus"))
+    after = apply_requested(before, Requested(exclude=("kept", "new")), "", ())
+    (step,) = record_steps(before, after)
+    assert "its .repoman.toml excludes from the mirror: - old, + new" in str(step)
+    assert "excludes from the mirror: kept, new" in str(register_step(after, "/r/isurus"))
+    assert "excludes" not in str(register_step(replace(after, backup=False), "/r/isurus"))
 
 
 @pytest.mark.parametrize(
@@ -129,10 +134,10 @@ def test_what_a_repo_leaves_out_is_told_before_it_counts() -> None:
             id="not made by repoman",
         ),
         pytest.param(
-            WHOLE, replace(ISURUS, container=False), "", ["WriteRegistry"], id="not expected"
+            WHOLE, replace(ISURUS, container=False), "", ["WriteRegistry"], id="unexpected"
         ),
         pytest.param(
-            replace(WHOLE, config={**WANTED.config, MAKING: "t"}),
+            replace(WHOLE, config={**SPEC.config, MAKING_TAG: "t"}),
             None,
             "",
             ["ChangeContainer", "ArrangeUser", "WriteRegistry"],
@@ -147,25 +152,25 @@ def test_what_a_repo_leaves_out_is_told_before_it_counts() -> None:
         ),
     ],
 )
-def test_adopting(
+def test_adopt(
     container: Container, known: Project | None, from_project: str, steps: list[str]
 ) -> None:
-    found = adopt_steps(ISURUS, known, (LAMNA,), WANTED, container, ARRANGING, from_project)
+    found = adopt_steps(ISURUS, known, (LAMNA,), SPEC, container, USER_STEP, from_project)
     assert kinds(found) == steps
     written = found[-1]
     assert isinstance(written, WriteRegistry)
     assert isinstance(written.edits[0], SetKeys if known else AddProject)
 
 
-def test_adopting_refuses_the_repo_of_another() -> None:
+def test_adopt_refuses_an_overlapping_repo() -> None:
     with pytest.raises(UsageError, match="overlaps 'deep/lamna'"):
-        adopt_steps(replace(ISURUS, repo="deep"), None, (LAMNA,), WANTED, WHOLE, ARRANGING)
+        adopt_steps(replace(ISURUS, repo="deep"), None, (LAMNA,), SPEC, WHOLE, USER_STEP)
 
 
-def test_finishing_and_forgetting() -> None:
-    assert kinds(finish_steps(WANTED, WHOLE, ARRANGING)) == ["ArrangeUser"]
+def test_finish_and_forget() -> None:
+    assert kinds(finish_steps(SPEC, WHOLE, USER_STEP)) == ["ArrangeUser"]
     bare = replace(WHOLE, devices={})
-    assert kinds(finish_steps(WANTED, bare, ARRANGING)) == ["ChangeContainer", "ArrangeUser"]
+    assert kinds(finish_steps(SPEC, bare, USER_STEP)) == ["ChangeContainer", "ArrangeUser"]
     step = forget_step(ISURUS)
     assert isinstance(step, WriteRegistry)
     assert step.edits == (SetKeys({"container": False}, project="isurus"),)
@@ -182,22 +187,22 @@ def test_finishing_and_forgetting() -> None:
         (None, "/r/deep/lamna/a/b", "lamna", "/r/deep/lamna/a/b"),
     ],
 )
-def test_which_project_is_meant(name: str | None, folder: str, project: str, where: str) -> None:
+def test_named_or_current_project(name: str | None, folder: str, project: str, where: str) -> None:
     found, there = named_or_current(REGISTRY, "/r", name, folder, "shell")
     assert (found.name, there) == (project, where)
 
 
 @pytest.mark.parametrize("folder", ["", "/", "/r", "/r/deep", "/r/isurus2", "/r/lamna"])
-def test_no_project_is_meant(folder: str) -> None:
+def test_no_current_project(folder: str) -> None:
     with pytest.raises(UsageError, match="`repoman shell NAME`"):
         named_or_current(REGISTRY, "/r", None, folder, "shell")
 
 
-def test_choices_of_repairs() -> None:
-    assert not RepairOptions().any
-    assert RepairOptions(repair=True).any
-    assert RepairOptions(missing="forget").chosen("missing") == "forget"
-    assert RepairOptions(missing="forget").chosen("renamed") == ""
+def test_repair_options() -> None:
+    assert not RepairOptions().requested
+    assert RepairOptions(repair=True).requested
+    assert RepairOptions(missing="forget").choice("missing") == "forget"
+    assert RepairOptions(missing="forget").choice("renamed") == ""
     RepairOptions("recreate", "adopt", "finish").check()
     for kind in ("missing", "orphan", "half-made"):
         requested = RepairOptions(**{kind.replace("-", "_"): "nonsense"})  # type: ignore[arg-type]

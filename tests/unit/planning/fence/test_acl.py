@@ -1,4 +1,4 @@
-"""What the containers' network lets through."""
+"""Rules of the containers' network ACL, and addresses on the bridge."""
 
 from __future__ import annotations
 
@@ -9,15 +9,22 @@ import pytest
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.model import Defaults, Project
-from repoman_tasks.planning.fence.acl import acl, address, address6, allow_fault, public, same_rules
+from repoman_tasks.planning.fence.acl import (
+    acl,
+    allow_fault,
+    choose_address,
+    internet_networks,
+    matching_address6,
+    same_rules,
+)
 from repoman_tasks.planning.fence.bridge import Bridge, bridge_config, bridge_faults
 
 HOST = ("192.168.1.7/24", "2a01:4f8:1::7/64", "203.0.113.9/28")
 DEFAULTS = Defaults()
 
 
-def allows(text: str) -> bool:
-    networks = [ip_network(n) for family in public(HOST) for n in family]
+def is_public(text: str) -> bool:
+    networks = [ip_network(n) for family in internet_networks(HOST) for n in family]
     return any(ip_address(text) in network for network in networks)
 
 
@@ -29,8 +36,8 @@ def allows(text: str) -> bool:
         *("203.0.113.17", "2606:4700::1111", "2a01:4f8:2::1", "2003::1", "3fff:ffff::1"),
     ],
 )
-def test_the_internet(text: str) -> None:
-    assert allows(text)
+def test_public_addresses_are_allowed(text: str) -> None:
+    assert is_public(text)
 
 
 @pytest.mark.parametrize(
@@ -43,8 +50,8 @@ def test_the_internet(text: str) -> None:
         *("ff02::1", "2a01:4f8:1::1", "2002:c0a8:114::1", "2001:0:c0a8:114::1"),
     ],
 )
-def test_what_is_not(text: str) -> None:
-    assert not allows(text)
+def test_private_and_host_addresses_are_not_allowed(text: str) -> None:
+    assert not is_public(text)
 
 
 @pytest.mark.parametrize(
@@ -74,11 +81,11 @@ def test_what_is_not(text: str) -> None:
         ("", False),
     ],
 )
-def test_what_can_be_allowed(text: str, good: bool) -> None:
+def test_valid_and_invalid_values_of_allow(text: str, good: bool) -> None:
     assert (allow_fault(text) == "") is good
 
 
-def test_the_modes_of_an_estate() -> None:
+def test_rules_of_each_default_mode() -> None:
     internet = acl(DEFAULTS, [], HOST)["egress"]
     assert [rule["action"] for rule in internet] == ["allow", "allow"]
     assert acl(replace(DEFAULTS, network="open"), [], HOST)["egress"] == [
@@ -87,7 +94,7 @@ def test_the_modes_of_an_estate() -> None:
     assert acl(replace(DEFAULTS, network="none"), [], HOST)["egress"] == []
 
 
-def test_exceptions_of_the_estate_and_of_a_project() -> None:
+def test_allow_of_the_defaults_and_of_a_project() -> None:
     defaults = replace(DEFAULTS, allow=("192.168.1.20:5432",))
     project = Project("isurus", allow=("192.168.1.0/24",), address="10.1.1.9")
     rules = acl(defaults, [project], HOST)["egress"][2:]
@@ -110,13 +117,13 @@ def test_exceptions_of_the_estate_and_of_a_project() -> None:
     ]
 
 
-def test_a_project_of_another_mode() -> None:
-    open_one = Project("isurus", network="open", address="10.1.1.9")
+def test_a_project_with_another_mode() -> None:
+    opened = Project("isurus", network="open", address="10.1.1.9")
     assert {"action": "allow", "source": "10.1.1.9/32", "state": "enabled"} in (
-        acl(DEFAULTS, [open_one], HOST)["egress"]
+        acl(DEFAULTS, [opened], HOST)["egress"]
     )
-    for without in (replace(open_one, address=""), replace(open_one, container=False)):
-        assert acl(DEFAULTS, [without], HOST) == acl(DEFAULTS, [], HOST)
+    for unruled in (replace(opened, address=""), replace(opened, container=False)):
+        assert acl(DEFAULTS, [unruled], HOST) == acl(DEFAULTS, [], HOST)
 
 
 BOTH = Project("isurus", address="10.1.1.9", address6="fd42::a01:109")
@@ -134,28 +141,27 @@ def sources(rules: list[dict[str, str]]) -> list[str]:
         ("[fd00::1]:443", ["fd42::a01:109/128"] * 2),
     ],
 )
-def test_an_exception_goes_by_the_address_of_its_family(allow: str, expected: list[str]) -> None:
+def test_allow_uses_the_source_address_of_the_same_family(allow: str, expected: list[str]) -> None:
     rules = acl(DEFAULTS, [replace(BOTH, allow=(allow,))], HOST)["egress"]
     assert sources(rules) == expected
     only4 = replace(BOTH, allow=(allow,), address6="")
     assert all("." in source for source in sources(acl(DEFAULTS, [only4], HOST)["egress"]))
 
 
-def test_a_mode_holds_for_both_families() -> None:
+def test_a_mode_covers_both_address_families() -> None:
     both = ["10.1.1.9/32", "fd42::a01:109/128"]
     opened = acl(DEFAULTS, [replace(BOTH, network="open")], HOST)["egress"]
     assert sources(opened) == both
 
 
-def test_one_that_is_closed_in_an_open_estate() -> None:
-    """What opens the rest leaves it out, so that its exceptions still count: Incus holds rules
-    that reject above all others."""
+def test_a_restricted_project_among_open_ones() -> None:
+    """The open rule excludes its addresses: a reject rule would override its `allow`."""
     closed = replace(BOTH, network="internet", allow=("192.168.1.20",))
     rules = acl(replace(DEFAULTS, network="open"), [closed], HOST)["egress"]
     assert {rule["action"] for rule in rules} == {"allow"}
     rest = [ip_network(text) for rule in rules[:2] for text in rule["source"].split(",")]
-    for own, other in (("10.1.1.9", "10.1.1.10"), ("fd42::a01:109", "fd42::a01:10a")):
-        assert not any(ip_address(own) in network for network in rest)
+    for excluded, other in (("10.1.1.9", "10.1.1.10"), ("fd42::a01:109", "fd42::a01:10a")):
+        assert not any(ip_address(excluded) in network for network in rest)
         assert any(ip_address(other) in network for network in rest)
     assert sources(rules[2:]) == ["10.1.1.9/32", "fd42::a01:109/128", "10.1.1.9/32"]
     assert rules[-1]["destination"] == "192.168.1.20/32"
@@ -166,24 +172,24 @@ def test_one_that_is_closed_in_an_open_estate() -> None:
     assert ":" not in opened[0], "its IPv6 address is not known, so IPv6 is open to nobody"
 
 
-def test_the_ipv6_address_that_goes_with_one_of_ipv4() -> None:
-    assert address6({"ipv6.address": "fd42:1::1/64"}, "10.1.1.9") == "fd42:1::a01:109"
-    assert address6({"ipv6.address": "none"}, "10.1.1.9") == ""
-    assert address6({}, "10.1.1.9") == ""
+def test_the_ipv6_address_that_matches_an_ipv4_address() -> None:
+    assert matching_address6({"ipv6.address": "fd42:1::1/64"}, "10.1.1.9") == "fd42:1::a01:109"
+    assert matching_address6({"ipv6.address": "none"}, "10.1.1.9") == ""
+    assert matching_address6({}, "10.1.1.9") == ""
     with pytest.raises(Failed, match="too small"):
-        address6({"ipv6.address": "fd42::1/112"}, "10.1.1.9")
+        matching_address6({"ipv6.address": "fd42::1/112"}, "10.1.1.9")
 
 
-def test_rules_are_the_same_in_any_order_and_with_empty_values() -> None:
+def test_order_and_empty_values_of_rules_do_not_matter() -> None:
     desired = acl(DEFAULTS, [], HOST)
-    said = {
+    actual = {
         "egress": [{**rule, "source": "", "description": ""} for rule in desired["egress"][::-1]],
         "ingress": [],
     }
-    assert same_rules(said, desired)
-    more = {**said, "egress": [*said["egress"], {"action": "allow", "state": "enabled"}]}
+    assert same_rules(actual, desired)
+    more = {**actual, "egress": [*actual["egress"], {"action": "allow", "state": "enabled"}]}
     assert not same_rules(more, desired)
-    assert not same_rules({**said, "ingress": [{"action": "allow"}]}, desired)
+    assert not same_rules({**actual, "ingress": [{"action": "allow"}]}, desired)
 
 
 @pytest.mark.parametrize(
@@ -199,22 +205,22 @@ def test_rules_are_the_same_in_any_order_and_with_empty_values() -> None:
         ("raw.dnsmasq", "x"),
     ],
 )
-def test_what_undoes_the_rules(key: str, value: str) -> None:
-    bare = Bridge({"ipv6.address": "fd42::1/64"})
-    held = Bridge({**bare.config, **bridge_config("mine", bare)})
-    assert bridge_faults("mine", held) == []
-    assert bridge_faults("mine", Bridge({**held.config, key: value}))
+def test_settings_that_override_the_acl(key: str, value: str) -> None:
+    plain = Bridge({"ipv6.address": "fd42::1/64"})
+    configured = Bridge({**plain.config, **bridge_config("mine", plain)})
+    assert bridge_faults("mine", configured) == []
+    assert bridge_faults("mine", Bridge({**configured.config, key: value}))
 
 
-def test_an_address_stays_the_same_and_is_never_anothers() -> None:
+def test_an_address_is_stable_and_unique() -> None:
     bridge = {"ipv4.address": "10.1.1.1/29"}
-    first = address(bridge, "isurus", [])
-    assert address(bridge, "isurus", []) == first
+    first = choose_address(bridge, "isurus", [])
+    assert choose_address(bridge, "isurus", []) == first
     taken: list[str] = []
     for number in range(5):
-        taken.append(address(bridge, f"p{number}", taken))
+        taken.append(choose_address(bridge, f"p{number}", taken))
     assert sorted(taken) == [f"10.1.1.{n}" for n in (2, 3, 4, 5, 6)]
     with pytest.raises(Failed, match="all addresses"):
-        address(bridge, "one more", taken)
+        choose_address(bridge, "one more", taken)
     with pytest.raises(Failed, match="no IPv4"):
-        address({"ipv4.address": "none"}, "isurus", [])
+        choose_address({"ipv4.address": "none"}, "isurus", [])

@@ -1,4 +1,4 @@
-"""The fence: what `setup` makes, what it finds weaker, and what it strengthens."""
+"""Steps and findings about the fence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from repoman_tasks.model import Defaults, Person
 from repoman_tasks.planning.fence.bridge import Bridge
 from repoman_tasks.planning.fence.fence_facts import FenceFacts, FenceOptions, Pool
 from repoman_tasks.planning.fence.fence_plan import fence_findings, fence_steps
-from repoman_tasks.planning.fence.idmap import idmap, missing_ids
+from repoman_tasks.planning.fence.idmap import idmap, missing_subids
 from repoman_tasks.planning.steps import AsRoot, CallIncus, MakeFolder, Step
 
 POOL = Pool("zfs", 90 << 10, 9000)
@@ -37,8 +37,8 @@ def calls(steps: list[Step]) -> list[tuple[str, str]]:
     return [(step.method, step.path) for step in steps if isinstance(step, CallIncus)]
 
 
-def done(facts: FenceFacts, steps: list[Step]) -> FenceFacts:
-    """`facts` after the steps, as Incus would have them."""
+def facts_after(facts: FenceFacts, steps: list[Step]) -> FenceFacts:
+    """Return `facts` as they are after the steps."""
     project, profiles = facts.project, dict(facts.profiles)
     acls, networks = dict(facts.acls), dict(facts.networks)
     for step in steps:
@@ -58,10 +58,10 @@ def done(facts: FenceFacts, steps: list[Step]) -> FenceFacts:
     return replace(facts, project=project, profiles=profiles, acls=acls, networks=networks)
 
 
-SET_UP = done(BARE, fence_steps(BARE, FenceOptions(), "repoman"))
+SET_UP = facts_after(BARE, fence_steps(BARE, FenceOptions(), "repoman"))
 
 
-def test_the_first_set_up() -> None:
+def test_the_first_setup() -> None:
     assert calls(fence_steps(BARE, FenceOptions(), "repoman")) == [
         ("POST", "/1.0/network-acls"),
         ("POST", "/1.0/networks"),
@@ -83,81 +83,83 @@ def test_the_first_set_up() -> None:
 
 
 @pytest.mark.parametrize("options", [FenceOptions(), REPAIR, FenceOptions(init=True)])
-def test_the_second_set_up_has_nothing_to_do(options: FenceOptions) -> None:
+def test_the_second_setup_has_nothing_to_do(options: FenceOptions) -> None:
     assert fence_steps(SET_UP, options, "repoman") == []
     assert fence_findings(SET_UP, "repoman") == []
 
 
-def changed(**config: str) -> FenceFacts:
+def with_config(**config: str) -> FenceFacts:
     return replace(SET_UP, project={**(SET_UP.project or {}), **config})
 
 
 def with_profile(config: dict[str, str], devices: dict[str, Any] | None = None) -> FenceFacts:
-    now = SET_UP.profiles["default"]
+    profile = SET_UP.profiles["default"]
     merged = {
-        "config": {**now["config"], **config},
-        "devices": {**now["devices"], **(devices or {})},
+        "config": {**profile["config"], **config},
+        "devices": {**profile["devices"], **(devices or {})},
     }
     return replace(SET_UP, profiles={**SET_UP.profiles, "default": merged})
 
 
 @pytest.mark.parametrize(
-    ("facts", "says"),
+    ("facts", "message"),
     [
-        (changed(restricted="false"), "restricted = false"),
-        (changed(**{"restricted.devices.disk.paths": "/"}), "paths = /, it should be"),
-        (changed(**{"restricted.containers.nesting": "allow"}), "nesting = allow"),
-        (changed(**{"restricted.containers.lowlevel": "allow"}), "lowlevel = allow"),
-        (changed(**{"restricted.idmap.uid": "0-1000"}), "idmap.uid = 0-1000"),
+        (with_config(restricted="false"), "restricted = false"),
+        (with_config(**{"restricted.devices.disk.paths": "/"}), "paths = /, expected"),
+        (with_config(**{"restricted.containers.nesting": "allow"}), "nesting = allow"),
+        (with_config(**{"restricted.containers.lowlevel": "allow"}), "lowlevel = allow"),
+        (with_config(**{"restricted.idmap.uid": "0-1000"}), "idmap.uid = 0-1000"),
         (with_profile({"security.nesting": "true"}), "security.nesting = true"),
         (with_profile({"limits.processes": ""}), "limits.processes = ''"),
         (with_profile({}, {"eth0": {"type": "nic"}}), "device eth0"),
     ],
 )
-def test_what_is_weaker_is_found_and_strengthened_when_asked(facts: FenceFacts, says: str) -> None:
+def test_weaker_settings_are_found_and_repaired_on_request(facts: FenceFacts, message: str) -> None:
     (finding,) = fence_findings(facts, "repoman")
-    assert says in finding.what
+    assert message in finding.what
     assert "setup --repair" in finding.cure
     assert fence_steps(facts, FenceOptions(), "repoman") == []
     (step,) = fence_steps(facts, REPAIR, "repoman")
-    assert says in str(step)
-    assert fence_findings(done(facts, [step]), "repoman") == []
+    assert message in str(step)
+    assert fence_findings(facts_after(facts, [step]), "repoman") == []
 
 
-def test_what_allows_nothing_is_not_weaker() -> None:
-    facts = changed(**{"restricted.snapshots": "block", "user.mine": "x"})
+def test_stricter_settings_are_no_finding() -> None:
+    facts = with_config(**{"restricted.snapshots": "block", "user.mine": "x"})
     assert fence_findings(facts, "repoman") == []
 
 
-def test_nesting_is_a_choice_of_the_estate() -> None:
+def test_nesting_comes_from_the_defaults() -> None:
     nested = replace(BARE, defaults=Defaults(nesting=True))
-    made = done(nested, fence_steps(nested, FenceOptions(), "repoman"))
+    made = facts_after(nested, fence_steps(nested, FenceOptions(), "repoman"))
     assert (made.project or {})["restricted.containers.nesting"] == "allow"
     assert made.profiles["default"]["config"]["security.nesting"] == "true"
     assert fence_findings(made, "repoman") == []
 
 
 @pytest.mark.parametrize(
-    ("facts", "error", "says"),
+    ("facts", "error", "message"),
     [
-        (replace(BARE, person=replace(DEV, uid=0)), UsageError, "this is root"),
+        (replace(BARE, person=replace(DEV, uid=0)), UsageError, "not for root"),
         (replace(BARE, version="5.21.1"), Failed, "older than 6.0"),
         (replace(BARE, version=""), Failed, "older than 6.0"),
         (replace(BARE, local_repos="/a,b"), UsageError, "comma"),
-        (replace(BARE, pools={}), Failed, "never initialised"),
-        (replace(BARE, pools={"a": POOL, "b": POOL}), UsageError, "which storage pool"),
-        (replace(BARE, defaults=Defaults(bridge="x")), UsageError, "no network 'x'"),
+        (replace(BARE, pools={}), Failed, "not initialised"),
+        (replace(BARE, pools={"a": POOL, "b": POOL}), UsageError, "several storage pools"),
+        (replace(BARE, defaults=Defaults(bridge="x")), UsageError, "no managed bridge 'x'"),
     ],
 )
-def test_where_no_container_can_be(facts: FenceFacts, error: type[Exception], says: str) -> None:
-    with pytest.raises(error, match=says):
+def test_hosts_that_cannot_have_containers(
+    facts: FenceFacts, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
         fence_steps(facts, FenceOptions(), "repoman")
     (finding,) = fence_findings(facts, "repoman")
-    assert says in finding.what
+    assert message in finding.what
     assert finding.cure
 
 
-def test_an_incus_that_was_never_initialised() -> None:
+def test_an_uninitialised_incus() -> None:
     never = replace(BARE, pools={}, networks={})
     steps = fence_steps(never, FenceOptions(init=True, storage_pool="p", network="n"), "repoman")
     assert calls(steps)[:3] == [
@@ -165,7 +167,7 @@ def test_an_incus_that_was_never_initialised() -> None:
         ("POST", "/1.0/network-acls"),
         ("POST", "/1.0/networks"),
     ]
-    made = done(never, steps).profiles["default"]["devices"]
+    made = facts_after(never, steps).profiles["default"]["devices"]
     assert (made["root"]["pool"], made["eth0"]["network"]) == ("p", "n")
 
 
@@ -180,28 +182,30 @@ def test_an_incus_that_was_never_initialised() -> None:
         ("root:x:1\nroot:1000\n", None, ["subuid root:1000:1"]),
     ],
 )
-def test_the_hosts_maps_of_ids(subuid: str | None, subgid: str | None, missing: list[str]) -> None:
+def test_lines_in_subuid_and_subgid(
+    subuid: str | None, subgid: str | None, missing: list[str]
+) -> None:
     facts = replace(SET_UP, subuid=subuid, subgid=subgid)
-    assert missing_ids(facts) == missing
+    assert missing_subids(facts) == missing
     steps = fence_steps(facts, FenceOptions(), "repoman")
     assert [type(step) for step in steps] == ([AsRoot] if missing else [])
 
 
-def test_ids() -> None:
+def test_idmap() -> None:
     assert idmap(DEV) == "both 1000 1000"
     assert idmap(replace(DEV, gid=100)) == "uid 1000 1000\ngid 100 100"
 
 
-def test_a_shared_folder_is_made_and_may_be_left_out() -> None:
+def test_the_shared_folder_is_created_or_left_out() -> None:
     steps = fence_steps(replace(BARE, shared_exists=False), FenceOptions(), "repoman")
     assert any(isinstance(step, MakeFolder) for step in steps)
     without = replace(BARE, shared="", shared_path="")
-    made = done(without, fence_steps(without, FenceOptions(), "repoman"))
+    made = facts_after(without, fence_steps(without, FenceOptions(), "repoman"))
     assert "claude-share" not in made.profiles
     assert (made.project or {})["restricted.devices.disk.paths"] == "/home/dev/repos"
 
 
-def test_a_project_of_any_name_is_encoded() -> None:
+def test_the_project_name_is_url_encoded() -> None:
     steps = fence_steps(BARE, FenceOptions(), "a b&c")
     assert ("PUT", "/1.0/profiles/default?project=a%20b%26c") in calls(steps)
 
@@ -215,7 +219,7 @@ def test_a_new_shared_folder_is_allowed_before_it_is_shared() -> None:
     moved = replace(SET_UP, shared="/home/dev/.agent", shared_path="/home/dev/.agent")
     assert fence_steps(moved, FenceOptions(), "repoman") == []
     assert [f.what.split(":")[0] for f in fence_findings(moved, "repoman")] == [
-        "the Incus project repoman does not hold",
+        "the Incus project repoman is not restricted as required",
         "the profile claude-share should share /home/dev/.agent",
     ]
     steps = fence_steps(moved, REPAIR, "repoman")
@@ -225,15 +229,15 @@ def test_a_new_shared_folder_is_allowed_before_it_is_shared() -> None:
         None,
         "/home/dev/repos,/home/dev/.agent",
     ]
-    after = done(moved, steps)
+    after = facts_after(moved, steps)
     assert fence_steps(after, REPAIR, "repoman") == []
     assert fence_findings(after, "repoman") == []
 
 
-def test_no_shared_folder_any_more() -> None:
+def test_the_shared_folder_is_no_longer_configured() -> None:
     without = replace(SET_UP, shared="", shared_path="")
     assert len(fence_findings(without, "repoman")) == 2
-    after = done(without, fence_steps(without, REPAIR, "repoman"))
+    after = facts_after(without, fence_steps(without, REPAIR, "repoman"))
     assert after.profiles["claude-share"]["devices"] == {}
     assert (after.project or {})[PATHS] == "/home/dev/repos"
     assert fence_steps(after, REPAIR, "repoman") == []
@@ -241,21 +245,21 @@ def test_no_shared_folder_any_more() -> None:
 
 
 def test_an_old_folder_stays_allowed_while_it_is_mounted() -> None:
-    used = {"/home/dev/repos/isurus": ("isurus",), "/home/dev/repos": ("the profile more",)}
-    moved = replace(SET_UP, local_repos="/srv/repos", used=used)
-    after = done(moved, fence_steps(moved, REPAIR, "repoman"))
+    mount_users = {"/home/dev/repos/isurus": ("isurus",), "/home/dev/repos": ("the profile more",)}
+    moved = replace(SET_UP, local_repos="/srv/repos", mount_users=mount_users)
+    after = facts_after(moved, fence_steps(moved, REPAIR, "repoman"))
     assert (after.project or {})[PATHS] == "/srv/repos,/home/dev/.claude,/home/dev/repos"
     assert fence_steps(after, REPAIR, "repoman") == []
     (finding,) = fence_findings(after, "repoman")
-    assert "/home/dev/repos stays allowed" in finding.what
+    assert "/home/dev/repos is still allowed" in finding.what
     assert "isurus, the profile more" in finding.what
-    gone = replace(after, used={"/srv/repos/isurus": ("isurus",)})
-    gone = done(gone, fence_steps(gone, REPAIR, "repoman"))
+    gone = replace(after, mount_users={"/srv/repos/isurus": ("isurus",)})
+    gone = facts_after(gone, fence_steps(gone, REPAIR, "repoman"))
     assert (gone.project or {})[PATHS] == "/srv/repos,/home/dev/.claude"
     assert fence_findings(gone, "repoman") == []
 
 
-def test_a_pool_that_is_nearly_full() -> None:
+def test_a_nearly_full_pool() -> None:
     full = replace(SET_UP, pools={"default": replace(POOL, free_mib=100)})
     (finding,) = fence_findings(full, "repoman")
     assert finding.what == "the storage pool default has 100 MiB free"
@@ -270,8 +274,8 @@ def test_a_pool_that_is_nearly_full() -> None:
         ("dir", "10GiB", None),
     ],
 )
-def test_the_size_of_a_disk(driver: str, desired: str, size: str | None) -> None:
+def test_the_size_of_a_root_disk(driver: str, desired: str, size: str | None) -> None:
     pools = {"default": replace(POOL, driver=driver)}
-    there = replace(BARE, pools=pools, defaults=Defaults(disk=desired))
-    made = done(there, fence_steps(there, FenceOptions(), "repoman"))
+    facts = replace(BARE, pools=pools, defaults=Defaults(disk=desired))
+    made = facts_after(facts, fence_steps(facts, FenceOptions(), "repoman"))
     assert made.profiles["default"]["devices"]["root"].get("size") == size

@@ -1,4 +1,4 @@
-"""What a repo's own file may leave out of its mirror."""
+"""Exclude patterns that a repo may request."""
 
 from __future__ import annotations
 
@@ -17,42 +17,54 @@ from repoman_tasks.registry import parse_requested
         *(".venv", ".cache/", "with space", "-n", "! x", "übung", "x" * 200, "a..b", ".gitignore"),
     ],
 )
-def test_what_a_repo_may_leave_out(pattern: str) -> None:
+def test_valid_patterns(pattern: str) -> None:
     assert pattern_fault(pattern) == ""
 
 
 @pytest.mark.parametrize(
-    ("pattern", "why"),
+    ("pattern", "fault"),
     [
-        *(("", "names nothing"), ("/", "names nothing"), ("*", "names nothing")),
-        *(("/**", "names nothing"), ("?*", "names nothing"), ("[a-z]*", "names nothing")),
-        *((".", "names nothing"), (".*", "names nothing"), ("*.*/", "names nothing")),
+        *(("", "excludes everything"), ("/", "excludes everything"), ("*", "excludes everything")),
+        *(
+            ("/**", "excludes everything"),
+            ("?*", "excludes everything"),
+            ("[a-z]*", "excludes everything"),
+        ),
+        *(
+            (".", "excludes everything"),
+            (".*", "excludes everything"),
+            ("*.*/", "excludes everything"),
+        ),
         *((".git", "git's own"), ("/.git/", "git's own"), ("x/.git/objects", "git's own")),
         *(("..", "out of the repo"), ("/../x", "out of the repo"), ("x/..", "out of the repo")),
         *(("x" * 201, "longer than 200"), ("*a" * 7, "more than 6")),
-        *(("a\nb", "can't be shown"), ("a\x1b[2J", "can't be shown"), ("a\u202eb", "can't be")),
+        *(
+            ("a\nb", "unprintable characters"),
+            ("a\x1b[2J", "unprintable characters"),
+            ("a\u202eb", "unprintable"),
+        ),
         ("a\\*", "backslash"),
     ],
 )
-def test_what_it_may_not(pattern: str, why: str) -> None:
-    assert why in pattern_fault(pattern)
-    assert why in excludes_fault(["fine", pattern])
+def test_invalid_patterns(pattern: str, fault: str) -> None:
+    assert fault in pattern_fault(pattern)
+    assert fault in excludes_fault(["fine", pattern])
 
 
-def test_a_repo_has_a_hundred_patterns_at_most() -> None:
+def test_a_hundred_patterns_are_allowed() -> None:
     assert excludes_fault(["x"] * 100) == ""
     assert "101 patterns" in excludes_fault(["x"] * 101)
 
 
-def test_its_file_is_wrong_in_a_line() -> None:
+def test_errors_name_the_line_of_the_file() -> None:
     assert parse_requested('exclude = ["build"]', "f").exclude == ("build",)
-    with pytest.raises(UsageError, match=r"f, line 2: exclude: '\.git' leaves out git's own"):
+    with pytest.raises(UsageError, match=r"f, line 2: exclude: '\.git' excludes git's own"):
         parse_requested('image = "x"\nexclude = ["build", ".git"]\n', "f")
     with pytest.raises(UsageError, match="list of strings"):
         parse_requested("exclude = [1]", "f")
 
 
-def test_all_of_it_is_told() -> None:
+def test_the_finding_lists_all_patterns() -> None:
     patterns = tuple(f"p{number}" for number in range(100))
     found = exclude_finding(Project("isurus", asked_exclude=patterns))
     assert found is not None

@@ -1,4 +1,4 @@
-"""Which mount a path lies on, and whether that is the backup share."""
+"""The mount that a path is on, and checks of the backup share."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from repoman_tasks.model import Defaults
 from repoman_tasks.planning.mirror.share_check import (
     MARKER_NANOSECONDS,
     Marker,
-    Mount,
+    MountEntry,
     Probe,
-    judge,
-    judge_again,
-    judge_marker,
+    check_marker,
+    check_share,
+    check_still_mounted,
+    find_mount,
     marker_text,
-    mount_at,
     parse_marker,
-    parse_mounts,
+    parse_mountinfo,
 )
 
 ROOT = "22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
@@ -31,7 +31,7 @@ NFS = "41 40 0:60 / /nfs/repos rw,relatime - nfs4 tank:/repos rw,vers=4.2\n"
 
 
 def found(mountinfo: str, path: str) -> tuple[int, str] | None:
-    mount = mount_at(parse_mounts(mountinfo), path)
+    mount = find_mount(parse_mountinfo(mountinfo), path)
     return (mount.id, mount.fstype) if mount else None
 
 
@@ -44,7 +44,9 @@ def found(mountinfo: str, path: str) -> tuple[int, str] | None:
         pytest.param(ROOT + AUTOFS + NFS, "/nfs/repos", (41, "nfs4"), id="nfs on its trap"),
         pytest.param(NFS + AUTOFS + ROOT, "/nfs/repos", (41, "nfs4"), id="in any order"),
         pytest.param(ROOT + AUTOFS + NFS, "/nfs/repos/a/b", (41, "nfs4"), id="a path below"),
-        pytest.param(ROOT + AUTOFS + NFS, "/nfs/repos2", (22, "ext4"), id="only alike in name"),
+        pytest.param(
+            ROOT + AUTOFS + NFS, "/nfs/repos2", (22, "ext4"), id="same prefix, other folder"
+        ),
         pytest.param(ROOT + AUTOFS + NFS, "/nfs", (22, "ext4"), id="its parent"),
         pytest.param(ROOT + AUTOFS + NFS, "/", (22, "ext4"), id="the root"),
         pytest.param(
@@ -78,13 +80,13 @@ def found(mountinfo: str, path: str) -> tuple[int, str] | None:
             + NFS,
             "/nfs/repos",
             (41, "nfs4"),
-            id="a root over a root, its own parent",
+            id="a root mounted over a root",
         ),
         pytest.param(
             ROOT + r"70 22 0:90 / /nfs/my\040re\134pos\011x rw - nfs4 tank:/a rw" + "\n",
             "/nfs/my re\\pos\tx/a",
             (70, "nfs4"),
-            id="space, backslash and tab in its name",
+            id="space, backslash and tab in the name",
         ),
         pytest.param(
             ROOT + "71 22 0:91 / /nfs rw master:3 shared:7 propagate_from:2 - nfs a:/b rw\n",
@@ -94,7 +96,7 @@ def found(mountinfo: str, path: str) -> tuple[int, str] | None:
         ),
     ],
 )
-def test_mount_at(mountinfo: str, path: str, expected: tuple[int, str] | None) -> None:
+def test_find_mount(mountinfo: str, path: str, expected: tuple[int, str] | None) -> None:
     assert found(mountinfo, path) == expected
 
 
@@ -107,30 +109,30 @@ def test_mount_at(mountinfo: str, path: str, expected: tuple[int, str] | None) -
         ("rw,errors=remount-ro", "rw,rootcontext", False),
     ],
 )
-def test_read_only_is_read(options: str, super_options: str, read_only: bool) -> None:
-    (mount,) = parse_mounts(f"22 1 0:1 / /a {options} - nfs4 tank:/a {super_options}\n")
+def test_read_only_options(options: str, super_options: str, read_only: bool) -> None:
+    (mount,) = parse_mountinfo(f"22 1 0:1 / /a {options} - nfs4 tank:/a {super_options}\n")
     assert mount.read_only is read_only
 
 
-def test_a_mount_is_read_as_a_whole() -> None:
-    (mount,) = parse_mounts(r"41 40 0:60 /sub /nfs/re\040pos rw - nfs4 tank:/my\040repos rw")
-    assert mount == Mount(41, 40, "0:60", "/nfs/re pos", "nfs4", "tank:/my repos", False)
+def test_all_fields_of_a_mount() -> None:
+    (mount,) = parse_mountinfo(r"41 40 0:60 /sub /nfs/re\040pos rw - nfs4 tank:/my\040repos rw")
+    assert mount == MountEntry(41, 40, "0:60", "/nfs/re pos", "nfs4", "tank:/my repos", False)
 
 
-# --- mount_at against a walk of its own ------------------------------------------------
+# --- find_mount against a step-by-step walk --------------------------------------------
 
 NAMES = st.sampled_from(["a", "b", "ab"])
 PATHS = st.lists(NAMES, max_size=3).map(lambda parts: "/" + "/".join(parts))
 
 
 class Tree:
-    """Mounts, made one after another as the kernel would."""
+    """Mounts that are created one after another, as the kernel does."""
 
     def __init__(self) -> None:
-        self.mounts = [Mount(100, 1, "0:100", "/", "ext4", "disk", False)]
+        self.mounts = [MountEntry(100, 1, "0:100", "/", "ext4", "disk", False)]
 
-    def topmost(self, path: str) -> Mount:
-        """The mount that a walk along `path` ends on: step by step, crossing what is there."""
+    def topmost(self, path: str) -> MountEntry:
+        """Return the mount at the end of a walk along `path` that crosses each mount point."""
         current = self.mounts[0]
         walked = "/"
         current = self._crossed(current, walked)
@@ -139,21 +141,21 @@ class Tree:
             current = self._crossed(current, walked)
         return current
 
-    def _crossed(self, current: Mount, point: str) -> Mount:
+    def _crossed(self, current: MountEntry, point: str) -> MountEntry:
         while True:
-            here = [m for m in self.mounts if m.parent == current.id and m.target == point]
-            if not here:
+            children = [m for m in self.mounts if m.parent == current.id and m.target == point]
+            if not children:
                 return current
-            current = here[-1]
+            current = children[-1]
 
     def mount(self, path: str) -> None:
         number = 100 + len(self.mounts)
         parent = self.topmost(path)
-        self.mounts.append(Mount(number, parent.id, f"0:{number}", path, "nfs", "x", False))
+        self.mounts.append(MountEntry(number, parent.id, f"0:{number}", path, "nfs", "x", False))
 
 
 @given(st.lists(PATHS, max_size=8), PATHS, st.randoms(use_true_random=False))
-def test_mount_at_agrees_with_a_step_by_step_walk(
+def test_find_mount_agrees_with_a_step_by_step_walk(
     points: Sequence[str], path: str, random: object
 ) -> None:
     tree = Tree()
@@ -161,14 +163,14 @@ def test_mount_at_agrees_with_a_step_by_step_walk(
         tree.mount(point)
     shuffled = list(tree.mounts)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert mount_at(tree.mounts, path) == tree.topmost(path)
-    assert mount_at(shuffled, path) == tree.topmost(path)
+    assert find_mount(tree.mounts, path) == tree.topmost(path)
+    assert find_mount(shuffled, path) == tree.topmost(path)
 
 
-# --- the judges ------------------------------------------------------------------------
+# --- the checks ------------------------------------------------------------------------
 
-SHARE = Mount(41, 40, "0:60", "/nfs/repos", "nfs4", "tank:/repos", False)
-DISK = Mount(22, 1, "254:0", "/", "ext4", "/dev/vda", False)
+SHARE = MountEntry(41, 40, "0:60", "/nfs/repos", "nfs4", "tank:/repos", False)
+DISK = MountEntry(22, 1, "254:0", "/", "ext4", "/dev/vda", False)
 GOOD = Probe(
     path="/nfs/repos",
     real="/nfs/repos",
@@ -182,17 +184,17 @@ GOOD = Probe(
 )
 
 
-def test_good_share_is_good() -> None:
-    judge(GOOD, Defaults())
-    judge_marker(GOOD, "mine")
-    judge(replace(GOOD, local_mount=None, marker=None, free_mib=1024), Defaults())
+def test_a_good_share_passes() -> None:
+    check_share(GOOD, Defaults())
+    check_marker(GOOD, "mine")
+    check_share(replace(GOOD, local_mount=None, marker=None, free_mib=1024), Defaults())
 
 
 @pytest.mark.parametrize(
-    ("probe", "says"),
+    ("probe", "message"),
     [
-        pytest.param(replace(GOOD, mount=None), "changed while", id="no mount"),
-        pytest.param(replace(GOOD, still_there=False), "changed while", id="swapped"),
+        pytest.param(replace(GOOD, mount=None), "changed during", id="no mount"),
+        pytest.param(replace(GOOD, still_there=False), "changed during", id="swapped"),
         pytest.param(
             replace(GOOD, mount=DISK), r"is on ext4 \(/dev/vda mounted at /\)", id="on the disk"
         ),
@@ -211,9 +213,9 @@ def test_good_share_is_good() -> None:
         pytest.param(replace(GOOD, free_mib=1023), "1023 MiB free", id="full"),
     ],
 )
-def test_bad_share_is_unusable(probe: Probe, says: str) -> None:
-    with pytest.raises(TargetUnusable, match=says) as caught:
-        judge(probe, Defaults())
+def test_a_bad_share_is_unusable(probe: Probe, message: str) -> None:
+    with pytest.raises(TargetUnusable, match=message) as caught:
+        check_share(probe, Defaults())
     assert caught.value.code == 5
     assert "/nfs/repos" in caught.value.what
     assert caught.value.cure
@@ -228,33 +230,33 @@ def test_bad_share_is_unusable(probe: Probe, says: str) -> None:
         (Defaults(min_free_mib=50_000), True),
     ],
 )
-def test_what_a_share_has_to_be_is_configurable(defaults: Defaults, good: bool) -> None:
+def test_checks_depend_on_the_defaults(defaults: Defaults, good: bool) -> None:
     if good:
-        judge(GOOD, defaults)
+        check_share(GOOD, defaults)
     else:
         with pytest.raises(TargetUnusable):
-            judge(GOOD, defaults)
+            check_share(GOOD, defaults)
 
 
 @pytest.mark.parametrize(
-    ("marker", "estate", "says"),
+    ("marker", "estate", "message"),
     [
-        pytest.param(None, "mine", "carries no marker", id="no marker"),
-        pytest.param(None, "", "carries no marker", id="no marker, no estate"),
+        pytest.param(None, "mine", "has no marker", id="no marker"),
+        pytest.param(None, "", "has no marker", id="no marker, no estate"),
         pytest.param("theirs", "mine", "belongs to estate theirs", id="of another estate"),
-        pytest.param("theirs", "", "this registry is estate none yet", id="no estate yet"),
+        pytest.param("theirs", "", "this registry to estate none yet", id="no estate yet"),
         pytest.param("", "mine", "belongs to estate unknown", id="can't be read"),
         pytest.param("", "", "belongs to estate unknown", id="two empty ones are no match"),
     ],
 )
-def test_marker_has_to_be_the_estates(marker: str | None, estate: str, says: str) -> None:
+def test_the_marker_must_be_of_this_estate(marker: str | None, estate: str, message: str) -> None:
     probe = replace(GOOD, marker=None if marker is None else Marker(marker, 0, 0))
-    with pytest.raises(TargetUnusable, match=says):
-        judge_marker(probe, estate)
+    with pytest.raises(TargetUnusable, match=message):
+        check_marker(probe, estate)
 
 
 @pytest.mark.parametrize(
-    ("mounts", "says"),
+    ("mounts", "message"),
     [
         pytest.param([DISK], "unmounted or remounted", id="gone"),
         pytest.param([], "unmounted or remounted", id="nothing left"),
@@ -267,29 +269,29 @@ def test_marker_has_to_be_the_estates(marker: str | None, estate: str, says: str
             id="mounted over",
         ),
         pytest.param(
-            [DISK, replace(SHARE, parent=22, read_only=True)], "went read-only", id="read-only"
+            [DISK, replace(SHARE, parent=22, read_only=True)], "became read-only", id="read-only"
         ),
     ],
 )
-def test_share_that_changed_during_the_run(mounts: list[Mount], says: str) -> None:
-    with pytest.raises(TargetUnusable, match=says):
-        judge_again(GOOD, mounts)
+def test_a_share_that_changed_during_the_run(mounts: list[MountEntry], message: str) -> None:
+    with pytest.raises(TargetUnusable, match=message):
+        check_still_mounted(GOOD, mounts)
 
 
-def test_share_that_stayed() -> None:
-    judge_again(GOOD, [DISK, replace(SHARE, parent=22), replace(SHARE, id=9, target="/a")])
+def test_a_share_that_stayed_mounted() -> None:
+    check_still_mounted(GOOD, [DISK, replace(SHARE, parent=22), replace(SHARE, id=9, target="/a")])
 
 
 # --- the marker ------------------------------------------------------------------------
 
 
-def test_marker_comes_back() -> None:
+def test_parse_marker() -> None:
     text = marker_text("0a-b", "2026-04-28T15:00:00Z")
     assert parse_marker(text, 1000, 5) == Marker("0a-b", 1000, 5)
 
 
 @pytest.mark.parametrize("text", ["", "estate", "estate = 3", "[estate]", 'other = "a"', "\ufffd"])
-def test_marker_that_cant_be_read_is_of_no_estate(text: str) -> None:
+def test_a_marker_that_cannot_be_parsed_has_no_estate(text: str) -> None:
     assert parse_marker(text, 0, 0).estate == ""
 
 
@@ -303,8 +305,10 @@ def test_marker_that_cant_be_read_is_of_no_estate(text: str) -> None:
         (1000, Marker("mine", 65534, MARKER_NANOSECONDS, 2000), (False, False, True)),
         (1000, None, (False, False, False)),
     ],
-    ids=["root", "squashed root", "whole seconds", "a person", "a squashed person", "no marker"],
+    ids=["root", "squashed root", "whole seconds", "a user", "a squashed user", "no marker"],
 )
-def test_what_the_share_keeps(uid: int, marker: Marker | None, keeps: tuple[bool, ...]) -> None:
+def test_attributes_that_the_share_keeps(
+    uid: int, marker: Marker | None, keeps: tuple[bool, ...]
+) -> None:
     probe = replace(GOOD, uid=uid, marker=marker, other_groups=frozenset({2000}))
     assert (probe.keeps_owners, probe.keeps_groups, probe.keeps_nanoseconds) == keeps

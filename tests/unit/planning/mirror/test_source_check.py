@@ -1,4 +1,4 @@
-"""Whether a repo may be mirrored after what its last sync counted."""
+"""Checks of a repo against the tally of its last sync."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import pytest
 
 from repoman_tasks.errors import Refused
 from repoman_tasks.model import Project, Tally
-from repoman_tasks.planning.mirror.source_check import before, judge, most_deletions
+from repoman_tasks.planning.mirror.source_check import check_shrinkage, deletion_limit, last_tally
 
 
 @pytest.mark.parametrize(
-    ("now", "last", "max_shrink"),
+    ("tally", "last", "max_shrink"),
     [
         pytest.param(Tally(0), None, 0.5, id="empty, never mirrored"),
         pytest.param(Tally(0), Tally(0), 0.5, id="empty as before"),
@@ -25,14 +25,14 @@ from repoman_tasks.planning.mirror.source_check import before, judge, most_delet
         pytest.param(Tally(0, 10), Tally(0, 10), 0.5, id="loose objects only"),
     ],
 )
-def test_repo_is_mirrored(now: Tally, last: Tally | None, max_shrink: float) -> None:
-    judge("a", "/r/a", now, last, max_shrink)  # Refused otherwise
+def test_sources_that_pass(tally: Tally, last: Tally | None, max_shrink: float) -> None:
+    check_shrinkage("a", "/r/a", tally, last, max_shrink)  # Refused otherwise
 
 
 @pytest.mark.parametrize(
-    ("now", "last", "max_shrink", "says"),
+    ("tally", "last", "max_shrink", "message"),
     [
-        pytest.param(Tally(0), Tally(1), 0.5, "is empty, .* counted 1 file: look", id="one"),
+        pytest.param(Tally(0), Tally(1), 0.5, "is empty, .* counted 1 file: check", id="one"),
         pytest.param(Tally(0), Tally(100), 1.0, "is empty", id="empty even where all may go"),
         pytest.param(Tally(0, 9), Tally(100), 0.5, "is empty", id="only loose objects left"),
         pytest.param(Tally(49), Tally(100), 0.5, "holds 49 files, .* 100", id="below half"),
@@ -48,9 +48,11 @@ def test_repo_is_mirrored(now: Tally, last: Tally | None, max_shrink: float) -> 
         ),
     ],
 )
-def test_repo_is_refused(now: Tally, last: Tally, max_shrink: float, says: str) -> None:
-    with pytest.raises(Refused, match=says) as caught:
-        judge("a", "/r/a", now, last, max_shrink)
+def test_sources_that_are_refused(
+    tally: Tally, last: Tally, max_shrink: float, message: str
+) -> None:
+    with pytest.raises(Refused, match=message) as caught:
+        check_shrinkage("a", "/r/a", tally, last, max_shrink)
     assert caught.value.code == 6
     assert "/r/a" in caught.value.what
     assert "repoman sync a --force" in caught.value.cure
@@ -66,12 +68,12 @@ def test_repo_is_refused(now: Tally, last: Tally, max_shrink: float, says: str) 
         (Project("a", last_loose=3), None),
     ],
 )
-def test_what_the_last_sync_counted(project: Project, tally: Tally | None) -> None:
-    assert before(project) == tally
+def test_last_tally(project: Project, tally: Tally | None) -> None:
+    assert last_tally(project) == tally
 
 
 @pytest.mark.parametrize(
-    ("max_delete", "last", "max_shrink", "most"),
+    ("max_delete", "last", "max_shrink", "limit"),
     [
         pytest.param(None, None, 0.5, None, id="never mirrored"),
         pytest.param(None, Tally(10), 0.5, 100, id="a small repo may change as a whole"),
@@ -83,7 +85,7 @@ def test_what_the_last_sync_counted(project: Project, tally: Tally | None) -> No
         pytest.param(7, None, 0.5, 7, id="its own limit, never mirrored"),
     ],
 )
-def test_most_deletions(
-    max_delete: int | None, last: Tally | None, max_shrink: float, most: int | None
+def test_deletion_limit(
+    max_delete: int | None, last: Tally | None, max_shrink: float, limit: int | None
 ) -> None:
-    assert most_deletions(Project("a", max_delete=max_delete), last, max_shrink) == most
+    assert deletion_limit(Project("a", max_delete=max_delete), last, max_shrink) == limit

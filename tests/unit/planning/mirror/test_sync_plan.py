@@ -1,4 +1,4 @@
-"""Which projects a sync mirrors, and what its outcome amounts to."""
+"""Plan of a sync, and its exit code and counts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from repoman_tasks.planning.mirror.sync_plan import (
     Outcome,
     SyncOptions,
     SyncPlan,
-    exit_code,
     find_project,
-    plan,
-    total,
+    plan_sync,
+    sync_exit_code,
+    total_counts,
 )
 
 REGISTRY = Registry(
@@ -38,31 +38,31 @@ REGISTRY = Registry(
         pytest.param("young", 9, ["young"], 1, id="one needs one job"),
     ],
 )
-def test_plan(name: str | None, jobs: int | None, names: list[str], planned_jobs: int) -> None:
+def test_plan_sync(name: str | None, jobs: int | None, names: list[str], planned_jobs: int) -> None:
     options = SyncOptions()
-    planned = plan(REGISTRY, name, jobs, options)
+    planned = plan_sync(REGISTRY, name, jobs, options)
     assert [p.name for p in planned.projects] == names
     assert planned.jobs == planned_jobs
-    assert planned.one is (name is not None)
+    assert planned.single is (name is not None)
     assert planned.options is options
 
 
-def test_plan_of_nothing() -> None:
+def test_plan_without_projects() -> None:
     registry = Registry(Estate(id="x"))
-    assert plan(registry, None, None, SyncOptions()).projects == ()
+    assert plan_sync(registry, None, None, SyncOptions()).projects == ()
 
 
-def test_plan_where_nothing_was_ever_registered() -> None:
+def test_plan_without_a_registry() -> None:
     for name in (None, "isurus"):
-        with pytest.raises(UsageError, match="there is no registry yet: `repoman setup` makes one"):
-            plan(Registry(), name, None, SyncOptions())
+        with pytest.raises(UsageError, match="there is no registry yet: run `repoman setup`"):
+            plan_sync(Registry(), name, None, SyncOptions())
 
 
 @pytest.mark.parametrize(
-    ("name", "jobs", "says"),
+    ("name", "jobs", "message"),
     [
         ("yuong", None, r"no project is called 'yuong': did you mean 'young'\?"),
-        ("zzz", None, "no project is called 'zzz': `repoman list` shows them all"),
+        ("zzz", None, "no project is called 'zzz': list them with `repoman list`"),
         ("", None, "no project is called ''"),
         ("off", None, "'off' has backup = false"),
         (None, 0, "--jobs 0"),
@@ -70,9 +70,9 @@ def test_plan_where_nothing_was_ever_registered() -> None:
         ("young", 0, "--jobs 0"),
     ],
 )
-def test_plan_that_cant_be_made(name: str | None, jobs: int | None, says: str) -> None:
-    with pytest.raises(UsageError, match=says):
-        plan(REGISTRY, name, jobs, SyncOptions())
+def test_invalid_arguments_of_plan(name: str | None, jobs: int | None, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        plan_sync(REGISTRY, name, jobs, SyncOptions())
 
 
 def test_find_project() -> None:
@@ -84,7 +84,7 @@ TARGET, REFUSED, INTERRUPTED = ExitCode.TARGET, ExitCode.REFUSED, ExitCode.INTER
 
 
 @pytest.mark.parametrize(
-    ("one", "codes", "expected"),
+    ("single", "codes", "expected"),
     [
         (False, [], OK),
         (False, [OK, OK], OK),
@@ -102,13 +102,13 @@ TARGET, REFUSED, INTERRUPTED = ExitCode.TARGET, ExitCode.REFUSED, ExitCode.INTER
         (True, [INTERRUPTED], INTERRUPTED),
     ],
 )
-def test_exit_code(one: bool, codes: list[ExitCode], expected: ExitCode) -> None:
+def test_sync_exit_code(single: bool, codes: list[ExitCode], expected: ExitCode) -> None:
     outcomes = [Outcome(f"p{number}", code) for number, code in enumerate(codes)]
-    assert exit_code(SyncPlan((), 1, SyncOptions(), one), outcomes) is expected
+    assert sync_exit_code(SyncPlan((), 1, SyncOptions(), single), outcomes) is expected
 
 
 @pytest.mark.parametrize("code", list(ExitCode))
-def test_only_ok_is_ok(code: ExitCode) -> None:
+def test_ok_of_each_exit_code(code: ExitCode) -> None:
     assert Outcome("a", code).ok is (code == 0)
 
 
@@ -118,6 +118,6 @@ def test_counts_add_up() -> None:
         counts.add(kind, size)
     assert counts == Counts(new=2, changed=1, deleted=1, attributes=1, bytes=13)
     other = Outcome("b", counts=Counts(new=1, changed=2, deleted=3, attributes=4, bytes=5))
-    assert total([Outcome("a", counts=counts), other]) == Counts(3, 3, 4, 5, 18)
-    assert total([]) == Counts()
-    assert other.counts == Counts(1, 2, 3, 4, 5), "a sum leaves its parts alone"
+    assert total_counts([Outcome("a", counts=counts), other]) == Counts(3, 3, 4, 5, 18)
+    assert total_counts([]) == Counts()
+    assert other.counts == Counts(1, 2, 3, 4, 5), "the sum must not change its parts"

@@ -1,4 +1,4 @@
-"""Findings that say the same."""
+"""Grouping of equal findings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INCUS = Finding("incus", "it does not run", "start it", kind="incus")
 
 
 @pytest.mark.parametrize(
-    ("found", "shown"),
+    ("findings", "grouped"),
     [
         ([], []),
         ([INCUS], [INCUS]),
@@ -40,5 +40,5 @@ INCUS = Finding("incus", "it does not run", "start it", kind="incus")
         ),
     ],
 )
-def test_gathered(found: list[Finding], shown: list[Finding]) -> None:
-    assert group_findings(found) == shown
+def test_group_findings(findings: list[Finding], grouped: list[Finding]) -> None:
+    assert group_findings(findings) == grouped

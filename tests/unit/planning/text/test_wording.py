@@ -1,4 +1,4 @@
-"""Numbers, times and errors as people read them."""
+"""Formatting of numbers, times, URLs and errors."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from hypothesis import strategies as st
 
 from repoman_tasks.errors import ExitCode, Failed, RepomanError, one_line
 from repoman_tasks.planning.text.wording import (
-    age,
+    format_age,
+    format_counts,
+    format_seconds,
+    format_size,
     hours_since,
     plural,
-    seconds,
-    shown_url,
-    size,
-    sum_line,
+    redact_url,
 )
 
 NOW = "2026-04-28T20:00:00Z"
 
 
 @pytest.mark.parametrize(
-    ("then", "said"),
+    ("then", "expected"),
     [
         ("", "never"),
         ("2026-04-28T20:00:00Z", "just now"),
@@ -36,8 +36,8 @@ NOW = "2026-04-28T20:00:00Z"
         ("2025-04-28T20:00:00Z", "365 d ago"),
     ],
 )
-def test_age(then: str, said: str) -> None:
-    assert age(then, NOW) == said
+def test_format_age(then: str, expected: str) -> None:
+    assert format_age(then, NOW) == expected
 
 
 def test_hours_since() -> None:
@@ -45,7 +45,7 @@ def test_hours_since() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "said"),
+    ("count", "expected"),
     [
         (0, "0 B"),
         (1023, "1023 B"),
@@ -58,12 +58,12 @@ def test_hours_since() -> None:
         (3000 * 1024**4, "3000.0 TiB"),
     ],
 )
-def test_size(count: int, said: str) -> None:
-    assert size(count) == said
+def test_format_size(count: int, expected: str) -> None:
+    assert format_size(count) == expected
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "expected"),
     [
         (0.04, "0.0 s"),
         (0.44, "0.4 s"),
@@ -74,12 +74,12 @@ def test_size(count: int, said: str) -> None:
         (7200, "120 min 0 s"),
     ],
 )
-def test_seconds(value: float, said: str) -> None:
-    assert seconds(value) == said
+def test_format_seconds(value: float, expected: str) -> None:
+    assert format_seconds(value) == expected
 
 
 @pytest.mark.parametrize(
-    ("count", "argv", "said"),
+    ("count", "forms", "expected"),
     [
         (0, ("project",), "0 projects"),
         (1, ("project",), "1 project"),
@@ -87,24 +87,24 @@ def test_seconds(value: float, said: str) -> None:
         (2, ("repo", "repositories"), "2 repositories"),
     ],
 )
-def test_plural(count: int, argv: tuple[str, ...], said: str) -> None:
-    assert plural(count, *argv) == said
+def test_plural(count: int, forms: tuple[str, ...], expected: str) -> None:
+    assert plural(count, *forms) == expected
 
 
 @pytest.mark.parametrize(
-    ("counts", "said"),
+    ("counts", "expected"),
     [
         ((0, 0, 0, 0), "nothing to do"),
         ((1, 0, 0, 2048), "1 changed, 0 new, 0 deleted, 2.0 KiB"),
         ((0, 0, 3, 0), "0 changed, 0 new, 3 deleted, 0 B"),
     ],
 )
-def test_sum_line(counts: tuple[int, int, int, int], said: str) -> None:
-    assert sum_line(*counts) == said
+def test_format_counts(counts: tuple[int, int, int, int], expected: str) -> None:
+    assert format_counts(*counts) == expected
 
 
 @pytest.mark.parametrize(
-    ("url", "shown"),
+    ("url", "expected"),
     [
         ("https://example.org/x.git", "https://example.org/x.git"),
         ("https://dev:s3cret@example.org/x.git", "https://…@example.org/x.git"),
@@ -120,8 +120,8 @@ def test_sum_line(counts: tuple[int, int, int, int], said: str) -> None:
         ("", ""),
     ],
 )
-def test_shown_url(url: str, shown: str) -> None:
-    assert shown_url(url) == shown
+def test_redact_url(url: str, expected: str) -> None:
+    assert redact_url(url) == expected
 
 
 @pytest.mark.parametrize(
@@ -140,16 +140,16 @@ def test_one_line(text: str, line: str) -> None:
 
 
 @given(st.text())
-def test_one_line_is_printable_whatever_it_was(text: str) -> None:
+def test_one_line_is_always_printable(text: str) -> None:
     assert one_line(text).isprintable()
 
 
 def test_an_error_is_one_line() -> None:
-    assert str(Failed("it\nbroke", "mend it")) == r"it\nbroke: mend it"
+    assert str(Failed("it\nbroke", "repair it")) == r"it\nbroke: repair it"
     assert str(Failed("it broke")) == "it broke"
 
 
-def test_each_kind_of_error_has_a_code_of_the_documented_ones() -> None:
+def test_each_error_has_a_documented_code() -> None:
     kinds: list[type[RepomanError]] = [RepomanError, *RepomanError.__subclasses__()]
     assert {int(kind.code) for kind in kinds} <= {0, 1, 2, 3, 4, 5, 6, 130}
     assert [int(code) for code in ExitCode] == [0, 1, 2, 3, 4, 5, 6, 130]

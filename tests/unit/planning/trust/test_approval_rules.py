@@ -1,4 +1,4 @@
-"""What a repo may ask for by itself, what needs approval, and what is never mounted."""
+"""Requests of a repo, their approval, and paths that are never mounted."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from repoman_tasks.planning.trust.approval_rules import (
     ForbiddenPaths,
     Request,
     all_requests,
-    approval,
+    approval_changes,
+    approval_of,
     covers,
-    difference,
-    fault,
+    forbidden_reason,
     has_privileged_requests,
     privileged_requests,
     unprivileged_requests,
@@ -22,7 +22,7 @@ from repoman_tasks.planning.trust.approval_rules import (
 
 DEFAULTS = Defaults()
 MOUNT = Requested(mount=(Mount("~/data", "/data"),))
-ASKED = Request("/r/isurus", "d1", MOUNT, ("/home/dev/data",))
+REQUEST = Request("/r/isurus", "d1", MOUNT, ("/home/dev/data",))
 
 
 @pytest.mark.parametrize(
@@ -33,16 +33,16 @@ ASKED = Request("/r/isurus", "d1", MOUNT, ("/home/dev/data",))
         (Requested(image="images:debian/13"), ()),
         (Requested(exclude=("build",)), ()),
         (Requested(image="local:x"), ()),
-        (Requested(image="evil:x"), ("image evil:x, of a server that is not in image_remotes",)),
+        (Requested(image="evil:x"), ("image evil:x, whose server is not in image_remotes",)),
         (Requested(profiles=("default",)), ()),
         (Requested(profiles=("default", "gpu"), exclude=("x",)), ("profile gpu",)),
         (Requested(profiles=()), ("no profile default, which limits the container",)),
         (MOUNT, ("mount /home/dev/data at /data",)),
     ],
 )
-def test_what_reaches_out(requested: Requested, lines: tuple[str, ...]) -> None:
+def test_privileged_requests(requested: Requested, lines: tuple[str, ...]) -> None:
     request = replace(
-        ASKED, requested=requested, sources=("/home/dev/data",) if requested.mount else ()
+        REQUEST, requested=requested, sources=("/home/dev/data",) if requested.mount else ()
     )
     assert privileged_requests(request, DEFAULTS) == lines
     noted = Project(
@@ -51,39 +51,42 @@ def test_what_reaches_out(requested: Requested, lines: tuple[str, ...]) -> None:
         asked_mounts=all_requests(request).mount,
     )
     assert has_privileged_requests(noted, DEFAULTS) == bool(lines)
-    own = replace(request, requested=unprivileged_requests(request, DEFAULTS), sources=())
-    assert privileged_requests(own, DEFAULTS) == ()
-    assert (own.requested.env, own.requested.exclude) == (requested.env, requested.exclude)
+    unprivileged = replace(request, requested=unprivileged_requests(request, DEFAULTS), sources=())
+    assert privileged_requests(unprivileged, DEFAULTS) == ()
+    assert (unprivileged.requested.env, unprivileged.requested.exclude) == (
+        requested.env,
+        requested.exclude,
+    )
     if not lines:
-        assert own.requested == requested
+        assert unprivileged.requested == requested
 
 
-def test_what_was_approved_stands_for_just_that() -> None:
-    approved = approval(ASKED, DEFAULTS)
-    assert covers(approved, ASKED)
-    assert not covers(None, ASKED)
-    assert not covers(approved, replace(ASKED, digest="d2"))
-    assert not covers(approved, replace(ASKED, repo="/r/other"))
-    assert not covers(approved, replace(ASKED, sources=("/home/dev/other",)))
-    assert all_requests(ASKED).mount == (Mount("/home/dev/data", "/data"),)
+def test_an_approval_covers_one_request() -> None:
+    approved = approval_of(REQUEST, DEFAULTS)
+    assert covers(approved, REQUEST)
+    assert not covers(None, REQUEST)
+    assert not covers(approved, replace(REQUEST, digest="d2"))
+    assert not covers(approved, replace(REQUEST, repo="/r/other"))
+    assert not covers(approved, replace(REQUEST, sources=("/home/dev/other",)))
+    assert all_requests(REQUEST).mount == (Mount("/home/dev/data", "/data"),)
 
 
-def test_the_difference_to_what_was_approved() -> None:
-    assert difference(None, ASKED, DEFAULTS) == ["+ mount /home/dev/data at /data"]
-    approved = approval(ASKED, DEFAULTS)
-    more = replace(ASKED, requested=replace(MOUNT, profiles=("default", "gpu")))
-    assert difference(approved, more, DEFAULTS) == [
+def test_approval_changes() -> None:
+    assert approval_changes(None, REQUEST, DEFAULTS) == ["+ mount /home/dev/data at /data"]
+    approved = approval_of(REQUEST, DEFAULTS)
+    more = replace(REQUEST, requested=replace(MOUNT, profiles=("default", "gpu")))
+    assert approval_changes(approved, more, DEFAULTS) == [
         "  mount /home/dev/data at /data",
         "+ profile gpu",
     ]
-    other = replace(ASKED, sources=("/home/dev/more",))
-    assert difference(approved, other, DEFAULTS) == [
+    other = replace(REQUEST, sources=("/home/dev/more",))
+    assert approval_changes(approved, other, DEFAULTS) == [
         "- mount /home/dev/data at /data",
         "+ mount /home/dev/more at /data",
     ]
 
 
-PLACES = ForbiddenPaths(
+FORBIDDEN = ForbiddenPaths(
     never=("/etc", "/proc", "/run", "/home/dev/.ssh", "/home/dev/.config/repoman", "/nfs/repos"),
     home="/home/dev",
     written=("/home/dev/repos/isurus", "/data"),
@@ -98,8 +101,8 @@ PLACES = ForbiddenPaths(
         *("/home/dev/repos/isurus/sub", "/data/below"),
     ],
 )
-def test_what_is_never_mounted(real: str) -> None:
-    assert fault(real, PLACES)
+def test_forbidden_paths(real: str) -> None:
+    assert forbidden_reason(real, FORBIDDEN)
 
 
 @pytest.mark.parametrize(
@@ -109,5 +112,5 @@ def test_what_is_never_mounted(real: str) -> None:
         *("/home/dev/.sshx", "/home/developer", "/home/dev/repos/isurus2"),
     ],
 )
-def test_what_may_be(real: str) -> None:
-    assert fault(real, PLACES) == ""
+def test_allowed_paths(real: str) -> None:
+    assert forbidden_reason(real, FORBIDDEN) == ""
