@@ -95,6 +95,7 @@ GETS_IN = {
     "control path": "Host *\n ControlPath {ssh}/%C-%h\n ControlMaster auto\n{stanza}",
     "canonicalize": "Host *\n CanonicalizeHostname no\n CanonicalDomains nowhere.invalid\n{stanza}",
     "family": "Host *\n AddressFamily inet\n BindAddress 127.0.0.1\n{localhost}",
+    "fork": "Host *\n ForkAfterAuthentication yes\n RequestTTY force\n{stanza}",
     "connect timeout": "Host *\n ConnectTimeout 5\n ServerAliveInterval 3\n{stanza}",
     "latin-1": "# caf\xe9\n{stanza}",
     "tags and equals": "Host=there\n Port={port}\n HostName = 127.0.0.1\n{stanza}",
@@ -480,14 +481,14 @@ def test_paramiko_reads_it_if_there_is_no_ssh(
     config: str,
     error: str,
 ) -> None:
-    if transport == "openssh":
-        pytest.skip("it needs ssh")
     monkeypatch.setenv("PATH", str(ssh / "nothing"))
     stanza = sshd.stanza("there")
     (ssh / "known_hosts").write_text(sshd.known() + f"box {sshd.public.read_text()}")
     config = config.format(stanza=stanza, lines=stanza.partition("\n")[2])
     (ssh / "config").write_text(config, encoding="latin-1")
-    if error:
+    if transport == "openssh":
+        assert "has no ssh" in refusal(transport)
+    elif error:
         assert error in refusal(transport)
     else:
         gets_in(transport)
