@@ -1,4 +1,4 @@
-"""What keeps every test away from the home, the estate and the settings of whoever runs it."""
+"""Isolate every test from the home, the estate and the settings of whoever runs it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.estate import Estate, guarded
-from tests.support.processes import running
-from tests.support.ssh_estate import FarEstate
+from tests.support.estate import Estate, isolate_environ
+from tests.support.processes import find_processes
+from tests.support.ssh_estate import RemoteEstate
 
-SSH = os.environ.get("REPOMAN_TEST_SSH", "")
-"""The transport by which every estate is on another host; empty for estates of this one."""
-HERE = "here"
+SSH_TRANSPORT = os.environ.get("REPOMAN_TEST_SSH", "")
+"""The transport to the host of every estate; empty if they are on this host."""
+LOCAL = "local"
 
-# The same examples each time where nobody looks, as Hypothesis itself has it in CI.
+# The same examples in every run of CI, as is Hypothesis' own default there.
 _IN_CI = os.environ.get("CI") == "true"
 settings.register_profile(
     "repoman",
@@ -32,24 +32,24 @@ settings.load_profile("repoman")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A place for containers is here, over SSH, or both, as the test is marked for CI."""
+    """Run a test with containers locally, over SSH or both, as its mark requires in CI."""
     mark = metafunc.definition.get_closest_marker("over_ssh")
-    if mark and "bare" in metafunc.fixturenames:
-        ways = [SSH] if SSH else [HERE, *(mark.args or ("fabric",))]
-        metafunc.parametrize("bare", ways, indirect=True)
+    if mark and "fresh_estate" in metafunc.fixturenames:
+        hosts = [SSH_TRANSPORT] if SSH_TRANSPORT else [LOCAL, *(mark.args or ("fabric",))]
+        metafunc.parametrize("fresh_estate", hosts, indirect=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        local = item.get_closest_marker("here_only")
-        if SSH and local:
+        local = item.get_closest_marker("local_only")
+        if SSH_TRANSPORT and local:
             item.add_marker(pytest.mark.skip(reason=f"not here: over SSH, {local.args[0]}"))
 
 
 @pytest.fixture(autouse=True)
-def _guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An environment in which nothing leads out of `tmp_path`."""
-    environ = guarded(tmp_path / "nobody")
+def _isolate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clear the environment so that nothing leads out of `tmp_path`."""
+    environ = isolate_environ(tmp_path / "nobody")
     for name in set(os.environ) - set(environ):
         monkeypatch.delenv(name)
     for name, value in environ.items():
@@ -58,15 +58,15 @@ def _guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def estate(tmp_path: Path) -> Iterator[Estate]:
-    """A throwaway estate; nothing is set up in it yet. Over SSH where that is asked for."""
-    with FarEstate(tmp_path, SSH) if SSH else Estate(tmp_path) as made:
-        yield made
+    """Yield a throwaway estate with nothing set up, over SSH if REPOMAN_TEST_SSH is set."""
+    with RemoteEstate(tmp_path, SSH_TRANSPORT) if SSH_TRANSPORT else Estate(tmp_path) as estate:
+        yield estate
 
 
 @pytest.fixture
 def marker() -> Iterator[str]:
-    """A word by which a program is found again; what still runs with it is killed at the end."""
-    word = f"300.{uuid.uuid4().int % 10**12:012}"  # which is also a time for `sleep`
-    yield word
-    for pid in running(word):
+    """Yield a unique argument to find a process by; kill what still runs with it afterwards."""
+    duration = f"300.{uuid.uuid4().int % 10**12:012}"  # also a valid argument of `sleep`
+    yield duration
+    for pid in find_processes(duration):
         os.kill(pid, signal.SIGKILL)

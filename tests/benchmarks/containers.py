@@ -18,7 +18,7 @@ from pathlib import Path
 
 from repoman_tasks.model import TRANSPORTS
 from tests.benchmarks.table import Row, show, timed
-from tests.containers.conftest import FarPlace, Place
+from tests.containers.conftest import ContainerEstate, RemoteContainerEstate
 
 RUNS = 5
 INSTANCES = 100
@@ -36,21 +36,21 @@ def alternating(ours: Callable[[], float], theirs: Callable[[], float]) -> tuple
 class Bench:
     """An estate beside a daemon, and a clock."""
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
+    def __init__(self, estate: ContainerEstate) -> None:
+        self.estate = estate
 
     def repoman(self, *argv: str) -> float:
         """Seconds that a repoman command takes."""
-        return timed([*self.place.argv, *argv], env=self.place.environ, cwd=self.place.home)
+        return timed([*self.estate.argv, *argv], env=self.estate.environ, cwd=self.estate.home)
 
     def incus(self, *argv: str) -> float:
         """Seconds that an incus command takes, in the same project."""
-        named = ["incus", *argv[:1], "--project", self.place.project, *argv[1:]]
-        return timed(named, env=self.place.environ)
+        named = ["incus", *argv[:1], "--project", self.estate.project, *argv[1:]]
+        return timed(named, env=self.estate.environ)
 
     def new(self, image: str) -> Row:
         """`new` beside the commands that a person would type instead."""
-        (self.place.local_repos / "isurus").mkdir(exist_ok=True)
+        (self.estate.local_repos / "isurus").mkdir(exist_ok=True)
 
         def ours() -> float:
             seconds = self.repoman("new", "isurus", "--image", image)
@@ -58,7 +58,7 @@ class Bench:
             return seconds
 
         def theirs() -> float:
-            seconds = sum(self.incus(*argv) for argv in bare_new(self.place, image))
+            seconds = sum(self.incus(*argv) for argv in bare_new(self.estate, image))
             self.incus("delete", "--force", "isurus")
             return seconds
 
@@ -66,7 +66,7 @@ class Bench:
 
     def shell(self) -> Row:
         """`shell -- true` beside a bare exec."""
-        self.place.new("isurus")
+        self.estate.new("isurus")
         argv = ("exec", "isurus", "--", "true")
         row = Row(
             "`shell isurus -- true`",
@@ -74,7 +74,7 @@ class Bench:
                 lambda: self.repoman("shell", "isurus", "--", "true"), lambda: self.incus(*argv)
             ),
         )
-        self.place.run("remove", "isurus", "--yes", code=0)
+        self.estate.run("remove", "isurus", "--yes", code=0)
         return row
 
     def listing(self, running: Sequence[str]) -> Row:
@@ -83,9 +83,9 @@ class Bench:
         return Row(what, *alternating(lambda: self.repoman("list"), lambda: self.incus("list")))
 
 
-def bare_new(place: Place, image: str) -> list[tuple[str, ...]]:
+def bare_new(estate: ContainerEstate, image: str) -> list[tuple[str, ...]]:
     """What a person types for the same container, its user and its mount included."""
-    repo = f"{place.local_repos}/isurus"
+    repo = f"{estate.local_repos}/isurus"
     uid = str(os.getuid())
     device = ("repo", "disk", f"source={repo}", f"path={repo}")
     argv: list[tuple[str, ...]] = [
@@ -110,36 +110,38 @@ def bare_new(place: Place, image: str) -> list[tuple[str, ...]]:
 
 def fill(bench: Bench) -> None:
     """Many projects with an empty container each, as drift sees none in."""
-    place = bench.place
-    with place.registry.open("a") as registry:
+    estate = bench.estate
+    with estate.registry.open("a") as registry:
         for number in range(INSTANCES):
             name = f"p{number}"
-            repo = place.local_repos / name
+            repo = estate.local_repos / name
             repo.mkdir()
             registry.write(f'\n[[project]]\nname = "{name}"\nrepo = "{name}"\n')
-            place.incus("init", "--empty", name)
+            estate.incus("init", "--empty", name)
 
 
-def over_ssh(place: FarPlace) -> list[Row]:
+def over_ssh(estate: RemoteContainerEstate) -> list[Row]:
     """`list` from another machine, beside `ssh HOST incus list` with a connection of its own, and
     with one that is open already."""
-    place.ready()
-    fill(Bench(place))
-    place.sshd.let_in(place.environ)
-    ssh = ["ssh", "-F", str(place.laptop / ".ssh/config")]
-    ssh += ["-o", f"UserKnownHostsFile={place.laptop}/.ssh/known_hosts"]
-    socket = ["-S", str(place.ssh / "master")]
-    bare = ["incus", "list", "--project", place.project]
+    estate.setup()
+    fill(Bench(estate))
+    estate.sshd.set_session_environ(estate.environ)
+    ssh = ["ssh", "-F", str(estate.laptop / ".ssh/config")]
+    ssh += ["-o", f"UserKnownHostsFile={estate.laptop}/.ssh/known_hosts"]
+    socket = ["-S", str(estate.ssh / "master")]
+    fresh_estate = ["incus", "list", "--project", estate.project]
     subprocess.run([*ssh, *socket, "-M", "-N", "-f", "there"], check=True)
 
     def ours() -> float:
-        return timed([*place.argv, "list"], env=place.here)
+        return timed([*estate.argv, "list"], env=estate.client_environ)
 
     rows = [
-        Row("`list --host`, cold", *alternating(ours, lambda: timed([*ssh, "there", *bare]))),
+        Row(
+            "`list --host`, cold", *alternating(ours, lambda: timed([*ssh, "there", *fresh_estate]))
+        ),
         Row(
             "`list --host`, beside a warm ssh",
-            *alternating(ours, lambda: timed([*ssh, *socket, "there", *bare])),
+            *alternating(ours, lambda: timed([*ssh, *socket, "there", *fresh_estate])),
         ),
     ]
     subprocess.run([*ssh, *socket, "-O", "exit", "there"], check=True, stderr=subprocess.DEVNULL)
@@ -175,14 +177,14 @@ def _digest(path: Path) -> str:
 
 def streams(transport: str) -> Row:
     """`exec NAME -- cat` on another machine, beside `ssh HOST cat`."""
-    with FarPlace(Path(tempfile.mkdtemp(prefix="bench-")), transport) as place:
-        place.ready().new("isurus")
-        place.sshd.let_in(place.environ)
-        stream = Stream(place.ssh / "stream")
-        argv = [*place.argv, "exec", "isurus", "--", "cat"]
+    with RemoteContainerEstate(Path(tempfile.mkdtemp(prefix="bench-")), transport) as estate:
+        estate.setup().new("isurus")
+        estate.sshd.set_session_environ(estate.environ)
+        stream = Stream(estate.ssh / "stream")
+        argv = [*estate.argv, "exec", "isurus", "--", "cat"]
         ours, theirs = alternating(
-            lambda: stream.through(argv, place.here),
-            lambda: stream.through(["ssh", "there", "cat"], place.here),
+            lambda: stream.through(argv, estate.client_environ),
+            lambda: stream.through(["ssh", "there", "cat"], estate.client_environ),
         )
     speed = f"{STREAMED / ours / 1e6:.0f} MB/s each way"
     return Row(f"`exec --host -- cat`, {transport}, {STREAMED >> 20} MiB: {speed}", ours, theirs)
@@ -201,13 +203,13 @@ def main() -> None:
 def containers() -> None:
     """Containers beside the bare incus commands, here and over SSH."""
     base = Path(tempfile.mkdtemp(prefix="bench-"))
-    with Place(base) as place:
-        bench = Bench(place.ready())
+    with ContainerEstate(base) as estate:
+        bench = Bench(estate.setup())
         rows = [bench.new("busybox"), bench.new("debian"), bench.shell()]
         fill(bench)
         rows.append(bench.listing([]))
         show("Containers", "repoman", "bare incus", rows)
-    with FarPlace(Path(tempfile.mkdtemp(prefix="bench-"))) as far:
+    with RemoteContainerEstate(Path(tempfile.mkdtemp(prefix="bench-"))) as far:
         show("Over SSH, on loopback", "repoman", "ssh", over_ssh(far))
 
 

@@ -15,16 +15,16 @@ from typing import Any
 import pytest
 
 from repoman_tasks.registry import parse
-from tests.conftest import HERE, SSH
+from tests.conftest import LOCAL, SSH_TRANSPORT
 from tests.support.estate import CHECKOUT, Estate, Result, run
-from tests.support.processes import until
-from tests.support.ssh_estate import FarEstate
+from tests.support.processes import wait_until
+from tests.support.ssh_estate import RemoteEstate
 from tests.worlds.daemon.images import image
-from tests.worlds.daemon.place import BRIDGES, POOL, running_daemon
+from tests.worlds.daemon.sandbox import BRIDGES, POOL, running_daemon
 
 DAEMON = os.environ.get("REPOMAN_TEST_INCUS_DIR", "")
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
-"""Taken before any test's own environment is laid."""
+"""Read before a fixture isolates the environment."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="not here: `python -m tests.worlds.daemon`"))
 
 
-class Place(Estate):
+class ContainerEstate(Estate):
     """An estate with containers."""
 
     def __init__(self, base: Path) -> None:
@@ -43,7 +43,7 @@ class Place(Estate):
             "INCUS_DIR": DAEMON,
             "INCUS_PROJECT": self.project,
             "DEFAULT_IMAGE": "busybox",
-            "REPOMAN_STORAGE_POOL": POOL,  # a test may make another one meanwhile
+            "REPOMAN_STORAGE_POOL": POOL,  # a test may create another one meanwhile
             "REPOMAN_BRIDGE": BRIDGES[int(WORKER.removeprefix("gw"))],
         }
         (self.home / ".claude").mkdir()
@@ -52,14 +52,14 @@ class Place(Estate):
         super().close()
         delete = ("project", "delete", self.project, "--force")
 
-        def is_gone() -> bool:  # what is left would be in every later way
+        def is_gone() -> bool:  # what is left would affect every later test
             done = self.incus(*delete, given="yes\n", check=False)
             return not done.code or "not found" in done.err
 
-        until(is_gone)
+        wait_until(is_gone)
 
     def incus(self, *argv: str, given: str = "", check: bool = True) -> Result:
-        """Do something behind repoman's back. In the estate's project unless words name one."""
+        """Run incus, behind repoman's back, in the estate's project unless `argv` names another."""
         named = "--project" in argv or argv[0] in ("project", "query", "storage", "network")
         project = [] if named else ["--project", self.project]
         done = run(["incus", *project, *argv], self.environ, given=given)
@@ -67,41 +67,41 @@ class Place(Estate):
         return done
 
     def api(self, path: str) -> Any:
-        """What Incus says of a path below the project."""
-        joined = "&" if "?" in path else "?"
-        argv = ["query", f"local:/1.0/{path}{joined}project={self.project}"]
+        """Return what Incus's API has at a path below the project."""
+        separator = "&" if "?" in path else "?"
+        argv = ["query", f"local:/1.0/{path}{separator}project={self.project}"]
         return json.loads(self.incus(*argv).out)
 
     def instances(self) -> dict[str, dict[str, Any]]:
-        """All instances of the project, by name."""
+        """Return all instances of the project, by name."""
         return {one["name"]: one for one in self.api("instances?recursion=1")}
 
-    def ready(self) -> Place:
+    def setup(self) -> ContainerEstate:
         """Set up, and nothing in it."""
         paths = ("--local-repos", str(self.local_repos), "--nfs-repos", str(self.share))
         done = self.run("setup", *paths, code=0)
         assert "not set up" not in done.err, done
         return self
 
-    def new(self, name: str, *flags: str) -> Place:
-        """A repo, a project and a container called `name`."""
+    def new(self, name: str, *flags: str) -> ContainerEstate:
+        """Create a repo, a project and a container called `name`."""
         if not (self.local_repos / name).exists():
             (self.local_repos / name).mkdir()
         self.run("new", name, *flags, code=0)
         return self
 
-    def inside(self, name: str, *argv: str) -> Result:
-        """Run words as root in a container; what they say arrives (see `tools.guest`)."""
-        heard = ["sh", "-c", 'sleep 0.05; exec "$@"', "sh"]
-        return self.incus("exec", name, "--", *heard, *argv, check=False)
+    def exec_inside(self, name: str, *argv: str) -> Result:
+        """Run `argv` as root in a container, and lose none of its output (see `tools.guest`)."""
+        delayed = ["sh", "-c", 'sleep 0.05; exec "$@"', "sh"]
+        return self.incus("exec", name, "--", *delayed, *argv, check=False)
 
     def projects(self) -> list[str]:
-        """The names in the registry."""
+        """Return the names in the registry."""
         registry = parse(self.registry.read_text(), str(self.registry), self.environ)
         return [project.name for project in registry.projects]
 
     def findings(self, *argv: str) -> dict[str, list[str]]:
-        """What `status` finds about containers: the kinds by subject."""
+        """Return the kinds of findings that `status` reports about containers, by subject."""
         found: dict[str, list[str]] = {}
         for finding in self.run("status", "--json", *argv).json["findings"]:
             if finding["kind"]:
@@ -109,62 +109,72 @@ class Place(Estate):
         return found
 
     def state(self, name: str) -> str:
-        """The state of a project, as `list` shows it."""
+        """Return the state of a project, as `list` shows it."""
         rows = self.run("list", "--json", code=0).json["projects"]
         return next(str(row["state"]) for row in rows if row["name"] == name)
 
 
-class FarPlace(FarEstate, Place):
-    """An estate with containers on the other side of an sshd."""
+class RemoteContainerEstate(RemoteEstate, ContainerEstate):
+    """An estate with containers behind an sshd."""
 
 
 @pytest.fixture
-def bare(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    """An estate beside a daemon; nothing is set up. Its parameter is `HERE`, or a transport by
-    which it is on another host."""
-    how = getattr(request, "param", SSH or HERE)
-    with Place(tmp_path) if how == HERE else FarPlace(tmp_path, how) as place:
-        yield place
+def fresh_estate(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ContainerEstate]:
+    """Yield an estate beside a daemon, with nothing set up.
+
+    The parameter is `LOCAL`, or the transport by which it is on another host.
+    """
+    host = getattr(request, "param", SSH_TRANSPORT or LOCAL)
+    with (
+        ContainerEstate(tmp_path)
+        if host == LOCAL
+        else RemoteContainerEstate(tmp_path, host) as estate
+    ):
+        yield estate
 
 
 @pytest.fixture
-def place(bare: Place) -> Place:
-    """An estate that is set up."""
-    return bare.ready()
+def estate(fresh_estate: ContainerEstate) -> ContainerEstate:
+    """Yield an estate that is set up."""
+    return fresh_estate.setup()
 
 
 @pytest.fixture
-def isurus(place: Place) -> Place:
-    """An estate with the project isurus, whose container runs."""
-    return place.new("isurus")
+def isurus(estate: ContainerEstate) -> ContainerEstate:
+    """Yield an estate with the project isurus, whose container runs."""
+    return estate.new("isurus")
 
 
 @pytest.fixture
-def host(bare: Place) -> Iterator[Place]:
-    """A host whose Incus was never initialised, with the image `debian`; slow to make."""
+def host(fresh_estate: ContainerEstate) -> Iterator[ContainerEstate]:
+    """Yield a host whose Incus was never initialised, with the image `debian`. Slow to create."""
     folder = Path(tempfile.mkdtemp(prefix="rmw-", dir="/tmp"))
-    programs = bare.base / "bin"
+    programs = fresh_estate.base / "bin"
     programs.mkdir()
     repoman = programs / "repoman"
     repoman.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m repoman_tasks "$@"\n')
     repoman.chmod(0o755)
-    before = dict(bare.environ)
-    bare.environ |= {
+    before = dict(fresh_estate.environ)
+    fresh_estate.environ |= {
         "INCUS_DIR": str(folder),
         "INCUS_PROJECT": "repoman",
         "REPOMAN_STORAGE_POOL": "",
         "REPOMAN_BRIDGE": f"rmw{os.getpid() % 10000}",
-        "PATH": f"{programs}:{bare.environ['PATH']}",
+        "PATH": f"{programs}:{fresh_estate.environ['PATH']}",
         "PYTHONPATH": str(CHECKOUT),
     }
     try:
         with running_daemon(folder, "sudo", "-n"):
             tarball = str(image("debian"))
-            bare.incus("image", "import", tarball, "--alias", "debian", "--project", "default")
-            yield bare
-            bare.incus("project", "delete", "repoman", "--force", given="yes\n", check=False)
-            network = bare.environ["REPOMAN_BRIDGE"]
-            bare.incus("network", "delete", network, "--project", "default", check=False)
+            fresh_estate.incus(
+                "image", "import", tarball, "--alias", "debian", "--project", "default"
+            )
+            yield fresh_estate
+            fresh_estate.incus(
+                "project", "delete", "repoman", "--force", given="yes\n", check=False
+            )
+            network = fresh_estate.environ["REPOMAN_BRIDGE"]
+            fresh_estate.incus("network", "delete", network, "--project", "default", check=False)
     finally:
-        bare.environ = before
+        fresh_estate.environ = before
         subprocess.run(["sudo", "-n", "rm", "-rf", str(folder), f"{folder}.log"], check=False)

@@ -1,4 +1,4 @@
-"""`./bootstrap demo` with a container, on a private daemon of its own that needs root."""
+"""`./bootstrap demo` with a container, on a private daemon, which needs root."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.demo import interrupted, shown
-from tests.support.estate import guarded
+from tests.support.demo import interrupt_demo, run_demo
+from tests.support.estate import isolate_environ
 
-pytestmark = pytest.mark.here_only("the demo is of this host")
+pytestmark = pytest.mark.local_only("the demo runs on this host only")
 
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    return guarded(tmp_path)
+    return isolate_environ(tmp_path)
 
 
 @pytest.fixture
@@ -27,22 +27,22 @@ def as_root(environ: dict[str, str]) -> Sequence[str]:
 def test_it_shows_a_container_and_the_fence(
     as_root: Sequence[str], environ: dict[str, str]
 ) -> None:
-    printed = shown(as_root, environ)
+    printed = run_demo(as_root, environ)
     assert "uid=1000(dev)" in printed
     assert re.search(r"^-rw-.* dev +dev +.*~/repos/notes/made-inside$", printed, re.MULTILINE)
     inside, outside = re.findall(r"^-rwsr-xr-x +1 +(\w+) +(\w+) .*trap$", printed, re.MULTILINE)
     assert (inside, outside) == (("root", "root"), ("1000000", "1000000"))
 
 
-def test_no_daemon_is_told_in_a_line(environ: dict[str, str], tmp_path: Path) -> None:
+def test_without_a_daemon_one_line_says_so(environ: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "ip").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "ip").chmod(0o755)
     as_root = ["sudo", "-n", "env", "-i", f"PATH={tmp_path}:{environ['PATH']}"]
-    printed = shown(as_root, environ)
-    assert printed.count("No container is shown: no Incus daemon runs here: ") == 1
+    printed = run_demo(as_root, environ)
+    assert printed.count("No container is run_demo: no Incus daemon runs here: ") == 1
     assert "$ repoman new notes --no-container" in printed
 
 
 @pytest.mark.parametrize("at", ["$ repoman setup", "$ repoman exec", "$ repoman sync --dry-run"])
 def test_ctrl_c_leaves_nothing(as_root: Sequence[str], environ: dict[str, str], at: str) -> None:
-    interrupted(as_root, environ, at)
+    interrupt_demo(as_root, environ, at)

@@ -8,22 +8,22 @@ from pathlib import Path
 import pytest
 
 from repoman_tasks.planning.container.spec import MAKING_TAG, PROJECT_TAG
-from tests.containers.conftest import Place
+from tests.containers.conftest import ContainerEstate
 from tests.support.estate import run
 
 
-def mend(place: Place, *argv: str, out: str = "done: ") -> None:
+def mend(estate: ContainerEstate, *argv: str, out: str = "done: ") -> None:
     """Mend by `argv`; a second time nothing is left to be mended."""
-    assert out in place.run("status", *argv).out
-    drifted = [kind for kinds in place.findings().values() for kind in kinds]
+    assert out in estate.run("status", *argv).out
+    drifted = [kind for kinds in estate.findings().values() for kind in kinds]
     assert drifted == []
-    before = place.instances()
-    assert "done: " not in place.run("status", *argv).out
-    assert place.instances() == before
+    before = estate.instances()
+    assert "done: " not in estate.run("status", *argv).out
+    assert estate.instances() == before
 
 
 @pytest.mark.over_ssh
-def test_no_drift(isurus: Place) -> None:
+def test_no_drift(isurus: ContainerEstate) -> None:
     assert isurus.findings() == {}
 
 
@@ -31,7 +31,7 @@ def test_no_drift(isurus: Place) -> None:
 
 
 @pytest.mark.over_ssh
-def test_missing_recreate_gives_one_that_behaves_alike(isurus: Place) -> None:
+def test_missing_recreate_gives_one_that_behaves_alike(isurus: ContainerEstate) -> None:
     text = '[env]\nGREETING = "hello"\n'
     (isurus.local_repos / "isurus/.repoman.toml").write_text(text)
     isurus.run("update", "isurus", "--restart", code=0)
@@ -53,7 +53,7 @@ def test_missing_recreate_gives_one_that_behaves_alike(isurus: Place) -> None:
     assert done.out == "hello\n"
 
 
-def test_missing_forget_keeps_the_project_and_its_backup(isurus: Place) -> None:
+def test_missing_forget_keeps_the_project_and_its_backup(isurus: ContainerEstate) -> None:
     isurus.incus("delete", "--force", "isurus")
     mend(isurus, "--missing", "forget")
     assert isurus.projects() == ["isurus"]
@@ -61,7 +61,7 @@ def test_missing_forget_keeps_the_project_and_its_backup(isurus: Place) -> None:
     isurus.run("sync", "isurus", code=0)
 
 
-def test_missing_with_its_repo(isurus: Place) -> None:
+def test_missing_with_its_repo(isurus: ContainerEstate) -> None:
     isurus.incus("delete", "--force", "isurus")
     (isurus.local_repos / "isurus").rmdir()
     done = isurus.run("status", "--missing", "recreate", code=3)
@@ -73,33 +73,33 @@ def test_missing_with_its_repo(isurus: Place) -> None:
 # --- orphan -------------------------------------------------------------------------------
 
 
-def without_registry(place: Place) -> None:
+def without_registry(estate: ContainerEstate) -> None:
     """Lose all projects from the registry."""
-    text = place.registry.read_text()
-    place.registry.write_text(text[: text.index("[[project]]")])
+    text = estate.registry.read_text()
+    estate.registry.write_text(text[: text.index("[[project]]")])
 
 
-def test_a_lost_registry_is_rebuilt_from_incus(place: Place) -> None:
-    (place.local_repos / "deep/er").mkdir(parents=True)
-    (place.local_repos / "isurus").mkdir()
-    (place.local_repos / "isurus/.repoman.toml").write_text('[env]\nGREETING = "hello"\n')
-    place.run("new", "isurus", code=0)
-    place.run("new", "lamna", "--repo", "deep/er", "--profile", "default", code=0)
-    running = {name: one["config"] for name, one in place.instances().items()}
-    without_registry(place)
-    assert place.findings() == {"isurus": ["orphan"], "lamna": ["orphan"]}
-    mend(place, "--orphan", "adopt")
-    assert sorted(place.projects()) == ["isurus", "lamna"]
-    assert {name: one["config"] for name, one in place.instances().items()} == running
-    place.incus("delete", "--force", "isurus")
-    place.run("status", "--missing", "recreate")
-    done = place.run("exec", "isurus", "--", "sh", "-c", 'echo "$GREETING"', code=0)
+def test_a_lost_registry_is_rebuilt_from_incus(estate: ContainerEstate) -> None:
+    (estate.local_repos / "deep/er").mkdir(parents=True)
+    (estate.local_repos / "isurus").mkdir()
+    (estate.local_repos / "isurus/.repoman.toml").write_text('[env]\nGREETING = "hello"\n')
+    estate.run("new", "isurus", code=0)
+    estate.run("new", "lamna", "--repo", "deep/er", "--profile", "default", code=0)
+    running = {name: one["config"] for name, one in estate.instances().items()}
+    without_registry(estate)
+    assert estate.findings() == {"isurus": ["orphan"], "lamna": ["orphan"]}
+    mend(estate, "--orphan", "adopt")
+    assert sorted(estate.projects()) == ["isurus", "lamna"]
+    assert {name: one["config"] for name, one in estate.instances().items()} == running
+    estate.incus("delete", "--force", "isurus")
+    estate.run("status", "--missing", "recreate")
+    done = estate.run("exec", "isurus", "--", "sh", "-c", 'echo "$GREETING"', code=0)
     assert done.out == "hello\n"
-    assert place.run("exec", "lamna", "--", "pwd", code=0).out.endswith("/deep/er\n")
+    assert estate.run("exec", "lamna", "--", "pwd", code=0).out.endswith("/deep/er\n")
 
 
 @pytest.mark.over_ssh
-def test_orphan_destroy_asks_for_the_name(isurus: Place) -> None:
+def test_orphan_destroy_asks_for_the_name(isurus: ContainerEstate) -> None:
     without_registry(isurus)
     done = isurus.run("status", "--orphan", "destroy", code=3)
     assert "--yes" in done.err
@@ -109,7 +109,7 @@ def test_orphan_destroy_asks_for_the_name(isurus: Place) -> None:
     assert (isurus.local_repos / "isurus").is_dir()
 
 
-def test_an_orphan_that_repoman_did_not_make(isurus: Place) -> None:
+def test_an_orphan_that_repoman_did_not_make(isurus: ContainerEstate) -> None:
     isurus.incus("init", "busybox", "stray")
     (isurus.local_repos / "stray").mkdir()
     assert isurus.findings() == {"stray": ["orphan"]}
@@ -122,27 +122,27 @@ def test_an_orphan_that_repoman_did_not_make(isurus: Place) -> None:
     assert "in the estate already" in isurus.run("adopt", "stray", code=2).err
 
 
-def write_hook(place: Place, name: str, hook: str) -> None:
-    hooks = place.local_repos / name / ".git/hooks"
+def write_hook(estate: ContainerEstate, name: str, hook: str) -> None:
+    hooks = estate.local_repos / name / ".git/hooks"
     hooks.mkdir(parents=True, exist_ok=True)
     (hooks / hook).write_text("#!/bin/sh\n")
 
 
 @pytest.mark.parametrize("argv", [("adopt", "stray"), ("status", "--orphan", "adopt")])
 def test_who_takes_a_container_in_has_seen_what_is_in_its_repo(
-    place: Place, argv: tuple[str, ...]
+    estate: ContainerEstate, argv: tuple[str, ...]
 ) -> None:
     """As who makes one has; and what comes later is told."""
-    place.incus("init", "busybox", "stray")
-    write_hook(place, "stray", "pre-commit")
-    place.run(*argv)
-    assert place.projects() == ["stray"]
-    assert place.findings() == {}
-    write_hook(place, "stray", "pre-push")
-    assert ".git/hooks/pre-push" in place.run("status", code=3).out
+    estate.incus("init", "busybox", "stray")
+    write_hook(estate, "stray", "pre-commit")
+    estate.run(*argv)
+    assert estate.projects() == ["stray"]
+    assert estate.findings() == {}
+    write_hook(estate, "stray", "pre-push")
+    assert ".git/hooks/pre-push" in estate.run("status", code=3).out
 
 
-def test_what_came_before_a_registry_was_lost_is_told_after_it(isurus: Place) -> None:
+def test_what_came_before_a_registry_was_lost_is_told_after_it(isurus: ContainerEstate) -> None:
     write_hook(isurus, "isurus", "pre-commit")
     without_registry(isurus)
     isurus.run("adopt", "isurus", code=0)
@@ -151,7 +151,7 @@ def test_what_came_before_a_registry_was_lost_is_told_after_it(isurus: Place) ->
     assert "hazard" not in isurus.findings().get("isurus", [])
 
 
-def test_adopt_refuses(isurus: Place) -> None:
+def test_adopt_refuses(isurus: ContainerEstate) -> None:
     isurus.incus("init", "busybox", "stray")
     assert "is missing" in isurus.run("adopt", "stray", code=2).err
     assert "overlaps" in isurus.run("adopt", "stray", "--repo", "isurus", code=2).err
@@ -161,33 +161,33 @@ def test_adopt_refuses(isurus: Place) -> None:
     assert isurus.findings() == {"stray": ["orphan"]}
 
 
-def test_adopt_from_the_default_project(place: Place) -> None:
+def test_adopt_from_the_default_project(estate: ContainerEstate) -> None:
     """The way over from a script that made its containers there, with `shift` and all."""
-    repo = place.local_repos / "old"
+    repo = estate.local_repos / "old"
     repo.mkdir()
-    name = f"old{place.project[1:6]}"
+    name = f"old{estate.project[1:6]}"
     in_default = ["--project", "default"]
     device = ["-c", "security.nesting=true", "--storage", "pool"]
-    place.incus("init", *in_default, "busybox", name, *device)
+    estate.incus("init", *in_default, "busybox", name, *device)
     source = [f"source={repo}", f"path={repo}", "shift=true"]
-    place.incus("config", "device", "add", *in_default, name, "repo", "disk", *source)
+    estate.incus("config", "device", "add", *in_default, name, "repo", "disk", *source)
     try:
-        place.incus("start", *in_default, name)
-        place.incus("exec", *in_default, name, "--", "sh", "-c", "echo kept >/kept")
-        place.run("adopt", name, "--from-project", "default", "--repo", "old", code=0)
-        made = place.instances()[name]
+        estate.incus("start", *in_default, name)
+        estate.incus("exec", *in_default, name, "--", "sh", "-c", "echo kept >/kept")
+        estate.run("adopt", name, "--from-project", "default", "--repo", "old", code=0)
+        made = estate.instances()[name]
         assert "shift" not in made["devices"]["repo"]
         assert "security.nesting" not in made["config"]
-        assert place.run("exec", name, "--", "cat", "/kept", code=0).out == "kept\n"
-        place.run("exec", name, "--", "touch", "mine", code=0)
+        assert estate.run("exec", name, "--", "cat", "/kept", code=0).out == "kept\n"
+        estate.run("exec", name, "--", "touch", "mine", code=0)
         assert (repo / "mine").exists()
-        assert place.findings() == {}
-        kept = place.incus("list", *in_default, "--format", "csv", "--columns", "s", name)
+        assert estate.findings() == {}
+        kept = estate.incus("list", *in_default, "--format", "csv", "--columns", "s", name)
         assert kept.out == "STOPPED\n", "nothing is lost"
-        again = place.run("adopt", name, "--from-project", "default", code=2)
+        again = estate.run("adopt", name, "--from-project", "default", code=2)
         assert "already" in again.err
     finally:
-        place.incus("delete", *in_default, "--force", name)
+        estate.incus("delete", *in_default, "--force", name)
 
 
 def hooked(repo: Path) -> Path:
@@ -197,40 +197,40 @@ def hooked(repo: Path) -> Path:
     return repo
 
 
-def subjects_and_kinds(place: Place, name: str) -> bool:
+def subjects_and_kinds(estate: ContainerEstate, name: str) -> bool:
     """Whether something that programs here would run is told as new."""
-    return "hazard" in place.findings().get(name, [])
+    return "hazard" in estate.findings().get(name, [])
 
 
-def test_what_is_in_a_repo_that_an_adopted_container_never_had(place: Place) -> None:
+def test_what_is_in_a_repo_that_an_adopted_container_never_had(estate: ContainerEstate) -> None:
     """As with `new`, it is known to who gives it; what comes later is told."""
-    repo = hooked(place.local_repos / "stray")
-    place.incus("init", "busybox", "stray")
-    place.run("adopt", "stray", code=0)
-    assert not subjects_and_kinds(place, "stray")
+    repo = hooked(estate.local_repos / "stray")
+    estate.incus("init", "busybox", "stray")
+    estate.run("adopt", "stray", code=0)
+    assert not subjects_and_kinds(estate, "stray")
     (repo / ".envrc").write_text("true\n")
-    assert subjects_and_kinds(place, "stray")
+    assert subjects_and_kinds(estate, "stray")
 
 
-def test_what_is_in_a_repo_that_an_adopted_container_had(place: Place) -> None:
+def test_what_is_in_a_repo_that_an_adopted_container_had(estate: ContainerEstate) -> None:
     """It may have written that, so it is told, also where a profile had given it the repo."""
-    repo = hooked(place.local_repos / "stray")
-    place.incus("init", "busybox", "stray")
-    place.incus("config", "device", "add", "stray", "x", "disk", f"source={repo}", "path=/x")
-    place.run("adopt", "stray", code=0)
-    assert subjects_and_kinds(place, "stray")
-    place.run("status", "stray", "--seen")
-    other = hooked(place.local_repos / "other")
-    place.incus("profile", "create", "wide")
-    device = ("disk", f"source={place.local_repos}", "path=/x")
-    place.incus("profile", "device", "add", "wide", "x", *device)
-    place.incus("init", "busybox", "other", "--profile", "default", "--profile", "wide")
-    place.run("adopt", "other", code=0)
-    assert subjects_and_kinds(place, "other")
+    repo = hooked(estate.local_repos / "stray")
+    estate.incus("init", "busybox", "stray")
+    estate.incus("config", "device", "add", "stray", "x", "disk", f"source={repo}", "path=/x")
+    estate.run("adopt", "stray", code=0)
+    assert subjects_and_kinds(estate, "stray")
+    estate.run("status", "stray", "--seen")
+    other = hooked(estate.local_repos / "other")
+    estate.incus("profile", "create", "wide")
+    device = ("disk", f"source={estate.local_repos}", "path=/x")
+    estate.incus("profile", "device", "add", "wide", "x", *device)
+    estate.incus("init", "busybox", "other", "--profile", "default", "--profile", "wide")
+    estate.run("adopt", "other", code=0)
+    assert subjects_and_kinds(estate, "other")
     assert other.is_dir()
 
 
-def test_what_was_seen_before_stays_what_was_seen(isurus: Place) -> None:
+def test_what_was_seen_before_stays_what_was_seen(isurus: ContainerEstate) -> None:
     """Neither a lost registry nor `remove` and `new` have a hook taken for one that was known."""
     repo = isurus.local_repos / "isurus"
     hooked(repo)
@@ -249,7 +249,7 @@ def test_what_was_seen_before_stays_what_was_seen(isurus: Place) -> None:
 # --- renamed, in error, not expected ------------------------------------------------------
 
 
-def test_renamed(isurus: Place) -> None:
+def test_renamed(isurus: ContainerEstate) -> None:
     isurus.incus("stop", "--force", "isurus")
     isurus.incus("rename", "isurus", "other")
     assert isurus.findings() == {"isurus": ["renamed"]}
@@ -262,7 +262,7 @@ def test_renamed(isurus: Place) -> None:
     isurus.run("exec", "isurus", "--", "true", code=0)
 
 
-def test_not_expected(isurus: Place) -> None:
+def test_not_expected(isurus: ContainerEstate) -> None:
     text = isurus.registry.read_text()
     isurus.registry.write_text(f"{text}container = false\n")
     assert isurus.findings() == {"isurus": ["unexpected"]}
@@ -272,7 +272,7 @@ def test_not_expected(isurus: Place) -> None:
     isurus.run("exec", "isurus", "--", "true", code=0)
 
 
-def test_a_container_without_its_tags(isurus: Place) -> None:
+def test_a_container_without_its_tags(isurus: ContainerEstate) -> None:
     isurus.incus("config", "unset", "isurus", PROJECT_TAG)
     assert isurus.findings() == {"isurus": ["differs"]}
     isurus.run("update", "isurus", code=0)
@@ -282,14 +282,14 @@ def test_a_container_without_its_tags(isurus: Place) -> None:
 # --- half made ----------------------------------------------------------------------------
 
 
-def half_made(place: Place) -> None:
+def half_made(estate: ContainerEstate) -> None:
     """What a `new` that was killed leaves behind."""
-    without_registry(place)
-    place.incus("stop", "--force", "isurus")
-    place.incus("config", "set", "isurus", f"{MAKING_TAG}=token")
+    without_registry(estate)
+    estate.incus("stop", "--force", "isurus")
+    estate.incus("config", "set", "isurus", f"{MAKING_TAG}=token")
 
 
-def test_half_made_and_not_registered(isurus: Place) -> None:
+def test_half_made_and_not_registered(isurus: ContainerEstate) -> None:
     half_made(isurus)
     assert isurus.findings() == {"isurus": ["half-made"]}
     mend(isurus, "--half-made", "finish")
@@ -300,15 +300,15 @@ def test_half_made_and_not_registered(isurus: Place) -> None:
     assert isurus.instances() == {}
 
 
-def test_new_begins_anew_where_one_was_half_made(isurus: Place) -> None:
+def test_new_begins_anew_where_one_was_half_made(isurus: ContainerEstate) -> None:
     half_made(isurus)
-    isurus.inside("isurus", "true")
+    isurus.exec_inside("isurus", "true")
     done = isurus.run("new", "isurus", code=0)
     assert "which is half made" in done.out
     assert isurus.findings() == {}
 
 
-def test_half_made_and_registered(isurus: Place) -> None:
+def test_half_made_and_registered(isurus: ContainerEstate) -> None:
     isurus.incus("config", "set", "isurus", f"{MAKING_TAG}=token")
     assert isurus.findings() == {"isurus": ["half-made"]}
     assert isurus.state("isurus") == "half-made"
@@ -330,7 +330,7 @@ CHANGES = {
 }
 
 
-def test_a_difference_is_found_shown_and_mended_by_update(isurus: Place) -> None:
+def test_a_difference_is_found_shown_and_mended_by_update(isurus: ContainerEstate) -> None:
     (isurus.local_repos / "other").mkdir()
     isurus.incus("profile", "create", "extra")
     for change, argv in CHANGES.items():
@@ -354,8 +354,8 @@ def test_a_difference_is_found_shown_and_mended_by_update(isurus: Place) -> None
         (isurus.local_repos / "isurus/mine").unlink()
 
 
-def test_a_user_that_is_missing_inside(isurus: Place) -> None:
-    isurus.inside("isurus", "sh", "-c", "grep root: /etc/passwd >/p; cat /p >/etc/passwd")
+def test_a_user_that_is_missing_inside(isurus: ContainerEstate) -> None:
+    isurus.exec_inside("isurus", "sh", "-c", "grep root: /etc/passwd >/p; cat /p >/etc/passwd")
     assert isurus.findings() == {"isurus": ["inside"]}
     done = isurus.run("exec", "isurus", "--", "true", code=125)
     assert "repoman update" in done.err
@@ -364,27 +364,27 @@ def test_a_user_that_is_missing_inside(isurus: Place) -> None:
     isurus.run("exec", "isurus", "--", "true", code=0)
 
 
-def test_a_mount_that_is_hidden_inside(isurus: Place) -> None:
+def test_a_mount_that_is_hidden_inside(isurus: ContainerEstate) -> None:
     repo = f"{isurus.local_repos}/isurus"
-    assert isurus.inside("isurus", "sh", "-c", f"busybox umount {repo}").code == 0
+    assert isurus.exec_inside("isurus", "sh", "-c", f"busybox umount {repo}").code == 0
     assert isurus.findings() == {"isurus": ["inside"]}
     isurus.run("restart", "isurus", "--force", code=0)
     assert isurus.findings() == {}
 
 
-def test_an_incus_project_that_does_not_exist(isurus: Place) -> None:
+def test_an_incus_project_that_does_not_exist(isurus: ContainerEstate) -> None:
     isurus.environ["INCUS_PROJECT"] = "nowhere & ?recursion=0"
     assert isurus.findings() == {"incus": ["fence"], "isurus": ["missing"]}
 
 
-def test_a_user_who_may_not_ask(place: Place) -> None:
+def test_a_user_who_may_not_ask(estate: ContainerEstate) -> None:
     as_nobody = ["sudo", "-n", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    environ = [f"INCUS_DIR={place.environ['INCUS_DIR']}", "HOME=/nonexistent"]
+    environ = [f"INCUS_DIR={estate.environ['INCUS_DIR']}", "HOME=/nonexistent"]
     asking = ["incus", "query", "--force-local", "--raw", "local:/1.0"]
-    said = run([*as_nobody, "env", *environ, *asking], place.environ)
+    said = run([*as_nobody, "env", *environ, *asking], estate.environ)
     assert "don't have the needed permissions" in said.err, "what tools.incus looks for"
 
 
-def test_a_flag_that_is_off(place: Place) -> None:
-    assert "did you mean recreate" in place.run("status", "--missing", "recreat", code=2).err
-    assert "adopt or destroy" in place.run("status", "--orphan", "x", code=2).err
+def test_a_flag_that_is_off(estate: ContainerEstate) -> None:
+    assert "did you mean recreate" in estate.run("status", "--missing", "recreat", code=2).err
+    assert "adopt or destroy" in estate.run("status", "--orphan", "x", code=2).err

@@ -13,23 +13,23 @@ from pathlib import Path
 import pytest
 
 from repoman_tasks.model import TRANSPORTS
-from tests.containers.conftest import FarPlace
+from tests.containers.conftest import RemoteContainerEstate
 from tests.support.estate import run
-from tests.support.processes import command_lines, until
-from tests.support.round_trips import trips_of
+from tests.support.processes import find_sleeps, wait_until
+from tests.support.round_trips import count_round_trips
 
 
 @pytest.fixture(params=TRANSPORTS)
-def isurus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FarPlace]:
+def isurus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RemoteContainerEstate]:
     """It, with the project isurus, whose container runs."""
-    with FarPlace(tmp_path, request.param) as place:
-        place.ready()
-        place.new("isurus")
-        place.sshd.let_in(place.environ)
-        yield place
+    with RemoteContainerEstate(tmp_path, request.param) as estate:
+        estate.setup()
+        estate.new("isurus")
+        estate.sshd.set_session_environ(estate.environ)
+        yield estate
 
 
-def test_the_life_of_a_project(isurus: FarPlace) -> None:
+def test_the_life_of_a_project(isurus: RemoteContainerEstate) -> None:
     isurus.run("sync", code=0)
     row = isurus.run("list", "--json", code=0).json["projects"][0]
     assert (row["name"], row["state"]) == ("isurus", "running")
@@ -50,57 +50,59 @@ def test_the_life_of_a_project(isurus: FarPlace) -> None:
 
 
 @pytest.fixture
-def busy(tmp_path: Path) -> Iterator[FarPlace]:
+def busy(tmp_path: Path) -> Iterator[RemoteContainerEstate]:
     """It, with isurus, an ordinary project, and lamna, of which all is set that can be: it mounts
     a folder that was approved, and has rules and an address in the network."""
-    with FarPlace(tmp_path, "fabric") as place:
-        place.ready()
-        tools = place.home / "tools"
+    with RemoteContainerEstate(tmp_path, "fabric") as estate:
+        estate.setup()
+        tools = estate.home / "tools"
         tools.mkdir()
         asks = f'[[mount]]\nsource = "{tools}"\npath = "/opt/tools"\n'
         for name in ("isurus", "lamna"):
-            repo = place.local_repos / name
-            assert run(["git", "init", "-q", str(repo)], place.environ).code == 0
+            repo = estate.local_repos / name
+            assert run(["git", "init", "-q", str(repo)], estate.environ).code == 0
         (repo / ".repoman.toml").write_text(asks)
-        place.new("isurus").new("lamna", "--trust")
+        estate.new("isurus").new("lamna", "--trust")
         lamna = 'name = "lamna"\n'
-        text = place.registry.read_text()
+        text = estate.registry.read_text()
         assert lamna in text
-        place.registry.write_text(text.replace(lamna, f'{lamna}allow = ["192.0.2.1"]\n'))
-        place.run("update", "lamna", "--restart", code=0)
-        place.run("sync", code=0)
-        place.sshd.let_in(place.environ)
-        yield place
+        estate.registry.write_text(text.replace(lamna, f'{lamna}allow = ["192.0.2.1"]\n'))
+        estate.run("update", "lamna", "--restart", code=0)
+        estate.run("sync", code=0)
+        estate.sshd.set_session_environ(estate.environ)
+        yield estate
 
 
-def test_round_trips_where_there_is_nothing_to_do(busy: FarPlace) -> None:
+def test_round_trips_where_there_is_nothing_to_do(busy: RemoteContainerEstate) -> None:
     """Two of them start the first shell, which brings the registry along."""
-    assert trips_of(busy, "list") == 3
-    assert trips_of(busy, "status") == 4
-    assert trips_of(busy, "status", name="isurus") == 4
+    assert count_round_trips(busy, "list") == 3
+    assert count_round_trips(busy, "status") == 4
+    assert count_round_trips(busy, "status", name="isurus") == 4
     for name in ("isurus", "lamna"):
-        assert trips_of(busy, "start", name=name) == 3, name
-        assert trips_of(busy, "update", name=name) == 4, name
-        assert trips_of(busy, "trust", name=name) == 4, name
-    assert trips_of(busy, "setup") == 4
+        assert count_round_trips(busy, "start", name=name) == 3, name
+        assert count_round_trips(busy, "update", name=name) == 4, name
+        assert count_round_trips(busy, "trust", name=name) == 4, name
+    assert count_round_trips(busy, "setup") == 4
     busy.run("stop", "isurus", code=0)
-    assert trips_of(busy, "stop", name="isurus") == 3
+    assert count_round_trips(busy, "stop", name="isurus") == 3
 
 
-def test_without_a_name_it_says_what_to_type(isurus: FarPlace) -> None:
+def test_without_a_name_it_says_what_to_type(isurus: RemoteContainerEstate) -> None:
     done = isurus.run("shell")
     assert done.code == 2
     assert "name" in done.err
 
 
-def test_streams_go_through_fast(isurus: FarPlace) -> None:
+def test_streams_go_through_fast(isurus: RemoteContainerEstate) -> None:
     """20 MB/s each way is asked for; a tenth of it fails here, since other tests run beside it."""
     size = 64 << 20
     argv = [*isurus.argv, "exec", "isurus", "--", "cat"]
     began = time.monotonic()
     with open("/dev/zero", "rb") as zeros:
         head = subprocess.Popen(["head", "-c", str(size)], stdin=zeros, stdout=subprocess.PIPE)
-        done = subprocess.run(argv, env=isurus.here, stdin=head.stdout, capture_output=True)
+        done = subprocess.run(
+            argv, env=isurus.client_environ, stdin=head.stdout, capture_output=True
+        )
         head.wait()
     took = time.monotonic() - began
     assert done.returncode == 0, done.stderr
@@ -109,24 +111,21 @@ def test_streams_go_through_fast(isurus: FarPlace) -> None:
     assert size / took > 2e6
 
 
-def sleeping(marker: str) -> list[int]:
-    """The processes that sleep so long, wherever they are."""
-    return [pid for pid, argv in command_lines() if argv[:2] == [b"sleep", marker.encode()]]
-
-
 @pytest.mark.parametrize("end", ["ctrl-c", "cut"])
-def test_what_exec_runs_goes_with_the_connection(isurus: FarPlace, marker: str, end: str) -> None:
+def test_what_exec_runs_goes_with_the_connection(
+    isurus: RemoteContainerEstate, marker: str, end: str
+) -> None:
     """Within the container too, and where it ignores what it is told."""
     script = f"trap '' TERM HUP; exec sleep {marker}"
     process = isurus.start("exec", "isurus", "--", "sh", "-c", script, stderr=subprocess.PIPE)
-    until(lambda: sleeping(marker))
+    wait_until(lambda: find_sleeps(marker))
     if end == "cut":
-        isurus.sshd.cut()
+        isurus.sshd.kill_connections()
     else:
         process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == (1 if end == "cut" else 130), err
-    until(lambda: not sleeping(marker))
+    wait_until(lambda: not find_sleeps(marker))
     assert isurus.run("exec", "isurus", "--", "echo", "well").out == "well\n"
 
 
@@ -136,7 +135,9 @@ def test_what_exec_runs_goes_with_the_connection(isurus: FarPlace, marker: str, 
 @pytest.mark.parametrize(
     ("argv", "code"), [(["exec", "isurus", "--", "true"], 1), (["update", "isurus"], 1)]
 )
-def test_incus_that_is_not_there_is_told(isurus: FarPlace, argv: list[str], code: int) -> None:
+def test_incus_that_is_not_there_is_told(
+    isurus: RemoteContainerEstate, argv: list[str], code: int
+) -> None:
     programs = isurus.base / "programs"
     programs.mkdir()
     for program in {*Path("/usr/bin").iterdir(), *Path("/bin").iterdir()}:
@@ -158,11 +159,11 @@ def test_who_may_not_talk_to_incus_there_is_told(tmp_path: Path) -> None:
     """sshd gives what it is asked for to somebody who is in no group but their own."""
     ids = f"--reuid={os.getuid()} --regid={os.getgid()} --clear-groups"
     forced = f'ForceCommand exec sudo -nE setpriv {ids} sh -c "$SSH_ORIGINAL_COMMAND"'
-    with FarPlace(tmp_path, "fabric", forced) as place:
+    with RemoteContainerEstate(tmp_path, "fabric", forced) as estate:
         sentence = "this user may not talk to the Incus daemon"
-        place.prepare("isurus")
-        (place.local_repos / "lamna").mkdir()
-        done = place.run("new", "lamna", code=1)
+        estate.prepare("isurus")
+        (estate.local_repos / "lamna").mkdir()
+        done = estate.run("new", "lamna", code=1)
         assert done.err.startswith(f"repoman: there: {sentence}: ")
         assert "incus-admin" in done.err
-        assert f"containers: not checked, {sentence}\n" in place.run("status").out
+        assert f"containers: not checked, {sentence}\n" in estate.run("status").out

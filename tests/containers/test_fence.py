@@ -12,51 +12,59 @@ from pathlib import Path
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
-from tests.containers.conftest import Place
+from tests.containers.conftest import ContainerEstate
 from tests.support.estate import Result, run
-from tests.support.processes import PATIENCE
-from tests.worlds.daemon.place import running_daemon
+from tests.support.processes import WAIT_SECONDS
+from tests.worlds.daemon.sandbox import running_daemon
 
 REPAIR = "run `repoman setup --repair`"
 
 
-def project(place: Place) -> dict[str, str]:
-    return dict(json.loads(place.incus("query", f"/1.0/projects/{place.project}").out)["config"])
+def project(estate: ContainerEstate) -> dict[str, str]:
+    return dict(json.loads(estate.incus("query", f"/1.0/projects/{estate.project}").out)["config"])
 
 
-def writes(place: Place) -> str:
+def writes(estate: ContainerEstate) -> str:
     """What changes in Incus when it is written to: all there is in the project, with times."""
     parts = ["instances?recursion=1", "profiles?recursion=1"]
-    return json.dumps([project(place), *map(place.api, parts)], sort_keys=True)
+    return json.dumps([project(estate), *map(estate.api, parts)], sort_keys=True)
 
 
-def test_setup_makes_a_fenced_project_and_the_second_time_nothing(bare: Place) -> None:
-    bare.setup()
-    config = project(bare)
+def test_setup_makes_a_fenced_project_and_the_second_time_nothing(
+    fresh_estate: ContainerEstate,
+) -> None:
+    fresh_estate.setup()
+    config = project(fresh_estate)
     assert config["restricted"] == "true"
-    paths = f"{bare.local_repos},{bare.home}/.claude"
+    paths = f"{fresh_estate.local_repos},{fresh_estate.home}/.claude"
     assert config["restricted.devices.disk.paths"] == paths
     assert config["restricted.idmap.uid"] == str(os.getuid())
-    profiles = {one["name"]: one for one in bare.api("profiles?recursion=1")}
+    profiles = {one["name"]: one for one in fresh_estate.api("profiles?recursion=1")}
     default = profiles["default"]
     assert default["config"]["raw.idmap"] == f"both {os.getuid()} {os.getgid()}"
     assert {"limits.cpu", "limits.memory", "limits.processes"} <= default["config"].keys()
     assert set(default["devices"]) == {"root", "eth0"}
     share = profiles["claude-share"]["devices"]["claude-share"]
-    assert share["source"] == share["path"] == f"{bare.home}/.claude"
-    before = writes(bare)
+    assert share["source"] == share["path"] == f"{fresh_estate.home}/.claude"
+    before = writes(fresh_estate)
     for flags in ([], ["--repair"]):
-        assert bare.run("setup", *flags, code=0).out == "nothing to do\n"
-    assert writes(bare) == before
+        assert fresh_estate.run("setup", *flags, code=0).out == "nothing to do\n"
+    assert writes(fresh_estate) == before
 
 
-def test_a_dry_run_shows_the_steps_and_writes_nothing(bare: Place) -> None:
-    argv = ["--local-repos", str(bare.local_repos), "--nfs-repos", str(bare.share), "--dry-run"]
-    shown = bare.run("setup", *argv, code=0).out
-    assert f"would create the restricted Incus project {bare.project}\n" in shown
-    listed = bare.incus("project", "list", "--format", "csv").out
-    assert bare.project not in listed
-    assert not bare.registry.exists()
+def test_a_dry_run_shows_the_steps_and_writes_nothing(fresh_estate: ContainerEstate) -> None:
+    argv = [
+        "--local-repos",
+        str(fresh_estate.local_repos),
+        "--nfs-repos",
+        str(fresh_estate.share),
+        "--dry-run",
+    ]
+    shown = fresh_estate.run("setup", *argv, code=0).out
+    assert f"would create the restricted Incus project {fresh_estate.project}\n" in shown
+    listed = fresh_estate.incus("project", "list", "--format", "csv").out
+    assert fresh_estate.project not in listed
+    assert not fresh_estate.registry.exists()
 
 
 WEAKER = {
@@ -71,7 +79,7 @@ WEAKER = {
 }
 
 
-def test_a_weaker_fence_is_found_and_strengthened(isurus: Place) -> None:
+def test_a_weaker_fence_is_found_and_strengthened(isurus: ContainerEstate) -> None:
     before = project(isurus)
     for weaker, (where, key, value) in WEAKER.items():
         setting = f"{key}={value}".replace("@", before["restricted.devices.disk.paths"])
@@ -89,7 +97,7 @@ def test_a_weaker_fence_is_found_and_strengthened(isurus: Place) -> None:
         isurus.run("exec", "isurus", "--", "true", code=0)
 
 
-def test_local_repos_that_moved(isurus: Place) -> None:
+def test_local_repos_that_moved(isurus: ContainerEstate) -> None:
     """Containers keep the old folder until they are updated; then the fence closes behind them."""
     other = isurus.home / "other"
     other.mkdir()
@@ -111,7 +119,7 @@ def test_local_repos_that_moved(isurus: Place) -> None:
     assert isurus.findings() == {}
 
 
-def test_a_shared_folder_that_moved(isurus: Place) -> None:
+def test_a_shared_folder_that_moved(isurus: ContainerEstate) -> None:
     text = isurus.registry.read_text()
     isurus.registry.write_text(text.replace("[defaults]\n", '[defaults]\nshared = "~/agent"\n'))
     (isurus.home / "agent").mkdir()
@@ -128,22 +136,26 @@ def test_a_shared_folder_that_moved(isurus: Place) -> None:
 
 
 @pytest.fixture
-def fresh(bare: Place) -> Iterator[Place]:
+def fresh(fresh_estate: ContainerEstate) -> Iterator[ContainerEstate]:
     """A daemon of its own that was never initialised."""
     folder = Path(tempfile.mkdtemp(prefix="rmf-", dir="/tmp"))
-    before = dict(bare.environ)
-    bare.environ |= {"INCUS_DIR": str(folder), "REPOMAN_BRIDGE": "", "REPOMAN_STORAGE_POOL": ""}
+    before = dict(fresh_estate.environ)
+    fresh_estate.environ |= {
+        "INCUS_DIR": str(folder),
+        "REPOMAN_BRIDGE": "",
+        "REPOMAN_STORAGE_POOL": "",
+    }
     try:
         with running_daemon(folder, "sudo", "-n"):
-            yield bare
+            yield fresh_estate
     finally:
-        bare.environ = before
+        fresh_estate.environ = before
         bind_mounts = f"{folder}/storage-pools", f"{folder}/devices", f"{folder}/shmounts"
         subprocess.run(["sudo", "-n", "umount", "--recursive", *bind_mounts], check=False)
         subprocess.run(["sudo", "-n", "rm", "-rf", str(folder), f"{folder}.log"], check=False)
 
 
-def test_an_incus_that_was_never_initialised(fresh: Place) -> None:
+def test_an_incus_that_was_never_initialised(fresh: ContainerEstate) -> None:
     paths = ("--local-repos", str(fresh.local_repos), "--nfs-repos", str(fresh.share))
     done = fresh.run("setup", *paths, code=0)
     assert "not initialised" in done.err
@@ -164,46 +176,46 @@ def test_an_incus_that_was_never_initialised(fresh: Place) -> None:
     fresh.incus("network", "delete", network, "--project", "default")
 
 
-IN_NAMESPACE = pytest.mark.here_only("repoman runs where other files are in place of the host's")
+IN_NAMESPACE = pytest.mark.local_only("repoman runs where other files are in place of the host's")
 
 
-def with_subuid(place: Place, text: str, *argv: str) -> Result:
+def with_subuid(estate: ContainerEstate, text: str, *argv: str) -> Result:
     """Run repoman where /etc/subuid holds `text`, which nobody else sees."""
-    other = place.base / "subuid"
+    other = estate.base / "subuid"
     other.write_text(text)
     ids = [f"--reuid={os.getuid()}", f"--regid={os.getgid()}", "--init-groups"]
     script = 'mount --bind "$0" /etc/subuid && exec setpriv "$@"'
     namespace = ["sudo", "-n", "unshare", "--mount", "sh", "-c", script, str(other), *ids]
-    environ = [f"{key}={value}" for key, value in place.environ.items()]
-    return run([*namespace, "env", "-i", *environ, *place.argv, *argv], place.environ)
+    environ = [f"{key}={value}" for key, value in estate.environ.items()]
+    return run([*namespace, "env", "-i", *environ, *estate.argv, *argv], estate.environ)
 
 
 @IN_NAMESPACE
 @pytest.mark.parametrize("text", ["root:1000000:65536\n", "", "dev:1000:1\n", "root:1:2\nx\n"])
-def test_what_root_has_to_do_is_said(place: Place, text: str) -> None:
+def test_what_root_has_to_do_is_said(estate: ContainerEstate, text: str) -> None:
     uid, gid = os.getuid(), os.getgid()
-    done = with_subuid(place, text, "setup")
+    done = with_subuid(estate, text, "setup")
     assert done.code == 0, done
     line = f"sudo usermod --add-subuids {uid}-{uid} --add-subgids {gid}-{gid} root"
     assert line in done.err
-    place.new("isurus")
-    found = with_subuid(place, text, "status", "--json")
+    estate.new("isurus")
+    found = with_subuid(estate, text, "status", "--json")
     assert f"/etc/subuid root:{uid}:1" in found.out
 
 
-def in_own_etc(place: Place, *argv: str) -> list[str]:
+def in_own_etc(estate: ContainerEstate, *argv: str) -> list[str]:
     """Words that run others as this user where /etc is a copy that root may change."""
     ids = [f"--reuid={os.getuid()}", f"--regid={os.getgid()}", "--init-groups"]
     script = 'mount --bind "$0" /etc && exec setpriv "$@"'
-    namespace = ["sudo", "-n", "unshare", "--mount", "sh", "-c", script, f"{place.base}/etc"]
-    environ = [f"{key}={value}" for key, value in place.environ.items()]
+    namespace = ["sudo", "-n", "unshare", "--mount", "sh", "-c", script, f"{estate.base}/etc"]
+    environ = [f"{key}={value}" for key, value in estate.environ.items()]
     return [*namespace, *ids, "env", "-i", *environ, *argv]
 
 
 @pytest.fixture
-def own_etc(place: Place) -> Iterator[Path]:
+def own_etc(estate: ContainerEstate) -> Iterator[Path]:
     """A copy of /etc in which root may not map this user's ids."""
-    etc = place.base / "etc"
+    etc = estate.base / "etc"
     lacking = "root:1000000:65536"
     script = 'cp -a /etc "$1" && echo "$2" >"$1/subuid" && echo "$2" >"$1/subgid"'
     subprocess.run(["sudo", "-n", "sh", "-c", script, "sh", etc, lacking], check=True)
@@ -212,26 +224,26 @@ def own_etc(place: Place) -> Iterator[Path]:
 
 
 @IN_NAMESPACE
-def test_what_root_has_to_do_is_done_by_sudo(place: Place, own_etc: Path) -> None:
+def test_what_root_has_to_do_is_done_by_sudo(estate: ContainerEstate, own_etc: Path) -> None:
     """With --yes; and root's line is there for good then."""
     line = f"root:{os.getuid()}:1\n"
-    asked = run(in_own_etc(place, *place.argv, "setup"), place.environ)
+    asked = run(in_own_etc(estate, *estate.argv, "setup"), estate.environ)
     assert (asked.code, line in (own_etc / "subuid").read_text()) == (0, False)
-    done = run(in_own_etc(place, *place.argv, "setup", "--yes"), place.environ)
+    done = run(in_own_etc(estate, *estate.argv, "setup", "--yes"), estate.environ)
     assert done.code == 0, done
     assert "done: run as root `usermod" in done.out
     for name in ("subuid", "subgid"):
         assert line in (own_etc / name).read_text()
-    again = run(in_own_etc(place, *place.argv, "setup"), place.environ)
+    again = run(in_own_etc(estate, *estate.argv, "setup"), estate.environ)
     assert (again.out, again.err) == ("nothing to do\n", "")
 
 
 @IN_NAMESPACE
-def test_a_person_is_asked_before_sudo_runs(place: Place, own_etc: Path) -> None:
-    argv = in_own_etc(place, *place.argv, "setup")
+def test_a_person_is_asked_before_sudo_runs(estate: ContainerEstate, own_etc: Path) -> None:
+    argv = in_own_etc(estate, *estate.argv, "setup")
     line = f"root:{os.getuid()}:1\n"
     for answer, written in (("\r", False), ("n\r", False), ("y\r", True)):
-        child = pexpect.spawn(argv[0], argv[1:], encoding="utf-8", timeout=PATIENCE)
+        child = pexpect.spawn(argv[0], argv[1:], encoding="utf-8", timeout=WAIT_SECONDS)
         child.expect_exact("Run this with sudo now? [y/N] ")
         child.send(answer)
         if written:
@@ -246,59 +258,60 @@ def test_a_person_is_asked_before_sudo_runs(place: Place, own_etc: Path) -> None
 
 
 @IN_NAMESPACE
-def test_a_line_of_a_range_is_enough(place: Place) -> None:
-    done = with_subuid(place, "root:1000000:65536\nroot:500:1000\n", "setup")
+def test_a_line_of_a_range_is_enough(estate: ContainerEstate) -> None:
+    done = with_subuid(estate, "root:1000000:65536\nroot:500:1000\n", "setup")
     assert (done.out, done.err) == ("nothing to do\n", "")
 
 
-@pytest.mark.here_only("it types with other groups than those of the login")
-def test_a_member_of_the_group_who_has_not_logged_in_again(bare: Place) -> None:
+@pytest.mark.local_only("it types with other groups than those of the login")
+def test_a_member_of_the_group_who_has_not_logged_in_again(fresh_estate: ContainerEstate) -> None:
     ids = [f"--reuid={os.getuid()}", f"--regid={os.getgid()}", "--clear-groups"]
-    environ = [f"{key}={value}" for key, value in bare.environ.items()]
-    argv = ["setup", "--nfs-repos", str(bare.share), "--repair"]
-    typed = ["sudo", "-n", "setpriv", *ids, "env", "-i", *environ, *bare.argv, *argv]
-    done = run(typed, bare.environ)
+    environ = [f"{key}={value}" for key, value in fresh_estate.environ.items()]
+    argv = ["setup", "--nfs-repos", str(fresh_estate.share), "--repair"]
+    typed = ["sudo", "-n", "setpriv", *ids, "env", "-i", *environ, *fresh_estate.argv, *argv]
+    done = run(typed, fresh_estate.environ)
     assert done.code == 1
     assert "you are in the group incus-admin: log in again" in done.err
 
 
-def test_a_pool_or_network_that_is_not_there(bare: Place) -> None:
-    paths = ("--nfs-repos", str(bare.share))
+def test_a_pool_or_network_that_is_not_there(fresh_estate: ContainerEstate) -> None:
+    paths = ("--nfs-repos", str(fresh_estate.share))
     assert (
         "Incus has no storage pool 'x'"
-        in bare.run("setup", *paths, "--storage-pool", "x", code=2).err
+        in fresh_estate.run("setup", *paths, "--storage-pool", "x", code=2).err
     )
     assert (
-        "Incus has no managed bridge 'x'" in bare.run("setup", *paths, "--network", "x", code=2).err
+        "Incus has no managed bridge 'x'"
+        in fresh_estate.run("setup", *paths, "--network", "x", code=2).err
     )
-    assert not bare.registry.exists()
+    assert not fresh_estate.registry.exists()
 
 
-def test_new_before_setup(bare: Place) -> None:
-    bare.prepare()
-    (bare.local_repos / "isurus").mkdir()
-    error = bare.run("new", "isurus", code=2).err
-    assert f"`repoman setup{bare.host_flag}` creates it" in error
+def test_new_before_setup(fresh_estate: ContainerEstate) -> None:
+    fresh_estate.prepare()
+    (fresh_estate.local_repos / "isurus").mkdir()
+    error = fresh_estate.run("new", "isurus", code=2).err
+    assert f"`repoman setup{fresh_estate.host_flag}` creates it" in error
 
 
-def test_a_shared_folder_that_is_not_there_is_made(bare: Place) -> None:
-    (bare.home / ".claude").rmdir()
-    bare.setup()
-    assert (bare.home / ".claude").is_dir()
-    bare.new("isurus")
-    bare.run("exec", "isurus", "--", "sh", "-c", 'echo x >"$HOME/.claude/seen"', code=0)
-    assert (bare.home / ".claude/seen").read_text() == "x\n"
+def test_a_shared_folder_that_is_not_there_is_made(fresh_estate: ContainerEstate) -> None:
+    (fresh_estate.home / ".claude").rmdir()
+    fresh_estate.setup()
+    assert (fresh_estate.home / ".claude").is_dir()
+    fresh_estate.new("isurus")
+    fresh_estate.run("exec", "isurus", "--", "sh", "-c", 'echo x >"$HOME/.claude/seen"', code=0)
+    assert (fresh_estate.home / ".claude/seen").read_text() == "x\n"
 
 
-def test_without_a_shared_folder(bare: Place) -> None:
-    bare.environ["REPOMAN_SHARED"] = ""
-    bare.prepare()
-    with bare.registry.open("a") as registry:
+def test_without_a_shared_folder(fresh_estate: ContainerEstate) -> None:
+    fresh_estate.environ["REPOMAN_SHARED"] = ""
+    fresh_estate.prepare()
+    with fresh_estate.registry.open("a") as registry:
         registry.write("")
-    text = bare.registry.read_text().replace("[defaults]\n", '[defaults]\nshared = ""\n')
-    bare.registry.write_text(text)
-    bare.run("setup", code=0)
-    assert [one["name"] for one in bare.api("profiles?recursion=1")] == ["default"]
-    bare.new("isurus")
-    assert bare.instances()["isurus"]["profiles"] == ["default"]
-    assert bare.findings() == {}
+    text = fresh_estate.registry.read_text().replace("[defaults]\n", '[defaults]\nshared = ""\n')
+    fresh_estate.registry.write_text(text)
+    fresh_estate.run("setup", code=0)
+    assert [one["name"] for one in fresh_estate.api("profiles?recursion=1")] == ["default"]
+    fresh_estate.new("isurus")
+    assert fresh_estate.instances()["isurus"]["profiles"] == ["default"]
+    assert fresh_estate.findings() == {}

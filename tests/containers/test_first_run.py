@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
-from tests.containers.conftest import Place
+from tests.containers.conftest import ContainerEstate
 from tests.support import terminals
 
 CTRL_C, CTRL_D = "\x03", "\x04"
@@ -17,12 +17,14 @@ Spawn = Callable[..., "pexpect.spawn[str]"]
 
 
 @pytest.fixture
-def spawn(bare: Place) -> Iterator[Spawn]:
+def spawn(fresh_estate: ContainerEstate) -> Iterator[Spawn]:
     """Starts repoman on a terminal."""
     started: list[pexpect.spawn[str]] = []
 
     def start(*argv: str) -> pexpect.spawn[str]:
-        child = terminals.spawn([*bare.argv, *argv], *bare.desk(), columns=200)
+        child = terminals.spawn(
+            [*fresh_estate.argv, *argv], *fresh_estate.prepare_client(), columns=200
+        )
         started.append(child)
         return child
 
@@ -45,11 +47,11 @@ def answer(child: pexpect.spawn[str], answers: dict[str, str]) -> int:
         child.send(answers[questions[met]] + "\r")
 
 
-def answers(place: Place) -> dict[str, str]:
+def answers(estate: ContainerEstate) -> dict[str, str]:
     """What a person answers who takes what is offered, as far as it can be."""
     return {
         "Folder of your local repos? [~/repos] ": "",
-        "Folder on the backup share?": str(place.share),
+        "Folder on the backup share?": str(estate.share),
         "Create a storage pool in a plain folder? [Y/n] ": "",
         "Run this with sudo now? [y/N] ": "y",
         "Go ahead? [Y/n] ": "y",
@@ -59,17 +61,17 @@ def answers(place: Place) -> dict[str, str]:
     }
 
 
-def test_from_nothing_to_a_mirrored_project(spawn: Spawn, bare: Place) -> None:
-    assert answer(spawn("setup"), answers(bare)) <= MOST_ANSWERS
-    assert bare.state("isurus") == "running"
-    assert (bare.mirror("isurus") / ".git/HEAD").exists()
-    assert bare.run("status", code=0).out.endswith("all well\n")
+def test_from_nothing_to_a_mirrored_project(spawn: Spawn, fresh_estate: ContainerEstate) -> None:
+    assert answer(spawn("setup"), answers(fresh_estate)) <= MOST_ANSWERS
+    assert fresh_estate.state("isurus") == "running"
+    assert (fresh_estate.mirror("isurus") / ".git/HEAD").exists()
+    assert fresh_estate.run("status", code=0).out.endswith("all well\n")
     again = spawn("setup")
-    assert answer(again, answers(bare)) == 0
+    assert answer(again, answers(fresh_estate)) == 0
     assert "nothing to do" in again.before
 
 
-def test_from_an_incus_that_was_never_initialised(spawn: Spawn, host: Place) -> None:
+def test_from_an_incus_that_was_never_initialised(spawn: Spawn, host: ContainerEstate) -> None:
     host.environ["DEFAULT_IMAGE"] = "local:debian"
     child = spawn("setup")
     assert answer(child, answers(host)) <= MOST_ANSWERS
@@ -77,24 +79,24 @@ def test_from_an_incus_that_was_never_initialised(spawn: Spawn, host: Place) -> 
     assert (host.mirror("isurus") / ".git/HEAD").exists()
 
 
-def test_it_is_stopped_and_taken_up_again(spawn: Spawn, bare: Place) -> None:
-    before = bare.everything()
+def test_it_is_stopped_and_taken_up_again(spawn: Spawn, fresh_estate: ContainerEstate) -> None:
+    before = fresh_estate.hash_files()
     for number, stop in enumerate((CTRL_C, CTRL_D)):  # at the first question, and at the last
         child = spawn("setup")
         child.expect_exact("local repos? ")
         if number:
             child.send("\r")
             child.expect_exact("backup share?")
-            child.send(f"{bare.share}\r")
+            child.send(f"{fresh_estate.share}\r")
             child.expect_exact("Go ahead? ")
         child.send(stop)
         child.expect(pexpect.EOF)
         child.close()
         assert child.exitstatus == 130
-        assert bare.everything() == before
-    paths = ["--local-repos", str(bare.local_repos), "--nfs-repos", str(bare.share)]
-    bare.run("setup", *paths, code=0)
-    set_up = bare.registry.read_text()
+        assert fresh_estate.hash_files() == before
+    paths = ["--local-repos", str(fresh_estate.local_repos), "--nfs-repos", str(fresh_estate.share)]
+    fresh_estate.run("setup", *paths, code=0)
+    set_up = fresh_estate.registry.read_text()
     child = spawn("setup")  # what is there is not asked for again
     child.expect_exact("nothing to do")
     child.expect_exact("First project: a number, or a new name?")
@@ -105,9 +107,9 @@ def test_it_is_stopped_and_taken_up_again(spawn: Spawn, bare: Place) -> None:
     child.expect_exact("Go ahead? ")
     child.send(CTRL_C)
     child.expect(pexpect.EOF)
-    assert bare.registry.read_text() == set_up
-    assert not (bare.local_repos / "isurus").exists()
-    bare.run("new", "isurus", "--create", code=0)
+    assert fresh_estate.registry.read_text() == set_up
+    assert not (fresh_estate.local_repos / "isurus").exists()
+    fresh_estate.run("new", "isurus", "--create", code=0)
     child = spawn("setup")
     child.expect_exact("Mirror isurus now? [Y/n] ")
     child.send("\r")
@@ -115,11 +117,11 @@ def test_it_is_stopped_and_taken_up_again(spawn: Spawn, bare: Place) -> None:
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
-    assert (bare.mirror("isurus") / ".git/HEAD").exists()
+    assert (fresh_estate.mirror("isurus") / ".git/HEAD").exists()
 
 
-def test_new_asks_for_all_of_it(spawn: Spawn, place: Place) -> None:
-    (place.local_repos / "lamna").mkdir()
+def test_new_asks_for_all_of_it(spawn: Spawn, estate: ContainerEstate) -> None:
+    (estate.local_repos / "lamna").mkdir()
     child = spawn("new")
     child.expect_exact("1  lamna (existing folder)")
     child.expect_exact("Name of the project? ")
@@ -141,14 +143,14 @@ def test_new_asks_for_all_of_it(spawn: Spawn, place: Place) -> None:
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
-    assert place.state("lamna") == "running"
-    profiles = place.instances()["lamna"]["profiles"]
+    assert estate.state("lamna") == "running"
+    profiles = estate.instances()["lamna"]["profiles"]
     assert profiles == ["default"]
-    if not place.host_flag:
-        assert "image\tlocal:busybox\n" in place.names_of("images").read_text()
+    if not estate.host_flag:
+        assert "image\tlocal:busybox\n" in estate.names_of("images").read_text()
 
 
-def test_the_project_is_chosen_outside_of_any_repo(spawn: Spawn, isurus: Place) -> None:
+def test_the_project_is_chosen_outside_of_any_repo(spawn: Spawn, isurus: ContainerEstate) -> None:
     child = spawn("exec")
     child.expect_exact("Which project? ")
     child.send("isuros\r")

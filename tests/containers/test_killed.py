@@ -13,75 +13,75 @@ from pathlib import Path
 import pytest
 
 from repoman_tasks.planning.container.spec import MAKING_TAG
-from tests.containers.conftest import FarPlace, Place
-from tests.support.processes import PATIENCE, descendants, lives, until
+from tests.containers.conftest import ContainerEstate, RemoteContainerEstate
+from tests.support.processes import WAIT_SECONDS, find_descendants, is_running, wait_until
 
 SEED = 20261125
 
 
-def started(place: Place, *argv: str) -> subprocess.Popen[bytes]:
-    return place.start(*argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def started(estate: ContainerEstate, *argv: str) -> subprocess.Popen[bytes]:
+    return estate.start(*argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def cut_after(place: Place, seconds: float, *argv: str) -> float:
+def cut_after(estate: ContainerEstate, seconds: float, *argv: str) -> float:
     """Run repoman, and kill it and all its children after `seconds`.
 
     If it works on another host, break its connection so long after that was made. Return the
     seconds that it took to its end, 0 if it did not come to that.
     """
-    process = started(place, *argv)
-    if isinstance(place, FarPlace):
-        until(lambda: place.sshd.sessions() or process.poll() is not None)
+    process = started(estate, *argv)
+    if isinstance(estate, RemoteContainerEstate):
+        wait_until(lambda: estate.sshd.find_sessions() or process.poll() is not None)
     began = time.monotonic()
     try:
         process.wait(seconds)
         return time.monotonic() - began
     except subprocess.TimeoutExpired:
-        if isinstance(place, FarPlace):
-            drop(place, process)
+        if isinstance(estate, RemoteContainerEstate):
+            drop(estate, process)
             return 0
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         return 0
 
 
-def drop(place: FarPlace, process: subprocess.Popen[bytes]) -> None:
+def drop(estate: RemoteContainerEstate, process: subprocess.Popen[bytes]) -> None:
     """Break the connection; repoman ends by itself, and all that ran over it there, too."""
-    there = descendants(place.sshd.sessions())
-    place.sshd.cut()
-    assert process.wait(PATIENCE) >= 0
-    until(lambda: not any(map(lives, there)))
+    there = find_descendants(estate.sshd.find_sessions())
+    estate.sshd.kill_connections()
+    assert process.wait(WAIT_SECONDS) >= 0
+    wait_until(lambda: not any(map(is_running, there)))
 
 
-def at_rest(place: Place) -> bool:
+def at_rest(estate: ContainerEstate) -> bool:
     """Whether Incus has done what it had begun when it was asked by somebody who was killed."""
-    said = place.incus("query", f"local:/1.0/operations?project={place.project}").out
+    said = estate.incus("query", f"local:/1.0/operations?project={estate.project}").out
     if '"running"' not in said:  # nothing at all where there are none
         return True
     time.sleep(0.1)  # a client for each look is dear
     return False
 
 
-def mended(place: Place) -> None:
+def mended(estate: ContainerEstate) -> None:
     """What a person does afterwards; the estate is whole then."""
-    until(lambda: at_rest(place))
+    wait_until(lambda: at_rest(estate))
     flags = ["--missing", "recreate", "--orphan", "adopt", "--half-made", "finish"]
-    done = place.run("status", "--repair", "--yes", *flags)
+    done = estate.run("status", "--repair", "--yes", *flags)
     assert "not mended" not in done.err, done
-    for name in place.projects():
-        place.run("update", name, "--rebuild", "--restart", code=0)
-    found = place.run("status", "--json").json["findings"]
+    for name in estate.projects():
+        estate.run("update", name, "--rebuild", "--restart", code=0)
+    found = estate.run("status", "--json").json["findings"]
     assert [finding for finding in found if finding["kind"]] == []
-    for name, instance in place.instances().items():
-        assert name in place.projects()
+    for name, instance in estate.instances().items():
+        assert name in estate.projects()
         assert MAKING_TAG not in instance["config"]
 
 
 @pytest.fixture
-def quick(place: Place) -> Place:
+def quick(estate: ContainerEstate) -> ContainerEstate:
     """An estate with the folder of a repo."""
-    (place.local_repos / "isurus").mkdir()
-    return place
+    (estate.local_repos / "isurus").mkdir()
+    return estate
 
 
 COMMANDS = {
@@ -101,35 +101,35 @@ def moment(chance: random.Random, took: float) -> float:
     return took * chance.uniform(0.2, 1)
 
 
-def before(place: Place, command: str, number: int) -> None:
+def before(estate: ContainerEstate, command: str, number: int) -> None:
     """Have what the command changes."""
     if command == "new":
-        place.run("remove", "isurus", "--yes")
+        estate.run("remove", "isurus", "--yes")
         return
-    if command == "remove" and "isurus" not in place.projects():
-        place.run("new", "isurus", code=0)
+    if command == "remove" and "isurus" not in estate.projects():
+        estate.run("new", "isurus", code=0)
     if command == "update":
-        if "isurus" not in place.projects():
-            place.run("new", "isurus", code=0)
+        if "isurus" not in estate.projects():
+            estate.run("new", "isurus", code=0)
         image = ("busybox", "local:busybox")[number % 2]
         text = f'image = "{image}"\n[env]\nNUMBER = "{number}"\n'
-        (place.local_repos / "isurus/.repoman.toml").write_text(text)
+        (estate.local_repos / "isurus/.repoman.toml").write_text(text)
     if command == "setup":
-        place.incus("project", "set", place.project, "restricted=false")
-        place.incus("profile", "set", "default", "limits.processes", str(number + 1))
+        estate.incus("project", "set", estate.project, "restricted=false")
+        estate.incus("profile", "set", "default", "limits.processes", str(number + 1))
 
 
 @pytest.mark.nightly
 @pytest.mark.timeout(1800)
 @pytest.mark.over_ssh
 @pytest.mark.parametrize("command", COMMANDS)
-def test_killed_at_any_moment(quick: Place, command: str) -> None:
+def test_killed_at_any_moment(quick: ContainerEstate, command: str) -> None:
     argv, times = COMMANDS[command]
-    if isinstance(quick, FarPlace):
+    if isinstance(quick, RemoteContainerEstate):
         times = max(1, times // 4)
     chance = random.Random(f"{SEED} {command}")
     before(quick, command, 0)
-    took = cut_after(quick, PATIENCE, *argv)
+    took = cut_after(quick, WAIT_SECONDS, *argv)
     assert took
     killed = number = 0
     while killed < times:
@@ -146,20 +146,20 @@ def test_killed_at_any_moment(quick: Place, command: str) -> None:
     assert [name for name in leftovers if name != ".repoman.toml"] == []
 
 
-def interrupt_after(place: Place, seconds: float, number: signal.Signals) -> int:
+def interrupt_after(estate: ContainerEstate, seconds: float, number: signal.Signals) -> int:
     """Run `new`, and send it a signal after `seconds`; return its exit status."""
-    process = started(place, "new", "made", "--create")
+    process = started(estate, "new", "made", "--create")
     try:
         return process.wait(seconds)
     except subprocess.TimeoutExpired:
         process.send_signal(number)
-        return process.wait(PATIENCE)
+        return process.wait(WAIT_SECONDS)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_new_leaves_nothing(quick: Place, number: signal.Signals) -> None:
+def test_interrupted_new_leaves_nothing(quick: ContainerEstate, number: signal.Signals) -> None:
     chance = random.Random(SEED)
-    seconds, took, interrupted = PATIENCE, PATIENCE, 0
+    seconds, took, interrupted = WAIT_SECONDS, WAIT_SECONDS, 0
     while interrupted < 4:
         text, began = quick.registry.read_text(), time.monotonic()
         code = interrupt_after(quick, seconds, number)
@@ -177,9 +177,9 @@ def test_interrupted_new_leaves_nothing(quick: Place, number: signal.Signals) ->
         seconds = moment(chance, took)
 
 
-def test_two_new_of_one_name_at_once(quick: Place) -> None:
+def test_two_new_of_one_name_at_once(quick: ContainerEstate) -> None:
     both = [started(quick, "new", "isurus") for _ in range(2)]
-    codes = sorted(process.wait(PATIENCE) for process in both)
+    codes = sorted(process.wait(WAIT_SECONDS) for process in both)
     assert codes[0] == 0
     assert codes[1] in (1, 2, 4)
     assert quick.projects() == ["isurus"]
@@ -188,17 +188,17 @@ def test_two_new_of_one_name_at_once(quick: Place) -> None:
     quick.run("exec", "isurus", "--", "true", code=0)
 
 
-def test_a_name_that_is_being_worked_on(quick: Place) -> None:
+def test_a_name_that_is_being_worked_on(quick: ContainerEstate) -> None:
     process = started(quick, "new", "isurus")
-    until(lambda: quick.instances() or process.poll() is not None)
+    wait_until(lambda: quick.instances() or process.poll() is not None)
     done = quick.run("new", "isurus")
-    assert process.wait(PATIENCE) == 0
+    assert process.wait(WAIT_SECONDS) == 0
     assert done.code in (2, 4), done
     assert "is being worked on" in done.err or "exists already" in done.err
     assert quick.findings() == {}
 
 
-def test_disk_full_in_the_pool(quick: Place) -> None:
+def test_disk_full_in_the_pool(quick: ContainerEstate) -> None:
     pool = f"small{os.getpid() % 100_000}"
     sudo = ["sudo", "-n"]
     mounted = quick.base / "mounted"
@@ -220,7 +220,7 @@ def test_disk_full_in_the_pool(quick: Place) -> None:
         subprocess.run([*inner, "umount", "--lazy", str(mounted)], check=False)
 
 
-def test_a_daemon_that_does_not_run(quick: Place) -> None:
+def test_a_daemon_that_does_not_run(quick: ContainerEstate) -> None:
     quick.run("new", "isurus", code=0)
     down = {"INCUS_DIR": str(Path("/nowhere"))}
     for argv in (
@@ -237,7 +237,7 @@ def test_a_daemon_that_does_not_run(quick: Place) -> None:
     assert quick.run("sync", environ=down, code=0).err == "", "a mirror needs no container"
 
 
-def test_a_daemon_that_is_slow(quick: Place, marker: str) -> None:
+def test_a_daemon_that_is_slow(quick: ContainerEstate, marker: str) -> None:
     program = quick.base / "incus"
     program.write_text(f"#!/bin/sh\nexec sleep {marker}\n")
     program.chmod(0o755)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.conftest import Place
+from tests.containers.conftest import ContainerEstate
 from tests.support.estate import Result, run
-from tests.worlds.daemon.place import PEOPLE
+from tests.worlds.daemon.sandbox import PEOPLE
 
-pytestmark = pytest.mark.here_only("it types as other people of this host")
+pytestmark = pytest.mark.local_only("it types as other people of this host")
 UID, GID = PEOPLE["dee"]
 SUDO = ["sudo", "-n"]
 
@@ -22,12 +22,12 @@ SUDO = ["sudo", "-n"]
 class Dee:
     """Somebody else, with a home and a share of their own, who types repoman commands."""
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
+    def __init__(self, estate: ContainerEstate) -> None:
+        self.estate = estate
         self.home = Path(f"/home/dee/{uuid.uuid4().hex[:8]}")  # two tests may run at once
         self.share = Path(f"/dev/shm/dee-{uuid.uuid4().hex}")
         self.environ = {
-            **place.environ,
+            **estate.environ,
             "HOME": str(self.home),
             "XDG_CONFIG_HOME": str(self.home / ".config"),
             "XDG_STATE_HOME": str(self.home / ".state"),
@@ -48,15 +48,15 @@ class Dee:
 
     def repoman(self, *argv: str) -> str:
         """Run repoman as dee; it has to succeed."""
-        done = self.typed(*self.place.argv, *argv)
+        done = self.typed(*self.estate.argv, *argv)
         assert done.code == 0, done
         return done.out
 
 
 @pytest.fixture
-def dee(bare: Place) -> Iterator[Dee]:
+def dee(fresh_estate: ContainerEstate) -> Iterator[Dee]:
     """dee, who begins anew."""
-    somebody = Dee(bare)
+    somebody = Dee(fresh_estate)
     yield somebody
     clean = [str(somebody.home), str(somebody.share)]
     subprocess.run([*SUDO, "rm", "-rf", *clean], check=True)
@@ -72,8 +72,8 @@ def test_a_whole_life_with_uid_1001_and_gid_1002(dee: Dee, image: str) -> None:
     dee.repoman("exec", "isurus", "--", "touch", "mine")
     info = (dee.home / "repos/isurus/mine").stat()
     assert (info.st_uid, info.st_gid) == (UID, GID)
-    dee.place.inside("isurus", "touch", f"{dee.home}/repos/isurus/roots")
+    dee.estate.exec_inside("isurus", "touch", f"{dee.home}/repos/isurus/roots")
     assert (dee.home / "repos/isurus/roots").stat().st_uid == 1_000_000
-    default = dee.place.api("profiles/default")
+    default = dee.estate.api("profiles/default")
     assert default["config"]["raw.idmap"] == f"uid {UID} {UID}\ngid {GID} {GID}"
     dee.repoman("remove", "isurus", "--yes")

@@ -9,29 +9,29 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.containers.conftest import Place
+from tests.containers.conftest import ContainerEstate
 from tests.security.network import greeted, plugged_in, reaches
 from tests.support.estate import Result, run
-from tests.support.processes import PATIENCE
-from tests.worlds.daemon.world import INTERNET
+from tests.support.processes import WAIT_SECONDS
+from tests.worlds.daemon.lan import INTERNET
 
 TABLE = "repoman_test"
 
 
 @pytest.fixture
-def plugged(isurus: Place) -> Place:
+def plugged(isurus: ContainerEstate) -> ContainerEstate:
     """An estate with the project isurus, whose container has an address."""
     plugged_in(isurus, "isurus")
     return isurus
 
 
-IN_NAMESPACE = pytest.mark.here_only("repoman runs where other files are in place of the host's")
+IN_NAMESPACE = pytest.mark.local_only("repoman runs where other files are in place of the host's")
 
 
 @contextmanager
-def dropped(place: Place, hook: str, rule: str) -> Iterator[None]:
+def dropped(estate: ContainerEstate, hook: str, rule: str) -> Iterator[None]:
     """A firewall of the host that drops something of this test's own bridge."""
-    bridge = place.environ["REPOMAN_BRIDGE"]
+    bridge = estate.environ["REPOMAN_BRIDGE"]
     table = f"{TABLE}_{bridge}"
     rules = (
         f"table inet {table} {{ chain one {{ type filter hook {hook} priority -10; "
@@ -44,24 +44,24 @@ def dropped(place: Place, hook: str, rule: str) -> Iterator[None]:
         subprocess.run(["sudo", "-n", "nft", "delete", "table", "inet", table], check=True)
 
 
-def beside_docker(place: Place, *argv: str) -> Result:
+def beside_docker(estate: ContainerEstate, *argv: str) -> Result:
     """Run repoman where the host shows the bridge of Docker."""
-    shown = place.base / "net"
+    shown = estate.base / "net"
     (shown / "docker0").mkdir(parents=True, exist_ok=True)
     ids = [f"--reuid={os.getuid()}", f"--regid={os.getgid()}", "--init-groups"]
     script = 'mount --bind "$0" /sys/class/net && exec setpriv "$@"'
     namespace = ["sudo", "-n", "unshare", "--mount", "sh", "-c", script, str(shown), *ids]
-    environ = [f"{key}={value}" for key, value in place.environ.items()]
-    return run([*namespace, "env", "-i", *environ, *place.argv, *argv], place.environ)
+    environ = [f"{key}={value}" for key, value in estate.environ.items()]
+    return run([*namespace, "env", "-i", *environ, *estate.argv, *argv], estate.environ)
 
 
-def test_nothing_is_in_the_way(plugged: Place) -> None:
+def test_nothing_is_in_the_way(plugged: ContainerEstate) -> None:
     assert plugged.findings() == {}
     assert "no address" not in plugged.run("status").out
     assert "docker0" not in plugged.run("status").out
 
 
-def test_a_container_without_an_address(isurus: Place) -> None:
+def test_a_container_without_an_address(isurus: ContainerEstate) -> None:
     """Which it may not have asked for, so it is worth a note."""
     done = isurus.run("status")
     assert f"· incus: no address from {isurus.environ['REPOMAN_BRIDGE']}" in done.out
@@ -69,7 +69,7 @@ def test_a_container_without_an_address(isurus: Place) -> None:
 
 
 @pytest.mark.parametrize("rule", ["", "ip protocol != icmp", "udp dport 33434-33534"])
-def test_what_is_sent_on_is_dropped(plugged: Place, rule: str) -> None:
+def test_what_is_sent_on_is_dropped(plugged: ContainerEstate, rule: str) -> None:
     bridge = plugged.environ["REPOMAN_BRIDGE"]
     with dropped(plugged, "forward", rule):
         if rule.startswith("udp"):
@@ -87,13 +87,13 @@ def test_what_is_sent_on_is_dropped(plugged: Place, rule: str) -> None:
 
 
 @IN_NAMESPACE
-def test_docker_that_lets_through_is_not_worth_a_word(plugged: Place) -> None:
+def test_docker_that_lets_through_is_not_worth_a_word(plugged: ContainerEstate) -> None:
     assert "Docker" not in beside_docker(plugged, "status").out
     plugged.run("stop", "isurus", code=0)
     assert "· incus: Docker is on this host" in beside_docker(plugged, "status").out
 
 
-def test_names_that_are_dropped(plugged: Place) -> None:
+def test_names_that_are_dropped(plugged: ContainerEstate) -> None:
     with dropped(plugged, "input", "udp dport 53"):
         done = plugged.run("status", code=3)
         assert "does not answer DNS queries of its containers" in done.out
@@ -101,7 +101,7 @@ def test_names_that_are_dropped(plugged: Place) -> None:
     assert plugged.findings() == {}
 
 
-def test_a_host_without_a_way_out_is_not_blamed(plugged: Place) -> None:
+def test_a_host_without_a_way_out_is_not_blamed(plugged: ContainerEstate) -> None:
     """Where the next router does not answer the host either, nothing is known."""
     with dropped(plugged, "forward", ""):
         drop = (
@@ -117,37 +117,39 @@ def test_a_host_without_a_way_out_is_not_blamed(plugged: Place) -> None:
 
 
 @pytest.mark.parametrize("network", ["open", "none"])
-def test_a_container_of_another_mode(plugged: Place, network: str) -> None:
+def test_a_container_of_another_mode(plugged: ContainerEstate, network: str) -> None:
     text = plugged.registry.read_text()
     line = f'name = "isurus"\nnetwork = "{network}"\n'
     plugged.registry.write_text(text.replace('name = "isurus"\n', line))
     plugged.run("update", "isurus", code=0)
     if network == "open":
-        plugged.inside("isurus", "busybox", "ip", "-4", "address", "flush", "dev", "eth0")
+        plugged.exec_inside("isurus", "busybox", "ip", "-4", "address", "flush", "dev", "eth0")
         plugged_in(plugged, "isurus")
     with dropped(plugged, "forward", ""):
         found = {"incus": ["reach"]} if network == "open" else {}
         assert plugged.findings() == found
 
 
-def test_an_image_that_has_perl(place: Place) -> None:
+def test_an_image_that_has_perl(estate: ContainerEstate) -> None:
     """As Debian and Ubuntu have; the other tests' has busybox."""
-    place.new("lamna", "--image", "debian")
+    estate.new("lamna", "--image", "debian")
     waiting = 'until [ -n "$(ip -4 route show default)" ]; do sleep 0.1; done'
-    assert place.inside("lamna", "timeout", f"{PATIENCE:.0f}", "sh", "-c", waiting).code == 0
-    assert place.findings() == {}
-    assert "no address" not in place.run("status").out
+    assert (
+        estate.exec_inside("lamna", "timeout", f"{WAIT_SECONDS:.0f}", "sh", "-c", waiting).code == 0
+    )
+    assert estate.findings() == {}
+    assert "no address" not in estate.run("status").out
     for hook, says in (("forward", "drops packets from lamna"), ("input", "DNS queries")):
-        with dropped(place, hook, "meta l4proto udp"):
-            assert says in place.run("status", code=3).out
-    assert place.findings() == {}
+        with dropped(estate, hook, "meta l4proto udp"):
+            assert says in estate.run("status", code=3).out
+    assert estate.findings() == {}
 
 
-def test_what_a_container_pretends(plugged: Place) -> None:
+def test_what_a_container_pretends(plugged: ContainerEstate) -> None:
     """It can hide its own network from being told, and nothing else."""
     fake = "#!/bin/sh\nprintf '\\033[2J x\\n'; exit 0\n"
     script = 'printf %s "$0" >/bin/perl; chmod +x /bin/perl'
-    assert plugged.inside("isurus", "sh", "-c", script, fake).code == 0
+    assert plugged.exec_inside("isurus", "sh", "-c", script, fake).code == 0
     done = plugged.run("status")
     assert "\x1b" not in done.out + done.err
     assert plugged.findings() == {}

@@ -8,20 +8,20 @@ import pexpect  # type: ignore[import-untyped]
 import pytest
 
 from repoman_tasks.model import TRANSPORTS
-from tests.containers.conftest import Place
+from tests.containers.conftest import ContainerEstate
 from tests.support import terminals
-from tests.support.processes import sleeping, until
+from tests.support.processes import find_sleeps, wait_until
 
 Spawn = Callable[..., "pexpect.spawn[str]"]
 
 
 @pytest.fixture
-def spawn(isurus: Place) -> Iterator[Spawn]:
+def spawn(isurus: ContainerEstate) -> Iterator[Spawn]:
     """Starts repoman on a terminal."""
     started: list[pexpect.spawn[str]] = []
 
     def start(*argv: str) -> pexpect.spawn[str]:
-        child = terminals.spawn([*isurus.argv, *argv], *isurus.desk(), PS1="$ ")
+        child = terminals.spawn([*isurus.argv, *argv], *isurus.prepare_client(), PS1="$ ")
         started.append(child)
         return child
 
@@ -31,7 +31,7 @@ def spawn(isurus: Place) -> Iterator[Spawn]:
 
 
 @pytest.mark.over_ssh(*TRANSPORTS)
-def test_a_login_shell(spawn: Spawn, isurus: Place, marker: str) -> None:
+def test_a_login_shell(spawn: Spawn, isurus: ContainerEstate, marker: str) -> None:
     child = spawn("shell", "isurus")
     child.sendline("echo at=$(pwd) term=$TERM as=$(id -u)")
     child.expect_exact(f"at={isurus.local_repos}/isurus term=xterm-256color as=")
@@ -41,13 +41,13 @@ def test_a_login_shell(spawn: Spawn, isurus: Place, marker: str) -> None:
     child.sendline('until [ "$(stty size)" = "33 ""111" ]; do sleep 0.1; done; stty size')
     child.expect_exact("33 111")
     child.sendline(f"sleep {marker}")
-    until(lambda: sleeping(marker))
+    wait_until(lambda: find_sleeps(marker))
     child.send("\x03")
-    until(lambda: not sleeping(marker))
+    wait_until(lambda: not find_sleeps(marker))
     child.sendline("echo still=$((40 + 2))")
     child.expect_exact("still=42")
     child.sendline(f"sleep {marker}")
-    until(lambda: sleeping(marker))
+    wait_until(lambda: find_sleeps(marker))
     child.send("\x1a")
     child.sendline("jobs")
     child.expect_exact("Stopped")
@@ -66,7 +66,7 @@ def test_a_login_shell(spawn: Spawn, isurus: Place, marker: str) -> None:
     assert (isurus.local_repos / "isurus/made").read_text() == "hello from vi\n"
 
 
-def test_repair_asks_and_leaving_it_is_the_default(spawn: Spawn, isurus: Place) -> None:
+def test_repair_asks_and_leaving_it_is_the_default(spawn: Spawn, isurus: ContainerEstate) -> None:
     isurus.incus("delete", "--force", "isurus")
     child = spawn("status", "--repair")
     child.expect_exact("What should happen to isurus? [1] ")
@@ -92,7 +92,7 @@ def test_repair_asks_and_leaving_it_is_the_default(spawn: Spawn, isurus: Place) 
     assert isurus.state("isurus") == "running"
 
 
-def test_delete_repo_wants_the_name_typed(spawn: Spawn, isurus: Place) -> None:
+def test_delete_repo_wants_the_name_typed(spawn: Spawn, isurus: ContainerEstate) -> None:
     isurus.run("sync", code=0)
     for answer in ("y", "other"):
         child = spawn("remove", "isurus", "--delete-repo")

@@ -9,14 +9,14 @@ from pathlib import Path
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
-from tests.containers.conftest import Place
+from tests.containers.conftest import ContainerEstate
 from tests.support import terminals
 
 QUESTION = "Approve it? [y/N] "
 
 
 @pytest.fixture
-def tools(isurus: Place) -> Path:
+def tools(isurus: ContainerEstate) -> Path:
     """A folder that the repo of isurus asks for, far from the repos."""
     folder = isurus.home / "tools"
     folder.mkdir()
@@ -25,31 +25,33 @@ def tools(isurus: Place) -> Path:
     return folder
 
 
-def ask(place: Place, folder: Path | str, path: str = "/opt/tools") -> None:
+def ask(estate: ContainerEstate, folder: Path | str, path: str = "/opt/tools") -> None:
     text = f'[[mount]]\nsource = "{folder}"\npath = "{path}"\n'
-    (place.local_repos / "isurus/.repoman.toml").write_text(text)
+    (estate.local_repos / "isurus/.repoman.toml").write_text(text)
 
 
-def tool(place: Place) -> str:
+def tool(estate: ContainerEstate) -> str:
     """What the container sees of it."""
-    return place.run("exec", "isurus", "--", "cat", "/opt/tools/tool").out
+    return estate.run("exec", "isurus", "--", "cat", "/opt/tools/tool").out
 
 
-def on_terminal(place: Place, *argv: str) -> pexpect.spawn[str]:
-    return terminals.spawn([*place.argv, *argv], *place.desk())
+def on_terminal(estate: ContainerEstate, *argv: str) -> pexpect.spawn[str]:
+    return terminals.spawn([*estate.argv, *argv], *estate.prepare_client())
 
 
-def paths(place: Place) -> str:
+def paths(estate: ContainerEstate) -> str:
     """The folders that the Incus project allows."""
-    said = place.incus("query", f"/1.0/projects/{place.project}").out
+    said = estate.incus("query", f"/1.0/projects/{estate.project}").out
     return str(json.loads(said)["config"]["restricted.devices.disk.paths"])
 
 
-def approvals(place: Place) -> list[Path]:
-    return sorted((place.home / ".local/state/repoman/approvals").glob("*"))
+def approvals(estate: ContainerEstate) -> list[Path]:
+    return sorted((estate.home / ".local/state/repoman/approvals").glob("*"))
 
 
-def test_without_a_person_it_is_refused_with_the_command_to_run(isurus: Place, tools: Path) -> None:
+def test_without_a_person_it_is_refused_with_the_command_to_run(
+    isurus: ContainerEstate, tools: Path
+) -> None:
     for argv in (["update", "isurus"], ["update", "isurus", "--yes"], ["trust", "isurus"]):
         error = isurus.run(*argv, code=6).err
         assert f"mount {tools} at /opt/tools" in error
@@ -61,7 +63,7 @@ def test_without_a_person_it_is_refused_with_the_command_to_run(isurus: Place, t
     isurus.run("update", "isurus", code=6)
 
 
-def test_the_scripted_form_says_what_it_approved(isurus: Place, tools: Path) -> None:
+def test_the_scripted_form_says_what_it_approved(isurus: ContainerEstate, tools: Path) -> None:
     shown = isurus.run("update", "isurus", "--trust", "--dry-run", code=0)
     assert "would change isurus" in shown.out
     assert approvals(isurus) == []
@@ -79,7 +81,7 @@ def test_the_scripted_form_says_what_it_approved(isurus: Place, tools: Path) -> 
     assert tool(isurus) == "useful\n"
 
 
-def test_a_person_is_asked_and_no_is_the_default(isurus: Place, tools: Path) -> None:
+def test_a_person_is_asked_and_no_is_the_default(isurus: ContainerEstate, tools: Path) -> None:
     for answer in ("\r", "n\r", "x\r", "\x03", "\x04"):
         child = on_terminal(isurus, "trust", "isurus", "--yes")
         child.expect_exact(f"+ mount {tools} at /opt/tools")
@@ -98,7 +100,9 @@ def test_a_person_is_asked_and_no_is_the_default(isurus: Place, tools: Path) -> 
     assert tool(isurus) == "useful\n"
 
 
-def test_what_is_asked_for_beside_is_shown_as_a_difference(isurus: Place, tools: Path) -> None:
+def test_what_is_asked_for_beside_is_shown_as_a_difference(
+    isurus: ContainerEstate, tools: Path
+) -> None:
     isurus.run("update", "isurus", "--trust", code=0)
     other = isurus.home / "other"
     other.mkdir()
@@ -113,7 +117,7 @@ def test_what_is_asked_for_beside_is_shown_as_a_difference(isurus: Place, tools:
     child.expect(pexpect.EOF)
 
 
-def test_any_change_takes_it_back(isurus: Place, tools: Path) -> None:
+def test_any_change_takes_it_back(isurus: ContainerEstate, tools: Path) -> None:
     """status warns while the mount is attached, and update removes it."""
     isurus.run("update", "isurus", "--trust", code=0)
     file = isurus.local_repos / "isurus/.repoman.toml"
@@ -133,7 +137,7 @@ def test_any_change_takes_it_back(isurus: Place, tools: Path) -> None:
 
 
 @pytest.mark.usefixtures("tools")
-def test_untrust(isurus: Place) -> None:
+def test_untrust(isurus: ContainerEstate) -> None:
     isurus.run("update", "isurus", "--trust", code=0)
     assert isurus.run("untrust", "isurus", code=0).out == "took back what was approved for isurus\n"
     assert isurus.run("untrust", "isurus", code=0).out == "nothing was approved\n"
@@ -143,7 +147,7 @@ def test_untrust(isurus: Place) -> None:
     assert tool(isurus) == "", "a repair never brings it back"
 
 
-def test_a_source_that_leads_elsewhere_takes_it_back(isurus: Place, tools: Path) -> None:
+def test_a_source_that_leads_elsewhere_takes_it_back(isurus: ContainerEstate, tools: Path) -> None:
     isurus.run("update", "isurus", "--trust", code=0)
     tools.rename(isurus.home / "elsewhere")
     tools.symlink_to(isurus.home / "elsewhere")
@@ -152,7 +156,7 @@ def test_a_source_that_leads_elsewhere_takes_it_back(isurus: Place, tools: Path)
     assert tool(isurus) == ""
 
 
-def test_what_its_mirror_leaves_out_needs_no_approval_and_is_told(isurus: Place) -> None:
+def test_what_its_mirror_leaves_out_needs_no_approval_and_is_told(isurus: ContainerEstate) -> None:
     """`update` shows what changes, `status` all of it, and `sync` goes by what was noted."""
     repo = isurus.local_repos / "isurus"
     for name in ("notes", "cache"):
@@ -179,7 +183,7 @@ def test_what_its_mirror_leaves_out_needs_no_approval_and_is_told(isurus: Place)
     assert (isurus.mirror("isurus") / "cache").read_text() == "changed"
 
 
-def test_an_approval_holds_for_its_own_repo_only(isurus: Place, tools: Path) -> None:
+def test_an_approval_holds_for_its_own_repo_only(isurus: ContainerEstate, tools: Path) -> None:
     isurus.run("update", "isurus", "--trust", code=0)
     (isurus.local_repos / "lamna").mkdir()
     file = isurus.local_repos / "isurus/.repoman.toml"
@@ -197,7 +201,7 @@ def test_an_approval_holds_for_its_own_repo_only(isurus: Place, tools: Path) -> 
 
 
 @pytest.mark.usefixtures("tools")
-def test_a_broken_approval_approves_nothing(isurus: Place) -> None:
+def test_a_broken_approval_approves_nothing(isurus: ContainerEstate) -> None:
     isurus.run("update", "isurus", "--trust", code=0)
     (kept,) = approvals(isurus)
     for text in ("", "{", "[]", '{"schema": 2}', '{"schema": 1, "mounts": 3}'):
@@ -207,7 +211,9 @@ def test_a_broken_approval_approves_nothing(isurus: Place) -> None:
     assert tool(isurus) == ""
 
 
-def test_the_approved_folder_is_asked_for_by_a_symlink(isurus: Place, tools: Path) -> None:
+def test_the_approved_folder_is_asked_for_by_a_symlink(
+    isurus: ContainerEstate, tools: Path
+) -> None:
     """What is approved, and mounted, is the folder that it really is."""
     link = isurus.home / "link"
     link.symlink_to(tools)

@@ -6,24 +6,24 @@ import re
 
 import pytest
 
-from tests.containers.conftest import Place
+from tests.containers.conftest import ContainerEstate
 from tests.support.estate import CHECKOUT, Result, run
 
-pytestmark = pytest.mark.here_only("what is typed there is of that host itself")
+pytestmark = pytest.mark.local_only("what is typed there is of that host itself")
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def typed(place: Place, line: str) -> Result:
+def typed(estate: ContainerEstate, line: str) -> Result:
     """Type a line of the page; the share is elsewhere here."""
-    line = line.replace("/nfs/repos", str(place.share))
-    return run(["bash", "-c", line], place.environ, cwd=place.home)
+    line = line.replace("/nfs/repos", str(estate.share))
+    return run(["bash", "-c", line], estate.environ, cwd=estate.home)
 
 
 def _text(page: str) -> str:
     return (CHECKOUT / "docs" / page).read_text()
 
 
-def follow(place: Place, page: str) -> int:
+def follow(estate: ContainerEstate, page: str) -> int:
     """Type what the blocks of a page have, and hold what comes against it; how many they were."""
     blocks = BLOCK.findall(_text(page))
     for block in blocks:
@@ -31,7 +31,7 @@ def follow(place: Place, page: str) -> int:
         assert commands
         for command in commands:
             line, _, expected = command.partition("\n")
-            done = typed(place, line)
+            done = typed(estate, line)
             assert done.code == 0, (line, done)
             assert not expected or _steady(done.out) == _steady(expected), (line, done)
     return len(blocks)
@@ -43,12 +43,12 @@ def _steady(text: str) -> str:
 
 
 @pytest.mark.nightly
-def test_every_block_of_the_walkthrough(host: Place) -> None:
+def test_every_block_of_the_walkthrough(host: ContainerEstate) -> None:
     assert follow(host, "walkthrough.md") >= 8
 
 
 @pytest.fixture
-def with_a_past(host: Place) -> Place:
+def with_a_past(host: ContainerEstate) -> ContainerEstate:
     """A host with repos, and what the scripts of docs/migration.md made there."""
     host.environ["REPOMAN_BRIDGE"] = "repoman0"  # which setup makes by itself
     host.incus("storage", "create", "default", "dir")
@@ -69,5 +69,5 @@ def with_a_past(host: Place) -> Place:
 
 
 @pytest.mark.nightly
-def test_every_block_of_the_migration(with_a_past: Place) -> None:
+def test_every_block_of_the_migration(with_a_past: ContainerEstate) -> None:
     assert follow(with_a_past, "migration.md") >= 8

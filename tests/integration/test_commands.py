@@ -18,8 +18,8 @@ from invoke.exceptions import Exit
 from repoman_tasks.commands import collection
 from repoman_tasks.hosts.local import LocalHost
 from repoman_tasks.registry import parse
-from tests.support.estate import CHECKOUT, Estate, Result, home_hash, run, tree_hash
-from tests.support.processes import PATIENCE
+from tests.support.estate import CHECKOUT, Estate, Result, hash_home, hash_tree, run
+from tests.support.processes import WAIT_SECONDS
 
 pytestmark = pytest.mark.over_ssh
 SCRIPT = Path(sys.executable).with_name("repoman")
@@ -69,10 +69,10 @@ def test_setup_the_first_and_the_second_time(estate: Estate) -> None:
     assert registry.estate.id == share_of(estate)
     assert registry.defaults.local_repos == str(estate.local_repos)
     assert registry.defaults.nfs_repos == str(estate.share)
-    before = estate.everything()
+    before = estate.hash_files()
     for argv in (("setup",), ("setup", *paths), ("setup", "--new-share")):
         assert estate.run(*argv, code=0).out == "nothing to do\n"
-    assert estate.everything() == before
+    assert estate.hash_files() == before
 
 
 def test_setup_makes_the_default_folder_in_the_home(estate: Estate, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_setup_makes_the_default_folder_in_the_home(estate: Estate, tmp_path: Pa
 
 
 def test_setup_shows_first_what_it_would_do(estate: Estate) -> None:
-    before = estate.everything()
+    before = estate.hash_files()
     argv = ("setup", "--local-repos", "~/new", "--nfs-repos", str(estate.share), "--dry-run")
     done = estate.run(*argv, code=0)
     assert [line.split(" ")[:2] for line in done.out.splitlines()] == [
@@ -94,15 +94,15 @@ def test_setup_shows_first_what_it_would_do(estate: Estate) -> None:
         ["would", "write"],
     ]
     assert f"{estate.home}/new" in done.out
-    assert estate.everything() == before
+    assert estate.hash_files() == before
 
 
 def test_setup_takes_another_share_only_when_told(ready: Estate) -> None:
-    other = ready.another_share()
-    before = ready.everything()
+    other = ready.make_second_share()
+    before = ready.hash_files()
     error = is_one_line(ready.run("setup", "--nfs-repos", str(other)), 6)
     assert "--new-share" in error
-    assert ready.everything() == before
+    assert ready.hash_files() == before
     assert os.listdir(other) == []
     ready.run("setup", "--nfs-repos", str(other), "--new-share", code=0)
     assert share_of(ready) in (other / ".repoman-share").read_text()
@@ -115,11 +115,11 @@ def test_setup_leaves_the_share_of_somebody_else_alone(ready: Estate, tmp_path: 
     (home / "repos").mkdir(parents=True)
     environ = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config")}
     argv = ("setup", "--nfs-repos", str(ready.share))
-    before = {**ready.everything(), **home_hash(home)}
+    before = {**ready.hash_files(), **hash_home(home)}
     error = is_one_line(ready.run(*argv, environ=environ), 6)
     assert theirs in error
     assert "--adopt-share" in error
-    assert {**ready.everything(), **home_hash(home)} == before
+    assert {**ready.hash_files(), **hash_home(home)} == before
     ready.run(*argv, "--adopt-share", environ=environ, code=0)
     assert share_of(ready) == theirs
     assert theirs in (home / ".config/repoman/repoman.toml").read_text()
@@ -142,11 +142,11 @@ DISKS = "tmpfs,ext4,ext3,ext2,xfs,btrfs,overlay,zfs,f2fs,9p,virtiofs,bcachefs"
 def test_setup_of_what_is_no_share(
     estate: Estate, share: str, environ: Mapping[str, str], code: int, says: str
 ) -> None:
-    before = estate.everything()
+    before = estate.hash_files()
     path = share.format(home=estate.home, share=estate.share)
     error = is_one_line(estate.run("setup", "--nfs-repos", path, environ=environ), code)
     assert says in error
-    assert estate.everything() == before
+    assert estate.hash_files() == before
 
 
 # --- new -------------------------------------------------------------------------------
@@ -188,20 +188,20 @@ def test_new_refuses(isurus: Estate, argv: Sequence[str | bytes], says: str) -> 
     (repos / "file").touch()
     os.mkdir(os.fsencode(repos) + b"/caf\xe9")
     given = [w.format(home=isurus.home) if isinstance(w, str) else w for w in argv]
-    before = isurus.everything()
+    before = isurus.hash_files()
     error = is_one_line(isurus.run("new", *given, "--no-container"), 2)
     assert says in error
     assert "an error in repoman itself" not in error
-    assert isurus.everything() == before
+    assert isurus.hash_files() == before
 
 
 def test_new_with_a_container_where_there_is_no_incus(isurus: Estate) -> None:
     (isurus.local_repos / "lamna").mkdir()
-    before = isurus.everything()
+    before = isurus.hash_files()
     down = {"INCUS_DIR": "/nowhere"}  # short, as a socket's path has to be
     error = is_one_line(isurus.run("new", "lamna", environ=down), 1)
     assert "the Incus daemon does not run" in error
-    assert isurus.everything() == before
+    assert isurus.hash_files() == before
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_new_by_many_at_once(ready: Estate) -> None:
     for name in wanted:
         (ready.local_repos / name).mkdir()
     processes = [ready.start("new", name, "--no-container") for name in wanted]
-    assert [process.wait(PATIENCE) for process in processes] == [0] * 8
+    assert [process.wait(WAIT_SECONDS) for process in processes] == [0] * 8
     assert sorted(names(ready)) == wanted
 
 
@@ -354,17 +354,17 @@ def test_sync_as_json(isurus: Estate) -> None:
 
 @pytest.mark.parametrize("argv", [["remove", "isurus"], ["remove", "isurus", "--no-input"]])
 def test_remove_asks_and_nobody_is_there(isurus: Estate, argv: list[str]) -> None:
-    before = isurus.everything()
+    before = isurus.hash_files()
     assert "--yes" in is_one_line(isurus.run(*argv, given="y\n"), 2)
-    assert isurus.everything() == before
+    assert isurus.hash_files() == before
 
 
 def test_remove_leaves_repo_and_mirror(isurus: Estate) -> None:
     isurus.run("sync", code=0)
-    before = {**tree_hash(isurus.local_repos), **tree_hash(isurus.share)}
+    before = {**hash_tree(isurus.local_repos), **hash_tree(isurus.share)}
     isurus.run("remove", "isurus", "--yes", code=0)
     assert names(isurus) == []
-    assert {**tree_hash(isurus.local_repos), **tree_hash(isurus.share)} == before
+    assert {**hash_tree(isurus.local_repos), **hash_tree(isurus.share)} == before
     assert "no project is called 'isurus'" in is_one_line(isurus.run("remove", "isurus", "-y"), 2)
 
 
@@ -380,9 +380,9 @@ def test_remove_leaves_repo_and_mirror(isurus: Estate) -> None:
     ],
 )
 def test_remove_refuses(isurus: Estate, argv: list[str], says: str) -> None:
-    before = isurus.everything()
+    before = isurus.hash_files()
     assert says in is_one_line(isurus.run("remove", *argv), 2)
-    assert isurus.everything() == before
+    assert isurus.hash_files() == before
 
 
 @pytest.mark.parametrize("columns", [80, 200])
@@ -421,10 +421,10 @@ def test_an_example_does_what_it_says(isurus: Estate, line: str) -> None:
 
 
 def test_remove_help_removes_nothing(isurus: Estate) -> None:
-    before = isurus.everything()
+    before = isurus.hash_files()
     for argv in (["--help", "--yes"], ["--yes", "isurus", "--help"]):
         assert "forget the project" in isurus.run("remove", *argv, code=0).out
-    assert isurus.everything() == before
+    assert isurus.hash_files() == before
 
 
 # --- exit codes ------------------------------------------------------------------------
@@ -496,10 +496,10 @@ def test_each_kind_of_error_is_one_line_with_its_code(
 ) -> None:
     assert callable(spoil)
     spoil(isurus)
-    before = isurus.everything()
+    before = isurus.hash_files()
     error = is_one_line(isurus.run(*argv), code)
     assert says in error
-    assert without_locks(isurus.everything()) == without_locks(before)
+    assert without_locks(isurus.hash_files()) == without_locks(before)
 
 
 def without_locks(tree: Mapping[str, str]) -> dict[str, str]:
@@ -560,10 +560,10 @@ def test_a_pattern_that_no_program_can_be_given_stops_no_other_project(isurus: E
 def test_a_host_that_is_none_is_told_before_anything_is_done(
     isurus: Estate, argv: list[str]
 ) -> None:
-    before = isurus.everything()
+    before = isurus.hash_files()
     code = 1 if argv[-1] == "--host" else 2
     is_one_line(isurus.run(*argv), code)
-    assert isurus.everything() == before
+    assert isurus.hash_files() == before
 
 
 # --- outputs that are gone or full -----------------------------------------------------
@@ -831,11 +831,11 @@ def test_inv_with_the_stock_executor_is_an_error_before_any_effect(
     isurus: Estate, tmp_path: Path, argv: list[str]
 ) -> None:
     isurus.repo("lamna")
-    before = isurus.everything()
+    before = isurus.hash_files()
     stock = tmp_path / "stock.yaml"
     stock.write_text("tasks:\n  executor_class: invoke.executor.Executor\n")
     assert "executor_class" in is_one_line(isurus.inv("--config", str(stock), *argv), 2)
-    assert isurus.everything() == before
+    assert isurus.hash_files() == before
 
 
 @pytest.mark.parametrize("name", ["list", "sync", "setup", "status"])
@@ -865,37 +865,37 @@ def test_a_dry_run_changes_nothing(isurus: Estate, flag: str, given: str) -> Non
         (isurus.share / ".repoman-share").unlink()
         given += " --new-share"
     argv = [flag, *given.split()] if flag == "-R" else [*given.split(), flag]
-    before = isurus.everything()
+    before = isurus.hash_files()
     done = isurus.run(*argv, code=0)
     assert done.out, "it says what it would do"
-    assert isurus.everything() == before
+    assert isurus.hash_files() == before
 
 
 @pytest.mark.parametrize("argv", [["--dry", "sync"], ["sync", "--dry"], ["sync", "isurus", "-R"]])
 def test_invokes_dry_changes_nothing_wherever_it_stands(isurus: Estate, argv: list[str]) -> None:
-    before = isurus.everything()
+    before = isurus.hash_files()
     assert isurus.run(*argv, code=0).out.startswith(f"(cd {isurus.share} && rsync ")
-    assert isurus.everything() == before
+    assert isurus.hash_files() == before
 
 
 @pytest.mark.parametrize("flag", ["-R", "--dry-run"])
 def test_a_dry_run_of_the_first_setup_changes_nothing(estate: Estate, flag: str) -> None:
-    before = estate.everything()
+    before = estate.hash_files()
     done = estate.run("setup", "--nfs-repos", str(estate.share), flag, code=0)
     assert "would" in done.out
-    assert estate.everything() == before
+    assert estate.hash_files() == before
 
 
 def test_a_dry_run_after_a_change_changes_nothing(isurus: Estate) -> None:
     isurus.run("sync", code=0)
     (isurus.local_repos / "isurus/new").write_text("x")
     (isurus.local_repos / "isurus/README.md").unlink()
-    before = isurus.everything()
+    before = isurus.hash_files()
     out = isurus.run("sync", "--dry-run", code=0).out
     assert re.search(r"isurus: new +new$", out, re.MULTILINE)
     assert re.search(r"isurus: deleted +README.md$", out, re.MULTILINE)
     isurus.run("-R", "sync", code=0)
-    assert isurus.everything() == before
+    assert isurus.hash_files() == before
 
 
 def test_the_checkout_is_the_one_under_test() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from repoman_tasks.completions import SCRIPTS, script
 from repoman_tasks.hosts.local import LocalHost
 from repoman_tasks.registry.names_file import lines_of, names_file
-from tests.support.estate import Estate, guarded, run
+from tests.support.estate import Estate, isolate_environ, run
 
 # --- writing it --------------------------------------------------------------------------
 
@@ -183,7 +183,7 @@ def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def read(shell: str, folder: Path, text: bytes, kind: str) -> list[str]:
     """The names of a kind that the script finds in a file that holds `text`."""
-    environ = guarded(folder)
+    environ = isolate_environ(folder)
     file = Path(names_file(LocalHost(environ), f"{folder}/.config/repoman/repoman.toml"))
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(text)
@@ -253,7 +253,7 @@ def test_any_file(shell: str, folder: Path, pairs: list[tuple[str, str]]) -> Non
 
 @each_shell
 def test_images_that_were_seen_are_names_too(shell: str, folder: Path) -> None:
-    environ = guarded(folder)
+    environ = isolate_environ(folder)
     seen = Path(names_file(LocalHost(environ), "images"))
     seen.parent.mkdir(parents=True, exist_ok=True)
     seen.write_bytes(lines_of("image", ["local:mine"]))

@@ -24,7 +24,7 @@ from repoman_tasks.commands import collection
 from repoman_tasks.errors import ExitCode, RepomanError, UsageError
 from repoman_tasks.model import Requested, keys
 from repoman_tasks.registry import parse, parse_requested
-from tests.support.estate import CHECKOUT, guarded, run
+from tests.support.estate import CHECKOUT, isolate_environ, run
 from tests.unit.test_structure import LAYERS
 
 PAGES = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md"), *CHECKOUT.glob("*/README.md")])
@@ -232,7 +232,7 @@ def test_a_line_that_is_off_is_noticed() -> None:
 def test_the_man_page_is_clean(argv: list[str], tmp_path: Path) -> None:
     if not shutil.which(argv[0]):
         pytest.skip(f"not here: {argv[0]} is not installed")
-    done = run([*argv, str(MANUAL)], guarded(tmp_path))
+    done = run([*argv, str(MANUAL)], isolate_environ(tmp_path))
     assert (done.code, done.err) == (0, "")
     assert argv[0] == "man" or done.out == ""
 

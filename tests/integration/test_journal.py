@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.contract import faults
 from tests.support.estate import Estate, run
-from tests.support.processes import PATIENCE
+from tests.support.json_schemas import find_schema_errors
+from tests.support.processes import WAIT_SECONDS
 
 SECRET = "s3cret"
 
@@ -22,7 +22,7 @@ SECRET = "s3cret"
 def log(estate: Estate) -> Path:
     """A log that is wanted from now on; it is not there yet."""
     path = estate.base / "changes.jsonl"
-    estate.own["REPOMAN_LOG"] = str(path)
+    estate.client_variables["REPOMAN_LOG"] = str(path)
     return path
 
 
@@ -35,7 +35,7 @@ def lines(log: Path) -> list[dict[str, Any]]:
     """What stands in the log, each line held against its schema."""
     found = [json.loads(line) for line in log.read_text().splitlines()]
     for line in found:
-        assert faults("log", line) == [], line
+        assert find_schema_errors("log", line) == [], line
     return found
 
 
@@ -125,7 +125,7 @@ def test_runs_at_the_same_time_do_not_mix(isurus: Estate, log: Path) -> None:
     for name in names:
         (isurus.local_repos / name).mkdir()
     running = [isurus.start("new", name, "--no-container") for name in names]
-    assert [process.wait(PATIENCE) for process in running] == [0] * 8
+    assert [process.wait(WAIT_SECONDS) for process in running] == [0] * 8
     found = lines(log)
     for run_of in {line["run"] for line in found}:
         mine = [line["event"] for line in found if line["run"] == run_of]
@@ -160,22 +160,22 @@ def _pipe(path: Path) -> str:
 def test_a_log_that_can_not_be_written_ends_it_before_any_work(
     isurus: Estate, make: Callable[[Path], str], said: str
 ) -> None:
-    isurus.own["REPOMAN_LOG"] = make(isurus.base / "place")
-    before = isurus.everything()
+    isurus.client_variables["REPOMAN_LOG"] = make(isurus.base / "place")
+    before = isurus.hash_files()
     for argv in (["sync"], ["list"], ["new", "x", "--create", "--no-container"]):
         done = isurus.run(*argv, code=2)
         assert said in done.err
         assert done.err.count("\n") == 1
         assert done.out == ""
-    assert isurus.everything() == before
-    isurus.own["REPOMAN_LOG"] = ""
+    assert isurus.hash_files() == before
+    isurus.client_variables["REPOMAN_LOG"] = ""
     isurus.run("sync", code=0)
 
 
 def test_a_log_below_the_home(isurus: Estate) -> None:
-    isurus.own["REPOMAN_LOG"] = "~/changes.jsonl"
+    isurus.client_variables["REPOMAN_LOG"] = "~/changes.jsonl"
     isurus.run("sync", code=0)
-    assert lines(isurus.desk()[1] / "changes.jsonl")
+    assert lines(isurus.prepare_client()[1] / "changes.jsonl")
 
 
 def test_a_log_that_fills_its_disk_is_told_once_and_the_work_is_done(
@@ -183,7 +183,7 @@ def test_a_log_that_fills_its_disk_is_told_once_and_the_work_is_done(
 ) -> None:
     log.write_bytes(b" " * 200_000)
     script = 'ulimit -f 100; exec "$@"'  # kB that a file may be made to have
-    done = run(["bash", "-c", script, "bash", *isurus.argv, "sync"], isurus.desk()[0])
+    done = run(["bash", "-c", script, "bash", *isurus.argv, "sync"], isurus.prepare_client()[0])
     assert done.code == 0
     assert done.err.count("can't be written: file too large") == 1
     assert log.stat().st_size == 200_000

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.contract import SCHEMAS, faults, schema
 from tests.support.estate import CHECKOUT, Estate
+from tests.support.json_schemas import SCHEMAS, find_schema_errors, load_schema
 
 NAMES = sorted(path.name.removesuffix(".schema.json") for path in SCHEMAS.glob("*.json"))
 each_schema = pytest.mark.parametrize("name", NAMES)
@@ -34,7 +34,7 @@ def objects(part: Any) -> Iterator[dict[str, Any]]:
 
 @each_schema
 def test_a_key_that_is_not_documented_is_a_fault(name: str) -> None:
-    found = list(objects(schema(name)))
+    found = list(objects(load_schema(name)))
     assert found
     for part in found:
         assert part["additionalProperties"] is False
@@ -48,7 +48,7 @@ def test_a_key_that_is_not_documented_is_a_fault(name: str) -> None:
 @each_schema
 def test_the_version_stands_in_each_object(name: str) -> None:
     """In the outermost ones, which a reader gets to see first."""
-    found = schema(name)
+    found = load_schema(name)
     outer = [found["$ref"]] if "$ref" in found else [way["$ref"] for way in found["anyOf"]]
     for ref in outer:
         version = found["$defs"][ref.rpartition("/")[2]]["properties"]["schema"]
@@ -83,7 +83,7 @@ def test_what_is_printed_is_what_the_schemas_say(estate_in_trouble: Estate) -> N
     found = printed(estate_in_trouble)
     for name, values in found.items():
         for value in values:
-            assert faults(name, value) == []
+            assert find_schema_errors(name, value) == []
     (listed,), (status,) = found["list"], found["status"]
     assert {row["state"] for row in listed["projects"]} == {"no container", "unknown"}
     assert {finding["kind"] for finding in status["findings"]} >= {"", "incus"}
@@ -96,7 +96,7 @@ def test_what_is_printed_is_what_the_schemas_say(estate_in_trouble: Estate) -> N
 def test_an_estate_with_nothing_in_it(estate: Estate) -> None:
     for name, values in printed(estate.setup()).items():
         for value in values:
-            assert faults(name, value) == []
+            assert find_schema_errors(name, value) == []
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -121,10 +121,10 @@ def test_a_key_more_or_less_anywhere_is_noticed(estate_in_trouble: Estate) -> No
                 continue
             more = copy.deepcopy(value)
             at(more, path)["undocumented"] = 1
-            assert faults(name, more), path
+            assert find_schema_errors(name, more), path
             less = copy.deepcopy(value)
             del at(less, path)[next(iter(at(less, path)))]
-            assert faults(name, less), path
+            assert find_schema_errors(name, less), path
 
 
 def test_an_error_before_the_work_is_no_json(estate: Estate) -> None:
@@ -166,10 +166,13 @@ def kind(part: dict[str, Any]) -> str:
 def table(name: str) -> str:
     """The tables of a schema, as docs/json.md has to show them."""
     blocks = []
-    for title, part in schema(name)["$defs"].items():
+    for title, part in load_schema(name)["$defs"].items():
         rows = [["Key", "Is", "Meaning"], ["---"] * 3]
         for key, meaning in part["properties"].items():
-            said = meaning.get("description") or schema(name)["$defs"][_ref(meaning)]["description"]
+            said = (
+                meaning.get("description")
+                or load_schema(name)["$defs"][_ref(meaning)]["description"]
+            )
             rows.append([f"`{key}`", f"{kind(meaning)}", said])
         lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
         blocks.append(f"**{title}** — {part['description']}\n\n{lines}\n")
@@ -191,9 +194,11 @@ def test_the_page_shows_every_key(name: str) -> None:
 def test_the_examples_on_the_page_are_of_their_schemas() -> None:
     page = (CHECKOUT / "docs/json.md").read_text()
     whole, lines = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
-    assert faults("list", json.loads(whole)) == []
-    assert [faults("sync-lines", json.loads(line)) for line in lines.splitlines()] == [[]] * 4
+    assert find_schema_errors("list", json.loads(whole)) == []
+    assert [find_schema_errors("sync-lines", json.loads(line)) for line in lines.splitlines()] == [
+        []
+    ] * 4
     (lines,) = re.findall(
         r"```json\n(.*?)```", (CHECKOUT / "docs/automation.md").read_text(), re.DOTALL
     )
-    assert [faults("log", json.loads(line)) for line in lines.splitlines()] == [[]] * 4
+    assert [find_schema_errors("log", json.loads(line)) for line in lines.splitlines()] == [[]] * 4

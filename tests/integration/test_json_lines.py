@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.contract import faults
 from tests.support.estate import Estate, Result
+from tests.support.json_schemas import find_schema_errors
 
 LARGE = 1 << 40
 """Bytes of a file that is all hole: it takes no room, and reading it takes minutes."""
@@ -103,7 +103,9 @@ def test_events_come_while_it_runs_and_progress_is_bounded(two: Estate) -> None:
     with (two.local_repos / "lamna/large").open("wb") as file:
         file.truncate(LARGE)
     argv = [*two.argv, "sync", "--json-lines", "--jobs", "1"]
-    with subprocess.Popen(argv, env=two.desk()[0], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        argv, env=two.prepare_client()[0], stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         told: list[dict[str, Any]] = []
         began = time.monotonic()
@@ -115,7 +117,7 @@ def test_events_come_while_it_runs_and_progress_is_bounded(two: Estate) -> None:
     took = time.monotonic() - began
     assert process.returncode == 130
     for event in told:
-        assert faults("sync-lines", event) == []
+        assert find_schema_errors("sync-lines", event) == []
     progress = [event for event in told if event["event"] == "progress"]
     assert max(Counter(event["project"] for event in progress).values()) <= took + 1
     assert of(told, "lamna") == ["started", "failed"]

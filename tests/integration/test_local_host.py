@@ -22,8 +22,8 @@ from repoman_tasks.errors import Failed, Interrupted, RepomanError
 from repoman_tasks.hosts import processes
 from repoman_tasks.hosts.base import Entry, Locked, Stalled, TimedOut
 from repoman_tasks.hosts.local import LocalHost
-from tests.support.clocks import Clock, paced
-from tests.support.processes import PATIENCE, running, until, users
+from tests.support.clocks import Clock, make_paced_program
+from tests.support.processes import WAIT_SECONDS, find_openers, find_processes, wait_until
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_more_output_than_a_pipe_holds(host: LocalHost) -> None:
 def test_standard_input_is_what_is_given_or_nothing(host: LocalHost) -> None:
     assert host.change(["cat"], given=b"a\0\xff\n").out == b"a\0\xff\n"
     assert host.change(["true"], given=b"nobody reads this").code == 0
-    assert host.read(["cat"], timeout=PATIENCE).out == b""
+    assert host.read(["cat"], timeout=WAIT_SECONDS).out == b""
     lines: list[bytes] = []
     assert host.stream(["cat"], lines.append, lines.append) == 0
     assert lines == []
@@ -179,7 +179,7 @@ def family_of(family: str, marker: str) -> list[str]:
 def test_stall(host: LocalHost, marker: str, family: str) -> None:
     with pytest.raises(Stalled, match=r"no progress for 0.4 s"):
         host.stream(family_of(family, marker), print, print, stall_seconds=0.4)
-    until(lambda: not running(marker))
+    wait_until(lambda: not find_processes(marker))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -187,11 +187,11 @@ class TestEnd:
     def test_timeout(self, host: LocalHost, marker: str, family: str) -> None:
         with pytest.raises(TimedOut, match=r"did not answer within 0.3 s"):
             host.read(family_of(family, marker), timeout=0.3)
-        until(lambda: not running(marker))
+        wait_until(lambda: not find_processes(marker))
 
     def test_stop(self, host: LocalHost, marker: str, family: str) -> None:
         def stop() -> None:
-            until(lambda: running(marker))
+            wait_until(lambda: find_processes(marker))
             host.stopping.set()
 
         thread = threading.Thread(target=stop)
@@ -199,7 +199,7 @@ class TestEnd:
         with pytest.raises(Interrupted):
             host.stream(family_of(family, marker), print, print)
         thread.join()
-        until(lambda: not running(marker))
+        wait_until(lambda: not find_processes(marker))
 
     def test_error_of_whoever_listens(self, host: LocalHost, marker: str, family: str) -> None:
         argv = family_of(family, marker)
@@ -210,7 +210,7 @@ class TestEnd:
 
         with pytest.raises(ZeroDivisionError):
             host.stream(argv, take, take)
-        until(lambda: not running(marker))
+        wait_until(lambda: not find_processes(marker))
 
 
 def test_a_program_that_says_something_is_not_stalled(
@@ -233,7 +233,7 @@ def test_a_program_that_says_something_is_not_stalled(
 def test_a_program_that_only_moves_bytes_is_not_stalled(
     host: LocalHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, argv = paced(tmp_path)
+    clock, argv = make_paced_program(tmp_path)
     monkeypatch.setattr(processes, "time", clock)
     assert host.stream(argv, print, print, stall_seconds=0.001) == 0
     assert clock.now > 0.01
@@ -473,12 +473,12 @@ def test_lock_waits(host: LocalHost, lock_path: str) -> None:
     free = holder.stdin.close
 
     def let_go() -> None:
-        until(lambda: os.getpid() in users(Path(lock_path)))
+        wait_until(lambda: os.getpid() in find_openers(Path(lock_path)))
         free()
 
     thread = threading.Thread(target=let_go)
     thread.start()
-    with host.lock(lock_path, wait_seconds=PATIENCE):
+    with host.lock(lock_path, wait_seconds=WAIT_SECONDS):
         assert holder.stdin.closed
     thread.join()
     kill(holder)
@@ -493,7 +493,7 @@ def test_lock_waits_no_longer_than_told(host: LocalHost, lock_path: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("stoppable", "error", "seconds"), [(True, Interrupted, PATIENCE), (False, Locked, 1)]
+    ("stoppable", "error", "seconds"), [(True, Interrupted, WAIT_SECONDS), (False, Locked, 1)]
 )
 def test_stopping_ends_the_wait_for_a_lock_that_may_be_stopped(
     host: LocalHost, lock_path: str, stoppable: bool, error: type[Exception], seconds: float
@@ -522,7 +522,7 @@ def test_lock_excludes_between_processes(lock_path: str, tmp_path: Path) -> None
     counter.write_text("0")
     processes = [start(COUNTER, lock_path, str(counter)) for _ in range(4)]
     for process in processes:
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(WAIT_SECONDS) == 0
         kill(process)
     assert counter.read_text() == "100"
 
@@ -542,12 +542,12 @@ def test_a_program_keeps_the_lock_when_its_parent_is_killed(
 ) -> None:
     keeper = start(KEEPER, lock_path, marker)
     kill(keeper)
-    assert running(marker) != []
+    assert find_processes(marker) != []
     with pytest.raises(Locked, match=f"held by process {keeper.pid} "), host.lock(lock_path):
         pass
-    for pid in running(marker):
+    for pid in find_processes(marker):
         os.kill(pid, signal.SIGKILL)
-    with host.lock(lock_path, wait_seconds=PATIENCE):
+    with host.lock(lock_path, wait_seconds=WAIT_SECONDS):
         pass
 
 
@@ -557,7 +557,7 @@ def test_a_program_that_was_not_given_the_lock_does_not_keep_it(
     keeper = start(KEEPER.replace(", keep=[lock]", ""), lock_path, marker)
     kill(keeper)
     with host.lock(lock_path):
-        assert running(marker) != []
+        assert find_processes(marker) != []
 
 
 def test_lock_is_not_made_through_a_link(host: LocalHost, tmp_path: Path) -> None:
@@ -576,7 +576,7 @@ def test_pin_leads_to_the_folder_whatever_its_name_is_by_then(
 ) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a/file").write_text("mine")
-    with host.pin(f"{tmp_path}/a", timeout=PATIENCE) as pin:
+    with host.pin(f"{tmp_path}/a", timeout=WAIT_SECONDS) as pin:
         assert pin.real() == os.path.realpath(tmp_path / "a")
         (tmp_path / "a").rename(tmp_path / "b")
         (tmp_path / "a").mkdir()
@@ -590,7 +590,7 @@ def test_pin_leads_to_the_folder_whatever_its_name_is_by_then(
 def test_pin_resolves_links(host: LocalHost, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "link").symlink_to("a")
-    with host.pin(f"{tmp_path}/link", timeout=PATIENCE) as pin:
+    with host.pin(f"{tmp_path}/link", timeout=WAIT_SECONDS) as pin:
         assert pin.real() == os.path.realpath(tmp_path / "a")
 
 
@@ -603,7 +603,7 @@ def test_pin_of_what_can_not_be_entered(
     (tmp_path / "file").touch()
     with (
         pytest.raises(Failed, match=f"can't be entered: {says}"),
-        host.pin(str(tmp_path / path), timeout=PATIENCE),
+        host.pin(str(tmp_path / path), timeout=WAIT_SECONDS),
     ):
         pass
 
@@ -618,7 +618,7 @@ def test_pin_of_what_does_not_answer(
     monkeypatch.setenv("PATH", host.environ["PATH"])
     with pytest.raises(TimedOut, match="did not answer"), host.pin("/nfs", timeout=0.3):
         pass
-    until(lambda: not running(marker))
+    wait_until(lambda: not find_processes(marker))
 
 
 PINNER = """
@@ -637,7 +637,7 @@ def test_pin_ends_with_its_owner_however_that_ends(tmp_path: Path) -> None:
     path = pinner.stdout.readline().decode().strip()
     assert os.path.realpath(path) == os.path.realpath(tmp_path)
     kill(pinner)
-    until(lambda: not os.path.exists(path))
+    wait_until(lambda: not os.path.exists(path))
 
 
 # --- invoke's --dry --------------------------------------------------------------------

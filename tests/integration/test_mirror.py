@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.estate import Estate, tree_hash
-from tests.support.processes import PATIENCE, running, until, users
+from tests.support.estate import Estate, hash_tree
+from tests.support.processes import WAIT_SECONDS, find_openers, find_processes, wait_until
 
 REFUSED, SOME_FAILED = 6, 4
 LARGE = 1 << 40
@@ -29,7 +29,7 @@ def ready(estate: Estate) -> Estate:
 
 def inner(root: Path) -> dict[str, str]:
     """The digest of what lies below `root`, by relative path; a folder's size says nothing."""
-    found = {os.path.relpath(path, root): what.split(" ") for path, what in tree_hash(root).items()}
+    found = {os.path.relpath(path, root): what.split(" ") for path, what in hash_tree(root).items()}
     return {
         path: " ".join(what[:2] if what[0].startswith("40") else what)
         for path, what in found.items()
@@ -286,9 +286,9 @@ def test_a_dry_run_lists_just_what_the_real_run_does(ready: Estate) -> None:
     (repo / ".git/description").chmod(0o600)
     ready.git(repo, "add", "--all")
     ready.git(repo, "commit", "--quiet", "--message=more")
-    before = ready.everything()
+    before = ready.hash_files()
     dry = ready.run("sync", "--dry-run", code=0)
-    assert ready.everything() == before
+    assert ready.hash_files() == before
     real = ready.run("sync", "--itemize", code=0)
     assert changes(dry.out)
     assert changes(dry.out) == changes(real.out)
@@ -490,7 +490,7 @@ def test_renames_under_the_mirror_write_nothing_outside(ready: Estate) -> None:
         " os.rename('real','x'); os.rename('link','real'); os.rename('x','link')\n"
         " os.rename('real','x'); os.rename('link','real'); os.rename('x','link')\n"
     )
-    before = tree_hash(outside)
+    before = hash_tree(outside)
     racer = subprocess.Popen(["python3", "-c", script], cwd=repo, env={"PATH": os.environ["PATH"]})
     try:
         for _ in range(6):
@@ -498,7 +498,7 @@ def test_renames_under_the_mirror_write_nothing_outside(ready: Estate) -> None:
     finally:
         racer.kill()
         racer.wait()
-    assert tree_hash(outside) == before
+    assert hash_tree(outside) == before
     assert sorted(path.name for path in ready.share.iterdir()) == [".repoman-share", "isurus"]
 
 
@@ -521,9 +521,9 @@ def hold(estate: Estate, name: str) -> subprocess.Popen[bytes]:
 def wait_for(estate: Estate, name: str) -> subprocess.Popen[bytes]:
     """Start a sync that waits for the lock of a project, and has opened its file."""
     lock = estate.registry.parent / "locks" / f"{name}.lock"
-    holders = users(lock)
+    holders = find_openers(lock)
     process = estate.start("sync", name, "--wait")
-    until(lambda: users(lock) - holders)
+    wait_until(lambda: find_openers(lock) - holders)
     return process
 
 
@@ -540,7 +540,7 @@ def test_the_second_says_who_holds_it(ready: Estate) -> None:
     finally:
         os.killpg(holder.pid, signal.SIGKILL)
         holder.wait()
-    assert waiting.wait(PATIENCE) == 0
+    assert waiting.wait(WAIT_SECONDS) == 0
     assert ready.mirror("isurus").exists()
 
 
@@ -550,7 +550,7 @@ def test_waiting_can_be_interrupted(ready: Estate) -> None:
     try:
         waiting = wait_for(ready, "isurus")
         waiting.send_signal(signal.SIGTERM)
-        assert waiting.wait(PATIENCE) == 130
+        assert waiting.wait(WAIT_SECONDS) == 130
     finally:
         os.killpg(holder.pid, signal.SIGKILL)
         holder.wait()
@@ -564,7 +564,7 @@ def test_two_at_once_do_each_project_once(ready: Estate) -> None:
         for number in range(400):
             (ready.local_repos / name / f"f{number}").write_text("x")
     processes = [ready.start("sync") for _ in range(3)]
-    codes = [process.wait(PATIENCE) for process in processes]
+    codes = [process.wait(WAIT_SECONDS) for process in processes]
     assert set(codes) <= {0, SOME_FAILED}, "each may have found another one's lock"
     for name in ("isurus", "apus", "vela"):
         assert inner(ready.mirror(name)) == inner(ready.local_repos / name)
@@ -573,7 +573,11 @@ def test_two_at_once_do_each_project_once(ready: Estate) -> None:
 # --- interrupted -------------------------------------------------------------------------
 
 
-SIGNALS = (signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.over_ssh), signal.SIGHUP)
+SIGNALS = (
+    signal.SIGINT,
+    pytest.param(signal.SIGTERM, marks=pytest.mark.over_ssh),
+    signal.SIGHUP,
+)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -589,9 +593,9 @@ def test_a_signal_records_what_had_finished(ready: Estate, number: signal.Signal
         told = json.loads(line)
         if (told["event"], told.get("project")) == ("finished", "apus"):
             break
-    until(ready.mirror("isurus").exists)
+    wait_until(ready.mirror("isurus").exists)
     process.send_signal(number)
-    _, err = process.communicate(timeout=PATIENCE)
+    _, err = process.communicate(timeout=WAIT_SECONDS)
     assert process.returncode == 130, err
     assert b"Traceback" not in err
     assert last_sync(ready) is None
@@ -614,7 +618,7 @@ def test_a_stuck_rsync_is_ended_with_its_children(
     done = ready.run("sync", "isurus", environ=path, code=SOME_FAILED)
     assert "no progress for 1 s" in done.err
     assert last_sync(ready) is None
-    until(lambda: not running(marker))  # over SSH the other side ends it by itself
+    wait_until(lambda: not find_processes(marker))  # over SSH the other side ends it by itself
 
 
 # --- what goes on beside it ---------------------------------------------------------------
@@ -810,8 +814,8 @@ def test_output_that_nobody_reads_does_not_hold_a_signal(ready: Estate) -> None:
         (ready.local_repos / "isurus" / f"a file with a rather long name {number}").touch()
     reader, writer = os.pipe()
     process = ready.start("sync", "--itemize", stdout=writer)
-    until(lambda: not select.select([], [writer], [], 0)[1])  # no more goes in
+    wait_until(lambda: not select.select([], [writer], [], 0)[1])  # no more goes in
     process.send_signal(signal.SIGTERM)
-    assert process.wait(PATIENCE) == 130
+    assert process.wait(WAIT_SECONDS) == 130
     os.close(reader)
     os.close(writer)

@@ -19,7 +19,7 @@ from repoman_tasks.hosts.local import LocalHost
 from repoman_tasks.model import SCHEMA, Project, Registry
 from repoman_tasks.planning.registry_edits import AddProject, DropProject, Edit, SetKeys
 from repoman_tasks.registry import Store, parse
-from tests.support.processes import PATIENCE, until
+from tests.support.processes import WAIT_SECONDS, wait_until
 
 HAND = """\
 # mine
@@ -242,7 +242,7 @@ for number in range(10):
 def test_two_hundred_concurrent_changes_lose_nothing(store: Store, path: Path) -> None:
     write(path, HAND)
     writers = [start(ADD_TEN, path, str(number)) for number in range(20)]
-    assert [writer.wait(PATIENCE) for writer in writers] == [0] * 20
+    assert [writer.wait(WAIT_SECONDS) for writer in writers] == [0] * 20
     added = {f"p{writer}-{number}" for writer in range(20) for number in range(10)}
     registry = store.load()
     assert {p.name for p in registry.projects} == added | {"isurus"}
@@ -272,7 +272,7 @@ def test_a_writer_that_is_killed_leaves_the_old_or_the_new_file(store: Store, pa
     for _ in range(25):
         before = path.read_text()
         writer = start(KEEP_CHANGING, path)
-        until(lambda before=before: path.read_text() != before)  # type: ignore[misc]
+        wait_until(lambda before=before: path.read_text() != before)  # type: ignore[misc]
         time.sleep(moments.uniform(0, 0.02))
         writer.kill()
         writer.wait()

@@ -1,4 +1,4 @@
-"""What was built, and a host without Python on which it is installed."""
+"""The packages that were built, and a host without Python to install them on."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.conftest import FarPlace, Place
+from tests.containers.conftest import ContainerEstate, RemoteContainerEstate
 from tests.packages.building import SINGLE
 from tests.support.estate import run
 
 PACKAGES = Path(os.environ.get("REPOMAN_TEST_PACKAGES", "/nowhere"))
-"""Taken before any test's own environment is laid."""
+"""Read before a fixture isolates the environment."""
 FIRST, SECOND = PACKAGES / "first", PACKAGES / "second"
 ENTER = Path(__file__).with_name("enter")
 KINDS = ("deb", "single")
@@ -33,48 +33,50 @@ def sudo(*argv: str | Path) -> str:
     return done.out
 
 
-class BareHost(Place):
-    """An estate on a bare host: what a person types, runs there."""
+class BareHost(ContainerEstate):
+    """An estate on a bare host, where commands are typed."""
 
     root = Path("/nowhere")
 
     @property
     def argv(self) -> tuple[str, ...]:
-        return (*self.inside_root, "repoman")
+        return (*self.argv_prefix, "repoman")
 
     @property
-    def inside_root(self) -> tuple[str, ...]:
-        """The words that make those behind them run on the bare host."""
+    def argv_prefix(self) -> tuple[str, ...]:
+        """The argv prefix that runs a command on the bare host."""
         return ("sudo", "-nE", f"HOME={self.home}", str(ENTER), str(self.root))
 
 
-class FarFromBare(BareHost, FarPlace):
-    """An estate with containers on another host, and a bare one on which a person types."""
+class RemoteFromBareHost(BareHost, RemoteContainerEstate):
+    """An estate with containers on another host; commands are typed on a bare one."""
 
     @property
-    def inside_root(self) -> tuple[str, ...]:
+    def argv_prefix(self) -> tuple[str, ...]:
         return ("sudo", "-nE", f"HOME={self.laptop}", str(ENTER), str(self.root))
 
 
 @pytest.fixture(params=KINDS)
 def bare_host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BareHost]:
-    """It, with nothing set up."""
-    with BareHost(tmp_path) as place:
-        place.root = PACKAGES / request.param
-        yield place
+    """Yield a bare host with nothing set up."""
+    with BareHost(tmp_path) as estate:
+        estate.root = PACKAGES / request.param
+        yield estate
 
 
 @pytest.fixture(params=KINDS)
-def far_from_bare(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FarFromBare]:
-    """It, with nothing set up."""
-    with FarFromBare(tmp_path) as place:
-        place.root = PACKAGES / request.param
-        yield place
+def remote_from_bare_host(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[RemoteFromBareHost]:
+    """Yield an estate with nothing set up, on another host than the bare one."""
+    with RemoteFromBareHost(tmp_path) as estate:
+        estate.root = PACKAGES / request.param
+        yield estate
 
 
 @pytest.fixture(scope="session")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Debian package, unpacked."""
+    """Unpack the Debian package."""
     folder = tmp_path_factory.mktemp("deb")
     (deb,) = FIRST.glob("*.deb")
     subprocess.run(["dpkg-deb", "--extract", str(deb), str(folder)], check=True)
@@ -83,7 +85,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def single(tmp_path: Path) -> Path:
-    """The single file, as a person has it."""
+    """Copy the single file, as a user downloads it."""
     path = tmp_path / "repoman"
     shutil.copy(FIRST / SINGLE, path)
     return path

@@ -7,13 +7,13 @@ import os
 import pexpect  # type: ignore[import-untyped]
 
 from repoman_tasks.commands import NAMES
-from tests.packages.conftest import BareHost, FarFromBare, sudo
+from tests.packages.conftest import BareHost, RemoteFromBareHost, sudo
 from tests.support.estate import run
 from tests.support.terminals import spawn
 
 
 def on_it(host: BareHost, *argv: str) -> str:
-    done = run([*host.inside_root, *argv], host.environ)
+    done = run([*host.argv_prefix, *argv], host.environ)
     assert done.code == 0, done
     return done.out
 
@@ -29,7 +29,7 @@ def test_there_is_no_python(bare_host: BareHost) -> None:
 def test_the_life_of_a_project(bare_host: BareHost) -> None:
     host = bare_host
     assert host.run("--version", code=0).out.startswith("repoman ")
-    host.ready()
+    host.setup()
     host.repo("isurus")
     host.run("new", "isurus", code=0)
     assert host.state("isurus") == "running"
@@ -49,7 +49,7 @@ def test_the_life_of_a_project(bare_host: BareHost) -> None:
 
 
 def test_a_shell_is_a_terminal(bare_host: BareHost) -> None:
-    bare_host.ready().new("isurus")
+    bare_host.setup().new("isurus")
     child = spawn([*bare_host.argv, "shell", "isurus"], bare_host.environ, bare_host.home)
     child.expect(r"\$ ")
     child.sendline("stty size; tty >/dev/null && echo it-is-one; exit 3")
@@ -69,9 +69,9 @@ def test_every_command_is_there(bare_host: BareHost) -> None:
     assert "_repoman" in done.err
 
 
-def test_another_host(far_from_bare: FarFromBare) -> None:
-    far = far_from_bare
-    far.ready()
+def test_another_host(remote_from_bare_host: RemoteFromBareHost) -> None:
+    far = remote_from_bare_host
+    far.setup()
     far.repo("isurus")
     far.run("new", "isurus", code=0)
     assert far.state("isurus") == "running"
@@ -84,9 +84,9 @@ def test_another_host(far_from_bare: FarFromBare) -> None:
     assert far.instances() == {}
 
 
-def test_a_host_that_nobody_knows_is_refused(far_from_bare: FarFromBare) -> None:
-    (far_from_bare.laptop / ".ssh/known_hosts").write_text("")
-    done = far_from_bare.run("list")
+def test_a_host_that_nobody_knows_is_refused(remote_from_bare_host: RemoteFromBareHost) -> None:
+    (remote_from_bare_host.laptop / ".ssh/known_hosts").write_text("")
+    done = remote_from_bare_host.run("list")
     assert done.code == 6
     assert "is not known" in done.err
 

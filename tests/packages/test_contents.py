@@ -15,7 +15,7 @@ from repoman_tasks import __version__
 from repoman_tasks.completions import SCRIPTS, script
 from tests.packages.building import SINGLE
 from tests.packages.conftest import FIRST, PACKAGES, SECOND
-from tests.support.estate import CHECKOUT, guarded, run
+from tests.support.estate import CHECKOUT, isolate_environ, run
 
 GLIBC_OF_DEBIAN_12 = (2, 36)
 EVERYTHING = {
@@ -80,21 +80,23 @@ def test_the_sdist_is_the_checkout() -> None:
         "docs/mirror.md",
         "tests/support/estate.py",
     } <= found
-    listed = run(["git", "-C", str(CHECKOUT), "ls-files"], {**guarded(Path("/"))})
+    listed = run(["git", "-C", str(CHECKOUT), "ls-files"], {**isolate_environ(Path("/"))})
     tracked = set(listed.out.splitlines()) if listed.code == 0 else found
     assert tracked - found == set()
     assert not [name for name in found if ".venv" in name or "__pycache__" in name]
 
 
 def test_the_installed_wheel_works(tmp_path: Path) -> None:
-    done = run([str(PACKAGES / "tool/bin/repoman"), "--version"], guarded(tmp_path))
+    done = run([str(PACKAGES / "tool/bin/repoman"), "--version"], isolate_environ(tmp_path))
     assert (done.code, done.out) == (0, f"repoman {__version__}\n")
     done = run([str(PACKAGES / "tool/bin/repoman"), "list", "--host", "nowhere.invalid"], {})
     assert done.code == 1, "fabric came with it"
     assert "no host is called" in done.err
     for shell in SCRIPTS:
         install = ["completion", "install", "--shell", shell, "--yes"]
-        assert run([str(PACKAGES / "tool/bin/repoman"), *install], guarded(tmp_path)).code == 0
+        assert (
+            run([str(PACKAGES / "tool/bin/repoman"), *install], isolate_environ(tmp_path)).code == 0
+        )
     (installed,) = tmp_path.glob(".local/share/bash-completion/completions/repoman")
     assert installed.read_bytes() == script("bash")
 
@@ -159,5 +161,5 @@ def test_the_debian_package_belongs_to_root_and_has_the_time_of_the_commit() -> 
 
 def test_lintian_finds_no_error() -> None:
     (deb,) = FIRST.glob("*.deb")
-    done = run(["lintian", "--fail-on", "error", str(deb)], guarded(Path("/tmp")))
+    done = run(["lintian", "--fail-on", "error", str(deb)], isolate_environ(Path("/tmp")))
     assert done.code == 0, done.out

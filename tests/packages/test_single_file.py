@@ -13,8 +13,8 @@ import pytest
 
 from repoman_tasks import __version__
 from tests.packages.conftest import sudo
-from tests.support.estate import guarded, run
-from tests.support.processes import PATIENCE, sleeping, until
+from tests.support.estate import isolate_environ, run
+from tests.support.processes import WAIT_SECONDS, find_sleeps, wait_until
 
 VERSION = f"repoman {__version__}\n"
 
@@ -23,7 +23,7 @@ VERSION = f"repoman {__version__}\n"
 def environ(tmp_path: Path) -> dict[str, str]:
     home = tmp_path / "home"
     home.mkdir()
-    return guarded(home)
+    return isolate_environ(home)
 
 
 def cache(environ: dict[str, str]) -> Path:
@@ -36,9 +36,9 @@ def places(environ: dict[str, str]) -> list[Path]:
 
 def test_it_unpacks_once_for_its_owner_alone(single: Path, environ: dict[str, str]) -> None:
     assert run([str(single), "--version"], environ).out == VERSION
-    (place,) = places(environ)
-    assert stat.S_IMODE(place.stat().st_mode) == 0o700
-    made = place.stat().st_ino
+    (folder,) = places(environ)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    made = folder.stat().st_ino
     assert run([str(single), "--version"], environ).out == VERSION
     assert [path.stat().st_ino for path in places(environ)] == [made]
 
@@ -48,7 +48,7 @@ def test_two_first_starts_at_once(single: Path, environ: dict[str, str]) -> None
         subprocess.Popen([single, "--version"], env=environ, stdout=subprocess.PIPE, text=True)
         for _ in range(4)
     ]
-    assert [start.communicate(timeout=PATIENCE)[0] for start in starts] == [VERSION] * 4
+    assert [start.communicate(timeout=WAIT_SECONDS)[0] for start in starts] == [VERSION] * 4
     assert len(places(environ)) == 1
 
 
@@ -63,13 +63,13 @@ def test_a_first_start_that_is_ended(number: int, single: Path, environ: dict[st
         left = [path.name for path in places(environ) if path.name.startswith(".")]
         assert number == signal.SIGKILL or left == []
     assert run([str(single), "--version"], environ).out == VERSION
-    (place,) = [path for path in places(environ) if not path.name.startswith(".")]
+    (folder,) = [path for path in places(environ) if not path.name.startswith(".")]
     for path in places(environ):  # an hour later
-        if path != place:
+        if path != folder:
             os.utime(path, (1, 1))
-    sudo("rm", "-rf", place)
+    sudo("rm", "-rf", folder)
     assert run([str(single), "--version"], environ).out == VERSION
-    assert places(environ) == [place]
+    assert places(environ) == [folder]
 
 
 def test_a_damaged_file_is_not_unpacked(single: Path, environ: dict[str, str]) -> None:
@@ -84,17 +84,17 @@ def test_a_damaged_file_is_not_unpacked(single: Path, environ: dict[str, str]) -
 def test_what_belongs_to_somebody_else_is_not_run(single: Path, environ: dict[str, str]) -> None:
     """Nor what lies in somebody else's folder, who may put something else there."""
     run([str(single), "--version"], environ)
-    (place,) = places(environ)
-    for folder in (place, place.parent):
-        sudo("chown", "root", folder)
+    (folder,) = places(environ)
+    for path in (folder, folder.parent):
+        sudo("chown", "root", path)
         done = run([str(single), "--version"], environ)
-        sudo("chown", str(os.getuid()), folder)
-        assert done.code == 1, folder
+        sudo("chown", str(os.getuid()), path)
+        assert done.code == 1, path
         assert "is not yours" in done.err
-    (place / "repoman").unlink()
+    (folder / "repoman").unlink()
     done = run([str(single), "--version"], environ)
     assert done.code == 1
-    assert f"{place} lacks the program: `rm -r {place}`" in done.err
+    assert f"{folder} lacks the program: `rm -r {folder}`" in done.err
 
 
 def test_the_first_start_has_the_umask_of_every_other(
@@ -162,8 +162,8 @@ def test_exit_codes_and_signals_are_those_of_repoman(
     registry.write_text('[[project]]\nname = "isurus"\n')
     for number in (signal.SIGINT, signal.SIGTERM):
         start = subprocess.Popen([single, "list"], env=slow, stderr=subprocess.PIPE, text=True)
-        until(lambda: sleeping(marker))
+        wait_until(lambda: find_sleeps(marker))
         start.send_signal(number)  # to the process that was started; there is no other
-        assert start.communicate(timeout=PATIENCE)[1] == "repoman: interrupted\n"
+        assert start.communicate(timeout=WAIT_SECONDS)[1] == "repoman: interrupted\n"
         assert start.returncode == 130
-        until(lambda: not sleeping(marker))
+        wait_until(lambda: not find_sleeps(marker))

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.pictures.drawing import THEMES, draw
 from tests.pictures.stage import Stage, alone, change, in_the_way, prepare
 from tests.support.estate import CHECKOUT
-from tests.worlds.daemon.place import INCUSD
+from tests.worlds.daemon.sandbox import INCUSD
 
 COLUMNS = 100
 CODES = {"list": 0, "status": 3, "sync": 0}

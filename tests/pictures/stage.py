@@ -13,8 +13,8 @@ from pathlib import Path
 
 from repoman_tasks.planning.registry_edits import SetKeys
 from repoman_tasks.registry import edited
-from tests.support.estate import CHECKOUT, guarded, run
-from tests.worlds.daemon.place import BRIDGES, POOL
+from tests.support.estate import CHECKOUT, isolate_environ, run
+from tests.worlds.daemon.sandbox import BRIDGES, POOL
 
 __all__ = ["MOUNTED", "Stage", "alone", "change", "in_the_way", "prepare"]
 
@@ -47,7 +47,7 @@ class Stage:
             "REPOMAN_NFS_FSTYPES": "tmpfs",
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         }
-        return {**guarded(_HOME), **own}
+        return {**isolate_environ(_HOME), **own}
 
     def run(self, *argv: str) -> str:
         """Run words to their end; what they say, or an error where they fail."""
@@ -87,10 +87,10 @@ def in_the_way() -> str:
 
 def _as_shown(text: str) -> str:
     """`text` with the places that a picture shows, also where they are shortened."""
-    for place, shown in _SHOWN.items():
-        text = text.replace(place, shown)
-        for length in range(len(place), 1, -1):
-            text = text.replace(f"{place[:length]}…", f"{shown[:length]}…")
+    for path, shown in _SHOWN.items():
+        text = text.replace(path, shown)
+        for length in range(len(path), 1, -1):
+            text = text.replace(f"{path[:length]}…", f"{shown[:length]}…")
     return text
 
 
@@ -104,8 +104,8 @@ def prepare(daemon: str) -> Stage:
     """An estate with a past: mirrors of several ages, a container that was lost, one stopped."""
     stage = Stage(daemon)
     sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    for place, size in MOUNTED.items():
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=777", "fileserver", str(place)]
+    for path, size in MOUNTED.items():
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=777", "fileserver", str(path)]
         subprocess.run([*sudo, *mount], check=True)
     for folder in (_HOME, _SHARE, _HOME / ".claude"):
         folder.mkdir()

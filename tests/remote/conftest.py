@@ -1,4 +1,4 @@
-"""Each test here is run with each transport."""
+"""Run each test here with each transport."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from repoman_tasks.model import TRANSPORTS
-from tests.support.ssh_estate import ssh_of
+from tests.support.ssh_estate import install_ssh
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -18,8 +18,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(params=TRANSPORTS, autouse=True)
-def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, _guard: None) -> str:
-    """What carries the connections of the test; the home of the test is that of its `ssh`."""
-    programs = ssh_of(Path(os.environ["HOME"]))
+def transport(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, _isolate: None
+) -> str:
+    """Return the transport of the test; its `ssh` uses the home of the test."""
+    programs = install_ssh(Path(os.environ["HOME"]))
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     return str(request.param)

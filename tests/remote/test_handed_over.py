@@ -13,8 +13,8 @@ import pexpect  # type: ignore[import-untyped]
 import pytest
 
 from tests.support.estate import CHECKOUT
-from tests.support.processes import PATIENCE, running, until
-from tests.support.ssh_estate import FarEstate
+from tests.support.processes import WAIT_SECONDS, find_processes, wait_until
+from tests.support.ssh_estate import RemoteEstate
 from tests.support.terminals import Window, spawn
 
 HAND_OVER = """
@@ -23,12 +23,12 @@ from repoman_tasks.cli.exits import exits
 from repoman_tasks.model import Address
 from repoman_tasks.hosts.ssh.remote_host import RemoteHost
 from repoman_tasks.hosts.signals import take_signals
-from tests.support.ssh_estate import line_to
+from tests.support.ssh_estate import make_line
 from invoke.exceptions import Exit
 
 try:
     with exits(debug=False), take_signals():
-        host = RemoteHost("there", line_to(Address("there"), sys.argv[1]))
+        host = RemoteHost("there", make_line(Address("there"), sys.argv[1]))
         try:
             sys.exit(host.hand_over(sys.argv[2:]))
         finally:
@@ -41,10 +41,10 @@ except Exit as error:
 
 
 @pytest.fixture
-def far(request: pytest.FixtureRequest, tmp_path: Path, transport: str) -> Iterator[FarEstate]:
+def far(request: pytest.FixtureRequest, tmp_path: Path, transport: str) -> Iterator[RemoteEstate]:
     """An estate on the other side; its parameter are lines for its sshd_config."""
-    with FarEstate(tmp_path, transport, *getattr(request, "param", ())) as made:
-        made.sshd.let_in(made.environ)
+    with RemoteEstate(tmp_path, transport, *getattr(request, "param", ())) as made:
+        made.sshd.set_session_environ(made.environ)
         yield made
 
 
@@ -52,11 +52,11 @@ def words_for(transport: str, *argv: str) -> list[str]:
     return [sys.executable, "-c", HAND_OVER, transport, *argv]
 
 
-def environ_of(far: FarEstate) -> dict[str, str]:
-    return {**far.here, "PYTHONPATH": str(CHECKOUT)}
+def environ_of(far: RemoteEstate) -> dict[str, str]:
+    return {**far.client_environ, "PYTHONPATH": str(CHECKOUT)}
 
 
-def started(far: FarEstate, transport: str, *argv: str) -> subprocess.Popen[bytes]:
+def started(far: RemoteEstate, transport: str, *argv: str) -> subprocess.Popen[bytes]:
     pipe = subprocess.PIPE
     return subprocess.Popen(
         words_for(transport, *argv),
@@ -69,43 +69,48 @@ def started(far: FarEstate, transport: str, *argv: str) -> subprocess.Popen[byte
     )
 
 
-def test_streams_are_its_own(far: FarEstate, transport: str) -> None:
+def test_streams_are_its_own(far: RemoteEstate, transport: str) -> None:
     """Input to its end, outputs apart, and the exit status; also of one that reads nothing."""
     process = started(far, transport, "sh", "-c", "cat; echo err >&2; exit 7")
-    assert process.communicate(b"\0\xff\n" * 100_000, PATIENCE) == (b"\0\xff\n" * 100_000, b"err\n")
+    assert process.communicate(b"\0\xff\n" * 100_000, WAIT_SECONDS) == (
+        b"\0\xff\n" * 100_000,
+        b"err\n",
+    )
     assert process.returncode == 7
     process = started(far, transport, "sh", "-c", "exec <&- >&-; exit 255")
-    assert process.communicate(b"x" * 10_000_000, PATIENCE) == (b"", b"")
+    assert process.communicate(b"x" * 10_000_000, WAIT_SECONDS) == (b"", b"")
     assert process.returncode == 255
     process = started(far, transport, "sh", "-c", "kill -9 $$")
-    assert process.communicate(timeout=PATIENCE) == (b"", b"")
+    assert process.communicate(timeout=WAIT_SECONDS) == (b"", b"")
     assert process.returncode == 128 + 9
 
 
-def test_the_connection_ends_with_it(far: FarEstate, transport: str) -> None:
+def test_the_connection_ends_with_it(far: RemoteEstate, transport: str) -> None:
     process = started(far, transport, "sh", "-c", "exit 3")
-    assert process.wait(PATIENCE) == 3
-    until(lambda: not far.sshd.sessions())
+    assert process.wait(WAIT_SECONDS) == 3
+    wait_until(lambda: not far.sshd.find_sessions())
 
 
 @pytest.mark.parametrize("end", ["interrupt", "ctrl-c", "terminate", "cut", "cut-without-it"])
-def test_it_ends_with_its_children(far: FarEstate, transport: str, marker: str, end: str) -> None:
+def test_it_ends_with_its_children(
+    far: RemoteEstate, transport: str, marker: str, end: str
+) -> None:
     """Also one that ignores what it is told, and reads and writes nothing; and such children of one
     that ends when it is told."""
     script = f"trap '' TERM HUP; sleep {marker} & sleep {marker}; sleep {marker}"
     if end == "cut-without-it":
         script = f"(trap '' TERM HUP; sleep {marker} & sleep {marker}) & exec sleep {marker}"
     process = started(far, transport, "sh", "-c", script)
-    until(lambda: len(running(marker)) >= 3)  # and `process` has it in its words
-    there = set(running(marker)) - {process.pid}
+    wait_until(lambda: len(find_processes(marker)) >= 3)  # and `process` has it in its words
+    there = set(find_processes(marker)) - {process.pid}
     if end.startswith("cut"):
-        far.sshd.cut()
+        far.sshd.kill_connections()
     elif end == "ctrl-c":
         os.killpg(process.pid, signal.SIGINT)
     else:
         process.send_signal(signal.SIGINT if end == "interrupt" else signal.SIGTERM)
-    until(lambda: not there & set(running(marker)))
-    _, err = process.communicate(timeout=PATIENCE)
+    wait_until(lambda: not there & set(find_processes(marker)))
+    _, err = process.communicate(timeout=WAIT_SECONDS)
     code = 1 if end.startswith("cut") else 130
     assert (process.returncode, err.count(b"\n")) == (code, 1), err
 
@@ -120,37 +125,37 @@ exit "$line"
 """
 
 
-def test_a_terminal_of_the_same_kind_and_size(far: FarEstate, transport: str) -> None:
+def test_a_terminal_of_the_same_kind_and_size(far: RemoteEstate, transport: str) -> None:
     argv = words_for(transport, "sh", "-c", LOOKS)
     with Window(argv, environ_of(far), far.laptop, columns=90, lines=30) as window:
-        window.await_picture("^30 90$")
+        window.wait_for_line("^30 90$")
         window.resize(70, 20)
-        window.await_picture("^20 70$")
-        window.keys("7", "Enter")
-        assert window.ended()[0] == 7
+        window.wait_for_line("^20 70$")
+        window.press("7", "Enter")
+        assert window.wait_for_exit()[0] == 7
 
 
-def test_a_program_that_paints_the_whole_screen(far: FarEstate, transport: str) -> None:
+def test_a_program_that_paints_the_whole_screen(far: RemoteEstate, transport: str) -> None:
     """It is painted anew where the window changes, and leaves what was there before."""
     far.base.joinpath("file").write_text("".join(f"line {n}\n" for n in range(100)))
     argv = words_for(transport, "sh", "-c", f"cd {far.base}; exec busybox vi file")
     with Window(argv, environ_of(far), far.laptop, columns=80, lines=24) as window:
-        window.await_picture("^line 22$")
+        window.wait_for_line("^line 22$")
         window.resize(80, 40)
-        window.await_picture("^line 38$")
-        window.keys("i", "hello ", "Escape")
-        window.await_picture("^hello line 0$")
-        window.keys(":wq", "Enter")
-        assert window.ended()[0] == 0
+        window.wait_for_line("^line 38$")
+        window.press("i", "hello ", "Escape")
+        window.wait_for_line("^hello line 0$")
+        window.press(":wq", "Enter")
+        assert window.wait_for_exit()[0] == 0
     assert far.base.joinpath("file").read_text().startswith("hello line 0\n")
 
 
-def test_a_terminal_ends_what_ran_there(far: FarEstate, transport: str, marker: str) -> None:
+def test_a_terminal_ends_what_ran_there(far: RemoteEstate, transport: str, marker: str) -> None:
     child = spawn(words_for(transport, "sleep", marker), environ_of(far), far.laptop)
-    until(lambda: len(running(marker)) >= 2)
-    there = set(running(marker)) - {child.pid}
-    far.sshd.cut()
-    until(lambda: not there & set(running(marker)))
+    wait_until(lambda: len(find_processes(marker)) >= 2)
+    there = set(find_processes(marker)) - {child.pid}
+    far.sshd.kill_connections()
+    wait_until(lambda: not there & set(find_processes(marker)))
     child.expect("the connection broke")
     child.expect(pexpect.EOF)
     child.close()
@@ -158,12 +163,12 @@ def test_a_terminal_ends_what_ran_there(far: FarEstate, transport: str, marker: 
 
 
 @pytest.mark.parametrize("far", [["PermitTTY no"]], indirect=True)
-def test_a_host_that_gives_no_terminal_is_told(far: FarEstate, transport: str) -> None:
+def test_a_host_that_gives_no_terminal_is_told(far: RemoteEstate, transport: str) -> None:
     child = spawn(words_for(transport, "echo", "it runs"), environ_of(far), far.laptop, columns=200)
     child.expect_exact("repoman: it gives no terminal: look at PermitTTY in its sshd_config")
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 1
     process = started(far, transport, "echo", "it runs")
-    assert process.communicate(timeout=PATIENCE)[0] == b"it runs\n"
+    assert process.communicate(timeout=WAIT_SECONDS)[0] == b"it runs\n"
     assert process.returncode == 0

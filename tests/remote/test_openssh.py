@@ -13,8 +13,8 @@ import pytest
 
 from tests.remote.test_commands import slow
 from tests.support.estate import run
-from tests.support.processes import PATIENCE, running, until
-from tests.support.ssh_estate import FarEstate
+from tests.support.processes import WAIT_SECONDS, find_processes, wait_until
+from tests.support.ssh_estate import RemoteEstate
 from tests.support.terminals import spawn
 
 
@@ -25,27 +25,27 @@ def transport() -> str:
 
 
 @pytest.fixture
-def far(tmp_path: Path, transport: str) -> Iterator[FarEstate]:
+def far(tmp_path: Path, transport: str) -> Iterator[RemoteEstate]:
     """An estate on the other side with the project isurus; sockets here lie in `tmp_path`."""
-    with FarEstate(tmp_path, transport) as made:
+    with RemoteEstate(tmp_path, transport) as made:
         made.prepare("isurus", "lamna")
         yield made
 
 
-def runtime(far: FarEstate) -> Path:
+def runtime(far: RemoteEstate) -> Path:
     """A folder for sockets of its own."""
     folder = far.ssh / "run"
     folder.mkdir(exist_ok=True)
     return folder
 
 
-def here(far: FarEstate) -> dict[str, str]:
+def here(far: RemoteEstate) -> dict[str, str]:
     """The environment of who types."""
-    far.sshd.let_in(far.environ)
-    return {**far.here, "XDG_RUNTIME_DIR": str(runtime(far))}
+    far.sshd.set_session_environ(far.environ)
+    return {**far.client_environ, "XDG_RUNTIME_DIR": str(runtime(far))}
 
 
-def test_nothing_is_left_at_any_end(far: FarEstate) -> None:
+def test_nothing_is_left_at_any_end(far: RemoteEstate) -> None:
     for argv, code in (
         (["list"], 0),
         (["remove", "nosuch", "--yes"], 2),
@@ -53,21 +53,21 @@ def test_nothing_is_left_at_any_end(far: FarEstate) -> None:
     ):
         assert run([*far.argv, *argv], here(far)).code == code
         assert os.listdir(runtime(far)) == []
-        assert not running(str(far.ssh / "run"))
+        assert not find_processes(str(far.ssh / "run"))
 
 
-def test_after_a_kill_the_connection_ends_by_itself(far: FarEstate, marker: str) -> None:
+def test_after_a_kill_the_connection_ends_by_itself(far: RemoteEstate, marker: str) -> None:
     slow(far, marker)
     process = subprocess.Popen([*far.argv, "sync"], env=here(far))
-    until(lambda: running(marker))
+    wait_until(lambda: find_processes(marker))
     process.kill()
     process.wait()
-    until(lambda: not running(marker))
-    until(lambda: not running(str(far.ssh / "run")))
+    wait_until(lambda: not find_processes(marker))
+    wait_until(lambda: not find_processes(str(far.ssh / "run")))
     assert not list(runtime(far).glob("*/*"))
 
 
-def test_settings_that_are_in_the_way_do_not_hold(far: FarEstate) -> None:
+def test_settings_that_are_in_the_way_do_not_hold(far: RemoteEstate) -> None:
     """A master of the person's own is not used, and lives on."""
     own = far.ssh / "own"
     more = (
@@ -76,27 +76,29 @@ def test_settings_that_are_in_the_way_do_not_hold(far: FarEstate) -> None:
         *("LocalForward 1 127.0.0.1:1", "ExitOnForwardFailure yes", "SendEnv *"),
         *("PermitLocalCommand yes", f"LocalCommand touch {far.ssh}/touched"),
     )
-    (far.laptop / ".ssh/config").write_text(far.sshd.stanza("there", *more))
+    (far.laptop / ".ssh/config").write_text(far.sshd.config_stanza("there", *more))
     environ = here(far)
     plain = ["ssh", "-o", "RemoteCommand=none", "-o", "RequestTTY=no", "-o"]
     assert run([*plain, "ClearAllForwardings=yes", "there", "true"], environ).code == 0
     (far.ssh / "touched").unlink()
-    accepted = far.sshd.logins()
+    accepted = far.sshd.count_logins()
     done = run([*far.argv, "sync"], environ)
     assert done.code == 0, done
-    assert far.sshd.logins() == accepted + 1
+    assert far.sshd.count_logins() == accepted + 1
     assert not (far.ssh / "touched").exists()
     assert run(["ssh", "-O", "check", "there"], environ).code == 0
     run(["ssh", "-O", "exit", "there"], environ)
 
 
-def test_what_fabric_does_not_know(far: FarEstate) -> None:
+def test_what_fabric_does_not_know(far: RemoteEstate) -> None:
     """Include, HostKeyAlias and ProxyCommand, and a key in an agent."""
     config = far.laptop / ".ssh/config"
     included = far.ssh / "included"
-    included.write_text(far.sshd.stanza("there", "HostKeyAlias box", "ProxyCommand nc %h %p"))
+    included.write_text(
+        far.sshd.config_stanza("there", "HostKeyAlias box", "ProxyCommand nc %h %p")
+    )
     config.write_text(f"Include {included}\n")
-    (far.laptop / ".ssh/known_hosts").write_text(f"box {far.sshd.public.read_text()}")
+    (far.laptop / ".ssh/known_hosts").write_text(f"box {far.sshd.host_public_key.read_text()}")
     nc = far.laptop / ".ssh/bin/nc"
     nc.write_text(NETCAT)
     nc.chmod(0o755)
@@ -117,7 +119,7 @@ os._exit(0)
 """
 
 
-def test_an_unknown_key_is_asked_about_on_a_terminal(far: FarEstate) -> None:
+def test_an_unknown_key_is_asked_about_on_a_terminal(far: RemoteEstate) -> None:
     known = far.laptop / ".ssh/known_hosts"
     known.write_text("")
     answers = (("no", "is not known, ssh-ed25519 SHA256:", 6), ("yes", "isurus", 0))
@@ -132,7 +134,7 @@ def test_an_unknown_key_is_asked_about_on_a_terminal(far: FarEstate) -> None:
     assert str(far.sshd.port) in known.read_text()
 
 
-def test_ctrl_c_while_it_asks(far: FarEstate) -> None:
+def test_ctrl_c_while_it_asks(far: RemoteEstate) -> None:
     (far.laptop / ".ssh/known_hosts").write_text("")
     child = spawn([*far.argv, "list"], here(far), far.laptop)
     child.expect("continue connecting")
@@ -143,13 +145,13 @@ def test_ctrl_c_while_it_asks(far: FarEstate) -> None:
     assert os.listdir(runtime(far)) == []
 
 
-def test_no_ssh_here_is_told(far: FarEstate) -> None:
+def test_no_ssh_here_is_told(far: RemoteEstate) -> None:
     done = run([*far.argv, "list"], {**here(far), "PATH": "/nonexistent"})
     assert done.code == 1
     assert "the machine that you type on has no ssh" in done.err
 
 
-def instead_of_ssh(far: FarEstate, script: str) -> dict[str, str]:
+def instead_of_ssh(far: RemoteEstate, script: str) -> dict[str, str]:
     """The environment of who types, where `ssh` is something else."""
     programs = far.ssh / "programs"
     programs.mkdir()
@@ -158,20 +160,20 @@ def instead_of_ssh(far: FarEstate, script: str) -> dict[str, str]:
     return {**here(far), "PATH": f"{programs}:{os.environ['PATH']}"}
 
 
-def test_ctrl_c_while_several_are_connected_to(far: FarEstate, marker: str) -> None:
+def test_ctrl_c_while_several_are_connected_to(far: RemoteEstate, marker: str) -> None:
     environ = instead_of_ssh(far, f"exec sleep {marker}")
     argv = [*far.argv, "list", "--host", "there,nas"]
     process = subprocess.Popen(argv, env=environ, stderr=subprocess.PIPE)
-    until(lambda: len(running(marker)) == 2)
+    wait_until(lambda: len(find_processes(marker)) == 2)
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=PATIENCE)[1] == b"repoman: interrupted\n"
+    assert process.communicate(timeout=WAIT_SECONDS)[1] == b"repoman: interrupted\n"
     assert process.returncode == 130
-    until(lambda: not running(marker))
+    wait_until(lambda: not find_processes(marker))
     assert os.listdir(runtime(far)) == []
 
 
 @pytest.mark.parametrize("hosts", ["there", "there,nas"])
-def test_an_ssh_that_dies_is_told(far: FarEstate, hosts: str) -> None:
+def test_an_ssh_that_dies_is_told(far: RemoteEstate, hosts: str) -> None:
     done = run([*far.argv, "list", "--host", hosts], instead_of_ssh(far, "kill -KILL $$"))
     assert done.code == (4 if "," in hosts else 1)
     assert "ssh gave no reason" in done.err
@@ -179,7 +181,7 @@ def test_an_ssh_that_dies_is_told(far: FarEstate, hosts: str) -> None:
 
 
 @pytest.mark.parametrize("folder", ["nowhere", "x" * 60])
-def test_a_runtime_folder_that_is_of_no_use(far: FarEstate, folder: str) -> None:
+def test_a_runtime_folder_that_is_of_no_use(far: RemoteEstate, folder: str) -> None:
     long = far.ssh / ("x" * 60)
     long.mkdir()
     environ = {**here(far), "XDG_RUNTIME_DIR": str(far.ssh / folder)}

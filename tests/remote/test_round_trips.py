@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.round_trips import trips_of
-from tests.support.ssh_estate import FarEstate
+from tests.support.round_trips import count_round_trips
+from tests.support.ssh_estate import RemoteEstate
 
 
 @pytest.fixture
@@ -18,15 +18,17 @@ def transport() -> str:
 
 
 @pytest.fixture
-def far(tmp_path: Path) -> Iterator[FarEstate]:
+def far(tmp_path: Path) -> Iterator[RemoteEstate]:
     """Twenty projects, all mirrored; of two the figures are the same."""
-    with FarEstate(tmp_path) as far:
+    with RemoteEstate(tmp_path) as far:
         far.prepare(*(f"p{number}" for number in range(20)))
         far.run("sync", code=0)
         yield far
 
 
-def test_round_trips_where_there_is_nothing_to_do(far: FarEstate) -> None:
-    assert trips_of(far, "list") == 3
-    assert trips_of(far, "status") == 4
-    assert trips_of(far, "sync", jobs=1) == 14, "it checks each mirror and notes that it did"
+def test_round_trips_where_there_is_nothing_to_do(far: RemoteEstate) -> None:
+    assert count_round_trips(far, "list") == 3
+    assert count_round_trips(far, "status") == 4
+    assert count_round_trips(far, "sync", jobs=1) == 14, (
+        "it checks each mirror and notes that it did"
+    )

@@ -12,7 +12,7 @@ import pytest
 
 from tests.remote.test_handed_over import HAND_OVER
 from tests.support.estate import CHECKOUT
-from tests.support.processes import PATIENCE, running, until
+from tests.support.processes import WAIT_SECONDS, find_processes, wait_until
 from tests.support.ssh_estate import Sshd
 
 SOON = """
@@ -36,7 +36,7 @@ class Cable:
         self._host = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
         self.inside = ["nsenter", "--net", f"--target={self._host.pid}"]
         there = Path(f"/proc/{self._host.pid}/ns/net")
-        until(lambda: os.readlink(there) != os.readlink("/proc/self/ns/net"))
+        wait_until(lambda: os.readlink(there) != os.readlink("/proc/self/ns/net"))
         number = next(filter(_plugged, range(1, 250)))
         self.address = f"10.213.{number}.2"
         self._ends = ends = _ends(number)
@@ -85,10 +85,10 @@ def cable() -> Iterator[Cable]:
 @pytest.fixture
 def sshd(cable: Cable, tmp_path: Path) -> Iterator[Sshd]:
     """An sshd at the far end, which the `ssh` of this test knows as `there`."""
-    with Sshd(tmp_path, *ALIVE, address=cable.address, before=cable.inside) as made:
+    with Sshd(tmp_path, *ALIVE, address=cable.address, prefix=cable.inside) as made:
         ssh = Path(os.environ["HOME"]) / ".ssh"
-        (ssh / "known_hosts").write_text(made.known())
-        (ssh / "config").write_text(made.stanza("there"))
+        (ssh / "known_hosts").write_text(made.known_hosts_line())
+        (ssh / "config").write_text(made.config_stanza("there"))
         yield made
 
 
@@ -99,10 +99,10 @@ def test_both_sides_give_up(cable: Cable, transport: str, marker: str, verb: str
     argv = [sys.executable, "-c", script, transport, "sleep", marker]
     environ = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     process = subprocess.Popen(argv, env=environ, stderr=subprocess.PIPE)
-    until(lambda: len(running(marker)) >= 2)
-    there = set(running(marker)) - {process.pid}
+    wait_until(lambda: len(find_processes(marker)) >= 2)
+    there = set(find_processes(marker)) - {process.pid}
     cable.lose_all()
-    _, err = process.communicate(timeout=PATIENCE)
+    _, err = process.communicate(timeout=WAIT_SECONDS)
     assert (process.returncode, err.count(b"\n")) == (1, 1), err
     assert b"the connection broke" in err
-    until(lambda: not there & set(running(marker)))
+    wait_until(lambda: not there & set(find_processes(marker)))

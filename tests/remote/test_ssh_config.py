@@ -16,13 +16,13 @@ from repoman_tasks.hosts.local import LocalHost
 from repoman_tasks.hosts.ssh import ssh_config
 from repoman_tasks.hosts.ssh.remote_host import RemoteHost
 from repoman_tasks.model import Address
-from tests.support.ssh_estate import ME, Sshd, line_to, new_key
+from tests.support.ssh_estate import USER_NAME, Sshd, make_key, make_line
 
 
 @pytest.fixture(scope="module")
 def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     folder = tmp_path_factory.mktemp("sshd")
-    authority = new_key(folder / "authority")
+    authority = make_key(folder / "authority")
     with Sshd(folder, f"TrustedUserCAKeys {authority}", "MaxAuthTries 3") as made:
         yield made
 
@@ -61,7 +61,7 @@ def locked(key: Path, path: Path) -> Path:
 
 def gets_in(transport: str, name: str = "there", **address: object) -> None:
     made = Address(name, **address)  # type: ignore[arg-type]
-    host = RemoteHost(name, line_to(made, transport))
+    host = RemoteHost(name, make_line(made, transport))
     try:
         assert host.read(["echo", "well"]).out == b"well\n"
     finally:
@@ -70,7 +70,7 @@ def gets_in(transport: str, name: str = "there", **address: object) -> None:
 
 def refusal(transport: str, name: str = "there", **address: object) -> str:
     with pytest.raises(RepomanError) as caught:
-        line_to(Address(name, **address), transport)  # type: ignore[arg-type]
+        make_line(Address(name, **address), transport)  # type: ignore[arg-type]
     return str(caught.value)
 
 
@@ -104,13 +104,15 @@ GETS_IN = {
 
 @pytest.mark.parametrize("config", GETS_IN.values(), ids=list(GETS_IN))
 def test_gets_in(sshd: Sshd, ssh: Path, transport: str, config: str) -> None:
-    stanza = sshd.stanza("there")
+    stanza = sshd.config_stanza("there")
     lines = stanza.partition("\n")[2]
     keyless = "".join(line for line in stanza.splitlines(True) if "IdentityFile" not in line)
     (ssh / "more").write_text(stanza)
-    for name in ("own", "a key", f"there-127.0.0.1-{sshd.port}-{ME}-{ME}"):
-        shutil.copy(sshd.login, ssh / name)
-    (ssh / "known_hosts").write_text(sshd.known() + sshd.known().replace("127.0.0.1", "localhost"))
+    for name in ("own", "a key", f"there-127.0.0.1-{sshd.port}-{USER_NAME}-{USER_NAME}"):
+        shutil.copy(sshd.login_key, ssh / name)
+    (ssh / "known_hosts").write_text(
+        sshd.known_hosts_line() + sshd.known_hosts_line().replace("127.0.0.1", "localhost")
+    )
     values = {"ssh": ssh, "stanza": stanza, "lines": lines, "keyless": keyless, "port": sshd.port}
     values["localhost"] = stanza.replace("HostName 127.0.0.1", "HostName localhost")
     (ssh / "config").write_text(config.format(**values), encoding="latin-1")
@@ -118,20 +120,25 @@ def test_gets_in(sshd: Sshd, ssh: Path, transport: str, config: str) -> None:
 
 
 def test_a_token_in_hostname(sshd: Sshd, ssh: Path, transport: str) -> None:
-    (ssh / "known_hosts").write_text(sshd.known())
-    config = sshd.stanza("1").replace("HostName 127.0.0.1", "HostName 127.0.0.%h")
+    (ssh / "known_hosts").write_text(sshd.known_hosts_line())
+    config = sshd.config_stanza("1").replace("HostName 127.0.0.1", "HostName 127.0.0.%h")
     (ssh / "config").write_text(config)
     gets_in(transport, "1")
 
 
 @pytest.mark.parametrize(
-    "address", [{"address": f"{ME}@there"}, {"address": "there", "user": ME}, {"address": "there"}]
+    "address",
+    [
+        {"address": f"{USER_NAME}@there"},
+        {"address": "there", "user": USER_NAME},
+        {"address": "there"},
+    ],
 )
 def test_an_address_of_the_registry(
     sshd: Sshd, ssh: Path, transport: str, address: dict[str, str]
 ) -> None:
-    (ssh / "known_hosts").write_text(sshd.known())
-    (ssh / "config").write_text(sshd.stanza("there"))
+    (ssh / "known_hosts").write_text(sshd.known_hosts_line())
+    (ssh / "config").write_text(sshd.config_stanza("there"))
     gets_in(transport, "nas", **address)
 
 
@@ -171,20 +178,20 @@ UNKNOWN = {
 def know(sshd: Sshd, ssh: Path, more: str, one: str, two: str) -> None:
     """Write ssh_config with the line `more`, and two files of keys."""
     hashed = ssh / "hashed"
-    hashed.write_text(sshd.known())
+    hashed.write_text(sshd.known_hosts_line())
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(hashed)], check=True, capture_output=True)
     values = {
         "ssh": ssh,
         "host": f"[127.0.0.1]:{sshd.port}",
-        "key": sshd.public.read_text(),
-        "other": new_key(ssh / "other").read_text(),
+        "key": sshd.host_public_key.read_text(),
+        "other": make_key(ssh / "other").read_text(),
         "hashed": hashed.read_text(),
     }
     for name in ("known_hosts", "one", "one-there"):
         (ssh / name).write_text(one.format(**values))
     for name in ("two", "t w o"):
         (ssh / name).write_text(two.format(**values))
-    (ssh / "config").write_text(sshd.stanza("there", more.format(**values)))
+    (ssh / "config").write_text(sshd.config_stanza("there", more.format(**values)))
 
 
 @pytest.mark.parametrize("case", KNOWN.values(), ids=list(KNOWN))
@@ -207,7 +214,7 @@ def test_a_key_that_is_not(
 def test_what_lets_ssh_decide_about_a_key_is_named(sshd: Sshd, ssh: Path, transport: str) -> None:
     """StrictHostKeyChecking, KnownHostsCommand and signed host keys are for ssh alone."""
     (ssh / "known_hosts").write_text("")
-    (ssh / "config").write_text(sshd.stanza("there", "StrictHostKeyChecking accept-new"))
+    (ssh / "config").write_text(sshd.config_stanza("there", "StrictHostKeyChecking accept-new"))
     if transport == "fabric":
         said = refusal(transport)
         assert 'if ssh gets in, set transport = "openssh" in [hosts.there]' in said
@@ -223,19 +230,19 @@ def test_keys_of_an_agent(
 ) -> None:
     """Those that an IdentityFile names come first, even if the file holds only their public part,
     or is encrypted; IdentitiesOnly leaves out the others."""
-    (ssh / "known_hosts").write_text(sshd.known())
+    (ssh / "known_hosts").write_text(sshd.known_hosts_line())
     for number in range(7):
-        add(agent, new_key(ssh / f"no{number}").with_suffix(""))
-    add(agent, sshd.login)
-    shutil.copy(sshd.login.with_name("login.pub"), ssh / "k.pub")
-    locked(sshd.login, ssh / "locked")
+        add(agent, make_key(ssh / f"no{number}").with_suffix(""))
+    add(agent, sshd.login_key)
+    shutil.copy(sshd.login_key.with_name("login.pub"), ssh / "k.pub")
+    locked(sshd.login_key, ssh / "locked")
     names, only = ("k.pub", "locked", "k"), ("yes", "no")
     for lines in (
         *(f"IdentityFile {ssh}/{name}\n  IdentitiesOnly {one}" for name in names for one in only),
     ):
         for where, socket in ((f"IdentityAgent {agent}", ""), ("# of the environment", str(agent))):
             monkeypatch.setenv("SSH_AUTH_SOCK", socket)
-            config = sshd.stanza("there").partition("  IdentityFile")[0]
+            config = sshd.config_stanza("there").partition("  IdentityFile")[0]
             (ssh / "config").write_text(f"{config}  {lines}\n  {where}\n")
             gets_in(transport)
 
@@ -262,18 +269,18 @@ def test_which_agent(
     line: str,
     lets_in: bool,
 ) -> None:
-    add(agent, sshd.login)
-    agent.with_name(f"agent-{ME}").symlink_to(agent)
-    (ssh / "known_hosts").write_text(sshd.known())
+    add(agent, sshd.login_key)
+    agent.with_name(f"agent-{USER_NAME}").symlink_to(agent)
+    (ssh / "known_hosts").write_text(sshd.known_hosts_line())
     monkeypatch.setenv("SSH_AUTH_SOCK", str(agent))
     monkeypatch.setenv("REPOMAN_TEST_AGENT", str(agent))
-    config = sshd.stanza("there").partition("  IdentityFile")[0]
+    config = sshd.config_stanza("there").partition("  IdentityFile")[0]
     line = line.format(ssh=ssh, agent=agent)
     (ssh / "config").write_text(f"{config}  IdentityFile none\n  {line}\n")
     if lets_in:
         gets_in(transport)
     else:
-        assert f"{ME} was denied by 127.0.0.1" in refusal(transport)
+        assert f"{USER_NAME} was denied by 127.0.0.1" in refusal(transport)
 
 
 @pytest.mark.parametrize("held", ["file", "agent"])
@@ -281,16 +288,26 @@ def test_which_agent(
 def test_a_signed_key(
     sshd: Sshd, ssh: Path, agent: Path, transport: str, held: str, *, named: bool
 ) -> None:
-    public = new_key(ssh / "mine")
-    argv = ["ssh-keygen", "-q", "-s", f"{sshd.folder}/authority", "-I", "me", "-n", ME, str(public)]
+    public = make_key(ssh / "mine")
+    argv = [
+        "ssh-keygen",
+        "-q",
+        "-s",
+        f"{sshd.folder}/authority",
+        "-I",
+        "me",
+        "-n",
+        USER_NAME,
+        str(public),
+    ]
     subprocess.run(argv, check=True)
     signed = ssh / "mine-cert.pub"
     if held == "agent":
         signed.rename(ssh / "signed")  # so that the agent has none
         add(agent, ssh / "mine")
         (ssh / "signed").rename(signed)
-    (ssh / "known_hosts").write_text(sshd.known())
-    config = sshd.stanza("there").replace(str(sshd.login), str(ssh / "mine"))
+    (ssh / "known_hosts").write_text(sshd.known_hosts_line())
+    config = sshd.config_stanza("there").replace(str(sshd.login_key), str(ssh / "mine"))
     lines = [f"  IdentityAgent {agent}"]
     if named:
         signed = signed.rename(ssh / "signed")
@@ -300,9 +317,11 @@ def test_a_signed_key(
 
 
 def test_the_cure_of_who_is_denied_names_ssh(sshd: Sshd, ssh: Path, transport: str) -> None:
-    new_key(ssh / "mine")
-    (ssh / "known_hosts").write_text(sshd.known())
-    (ssh / "config").write_text(sshd.stanza("there").replace(str(sshd.login), f"{ssh}/mine"))
+    make_key(ssh / "mine")
+    (ssh / "known_hosts").write_text(sshd.known_hosts_line())
+    (ssh / "config").write_text(
+        sshd.config_stanza("there").replace(str(sshd.login_key), f"{ssh}/mine")
+    )
     said = refusal(transport, "nas.home", address="there", port=sshd.port)
     assert f"`ssh -p {sshd.port} there` tells more" in said
     by_ssh = 'if ssh gets in, set transport = "openssh" in [hosts."nas.home"]'
@@ -318,11 +337,11 @@ def test_an_agent_is_forwarded(
     monkeypatch: pytest.MonkeyPatch,
     line: str,
 ) -> None:
-    add(agent, sshd.login)
-    (ssh / "known_hosts").write_text(sshd.known())
+    add(agent, sshd.login_key)
+    (ssh / "known_hosts").write_text(sshd.known_hosts_line())
     monkeypatch.setenv("SSH_AUTH_SOCK", "" if "{" in line else str(agent))
-    (ssh / "config").write_text(sshd.stanza("there", line.format(agent=agent)))
-    host = RemoteHost("there", line_to(Address("there"), transport))
+    (ssh / "config").write_text(sshd.config_stanza("there", line.format(agent=agent)))
+    host = RemoteHost("there", make_line(Address("there"), transport))
     try:
         done = host.read(["ssh-add", "-l"])
         assert (b"ED25519" in done.out) == ("no" not in line)
@@ -339,29 +358,31 @@ def test_several_gateways(sshd: Sshd, ssh: Path, tmp_path: Path, transport: str,
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     with Sshd(tmp_path / "a") as first, Sshd(tmp_path / "b") as second:
-        (ssh / "known_hosts").write_text(sshd.known() + first.known() + second.known())
+        (ssh / "known_hosts").write_text(
+            sshd.known_hosts_line() + first.known_hosts_line() + second.known_hosts_line()
+        )
         by_first = ["ProxyJump first"] if how != "list" else []
         jump = {"list": "first,second", "nested": "second", "tokens": "%r@second"}[how]
         stanzas = (
-            first.stanza("first"),
-            second.stanza("second", *by_first),
-            sshd.stanza("there", f"ProxyJump {jump}"),
+            first.config_stanza("first"),
+            second.config_stanza("second", *by_first),
+            sshd.config_stanza("there", f"ProxyJump {jump}"),
         )
         (ssh / "config").write_text("".join(stanzas))
         gets_in(transport)
-        assert (first.logins(), second.logins()) == (1, 1)
+        assert (first.count_logins(), second.count_logins()) == (1, 1)
 
 
 def test_a_gateway_is_named_that_denies(
     sshd: Sshd, ssh: Path, tmp_path: Path, transport: str
 ) -> None:
-    new_key(ssh / "mine")
+    make_key(ssh / "mine")
     with Sshd(tmp_path) as gate:
-        (ssh / "known_hosts").write_text(sshd.known() + gate.known())
-        config = gate.stanza("gate").replace(str(gate.login), f"{ssh}/mine")
-        (ssh / "config").write_text(config + sshd.stanza("there", "ProxyJump gate"))
+        (ssh / "known_hosts").write_text(sshd.known_hosts_line() + gate.known_hosts_line())
+        config = gate.config_stanza("gate").replace(str(gate.login_key), f"{ssh}/mine")
+        (ssh / "config").write_text(config + sshd.config_stanza("there", "ProxyJump gate"))
         said = refusal(transport)
-        assert f"{ME} was denied by 127.0.0.1" in said
+        assert f"{USER_NAME} was denied by 127.0.0.1" in said
         if transport == "fabric":
             assert f"port {gate.port}" in said
             assert str(sshd.port) not in said
@@ -399,9 +420,9 @@ def test_a_program_makes_the_connection(
     """Fabric's transport starts it without a shell."""
     (ssh / "netcat.py").write_text(NETCAT)
     monkeypatch.setenv("REPOMAN_TEST_HOST", "127.0.0.1")
-    (ssh / "known_hosts").write_text(sshd.known())
+    (ssh / "known_hosts").write_text(sshd.known_hosts_line())
     command = command.format(netcat=f"{sys.executable} {ssh}/netcat.py")
-    (ssh / "config").write_text(sshd.stanza("there", f"ProxyCommand {command}"))
+    (ssh / "config").write_text(sshd.config_stanza("there", f"ProxyCommand {command}"))
     if plain or transport == "openssh":
         gets_in(transport)
     else:
@@ -411,7 +432,7 @@ def test_a_program_makes_the_connection(
 
 
 def test_a_program_that_makes_no_connection(sshd: Sshd, ssh: Path, transport: str) -> None:
-    config = sshd.stanza("there", "ProxyCommand sh -c 'echo the proxy is down >&2'")
+    config = sshd.config_stanza("there", "ProxyCommand sh -c 'echo the proxy is down >&2'")
     (ssh / "config").write_text(config)
     said = refusal(transport)
     assert "no connection to" in said
@@ -482,8 +503,10 @@ def test_paramiko_reads_it_if_there_is_no_ssh(
     error: str,
 ) -> None:
     monkeypatch.setenv("PATH", str(ssh / "nothing"))
-    stanza = sshd.stanza("there")
-    (ssh / "known_hosts").write_text(sshd.known() + f"box {sshd.public.read_text()}")
+    stanza = sshd.config_stanza("there")
+    (ssh / "known_hosts").write_text(
+        sshd.known_hosts_line() + f"box {sshd.host_public_key.read_text()}"
+    )
     config = config.format(stanza=stanza, lines=stanza.partition("\n")[2])
     (ssh / "config").write_text(config, encoding="latin-1")
     if transport == "openssh":
@@ -498,5 +521,5 @@ def test_an_ssh_that_is_not_openssh(sshd: Sshd, ssh: Path) -> None:
     """Dropbear's passes over -G, and tries to connect."""
     for script in ("exit 1", "echo hello", "kill -9 $$"):
         (ssh / "bin/ssh").write_text(f"#!/bin/sh\n{script}\n")
-        (ssh / "config").write_text(sshd.stanza("there"))
+        (ssh / "config").write_text(sshd.config_stanza("there"))
         assert ssh_config.read(Address("there"), LocalHost()).port == sshd.port

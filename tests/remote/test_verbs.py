@@ -23,9 +23,9 @@ from repoman_tasks.hosts.local import LocalHost
 from repoman_tasks.hosts.ssh import fabric_transport, openssh_transport
 from repoman_tasks.hosts.ssh.remote_host import RemoteHost
 from repoman_tasks.model import Address
-from tests.support.clocks import paced
-from tests.support.processes import PATIENCE, descendants, running, until
-from tests.support.ssh_estate import ME, Sshd, line_to, new_key
+from tests.support.clocks import make_paced_program
+from tests.support.processes import WAIT_SECONDS, find_descendants, find_processes, wait_until
+from tests.support.ssh_estate import USER_NAME, Sshd, make_key, make_line
 
 SHELLS = ("bash", "dash", "zsh", "fish")
 
@@ -61,14 +61,14 @@ def _transport(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def reached(address: Address) -> RemoteHost:
     """The host at `address`, by the transport of this test."""
-    return RemoteHost(address.name, line_to(address, os.environ["REPOMAN_TEST_TRANSPORT"]))
+    return RemoteHost(address.name, make_line(address, os.environ["REPOMAN_TEST_TRANSPORT"]))
 
 
 def connected(sshd: Sshd) -> RemoteHost:
     """The host behind `sshd`, whose key the home of this test knows."""
     ssh = Path(os.environ["HOME"]) / ".ssh"
-    (ssh / "known_hosts").write_text(sshd.known())
-    (ssh / "config").write_text(sshd.stanza("there"))
+    (ssh / "known_hosts").write_text(sshd.known_hosts_line())
+    (ssh / "config").write_text(sshd.config_stanza("there"))
     return reached(Address("there"))
 
 
@@ -153,7 +153,7 @@ def test_a_program_that_is_not_there(host: RemoteHost) -> None:
 def test_a_time_limit_ends_the_program_there(host: RemoteHost, marker: str) -> None:
     with pytest.raises(TimedOut):
         host.read(["sh", "-c", f"sleep {marker} & sleep {marker}"], timeout=0.5)
-    until(lambda: not running(marker))
+    wait_until(lambda: not find_processes(marker))
     assert host.read(["echo", "well"]).out == b"well\n"
 
 
@@ -166,7 +166,7 @@ def stop_once_it_runs(host: RemoteHost, marker: str) -> None:
     """Stop the host as soon as a program with `marker` runs there."""
 
     def stop() -> None:
-        until(lambda: running(marker))
+        wait_until(lambda: find_processes(marker))
         host.stopping.set()
 
     threading.Thread(target=stop).start()
@@ -176,7 +176,7 @@ def test_stopping_ends_what_is_streamed_with_its_children(host: RemoteHost, mark
     stop_once_it_runs(host, marker)
     with pytest.raises(Interrupted):
         host.stream(["sh", "-c", f"sleep {marker} & sleep {marker}"], print, print)
-    until(lambda: not running(marker))
+    wait_until(lambda: not find_processes(marker))
 
 
 def test_lines_come_while_the_program_runs(host: RemoteHost, tmp_path: Path) -> None:
@@ -195,13 +195,13 @@ def test_lines_come_while_the_program_runs(host: RemoteHost, tmp_path: Path) -> 
 def test_a_program_that_moves_nothing_is_stalled(host: RemoteHost, marker: str) -> None:
     with pytest.raises(Stalled):
         host.stream(["sleep", marker], print, print, stall_seconds=0.5)
-    until(lambda: not running(marker))
+    wait_until(lambda: not find_processes(marker))
 
 
 def test_a_program_that_only_reads_and_writes_is_not(
     host: RemoteHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, argv = paced(tmp_path)
+    clock, argv = make_paced_program(tmp_path)
     monkeypatch.setattr(processes, "time", clock)
     assert host.stream(argv, print, print, stall_seconds=0.001) == 0
     assert clock.now > 0.01
@@ -218,9 +218,9 @@ def test_a_broken_connection_ends_what_ran(sshd: Sshd, host: RemoteHost, marker:
 
     thread = threading.Thread(target=stream)
     thread.start()
-    until(lambda: running(marker))
-    sshd.cut()
-    until(lambda: not running(marker))
+    wait_until(lambda: find_processes(marker))
+    sshd.kill_connections()
+    wait_until(lambda: not find_processes(marker))
     thread.join()
     assert "the connection broke" in str(failed[0])
 
@@ -237,19 +237,19 @@ def test_a_host_that_falls_silent_is_given_up(
         assert host.read(["sleep", "8"]).code == 0, "the host is there, though it says nothing"
         with ThreadPoolExecutor(1) as threads:
             streamed = threads.submit(host.stream, ["sleep", marker], print, print)
-            until(lambda: running(marker))
-            sessions = sshd.sessions()
+            wait_until(lambda: find_processes(marker))
+            sessions = sshd.find_sessions()
             for pid in sessions:
                 os.kill(pid, signal.SIGSTOP)
             with pytest.raises(Failed, match="the connection broke"):
-                streamed.result(PATIENCE)
+                streamed.result(WAIT_SECONDS)
         for call in (lambda: host.read(["true"]), lambda: host.read_file("/etc/hostname")):
             with pytest.raises(Failed, match="the connection broke"):
                 call()
         host.close()
         for pid in sessions:
             os.kill(pid, signal.SIGCONT)
-        until(lambda: not running(marker))
+        wait_until(lambda: not find_processes(marker))
 
 
 def test_a_host_that_allows_few_sessions(tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def test_a_host_that_allows_few_sessions(tmp_path: Path) -> None:
                 lambda n: host.read(["sh", "-c", f"sleep 0.2; echo {n}"]).out, range(6)
             )
             assert list(said) == [f"{n}\n".encode() for n in range(6)]
-        with host.pin("/", timeout=PATIENCE), host.lock(f"{tmp_path}/x.lock"):
+        with host.pin("/", timeout=WAIT_SECONDS), host.lock(f"{tmp_path}/x.lock"):
             assert host.read(["true"]).code == 0
         host.close()
 
@@ -269,7 +269,7 @@ def test_a_host_that_allows_too_few_sessions(tmp_path: Path) -> None:
     with Sshd(tmp_path, "MaxSessions 1") as sshd:
         host = connected(sshd)
         assert host.read(["true"]).code == 0
-        with host.pin("/", timeout=PATIENCE), pytest.raises(Failed, match="MaxSessions"):
+        with host.pin("/", timeout=WAIT_SECONDS), pytest.raises(Failed, match="MaxSessions"):
             host.read(["true"])
         host.close()
 
@@ -372,7 +372,7 @@ def test_any_sh_tells_answers_apart(tmp_path: Path, program: str) -> None:
     """Those of processes that write at the same time."""
     (tmp_path / "sh").symlink_to(shutil.which(program) or "")
     with Sshd(tmp_path) as sshd:
-        sshd.let_in({"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+        sshd.set_session_environ({"PATH": f"{tmp_path}:{os.environ['PATH']}"})
         host = connected(sshd)
         calls = [["sh", "-c", f"echo {n}; echo {n} >&2; exit {n}"] for n in range(16)]
         for _ in range(6):
@@ -438,7 +438,7 @@ def test_what_hangs_aside_is_ended(host: RemoteHost, marker: str) -> None:
     with pytest.raises(TimedOut, match="sleep did not answer"):
         host.read(argv, timeout=0.5)
     assert host.read(other).out == b"other\n"
-    until(lambda: not running(marker))
+    wait_until(lambda: not find_processes(marker))
     host.foresee(aside=[argv], seconds=0.2)
     with pytest.raises(TimedOut, match="sleep did not answer in time"):
         host.read(argv, timeout=20)
@@ -463,11 +463,11 @@ def test_under_a_lock_the_registry_is_read_anew(sshd: Sshd) -> None:
     registry = Path(os.environ["HOME"]) / ".config/repoman/repoman.toml"
     registry.parent.mkdir(parents=True)
     registry.write_text("# old")
-    sshd.let_in({"HOME": os.environ["HOME"]})
+    sshd.set_session_environ({"HOME": os.environ["HOME"]})
     try:
         host = connected(sshd)
     finally:
-        sshd.let_in({})
+        sshd.set_session_environ({})
     registry.write_text("# new")
     with host.lock(f"{registry}.lock"):
         assert host.read_file(str(registry)) == b"# new"
@@ -551,14 +551,14 @@ def test_real_folders_are_the_same_as_here(host: RemoteHost, tmp_path: Path) -> 
 
 def test_a_pinned_folder_is_held(host: RemoteHost, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
-    with host.pin(f"{tmp_path}/a", timeout=PATIENCE) as pin:
+    with host.pin(f"{tmp_path}/a", timeout=WAIT_SECONDS) as pin:
         (tmp_path / "a").rename(tmp_path / "b")
         assert pin.real() == f"{tmp_path}/b"
         assert host.read(["ls", "-d", f"{pin.path}/."]).code == 0
         path = pin.path
-    until(lambda: not os.path.exists(path))
+    wait_until(lambda: not os.path.exists(path))
     with pytest.raises(Failed, match="can't be entered"):
-        host.pin(f"{tmp_path}/none", timeout=PATIENCE).__enter__()
+        host.pin(f"{tmp_path}/none", timeout=WAIT_SECONDS).__enter__()
 
 
 @pytest.mark.parametrize("here", [True, False])
@@ -593,7 +593,7 @@ def test_questions_that_take_too_long_together(host: RemoteHost, marker: str) ->
     for answer in (stuck, after):
         with pytest.raises(TimedOut):
             answer()
-    until(lambda: not running(marker))
+    wait_until(lambda: not find_processes(marker))
     assert host.read(["echo", "well"]).out == b"well\n"
 
 
@@ -601,7 +601,7 @@ def test_questions_that_are_asked_together_are_stopped(host: RemoteHost, marker:
     stop_once_it_runs(host, marker)
     with pytest.raises(Interrupted):
         host.together(timeout=60).read(["sleep", marker])()
-    until(lambda: not running(marker))
+    wait_until(lambda: not find_processes(marker))
 
 
 # --- locks, beside a repoman on that host ------------------------------------------------
@@ -643,7 +643,7 @@ def test_a_lock_is_waited_for(host: RemoteHost, tmp_path: Path) -> None:
     here = LocalHost()
     with host.lock(path), pytest.raises(Locked), here.lock(path, wait_seconds=0.3):
         pass
-    with here.lock(path, wait_seconds=PATIENCE):
+    with here.lock(path, wait_seconds=WAIT_SECONDS):
         pass
 
 
@@ -663,7 +663,7 @@ def test_the_locks_of_a_broken_connection_are_free(sshd: Sshd, tmp_path: Path) -
     held = host.lock(path)
     held.__enter__()
     host.close()
-    with LocalHost().lock(path, wait_seconds=PATIENCE):
+    with LocalHost().lock(path, wait_seconds=WAIT_SECONDS):
         pass
 
 
@@ -682,15 +682,15 @@ def test_a_lock_is_kept_until_the_program_ended(
 
     thread = threading.Thread(target=stream)
     thread.start()
-    until(lambda: running(marker))
-    until(lambda: b"keeper" in Path(path).read_bytes())
-    for pid in {*running("infinity")} & {*descendants(sshd.sessions())}:
+    wait_until(lambda: find_processes(marker))
+    wait_until(lambda: b"keeper" in Path(path).read_bytes())
+    for pid in {*find_processes("infinity")} & {*find_descendants(sshd.find_sessions())}:
         os.kill(pid, signal.SIGKILL)
     with pytest.raises(Locked), other.lock(path, wait_seconds=0.3):
         pass
     far.stopping.set()
     thread.join()
-    with other.lock(path, wait_seconds=PATIENCE):
+    with other.lock(path, wait_seconds=WAIT_SECONDS):
         pass
     far.close()
 
@@ -708,36 +708,38 @@ def error_of(config: str, known: str = "", name: str = "there", **address: objec
 
 
 def fingerprint(sshd: Sshd) -> str:
-    argv = ["ssh-keygen", "-l", "-f", str(sshd.public)]
+    argv = ["ssh-keygen", "-l", "-f", str(sshd.host_public_key)]
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()[1]
 
 
 def test_an_unknown_key_is_refused(sshd: Sshd) -> None:
-    said = error_of(sshd.stanza("there"))
+    said = error_of(sshd.config_stanza("there"))
     assert "is not known" in said
     assert fingerprint(sshd) in said
     assert "`ssh there`" in said
 
 
 def test_a_changed_key_is_refused(sshd: Sshd, tmp_path: Path) -> None:
-    other = new_key(tmp_path / "other").read_text()
-    said = error_of(sshd.stanza("there"), f"[127.0.0.1]:{sshd.port} {other}")
+    other = make_key(tmp_path / "other").read_text()
+    said = error_of(sshd.config_stanza("there"), f"[127.0.0.1]:{sshd.port} {other}")
     assert "is not the one that is known" in said
     assert fingerprint(sshd) in said
     assert "ssh-keygen -R" in said
 
 
 def test_a_revoked_key_is_refused(sshd: Sshd) -> None:
-    said = error_of(sshd.stanza("there"), f"@revoked {sshd.known()}")
+    said = error_of(sshd.config_stanza("there"), f"@revoked {sshd.known_hosts_line()}")
     assert "revoked" in said
-    said = error_of(sshd.stanza("there"), f"{sshd.known()}@revoked {sshd.known()}")
+    said = error_of(
+        sshd.config_stanza("there"), f"{sshd.known_hosts_line()}@revoked {sshd.known_hosts_line()}"
+    )
     assert "revoked" in said
 
 
 def test_who_has_no_key_is_denied(sshd: Sshd, tmp_path: Path) -> None:
-    new_key(tmp_path / "mine")
-    config = sshd.stanza("there").replace(str(sshd.login), f"{tmp_path}/mine")
-    assert f"{ME} was denied by 127.0.0.1" in error_of(config, sshd.known())
+    make_key(tmp_path / "mine")
+    config = sshd.config_stanza("there").replace(str(sshd.login_key), f"{tmp_path}/mine")
+    assert f"{USER_NAME} was denied by 127.0.0.1" in error_of(config, sshd.known_hosts_line())
 
 
 def test_where_nobody_listens_and_who_does_not_exist() -> None:
@@ -755,8 +757,8 @@ def test_a_host_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_registry_says_how_a_host_is_reached(sshd: Sshd) -> None:
     ssh = Path(os.environ["HOME"]) / ".ssh"
-    (ssh / "known_hosts").write_text(sshd.known())
-    address = Address("nas", "127.0.0.1", ME, sshd.port, str(sshd.login))
+    (ssh / "known_hosts").write_text(sshd.known_hosts_line())
+    address = Address("nas", "127.0.0.1", USER_NAME, sshd.port, str(sshd.login_key))
     host = reached(address)
     assert host.uid == os.geteuid()
     host.close()
@@ -764,11 +766,11 @@ def test_the_registry_says_how_a_host_is_reached(sshd: Sshd) -> None:
 
 def test_a_gateway_is_gone_through_and_its_key_checked(sshd: Sshd, tmp_path: Path) -> None:
     with Sshd(tmp_path) as gate:
-        config = gate.stanza("gate") + sshd.stanza("there", "ProxyJump gate")
-        assert f"[127.0.0.1]:{gate.port} is not known" in error_of(config, sshd.known())
-        assert f"[127.0.0.1]:{sshd.port} is not known" in error_of(config, gate.known())
+        config = gate.config_stanza("gate") + sshd.config_stanza("there", "ProxyJump gate")
+        assert f"[127.0.0.1]:{gate.port} is not known" in error_of(config, sshd.known_hosts_line())
+        assert f"[127.0.0.1]:{sshd.port} is not known" in error_of(config, gate.known_hosts_line())
         ssh = Path(os.environ["HOME"]) / ".ssh"
-        (ssh / "known_hosts").write_text(sshd.known() + gate.known())
+        (ssh / "known_hosts").write_text(sshd.known_hosts_line() + gate.known_hosts_line())
         host = reached(Address("there"))
         assert host.read(["echo", "well"]).out == b"well\n"
         host.close()

@@ -1,4 +1,4 @@
-"""The places that are attacked are those of the tests of containers."""
+"""Attack the estates of the tests of containers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from tests.containers.conftest import bare, isurus, place
+from tests.containers.conftest import estate, fresh_estate, isurus
 
-__all__ = ["bare", "isurus", "place"]
+__all__ = ["estate", "fresh_estate", "isurus"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.containers.conftest import Place
-from tests.support.processes import until
-from tests.worlds.daemon.world import GREETING, PORT
+from tests.containers.conftest import ContainerEstate
+from tests.support.processes import wait_until
+from tests.worlds.daemon.lan import GREETING, PORT
 
 __all__ = ["greeted", "plugged_in", "reaches"]
 
@@ -15,23 +15,23 @@ busybox ip route add default via "$router"
 """
 
 
-def plugged_in(place: Place, name: str) -> str:
+def plugged_in(estate: ContainerEstate, name: str) -> str:
     """Have the small image ask for an IPv4 address, as any other does by itself; the address."""
     script = f"cat >/leased <<'END'\n#!/bin/sh\n{_LEASED}END\nchmod +x /leased"
-    assert place.inside(name, "sh", "-c", script).code == 0
+    assert estate.exec_inside(name, "sh", "-c", script).code == 0
     argv = ("busybox", "udhcpc", "-f", "-n", "-q", "-t", "30", "-i", "eth0", "-s", "/leased")
-    done = place.inside(name, *argv)
+    done = estate.exec_inside(name, *argv)
     assert done.code == 0, done
-    shown = place.inside(name, "busybox", "ip", "-4", "address", "show", "dev", "eth0").out
+    shown = estate.exec_inside(name, "busybox", "ip", "-4", "address", "show", "dev", "eth0").out
     return shown.partition("inet ")[2].partition("/")[0]
 
 
-def greeted(place: Place, name: str, address: str, port: int = PORT) -> bool:
+def greeted(estate: ContainerEstate, name: str, address: str, port: int = PORT) -> bool:
     """Whether root of the container reaches who listens there."""
     script = 'busybox timeout 2 busybox nc -w 1 "$0" "$1" </dev/null'
-    return GREETING.decode() in place.inside(name, "sh", "-c", script, address, str(port)).out
+    return GREETING.decode() in estate.exec_inside(name, "sh", "-c", script, address, str(port)).out
 
 
-def reaches(place: Place, name: str, address: str, port: int = PORT) -> None:
+def reaches(estate: ContainerEstate, name: str, address: str, port: int = PORT) -> None:
     """Wait until root of the container reaches who listens there, which may take its time."""
-    until(lambda: greeted(place, name, address, port))
+    wait_until(lambda: greeted(estate, name, address, port))

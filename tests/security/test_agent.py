@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.containers.conftest import Place
-from tests.support.processes import PATIENCE, until
+from tests.containers.conftest import ContainerEstate
+from tests.support.processes import WAIT_SECONDS, wait_until
 
 ASK = r"""
 use IO::Socket::UNIX;
@@ -24,28 +24,28 @@ FLAG = "--forward-agent"
 
 
 @pytest.fixture
-def agent(place: Place) -> Iterator[Place]:
+def agent(estate: ContainerEstate) -> Iterator[ContainerEstate]:
     """A project, and an agent that runs here."""
     socket = f"/tmp/agent-{os.getpid()}-{time.monotonic_ns()}"
     process = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
-    until(lambda: os.path.exists(socket))
-    place.environ["SSH_AUTH_SOCK"] = socket
-    (place.local_repos / "isurus").mkdir()
-    place.new("isurus", "--image", "debian")
-    yield place
+    wait_until(lambda: os.path.exists(socket))
+    estate.environ["SSH_AUTH_SOCK"] = socket
+    (estate.local_repos / "isurus").mkdir()
+    estate.new("isurus", "--image", "debian")
+    yield estate
     process.terminate()
     process.wait()
 
 
-def proxies(place: Place) -> str:
-    return place.incus("project", "get", place.project, "restricted.devices.proxy").out.strip()
+def proxies(estate: ContainerEstate) -> str:
+    return estate.incus("project", "get", estate.project, "restricted.devices.proxy").out.strip()
 
 
-def lent(place: Place) -> list[str]:
-    return [name for name in place.instances()["isurus"]["devices"] if name.startswith("agent-")]
+def lent(estate: ContainerEstate) -> list[str]:
+    return [name for name in estate.instances()["isurus"]["devices"] if name.startswith("agent-")]
 
 
-def test_the_agent_is_lent_for_one_session_where_that_was_asked_for(agent: Place) -> None:
+def test_the_agent_is_lent_for_one_session_where_that_was_asked_for(agent: ContainerEstate) -> None:
     for command in ("shell", "exec"):
         done = agent.run(command, "isurus", "--", "sh", "-c", 'echo "[$SSH_AUTH_SOCK]"', code=0)
         assert done.out == "[]\n"
@@ -53,13 +53,13 @@ def test_the_agent_is_lent_for_one_session_where_that_was_asked_for(agent: Place
     assert (done.code, done.out) == (0, "12\n"), done
     assert lent(agent) == []
     assert proxies(agent) == "block"
-    assert "agent" not in agent.inside("isurus", "ls", "/run").out
+    assert "agent" not in agent.exec_inside("isurus", "ls", "/run").out
     assert agent.findings() == {}
     del agent.environ["SSH_AUTH_SOCK"]
     assert "no SSH agent" in agent.run("shell", "isurus", FLAG, code=2).err
 
 
-def test_two_sessions_at_once(agent: Place) -> None:
+def test_two_sessions_at_once(agent: ContainerEstate) -> None:
     argv = ["shell", "isurus", FLAG, "--", "sh", "-c", "echo up; cat"]
     first = agent.start(*argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert first.stdin is not None
@@ -69,12 +69,12 @@ def test_two_sessions_at_once(agent: Place) -> None:
     assert done.out == "12\n", done
     assert len(lent(agent)) == 1
     first.stdin.close()
-    assert first.wait(PATIENCE) == 0
+    assert first.wait(WAIT_SECONDS) == 0
     assert lent(agent) == []
     assert proxies(agent) == "block"
 
 
-def test_an_agent_that_a_killed_session_left_is_told_and_taken_back(agent: Place) -> None:
+def test_an_agent_that_a_killed_session_left_is_told_and_taken_back(agent: ContainerEstate) -> None:
     argv = ["shell", "isurus", FLAG, "--", "sh", "-c", "echo up; sleep 600"]
     process = agent.start(*argv, stdout=subprocess.PIPE)
     assert process.stdout is not None

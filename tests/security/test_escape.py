@@ -11,31 +11,33 @@ from typing import Any
 
 import pytest
 
-from tests.containers.conftest import Place
-from tests.support.processes import PATIENCE, sleeping, until
+from tests.containers.conftest import ContainerEstate
+from tests.support.processes import WAIT_SECONDS, find_sleeps, wait_until
 
 
-def test_a_set_uid_file_of_root_is_nobodys_outside(isurus: Place) -> None:
+def test_a_set_uid_file_of_root_is_nobodys_outside(isurus: ContainerEstate) -> None:
     repo = isurus.local_repos / "isurus"
     script = 'cp /bin/busybox "$1/x" && chmod 4755 "$1/x"'
-    assert isurus.inside("isurus", "sh", "-c", script, "sh", str(repo)).code == 0
+    assert isurus.exec_inside("isurus", "sh", "-c", script, "sh", str(repo)).code == 0
     info = (repo / "x").stat()
     assert info.st_mode & stat.S_ISUID
     assert info.st_uid == 1_000_000, "root of the container is nobody of the host"
     assert info.st_uid not in (0, os.getuid())
 
 
-def test_root_inside_makes_no_device_and_takes_no_file_of_ours_for_its_own(isurus: Place) -> None:
+def test_root_inside_makes_no_device_and_takes_no_file_of_ours_for_its_own(
+    isurus: ContainerEstate,
+) -> None:
     repo = isurus.local_repos / "isurus"
     (repo / "mine").write_text("x")
-    made = isurus.inside("isurus", "busybox", "mknod", f"{repo}/sda", "b", "8", "0")
+    made = isurus.exec_inside("isurus", "busybox", "mknod", f"{repo}/sda", "b", "8", "0")
     assert made.code != 0
     assert not (repo / "sda").exists()
-    isurus.inside("isurus", "sh", "-c", f"chown 0:0 {repo}/mine; chmod 4777 {repo}/mine")
+    isurus.exec_inside("isurus", "sh", "-c", f"chown 0:0 {repo}/mine; chmod 4777 {repo}/mine")
     assert (repo / "mine").stat().st_uid in (os.getuid(), 1_000_000)
 
 
-def test_a_symlink_in_place_of_the_repo_is_not_followed(isurus: Place) -> None:
+def test_a_symlink_in_place_of_the_repo_is_not_followed(isurus: ContainerEstate) -> None:
     repo = isurus.local_repos / "isurus"
     isurus.incus("stop", "--force", "isurus")
     repo.rmdir()
@@ -56,7 +58,7 @@ FORBIDDEN = {
 }
 
 
-def test_a_device_outside_of_the_fence_by_another_client(isurus: Place) -> None:
+def test_a_device_outside_of_the_fence_by_another_client(isurus: ContainerEstate) -> None:
     named = {"@home": str(isurus.home), "@repos": str(isurus.local_repos)}
     add = ("config", "device", "add", "isurus", "x", "disk")
     for kind, device in FORBIDDEN.items():
@@ -72,58 +74,58 @@ def test_a_device_outside_of_the_fence_by_another_client(isurus: Place) -> None:
         isurus.incus("start", "isurus", check=False)
 
 
-def test_a_setting_that_weakens_by_another_client(isurus: Place) -> None:
+def test_a_setting_that_weakens_by_another_client(isurus: ContainerEstate) -> None:
     weak = ("security.nesting=true", "security.privileged=true", "raw.lxc=x", "raw.idmap=both 0 0")
     for setting in weak:
         assert isurus.incus("config", "set", "isurus", setting, check=False).code != 0, setting
 
 
-def test_no_namespace_of_its_own_gives_it_more(isurus: Place) -> None:
+def test_no_namespace_of_its_own_gives_it_more(isurus: ContainerEstate) -> None:
     """Root of a user namespace inside is nobody more outside."""
     repo = isurus.local_repos / "isurus"
     script = 'busybox unshare -Urm sh -c "touch $0/deep; mount -t tmpfs none $0" ; true'
-    isurus.inside("isurus", "sh", "-c", script, str(repo))
+    isurus.exec_inside("isurus", "sh", "-c", script, str(repo))
     made = repo / "deep"
     assert not made.exists() or made.stat().st_uid == 1_000_000
     assert str(repo) not in Path("/proc/mounts").read_text()
 
 
-def test_a_hard_link_to_a_file_of_the_host(isurus: Place) -> None:
+def test_a_hard_link_to_a_file_of_the_host(isurus: ContainerEstate) -> None:
     """Only what is mounted can be linked to, and that is the repo."""
     secret = isurus.home / "secret"
     secret.write_text("x")
     repo = isurus.local_repos / "isurus"
     for target in (secret, Path("/etc/shadow")):
-        isurus.inside("isurus", "ln", str(target), f"{repo}/link")
+        isurus.exec_inside("isurus", "ln", str(target), f"{repo}/link")
     links = [path for path in repo.iterdir() if path.name == "link"]
     assert all(path.stat().st_ino != secret.stat().st_ino for path in links)
 
 
-def test_the_devices_of_the_host(isurus: Place) -> None:
+def test_the_devices_of_the_host(isurus: ContainerEstate) -> None:
     for device in ("/dev/sda", "/dev/vda", "/dev/mem", "/dev/kmsg", "/dev/loop-control"):
-        assert isurus.inside("isurus", "test", "-e", device).code != 0
-    made = isurus.inside("isurus", "busybox", "mknod", "/tmp/mem", "c", "1", "1")
-    read = isurus.inside("isurus", "dd", "if=/tmp/mem", "of=/dev/null", "bs=1", "count=1")
+        assert isurus.exec_inside("isurus", "test", "-e", device).code != 0
+    made = isurus.exec_inside("isurus", "busybox", "mknod", "/tmp/mem", "c", "1", "1")
+    read = isurus.exec_inside("isurus", "dd", "if=/tmp/mem", "of=/dev/null", "bs=1", "count=1")
     assert made.code or read.code
 
 
-def test_the_processes_of_the_host(isurus: Place) -> None:
+def test_the_processes_of_the_host(isurus: ContainerEstate) -> None:
     here = os.getpid()
-    assert str(here) not in isurus.inside("isurus", "ls", "/proc").out.split()
-    isurus.inside("isurus", "kill", "-9", str(here))
-    isurus.inside("isurus", "kill", "-9", "-1")
+    assert str(here) not in isurus.exec_inside("isurus", "ls", "/proc").out.split()
+    isurus.exec_inside("isurus", "kill", "-9", str(here))
+    isurus.exec_inside("isurus", "kill", "-9", "-1")
     os.kill(here, 0)
 
 
-def test_the_kernel_of_the_host(isurus: Place) -> None:
+def test_the_kernel_of_the_host(isurus: ContainerEstate) -> None:
     for path in ("/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/proc/sys/vm/swappiness"):
         before = Path(path).read_text() if "sysrq" not in path else ""
-        isurus.inside("isurus", "sh", "-c", 'echo "|/tmp/x" >"$0"', path)
+        isurus.exec_inside("isurus", "sh", "-c", 'echo "|/tmp/x" >"$0"', path)
         assert "sysrq" in path or Path(path).read_text() == before
-    assert isurus.inside("isurus", "busybox", "insmod", "/x.ko").code != 0
+    assert isurus.exec_inside("isurus", "busybox", "insmod", "/x.ko").code != 0
 
 
-def test_reading_the_registry_and_the_repo_of_another_project(isurus: Place) -> None:
+def test_reading_the_registry_and_the_repo_of_another_project(isurus: ContainerEstate) -> None:
     isurus.new("lamna")
     (isurus.local_repos / "lamna/secret").write_text("x")
     for path in (
@@ -133,18 +135,18 @@ def test_reading_the_registry_and_the_repo_of_another_project(isurus: Place) -> 
         isurus.share,
         Path(isurus.environ["INCUS_DIR"]),
     ):
-        assert isurus.inside("isurus", "test", "-e", str(path)).code != 0, path
+        assert isurus.exec_inside("isurus", "test", "-e", str(path)).code != 0, path
         up = f"{isurus.local_repos}/isurus/../../../../../../../../..{path}"
-        assert isurus.inside("isurus", "test", "-e", up).code != 0, path
-    assert isurus.inside("isurus", "ls", str(isurus.local_repos)).out == "isurus\n"
+        assert isurus.exec_inside("isurus", "test", "-e", up).code != 0, path
+    assert isurus.exec_inside("isurus", "ls", str(isurus.local_repos)).out == "isurus\n"
 
 
-def test_the_socket_of_incus_itself(isurus: Place) -> None:
+def test_the_socket_of_incus_itself(isurus: ContainerEstate) -> None:
     """The guest's own API tells of its own configuration, and changes nothing."""
     for path in ("/var/lib/incus/unix.socket", f"{isurus.environ['INCUS_DIR']}/unix.socket"):
-        assert isurus.inside("isurus", "test", "-e", path).code != 0
+        assert isurus.exec_inside("isurus", "test", "-e", path).code != 0
     ask = 'printf "PATCH /1.0 HTTP/1.0\\r\\n\\r\\n" | busybox nc local:/dev/incus/sock; true'
-    isurus.inside("isurus", "sh", "-c", ask)
+    isurus.exec_inside("isurus", "sh", "-c", ask)
     assert isurus.findings() == {}
 
 
@@ -152,35 +154,35 @@ def test_the_socket_of_incus_itself(isurus: Place) -> None:
 
 
 @pytest.fixture
-def two(isurus: Place) -> Place:
+def two(isurus: ContainerEstate) -> ContainerEstate:
     """Two containers, of which the other one has to go on."""
     return isurus.new("lamna")
 
 
-def goes_on(place: Place) -> None:
+def goes_on(estate: ContainerEstate) -> None:
     """Have the other container run something a few times, which it does to their end."""
     for _ in range(5):
-        place.incus("exec", "lamna", "--", "true")
+        estate.incus("exec", "lamna", "--", "true")
 
 
-def state(place: Place, name: str) -> dict[str, Any]:
+def state(estate: ContainerEstate, name: str) -> dict[str, Any]:
     """Return what Incus says of a container that runs."""
-    return dict(place.api(f"instances/{name}/state"))
+    return dict(estate.api(f"instances/{name}/state"))
 
 
-def attack(place: Place, script: str) -> subprocess.Popen[bytes]:
-    argv = ["incus", "exec", "isurus", "--project", place.project, "--", "sh", "-c", script]
+def attack(estate: ContainerEstate, script: str) -> subprocess.Popen[bytes]:
+    argv = ["incus", "exec", "isurus", "--project", estate.project, "--", "sh", "-c", script]
     return subprocess.Popen(
-        argv, env=place.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        argv, env=estate.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
 
 
-def test_a_fork_bomb(two: Place) -> None:
+def test_a_fork_bomb(two: ContainerEstate) -> None:
     two.incus("profile", "set", "default", "limits.processes=200")
     two.run("restart", "isurus", "--force", code=0)
     process = attack(two, "bomb() { bomb | bomb & }; bomb; sleep 600")
     try:
-        until(lambda: state(two, "isurus")["processes"] > 150)
+        wait_until(lambda: state(two, "isurus")["processes"] > 150)
         goes_on(two)
     finally:
         two.incus("stop", "--force", "isurus", check=False)
@@ -190,7 +192,7 @@ def test_a_fork_bomb(two: Place) -> None:
     two.run("start", "isurus", code=0)
 
 
-def test_a_memory_hog(two: Place) -> None:
+def test_a_memory_hog(two: ContainerEstate) -> None:
     text = two.registry.read_text()
     two.registry.write_text(text.replace("[defaults]\n", '[defaults]\nmemory = "128MiB"\n'))
     two.run("setup", "--repair", code=0)
@@ -198,7 +200,7 @@ def test_a_memory_hog(two: Place) -> None:
     process = attack(two, "exec tail /dev/zero")
     try:
         goes_on(two)
-        assert process.wait(PATIENCE) != 0, "the kernel ended it"
+        assert process.wait(WAIT_SECONDS) != 0, "the kernel ended it"
     finally:
         process.kill()
         process.wait()
@@ -206,7 +208,7 @@ def test_a_memory_hog(two: Place) -> None:
     goes_on(two)
 
 
-def test_a_disk_filler(two: Place) -> None:
+def test_a_disk_filler(two: ContainerEstate) -> None:
     text = two.registry.read_text()
     two.registry.write_text(text.replace("[defaults]\n", '[defaults]\ndisk = "300MiB"\n'))
     two.run("setup", "--repair", code=0)
@@ -214,22 +216,22 @@ def test_a_disk_filler(two: Place) -> None:
     # Btrfs leaves its counts as inconsistent, and holds to none, after others deleted much.
     pool = f"{two.environ['INCUS_DIR']}/storage-pools/{two.environ['REPOMAN_STORAGE_POOL']}"
     subprocess.run(["sudo", "-n", "btrfs", "quota", "rescan", "-w", pool], check=True)
-    done = two.inside("isurus", "dd", "if=/dev/urandom", "of=/big", "bs=1M", "count=600")
-    synced = two.inside("isurus", "busybox", "sync")
+    done = two.exec_inside("isurus", "dd", "if=/dev/urandom", "of=/big", "bs=1M", "count=600")
+    synced = two.exec_inside("isurus", "busybox", "sync")
     assert done.code or synced.code
-    size = two.inside("isurus", "stat", "-c", "%s", "/big").out.strip()
+    size = two.exec_inside("isurus", "stat", "-c", "%s", "/big").out.strip()
     assert int(size or 0) < 310 << 20
     goes_on(two)
-    assert two.inside("lamna", "dd", "if=/dev/zero", "of=/x", "bs=1M", "count=50").code == 0
+    assert two.exec_inside("lamna", "dd", "if=/dev/zero", "of=/x", "bs=1M", "count=50").code == 0
 
 
-def test_watching_files_without_end(two: Place, marker: str) -> None:
+def test_watching_files_without_end(two: ContainerEstate, marker: str) -> None:
     """Each container's users have a count of their own of what the kernel watches for them."""
     script = "i=0; while [ $i -lt 300 ]; do busybox inotifyd true /tmp & i=$((i+1)); done"
     both = f"busybox su -s /bin/sh nobody -c '{script}'; {script}; sleep {marker}"
     process = attack(two, both)
     try:
-        until(lambda: sleeping(marker))
+        wait_until(lambda: find_sleeps(marker))
         descriptor = ctypes.CDLL(None).inotify_init()
         assert descriptor >= 0
         os.close(descriptor)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
-from tests.containers.conftest import Place
+from tests.containers.conftest import ContainerEstate
 from tests.support import terminals
 
 NAMES = [
@@ -31,66 +31,66 @@ NAMES = [
 ]
 
 
-def in_default(place: Place) -> list[str]:
+def in_default(estate: ContainerEstate) -> list[str]:
     """What there is in Incus' own project, but for what another test adopts from there."""
-    names = place.incus("list", "--project", "default", "--format", "csv", "--columns", "n").out
+    names = estate.incus("list", "--project", "default", "--format", "csv", "--columns", "n").out
     return [name for name in names.split() if not name.startswith("old")]
 
 
-def left_alone(place: Place) -> None:
+def left_alone(estate: ContainerEstate) -> None:
     """Nothing was made, registered or run."""
-    assert place.instances() == {}
-    assert place.projects() == []
-    assert list(place.base.rglob("pwned")) == []
-    assert in_default(place) == []
+    assert estate.instances() == {}
+    assert estate.projects() == []
+    assert list(estate.base.rglob("pwned")) == []
+    assert in_default(estate) == []
 
 
 @pytest.mark.parametrize("more", [[], ["--no-container"]], ids=["container", "backup only"])
-def test_as_the_name_of_a_project(place: Place, more: list[str]) -> None:
+def test_as_the_name_of_a_project(estate: ContainerEstate, more: list[str]) -> None:
     for name in NAMES:
-        done = place.run("new", name, "--create", *more)
+        done = estate.run("new", name, "--create", *more)
         assert done.code in (2, 6), (name, done)
         assert "\x1b" not in done.err
-    left_alone(place)
+    left_alone(estate)
 
 
 @pytest.mark.parametrize("flag", ["--image", "--profile", "--repo", "--clone"])
-def test_as_the_value_of_a_flag(place: Place, flag: str) -> None:
+def test_as_the_value_of_a_flag(estate: ContainerEstate, flag: str) -> None:
     if flag not in ("--clone", "--repo"):
-        (place.local_repos / "isurus").mkdir()
+        (estate.local_repos / "isurus").mkdir()
     for name in filter(None, NAMES):
-        done = place.run("new", "isurus", f"{flag}={name}")
+        done = estate.run("new", "isurus", f"{flag}={name}")
         assert done.code in (1, 2, 6), (name, done)
         assert "\x1b" not in done.err
-        left_alone(place)
+        left_alone(estate)
 
 
 @pytest.mark.parametrize("flag", ["--host", "--storage-pool", "--network"])
-def test_as_the_value_of_a_flag_of_setup(place: Place, flag: str) -> None:
-    before = place.registry.read_text()
+def test_as_the_value_of_a_flag_of_setup(estate: ContainerEstate, flag: str) -> None:
+    before = estate.registry.read_text()
     for name in filter(None, NAMES):
-        done = place.run("setup", f"{flag}={name}")
+        done = estate.run("setup", f"{flag}={name}")
         assert done.code in (1, 2), (name, done)
-    assert place.registry.read_text() == before
-    left_alone(place)
+    assert estate.registry.read_text() == before
+    left_alone(estate)
 
 
 @pytest.mark.parametrize("key", ["name", "repo", "image"])
-def test_in_the_registry(place: Place, key: str) -> None:
+def test_in_the_registry(estate: ContainerEstate, key: str) -> None:
     """A person's own file, but it may come from elsewhere: nothing of it is more than a word."""
-    (place.local_repos / "isurus").mkdir()
-    before = place.registry.read_text()
+    (estate.local_repos / "isurus").mkdir()
+    before = estate.registry.read_text()
     for name in filter(None, NAMES):
         values = {"name": "isurus", "repo": "isurus", "image": "busybox"} | {key: name}
         table = "".join(f"{k} = {json.dumps(v)}\n" for k, v in values.items())
-        place.registry.write_text(f"{before}\n[[project]]\n{table}")
+        estate.registry.write_text(f"{before}\n[[project]]\n{table}")
         for argv in (["status", "--missing", "recreate"], ["list"], ["sync"]):
-            done = place.run(*argv)
+            done = estate.run(*argv)
             assert "Traceback" not in done.err
             assert "\x1b" not in done.out + done.err
-        assert list(place.base.rglob("pwned")) == []
-        assert in_default(place) == []
-    assert set(place.instances()) <= {"isurus"}
+        assert list(estate.base.rglob("pwned")) == []
+        assert in_default(estate) == []
+    assert set(estate.instances()) <= {"isurus"}
 
 
 TEXTS = [
@@ -125,27 +125,27 @@ TEXTS = [
 ]
 
 
-def test_in_a_repos_own_file(place: Place) -> None:
-    repo = place.local_repos / "isurus"
+def test_in_a_repos_own_file(estate: ContainerEstate) -> None:
+    repo = estate.local_repos / "isurus"
     repo.mkdir()
     for text in TEXTS:
         (repo / ".repoman.toml").write_text(text)
         for trust in ([], ["--trust"]):
-            done = place.run("new", "isurus", *trust)
+            done = estate.run("new", "isurus", *trust)
             assert done.code in (2, 6), (text[:80], done)
             assert "Traceback" not in done.err
-        left_alone(place)
+        left_alone(estate)
 
 
-def test_as_the_folder_of_a_repo(place: Place) -> None:
+def test_as_the_folder_of_a_repo(estate: ContainerEstate) -> None:
     """Which is found below local_repos; its name is only ever shown, or a word."""
     for name in ("$(touch pwned)", "-rf", "x\ny", "x\x1b[2J", "'; touch pwned; '"):
-        (place.local_repos / name).mkdir()
+        (estate.local_repos / name).mkdir()
     for argv in (["status"], ["list"], ["sync"]):
-        done = place.run(*argv)
+        done = estate.run(*argv)
         assert done.code in (0, 3)
         assert "\x1b" not in done.out
-    left_alone(place)
+    left_alone(estate)
 
 
 SPELLINGS = [
@@ -183,71 +183,71 @@ SPELLINGS = [
 ]
 
 
-def test_what_is_never_mounted_by_any_spelling(place: Place) -> None:
+def test_what_is_never_mounted_by_any_spelling(estate: ContainerEstate) -> None:
     """Not even where a person approves it."""
     for name in (".ssh", ".gnupg", ".local/state/repoman"):
-        (place.home / name).mkdir(parents=True, exist_ok=True)
-    link = place.home / "link"
-    link.symlink_to(place.home / ".ssh")
-    place.new("lamna")
-    (place.local_repos / "lamna/sub").mkdir()
+        (estate.home / name).mkdir(parents=True, exist_ok=True)
+    link = estate.home / "link"
+    link.symlink_to(estate.home / ".ssh")
+    estate.new("lamna")
+    (estate.local_repos / "lamna/sub").mkdir()
     short = {
-        "@incus": place.environ["INCUS_DIR"],
-        "@share": str(place.share),
-        "@repos": str(place.local_repos),
+        "@incus": estate.environ["INCUS_DIR"],
+        "@share": str(estate.share),
+        "@repos": str(estate.local_repos),
         "@link": str(link),
     }
-    repo = place.local_repos / "isurus"
+    repo = estate.local_repos / "isurus"
     repo.mkdir()
     for source in SPELLINGS:
         for word, path in short.items():
             source = source.replace(word, path)
         (repo / ".repoman.toml").write_text(f'[[mount]]\nsource = "{source}"\npath = "/mnt"\n')
-        done = place.run("new", "isurus", "--trust")
+        done = estate.run("new", "isurus", "--trust")
         assert done.code in (2, 6), (source, done)
-        assert place.projects() == ["lamna"]
-        assert list(place.instances()) == ["lamna"]
-    assert not list((place.home / ".local/state/repoman").glob("approvals/*"))
+        assert estate.projects() == ["lamna"]
+        assert list(estate.instances()) == ["lamna"]
+    assert not list((estate.home / ".local/state/repoman").glob("approvals/*"))
 
 
 @pytest.mark.parametrize("source", ["/etc", "~/.ssh", "~/.config/repoman"])
-def test_nor_by_the_registry(place: Place, source: str) -> None:
+def test_nor_by_the_registry(estate: ContainerEstate, source: str) -> None:
     """The one place where a device is added looks at each of them."""
-    (place.home / ".ssh").mkdir()
-    place.new("isurus")
+    (estate.home / ".ssh").mkdir()
+    estate.new("isurus")
     mount = f'mounts = [{{source = "{source}", path = "/mnt"}}]\n'
-    text = place.registry.read_text().replace('name = "isurus"\n', f'name = "isurus"\n{mount}')
-    place.registry.write_text(text)
-    done = place.run("update", "isurus", code=6)
+    text = estate.registry.read_text().replace('name = "isurus"\n', f'name = "isurus"\n{mount}')
+    estate.registry.write_text(text)
+    done = estate.run("update", "isurus", code=6)
     assert "is not mounted" in done.err
-    assert "mount-1" not in place.instances()["isurus"]["devices"]
+    assert "mount-1" not in estate.instances()["isurus"]["devices"]
 
 
-def test_an_approval_race(place: Place) -> None:
+def test_an_approval_race(estate: ContainerEstate) -> None:
     """The file that is changed between the question and the answer is not what was approved."""
-    tools, secret = place.home / "tools", place.home / "secret"
+    tools, secret = estate.home / "tools", estate.home / "secret"
     tools.mkdir()
     secret.mkdir()
-    place.new("isurus")
-    file = place.local_repos / "isurus/.repoman.toml"
+    estate.new("isurus")
+    file = estate.local_repos / "isurus/.repoman.toml"
     file.write_text(f'[[mount]]\nsource = "{tools}"\npath = "/mnt"\n')
-    child = terminals.spawn([*place.argv, "trust", "isurus"], *place.desk())
+    child = terminals.spawn([*estate.argv, "trust", "isurus"], *estate.prepare_client())
     child.expect_exact("Approve it? [y/N] ")
     file.write_text(f'[[mount]]\nsource = "{secret}"\npath = "/mnt"\n')
     child.send("y\r")
     child.expect(pexpect.EOF)
-    place.run("update", "isurus", code=6)
-    assert "mount-1" not in place.instances()["isurus"]["devices"]
+    estate.run("update", "isurus", code=6)
+    assert "mount-1" not in estate.instances()["isurus"]["devices"]
 
 
-def test_the_environment_of_the_host_stays_there(place: Place) -> None:
-    place.new("isurus")
+def test_the_environment_of_the_host_stays_there(estate: ContainerEstate) -> None:
+    estate.new("isurus")
     secrets = {
         "AWS_SECRET_ACCESS_KEY": "s3cret",
         "SSH_AUTH_SOCK": "/run/agent",
         "MY_TOKEN": "s3cret",
     }
-    said = place.run("exec", "isurus", "--", "env", environ=secrets, code=0).out
+    said = estate.run("exec", "isurus", "--", "env", environ=secrets, code=0).out
     assert "s3cret" not in said
     names = {line.partition("=")[0] for line in said.splitlines()}
     assert names <= {

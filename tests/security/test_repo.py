@@ -10,31 +10,31 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.conftest import Place
+from tests.containers.conftest import ContainerEstate
 from tests.support.estate import run
-from tests.support.processes import PATIENCE
+from tests.support.processes import WAIT_SECONDS
 
 
 @pytest.fixture
-def repo(place: Place) -> Path:
+def repo(estate: ContainerEstate) -> Path:
     """The git repo of isurus, which has a container, and an editor's folder."""
-    made = place.repo("isurus", commits=3)
+    made = estate.repo("isurus", commits=3)
     (made / ".vscode").mkdir()
     (made / ".vscode/tasks.json").write_text("{}")
     (made / ".envrc").write_text("true\n")
     (made / ".repoman.toml").write_text('[env]\nA = "1"\n')
-    place.run("new", "isurus", code=0)
+    estate.run("new", "isurus", code=0)
     return made
 
 
-def as_user(place: Place, *argv: str) -> int:
-    return place.run("exec", "isurus", "--", *argv).code
+def as_user(estate: ContainerEstate, *argv: str) -> int:
+    return estate.run("exec", "isurus", "--", *argv).code
 
 
-def unmounted(place: Place, repo: Path, *paths: str) -> None:
+def unmounted(estate: ContainerEstate, repo: Path, *paths: str) -> None:
     """Root inside takes the read-only mounts away, which nobody can keep it from."""
     for path in paths:
-        assert place.inside("isurus", "busybox", "umount", f"{repo}/{path}").code == 0
+        assert estate.exec_inside("isurus", "busybox", "umount", f"{repo}/{path}").code == 0
 
 
 PROTECTED = {
@@ -48,11 +48,11 @@ PROTECTED = {
 }
 
 
-def test_what_the_host_runs_is_read_only(place: Place, repo: Path) -> None:
+def test_what_the_host_runs_is_read_only(estate: ContainerEstate, repo: Path) -> None:
     for what, script in PROTECTED.items():
-        assert as_user(place, "sh", "-c", script, str(repo)) != 0, what
-        assert place.inside("isurus", "sh", "-c", script, str(repo)).code != 0, what
-        assert place.findings() == {}, what
+        assert as_user(estate, "sh", "-c", script, str(repo)) != 0, what
+        assert estate.exec_inside("isurus", "sh", "-c", script, str(repo)).code != 0, what
+        assert estate.findings() == {}, what
 
 
 NEW = {
@@ -70,28 +70,30 @@ NEW = {
 
 
 @pytest.mark.parametrize(("path", "text", "told"), NEW.values(), ids=NEW)
-def test_what_is_new_is_told(place: Place, repo: Path, path: str, text: str, told: str) -> None:
+def test_what_is_new_is_told(
+    estate: ContainerEstate, repo: Path, path: str, text: str, told: str
+) -> None:
     """By root, who takes the mount away, or where none was: status tells, until it was seen."""
     if path in (".git/config",) or path.startswith(".git/hooks"):
-        unmounted(place, repo, "/".join(path.split("/")[:2]))
+        unmounted(estate, repo, "/".join(path.split("/")[:2]))
     script = 'mkdir -p "${0%/*}"; printf %s "$1" >>"$0"'
-    assert place.inside("isurus", "sh", "-c", script, f"{repo}/{path}", text).code == 0
-    assert "hazard" in place.findings()["isurus"]
-    done = place.run("status", code=3)
+    assert estate.exec_inside("isurus", "sh", "-c", script, f"{repo}/{path}", text).code == 0
+    assert "hazard" in estate.findings()["isurus"]
+    done = estate.run("status", code=3)
     assert told in done.out
     assert "run by programs on this host" in done.out
-    place.run("status", "isurus", "--seen")
-    assert "hazard" not in place.findings().get("isurus", [])
+    estate.run("status", "isurus", "--seen")
+    assert "hazard" not in estate.findings().get("isurus", [])
 
 
-def test_a_git_directory_that_is_moved_away(place: Place, repo: Path) -> None:
+def test_a_git_directory_that_is_moved_away(estate: ContainerEstate, repo: Path) -> None:
     """The mounts move with it; what comes in its place is told, and protected by update."""
     script = 'mv "$0/.git" "$0/.old"; mkdir -p "$0/.git/hooks"; echo x >"$0/.git/hooks/pre-push"'
-    assert place.inside("isurus", "sh", "-c", script, str(repo)).code == 0
-    assert ".git/hooks/pre-push" in place.run("status", code=3).out
+    assert estate.exec_inside("isurus", "sh", "-c", script, str(repo)).code == 0
+    assert ".git/hooks/pre-push" in estate.run("status", code=3).out
 
 
-def test_what_is_protected_outlives_the_container(place: Place, repo: Path) -> None:
+def test_what_is_protected_outlives_the_container(estate: ContainerEstate, repo: Path) -> None:
     """The files are the person's own, and only mounted on top of themselves."""
     files = [path for path in repo.rglob("*") if path.is_file()]
     before = {path: path.read_bytes() for path in files}
@@ -102,54 +104,56 @@ def test_what_is_protected_outlives_the_container(place: Place, repo: Path) -> N
         ["update", "isurus", "--restart"],
         ["update", "isurus", "--rebuild", "--restart"],
     ):
-        place.run(*argv, code=0)
-    text = place.registry.read_text()
+        estate.run(*argv, code=0)
+    text = estate.registry.read_text()
     opted = text.replace('name = "isurus"\n', 'name = "isurus"\nprotect = false\n')
-    place.registry.write_text(opted)
-    assert "it needs --restart: device: remove protected-1" in place.run("update", "isurus").err
-    place.run("update", "isurus", "--restart", code=0)
-    place.registry.write_text(place.registry.read_text().replace("protect = false\n", ""))
-    assert "it needs --restart: device: set protected-1 to" in place.run("update", "isurus").err
+    estate.registry.write_text(opted)
+    assert "it needs --restart: device: remove protected-1" in estate.run("update", "isurus").err
+    estate.run("update", "isurus", "--restart", code=0)
+    estate.registry.write_text(estate.registry.read_text().replace("protect = false\n", ""))
+    assert "it needs --restart: device: set protected-1 to" in estate.run("update", "isurus").err
     assert {path: path.read_bytes() for path in files} == before
-    place.run("update", "isurus", "--restart", code=0)
-    assert place.findings() == {}
-    place.incus("delete", "--force", "isurus")
-    place.run("status", "--missing", "recreate")
-    place.run("remove", "isurus", "--yes", code=0)
+    estate.run("update", "isurus", "--restart", code=0)
+    assert estate.findings() == {}
+    estate.incus("delete", "--force", "isurus")
+    estate.run("status", "--missing", "recreate")
+    estate.run("remove", "isurus", "--yes", code=0)
     assert {path: path.read_bytes() for path in files} == before
 
 
 @pytest.mark.parametrize("target", ["/etc", "@/lamna", "../lamna", "@/isurus/.."])
-def test_a_link_in_the_place_of_what_is_protected(place: Place, repo: Path, target: str) -> None:
+def test_a_link_in_the_place_of_what_is_protected(
+    estate: ContainerEstate, repo: Path, target: str
+) -> None:
     """It is not followed: the container does not start, and update leaves that mount out."""
-    place.new("lamna")
-    (place.local_repos / "lamna/secret").write_text("x")
-    to = target.replace("@", str(place.local_repos))
-    unmounted(place, repo, ".vscode")
+    estate.new("lamna")
+    (estate.local_repos / "lamna/secret").write_text("x")
+    to = target.replace("@", str(estate.local_repos))
+    unmounted(estate, repo, ".vscode")
     script = 'mv "$0/.vscode" "$0/.old"; ln -s "$1" "$0/.vscode"'
-    assert place.inside("isurus", "sh", "-c", script, str(repo), to).code == 0
-    assert place.run("restart", "isurus", "--force").code != 0
-    place.run("update", "isurus", code=0)
-    place.run("start", "isurus", code=0)
-    assert place.inside("isurus", "cat", f"{repo}/.vscode/secret").code != 0
+    assert estate.exec_inside("isurus", "sh", "-c", script, str(repo), to).code == 0
+    assert estate.run("restart", "isurus", "--force").code != 0
+    estate.run("update", "isurus", code=0)
+    estate.run("start", "isurus", code=0)
+    assert estate.exec_inside("isurus", "cat", f"{repo}/.vscode/secret").code != 0
 
 
-def test_a_person_can_do_without_protection(place: Place, repo: Path) -> None:
+def test_a_person_can_do_without_protection(estate: ContainerEstate, repo: Path) -> None:
     """And a repo can't."""
     (repo / ".repoman.toml").write_text("protect = false\n")
-    assert "unknown key 'protect'" in place.run("update", "isurus", code=2).err
+    assert "unknown key 'protect'" in estate.run("update", "isurus", code=2).err
     (repo / ".repoman.toml").write_text("")
-    text = place.registry.read_text()
+    text = estate.registry.read_text()
     opted = text.replace('name = "isurus"\n', 'name = "isurus"\nprotect = false\n')
-    place.registry.write_text(opted)
-    place.run("update", "isurus", "--restart", code=0)
-    assert as_user(place, "sh", "-c", 'echo x >"$0/.git/hooks/y"', str(repo)) == 0
-    assert "hazard" in place.findings()["isurus"], "it is told all the same"
+    estate.registry.write_text(opted)
+    estate.run("update", "isurus", "--restart", code=0)
+    assert as_user(estate, "sh", "-c", 'echo x >"$0/.git/hooks/y"', str(repo)) == 0
+    assert "hazard" in estate.findings()["isurus"], "it is told all the same"
 
 
-def test_git_still_works_inside(place: Place) -> None:
-    made = place.repo("isurus", commits=3)
-    place.run("new", "isurus", "--image", "debian", code=0)
+def test_git_still_works_inside(estate: ContainerEstate) -> None:
+    made = estate.repo("isurus", commits=3)
+    estate.run("new", "isurus", "--image", "debian", code=0)
     script = """
         set -e
         export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b
@@ -159,41 +163,43 @@ def test_git_still_works_inside(place: Place) -> None:
         git worktree add -q ../tree feature 2>/dev/null || git worktree add -q tree feature
         git fetch -q . main; git stash list; git gc -q; git tag v1; git fsck --full
     """
-    done = place.run("exec", "isurus", "--", "sh", "-c", script)
+    done = estate.run("exec", "isurus", "--", "sh", "-c", script)
     assert done.code == 0, done
-    assert place.git(made, "log", "--format=%s", "-2").split() == ["x", "y"]
-    assert "hazard" not in place.findings().get("isurus", [])
+    assert estate.git(made, "log", "--format=%s", "-2").split() == ["x", "y"]
+    assert "hazard" not in estate.findings().get("isurus", [])
 
 
-def test_files_of_other_users_are_listed_with_a_cure_that_works(place: Place, repo: Path) -> None:
-    place.inside("isurus", "sh", "-c", 'mkdir "$0/d"; echo x >"$0/d/f"', str(repo))
-    place.run("sync", code=0)
-    done = place.run("status", code=0)
+def test_files_of_other_users_are_listed_with_a_cure_that_works(
+    estate: ContainerEstate, repo: Path
+) -> None:
+    estate.exec_inside("isurus", "sh", "-c", 'mkdir "$0/d"; echo x >"$0/d/f"', str(repo))
+    estate.run("sync", code=0)
+    done = estate.run("status", code=0)
     assert f"2 files and folders in {repo} belong to other users of its container" in done.out
     line = next(line for line in done.out.splitlines() if "chown -h" in line)
     argv = line.split("`")[1].split()
     assert argv[:2] == ["incus", "exec"]
-    assert run(argv, place.environ).code == 0
+    assert run(argv, estate.environ).code == 0
     assert (repo / "d").stat().st_uid == os.getuid()
-    assert "belong to other users" not in place.run("status", code=0).out
+    assert "belong to other users" not in estate.run("status", code=0).out
 
 
 # --- git on the host --------------------------------------------------------------------------
 
 
-def test_no_command_runs_git_in_a_repo(place: Place, repo: Path) -> None:
+def test_no_command_runs_git_in_a_repo(estate: ContainerEstate, repo: Path) -> None:
     """A git that notes where it is run stands in the way of the real one; and a trap is set."""
-    unmounted(place, repo, ".git/config")
-    trap = place.base / "sprung"
+    unmounted(estate, repo, ".git/config")
+    trap = estate.base / "sprung"
     config = f"[core]\n\tfsmonitor = touch {trap}\n\tsshCommand = touch {trap}\n"
     (repo / ".git/config").write_text((repo / ".git/config").read_text() + config)
-    shim = place.base / "shim"
+    shim = estate.base / "shim"
     shim.mkdir()
     (shim / "git").write_text(
-        f'#!/bin/sh\necho "$PWD $*" >>{place.base}/gits\nexec /usr/bin/git "$@"\n'
+        f'#!/bin/sh\necho "$PWD $*" >>{estate.base}/gits\nexec /usr/bin/git "$@"\n'
     )
     (shim / "git").chmod(0o755)
-    environ = {"PATH": f"{shim}:{place.environ['PATH']}"}
+    environ = {"PATH": f"{shim}:{estate.environ['PATH']}"}
     for argv in (
         ["list"],
         ["status"],
@@ -205,9 +211,9 @@ def test_no_command_runs_git_in_a_repo(place: Place, repo: Path) -> None:
         ["new", "more", "--create"],
         ["remove", "isurus", "--yes"],
     ):
-        place.run(*argv, environ=environ, cwd=repo)
+        estate.run(*argv, environ=environ, cwd=repo)
     assert not trap.exists()
-    used = (place.base / "gits").read_text().splitlines()
+    used = (estate.base / "gits").read_text().splitlines()
     assert len(used) == 1, "to make the repo that --create asked for"
     assert "init" in used[0]
 
@@ -215,85 +221,85 @@ def test_no_command_runs_git_in_a_repo(place: Place, repo: Path) -> None:
 # --- the mirror -------------------------------------------------------------------------------
 
 
-def test_links_are_mirrored_as_links(place: Place, repo: Path) -> None:
-    secret = place.home / "secret"
+def test_links_are_mirrored_as_links(estate: ContainerEstate, repo: Path) -> None:
+    secret = estate.home / "secret"
     secret.write_text("x")
     script = 'ln -s "$1" "$0/a"; ln -s ../../secret "$0/b"; ln -s /etc "$0/c"'
-    place.inside("isurus", "sh", "-c", script, str(repo), str(secret))
-    place.run("sync", code=0)
+    estate.exec_inside("isurus", "sh", "-c", script, str(repo), str(secret))
+    estate.run("sync", code=0)
     for name in "abc":
-        assert (place.mirror("isurus") / name).is_symlink()
+        assert (estate.mirror("isurus") / name).is_symlink()
 
 
 @pytest.fixture
-def racing(place: Place, repo: Path) -> Iterator[None]:
+def racing(estate: ContainerEstate, repo: Path) -> Iterator[None]:
     """Root inside swaps a folder for a link to elsewhere and back, without end."""
-    place.inside("isurus", "mkdir", f"{repo}/d", f"{repo}/e")
-    place.inside("isurus", "sh", "-c", 'echo x >"$0/d/f"', str(repo))
+    estate.exec_inside("isurus", "mkdir", f"{repo}/d", f"{repo}/e")
+    estate.exec_inside("isurus", "sh", "-c", 'echo x >"$0/d/f"', str(repo))
     script = (
         'cd "$0"; while :; do mv d real; ln -s "$1" d; rm d; mv real d; '
         "mv e real; ln -s ../../../ e; rm e; mv real e; done"
     )
-    argv = ["incus", "exec", "isurus", "--project", place.project, "--", "sh", "-c", script]
-    process = subprocess.Popen([*argv, str(repo), str(place.home)], env=place.environ)
+    argv = ["incus", "exec", "isurus", "--project", estate.project, "--", "sh", "-c", script]
+    process = subprocess.Popen([*argv, str(repo), str(estate.home)], env=estate.environ)
     yield
-    place.incus("stop", "--force", "isurus")
-    process.wait(PATIENCE)
+    estate.incus("stop", "--force", "isurus")
+    process.wait(WAIT_SECONDS)
 
 
 @pytest.mark.usefixtures("racing")
-def test_a_race_of_renames_under_the_mirror(place: Place) -> None:
-    (place.home / "private").write_text("x")
-    outside = place.share / "outside"
+def test_a_race_of_renames_under_the_mirror(estate: ContainerEstate) -> None:
+    (estate.home / "private").write_text("x")
+    outside = estate.share / "outside"
     outside.mkdir()
     for _ in range(8):
-        place.run("sync")
-        names = {path.name for path in place.mirror("isurus").rglob("*")}
+        estate.run("sync")
+        names = {path.name for path in estate.mirror("isurus").rglob("*")}
         assert "private" not in names
         assert ".config" not in names
     assert list(outside.iterdir()) == []
-    assert {path.name for path in place.share.iterdir()} <= {
+    assert {path.name for path in estate.share.iterdir()} <= {
         *("isurus", "outside", ".repoman-share"),
     }
 
 
-def test_a_repo_that_leaves_itself_out_of_its_mirror(place: Place, repo: Path) -> None:
+def test_a_repo_that_leaves_itself_out_of_its_mirror(estate: ContainerEstate, repo: Path) -> None:
     """It takes nothing out of the mirror, nothing from its history, and is named."""
     for number in range(60):
         (repo / f"work-{number}").write_text("x")
-    place.run("sync", code=0)
+    estate.run("sync", code=0)
     names = ("work-*", "objects", "refs", "HEAD", "?git", "/[.]git/**", "*.pack")
-    unmounted(place, repo, ".repoman.toml")
+    unmounted(estate, repo, ".repoman.toml")
     (repo / ".repoman.toml").write_text(f"exclude = {json.dumps(names)}\n")
-    place.run("update", "isurus", code=0)
-    assert place.run("sync", "isurus", code=6).err.count("--force") >= 1
-    place.git(repo, "commit", "--allow-empty", "-qm", "more")
-    place.run("sync", "isurus", "--force", code=0)
-    mirror = place.mirror("isurus")
+    estate.run("update", "isurus", code=0)
+    assert estate.run("sync", "isurus", code=6).err.count("--force") >= 1
+    estate.git(repo, "commit", "--allow-empty", "-qm", "more")
+    estate.run("sync", "isurus", "--force", code=0)
+    mirror = estate.mirror("isurus")
     assert (mirror / "work-7").exists()
-    assert place.git(mirror, "rev-parse", "HEAD") == place.git(repo, "rev-parse", "HEAD")
-    place.git(mirror, "fsck", "--full")
-    assert ", ".join(names) in place.run("status").out
+    assert estate.git(mirror, "rev-parse", "HEAD") == estate.git(repo, "rev-parse", "HEAD")
+    estate.git(mirror, "fsck", "--full")
+    assert ", ".join(names) in estate.run("status").out
 
 
-def test_a_link_on_the_share_is_not_written_through(place: Place, repo: Path) -> None:
-    place.run("sync", code=0)
-    elsewhere = place.share / "elsewhere"
-    place.mirror("isurus").rename(elsewhere)
+def test_a_link_on_the_share_is_not_written_through(estate: ContainerEstate, repo: Path) -> None:
+    estate.run("sync", code=0)
+    elsewhere = estate.share / "elsewhere"
+    estate.mirror("isurus").rename(elsewhere)
     before = sorted(os.listdir(elsewhere))
-    place.mirror("isurus").symlink_to(elsewhere)
+    estate.mirror("isurus").symlink_to(elsewhere)
     (repo / "new").write_text("x")
-    done = place.run("sync", "isurus")
+    done = estate.run("sync", "isurus")
     assert done.code == 6
     assert sorted(os.listdir(elsewhere)) == before
 
 
-def test_a_pipe_in_every_place_that_is_looked_at(place: Place, repo: Path) -> None:
+def test_a_pipe_in_every_place_that_is_looked_at(estate: ContainerEstate, repo: Path) -> None:
     """Nothing waits for somebody to write into it, not even for the time that it would be given."""
-    place.run("remove", "isurus", "--yes", code=0)
+    estate.run("remove", "isurus", "--yes", code=0)
     for path in (".envrc", ".repoman.toml", ".git/config"):
         (repo / path).unlink()
         os.mkfifo(repo / path)
     for argv in (["new", "isurus"], ["status"], ["sync"], ["list"]):
-        done = place.run(*argv)
+        done = estate.run(*argv)
         assert "did not answer" not in done.out + done.err

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.conftest import Place
-from tests.support.contract import faults
-from tests.support.processes import PATIENCE, command_lines
+from tests.containers.conftest import ContainerEstate
+from tests.support.json_schemas import find_schema_errors
+from tests.support.processes import WAIT_SECONDS, list_processes
 
 SECRET = "s3cret $(touch pwned) 'x' \\ \"y\""
 
 
 @pytest.fixture
-def secrets(isurus: Place) -> Path:
+def secrets(isurus: ContainerEstate) -> Path:
     """The file that the registry names for isurus."""
     file = isurus.home / "isurus.env"
     file.write_text(f"# a comment\n\nTOKEN={SECRET}\nexport OTHER='two words'\nEMPTY=\n")
@@ -30,17 +30,19 @@ def secrets(isurus: Place) -> Path:
 
 @pytest.mark.usefixtures("secrets")
 @pytest.mark.parametrize("command", ["exec", "shell"])
-def test_a_project_has_its_secrets_inside(isurus: Place, command: str) -> None:
+def test_a_project_has_its_secrets_inside(isurus: ContainerEstate, command: str) -> None:
     script = 'printf "%s|%s|%s" "$TOKEN" "$OTHER" "$EMPTY"'
     done = isurus.run(command, "isurus", "--", "sh", "-c", script, code=0)
     assert done.out == f"{SECRET}|two words|"
     assert isurus.run(command, "isurus", "--", "cat", code=0, given="through").out == "through"
-    assert isurus.inside("isurus", "ls", "/run/repoman").out == "", "what was carried in is gone"
+    assert isurus.exec_inside("isurus", "ls", "/run/repoman").out == "", (
+        "what was carried in is gone"
+    )
     assert list(isurus.base.rglob("pwned")) == []
 
 
 @pytest.mark.usefixtures("secrets")
-def test_secrets_are_nowhere_else(isurus: Place) -> None:
+def test_secrets_are_nowhere_else(isurus: ContainerEstate) -> None:
     """Not in Incus, the list of processes, the registry, or what repoman prints."""
     argv = ["--debug", "exec", "isurus", "--", "sh", "-c", "echo up; cat"]
     pipe = subprocess.PIPE
@@ -48,11 +50,11 @@ def test_secrets_are_nowhere_else(isurus: Place) -> None:
     assert process.stdin is not None
     assert process.stdout is not None
     told = "".join(iter(lambda: process.stdout.readline().decode(), "up\n"))  # type: ignore[union-attr]
-    assert not any(b"s3cret" in word for _, typed in command_lines() for word in typed)
+    assert not any(b"s3cret" in word for _, typed in list_processes() for word in typed)
     operations = json.dumps(isurus.api("operations?recursion=1"))
     process.stdin.close()
     told += process.stdout.read().decode() + operations
-    process.wait(PATIENCE)
+    process.wait(WAIT_SECONDS)
     told += json.dumps(isurus.instances()) + isurus.registry.read_text()
     for argv in (["list", "--json"], ["status", "--json"], ["--dry", "exec", "isurus", "--", "x"]):
         done = isurus.run(*argv)
@@ -60,14 +62,14 @@ def test_secrets_are_nowhere_else(isurus: Place) -> None:
     assert "s3cret" not in told
 
 
-def test_a_file_of_secrets_that_others_can_read(isurus: Place, secrets: Path) -> None:
+def test_a_file_of_secrets_that_others_can_read(isurus: ContainerEstate, secrets: Path) -> None:
     for mode in (0o644, 0o640, 0o604):
         secrets.chmod(mode)
         done = isurus.run("exec", "isurus", "--", "true", code=6)
         assert "can be read by others" in done.err
 
 
-def test_a_file_of_secrets_that_is_off(isurus: Place, secrets: Path) -> None:
+def test_a_file_of_secrets_that_is_off(isurus: ContainerEstate, secrets: Path) -> None:
     for text in ("s3cret", "A B=s3cret", "=s3cret", "x" * 70_000):
         secrets.write_text(text)
         done = isurus.run("exec", "isurus", "--", "true", code=2)
@@ -83,10 +85,10 @@ def test_a_file_of_secrets_that_is_off(isurus: Place, secrets: Path) -> None:
 
 
 @pytest.mark.usefixtures("secrets")
-def test_no_secret_reaches_the_log_or_debug(isurus: Place) -> None:
+def test_no_secret_reaches_the_log_or_debug(isurus: ContainerEstate) -> None:
     """By each way in: env_file, the registry, .repoman.toml, a URL, and words that are typed."""
     log = isurus.base / "changes.jsonl"
-    isurus.own["REPOMAN_LOG"] = str(log)
+    isurus.client_variables["REPOMAN_LOG"] = str(log)
     asked = '[env]\nASKED = "s3cret-asked"\n'
     (isurus.local_repos / "isurus/.repoman.toml").write_text(asked)
     text = isurus.registry.read_text()
@@ -110,7 +112,7 @@ def test_no_secret_reaches_the_log_or_debug(isurus: Place) -> None:
         lines = (done.out + done.err).splitlines()
         told += "\n".join(line for line in lines if not line.startswith(gits))
     found = [json.loads(line) for line in log.read_text().splitlines()]
-    assert [faults("log", line) for line in found] == [[]] * len(found)
+    assert [find_schema_errors("log", line) for line in found] == [[]] * len(found)
     commands = [line["command"] for line in found if line["event"] == "begin"]
     assert commands == ["update", "exec", "shell", "restart", "new", "remove", "new"]
     steps = {line["step"] for line in found if line["event"] == "step"}
@@ -118,7 +120,7 @@ def test_no_secret_reaches_the_log_or_debug(isurus: Place) -> None:
     requests = {(line["method"], line["path"]) for line in found if line["event"] == "incus"}
     assert ("POST", f"/1.0/instances?project={isurus.project}") in requests
     assert ["incus", "exec", "isurus"] in [line.get("words") for line in found]
-    inside = isurus.inside("isurus", "env").out + json.dumps(isurus.instances())
+    inside = isurus.exec_inside("isurus", "env").out + json.dumps(isurus.instances())
     assert "s3cret-asked" in inside, "it arrived where it belongs"
     assert "s3cret" not in told
     assert "s3cret" not in log.read_text()

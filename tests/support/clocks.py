@@ -1,48 +1,48 @@
-"""A clock that goes as a test says, in place of the module `time`."""
+"""A clock that a test controls, used in place of the module `time`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support.processes import until
+from tests.support.processes import wait_until
 
-__all__ = ["Clock", "paced"]
+__all__ = ["Clock", "make_paced_program"]
 
-_MOVES = 'until [ -e "$1/enough" ]; do echo >>"$1/moved"; done'
-_LOOKS = 20
+_SCRIPT = 'until [ -e "$1/enough" ]; do echo >>"$1/written"; done'
+_READS = 20
 
 
 class Clock:
-    """It stands still until `now` is set; with `passing` it goes on with each look at it."""
+    """A clock that stands still until `now` is set, or adds `elapsed()` each time it is read."""
 
-    def __init__(self, passing: Callable[[], float] = lambda: 0.0) -> None:
-        """`passing` returns the seconds that have gone by since the look before."""
+    def __init__(self, elapsed: Callable[[], float] = lambda: 0.0) -> None:
+        """`elapsed` returns the seconds since the clock was last read."""
         self.now = 0.0
-        self._passing = passing
+        self._elapsed = elapsed
 
     def monotonic(self) -> float:
-        self.now += self._passing()
+        self.now += self._elapsed()
         return self.now
 
 
-def paced(folder: Path) -> tuple[Clock, list[str]]:
-    """Return a program that only writes to a file in `folder`, and the clock that it moves.
+def make_paced_program(folder: Path) -> tuple[Clock, list[str]]:
+    """Return a clock and the argv of a program that only writes to a file in `folder`.
 
-    Once the program has begun, with each of twenty looks a millisecond has gone by, and it has
-    written something. Then it ends, and the clock stands still.
+    Once the program has started, the clock advances by a millisecond at each of twenty reads, and
+    the program has written something before each. Then the program ends and the clock stands still.
     """
-    moved, enough = folder / "moved", folder / "enough"
-    seen: list[int] = [0]
+    written, enough = folder / "written", folder / "enough"
+    sizes: list[int] = [0]
 
-    def passing() -> float:
-        if len(seen) > _LOOKS:
+    def elapsed() -> float:
+        if len(sizes) > _READS:
             enough.touch()
-        if enough.exists() or not moved.exists():
+        if enough.exists() or not written.exists():
             return 0.0
-        # The kernel counts a byte after it has written it: of two, the first is counted.
-        until(lambda: moved.stat().st_size >= seen[-1] + 2)
-        seen.append(moved.stat().st_size)
+        # The kernel updates st_size after it has written a byte: of two, the first is counted.
+        wait_until(lambda: written.stat().st_size >= sizes[-1] + 2)
+        sizes.append(written.stat().st_size)
         return 0.001
 
-    return Clock(passing), ["sh", "-c", _MOVES, "sh", str(folder)]
+    return Clock(elapsed), ["sh", "-c", _SCRIPT, "sh", str(folder)]

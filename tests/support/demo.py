@@ -1,4 +1,4 @@
-"""What holds for `./bootstrap demo`, with containers or without."""
+"""Run `./bootstrap demo` and check its output, with containers or without."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from pathlib import Path
 import pexpect  # type: ignore[import-untyped]
 
 from tests.support.estate import CHECKOUT, run
-from tests.support.processes import running, until
+from tests.support.processes import find_processes, wait_until
 from tests.support.terminals import spawn
 
-__all__ = ["interrupted", "shown"]
+__all__ = ["interrupt_demo", "run_demo"]
 
 _DEMO = (sys.executable, "-m", "dev.demo")
 _FOLDER = re.compile(r"^~ is (/tmp/repoman-demo-\w+), ", re.MULTILINE)
 _MOST_LINES = 60
 
 
-def shown(before: Sequence[str], environ: Mapping[str, str]) -> str:
-    """Return what the demo prints; it is short, whole, and leaves nothing.
+def run_demo(prefix: Sequence[str], environ: Mapping[str, str]) -> str:
+    """Run the demo and return its output, which is short and complete; it leaves nothing behind.
 
-    `before` is an argv that the demo's is appended to.
+    `prefix` is an argv prefix.
     """
-    done = run([*before, *_DEMO], environ, cwd=CHECKOUT)
+    done = run([*prefix, *_DEMO], environ, cwd=CHECKOUT)
     assert (done.code, done.err) == (0, ""), done
     lines = done.out.splitlines()
     assert len(lines) <= _MOST_LINES, done.out
@@ -37,9 +37,9 @@ def shown(before: Sequence[str], environ: Mapping[str, str]) -> str:
     return done.out
 
 
-def interrupted(before: Sequence[str], environ: Mapping[str, str], at: str) -> None:
-    """Press Ctrl-C as soon as the demo has printed `at`; nothing is left of it."""
-    child = spawn([*before, *_DEMO], environ, CHECKOUT, columns=200)
+def interrupt_demo(prefix: Sequence[str], environ: Mapping[str, str], at: str) -> None:
+    """Press Ctrl-C as soon as the demo has printed `at`; check that it leaves nothing behind."""
+    child = spawn([*prefix, *_DEMO], environ, CHECKOUT, columns=200)
     try:
         child.expect_exact(at)
         printed = child.before
@@ -57,4 +57,4 @@ def _is_gone(printed: str) -> None:
     found = _FOLDER.search(printed)
     assert found, printed
     assert not Path(found[1]).exists()
-    until(lambda: running(found[1]) == [])
+    wait_until(lambda: find_processes(found[1]) == [])

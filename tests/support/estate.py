@@ -22,9 +22,9 @@ from repoman_tasks.model import SCHEMA, Project
 from repoman_tasks.planning.mirror.share_check import MARKER, MARKER_NANOSECONDS, marker_text
 from repoman_tasks.planning.registry_edits import AddProject, Edit, SetKeys
 from repoman_tasks.registry import edited
-from tests.support import forked as warm
-from tests.support.contract import hold
-from tests.support.processes import PATIENCE
+from tests.support import forkserver
+from tests.support.json_schemas import check_json
+from tests.support.processes import WAIT_SECONDS
 
 __all__ = [
     "CHECKOUT",
@@ -32,10 +32,10 @@ __all__ = [
     "Estate",
     "Result",
     "find_share_base",
-    "guarded",
-    "home_hash",
+    "hash_home",
+    "hash_tree",
+    "isolate_environ",
     "run",
-    "tree_hash",
 ]
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -43,23 +43,23 @@ INV = Path(sys.executable).with_name("inv")
 _SHM = Path("/dev/shm")
 _ESTATE_ID = "11111111-2222-3333-4444-555555555555"
 _LONG_AGO = "2026-01-01T00:00:00Z"
-_KEPT = (
+_INHERITED = (
     *("PATH", "TMPDIR", "TERM", "TZ", "USER", "LOGNAME", "VIRTUAL_ENV", "CI"),
     *("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED", "PYTHONSAFEPATH"),
 )
-"""What a test may see of the environment of whoever runs it; all else is left out."""
-_KEPT_PREFIXES = ("COVERAGE_", "COV_CORE_", "PYTEST_", "HYPOTHESIS_")
+"""The variables that a test inherits from whoever runs it; all others are left out."""
+_INHERITED_PREFIXES = ("COVERAGE_", "COV_CORE_", "PYTEST_", "HYPOTHESIS_")
 
 
-def guarded(home: Path) -> dict[str, str]:
-    """An environment for a person at `home` who has no settings at all."""
-    kept = {
+def isolate_environ(home: Path) -> dict[str, str]:
+    """Return an environment for a user at `home` without any settings."""
+    inherited = {
         name: value
         for name, value in os.environ.items()
-        if name in _KEPT or name.startswith(_KEPT_PREFIXES)
+        if name in _INHERITED or name.startswith(_INHERITED_PREFIXES)
     }
     return {
-        **kept,
+        **inherited,
         "HOME": str(home),
         "XDG_CONFIG_HOME": str(home / ".config"),
         "XDG_STATE_HOME": str(home / ".local/state"),
@@ -76,7 +76,7 @@ def guarded(home: Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Result:
-    """How a command ended."""
+    """The exit status and the output of a command."""
 
     code: int
     out: str
@@ -84,7 +84,7 @@ class Result:
 
     @property
     def json(self) -> Any:
-        """Standard output, which has to be one JSON value and nothing else."""
+        """Parse standard output, which has to be exactly one JSON value."""
         return json.loads(self.out)
 
 
@@ -94,13 +94,13 @@ def run(
     *,
     cwd: Path | str = "/",
     given: str = "",
-    timeout: float = PATIENCE,
+    timeout: float = WAIT_SECONDS,
     stdout: int = subprocess.PIPE,
     stderr: int = subprocess.PIPE,
 ) -> Result:
-    """Run a program to its end, with `given` and then nothing more on standard input."""
-    if stdout == stderr == subprocess.PIPE and warm.forks(argv, environ):
-        return _result(*warm.run(argv, environ, cwd, given.encode(), timeout))
+    """Run a program to its end, with `given` as all of its standard input."""
+    if stdout == stderr == subprocess.PIPE and forkserver.can_fork(argv, environ):
+        return _result(*forkserver.run(argv, environ, cwd, given.encode(), timeout))
     process = subprocess.Popen(
         argv,
         env=dict(environ),
@@ -125,36 +125,36 @@ def _result(code: int, out: bytes, err: bytes) -> Result:
 
 
 class Estate:
-    """An estate below `base`, with a share on /dev/shm, which is a file system of its own.
+    """An estate below `base`, with a share in /dev/shm, which is a file system of its own.
 
-    It is a context manager; the share is gone at its end.
+    A context manager: the share is removed at the end.
     """
 
     def __init__(self, base: Path) -> None:
-        self._made = [Path(tempfile.mkdtemp(prefix="repoman-share-", dir=find_share_base()))]
-        self.share = self._made[0]
-        self.base = self._apart(base)
+        self._created = [Path(tempfile.mkdtemp(prefix="repoman-share-", dir=find_share_base()))]
+        self.share = self._created[0]
+        self.base = self._choose_base(base)
         self.home = self.base / "home"
         self.local_repos = self.home / "repos"
         self.registry = self.home / ".config/repoman/repoman.toml"
         self.names = self.names_of(self.registry)
         self.local_repos.mkdir(parents=True)
         self.environ = {
-            **guarded(self.home),
+            **isolate_environ(self.home),
             "REPOMAN_NFS_FSTYPES": "tmpfs",
             "REPOMAN_MIN_FREE_MIB": "1",
-            "REPOMAN_PROBE_SECONDS": f"{PATIENCE:.0f}",
+            "REPOMAN_PROBE_SECONDS": f"{WAIT_SECONDS:.0f}",
         }
 
-    def _apart(self, base: Path) -> Path:
-        """`base`, or a new folder elsewhere where that is on the share's file system too."""
+    def _choose_base(self, base: Path) -> Path:
+        """Return `base`, or a new folder elsewhere if `base` is on the share's file system too."""
         share = self.share.stat().st_dev
         if base.stat().st_dev != share:
             return base
         for folder in (Path("/var/tmp"), Path("/tmp"), Path.home(), CHECKOUT):
             if folder.is_dir() and os.access(folder, os.W_OK) and folder.stat().st_dev != share:
-                self._made.append(Path(tempfile.mkdtemp(prefix="repoman-estate-", dir=folder)))
-                return self._made[-1]
+                self._created.append(Path(tempfile.mkdtemp(prefix="repoman-estate-", dir=folder)))
+                return self._created[-1]
         self.close()
         raise RuntimeError(
             f"{base}, /var/tmp and /tmp are all on the file system of /dev/shm, so repos and "
@@ -162,8 +162,8 @@ class Estate:
         )
 
     def close(self) -> None:
-        """Take away what the estate made outside of `base`."""
-        for folder in self._made:
+        """Remove what the estate created outside of `base`."""
+        for folder in self._created:
             shutil.rmtree(folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
@@ -172,20 +172,20 @@ class Estate:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    # What a person has
+    # Repos
 
     def names_of(self, registry: Path | str) -> Path:
         """The file of names that the shells complete from, of a registry or of `images`."""
         return self.home / ".local/state/repoman/names" / str(registry).replace("/", "%")
 
     def repo(self, name: str, *, commits: int = 2) -> Path:
-        """Make a git repo below local_repos, with some commits and files."""
+        """Create a git repo below local_repos, with some commits and files."""
         path = self.local_repos / name
         if (name, commits) not in _REPOS:
-            made = Path(_folder_for_repos(), str(len(_REPOS)))
-            made.mkdir()
-            self._make_repo(made, name, commits)
-            _REPOS[name, commits] = made
+            template = Path(_folder_for_repos(), str(len(_REPOS)))
+            template.mkdir()
+            self._make_repo(template, name, commits)
+            _REPOS[name, commits] = template
         shutil.copytree(_REPOS[name, commits], path, symlinks=True)
         return path
 
@@ -198,7 +198,7 @@ class Estate:
             self.git(path, "commit", "--quiet", f"--message=commit {number}")
 
     def git(self, path: Path, *argv: str) -> str:
-        """Run git in the repo at `path`; what it says."""
+        """Run git in the repo at `path` and return its output."""
         argv = ("git", "-c", "gc.auto=0", "-C", str(path), *argv)
         done = run(argv, self.environ)
         if done.code:
@@ -206,27 +206,27 @@ class Estate:
         return done.out
 
     def mirror(self, name: str) -> Path:
-        """Where the mirror of the repo called `name` lies."""
+        """Return the path of the mirror of the repo called `name`."""
         return self.share / name
 
-    # What a person types
+    # Commands
 
     host_flag = ""
-    """What a command that repoman tells has more than its own words, where the estate is."""
+    """The flag that messages add to a command they suggest, if the estate is remote."""
 
     @property
-    def own(self) -> dict[str, str]:
-        """The variables of who types, which are not those of an estate on another host."""
+    def client_variables(self) -> dict[str, str]:
+        """The variables of whoever types commands, not those of a remote estate."""
         return self.environ
 
-    def desk(self) -> tuple[dict[str, str], Path]:
-        """The environment and the folder of who types, for a program that is started there."""
+    def prepare_client(self) -> tuple[dict[str, str], Path]:
+        """Return the environment and the folder in which a command is typed."""
         return self.environ, self.home
 
     @property
     def argv(self) -> tuple[str, ...]:
-        """The words that are `repoman`, wherever it is called."""
-        return warm.COLD
+        """The argv that starts `repoman`."""
+        return forkserver.REPOMAN
 
     def run(
         self,
@@ -234,10 +234,11 @@ class Estate:
         environ: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         given: str = "",
-        timeout: float = PATIENCE,
+        timeout: float = WAIT_SECONDS,
         code: int | None = None,
     ) -> Result:
-        """Run `repoman` with these words; where `code` is given it has to end with that."""
+        """Run `repoman` with these arguments; fail unless it exits with `code`, if that is
+        given."""
         done = run(
             [*self.argv, *argv],
             {**self.environ, **(environ or {})},
@@ -246,7 +247,7 @@ class Estate:
             timeout=timeout,
         )
         assert code is None or done.code == code, f"{argv}: {done}"
-        hold(argv, done.out)
+        check_json(argv, done.out)
         return done
 
     def start(
@@ -256,8 +257,8 @@ class Estate:
         stdout: int | None = None,
         stderr: int | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Start `repoman` with these words, in a session of its own, and let it run."""
-        environ, folder = self.desk()
+        """Start `repoman` with these arguments, in a session of its own, and let it run."""
+        environ, folder = self.prepare_client()
         return subprocess.Popen(
             [*self.argv, *argv],
             env=environ,
@@ -269,17 +270,17 @@ class Estate:
         )
 
     def inv(self, *argv: str, environ: Mapping[str, str] | None = None) -> Result:
-        """Run `inv` in the checkout with these words."""
+        """Run `inv` in the checkout with these arguments."""
         return run([str(INV), *argv], {**self.environ, **(environ or {})}, cwd=CHECKOUT)
 
     def setup(self) -> Self:
-        """Have the paths, the registry and the marker."""
+        """Run `setup`, which creates the paths, the registry and the marker."""
         paths = ("--local-repos", str(self.local_repos), "--nfs-repos", str(self.share))
         self.run("setup", *paths, code=0)
         return self
 
     def prepare(self, *names: str) -> Self:
-        """What `setup`, and `new` for each of `names`, leave behind; without running them."""
+        """Create what `setup`, and `new` for each of `names`, create, without running them."""
         paths = {"local_repos": str(self.local_repos), "nfs_repos": str(self.share)}
         edits: list[Edit] = [
             SetKeys({"schema": SCHEMA, "id": _ESTATE_ID}, "estate"),
@@ -295,31 +296,31 @@ class Estate:
         return self.register(*names)
 
     def register(self, *names: str) -> Self:
-        """What `new` leaves behind for each of `names`; without running it."""
+        """Write what `new` writes for each of `names`, without running it."""
         projects = [Project(name, name, created=_LONG_AGO, container=False) for name in names]
         text = edited(self.registry.read_text(), [AddProject(project) for project in projects])
         self.registry.write_text(text)
         return self
 
-    def another_share(self) -> Path:
-        """A second share, empty, on the same file system as the first."""
-        self._made.append(Path(tempfile.mkdtemp(prefix="repoman-share-", dir=find_share_base())))
-        return self._made[-1]
+    def make_second_share(self) -> Path:
+        """Create another empty share on the same file system as the first."""
+        self._created.append(Path(tempfile.mkdtemp(prefix="repoman-share-", dir=find_share_base())))
+        return self._created[-1]
 
     def add(self, *names: str, commits: int = 1) -> Self:
-        """Make repos and register them as projects."""
+        """Create repos and register them as projects."""
         for name in names:
             self.repo(name, commits=commits)
             self.run("new", name, "--no-container", code=0)
         return self
 
-    def everything(self) -> dict[str, str]:
-        """A digest of all there is: home with repos and registry, and the share."""
-        return {**home_hash(self.home), **tree_hash(self.share)}
+    def hash_files(self) -> dict[str, str]:
+        """Return the hashes of all files: the home with repos and registry, and the share."""
+        return {**hash_home(self.home), **hash_tree(self.share)}
 
 
 _REPOS: dict[tuple[str, int], Path] = {}
-"""Repos that were made, by name and number of commits: a copy takes a moment, git many."""
+"""Repos to copy, by name and number of commits: a copy is much faster than git."""
 
 
 @functools.cache
@@ -330,27 +331,28 @@ def _folder_for_repos() -> str:
 
 
 def find_share_base() -> Path:
-    """/dev/shm; an error that says what to do where it is not a file system in memory."""
+    """Return /dev/shm; raise an error with the cure if it is not a file system in memory."""
     if not _SHM.is_mount() or not os.access(_SHM, os.W_OK):
         raise RuntimeError(f"{_SHM} is not a writable mount: `mount -t tmpfs tmpfs {_SHM}`")
     return _SHM
 
 
-def home_hash(home: Path) -> dict[str, str]:
-    """The `tree_hash` of a home without ~/.cache, where Incus's client makes a folder, and without
-    the names that completions are served from."""
-    made = (home / ".cache", home / ".local/state/repoman/names")
-    above = {folder for path in made for folder in (path, *path.parents)}  # their times change too
-    passed = {f"{folder}{end}" for folder in above for end in ("", "/.")}
-    inside = tuple(f"{path}/" for path in made)
+def hash_home(home: Path) -> dict[str, str]:
+    """Return the `hash_tree` of a home, without what Incus's client and the completion cache."""
+    caches = (home / ".cache", home / ".local/state/repoman/names")
+    above = {
+        folder for path in caches for folder in (path, *path.parents)
+    }  # their times change too
+    ignored = {f"{folder}{end}" for folder in above for end in ("", "/.")}
+    inside = tuple(f"{path}/" for path in caches)
     return {
-        k: v for k, v in tree_hash(home).items() if k not in passed and not k.startswith(inside)
+        k: v for k, v in hash_tree(home).items() if k not in ignored and not k.startswith(inside)
     }
 
 
-def tree_hash(root: Path) -> dict[str, str]:
-    """Each path below `root` with what it is: kind, mode, time, and content."""
-    found = {}
+def hash_tree(root: Path) -> dict[str, str]:
+    """Return the kind, mode, time and content of each path below `root`."""
+    hashes = {}
     for folder, folders, files in os.walk(root):
         for name in [*folders, *files, "."]:
             path = os.path.join(folder, name)
@@ -361,5 +363,5 @@ def tree_hash(root: Path) -> dict[str, str]:
                     content = hashlib.file_digest(file, "sha256").hexdigest()
             elif stat.S_ISLNK(info.st_mode):
                 content = os.readlink(path)
-            found[path] = f"{info.st_mode:o} {info.st_mtime_ns} {info.st_size} {content}"
-    return found
+            hashes[path] = f"{info.st_mode:o} {info.st_mtime_ns} {info.st_size} {content}"
+    return hashes

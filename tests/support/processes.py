@@ -1,4 +1,4 @@
-"""Looking for programs among all that run here, and waiting for what they do."""
+"""Find processes on this machine and wait for what they do."""
 
 from __future__ import annotations
 
@@ -9,78 +9,78 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 __all__ = [
-    "PATIENCE",
-    "command_lines",
-    "descendants",
-    "lives",
-    "running",
-    "sleeping",
-    "until",
-    "users",
+    "WAIT_SECONDS",
+    "find_descendants",
+    "find_openers",
+    "find_processes",
+    "find_sleeps",
+    "is_running",
+    "list_processes",
+    "wait_until",
 ]
 
-PATIENCE = 120.0
-"""Seconds after which a wait is given up, only so that a test that hangs comes to an end."""
+WAIT_SECONDS = 120.0
+"""The longest wait, in seconds: only to end a test that hangs."""
 
 
-def command_lines() -> Iterator[tuple[int, list[bytes]]]:
-    """Each process but this one, by its number, with its words."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
+def list_processes() -> Iterator[tuple[int, list[bytes]]]:
+    """Yield the pid and the argv of each process but this one."""
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and int(folder.name) != os.getpid():
             try:
-                argv = (entry / "cmdline").read_bytes().split(b"\0")
+                argv = (folder / "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            yield int(entry.name), argv
+            yield int(folder.name), argv
 
 
-def running(marker: str) -> list[int]:
-    """The processes that have `marker` in one of their words."""
-    return [pid for pid, argv in command_lines() if any(marker.encode() in w for w in argv)]
+def find_processes(marker: str) -> list[int]:
+    """Return the processes with `marker` in one of their arguments."""
+    return [pid for pid, argv in list_processes() if any(marker.encode() in arg for arg in argv)]
 
 
-def sleeping(marker: str) -> list[int]:
-    """Return the processes that are a `sleep` of so long, wherever they are."""
-    return [pid for pid, argv in command_lines() if argv[:2] == [b"sleep", marker.encode()]]
+def find_sleeps(marker: str) -> list[int]:
+    """Return the processes that run `sleep` with `marker` as the duration, in any namespace."""
+    return [pid for pid, argv in list_processes() if argv[:2] == [b"sleep", marker.encode()]]
 
 
-def users(path: Path) -> set[int]:
-    """The processes that have the file at `path` open."""
+def find_openers(path: Path) -> set[int]:
+    """Return the processes that have the file at `path` open."""
     pids = filter(str.isdigit, os.listdir("/proc"))
     return {int(pid) for pid in pids if str(path) in _files_of(pid)}
 
 
 def _files_of(pid: str) -> list[str]:
-    """Return what a process has open; what ends or is closed meanwhile is passed over."""
-    found: list[str] = []
+    """Return the files that a process has open; skip what is closed meanwhile."""
+    files: list[str] = []
     with contextlib.suppress(OSError):
         for file in os.listdir(f"/proc/{pid}/fd"):
             with contextlib.suppress(OSError):
-                found.append(os.readlink(f"/proc/{pid}/fd/{file}"))
-    return found
+                files.append(os.readlink(f"/proc/{pid}/fd/{file}"))
+    return files
 
 
-def descendants(pids: list[int]) -> list[int]:
-    """The processes that come from `pids`, near and far, as long as those in between live."""
+def find_descendants(pids: list[int]) -> list[int]:
+    """Return the children of `pids`, their children, and so on."""
     found = []
     for pid in pids:
         with contextlib.suppress(OSError):
             children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-            found += [*map(int, children), *descendants([*map(int, children)])]
+            found += [*map(int, children), *find_descendants([*map(int, children)])]
     return found
 
 
-def lives(pid: int) -> bool:
-    """Whether a process runs; one that nobody has waited for yet does not."""
+def is_running(pid: int) -> bool:
+    """Return True if a process runs; a zombie does not."""
     try:
         return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
     except OSError:
         return False
 
 
-def until(true: Callable[[], object]) -> None:
-    """Look again and again until it is `true`; raise AssertionError if it never is."""
-    deadline = time.monotonic() + PATIENCE
+def wait_until(true: Callable[[], object]) -> None:
+    """Wait until `true` returns something true; raise AssertionError if it never does."""
+    deadline = time.monotonic() + WAIT_SECONDS
     while not true():
-        assert time.monotonic() < deadline, f"not within {PATIENCE:g} s"
-        time.sleep(0.03)  # a look at all processes takes long itself
+        assert time.monotonic() < deadline, f"not within {WAIT_SECONDS:g} s"
+        time.sleep(0.03)  # reading all of /proc takes that long itself

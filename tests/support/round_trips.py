@@ -1,4 +1,4 @@
-"""Counting how often a command waits for the other side, which on a slow line is all it does."""
+"""Count the round trips of a command, which take most of its time on a slow line."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from repoman_tasks.model import Address
 from repoman_tasks.session import Session
 from repoman_tasks.terminal.prompter import Prompter
 from repoman_tasks.terminal.screen import Recorder
-from tests.support.ssh_estate import FarEstate
+from tests.support.ssh_estate import RemoteEstate
 
-__all__ = ["trips_of"]
+__all__ = ["count_round_trips"]
 
 
-def trips_of(far: FarEstate, command: str, **arguments: object) -> int:
-    """Round trips of a command on the other side, which ends well, after the handshake."""
-    with _line_to(far) as line, _counted() as clock:
+def count_round_trips(far: RemoteEstate, command: str, **arguments: object) -> int:
+    """Return the round trips of a command that succeeds, without the handshake."""
+    with _connect(far) as line, _count_trips() as clock:
         task = collection().tasks[command]
         host = RemoteHost("there", line, holds=task.holds)
         session = Session(host, Prompter(command, yes=False, no_input=True), Recorder())
@@ -39,10 +39,10 @@ def trips_of(far: FarEstate, command: str, **arguments: object) -> int:
 
 
 @contextmanager
-def _line_to(far: FarEstate) -> Iterator[Line]:
-    """A line by Fabric; the other one waits once more for each program that it starts."""
-    far.sshd.let_in(far.environ)
-    line = FabricLine(Address("there"), LocalHost(far.here), None)
+def _connect(far: RemoteEstate) -> Iterator[Line]:
+    """Yield a line by Fabric; OpenSSH takes one more round trip for each program that it starts."""
+    far.sshd.set_session_environ(far.environ)
+    line = FabricLine(Address("there"), LocalHost(far.client_environ), None)
     try:
         yield line
     finally:
@@ -50,9 +50,9 @@ def _line_to(far: FarEstate) -> Iterator[Line]:
 
 
 class _Clock:
-    """A clock of round trips: a question takes one tick, and those at the same time the same.
+    """A clock of round trips: a question takes one tick, simultaneous questions take the same one.
 
-    To start a shell takes two: for its session, and for its command.
+    Starting a shell takes two: for its session, and for its command.
     """
 
     def __init__(self) -> None:
@@ -61,23 +61,23 @@ class _Clock:
         self._due: WeakKeyDictionary[Shell, deque[int]] = WeakKeyDictionary()
 
     def start(self, shell: Shell, answers: int) -> None:
-        """It is started now, and says something so many times by itself."""
+        """Count the start of a shell, which sends `answers` without a question."""
         self._ready[shell] = self.trips + 2
         self._due[shell] = deque([self._ready[shell]] * answers)
 
-    def prompter(self, shell: Shell, questions: int) -> None:
-        """It is asked so much now."""
+    def ask(self, shell: Shell, questions: int) -> None:
+        """Count questions that are sent together."""
         due = max(self.trips, self._ready[shell]) + 1
         self._due[shell].extend([due] * questions)
 
-    def come(self, shell: Shell) -> None:
-        """An answer of it has come; each comes no earlier than a trip after it was asked for."""
+    def receive(self, shell: Shell) -> None:
+        """Count an answer, which comes no earlier than a trip after its question."""
         self.trips = max(self.trips, self._due[shell].popleft())
 
 
 @contextmanager
-def _counted() -> Iterator[_Clock]:
-    """A clock for the shells that are started meanwhile."""
+def _count_trips() -> Iterator[_Clock]:
+    """Yield a clock that counts for all shells that are started meanwhile."""
     clock = _Clock()
     start, send, answer, follow = Shell.__init__, Shell.send, Shell.answer, Shell.follow
 
@@ -86,17 +86,17 @@ def _counted() -> Iterator[_Clock]:
         start(shell, line, first=first)
 
     def sent(shell: Shell, *calls: Sequence[str]) -> None:
-        clock.prompter(shell, len(calls))
+        clock.ask(shell, len(calls))
         send(shell, *calls)
 
     def answered(shell: Shell, check: Check = lambda: None) -> Answer:
-        brought = answer(shell, check)
-        clock.come(shell)
-        return brought
+        answered = answer(shell, check)
+        clock.receive(shell)
+        return answered
 
     def followed(shell: Shell, *argv: str, **how: Callable[..., object]) -> str:
         end = follow(shell, *argv, **how)  # type: ignore[arg-type]
-        clock.come(shell)
+        clock.receive(shell)
         return end
 
     with (

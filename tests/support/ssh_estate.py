@@ -1,4 +1,4 @@
-"""An estate on the other side of a real sshd: the same tests, with the same words, over SSH."""
+"""An estate behind a real sshd, so that the same tests run over SSH."""
 
 from __future__ import annotations
 
@@ -18,125 +18,130 @@ from repoman_tasks.hosts.ssh.fabric_transport import FabricLine
 from repoman_tasks.hosts.ssh.openssh_transport import OpensshLine
 from repoman_tasks.hosts.ssh.transport import Line
 from repoman_tasks.model import Address
-from tests.support.contract import hold
-from tests.support.estate import CHECKOUT, INV, Estate, Result, guarded, run
-from tests.support.processes import PATIENCE, descendants, until
+from tests.support.estate import CHECKOUT, INV, Estate, Result, isolate_environ, run
+from tests.support.json_schemas import check_json
+from tests.support.processes import WAIT_SECONDS, find_descendants, wait_until
 
-__all__ = ["FarEstate", "Sshd", "line_to", "new_key", "ssh_of"]
+__all__ = ["RemoteEstate", "Sshd", "install_ssh", "make_key", "make_line"]
 
 _SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") or "sshd"
-ME = pwd.getpwuid(os.geteuid()).pw_name
+USER_NAME = pwd.getpwuid(os.geteuid()).pw_name
 
 
-def ssh_of(home: Path) -> Path:
-    """A folder with an `ssh` whose person lives at `home`; it looks in /etc/passwd otherwise."""
+def install_ssh(home: Path) -> Path:
+    """Install an `ssh` whose user has the home `home`, and return its folder.
+
+    The real one reads the home from /etc/passwd.
+    """
     ssh = home / ".ssh"
     ssh.mkdir(parents=True, exist_ok=True)
-    settings = ssh / "settings"
-    settings.write_text(f"Include {ssh}/config\nHost *\n  UserKnownHostsFile {ssh}/known_hosts\n")
+    config = ssh / "tests.config"
+    config.write_text(f"Include {ssh}/config\nHost *\n  UserKnownHostsFile {ssh}/known_hosts\n")
     program = ssh / "bin/ssh"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {settings} "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {config} "$@"\n')
     program.chmod(0o755)
     return program.parent
 
 
-def line_to(address: Address, transport: str) -> Line:
-    """A connection to a host, where nobody can be asked."""
+def make_line(address: Address, transport: str) -> Line:
+    """Return a connection to a host, without a terminal to prompt on."""
     if transport == "openssh":
         return OpensshLine(address, LocalHost(), asks=False)
     return FabricLine(address, LocalHost(), None)
 
 
-def new_key(path: Path) -> Path:
-    """Make a key without a passphrase; the path of its public part."""
+def make_key(path: Path) -> Path:
+    """Create a key without a passphrase and return the path of its public part."""
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
     return path.with_name(f"{path.name}.pub")
 
 
 class Sshd:
-    """An sshd on loopback that lets this user in. It is a context manager."""
+    """An sshd on loopback that lets this user in. A context manager."""
 
     def __init__(
         self,
         folder: Path,
         *options: str,
         address: str = "127.0.0.1",
-        before: Sequence[str] = (),
+        prefix: Sequence[str] = (),
     ) -> None:
-        """`options` are lines for its sshd_config; `before` are words by which it is at `address`,
-        where that is elsewhere."""
+        """Start it. `options` are lines for sshd_config; `prefix` is an argv prefix that enters the
+        network namespace of `address`."""
         self.folder = folder
         self.address = address
-        self.public = new_key(folder / "host_key")
-        self.login = new_key(folder / "login").with_suffix("")
+        self.host_public_key = make_key(folder / "host_key")
+        self.login_key = make_key(folder / "login").with_suffix("")
         self.authorized = folder / "authorized_keys"
-        self.let_in({})
+        self.set_session_environ({})
         lines = (
             f"ListenAddress {address}",
             f"HostKey {folder}/host_key",
             f"AuthorizedKeysFile {self.authorized}",
             *("StrictModes no", "UsePAM no", "PidFile none", "PermitUserEnvironment yes"),
             *("PasswordAuthentication no", "KbdInteractiveAuthentication no", *options),
-            "MaxStartups 100",  # however long each of them takes to log in
+            "MaxStartups 100",  # however slow each login is
         )
         config = folder / "sshd_config"
         config.write_text("".join(f"{line}\n" for line in lines))
-        if os.geteuid() == 0:  # where sshd of root goes before it knows who is there
+        if os.geteuid() == 0:  # sshd of root changes to this folder before authentication
             Path("/run/sshd").mkdir(exist_ok=True)
-        self._words = [*before, _SSHD, "-D", "-e", "-f", str(config)]
+        self._argv = [*prefix, _SSHD, "-D", "-e", "-f", str(config)]
         while not self._listens():
-            assert "already in use" in self._said(), self._said()
+            assert "already in use" in self._read_log(), self._read_log()
 
     def _listens(self) -> bool:
-        """Start it at a port that is free; false if somebody else took that meanwhile."""
+        """Start sshd on a free port; return False if another process took the port meanwhile."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         with open(self.folder / "log", "wb") as log:
-            argv = [*self._words, "-p", str(self.port)]
+            argv = [*self._argv, "-p", str(self.port)]
             self._process = subprocess.Popen(argv, stderr=log, start_new_session=True)
-        # That somebody answers there is no sign: it may be another sshd.
-        until(lambda: "Server listening" in self._said() or self._process.poll() is not None)
-        return "Server listening" in self._said()
+        # A connection would prove nothing: another sshd may listen there.
+        wait_until(
+            lambda: "Server listening" in self._read_log() or self._process.poll() is not None
+        )
+        return "Server listening" in self._read_log()
 
-    def _said(self) -> str:
+    def _read_log(self) -> str:
         return (self.folder / "log").read_text()
 
-    def let_in(self, environ: Mapping[str, str]) -> None:
-        """Give the sessions to come this environment."""
+    def set_session_environ(self, environ: Mapping[str, str]) -> None:
+        """Set the environment of all sessions that start from now on."""
         pairs = (f"{name}={value}".replace('"', '\\"') for name, value in environ.items())
         options = ",".join(f'environment="{pair}"' for pair in pairs)
-        key = self.login.with_name("login.pub").read_text()
-        draft = self.folder / "authorized_keys.draft"  # somebody may log in at this moment
+        key = self.login_key.with_name("login.pub").read_text()
+        draft = self.folder / "authorized_keys.draft"  # another process may log in at this moment
         draft.write_text(f"{options} {key}" if options else key)
         draft.replace(self.authorized)
 
-    def sessions(self) -> list[int]:
-        """The processes that serve a connection."""
+    def find_sessions(self) -> list[int]:
+        """Return the processes that serve a connection."""
         listener = self._process.pid
         children = Path(f"/proc/{listener}/task/{listener}/children").read_text().split()
         return [int(pid) for pid in children]
 
-    def cut(self) -> None:
-        """Break each connection that there is, and leave alone what runs over it."""
-        first = self.sessions()  # of somebody who is not root each has a child that serves it
-        for pid in [*first, *descendants(first)]:
+    def kill_connections(self) -> None:
+        """Break each connection, without killing what runs over it."""
+        sessions = self.find_sessions()  # unless root logs in, each has a child that serves it
+        for pid in [*sessions, *find_descendants(sessions)]:
             with contextlib.suppress(OSError):
                 if Path(f"/proc/{pid}/comm").read_text().startswith("sshd"):
                     os.kill(pid, signal.SIGKILL)
 
-    def logins(self) -> int:
-        """How often somebody was let in."""
-        return self._said().count("Accepted publickey")
+    def count_logins(self) -> int:
+        """Return the number of logins so far."""
+        return self._read_log().count("Accepted publickey")
 
-    def known(self) -> str:
-        """The line for known_hosts."""
-        return f"[{self.address}]:{self.port} {self.public.read_text()}"
+    def known_hosts_line(self) -> str:
+        """Return the line for known_hosts."""
+        return f"[{self.address}]:{self.port} {self.host_public_key.read_text()}"
 
-    def stanza(self, name: str, *more: str) -> str:
-        """The lines of ssh_config by which it is called `name`."""
-        who = (f"HostName {self.address}", f"Port {self.port}", f"User {ME}")
-        lines = (*who, f"IdentityFile {self.login}", "IdentitiesOnly yes", *more)
+    def config_stanza(self, name: str, *more: str) -> str:
+        """Return the lines of ssh_config that define the host `name`."""
+        who = (f"HostName {self.address}", f"Port {self.port}", f"User {USER_NAME}")
+        lines = (*who, f"IdentityFile {self.login_key}", "IdentitiesOnly yes", *more)
         return f"Host {name}\n" + "".join(f"  {line}\n" for line in lines)
 
     def __enter__(self) -> Sshd:
@@ -147,21 +152,21 @@ class Sshd:
         self._process.wait()
 
 
-class FarEstate(Estate):
-    """An estate whose commands are typed on another machine, with another home."""
+class RemoteEstate(Estate):
+    """An estate on another host: commands are typed on this machine, in another home."""
 
     def __init__(self, base: Path, transport: str = "fabric", *options: str) -> None:
-        """`options` are lines for its sshd_config."""
+        """`options` are lines for sshd_config."""
         super().__init__(base)
-        self._own: dict[str, str] = {}
+        self._client_variables: dict[str, str] = {}
         self.ssh = Path(tempfile.mkdtemp(prefix="repoman-ssh-"))
-        self._made.append(self.ssh)
+        self._created.append(self.ssh)
         self.sshd = Sshd(self.ssh, *options)
         self.laptop = self.ssh / "laptop"
         (self.laptop / ".ssh").mkdir(parents=True)
-        (self.laptop / ".ssh/config").write_text(self.sshd.stanza("there"))
-        (self.laptop / ".ssh/known_hosts").write_text(self.sshd.known())
-        self._path = f"{ssh_of(self.laptop)}:{os.environ['PATH']}"
+        (self.laptop / ".ssh/config").write_text(self.sshd.config_stanza("there"))
+        (self.laptop / ".ssh/known_hosts").write_text(self.sshd.known_hosts_line())
+        self._path = f"{install_ssh(self.laptop)}:{os.environ['PATH']}"
         registry = self.laptop / ".config/repoman/repoman.toml"
         registry.parent.mkdir(parents=True)
         names = ("there", "nas", "down")
@@ -177,33 +182,35 @@ class FarEstate(Estate):
         self,
         *argv: str | bytes,
         environ: Mapping[str, str] | None = None,
-        cwd: Path | None = None,  # noqa: ARG002  # nobody stands there
+        cwd: Path | None = None,  # noqa: ARG002  # remote commands have no local folder
         given: str = "",
-        timeout: float = PATIENCE,
+        timeout: float = WAIT_SECONDS,
         code: int | None = None,
     ) -> Result:
-        """Run `repoman` here for the estate there; `environ` is that of the other side."""
-        self.sshd.let_in({**self.environ, **(environ or {})})
-        typed = [*self.argv, *argv]
-        done = run(typed, self.here, cwd=self.laptop, given=given, timeout=timeout)
+        """Run `repoman` on this machine for the remote estate; `environ` is set on the remote
+        side."""
+        self.sshd.set_session_environ({**self.environ, **(environ or {})})
+        done = run(
+            [*self.argv, *argv], self.client_environ, cwd=self.laptop, given=given, timeout=timeout
+        )
         assert code is None or done.code == code, f"{argv}: {done}"
-        hold(argv, done.out)
+        check_json(argv, done.out)
         return done
 
     @property
-    def own(self) -> dict[str, str]:
-        return self._own
+    def client_variables(self) -> dict[str, str]:
+        return self._client_variables
 
     @property
-    def here(self) -> dict[str, str]:
-        mine = {"PATH": self._path, "REPOMAN_HOST": "there", **self._own}
-        return {**guarded(self.laptop), **mine}
+    def client_environ(self) -> dict[str, str]:
+        added = {"PATH": self._path, "REPOMAN_HOST": "there", **self._client_variables}
+        return {**isolate_environ(self.laptop), **added}
 
-    def desk(self) -> tuple[dict[str, str], Path]:
-        self.sshd.let_in(self.environ)
-        return self.here, self.laptop
+    def prepare_client(self) -> tuple[dict[str, str], Path]:
+        self.sshd.set_session_environ(self.environ)
+        return self.client_environ, self.laptop
 
     def inv(self, *argv: str, environ: Mapping[str, str] | None = None) -> Result:
-        """Run `inv` in the checkout here, for the estate there."""
-        self.sshd.let_in({**self.environ, **(environ or {})})
-        return run([str(INV), *argv], self.here, cwd=CHECKOUT)
+        """Run `inv` in the checkout on this machine, for the remote estate."""
+        self.sshd.set_session_environ({**self.environ, **(environ or {})})
+        return run([str(INV), *argv], self.client_environ, cwd=CHECKOUT)

@@ -1,4 +1,4 @@
-"""Programs on a real terminal: to talk with, and to look at."""
+"""Run programs on a real terminal and read its screen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Self
 
 import pexpect  # type: ignore[import-untyped]
 
-from tests.support.processes import PATIENCE, until
+from tests.support.processes import WAIT_SECONDS, wait_until
 
 __all__ = ["Window", "spawn"]
 
@@ -28,7 +28,7 @@ def spawn(
 ) -> pexpect.spawn[str]:
     """Start a program on a terminal of 24 lines; the caller closes it.
 
-    `variables` come before `environ`.
+    `environ` overrides `variables`.
     """
     child: pexpect.spawn[str] = pexpect.spawn(
         argv[0],
@@ -37,16 +37,16 @@ def spawn(
         cwd=str(cwd),
         dimensions=(24, columns),
         encoding="utf-8",
-        timeout=PATIENCE,
+        timeout=WAIT_SECONDS,
     )
     child.delaybeforesend = None
     return child
 
 
 class Window:
-    """A terminal of tmux's in which a program runs, to be looked at as a person sees it.
+    """A tmux window that runs a program, to read the screen as a person sees it.
 
-    It is a context manager.
+    A context manager.
     """
 
     def __init__(
@@ -60,15 +60,15 @@ class Window:
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="repoman-tmux-")
         self._environ = dict(environ)
-        # tmux says itself which terminal it is; a test may want another one.
+        # tmux sets TERM itself; a test may need another one.
         term = [f"TERM={environ['TERM']}"] if environ.get("TERM") == "dumb" else []
         program = shlex.join(["env", *term, *argv])
         size = ("-x", str(columns), "-y", str(lines))
-        shown = f"trap : INT; {program}; printf 'ended %s\\n' $?; exec sleep 600"
+        script = f"trap : INT; {program}; printf 'ended %s\\n' $?; exec sleep 600"
         self._written = Path(self._folder.name, "written")
         self._written.touch()
         self._tmux(
-            *("-f", "/dev/null", "new-session", "-d", *size, "-c", str(cwd), shown, ";"),
+            *("-f", "/dev/null", "new-session", "-d", *size, "-c", str(cwd), script, ";"),
             *("pipe-pane", f"exec cat >{shlex.quote(str(self._written))}"),
         )
 
@@ -90,37 +90,37 @@ class Window:
         )
         return done.stdout
 
-    def picture(self, *, painted: bool = False) -> list[str]:
-        """The lines that are on the terminal now; with what paints them where that is asked."""
-        shown = self._tmux("capture-pane", "-p", *(["-e"] if painted else []))
-        return shown.rstrip("\n").split("\n")
+    def read_screen(self, *, painted: bool = False) -> list[str]:
+        """Return the lines on the screen, with escape sequences if `painted`."""
+        screen = self._tmux("capture-pane", "-p", *(["-e"] if painted else []))
+        return screen.rstrip("\n").split("\n")
 
-    def await_picture(self, pattern: str) -> list[str]:
-        """Return the lines, once `pattern` is found in one of them."""
-        return self.await_lines(lambda lines: any(re.search(pattern, line) for line in lines))
+    def wait_for_line(self, pattern: str) -> list[str]:
+        """Return the lines on the screen, once one of them matches `pattern`."""
+        return self.wait_for_lines(lambda lines: any(re.search(pattern, line) for line in lines))
 
-    def await_lines(self, right: Callable[[list[str]], object]) -> list[str]:
-        """Return the lines, once they are `right`; raise AssertionError if they never are."""
-        deadline = time.monotonic() + PATIENCE
-        while not right(lines := self.picture()):
+    def wait_for_lines(self, right: Callable[[list[str]], object]) -> list[str]:
+        """Return the lines, once `right` accepts them; raise AssertionError if it never does."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not right(lines := self.read_screen()):
             assert time.monotonic() < deadline, "\n".join(lines)
             time.sleep(0.05)
         return lines
 
-    def await_written(self, text: str) -> None:
-        """Wait until the program has written `text`, which need not be there any more."""
-        until(lambda: text in self._written.read_text(errors="replace"))
+    def wait_for_output(self, text: str) -> None:
+        """Wait until the program has written `text`, even if it is overwritten by now."""
+        wait_until(lambda: text in self._written.read_text(errors="replace"))
 
-    def ended(self) -> tuple[int, list[str]]:
-        """The exit status of the program once it has ended, and the lines above that."""
-        lines = self.await_picture(r"^ended \d+$")
+    def wait_for_exit(self) -> tuple[int, list[str]]:
+        """Return the exit status of the program once it has ended, and the lines above that."""
+        lines = self.wait_for_line(r"^ended \d+$")
         assert lines[-1].startswith("ended ")
         return int(lines[-1].split()[1]), lines[:-1]
 
     def resize(self, columns: int, lines: int) -> None:
-        """Make the terminal another size."""
+        """Resize the terminal."""
         self._tmux("resize-window", "-x", str(columns), "-y", str(lines))
 
-    def keys(self, *keys: str) -> None:
-        """Press keys, by tmux's names of them."""
+    def press(self, *keys: str) -> None:
+        """Press keys, by their names in tmux."""
         self._tmux("send-keys", *keys)

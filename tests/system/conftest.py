@@ -1,4 +1,4 @@
-"""An estate whose share is real NFS. These tests run inside the machine only."""
+"""An estate whose share is real NFS. These tests run only inside the machine."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ import pytest
 from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.registry import parse
 from tests.support.estate import Estate, Result
-from tests.support.processes import PATIENCE
+from tests.support.processes import WAIT_SECONDS
 from tests.worlds.machine.share import Share
 
 IN_MACHINE = os.environ.get("REPOMAN_TEST_MACHINE") == "1"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Outside the machine there is no NFS."""
+    """Skip all tests outside the machine, where there is no NFS."""
     if not IN_MACHINE:
         skip = pytest.mark.skip(
             reason="not here: python -m tests.worlds.machine -- python -m pytest …"
@@ -51,13 +51,13 @@ class NfsEstate(Estate):
         return super().start(*argv, stdin=stdin, stdout=stdout, stderr=stderr)
 
     def add(self, *names: str, commits: int = 1) -> Self:
-        """Make repos and register them; a command takes seconds here."""
+        """Create repos and register them without running `new`, which takes seconds here."""
         for name in names:
             self.repo(name, commits=commits)
         return self.register(*names)
 
-    def big(self, name: str, files: int = 60, kib: int = 200) -> Path:
-        """Register a project that takes a while to mirror, but for its first files."""
+    def add_big_project(self, name: str, files: int = 60, kib: int = 200) -> Path:
+        """Register a project that takes a while to mirror, except for its first files."""
         folder = self.local_repos / name
         folder.mkdir(parents=True)
         for number in range(files):
@@ -67,10 +67,10 @@ class NfsEstate(Estate):
         return folder
 
     @contextmanager
-    def crawling(self) -> Iterator[None]:
-        """Have rsync send 100 KiB in a second, so that the sync of a `big` project takes minutes.
+    def slow_rsync(self) -> Iterator[None]:
+        """Limit rsync to 100 KiB per second, so that the sync of a big project takes minutes.
 
-        However slow the machine is, what a test does meanwhile comes in its middle.
+        However slow the machine is, what a test does meanwhile happens in the middle of it.
         """
         before, folder = dict(self.environ), self.base / "crawl"
         folder.mkdir(exist_ok=True)
@@ -82,33 +82,33 @@ class NfsEstate(Estate):
         self.environ = before
 
     def last_sync(self, name: str) -> str | None:
-        """When the registry says that the project was mirrored."""
+        """Return the time of the last sync of a project in the registry."""
         registry = parse(self.registry.read_text(), str(self.registry), self.environ)
         return find_project(registry, name).last_sync or None
 
-    def exported(self, name: str) -> Path:
-        """The mirror as the file server has it; never hangs."""
+    def export_path(self, name: str) -> Path:
+        """Return the path of the mirror on the file server, which never hangs."""
         return self.nfs.export / name
 
 
 @pytest.fixture
 def nfs() -> Iterator[Share]:
-    """A share that root may write to as root."""
+    """Yield a share that root may write to as root."""
     with Share(size="128m") as share:
         yield share
 
 
 @pytest.fixture
 def estate(tmp_path: Path, nfs: Share) -> Iterator[NfsEstate]:
-    """An estate with the share set up and nothing registered."""
+    """Yield an estate with the share set up and nothing registered."""
     with NfsEstate(tmp_path, nfs) as made:
         yield made.prepare()
 
 
 def finish(process: subprocess.Popen[bytes]) -> Result:
-    """The result of a command that was started."""
+    """Return the result of a command that was started."""
     try:
-        out, err = process.communicate(timeout=PATIENCE)
+        out, err = process.communicate(timeout=WAIT_SECONDS)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         raise
@@ -116,7 +116,7 @@ def finish(process: subprocess.Popen[bytes]) -> Result:
 
 
 def rsyncs() -> list[int]:
-    """The rsync processes that there are, zombies aside."""
+    """Return the rsync processes, except zombies."""
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():

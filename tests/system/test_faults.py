@@ -8,16 +8,16 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.support.processes import until
+from tests.support.processes import wait_until
 from tests.system.conftest import NfsEstate, finish, rsyncs
 
 
 def begin(estate: NfsEstate, *argv: str) -> subprocess.Popen[bytes]:
     """Start a sync that takes minutes and wait until it has written something of `big`."""
-    with estate.crawling():
+    with estate.slow_rsync():
         process = estate.start("sync", *argv)
-    folder = estate.exported("big")
-    until(lambda: process.poll() is not None or _count(folder) > 3)
+    folder = estate.export_path("big")
+    wait_until(lambda: process.poll() is not None or _count(folder) > 3)
     return process
 
 
@@ -35,7 +35,7 @@ def same(left: Path, right: Path) -> bool:
 
 def test_server_dies(estate: NfsEstate) -> None:
     """A hard mount never answers: rsync is ended by its group, and a later sync completes."""
-    source = estate.big("big")
+    source = estate.add_big_project("big")
     estate.environ["REPOMAN_STALL_SECONDS"] = "4"
     process = begin(estate)
     estate.nfs.stop_server()
@@ -44,15 +44,15 @@ def test_server_dies(estate: NfsEstate) -> None:
     assert "no progress for 4 s" in done.err
     assert estate.last_sync("big") is None
     estate.nfs.start_server()
-    until(lambda: not rsyncs())
+    wait_until(lambda: not rsyncs())
     del estate.environ["REPOMAN_STALL_SECONDS"]
     estate.run("sync", code=0)
-    assert same(source, estate.exported("big"))
+    assert same(source, estate.export_path("big"))
     assert estate.last_sync("big") is not None
 
 
 def test_share_goes_read_only(estate: NfsEstate) -> None:
-    source = estate.big("big")
+    source = estate.add_big_project("big")
     process = begin(estate)
     estate.nfs.reexport("ro", "no_root_squash")
     done = finish(process)
@@ -61,20 +61,20 @@ def test_share_goes_read_only(estate: NfsEstate) -> None:
     assert estate.last_sync("big") is None
     estate.nfs.reexport("rw", "no_root_squash")
     estate.run("sync", code=0)
-    assert same(source, estate.exported("big"))
+    assert same(source, estate.export_path("big"))
 
 
 def test_share_fills_up(estate: NfsEstate) -> None:
-    source = estate.big("big", files=20)
+    source = estate.add_big_project("big", files=20)
     estate.run("sync", code=0)
-    before = {path.name: path.read_bytes() for path in estate.exported("big").iterdir()}
+    before = {path.name: path.read_bytes() for path in estate.export_path("big").iterdir()}
     estate.environ["REPOMAN_MIN_FREE_MIB"] = "0"
     (source / "huge").write_bytes(os.urandom(8 << 20))
     (source / "file000").unlink()
     estate.nfs.fill(leave=1 << 20)
     done = estate.run("sync", code=5)
     assert "the share is full" in done.err
-    after = estate.exported("big")
+    after = estate.export_path("big")
     assert all((after / name).read_bytes() == content for name, content in before.items())
     estate.nfs.unfill()
     estate.run("sync", code=0)
@@ -83,7 +83,7 @@ def test_share_fills_up(estate: NfsEstate) -> None:
 
 def test_unmounted_in_the_middle(estate: NfsEstate) -> None:
     """The rsync that runs goes on writing to the share it began with, never to the disk below."""
-    estate.big("big")
+    estate.add_big_project("big")
     process = begin(estate)
     estate.nfs.umount(lazy=True)
     done = finish(process)
@@ -94,7 +94,7 @@ def test_unmounted_in_the_middle(estate: NfsEstate) -> None:
 
 
 def test_unmounted_and_trap_gone_in_the_middle(estate: NfsEstate) -> None:
-    estate.big("big")
+    estate.add_big_project("big")
     with estate.nfs.automount():
         process = begin(estate)
         estate.nfs.kill_automount()
@@ -106,8 +106,8 @@ def test_unmounted_and_trap_gone_in_the_middle(estate: NfsEstate) -> None:
 
 
 def test_swapped_in_the_middle(estate: NfsEstate) -> None:
-    estate.big("big")
-    estate.big("second", files=5)
+    estate.add_big_project("big")
+    estate.add_big_project("second", files=5)
     process = begin(estate, "--jobs=1")
     other = estate.nfs.swap()
     done = finish(process)
@@ -118,7 +118,7 @@ def test_swapped_in_the_middle(estate: NfsEstate) -> None:
 
 
 def test_remounted_in_the_middle(estate: NfsEstate) -> None:
-    estate.big("big")
+    estate.add_big_project("big")
     process = begin(estate)
     estate.nfs.umount(lazy=True)
     estate.nfs.mount()
@@ -130,36 +130,36 @@ def test_remounted_in_the_middle(estate: NfsEstate) -> None:
 
 def test_an_automount_does_not_expire_under_a_run(estate: NfsEstate) -> None:
     """A run longer than the time of disuse after which the mount would go."""
-    estate.big("big", files=40, kib=20)
+    estate.add_big_project("big", files=40, kib=20)
     with estate.nfs.automount(timeout=2):
         began = time.monotonic()
-        with estate.crawling():
+        with estate.slow_rsync():
             done = estate.run("sync", "--jobs=1", code=0)
         assert time.monotonic() - began > 4, done
-        assert len(list(estate.exported("big").iterdir())) == 40
-        until(lambda: estate.nfs.layers() == ["autofs"])
+        assert len(list(estate.export_path("big").iterdir())) == 40
+        wait_until(lambda: estate.nfs.layers() == ["autofs"])
     assert estate.nfs.beneath() == []
 
 
 def test_interrupted(estate: NfsEstate) -> None:
-    source = estate.big("big")
+    source = estate.add_big_project("big")
     estate.add("small")
     estate.run("sync", "small", code=0)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         process = begin(estate, "big")
-        until(lambda: len(rsyncs()) >= 3)
+        wait_until(lambda: len(rsyncs()) >= 3)
         process.send_signal(number)
         done = finish(process)
         assert done.code == 130, done
-        until(lambda: not rsyncs())
+        wait_until(lambda: not rsyncs())
         assert estate.last_sync("big") is None
     estate.run("sync", code=0)
-    assert same(source, estate.exported("big"))
+    assert same(source, estate.export_path("big"))
 
 
 def test_killed(estate: NfsEstate) -> None:
     """kill -9: an rsync that is left holds the project's lock until it ends."""
-    source = estate.big("big")
+    source = estate.add_big_project("big")
     estate.nfs.delay(3)
     for seconds in (0.2, 0.9, 1.7, 2.8):
         process = estate.start("sync", "big")
@@ -168,5 +168,5 @@ def test_killed(estate: NfsEstate) -> None:
         finish(process)
     estate.nfs.delay(0)
     estate.run("sync", "big", "--wait", code=0)
-    assert same(source, estate.exported("big"))
-    assert not [path for path in estate.exported("big").iterdir() if path.name.startswith(".")]
+    assert same(source, estate.export_path("big"))
+    assert not [path for path in estate.export_path("big").iterdir() if path.name.startswith(".")]

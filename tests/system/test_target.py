@@ -19,7 +19,7 @@ def test_a_mounted_share_is_mirrored_to(estate: NfsEstate) -> None:
     estate.add("isurus")
     done = estate.run("sync", code=0)
     assert "new" in done.out
-    assert (estate.exported("isurus") / "README.md").read_text() == "# isurus, version 0\n"
+    assert (estate.export_path("isurus") / "README.md").read_text() == "# isurus, version 0\n"
     again = estate.run("sync", code=0)
     assert "nothing to do" in again.out
     assert estate.nfs.beneath() == []
@@ -42,7 +42,7 @@ def test_untriggered_trap(estate: NfsEstate) -> None:
         assert estate.nfs.layers() == ["autofs"]
         estate.run("sync", code=0)
         assert estate.nfs.layers() == ["autofs", "nfs4"]
-        assert (estate.exported("isurus") / "README.md").exists()
+        assert (estate.export_path("isurus") / "README.md").exists()
     assert estate.nfs.beneath() == []
 
 
@@ -99,7 +99,7 @@ def test_exported_read_only(estate: NfsEstate) -> None:
     estate.nfs.drop_caches()  # the client remembers for a while what it may do
     done = estate.run("sync", code=TARGET)
     assert "can't be written" in done.err
-    assert not estate.exported("isurus").exists()
+    assert not estate.export_path("isurus").exists()
 
 
 def test_too_little_space(estate: NfsEstate) -> None:
@@ -108,7 +108,7 @@ def test_too_little_space(estate: NfsEstate) -> None:
     estate.nfs.fill(leave=10 << 20)
     done = estate.run("sync", code=TARGET)
     assert "min_free_mib is 20" in done.err
-    assert not estate.exported("isurus").exists()
+    assert not estate.export_path("isurus").exists()
     estate.nfs.unfill()
     estate.run("sync", code=0)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
-from tests.support.processes import PATIENCE
+from tests.support.processes import WAIT_SECONDS
 
 __all__ = ["SHELLS", "Shell", "each_shell"]
 
@@ -77,7 +77,7 @@ class Shell:
             cwd=str(home),
             dimensions=(40, 200),
             encoding="utf-8",
-            timeout=PATIENCE,
+            timeout=WAIT_SECONDS,
         )
         self.child.delaybeforesend = None
         self.child.expect_exact("ready> ")

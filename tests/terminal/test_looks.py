@@ -13,7 +13,7 @@ import pytest
 from repoman_tasks.planning.registry_edits import SetKeys
 from repoman_tasks.registry import edited
 from tests.support.estate import Estate
-from tests.support.processes import until
+from tests.support.processes import wait_until
 from tests.support.terminals import Window
 
 IMAGE = "images:ubuntu/26.04/cloud"
@@ -56,7 +56,7 @@ def look(estate: Estate) -> Iterator[Look]:
 
 def paints(window: Window) -> set[str]:
     """Each way in which something in the window is painted."""
-    codes = re.findall(r"\x1b\[([0-9;]*)m", "\n".join(window.picture(painted=True)))
+    codes = re.findall(r"\x1b\[([0-9;]*)m", "\n".join(window.read_screen(painted=True)))
     return {code for group in codes for code in group.split(";")}
 
 
@@ -69,7 +69,7 @@ def columns_of(head: str) -> dict[str, int]:
 def test_list_has_a_line_for_each_project(
     estate_of_looks: Estate, look: Look, columns: int
 ) -> None:
-    code, lines = look("list", columns=columns).ended()
+    code, lines = look("list", columns=columns).wait_for_exit()
     assert code == 0
     head, *rows = lines
     assert [row.split()[0] for row in rows] == ["isurus", "lamna", "deep"]
@@ -102,7 +102,7 @@ def test_list_to_a_pipe_has_each_value_whole(estate_of_looks: Estate) -> None:
 @pytest.mark.parametrize("argv", [["list"], ["status"], ["sync"], ["sync", "--dry-run"]])
 def test_paints_are_few_and_every_theme_has_them(look: Look, argv: list[str]) -> None:
     window = look(*argv, columns=100)
-    window.ended()
+    window.wait_for_exit()
     assert paints(window) <= READABLE | {""}
     assert ("31" in paints(window)) is ("--dry-run" not in argv), "what is wrong is red"
 
@@ -110,7 +110,7 @@ def test_paints_are_few_and_every_theme_has_them(look: Look, argv: list[str]) ->
 @pytest.mark.parametrize("argv", [["help", "stop"], ["--help"]])
 def test_the_titles_of_help_are_bold(look: Look, argv: list[str]) -> None:
     plain, painted = look(*argv, lines=60, NO_COLOR="1"), look(*argv, lines=60)
-    assert plain.ended() == painted.ended()
+    assert plain.wait_for_exit() == painted.wait_for_exit()
     assert paints(plain) <= {"0", "39", "49", ""}
     assert "1" in paints(painted)
     assert paints(painted) <= READABLE | {""}
@@ -123,14 +123,14 @@ def test_nothing_is_painted_where_that_is_not_wanted(
     look: Look, argv: list[str], environ: dict[str, str]
 ) -> None:
     plain, colourful = look(*argv, **environ), look(*argv)
-    assert plain.ended() == colourful.ended()
+    assert plain.wait_for_exit() == colourful.wait_for_exit()
     assert paints(plain) == set()
     assert paints(colourful) > {"31"}
 
 
 def test_status_breaks_lines_between_words(estate_of_looks: Estate, look: Look) -> None:
     (estate_of_looks.local_repos / "a-folder-that-is-nobodys").mkdir()
-    code, lines = look("status", columns=60, lines=40).ended()
+    code, lines = look("status", columns=60, lines=40).wait_for_exit()
     assert code == 3
     shown = "\n".join(lines)
     for sentence in ("never mirrored", "a folder below local_repos without a project"):
@@ -142,7 +142,7 @@ def test_status_breaks_lines_between_words(estate_of_looks: Estate, look: Look) 
 
 def test_sync_leaves_lines_below_one_another(estate: Estate, look: Look) -> None:
     estate.prepare("isurus", "lamna", "carcharodon")
-    code, lines = look("sync").ended()
+    code, lines = look("sync").wait_for_exit()
     assert code == 0
     rows = [line for line in lines if re.match(r"[a-z]+: ", line)]
     assert sorted(row.split(":")[0] for row in rows) == ["carcharodon", "isurus", "lamna"], lines
@@ -160,16 +160,16 @@ def test_sync_of_many_has_as_many_bars_as_there_is_room_for(estate: Estate, look
     extra = "".join(f'\n[[project]]\nname = "{n}"\ncontainer = false\n' for n in names)
     estate.registry.write_text(estate.registry.read_text() + extra)
     window = look("sync", "--jobs", "14", lines=12)
-    window.await_picture(r"^all .* 1/15")
+    window.wait_for_line(r"^all .* 1/15")
 
     def bars() -> list[str]:
-        return [line for line in window.picture() if "━" in line]
+        return [line for line in window.read_screen() if "━" in line]
 
-    until(lambda: len(bars()) >= 4)
+    wait_until(lambda: len(bars()) >= 4)
     assert len(bars()) <= 9
     assert bars()[0].startswith("all ")
-    window.keys("C-c")
-    assert window.ended()[0] == 130
+    window.press("C-c")
+    assert window.wait_for_exit()[0] == 130
 
 
 def test_two_hundred_projects_take_a_line_each(estate: Estate, look: Look) -> None:
@@ -179,11 +179,11 @@ def test_two_hundred_projects_take_a_line_each(estate: Estate, look: Look) -> No
     estate.registry.write_text(estate.registry.read_text() + extra)
     for name in names:
         os.mkdir(estate.local_repos / name)
-    code, lines = look("list", lines=210).ended()
+    code, lines = look("list", lines=210).wait_for_exit()
     assert code == 0
     assert len(lines) == 201
     assert {line.split()[0] for line in lines[1:]} == {"isurus", *names}
-    code, lines = look("status").ended()
+    code, lines = look("status").wait_for_exit()
     assert code == 3
     assert lines[0].endswith(" isurus, project-0, project-1 and 197 more: never mirrored")
     assert lines[1] == "    `repoman sync NAME`"

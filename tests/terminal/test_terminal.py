@@ -14,7 +14,7 @@ import pytest
 from repoman_tasks.registry import parse
 from tests.support import terminals
 from tests.support.estate import Estate
-from tests.support.processes import command_lines, until
+from tests.support.processes import list_processes, wait_until
 
 CTRL_C, CTRL_D = "\x03", "\x04"
 LARGE = 1 << 40
@@ -87,7 +87,7 @@ def setup_words(estate: Estate) -> tuple[str, ...]:
     ],
 )
 def test_setup_asks_and_a_no_changes_nothing(estate: Estate, spawn: Spawn, answer: str) -> None:
-    before = estate.everything()
+    before = estate.hash_files()
     child = spawn(*setup_words(estate))
     child.expect_exact("Go ahead? [Y/n] ")
     assert f"mark {estate.share}" in plain(child.before or "").replace("\n", "")
@@ -96,7 +96,7 @@ def test_setup_asks_and_a_no_changes_nothing(estate: Estate, spawn: Spawn, answe
     assert code == 130
     assert "Traceback" not in shown
     assert ("Please answer y or n" in shown) is ("what?" in answer)
-    assert estate.everything() == before
+    assert estate.hash_files() == before
 
 
 @pytest.mark.parametrize("answer", ["y\r", "\r", "YES\r", "what?\ry\r"])
@@ -111,12 +111,12 @@ def test_setup_asks_and_a_yes_does_it(estate: Estate, spawn: Spawn, answer: str)
 
 
 def test_remove_expects_a_no(isurus: Estate, spawn: Spawn) -> None:
-    before = isurus.everything()
+    before = isurus.hash_files()
     child = spawn("remove", "isurus")
     child.expect_exact("Go ahead? [y/N] ")
     child.send("\r")
     assert end(child)[0] == 130
-    assert isurus.everything() == before
+    assert isurus.hash_files() == before
     child = spawn("remove", "isurus")
     child.expect_exact("Go ahead? [y/N] ")
     child.send("y\r")
@@ -125,12 +125,12 @@ def test_remove_expects_a_no(isurus: Estate, spawn: Spawn) -> None:
 
 
 def test_a_question_comes_through_where_the_output_is_piped(isurus: Estate, spawn: Spawn) -> None:
-    before = isurus.everything()
+    before = isurus.hash_files()
     child = spawn("remove", "isurus", script='"$@" | cat; exit ${PIPESTATUS[0]}')
     child.expect_exact("Go ahead? [y/N] ")
     child.send("n\r")
     assert end(child)[0] == 130
-    assert isurus.everything() == before
+    assert isurus.hash_files() == before
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def rsyncs(estate: Estate) -> list[int]:
     base = str(estate.base).encode()
     return [
         pid
-        for pid, argv in command_lines()
+        for pid, argv in list_processes()
         if argv[0].endswith(b"rsync") and any(base in word for word in argv)
     ]
 
@@ -290,10 +290,10 @@ def test_sync_ends_at_once_with_all_its_children(
     child = spawn(*argv)
     if argv != ["sync", "lamna"]:
         child.expect(r"isurus: 0 changed, \d+ new")
-    until(lambda: len(rsyncs(two)) >= 2)
+    wait_until(lambda: len(rsyncs(two)) >= 2)
     how_to_end(child, by)
     code, shown = end(child)
-    until(lambda: not rsyncs(two))
+    wait_until(lambda: not rsyncs(two))
     assert code == 130
     assert "Traceback" not in shown
     registry = parse(two.registry.read_text(), "", {})
@@ -308,14 +308,14 @@ def test_a_second_ctrl_c_does_no_harm(isurus: Estate, spawn: Spawn) -> None:
     with (isurus.local_repos / "isurus/large").open("wb") as file:
         file.truncate(LARGE)
     child = spawn("sync")
-    until(lambda: len(rsyncs(isurus)) >= 2)
+    wait_until(lambda: len(rsyncs(isurus)) >= 2)
     for _ in range(5):
         child.send(CTRL_C)
         time.sleep(0.02)
     code, shown = end(child)
     assert code == 130
     assert "Traceback" not in shown
-    until(lambda: not rsyncs(isurus))
+    wait_until(lambda: not rsyncs(isurus))
 
 
 def test_ctrl_c_at_any_moment_shows_no_traceback(isurus: Estate, spawn: Spawn) -> None:

@@ -32,15 +32,15 @@ def window(request: pytest.FixtureRequest, isurus: Estate) -> Iterator[Window]:
 
 
 def test_a_watch_is_redrawn_in_place_and_leaves_nothing(isurus: Estate, window: Window) -> None:
-    lines = window.await_picture("never mirrored")
+    lines = window.wait_for_line("never mirrored")
     assert re.search(HEAD, lines[0])
     assert lines[-1] == "1 project, 1 problem"
     isurus.run("sync", code=0)
-    lines = window.await_picture("all well")
+    lines = window.wait_for_line("all well")
     assert re.search(HEAD, lines[0])
     assert "isurus" not in "\n".join(lines), "nothing is left of the picture before"
-    window.keys("C-c")
-    code, lines = window.ended()
+    window.press("C-c")
+    code, lines = window.wait_for_exit()
     assert code == 0
     assert len(lines) == 1, "what was there before is there again"
     assert lines[0].endswith(" before")
@@ -60,39 +60,39 @@ def is_well_drawn(lines: int, picture: list[str]) -> bool:
 @pytest.mark.parametrize("window", ["3600"], indirect=True)
 def test_a_watch_is_drawn_anew_in_each_size(window: Window) -> None:
     """Long before the next look."""
-    window.await_picture("never mirrored")
+    window.wait_for_line("never mirrored")
     for columns, lines in ((40, 20), (200, 5), (80, 24)):
         window.resize(columns, lines)
-        window.await_lines(partial(is_well_drawn, lines))
-    window.keys("C-c")
-    assert window.ended()[0] == 0
+        window.wait_for_lines(partial(is_well_drawn, lines))
+    window.press("C-c")
+    assert window.wait_for_exit()[0] == 0
 
 
 def test_a_watch_cuts_what_is_too_wide(isurus: Estate, window: Window) -> None:
-    window.await_picture("never mirrored")
+    window.wait_for_line("never mirrored")
     (isurus.local_repos / ("x" * 100)).mkdir()
     window.resize(40, 24)
-    picture = window.await_picture("a folder below")
+    picture = window.wait_for_line("a folder below")
     assert max(map(len, picture)) <= 40, "what is too wide is cut"
-    window.keys("C-c")
-    assert window.ended()[0] == 0
+    window.press("C-c")
+    assert window.wait_for_exit()[0] == 0
 
 
 def test_an_error_in_a_later_look_is_shown_and_passes(isurus: Estate, window: Window) -> None:
-    window.await_picture("never mirrored")
+    window.wait_for_line("never mirrored")
     text = isurus.registry.read_text()
     isurus.registry.write_text("[defaults]\njob = 1\n")
-    window.await_picture("unknown key 'job'")
+    window.wait_for_line("unknown key 'job'")
     isurus.registry.write_text(text)
-    window.await_picture("never mirrored")
-    window.keys("C-c")
-    assert window.ended()[0] == 0
+    window.wait_for_line("never mirrored")
+    window.press("C-c")
+    assert window.wait_for_exit()[0] == 0
 
 
 def test_a_first_look_that_fails_is_an_ordinary_end(isurus: Estate) -> None:
     argv = [*isurus.argv, "status", "nosuch", "--watch"]
     with Window(argv, isurus.environ, isurus.home) as window:
-        code, lines = window.ended()
+        code, lines = window.wait_for_exit()
     assert code == 2
     assert lines[0].startswith("repoman: no project is called 'nosuch'")
 
@@ -111,11 +111,11 @@ def test_a_first_look_that_fails_is_an_ordinary_end(isurus: Estate) -> None:
     ],
 )
 def test_what_can_not_be_watched(isurus: Estate, argv: list[str], said: str) -> None:
-    before = isurus.everything()
+    before = isurus.hash_files()
     done = isurus.run("status", *argv, code=2)
     assert said in done.err
     assert done.out == ""
-    assert isurus.everything() == before
+    assert isurus.hash_files() == before
 
 
 def test_a_terminal_that_can_not_redraw_is_none(isurus: Estate) -> None:

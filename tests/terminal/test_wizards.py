@@ -141,7 +141,7 @@ def test_a_folder_that_is_there_needs_no_question(isurus: Estate, spawn: Spawn) 
 def test_a_stop_at_any_question_leaves_it_as_it_was(
     isurus: Estate, spawn: Spawn, at: str, stop: str
 ) -> None:
-    before = isurus.everything()
+    before = isurus.hash_files()
     child = spawn("new")
     for question, answer in ((NAME, "raja\r"), (SOURCE, "\r"), (GO, "\r")):
         child.expect_exact(question)
@@ -151,7 +151,7 @@ def test_a_stop_at_any_question_leaves_it_as_it_was(
     code, shown = talk(child)
     assert code == 130
     assert "Traceback" not in shown
-    assert isurus.everything() == before
+    assert isurus.hash_files() == before
 
 
 # --- setup -----------------------------------------------------------------------------------
@@ -195,10 +195,10 @@ def test_setup_asks_and_leads_on_to_a_mirrored_project(estate: Estate, spawn: Sp
 
 
 def test_setup_is_taken_up_where_it_was_left(estate: Estate, spawn: Spawn) -> None:
-    before = estate.everything()
+    before = estate.hash_files()
     assert talk(spawn("setup"), (LOCAL, CTRL_C))[0] == 130
     assert talk(spawn("setup"), (LOCAL, "\r"), (SHARE, CTRL_D))[0] == 130
-    assert estate.everything() == before
+    assert estate.hash_files() == before
     code, shown = talk(
         spawn("setup"), (LOCAL, "\r"), (SHARE, f"{estate.share}\r"), (GO, "\r"), (FIRST, CTRL_D)
     )
@@ -237,10 +237,10 @@ def test_the_share_of_another_estate_is_not_taken(isurus: Estate, spawn: Spawn) 
 
 
 def test_remove_names_what_it_destroys_and_expects_a_no(isurus: Estate, spawn: Spawn) -> None:
-    before = isurus.everything()
+    before = isurus.hash_files()
     which, fate = ("Which project? ", "1\r"), "What should happen to its repo? [1] "
     code, shown = talk(spawn("remove"), which, (fate, "\r"), ("Go ahead? [y/N] ", "\r"))
-    assert (code, isurus.everything() == before) == (130, True), shown
+    assert (code, isurus.hash_files() == before) == (130, True), shown
     isurus.run("sync", code=0)
     child = spawn("remove")
     for answer in ("isuros\r", "1\r"):
@@ -282,11 +282,11 @@ def test_a_stop_at_the_first_question_leaves_it_as_it_was(
 ) -> None:
     text = isurus.registry.read_text()
     isurus.registry.write_text(text.replace("container = false\n", ""))
-    before = isurus.everything()
+    before = isurus.hash_files()
     code, shown = talk(spawn(argv), (question, stop))
     assert code == 130
     assert "Traceback" not in shown
-    assert isurus.everything() == before
+    assert isurus.hash_files() == before
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,7 @@ def test_a_stop_at_the_first_question_leaves_it_as_it_was(
 def test_nobody_is_asked(
     isurus: Estate, spawn: Spawn, argv: list[str], says: str, how: str
 ) -> None:
-    before = isurus.everything()
+    before = isurus.hash_files()
     if how == "--no-input":
         code, shown = talk(spawn(*argv, how))
     else:
@@ -318,19 +318,19 @@ def test_nobody_is_asked(
     assert code == 2
     assert says in re.sub(r"\s+", " ", shown)
     assert "? [" not in shown
-    assert isurus.everything() == before
+    assert isurus.hash_files() == before
 
 
 def test_in_tmux_as_a_person_sees_it(isurus: Estate) -> None:
     """A real terminal of 80 columns, with what is typed echoed in its place."""
     with Window([*isurus.argv, "new"], isurus.environ, isurus.home) as window:
-        window.await_picture(r"Name of the project\?")
-        window.keys("rajah", "BSpace", "Enter")
-        window.await_picture(r"Name of the project\? raja$")
-        window.await_picture(r"URL to clone\? \[1\]")
-        window.keys("Enter")
-        window.await_picture(r"Go ahead\? \[Y/n\]")
-        window.keys("y", "Enter")
-        window.await_picture("Next: repoman sync raja")
-        assert window.ended()[0] == 0
+        window.wait_for_line(r"Name of the project\?")
+        window.press("rajah", "BSpace", "Enter")
+        window.wait_for_line(r"Name of the project\? raja$")
+        window.wait_for_line(r"URL to clone\? \[1\]")
+        window.press("Enter")
+        window.wait_for_line(r"Go ahead\? \[Y/n\]")
+        window.press("y", "Enter")
+        window.wait_for_line("Next: repoman sync raja")
+        assert window.wait_for_exit()[0] == 0
     assert projects(isurus) == ["isurus", "raja"]

@@ -1,4 +1,4 @@
 """A real Incus daemon beside any other, with an ordinary user who may talk to it.
 
-All of it lives in a mount namespace: /etc/passwd and its kin, the daemon's folder, its mounts.
+All of it is in a mount namespace: /etc/passwd and the like, the daemon's folder, its mounts.
 """

@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 
 from tests.worlds.daemon.images import IMAGES, USUAL, image
-from tests.worlds.daemon.place import DaemonError, clean, run
+from tests.worlds.daemon.sandbox import DaemonError, clean, run
 
 _NAMESPACES = ("unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "--mount-proc")
 NO_DAEMON = 3

@@ -43,7 +43,7 @@ _TEMPLATE_FILES = {
     "meta.tpl": "instance-id: {{ container.name }}\nlocal-hostname: {{ container.name }}\n",
     "user.tpl": '{{ config_get("cloud-init.user-data", properties.default) }}',
 }
-"""What images for Incus with cloud-init have (see distrobuilder's generators)."""
+"""As in images for Incus with cloud-init (see distrobuilder's generators)."""
 
 _NETWORK = "[Match]\nName=eth0\n[Network]\nDHCP=ipv4\n"
 
@@ -54,7 +54,7 @@ trap 'exit 0' TERM PWR
 ip link set lo up
 while :; do sleep 600 & wait $!; done
 """
-"""PID 1 of the small image: it reaps, and ends when Incus asks."""
+"""PID 1 of the small image: it reaps, and ends when Incus stops the container."""
 
 _APPLETS = (
     *("adduser", "addgroup", "awk", "cat", "chmod", "chown", "cp", "cut", "date", "dd", "env"),
@@ -71,17 +71,19 @@ def _run(argv: Sequence[str | Path]) -> None:
 
 
 def _suite() -> tuple[str, str]:
-    """Debian's suite that apt has, and the place it has it from."""
-    listed = subprocess.run(
+    """Return the suite of Debian that apt is configured for, and its URL."""
+    output = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(CODENAME) $(REPO_URI)", "Created-By: Packages"],
         check=True,
         capture_output=True,
         text=True,
     ).stdout.split("\n")
-    wanted = [line.split() for line in listed if line.startswith(("bookworm ", "trixie "))]
-    if not wanted:
-        raise RuntimeError("apt names neither Debian 12 nor 13, so no image can be made")
-    return wanted[0][0], wanted[0][1]
+    suites = [line.split() for line in output if line.startswith(("bookworm ", "trixie "))]
+    if not suites:
+        raise RuntimeError(
+            "apt is configured for neither Debian 12 nor 13, so no image can be made"
+        )
+    return suites[0][0], suites[0][1]
 
 
 def _debian(root: Path) -> None:
@@ -94,7 +96,7 @@ def _debian(root: Path) -> None:
 
 
 def _cloud(root: Path) -> None:
-    """Debian with cloud-init, and with a user of uid 1000 of its own, as Ubuntu has."""
+    """Create Debian with cloud-init, and with a user of uid 1000, as Ubuntu's image has."""
     _run(["tar", "-C", root.parent, "-xf", image("debian"), "rootfs"])
     environ = ["env", "DEBIAN_FRONTEND=noninteractive", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
     shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
@@ -146,13 +148,13 @@ USUAL = ("busybox", "debian")
 
 
 def image(name: str) -> Path:
-    """The tarball of the image, made now where the cache has none of this recipe."""
+    """Return the tarball of the image; create it unless the cache has one of this recipe."""
     key = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
     made = _CACHE / f"{name}-{key}.tar.gz"
     if not made.exists():
         _CACHE.mkdir(parents=True, exist_ok=True)
         with open(_CACHE / f"{name}.lock", "wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # others may want it at the same time
+            fcntl.flock(lock, fcntl.LOCK_EX)  # another process may need it at the same time
             if not made.exists():
                 _make_anew(name, made)
     return made

@@ -1,9 +1,9 @@
-"""Run words as root in a new machine, from the root of the checkout:
+"""Run a command as root in a new machine, from the root of the checkout:
 
     python -m tests.worlds.machine [--timeout SECONDS] [--mem SIZE] -- ARGV…
 
-Their output appears as it comes and their exit status is ours. 124: they ran longer than the
-timeout and were killed with the machine. 3: there is no machine; the message says why.
+Prints its output as it comes and exits with its status. 124: it took longer than the timeout and
+was killed with the machine. 3: there is no machine; the message says why.
 """
 
 import argparse

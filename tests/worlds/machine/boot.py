@@ -1,4 +1,4 @@
-"""Boot the machine from outside, follow what it prints, and end it."""
+"""Boot the machine from outside, pass on what it prints, and end it."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ CONSOLE = "console"
 MODULES = Path("/usr/lib/uml/modules")
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
-# Where each program that the machine needs comes from, in Debian's words.
+# The Debian package of each program that the machine needs.
 PACKAGES = {
     "linux": "user-mode-linux",
     "rpc.nfsd": "nfs-kernel-server",
@@ -34,13 +34,13 @@ TIMED_OUT = 124
 
 
 class MachineError(Exception):
-    """The machine cannot be booted; the message is one line for the person."""
+    """The machine cannot be booted; the message is one line for the user."""
 
 
 def run(argv: list[str], timeout: float, memory: str) -> int:
-    """Run `argv` in a new machine, their output on our stdout; their exit status.
+    """Run `argv` in a new machine, with its output on our stdout, and return its exit status.
 
-    TIMED_OUT when they take longer than `timeout` seconds, boot included. MachineError when
+    Return TIMED_OUT if it takes longer than `timeout` seconds, boot included. Raise MachineError if
     the machine itself does not work. Nothing of it is left, however this ends.
     """
     modules = find_modules()
@@ -54,7 +54,7 @@ def run(argv: list[str], timeout: float, memory: str) -> int:
 
 
 def find_modules() -> Path:
-    """The folder of the kernel's modules. MachineError names the package that is missing."""
+    """Return the folder of the kernel's modules. MachineError names the missing package."""
     for program, package in PACKAGES.items():
         if shutil.which(program, path=SYSTEM_PATH) is None:
             raise MachineError(f"{program} is missing: install Debian's package {package}")
@@ -69,35 +69,35 @@ def find_modules() -> Path:
 
 
 def environment() -> dict[str, str]:
-    """What the words get: our PATH, a home in memory, and nothing else of the person's."""
+    """Return the environment of the command: our PATH, a home in memory, and no settings."""
     path = os.environ.get("PATH", SYSTEM_PATH)
     if sys.prefix != sys.base_prefix:
-        # `python` is inside what it is outside, also when the venv was not activated.
+        # The same `python` inside as outside, also if the venv is not activated.
         path = f"{sys.prefix}/bin:{path}"
     return {
         "PATH": path,
         "HOME": "/tmp/home",
         "LANG": "C.UTF-8",
         "REPOMAN_TEST_MACHINE": "1",
-        # The checkout is read-only inside, so that pytest could only warn about its cache.
+        # The checkout is read-only inside, so pytest could only warn about its cache.
         "PYTEST_ADDOPTS": "-p no:cacheprovider",
     }
 
 
 def keep() -> list[str]:
-    """The checkout and the interpreter may lie in /tmp, which the machine covers."""
+    """Return the checkout and the interpreter, which may lie in /tmp, which the machine covers."""
     return list(dict.fromkeys((os.getcwd(), sys.prefix, sys.base_prefix)))
 
 
 @contextmanager
 def booted(folder: Path, memory: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The kernel as a process, in a process group of its own that is killed at the end."""
+    """Run the kernel in a process group of its own, which is killed at the end."""
     argv = [
         *("linux", f"mem={memory}", "rootfstype=hostfs", "rootflags=/", "ro"),
         *(f"uml_dir={folder}/", "con=null", "con0=null,fd:1", "quiet"),
         f"init={os.path.realpath(sys.executable)}",
-        # What the kernel does not know it hands to PID 1: this in the environment, and what
-        # follows the dashes as arguments. The quotes are for the kernel: it splits at spaces.
+        # The kernel passes what it does not know to PID 1: this in the environment, and what
+        # follows the dashes as arguments. The quotes are for the kernel, which splits at spaces.
         f'PYTHONPATH="{os.getcwd()}"',
         *("--", "-S", "-m", "tests.worlds.machine.init", str(folder)),
     ]
@@ -111,8 +111,8 @@ def booted(folder: Path, memory: str) -> Iterator[subprocess.Popen[bytes]]:
             stderr=console,
             start_new_session=True,
         )
-    # Should we be killed outright, the pipe ends, and the kernel must too.
-    watch = subprocess.Popen(
+    # If this process is killed, the pipe closes, and the kernel has to end too.
+    guard = subprocess.Popen(
         ["sh", "-c", 'read -r _; kill -KILL "-$1"', "sh", str(machine.pid)],
         stdin=subprocess.PIPE,
         start_new_session=True,
@@ -120,17 +120,17 @@ def booted(folder: Path, memory: str) -> Iterator[subprocess.Popen[bytes]]:
     try:
         yield machine
     finally:
-        watch.kill()
-        watch.wait()
+        guard.kill()
+        guard.wait()
         kill(machine)
 
 
 def kill(machine: subprocess.Popen[bytes]) -> None:
-    """End the kernel and all processes it keeps; return when they are gone."""
+    """Kill the kernel and all its processes; return when they are gone."""
     with suppress(ProcessLookupError):
         os.killpg(machine.pid, signal.SIGKILL)
     machine.wait()
-    # The kernel's own children, which are ours now that it is dead.
+    # The kernel's own children, which this process adopted when it died.
     with suppress(ChildProcessError):
         while True:
             os.waitpid(-machine.pid, 0)
@@ -140,7 +140,7 @@ def follow(machine: subprocess.Popen[bytes], folder: Path, deadline: float) -> i
     """Pass the output on as it comes until there is a status. Polling: hostfs cannot notify."""
     with open(folder / OUTPUT, "rb") as output:
         while True:
-            # Asked for before the output is read, so that nothing can come after the last look.
+            # Polled before the output is read, so that no output can come after the last read.
             ended = machine.poll() is not None
             late = time.monotonic() > deadline
             status = read(folder / STATUS)
@@ -159,7 +159,7 @@ def follow(machine: subprocess.Popen[bytes], folder: Path, deadline: float) -> i
 
 
 def read(path: Path) -> str | None:
-    """The text of a file, None if there is no such file."""
+    """Return the text of a file, or None if there is no such file."""
     try:
         return path.read_text(errors="replace")
     except FileNotFoundError:

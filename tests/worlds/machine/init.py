@@ -1,7 +1,7 @@
-"""PID 1 of the machine: prepare it once, run the words, hand out their exit status.
+"""PID 1 of the machine: prepare it, run the command, and report its exit status.
 
 Run by the kernel as ``python -m tests.worlds.machine.init FOLDER``. The root file system is the
-host's, mounted read-only; FOLDER is the only place of the host that can be written.
+host's, mounted read-only; FOLDER is the only part of the host that can be written.
 """
 
 import os
@@ -21,7 +21,7 @@ MODULES = ("nfsd", "nfsv4", "autofs4", "sch_netem")
 
 
 def main(folder: str) -> None:
-    """Never returns: a kernel whose PID 1 ends panics."""
+    """Run the order and never return: a kernel whose PID 1 ends panics."""
     try:
         prepare_files(folder)
         order = Order.read(FOLDER)
@@ -31,14 +31,14 @@ def main(folder: str) -> None:
         publish(STATUS, str(run(order)))
     except Exception:
         publish(FAILURE, traceback.format_exc())
-    # Whoever booted the machine kills it now. A proper halt would sync first, which hangs
-    # when a test left a dead server behind.
+    # The process that booted the machine kills it now. A proper halt would sync first, which
+    # hangs if a test left a dead server behind.
     while True:
         signal.pause()
 
 
 def prepare_files(folder: str) -> None:
-    """The usual file systems, and memory over every place of the host that gets written."""
+    """Mount the usual file systems, and memory over all folders of the host that get written."""
     kernel.mount("proc", "/proc", "proc")
     kernel.mount("sysfs", "/sys", "sysfs")
     kernel.mount("tmpfs", "/run", "tmpfs", options="mode=755")
@@ -71,15 +71,16 @@ def prepare_kernel(modules: Path) -> None:
 
 
 def prepare_server() -> None:
-    """An NFSv4.2 server whose root is empty. Version 4 alone needs no rpcbind and no statd."""
+    """Start an NFSv4.2 server whose root is empty. Version 4 alone needs no rpcbind and no
+    statd."""
     state = Path("/var/lib/nfs")
     (state / "etab").touch()
     (state / "rmtab").touch()
     kernel.mount("nfsd", "/proc/fs/nfsd", "nfsd")
     Path("/run/rpc_pipefs").mkdir()
     kernel.mount("rpc_pipefs", "/run/rpc_pipefs", "rpc_pipefs")
-    # It remembers the clients over a restart. Without it each start of the server waits a
-    # second for it, and then ten for clients that there never were.
+    # It tracks clients over a restart. Without it each start of the server waits a second for
+    # it, and then ten for clients that never existed.
     server.tool("nfsdcld")
     server.EXPORTS.mkdir()
     server.export(server.EXPORTS, "ro", "fsid=0")
@@ -88,7 +89,7 @@ def prepare_server() -> None:
 
 
 def run(order: Order) -> int:
-    """The words' exit status, or 128 + N for an end by signal N, as a shell would say."""
+    """Return the exit status of the command, or 128 + N if signal N ended it, as a shell does."""
     Path(order.environment["HOME"]).mkdir()
     with open(FOLDER / OUTPUT, "ab") as output:
         try:
@@ -106,7 +107,7 @@ def run(order: Order) -> int:
             output.write(f"{order.argv[0]}: {error.strerror}\n".encode())
             return 127
     while True:
-        # Any child: orphans are PID 1's to collect.
+        # Any child: PID 1 has to reap orphans.
         pid, status = os.wait()
         if pid == child.pid:
             code = os.waitstatus_to_exitcode(status)
@@ -114,7 +115,7 @@ def run(order: Order) -> int:
 
 
 def publish(name: str, text: str) -> None:
-    """Put a file into FOLDER that is whole as soon as it is seen."""
+    """Write a file into FOLDER atomically."""
     draft = FOLDER / f"{name}.draft"
     draft.write_text(text)
     draft.rename(FOLDER / name)

@@ -1,4 +1,4 @@
-"""What the outside tells the machine to do, and the names of the files they share."""
+"""The order from the outside to the machine, and the names of the files they share."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -12,10 +12,10 @@ FAILURE = "failure"
 
 @dataclass(frozen=True)
 class Order:
-    """One run: the exact words, where they run, and the environment they run in.
+    """One run: the argv, its working folder, and its environment.
 
-    `modules` is the kernel's module folder. `keep` lists folders of the host that must stay
-    visible even where the machine lays a file system of its own over a parent of theirs.
+    `modules` is the kernel's module folder. `keep` lists folders of the host that must stay visible
+    even if the machine mounts a file system over a parent of theirs.
     """
 
     argv: list[str]

@@ -1,4 +1,4 @@
-"""The machine's one NFS server, and the one place that runs the system's tools."""
+"""The machine's only NFS server, and the only module that runs the system's tools."""
 
 import subprocess
 from pathlib import Path
@@ -14,20 +14,20 @@ _GRACE = "10"
 
 
 def tool(*argv: str) -> None:
-    """Run a program of the system; CalledProcessError if it fails.
+    """Run a program of the system; raise CalledProcessError if it fails.
 
-    Without a time limit: nothing called here may touch a mounted share.
+    There is no time limit: nothing called here may touch a mounted share.
     """
     subprocess.run(argv, env=TOOLS, check=True, stdin=subprocess.DEVNULL)
 
 
 def start() -> None:
-    """Clients that waited go on; what they had open or locked they reclaim."""
+    """Start the server; waiting clients continue and reclaim what they had open or locked."""
     tool("rpc.nfsd", "-N", "3", "--grace-time", _GRACE, "--lease-time", _GRACE, _THREADS)
 
 
 def stop() -> None:
-    """From now on nothing listens, as after a crash."""
+    """Stop listening, as after a crash."""
     tool("rpc.nfsd", "0")
 
 

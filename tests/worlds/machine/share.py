@@ -1,4 +1,4 @@
-"""A network share of one's own for a test inside the machine, with the faults it can have."""
+"""A network share for a test inside the machine, with the faults it can have."""
 
 import os
 import re
@@ -7,19 +7,18 @@ import signal
 import subprocess
 import tempfile
 import threading
-import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from tests.support.processes import PATIENCE
+from tests.support.processes import wait_until
 from tests.worlds.machine import kernel, server
 
-# Not below the mount point's parent, where a test would find them.
+# Not below the mount point's parent, where a test would list them.
 BENEATH = Path("/run/beneath")
 MAPS = Path("/run/maps")
 FILLER = ".filler"
@@ -75,19 +74,19 @@ class Share:
         _export(path, self.options)
         return path
 
-    # What there is
+    # Facts
 
     def layers(self) -> list[str]:
-        """The types of the file systems mounted at the mount point, the one in effect last.
+        """Return the types of the file systems mounted at the mount point, the one in effect last.
 
-        [] is a plain folder, ["autofs"] a trap that has not been touched. Never hangs.
+        [] is a plain folder, ["autofs"] a trap that was not triggered. Never hangs.
         """
         lines = Path("/proc/self/mountinfo").read_text().splitlines()
         rows = [line.split() for line in lines]
         return [row[row.index("-") + 1] for row in rows if row[4] == str(self.mount_point)]
 
     def beneath(self) -> list[str]:
-        """What lies in the mount point's folder on the local disk, under whatever is mounted.
+        """Return the content of the mount point's folder on the local disk, under all mounts.
 
         Sorted paths, relative to the mount point. Anything here missed the share.
         """
@@ -95,7 +94,7 @@ class Share:
         return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
 
     def rpcs(self) -> Counter[str]:
-        """How many calls of each kind the client has made since the share was mounted.
+        """Return the number of calls of each kind by the client since the share was mounted.
 
         The difference of two is what was done between: ``share.rpcs() - before``.
         """
@@ -104,7 +103,7 @@ class Share:
     # The client
 
     def mount(self) -> None:
-        """Mount the share. Waits for the server when that is down."""
+        """Mount the share; wait for the server if that is down."""
         self._mount(self.export)
 
     def _mount(self, export: Path) -> None:
@@ -117,17 +116,16 @@ class Share:
         )
 
     def umount(self, *, lazy: bool = False) -> None:
-        """Unmount what is on top. OSError (EBUSY) when it is in use.
+        """Unmount what is on top. Raise OSError (EBUSY) if it is in use.
 
-        `lazy` takes it away from under its users, who keep what they have open. That works
-        with a dead server too.
+        With `lazy`, users keep what they have open. That works with a dead server too.
         """
         if not lazy:
             kernel.umount(self.mount_point)
             return
         depth = len(self.layers())
-        # The mount disappears at once, but its last user, and that may be we, then takes
-        # leave of the server, and waits for that until it is back.
+        # The mount disappears at once, but its last user, which may be this process, then
+        # closes the session with the server, and waits until that is back.
         argv = (self.mount_point, kernel.MNT_DETACH)
         threading.Thread(target=kernel.umount, args=argv, daemon=True).start()
         wait_until(lambda: len(self.layers()) < depth)
@@ -135,15 +133,15 @@ class Share:
     def remount(self, mode: Literal["ro", "rw"]) -> None:
         """Make the mounted share read-only, or writable again.
 
-        OSError (EBUSY) while a file on it is open for writing.
+        Raise OSError (EBUSY) while a file on it is open for writing.
         """
         flags = kernel.MS_REMOUNT | (kernel.MS_RDONLY if mode == "ro" else 0)
         kernel.mount("", self.mount_point, "nfs4", flags, MOUNT_OPTIONS)
 
     def swap(self) -> Path:
-        """Mount another, empty share at the same mount point; its folder on the server.
+        """Mount another, empty share at the same mount point; return its folder on the server.
 
-        The own share is unmounted lazily if it is mounted. `umount` and `mount` bring it back.
+        The first share is unmounted lazily if it is mounted. `umount` and `mount` bring it back.
         """
         other = self._new_export()
         if self.layers():
@@ -152,14 +150,14 @@ class Share:
         return other
 
     def drop_caches(self) -> None:
-        """Forget all that is cached of the share, so that it must be asked for again."""
+        """Drop all that is cached of the share, so that the client has to ask again."""
         os.sync()
         Path("/proc/sys/vm/drop_caches").write_text("3")
 
     # The server and the way to it
 
     def stop_server(self) -> None:
-        """The server of all shares goes away; `start_server` or `cleanup` bring it back."""
+        """Stop the server of all shares; `start_server` or `cleanup` start it again."""
         server.stop()
 
     def start_server(self) -> None:
@@ -178,9 +176,9 @@ class Share:
         server.unexport(self.export)
 
     def fill(self, leave: int = 0) -> None:
-        """Use up the export's space but for `leave` bytes; `unfill` gives it back.
+        """Fill the export's space but for `leave` bytes; `unfill` frees it.
 
-        A client tells of ENOSPC late, and once more to the next who opens that file.
+        A client reports ENOSPC late, and once more to the next process that opens that file.
         """
         room = os.statvfs(self.export)
         with open(self.export / FILLER, "wb") as file:
@@ -190,9 +188,9 @@ class Share:
         (self.export / FILLER).unlink()
 
     def delay(self, milliseconds: float) -> None:
-        """Hold back every packet on the loopback device so long; a round trip has two of them.
+        """Delay every packet on the loopback device; a round trip has two of them. 0 ends it.
 
-        0 ends it. It holds for all shares.
+        It applies to all shares.
         """
         if self._delayed:
             server.tool("tc", "qdisc", "delete", "dev", "lo", "root")
@@ -205,10 +203,10 @@ class Share:
 
     @contextmanager
     def automount(self, timeout: int = 300) -> Iterator[None]:
-        """Have the share mounted on demand, by a direct autofs map, instead of for good.
+        """Mount the share on demand, by a direct autofs map, instead of permanently.
 
-        At first there is the trap alone. `timeout` is in seconds of disuse; automount looks
-        every quarter of it. At the end there is a plain folder.
+        At first there is the trap alone. `timeout` is in seconds of disuse; automount looks every
+        quarter of it. At the end there is a plain folder.
         """
         if self.layers():
             self.umount()
@@ -218,7 +216,7 @@ class Share:
         times = f"--timeout={timeout} --negative-timeout=1"
         (maps / "master").write_text(f"/- {maps}/direct {times}\n")
         # nobind: automount would see that the server is here and bind the folder instead.
-        # port: it would ask rpcbind, which there is not.
+        # port: it would ask rpcbind, which does not run.
         (maps / "direct").write_text(
             f"{self.mount_point} -fstype=nfs4,vers=4.2,hard,port=2049,nobind"
             f" 127.0.0.1:/{self.export.relative_to(server.EXPORTS)}\n"
@@ -227,7 +225,7 @@ class Share:
             ["automount", "--foreground", "--pid-file", maps / "pid", maps / "master"],
             env=server.TOOLS,
             stdin=subprocess.DEVNULL,
-            # Without a process group of its own it does not start.
+            # It does not start without a process group of its own.
             start_new_session=True,
         )
         try:
@@ -238,11 +236,11 @@ class Share:
             self.drop_trap()
 
     def kill_automount(self) -> None:
-        """automount dies by SIGKILL. What it mounted stays, and so does the trap, broken.
+        """Kill automount by SIGKILL. What it mounted stays, and so does the trap, broken.
 
-        What is mounted works on and never expires. With nothing mounted the first to go in is
-        ended by SIGPIPE, or gets ENOENT if it ignores that. From then on the trap is an empty
-        folder of type autofs in which nobody, root included, can make anything (EACCES).
+        What is mounted works on and never expires. With nothing mounted the first process to enter
+        is ended by SIGPIPE, or gets ENOENT if it ignores that. From then on the trap is an empty
+        folder of type autofs in which nobody, root included, can create anything (EACCES).
         """
         if self._automount is not None:
             # Its children too, among them a mount that waits for a dead server.
@@ -252,9 +250,9 @@ class Share:
             self._automount = None
 
     def drop_trap(self) -> None:
-        """Take away the trap and what it mounted: the mount point is a plain folder.
+        """Unmount the trap and what it mounted: the mount point is a plain folder then.
 
-        So it is also after an automount that was told to end while nobody used the mount.
+        It is also one after automount was ended normally while nobody used the mount.
         """
         while self.layers():
             self.umount(lazy=True)
@@ -262,9 +260,10 @@ class Share:
     # The end
 
     def cleanup(self) -> None:
-        """Undo everything, in whatever state it is; also with a dead server and with users.
+        """Undo everything, in any state; also with a dead server and with users.
 
-        The server is up afterwards, and who waited for it goes on, on a share that is gone.
+        The server is up afterwards, and processes that waited for it continue, on a share that is
+        gone.
         """
         self.kill_automount()
         self.start_server()
@@ -273,35 +272,26 @@ class Share:
         for export in self._exports:
             with suppress(subprocess.CalledProcessError):
                 server.unexport(export)
-            # Lazily: the server may still hold a file of a client that has not said goodbye.
+            # Lazily: the server may still hold a file of a client that has not closed its session.
             kernel.umount(export, kernel.MNT_DETACH)
             export.rmdir()
         kernel.umount(self._beneath)
         self._beneath.rmdir()
-        # Nothing is mounted below any more, so that this stays on the local disk.
+        # Nothing is mounted below any more, so this stays on the local disk.
         shutil.rmtree(self.base)
 
 
 def _export(path: Path, options: Sequence[str]) -> None:
-    # A number of its own, so that no handle into an earlier share is good for this one.
+    # An fsid of its own, so that no file handle of an earlier share is valid for this one.
     server.export(path, *options, f"fsid={path.name}")
 
 
 def parse_mountstats(text: str, mount_point: Path) -> Counter[str]:
-    """The calls by operation of the NFS mount at `mount_point`; of the topmost of several.
+    """Return the calls by operation of the NFS mount at `mount_point`, the topmost of several.
 
-    LookupError if there is none. Operations that were never called are left out.
+    Raise LookupError if there is none. Operations that were never called are left out.
     """
     blocks = re.split(r"^device ", text, flags=re.MULTILINE)
     here = [block for block in blocks if f" on {mount_point} with fstype nfs" in block]
     operations = re.findall(r"^\s+([A-Z_]+): (\d+) ", here[-1].partition("per-op")[2], re.MULTILINE)
     return Counter({name: int(count) for name, count in operations if int(count)})
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    """Look again and again until it is `true`; raise TimeoutError if it never is."""
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {PATIENCE:g} s")
-        time.sleep(0.02)

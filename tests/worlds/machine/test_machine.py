@@ -1,4 +1,4 @@
-"""Every verb of Share does what it says, against the real kernel, server and automounter."""
+"""Test every method of Share against the real kernel, server and automounter."""
 
 import os
 import signal
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import PATIENCE
-from tests.worlds.machine.share import Share, parse_mountstats, wait_until
+from tests.support.processes import WAIT_SECONDS, wait_until
+from tests.worlds.machine.share import Share, parse_mountstats
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("REPOMAN_TEST_MACHINE") != "1",
@@ -25,13 +25,13 @@ def share() -> Iterator[Share]:
         yield share
 
 
-def output(*argv: str | Path, seconds: float = PATIENCE) -> str:
-    """What a program prints; it is killed and TimeoutExpired raised after `seconds`."""
+def output(*argv: str | Path, seconds: float = WAIT_SECONDS) -> str:
+    """Return what a program prints; kill it and raise TimeoutExpired after `seconds`."""
     return subprocess.check_output(argv, timeout=seconds, text=True).strip()
 
 
 def hangs(*argv: str | Path) -> bool:
-    """Whether a program is still at it after three seconds; SIGKILL ends it then."""
+    """Return True if a program still runs after three seconds, and kill it then."""
     try:
         output(*argv, seconds=3)
     except subprocess.TimeoutExpired:
@@ -41,7 +41,7 @@ def hangs(*argv: str | Path) -> bool:
 
 @contextmanager
 def sleeper(cwd: Path) -> Iterator[Path]:
-    """A process whose working folder is `cwd`; gives its /proc/PID/cwd."""
+    """Run a process whose working folder is `cwd`; yield its /proc/PID/cwd."""
     process = subprocess.Popen(["sleep", "infinity"], cwd=cwd)
     try:
         yield Path(f"/proc/{process.pid}/cwd")
@@ -51,7 +51,7 @@ def sleeper(cwd: Path) -> Iterator[Path]:
 
 
 def mounts(path: Path) -> bool:
-    """Whether going into an autofs trap makes it mount."""
+    """Return True if entering an autofs trap makes it mount."""
     try:
         os.listdir(path)
     except FileNotFoundError:
@@ -214,7 +214,7 @@ def test_a_dead_server_hangs_until_killed_and_goes_on_where_it_was(share: Share)
     time.sleep(0.5)
     assert waiting.poll() is None
     share.start_server()
-    assert waiting.wait(PATIENCE) == 0
+    assert waiting.wait(WAIT_SECONDS) == 0
     assert (share.export / "file").exists()
 
 
@@ -241,7 +241,7 @@ def test_cleanup_with_a_dead_server_and_someone_waiting() -> None:
         share.stop_server()
         waiting = subprocess.Popen(["stat", "-f", share.mount_point], stdout=subprocess.DEVNULL)
         time.sleep(0.5)
-    waiting.wait(PATIENCE)
+    waiting.wait(WAIT_SECONDS)
     with Share() as fresh:
         (fresh.mount_point / "file").touch()
 
@@ -352,7 +352,7 @@ def test_a_broken_trap_fails_once_and_is_an_empty_folder_then(share: Share) -> N
         share.kill_automount()
         assert share.layers() == ["autofs"]
         # The first to go in meets the trap's broken pipe.
-        first = subprocess.run(["stat", "-f", share.mount_point], timeout=PATIENCE, check=False)
+        first = subprocess.run(["stat", "-f", share.mount_point], timeout=WAIT_SECONDS, check=False)
         assert first.returncode == -signal.SIGPIPE
         assert os.listdir(share.mount_point) == []
         with pytest.raises(PermissionError):

@@ -1,7 +1,7 @@
-"""A LAN and an internet behind the host of the namespaces, and who listens in them.
+"""A LAN and an internet behind the host of the namespaces, with servers that greet.
 
-In a network namespace of its own: a host of the LAN, which is the router to the internet too.
-It and the host itself greet whoever connects to `PORT`.
+A second network namespace holds a host of the LAN, which is also the router to the internet. It and
+the first host greet whoever connects to `PORT`.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ HOST6, LAN6, INTERNET6 = "2a01:4f8:1::1", "2a01:4f8:1::20", "2600::1"
 
 
 def start() -> None:
-    """Make it, as root of a network namespace; it ends with the process namespace."""
-    there = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
-    inside = ["nsenter", "--net", f"--target={there.pid}"]
-    while os.readlink(f"/proc/{there.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
+    """Create it, as root of a network namespace; it ends with the process namespace."""
+    router = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
+    inside = ["nsenter", "--net", f"--target={router.pid}"]
+    while os.readlink(f"/proc/{router.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
         time.sleep(0.02)
     _run(["ip", "link", "add", "lan0", "type", "veth", "peer", "name", "lan1"])
-    _run(["ip", "link", "set", "lan1", "netns", str(there.pid)])
+    _run(["ip", "link", "set", "lan1", "netns", str(router.pid)])
     _up([], "lan0", HOST, HOST6)
     _up(inside, "lan1", LAN, LAN6)
     _run([*inside, "ip", "link", "set", "lo", "up"])
-    # It is a router, and one that answers as often as it is asked.
+    # Forward packets, and answer ICMP without a rate limit.
     for setting, value in (("ip_forward", "1"), ("icmp_ratelimit", "0")):
         _run([*inside, "sh", "-c", f"echo {value} >/proc/sys/net/ipv4/{setting}"])
     for address in (f"{INTERNET}/32", f"{INTERNET6}/128"):
         _run([*inside, "ip", "address", "add", address, "dev", "lo"])
-    for argv, router, router6 in (([], LAN, LAN6), (inside, HOST, HOST6)):
-        _run([*argv, "ip", "route", "add", "default", "via", router])
-        _run([*argv, "ip", "-6", "route", "add", "default", "via", router6])
+    for argv, gateway, gateway6 in (([], LAN, LAN6), (inside, HOST, HOST6)):
+        _run([*argv, "ip", "route", "add", "default", "via", gateway])
+        _run([*argv, "ip", "-6", "route", "add", "default", "via", gateway6])
     for argv in ([], inside):
-        subprocess.Popen([*argv, sys.executable, "-m", "tests.worlds.daemon.world"])
+        subprocess.Popen([*argv, sys.executable, "-m", "tests.worlds.daemon.lan"])
 
 
 def _up(argv: list[str], device: str, address: str, address6: str) -> None:

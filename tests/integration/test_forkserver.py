@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
-from tests.support import forked as warm
+from tests.support import forkserver
 from tests.support.estate import Estate, Result, run
-from tests.support.processes import lives, until
+from tests.support.processes import is_running, wait_until
 
 TELLING = """\
 #!/bin/sh
@@ -19,8 +19,8 @@ exit 1
 
 @pytest.fixture(autouse=True)
 def _forks(estate: Estate) -> None:
-    """With --coverage and REPOMAN_TEST_COLD nothing is forked."""
-    if not warm.forks(warm.COLD, estate.environ):
+    """With --coverage and REPOMAN_TEST_NO_FORK nothing is forked."""
+    if not forkserver.can_fork(forkserver.REPOMAN, estate.environ):
         pytest.skip("not here: repoman is started anew each time")
 
 
@@ -35,7 +35,7 @@ def incus_that(estate: Estate, text: str) -> dict[str, str]:
 
 def cold(estate: Estate, *argv: str | bytes, environ: dict[str, str], given: str = "") -> Result:
     """As a shell starts it."""
-    started = ("sh", "-c", 'exec "$@"', "sh", *warm.COLD, *argv)
+    started = ("sh", "-c", 'exec "$@"', "sh", *forkserver.REPOMAN, *argv)
     return run(started, environ, cwd=estate.home, given=given)
 
 
@@ -44,7 +44,7 @@ def cold(estate: Estate, *argv: str | bytes, environ: dict[str, str], given: str
 )
 def test_words_and_what_comes_of_them(estate: Estate, argv: list[str | bytes]) -> None:
     estate.prepare("isurus")
-    there = run([*warm.COLD, *argv], estate.environ, cwd=estate.home)
+    there = run([*forkserver.REPOMAN, *argv], estate.environ, cwd=estate.home)
     assert there == cold(estate, *argv, environ=estate.environ)
 
 
@@ -52,7 +52,7 @@ def test_what_it_starts_finds_the_same(estate: Estate) -> None:
     environ = incus_that(estate, TELLING) | {"A": "b\nc", "TZ": "Asia/Tokyo"}
     told = []
     estate.prepare("isurus")
-    for argv in (warm.COLD, ("sh", "-c", 'exec "$@"', "sh", *warm.COLD)):
+    for argv in (forkserver.REPOMAN, ("sh", "-c", 'exec "$@"', "sh", *forkserver.REPOMAN)):
         run([*argv, "list"], environ, cwd=estate.home)
         lines = (estate.home / "told").read_text().splitlines()
         told.append([line for line in lines if not line.strip().isdecimal()])
@@ -66,13 +66,13 @@ def test_one_that_takes_too_long(estate: Estate, marker: str) -> None:
     told = estate.home / "told"
     for seconds in (1, 5, 25, 125):  # until it is long enough to come to that
         with pytest.raises(subprocess.TimeoutExpired):
-            run([*warm.COLD, "list"], environ, timeout=seconds)
+            run([*forkserver.REPOMAN, "list"], environ, timeout=seconds)
         if told.exists() and told.read_text():
             break
-    until(lambda: not lives(int(told.read_text())))
+    wait_until(lambda: not is_running(int(told.read_text())))
 
 
 @pytest.mark.parametrize("name", ["PYTHONHASHSEED", "LC_ALL", "COVERAGE_PROCESS_START"])
 def test_what_python_reads_at_its_start(estate: Estate, name: str) -> None:
-    assert not warm.forks([*warm.COLD, "list"], {**estate.environ, name: "0"})
-    assert not warm.forks(["true"], estate.environ)
+    assert not forkserver.can_fork([*forkserver.REPOMAN, "list"], {**estate.environ, name: "0"})
+    assert not forkserver.can_fork(["true"], estate.environ)

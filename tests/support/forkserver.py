@@ -1,8 +1,8 @@
-"""`repoman` without the start of Python, which is most of what a short command takes.
+"""Run `repoman` without starting Python, which takes most of the time of a short command.
 
-A process that has imported all of repoman forks for each run, and the child becomes what
-`python -P -m repoman_tasks` is, to its end: with these words, in this environment and folder, in a
-session of its own, with files for its streams.
+A process that has imported all of repoman forks for each run. The child becomes what `python -P -m
+repoman_tasks` would be: with the arguments, environment and folder of the run, in a session of its
+own, with files as its streams.
 """
 
 from __future__ import annotations
@@ -22,34 +22,34 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["COLD", "forks", "run"]
+__all__ = ["REPOMAN", "can_fork", "run"]
 
-COLD = (sys.executable, "-P", "-m", "repoman_tasks")
-"""The words that start it as a person does."""
-_ALWAYS_COLD = os.environ.get("REPOMAN_TEST_COLD") == "1"
-"""Taken before any test's own environment is laid."""
+REPOMAN = (sys.executable, "-P", "-m", "repoman_tasks")
+"""The argv that starts it as a user does."""
+_NEVER_FORK = os.environ.get("REPOMAN_TEST_NO_FORK") == "1"
+"""Read before a fixture isolates the environment."""
 _READ_AT_START = ("PYTHON", "LC_", "LANG", "LD_", "COV", "MALLOC_")
-"""How variables begin that act before the first line of repoman."""
+"""Prefixes of the variables that act before the first line of repoman."""
 _STREAMS = (("in", os.O_RDONLY), ("out", os.O_WRONLY), ("err", os.O_WRONLY))
 
 _forking = multiprocessing.get_context("forkserver")
 _forking.set_forkserver_preload(["tests.support.preload"])
 
 
-def _at_start(environ: Mapping[str, str]) -> dict[str, str]:
+def _read_at_start(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if name.startswith(_READ_AT_START)}
 
 
 @functools.cache
-def _ours() -> dict[str, str]:
-    """Those of the process that forks: the first test that runs something starts it."""
-    return _at_start(os.environ)
+def _server_variables() -> dict[str, str]:
+    """Return the variables that the forking process was started with, by the first test to run."""
+    return _read_at_start(os.environ)
 
 
-def forks(argv: Sequence[str | bytes], environ: Mapping[str, str]) -> bool:
-    """Whether `run` may run these words; else they have to be started cold."""
-    is_repoman = tuple(argv[: len(COLD)]) == COLD
-    return is_repoman and not _ALWAYS_COLD and _at_start(environ) == _ours()
+def can_fork(argv: Sequence[str | bytes], environ: Mapping[str, str]) -> bool:
+    """Return True if `run` can run `argv`; otherwise it has to be started as a program."""
+    is_repoman = tuple(argv[: len(REPOMAN)]) == REPOMAN
+    return is_repoman and not _NEVER_FORK and _read_at_start(environ) == _server_variables()
 
 
 def run(
@@ -59,12 +59,15 @@ def run(
     given: bytes,
     timeout: float,
 ) -> tuple[int, bytes, bytes]:
-    """Run it to its end; its exit status and what it wrote. `TimeoutExpired` as of subprocess."""
-    said = [os.fsdecode(word) for word in argv[len(COLD) :]]
-    with tempfile.TemporaryDirectory(prefix="warm-", dir="/tmp") as folder:
+    """Run repoman to its end; return its exit status and output. Raise TimeoutExpired as subprocess
+    does."""
+    arguments = [os.fsdecode(arg) for arg in argv[len(REPOMAN) :]]
+    with tempfile.TemporaryDirectory(prefix="fork-", dir="/tmp") as folder:
         for name, text in zip(("in", "out", "err"), (given, b"", b""), strict=True):
             Path(folder, name).write_bytes(text)
-        child = _forking.Process(target=_become, args=(said, dict(environ), str(cwd), folder))
+        child = _forking.Process(
+            target=_run_as_repoman, args=(arguments, dict(environ), str(cwd), folder)
+        )
         child.start()
         try:
             child.join(timeout)
@@ -79,7 +82,7 @@ def run(
         return child.exitcode, out, err
 
 
-def _become(argv: list[str], environ: dict[str, str], cwd: str, folder: str) -> None:
+def _run_as_repoman(argv: list[str], environ: dict[str, str], cwd: str, folder: str) -> None:
     os.setsid()
     for number, (name, flags) in enumerate(_STREAMS):
         os.dup2(os.open(f"{folder}/{name}", flags | os.O_APPEND), number)

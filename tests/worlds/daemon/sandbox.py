@@ -1,6 +1,6 @@
-"""Inside the namespaces: the users, the daemon with what it needs, and the words.
+"""Inside the namespaces: the users, the daemon with what it needs, and the command to run.
 
-Nothing that is started here outlives the process namespace, and no mount the mount namespace.
+No process outlives the process namespace, and no mount the mount namespace.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.estate import CHECKOUT
-from tests.support.processes import PATIENCE
-from tests.worlds.daemon import world
+from tests.support.processes import WAIT_SECONDS
+from tests.worlds.daemon import lan
 from tests.worlds.daemon.images import image
 
 __all__ = ["ADMINS", "BRIDGES", "PEOPLE", "POOL", "DaemonError", "clean", "run", "running_daemon"]
@@ -42,7 +42,7 @@ _DATABASES: Mapping[str, str] = {
     "sudoers": "root ALL=(ALL:ALL) ALL\ndev ALL=(ALL:ALL) NOPASSWD:SETENV: ALL\n",
 }
 _REACHED = (CHECKOUT, Path(sys.prefix), Path(sys.base_prefix))
-_HANDED_ON = ("CI", "REPOMAN_TEST_COLD", "REPOMAN_TEST_PACKAGES", "REPOMAN_TEST_SSH")
+_HANDED_ON = ("CI", "REPOMAN_TEST_NO_FORK", "REPOMAN_TEST_PACKAGES", "REPOMAN_TEST_SSH")
 _MODES = {"shadow": 0o640, "sudoers": 0o440}
 
 
@@ -62,8 +62,10 @@ def run(argv: Sequence[str], scratch: Path, images: Collection[str]) -> int:
         _network(scratch)
         if images:
             _homes(scratch)
-            world.start()
-            os.environ["SSL_CERT_FILE"] = _certificate(scratch)  # whom the daemon downloads from
+            lan.start()
+            os.environ["SSL_CERT_FILE"] = _certificate(
+                scratch
+            )  # of the image server that the daemon downloads from
         else:
             _mount_tmpfs(Path("/var/cache"))  # for the image
     except (OSError, subprocess.CalledProcessError) as error:
@@ -96,7 +98,7 @@ def _bind(source: Path, target: Path) -> None:
 
 
 def _users(scratch: Path) -> None:
-    """Put users of our own in the place of the machine's, for this namespace only."""
+    """Replace the machine's users by the tests' own, for this namespace only."""
     for name, text in _DATABASES.items():
         ours, theirs = scratch / name, Path("/etc") / name
         ours.write_text(text)
@@ -124,7 +126,7 @@ def _network(scratch: Path) -> None:
 
 @contextmanager
 def running_daemon(folder: Path, *sudo: str) -> Iterator[None]:
-    """A daemon in `folder`. `sudo` are the words that make one root, where this is not root."""
+    """Run a daemon in `folder`. `sudo` is an argv prefix to become root, if this is not root."""
     folder.mkdir(mode=0o711, exist_ok=True)
     environ = {**os.environ, "INCUS_DIR": str(folder)}
     keep = f"INCUS_DIR={folder}"
@@ -144,7 +146,7 @@ def running_daemon(folder: Path, *sudo: str) -> Iterator[None]:
 
 
 def _await(folder: Path, environ: Mapping[str, str], process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + WAIT_SECONDS
     while True:
         argv = ["incus", "query", "local:/1.0"]
         if subprocess.run(argv, env=environ, capture_output=True).returncode == 0:
@@ -155,7 +157,7 @@ def _await(folder: Path, environ: Mapping[str, str], process: subprocess.Popen[b
 
 
 def _certificate(scratch: Path) -> str:
-    """A certificate for loopback with its key in one file, for an image server of the tests."""
+    """Create a certificate for loopback with its key in one file, for an image server."""
     key, made = scratch / "key.pem", scratch / "certificate.pem"
     argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
     argv += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
@@ -166,7 +168,7 @@ def _certificate(scratch: Path) -> str:
 
 
 def _furnish(folder: Path, images: Collection[str]) -> None:
-    _incus(folder, "storage", "create", POOL, "btrfs", "size=6GiB")  # its copies are made at once
+    _incus(folder, "storage", "create", POOL, "btrfs", "size=6GiB")  # btrfs copies without delay
     for number, name in enumerate(BRIDGES):
         address = f"ipv4.address=10.83.{57 + number}.1/24"
         address6 = f"ipv6.address=fd42:83:{57 + number}::1/64"
@@ -191,7 +193,7 @@ def _incus(folder: Path, *argv: str) -> None:
 
 
 def _as_dev(argv: Sequence[str], scratch: Path, folder: Path) -> list[str]:
-    """Words that run `argv` as `dev`, who can reach the checkout and its Python."""
+    """Return an argv that runs `argv` as `dev`, who can reach the checkout and its Python."""
     uid, gid = PEOPLE["dev"]
     tmp = scratch / "tmp"
     tmp.mkdir()
@@ -213,5 +215,5 @@ def _as_dev(argv: Sequence[str], scratch: Path, folder: Path) -> list[str]:
 
 
 def clean(scratch: Path) -> None:
-    """Take away what the namespaces leave on the disk."""
+    """Remove what the namespaces leave on the disk."""
     shutil.rmtree(scratch, ignore_errors=True)
