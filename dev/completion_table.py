@@ -15,7 +15,7 @@ from typing import NamedTuple
 from invoke.collection import Collection
 from invoke.parser.argument import Argument
 
-from repoman_tasks.cli.parser import GLOBAL
+from repoman_tasks.cli.parser import GLOBAL_OPTIONS
 from repoman_tasks.cli.task import COMMON, Task
 from repoman_tasks.planning.completion_files import ACTIONS, SHELLS
 from repoman_tasks.planning.container.repairs import CHOICES
@@ -60,7 +60,7 @@ _NEW_NAME = ("adopt", "new")
 
 def table(namespace: Collection) -> dict[str, Row]:
     """Return the rows for the commands of `namespace`, the chores behind the others."""
-    rows = {f" {flag}": Row("", help) for flag, help in GLOBAL.items()}
+    rows = {f" {flag}": Row("", help) for flag, help in GLOBAL_OPTIONS.items()}
     rows["* --help"] = Row("", "Show help.")
     rows["help"] = Row("", "Show the flags of a command.")
     tasks = sorted(namespace.tasks.items())

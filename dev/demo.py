@@ -19,7 +19,7 @@ from pathlib import Path
 from invoke.exceptions import Exit
 
 from dev.checkout import ROOT, SYSTEM_PATH
-from repoman_tasks.cli.exits import exits
+from repoman_tasks.cli.exits import exit_on_error
 from repoman_tasks.errors import ExitCode, Failed, Interrupted
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.hosts.local import LocalHost
@@ -63,7 +63,7 @@ def main(argv: Sequence[str]) -> int:
     """Show everything; return the exit code. `argv` is a stage of the demo and its folder."""
     host = LocalHost()
     try:
-        with exits(debug=False), take_signals():
+        with exit_on_error(debug=False), take_signals():
             if not argv:
                 _start(host)
             elif argv[0] in (_MOUNT, _MOUNT_FOR_CONTAINER):

@@ -10,8 +10,8 @@ from typing import Any
 from invoke.collection import Collection
 
 from repoman_tasks import __released__, __version__
-from repoman_tasks.cli.command_help import CommandHelp, Option, command_help
-from repoman_tasks.cli.parser import GLOBAL
+from repoman_tasks.cli.command_help import CommandHelp, Option, describe_command
+from repoman_tasks.cli.parser import GLOBAL_OPTIONS
 from repoman_tasks.model import Defaults, env_name, keys
 
 __all__ = ["ENVIRONMENT", "manual", "roff"]
@@ -70,7 +70,7 @@ _PAGES = "README.md and docs/ of the source describe each key of both files, and
 
 def manual(namespace: Collection, exit_codes: str) -> str:
     """Return the page of `namespace`; `exit_codes` is docs/exit-codes.md."""
-    helps = [command_help(name, task) for name, task in sorted(namespace.tasks.items())]
+    helps = [describe_command(name, task) for name, task in sorted(namespace.tasks.items())]
     parts = [
         f'.\\" Made by `inv dev.man`; not to be edited.\n'
         f'.TH REPOMAN 1 {__released__} "repoman {__version__}" "User Commands"\n'
@@ -145,7 +145,7 @@ def _common(about: CommandHelp) -> Iterator[str]:
     yield from _item(f"{_bold('-h')}, {_bold('--help')}", "Show help, of that command.")
     yield ".PP"
     yield "These precede the command."
-    yield from _listed(GLOBAL)
+    yield from _listed(GLOBAL_OPTIONS)
 
 
 def _exit_status(page: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from invoke.collection import Collection
 
-from repoman_tasks.cli.command_help import CommandHelp, Option, command_help
+from repoman_tasks.cli.command_help import CommandHelp, Option, describe_command
 
 __all__ = ["with_options"]
 
@@ -17,7 +17,7 @@ _MARKED = re.compile(r"(<!-- options -->\n).*(<!-- /options -->)", re.DOTALL)
 def with_options(page: str, namespace: Collection, groups: Mapping[str, Iterable[str]]) -> str:
     """Return `page` with a section for each command of `namespace` between its marks."""
     names = [name for names in groups.values() for name in names]
-    helps = [command_help(name, namespace.tasks[name]) for name in names]
+    helps = [describe_command(name, namespace.tasks[name]) for name in names]
     text = "\n\n".join(_sections(helps))
     return _MARKED.sub(lambda found: f"{found[1]}\n{text}\n\n{found[2]}", page)
 

@@ -1,1 +1,1 @@
-"""Everything that bends invoke: how words are parsed, how tasks run, how a command ends."""
+"""The command line on top of invoke: parser, tasks, executor, help pages, exit codes."""

@@ -1,4 +1,4 @@
-"""The hosts of a run, each connected to once."""
+"""Connections to the hosts of a run."""
 
 from __future__ import annotations
 
@@ -21,54 +21,54 @@ __all__ = ["Connections"]
 
 
 class Connections:
-    """The hosts of a run. It is a context manager, which lets go of all of them at its end."""
+    """The hosts of a run, as a context manager that closes them on exit."""
 
     def __init__(self, *, dry: bool) -> None:
         self._dry = dry
-        self._open: dict[str, Host] = {}
+        self._hosts: dict[str, Host] = {}
 
     def __enter__(self) -> Connections:
         return self
 
     def __exit__(self, *error: object) -> None:
         with defer_signals():
-            for host in list(self._open.values()):
+            for host in list(self._hosts.values()):
                 host.close()
 
     @contextlib.contextmanager
-    def to(self, name: str, prompter: Prompter, *, holds: bool) -> Iterator[Host]:
-        """The host called `name`; safe to be called at once for different ones.
+    def open(self, name: str, prompter: Prompter, *, holds: bool) -> Iterator[Host]:
+        """Yield the host called `name`, "" for this one; connect to it if it is not connected yet.
 
-        `holds` is whether something there is going to be kept in use.
-        An error on another host says on which, and lets go of it: what comes next connects anew.
+        `holds` is True if the task is going to hold locks or folders there. If the context ends
+        with a RepomanError, add the host to its message and close the host. Different hosts may be
+        opened by several threads at the same time.
         """
         try:
-            if name not in self._open:
-                self._open[name] = _connect(name, prompter, holds=holds)
-                self._open[name].dry = self._dry
-            yield self._open[name]
+            if name not in self._hosts:
+                self._hosts[name] = _connect(name, prompter, holds=holds)
+                self._hosts[name].dry = self._dry
+            yield self._hosts[name]
         except RepomanError as error:
             error.where = name
-            if host := self._open.pop(name, None):
+            if host := self._hosts.pop(name, None):
                 host.close()
             raise
 
 
 def _connect(name: str, prompter: Prompter, *, holds: bool = False) -> Host:
-    """The host called `name`, this one where that is empty.
+    """Connect to the host called `name`, "" for this one, and return it.
 
-    How it is reached is said by `[hosts.NAME]` of this host's registry and by ssh_config. On a
-    terminal a person is asked for what is needed to log in. `holds` is whether something there is
-    going to be kept in use: that is prepared at once.
+    `[hosts.NAME]` of this host's registry and ssh_config have its address. If `prompter` can, it
+    prompts for passwords. Raise UsageError if `name` can't be that of a host.
     """
-    here = LocalHost()
+    local = LocalHost()
     if not name:
-        return here
+        return local
     if name.startswith("-") or not name.isprintable() or " " in name:
-        raise UsageError(f"{name!r} is no host", "name one that `ssh` knows")
+        raise UsageError(f"{name!r} is not a valid host name", "pass one that `ssh` accepts")
     from repoman_tasks.hosts.ssh.remote_host import RemoteHost
 
-    line = _line(Store(here).load().host(name), here, prompter)
+    line = _open_line(Store(local).load().host(name), local, prompter)
     try:
         return RemoteHost(name, line, holds=holds)
     except BaseException:
@@ -76,18 +76,18 @@ def _connect(name: str, prompter: Prompter, *, holds: bool = False) -> Host:
         raise
 
 
-def _line(address: Address, here: LocalHost, prompter: Prompter) -> Line:
+def _open_line(address: Address, local: LocalHost, prompter: Prompter) -> Line:
     if address.transport == "openssh":
         from repoman_tasks.hosts.ssh.openssh_transport import OpensshLine
 
-        return OpensshLine(address, here, asks=prompter.possible)
+        return OpensshLine(address, local, asks=prompter.possible)
     from repoman_tasks.hosts.ssh.fabric_transport import FabricLine
 
-    return FabricLine(address, here, _typed if prompter.possible else None)
+    return FabricLine(address, local, _read_password if prompter.possible else None)
 
 
-def _typed(question: str) -> str:
-    """What a person types without its being shown."""
+def _read_password(question: str) -> str:
+    """Prompt for a line without echo, and return it. Raise Interrupted on Ctrl-D."""
     from getpass import getpass
 
     try:

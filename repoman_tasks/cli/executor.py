@@ -11,11 +11,11 @@ from invoke.exceptions import Exit
 from invoke.tasks import Call
 
 from repoman_tasks.cli.connections import Connections
-from repoman_tasks.cli.exits import exits
-from repoman_tasks.cli.several_hosts import ask_all, show_all
+from repoman_tasks.cli.exits import exit_on_error
+from repoman_tasks.cli.several_hosts import run_on_all, show_outputs
 from repoman_tasks.cli.task import COMMON, WATCHING, Task
 from repoman_tasks.cli.watch import check_watch, watch
-from repoman_tasks.cli.wizard import fill
+from repoman_tasks.cli.wizard import fill_arguments
 from repoman_tasks.errors import UsageError
 from repoman_tasks.hosts.signals import take_signals
 from repoman_tasks.journal import Journal
@@ -37,7 +37,8 @@ class Executor(invoke.executor.Executor):
     def execute(self, *tasks: Any) -> dict[Any, Any]:
         open_streams()
         dry = bool(self.config.run.dry)
-        with exits(debug=self._core_flag("debug")), take_signals(), Connections(dry=dry) as hosts:
+        debug = self._core_flag("debug")
+        with exit_on_error(debug=debug), take_signals(), Connections(dry=dry) as hosts:
             calls = self.normalize(tasks)
             argv = _argv_after_dashes()
             if argv is not None and not any(_task(call).takes_argv for call in calls):
@@ -63,7 +64,7 @@ class Executor(invoke.executor.Executor):
         with Journal(task.name, arguments, {**common, "host": None}) as journal:
 
             def on(name: str, screen: Screen, prompter: Prompter = nobody) -> int:
-                with hosts.to(name, prompter, holds=task.holds) as host:
+                with hosts.open(name, prompter, holds=task.holds) as host:
                     host.observer = journal.observer(name)
                     session = Session(host, prompter, screen, alone=len(names) == 1)
                     session.argv = argv if task.takes_argv else ()
@@ -74,7 +75,7 @@ class Executor(invoke.executor.Executor):
             elif len(names) == 1:
                 code = on(names[0], Screen(names[0]), asking)
             else:
-                code = show_all(Screen(), ask_all(names, on))
+                code = show_outputs(Screen(), run_on_all(names, on))
             return journal.ended(finish_output(code))
 
     def _in(
@@ -95,7 +96,9 @@ class Executor(invoke.executor.Executor):
             for pre_task in cast("list[Task[object]]", task.pre):
                 session.of(pre_task)
             positional = list(task.positional)
-            fill(session, task.wizard, given, positional=positional, host=host, chosen=chosen)
+            fill_arguments(
+                session, task.wizard, given, positional=positional, host=host, chosen=chosen
+            )
             code = int(cast("int | None", task(session, **given)) or 0)
             session.show_equivalent()
         return code or self._next(session, host)

@@ -1,4 +1,4 @@
-"""How a command ends: the one place where errors become one line and an exit code."""
+"""Turning errors into one line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from invoke.exceptions import Exit
 from repoman_tasks.errors import ExitCode, RepomanError, internal_error
 from repoman_tasks.terminal.streams import abandon_output
 
-__all__ = ["exits"]
+__all__ = ["exit_on_error"]
 
 
 @contextlib.contextmanager
-def exits(*, debug: bool) -> Iterator[None]:
-    """Turn every error within into invoke's `Exit`, which carries the line and the code.
+def exit_on_error(*, debug: bool) -> Iterator[None]:
+    """Raise invoke's `Exit`, with a message and a code, for every error inside the context.
 
-    With `debug` the traceback is printed first.
+    If `debug`, print the traceback first.
     """
     try:
         yield
     except Exit:
         raise
     except RepomanError as error:
-        _trace(debug)
+        _print_traceback(enabled=debug)
         raise Exit(f"repoman: {error}", int(error.code)) from None
     except KeyboardInterrupt:
-        _trace(debug)
+        _print_traceback(enabled=debug)
         abandon_output()
         raise Exit("repoman: interrupted", int(ExitCode.INTERRUPTED)) from None
     except Exception as error:
-        _trace(debug)
-        line = f"repoman: {internal_error(error)}: repeat with --debug and report what it prints"
-        raise Exit(line, int(ExitCode.FAILED)) from None
+        _print_traceback(enabled=debug)
+        cure = "run it again with --debug, and report the output"
+        message = f"repoman: {internal_error(error)}: {cure}"
+        raise Exit(message, int(ExitCode.FAILED)) from None
 
 
-def _trace(debug: bool) -> None:
-    if debug:
+def _print_traceback(*, enabled: bool) -> None:
+    if enabled:
         traceback.print_exc(file=sys.stderr)

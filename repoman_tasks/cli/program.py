@@ -1,4 +1,4 @@
-"""The `repoman` command: invoke's Program with repoman's own tasks, and with nothing it finds."""
+"""The `repoman` program: invoke's Program with repoman's tasks only, and no configuration files."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ Groups = Mapping[str, Iterable[str]]
 
 
 class _Config(invoke.config.Config):
-    """invoke's defaults alone: no file of the person's, the project's or the system's.
+    """invoke's default configuration, without files and environment variables.
 
-    Such a file could be code (invoke.py), and it could name another executor.
+    A file could contain code (invoke.py), or name another executor.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -46,41 +46,42 @@ class _Config(invoke.config.Config):
 
 
 class _Program(invoke.program.Program):
-    """invoke's. It begins with the commands that were named, and loads all if it needs them."""
+    """invoke's program. It loads the commands that the arguments name, and all only if needed."""
 
     def __init__(self, groups: Groups, collection: Callable[[], Collection], **options: Any):
         super().__init__(**options)
         self._groups = groups
-        self._all = collection
+        self._load_all = collection
 
     def parse_core(self, argv: list[str] | None) -> None:
-        cached = not sys.dont_write_bytecode
-        with _usage_errors():
+        dont_write_bytecode = sys.dont_write_bytecode
+        with _convert_usage_errors():
             super().parse_core(argv)
-        sys.dont_write_bytecode = not cached  # invoke means the person's tasks.py, and we have none
+        # invoke turns bytecode off because of the tasks.py of a user, which does not exist here.
+        sys.dont_write_bytecode = dont_write_bytecode
 
     def parse_tasks(self) -> None:
         try:
             super().parse_tasks()
-        except UsageExit:  # what was meant may be a command that was not named
-            self.collection = self._all()
+        except UsageExit:  # all names are needed to suggest the nearest
+            self.collection = self._load_all()
             super().parse_tasks()
 
     def print_help(self) -> None:
-        from repoman_tasks.cli.help_page import commands_page
+        from repoman_tasks.cli.help_page import format_commands_page
 
         columns = shutil.get_terminal_size().columns
-        _show(commands_page(self._groups, self._all().tasks, columns))
+        _show(format_commands_page(self._groups, self._load_all().tasks, columns))
 
     def print_task_help(self, name: str) -> None:
         print_command_help(self, name)
 
     def list_tasks(self) -> None:
-        self.collection = self.scoped_collection = self._all()
+        self.collection = self.scoped_collection = self._load_all()
         super().list_tasks()
 
     def parse_cleanup(self) -> None:
-        with _usage_errors():
+        with _convert_usage_errors():
             super().parse_cleanup()
 
     def execute(self) -> None:
@@ -88,11 +89,11 @@ class _Program(invoke.program.Program):
 
 
 def print_command_help(program: invoke.program.Program, name: str) -> None:
-    """Print the help page of the command called `name`; a method of invoke's program."""
-    from repoman_tasks.cli.help_page import command_page
+    """Print the help page of the command called `name`; replaces `Program.print_task_help`."""
+    from repoman_tasks.cli.help_page import format_command_page
 
     columns = shutil.get_terminal_size().columns
-    _show(command_page(name, program.collection[name], columns, program.called_as))
+    _show(format_command_page(name, program.collection[name], columns, program.called_as))
 
 
 def _show(lines: Iterable[Cell]) -> None:
@@ -102,15 +103,15 @@ def _show(lines: Iterable[Cell]) -> None:
 
 
 @contextlib.contextmanager
-def _usage_errors() -> Iterator[None]:
-    """What invoke says of its own flags, in repoman's form and with its code."""
+def _convert_usage_errors() -> Iterator[None]:
+    """Raise UsageExit for invoke's own usage errors, which have another form and exit code."""
     try:
         yield
     except UsageExit:
         raise
-    except Exit as end:
-        if end.message:
-            raise UsageExit(end.message.rstrip("!")) from None
+    except Exit as error:
+        if error.message:
+            raise UsageExit(error.message.rstrip("!")) from None
         raise
     except (ParseError, ValueError) as error:
         raise UsageExit(f"{str(error).rstrip('!')}: see `repoman help`") from None
@@ -121,10 +122,10 @@ def run(
     collection: Callable[[], Collection],
     collection_for: Callable[[Sequence[str]], Collection],
 ) -> NoReturn:
-    """Run the `repoman` command with sys.argv and exit with its code.
+    """Run `repoman` with sys.argv and exit with its code.
 
-    `groups` are the names of all commands by heading, `collection` loads all of them,
-    `collection_for` those that an argument list names.
+    `groups` has the names of all commands by heading. `collection` loads all commands,
+    `collection_for` those that an argv names.
     """
     open_streams()
     program = _Program(
@@ -139,6 +140,6 @@ def run(
     try:
         program.run(["repoman", *sys.argv[1:]])
         code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 0
+    except SystemExit as exit_:
+        code = exit_.code if isinstance(exit_.code, int) else 0
     sys.exit(finish_output(code))

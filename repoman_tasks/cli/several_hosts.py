@@ -1,4 +1,4 @@
-"""One task on several hosts, asked at the same time and shown side by side."""
+"""Running a task on several hosts at the same time, and printing the results side by side."""
 
 from __future__ import annotations
 
@@ -10,45 +10,53 @@ from repoman_tasks.errors import ExitCode, RepomanError, internal_error
 from repoman_tasks.planning.text.layout import Cell, Column
 from repoman_tasks.terminal.screen import Recorder, Screen
 
-__all__ = ["HostOutput", "ask_all", "show_all"]
+__all__ = ["HostOutput", "run_on_all", "show_outputs"]
 
 
 @dataclass
 class HostOutput:
-    """What came of a task on one host."""
+    """The output of a task on one host."""
 
     name: str
     code: int = 0
     error: str = ""
-    """Why the host told nothing; empty where it did."""
+    """The message if the task failed there, else ""."""
     screen: Recorder = field(init=False)
 
     def __post_init__(self) -> None:
         self.screen = Recorder(self.name)
 
     def show(self, screen: Screen) -> None:
-        """Show it as it would have been shown at once."""
+        """Print the recorded output to `screen`, with tables first and notes last."""
         for columns, rows in self.screen.tables:
             screen.table(columns, rows)
         for pieces, hang in self.screen.lines:
             screen.line(*pieces, hang=hang)
-        for note in [*self.screen.notes, *([self.error] if self.error else [])]:
+        for note in self.notes:
             screen.note(note)
 
+    @property
+    def notes(self) -> list[str]:
+        """Return the recorded notes, then the error if there is one."""
+        return [*self.screen.notes, *([self.error] if self.error else [])]
 
-def ask_all(names: Sequence[str], ask: Callable[[str, Screen], int]) -> list[HostOutput]:
-    """What `ask`, given the name of a host and a screen, brings of each; all at once."""
+
+def run_on_all(names: Sequence[str], run: Callable[[str, Screen], int]) -> list[HostOutput]:
+    """Call `run` with each host's name and a recording screen, in a thread for each host.
+
+    Return the outputs in the order of `names`. An error on one host does not stop the others.
+    """
     outputs = [HostOutput(name) for name in names]
 
-    def one(output: HostOutput) -> None:
+    def run_on(output: HostOutput) -> None:
         try:
-            output.code = ask(output.name, output.screen)
+            output.code = run(output.name, output.screen)
         except RepomanError as error:
             output.code, output.error = int(error.code), str(error)
-        except BaseException as error:  # a bug on one host hides no other
+        except BaseException as error:  # an exception in a thread would be lost
             output.code, output.error = int(ExitCode.FAILED), internal_error(error)
 
-    threads = [threading.Thread(target=one, args=(output,), daemon=True) for output in outputs]
+    threads = [threading.Thread(target=run_on, args=(output,), daemon=True) for output in outputs]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -56,8 +64,11 @@ def ask_all(names: Sequence[str], ask: Callable[[str, Screen], int]) -> list[Hos
     return outputs
 
 
-def show_all(screen: Screen, outputs: Sequence[HostOutput]) -> int:
-    """Show it side by side; the exit code: of a host that told nothing, else the highest."""
+def show_outputs(screen: Screen, outputs: Sequence[HostOutput]) -> int:
+    """Print the outputs side by side and return the exit code of the command.
+
+    That is SOME_FAILED if the task failed on a host, else the highest code of a host.
+    """
     if any(output.screen.value is not None for output in outputs):
         hosts = {output.name: output.screen.value or {"error": output.error} for output in outputs}
         screen.json({"schema": 1, "hosts": hosts})
@@ -67,23 +78,25 @@ def show_all(screen: Screen, outputs: Sequence[HostOutput]) -> int:
             for pieces, hang in output.screen.lines:
                 screen.line(f"{output.name}: ", *pieces, hang=hang)
         for output in outputs:
-            for line in [*output.screen.notes, *([output.error] if output.error else [])]:
-                screen.note(
-                    line if line.startswith(f"{output.name}: ") else f"{output.name}: {line}"
-                )
+            for note in output.notes:
+                prefix = f"{output.name}: "
+                screen.note(note if note.startswith(prefix) else prefix + note)
     if any(output.error for output in outputs):
         return int(ExitCode.SOME_FAILED)
     return max(output.code for output in outputs)
 
 
 def _show_tables(screen: Screen, outputs: Sequence[HostOutput]) -> None:
-    """One table, with the host before each row; a column that one host lacks is empty there."""
-    found = [(output.name, table) for output in outputs for table in output.screen.tables]
+    """Print all tables as one, with a column for the host.
+
+    A column that one host lacks is empty in its rows.
+    """
+    tables = [(output.name, table) for output in outputs for table in output.screen.tables]
     columns: list[Column] = []
-    for _, table in sorted(found, key=lambda one: -len(one[1].columns)):
+    for _, table in sorted(tables, key=lambda named: -len(named[1].columns)):
         columns += [column for column in table.columns if column not in columns]
     rows = []
-    for name, table in found:
+    for name, table in tables:
         for row in table.rows:
             by_column = dict(zip(table.columns, row, strict=True))
             rows.append([Cell(name), *(by_column.get(column, Cell("")) for column in columns)])

@@ -12,7 +12,7 @@ import invoke.tasks
 from invoke.exceptions import Exit
 from invoke.parser.argument import Argument
 
-from repoman_tasks.cli.parser import Word
+from repoman_tasks.cli.parser import TaskArgument
 from repoman_tasks.cli.wizard import Wizard
 from repoman_tasks.errors import UsageError
 from repoman_tasks.model import Registry
@@ -136,8 +136,8 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
         parameters = list(inspect.signature(self.body).parameters.values())[1:]
         return {p.name: [] if p.default is p.empty else p.default for p in parameters}
 
-    def _word(self, name: str, kind: type, default: Any, text: str = "") -> Word:
-        word = Word(
+    def _word(self, name: str, kind: type, default: Any, text: str = "") -> TaskArgument:
+        word = TaskArgument(
             names=[name.replace("_", "-"), *_SHORT.get(name, "")],
             attr_name=name if "_" in name else None,
             kind=kind,

@@ -1,4 +1,4 @@
-"""One task again and again, in the same place on the terminal, until a person has seen enough."""
+"""Repeating a task and redrawing its output in place, for --watch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from repoman_tasks.cli.several_hosts import HostOutput, ask_all, show_all
+from repoman_tasks.cli.several_hosts import HostOutput, run_on_all, show_outputs
 from repoman_tasks.errors import UsageError
 from repoman_tasks.hosts.signals import defer_resizes
 from repoman_tasks.planning.text.layout import FAINT, Cell, fit_lines
@@ -21,100 +21,104 @@ from repoman_tasks.terminal.screen import Canvas, Screen
 __all__ = ["check_watch", "watch"]
 
 
-class On(Protocol):
-    """Runs the task on the host of that name; its exit code. Without `prompter` nobody is asked."""
+class RunOnHost(Protocol):
+    """A function that runs a task on the host called `name` and returns the exit code.
+
+    Without `prompter` the task must not prompt.
+    """
 
     def __call__(self, name: str, screen: Screen, prompter: Prompter = ...) -> int: ...
 
 
-_SECONDS = 5
-"""Between two looks, where nothing else is wished."""
-_BEGIN, _END = "\x1b[?1049h", "\x1b[?1049l"
-"""To the terminal's other screen, and back to what was there before."""
+_DEFAULT_INTERVAL = 5
+"""Seconds between two updates."""
+_TO_ALTERNATE_SCREEN, _TO_MAIN_SCREEN = "\x1b[?1049h", "\x1b[?1049l"
 
 
 def check_watch(
-    watched: bool, interval: int | None, arguments: Mapping[str, Any], fitting: Sequence[str]
+    watched: bool, interval: int | None, arguments: Mapping[str, Any], allowed: Sequence[str]
 ) -> int:
-    """Seconds between two looks, 0 where one is enough.
+    """Return the seconds between two updates, 0 without --watch.
 
-    `arguments` are the task's own, of which `fitting` go together with a watch. `UsageError`
-    where that can't be.
+    `allowed` are the names of those `arguments` that can be combined with --watch. Raise
+    UsageError if others are set, or if the terminal can't redraw.
     """
     if interval is not None and not watched:
-        raise UsageError("--interval is for --watch", "add that")
+        raise UsageError("--interval needs --watch", "add --watch")
     if not watched:
         return 0
     if interval is not None and interval < 1:
-        raise UsageError(f"--interval {interval}", "it has to be at least 1")
-    odd = next((name for name, value in arguments.items() if value and name not in fitting), "")
-    if odd:
-        raise UsageError("--watch only looks", f"leave out --{odd.replace('_', '-')}")
+        raise UsageError(f"--interval {interval}", "must be at least 1")
+    conflicts = [name for name, value in arguments.items() if value and name not in allowed]
+    if conflicts:
+        option = f"--{conflicts[0].replace('_', '-')}"
+        raise UsageError(f"--watch and {option} can't be combined", f"leave out {option}")
     if not Screen().live or os.environ.get("TERM", "dumb") == "dumb":
-        raise UsageError("--watch needs a terminal, where it can redraw", "leave it out")
-    return interval or _SECONDS
+        raise UsageError("--watch needs a terminal that it can redraw", "leave it out")
+    return interval or _DEFAULT_INTERVAL
 
 
-def watch(names: Sequence[str], on: On, prompter: Prompter, seconds: int) -> int:
-    """Show what the task says of each host until Ctrl-C, which is its ordinary end.
+def watch(names: Sequence[str], run: RunOnHost, prompter: Prompter, seconds: int) -> int:
+    """Run the task on each host every `seconds`, and redraw the output, until Ctrl-C.
 
-    Where the first look brings nothing there is no watch: it ends as the task itself would.
+    Return the exit code: 0 after Ctrl-C, or that of the first run if it failed on all hosts.
+    The first run may prompt if there is one host, for example for a password.
     """
     if len(names) == 1:
         outputs = [HostOutput(names[0])]
-        outputs[0].code = on(names[0], outputs[0].screen, prompter)
+        outputs[0].code = run(names[0], outputs[0].screen, prompter)
     else:
-        outputs = ask_all(names, on)
+        outputs = run_on_all(names, run)
     if all(output.error for output in outputs):
-        return show_all(Screen(), outputs)
+        return show_outputs(Screen(), outputs)
     try:
-        with _other_screen():
+        with _alternate_screen():
             while True:
                 _show_for(seconds, outputs)
-                outputs = ask_all(names, on)
-    except KeyboardInterrupt as end:
-        if end.args in ((), (signal.SIGINT,)):
+                outputs = run_on_all(names, run)
+    except KeyboardInterrupt as interrupt:
+        if interrupt.args in ((), (signal.SIGINT,)):
             return 0
         raise
 
 
 @contextlib.contextmanager
-def _other_screen() -> Iterator[None]:
-    _put(_BEGIN)
+def _alternate_screen() -> Iterator[None]:
+    _write(_TO_ALTERNATE_SCREEN)
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):  # where the terminal is gone
-            _put(_END)
+        with contextlib.suppress(OSError):  # the terminal may be closed
+            _write(_TO_MAIN_SCREEN)
 
 
 def _show_for(seconds: int, outputs: Sequence[HostOutput]) -> None:
-    """Show it for so long, anew where the terminal gets another size."""
-    at = time.strftime("%H:%M:%S")
-    head = Cell(f"{at}, every {seconds} s, Ctrl-C ends it", FAINT)
+    """Show the outputs for `seconds`; redraw them if the terminal is resized."""
+    clock = time.strftime("%H:%M:%S")
+    header = Cell(f"{clock}, every {seconds} s, Ctrl-C to exit", FAINT)
     deadline = time.monotonic() + seconds
     with defer_resizes() as resized_within:
         while True:
-            _draw(head, outputs)
+            _draw(header, outputs)
             if not resized_within(max(0.0, deadline - time.monotonic())):
                 return
 
 
-def _draw(head: Cell, outputs: Sequence[HostOutput]) -> None:
-    """Put it over what is there: nothing is wiped before, so that nothing flickers."""
+def _draw(header: Cell, outputs: Sequence[HostOutput]) -> None:
+    """Draw over the previous output; clearing the screen first would flicker."""
     size = shutil.get_terminal_size()
     canvas = Canvas(size.columns)
-    canvas.line(head)
+    canvas.line(header)
     if len(outputs) == 1:
         outputs[0].show(canvas)
     else:
-        show_all(canvas, outputs)
+        show_outputs(canvas, outputs)
     lines = fit_lines(canvas.lines, size.lines)
-    # A line that is too wide all the same is cut by the terminal, which would go on below.
+    # Without line wrap (?7l), which would push lines out at the bottom if a line is too wide.
     shown = "\r\n".join(f"{line}\x1b[K" for line in lines)
-    _put(f"\x1b[?7l\x1b[H{shown}\x1b[J\x1b[?7h")
+    _write(f"\x1b[?7l\x1b[H{shown}\x1b[J\x1b[?7h")
 
 
-def _put(text: str) -> None:
+def _write(text: str) -> None:
     sys.stdout.write(text)
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Filling the arguments of one call by asking a person: the one place where that is done."""
+"""Prompting for the arguments that are missing from a call."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 from repoman_tasks.planning.prompts import GO_AHEAD, Prompt, command_line
 from repoman_tasks.session import Session
 
-__all__ = ["Wizard", "fill"]
+__all__ = ["Wizard", "fill_arguments"]
 
 
 class Wizard:
-    """The arguments of a call, and questions for those that are unset."""
+    """The arguments of a call, and the prompts for those that are unset."""
 
     def __init__(self, session: Session, given: dict[str, Any]) -> None:
         self.session = session
         self.given = given
-        """By the names in the task's signature; what is answered is put there too."""
-        self.asked = False
+        """The arguments by their names in the task's signature; a wizard adds the answers."""
+        self.prompted = False
+        """If true, a question was asked."""
 
-    def wants(self, prompt: Prompt, *, default: bool = True) -> bool:
-        """Whether that question is to be asked: no argument answers it, and `--yes` does not
-        stand for its `default`."""
+    def is_open(self, prompt: Prompt, *, default: bool = True) -> bool:
+        """Return True if no argument answers the question, nor `--yes` if it has a `default`."""
         answers = prompt.arguments(self.session.prompter.command)
         if any(self.given[name] for name in answers):
             return False
@@ -37,24 +37,24 @@ class Wizard:
         free: bool = False,
         check: Callable[[str], object] = lambda _: None,
     ) -> str:
-        """Ask as `Ask.choose` does; an empty string where the question is not to be asked."""
-        if not self.wants(prompt, default=bool(default)):
+        """Ask as `Prompter.choose` does. Return "" without asking if the question is answered."""
+        if not self.is_open(prompt, default=bool(default)):
             return ""
-        self.asked = True
+        self.prompted = True
         prompter = self.session.prompter
         return prompter.choose(
             prompt, *about, options=options, default=default, free=free, check=check
         )
 
     def confirm(self, prompt: Prompt, *about: str) -> bool:
-        """Ask whether something is to be done, where that is to be asked; yes is the default."""
-        if not self.wants(prompt):
+        """Ask a yes-or-no question whose default is yes. Return False if it is answered already."""
+        if not self.is_open(prompt):
             return False
-        self.asked = True
+        self.prompted = True
         return self.session.prompter.confirm(prompt, *about, default=True)
 
 
-def fill(
+def fill_arguments(
     session: Session,
     wizard: Callable[[Wizard], None],
     given: dict[str, Any],
@@ -63,13 +63,16 @@ def fill(
     host: str = "",
     chosen: bool = False,
 ) -> None:
-    """Have a person asked for what is unset in `given`, if one is there, and keep in mind what
-    would do the same by flags. `chosen` says that what is given was chosen by answers, too."""
+    """Run the wizard, on a terminal only, to fill in what is unset in `given`.
+
+    If it asks anything, or `chosen` says that `given` comes from answers, let the session print
+    the command line that does the same without prompts.
+    """
     if not session.prompter.possible:
         return
-    asking = Wizard(session, given)
-    wizard(asking)
-    if not (asking.asked or chosen):
+    filled = Wizard(session, given)
+    wizard(filled)
+    if not (filled.prompted or chosen):
         return
     confirms = session.prompter.command in GO_AHEAD.answers
 
@@ -81,5 +84,5 @@ def fill(
         return command_line(prompter.command, positional, {**flags, "host": host}, session.argv)
 
     session.equivalent = equivalent
-    if not confirms:  # nothing comes between that and its work
+    if not confirms:  # else it is printed after the confirmation, which has an option, too
         session.show_equivalent()

@@ -1,4 +1,4 @@
-"""The subcommands: a thin file for each."""
+"""The commands, a module for each."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 
 from invoke.collection import Collection
 
-from repoman_tasks.cli.parser import install
+from repoman_tasks.cli.parser import install_parser
 from repoman_tasks.cli.task import Task
 
 __all__ = ["GROUPS", "NAMES", "collection", "collection_for"]
 
 _RESERVED = ("exec", "list")
-"""Names of Python's own; the function has an underscore more."""
+"""Commands that Python has a builtin for; their functions end in an underscore."""
 
 GROUPS = {
     "Get started": ("setup", "new", "adopt"),
@@ -23,7 +23,7 @@ GROUPS = {
     "Remove": ("remove",),
     "Other": ("completion",),
 }
-"""The commands by what one wants to do."""
+"""The names of the commands by heading of the help page."""
 
 NAMES = tuple(sorted(name for names in GROUPS.values() for name in names))
 
@@ -33,21 +33,21 @@ _FOLLOW_UPS = {"setup": ("new", "sync")}
 
 
 def collection(names: Iterable[str] = NAMES) -> Collection:
-    """Return these commands as invoke's collection. Only their modules are imported."""
-    install()
+    """Return these commands as a collection of invoke. Import only their modules."""
+    install_parser()
     return Collection(*(_load(name) for name in names))
 
 
 def collection_for(argv: Sequence[str]) -> Collection:
-    """Return the commands that `argv` names, all of them if its first word is not a command.
+    """Return the commands that `argv` names, or all if it does not begin with a command.
 
-    Importing the other commands would take a third of the start.
+    Importing the others would take a third of the startup time.
     """
-    named = {name for word in argv for name in (word, *_FOLLOW_UPS.get(word, ()))}
+    named = {name for item in argv for name in (item, *_FOLLOW_UPS.get(item, ()))}
     return collection([n for n in NAMES if n in named] if argv and argv[0] in NAMES else NAMES)
 
 
 def _load(name: str) -> Task[object]:
     module = importlib.import_module(f"{__name__}.{name}")
-    found: Task[object] = getattr(module, f"{name}_" if name in _RESERVED else name)
-    return found
+    task: Task[object] = getattr(module, f"{name}_" if name in _RESERVED else name)
+    return task

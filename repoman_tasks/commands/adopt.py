@@ -1,4 +1,4 @@
-"""`adopt`: take a container that is there already into the estate."""
+"""`adopt`: make an existing container the container of a project."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def adopt(
     plan = adoption(session, name, from_project, repo)
     if carry_out(session, plan, dry_run=dry_run, agreed=partial(lock_container, session, name)):
         if from_project:
-            stays = f"{name} in the Incus project {from_project} is stopped and stays"
-            gone = f"`incus delete --project {from_project} {name}` when you need it no more"
-            session.screen.note(f"{stays}: {gone}")
+            original = f"{name} in the Incus project {from_project} is stopped and was kept"
+            cure = f"`incus delete --project {from_project} {name}` when you no longer need it"
+            session.screen.note(f"{original}: {cure}")
         session.screen.note(f"Next: repoman shell {name}")

@@ -1,4 +1,4 @@
-"""`remove`: forget a project, and destroy its container."""
+"""`remove`: delete a project's container, and forget the project."""
 
 from __future__ import annotations
 
@@ -63,44 +63,39 @@ def remove(
     if name is None:
         raise UsageError("remove needs a name", "`repoman remove NAME`")
     if keep_repo and delete_repo:
-        raise UsageError("--keep-repo and --delete-repo contradict each other", "choose one")
-    alone = partial(lock_container, session, name)
+        raise UsageError("--keep-repo and --delete-repo can't be combined", "choose one")
+    lock = partial(lock_container, session, name)
     project = session.of(reconcile).registry.project(name)
-    if project is None and _leftover(session, name):
+    if project is None and name in session.of(containers).by_name:
         plan = Plan([DeleteContainer(name, ", of no project")], runner=step_runner(session))
-        carry_out(session, plan, dry_run=dry_run, default=False, agreed=alone)
+        carry_out(session, plan, dry_run=dry_run, default=False, agreed=lock)
         return
     project = find_project(session.of(reconcile).registry, name)
-    share = _compared(session, project) if delete_repo else None
+    share = _share_with_mirror(session, project) if delete_repo else None
     path = repo_of(session, project)
-    state, rules = _state(session, project), acl_removal_steps(session, project)
-    steps = remove_steps(project, path, state, rules, delete_repo=delete_repo)
+    status, rules = _container_status(session, project), acl_removal_steps(session, project)
+    steps = remove_steps(project, path, status, rules, delete_repo=delete_repo)
     plan = Plan(steps, share, step_runner(session))
-    typed = delete_repo and not (dry_run or session.dry)
-    if typed:
+    confirmed = delete_repo and not (dry_run or session.dry)
+    if confirmed:
         for step in steps:
             session.screen.note(f"  {step}")
         session.show_equivalent()
         session.prompter.typed(DELETE_REPO, path, name)
-    agreed = alone if project.container else None
-    carry_out(session, plan, dry_run=dry_run, default=False, confirmed=typed, agreed=agreed)
+    agreed = lock if project.container else None
+    carry_out(session, plan, dry_run=dry_run, default=False, confirmed=confirmed, agreed=agreed)
 
 
-def _leftover(session: Session, name: str) -> bool:
-    """Whether a container of that name is there, although no project is."""
-    return name in session.of(containers).by_name
-
-
-def _state(session: Session, project: Project) -> str | None:
-    """The state of the container that is to go with the project; None where there is none."""
+def _container_status(session: Session, project: Project) -> str | None:
+    """Return Incus's status of the project's container, None if it has none."""
     if not project.container:
         return None
     container = require_containers(session).by_name.get(project.name)
     return container.status if container else None
 
 
-def _compared(session: Session, project: Project) -> Share:
-    """The share, after it was seen to hold all that the repo does."""
+def _share_with_mirror(session: Session, project: Project) -> Share:
+    """Return the share. Raise Refused if the project's mirror does not hold all of its repo."""
     session.of(backup_share)
     share = require_share(session)
     host, local_repos = session.host, session.of(reconcile).local_repos

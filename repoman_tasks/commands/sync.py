@@ -57,10 +57,10 @@ def sync(
     of its files since its last sync, is refused: its mirror stays as it is.
     """
     if json and json_lines:
-        raise UsageError("--json and --json-lines are two forms of one thing", "choose one")
+        raise UsageError("--json and --json-lines can't be combined", "choose one")
     facts, screen = session.of(reconcile), session.screen
     bars = screen.live and not (json or json_lines or itemize or dry_run)
-    # --dry shows the words that it does not run
+    # --dry prints the argv of each rsync instead of running it
     output = OutputOptions(json, json_lines, bars, quiet=json or session.dry)
     options = SyncOptions(
         delete=not no_delete,
@@ -70,9 +70,9 @@ def sync(
         itemize=(itemize or dry_run) and not (json or json_lines),
         progress=output.progress,
     )
-    planned = plan_sync(facts.registry, name, jobs, options)
+    sync_plan = plan_sync(facts.registry, name, jobs, options)
     share = require_share(session)
-    modes = share.survey([project.repo for project in planned.projects])
+    modes = share.survey([project.repo for project in sync_plan.projects])
     context = SyncContext(
         host=session.host,
         share=share,
@@ -84,8 +84,8 @@ def sync(
         now=session.now,
         lock_path=session.store.lock_path,
     )
-    with show_events(screen, output, planned, session.now) as see:
-        outcomes = mirror_estate(context, planned, session.store, see)
-    code = sync_exit_code(planned, outcomes)
+    with show_events(screen, output, sync_plan, session.now) as emit:
+        outcomes = mirror_estate(context, sync_plan, session.store, emit)
+    code = sync_exit_code(sync_plan, outcomes)
     show_result(screen, output, outcomes, options, int(code), session.now)
     return code

@@ -1,4 +1,4 @@
-"""`untrust`: take back what was approved for a project's repo."""
+"""`untrust`: revoke the approval of a project's repo."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from repoman_tasks.wizards.project_choice import ask_project
 def untrust(session: Session, name: str | None = None) -> None:
     """Revoke the approval of a repo's .repoman.toml.
 
-    The next `repoman update` takes away from the container what had been approved.
+    The next `repoman update` removes from the container what it approved.
     """
     project, _ = resolve_project(session, name, "untrust")
     if forget(session.host, repo_of(session, project)):
-        session.screen.line(f"took back what was approved for {project.name}")
-        session.screen.note(f"Next: repoman update {project.name}, which takes it away")
+        session.screen.line(f"revoked the approval of {project.name}")
+        session.screen.note(f"Next: repoman update {project.name}, to apply that to its container")
     else:
         session.screen.line("nothing was approved")

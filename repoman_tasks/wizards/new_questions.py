@@ -78,7 +78,7 @@ def _ask_source(wizard: Wizard, whole: bool) -> None:
     session, name = wizard.session, wizard.given["name"]
     local_repos = session.of(reconcile).local_repos
     path = f"{local_repos}/{name}"
-    if not wizard.wants(SOURCE):
+    if not wizard.is_open(SOURCE):
         return
     check_new(session, name)
     if session.host.real_folder(path) is not None:
@@ -122,7 +122,7 @@ def _check_source(session: Session, name: str, answer: str) -> None:
 
 def _ask_parts(wizard: Wizard) -> None:
     """Prompt for container, backup or both; skip the question if no container is possible."""
-    if not wizard.wants(PARTS, default=False):
+    if not wizard.is_open(PARTS, default=False):
         return
     problem = _no_containers(wizard.session)
     if problem:

@@ -139,7 +139,7 @@ def test_any_change_takes_it_back(isurus: ContainerEstate, tools: Path) -> None:
 @pytest.mark.usefixtures("tools")
 def test_untrust(isurus: ContainerEstate) -> None:
     isurus.run("update", "isurus", "--trust", code=0)
-    assert isurus.run("untrust", "isurus", code=0).out == "took back what was approved for isurus\n"
+    assert isurus.run("untrust", "isurus", code=0).out == "revoked the approval of isurus\n"
     assert isurus.run("untrust", "isurus", code=0).out == "nothing was approved\n"
     assert "trust" in isurus.findings()["isurus"]
     isurus.incus("delete", "--force", "isurus")

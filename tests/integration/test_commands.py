@@ -375,7 +375,7 @@ def test_remove_leaves_repo_and_mirror(isurus: Estate) -> None:
         (["isuruss", "--yes"], "did you mean 'isurus'?"),
         (["", "--yes"], "no project is called ''"),
         (["--yes=isurus"], "--yes"),
-        (["isurus", "lamna", "--yes"], "one word too many"),
+        (["isurus", "lamna", "--yes"], "unexpected argument"),
         (["--hlep", "--yes"], "did you mean --help?"),
     ],
 )

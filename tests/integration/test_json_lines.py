@@ -80,7 +80,7 @@ def test_nothing_to_mirror(estate: Estate) -> None:
 @pytest.mark.parametrize(
     ("argv", "code", "said"),
     [
-        (["--json"], 2, "--json and --json-lines are two forms of one thing: choose one"),
+        (["--json"], 2, "--json and --json-lines can't be combined: choose one"),
         (["--jobs", "0"], 2, "--jobs 0: must be at least 1"),
         (["nosuch"], 2, "no project is called 'nosuch'"),
     ],

@@ -19,7 +19,7 @@ from tests.support.terminals import Window, spawn
 
 HAND_OVER = """
 import sys
-from repoman_tasks.cli.exits import exits
+from repoman_tasks.cli.exits import exit_on_error
 from repoman_tasks.model import Address
 from repoman_tasks.hosts.ssh.remote_host import RemoteHost
 from repoman_tasks.hosts.signals import take_signals
@@ -27,7 +27,7 @@ from tests.support.ssh_estate import make_line
 from invoke.exceptions import Exit
 
 try:
-    with exits(debug=False), take_signals():
+    with exit_on_error(debug=False), take_signals():
         host = RemoteHost("there", make_line(Address("there"), sys.argv[1]))
         try:
             sys.exit(host.hand_over(sys.argv[2:]))

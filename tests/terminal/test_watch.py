@@ -11,7 +11,7 @@ import pytest
 from tests.support.estate import Estate
 from tests.support.terminals import Window, spawn
 
-HEAD = r"^\d\d:\d\d:\d\d, every \d+ s, Ctrl-C ends it"
+HEAD = r"^\d\d:\d\d:\d\d, every \d+ s, Ctrl-C to exit"
 
 
 @pytest.fixture
@@ -100,14 +100,17 @@ def test_a_first_look_that_fails_is_an_ordinary_end(isurus: Estate) -> None:
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["--watch", "--json"], "--watch only looks: leave out --json"),
-        (["--watch", "--seen"], "--watch only looks: leave out --seen"),
-        (["--watch", "--half-made", "finish"], "--watch only looks: leave out --half-made"),
-        (["--watch", "--interval", "0"], "--interval 0: it has to be at least 1"),
-        (["--interval", "3"], "--interval is for --watch: add that"),
+        (["--watch", "--json"], "--watch and --json can't be combined: leave out --json"),
+        (["--watch", "--seen"], "--watch and --seen can't be combined: leave out --seen"),
+        (
+            ["--watch", "--half-made", "finish"],
+            "--watch and --half-made can't be combined: leave out --half-made",
+        ),
+        (["--watch", "--interval", "0"], "--interval 0: must be at least 1"),
+        (["--interval", "3"], "--interval needs --watch: add --watch"),
         (["--watch", "--interval", "x"], "--interval needs a whole number, not 'x'"),
-        (["--watch"], "--watch needs a terminal, where it can redraw: leave it out"),
-        (["--watch", "--host", "a,b"], "--watch needs a terminal, where it can redraw"),
+        (["--watch"], "--watch needs a terminal that it can redraw: leave it out"),
+        (["--watch", "--host", "a,b"], "--watch needs a terminal that it can redraw"),
     ],
 )
 def test_what_can_not_be_watched(isurus: Estate, argv: list[str], said: str) -> None:

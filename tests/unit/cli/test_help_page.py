@@ -10,9 +10,9 @@ import pytest
 
 from dev.chores import with_chores
 from dev.completion_table import KINDS
-from repoman_tasks.cli.command_help import command_help
-from repoman_tasks.cli.help_page import command_page, commands_page
-from repoman_tasks.cli.parser import GLOBAL
+from repoman_tasks.cli.command_help import describe_command
+from repoman_tasks.cli.help_page import format_command_page, format_commands_page
+from repoman_tasks.cli.parser import GLOBAL_OPTIONS
 from repoman_tasks.cli.task import Task
 from repoman_tasks.commands import GROUPS, NAMES, collection
 from repoman_tasks.errors import ExitCode
@@ -26,7 +26,7 @@ each_width = pytest.mark.parametrize("columns", [40, 80, 100, 200])
 
 
 def page(name: str, columns: int = 80, program: str = "repoman") -> list[str]:
-    return [text for text, _ in command_page(name, TASKS[name], columns, program)]
+    return [text for text, _ in format_command_page(name, TASKS[name], columns, program)]
 
 
 # --- of all commands -----------------------------------------------------------------------
@@ -34,14 +34,14 @@ def page(name: str, columns: int = 80, program: str = "repoman") -> list[str]:
 
 @each_width
 def test_the_list_shows_every_command_and_fits(columns: int) -> None:
-    lines = [text for text, _ in commands_page(GROUPS, TASKS, columns)]
+    lines = [text for text, _ in format_commands_page(GROUPS, TASKS, columns)]
     assert max(map(len, lines)) <= min(columns, 100)
     assert {line.split()[0] for line in lines if line.startswith("  ")} >= set(NAMES)
     assert set(GROUPS) <= set(lines)
 
 
 def test_the_list_names_what_every_command_takes() -> None:
-    text = " ".join(text for text, _ in commands_page(GROUPS, TASKS, 100))
+    text = " ".join(text for text, _ in format_commands_page(GROUPS, TASKS, 100))
     assert "With no arguments on a terminal, a command prompts for what it needs." in text
     for option in ("--host", "--yes", "--no-input", "--debug", "--dry", "repoman help COMMAND"):
         assert option in text
@@ -61,7 +61,7 @@ def test_a_page_fits_but_for_what_is_copied(name: str, columns: int) -> None:
 
 @each_command
 def test_a_page_has_its_sections(name: str) -> None:
-    titles = [text for text, look in command_page(name, TASKS[name], 80) if look == STRONG]
+    titles = [text for text, look in format_command_page(name, TASKS[name], 80) if look == STRONG]
     assert [title for title in titles if title not in ("Arguments:", "Options:")] == [
         *("Examples:", "Common options:", "Exit codes:")
     ]
@@ -96,7 +96,7 @@ def test_inv_shows_the_same_as_its_own() -> None:
     assert page("new", program="inv")[0] == "Usage: inv new NAME [options]"
     assert "    inv new notes --no-container" in page("new", program="inv")
     chores = with_chores().collections["dev"].tasks
-    lines = [text for text, _ in command_page("dev.lint", chores["lint"], 80, "inv")]
+    lines = [text for text, _ in format_command_page("dev.lint", chores["lint"], 80, "inv")]
     assert lines[0] == "Usage: inv dev.lint [options]"
     assert "Examples:" not in lines
 
@@ -104,7 +104,7 @@ def test_inv_shows_the_same_as_its_own() -> None:
 def test_a_choice_is_shown_by_its_values() -> None:
     """They are those that the completions offer."""
     choices = {name: kind.split()[1:] for name, kind in KINDS.items() if kind.startswith("choice")}
-    helps = [command_help(name, task) for name, task in TASKS.items()]
+    helps = [describe_command(name, task) for name, task in TASKS.items()]
     shown = {option.names[-1][2:]: option.value for one in helps for option in one.options}
     assert {name: "|".join(choices[name]) for name in choices if name in shown}.items() <= (
         shown.items()
@@ -140,7 +140,7 @@ def test_an_example_is_a_call_of_its_command(name: str, line: str) -> None:
 
 @each_command
 def test_exit_codes_are_of_the_documented_ones(name: str) -> None:
-    codes = command_help(name, TASKS[name]).all_exit_codes
+    codes = describe_command(name, TASKS[name]).all_exit_codes
     numbers = [int(code) for code in codes if code.isdigit()]
     assert numbers == sorted(numbers)
     assert set(numbers) <= {*map(int, ExitCode), 125}
@@ -150,4 +150,4 @@ def test_exit_codes_are_of_the_documented_ones(name: str) -> None:
 def test_global_options_are_invokes_own() -> None:
     program = invoke.program.Program(namespace=collection())
     own = {f"--{name}" for argument in program.core_args() for name in argument.names}
-    assert set(GLOBAL) <= own
+    assert set(GLOBAL_OPTIONS) <= own

@@ -134,37 +134,37 @@ def test_invokes_own_dry(argv: str) -> None:
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        ("sync --drry-run", r"sync: unknown flag --drry-run: did you mean --dry-run\?"),
+        ("sync --drry-run", r"sync: unknown option --drry-run: did you mean --dry-run\?"),
         ("sync a --drry-run", r"did you mean --dry-run\?"),
         ("sync --drry-run a", r"did you mean --dry-run\?"),
-        ("remove --hlep", r"remove: unknown flag --hlep: did you mean --help\?"),
+        ("remove --hlep", r"remove: unknown option --hlep: did you mean --help\?"),
         ("remove --ye a", r"did you mean --yes\?"),
-        ("remove --zzzzzz", "unknown flag --zzzzzz: see `repoman help remove`"),
-        ("remove -z", "unknown flag -z"),
-        ("remove -1", "unknown flag -1"),
-        ("remove -", "unknown flag -"),
-        ("remove ---", "unknown flag ---"),
-        ("remove --yes=x --zzz a", "unknown flag --zzz|takes no value"),
-        ("sync -nx a", "unknown flag -x"),
-        ("--drry sync", r"unknown flag --drry: did you mean --dry\?"),
-        ("--host h sync", "unknown flag --host"),
-        ("--yes remove a", "unknown flag --yes"),
+        ("remove --zzzzzz", "unknown option --zzzzzz: see `repoman help remove`"),
+        ("remove -z", "unknown option -z"),
+        ("remove -1", "unknown option -1"),
+        ("remove -", "unknown option -"),
+        ("remove ---", "unknown option ---"),
+        ("remove --yes=x --zzz a", "unknown option --zzz|takes no value"),
+        ("sync -nx a", "unknown option -x"),
+        ("--drry sync", r"unknown option --drry: did you mean --dry\?"),
+        ("--host h sync", "unknown option --host"),
+        ("--yes remove a", "unknown option --yes"),
         ("syn", r"no command is called 'syn': did you mean sync\?"),
         ("zzzzzz", "no command is called 'zzzzzz': see `repoman help`"),
         ("help syn", r"no command is called 'syn': did you mean sync\?"),
-        ("sync a b", "sync: 'b' is one word too many: see `repoman help sync`"),
+        ("sync a b", "sync: unexpected argument 'b': see `repoman help sync`"),
         (
             "exec a ls -l",
-            "exec: 'ls' is one word too many: "
+            "exec: unexpected argument 'ls': "
             "put the program after --, as in `repoman exec a -- ls`",
         ),
         ("shell a ls", "put the program after --, as in `repoman shell a -- ls`"),
-        ("list --watch", "list: unknown flag --watch: see `repoman help list`"),
-        ("sync --prompt-for-sudo", "unknown flag --prompt-for-sudo: see `repoman help sync`"),
-        ("sync a snyc", r"'snyc' is one word too many: did you mean sync\?"),
-        ("sync --name a b", "'b' is one word too many"),
-        ("list a", "list: 'a' is one word too many"),
-        ("setup a", "setup: 'a' is one word too many"),
+        ("list --watch", "list: unknown option --watch: see `repoman help list`"),
+        ("sync --prompt-for-sudo", "unknown option --prompt-for-sudo: see `repoman help sync`"),
+        ("sync a snyc", r"unexpected argument 'snyc': did you mean sync\?"),
+        ("sync --name a b", "unexpected argument 'b'"),
+        ("list a", "list: unexpected argument 'a'"),
+        ("setup a", "setup: unexpected argument 'a'"),
         ("sync --jobs", "sync: --jobs needs a value"),
         ("sync --jobs --dry-run", "--jobs needs a value"),
         ("sync -j", "--jobs needs a value"),
@@ -201,7 +201,7 @@ def test_inv_names_its_own_form_of_help() -> None:
 def test_an_empty_word_is_no_command_and_no_missing_name() -> None:
     assert calls(program("sync", "")) in ([("sync", {})], [("sync", {"name": ""})])
     assert program("sync", "").tasks[0].args["name"].value == ""
-    with pytest.raises(Exit, match="one word too many"):
+    with pytest.raises(Exit, match="unexpected argument"):
         program("list", "")
 
 
