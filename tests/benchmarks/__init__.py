@@ -1,1 +1,1 @@
-"""Benchmarks: ratios side by side from one run, never a verdict."""
+"""Benchmarks: ratios measured side by side in one run, without a verdict."""

@@ -1,4 +1,4 @@
-"""All benchmarks, each as ratios side by side in one run: `inv dev.bench`.
+"""Run all benchmarks and print their ratios: `inv dev.bench`.
 
 Nothing is judged here. docs/benchmarks.md has the tables, each with its command.
 """
@@ -37,13 +37,13 @@ finally:
 
 
 def median(measure: Callable[[], float]) -> float:
-    """The median of some runs after one that warms up."""
+    """Return the median of some runs, after one to warm up."""
     measure()
     return statistics.median(measure() for _ in range(RUNS))
 
 
 def overhead(estate: Estate) -> list[Row]:
-    """One unchanged project of 300 files, beside the bare rsync of it."""
+    """Measure a sync of one unchanged project of 300 files, compared with the bare rsync of it."""
     fill(estate.local_repos / "isurus", 300)
     estate.run("new", "isurus", "--no-container", code=0)
     argv = pass_argv(
@@ -59,7 +59,7 @@ def overhead(estate: Estate) -> list[Row]:
 
 
 def register(estate: Estate, count: int) -> None:
-    """Have that many projects."""
+    """Register that many projects."""
     with estate.registry.open("a") as registry:
         for number in range(count):
             (estate.local_repos / f"p{number}").mkdir()
@@ -67,7 +67,7 @@ def register(estate: Estate, count: int) -> None:
 
 
 def listing(estate: Estate) -> list[Row]:
-    """`list` with 200 projects, beside a Python that only imports invoke."""
+    """Measure `list` with 200 projects, compared with a Python that only imports invoke."""
     register(estate, 200)
     ours = median(lambda: timed([*estate.argv, "list"], env=estate.environ))
     theirs = median(lambda: timed([sys.executable, "-c", "import invoke"], env=estate.environ))
@@ -75,7 +75,7 @@ def listing(estate: Estate) -> list[Row]:
 
 
 def memory(estate: Estate, files: int) -> None:
-    """Peak memory of Python while a sync changes many files."""
+    """Measure Python's peak memory while a sync changes many files."""
     repo = estate.local_repos / "many"
     fill(repo, files)
     estate.run("new", "many", "--no-container", code=0)
@@ -101,34 +101,34 @@ def memory(estate: Estate, files: int) -> None:
 
 
 def main() -> None:
-    """Run the benchmarks that were asked for."""
+    """Run the benchmarks that were requested."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     known = ["local", "packages", "completion", "memory", "containers", "nfs"]
     parser.add_argument("only", nargs="*", choices=[*known, []])
     parser.add_argument("--files", type=int, default=200_000)
-    given = parser.parse_args()
-    wanted = given.only or known
+    arguments = parser.parse_args()
+    requested = arguments.only or known
     base = Path(tempfile.mkdtemp(prefix="repoman-bench-", dir="/var/tmp"))
     try:
         with Estate(base) as estate:
             estate.setup()
-            if "local" in wanted:
+            if "local" in requested:
                 show("A share in memory", "repoman", "bare rsync", overhead(estate))
                 show("Start-up", "repoman", "import invoke", listing(estate))
-            if "packages" in wanted:
-                if "local" not in wanted:
+            if "packages" in requested:
+                if "local" not in requested:
                     register(estate, 200)
                 show("Packages", "package", "environment", starts(estate))
-            if "completion" in wanted:
+            if "completion" in requested:
                 show_completion(completion(estate))
-            if "memory" in wanted:
-                memory(estate, given.files)
+            if "memory" in requested:
+                memory(estate, arguments.files)
     finally:
         shutil.rmtree(base)
-    if "containers" in wanted:
+    if "containers" in requested:
         inside = [sys.executable, "-m", "tests.benchmarks.containers"]
         subprocess.run([sys.executable, "-m", "tests.worlds.daemon", "--", *inside], check=True)
-    if "nfs" in wanted:
+    if "nfs" in requested:
         inside = [sys.executable, "-m", "tests.benchmarks.nfs"]
         argv = [sys.executable, "-m", "tests.worlds.machine", "--timeout=900", "--", *inside]
         subprocess.run(argv, check=True)

@@ -1,4 +1,4 @@
-"""TAB in each shell with 200 and 1,000 projects, beside invoke's own completion of a command."""
+"""Measure TAB in each shell with 200 projects, compared with invoke's own completion."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILES = {"bash": "repoman.bash", "zsh": "_repoman", "fish": "repoman.fish"}
 
 
 def completion(estate: Estate) -> list[Row]:
-    """The median from TAB to the text on the screen: of ours, and of invoke's."""
+    """Return the median time from TAB to the text on the screen, of ours and of invoke's."""
     rows = []
     for shell in FILES:
         if not shutil.which(shell):
@@ -28,7 +28,7 @@ def completion(estate: Estate) -> list[Row]:
             continue
         ours = _load(estate, shell, CHECKOUT / "completion" / FILES[shell], compinit=True)
         theirs = _load(estate, shell, _of_invoke(estate, shell), compinit=False)
-        asked = statistics.median(_tab(theirs, "repoman unt", "rust") for _ in range(RUNS))
+        invoke_took = statistics.median(_tab(theirs, "repoman unt", "rust") for _ in range(RUNS))
         for count in PROJECTS:
             _write_names(estate, count)
             for what, line, rest in (
@@ -36,7 +36,7 @@ def completion(estate: Estate) -> list[Row]:
                 ("a name", "repoman shell isu", "rus"),
             ):
                 took = statistics.median(_tab(ours, line, rest) for _ in range(RUNS))
-                rows.append(Row(f"{shell}: TAB for {what}, {count} projects", took, asked))
+                rows.append(Row(f"{shell}: TAB for {what}, {count} projects", took, invoke_took))
         ours.close(force=True)
         theirs.close(force=True)
     return rows
@@ -58,7 +58,7 @@ def show_completion(rows: list[Row]) -> None:
 
 
 def _of_invoke(estate: Estate, shell: str) -> Path:
-    """The file with invoke's own script, as `repoman` prints it."""
+    """Return a file with invoke's own script, as `repoman` prints it."""
     words = [*estate.argv, "--print-completion-script", shell]
     done = subprocess.run(words, env=estate.environ, check=True, capture_output=True, text=True)
     file = estate.base / f"invoke.{shell}"
@@ -67,7 +67,7 @@ def _of_invoke(estate: Estate, shell: str) -> Path:
 
 
 def _load(estate: Estate, shell: str, file: Path, *, compinit: bool) -> pexpect.spawn[str]:
-    """A shell on a terminal that has loaded `file` and nothing else."""
+    """Start a shell on a terminal that has loaded `file` and nothing else."""
     folder = estate.base / f"{shell}-{file.name}"
     folder.mkdir()
     rc = folder / (".zshrc" if shell == "zsh" else "rc")
@@ -101,7 +101,7 @@ def _load(estate: Estate, shell: str, file: Path, *, compinit: bool) -> pexpect.
 
 
 def _tab(child: pexpect.spawn[str], line: str, rest: str) -> float:
-    """Seconds from TAB behind `line` to the `rest` on the screen; the line is emptied again."""
+    """Return the seconds from TAB after `line` to `rest` on the screen, and clear the line."""
     child.send(line)
     child.expect_exact(line[-1])
     time.sleep(0.05)  # until it has painted all of it

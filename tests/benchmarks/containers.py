@@ -1,4 +1,4 @@
-"""Containers beside the bare incus commands they stand for, in one run.
+"""Measure container commands, compared with the bare incus commands they replace, in one run.
 
 Runs beside a daemon: `python -m tests.worlds.daemon -- python -m tests.benchmarks.containers`.
 """
@@ -26,7 +26,7 @@ STREAMED = 200 << 20
 
 
 def alternating(ours: Callable[[], float], theirs: Callable[[], float]) -> tuple[float, float]:
-    """The medians of both, in turn, after one of each that warms up."""
+    """Return the medians of both, run in turn, after one run of each to warm up."""
     ours()
     theirs()
     both = [(ours(), theirs()) for _ in range(RUNS)]
@@ -40,16 +40,16 @@ class Bench:
         self.estate = estate
 
     def repoman(self, *argv: str) -> float:
-        """Seconds that a repoman command takes."""
+        """Return the seconds that a repoman command takes."""
         return timed([*self.estate.argv, *argv], env=self.estate.environ, cwd=self.estate.home)
 
     def incus(self, *argv: str) -> float:
-        """Seconds that an incus command takes, in the same project."""
+        """Return the seconds that an incus command takes, in the same project."""
         named = ["incus", *argv[:1], "--project", self.estate.project, *argv[1:]]
         return timed(named, env=self.estate.environ)
 
     def new(self, image: str) -> Row:
-        """`new` beside the commands that a person would type instead."""
+        """Measure `new`, compared with the commands that a person would type instead."""
         (self.estate.local_repos / "isurus").mkdir(exist_ok=True)
 
         def ours() -> float:
@@ -65,7 +65,7 @@ class Bench:
         return Row(f"`new`, {image}", *alternating(ours, theirs))
 
     def shell(self) -> Row:
-        """`shell -- true` beside a bare exec."""
+        """Measure `shell -- true`, compared with a bare exec."""
         self.estate.new("isurus")
         argv = ("exec", "isurus", "--", "true")
         row = Row(
@@ -78,13 +78,13 @@ class Bench:
         return row
 
     def listing(self, running: Sequence[str]) -> Row:
-        """`list` beside `incus list`, with many instances."""
+        """Measure `list`, compared with `incus list`, with many instances."""
         what = f"`list`, {INSTANCES} containers, {len(running)} running"
         return Row(what, *alternating(lambda: self.repoman("list"), lambda: self.incus("list")))
 
 
 def bare_new(estate: ContainerEstate, image: str) -> list[tuple[str, ...]]:
-    """What a person types for the same container, its user and its mount included."""
+    """Return the commands to create the same container by hand, with its user and its mount."""
     repo = f"{estate.local_repos}/isurus"
     uid = str(os.getuid())
     device = ("repo", "disk", f"source={repo}", f"path={repo}")
@@ -109,7 +109,7 @@ def bare_new(estate: ContainerEstate, image: str) -> list[tuple[str, ...]]:
 
 
 def fill(bench: Bench) -> None:
-    """Many projects with an empty container each, as drift sees none in."""
+    """Register many projects with an empty container each, in which there is no drift."""
     estate = bench.estate
     with estate.registry.open("a") as registry:
         for number in range(INSTANCES):
@@ -121,8 +121,8 @@ def fill(bench: Bench) -> None:
 
 
 def over_ssh(estate: RemoteContainerEstate) -> list[Row]:
-    """`list` from another machine, beside `ssh HOST incus list` with a connection of its own, and
-    with one that is open already."""
+    """Measure `list` from another host, compared with `ssh HOST incus list` over a new connection
+    and over an open one."""
     estate.setup()
     fill(Bench(estate))
     estate.sshd.set_session_environ(estate.environ)
@@ -149,7 +149,7 @@ def over_ssh(estate: RemoteContainerEstate) -> list[Row]:
 
 
 class Stream:
-    """Random bytes that go into a program and come back, both ways at once."""
+    """Random bytes that a program echoes, both ways at once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -159,7 +159,7 @@ class Stream:
         self._digest = _digest(path)
 
     def through(self, argv: Sequence[str], environ: Mapping[str, str]) -> float:
-        """Seconds until all of it is back, byte for byte."""
+        """Return the seconds until all of it is back, byte for byte."""
         began = time.monotonic()
         back = self._path.with_suffix(".back")
         with self._path.open("rb") as given, back.open("wb") as taken:
@@ -176,7 +176,7 @@ def _digest(path: Path) -> str:
 
 
 def streams(transport: str) -> Row:
-    """`exec NAME -- cat` on another machine, beside `ssh HOST cat`."""
+    """Measure `exec NAME -- cat` on another host, compared with `ssh HOST cat`."""
     with RemoteContainerEstate(Path(tempfile.mkdtemp(prefix="bench-")), transport) as estate:
         estate.setup().new("isurus")
         estate.sshd.set_session_environ(estate.environ)
@@ -191,7 +191,7 @@ def streams(transport: str) -> Row:
 
 
 def main() -> None:
-    """Measure and print the tables that were asked for."""
+    """Measure and print the tables that were requested."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.containers")
     parser.add_argument("--streams", action="store_true", help="only those over SSH")
     if not parser.parse_args().streams:
@@ -201,7 +201,7 @@ def main() -> None:
 
 
 def containers() -> None:
-    """Containers beside the bare incus commands, here and over SSH."""
+    """Measure containers, compared with the bare incus commands, locally and over SSH."""
     base = Path(tempfile.mkdtemp(prefix="bench-"))
     with ContainerEstate(base) as estate:
         bench = Bench(estate.setup())

@@ -1,4 +1,4 @@
-"""The mirror on real NFS, 1 ms away, beside rsync run project after project with the same options.
+"""Measure the mirror on real NFS, 1 ms away, compared with rsync run once per project.
 
 Runs inside the machine: `python -m tests.worlds.machine -- python -m tests.benchmarks.nfs`.
 """
@@ -23,7 +23,7 @@ NETEM_MILLISECONDS = 0.5
 
 
 class Bench:
-    """Two shares side by side: one that repoman writes and one that bare rsync does."""
+    """Two shares side by side: repoman writes to one and bare rsync to the other."""
 
     def __init__(self, projects: int, files: int) -> None:
         self.base = Path(tempfile.mkdtemp(prefix="bench-"))
@@ -38,12 +38,12 @@ class Bench:
         }
 
     def repoman(self, *argv: str) -> float:
-        """Seconds that a repoman command takes."""
+        """Return the seconds that a repoman command takes."""
         command = [sys.executable, "-m", "repoman_tasks", *argv]
         return timed(command, env=self.environment)
 
     def rsyncs(self, share: Share) -> float:
-        """Seconds that rsync takes, project after project."""
+        """Return the seconds that rsync takes, project after project."""
         began = time.monotonic()
         for name in self.names:
             rules = filters(name, Excludes())
@@ -53,7 +53,7 @@ class Bench:
 
 
 def measure(projects: int, files: int, jobs: str) -> list[Row]:
-    """First mirror, nothing to do, and one project alone; caches are dropped before each."""
+    """Measure the first mirror, a run without changes, and a single project, with cold caches."""
     bench = Bench(projects, files)
     with Share(size="512m") as ours, Share(size="512m") as bare:
         bench.repoman("setup", f"--local-repos={bench.repos}", f"--nfs-repos={ours.mount_point}")

@@ -1,4 +1,4 @@
-"""Start-up of what the packages install, beside the environment of the checkout, in one run."""
+"""Measure the start-up of the packages, compared with the environment of the checkout."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RUNS = 11
 
 
 def starts(estate: Estate) -> list[Row]:
-    """`list` of the estate by each package, in turn with that of the environment."""
+    """Measure `list` of each package, alternating with the environment."""
     with tempfile.TemporaryDirectory(prefix="repoman-bench-", dir="/var/tmp") as folder:
         inv = Path(sys.executable).with_name("inv")
         argv = [str(inv), "dev.package", "--to", folder]

@@ -1,4 +1,4 @@
-"""What the benchmarks share: small projects, a clock, and the table of two sides."""
+"""Small projects, a clock, and a table of two sides, for all benchmarks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Row:
-    """Seconds of one side and of the other, for one job."""
+    """The seconds of both sides, for one job."""
 
     job: str
     ours: float
@@ -18,7 +18,7 @@ class Row:
 
     @property
     def ratio(self) -> float:
-        """Ours to theirs."""
+        """Return the ratio of our time to theirs."""
         return self.ours / self.theirs
 
 
@@ -30,7 +30,7 @@ def show(title: str, ours: str, theirs: str, rows: list[Row]) -> None:
 
 
 def fill(folder: Path, files: int) -> None:
-    """A small project: folders of ten files."""
+    """Create a small project: folders of ten files."""
     for number in range(files):
         path = folder / f"d{number // 10}" / f"f{number}"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def fill(folder: Path, files: int) -> None:
 
 
 def timed(argv: list[str], **options: object) -> float:
-    """Seconds that a program takes; it has to succeed."""
+    """Return the seconds that a program takes; it has to succeed."""
     began = time.monotonic()
     subprocess.run(
         argv, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options

@@ -1,4 +1,4 @@
-"""An image server as Incus knows them (simplestreams over https), which can be slow."""
+"""A slow image server for Incus (simplestreams over https)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HELD = (20, 39)
 
 
 class ImageServer:
-    """Serves one image on loopback while it is entered, slowly, and to its end only when told."""
+    """A server of one image on loopback, which stops midway until a test releases it."""
 
     def __init__(self, alias: str, tarball: Path) -> None:
         data = tarball.read_bytes()
@@ -45,7 +45,7 @@ class ImageServer:
         return f"https://127.0.0.1:{self._server.server_address[1]}"
 
     def go_on(self) -> None:
-        """Let downloads go past the place where they are held, or come to their end."""
+        """Let downloads continue past the point where they are held, or finish."""
         next(gate for gate in self._gates.values() if not gate.is_set()).set()
 
     def __enter__(self) -> ImageServer:

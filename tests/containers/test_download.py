@@ -18,7 +18,7 @@ from tests.worlds.daemon.images import image
 
 @pytest.fixture
 def server(estate: ContainerEstate) -> Iterator[ImageServer]:
-    """A slow server that the person has as the remote `there`."""
+    """Yield a slow server that the user has as the remote `there`."""
     (estate.local_repos / "isurus").mkdir()
     with ImageServer("tiny/1", image("busybox")) as running:
         folder = estate.home / ".config/incus"

@@ -1,4 +1,4 @@
-"""Every drift, made behind repoman's back, found, said and mended; the second time nothing is."""
+"""Create every kind of drift behind repoman's back: it is found, reported and repaired, once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.estate import run
 
 
 def mend(estate: ContainerEstate, *argv: str, out: str = "done: ") -> None:
-    """Mend by `argv`; a second time nothing is left to be mended."""
+    """Repair by `argv`; a second run has nothing to do."""
     assert out in estate.run("status", *argv).out
     drifted = [kind for kinds in estate.findings().values() for kind in kinds]
     assert drifted == []
@@ -74,7 +74,7 @@ def test_missing_with_its_repo(isurus: ContainerEstate) -> None:
 
 
 def without_registry(estate: ContainerEstate) -> None:
-    """Lose all projects from the registry."""
+    """Delete all projects from the registry."""
     text = estate.registry.read_text()
     estate.registry.write_text(text[: text.index("[[project]]")])
 
@@ -129,10 +129,10 @@ def write_hook(estate: ContainerEstate, name: str, hook: str) -> None:
 
 
 @pytest.mark.parametrize("argv", [("adopt", "stray"), ("status", "--orphan", "adopt")])
-def test_who_takes_a_container_in_has_seen_what_is_in_its_repo(
+def test_adopt_marks_the_content_of_the_repo_as_seen(
     estate: ContainerEstate, argv: tuple[str, ...]
 ) -> None:
-    """As who makes one has; and what comes later is told."""
+    """As after `new`; later changes are reported."""
     estate.incus("init", "busybox", "stray")
     write_hook(estate, "stray", "pre-commit")
     estate.run(*argv)
@@ -142,7 +142,7 @@ def test_who_takes_a_container_in_has_seen_what_is_in_its_repo(
     assert ".git/hooks/pre-push" in estate.run("status", code=3).out
 
 
-def test_what_came_before_a_registry_was_lost_is_told_after_it(isurus: ContainerEstate) -> None:
+def test_a_hazard_from_before_the_registry_was_lost_is_reported(isurus: ContainerEstate) -> None:
     write_hook(isurus, "isurus", "pre-commit")
     without_registry(isurus)
     isurus.run("adopt", "isurus", code=0)
@@ -162,7 +162,7 @@ def test_adopt_refuses(isurus: ContainerEstate) -> None:
 
 
 def test_adopt_from_the_default_project(estate: ContainerEstate) -> None:
-    """The way over from a script that made its containers there, with `shift` and all."""
+    """Migrate from a script that created containers there, with `shift` and the like."""
     repo = estate.local_repos / "old"
     repo.mkdir()
     name = f"old{estate.project[1:6]}"
@@ -191,34 +191,34 @@ def test_adopt_from_the_default_project(estate: ContainerEstate) -> None:
 
 
 def hooked(repo: Path) -> Path:
-    """A git repo with a hook of the person's own."""
+    """Return a git repo with a hook of the user's own."""
     (repo / ".git/hooks").mkdir(parents=True, exist_ok=True)
     (repo / ".git/hooks/post-commit").write_text("#!/bin/sh\n")
     return repo
 
 
-def subjects_and_kinds(estate: ContainerEstate, name: str) -> bool:
-    """Whether something that programs here would run is told as new."""
+def reports_hazard(estate: ContainerEstate, name: str) -> bool:
+    """Return True if something that programs on the host would run is reported as new."""
     return "hazard" in estate.findings().get(name, [])
 
 
 def test_what_is_in_a_repo_that_an_adopted_container_never_had(estate: ContainerEstate) -> None:
-    """As with `new`, it is known to who gives it; what comes later is told."""
+    """As after `new`, the user knows it; later changes are reported."""
     repo = hooked(estate.local_repos / "stray")
     estate.incus("init", "busybox", "stray")
     estate.run("adopt", "stray", code=0)
-    assert not subjects_and_kinds(estate, "stray")
+    assert not reports_hazard(estate, "stray")
     (repo / ".envrc").write_text("true\n")
-    assert subjects_and_kinds(estate, "stray")
+    assert reports_hazard(estate, "stray")
 
 
 def test_what_is_in_a_repo_that_an_adopted_container_had(estate: ContainerEstate) -> None:
-    """It may have written that, so it is told, also where a profile had given it the repo."""
+    """The container may have written it, so it is reported, also if a profile mounted the repo."""
     repo = hooked(estate.local_repos / "stray")
     estate.incus("init", "busybox", "stray")
     estate.incus("config", "device", "add", "stray", "x", "disk", f"source={repo}", "path=/x")
     estate.run("adopt", "stray", code=0)
-    assert subjects_and_kinds(estate, "stray")
+    assert reports_hazard(estate, "stray")
     estate.run("status", "stray", "--seen")
     other = hooked(estate.local_repos / "other")
     estate.incus("profile", "create", "wide")
@@ -226,24 +226,24 @@ def test_what_is_in_a_repo_that_an_adopted_container_had(estate: ContainerEstate
     estate.incus("profile", "device", "add", "wide", "x", *device)
     estate.incus("init", "busybox", "other", "--profile", "default", "--profile", "wide")
     estate.run("adopt", "other", code=0)
-    assert subjects_and_kinds(estate, "other")
+    assert reports_hazard(estate, "other")
     assert other.is_dir()
 
 
-def test_what_was_seen_before_stays_what_was_seen(isurus: ContainerEstate) -> None:
-    """Neither a lost registry nor `remove` and `new` have a hook taken for one that was known."""
+def test_a_hazard_is_reported_until_it_was_seen(isurus: ContainerEstate) -> None:
+    """After a lost registry, or `remove` and `new`, a new hook is still reported."""
     repo = isurus.local_repos / "isurus"
     hooked(repo)
-    assert subjects_and_kinds(isurus, "isurus")
+    assert reports_hazard(isurus, "isurus")
     without_registry(isurus)
     assert "done: " in isurus.run("status", "--orphan", "adopt").out
     assert isurus.projects() == ["isurus"]
-    assert subjects_and_kinds(isurus, "isurus")
+    assert reports_hazard(isurus, "isurus")
     isurus.run("remove", "isurus", "--yes", code=0)
     isurus.run("new", "isurus", code=0)
-    assert subjects_and_kinds(isurus, "isurus")
+    assert reports_hazard(isurus, "isurus")
     isurus.run("status", "isurus", "--seen")
-    assert not subjects_and_kinds(isurus, "isurus")
+    assert not reports_hazard(isurus, "isurus")
 
 
 # --- renamed, in error, not expected ------------------------------------------------------
@@ -283,7 +283,7 @@ def test_a_container_without_its_tags(isurus: ContainerEstate) -> None:
 
 
 def half_made(estate: ContainerEstate) -> None:
-    """What a `new` that was killed leaves behind."""
+    """Create what a killed `new` leaves behind."""
     without_registry(estate)
     estate.incus("stop", "--force", "isurus")
     estate.incus("config", "set", "isurus", f"{MAKING_TAG}=token")
@@ -300,7 +300,7 @@ def test_half_made_and_not_registered(isurus: ContainerEstate) -> None:
     assert isurus.instances() == {}
 
 
-def test_new_begins_anew_where_one_was_half_made(isurus: ContainerEstate) -> None:
+def test_new_replaces_a_half_made_container(isurus: ContainerEstate) -> None:
     half_made(isurus)
     isurus.exec_inside("isurus", "true")
     done = isurus.run("new", "isurus", code=0)
@@ -330,7 +330,7 @@ CHANGES = {
 }
 
 
-def test_a_difference_is_found_shown_and_mended_by_update(isurus: ContainerEstate) -> None:
+def test_drift_is_found_shown_and_repaired_by_update(isurus: ContainerEstate) -> None:
     (isurus.local_repos / "other").mkdir()
     isurus.incus("profile", "create", "extra")
     for change, argv in CHANGES.items():

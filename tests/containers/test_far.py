@@ -21,7 +21,7 @@ from tests.support.round_trips import count_round_trips
 
 @pytest.fixture(params=TRANSPORTS)
 def isurus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RemoteContainerEstate]:
-    """It, with the project isurus, whose container runs."""
+    """Yield a remote estate with the project isurus, whose container runs."""
     with RemoteContainerEstate(tmp_path, request.param) as estate:
         estate.setup()
         estate.new("isurus")
@@ -51,8 +51,8 @@ def test_the_life_of_a_project(isurus: RemoteContainerEstate) -> None:
 
 @pytest.fixture
 def busy(tmp_path: Path) -> Iterator[RemoteContainerEstate]:
-    """It, with isurus, an ordinary project, and lamna, of which all is set that can be: it mounts
-    a folder that was approved, and has rules and an address in the network."""
+    """Yield a remote estate with isurus, an ordinary project, and lamna, which uses every setting:
+    an approved mount, and rules and an address in the network."""
     with RemoteContainerEstate(tmp_path, "fabric") as estate:
         estate.setup()
         tools = estate.home / "tools"
@@ -73,8 +73,8 @@ def busy(tmp_path: Path) -> Iterator[RemoteContainerEstate]:
         yield estate
 
 
-def test_round_trips_where_there_is_nothing_to_do(busy: RemoteContainerEstate) -> None:
-    """Two of them start the first shell, which brings the registry along."""
+def test_round_trips_if_nothing_changes(busy: RemoteContainerEstate) -> None:
+    """Two of them start the first shell, which fetches the registry too."""
     assert count_round_trips(busy, "list") == 3
     assert count_round_trips(busy, "status") == 4
     assert count_round_trips(busy, "status", name="isurus") == 4
@@ -94,7 +94,7 @@ def test_without_a_name_it_says_what_to_type(isurus: RemoteContainerEstate) -> N
 
 
 def test_streams_go_through_fast(isurus: RemoteContainerEstate) -> None:
-    """20 MB/s each way is asked for; a tenth of it fails here, since other tests run beside it."""
+    """The target is 20 MB/s each way; a tenth of it fails here, since other tests run too."""
     size = 64 << 20
     argv = [*isurus.argv, "exec", "isurus", "--", "cat"]
     began = time.monotonic()
@@ -112,10 +112,10 @@ def test_streams_go_through_fast(isurus: RemoteContainerEstate) -> None:
 
 
 @pytest.mark.parametrize("end", ["ctrl-c", "cut"])
-def test_what_exec_runs_goes_with_the_connection(
+def test_a_program_of_exec_ends_with_the_connection(
     isurus: RemoteContainerEstate, marker: str, end: str
 ) -> None:
-    """Within the container too, and where it ignores what it is told."""
+    """Also inside the container, and if it ignores signals."""
     script = f"trap '' TERM HUP; exec sleep {marker}"
     process = isurus.start("exec", "isurus", "--", "sh", "-c", script, stderr=subprocess.PIPE)
     wait_until(lambda: find_sleeps(marker))
@@ -135,7 +135,7 @@ def test_what_exec_runs_goes_with_the_connection(
 @pytest.mark.parametrize(
     ("argv", "code"), [(["exec", "isurus", "--", "true"], 1), (["update", "isurus"], 1)]
 )
-def test_incus_that_is_not_there_is_told(
+def test_a_missing_incus_is_reported(
     isurus: RemoteContainerEstate, argv: list[str], code: int
 ) -> None:
     programs = isurus.base / "programs"
@@ -155,8 +155,8 @@ def test_incus_that_is_not_there_is_told(
         )
 
 
-def test_who_may_not_talk_to_incus_there_is_told(tmp_path: Path) -> None:
-    """sshd gives what it is asked for to somebody who is in no group but their own."""
+def test_a_user_without_access_to_incus_is_reported(tmp_path: Path) -> None:
+    """sshd runs the commands of a user who is in no group but their own."""
     ids = f"--reuid={os.getuid()} --regid={os.getgid()} --clear-groups"
     forced = f'ForceCommand exec sudo -nE setpriv {ids} sh -c "$SSH_ORIGINAL_COMMAND"'
     with RemoteContainerEstate(tmp_path, "fabric", forced) as estate:

@@ -1,4 +1,4 @@
-"""`setup` on a real Incus: the fence that it makes, finds weaker, and mends."""
+"""`setup` creates the fence on a real Incus, finds where it is weaker, and repairs it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def project(estate: ContainerEstate) -> dict[str, str]:
 
 
 def writes(estate: ContainerEstate) -> str:
-    """What changes in Incus when it is written to: all there is in the project, with times."""
+    """Return what changes in Incus on a write: everything in the project, with times."""
     parts = ["instances?recursion=1", "profiles?recursion=1"]
     return json.dumps([project(estate), *map(estate.api, parts)], sort_keys=True)
 
@@ -98,7 +98,7 @@ def test_a_weaker_fence_is_found_and_strengthened(isurus: ContainerEstate) -> No
 
 
 def test_local_repos_that_moved(isurus: ContainerEstate) -> None:
-    """Containers keep the old folder until they are updated; then the fence closes behind them."""
+    """Containers keep the old folder until `update`; then the fence excludes it."""
     other = isurus.home / "other"
     other.mkdir()
     old = isurus.local_repos / "isurus"
@@ -137,7 +137,7 @@ def test_a_shared_folder_that_moved(isurus: ContainerEstate) -> None:
 
 @pytest.fixture
 def fresh(fresh_estate: ContainerEstate) -> Iterator[ContainerEstate]:
-    """A daemon of its own that was never initialised."""
+    """Yield an estate with a daemon that was never initialised."""
     folder = Path(tempfile.mkdtemp(prefix="rmf-", dir="/tmp"))
     before = dict(fresh_estate.environ)
     fresh_estate.environ |= {
@@ -176,11 +176,11 @@ def test_an_incus_that_was_never_initialised(fresh: ContainerEstate) -> None:
     fresh.incus("network", "delete", network, "--project", "default")
 
 
-IN_NAMESPACE = pytest.mark.local_only("repoman runs where other files are in place of the host's")
+IN_NAMESPACE = pytest.mark.local_only("repoman runs in a namespace with files of its own")
 
 
 def with_subuid(estate: ContainerEstate, text: str, *argv: str) -> Result:
-    """Run repoman where /etc/subuid holds `text`, which nobody else sees."""
+    """Run repoman with `text` in /etc/subuid, in a private namespace."""
     other = estate.base / "subuid"
     other.write_text(text)
     ids = [f"--reuid={os.getuid()}", f"--regid={os.getgid()}", "--init-groups"]
@@ -192,7 +192,7 @@ def with_subuid(estate: ContainerEstate, text: str, *argv: str) -> Result:
 
 @IN_NAMESPACE
 @pytest.mark.parametrize("text", ["root:1000000:65536\n", "", "dev:1000:1\n", "root:1:2\nx\n"])
-def test_what_root_has_to_do_is_said(estate: ContainerEstate, text: str) -> None:
+def test_commands_for_root_are_printed(estate: ContainerEstate, text: str) -> None:
     uid, gid = os.getuid(), os.getgid()
     done = with_subuid(estate, text, "setup")
     assert done.code == 0, done
@@ -204,7 +204,8 @@ def test_what_root_has_to_do_is_said(estate: ContainerEstate, text: str) -> None
 
 
 def in_own_etc(estate: ContainerEstate, *argv: str) -> list[str]:
-    """Words that run others as this user where /etc is a copy that root may change."""
+    """Return an argv prefix that runs a command as this user, with a copy of /etc that root may
+    change."""
     ids = [f"--reuid={os.getuid()}", f"--regid={os.getgid()}", "--init-groups"]
     script = 'mount --bind "$0" /etc && exec setpriv "$@"'
     namespace = ["sudo", "-n", "unshare", "--mount", "sh", "-c", script, f"{estate.base}/etc"]
@@ -214,7 +215,7 @@ def in_own_etc(estate: ContainerEstate, *argv: str) -> list[str]:
 
 @pytest.fixture
 def own_etc(estate: ContainerEstate) -> Iterator[Path]:
-    """A copy of /etc in which root may not map this user's ids."""
+    """Create a copy of /etc in which root may not map this user's ids."""
     etc = estate.base / "etc"
     lacking = "root:1000000:65536"
     script = 'cp -a /etc "$1" && echo "$2" >"$1/subuid" && echo "$2" >"$1/subgid"'
@@ -224,11 +225,11 @@ def own_etc(estate: ContainerEstate) -> Iterator[Path]:
 
 
 @IN_NAMESPACE
-def test_what_root_has_to_do_is_done_by_sudo(estate: ContainerEstate, own_etc: Path) -> None:
-    """With --yes; and root's line is there for good then."""
+def test_commands_for_root_are_run_by_sudo(estate: ContainerEstate, own_etc: Path) -> None:
+    """With --yes; root's line is permanent then."""
     line = f"root:{os.getuid()}:1\n"
-    asked = run(in_own_etc(estate, *estate.argv, "setup"), estate.environ)
-    assert (asked.code, line in (own_etc / "subuid").read_text()) == (0, False)
+    answered = run(in_own_etc(estate, *estate.argv, "setup"), estate.environ)
+    assert (answered.code, line in (own_etc / "subuid").read_text()) == (0, False)
     done = run(in_own_etc(estate, *estate.argv, "setup", "--yes"), estate.environ)
     assert done.code == 0, done
     assert "done: run as root `usermod" in done.out
@@ -263,7 +264,7 @@ def test_a_line_of_a_range_is_enough(estate: ContainerEstate) -> None:
     assert (done.out, done.err) == ("nothing to do\n", "")
 
 
-@pytest.mark.local_only("it types with other groups than those of the login")
+@pytest.mark.local_only("the command runs with other groups than those of the login")
 def test_a_member_of_the_group_who_has_not_logged_in_again(fresh_estate: ContainerEstate) -> None:
     ids = [f"--reuid={os.getuid()}", f"--regid={os.getgid()}", "--clear-groups"]
     environ = [f"{key}={value}" for key, value in fresh_estate.environ.items()]

@@ -34,7 +34,7 @@ def spawn(fresh_estate: ContainerEstate) -> Iterator[Spawn]:
 
 
 def answer(child: pexpect.spawn[str], answers: dict[str, str]) -> int:
-    """Answer each question until the command ends well; how many there were."""
+    """Answer each question until the command succeeds; return the number of questions."""
     questions = list(answers)
     count = 0
     while True:
@@ -48,7 +48,7 @@ def answer(child: pexpect.spawn[str], answers: dict[str, str]) -> int:
 
 
 def answers(estate: ContainerEstate) -> dict[str, str]:
-    """What a person answers who takes what is offered, as far as it can be."""
+    """Return the answers of a user who accepts each default, if there is one."""
     return {
         "Folder of your local repos? [~/repos] ": "",
         "Folder on the backup share?": str(estate.share),
@@ -120,7 +120,7 @@ def test_it_is_stopped_and_taken_up_again(spawn: Spawn, fresh_estate: ContainerE
     assert (fresh_estate.mirror("isurus") / ".git/HEAD").exists()
 
 
-def test_new_asks_for_all_of_it(spawn: Spawn, estate: ContainerEstate) -> None:
+def test_new_asks_for_each_argument(spawn: Spawn, estate: ContainerEstate) -> None:
     (estate.local_repos / "lamna").mkdir()
     child = spawn("new")
     child.expect_exact("1  lamna (existing folder)")

@@ -1,4 +1,5 @@
-"""Killed, interrupted, twice at once, without room: what is left is whole, or seen and mended."""
+"""Kill, interrupt, run twice at once, or fill the disk: the rest is valid, or found and
+repaired."""
 
 from __future__ import annotations
 
@@ -26,8 +27,8 @@ def started(estate: ContainerEstate, *argv: str) -> subprocess.Popen[bytes]:
 def cut_after(estate: ContainerEstate, seconds: float, *argv: str) -> float:
     """Run repoman, and kill it and all its children after `seconds`.
 
-    If it works on another host, break its connection so long after that was made. Return the
-    seconds that it took to its end, 0 if it did not come to that.
+    If it works on another host, break its connection that long after it was opened. Return the
+    seconds until it ended, or 0 if it was killed before.
     """
     process = started(estate, *argv)
     if isinstance(estate, RemoteContainerEstate):
@@ -46,7 +47,7 @@ def cut_after(estate: ContainerEstate, seconds: float, *argv: str) -> float:
 
 
 def drop(estate: RemoteContainerEstate, process: subprocess.Popen[bytes]) -> None:
-    """Break the connection; repoman ends by itself, and all that ran over it there, too."""
+    """Break the connection; repoman ends by itself, and so does all it started there."""
     there = find_descendants(estate.sshd.find_sessions())
     estate.sshd.kill_connections()
     assert process.wait(WAIT_SECONDS) >= 0
@@ -54,16 +55,16 @@ def drop(estate: RemoteContainerEstate, process: subprocess.Popen[bytes]) -> Non
 
 
 def at_rest(estate: ContainerEstate) -> bool:
-    """Whether Incus has done what it had begun when it was asked by somebody who was killed."""
-    said = estate.incus("query", f"local:/1.0/operations?project={estate.project}").out
-    if '"running"' not in said:  # nothing at all where there are none
+    """Return True if Incus has finished what a killed process had requested."""
+    operations = estate.incus("query", f"local:/1.0/operations?project={estate.project}").out
+    if '"running"' not in operations:  # nothing at all where there are none
         return True
     time.sleep(0.1)  # a client for each look is dear
     return False
 
 
-def mended(estate: ContainerEstate) -> None:
-    """What a person does afterwards; the estate is whole then."""
+def repair_estate(estate: ContainerEstate) -> None:
+    """Run the commands by which a user repairs the estate, and check that it is in order."""
     wait_until(lambda: at_rest(estate))
     flags = ["--missing", "recreate", "--orphan", "adopt", "--half-made", "finish"]
     done = estate.run("status", "--repair", "--yes", *flags)
@@ -79,7 +80,7 @@ def mended(estate: ContainerEstate) -> None:
 
 @pytest.fixture
 def quick(estate: ContainerEstate) -> ContainerEstate:
-    """An estate with the folder of a repo."""
+    """Return an estate with the folder of a repo."""
     (estate.local_repos / "isurus").mkdir()
     return estate
 
@@ -94,7 +95,7 @@ COMMANDS = {
 
 
 def moment(chance: random.Random, took: float) -> float:
-    """Return a moment in the middle of what takes so long here and now.
+    """Return a moment in the middle of something of this duration.
 
     The first part of it goes to the start of Python.
     """
@@ -102,7 +103,7 @@ def moment(chance: random.Random, took: float) -> float:
 
 
 def before(estate: ContainerEstate, command: str, number: int) -> None:
-    """Have what the command changes."""
+    """Create what the command changes."""
     if command == "new":
         estate.run("remove", "isurus", "--yes")
         return
@@ -140,14 +141,14 @@ def test_killed_at_any_moment(quick: ContainerEstate, command: str) -> None:
         took = min(took, ended or took)
         if command == "setup":
             quick.run(*argv, code=0)
-        mended(quick)
+        repair_estate(quick)
     assert (quick.local_repos / "isurus").is_dir()
     leftovers = [p.name for p in (quick.local_repos / "isurus").iterdir()]
     assert [name for name in leftovers if name != ".repoman.toml"] == []
 
 
 def interrupt_after(estate: ContainerEstate, seconds: float, number: signal.Signals) -> int:
-    """Run `new`, and send it a signal after `seconds`; return its exit status."""
+    """Run `new`, send it a signal after `seconds`, and return its exit status."""
     process = started(estate, "new", "made", "--create")
     try:
         return process.wait(seconds)

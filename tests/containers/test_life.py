@@ -1,4 +1,4 @@
-"""The whole life of a project: each command, once and again."""
+"""The life of a project: each command, once and again."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_new_that_fails_leaves_nothing(estate: ContainerEstate) -> None:
         assert estate.projects() == [], argv
 
 
-def test_new_where_the_folder_is_there_or_is_not(estate: ContainerEstate) -> None:
+def test_new_with_and_without_an_existing_folder(estate: ContainerEstate) -> None:
     (estate.local_repos / "there").mkdir()
     assert "is there already" in estate.run("new", "there", "--create", code=2).err
     assert "is missing" in estate.run("new", "ghost", code=2).err
@@ -150,7 +150,7 @@ def test_list_asks_incus_as_often_however_many_there_are(estate: ContainerEstate
 
 
 @pytest.mark.over_ssh
-def test_words_arrive_as_they_were_typed(isurus: ContainerEstate) -> None:
+def test_arguments_arrive_as_they_were_typed(isurus: ContainerEstate) -> None:
     argv = ["", "a b", "$HOME", "`id`", "'", '"', "\\", "*", "--", "-x", "é木", "a\nb", "--help"]
     script = 'for word do printf "[%s]" "$word"; done'
     done = isurus.run("exec", "isurus", "--", "sh", "-c", script, "sh", *argv, code=0)
@@ -196,8 +196,8 @@ def test_the_environment_is_that_of_a_login(isurus: ContainerEstate) -> None:
         assert ("FROM_PROFILE" in found) is (command == "shell"), "a login reads the profile"
 
 
-@pytest.mark.local_only("nobody stands anywhere on another host")
-def test_without_a_name_it_is_the_project_one_stands_in(isurus: ContainerEstate) -> None:
+@pytest.mark.local_only("there is no working folder on another host")
+def test_without_a_name_it_is_the_project_of_the_working_folder(isurus: ContainerEstate) -> None:
     isurus.new("lamna")
     sub = isurus.local_repos / "lamna/src/deep"
     sub.mkdir(parents=True)
@@ -274,7 +274,7 @@ def test_update_touches_only_what_differs(isurus: ContainerEstate) -> None:
     assert isurus.run("update", "isurus", code=0).out == "nothing to do\n"
 
 
-def test_update_rebuilds_only_when_told(isurus: ContainerEstate) -> None:
+def test_update_rebuilds_only_on_request(isurus: ContainerEstate) -> None:
     isurus.exec_inside("isurus", "touch", "/installed")
     (isurus.local_repos / "isurus/.repoman.toml").write_text('image = "debian"\n')
     done = isurus.run("update", "isurus", code=0)
@@ -345,7 +345,7 @@ def test_remove_destroys_the_container_and_leaves_repo_and_mirror(isurus: Contai
     assert "no project is called" in isurus.run("remove", "isurus", "--yes", code=2).err
 
 
-def test_remove_of_what_is_half_gone_succeeds(isurus: ContainerEstate) -> None:
+def test_remove_of_a_half_removed_project_succeeds(isurus: ContainerEstate) -> None:
     isurus.incus("delete", "--force", "isurus")
     isurus.run("remove", "isurus", "--yes", code=0)
     assert isurus.projects() == []

@@ -1,4 +1,4 @@
-"""A developer of another uid than 1000, and of another gid than uid."""
+"""A developer whose uid is not 1000, and whose gid is not the uid."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.containers.conftest import ContainerEstate
 from tests.support.estate import Result, run
 from tests.worlds.daemon.sandbox import PEOPLE
 
-pytestmark = pytest.mark.local_only("it types as other people of this host")
+pytestmark = pytest.mark.local_only("the commands run as other users of this host")
 UID, GID = PEOPLE["dee"]
 SUDO = ["sudo", "-n"]
 
 
 class Dee:
-    """Somebody else, with a home and a share of their own, who types repoman commands."""
+    """Another user, with a home and a share of their own, who types repoman commands."""
 
     def __init__(self, estate: ContainerEstate) -> None:
         self.estate = estate
@@ -35,7 +35,7 @@ class Dee:
         self.sh(f"mkdir -p {self.home}/repos/isurus {self.share}")
 
     def typed(self, *argv: str) -> Result:
-        """Run words as dee."""
+        """Run a command as dee."""
         ids = [f"--reuid={UID}", f"--regid={GID}", "--init-groups", "--inh-caps=-all"]
         environ = [f"{key}={value}" for key, value in self.environ.items()]
         return run([*SUDO, "setpriv", *ids, "env", "-i", *environ, *argv], self.environ)
@@ -55,7 +55,7 @@ class Dee:
 
 @pytest.fixture
 def dee(fresh_estate: ContainerEstate) -> Iterator[Dee]:
-    """dee, who begins anew."""
+    """Return dee, before any setup."""
     somebody = Dee(fresh_estate)
     yield somebody
     clean = [str(somebody.home), str(somebody.share)]
@@ -64,7 +64,7 @@ def dee(fresh_estate: ContainerEstate) -> Iterator[Dee]:
 
 
 @pytest.mark.parametrize("image", ["busybox", "debian"])
-def test_a_whole_life_with_uid_1001_and_gid_1002(dee: Dee, image: str) -> None:
+def test_the_life_of_a_project_with_uid_1001_and_gid_1002(dee: Dee, image: str) -> None:
     dee.repoman("setup", "--nfs-repos", str(dee.share))
     dee.repoman("new", "isurus", "--image", image)
     who = dee.repoman("exec", "isurus", "--", "id")

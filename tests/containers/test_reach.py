@@ -1,4 +1,4 @@
-"""Firewalls of the host between containers and the internet: what `status` says of them."""
+"""Findings of `status` about firewalls of the host that cut containers off from the internet."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ TABLE = "repoman_test"
 
 
 @pytest.fixture
-def plugged(isurus: ContainerEstate) -> ContainerEstate:
+def networked(isurus: ContainerEstate) -> ContainerEstate:
     """An estate with the project isurus, whose container has an address."""
     plugged_in(isurus, "isurus")
     return isurus
 
 
-IN_NAMESPACE = pytest.mark.local_only("repoman runs where other files are in place of the host's")
+IN_NAMESPACE = pytest.mark.local_only("repoman runs in a namespace with files of its own")
 
 
 @contextmanager
 def dropped(estate: ContainerEstate, hook: str, rule: str) -> Iterator[None]:
-    """A firewall of the host that drops something of this test's own bridge."""
+    """Drop packets of this test's bridge by a firewall of the host."""
     bridge = estate.environ["REPOMAN_BRIDGE"]
     table = f"{TABLE}_{bridge}"
     rules = (
@@ -45,7 +45,7 @@ def dropped(estate: ContainerEstate, hook: str, rule: str) -> Iterator[None]:
 
 
 def beside_docker(estate: ContainerEstate, *argv: str) -> Result:
-    """Run repoman where the host shows the bridge of Docker."""
+    """Run repoman on a host that has the bridge of Docker."""
     shown = estate.base / "net"
     (shown / "docker0").mkdir(parents=True, exist_ok=True)
     ids = [f"--reuid={os.getuid()}", f"--regid={os.getgid()}", "--init-groups"]
@@ -55,55 +55,55 @@ def beside_docker(estate: ContainerEstate, *argv: str) -> Result:
     return run([*namespace, "env", "-i", *environ, *estate.argv, *argv], estate.environ)
 
 
-def test_nothing_is_in_the_way(plugged: ContainerEstate) -> None:
-    assert plugged.findings() == {}
-    assert "no address" not in plugged.run("status").out
-    assert "docker0" not in plugged.run("status").out
+def test_nothing_is_in_the_way(networked: ContainerEstate) -> None:
+    assert networked.findings() == {}
+    assert "no address" not in networked.run("status").out
+    assert "docker0" not in networked.run("status").out
 
 
 def test_a_container_without_an_address(isurus: ContainerEstate) -> None:
-    """Which it may not have asked for, so it is worth a note."""
+    """Its image may not have asked for one, so it gets a note."""
     done = isurus.run("status")
     assert f"· incus: no address from {isurus.environ['REPOMAN_BRIDGE']}" in done.out
     assert isurus.findings() == {}
 
 
 @pytest.mark.parametrize("rule", ["", "ip protocol != icmp", "udp dport 33434-33534"])
-def test_what_is_sent_on_is_dropped(plugged: ContainerEstate, rule: str) -> None:
-    bridge = plugged.environ["REPOMAN_BRIDGE"]
-    with dropped(plugged, "forward", rule):
+def test_what_is_sent_on_is_dropped(networked: ContainerEstate, rule: str) -> None:
+    bridge = networked.environ["REPOMAN_BRIDGE"]
+    with dropped(networked, "forward", rule):
         if rule.startswith("udp"):
-            reaches(plugged, "isurus", INTERNET)
+            reaches(networked, "isurus", INTERNET)
         else:
-            assert not greeted(plugged, "isurus", INTERNET)
-        done = plugged.run("status", code=3)
+            assert not greeted(networked, "isurus", INTERNET)
+        done = networked.run("status", code=3)
         assert "drops packets from isurus to the internet: the next router answers" in done.out
         assert f"allow packets from and to {bridge}" in done.out
-        assert plugged.findings() == {"incus": ["reach"]}
-        beside = beside_docker(plugged, "status")
+        assert networked.findings() == {"incus": ["reach"]}
+        beside = beside_docker(networked, "status")
         assert f"iptables -I DOCKER-USER -i {bridge} -j ACCEPT" in beside.out
         assert "drops packets from isurus" in beside.out
-    assert plugged.findings() == {}
+    assert networked.findings() == {}
 
 
 @IN_NAMESPACE
-def test_docker_that_lets_through_is_not_worth_a_word(plugged: ContainerEstate) -> None:
-    assert "Docker" not in beside_docker(plugged, "status").out
-    plugged.run("stop", "isurus", code=0)
-    assert "· incus: Docker is on this host" in beside_docker(plugged, "status").out
+def test_docker_that_lets_through_is_not_worth_a_word(networked: ContainerEstate) -> None:
+    assert "Docker" not in beside_docker(networked, "status").out
+    networked.run("stop", "isurus", code=0)
+    assert "· incus: Docker is on this host" in beside_docker(networked, "status").out
 
 
-def test_names_that_are_dropped(plugged: ContainerEstate) -> None:
-    with dropped(plugged, "input", "udp dport 53"):
-        done = plugged.run("status", code=3)
+def test_names_that_are_dropped(networked: ContainerEstate) -> None:
+    with dropped(networked, "input", "udp dport 53"):
+        done = networked.run("status", code=3)
         assert "does not answer DNS queries of its containers" in done.out
-        assert plugged.findings() == {"incus": ["reach"]}
-    assert plugged.findings() == {}
+        assert networked.findings() == {"incus": ["reach"]}
+    assert networked.findings() == {}
 
 
-def test_a_host_without_a_way_out_is_not_blamed(plugged: ContainerEstate) -> None:
-    """Where the next router does not answer the host either, nothing is known."""
-    with dropped(plugged, "forward", ""):
+def test_a_host_without_a_way_out_is_not_blamed(networked: ContainerEstate) -> None:
+    """If the next router does not answer the host either, nothing is known."""
+    with dropped(networked, "forward", ""):
         drop = (
             "table ip repoman_test_out { chain one { type filter hook output priority 0; "
             "ip daddr 192.0.2.1 drop; }; }"
@@ -111,27 +111,27 @@ def test_a_host_without_a_way_out_is_not_blamed(plugged: ContainerEstate) -> Non
         namespace = ["sudo", "-n", "nft"]
         subprocess.run([*namespace, drop], check=True)
         try:
-            assert plugged.findings() == {}
+            assert networked.findings() == {}
         finally:
             subprocess.run([*namespace, "delete", "table", "ip", "repoman_test_out"], check=True)
 
 
 @pytest.mark.parametrize("network", ["open", "none"])
-def test_a_container_of_another_mode(plugged: ContainerEstate, network: str) -> None:
-    text = plugged.registry.read_text()
+def test_a_container_of_another_mode(networked: ContainerEstate, network: str) -> None:
+    text = networked.registry.read_text()
     line = f'name = "isurus"\nnetwork = "{network}"\n'
-    plugged.registry.write_text(text.replace('name = "isurus"\n', line))
-    plugged.run("update", "isurus", code=0)
+    networked.registry.write_text(text.replace('name = "isurus"\n', line))
+    networked.run("update", "isurus", code=0)
     if network == "open":
-        plugged.exec_inside("isurus", "busybox", "ip", "-4", "address", "flush", "dev", "eth0")
-        plugged_in(plugged, "isurus")
-    with dropped(plugged, "forward", ""):
+        networked.exec_inside("isurus", "busybox", "ip", "-4", "address", "flush", "dev", "eth0")
+        plugged_in(networked, "isurus")
+    with dropped(networked, "forward", ""):
         found = {"incus": ["reach"]} if network == "open" else {}
-        assert plugged.findings() == found
+        assert networked.findings() == found
 
 
 def test_an_image_that_has_perl(estate: ContainerEstate) -> None:
-    """As Debian and Ubuntu have; the other tests' has busybox."""
+    """As in Debian and Ubuntu; the other tests' image has busybox."""
     estate.new("lamna", "--image", "debian")
     waiting = 'until [ -n "$(ip -4 route show default)" ]; do sleep 0.1; done'
     assert (
@@ -145,11 +145,11 @@ def test_an_image_that_has_perl(estate: ContainerEstate) -> None:
     assert estate.findings() == {}
 
 
-def test_what_a_container_pretends(plugged: ContainerEstate) -> None:
-    """It can hide its own network from being told, and nothing else."""
+def test_what_a_container_pretends(networked: ContainerEstate) -> None:
+    """It can hide the state of its own network, and nothing else."""
     fake = "#!/bin/sh\nprintf '\\033[2J x\\n'; exit 0\n"
     script = 'printf %s "$0" >/bin/perl; chmod +x /bin/perl'
-    assert plugged.exec_inside("isurus", "sh", "-c", script, fake).code == 0
-    done = plugged.run("status")
+    assert networked.exec_inside("isurus", "sh", "-c", script, fake).code == 0
+    done = networked.run("status")
     assert "\x1b" not in done.out + done.err
-    assert plugged.findings() == {}
+    assert networked.findings() == {}

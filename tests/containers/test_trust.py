@@ -1,4 +1,4 @@
-"""What a repo asks for beyond its container: approved by a person, and only as long."""
+"""A repo's requests beyond its container: approved by a person, and only as long as that holds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ QUESTION = "Approve it? [y/N] "
 
 @pytest.fixture
 def tools(isurus: ContainerEstate) -> Path:
-    """A folder that the repo of isurus asks for, far from the repos."""
+    """Create a folder, far from the repos, that the repo of isurus requests."""
     folder = isurus.home / "tools"
     folder.mkdir()
     (folder / "tool").write_text("useful\n")
@@ -31,7 +31,7 @@ def ask(estate: ContainerEstate, folder: Path | str, path: str = "/opt/tools") -
 
 
 def tool(estate: ContainerEstate) -> str:
-    """What the container sees of it."""
+    """Return the container's view of it."""
     return estate.run("exec", "isurus", "--", "cat", "/opt/tools/tool").out
 
 
@@ -40,7 +40,7 @@ def on_terminal(estate: ContainerEstate, *argv: str) -> pexpect.spawn[str]:
 
 
 def paths(estate: ContainerEstate) -> str:
-    """The folders that the Incus project allows."""
+    """Return the folders that the Incus project allows."""
     said = estate.incus("query", f"/1.0/projects/{estate.project}").out
     return str(json.loads(said)["config"]["restricted.devices.disk.paths"])
 
@@ -63,7 +63,7 @@ def test_without_a_person_it_is_refused_with_the_command_to_run(
     isurus.run("update", "isurus", code=6)
 
 
-def test_the_scripted_form_says_what_it_approved(isurus: ContainerEstate, tools: Path) -> None:
+def test_the_scripted_form_prints_what_it_approved(isurus: ContainerEstate, tools: Path) -> None:
     shown = isurus.run("update", "isurus", "--trust", "--dry-run", code=0)
     assert "would change isurus" in shown.out
     assert approvals(isurus) == []
@@ -100,9 +100,7 @@ def test_a_person_is_asked_and_no_is_the_default(isurus: ContainerEstate, tools:
     assert tool(isurus) == "useful\n"
 
 
-def test_what_is_asked_for_beside_is_shown_as_a_difference(
-    isurus: ContainerEstate, tools: Path
-) -> None:
+def test_another_request_is_shown_as_a_difference(isurus: ContainerEstate, tools: Path) -> None:
     isurus.run("update", "isurus", "--trust", code=0)
     other = isurus.home / "other"
     other.mkdir()
@@ -118,7 +116,7 @@ def test_what_is_asked_for_beside_is_shown_as_a_difference(
 
 
 def test_any_change_takes_it_back(isurus: ContainerEstate, tools: Path) -> None:
-    """status warns while the mount is attached, and update removes it."""
+    """`status` warns while the folder is mounted, and `update` unmounts it."""
     isurus.run("update", "isurus", "--trust", code=0)
     file = isurus.local_repos / "isurus/.repoman.toml"
     file.write_text(file.read_text() + "# x\n")
@@ -156,7 +154,7 @@ def test_a_source_that_leads_elsewhere_takes_it_back(isurus: ContainerEstate, to
     assert tool(isurus) == ""
 
 
-def test_what_its_mirror_leaves_out_needs_no_approval_and_is_told(isurus: ContainerEstate) -> None:
+def test_excludes_of_a_repo_need_no_approval_and_are_reported(isurus: ContainerEstate) -> None:
     """`update` shows what changes, `status` all of it, and `sync` goes by what was noted."""
     repo = isurus.local_repos / "isurus"
     for name in ("notes", "cache"):
@@ -211,10 +209,10 @@ def test_a_broken_approval_approves_nothing(isurus: ContainerEstate) -> None:
     assert tool(isurus) == ""
 
 
-def test_the_approved_folder_is_asked_for_by_a_symlink(
+def test_the_approved_folder_is_requested_by_a_symlink(
     isurus: ContainerEstate, tools: Path
 ) -> None:
-    """What is approved, and mounted, is the folder that it really is."""
+    """The target of the link is approved and mounted."""
     link = isurus.home / "link"
     link.symlink_to(tools)
     ask(isurus, link)

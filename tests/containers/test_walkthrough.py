@@ -1,4 +1,4 @@
-"""docs/walkthrough.md and docs/migration.md, block by block, each on a host of its own."""
+"""Type docs/walkthrough.md and docs/migration.md, block by block, each on a host of its own."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from tests.containers.conftest import ContainerEstate
 from tests.support.estate import CHECKOUT, Result, run
 
-pytestmark = pytest.mark.local_only("what is typed there is of that host itself")
+pytestmark = pytest.mark.local_only("the page is typed on the host itself")
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def typed(estate: ContainerEstate, line: str) -> Result:
-    """Type a line of the page; the share is elsewhere here."""
+    """Type a line of the page, with the share of the test."""
     line = line.replace("/nfs/repos", str(estate.share))
     return run(["bash", "-c", line], estate.environ, cwd=estate.home)
 
@@ -24,7 +24,7 @@ def _text(page: str) -> str:
 
 
 def follow(estate: ContainerEstate, page: str) -> int:
-    """Type what the blocks of a page have, and hold what comes against it; how many they were."""
+    """Type the blocks of a page and compare the output; return the number of blocks."""
     blocks = BLOCK.findall(_text(page))
     for block in blocks:
         commands = re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
@@ -38,7 +38,7 @@ def follow(estate: ContainerEstate, page: str) -> int:
 
 
 def _steady(text: str) -> str:
-    """`text` without how long something took."""
+    """Return `text` without durations."""
     return re.sub(r"\d+\.\d s$", "0.1 s", text, flags=re.MULTILINE)
 
 
@@ -49,7 +49,7 @@ def test_every_block_of_the_walkthrough(host: ContainerEstate) -> None:
 
 @pytest.fixture
 def with_a_past(host: ContainerEstate) -> ContainerEstate:
-    """A host with repos, and what the scripts of docs/migration.md made there."""
+    """Return a host with repos, and with what the scripts of docs/migration.md created there."""
     host.environ["REPOMAN_BRIDGE"] = "repoman0"  # which setup makes by itself
     host.incus("storage", "create", "default", "dir")
     root = ("root", "disk", "path=/", "pool=default", "--project", "default")

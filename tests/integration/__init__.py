@@ -1,1 +1,1 @@
-"""With real processes, files, git and rsync."""
+"""Tests with real processes, files, git and rsync."""

@@ -1,4 +1,4 @@
-"""Every command, as a process of its own, on a throwaway estate."""
+"""Every command, run as a process on a throwaway estate."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ SCRIPT = Path(sys.executable).with_name("repoman")
 
 @pytest.fixture
 def ready(estate: Estate) -> Estate:
-    """An estate that is set up."""
+    """Return an estate that is set up."""
     return estate.prepare()
 
 
 @pytest.fixture
 def isurus(estate: Estate) -> Estate:
-    """An estate with the project isurus, not mirrored yet."""
+    """Return an estate with the project isurus, not mirrored yet."""
     return estate.prepare("isurus")
 
 
 def is_one_line(done: Result, code: int) -> str:
-    """The error of a command that ended with `code`: one line, and nothing on stdout."""
+    """Check that a command failed with `code`, one line of error and no output; return the line."""
     assert done.code == code, done
     assert done.out == ""
     assert re.fullmatch(r"repoman: [^\n]+\n", done.err), done.err
@@ -51,7 +51,7 @@ def names(estate: Estate) -> list[str]:
 
 
 def share_of(estate: Estate) -> str:
-    """The id that the marker on the share carries."""
+    """Return the id in the marker on the share."""
     found = re.search(r'estate = "(.+)"', (estate.share / ".repoman-share").read_text())
     assert found
     return found[1]
@@ -97,7 +97,7 @@ def test_setup_shows_first_what_it_would_do(estate: Estate) -> None:
     assert estate.hash_files() == before
 
 
-def test_setup_takes_another_share_only_when_told(ready: Estate) -> None:
+def test_setup_takes_another_share_only_on_request(ready: Estate) -> None:
     other = ready.make_second_share()
     before = ready.hash_files()
     error = is_one_line(ready.run("setup", "--nfs-repos", str(other)), 6)
@@ -109,7 +109,7 @@ def test_setup_takes_another_share_only_when_told(ready: Estate) -> None:
     assert f'nfs_repos = "{other}"' in ready.registry.read_text()
 
 
-def test_setup_leaves_the_share_of_somebody_else_alone(ready: Estate, tmp_path: Path) -> None:
+def test_setup_does_not_touch_the_share_of_another_estate(ready: Estate, tmp_path: Path) -> None:
     theirs = share_of(ready)
     home = tmp_path / "other-home"
     (home / "repos").mkdir(parents=True)
@@ -195,7 +195,7 @@ def test_new_refuses(isurus: Estate, argv: Sequence[str | bytes], says: str) -> 
     assert isurus.hash_files() == before
 
 
-def test_new_with_a_container_where_there_is_no_incus(isurus: Estate) -> None:
+def test_new_with_a_container_but_no_incus(isurus: Estate) -> None:
     (isurus.local_repos / "lamna").mkdir()
     before = isurus.hash_files()
     down = {"INCUS_DIR": "/nowhere"}  # short, as a socket's path has to be
@@ -229,7 +229,7 @@ def test_new_and_its_first_mirror(ready: Estate, folder: str, given: str | None)
 
 
 def test_new_by_the_way_a_person_reaches_local_repos(estate: Estate) -> None:
-    """local_repos may lie behind a symlink; a path through that link is below local_repos."""
+    """local_repos may be behind a symlink; a path through the link is below local_repos."""
     link = estate.home / "link"
     link.symlink_to(estate.local_repos)
     estate.run("setup", "--local-repos", str(link), "--nfs-repos", str(estate.share), code=0)
@@ -239,12 +239,12 @@ def test_new_by_the_way_a_person_reaches_local_repos(estate: Estate) -> None:
 
 
 def test_new_by_many_at_once(ready: Estate) -> None:
-    wanted = [f"p{number}" for number in range(8)]
-    for name in wanted:
+    expected = [f"p{number}" for number in range(8)]
+    for name in expected:
         (ready.local_repos / name).mkdir()
-    processes = [ready.start("new", name, "--no-container") for name in wanted]
+    processes = [ready.start("new", name, "--no-container") for name in expected]
     assert [process.wait(WAIT_SECONDS) for process in processes] == [0] * 8
-    assert sorted(names(ready)) == wanted
+    assert sorted(names(ready)) == expected
 
 
 # --- list, status and their JSON -------------------------------------------------------
@@ -278,7 +278,7 @@ def test_status(isurus: Estate) -> None:
     isurus.run("sync", code=0)
     assert isurus.run("status", code=0).out.splitlines()[-1] == "1 project, all well"
     (isurus.local_repos / "stray").mkdir()
-    assert "stray" in isurus.run("status", code=0).out, "worth knowing, and no problem"
+    assert "stray" in isurus.run("status", code=0).out, "a note is not a problem"
 
 
 def test_status_as_json(isurus: Estate) -> None:
@@ -293,7 +293,7 @@ def test_status_as_json(isurus: Estate) -> None:
     assert values["jobs"]["from"] == "built-in"
 
 
-def test_status_says_where_each_value_comes_from(isurus: Estate) -> None:
+def test_status_shows_the_source_of_each_value(isurus: Estate) -> None:
     out = isurus.run("status", "--values", code=3).out
     assert re.search(r"^jobs +4 +built-in$", out, re.MULTILINE)
     assert re.search(r"^min_free_mib +1 +environment REPOMAN_MIN_FREE_MIB$", out, re.MULTILINE)
@@ -353,7 +353,7 @@ def test_sync_as_json(isurus: Estate) -> None:
 
 
 @pytest.mark.parametrize("argv", [["remove", "isurus"], ["remove", "isurus", "--no-input"]])
-def test_remove_asks_and_nobody_is_there(isurus: Estate, argv: list[str]) -> None:
+def test_remove_asks_and_gets_no_answer(isurus: Estate, argv: list[str]) -> None:
     before = isurus.hash_files()
     assert "--yes" in is_one_line(isurus.run(*argv, given="y\n"), 2)
     assert isurus.hash_files() == before
@@ -503,7 +503,7 @@ def test_each_kind_of_error_is_one_line_with_its_code(
 
 
 def without_locks(tree: Mapping[str, str]) -> dict[str, str]:
-    """`tree` without the lock files and the folders whose time changes with them."""
+    """Return `tree` without the lock files and the folders whose time changes with them."""
     return {
         path: what
         for path, what in tree.items()
@@ -557,9 +557,7 @@ def test_a_pattern_that_no_program_can_be_given_stops_no_other_project(isurus: E
 
 
 @pytest.mark.parametrize("argv", [["--host", "h.invalid", "sync"], ["sync", "--host=-oX"]])
-def test_a_host_that_is_none_is_told_before_anything_is_done(
-    isurus: Estate, argv: list[str]
-) -> None:
+def test_an_invalid_host_is_reported_before_any_change(isurus: Estate, argv: list[str]) -> None:
     before = isurus.hash_files()
     code = 1 if argv[-1] == "--host" else 2
     is_one_line(isurus.run(*argv), code)
@@ -570,7 +568,7 @@ def test_a_host_that_is_none_is_told_before_anything_is_done(
 
 
 def piped(estate: Estate, script: str, *argv: str) -> Result:
-    """Run `repoman` by a shell `script` in which it is "$@"."""
+    """Run `repoman` in a shell `script`, in which it is "$@"."""
     return run(["bash", "-c", script, "bash", *estate.argv, *argv], estate.environ)
 
 
@@ -579,7 +577,7 @@ CLEAN = re.compile(r"Traceback|Exception ignored|an error in repoman itself|Brok
 
 
 def many(estate: Estate, count: int = 200) -> Estate:
-    """Register so many projects whose repos are empty folders, but the last one."""
+    """Register many projects whose repos are empty folders, except the last one."""
     entries = "".join(
         f'\n[[project]]\nname = "p{number}"\ncontainer = false\n' for number in range(count)
     )
@@ -604,8 +602,8 @@ def many(estate: Estate, count: int = 200) -> Estate:
         (["sync", "--dry-run"], 0),
     ],
 )
-def test_reader_that_has_gone(isurus: Estate, argv: list[str], code: int) -> None:
-    """So many projects that the output is more than is held back to the end."""
+def test_a_closed_pipe(isurus: Estate, argv: list[str], code: int) -> None:
+    """There are so many projects that the output exceeds what is buffered to the end."""
     many(isurus, 40 if "sync" in argv else 200)
     done = piped(isurus, NO_READER, *argv)
     assert (done.code, done.err) == (code, "")
@@ -613,7 +611,7 @@ def test_reader_that_has_gone(isurus: Estate, argv: list[str], code: int) -> Non
 
 @pytest.mark.parametrize("script", [NO_READER, '"$@" 2>&1 | true; exit ${PIPESTATUS[0]}'])
 @pytest.mark.parametrize("argv", [["sync"], ["sync", "--itemize"], ["sync", "--json"]])
-def test_reader_that_has_gone_does_not_end_the_work(
+def test_a_closed_pipe_does_not_stop_the_command(
     isurus: Estate, script: str, argv: list[str]
 ) -> None:
     many(isurus, 40)
@@ -679,9 +677,7 @@ def test_output_that_can_not_be_written_does_not_end_the_work(isurus: Estate, sc
         pytest.param('"$@" <&- >&- 2>&-', ["sync"], 0, id="nothing at all: sync"),
     ],
 )
-def test_other_streams_that_are_gone(
-    isurus: Estate, script: str, argv: list[str], code: int
-) -> None:
+def test_other_closed_streams(isurus: Estate, script: str, argv: list[str], code: int) -> None:
     os.mkfifo(isurus.local_repos / "isurus/fifo")  # which is warned of
     done = piped(isurus, script, *argv)
     assert done.code == code, done
@@ -690,7 +686,7 @@ def test_other_streams_that_are_gone(
         assert (isurus.mirror("isurus") / "README.md").exists()
 
 
-def test_nothing_is_painted_where_nobody_sees_it(isurus: Estate) -> None:
+def test_no_colours_without_a_terminal(isurus: Estate) -> None:
     for argv in (["list"], ["status"], ["sync"], ["sync", "--itemize"], ["--help"], ["zzz"]):
         done = isurus.run(*argv, environ={"TERM": "xterm-256color"})
         assert "\x1b" not in done.out + done.err, argv
@@ -715,7 +711,7 @@ def test_output_in_a_locale_that_has_not_every_letter(
         assert not CLEAN.search(done.err), done.err
 
 
-def test_names_on_the_disk_do_not_repaint_the_terminal(isurus: Estate) -> None:
+def test_names_of_files_send_no_escape_sequences_to_the_terminal(isurus: Estate) -> None:
     (isurus.local_repos / "isurus/\x1b[2J\r").touch()
     (isurus.local_repos / "stray\x1b[2J\n").mkdir()
     for argv in (["sync", "--itemize"], ["status"], ["sync", "--dry-run"]):
@@ -772,7 +768,7 @@ def test_inv_does_the_same_work(isurus: Estate) -> None:
 
 
 def hostile(folder: Path, observer: Path) -> None:
-    """Files that invoke would load, in `folder`; each tells of itself in `observer`."""
+    """Create files in `folder` that invoke would load; each leaves a trace in `observer`."""
     code = f"open({str(observer)!r}, 'a').write(__file__)\n"
     task = "from invoke import task\n@task\ndef list(c): pass\n"
     for name in ("tasks.py", "invoke.py", ".invoke.py", "fabfile.py", "rich.py", "tomlkit.py"):
@@ -867,12 +863,12 @@ def test_a_dry_run_changes_nothing(isurus: Estate, flag: str, given: str) -> Non
     argv = [flag, *given.split()] if flag == "-R" else [*given.split(), flag]
     before = isurus.hash_files()
     done = isurus.run(*argv, code=0)
-    assert done.out, "it says what it would do"
+    assert done.out, "it prints its steps"
     assert isurus.hash_files() == before
 
 
 @pytest.mark.parametrize("argv", [["--dry", "sync"], ["sync", "--dry"], ["sync", "isurus", "-R"]])
-def test_invokes_dry_changes_nothing_wherever_it_stands(isurus: Estate, argv: list[str]) -> None:
+def test_invokes_dry_changes_nothing_at_any_position(isurus: Estate, argv: list[str]) -> None:
     before = isurus.hash_files()
     assert isurus.run(*argv, code=0).out.startswith(f"(cd {isurus.share} && rsync ")
     assert isurus.hash_files() == before

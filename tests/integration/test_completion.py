@@ -1,4 +1,4 @@
-"""`completion`: what it puts where, and that it takes away nothing else."""
+"""`completion` installs its files in the right folders and removes nothing else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ each_shell = pytest.mark.parametrize("shell", FILES)
 
 
 def there(home: Path) -> set[str]:
-    """The files in a home, but for the lock."""
+    """Return the files in a home, except the lock."""
     files = (str(path.relative_to(home)) for path in home.rglob("*") if path.is_file())
     return {file for file in files if not file.endswith("repoman.toml.completion")}
 
@@ -74,8 +74,8 @@ def test_the_shell_is_the_one_in_use(estate: Estate) -> None:
 
 
 @pytest.mark.parametrize("words", [[], ["instal"], ["remove", "isurus"], ["install", "--undo"]])
-def test_words_that_are_off_change_nothing(estate: Estate, words: list[str]) -> None:
-    """`remove` stands there as an action and never becomes the command of that name."""
+def test_invalid_arguments_change_nothing(estate: Estate, words: list[str]) -> None:
+    """`remove` is an action here and never the command of that name."""
     estate.prepare("isurus")
     before = estate.hash_files()
     assert estate.run("completion", *words, environ={"SHELL": "/bin/bash"}).code == 2

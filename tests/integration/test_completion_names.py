@@ -1,4 +1,4 @@
-"""The file of names: what writes it, and what bash, zsh and fish read in it."""
+"""The file of names: the commands that write it, and its parsing by bash, zsh and fish."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ repos\tHOME/code
 
 @pytest.fixture
 def by_hand(estate: Estate) -> Estate:
-    """An estate with a registry that a person wrote."""
+    """Return an estate with a registry that a person wrote."""
     estate.registry.parent.mkdir(parents=True)
     estate.registry.write_text(REGISTRY)
     return estate
@@ -140,7 +140,7 @@ def test_a_link_in_their_place_is_replaced_and_not_followed(by_hand: Estate) -> 
     assert by_hand.names.read_text() == NAMES.replace("HOME", str(by_hand.home))
 
 
-def test_a_log_of_changes_says_nothing_of_it(by_hand: Estate) -> None:
+def test_a_log_of_changes_does_not_contain_it(by_hand: Estate) -> None:
     log = by_hand.home / "log"
     by_hand.run("list", environ={"REPOMAN_LOG": str(log)}, code=0)
     assert by_hand.names.exists()
@@ -174,7 +174,7 @@ each_shell = pytest.mark.parametrize(
 
 @pytest.fixture(scope="module", name="folder")
 def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home that holds the scripts too, by the names of their shells."""
+    """Return a home that also holds the scripts, by the names of their shells."""
     folder = tmp_path_factory.mktemp("scripts")
     for shell in SCRIPTS:
         (folder / shell).write_bytes(script(shell))
@@ -182,7 +182,7 @@ def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(shell: str, folder: Path, text: bytes, kind: str) -> list[str]:
-    """The names of a kind that the script finds in a file that holds `text`."""
+    """Return the names of a kind that the script finds in a file containing `text`."""
     environ = isolate_environ(folder)
     file = Path(names_file(LocalHost(environ), f"{folder}/.config/repoman/repoman.toml"))
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What the pages say is so: tables, links, command lines, exit codes and error sentences."""
+"""Check that the pages are true: tables, links, command lines, exit codes and error messages."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def text_of(name: str) -> str:
 
 
 def test_the_pages_are_here() -> None:
-    wanted = {"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "mirror.md", "configuration.md"}
-    assert wanted <= {page.name for page in PAGES}
+    expected = {"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "mirror.md", "configuration.md"}
+    assert expected <= {page.name for page in PAGES}
 
 
 # --- the tables that are made from the source -----------------------------------------------------
@@ -52,7 +52,7 @@ def test_the_generated_tables_are_current(page: Path) -> None:
 
 
 def test_configuration_shows_every_key() -> None:
-    """Of each shape that the registry and a .repoman.toml may have."""
+    """The page shows each form that the registry and a .repoman.toml may have."""
     page = text_of("docs/configuration.md")
     assert sorted(re.findall(r"^<!-- keys: (\w+) -->$", page, re.MULTILINE)) == sorted(TABLES)
     for shape in TABLES.values():
@@ -71,7 +71,7 @@ def test_the_shape_in_the_configuration_is_one() -> None:
 
 
 def ranges() -> list[tuple[str, int, int]]:
-    """The keys of [defaults] whose range the page tells, with the least and the most of each."""
+    """Return the keys of [defaults] whose range is on the page, with their minimum and maximum."""
     rows = re.findall(
         r"^\| `(\w+)` \| [a-z ]+, (?:at least )?(\d+)(?: to (\d+))? \|.*\| `[A-Z_]+` \|",
         text_of("docs/configuration.md"),
@@ -97,13 +97,13 @@ def test_there_are_ranges() -> None:
 
 
 def plain(page: Path) -> str:
-    """The page without its fenced blocks."""
+    """Return the page without its fenced blocks."""
     return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors that GitHub gives the headings of a page; of two of one text, the second has 1
-    behind it."""
+    """Return GitHub's anchors of the headings of a page; the second of two equal ones ends in
+    -1."""
     found: Counter[str] = Counter()
     names = set()
     for heading in re.findall(r"^#+ +(.+?) *$", plain(page), re.MULTILINE):
@@ -117,7 +117,7 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"")
 
 
 def dead_links(page: Path, root: Path) -> list[str]:
-    """The links of a page to places below `root`, the checkout, that are not there."""
+    """Return the links of a page to files or anchors below `root` that do not exist."""
     dead = []
     for target in map("".join, _LINK.findall(plain(page))):
         path, _, anchor = target.partition("#")
@@ -152,13 +152,13 @@ _COMMAND = re.compile(
 
 
 def fenced(page: Path) -> Iterator[tuple[str, str]]:
-    """The kind and the text of each fenced block."""
+    """Yield the kind and the text of each fenced block."""
     for match in re.finditer(r"^```(\w*)\n(.*?)^```$", page.read_text(), re.M | re.S):
         yield match[1], match[2]
 
 
 def command_lines() -> Iterator[tuple[str, str, str]]:
-    """Page, program and words of each command line in a fenced block or between backticks."""
+    """Yield page, program and arguments of each command line in a fenced block or backticks."""
     for page in PAGES:
         lines = [
             line
@@ -175,7 +175,7 @@ def command_lines() -> Iterator[tuple[str, str, str]]:
 
 
 def words_of(line: str) -> list[str]:
-    """The words of one command, up to where the shell's own signs begin."""
+    """Return the arguments of one command, up to the first operator of the shell."""
     lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
     argv = []
@@ -187,7 +187,7 @@ def words_of(line: str) -> list[str]:
 
 
 def read(binary: str, argv: list[str]) -> None:
-    """Have the real parser read `argv`; nothing runs. `Exit` where it does not take them."""
+    """Parse `argv` by the real parser, without running it; raise `Exit` if it is invalid."""
     namespace: Collection = collection() if binary == "repoman" else with_chores()
     made = invoke.program.Program(name=binary, binary=binary, namespace=namespace)
     made.create_config()
@@ -298,7 +298,7 @@ def test_every_exit_code_has_its_line() -> None:
 
 
 def errors() -> set[str]:
-    """The names of all that an error is made by."""
+    """Return the names of all functions and classes that create an error."""
     for module in pkgutil.walk_packages(repoman_tasks.__path__, "repoman_tasks."):
         if not module.name.startswith("dev") and "__main__" not in module.name:
             importlib.import_module(module.name)
@@ -311,8 +311,8 @@ def errors() -> set[str]:
     return {*names(RepomanError), *names(Exit), "error"}
 
 
-def told(path: Path) -> Iterator[ast.expr]:
-    """What in a file becomes an error's text: of an error, a finding, or what is wrong with a
+def message_strings(path: Path) -> Iterator[ast.expr]:
+    """Yield the strings in a file that become the text of an error, a finding or an invalid
     value."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and node.args:
@@ -332,11 +332,11 @@ ERRORS = errors()
 
 
 def sentences() -> Iterator[tuple[str, str]]:
-    """Where an error is made, and the longest part of its text that stands there as it is."""
+    """Return where an error is raised, and the longest constant part of its text."""
     for path in sorted((CHECKOUT / "repoman_tasks").rglob("*.py")):
         if "dev" in path.parts:
             continue
-        for text in told(path):
+        for text in message_strings(path):
             parts = [
                 part.value
                 for part in ast.walk(text)
@@ -366,12 +366,12 @@ _NO_ATTACK = (
 """What has to work all the same."""
 
 
-def test_security_tells_of_every_attack() -> None:
+def test_security_lists_every_attack() -> None:
     """Each line of the table has its test, and each test of tests/security its line."""
     page = text_of("docs/security.md")
-    told = set(re.findall(r"\| `(test_\w+)` \|$", page, re.MULTILINE))
+    message_strings = set(re.findall(r"\| `(test_\w+)` \|$", page, re.MULTILINE))
     texts = [file.read_text() for file in CHECKOUT.glob("tests/security/test_*.py")]
     there = {name for text in texts for name in re.findall(r"^def (test_\w+)", text, re.MULTILINE)}
-    assert told - there == set()
-    assert {name for name in there - told if not name.startswith(_NO_ATTACK)} == set()
-    assert len(told) >= 40
+    assert message_strings - there == set()
+    assert {name for name in there - message_strings if not name.startswith(_NO_ATTACK)} == set()
+    assert len(message_strings) >= 40

@@ -1,4 +1,4 @@
-"""A `repoman` that is forked from one that is ready behaves as one that is started."""
+"""A forked `repoman` behaves as one that is started as a program."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from tests.support.processes import is_running, wait_until
 
 TELLING = """\
 #!/bin/sh
-{ id; umask; pwd; env | grep -v ^_= | sort; ps -o sid= -p $$; ls /proc/$$/fd; } >"$HOME/told"
+{ id; umask; pwd; env | grep -v ^_= | sort; ps -o sid= -p $$; ls /proc/$$/fd; } >"$HOME/reports"
 exit 1
 """
 
 
 @pytest.fixture(autouse=True)
 def _forks(estate: Estate) -> None:
-    """With --coverage and REPOMAN_TEST_NO_FORK nothing is forked."""
+    """Skip if --coverage or REPOMAN_TEST_NO_FORK prevents forking."""
     if not forkserver.can_fork(forkserver.REPOMAN, estate.environ):
-        pytest.skip("not here: repoman is started anew each time")
+        pytest.skip("not here: repoman is not forked")
 
 
 def incus_that(estate: Estate, text: str) -> dict[str, str]:
-    """An environment in which `incus` is that script."""
+    """Return an environment in which `incus` is that script."""
     folder = estate.base / "bin"
     folder.mkdir()
     (folder / "incus").write_text(text)
@@ -34,7 +34,7 @@ def incus_that(estate: Estate, text: str) -> dict[str, str]:
 
 
 def cold(estate: Estate, *argv: str | bytes, environ: dict[str, str], given: str = "") -> Result:
-    """As a shell starts it."""
+    """Run repoman as a shell starts it."""
     started = ("sh", "-c", 'exec "$@"', "sh", *forkserver.REPOMAN, *argv)
     return run(started, environ, cwd=estate.home, given=given)
 
@@ -42,7 +42,7 @@ def cold(estate: Estate, *argv: str | bytes, environ: dict[str, str], given: str
 @pytest.mark.parametrize(
     "argv", [["--version"], ["lst"], ["list"], ["list", "--json"], ["help", "sync"], [b"\xff"]]
 )
-def test_words_and_what_comes_of_them(estate: Estate, argv: list[str | bytes]) -> None:
+def test_arguments_and_their_results(estate: Estate, argv: list[str | bytes]) -> None:
     estate.prepare("isurus")
     there = run([*forkserver.REPOMAN, *argv], estate.environ, cwd=estate.home)
     assert there == cold(estate, *argv, environ=estate.environ)
@@ -50,26 +50,26 @@ def test_words_and_what_comes_of_them(estate: Estate, argv: list[str | bytes]) -
 
 def test_what_it_starts_finds_the_same(estate: Estate) -> None:
     environ = incus_that(estate, TELLING) | {"A": "b\nc", "TZ": "Asia/Tokyo"}
-    told = []
+    reports = []
     estate.prepare("isurus")
     for argv in (forkserver.REPOMAN, ("sh", "-c", 'exec "$@"', "sh", *forkserver.REPOMAN)):
         run([*argv, "list"], environ, cwd=estate.home)
-        lines = (estate.home / "told").read_text().splitlines()
-        told.append([line for line in lines if not line.strip().isdecimal()])
-    assert told[0] == told[1]
-    assert "TZ=Asia/Tokyo" in told[0]
+        lines = (estate.home / "reports").read_text().splitlines()
+        reports.append([line for line in lines if not line.strip().isdecimal()])
+    assert reports[0] == reports[1]
+    assert "TZ=Asia/Tokyo" in reports[0]
 
 
 def test_one_that_takes_too_long(estate: Estate, marker: str) -> None:
-    environ = incus_that(estate, f'#!/bin/sh\necho "$PPID" >"$HOME/told"\nexec sleep {marker}\n')
+    environ = incus_that(estate, f'#!/bin/sh\necho "$PPID" >"$HOME/reports"\nexec sleep {marker}\n')
     estate.prepare("isurus")
-    told = estate.home / "told"
+    reports = estate.home / "reports"
     for seconds in (1, 5, 25, 125):  # until it is long enough to come to that
         with pytest.raises(subprocess.TimeoutExpired):
             run([*forkserver.REPOMAN, "list"], environ, timeout=seconds)
-        if told.exists() and told.read_text():
+        if reports.exists() and reports.read_text():
             break
-    wait_until(lambda: not is_running(int(told.read_text())))
+    wait_until(lambda: not is_running(int(reports.read_text())))
 
 
 @pytest.mark.parametrize("name", ["PYTHONHASHSEED", "LC_ALL", "COVERAGE_PROCESS_START"])

@@ -1,4 +1,4 @@
-"""What becomes of the answers that a real daemon does not give on demand."""
+"""Handle answers that a real daemon cannot be made to give."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from repoman_tasks.tools.incus import Incus
 
 
 def answering(folder: Path, out: str = "", err: str = "", code: int = 0) -> LocalHost:
-    """A host whose `incus` says just this, and fails on words that are not asked for here."""
+    """Return a host whose `incus` prints this, and fails for any other argv."""
     program = folder / "incus"
     program.write_text(
         "#!/bin/sh\n"

@@ -1,4 +1,4 @@
-"""REPOMAN_LOG: what was changed, where, by which command; and no secret."""
+"""REPOMAN_LOG records what was changed, where, by which command; and no secret."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECRET = "s3cret"
 
 @pytest.fixture
 def log(estate: Estate) -> Path:
-    """A log that is wanted from now on; it is not there yet."""
+    """Set REPOMAN_LOG to a file that does not exist yet, and return its path."""
     path = estate.base / "changes.jsonl"
     estate.client_variables["REPOMAN_LOG"] = str(path)
     return path
@@ -32,7 +32,7 @@ def isurus(estate: Estate, log: Path) -> Estate:  # noqa: ARG001
 
 
 def lines(log: Path) -> list[dict[str, Any]]:
-    """What stands in the log, each line held against its schema."""
+    """Return the records of the log, each checked against its schema."""
     found = [json.loads(line) for line in log.read_text().splitlines()]
     for line in found:
         assert find_schema_errors("log", line) == [], line
@@ -71,7 +71,7 @@ def test_each_call_follows_the_ones_before(isurus: Estate, log: Path) -> None:
     assert "write-registry" in {line["step"] for line in of(found, "step")}
 
 
-def test_setup_and_new_tell_their_steps(estate: Estate, log: Path) -> None:
+def test_setup_and_new_print_their_steps(estate: Estate, log: Path) -> None:
     estate.setup()
     estate.run("new", "lamna", "--create", "--no-container", code=0)
     found = lines(log)
@@ -116,7 +116,7 @@ def test_how_a_call_ended(isurus: Estate, log: Path) -> None:
     assert found[-1]["exit"] == 1
     clone = next(line for line in of(found, "program") if line["words"] == ["git", "clone"])
     assert clone["exit"] == 128
-    assert of(found, "step") == [], "none was done"
+    assert of(found, "step") == [], "no step ran"
 
 
 def test_runs_at_the_same_time_do_not_mix(isurus: Estate, log: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_log_below_the_home(isurus: Estate) -> None:
     assert lines(isurus.prepare_client()[1] / "changes.jsonl")
 
 
-def test_a_log_that_fills_its_disk_is_told_once_and_the_work_is_done(
+def test_a_log_on_a_full_disk_is_reported_once_and_the_command_completes(
     isurus: Estate, log: Path
 ) -> None:
     log.write_bytes(b" " * 200_000)
@@ -214,7 +214,7 @@ def test_a_password_in_the_url_of_a_clone(isurus: Estate, log: Path, url: str) -
     assert ["git", "clone"] in [line["words"] for line in of(lines(log), "program")]
 
 
-def test_words_that_are_typed_are_not_told_by_debug(isurus: Estate, log: Path) -> None:
+def test_typed_arguments_are_not_printed_by_debug(isurus: Estate, log: Path) -> None:
     done = isurus.run("--debug", "exec", "isurus", "--", "tool", f"--token={SECRET}")
     assert done.code
     assert SECRET not in done.out + done.err + log.read_text()

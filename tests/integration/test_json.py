@@ -1,4 +1,4 @@
-"""`--json` is a contract: what commands print, the schemas in docs/schemas, and docs/json.md."""
+"""`--json` is stable: the output of commands matches docs/schemas, and docs/json.md shows those."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ each_schema = pytest.mark.parametrize("name", NAMES)
 
 
 def objects(part: Any) -> Iterator[dict[str, Any]]:
-    """Every description of an object with keys of its own in a schema."""
+    """Yield the description of each object with fixed keys in a schema."""
     if isinstance(part, dict):
         if "properties" in part:
             yield part
@@ -46,8 +46,8 @@ def test_a_key_that_is_not_documented_is_a_fault(name: str) -> None:
 
 
 @each_schema
-def test_the_version_stands_in_each_object(name: str) -> None:
-    """In the outermost ones, which a reader gets to see first."""
+def test_the_version_is_in_each_object(name: str) -> None:
+    """The outermost objects begin with it, so a reader sees it first."""
     found = load_schema(name)
     outer = [found["$ref"]] if "$ref" in found else [way["$ref"] for way in found["anyOf"]]
     for ref in outer:
@@ -60,7 +60,8 @@ def test_the_version_stands_in_each_object(name: str) -> None:
 
 @pytest.fixture
 def estate_in_trouble(estate: Estate) -> Estate:
-    """A project that is well, one whose repo is missing, one with a container that is not there."""
+    """Return an estate with three projects: one in order, one without its repo, one without its
+    container."""
     estate.prepare("isurus", "lamna", "carcharodon")
     estate.run("sync", "isurus", code=0)
     (estate.local_repos / "lamna").rename(estate.home / "away")
@@ -70,7 +71,7 @@ def estate_in_trouble(estate: Estate) -> Estate:
 
 
 def printed(estate: Estate) -> dict[str, list[Any]]:
-    """What the commands print of an estate, by the name of its schema."""
+    """Return the output of the commands on an estate, by the name of its schema."""
     sync = estate.run("sync", "--json").json
     return {
         "list": [estate.run("list", "--json", code=0).json],
@@ -79,7 +80,7 @@ def printed(estate: Estate) -> dict[str, list[Any]]:
     }
 
 
-def test_what_is_printed_is_what_the_schemas_say(estate_in_trouble: Estate) -> None:
+def test_the_output_matches_the_schemas(estate_in_trouble: Estate) -> None:
     found = printed(estate_in_trouble)
     for name, values in found.items():
         for value in values:
@@ -100,7 +101,7 @@ def test_an_estate_with_nothing_in_it(estate: Estate) -> None:
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where in a value there are objects."""
+    """Return the paths of all objects in a value."""
     if isinstance(value, dict):
         yield path
     for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
@@ -151,7 +152,7 @@ _TYPES = {
 
 
 def kind(part: dict[str, Any]) -> str:
-    """What a value is, in words."""
+    """Return the type of a value, as the page writes it."""
     if "$ref" in part:
         return f"[{part['$ref'].rpartition('/')[2]}]"
     if "const" in part or "enum" in part:
@@ -164,16 +165,16 @@ def kind(part: dict[str, Any]) -> str:
 
 
 def table(name: str) -> str:
-    """The tables of a schema, as docs/json.md has to show them."""
+    """Return the tables of a schema, as docs/json.md has to show them."""
     blocks = []
     for title, part in load_schema(name)["$defs"].items():
         rows = [["Key", "Is", "Meaning"], ["---"] * 3]
         for key, meaning in part["properties"].items():
-            said = (
+            text = (
                 meaning.get("description")
                 or load_schema(name)["$defs"][_ref(meaning)]["description"]
             )
-            rows.append([f"`{key}`", f"{kind(meaning)}", said])
+            rows.append([f"`{key}`", f"{kind(meaning)}", text])
         lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
         blocks.append(f"**{title}** — {part['description']}\n\n{lines}\n")
     return "\n".join(blocks)
@@ -187,8 +188,8 @@ def _ref(part: dict[str, Any]) -> str:
 def test_the_page_shows_every_key(name: str) -> None:
     page = (CHECKOUT / "docs/json.md").read_text()
     assert f"schemas/{name}.schema.json" in page
-    wanted = f"<!-- {name} -->\n\n{table(name)}\n<!-- /{name} -->"
-    assert wanted in page, f"put this in:\n{wanted}"
+    expected = f"<!-- {name} -->\n\n{table(name)}\n<!-- /{name} -->"
+    assert expected in page, f"put this in:\n{expected}"
 
 
 def test_the_examples_on_the_page_are_of_their_schemas() -> None:

@@ -1,4 +1,4 @@
-"""`sync --json-lines`: what a program is told while a sync runs."""
+"""`sync --json-lines` prints events for a program while a sync runs."""
 
 from __future__ import annotations
 
@@ -27,48 +27,48 @@ def events(done: Result) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.out.splitlines()]
 
 
-def of(told: list[dict[str, Any]], project: str) -> list[str]:
-    """The events of a project, progress left out: it comes where there was time for it."""
-    mine = [event["event"] for event in told if event.get("project") == project]
-    return [event for event in mine if event != "progress"]
+def of(emitted: list[dict[str, Any]], project: str) -> list[str]:
+    """Return the events of a project without its progress, which depends on time."""
+    kinds = [event["event"] for event in emitted if event.get("project") == project]
+    return [event for event in kinds if event != "progress"]
 
 
 @pytest.mark.parametrize("argv", [[], ["--dry-run"], ["--jobs", "1"], ["--itemize"]])
 def test_each_project_begins_and_ends(two: Estate, argv: list[str]) -> None:
-    told = events(two.run("sync", "--json-lines", *argv, code=0))
+    emitted = events(two.run("sync", "--json-lines", *argv, code=0))
     for name in ("isurus", "lamna"):
-        assert of(told, name) == ["started", "finished"]
-    *_, total = told
+        assert of(emitted, name) == ["started", "finished"]
+    *_, total = emitted
     assert total["event"] == "total"
     assert total["dry_run"] is ("--dry-run" in argv)
     assert (total["projects"], total["failed"], total["exit"]) == (2, 0, 0)
-    finished = [event for event in told if event["event"] == "finished"]
+    finished = [event for event in emitted if event["event"] == "finished"]
     assert total["new"] == sum(event["new"] for event in finished) > 0
     assert all(bool(event["last_sync"]) for event in finished)
 
 
 def test_a_second_run_in_which_nothing_changed(two: Estate) -> None:
-    """Both share an rsync then, and are started once all the same."""
+    """Both share an rsync then, and each is still reported to start once."""
     two.run("sync", code=0)
-    told = events(two.run("sync", "--json-lines", code=0))
-    assert [of(told, name) for name in ("isurus", "lamna")] == [["started", "finished"]] * 2
-    assert told[-1]["new"] == 0
+    emitted = events(two.run("sync", "--json-lines", code=0))
+    assert [of(emitted, name) for name in ("isurus", "lamna")] == [["started", "finished"]] * 2
+    assert emitted[-1]["new"] == 0
     (two.local_repos / "isurus/more").write_text("x")
-    told = events(two.run("sync", "--json-lines", code=0))
-    assert [of(told, name) for name in ("isurus", "lamna")] == [["started", "finished"]] * 2
-    assert told[-1]["new"] == 1
+    emitted = events(two.run("sync", "--json-lines", code=0))
+    assert [of(emitted, name) for name in ("isurus", "lamna")] == [["started", "finished"]] * 2
+    assert emitted[-1]["new"] == 1
 
 
 def test_one_that_fails(two: Estate) -> None:
     (two.local_repos / "lamna").rename(two.home / "away")
     done = two.run("sync", "--json-lines", code=4)
-    told = events(done)
-    assert of(told, "lamna") == ["started", "failed"]
-    (failed,) = [event for event in told if event["event"] == "failed"]
+    emitted = events(done)
+    assert of(emitted, "lamna") == ["started", "failed"]
+    (failed,) = [event for event in emitted if event["event"] == "failed"]
     assert (failed["exit"], failed["last_sync"]) == (6, None)
     assert "is missing" in failed["error"]
-    assert done.err.count("is missing") == 1, "and a person is told too"
-    assert (told[-1]["exit"], told[-1]["failed"]) == (4, 1)
+    assert done.err.count("is missing") == 1, "standard error reports it too"
+    assert (emitted[-1]["exit"], emitted[-1]["failed"]) == (4, 1)
     assert events(two.run("sync", "lamna", "--json-lines", code=6))[-1]["exit"] == 6
 
 
@@ -78,7 +78,7 @@ def test_nothing_to_mirror(estate: Estate) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argv", "code", "said"),
+    ("argv", "code", "message"),
     [
         (["--json"], 2, "--json and --json-lines can't be combined: choose one"),
         (["--jobs", "0"], 2, "--jobs 0: must be at least 1"),
@@ -86,11 +86,11 @@ def test_nothing_to_mirror(estate: Estate) -> None:
     ],
 )
 def test_an_error_before_the_work_is_no_event(
-    two: Estate, argv: list[str], code: int, said: str
+    two: Estate, argv: list[str], code: int, message: str
 ) -> None:
     done = two.run("sync", "--json-lines", *argv, code=code)
     assert done.out == ""
-    assert said in done.err
+    assert message in done.err
 
 
 def test_a_share_that_is_not_usable_is_no_event(two: Estate) -> None:
@@ -107,19 +107,19 @@ def test_events_come_while_it_runs_and_progress_is_bounded(two: Estate) -> None:
         argv, env=two.prepare_client()[0], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        told: list[dict[str, Any]] = []
+        emitted: list[dict[str, Any]] = []
         began = time.monotonic()
-        while [event["event"] for event in told].count("progress") < 3:
-            told.append(json.loads(process.stdout.readline()))
+        while [event["event"] for event in emitted].count("progress") < 3:
+            emitted.append(json.loads(process.stdout.readline()))
         assert process.poll() is None, "it still runs"
         process.send_signal(signal.SIGINT)
-        told += [json.loads(line) for line in process.stdout]
+        emitted += [json.loads(line) for line in process.stdout]
     took = time.monotonic() - began
     assert process.returncode == 130
-    for event in told:
+    for event in emitted:
         assert find_schema_errors("sync-lines", event) == []
-    progress = [event for event in told if event["event"] == "progress"]
+    progress = [event for event in emitted if event["event"] == "progress"]
     assert max(Counter(event["project"] for event in progress).values()) <= took + 1
-    assert of(told, "lamna") == ["started", "failed"]
-    assert told[-1]["event"] == "total"
-    assert (told[-1]["exit"], told[-1]["failed"]) == (130, 1)
+    assert of(emitted, "lamna") == ["started", "failed"]
+    assert emitted[-1]["event"] == "total"
+    assert (emitted[-1]["exit"], emitted[-1]["failed"]) == (130, 1)

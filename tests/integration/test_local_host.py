@@ -1,4 +1,4 @@
-"""The verbs of this machine, with real programs, files and locks."""
+"""The methods of the local host, with real programs, files and locks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def host() -> LocalHost:
 
 
 def start(program: str, *argv: str) -> subprocess.Popen[bytes]:
-    """A Python process of its own that runs `program`; it has said something when this returns."""
+    """Start a Python process that runs `program`, and wait until it has printed something."""
     pipe = subprocess.PIPE
     process = subprocess.Popen([sys.executable, "-c", program, *argv], stdin=pipe, stdout=pipe)
     assert process.stdout is not None
@@ -57,7 +57,7 @@ HOSTILE = st.binary(max_size=12).map(lambda data: os.fsdecode(data.replace(b"\0"
 @settings(max_examples=60)
 @given(st.lists(HOSTILE, min_size=1, max_size=6))
 @example(["\n", "", " ", "a\tb", "\x1b[2J", "${IFS}", "!!", "%s", "\\0", "\udcff"])
-def test_words_arrive_byte_for_byte(argv: list[str]) -> None:
+def test_arguments_arrive_byte_for_byte(argv: list[str]) -> None:
     host, expected = LocalHost(), b"".join(os.fsencode(word) + b"\0" for word in argv)
     assert host.read(["printf", "%s\\0", *argv]).out == expected
     assert host.change(["printf", "%s\\0", *argv]).out == expected
@@ -68,7 +68,7 @@ ECHO = "import os, sys; sys.stdout.buffer.write(b'\\0'.join(map(os.fsencode, sys
 
 @settings(max_examples=15)
 @given(st.lists(HOSTILE, max_size=6))
-def test_words_arrive_in_a_program_that_looks_at_them(argv: list[str]) -> None:
+def test_arguments_arrive_in_a_program_that_prints_them(argv: list[str]) -> None:
     out = LocalHost().read([sys.executable, "-c", ECHO, *argv]).out
     assert out == b"\0".join(map(os.fsencode, argv))
 
@@ -82,9 +82,7 @@ VERBS: dict[str, Callable[[LocalHost, list[str]], object]] = {
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_word_with_nul_is_an_error_that_a_person_can_understand(
-    host: LocalHost, verb: str
-) -> None:
+def test_an_argument_with_nul_is_a_readable_error(host: LocalHost, verb: str) -> None:
     with pytest.raises(RepomanError):
         VERBS[verb](host, ["printf", "a\0b"])
 
@@ -213,10 +211,10 @@ class TestEnd:
         wait_until(lambda: not find_processes(marker))
 
 
-def test_a_program_that_says_something_is_not_stalled(
+def test_a_program_that_prints_is_not_stalled(
     host: LocalHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before each of its lines nearly all the time that it has goes by."""
+    """Nearly the whole limit passes before each of its lines."""
     clock = Clock()
     monkeypatch.setattr(processes, "time", clock)
     lines: list[bytes] = []
@@ -484,7 +482,7 @@ def test_lock_waits(host: LocalHost, lock_path: str) -> None:
     kill(holder)
 
 
-def test_lock_waits_no_longer_than_told(host: LocalHost, lock_path: str) -> None:
+def test_lock_waits_no_longer_than_its_limit(host: LocalHost, lock_path: str) -> None:
     with host.lock(lock_path):
         began = time.monotonic()
         with pytest.raises(Locked), LocalHost().lock(lock_path, wait_seconds=0.3):
@@ -657,7 +655,7 @@ def test_dry_says_what_would_change_and_changes_nothing(
     assert os.listdir(tmp_path) == []
     said = capsys.readouterr().out.splitlines()
     assert said == [f"touch '{path}'"] * 3 + [f"write '{path}'"]
-    assert host.read(["printf", "x"]).out == b"x", "looking goes on"
+    assert host.read(["printf", "x"]).out == b"x", "reading still works"
     seen: list[bytes] = []
     host.stream(["printf", "x"], seen.append, print, changes=False)
     assert seen == [b"x"]

@@ -1,4 +1,4 @@
-"""The mirror with the real rsync: faithful, guarded, and not to be confused."""
+"""Mirror with the real rsync: complete, guarded, and robust against interference."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ LARGE = 1 << 40
 
 @pytest.fixture
 def ready(estate: Estate) -> Estate:
-    """An estate that is set up, with one project, isurus, not mirrored yet."""
+    """Return an estate that is set up, with one project, isurus, not mirrored yet."""
     return estate.prepare("isurus")
 
 
 def inner(root: Path) -> dict[str, str]:
-    """The digest of what lies below `root`, by relative path; a folder's size says nothing."""
+    """Return the hashes of what is below `root`, by relative path, without the sizes of folders."""
     found = {os.path.relpath(path, root): what.split(" ") for path, what in hash_tree(root).items()}
     return {
         path: " ".join(what[:2] if what[0].startswith("40") else what)
@@ -37,7 +37,7 @@ def inner(root: Path) -> dict[str, str]:
 
 
 def changes(text: str) -> list[str]:
-    """The itemised lines in a sync's output."""
+    """Return the itemised lines in a sync's output."""
     kinds = ("new", "changed", "deleted", "attributes")
     return sorted(line for line in text.splitlines() if line.split(": ")[1].split()[0] in kinds)
 
@@ -122,7 +122,7 @@ def test_git_locks_and_snapshots_stay_behind(ready: Estate) -> None:
 
 
 def test_excludes(estate: Estate) -> None:
-    """A leading / is the repo's root, the repo itself stays in, and so does what is mirrored."""
+    """A leading / is the repo's root; the repo itself is never excluded, nor what is mirrored."""
     estate.setup().add("build", "st-ar")
     for name in ("build", "st-ar"):
         for path in ("build/x", "deep/build/x", "logs/x", "deep/logs/x", "a*b/x"):
@@ -147,14 +147,14 @@ def test_excludes(estate: Estate) -> None:
 
 
 def asked_to_leave_out(estate: Estate, name: str, *patterns: str) -> None:
-    """As `update` notes what the repo's own file asks for."""
+    """Record the excludes that the repo's own file requests, as `update` does."""
     text = estate.registry.read_text()
     line = f"asked_exclude = {json.dumps(patterns)}"
     estate.registry.write_text(text.replace(f'repo = "{name}"', f'repo = "{name}"\n{line}'))
 
 
 def test_what_a_repo_leaves_out_by_itself(estate: Estate) -> None:
-    """It holds for that repo alone, and what is mirrored already stays, also where it is gone."""
+    """It applies to that repo alone; what is mirrored stays, even if it is deleted in the repo."""
     estate.setup().add("build", "other")
     for name in ("build", "other"):
         for path in ("build/x", "deep/build/x", "logs/x", "deep/logs/x"):
@@ -178,7 +178,7 @@ def test_what_a_repo_leaves_out_by_itself(estate: Estate) -> None:
 
 @pytest.mark.parametrize("pattern", ["kept/", "/kept/", "kept", "k*t/", "kep[t]/", "kept/**"])
 def test_what_the_mirror_holds_makes_way_for_nothing(ready: Estate, pattern: str) -> None:
-    """Not for a file in the place of a folder that was left out either: that fails, and is seen."""
+    """A file does not replace an excluded folder either: that fails, and is reported."""
     repo, mirror = ready.local_repos / "isurus", ready.mirror("isurus")
     (repo / "kept/deep").mkdir(parents=True)
     (repo / "kept/deep/x").write_text("held")
@@ -204,7 +204,7 @@ def test_those_of_one_repo_do_not_hold_for_others_in_one_rsync(estate: Estate) -
 
 
 def test_no_repo_leaves_out_its_history(estate: Estate) -> None:
-    """Whatever it names, also by patterns that no file of its own may have."""
+    """Whatever it lists, also by patterns that its own file may not have."""
     estate.setup().add("isurus", "lamna")
     nested = estate.repo("isurus/vendor/nested")
     names = ("objects", "refs", "HEAD", ".git", ".git/**", "/.git/objects", "[.]git", "?git")
@@ -257,7 +257,7 @@ def test_nested_repo_folder(estate: Estate) -> None:
 # --- what is said is what is done --------------------------------------------------------
 
 
-def test_what_dry_prints_can_be_pasted_anywhere(ready: Estate, tmp_path: Path) -> None:
+def test_the_output_of_dry_can_be_pasted_anywhere(ready: Estate, tmp_path: Path) -> None:
     (ready.local_repos / "isurus/$(touch x) 'y'").touch()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -308,8 +308,8 @@ def test_json(ready: Estate) -> None:
     assert again["total"] == {"new": 0, "changed": 0, "deleted": 0, "attributes": 0, "bytes": 0}
 
 
-def test_a_mirror_that_somebody_changed_is_repaired(ready: Estate) -> None:
-    """Also when nothing changed in the repos, where several are checked by one rsync."""
+def test_a_mirror_that_was_changed_is_repaired(ready: Estate) -> None:
+    """Also if nothing changed in the repos and one rsync checks several of them."""
     ready.add("apus", "vela")
     ready.run("sync", code=0)
     (ready.mirror("apus") / "README.md").write_text("tampered")
@@ -399,7 +399,7 @@ def test_a_source_that_shrank_by_half_is_refused(ready: Estate) -> None:
 
 
 def test_gc_is_no_loss(ready: Estate) -> None:
-    """Thousands of loose objects become one pack; no guard is in the way."""
+    """Thousands of loose objects become one pack; no guard prevents that."""
     repo = ready.local_repos / "isurus"
     for number in range(60):
         for file in range(12):
@@ -477,7 +477,7 @@ def test_a_source_that_became_a_symlink_is_refused(ready: Estate) -> None:
 
 
 def test_renames_under_the_mirror_write_nothing_outside(ready: Estate) -> None:
-    """A folder and a link that leads out take turns under one name while the mirror reads."""
+    """A folder and a symlink to the outside swap names while rsync reads."""
     repo, outside = ready.local_repos / "isurus", ready.base / "outside"
     outside.mkdir()
     (outside / "secret").write_text("secret")
@@ -519,7 +519,7 @@ def hold(estate: Estate, name: str) -> subprocess.Popen[bytes]:
 
 
 def wait_for(estate: Estate, name: str) -> subprocess.Popen[bytes]:
-    """Start a sync that waits for the lock of a project, and has opened its file."""
+    """Start a sync that waits for the lock of a project, and return once it has opened the file."""
     lock = estate.registry.parent / "locks" / f"{name}.lock"
     holders = find_openers(lock)
     process = estate.start("sync", name, "--wait")
@@ -528,7 +528,7 @@ def wait_for(estate: Estate, name: str) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.over_ssh
-def test_the_second_says_who_holds_it(ready: Estate) -> None:
+def test_the_second_names_the_holder(ready: Estate) -> None:
     holder = hold(ready, "isurus")
     try:
         done = ready.run("sync", "isurus", code=SOME_FAILED)
@@ -625,7 +625,7 @@ def test_a_stuck_rsync_is_ended_with_its_children(
 
 
 def rsync_that(ready: Estate, script: str) -> dict[str, str]:
-    """An environment in which `script`, in sh, runs before the first pass of rsync that writes."""
+    """Return an environment that runs `script`, in sh, before the first rsync that writes."""
     folder = ready.base / "shim"
     folder.mkdir()
     real = shutil.which("rsync")
@@ -747,7 +747,7 @@ def test_counts_of_another_repo_are_not_this_one_s(ready: Estate) -> None:
 
 @pytest.mark.over_ssh
 def test_a_first_sync_that_broke_off_is_completed(ready: Estate) -> None:
-    """What it left behind is repoman's own."""
+    """The folder that it left is known to be repoman's."""
     environ = rsync_that(ready, "kill -9 $PPID; sleep 0.3")
     ready.run("sync", environ=environ)
     ready.mirror("isurus").mkdir(exist_ok=True)
@@ -809,7 +809,7 @@ def test_a_lock_that_can_t_be_taken_stops_no_other(ready: Estate) -> None:
 
 
 @pytest.mark.over_ssh
-def test_output_that_nobody_reads_does_not_hold_a_signal(ready: Estate) -> None:
+def test_unread_output_does_not_delay_a_signal(ready: Estate) -> None:
     for number in range(9000):
         (ready.local_repos / "isurus" / f"a file with a rather long name {number}").touch()
     reader, writer = os.pipe()

@@ -1,4 +1,4 @@
-"""A git repo that is being written to comes out whole."""
+"""Mirror a git repo while it is being written to, and check the copy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.estate import Estate, run
 
 
 class Storm:
-    """Commits, branches, rebases, gc and repacks in one repo, as fast as git does them."""
+    """Run commits, branches, rebases, gc and repacks in one repo, as fast as git can."""
 
     def __init__(self, estate: Estate, repo: Path, seed: int) -> None:
         self._estate = estate
@@ -67,7 +67,7 @@ class Storm:
 
 
 def check(estate: Estate, mirror: Path) -> None:
-    """The mirror passes fsck, and every ref in it and HEAD lead to an object."""
+    """Check that the mirror passes fsck, and that HEAD and every ref lead to an object."""
     estate.git(mirror, "fsck", "--full")
     names = estate.git(mirror, "for-each-ref", "--format=%(objectname)").split()
     assert names
@@ -93,7 +93,7 @@ def test_in_a_storm(estate: Estate, seed: int) -> None:
 
 @pytest.mark.parametrize("meanwhile", [True, False], ids=["meanwhile", "afterwards"])
 def test_objects_that_come_during_a_sync_and_go_by_gc(estate: Estate, *, meanwhile: bool) -> None:
-    """What a sync brought itself may go again, in the same sync and in the next."""
+    """Objects that a sync copied may be deleted in the same sync and in the next."""
     estate.setup().add("isurus", commits=3)
     estate.run("sync", code=0)
     repo = estate.local_repos / "isurus"
@@ -118,7 +118,7 @@ def test_objects_that_come_during_a_sync_and_go_by_gc(estate: Estate, *, meanwhi
 
 
 def rsync_after(estate: Estate, passes: dict[int, str]) -> dict[str, str]:
-    """An environment in which those scripts, in sh, run before the passes of these numbers."""
+    """Return an environment that runs the scripts, in sh, before the rsyncs of these numbers."""
     folder = estate.base / "shim"
     folder.mkdir()
     for number, script in passes.items():
@@ -136,7 +136,7 @@ def rsync_after(estate: Estate, passes: dict[int, str]) -> dict[str, str]:
 
 
 def test_submodules_worktrees_and_bare_repos(estate: Estate) -> None:
-    """Every kind of git directory is found, wherever it lies."""
+    """Every kind of git directory is found, wherever it is."""
     estate.setup()
     inside = estate.repo("library")
     repo = estate.repo("isurus")

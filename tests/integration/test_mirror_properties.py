@@ -1,4 +1,4 @@
-"""Random trees, randomly changed, and their mirrors."""
+"""Mirror random trees, changed at random."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TREE = st.lists(st.tuples(PATH, ENTRY), max_size=12)
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Estate]:
-    """One estate for all examples; each has a repo of its own content."""
+    """Return one estate for all examples; each has a repo with content of its own."""
     base = Path(tempfile.mkdtemp(prefix="repoman-properties-"))
     with Estate(base) as estate:
         estate.setup()
@@ -48,7 +48,8 @@ def shared() -> Iterator[Estate]:
 
 
 def put(root: bytes, path: tuple[bytes, ...], entry: tuple[object, ...]) -> None:
-    """Make `entry` at `path`, whatever was there; where its parent is no folder, do nothing."""
+    """Create `entry` at `path`, replacing what is there; do nothing if the parent is not a
+    folder."""
     target = os.path.join(root, *path)
     try:
         clear(target)
@@ -59,7 +60,7 @@ def put(root: bytes, path: tuple[bytes, ...], entry: tuple[object, ...]) -> None
 
 
 def clear(target: bytes) -> None:
-    """Take away what is at `target`."""
+    """Remove what is at `target`."""
     if os.path.isdir(target) and not os.path.islink(target):
         shutil.rmtree(target)
     elif os.path.lexists(target):
@@ -67,7 +68,7 @@ def clear(target: bytes) -> None:
 
 
 def make(root: bytes, target: bytes, entry: tuple[object, ...]) -> None:
-    """Make `entry` where there is nothing now."""
+    """Create `entry` where nothing exists."""
     match entry:
         case ("file", bytes(content), int(mode), int(when)):
             with open(target, "wb") as file:
@@ -85,17 +86,17 @@ def make(root: bytes, target: bytes, entry: tuple[object, ...]) -> None:
 
 
 def stay_inside(root: bytes, path: tuple[bytes, ...]) -> bool:
-    """Whether no link lies on the way, which would lead the test itself out of its tree."""
+    """Return True if no symlink on the way leads the test itself out of its tree."""
     steps = [os.path.join(root, *path[:n]) for n in range(1, len(path))]
     return not any(os.path.islink(step) for step in steps)
 
 
-def told(text: str, repo: Path) -> list[str]:
-    """The changes that a sync told of.
+def read_changes(text: str, repo: Path) -> list[str]:
+    """Return the changes that a sync printed.
 
-    Where a hard link takes the place of a folder or symlink, rsync calls it new as it makes it,
-    and changed in a dry run, which also tells twice what was deleted for it. So one is not told
-    from the other, nor once from twice, where the repo has such links.
+    If a hard link replaces a folder or symlink, rsync reports it as new when it creates it, and as
+    changed in a dry run, which also reports the deletion twice. So new and changed, and once and
+    twice, count as the same if the repo has such links.
     """
     listed = changes(text)
     if has_hard_links(repo):
@@ -104,7 +105,7 @@ def told(text: str, repo: Path) -> list[str]:
 
 
 def has_hard_links(repo: Path) -> bool:
-    """Whether a file of it has more than one name."""
+    """Return True if a file in it has more than one name."""
     infos = [path.lstat() for path in repo.rglob("*")]
     return any(info.st_nlink > 1 for info in infos if not stat.S_ISDIR(info.st_mode))
 
@@ -126,4 +127,4 @@ def test_a_mirror_is_the_repo(shared: Estate, first: list, second: list) -> None
         dry = shared.run("sync", "isurus", "--dry-run", "--force", code=0)
         real = shared.run("sync", "isurus", "--itemize", "--force", code=0)
         assert inner(shared.mirror("isurus")) == inner(repo)
-        assert told(dry.out, repo) == told(real.out, repo)
+        assert read_changes(dry.out, repo) == read_changes(real.out, repo)

@@ -1,4 +1,4 @@
-"""The registry's file, with many writers, killed writers, and wrong content."""
+"""The registry's file with many writers, killed writers, and invalid content."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def add(name: str) -> AddProject:
 
 
 def beside(path: Path) -> list[str]:
-    """What lies beside the registry, its lock aside."""
+    """Return the files beside the registry, except its lock."""
     return sorted(set(os.listdir(path.parent)) - {path.name, f"{path.name}.lock"})
 
 
 def start(program: str, path: Path, *argv: str) -> subprocess.Popen[bytes]:
-    """A process of its own, which has said something when this returns."""
+    """Start a process, and wait until it has printed something."""
     process = subprocess.Popen(
         [sys.executable, "-c", program, *argv],
         env={**os.environ, "REPOMAN_CONFIG": str(path)},
@@ -96,7 +96,7 @@ def test_relative_path_is_refused() -> None:
 def test_without_a_file(store: Store, path: Path) -> None:
     assert not store.exists()
     assert store.load().projects == ()
-    assert not path.parent.exists(), "looking makes nothing"
+    assert not path.parent.exists(), "reading creates nothing"
 
 
 def test_first_change(store: Store, path: Path) -> None:
@@ -266,7 +266,7 @@ while True:
 
 
 def test_a_writer_that_is_killed_leaves_the_old_or_the_new_file(store: Store, path: Path) -> None:
-    """Two values always change together, so they are never of two different files."""
+    """Two values always change together, so they never come from two different files."""
     store.update(lambda _: [SetKeys({"local_repos": "/r0", "nfs_repos": "/n0"})])
     moments = random.Random(2)
     for _ in range(25):

@@ -1,7 +1,7 @@
-"""Every flag works without its question: the wizards of all commands, each argument in turn.
+"""Every flag replaces its question, in the wizards of all commands, argument by argument.
 
-They look at a real estate and at an `incus` that gives the answers of a daemon; what a person
-types is given by `Person`, in place of the terminal.
+They read a real estate and an `incus` that gives the answers of a daemon; `Person` gives the
+answers of a person, in place of the terminal.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ NOBODY = 65534
 
 
 class Person(Prompter):
-    """Answers each question, by a default where it has one, and keeps in mind what was asked."""
+    """Answer each question, by its default if it has one, and record the questions."""
 
     def __init__(self, command: str, typed: Mapping[str, str], *, yes: bool = False) -> None:
         super().__init__(command, yes=yes, no_input=False)
         self._terminal = True
         self._typed = typed
-        self.asked: list[Prompt] = []
+        self.questions: list[Prompt] = []
 
     def _text(self, prompt: Prompt, about: Any) -> str:
-        self.asked.append(prompt)
+        self.questions.append(prompt)
         self._again = 0
         return super()._text(prompt, about)
 
     def _line(self, question: str) -> str:
         self._again += 1
         assert self._again == 1, f"the answer to {question!r} was not taken"
-        text = self.asked[-1].text
+        text = self.questions[-1].text
         if text in self._typed:
             return self._typed[text]
         assert question.endswith("] "), f"{question!r} has no default"
@@ -57,7 +57,7 @@ class Person(Prompter):
 
 
 def daemon(folder: Path, pools: list[str]) -> Path:
-    """A folder with an `incus` that tells of these storage pools, and of a container `stray`."""
+    """Return a folder with an `incus` that reports these storage pools, and a container `stray`."""
     stray = {"name": "stray", "status": "Stopped", "config": {}, "devices": {}, "profiles": []}
     answers = {
         "*/1.0/instances*": [stray],
@@ -88,7 +88,7 @@ def daemon(folder: Path, pools: list[str]) -> Path:
 def run(
     estate: Estate, command: str, given: Mapping[str, Any], *, pools: list[str], yes: bool = False
 ) -> tuple[list[Prompt], dict[str, Any]]:
-    """Have the wizard of a command ask; the questions, and the arguments afterwards."""
+    """Run the wizard of a command; return the questions, and the arguments afterwards."""
     programs = estate.base / "programs"
     if not programs.exists():
         daemon(programs, pools)
@@ -111,12 +111,12 @@ def run(
     with session.stack:
         session.of(reconcile)
         task.wizard(Wizard(session, arguments))
-    return person.asked, arguments
+    return person.questions, arguments
 
 
 @pytest.fixture(params=["registered", "new"])
 def known(request: pytest.FixtureRequest, estate: Estate) -> Estate:
-    """An estate with a project that has a container, or a host where nothing is set up."""
+    """Return an estate with a project that has a container, or a host where nothing is set up."""
     if request.param == "new":
         return estate
     estate.prepare("isurus")
@@ -125,7 +125,7 @@ def known(request: pytest.FixtureRequest, estate: Estate) -> Estate:
 
 
 def value_of(name: str, task: Any, estate: Estate) -> Any:
-    """A value that an argument may have."""
+    """Return a valid value of an argument."""
     known = {
         "name": "raja" if task.name == "new" else "isurus",
         "action": "install",
@@ -152,37 +152,37 @@ IN_TURN = [
 @pytest.mark.parametrize(
     ("command", "name", "prompt"), IN_TURN, ids=[f"{c} {n}" for c, n, _ in IN_TURN]
 )
-def test_what_a_flag_says_is_not_asked(
+def test_an_argument_with_a_flag_is_not_asked_for(
     known: Estate, command: str, name: str, prompt: Prompt
 ) -> None:
     given = {name: value_of(name, TASKS[command], known)}
-    asked, arguments = run(known, command, given, pools=["a", "b"])
-    assert prompt not in asked
+    questions, arguments = run(known, command, given, pools=["a", "b"])
+    assert prompt not in questions
     assert arguments[name] == given[name]
 
 
 @pytest.mark.parametrize("command", sorted(set(TASKS) - {"exec"}))  # whose words are no argument
-def test_nothing_is_asked_where_all_is_said(known: Estate, command: str) -> None:
+def test_nothing_is_asked_if_all_arguments_are_given(known: Estate, command: str) -> None:
     task = TASKS[command]
     given = {name: value_of(name, task, known) for name in task.unset()}
-    asked, _ = run(known, command, given, pools=["a", "b"])
-    assert asked == []
+    questions, _ = run(known, command, given, pools=["a", "b"])
+    assert questions == []
 
 
 @pytest.mark.parametrize("command", sorted(TASKS))
 def test_each_question_fills_what_it_says(known: Estate, command: str) -> None:
-    asked, arguments = run(known, command, {}, pools=["a", "b"])
-    assert bool(asked) is (command not in ALONE) or not known.registry.exists()
-    assert len(asked) == len(set(asked))
+    questions, arguments = run(known, command, {}, pools=["a", "b"])
+    assert bool(questions) is (command not in ALONE) or not known.registry.exists()
+    assert len(questions) == len(set(questions))
     filled = {name for name, value in arguments.items() if value != TASKS[command].unset()[name]}
-    may = {name for prompt in asked for name in prompt.arguments(command)}
+    may = {name for prompt in questions for name in prompt.arguments(command)}
     assert filled <= may
 
 
 @pytest.mark.parametrize("command", sorted(TASKS))
 def test_yes_leaves_what_has_a_default(known: Estate, command: str) -> None:
-    asked, arguments = run(known, command, {}, pools=[], yes=True)
-    assert set(asked) <= {
+    questions, arguments = run(known, command, {}, pools=[], yes=True)
+    assert set(questions) <= {
         *(prompts.PROJECT, prompts.CONTAINER, prompts.NEW_NAME, prompts.ARGV, prompts.SHELL)
     }
     for name, value in arguments.items():
@@ -190,8 +190,8 @@ def test_yes_leaves_what_has_a_default(known: Estate, command: str) -> None:
 
 
 def test_all_that_new_asks(known: Estate) -> None:
-    asked, arguments = run(known, "new", {}, pools=["default"])
-    assert asked == [
+    questions, arguments = run(known, "new", {}, pools=["default"])
+    assert questions == [
         *(prompts.NEW_NAME, prompts.SOURCE, prompts.PARTS, prompts.IMAGE, prompts.PROFILES)
     ]
     filled = {name: value for name, value in arguments.items() if value}
@@ -199,14 +199,14 @@ def test_all_that_new_asks(known: Estate) -> None:
 
 
 @pytest.mark.parametrize("name", ["a_b", "../x", "sync", "isurus", ""])
-def test_new_asks_nothing_for_a_name_that_can_not_be(estate: Estate, name: str) -> None:
+def test_new_asks_nothing_if_the_name_is_invalid(estate: Estate, name: str) -> None:
     estate.prepare("isurus")
     with pytest.raises(UsageError):
         run(estate, "new", {"name": name}, pools=["default"])
 
 
 @pytest.mark.parametrize(
-    ("pools", "wanted", "filled"),
+    ("pools", "expected", "filled"),
     [
         (["default", "b"], None, {}),
         (["b"], None, {}),
@@ -214,10 +214,10 @@ def test_new_asks_nothing_for_a_name_that_can_not_be(estate: Estate, name: str) 
         (["a", "b"], prompts.POOL, {"storage_pool": "a"}),
     ],
 )
-def test_what_setup_asks_of_incus(
-    estate: Estate, pools: list[str], wanted: Prompt | None, filled: dict[str, Any]
+def test_the_queries_of_setup_to_incus(
+    estate: Estate, pools: list[str], expected: Prompt | None, filled: dict[str, Any]
 ) -> None:
-    asked, arguments = run(estate, "setup", {}, pools=pools)
-    assert asked == [prompts.LOCAL_REPOS, prompts.NFS_REPOS, *([wanted] if wanted else [])]
+    questions, arguments = run(estate, "setup", {}, pools=pools)
+    assert questions == [prompts.LOCAL_REPOS, prompts.NFS_REPOS, *([expected] if expected else [])]
     paths = {"local_repos": "~/repos", "nfs_repos": str(estate.share)}
     assert {name: value for name, value in arguments.items() if value} == paths | filled

@@ -1,1 +1,1 @@
-"""The packages, built for real, and what they are on a host that has no Python."""
+"""The packages, built for real, on a host without Python."""

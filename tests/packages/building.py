@@ -1,4 +1,4 @@
-"""Building the packages twice, in two folders, and what else has to be there before the tests."""
+"""Build the packages twice, in two folders, and prepare what the tests need."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FIRST = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 def prepare(folder: Path) -> None:
     """Fill `folder`: `first` and `second` with a build each, `tool` with the wheel installed, and
-    `deb` and `single` with a host that has no Python, but one of the packages."""
+    `deb` and `single` with a host that has one of the packages but no Python."""
     first, second = folder / "first", folder / "second"
     with ThreadPoolExecutor() as threads:
         builds = threads.submit(_build_twice, first, second, folder / "else/where")
@@ -38,7 +38,7 @@ def prepare(folder: Path) -> None:
 
 
 def install(built: Path, folder: Path) -> None:
-    """Install each package as a person would do it."""
+    """Install each package as a user would."""
     (deb,) = built.glob("*.deb")
     shutil.copy(deb, folder / "deb/root")
     _run(["chroot", folder / "deb", "dpkg", "--install", f"/root/{deb.name}"], PATH=_FIRST)
@@ -59,7 +59,7 @@ def _run(argv: Sequence[str | Path], **environ: str) -> str:
 
 
 def _build_twice(first: Path, second: Path, elsewhere: Path) -> None:
-    """From two checkouts. The environment with the tools is made once, and copied."""
+    """Build from two checkouts. The environment with the tools is created once, and copied."""
     _build(CHECKOUT, first)
     _copy(elsewhere)
     _run(["cp", "--archive", CHECKOUT / "build", elsewhere / "build"])
@@ -67,7 +67,7 @@ def _build_twice(first: Path, second: Path, elsewhere: Path) -> None:
 
 
 def _build(checkout: Path, to: Path) -> None:
-    """Build with the chores that lie in `checkout`."""
+    """Build with the chores in `checkout`."""
     tmp = to.with_name(f"{to.name}-tmp")
     tmp.mkdir()
     inv: list[str | Path] = [Path(sys.executable).with_name("inv"), "dev.package", "--to", to]
@@ -78,7 +78,7 @@ def _build(checkout: Path, to: Path) -> None:
 
 
 def _copy(folder: Path) -> Path:
-    """The checkout as it is, without what git ignores, in another folder."""
+    """Copy the checkout as it is, without what git ignores, to another folder."""
     listed = ["git", "-C", str(CHECKOUT), "ls-files", "-z", "--cached", "--others"]
     names = _run([*listed, "--exclude-standard"]).split("\0")
     for name in filter(None, names):
@@ -93,7 +93,7 @@ def _copy(folder: Path) -> Path:
 
 
 def _install_wheel(built: Path, tool: Path) -> None:
-    """The wheel with all it asks for, in an environment that has nothing else."""
+    """Install the wheel with its dependencies in an empty environment."""
     (wheel,) = built.glob("*.whl")
     _run([sys.executable, "-m", "venv", tool])
     pip: list[str | Path] = [
@@ -108,7 +108,7 @@ def _install_wheel(built: Path, tool: Path) -> None:
 
 
 def _bare(root: Path) -> None:
-    """Debian with rsync and the client of Incus; kept as a tarball between runs."""
+    """Create Debian with rsync and the client of Incus; keep it as a tarball between runs."""
     made = _CACHE / f"bare-{image('debian').name.removeprefix('debian-')}"
     root.mkdir(mode=0o755)
     if made.exists():

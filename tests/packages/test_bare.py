@@ -91,7 +91,7 @@ def test_a_host_that_nobody_knows_is_refused(remote_from_bare_host: RemoteFromBa
     assert "is not known" in done.err
 
 
-def test_the_pages_and_completions_are_where_they_are_looked_for(bare_host: BareHost) -> None:
+def test_the_pages_and_completions_are_in_their_folders(bare_host: BareHost) -> None:
     if bare_host.root.name != "deb":
         assert not os.path.exists(bare_host.root / "usr/share/man/man1/repoman.1.gz")
         return

@@ -1,4 +1,4 @@
-"""What is in the packages, and that two builds of one commit are the same."""
+"""The content of the packages, and that two builds of one commit are the same."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_wheel_has_the_package_and_nothing_else() -> None:
     assert f"{info}/licenses/LICENSE" in zipfile.ZipFile(wheel).namelist()
 
 
-def test_the_metadata_is_whole() -> None:
+def test_the_metadata_is_complete() -> None:
     (wheel,) = FIRST.glob("*.whl")
     raw = zipfile.ZipFile(wheel).read(f"repoman_tasks-{__version__}.dist-info/METADATA")
     told = message_from_bytes(raw)
@@ -125,10 +125,10 @@ def test_it_starts_with_the_glibc_of_debian_12(unpacked: Path) -> None:
     objects = [str(path) for path in unpacked.rglob("*") if is_elf(path)]
     assert len(objects) > 10
     told = subprocess.run(["objdump", "-T", *objects], capture_output=True, text=True, check=True)
-    asked = {tuple(map(int, found)) for found in re.findall(r"GLIBC_(\d+)\.(\d+)", told.stdout)}
-    assert max(asked) <= GLIBC_OF_DEBIAN_12
+    versions = {tuple(map(int, found)) for found in re.findall(r"GLIBC_(\d+)\.(\d+)", told.stdout)}
+    assert max(versions) <= GLIBC_OF_DEBIAN_12
     depends = deb_field("Depends")
-    assert f"libc6 (>= {'.'.join(map(str, max(asked)))})" in depends
+    assert f"libc6 (>= {'.'.join(map(str, max(versions)))})" in depends
 
 
 def is_elf(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The single file: it unpacks once, whole or not at all, and is in nobody's way after that."""
+"""The single file: it unpacks once, completely or not at all, and leaves no trace elsewhere."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ def test_a_damaged_file_is_not_unpacked(single: Path, environ: dict[str, str]) -
     assert places(environ) == []
 
 
-def test_what_belongs_to_somebody_else_is_not_run(single: Path, environ: dict[str, str]) -> None:
-    """Nor what lies in somebody else's folder, who may put something else there."""
+def test_a_file_of_another_user_is_not_run(single: Path, environ: dict[str, str]) -> None:
+    """Nor what is in another user's folder, who may replace it."""
     run([str(single), "--version"], environ)
     (folder,) = places(environ)
     for path in (folder, folder.parent):
@@ -127,7 +127,7 @@ def test_a_home_of_somebody_else_is_left_alone(single: Path, environ: dict[str, 
     assert done.out == VERSION
 
 
-def test_where_nothing_can_be_written(single: Path, environ: dict[str, str]) -> None:
+def test_a_folder_that_cannot_be_written(single: Path, environ: dict[str, str]) -> None:
     done = run([str(single), "--version"], {**environ, "XDG_CACHE_HOME": "/proc/no"})
     assert done.code == 1
     assert "XDG_CACHE_HOME" in done.err

@@ -1,7 +1,7 @@
-"""Draw README's pictures anew: `inv dev.pictures`.
+"""Draw README's pictures again: `inv dev.pictures`.
 
-As root, with Incus there, the containers in them are real, on the tests' daemon; elsewhere the
-estate has none. In either case it lies in a namespace of mounts that ends with the run.
+As root, with Incus installed, the containers in them are real, on the tests' daemon; otherwise the
+estate has none. In either case it is in a mount namespace that ends with the run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a terminal shows, drawn: an SVG that needs nothing else, no font and no network."""
+"""Draw the output of a terminal as an SVG that needs nothing else, no font and no network."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def _colour(text: str) -> Colour:
 
 
 def _theme(background: str, foreground: str, normal: str, bright: str) -> TerminalTheme:
-    """`normal` and `bright` are eight colours each: black, red, green, yellow, blue, magenta,
-    cyan, white."""
+    """Return a theme. `normal` and `bright` are eight colours each: black, red, green, yellow,
+    blue, magenta, cyan, white."""
     eights = ([_colour(one) for one in some.split()] for some in (normal, bright))
     return TerminalTheme(_colour(background), _colour(foreground), *eights)
 
@@ -74,7 +74,7 @@ _EDGE = "rgba(255,255,255,0.35)", "rgba(128,128,128,0.5)"
 
 
 def draw(shown: str, name: str, theme: str, columns: int) -> str:
-    """An SVG of the text `shown`, which has a terminal's own signs for colours in it."""
+    """Return an SVG of the text `shown`, which has escape sequences for colours."""
     console = Console(
         record=True, width=columns, file=io.StringIO(), color_system="truecolor", highlight=False
     )
@@ -88,7 +88,7 @@ def draw(shown: str, name: str, theme: str, columns: int) -> str:
 
 
 def _further_right(found: re.Match[str]) -> str:
-    """The same text without its first spaces, begun where they end."""
+    """Return the text without its leading spaces, moved to where they end."""
     indent = found[4].count(";") * CHARACTER
     x, length = float(found[1]) + indent, float(found[3]) - indent
     return f'x="{x:g}" {found[2]} textLength="{length:g}">'

@@ -1,4 +1,4 @@
-"""The estate of the pictures, in places that look like a person's, and a terminal to type in."""
+"""The estate of the pictures, in folders that look like a person's, and a terminal to type in."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _IMAGE = "debian/12"
 
 @dataclass(frozen=True)
 class Stage:
-    """Where it all is, and who is there."""
+    """The folders and the user of the pictures."""
 
     daemon: str
     """The folder of the tests' daemon; empty where there is none."""
 
     @property
     def environ(self) -> dict[str, str]:
-        """What a person has in the environment there."""
+        """Return the environment of the user there."""
         own = {
             "INCUS_DIR": self.daemon or f"{_HOME}/no-incus",
             "DEFAULT_IMAGE": f"local:{_IMAGE}",
@@ -50,16 +50,16 @@ class Stage:
         return {**isolate_environ(_HOME), **own}
 
     def run(self, *argv: str) -> str:
-        """Run words to their end; what they say, or an error where they fail."""
+        """Run a command to its end and return its output; raise an error if it fails."""
         done = run(argv, self.environ, cwd=_HOME)
         if done.code:
             raise RuntimeError(f"{' '.join(argv)}: {done}")
         return done.out
 
     def typed(self, line: str, columns: int, code: int = 0) -> str:
-        """What a terminal shows once `line` was typed in it, prompt and all, colours included.
+        """Return the screen of a terminal in which `line` was typed, with the prompt and colours.
 
-        An error where the line does not end with `code`.
+        Raise an error if the line does not exit with `code`.
         """
         tmux = ["tmux", "-f", "/dev/null", "-S", str(_HOME / ".tmux")]
         script = (
@@ -80,13 +80,13 @@ class Stage:
 
 
 def in_the_way() -> str:
-    """What would be hidden by the stage, and is needed for it; empty where nothing is."""
+    """Return what the stage would hide although it is needed; empty if there is nothing."""
     needed = (CHECKOUT, Path(sys.prefix), Path(sys.base_prefix))
     return next((f"{p}" for p in needed if any(p.is_relative_to(m) for m in MOUNTED)), "")
 
 
 def _as_shown(text: str) -> str:
-    """`text` with the places that a picture shows, also where they are shortened."""
+    """Return `text` with the paths that a picture shows, also if they are shortened."""
     for path, shown in _SHOWN.items():
         text = text.replace(path, shown)
         for length in range(len(path), 1, -1):
@@ -95,13 +95,13 @@ def _as_shown(text: str) -> str:
 
 
 def alone() -> list[str]:
-    """Words that run what follows them where it may mount, with no daemon beside it."""
+    """Return an argv prefix that runs a command where it may mount, with no daemon beside it."""
     user = ["--user", "--map-root-user"] if os.geteuid() else []
     return ["unshare", *user, "--mount"]
 
 
 def prepare(daemon: str) -> Stage:
-    """An estate with a past: mirrors of several ages, a container that was lost, one stopped."""
+    """Create an estate with a past: mirrors of several ages, one container lost, one stopped."""
     stage = Stage(daemon)
     sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
     for path, size in MOUNTED.items():
@@ -129,7 +129,7 @@ def prepare(daemon: str) -> Stage:
 
 
 def change() -> None:
-    """What a day brings."""
+    """Make the changes of a day."""
     repos = _HOME / "repos"
     (repos / "notes/todo.txt").write_text("water the plants\nmirror the repos\n")
     (repos / "isurus/src/old.py").unlink()

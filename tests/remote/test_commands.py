@@ -1,5 +1,4 @@
-"""What is about SSH itself in the commands; all else of them is tested by the suites that run
-here and there."""
+"""SSH in the commands; suites that also run over SSH test all else of them."""
 
 from __future__ import annotations
 
@@ -24,14 +23,14 @@ SLOW_RSYNC = '#!/bin/sh\n/usr/bin/rsync "$@"\ncase $* in *lamna*) sleep {marker}
 
 @pytest.fixture
 def far(tmp_path: Path, transport: str) -> Iterator[RemoteEstate]:
-    """An estate on the other side, with the projects isurus and lamna."""
+    """Return a remote estate with the projects isurus and lamna."""
     with RemoteEstate(tmp_path, transport) as made:
         made.prepare("isurus", "lamna")
         yield made
 
 
 def slow(far: RemoteEstate, marker: str) -> None:
-    """Have the rsync of lamna there take for ever, once it has done its work."""
+    """Make the rsync of lamna hang there, after it has done its work."""
     programs = far.home / "bin"
     programs.mkdir(exist_ok=True)
     (programs / "rsync").write_text(SLOW_RSYNC.format(marker=marker))
@@ -46,7 +45,7 @@ def last_syncs(far: RemoteEstate) -> dict[str, str | None]:
 
 
 def started_sync(far: RemoteEstate, marker: str, *before: str) -> subprocess.Popen[bytes]:
-    """A sync from here, of which isurus has finished and lamna never will; other words go first."""
+    """Start a sync in which isurus finishes and lamna never does; `argv` comes first."""
     slow(far, marker)
     (far.local_repos / "isurus/more").write_text("x")
     argv, pipe = [*far.argv, *before, "sync", "--jobs=2", "--json-lines"], subprocess.PIPE
@@ -82,7 +81,7 @@ def test_a_kill_here_ends_the_rsyncs_there(far: RemoteEstate, marker: str) -> No
     assert all(last_syncs(far).values())
 
 
-def test_a_connection_that_breaks_is_told_and_leaves_no_rsync(
+def test_a_broken_connection_is_reported_and_leaves_no_rsync(
     far: RemoteEstate, marker: str
 ) -> None:
     process = started_sync(far, marker)
@@ -97,7 +96,7 @@ def test_a_connection_that_breaks_is_told_and_leaves_no_rsync(
 
 
 def test_the_registry_is_shared_with_a_repoman_there(far: RemoteEstate) -> None:
-    """Twenty edits from here and there at once, and none is lost."""
+    """Twenty edits from both sides at once, and none is lost."""
     for number in range(10):
         for side in ("far", "near"):
             (far.local_repos / f"{side}{number}").mkdir()
@@ -114,7 +113,7 @@ def test_the_registry_is_shared_with_a_repoman_there(far: RemoteEstate) -> None:
     assert len(last_syncs(far)) == 22
 
 
-def test_what_is_told_to_do_the_same_names_the_host(far: RemoteEstate) -> None:
+def test_the_suggested_command_names_the_host(far: RemoteEstate) -> None:
     far.sshd.set_session_environ(far.environ)
     child = spawn([*far.argv, "remove"], far.client_environ, far.laptop)
     try:
@@ -168,7 +167,7 @@ def test_a_host_of_this_registry(far: RemoteEstate, transport: str) -> None:
 
 
 def test_two_hosts_in_one_line(far: RemoteEstate) -> None:
-    """Each task and its pre-tasks run where it was sent."""
+    """Each task and its pre-tasks run on the host they were sent to."""
     far.sshd.set_session_environ(far.environ)
     here = {**far.client_environ, "REPOMAN_HOST": ""}
     done = run([*far.argv, "list", "--json", "--host", "there", "list", "--json"], here)
@@ -177,7 +176,7 @@ def test_two_hosts_in_one_line(far: RemoteEstate) -> None:
     assert '"projects": []' in mine
 
 
-def test_a_sync_there_is_told_here_in_lines(far: RemoteEstate) -> None:
+def test_a_remote_sync_prints_json_lines_here(far: RemoteEstate) -> None:
     told = [json.loads(line) for line in far.run("sync", "--json-lines", code=0).out.splitlines()]
     done = [event["project"] for event in told if event["event"] == "finished"]
     assert sorted(done) == ["isurus", "lamna"]
@@ -196,7 +195,7 @@ def test_what_is_changed_there_is_logged_here(far: RemoteEstate) -> None:
 
 
 def test_a_run_connects_once_to_each_host(far: RemoteEstate, marker: str) -> None:
-    """Whatever is in the line, and however it ends."""
+    """However many commands are in the line, and however it ends."""
     known = (far.laptop / ".ssh/config").read_text() + far.sshd.config_stanza("nas")
     (far.laptop / ".ssh/config").write_text(known)
     far.sshd.set_session_environ(far.environ)
@@ -227,7 +226,7 @@ def test_a_run_connects_once_to_each_host(far: RemoteEstate, marker: str) -> Non
 
 
 def both(far: RemoteEstate, *argv: str) -> Result:
-    """Ask the host there twice, by two names, and one that is down."""
+    """Query the host there twice, by two names, and one that is down."""
     config = far.laptop / ".ssh/config"
     down = "Host down\n HostName 127.0.0.1\n Port 1\n"
     config.write_text(far.sshd.config_stanza("there") + far.sshd.config_stanza("nas") + down)

@@ -1,4 +1,4 @@
-"""A terminal, or plain streams, handed to a program on the other side, as by `shell` and `exec`."""
+"""Hand a terminal, or plain streams, to a program on the other side, as `shell` and `exec` do."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ except Exit as error:
 
 @pytest.fixture
 def far(request: pytest.FixtureRequest, tmp_path: Path, transport: str) -> Iterator[RemoteEstate]:
-    """An estate on the other side; its parameter are lines for its sshd_config."""
+    """Return a remote estate; its parameter is a list of lines for sshd_config."""
     with RemoteEstate(tmp_path, transport, *getattr(request, "param", ())) as made:
         made.sshd.set_session_environ(made.environ)
         yield made
@@ -70,7 +70,8 @@ def started(far: RemoteEstate, transport: str, *argv: str) -> subprocess.Popen[b
 
 
 def test_streams_are_its_own(far: RemoteEstate, transport: str) -> None:
-    """Input to its end, outputs apart, and the exit status; also of one that reads nothing."""
+    """Input to its end, outputs apart, and the exit status; also of a program that reads
+    nothing."""
     process = started(far, transport, "sh", "-c", "cat; echo err >&2; exit 7")
     assert process.communicate(b"\0\xff\n" * 100_000, WAIT_SECONDS) == (
         b"\0\xff\n" * 100_000,
@@ -95,8 +96,8 @@ def test_the_connection_ends_with_it(far: RemoteEstate, transport: str) -> None:
 def test_it_ends_with_its_children(
     far: RemoteEstate, transport: str, marker: str, end: str
 ) -> None:
-    """Also one that ignores what it is told, and reads and writes nothing; and such children of one
-    that ends when it is told."""
+    """Also a program that ignores signals and neither reads nor writes; and such children of one
+    that ends."""
     script = f"trap '' TERM HUP; sleep {marker} & sleep {marker}; sleep {marker}"
     if end == "cut-without-it":
         script = f"(trap '' TERM HUP; sleep {marker} & sleep {marker}) & exec sleep {marker}"
@@ -135,8 +136,8 @@ def test_a_terminal_of_the_same_kind_and_size(far: RemoteEstate, transport: str)
         assert window.wait_for_exit()[0] == 7
 
 
-def test_a_program_that_paints_the_whole_screen(far: RemoteEstate, transport: str) -> None:
-    """It is painted anew where the window changes, and leaves what was there before."""
+def test_a_full_screen_program(far: RemoteEstate, transport: str) -> None:
+    """It is redrawn when the window changes, and restores the screen at its end."""
     far.base.joinpath("file").write_text("".join(f"line {n}\n" for n in range(100)))
     argv = words_for(transport, "sh", "-c", f"cd {far.base}; exec busybox vi file")
     with Window(argv, environ_of(far), far.laptop, columns=80, lines=24) as window:
@@ -163,7 +164,7 @@ def test_a_terminal_ends_what_ran_there(far: RemoteEstate, transport: str, marke
 
 
 @pytest.mark.parametrize("far", [["PermitTTY no"]], indirect=True)
-def test_a_host_that_gives_no_terminal_is_told(far: RemoteEstate, transport: str) -> None:
+def test_a_host_that_gives_no_terminal_is_reported(far: RemoteEstate, transport: str) -> None:
     child = spawn(words_for(transport, "echo", "it runs"), environ_of(far), far.laptop, columns=200)
     child.expect_exact("repoman: it gives no terminal: look at PermitTTY in its sshd_config")
     child.expect(pexpect.EOF)

@@ -1,4 +1,4 @@
-"""What is about the system's ssh as a transport alone."""
+"""The system's ssh as the transport."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from tests.support.terminals import spawn
 
 @pytest.fixture
 def transport() -> str:
-    """One alone."""
+    """Return `openssh` alone."""
     return "openssh"
 
 
 @pytest.fixture
 def far(tmp_path: Path, transport: str) -> Iterator[RemoteEstate]:
-    """An estate on the other side with the project isurus; sockets here lie in `tmp_path`."""
+    """Return a remote estate with the project isurus; sockets on this side are in `tmp_path`."""
     with RemoteEstate(tmp_path, transport) as made:
         made.prepare("isurus", "lamna")
         yield made
 
 
 def runtime(far: RemoteEstate) -> Path:
-    """A folder for sockets of its own."""
+    """Return a private folder for sockets."""
     folder = far.ssh / "run"
     folder.mkdir(exist_ok=True)
     return folder
 
 
 def here(far: RemoteEstate) -> dict[str, str]:
-    """The environment of who types."""
+    """Return the environment of the user who types."""
     far.sshd.set_session_environ(far.environ)
     return {**far.client_environ, "XDG_RUNTIME_DIR": str(runtime(far))}
 
@@ -68,7 +68,7 @@ def test_after_a_kill_the_connection_ends_by_itself(far: RemoteEstate, marker: s
 
 
 def test_settings_that_are_in_the_way_do_not_hold(far: RemoteEstate) -> None:
-    """A master of the person's own is not used, and lives on."""
+    """The user's own master connection is not used, and survives."""
     own = far.ssh / "own"
     more = (
         *("ControlMaster auto", f"ControlPath {own}", "ControlPersist yes"),
@@ -134,7 +134,7 @@ def test_an_unknown_key_is_asked_about_on_a_terminal(far: RemoteEstate) -> None:
     assert str(far.sshd.port) in known.read_text()
 
 
-def test_ctrl_c_while_it_asks(far: RemoteEstate) -> None:
+def test_ctrl_c_at_a_question(far: RemoteEstate) -> None:
     (far.laptop / ".ssh/known_hosts").write_text("")
     child = spawn([*far.argv, "list"], here(far), far.laptop)
     child.expect("continue connecting")
@@ -145,14 +145,14 @@ def test_ctrl_c_while_it_asks(far: RemoteEstate) -> None:
     assert os.listdir(runtime(far)) == []
 
 
-def test_no_ssh_here_is_told(far: RemoteEstate) -> None:
+def test_a_missing_ssh_is_reported(far: RemoteEstate) -> None:
     done = run([*far.argv, "list"], {**here(far), "PATH": "/nonexistent"})
     assert done.code == 1
     assert "the machine that you type on has no ssh" in done.err
 
 
 def instead_of_ssh(far: RemoteEstate, script: str) -> dict[str, str]:
-    """The environment of who types, where `ssh` is something else."""
+    """Return an environment in which `ssh` is another program."""
     programs = far.ssh / "programs"
     programs.mkdir()
     (programs / "ssh").write_text(f"#!/bin/sh\n{script}\n")
@@ -173,7 +173,7 @@ def test_ctrl_c_while_several_are_connected_to(far: RemoteEstate, marker: str) -
 
 
 @pytest.mark.parametrize("hosts", ["there", "there,nas"])
-def test_an_ssh_that_dies_is_told(far: RemoteEstate, hosts: str) -> None:
+def test_an_ssh_that_dies_is_reported(far: RemoteEstate, hosts: str) -> None:
     done = run([*far.argv, "list", "--host", hosts], instead_of_ssh(far, "kill -KILL $$"))
     assert done.code == (4 if "," in hosts else 1)
     assert "ssh gave no reason" in done.err

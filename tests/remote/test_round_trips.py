@@ -1,4 +1,4 @@
-"""How often a command waits for the other side."""
+"""The number of round trips of each command."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tests.support.ssh_estate import RemoteEstate
 
 @pytest.fixture
 def transport() -> str:
-    """One alone."""
+    """Return one transport alone."""
     return "fabric"
 
 
 @pytest.fixture
 def far(tmp_path: Path) -> Iterator[RemoteEstate]:
-    """Twenty projects, all mirrored; of two the figures are the same."""
+    """Return an estate with twenty projects, all mirrored; with two, the figures are the same."""
     with RemoteEstate(tmp_path) as far:
         far.prepare(*(f"p{number}" for number in range(20)))
         far.run("sync", code=0)
         yield far
 
 
-def test_round_trips_where_there_is_nothing_to_do(far: RemoteEstate) -> None:
+def test_round_trips_if_nothing_changes(far: RemoteEstate) -> None:
     assert count_round_trips(far, "list") == 3
     assert count_round_trips(far, "status") == 4
     assert count_round_trips(far, "sync", jobs=1) == 14, (

@@ -1,4 +1,4 @@
-"""A line on which everything is lost all at once, and nothing tells either side."""
+"""A line on which all packets are lost at once, so that neither side is notified."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ALIVE = ("ClientAliveInterval 2", "ClientAliveCountMax 2")
 
 
 class Cable:
-    """A network namespace with a host in it, and the cable to it. It is a context manager."""
+    """A network namespace with a host in it, and the cable to it. A context manager."""
 
     def __init__(self) -> None:
         self._host = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
@@ -66,7 +66,7 @@ def _ends(number: int) -> tuple[str, str]:
 
 
 def _plugged(number: int) -> bool:
-    """Make the cable of that number, if no other test has it."""
+    """Create the cable of that number; return False if another test has it."""
     one, other = _ends(number)
     add = ["ip", "link", "add", one, "type", "veth", "peer", "name", other]
     return subprocess.run(add, stderr=subprocess.DEVNULL, check=False).returncode == 0
@@ -84,7 +84,7 @@ def cable() -> Iterator[Cable]:
 
 @pytest.fixture
 def sshd(cable: Cable, tmp_path: Path) -> Iterator[Sshd]:
-    """An sshd at the far end, which the `ssh` of this test knows as `there`."""
+    """Yield an sshd at the far end, which the `ssh` of this test knows as `there`."""
     with Sshd(tmp_path, *ALIVE, address=cable.address, prefix=cable.inside) as made:
         ssh = Path(os.environ["HOME"]) / ".ssh"
         (ssh / "known_hosts").write_text(made.known_hosts_line())

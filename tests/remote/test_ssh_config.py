@@ -451,9 +451,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("config", "line"), WRONG.values(), ids=list(WRONG))
-def test_an_error_in_it_is_told_in_the_words_of_ssh(
-    ssh: Path, transport: str, config: str, line: str
-) -> None:
+def test_an_error_in_it_quotes_ssh(ssh: Path, transport: str, config: str, line: str) -> None:
     (ssh / "config").write_text(config)
     said = refusal(transport)
     assert said.startswith("ssh rejects there, ")

@@ -1,4 +1,4 @@
-"""The verbs of a host over a real sshd, with each login shell, beside those of this machine."""
+"""The methods of a host over a real sshd, with each login shell, compared with the local host."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SHELLS = ("bash", "dash", "zsh", "fish")
 def shell(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Sshd]:
-    """An sshd that gives each command to this shell, as it does to a login shell."""
+    """Yield an sshd that runs each command in this shell, as in a login shell."""
     program = shutil.which(request.param)
     assert program, f"{request.param} is not installed"
     forced = f'ForceCommand exec {program} -c "$SSH_ORIGINAL_COMMAND"'
@@ -50,7 +50,7 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 
 @pytest.fixture(autouse=True)
 def _transport(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The transport of the test, which gives no host up that is silent for half a minute.
+    """Set the transport of the test, which tolerates a host that is silent for half a minute.
 
     So what ends with a connection ends because that is gone.
     """
@@ -60,12 +60,12 @@ def _transport(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def reached(address: Address) -> RemoteHost:
-    """The host at `address`, by the transport of this test."""
+    """Yield the host at `address`, by the transport of this test."""
     return RemoteHost(address.name, make_line(address, os.environ["REPOMAN_TEST_TRANSPORT"]))
 
 
 def connected(sshd: Sshd) -> RemoteHost:
-    """The host behind `sshd`, whose key the home of this test knows."""
+    """Yield the host behind `sshd`, whose key is in the known_hosts of this test."""
     ssh = Path(os.environ["HOME"]) / ".ssh"
     (ssh / "known_hosts").write_text(sshd.known_hosts_line())
     (ssh / "config").write_text(sshd.config_stanza("there"))
@@ -85,7 +85,7 @@ _HOSTILE = b"'\"\\$`!*?[]{}()<>|&;#~ \t\n\r=%^-@+,.:/a0\x01\x1b\x7f\x80\x81\x82\
 
 
 def hostile(seed: int, count: int) -> list[str]:
-    """Words of random bytes, most of them with a meaning to some shell."""
+    """Return arguments of random bytes, most of them special to some shell."""
     chance = random.Random(seed)
     found = [b"", b"-n", b"--", b"$(id)", b"`id`", b"a\nb", b"\\", b"\\\\'", b"\n", b"'\\''"]
     for _ in range(count - len(found)):
@@ -96,7 +96,7 @@ def hostile(seed: int, count: int) -> list[str]:
     return [os.fsdecode(word) for word in found]
 
 
-def test_hostile_words_come_back_byte_for_byte(shell: Sshd) -> None:
+def test_hostile_arguments_come_back_byte_for_byte(shell: Sshd) -> None:
     """2,500 with each of the four shells."""
     host = connected(shell)
     try:
@@ -122,12 +122,12 @@ def test_what_start_up_files_print_is_passed_over(tmp_path: Path) -> None:
         host.close()
 
 
-def test_a_login_shell_that_starts_nothing_is_told(tmp_path: Path) -> None:
+def test_a_login_shell_that_starts_nothing_is_reported(tmp_path: Path) -> None:
     with Sshd(tmp_path, "ForceCommand echo no") as sshd, pytest.raises(RepomanError):
         connected(sshd)
 
 
-def test_a_word_with_a_nul_is_refused(host: RemoteHost) -> None:
+def test_an_argument_with_a_nul_is_refused(host: RemoteHost) -> None:
     with pytest.raises(Failed, match="null byte"):
         host.read(["printf", "a\0b"])
 
@@ -180,7 +180,7 @@ def test_stopping_ends_what_is_streamed_with_its_children(host: RemoteHost, mark
 
 
 def test_lines_come_while_the_program_runs(host: RemoteHost, tmp_path: Path) -> None:
-    """It says the second one after the first has come."""
+    """It prints the second line only after the first has arrived."""
     lines: list[bytes] = []
 
     def take(line: bytes) -> None:
@@ -228,7 +228,7 @@ def test_a_broken_connection_ends_what_ran(sshd: Sshd, host: RemoteHost, marker:
 def test_a_host_that_falls_silent_is_given_up(
     tmp_path: Path, marker: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its kernel still takes what it is sent, so that only an answer would tell."""
+    """Its kernel still accepts packets, so only an answer would show that it works."""
     monkeypatch.setattr(fabric_transport, "_PULSE_SECONDS", 1.0)
     monkeypatch.setattr(fabric_transport, "_SILENCE_SECONDS", 6.0)
     monkeypatch.setitem(openssh_transport._OPTIONS, "ServerAliveInterval", "2")
@@ -341,7 +341,7 @@ def test_what_is_foreseen_goes_along_with_what_is_asked_together(
 
 
 def test_what_takes_too_long_is_waited_for_once(host: RemoteHost, tmp_path: Path) -> None:
-    """What was to come after it is asked for by the next question."""
+    """The next question asks again for what was to come after it."""
     slow, after = ["sleep", "20"], [["test", "-e", f"{tmp_path}/{name}"] for name in "ab"]
     host.foresee([["echo", "before"]])
     host.foresee([slow], seconds=0.3)
@@ -369,7 +369,7 @@ def test_what_nobody_wanted_is_forgotten(host: RemoteHost, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("program", ["dash", "bash"])
 def test_any_sh_tells_answers_apart(tmp_path: Path, program: str) -> None:
-    """Those of processes that write at the same time."""
+    """Also those of processes that write at the same time."""
     (tmp_path / "sh").symlink_to(shutil.which(program) or "")
     with Sshd(tmp_path) as sshd:
         sshd.set_session_environ({"PATH": f"{tmp_path}:{os.environ['PATH']}"})
@@ -458,8 +458,8 @@ def test_what_runs_aside_does_not_outlive_a_change(host: RemoteHost, tmp_path: P
 # --- files -----------------------------------------------------------------------------
 
 
-def test_under_a_lock_the_registry_is_read_anew(sshd: Sshd) -> None:
-    """It came along with the connection, and may have been written since."""
+def test_under_a_lock_the_registry_is_read_again(sshd: Sshd) -> None:
+    """It was fetched with the connection, and may have been written since."""
     registry = Path(os.environ["HOME"]) / ".config/repoman/repoman.toml"
     registry.parent.mkdir(parents=True)
     registry.write_text("# old")
@@ -497,7 +497,7 @@ def test_a_file_that_is_a_symlink_stays_one(host: RemoteHost, tmp_path: Path) ->
     assert (tmp_path / "real").read_bytes() == b"x"
 
 
-def test_a_file_that_cannot_be_written_is_told(host: RemoteHost, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_reported(host: RemoteHost, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Failed, match="can't be written"):
         host.write_file(f"{tmp_path}/file/x", b"x")
@@ -671,7 +671,7 @@ def test_the_locks_of_a_broken_connection_are_free(sshd: Sshd, tmp_path: Path) -
 def test_a_lock_is_kept_until_the_program_ended(
     sshd: Sshd, host: RemoteHost, tmp_path: Path, marker: str, number: int
 ) -> None:
-    """Also where the shell that holds the lock is killed, and the program for a while is not."""
+    """Also if the shell that holds the lock is killed, and the program survives for a while."""
     path = f"{tmp_path}/x.lock"
     other = (host, LocalHost())[number]
     far = connected(sshd)
@@ -742,7 +742,7 @@ def test_who_has_no_key_is_denied(sshd: Sshd, tmp_path: Path) -> None:
     assert f"{USER_NAME} was denied by 127.0.0.1" in error_of(config, sshd.known_hosts_line())
 
 
-def test_where_nobody_listens_and_who_does_not_exist() -> None:
+def test_a_closed_port_and_an_unknown_host() -> None:
     assert "refused the connection" in error_of("Host there\n HostName 127.0.0.1\n Port 1\n")
     assert "no host is called nosuch.invalid" in error_of("", name="nosuch.invalid")
 
@@ -764,7 +764,7 @@ def test_the_registry_says_how_a_host_is_reached(sshd: Sshd) -> None:
     host.close()
 
 
-def test_a_gateway_is_gone_through_and_its_key_checked(sshd: Sshd, tmp_path: Path) -> None:
+def test_a_connection_passes_the_gateway_and_checks_its_key(sshd: Sshd, tmp_path: Path) -> None:
     with Sshd(tmp_path) as gate:
         config = gate.config_stanza("gate") + sshd.config_stanza("there", "ProxyJump gate")
         assert f"[127.0.0.1]:{gate.port} is not known" in error_of(config, sshd.known_hosts_line())

@@ -1,1 +1,1 @@
-"""Attacks, each of which has to fail. docs/security.md tells of every one."""
+"""Attacks, each of which has to fail. docs/security.md lists all of them."""

@@ -1,4 +1,4 @@
-"""Containers that have an address, and what they can reach."""
+"""Containers that have an address, and the hosts they can reach."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ busybox ip route add default via "$router"
 
 
 def plugged_in(estate: ContainerEstate, name: str) -> str:
-    """Have the small image ask for an IPv4 address, as any other does by itself; the address."""
+    """Make the small image request an IPv4 address, as others do by themselves; return it."""
     script = f"cat >/leased <<'END'\n#!/bin/sh\n{_LEASED}END\nchmod +x /leased"
     assert estate.exec_inside(name, "sh", "-c", script).code == 0
     argv = ("busybox", "udhcpc", "-f", "-n", "-q", "-t", "30", "-i", "eth0", "-s", "/leased")
@@ -27,11 +27,11 @@ def plugged_in(estate: ContainerEstate, name: str) -> str:
 
 
 def greeted(estate: ContainerEstate, name: str, address: str, port: int = PORT) -> bool:
-    """Whether root of the container reaches who listens there."""
+    """Return True if root in the container reaches the server there."""
     script = 'busybox timeout 2 busybox nc -w 1 "$0" "$1" </dev/null'
     return GREETING.decode() in estate.exec_inside(name, "sh", "-c", script, address, str(port)).out
 
 
 def reaches(estate: ContainerEstate, name: str, address: str, port: int = PORT) -> None:
-    """Wait until root of the container reaches who listens there, which may take its time."""
+    """Wait until root in the container reaches the server there."""
     wait_until(lambda: greeted(estate, name, address, port))

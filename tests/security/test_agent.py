@@ -1,4 +1,4 @@
-"""The SSH agent of the person: lent for one session, where that was asked for."""
+"""The SSH agent of the user is lent for one session, on request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FLAG = "--forward-agent"
 
 @pytest.fixture
 def agent(estate: ContainerEstate) -> Iterator[ContainerEstate]:
-    """A project, and an agent that runs here."""
+    """Return an estate with a project, and run an agent on this host."""
     socket = f"/tmp/agent-{os.getpid()}-{time.monotonic_ns()}"
     process = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
     wait_until(lambda: os.path.exists(socket))
@@ -45,7 +45,7 @@ def lent(estate: ContainerEstate) -> list[str]:
     return [name for name in estate.instances()["isurus"]["devices"] if name.startswith("agent-")]
 
 
-def test_the_agent_is_lent_for_one_session_where_that_was_asked_for(agent: ContainerEstate) -> None:
+def test_the_agent_is_lent_for_one_session_on_request(agent: ContainerEstate) -> None:
     for command in ("shell", "exec"):
         done = agent.run(command, "isurus", "--", "sh", "-c", 'echo "[$SSH_AUTH_SOCK]"', code=0)
         assert done.out == "[]\n"
@@ -74,7 +74,7 @@ def test_two_sessions_at_once(agent: ContainerEstate) -> None:
     assert proxies(agent) == "block"
 
 
-def test_an_agent_that_a_killed_session_left_is_told_and_taken_back(agent: ContainerEstate) -> None:
+def test_an_agent_left_by_a_killed_session_is_reported_and_removed(agent: ContainerEstate) -> None:
     argv = ["shell", "isurus", FLAG, "--", "sh", "-c", "echo up; sleep 600"]
     process = agent.start(*argv, stdout=subprocess.PIPE)
     assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""Getting out of a container as its root, or into the fence by another client of Incus."""
+"""Escape from a container as its root, or into the fence by another client of Incus."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_setting_that_weakens_by_another_client(isurus: ContainerEstate) -> No
 
 
 def test_no_namespace_of_its_own_gives_it_more(isurus: ContainerEstate) -> None:
-    """Root of a user namespace inside is nobody more outside."""
+    """Root of a user namespace inside has no more rights outside."""
     repo = isurus.local_repos / "isurus"
     script = 'busybox unshare -Urm sh -c "touch $0/deep; mount -t tmpfs none $0" ; true'
     isurus.exec_inside("isurus", "sh", "-c", script, str(repo))
@@ -91,7 +91,7 @@ def test_no_namespace_of_its_own_gives_it_more(isurus: ContainerEstate) -> None:
 
 
 def test_a_hard_link_to_a_file_of_the_host(isurus: ContainerEstate) -> None:
-    """Only what is mounted can be linked to, and that is the repo."""
+    """Only files of a mount can be linked, and the mount is the repo."""
     secret = isurus.home / "secret"
     secret.write_text("x")
     repo = isurus.local_repos / "isurus"
@@ -142,7 +142,7 @@ def test_reading_the_registry_and_the_repo_of_another_project(isurus: ContainerE
 
 
 def test_the_socket_of_incus_itself(isurus: ContainerEstate) -> None:
-    """The guest's own API tells of its own configuration, and changes nothing."""
+    """The guest's API returns the container's configuration, and changes nothing."""
     for path in ("/var/lib/incus/unix.socket", f"{isurus.environ['INCUS_DIR']}/unix.socket"):
         assert isurus.exec_inside("isurus", "test", "-e", path).code != 0
     ask = 'printf "PATCH /1.0 HTTP/1.0\\r\\n\\r\\n" | busybox nc local:/dev/incus/sock; true'
@@ -155,18 +155,18 @@ def test_the_socket_of_incus_itself(isurus: ContainerEstate) -> None:
 
 @pytest.fixture
 def two(isurus: ContainerEstate) -> ContainerEstate:
-    """Two containers, of which the other one has to go on."""
+    """Return an estate with two containers, of which the other one has to go on."""
     return isurus.new("lamna")
 
 
 def goes_on(estate: ContainerEstate) -> None:
-    """Have the other container run something a few times, which it does to their end."""
+    """Run some commands in the other container, which have to finish."""
     for _ in range(5):
         estate.incus("exec", "lamna", "--", "true")
 
 
 def state(estate: ContainerEstate, name: str) -> dict[str, Any]:
-    """Return what Incus says of a container that runs."""
+    """Return Incus's state of a running container."""
     return dict(estate.api(f"instances/{name}/state"))
 
 
@@ -226,7 +226,7 @@ def test_a_disk_filler(two: ContainerEstate) -> None:
 
 
 def test_watching_files_without_end(two: ContainerEstate, marker: str) -> None:
-    """Each container's users have a count of their own of what the kernel watches for them."""
+    """Each container's users have their own inotify limits."""
     script = "i=0; while [ $i -lt 300 ]; do busybox inotifyd true /tmp & i=$((i+1)); done"
     both = f"busybox su -s /bin/sh nobody -c '{script}'; {script}; sleep {marker}"
     process = attack(two, both)

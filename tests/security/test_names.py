@@ -1,4 +1,4 @@
-"""Names that are options, shell, addresses or TOML, through every entrance."""
+"""Names that are options, shell, addresses or TOML, by every input."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ NAMES = [
 
 
 def in_default(estate: ContainerEstate) -> list[str]:
-    """What there is in Incus' own project, but for what another test adopts from there."""
+    """Return the content of Incus' default project, except what another test adopts from there."""
     names = estate.incus("list", "--project", "default", "--format", "csv", "--columns", "n").out
     return [name for name in names.split() if not name.startswith("old")]
 
 
 def left_alone(estate: ContainerEstate) -> None:
-    """Nothing was made, registered or run."""
+    """Check that nothing was created, registered or run."""
     assert estate.instances() == {}
     assert estate.projects() == []
     assert list(estate.base.rglob("pwned")) == []
@@ -77,7 +77,7 @@ def test_as_the_value_of_a_flag_of_setup(estate: ContainerEstate, flag: str) -> 
 
 @pytest.mark.parametrize("key", ["name", "repo", "image"])
 def test_in_the_registry(estate: ContainerEstate, key: str) -> None:
-    """A person's own file, but it may come from elsewhere: nothing of it is more than a word."""
+    """A user's own file, but it may come from elsewhere: its values are only ever arguments."""
     (estate.local_repos / "isurus").mkdir()
     before = estate.registry.read_text()
     for name in filter(None, NAMES):
@@ -138,7 +138,7 @@ def test_in_a_repos_own_file(estate: ContainerEstate) -> None:
 
 
 def test_as_the_folder_of_a_repo(estate: ContainerEstate) -> None:
-    """Which is found below local_repos; its name is only ever shown, or a word."""
+    """It is found below local_repos; its name is only ever shown, or an argument."""
     for name in ("$(touch pwned)", "-rf", "x\ny", "x\x1b[2J", "'; touch pwned; '"):
         (estate.local_repos / name).mkdir()
     for argv in (["status"], ["list"], ["sync"]):
@@ -184,7 +184,7 @@ SPELLINGS = [
 
 
 def test_what_is_never_mounted_by_any_spelling(estate: ContainerEstate) -> None:
-    """Not even where a person approves it."""
+    """Not even if a person approves it."""
     for name in (".ssh", ".gnupg", ".local/state/repoman"):
         (estate.home / name).mkdir(parents=True, exist_ok=True)
     link = estate.home / "link"
@@ -212,7 +212,7 @@ def test_what_is_never_mounted_by_any_spelling(estate: ContainerEstate) -> None:
 
 @pytest.mark.parametrize("source", ["/etc", "~/.ssh", "~/.config/repoman"])
 def test_nor_by_the_registry(estate: ContainerEstate, source: str) -> None:
-    """The one place where a device is added looks at each of them."""
+    """The only function that adds a device checks each of them."""
     (estate.home / ".ssh").mkdir()
     estate.new("isurus")
     mount = f'mounts = [{{source = "{source}", path = "/mnt"}}]\n'
@@ -224,7 +224,7 @@ def test_nor_by_the_registry(estate: ContainerEstate, source: str) -> None:
 
 
 def test_an_approval_race(estate: ContainerEstate) -> None:
-    """The file that is changed between the question and the answer is not what was approved."""
+    """A file that is changed between the question and the answer is not approved."""
     tools, secret = estate.home / "tools", estate.home / "secret"
     tools.mkdir()
     secret.mkdir()

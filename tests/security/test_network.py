@@ -1,4 +1,4 @@
-"""Where a container can't connect to, whatever its root tries."""
+"""Hosts that a container cannot connect to, whatever its root tries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.worlds.daemon.lan import GREETING, HOST, HOST6, INTERNET, INTERNET6, 
 
 
 @pytest.fixture
-def plugged(isurus: ContainerEstate) -> ContainerEstate:
+def networked(isurus: ContainerEstate) -> ContainerEstate:
     """An estate with the project isurus, whose container has an address."""
     plugged_in(isurus, "isurus")
     return isurus
@@ -34,20 +34,22 @@ def is_kept_from(estate: ContainerEstate, name: str, address: str) -> None:
     assert not greeted(estate, name, address), address
 
 
-def test_the_internet_is_there(plugged: ContainerEstate) -> None:
-    """What all the others are measured against."""
-    reaches(plugged, "isurus", INTERNET)
-    found = plugged.exec_inside("isurus", "busybox", "nslookup", "isurus.incus", gateway(plugged))
+def test_the_internet_is_there(networked: ContainerEstate) -> None:
+    """The control of all the others."""
+    reaches(networked, "isurus", INTERNET)
+    found = networked.exec_inside(
+        "isurus", "busybox", "nslookup", "isurus.incus", gateway(networked)
+    )
     assert "isurus" in found.out, "the bridge answers for names"
 
 
-def test_neither_the_host_nor_the_lan(plugged: ContainerEstate) -> None:
+def test_neither_the_host_nor_the_lan(networked: ContainerEstate) -> None:
     for address in (HOST, LAN, "127.0.0.1"):
-        assert not greeted(plugged, "isurus", address), address
+        assert not greeted(networked, "isurus", address), address
 
 
-def said_at(address: str) -> bytes:
-    """Return what is said to this host by who listens there; nothing if nobody does yet."""
+def read_greeting(address: str) -> bytes:
+    """Return the greeting of a server to this host; nothing if it does not listen yet."""
     try:
         with socket.create_connection((address, PORT)) as there:
             return there.recv(9)
@@ -55,22 +57,22 @@ def said_at(address: str) -> bytes:
         return b""
 
 
-def test_the_host_by_its_address_on_the_bridge(plugged: ContainerEstate) -> None:
-    wait_until(lambda: GREETING in said_at(gateway(plugged)))
-    assert not greeted(plugged, "isurus", gateway(plugged))
+def test_the_host_by_its_address_on_the_bridge(networked: ContainerEstate) -> None:
+    wait_until(lambda: GREETING in read_greeting(gateway(networked)))
+    assert not greeted(networked, "isurus", gateway(networked))
 
 
-def test_the_host_by_a_link_local_address(plugged: ContainerEstate) -> None:
-    name = plugged.environ["REPOMAN_BRIDGE"]
+def test_the_host_by_a_link_local_address(networked: ContainerEstate) -> None:
+    name = networked.environ["REPOMAN_BRIDGE"]
     with open("/proc/net/if_inet6") as table:
         own = next((line.split()[0] for line in table if line.split()[5] == name), "")
     assert own, "the bridge has one"
     address = ":".join(own[n : n + 4] for n in range(0, 32, 4))
-    assert not greeted(plugged, "isurus", f"{address}%eth0")
+    assert not greeted(networked, "isurus", f"{address}%eth0")
 
 
 def give_ipv6(estate: ContainerEstate, own: str) -> None:
-    """Give isurus the IPv6 address `own`, and have it take it."""
+    """Give isurus the IPv6 address `own`, and make it use it."""
     router = bridge(estate)["ipv6.address"].partition("/")[0]
     script = (
         "echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad;"
@@ -80,75 +82,77 @@ def give_ipv6(estate: ContainerEstate, own: str) -> None:
     assert estate.exec_inside("isurus", "sh", "-c", script, own, router).code == 0
 
 
-def test_neither_the_host_nor_the_lan_by_ipv6(plugged: ContainerEstate) -> None:
-    own = bridge(plugged)["ipv6.address"].replace("::1/64", "::99")
+def test_neither_the_host_nor_the_lan_by_ipv6(networked: ContainerEstate) -> None:
+    own = bridge(networked)["ipv6.address"].replace("::1/64", "::99")
     argv = ("config", "device", "override", "isurus", "eth0", f"ipv6.address={own}")
-    plugged.incus(*argv)
-    give_ipv6(plugged, own)
-    reaches(plugged, "isurus", INTERNET6)  # it is in the network
-    for address in (HOST6, LAN6, bridge(plugged)["ipv6.address"].partition("/")[0]):
-        assert not greeted(plugged, "isurus", address), address
+    networked.incus(*argv)
+    give_ipv6(networked, own)
+    reaches(networked, "isurus", INTERNET6)  # it is in the network
+    for address in (HOST6, LAN6, bridge(networked)["ipv6.address"].partition("/")[0]):
+        assert not greeted(networked, "isurus", address), address
 
 
-def test_an_ipv6_address_of_ones_own_choice(plugged: ContainerEstate) -> None:
-    give_ipv6(plugged, bridge(plugged)["ipv6.address"].replace("::1/64", "::77"))
+def test_an_ipv6_address_of_ones_own_choice(networked: ContainerEstate) -> None:
+    give_ipv6(networked, bridge(networked)["ipv6.address"].replace("::1/64", "::77"))
     for address in (INTERNET6, LAN6, HOST6):
-        assert not greeted(plugged, "isurus", address)
+        assert not greeted(networked, "isurus", address)
 
 
-def test_another_container(plugged: ContainerEstate) -> None:
-    plugged.new("lamna")
-    other = plugged_in(plugged, "lamna")
+def test_another_container(networked: ContainerEstate) -> None:
+    networked.new("lamna")
+    other = plugged_in(networked, "lamna")
     listening = f"busybox nc -ll -p {PORT} -e echo {GREETING.decode()} >/dev/null 2>&1 &"
-    assert plugged.exec_inside("lamna", "sh", "-c", listening).code == 0
-    wait_until(lambda: GREETING in said_at(other))  # a person may look at what runs inside
-    assert not greeted(plugged, "isurus", other)
+    assert networked.exec_inside("lamna", "sh", "-c", listening).code == 0
+    wait_until(lambda: GREETING in read_greeting(other))  # a person may look at what runs inside
+    assert not greeted(networked, "isurus", other)
 
 
-def test_the_address_of_another_container(plugged: ContainerEstate) -> None:
-    """Taken for one's own, it reaches nothing, so no rule that is made for it can be used."""
-    own = plugged.exec_inside("isurus", "busybox", "ip", "-4", "address", "show", "dev", "eth0").out
+def test_the_address_of_another_container(networked: ContainerEstate) -> None:
+    """Used by this container, it reaches nothing, so no rule for it helps."""
+    own = networked.exec_inside(
+        "isurus", "busybox", "ip", "-4", "address", "show", "dev", "eth0"
+    ).out
     address = own.partition("inet ")[2].split()[0]
     other = address.rpartition(".")[0] + ".199/24"
     script = (
         'busybox ip address del "$0" dev eth0; busybox ip address add "$1" dev eth0;'
         'busybox ip route add default via "$2"'
     )
-    plugged.exec_inside("isurus", "sh", "-c", script, address, other, gateway(plugged))
-    assert not greeted(plugged, "isurus", INTERNET)
+    networked.exec_inside("isurus", "sh", "-c", script, address, other, gateway(networked))
+    assert not greeted(networked, "isurus", INTERNET)
 
 
-def test_the_hardware_address_of_another_container(plugged: ContainerEstate) -> None:
+def test_the_hardware_address_of_another_container(networked: ContainerEstate) -> None:
     script = (
         "busybox ip link set eth0 down; busybox ip link set eth0 address 02:00:00:00:00:09;"
         'busybox ip link set eth0 up; busybox ip route add default via "$0"'
     )
-    plugged.exec_inside("isurus", "sh", "-c", script, gateway(plugged))
-    assert not greeted(plugged, "isurus", INTERNET)
+    networked.exec_inside("isurus", "sh", "-c", script, gateway(networked))
+    assert not greeted(networked, "isurus", INTERNET)
 
 
-def test_a_rule_that_somebody_else_adds_is_seen_and_mended(plugged: ContainerEstate) -> None:
-    name = plugged.environ["REPOMAN_BRIDGE"]
+def test_a_rule_added_by_another_client_is_found_and_repaired(networked: ContainerEstate) -> None:
+    name = networked.environ["REPOMAN_BRIDGE"]
     acl = ("network", "acl", "rule", "add", name, "egress", "action=allow", f"destination={LAN}")
-    plugged.incus(*acl)
-    reaches(plugged, "isurus", LAN)
-    assert plugged.findings() == {"incus": ["network"]}
-    plugged.run("setup", code=0)
-    assert not greeted(plugged, "isurus", LAN)
-    assert plugged.findings() == {}
+    networked.incus(*acl)
+    reaches(networked, "isurus", LAN)
+    assert networked.findings() == {"incus": ["network"]}
+    networked.run("setup", code=0)
+    assert not greeted(networked, "isurus", LAN)
+    assert networked.findings() == {}
 
 
-def test_a_bridge_that_somebody_opens_is_seen_and_mended(plugged: ContainerEstate) -> None:
+def test_a_bridge_that_was_opened_is_found_and_repaired(networked: ContainerEstate) -> None:
     for setting in ("security.acls=", "security.acls.default.egress.action=allow"):
-        plugged.incus("network", "set", plugged.environ["REPOMAN_BRIDGE"], setting)
-        reaches(plugged, "isurus", LAN)
-        assert plugged.findings() == {"incus": ["network"]}, setting
-        plugged.run("setup", code=0)
-        assert not greeted(plugged, "isurus", LAN), setting
-        assert plugged.findings() == {}, setting
+        networked.incus("network", "set", networked.environ["REPOMAN_BRIDGE"], setting)
+        reaches(networked, "isurus", LAN)
+        assert networked.findings() == {"incus": ["network"]}, setting
+        networked.run("setup", code=0)
+        assert not greeted(networked, "isurus", LAN), setting
+        assert networked.findings() == {}, setting
 
 
-def test_a_second_network_device_is_seen(estate: ContainerEstate) -> None:
+def test_a_second_network_device_is_found(estate: ContainerEstate) -> None:
     name = estate.environ["REPOMAN_BRIDGE"]
     argv = ("profile", "device", "add", "default", "eth1", "nic", f"network={name}", "name=eth1")
     estate.incus(*argv)
@@ -171,48 +175,48 @@ def again(estate: ContainerEstate) -> None:
     plugged_in(estate, "isurus")
 
 
-def test_an_exception_of_one_project(plugged: ContainerEstate) -> None:
-    plugged.new("lamna")
-    plugged_in(plugged, "lamna")
-    set_project(plugged, f'allow = ["{LAN}:{PORT}"]')
-    plugged.run("update", "isurus", code=0)
-    again(plugged)
-    reaches(plugged, "isurus", LAN)
-    assert not greeted(plugged, "isurus", HOST)
-    assert not greeted(plugged, "lamna", LAN)
-    assert plugged.findings() == {}
-    assert plugged.run("update", "isurus", code=0).out == "nothing to do\n"
-    assert plugged.run("setup", code=0).out == "nothing to do\n"
+def test_an_exception_of_one_project(networked: ContainerEstate) -> None:
+    networked.new("lamna")
+    plugged_in(networked, "lamna")
+    set_project(networked, f'allow = ["{LAN}:{PORT}"]')
+    networked.run("update", "isurus", code=0)
+    again(networked)
+    reaches(networked, "isurus", LAN)
+    assert not greeted(networked, "isurus", HOST)
+    assert not greeted(networked, "lamna", LAN)
+    assert networked.findings() == {}
+    assert networked.run("update", "isurus", code=0).out == "nothing to do\n"
+    assert networked.run("setup", code=0).out == "nothing to do\n"
 
 
 def in_the_registry(estate: ContainerEstate, key: str) -> str:
     return str(tomllib.loads(estate.registry.read_text())["project"][0][key])
 
 
-def test_an_exception_by_ipv6(plugged: ContainerEstate) -> None:
-    set_project(plugged, f'allow = ["[{LAN6}]:{PORT}"]')
-    plugged.run("update", "isurus", code=0)
-    give_ipv6(plugged, in_the_registry(plugged, "address6"))
-    reaches(plugged, "isurus", LAN6)
-    assert not greeted(plugged, "isurus", HOST6)
-    assert plugged.findings() == {}
+def test_an_exception_by_ipv6(networked: ContainerEstate) -> None:
+    set_project(networked, f'allow = ["[{LAN6}]:{PORT}"]')
+    networked.run("update", "isurus", code=0)
+    give_ipv6(networked, in_the_registry(networked, "address6"))
+    reaches(networked, "isurus", LAN6)
+    assert not greeted(networked, "isurus", HOST6)
+    assert networked.findings() == {}
 
 
-def test_one_that_is_closed_in_an_open_estate(plugged: ContainerEstate) -> None:
-    plugged.new("lamna")
-    plugged_in(plugged, "lamna")
-    text = plugged.registry.read_text()
-    plugged.registry.write_text(text.replace("[defaults]\n", '[defaults]\nnetwork = "open"\n'))
-    set_project(plugged, f'network = "internet"\nallow = ["{HOST}:{PORT}"]')
-    plugged.run("update", "isurus", code=0)
-    again(plugged)
-    give_ipv6(plugged, in_the_registry(plugged, "address6"))
-    reaches(plugged, "lamna", LAN)
+def test_one_that_is_closed_in_an_open_estate(networked: ContainerEstate) -> None:
+    networked.new("lamna")
+    plugged_in(networked, "lamna")
+    text = networked.registry.read_text()
+    networked.registry.write_text(text.replace("[defaults]\n", '[defaults]\nnetwork = "open"\n'))
+    set_project(networked, f'network = "internet"\nallow = ["{HOST}:{PORT}"]')
+    networked.run("update", "isurus", code=0)
+    again(networked)
+    give_ipv6(networked, in_the_registry(networked, "address6"))
+    reaches(networked, "lamna", LAN)
     for address, reached in ((LAN, False), (LAN6, False), (HOST6, False), (HOST, True)):
-        (reaches if reached else is_kept_from)(plugged, "isurus", address)
-    reaches(plugged, "isurus", INTERNET)
-    reaches(plugged, "isurus", INTERNET6)
-    assert plugged.findings() == {}
+        (reaches if reached else is_kept_from)(networked, "isurus", address)
+    reaches(networked, "isurus", INTERNET)
+    reaches(networked, "isurus", INTERNET6)
+    assert networked.findings() == {}
 
 
 def egress(estate: ContainerEstate) -> list[dict[str, str]]:
@@ -221,79 +225,81 @@ def egress(estate: ContainerEstate) -> list[dict[str, str]]:
     return list(json.loads(said)["egress"])
 
 
-def test_an_exception_goes_with_its_project(plugged: ContainerEstate) -> None:
-    """Else whoever gets the address of a container that is gone would get it too."""
-    plugged.new("lamna")
-    before = egress(plugged)
-    set_project(plugged, f'allow = ["{LAN}:{PORT}"]')
-    plugged.run("update", "isurus", code=0)
-    address = next(rule["source"] for rule in egress(plugged) if rule.get("source"))
-    shown = plugged.run("remove", "isurus", "--dry-run", code=0).out
+def test_an_exception_is_removed_with_its_project(networked: ContainerEstate) -> None:
+    """Otherwise the next container with that address would have it too."""
+    networked.new("lamna")
+    before = egress(networked)
+    set_project(networked, f'allow = ["{LAN}:{PORT}"]')
+    networked.run("update", "isurus", code=0)
+    address = next(rule["source"] for rule in egress(networked) if rule.get("source"))
+    shown = networked.run("remove", "isurus", "--dry-run", code=0).out
     assert "would update the rules of the network ACL" in shown
-    plugged.run("remove", "isurus", "--yes", code=0)
-    assert egress(plugged) == before
-    assert plugged.findings() == {}
-    assert plugged.run("setup", code=0).out == "nothing to do\n"
+    networked.run("remove", "isurus", "--yes", code=0)
+    assert egress(networked) == before
+    assert networked.findings() == {}
+    assert networked.run("setup", code=0).out == "nothing to do\n"
     taken = address.partition("/")[0]
-    plugged.incus("config", "device", "override", "lamna", "eth0", f"ipv4.address={taken}")
-    assert plugged_in(plugged, "lamna") == taken
-    assert not greeted(plugged, "lamna", LAN)
+    networked.incus("config", "device", "override", "lamna", "eth0", f"ipv4.address={taken}")
+    assert plugged_in(networked, "lamna") == taken
+    assert not greeted(networked, "lamna", LAN)
 
 
-def test_an_exception_goes_with_a_container_that_is_forgotten(plugged: ContainerEstate) -> None:
-    before = egress(plugged)
-    set_project(plugged, f'allow = ["{LAN}:{PORT}"]')
-    plugged.run("update", "isurus", code=0)
-    plugged.incus("delete", "--force", "isurus")
-    plugged.run("status", "--missing", "forget")
-    assert egress(plugged) == before
-    assert plugged.findings() == {}
-    plugged.run("remove", "isurus", "--yes", code=0)
-    assert plugged.projects() == []
+def test_an_exception_is_removed_with_a_container_that_is_forgotten(
+    networked: ContainerEstate,
+) -> None:
+    before = egress(networked)
+    set_project(networked, f'allow = ["{LAN}:{PORT}"]')
+    networked.run("update", "isurus", code=0)
+    networked.incus("delete", "--force", "isurus")
+    networked.run("status", "--missing", "forget")
+    assert egress(networked) == before
+    assert networked.findings() == {}
+    networked.run("remove", "isurus", "--yes", code=0)
+    assert networked.projects() == []
 
 
 def test_update_takes_an_exception_away_that_the_registry_has_no_more(
-    plugged: ContainerEstate,
+    networked: ContainerEstate,
 ) -> None:
-    before = egress(plugged)
+    before = egress(networked)
     line = f'allow = ["{LAN}:{PORT}"]'
-    set_project(plugged, line)
-    plugged.run("update", "isurus", code=0)
-    again(plugged)
-    reaches(plugged, "isurus", LAN)
-    plugged.registry.write_text(plugged.registry.read_text().replace(f"{line}\n", ""))
-    assert plugged.findings() == {"incus": ["network"], "isurus": ["differs"]}
-    shown = plugged.run("update", "isurus", "--dry-run", code=0).out
+    set_project(networked, line)
+    networked.run("update", "isurus", code=0)
+    again(networked)
+    reaches(networked, "isurus", LAN)
+    networked.registry.write_text(networked.registry.read_text().replace(f"{line}\n", ""))
+    assert networked.findings() == {"incus": ["network"], "isurus": ["differs"]}
+    shown = networked.run("update", "isurus", "--dry-run", code=0).out
     assert "would update the rules of the network ACL" in shown
-    plugged.run("update", "isurus", code=0)
-    assert egress(plugged) == before
-    assert not greeted(plugged, "isurus", LAN)
-    assert plugged.findings() == {}
-    assert plugged.run("update", "isurus", code=0).out == "nothing to do\n"
+    networked.run("update", "isurus", code=0)
+    assert egress(networked) == before
+    assert not greeted(networked, "isurus", LAN)
+    assert networked.findings() == {}
+    assert networked.run("update", "isurus", code=0).out == "nothing to do\n"
 
 
-def test_a_project_without_a_network(plugged: ContainerEstate) -> None:
-    set_project(plugged, 'network = "none"')
-    plugged.run("update", "isurus", code=0)
-    assert not greeted(plugged, "isurus", INTERNET)
-    assert plugged.exec_inside("isurus", "busybox", "ip", "link", "show", "eth0").code != 0
-    assert plugged.findings() == {}
+def test_a_project_without_a_network(networked: ContainerEstate) -> None:
+    set_project(networked, 'network = "none"')
+    networked.run("update", "isurus", code=0)
+    assert not greeted(networked, "isurus", INTERNET)
+    assert networked.exec_inside("isurus", "busybox", "ip", "link", "show", "eth0").code != 0
+    assert networked.findings() == {}
 
 
-def test_a_project_that_may_go_everywhere(plugged: ContainerEstate) -> None:
-    set_project(plugged, 'network = "open"')
-    plugged.run("update", "isurus", code=0)
-    again(plugged)
-    reaches(plugged, "isurus", LAN)
-    assert plugged.findings() == {}
+def test_a_project_that_may_go_everywhere(networked: ContainerEstate) -> None:
+    set_project(networked, 'network = "open"')
+    networked.run("update", "isurus", code=0)
+    again(networked)
+    reaches(networked, "isurus", LAN)
+    assert networked.findings() == {}
 
 
-def test_an_exception_of_the_estate(plugged: ContainerEstate) -> None:
-    text = plugged.registry.read_text()
+def test_an_exception_of_the_estate(networked: ContainerEstate) -> None:
+    text = networked.registry.read_text()
     line = f'[defaults]\nallow = ["{LAN}:{PORT}"]\n'
-    plugged.registry.write_text(text.replace("[defaults]\n", line))
-    assert plugged.findings() == {"incus": ["network"]}
-    plugged.run("setup", code=0)
-    reaches(plugged, "isurus", LAN)
-    assert not greeted(plugged, "isurus", LAN, PORT + 1)
-    assert not greeted(plugged, "isurus", HOST)
+    networked.registry.write_text(text.replace("[defaults]\n", line))
+    assert networked.findings() == {"incus": ["network"]}
+    networked.run("setup", code=0)
+    reaches(networked, "isurus", LAN)
+    assert not greeted(networked, "isurus", LAN, PORT + 1)
+    assert not greeted(networked, "isurus", HOST)

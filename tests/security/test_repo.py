@@ -1,4 +1,4 @@
-"""What a repo that a container wrote can do to the host, and to the mirror."""
+"""Attacks by a repo that a container wrote on the host, and on the mirror."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.processes import WAIT_SECONDS
 
 @pytest.fixture
 def repo(estate: ContainerEstate) -> Path:
-    """The git repo of isurus, which has a container, and an editor's folder."""
+    """Return the git repo of isurus, which has a container, and an editor's folder."""
     made = estate.repo("isurus", commits=3)
     (made / ".vscode").mkdir()
     (made / ".vscode/tasks.json").write_text("{}")
@@ -31,8 +31,8 @@ def as_user(estate: ContainerEstate, *argv: str) -> int:
     return estate.run("exec", "isurus", "--", *argv).code
 
 
-def unmounted(estate: ContainerEstate, repo: Path, *paths: str) -> None:
-    """Root inside takes the read-only mounts away, which nobody can keep it from."""
+def unmount(estate: ContainerEstate, repo: Path, *paths: str) -> None:
+    """Unmount the read-only mounts as root inside, which nobody can prevent."""
     for path in paths:
         assert estate.exec_inside("isurus", "busybox", "umount", f"{repo}/{path}").code == 0
 
@@ -69,32 +69,32 @@ NEW = {
 }
 
 
-@pytest.mark.parametrize(("path", "text", "told"), NEW.values(), ids=NEW)
-def test_what_is_new_is_told(
-    estate: ContainerEstate, repo: Path, path: str, text: str, told: str
+@pytest.mark.parametrize(("path", "text", "message"), NEW.values(), ids=NEW)
+def test_a_new_hazard_is_reported(
+    estate: ContainerEstate, repo: Path, path: str, text: str, message: str
 ) -> None:
-    """By root, who takes the mount away, or where none was: status tells, until it was seen."""
+    """If root unmounts it, or nothing was mounted, `status` reports it until it was seen."""
     if path in (".git/config",) or path.startswith(".git/hooks"):
-        unmounted(estate, repo, "/".join(path.split("/")[:2]))
+        unmount(estate, repo, "/".join(path.split("/")[:2]))
     script = 'mkdir -p "${0%/*}"; printf %s "$1" >>"$0"'
     assert estate.exec_inside("isurus", "sh", "-c", script, f"{repo}/{path}", text).code == 0
     assert "hazard" in estate.findings()["isurus"]
     done = estate.run("status", code=3)
-    assert told in done.out
+    assert message in done.out
     assert "run by programs on this host" in done.out
     estate.run("status", "isurus", "--seen")
     assert "hazard" not in estate.findings().get("isurus", [])
 
 
 def test_a_git_directory_that_is_moved_away(estate: ContainerEstate, repo: Path) -> None:
-    """The mounts move with it; what comes in its place is told, and protected by update."""
+    """The mounts move with it; `status` reports its replacement, `update` protects it."""
     script = 'mv "$0/.git" "$0/.old"; mkdir -p "$0/.git/hooks"; echo x >"$0/.git/hooks/pre-push"'
     assert estate.exec_inside("isurus", "sh", "-c", script, str(repo)).code == 0
     assert ".git/hooks/pre-push" in estate.run("status", code=3).out
 
 
 def test_what_is_protected_outlives_the_container(estate: ContainerEstate, repo: Path) -> None:
-    """The files are the person's own, and only mounted on top of themselves."""
+    """The files are the user's own, and only mounted on themselves."""
     files = [path for path in repo.rglob("*") if path.is_file()]
     before = {path: path.read_bytes() for path in files}
     for argv in (
@@ -125,11 +125,11 @@ def test_what_is_protected_outlives_the_container(estate: ContainerEstate, repo:
 def test_a_link_in_the_place_of_what_is_protected(
     estate: ContainerEstate, repo: Path, target: str
 ) -> None:
-    """It is not followed: the container does not start, and update leaves that mount out."""
+    """It is not followed: the container does not start, and `update` omits that mount."""
     estate.new("lamna")
     (estate.local_repos / "lamna/secret").write_text("x")
     to = target.replace("@", str(estate.local_repos))
-    unmounted(estate, repo, ".vscode")
+    unmount(estate, repo, ".vscode")
     script = 'mv "$0/.vscode" "$0/.old"; ln -s "$1" "$0/.vscode"'
     assert estate.exec_inside("isurus", "sh", "-c", script, str(repo), to).code == 0
     assert estate.run("restart", "isurus", "--force").code != 0
@@ -139,7 +139,7 @@ def test_a_link_in_the_place_of_what_is_protected(
 
 
 def test_a_person_can_do_without_protection(estate: ContainerEstate, repo: Path) -> None:
-    """And a repo can't."""
+    """A repo cannot."""
     (repo / ".repoman.toml").write_text("protect = false\n")
     assert "unknown key 'protect'" in estate.run("update", "isurus", code=2).err
     (repo / ".repoman.toml").write_text("")
@@ -148,7 +148,7 @@ def test_a_person_can_do_without_protection(estate: ContainerEstate, repo: Path)
     estate.registry.write_text(opted)
     estate.run("update", "isurus", "--restart", code=0)
     assert as_user(estate, "sh", "-c", 'echo x >"$0/.git/hooks/y"', str(repo)) == 0
-    assert "hazard" in estate.findings()["isurus"], "it is told all the same"
+    assert "hazard" in estate.findings()["isurus"], "it is still reported"
 
 
 def test_git_still_works_inside(estate: ContainerEstate) -> None:
@@ -188,8 +188,8 @@ def test_files_of_other_users_are_listed_with_a_cure_that_works(
 
 
 def test_no_command_runs_git_in_a_repo(estate: ContainerEstate, repo: Path) -> None:
-    """A git that notes where it is run stands in the way of the real one; and a trap is set."""
-    unmounted(estate, repo, ".git/config")
+    """A fake git records its working folder, and the repo has a trap."""
+    unmount(estate, repo, ".git/config")
     trap = estate.base / "sprung"
     config = f"[core]\n\tfsmonitor = touch {trap}\n\tsshCommand = touch {trap}\n"
     (repo / ".git/config").write_text((repo / ".git/config").read_text() + config)
@@ -214,7 +214,7 @@ def test_no_command_runs_git_in_a_repo(estate: ContainerEstate, repo: Path) -> N
         estate.run(*argv, environ=environ, cwd=repo)
     assert not trap.exists()
     used = (estate.base / "gits").read_text().splitlines()
-    assert len(used) == 1, "to make the repo that --create asked for"
+    assert len(used) == 1, "to create the repo that --create requested"
     assert "init" in used[0]
 
 
@@ -232,8 +232,8 @@ def test_links_are_mirrored_as_links(estate: ContainerEstate, repo: Path) -> Non
 
 
 @pytest.fixture
-def racing(estate: ContainerEstate, repo: Path) -> Iterator[None]:
-    """Root inside swaps a folder for a link to elsewhere and back, without end."""
+def race(estate: ContainerEstate, repo: Path) -> Iterator[None]:
+    """Swap a folder for a symlink to elsewhere and back in a loop, as root inside."""
     estate.exec_inside("isurus", "mkdir", f"{repo}/d", f"{repo}/e")
     estate.exec_inside("isurus", "sh", "-c", 'echo x >"$0/d/f"', str(repo))
     script = (
@@ -247,7 +247,7 @@ def racing(estate: ContainerEstate, repo: Path) -> Iterator[None]:
     process.wait(WAIT_SECONDS)
 
 
-@pytest.mark.usefixtures("racing")
+@pytest.mark.usefixtures("race")
 def test_a_race_of_renames_under_the_mirror(estate: ContainerEstate) -> None:
     (estate.home / "private").write_text("x")
     outside = estate.share / "outside"
@@ -264,12 +264,12 @@ def test_a_race_of_renames_under_the_mirror(estate: ContainerEstate) -> None:
 
 
 def test_a_repo_that_leaves_itself_out_of_its_mirror(estate: ContainerEstate, repo: Path) -> None:
-    """It takes nothing out of the mirror, nothing from its history, and is named."""
+    """It removes nothing from the mirror or its history, and is reported."""
     for number in range(60):
         (repo / f"work-{number}").write_text("x")
     estate.run("sync", code=0)
     names = ("work-*", "objects", "refs", "HEAD", "?git", "/[.]git/**", "*.pack")
-    unmounted(estate, repo, ".repoman.toml")
+    unmount(estate, repo, ".repoman.toml")
     (repo / ".repoman.toml").write_text(f"exclude = {json.dumps(names)}\n")
     estate.run("update", "isurus", code=0)
     assert estate.run("sync", "isurus", code=6).err.count("--force") >= 1
@@ -295,7 +295,7 @@ def test_a_link_on_the_share_is_not_written_through(estate: ContainerEstate, rep
 
 
 def test_a_pipe_in_every_place_that_is_looked_at(estate: ContainerEstate, repo: Path) -> None:
-    """Nothing waits for somebody to write into it, not even for the time that it would be given."""
+    """Nothing waits for a writer, not even until its time limit."""
     estate.run("remove", "isurus", "--yes", code=0)
     for path in (".envrc", ".repoman.toml", ".git/config"):
         (repo / path).unlink()

@@ -1,4 +1,4 @@
-"""Secrets for a container: they arrive there, and nowhere else."""
+"""Secrets arrive in a container, and nowhere else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECRET = "s3cret $(touch pwned) 'x' \\ \"y\""
 
 @pytest.fixture
 def secrets(isurus: ContainerEstate) -> Path:
-    """The file that the registry names for isurus."""
+    """Create the file that the registry names for isurus."""
     file = isurus.home / "isurus.env"
     file.write_text(f"# a comment\n\nTOKEN={SECRET}\nexport OTHER='two words'\nEMPTY=\n")
     file.chmod(0o600)
@@ -43,23 +43,23 @@ def test_a_project_has_its_secrets_inside(isurus: ContainerEstate, command: str)
 
 @pytest.mark.usefixtures("secrets")
 def test_secrets_are_nowhere_else(isurus: ContainerEstate) -> None:
-    """Not in Incus, the list of processes, the registry, or what repoman prints."""
+    """Not in Incus, the list of processes, the registry, or repoman's output."""
     argv = ["--debug", "exec", "isurus", "--", "sh", "-c", "echo up; cat"]
     pipe = subprocess.PIPE
     process = isurus.start(*argv, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT)
     assert process.stdin is not None
     assert process.stdout is not None
-    told = "".join(iter(lambda: process.stdout.readline().decode(), "up\n"))  # type: ignore[union-attr]
-    assert not any(b"s3cret" in word for _, typed in list_processes() for word in typed)
+    output = "".join(iter(lambda: process.stdout.readline().decode(), "up\n"))  # type: ignore[union-attr]
+    assert not any(b"s3cret" in argument for _, typed in list_processes() for argument in typed)
     operations = json.dumps(isurus.api("operations?recursion=1"))
     process.stdin.close()
-    told += process.stdout.read().decode() + operations
+    output += process.stdout.read().decode() + operations
     process.wait(WAIT_SECONDS)
-    told += json.dumps(isurus.instances()) + isurus.registry.read_text()
+    output += json.dumps(isurus.instances()) + isurus.registry.read_text()
     for argv in (["list", "--json"], ["status", "--json"], ["--dry", "exec", "isurus", "--", "x"]):
         done = isurus.run(*argv)
-        told += done.out + done.err
-    assert "s3cret" not in told
+        output += done.out + done.err
+    assert "s3cret" not in output
 
 
 def test_a_file_of_secrets_that_others_can_read(isurus: ContainerEstate, secrets: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_file_of_secrets_that_others_can_read(isurus: ContainerEstate, secrets
         assert "can be read by others" in done.err
 
 
-def test_a_file_of_secrets_that_is_off(isurus: ContainerEstate, secrets: Path) -> None:
+def test_an_invalid_file_of_secrets(isurus: ContainerEstate, secrets: Path) -> None:
     for text in ("s3cret", "A B=s3cret", "=s3cret", "x" * 70_000):
         secrets.write_text(text)
         done = isurus.run("exec", "isurus", "--", "true", code=2)
@@ -86,17 +86,17 @@ def test_a_file_of_secrets_that_is_off(isurus: ContainerEstate, secrets: Path) -
 
 @pytest.mark.usefixtures("secrets")
 def test_no_secret_reaches_the_log_or_debug(isurus: ContainerEstate) -> None:
-    """By each way in: env_file, the registry, .repoman.toml, a URL, and words that are typed."""
+    """By each input: env_file, the registry, .repoman.toml, a URL, and typed arguments."""
     log = isurus.base / "changes.jsonl"
     isurus.client_variables["REPOMAN_LOG"] = str(log)
-    asked = '[env]\nASKED = "s3cret-asked"\n'
-    (isurus.local_repos / "isurus/.repoman.toml").write_text(asked)
+    repo_file = '[env]\nASKED = "s3cret-asked"\n'
+    (isurus.local_repos / "isurus/.repoman.toml").write_text(repo_file)
     text = isurus.registry.read_text()
     isurus.registry.write_text(
         text.replace('name = "isurus"\n', 'name = "isurus"\nenv = { MINE = "s3cret-mine" }\n')
     )
     url = "http://dev:s3cret-url@127.0.0.1:1/x.git"
-    told = ""
+    output = ""
     for argv, code in (
         (["update", "isurus"], 0),
         (["exec", "isurus", "--", "true", "s3cret-typed"], 0),
@@ -110,7 +110,7 @@ def test_no_secret_reaches_the_log_or_debug(isurus: ContainerEstate) -> None:
         done = isurus.run("--debug", *argv, code=code)
         gits = "fatal: " if argv[0] == "new" else "\0"
         lines = (done.out + done.err).splitlines()
-        told += "\n".join(line for line in lines if not line.startswith(gits))
+        output += "\n".join(line for line in lines if not line.startswith(gits))
     found = [json.loads(line) for line in log.read_text().splitlines()]
     assert [find_schema_errors("log", line) for line in found] == [[]] * len(found)
     commands = [line["command"] for line in found if line["event"] == "begin"]
@@ -121,6 +121,6 @@ def test_no_secret_reaches_the_log_or_debug(isurus: ContainerEstate) -> None:
     assert ("POST", f"/1.0/instances?project={isurus.project}") in requests
     assert ["incus", "exec", "isurus"] in [line.get("words") for line in found]
     inside = isurus.exec_inside("isurus", "env").out + json.dumps(isurus.instances())
-    assert "s3cret-asked" in inside, "it arrived where it belongs"
-    assert "s3cret" not in told
+    assert "s3cret-asked" in inside, "the container has it"
+    assert "s3cret" not in output
     assert "s3cret" not in log.read_text()

@@ -1,1 +1,1 @@
-"""The mirror on a real kernel NFS server with a real autofs, and each fault that these can have."""
+"""The mirror on a real kernel NFS server with a real autofs, and each of their faults."""

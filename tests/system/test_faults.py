@@ -1,4 +1,4 @@
-"""The share fails while a mirror is being written: nothing is lost, nothing lands beside it."""
+"""The share fails during a sync: no file is lost, and none is written beside the share."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _count(folder: Path) -> int:
 
 
 def same(left: Path, right: Path) -> bool:
-    """Whether two flat folders hold the same files with the same content."""
+    """Return True if two flat folders hold the same files with the same content."""
     names = sorted(path.name for path in left.iterdir())
     return names == sorted(path.name for path in right.iterdir()) and all(
         (left / name).read_bytes() == (right / name).read_bytes() for name in names
@@ -34,7 +34,7 @@ def same(left: Path, right: Path) -> bool:
 
 
 def test_server_dies(estate: NfsEstate) -> None:
-    """A hard mount never answers: rsync is ended by its group, and a later sync completes."""
+    """A hard mount never answers: the group of rsync is killed, and a later sync completes."""
     source = estate.add_big_project("big")
     estate.environ["REPOMAN_STALL_SECONDS"] = "4"
     process = begin(estate)
@@ -82,7 +82,7 @@ def test_share_fills_up(estate: NfsEstate) -> None:
 
 
 def test_unmounted_in_the_middle(estate: NfsEstate) -> None:
-    """The rsync that runs goes on writing to the share it began with, never to the disk below."""
+    """The running rsync still writes to the share it began with, never to the disk below."""
     estate.add_big_project("big")
     process = begin(estate)
     estate.nfs.umount(lazy=True)
@@ -129,7 +129,7 @@ def test_remounted_in_the_middle(estate: NfsEstate) -> None:
 
 
 def test_an_automount_does_not_expire_under_a_run(estate: NfsEstate) -> None:
-    """A run longer than the time of disuse after which the mount would go."""
+    """The run takes longer than the timeout after which an unused mount expires."""
     estate.add_big_project("big", files=40, kib=20)
     with estate.nfs.automount(timeout=2):
         began = time.monotonic()
@@ -158,7 +158,7 @@ def test_interrupted(estate: NfsEstate) -> None:
 
 
 def test_killed(estate: NfsEstate) -> None:
-    """kill -9: an rsync that is left holds the project's lock until it ends."""
+    """kill -9: an rsync that survives holds the project's lock until it ends."""
     source = estate.add_big_project("big")
     estate.nfs.delay(3)
     for seconds in (0.2, 0.9, 1.7, 2.8):

@@ -1,4 +1,4 @@
-"""The backup target is what it has to be, or nothing is written anywhere."""
+"""The backup share is the right one, or nothing is written anywhere."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_the_share_of_another_estate(estate: NfsEstate, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("squash", ["root_squash", "all_squash"])
 def test_squashed_root(tmp_path: Path, squash: str) -> None:
-    """Owners can't be set there, so they are not asked for, and the second run sends nothing."""
+    """Owners cannot be set there, so rsync does not try, and a second run sends nothing."""
     with Share("rw", squash, size="64m") as nfs, NfsEstate(tmp_path, nfs) as estate:
         refused = estate.run(
             "setup",
@@ -162,7 +162,7 @@ USER = ("setpriv", "--reuid=1234", "--regid=1234", "--groups=2345")
 
 
 def give_to_user(estate: NfsEstate) -> None:
-    """Have everything belong to the user that `USER` becomes."""
+    """Change the owner of everything to the user that `USER` becomes."""
     for path in [estate.home, *estate.home.rglob("*"), estate.nfs.export]:
         os.chown(path, 1234, 1234, follow_symlinks=False)
     for parent in (estate.nfs.base, *list(estate.base.parents)[:2], estate.base):
@@ -171,9 +171,9 @@ def give_to_user(estate: NfsEstate) -> None:
 
 @pytest.mark.parametrize(("fstypes", "group"), [("nfs4", 1234), ("tmpfs", 2345)])
 def test_an_unprivileged_user(estate: NfsEstate, fstypes: str, group: int) -> None:
-    """cron runs it as the developer. A second group is kept where the share lets it be set.
+    """cron runs it as the developer. A second group is kept if the share lets it be set.
 
-    The server here does not know this user's groups, as one with manage-gids does not.
+    The server here does not know this user's groups, like one with manage-gids.
     """
     repo = estate.repo("isurus")
     give_to_user(estate)

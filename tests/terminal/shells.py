@@ -1,4 +1,4 @@
-"""A real bash, zsh or fish on a terminal, in which a person types and presses TAB."""
+"""A real bash, zsh or fish on a terminal, in which a test types and presses TAB."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ set -g fish_autosuggestion_enabled 0
 
 
 class Shell:
-    """One that runs, with `rc` as what it loads at its start; `home` is the person's."""
+    """A running shell that has loaded `rc`; `home` is the user's."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Shell:
         rc: str,
         within: Sequence[str] = (),
     ) -> None:
-        """`within` are words that start what follows them."""
+        """Start it. `within` is an argv prefix."""
         self.name = name
         place = home / f"rc-{name}"
         place.mkdir(exist_ok=True)
@@ -83,14 +83,14 @@ class Shell:
         self.child.expect_exact("ready> ")
 
     def type(self, keys: str) -> list[str]:
-        """The words that `repoman` or `inv` gets from a line, in which each \\t is TAB."""
+        r"""Return the argv that `repoman` or `inv` gets from a line, in which each \t is TAB."""
         self.child.send(keys + "\r")
         self.child.expect_exact("⟦END⟧")
         shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.child.before or "")
         return re.findall(r"⟦([^⟧]*)⟧", shown)
 
     def run(self, line: str) -> None:
-        """Have the shell do something else."""
+        """Run another command in the shell."""
         self.child.send(line + "; repoman done\r")
         self.child.expect_exact("⟦done⟧⟦END⟧")
 

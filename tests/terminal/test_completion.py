@@ -1,4 +1,4 @@
-"""TAB in real shells."""
+"""Press TAB in real shells."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Start = Callable[..., Shell]
 
 @pytest.fixture
 def home(estate: Estate) -> Path:
-    """A person's home with names, an ssh_config and some folders."""
+    """Return a home with a registry, an ssh_config and some folders."""
     home = estate.home
     estate.names.parent.mkdir(parents=True)
     text = "".join(f"{kind}\t{name}\n" for kind, name in NAMES)
@@ -170,7 +170,7 @@ PACKAGE = Path("/usr/share/bash-completion/bash_completion")
 @each_shell
 def test_hosts_are_those_that_the_shell_knows_too(start: Start, shell: str) -> None:
     if shell == "bash" and not PACKAGE.exists():
-        pytest.skip("not here: bash-completion")
+        pytest.skip("not here: bash-completion is not installed")
     running = start(shell, before=f"source {PACKAGE}\n" if shell == "bash" else "")
     got = {typed: running.type(f"repoman {typed}") for typed, _ in HOSTS}
     assert got == dict(HOSTS)
@@ -193,7 +193,7 @@ def test_hostile_names_run_nothing(start: Start, home: Path, shell: str) -> None
     "how",
     ["missing", "a folder", "closed", "nonsense", "REPOMAN_CONFIG", "XDG_CONFIG_HOME", "XDG_STATE"],
 )
-def test_where_the_names_are(
+def test_the_path_of_the_names(
     start: Start, estate: Estate, home: Path, shell: str, how: str
 ) -> None:
     elsewhere = home / "else where"
@@ -238,7 +238,7 @@ PROGRAMS = (
 
 @each_shell
 def test_no_program_is_started(start: Start, home: Path, shell: str) -> None:
-    """Nor could one be: on PATH is nothing but what leaves a mark. Hosts are the shell's own."""
+    """Any program on PATH would leave a trace."""
     bin_, mark = home / "bin", home / "started"
     bin_.mkdir()
     for name in PROGRAMS:
@@ -257,9 +257,9 @@ def test_no_program_is_started(start: Start, home: Path, shell: str) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])  # fish has threads, which have numbers too
-@pytest.mark.skipif(os.geteuid() != 0, reason="not here: root, who may have a PID namespace")
+@pytest.mark.skipif(os.geteuid() != 0, reason="not here: only root may create a PID namespace")
 def test_no_process_is_started_at_all(estate: Estate, home: Path, shell: str) -> None:
-    """Not even a copy of the shell: the next process has the next number in its namespace."""
+    """Not even a subshell: the next process has the next pid in its namespace."""
     if not shutil.which(shell):
         pytest.skip(f"not here: {shell}")
     load = f"source '{CHECKOUT}/completion/{FILES[shell]}'\n"
@@ -323,7 +323,7 @@ def test_inv_in_the_checkout(start: Start, home: Path, shell: str, before: dict[
 @pytest.mark.parametrize(
     ("before", "offered"), [(MINE, "mine-alone"), (INVOKES, "of-invoke")], ids=["own", "invoke's"]
 )
-def test_inv_elsewhere_is_as_it_was(
+def test_inv_elsewhere_is_unchanged(
     start: Start, home: Path, shell: str, before: dict[str, str], offered: str
 ) -> None:
     running = start(shell, before=before[shell])
@@ -361,7 +361,7 @@ AS_SAID = {
 def installed(
     request: pytest.FixtureRequest, estate: Estate, home: Path
 ) -> Iterator[tuple[Shell, str]]:
-    """A shell whose completion was installed, and which loads it as was said; with its name."""
+    """Yield a shell with an installed completion, loaded as the instructions say; and its name."""
     how: str = request.param
     shell = how.partition("-")[0]
     if not shutil.which(shell) or (how == "bash-completion" and not PACKAGE.exists()):
@@ -395,7 +395,7 @@ def test_bash_completion_has_its_own_for_inv_elsewhere(
     estate: Estate, home: Path, name: str
 ) -> None:
     if not PACKAGE.exists():
-        pytest.skip("not here: bash-completion")
+        pytest.skip("not here: bash-completion is not installed")
     others = home / "share/bash-completion/completions"
     others.mkdir(parents=True)
     (others / name).write_text("_o() { COMPREPLY=(others-own); }\ncomplete -F _o inv\n")
@@ -412,7 +412,7 @@ def test_bash_completion_has_its_own_for_inv_elsewhere(
         shell.close()
 
 
-@pytest.mark.skipif(not shutil.which("zsh"), reason="not here: zsh")
+@pytest.mark.skipif(not shutil.which("zsh"), reason="not here: zsh is not installed")
 def test_zsh_has_its_own_for_inv_elsewhere(estate: Estate, home: Path) -> None:
     (home / "functions").mkdir()
     (home / "functions/_inv").write_text("#compdef inv\ncompadd others-own\n")
@@ -427,7 +427,7 @@ def test_zsh_has_its_own_for_inv_elsewhere(estate: Estate, home: Path) -> None:
         shell.close()
 
 
-@pytest.mark.skipif(not shutil.which("fish"), reason="not here: fish")
+@pytest.mark.skipif(not shutil.which("fish"), reason="not here: fish is not installed")
 def test_fish_has_its_own_for_inv_elsewhere(estate: Estate, home: Path) -> None:
     others = home / "share/fish/vendor_completions.d"
     others.mkdir(parents=True)

@@ -1,4 +1,5 @@
-"""How `list`, `status` and `sync` look on a terminal, narrow and wide, painted and plain."""
+"""The look of `list`, `status` and `sync` on a terminal, narrow and wide, with and without
+colours."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ Look = Callable[..., Window]
 
 @pytest.fixture
 def estate_of_looks(estate: Estate) -> Estate:
-    """One project that is well, one whose repo lies deep, one whose repo is missing."""
+    """Return an estate with three projects: one in order, one with a deep repo, one without its
+    repo."""
     estate.prepare("isurus", "lamna")
     (estate.local_repos / LONG).mkdir(parents=True)
     text = estate.registry.read_text().replace('"isurus"\n', f'"isurus"\nimage = "{IMAGE}"\n', 1)
@@ -55,13 +57,13 @@ def look(estate: Estate) -> Iterator[Look]:
 
 
 def paints(window: Window) -> set[str]:
-    """Each way in which something in the window is painted."""
+    """Return each SGR sequence in the window."""
     codes = re.findall(r"\x1b\[([0-9;]*)m", "\n".join(window.read_screen(painted=True)))
     return {code for group in codes for code in group.split(";")}
 
 
 def columns_of(head: str) -> dict[str, int]:
-    """Where each column of a table begins."""
+    """Return the offset of each column of a table."""
     return {found[0]: found.start() for found in re.finditer(r"\S+(?: \S+)*", head)}
 
 
@@ -81,7 +83,7 @@ def test_list_has_a_line_for_each_project(
     isurus, lamna, deep = rows
     assert "2 h ago" in isurus
     assert "never" in lamna
-    assert "repo missing" in lamna, "what is wrong is the last to give way"
+    assert "repo missing" in lamna, "a problem is the last to be cut"
     assert ("…" in deep) is (60 < columns < 300)
     assert ("REPO" in head, "IMAGE" in head) == (columns > 60, columns > 60)
     whole = f"{estate_of_looks.local_repos}/{LONG}"
@@ -89,7 +91,7 @@ def test_list_has_a_line_for_each_project(
     assert (IMAGE in isurus) is (columns > 80)
 
 
-def test_list_to_a_pipe_has_each_value_whole(estate_of_looks: Estate) -> None:
+def test_list_to_a_pipe_has_each_value_in_full(estate_of_looks: Estate) -> None:
     done = estate_of_looks.run("list", code=0).out
     assert "…" not in done
     assert f"{estate_of_looks.local_repos}/{LONG}" in done
@@ -100,11 +102,11 @@ def test_list_to_a_pipe_has_each_value_whole(estate_of_looks: Estate) -> None:
 
 @pytest.mark.usefixtures("estate_of_looks")
 @pytest.mark.parametrize("argv", [["list"], ["status"], ["sync"], ["sync", "--dry-run"]])
-def test_paints_are_few_and_every_theme_has_them(look: Look, argv: list[str]) -> None:
+def test_colours_are_few_and_in_every_theme(look: Look, argv: list[str]) -> None:
     window = look(*argv, columns=100)
     window.wait_for_exit()
     assert paints(window) <= READABLE | {""}
-    assert ("31" in paints(window)) is ("--dry-run" not in argv), "what is wrong is red"
+    assert ("31" in paints(window)) is ("--dry-run" not in argv), "a problem is red"
 
 
 @pytest.mark.parametrize("argv", [["help", "stop"], ["--help"]])
@@ -119,7 +121,7 @@ def test_the_titles_of_help_are_bold(look: Look, argv: list[str]) -> None:
 @pytest.mark.usefixtures("estate_of_looks")
 @pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 @pytest.mark.parametrize("argv", [["list"], ["status"]])
-def test_nothing_is_painted_where_that_is_not_wanted(
+def test_no_colours_if_they_are_turned_off(
     look: Look, argv: list[str], environ: dict[str, str]
 ) -> None:
     plain, colourful = look(*argv, **environ), look(*argv)

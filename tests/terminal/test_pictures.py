@@ -1,4 +1,4 @@
-"""README's pictures: those that are there, and that they can be drawn anew where no daemon is."""
+"""README's pictures exist, and can be drawn again without a daemon."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLACES = re.compile(r"/(?:tmp|mnt|srv|root|dev/shm|home/(?!d))[\w/]*")
 
 
 def argv(svg: str) -> list[str]:
-    """What a picture says, line by line."""
+    """Return the text of a picture, line by line."""
     lines: dict[str, str] = {}
     for element in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text"):
         text = (element.text or "").replace("\xa0", " ")
@@ -29,7 +29,8 @@ def argv(svg: str) -> list[str]:
 
 
 def check(svg: str, name: str) -> None:
-    """A picture of that command, which needs nothing else and tells of nobody's own machine."""
+    """Check that a picture shows the command, needs no other file, and shows nothing of this
+    machine."""
     shown = argv(svg)
     assert shown[0] == f"$ repoman {name}"
     assert len(shown) > 4
@@ -47,7 +48,7 @@ def test_no_other_picture_is_kept() -> None:
 
 
 @pytest.mark.parametrize("name", CODES)
-def test_both_themes_say_the_same(name: str) -> None:
+def test_both_themes_have_the_same_text(name: str) -> None:
     light, dark = ((CHECKOUT / f"docs/pictures/{name}-{t}.svg").read_text() for t in THEMES)
     assert argv(light) == argv(dark)
 
@@ -56,7 +57,7 @@ def test_they_can_be_drawn_without_a_daemon(tmp_path: Path) -> None:
     if in_the_way():
         pytest.skip(f"not here: the stage would hide {in_the_way()}")
     if subprocess.run([*alone(), "true"], capture_output=True).returncode:
-        pytest.skip("not here: no namespace of mounts may be made")
+        pytest.skip("not here: no permission to create a mount namespace")
     tmp_path.chmod(0o777)
     subprocess.run([*alone(), *drawing(tmp_path)], cwd=CHECKOUT, check=True)
     for file in NAMES:
@@ -64,7 +65,7 @@ def test_they_can_be_drawn_without_a_daemon(tmp_path: Path) -> None:
 
 
 def mounted_on_the_stage() -> list[str]:
-    """Return what is mounted where the stage would be; elsewhere others may mount."""
+    """Return the mounts in the folders of the stage; elsewhere others may mount."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     return [line for line in lines if Path(line.split()[4]) in MOUNTED]
 

@@ -25,13 +25,13 @@ Spawn = Callable[..., "pexpect.spawn[str]"]
 
 @pytest.fixture
 def isurus(estate: Estate) -> Estate:
-    """An estate with the project isurus, not mirrored yet."""
+    """Return an estate with the project isurus, not mirrored yet."""
     return estate.prepare("isurus")
 
 
 @pytest.fixture
 def two(estate: Estate) -> Estate:
-    """An estate with the projects isurus and lamna, not mirrored yet."""
+    """Return an estate with the projects isurus and lamna, not mirrored yet."""
     return estate.prepare("isurus", "lamna")
 
 
@@ -43,7 +43,7 @@ def spawn(estate: Estate) -> Iterator[Spawn]:
     def start(
         *argv: str, columns: int = 80, script: str = "", **environ: str
     ) -> pexpect.spawn[str]:
-        """`script` is a shell's, in which the command is "$@"."""
+        """Run `script` in a shell, in which the command is "$@"."""
         command = [*(["bash", "-c", script, "bash"] if script else []), *estate.argv, *argv]
         child = terminals.spawn(command, estate.environ, estate.home, columns=columns, **environ)
         started.append(child)
@@ -55,7 +55,7 @@ def spawn(estate: Estate) -> Iterator[Spawn]:
 
 
 def end(child: pexpect.spawn[str]) -> tuple[int | None, str]:
-    """The exit status, and what was shown since the last look."""
+    """Return the exit status, and the output since the last match."""
     child.expect(pexpect.EOF)
     shown = child.before or ""
     child.close()
@@ -63,7 +63,7 @@ def end(child: pexpect.spawn[str]) -> tuple[int | None, str]:
 
 
 def plain(shown: str) -> str:
-    """What is shown, without what moves the cursor and paints."""
+    """Return the output without escape sequences."""
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
     return shown.replace("\r\n", "\n").replace("\r", "\n")
 
@@ -124,7 +124,7 @@ def test_remove_expects_a_no(isurus: Estate, spawn: Spawn) -> None:
     assert parse(isurus.registry.read_text(), "", {}).projects == ()
 
 
-def test_a_question_comes_through_where_the_output_is_piped(isurus: Estate, spawn: Spawn) -> None:
+def test_a_question_is_shown_if_the_output_is_piped(isurus: Estate, spawn: Spawn) -> None:
     before = isurus.hash_files()
     child = spawn("remove", "isurus", script='"$@" | cat; exit ${PIPESTATUS[0]}')
     child.expect_exact("Go ahead? [y/N] ")
@@ -137,7 +137,7 @@ def test_a_question_comes_through_where_the_output_is_piped(isurus: Estate, spaw
     ("argv", "code"),
     [(["remove", "isurus", "--yes"], 0), (["remove", "isurus", "--no-input"], 2)],
 )
-def test_nothing_is_asked_where_that_is_wished(
+def test_nothing_is_asked_with_no_input(
     isurus: Estate, spawn: Spawn, argv: list[str], code: int
 ) -> None:
     ended, shown = end(spawn(*argv))
@@ -184,7 +184,7 @@ def test_a_warning_and_an_error_stay_below_the_bars(two: Estate, spawn: Spawn) -
     assert "1 project mirrored, 1 failed" in text
 
 
-def test_nothing_that_a_name_holds_repaints_the_terminal(isurus: Estate, spawn: Spawn) -> None:
+def test_no_name_sends_escape_sequences_to_the_terminal(isurus: Estate, spawn: Spawn) -> None:
     (isurus.local_repos / "stray\x1b[35mpink\x07").mkdir()
     os.mkfifo(isurus.local_repos / "isurus/fifo\x1b[35m[bold]")
     shown = end(spawn("status"))[1] + end(spawn("sync"))[1] + end(spawn("status"))[1]
@@ -209,7 +209,7 @@ def test_list_fits_the_terminal(isurus: Estate, spawn: Spawn, columns: int) -> N
     assert lines[0].split() == ["NAME", "STATE", "LAST", "SYNC", "REPO"]
 
 
-def test_list_shows_the_longest_name_whole(isurus: Estate, spawn: Spawn) -> None:
+def test_list_shows_the_longest_name_in_full(isurus: Estate, spawn: Spawn) -> None:
     (isurus.local_repos / LONG).mkdir()
     isurus.run("new", LONG.rstrip("-"), "--repo", LONG, "--no-container", code=0)
     code, shown = end(spawn("list"))
@@ -255,7 +255,7 @@ def test_no_color(spawn: Spawn, environ: dict[str, str], pattern: str) -> None:
 
 
 def rsyncs(estate: Estate) -> list[int]:
-    """The rsync processes that work on `estate`."""
+    """Return the rsync processes of `estate`."""
     base = str(estate.base).encode()
     return [
         pid
@@ -319,7 +319,7 @@ def test_a_second_ctrl_c_does_no_harm(isurus: Estate, spawn: Spawn) -> None:
 
 
 def test_ctrl_c_at_any_moment_shows_no_traceback(isurus: Estate, spawn: Spawn) -> None:
-    """Also while the command is still being loaded, from the first line of ours that runs."""
+    """Also while the command is still being loaded, from our first line on."""
     before = isurus.registry.read_text()
     for hundredths in range(6, 30, 4):
         child = spawn("list")

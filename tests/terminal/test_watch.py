@@ -1,4 +1,4 @@
-"""`status --watch`: redrawn in place, with each new size, until Ctrl-C."""
+"""`status --watch` redraws in place, also after a resize, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ def test_a_watch_is_redrawn_in_place_and_leaves_nothing(isurus: Estate, window: 
     isurus.run("sync", code=0)
     lines = window.wait_for_line("all well")
     assert re.search(HEAD, lines[0])
-    assert "isurus" not in "\n".join(lines), "nothing is left of the picture before"
+    assert "isurus" not in "\n".join(lines), "nothing is left of the previous screen"
     window.press("C-c")
     code, lines = window.wait_for_exit()
     assert code == 0
-    assert len(lines) == 1, "what was there before is there again"
+    assert len(lines) == 1, "the previous screen is restored"
     assert lines[0].endswith(" before")
 
 
 def is_well_drawn(lines: int, picture: list[str]) -> bool:
-    """Tell whether it is the whole of a watch that has so many lines."""
+    """Return True if the lines are one complete screen of a watch."""
     return bool(
         re.search(HEAD, picture[0])
         and picture[-1] == "1 project, 1 problem"
@@ -58,8 +58,8 @@ def is_well_drawn(lines: int, picture: list[str]) -> bool:
 
 
 @pytest.mark.parametrize("window", ["3600"], indirect=True)
-def test_a_watch_is_drawn_anew_in_each_size(window: Window) -> None:
-    """Long before the next look."""
+def test_a_watch_is_redrawn_in_each_size(window: Window) -> None:
+    """Long before the next refresh."""
     window.wait_for_line("never mirrored")
     for columns, lines in ((40, 20), (200, 5), (80, 24)):
         window.resize(columns, lines)
@@ -131,7 +131,7 @@ def test_a_terminal_that_can_not_redraw_is_none(isurus: Estate) -> None:
 
 
 def test_what_a_watch_writes(isurus: Estate) -> None:
-    """The other screen and back, and nothing is wiped before it is written anew."""
+    """It uses the alternate screen, and erases nothing before it is written again."""
     argv = [*isurus.argv, "status", "--watch", "--interval", "1"]
     child = spawn(argv, isurus.environ, isurus.home, NO_COLOR="1")
     try:
@@ -145,4 +145,4 @@ def test_what_a_watch_writes(isurus: Estate) -> None:
         child.close(force=True)
     assert shown.count("\x1b[?1049h") == 1
     assert "\x1b[2J" not in shown
-    assert "\x1b[3" not in shown, "nothing is painted"
+    assert "\x1b[3" not in shown, "there are no colours"

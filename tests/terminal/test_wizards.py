@@ -1,4 +1,4 @@
-"""What a person is asked for where arguments are unset, without Incus: `new`, `setup`, `remove`."""
+"""The prompts for unset arguments, without Incus: `new`, `setup`, `remove`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Spawn = Callable[..., "pexpect.spawn[str]"]
 
 @pytest.fixture
 def isurus(estate: Estate) -> Estate:
-    """An estate with the project isurus."""
+    """Return an estate with the project isurus."""
     return estate.prepare("isurus")
 
 
@@ -41,7 +41,7 @@ def spawn(estate: Estate) -> Iterator[Spawn]:
 
 
 def talk(child: pexpect.spawn[str], *lines: tuple[str, str]) -> tuple[int | None, str]:
-    """Wait for each text and answer it; the exit status, and what was shown after the last."""
+    """Wait for each text and answer it; return the exit status, and the output after the last."""
     for shown, answer in lines:
         child.expect_exact(shown)
         child.send(answer)
@@ -61,7 +61,7 @@ SOURCE = "a number, or a URL to clone? [1] "
 GO = "Go ahead? [Y/n] "
 
 
-def test_new_asks_until_an_answer_will_do(isurus: Estate, spawn: Spawn) -> None:
+def test_new_asks_until_an_answer_is_valid(isurus: Estate, spawn: Spawn) -> None:
     (isurus.local_repos / "lamna").mkdir()
     (isurus.local_repos / "no_name").mkdir()
     child = spawn("new")
@@ -194,7 +194,7 @@ def test_setup_asks_and_leads_on_to_a_mirrored_project(estate: Estate, spawn: Sp
     assert "nothing to do" in shown
 
 
-def test_setup_is_taken_up_where_it_was_left(estate: Estate, spawn: Spawn) -> None:
+def test_setup_continues_after_an_interruption(estate: Estate, spawn: Spawn) -> None:
     before = estate.hash_files()
     assert talk(spawn("setup"), (LOCAL, CTRL_C))[0] == 130
     assert talk(spawn("setup"), (LOCAL, "\r"), (SHARE, CTRL_D))[0] == 130
@@ -213,7 +213,7 @@ def test_setup_is_taken_up_where_it_was_left(estate: Estate, spawn: Spawn) -> No
     assert (estate.mirror("raja") / ".git/HEAD").exists()
 
 
-def test_what_is_said_by_flags_is_not_asked_for(estate: Estate, spawn: Spawn) -> None:
+def test_arguments_with_flags_are_not_asked_for(estate: Estate, spawn: Spawn) -> None:
     child = spawn("setup", "--nfs-repos", str(estate.share), "--dry-run")
     code, shown = talk(child, (LOCAL, "\r"))
     assert code == 0
@@ -322,7 +322,7 @@ def test_nobody_is_asked(
 
 
 def test_in_tmux_as_a_person_sees_it(isurus: Estate) -> None:
-    """A real terminal of 80 columns, with what is typed echoed in its place."""
+    """A real terminal of 80 columns, with each answer echoed after its question."""
     with Window([*isurus.argv, "new"], isurus.environ, isurus.home) as window:
         window.wait_for_line(r"Name of the project\?")
         window.press("rajah", "BSpace", "Enter")

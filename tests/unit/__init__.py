@@ -1,1 +1,1 @@
-"""Deciding and parsing, without anything outside."""
+"""Decisions and parsing, without any process or network."""

@@ -1,4 +1,4 @@
-"""What is told to be typed, where it is meant for another host."""
+"""Commands that messages suggest, adapted to another host."""
 
 from __future__ import annotations
 

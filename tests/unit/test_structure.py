@@ -1,4 +1,4 @@
-"""Who may import whom, and who may start a process: read from the source, not by running it."""
+"""Check imports between rooms, and the start of processes, in the source, without running it."""
 
 from __future__ import annotations
 
@@ -71,7 +71,8 @@ def _dotted(node: ast.expr, known: dict[str, str]) -> str:
 
 
 def within(name: str, *folders: str) -> bool:
-    """Whether the module (or a thing of it) called `name` is or lies in one of `folders`."""
+    """Return True if the module (or an attribute of it) called `name` is or lies in one of
+    `folders`."""
     return any(name == folder or name.startswith(folder + ".") for folder in folders)
 
 
@@ -80,7 +81,7 @@ def own(*names: str) -> list[str]:
 
 
 def arrows(sources: Iterator[Module] | list[Module], *targets: str) -> list[str]:
-    """Each import from one of `sources` to one of `targets`, as an arrow to read."""
+    """Return each import from one of `sources` to one of `targets`, as a readable arrow."""
     return sorted(
         f"{module.name} -> {name}"
         for module in sources
@@ -90,14 +91,14 @@ def arrows(sources: Iterator[Module] | list[Module], *targets: str) -> list[str]
 
 
 def folder(*names: str) -> list[Module]:
-    """The modules in these folders of the package."""
+    """Return the modules in these folders of the package."""
     found = [module for name, module in modules().items() if within(name, *own(*names))]
     assert found, f"no module lies in {names}"
     return found
 
 
 def but(*names: str) -> list[Module]:
-    """All modules but those in these folders."""
+    """Return all modules except those in these folders."""
     return [module for name, module in modules().items() if not within(name, *own(*names))]
 
 
@@ -161,7 +162,7 @@ LAYERS = (
 
 
 def layer(name: str) -> int:
-    """The place of the room that the module `name`, or a thing of it, lies in."""
+    """Return the rank of the room of the module `name`, or of an attribute of it."""
     _, _, inner = name.partition(".")
     return LAYERS.index(inner.partition(".")[0])
 
@@ -236,7 +237,7 @@ def test_arrows_that_must_not_be(sources: list[str], targets: list[str]) -> None
     assert arrows(folder(*sources), *names) == []
 
 
-def test_the_parts_of_the_fence_do_not_know_the_whole() -> None:
+def test_the_parts_of_the_fence_do_not_import_the_plan() -> None:
     fence = folder("planning.fence")
     parts = [module for module in fence if not module.name.endswith((".fence_plan", ".fence"))]
     assert arrows(parts, *own("planning.fence.fence_plan")) == []
@@ -290,8 +291,8 @@ _SHELLS = ("sh", "bash", "dash", "/bin/sh", "/bin/bash")
 
 
 def test_no_shell_anywhere() -> None:
-    """No keyword `shell`, and no `sh` but inside a container: its script is constant, with names as
-    arguments."""
+    """No keyword `shell`, and no `sh` except inside a container: its script is constant, with names
+    as arguments."""
     wrong = []
     for module in modules().values():
         for node in ast.walk(module.tree):
@@ -328,7 +329,7 @@ def _is_stat(node: ast.List) -> bool:
     return isinstance(node.elts[0], ast.Constant) and node.elts[0].value == "stat"
 
 
-def test_local_runs_words_and_never_a_string() -> None:
+def test_local_runs_an_argv_and_never_a_string() -> None:
     calls = folder("hosts.local")[0].calls
     assert {call for call in calls if call.startswith("os.")} & {"os.system", "os.popen"} == set()
     assert {call for call in calls if call.startswith("subprocess.")} <= {
@@ -343,14 +344,14 @@ _SLOW = ("rich", "tomlkit", "fabric", "paramiko", "yaml")
 
 
 def loaded(statement: str) -> set[str]:
-    """The top-level modules that a fresh interpreter has after `statement`."""
+    """Return the top-level modules that a fresh interpreter has after `statement`."""
     program = f"{statement}\nimport sys\nprint(*sorted({{m.split('.')[0] for m in sys.modules}}))"
     words = [sys.executable, "-c", program]
     return set(subprocess.run(words, check=True, capture_output=True, text=True).stdout.split())
 
 
 def test_the_command_loads_nothing_slow_to_begin_with() -> None:
-    """invoke itself loads PyYAML where that is installed; repoman adds nothing to it."""
+    """invoke itself loads PyYAML if that is installed; repoman adds nothing to it."""
     invokes = loaded("import invoke.program, invoke.executor, invoke.config")
     repomans = loaded("import repoman_tasks.cli.program")
     assert (repomans - invokes) & set(_SLOW) == set()
@@ -369,14 +370,14 @@ except SystemExit:
 
 
 def test_the_command_leaves_out_what_invoke_loads_for_nothing() -> None:
-    """And only while it loads invoke: afterwards these are what they always are."""
+    """Only while it loads invoke: afterwards these modules import as always."""
     assert loaded(_BEGIN) & {"asyncio", "unittest", "yaml"} == set()
     after = "from unittest.mock import Mock\nfrom invoke.vendor import yaml\n"
     assert "asyncio" in loaded(f"{_BEGIN}{after}Mock(), yaml.safe_load('x: 1')")
 
 
 def test_only_hosts_and_screens_name_what_is_slow() -> None:
-    """And those that do, do so within the function that needs it."""
+    """And those import it inside the function that needs it."""
     wrong = [
         f"{module.name}, line {node.lineno}"
         for module in modules().values()

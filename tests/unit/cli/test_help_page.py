@@ -1,4 +1,4 @@
-"""The help pages, of the real commands; and each example on them, read by the real parser."""
+"""The help pages of the real commands, and their examples, parsed by the real parser."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_inv_shows_the_same_as_its_own() -> None:
 
 
 def test_a_choice_is_shown_by_its_values() -> None:
-    """They are those that the completions offer."""
+    """The completions offer the same values."""
     choices = {name: kind.split()[1:] for name, kind in KINDS.items() if kind.startswith("choice")}
     helps = [describe_command(name, task) for name, task in TASKS.items()]
     shown = {option.names[-1][2:]: option.value for one in helps for option in one.options}

@@ -1,7 +1,7 @@
-"""The seams: what repoman bends or reaches into, in invoke, Fabric and Paramiko.
+"""The seams: internals of invoke, Fabric and Paramiko that repoman replaces or uses.
 
-Each stands here with what is expected of it. Where a newer version of one of them has another
-shape, the test that fails names the seam, and the file of repoman that needs it.
+Each is listed with what is expected of it. If a newer version of one of them differs, the test that
+fails names the seam, and the file of repoman that depends on it.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ def test_a_version_that_may_bend_otherwise_is_not_taken(name: str, bound: str) -
 
 
 def test_fabric_pins_invoke_as_we_do() -> None:
-    """Where that is no longer so, a newer invoke can be tried: these tests say whether it fits."""
+    """If this fails, a newer invoke can be tried: these tests show if repoman works with it."""
     lines = [line for line in requires("fabric") or () if line.startswith("invoke")]
     assert len(lines) == 1
     assert "<3" in lines[0], f"Fabric asks for {lines[0]} now: try the bound of invoke anew"

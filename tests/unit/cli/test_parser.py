@@ -1,4 +1,4 @@
-"""How words become tasks: the real tasks, read by invoke with our machine, and nothing run."""
+"""Parse command lines into the real tasks, by invoke and our parser, without running them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NOT_GIVEN: tuple[object, ...] = (None, False, "", [])
 
 
 def program(*argv: str) -> invoke.program.Program:
-    """invoke's program after it has read `argv`."""
+    """Return invoke's program after it has parsed `argv`."""
     made = invoke.program.Program(name="repoman", binary="repoman", namespace=collection())
     made.create_config()
     made.parse_core(["repoman", *argv])
@@ -29,7 +29,7 @@ def program(*argv: str) -> invoke.program.Program:
 
 
 def calls(read: invoke.program.Program) -> Calls:
-    """Which tasks are called, with those of their arguments that were given."""
+    """Return the tasks that are called, with those of their arguments that were given."""
     return [
         (
             context.name,
@@ -180,7 +180,7 @@ def test_invokes_own_dry(argv: str) -> None:
         ("remove --yes=a", "--yes"),
     ],
 )
-def test_words_that_are_off(argv: str, says: str) -> None:
+def test_invalid_arguments(argv: str, says: str) -> None:
     with pytest.raises(Exit, match=says) as caught:
         program(*argv.split())
     assert caught.value.code == 2
@@ -198,14 +198,14 @@ def test_inv_names_its_own_form_of_help() -> None:
         made.parse_tasks()
 
 
-def test_an_empty_word_is_no_command_and_no_missing_name() -> None:
+def test_an_empty_argument_is_neither_a_command_nor_a_missing_name() -> None:
     assert calls(program("sync", "")) in ([("sync", {})], [("sync", {"name": ""})])
     assert program("sync", "").tasks[0].args["name"].value == ""
     with pytest.raises(Exit, match="unexpected argument"):
         program("list", "")
 
 
-def test_words_after_two_dashes_are_kept_apart() -> None:
+def test_arguments_after_two_dashes_are_kept_apart() -> None:
     read = program("sync", "--", "--yes", "a")
     assert calls(read) == [("sync", {})]
     assert read.core.remainder == "--yes a"

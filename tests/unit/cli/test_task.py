@@ -1,4 +1,4 @@
-"""What holds for every task."""
+"""Rules for every task."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_chores_stand_apart_from_what_a_person_types() -> None:
     assert [name for name in EVERY if "." in name and not name.startswith("dev.")] == []
 
 
-def test_each_stands_in_one_group_of_the_page() -> None:
+def test_each_is_in_one_group_of_the_page() -> None:
     grouped = [name for names in GROUPS.values() for name in names]
     assert sorted(grouped) == sorted(set(grouped)) == list(NAMES)
 

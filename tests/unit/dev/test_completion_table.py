@@ -38,7 +38,7 @@ def test_a_row_is_one_line_within_quotes() -> None:
     assert with_table(script, rows) == script.replace("old\n", expected)
 
 
-def test_a_script_without_its_parts_is_told() -> None:
+def test_a_script_without_its_parts_is_reported() -> None:
     with pytest.raises(AssertionError, match="no table"):
         with_table("", TABLE)
     with pytest.raises(AssertionError, match="no shared part"):
@@ -82,5 +82,5 @@ def test_the_kind_of_every_value_was_thought_of() -> None:
         ("dev.test --tier", "any+"),
     ],
 )
-def test_what_stands_behind_a_command_or_flag(key: str, kind: str) -> None:
+def test_values_after_a_command_or_flag(key: str, kind: str) -> None:
     assert TABLE[key].kind == kind

@@ -1,4 +1,4 @@
-"""The man page as text. That mandoc and man take it is in tests/integration/test_docs.py."""
+"""The man page as text. tests/integration/test_docs.py renders it with mandoc and man."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECTIONS = (
 
 
 def section(title: str) -> str:
-    """What stands below that heading, as it is read."""
+    """Return the text below that heading, as it is read."""
     (found,) = re.findall(rf"^\.SH {title}\n(.*?)(?=^\.SH |\Z)", PAGE, re.M | re.S)
     return re.sub(r"\\f[BIR]", "", found).replace("\\-", "-")
 
@@ -42,7 +42,7 @@ def test_it_is_of_this_release() -> None:
 
 
 @pytest.mark.parametrize("name", collection().tasks)
-def test_every_command_is_told_with_its_flags(name: str) -> None:
+def test_every_command_is_documented_with_its_flags(name: str) -> None:
     told = section("COMMANDS").split(f".SS repoman {name} ")[1].split(".SS ")[0]
     told += section("COMMON OPTIONS")
     for argument in collection()[name].get_arguments():
@@ -51,7 +51,7 @@ def test_every_command_is_told_with_its_flags(name: str) -> None:
         assert argument.help
 
 
-def test_every_exit_code_is_told() -> None:
+def test_every_exit_code_is_documented() -> None:
     assert re.findall(r"^\.TP\n(\d+)$", section("EXIT STATUS"), re.M) == [
         str(int(c)) for c in ExitCode
     ]
@@ -61,7 +61,7 @@ _VARIABLE = re.compile(r"(?:REPOMAN|XDG|INCUS|SSH|BASH)_[A-Z_]+")
 
 
 def read_variables() -> set[str]:
-    """The variables of the environment that the code names."""
+    """Return the environment variables that the code names."""
     found = set()
     for path in (CHECKOUT / "repoman_tasks").rglob("*.py"):
         if "dev" in path.parts or "completions" in path.parts:
@@ -78,7 +78,7 @@ def read_variables() -> set[str]:
     return found
 
 
-def test_every_variable_that_is_read_is_told() -> None:
+def test_every_variable_that_is_read_is_documented() -> None:
     read = read_variables()
     assert read >= {"REPOMAN_HOST", "REPOMAN_CONFIG", "XDG_STATE_HOME", "SHELL", "LANG"}
     told = set(re.findall(r"^\.TP\n([A-Z_]+)$", section("ENVIRONMENT"), re.M))

@@ -1,4 +1,4 @@
-"""Which tiers of tests can run, and how what became of them is told."""
+"""The tiers of tests: which can run, and how their results are reported."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_the_marks_of_a_tier(name: str, expression: str) -> None:
     assert marks(chosen([name])[0]) == expression
 
 
-def test_what_is_marked_nightly_is_where_that_tier_looks() -> None:
+def test_nightly_tests_are_in_the_folders_of_that_tier() -> None:
     folders = chosen(["nightly"])[0].folders
     marked = [
         str(path.relative_to(ROOT))

@@ -1,4 +1,4 @@
-"""Changing the registry's text, and what stays as a person wrote it."""
+"""Change the registry's text, and keep the rest as a person wrote it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ name = 'lamna'  # the salmon shark
 
 
 def record_sync(name: str, when: str, files: int, loose: int) -> SetKeys:
-    """What a sync notes of a project."""
+    """Record a sync of a project."""
     return SetKeys({"last_sync": when, "last_files": files, "last_loose": loose}, project=name)
 
 
@@ -167,13 +167,13 @@ def test_edited(before: str, edits: list[Edit], after: str) -> None:
 
 
 def test_dropping_a_project_leaves_the_comments_of_the_next_one() -> None:
-    """The lines above a table belong to it, in a person's eyes."""
+    """The lines above a table belong to it, as a reader sees it."""
     after = edited(HAND, [DropProject("isurus")])
     assert "# --- the others ---" in after
     assert "# the end" in after
 
 
-def test_dropping_the_last_project_leaves_what_stands_below_it() -> None:
+def test_dropping_the_last_project_keeps_the_text_below_it() -> None:
     assert "# the end" in edited(HAND, [DropProject("lamna")])
 
 
@@ -304,7 +304,7 @@ def edits_of(draw: st.DrawFn, registry: Registry) -> Edit:
 
 
 def applied(registry: Registry, edit: Edit) -> Registry:
-    """What `edit` means, told a second time and without any text."""
+    """Return the result of `edit`, computed a second time without any text."""
     if isinstance(edit, AddProject):
         return replace(registry, projects=(*registry.projects, edit.project))
     if isinstance(edit, DropProject):
@@ -329,7 +329,7 @@ def values_of(registry: Registry) -> tuple[Any, ...]:
 
 
 def commented(text: str, comments: Sequence[str], draw: st.DataObject) -> str:
-    """`text` with each comment above a line of it or at its end."""
+    """Return `text` with a comment above each line and at its end."""
     lines = text.split("\n")[:-1]
     for comment in comments:
         lines.insert(draw.draw(st.integers(0, len(lines))), comment)

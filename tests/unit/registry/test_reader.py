@@ -1,4 +1,4 @@
-"""What a registry says, and what is said of a wrong one."""
+"""Read a registry, and report errors in it."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_empty_registry(text: str) -> None:
         ("", {"JOBS": "7"}, "jobs", 4, "built-in"),
     ],
 )
-def test_where_a_default_comes_from(
+def test_the_source_of_a_default(
     text: str, environ: dict[str, str], key: str, value: object, origin: str
 ) -> None:
     registry = parse(text, PATH, environ)
@@ -328,7 +328,7 @@ def test_wrong_registry(text: str, line: int, what: str, cure: str) -> None:
     ],
 )
 def test_what_no_program_can_be_given_is_refused(value: str, what: str) -> None:
-    """A NUL ends every word that a program is given, so none may come this far."""
+    """A NUL ends every argument of a program, so none is accepted."""
     with pytest.raises(UsageError, match=f"{PATH}, line 2: .*{what}"):
         parse(f"[defaults]\n{value}\n", PATH, {})
 

@@ -1,4 +1,4 @@
-"""The names of images."""
+"""Names of images."""
 
 from __future__ import annotations
 

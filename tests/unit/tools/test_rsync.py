@@ -1,4 +1,4 @@
-"""The words of a pass, and what rsync says back."""
+"""The argv of rsync, and its output."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_an_empty_pattern_is_none() -> None:
     ],
 )
 def test_pattern_of_a_repo(repo: str, pattern: str, rules: list[str]) -> None:
-    """It is held to that repo, and what is git's comes before it."""
+    """It is limited to that repo, and the patterns for git come before it."""
     made = filters(repo, Excludes(("mine",), (pattern,)))
     requested = made[made.index("- mine") + 1 :]
     assert requested[4:] == rules
@@ -144,7 +144,7 @@ def test_options(options: dict[str, bool | int], there: list[str], not_there: li
         (Preserved(False, True, False), {"--group"}),
     ],
 )
-def test_what_the_share_does_not_keep_is_not_asked_for(keeps: Preserved, there: set[str]) -> None:
+def test_unsupported_attributes_of_the_share_are_not_set(keeps: Preserved, there: set[str]) -> None:
     made = pass_argv("/r", ["a"], [], keeps)
     assert {"--owner", "--group", "--modify-window=-1"} & set(made) == there
     assert not {"-a", "--archive", "-o", "-g"} & set(made)

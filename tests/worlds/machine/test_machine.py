@@ -179,7 +179,7 @@ def test_swap_puts_another_share_in_its_place(share: Share) -> None:
     assert (share.mount_point / "marker").exists()
 
 
-def test_rpcs_count_what_the_client_asked(share: Share) -> None:
+def test_rpcs_counts_the_calls_of_the_client(share: Share) -> None:
     before = share.rpcs()
     for number in range(10):
         assert not (share.mount_point / f"missing-{number}").exists()
@@ -206,7 +206,7 @@ def test_mountstats_of_a_share_that_is_not_mounted() -> None:
 # The server and the way to it
 
 
-def test_a_dead_server_hangs_until_killed_and_goes_on_where_it_was(share: Share) -> None:
+def test_a_dead_server_hangs_clients_until_it_is_back(share: Share) -> None:
     share.stop_server()
     assert hangs("stat", "-f", share.mount_point)
     waiting = subprocess.Popen(["touch", share.mount_point / "file"])
@@ -218,7 +218,7 @@ def test_a_dead_server_hangs_until_killed_and_goes_on_where_it_was(share: Share)
     assert (share.export / "file").exists()
 
 
-def test_a_dead_server_does_not_hang_who_asks_the_kernel_alone(share: Share) -> None:
+def test_a_dead_server_does_not_hang_queries_of_the_kernel(share: Share) -> None:
     with sleeper(share.mount_point) as cwd:
         share.stop_server()
         assert output("readlink", cwd) == str(share.mount_point)
@@ -280,7 +280,7 @@ def test_fill_leaves_no_space(share: Share) -> None:
     file.write_bytes(bytes(1 << 20))
 
 
-def test_fill_leaves_what_it_is_told_to(share: Share) -> None:
+def test_fill_leaves_the_requested_space(share: Share) -> None:
     share.fill(leave=2 << 20)
     (share.mount_point / "file").write_bytes(bytes(1 << 20))
     with pytest.raises(OSError, match="No space left"):
@@ -305,7 +305,7 @@ def test_delay_lengthens_the_round_trip(share: Share) -> None:
 # The automounter
 
 
-def test_the_trap_is_untriggered_until_someone_goes_in(share: Share) -> None:
+def test_the_trap_is_not_triggered_until_a_process_enters(share: Share) -> None:
     with share.automount():
         share.mount_point.stat()
         assert os.path.ismount(share.mount_point)

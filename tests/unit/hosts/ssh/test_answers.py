@@ -1,4 +1,4 @@
-"""What the shells of another host answer, and how that is read."""
+"""Parse the answers of the shells of another host."""
 
 from __future__ import annotations
 
