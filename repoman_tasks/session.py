@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
-from repoman_tasks.hosts.base import Host
-from repoman_tasks.model import Registry
+from repoman_tasks.hosts.base import Future, Host
 from repoman_tasks.registry import Store
 from repoman_tasks.terminal.prompter import Prompter
 from repoman_tasks.terminal.screen import Screen
@@ -19,12 +18,6 @@ R = TypeVar("R")
 
 FollowUps = Callable[[], Iterator[tuple[str, dict[str, Any]]]]
 """Yields the commands to run next, each with its arguments."""
-
-
-class Foreseen(Protocol):
-    """A pre-task that knows from the registry what it will ask the host for."""
-
-    foresee: Callable[[Session, Registry], None]
 
 
 def utc_now() -> str:
@@ -52,11 +45,7 @@ class Session:
         """If a wizard prompted: returns the command line that gives the same without prompts."""
         self.follow_ups: FollowUps | None = None
         """Commands to run next if this one succeeds."""
-        self.given: Mapping[str, Any] = {}
-        """The arguments of the task, so far as they are known."""
-        self.expected: Collection[Foreseen] = ()
-        """The pre-tasks that the task is going to use."""
-        self._found: dict[Callable[..., Any], Any] = {}
+        self._submitted: dict[Callable[..., Any], Future[Any]] = {}
 
     @property
     def dry(self) -> bool:
@@ -69,14 +58,17 @@ class Session:
             equivalent, self.equivalent = self.equivalent(), None
             self.screen.note(f"The same by flags: {equivalent}")
 
-    def of(self, pre_task: Callable[[Session], R]) -> R:
-        """Return the facts that `pre_task` finds; it runs once in a session."""
-        if pre_task not in self._found:
-            self._found[pre_task] = pre_task(self)
-        found: R = self._found[pre_task]
+    def submit(self, pre_task: Callable[[Session], Future[R]]) -> Future[R]:
+        """Start `pre_task`, once in a session, and return the future of its facts."""
+        if pre_task not in self._submitted:
+            self._submitted[pre_task] = pre_task(self)
+        found: Future[R] = self._submitted[pre_task]
         return found
 
-    def look_again(self, *pre_tasks: Callable[[Session], Any]) -> None:
-        """Discard the facts of these pre-tasks: they have changed since."""
-        for pre_task in pre_tasks:
-            self._found.pop(pre_task, None)
+    def of(self, pre_task: Callable[[Session], Future[R]]) -> R:
+        """Wait for the facts of `pre_task`, and return them."""
+        return self.submit(pre_task).result()
+
+    def look_again(self) -> None:
+        """Discard all facts: something has changed since."""
+        self._submitted.clear()

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from repoman_tasks.actions.facts import forbidden_paths, reconcile
 from repoman_tasks.errors import Refused
+from repoman_tasks.hosts.base import Future
 from repoman_tasks.model import Project, Requested
 from repoman_tasks.planning.prompts import APPROVE
 from repoman_tasks.planning.trust.approval_rules import (
+    Approval,
     Request,
     all_requests,
     approval_changes,
@@ -20,53 +23,66 @@ from repoman_tasks.planning.trust.approval_rules import (
     unprivileged_requests,
 )
 from repoman_tasks.session import Session
-from repoman_tasks.tools.approvals import approve, approved
-from repoman_tasks.tools.forbidden_paths import check_source, foresee_places
-from repoman_tasks.tools.repo_config import REPO_FILE, foresee_asked, read_request
+from repoman_tasks.tools.approvals import approve, submit_approval
+from repoman_tasks.tools.forbidden_paths import check_source
+from repoman_tasks.tools.repo_config import REPO_FILE, submit_request
 
-__all__ = ["allowed_requests", "approve_request", "foresee_wishes"]
+__all__ = ["RequestAnswers", "allowed_requests", "approve_request", "submit_requests"]
 
 
-def foresee_wishes(session: Session, project: Project, repo: str) -> None:
-    """Say that it will be asked what the repo of `project` at `repo` asks for; it is probably
-    what it asked for when it was read last."""
-    facts = session.of(reconcile)
-    foresee_asked(session.host, repo, project.asked_mounts)
-    if has_privileged_requests(project, facts.registry.defaults):
-        foresee_places(session.host, facts, session.store.folder)
+@dataclass(frozen=True)
+class RequestAnswers:
+    """What was asked about a repo's requests."""
+
+    request: Future[Request]
+    approval: Future[Approval | None]
+
+
+def submit_requests(session: Session, repo: str, project: Project | None = None) -> RequestAnswers:
+    """Ask what the repo at `repo` requests; probably what that of `project` did when it was read
+    last."""
+    if project and has_privileged_requests(project, session.of(reconcile).registry.defaults):
+        session.submit(forbidden_paths)
+    noted = project.asked_mounts if project else ()
+    request = submit_request(session.host, repo, noted)
+    return RequestAnswers(request, submit_approval(session.host, repo))
 
 
 def allowed_requests(
-    session: Session, repo: str, how: str, *, trusted: bool, dry_run: bool
+    session: Session, asked: RequestAnswers, how: str, *, trusted: bool, dry_run: bool
 ) -> tuple[Requested, Refused | None]:
-    """What counts of the wishes of the repo at `repo`, and a refusal of the rest of them.
+    """Return which of a repo's requests count, and a refusal of the rest of them.
 
     `trusted` is a person's `--trust`; `how` says what else they can do.
     """
-    request = read_request(session.host, repo)
+    request = asked.request.result()
     defaults = session.of(reconcile).registry.defaults
     try:
-        approve_request(session, request, how, trusted=trusted, dry_run=dry_run)
+        approve_request(session, asked, how, trusted=trusted, dry_run=dry_run)
     except Refused as refusal:
         return unprivileged_requests(request, defaults), refusal
     return all_requests(request), None
 
 
 def approve_request(
-    session: Session, request: Request, how: str, *, trusted: bool = False, dry_run: bool = False
+    session: Session,
+    asked: RequestAnswers,
+    how: str,
+    *,
+    trusted: bool = False,
+    dry_run: bool = False,
 ) -> bool:
-    """Have what reaches out approved; whether there was something to approve.
+    """Have what reaches out approved; return whether there was something to approve.
 
     `Refused` where a person does not, or nobody is there, or it is never mounted. What is
     approved is what was parsed: the file is not looked at again.
     """
-    host = session.host
-    defaults = session.of(reconcile).registry.defaults
+    request, defaults = asked.request.result(), session.of(reconcile).registry.defaults
     if not privileged_requests(request, defaults):
         return False
     for source in request.sources:
         check_source(session.of(forbidden_paths), source, source)
-    before = approved(host, request.repo)
+    before = asked.approval.result()
     if covers(before, request):
         return False
     lines = approval_changes(before, request, defaults)
@@ -81,7 +97,7 @@ def approve_request(
     else:
         _ask(session, request, lines, how)
     if not dry_run:
-        approve(host, approval_of(request, defaults), session.now())
+        approve(session.host, approval_of(request, defaults), session.now())
     return True
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import quote
 
 from repoman_tasks.actions.container_steps import Devices, StepRunner
 from repoman_tasks.actions.facts import containers, forbidden_paths, incus, person, reconcile
+from repoman_tasks.hosts.base import Future, Host
 from repoman_tasks.model import Project, Registry
 from repoman_tasks.planning.container.spec import Spec
 from repoman_tasks.planning.fence.acl import acl, choose_address, matching_address6
@@ -15,37 +18,41 @@ from repoman_tasks.planning.fence.bridge_steps import acl_update_steps
 from repoman_tasks.planning.fence.project_steps import allow_mounts_steps
 from repoman_tasks.planning.steps import Step
 from repoman_tasks.session import Session
-from repoman_tasks.tools.fence_probe import foresee_networks, host_networks
+from repoman_tasks.tools.fence_probe import submit_host_networks
 from repoman_tasks.tools.forbidden_paths import check_devices
-from repoman_tasks.tools.hazard_scan import find_protected, foresee_protected
+from repoman_tasks.tools.hazard_scan import submit_protected
+from repoman_tasks.tools.incus import Incus
 
 __all__ = [
+    "NetworkAnswers",
     "acl_removal_steps",
     "acl_steps",
-    "foresee_ruling",
     "mount_permission_steps",
     "step_runner",
+    "submit_network",
+    "submit_protection",
     "with_addresses",
     "with_protected",
 ]
 
 
-def foresee_ruling(session: Session, project: Project) -> None:
-    """Say that `project` will be `with_addresses`, `with_protected`, and given its rules."""
-    facts, found = session.of(reconcile), session.of(incus)
-    session.host.foresee(folders=[f"{facts.local_repos}/{project.repo}"])
-    foresee_protected(session.host, f"{facts.local_repos}/{project.repo}")
-    if has_rules(project) or project.address:
-        found.foresee(_bridge_path(facts.registry), _rules_path(facts.registry))
-        foresee_networks(session.host)
+@dataclass(frozen=True)
+class NetworkAnswers:
+    """What was asked about the containers' bridge, its rules, and the host's networks."""
+
+    bridge: Future[Any]
+    rules: Future[Any]
+    host_networks: Future[tuple[str, ...]]
 
 
-def _bridge_path(registry: Registry) -> str:
-    return f"/1.0/networks/{quote(registry.defaults.bridge, safe='')}"
-
-
-def _rules_path(registry: Registry) -> str:
-    return f"/1.0/network-acls/{quote(registry.defaults.bridge, safe='')}"
+def submit_network(incus: Incus, bridge: str) -> NetworkAnswers:
+    """Ask for what addresses and rules of containers on `bridge` are planned by."""
+    name = quote(bridge, safe="")
+    return NetworkAnswers(
+        incus.submit(f"/1.0/networks/{name}"),
+        incus.submit(f"/1.0/network-acls/{name}"),
+        submit_host_networks(incus.host),
+    )
 
 
 def mount_permission_steps(session: Session, spec: Spec) -> list[Step]:
@@ -57,13 +64,11 @@ def mount_permission_steps(session: Session, spec: Spec) -> list[Step]:
     return allow_mounts_steps(found.project, project.get("config") or {}, spec)
 
 
-def with_addresses(session: Session, project: Project) -> Project:
-    """The project with its addresses, where it has rules of its own."""
-    if not has_rules(project):
+def with_addresses(project: Project, registry: Registry, network: NetworkAnswers | None) -> Project:
+    """Return the project with its addresses, if it has rules of its own."""
+    if not has_rules(project) or network is None:
         return project
-    registry, found = session.of(reconcile).registry, session.of(incus)
-    bridge = found.get(_bridge_path(registry)) or {}
-    config = bridge.get("config") or {}
+    config = (network.bridge.result() or {}).get("config") or {}
     taken = (other.address for other in registry.projects)
     ipv4 = project.address or choose_address(config, project.name, taken)
     return replace(
@@ -71,21 +76,28 @@ def with_addresses(session: Session, project: Project) -> Project:
     )
 
 
-def with_protected(session: Session, project: Project) -> Project:
-    """The project with what is in its repo now that programs of the host would run."""
-    facts = session.of(reconcile)
-    repo = f"{facts.local_repos}/{project.repo}"
-    if session.host.real_folder(repo) != repo:
-        return project
-    return replace(project, protected=find_protected(session.host, repo))
+def submit_protection(host: Host, repo: str) -> Future[tuple[str, ...] | None]:
+    """Ask what is in `repo` now that programs of the host would run; None if that is no real
+    folder."""
+    real, protected = host.submit_folders([repo]), submit_protected(host, repo)
+    return real.then(lambda found: protected.result() if found == [repo] else None)
 
 
-def acl_steps(session: Session, project: Project) -> list[Step]:
+def with_protected(project: Project, found: tuple[str, ...] | None) -> Project:
+    """Return the project with what `submit_protection` found in its repo."""
+    return project if found is None else replace(project, protected=found)
+
+
+def acl_steps(
+    session: Session, project: Project, network: NetworkAnswers | None = None
+) -> list[Step]:
     """The steps after which the network lets `project` go where it may, and no further.
 
     One that once had rules of its own has an address noted.
     """
-    return _rules(session, project, project) if has_rules(project) or project.address else []
+    if not (has_rules(project) or project.address):
+        return []
+    return _rules(session, project, [project], network)
 
 
 def acl_removal_steps(session: Session, project: Project) -> list[Step]:
@@ -96,17 +108,22 @@ def acl_removal_steps(session: Session, project: Project) -> list[Step]:
     """
     if not (has_rules(project) and project.address) or session.of(containers).problem:
         return []
-    return _rules(session, project)
+    return _rules(session, project, [])
 
 
-def _rules(session: Session, project: Project, *after: Project) -> list[Step]:
+def _rules(
+    session: Session,
+    project: Project,
+    after: Sequence[Project],
+    network: NetworkAnswers | None = None,
+) -> list[Step]:
     """The steps to rules in which `after` stands in place of `project`."""
-    registry, found = session.of(reconcile).registry, session.of(incus)
+    registry = session.of(reconcile).registry
     name = registry.defaults.bridge
-    now = found.get(_rules_path(registry)) or {}
+    asked = network or submit_network(session.of(incus), name)
     others = [other for other in registry.projects if other.name != project.name]
-    spec = acl(registry.defaults, [*others, *after], host_networks(session.host))
-    return acl_update_steps(name, now, spec)
+    spec = acl(registry.defaults, [*others, *after], asked.host_networks.result())
+    return acl_update_steps(name, asked.rules.result() or {}, spec)
 
 
 def step_runner(session: Session) -> StepRunner:

@@ -34,18 +34,22 @@ from repoman_tasks.planning.steps import (
 )
 from repoman_tasks.planning.text.wording import redact_url
 from repoman_tasks.tools.guest import GuestHandle, arrange, prove, wait_until_up
-from repoman_tasks.tools.incus import Incus
+from repoman_tasks.tools.incus import Incus, patiently
 
 __all__ = ["Devices", "StepRunner"]
 
 Devices = Mapping[str, Mapping[str, str]]
 
 _CLONE_SECONDS = 3600.0
-_LOOKS = 10
-"""How often a container that should be down is looked at, a second apart."""
+_DOWN_SECONDS = 10
+"""How long a container that should be down may take."""
 _USER_DATA = "cloud-init.user-data"
 _SHED = ("security.", "raw.", "linux.", "limits.", "user.repoman.")
 """Settings that a container of another project does not bring along."""
+
+
+class _StillRuns(Failed):
+    """A container that should be down runs."""
 
 
 class StepRunner:
@@ -216,20 +220,14 @@ class StepRunner:
         """Set what Incus knows of a container."""
         devices = step.changes["devices"]
         self._check(devices)
-        if protection_differs(devices, self._now(step.name)) and not self._is_down(step.name):
-            raise Failed(f"{step.name} has to be stopped for that", f"`repoman stop {step.name}`")
+        if protection_differs(devices, self._now(step.name)):
+            # A start that failed may have left it on its way down.
+            patiently(self.host, lambda: self._check_down(step.name), _StillRuns, _DOWN_SECONDS)
         self.incus.replace(step.name, step.changes)
 
-    def _is_down(self, name: str) -> bool:
-        """Whether it does not run; one that does is looked at for a while.
-
-        A start that failed may have left it on its way down.
-        """
-        for _ in range(_LOOKS):
-            if not self._now(name).running:
-                return True
-            self.host.read(["sleep", "1"])
-        return False
+    def _check_down(self, name: str) -> None:
+        if self._now(name).running:
+            raise _StillRuns(f"{name} has to be stopped for that", f"`repoman stop {name}`")
 
     def rebuild(self, step: RebuildContainer) -> None:
         """Make the disk anew; until the user is arranged the container is half made."""

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed, RepomanError, TargetUnusable
+from repoman_tasks.hosts.base import Future, Host
 from repoman_tasks.model import Person, Project, Registry
 from repoman_tasks.planning.container.drift import Containers, unknown_containers
 from repoman_tasks.planning.findings import EstateFacts, repo_state
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.trust.approval_rules import (
+    Approval,
     ForbiddenPaths,
+    Request,
     covers,
     has_privileged_requests,
 )
 from repoman_tasks.session import Session
-from repoman_tasks.tools.file_tree import folders_argv, folders_in
+from repoman_tasks.tools.file_tree import submit_folder_names
 from repoman_tasks.tools.incus import Incus
-from repoman_tasks.tools.person import find_person, person_argv
+from repoman_tasks.tools.person import submit_person
 
 if TYPE_CHECKING:  # what not every command needs is imported when it does
     from repoman_tasks.planning.fence.fence_facts import FenceFacts
@@ -38,69 +43,83 @@ __all__ = [
     "reconcile",
     "require_containers",
     "require_share",
+    "stored_registry",
 ]
 
 
 @task()
-def reconcile(session: Session) -> EstateFacts:
-    """Hold the registry against what there is."""
-    host = session.host
+def stored_registry(session: Session) -> Future[Registry]:
+    """Read the registry as it is stored."""
     registry = session.store.load()
-    host.forget()
-    configured = _configured(session, registry)
-    for expected in session.expected:
-        expected.foresee(session, registry)
-    privileged_requests = [
-        p for p in registry.projects if has_privileged_requests(p, registry.defaults)
-    ]
-    _foresee_asked(session, privileged_requests, configured)
+    return Future(lambda: registry)
+
+
+@task()
+def reconcile(session: Session) -> Future[EstateFacts]:
+    """Hold the registry against what there is."""
+    host, registry = session.host, session.of(stored_registry)
+    configured = _local_repos(session)
     paths = [configured, *(f"{configured}/{project.repo}" for project in registry.projects)]
-    base, *folders = host.real_folders(paths)  # at once: the host may be far away
-    local_repos = base or configured
+    found = host.submit_folders(paths)
+    revoked = _submit_revoked(host, registry, configured)
+
+    def held_against(folders: list[str | None]) -> EstateFacts:
+        base, *real = folders
+        if base in (None, configured):  # else the configured path leads elsewhere
+            return _estate_facts(host, registry, configured, real, revoked)
+        again = _submit_revoked(host, registry, base)
+        return _estate_facts(host, registry, base, real, again)
+
+    return found.then(held_against)
+
+
+def _local_repos(session: Session) -> str:
+    """Return the path of local_repos as it is configured; it may lead to another one."""
+    return absolute(session.of(stored_registry).defaults.local_repos, session.host.home)
+
+
+def _estate_facts(
+    host: Host,
+    registry: Registry,
+    local_repos: str,
+    folders: Sequence[str | None],
+    asked: Mapping[str, Future[str]],
+) -> EstateFacts:
     repos = {
         project.name: repo_state(f"{local_repos}/{project.repo}", real, local_repos)
         for project, real in zip(registry.projects, folders, strict=True)
     }
-    revoked = _revoked(session, privileged_requests, local_repos)
+    revoked = {name: why for name, future in asked.items() if (why := future.result())}
     projects = (_bare(p) if p.name in revoked else p for p in registry.projects)
     valid = replace(registry, projects=tuple(projects))
     return EstateFacts(valid, local_repos, repos, host.home, revoked, registry)
 
 
-def _configured(session: Session, registry: Registry) -> str:
-    """The path of local_repos as it was given; it may lead to another one."""
-    return absolute(registry.defaults.local_repos, session.host.home)
-
-
-def _foresee_asked(session: Session, projects: Sequence[Project], local_repos: str) -> None:
-    """Say that the files of `projects` will be read; in vain where the path leads elsewhere."""
-    if not projects:
-        return
-    from repoman_tasks.tools.repo_config import foresee_asked
-
-    for project in projects:
-        foresee_asked(session.host, f"{local_repos}/{project.repo}", project.asked_mounts)
-
-
-def _revoked(session: Session, projects: Sequence[Project], local_repos: str) -> dict[str, str]:
-    """Those of `projects`, of which something was applied, whose approval does not stand now."""
+def _submit_revoked(host: Host, registry: Registry, local_repos: str) -> dict[str, Future[str]]:
+    """Ask of each project that was given more than any repo may request why its approval does not
+    hold now; empty if it does."""
+    projects = [p for p in registry.projects if has_privileged_requests(p, registry.defaults)]
     if not projects:
         return {}
-    from repoman_tasks.tools.approvals import approved
-    from repoman_tasks.tools.repo_config import read_request
+    from repoman_tasks.tools.approvals import submit_approval
+    from repoman_tasks.tools.repo_config import submit_request
 
     found = {}
     for project in projects:
         repo = f"{local_repos}/{project.repo}"
-        try:
-            request, before = read_request(session.host, repo), approved(session.host, repo)
-            if before is None:
-                found[project.name] = "there is no approval"
-            elif not covers(before, request):
-                found[project.name] = "it was changed, or leads elsewhere now"
-        except RepomanError as problem:
-            found[project.name] = problem.what
+        request = submit_request(host, repo, project.asked_mounts)
+        found[project.name] = Future(partial(_revoked, request, submit_approval(host, repo)))
     return found
+
+
+def _revoked(request: Future[Request], approval: Future[Approval | None]) -> str:
+    try:
+        requested, before = request.result(), approval.result()
+    except RepomanError as problem:
+        return problem.what
+    if before is None:
+        return "there is no approval"
+    return "" if covers(before, requested) else "it was changed, or leads elsewhere now"
 
 
 def _bare(project: Project) -> Project:
@@ -108,38 +127,31 @@ def _bare(project: Project) -> Project:
     return replace(project, asked_image="", asked_profiles=None, asked_mounts=())
 
 
-def _has_containers(registry: Registry) -> bool:
-    return any(project.container for project in registry.projects)
-
-
-def _foresee_folders(session: Session, registry: Registry) -> None:
-    session.host.foresee([folders_argv(_configured(session, registry))])
-
-
-@task(foresee=_foresee_folders)
-def folders(session: Session) -> list[str]:
-    """The names of the folders beside the repos, and of the repos themselves."""
-    return folders_in(session.host, _configured(session, session.of(reconcile).registry))
+@task()
+def folders(session: Session) -> Future[list[str]]:
+    """Ask for the names of the folders beside the repos, and of the repos themselves."""
+    return submit_folder_names(session.host, _local_repos(session))
 
 
 @task()
-def incus(session: Session) -> Incus:
-    """The Incus project of the estate; nothing is asked yet."""
-    return Incus(session.host, session.of(reconcile).registry.defaults.incus_project)
+def incus(session: Session) -> Future[Incus]:
+    """Return the Incus project of the estate; nothing is asked yet."""
+    project = session.of(stored_registry).defaults.incus_project
+    return Future(lambda: Incus(session.host, project))
 
 
-def _foresee_containers(session: Session, registry: Registry) -> None:
-    there = Incus(session.host, registry.defaults.incus_project)
-    there.foresee(there.all_containers)
+@task()
+def containers(session: Session) -> Future[Containers]:
+    """Ask Incus which containers there are; if it can't be asked, the reason."""
+    asked = session.of(incus).submit_containers()
 
+    def found() -> Containers:
+        try:
+            return Containers(asked.result())
+        except Failed as problem:
+            return unknown_containers(problem)
 
-@task(foresee=_foresee_containers)
-def containers(session: Session) -> Containers:
-    """Ask Incus, once, which containers there are; where it can't be asked, the reason."""
-    try:
-        return Containers(session.of(incus).containers())
-    except Failed as problem:
-        return unknown_containers(problem)
+    return Future(found)
 
 
 def require_containers(session: Session) -> Containers:
@@ -150,75 +162,66 @@ def require_containers(session: Session) -> Containers:
     return found
 
 
-def _foresee_addresses(session: Session, registry: Registry) -> None:
-    if any(project.address for project in registry.projects):
-        there = Incus(session.host, registry.defaults.incus_project)
-        there.foresee(there.all_addresses)
-
-
-@task(foresee=_foresee_addresses)
-def addresses(session: Session) -> dict[str, str]:
-    """The addresses of the containers that run."""
-    return session.of(incus).addresses()
-
-
-def _foresee_person(session: Session, registry: Registry) -> None:
-    if _has_containers(registry):
-        session.host.foresee(person_argv(session.host))
-
-
-@task(foresee=_foresee_person)
-def person(session: Session) -> Person:
-    """Who works on the host."""
-    return find_person(session.host)
-
-
-def _foresee_grounds(session: Session, registry: Registry) -> None:
-    from repoman_tasks.tools.fence_probe import foresee_grounds
-
-    if _has_containers(registry):
-        foresee_grounds(Incus(session.host, registry.defaults.incus_project), registry.defaults)
-
-
-@task(asks=[containers, person], foresee=_foresee_grounds)
-def fence_facts(session: Session) -> FenceFacts | RepomanError:
-    """What containers stand on: Incus itself, its project and profiles; or why nobody knows."""
-    from repoman_tasks.tools.fence_probe import read_fence_facts
-
-    found, whose = session.of(containers), lambda: session.of(person)
-    try:
-        return read_fence_facts(session.of(incus), session.of(reconcile), found, whose)
-    except RepomanError as problem:
-        return problem
+@task()
+def addresses(session: Session) -> Future[dict[str, str]]:
+    """Ask for the addresses of the containers that run."""
+    return session.of(incus).submit_addresses()
 
 
 @task()
-def forbidden_paths(session: Session) -> ForbiddenPaths:
-    """The places of the host that no container may have."""
-    from repoman_tasks.tools.forbidden_paths import find_forbidden_paths
-
-    return find_forbidden_paths(session.host, session.of(reconcile), session.store.folder)
+def person(session: Session) -> Future[Person]:
+    """Ask who works on the host."""
+    return submit_person(session.host)
 
 
-def _foresee_mounts(session: Session, registry: Registry) -> None:
-    session.host.foresee(pin=absolute(registry.defaults.nfs_repos, session.host.home))
+@task()
+def fence_facts(session: Session) -> Future[FenceFacts | RepomanError]:
+    """Ask for what containers stand on: Incus itself, its project and profiles; or why nobody
+    knows."""
+    from repoman_tasks.tools.fence_probe import read_fence_facts, submit_fence
+
+    asked = submit_fence(session.of(incus), session.of(stored_registry).defaults)
+    session.submit(containers)
+    session.submit(person)
+
+    def found() -> FenceFacts | RepomanError:
+        try:
+            whose = partial(session.of, person)
+            return read_fence_facts(asked, session.of(reconcile), session.of(containers), whose)
+        except RepomanError as problem:
+            return problem
+
+    return Future(found)
 
 
-@task(holds=True, foresee=_foresee_mounts)
-def backup_share(session: Session) -> Share | TargetUnusable:
-    """Look at the backup share and hold it in use; where it is not usable, the reason."""
-    from repoman_tasks.planning.mirror.share_check import check_marker, check_share
+@task()
+def forbidden_paths(session: Session) -> Future[ForbiddenPaths]:
+    """Ask for the places of the host that no container may have."""
+    from repoman_tasks.tools.forbidden_paths import submit_forbidden_paths
+
+    return submit_forbidden_paths(session.host, session.of(reconcile), session.store.folder)
+
+
+@task(holds=True)
+def backup_share(session: Session) -> Future[Share | TargetUnusable]:
+    """Look at the backup share and hold it in use; if it is not usable, the reason."""
     from repoman_tasks.tools.share import open_share
 
-    facts = session.of(reconcile)
-    defaults = facts.registry.defaults
-    path = absolute(defaults.nfs_repos, session.host.home)
+    registry, local_repos = session.of(stored_registry), _local_repos(session)
+    path = absolute(registry.defaults.nfs_repos, session.host.home)
+    opening = open_share(session.host, path, local_repos, registry.defaults.probe_seconds)
+    return Future(partial(_judged, session.stack, opening, registry))
+
+
+def _judged(
+    stack: ExitStack, opening: AbstractContextManager[Share], registry: Registry
+) -> Share | TargetUnusable:
+    from repoman_tasks.planning.mirror.share_check import check_marker, check_share
+
     try:
-        share = session.stack.enter_context(
-            open_share(session.host, path, facts.local_repos, defaults.probe_seconds)
-        )
-        check_share(share.probe, defaults)
-        check_marker(share.probe, facts.registry.estate.id)
+        share = stack.enter_context(opening)
+        check_share(share.probe, registry.defaults)
+        check_marker(share.probe, registry.estate.id)
     except TargetUnusable as unusable:
         return unusable
     return share

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
-from repoman_tasks.actions.facts import incus, person, reconcile
+from repoman_tasks.actions.facts import reconcile
 from repoman_tasks.errors import RepomanError
-from repoman_tasks.hosts.base import TimedOut
-from repoman_tasks.model import Project
-from repoman_tasks.planning.findings import Finding
+from repoman_tasks.hosts.base import Future, Host, TimedOut
+from repoman_tasks.model import Person, Project
+from repoman_tasks.planning.findings import EstateFacts, Finding
 from repoman_tasks.planning.mirror.sync_plan import find_project
-from repoman_tasks.planning.trust.hazard_findings import hazard_findings, owner_finding
+from repoman_tasks.planning.trust.hazard_findings import Hazard, hazard_findings, owner_finding
 from repoman_tasks.session import Session
 from repoman_tasks.tools.hazard_scan import (
-    find_all_hazards,
     find_hazards,
-    foreign_entries,
-    foresee_hazards,
     note_seen,
-    seen,
+    submit_foreign,
+    submit_hazards,
+    submit_seen,
     was_looked_at,
 )
 
-__all__ = ["find_new_hazards", "foresee_watch", "mark_seen", "prepare_baseline"]
+__all__ = ["mark_seen", "prepare_baseline", "repos_of_containers", "submit_new_hazards"]
 
 
 def prepare_baseline(session: Session, repo: str, *, made: bool = False) -> Callable[[], None]:
@@ -42,50 +41,64 @@ def prepare_baseline(session: Session, repo: str, *, made: bool = False) -> Call
     return keep
 
 
-def foresee_watch(session: Session, projects: Sequence[Project]) -> None:
-    """Say that the repos of `projects` will be watched."""
-    foresee_hazards(session.host, list(_repos(session, projects).values()))
+def submit_new_hazards(
+    host: Host, repos: Mapping[str, str], person: Future[Person], incus_project: str
+) -> Future[list[Finding]]:
+    """Ask what is new in the `repos` of containers and runs on the host, and whose files are whose.
+
+    `repos` are paths by the names of their projects.
+    """
+    hazards = submit_hazards(host, list(repos.values()))
+    seen = {repo: submit_seen(host, repo) for repo in repos.values()}
+    foreign = submit_foreign(host, list(repos.values()))  # the longest comes last
+
+    def found() -> list[Finding]:
+        there = hazards.result()
+        new = [one for name, repo in repos.items() for one in _new(name, repo, there[repo], seen)]
+        return new + _foreign(repos, foreign, person, incus_project)
+
+    return Future(found)
 
 
-def find_new_hazards(session: Session, projects: Sequence[Project]) -> list[Finding]:
-    """What is new in the repos of containers and runs on the host, and whose files are whose."""
-    found = []
-    repos = _repos(session, projects)
-    every = find_all_hazards(session.host, list(repos.values()))
-    for name, repo in repos.items():
-        there = every[repo]
-        if isinstance(there, RepomanError):
-            found.append(Finding(name, f"{repo} can't be looked into, {there.what}", "try again"))
-        else:
-            found += hazard_findings(name, repo, there, seen(session.host, repo))
-    return found + _foreign(session, repos)
+def _new(
+    name: str,
+    repo: str,
+    hazards: list[Hazard] | RepomanError,
+    seen: Mapping[str, Future[Mapping[str, str]]],
+) -> list[Finding]:
+    if isinstance(hazards, RepomanError):
+        return [Finding(name, f"{repo} can't be looked into, {hazards.what}", "try again")]
+    return hazard_findings(name, repo, hazards, seen[repo].result())
 
 
 def mark_seen(session: Session, name: str | None) -> None:
     """Note what is in the repo of a project, or of all of them, as seen by a person."""
-    registry = session.of(reconcile).registry
-    projects = [find_project(registry, name)] if name else registry.projects
-    for repo in _repos(session, projects).values():
+    facts = session.of(reconcile)
+    projects = [find_project(facts.registry, name)] if name else facts.registry.projects
+    for repo in repos_of_containers(facts, projects).values():
         note_seen(session.host, repo, find_hazards(session.host, repo))
 
 
-def _repos(session: Session, projects: Sequence[Project]) -> dict[str, str]:
-    """The repos, there and real, of those of `projects` that have a container."""
-    repos = session.of(reconcile).repos
-    chosen = (p.name for p in projects if p.container and not repos[p.name].problem)
-    return {name: repos[name].path for name in chosen}
+def repos_of_containers(facts: EstateFacts, projects: Iterable[Project]) -> dict[str, str]:
+    """Return the repos, there and real, of those of `projects` that have a container."""
+    chosen = (p.name for p in projects if p.container and not facts.repos[p.name].problem)
+    return {name: facts.repos[name].path for name in chosen}
 
 
-def _foreign(session: Session, repos: dict[str, str]) -> list[Finding]:
-    host, project = session.host, session.of(incus).project
+def _foreign(
+    repos: Mapping[str, str],
+    asked: Future[dict[str, int]],
+    person: Future[Person],
+    incus_project: str,
+) -> list[Finding]:
     try:
-        counts = foreign_entries(host, list(repos.values()))
+        counts = asked.result()
     except TimedOut:
         what = "it took too long to look whose files are in the repos"
         return [Finding("repos", what, "`repoman status NAME` looks into one", problem=False)]
-    names = {repo: name for name, repo in repos.items()}
     if not counts:
         return []
-    whose = session.of(person)
+    names = {repo: name for name, repo in repos.items()}
+    whose = person.result()
     ids = f"{whose.uid}:{whose.gid}"
-    return [owner_finding(names[repo], repo, n, ids, project) for repo, n in counts.items()]
+    return [owner_finding(names[repo], repo, n, ids, incus_project) for repo, n in counts.items()]

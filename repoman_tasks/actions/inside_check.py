@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 from repoman_tasks.errors import RepomanError
+from repoman_tasks.hosts.base import Future
 from repoman_tasks.model import Person, Project
 from repoman_tasks.planning.container.drift import Containers
 from repoman_tasks.planning.findings import Finding
-from repoman_tasks.tools.guest import GuestHandle, check, foresee_checks
+from repoman_tasks.tools.guest import GuestHandle, submit_check
 from repoman_tasks.tools.incus import Incus
 
-__all__ = ["foresee_inside", "look_inside", "running"]
+__all__ = ["running", "submit_inside"]
 
-_AT_ONCE = 8
+_AT_ONCE = 16
+"""So many clients of Incus run at the same time, 30 MB each."""
 
 
 def running(containers: Containers, projects: Sequence[Project]) -> list[Project]:
@@ -24,30 +24,34 @@ def running(containers: Containers, projects: Sequence[Project]) -> list[Project
     return [p for p in projects if p.container and p.name in found and found[p.name].running]
 
 
-def foresee_inside(
+def submit_inside(
     incus: Incus, person: Person, local_repos: str, projects: Sequence[Project]
-) -> None:
-    """Say that the containers of `projects` will be looked into."""
-    rooms = {f"{local_repos}/{p.repo}": GuestHandle(incus, p.name, person) for p in projects}
-    foresee_checks(incus.host, rooms)
+) -> Future[list[Finding]]:
+    """Ask what is wrong inside the containers of `projects`, which run."""
+    asked = [_submit(incus, person, local_repos, project) for project in projects[:_AT_ONCE]]
+    rest = projects[_AT_ONCE:]
+
+    def found() -> list[Finding]:
+        first = [finding for one in asked if (finding := one.result()) is not None]
+        return first + (submit_inside(incus, person, local_repos, rest).result() if rest else [])
+
+    return Future(found)
 
 
-def look_inside(
-    incus: Incus, person: Person, local_repos: str, projects: Sequence[Project]
-) -> list[Finding]:
-    """What is wrong inside the containers of `projects`, which run."""
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        found = threads.map(partial(_look, incus, person, local_repos), projects)
-        return [finding for finding in found if finding is not None]
-
-
-def _look(incus: Incus, person: Person, local_repos: str, project: Project) -> Finding | None:
+def _submit(
+    incus: Incus, person: Person, local_repos: str, project: Project
+) -> Future[Finding | None]:
     name = project.name
-    try:
-        wrong = check(GuestHandle(incus, name, person), f"{local_repos}/{project.repo}")
-    except RepomanError as problem:
-        wrong = problem.what
-    if not wrong:
-        return None
-    cure = f"`repoman update {name}`, or `repoman restart {name}`"
-    return Finding(name, f"something is off inside its container: {wrong}", cure, kind="inside")
+    check = submit_check(GuestHandle(incus, name, person), f"{local_repos}/{project.repo}")
+
+    def found() -> Finding | None:
+        try:
+            wrong = check.result()
+        except RepomanError as problem:
+            wrong = problem.what
+        if not wrong:
+            return None
+        cure = f"`repoman update {name}`, or `repoman restart {name}`"
+        return Finding(name, f"something is off inside its container: {wrong}", cure, kind="inside")
+
+    return Future(found)

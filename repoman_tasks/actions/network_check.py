@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from repoman_tasks.actions.facts import addresses, containers, fence_facts, incus, reconcile
 from repoman_tasks.errors import RepomanError
+from repoman_tasks.hosts.base import Future
 from repoman_tasks.model import Project
 from repoman_tasks.planning.fence.bridge import Bridge
 from repoman_tasks.planning.fence.reachability import (
@@ -15,41 +16,33 @@ from repoman_tasks.planning.fence.reachability import (
 )
 from repoman_tasks.planning.findings import Finding
 from repoman_tasks.session import Session
-from repoman_tasks.tools.reach_probe import foresee_reach, reach, router_answers
+from repoman_tasks.tools.incus import Incus
+from repoman_tasks.tools.reach_probe import router_answers, submit_reach
 
-__all__ = ["check_network", "foresee_tries"]
+__all__ = ["submit_network_check"]
 
 _TRIED = 3
 """So many containers are tried until one gets out: one alone may keep itself in."""
 
 
-def foresee_tries(session: Session, projects: Sequence[Project]) -> None:
-    """Say that the first of them will be tried, which mostly is enough."""
-    bridge = _bridge(session)
-    if bridge is not None:
-        for name in _tried(session, projects)[:1]:
-            foresee_reach(session.of(incus), name, bridge)
-
-
-def check_network(session: Session, projects: Sequence[Project]) -> list[Finding]:
-    """What the containers of `projects` do not reach because of this host."""
+def submit_network_check(session: Session, projects: Sequence[Project]) -> Future[list[Finding]]:
+    """Ask what the containers of `projects` do not reach because of this host."""
     fence = session.of(fence_facts)
     if isinstance(fence, RepomanError):
-        return []
-    bridge = _bridge(session)
-    probed = _seen(session, bridge, projects) if bridge is not None else []
-    answers = none_reach_router(probed) and router_answers(session.host)
+        return Future(list)
     name = session.of(reconcile).registry.defaults.bridge
-    return reachability_findings(name, fence.firewalls, probed, answers)
+    bridge = fence.networks.get(name)
+    if bridge is None or not bridge.gateway:
+        return Future(lambda: reachability_findings(name, fence.firewalls, [], False))
+    there, tried = session.of(incus), _tried(session, projects)
+    asked = [submit_reach(there, name, bridge) for name in tried[:1]]  # mostly that is enough
 
+    def found() -> list[Finding]:
+        seen = _seen(there, bridge, tried, asked)
+        answers = none_reach_router(seen) and router_answers(there.host)
+        return reachability_findings(name, fence.firewalls, seen, answers)
 
-def _bridge(session: Session) -> Bridge | None:
-    """The bridge of the containers, where it has a gateway."""
-    fence = session.of(fence_facts)
-    if isinstance(fence, RepomanError):
-        return None
-    bridge = fence.networks.get(session.of(reconcile).registry.defaults.bridge)
-    return bridge if bridge and bridge.gateway else None
+    return Future(found)
 
 
 def _tried(session: Session, projects: Sequence[Project]) -> list[str]:
@@ -57,14 +50,16 @@ def _tried(session: Session, projects: Sequence[Project]) -> list[str]:
     return [project.name for project in projects if _tries(session, project)][:_TRIED]
 
 
-def _seen(session: Session, bridge: Bridge, projects: Sequence[Project]) -> list[Reachability]:
-    """What the first that run reach, until one of them gets out."""
-    probed: list[Reachability] = []
-    for name in _tried(session, projects):
-        probed.append(reach(session.of(incus), name, bridge))
-        if probed[-1].unblocked:
+def _seen(
+    incus: Incus, bridge: Bridge, names: Sequence[str], asked: Sequence[Future[Reachability]]
+) -> list[Reachability]:
+    """Return what the first of the containers reach, until one of them gets out."""
+    seen = [first.result() for first in asked]
+    for name in names[1:]:
+        if seen[-1].unblocked:
             break
-    return probed
+        seen.append(submit_reach(incus, name, bridge).result())
+    return seen
 
 
 def _tries(session: Session, project: Project) -> bool:

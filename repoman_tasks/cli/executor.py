@@ -17,6 +17,7 @@ from repoman_tasks.cli.task import COMMON, WATCHING, Task
 from repoman_tasks.cli.watch import check_watch, watch
 from repoman_tasks.cli.wizard import fill_arguments
 from repoman_tasks.errors import UsageError
+from repoman_tasks.hosts.base import Future
 from repoman_tasks.hosts.signals import take_signals
 from repoman_tasks.journal import Journal
 from repoman_tasks.session import Session
@@ -92,9 +93,8 @@ class Executor(invoke.executor.Executor):
         `chosen` says that a person chose it by answers.
         """
         with session.stack:
-            session.given, session.expected = given, task.expected
-            for pre_task in cast("list[Task[object]]", task.pre):
-                session.of(pre_task)
+            for pre_task in cast("list[Task[Future[object]]]", task.pre):
+                session.submit(pre_task)
             positional = list(task.positional)
             fill_arguments(
                 session, task.wizard, given, positional=positional, host=host, chosen=chosen

@@ -15,7 +15,6 @@ from invoke.parser.argument import Argument
 from repoman_tasks.cli.parser import TaskArgument
 from repoman_tasks.cli.wizard import Wizard
 from repoman_tasks.errors import UsageError
-from repoman_tasks.model import Registry
 from repoman_tasks.session import Session
 
 __all__ = ["COMMON", "WATCHING", "Task", "task"]
@@ -45,10 +44,6 @@ def _asks_nothing(_: Wizard) -> None:
     """What has a sensible meaning whatever is unset."""
 
 
-def _foresees_nothing(_: Session, __: Registry) -> None:
-    """What is asked for when it is wanted."""
-
-
 class Task(invoke.tasks.Task[Any], Generic[R]):
     """An invoke task whose body takes a `Session` and the arguments of its signature.
 
@@ -62,8 +57,8 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
     Its help page shows `examples`, each command line with what it does, and the `exit_codes` that
     not every command has.
 
-    A task names the pre-tasks that its body `asks` for itself. A pre-task may `foresee` what it
-    asks its host for, as far as the registry tells.
+    A pre-task asks its host for something and returns a `Future` of that. All of `pre` are called
+    before the body, which waits for them.
     """
 
     def __init__(
@@ -71,8 +66,6 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
         body: Callable[..., R],
         *,
         pre: Iterable[Task[Any]] = (),
-        asks: Iterable[Task[Any]] = (),
-        foresee: Callable[[Session, Registry], None] = _foresees_nothing,
         positional: Iterable[str] = (),
         greedy: bool = False,
         takes_argv: bool = False,
@@ -98,9 +91,7 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
         self.takes_argv = takes_argv or needs_argv
         self.needs_argv = needs_argv
         self.many_hosts = many_hosts
-        self.expected = _with_theirs([*pre, *asks])
-        self.holds: bool = holds or any(pre_task.holds for pre_task in self.expected)
-        self.foresee = foresee
+        self.holds: bool = holds or any(pre_task.holds for pre_task in pre)
         self.watched_with = tuple(watched_with)
         self.wizard = wizard
         self.examples = examples or {}
@@ -148,11 +139,6 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
         word.greedy = self.greedy and word.positional
         word.before_program = self.takes_argv and word.positional
         return word
-
-
-def _with_theirs(tasks: Iterable[Task[Any]]) -> list[Task[Any]]:
-    """The tasks and those that they ask for in turn, each once."""
-    return list(dict.fromkeys(one for task in tasks for one in (task, *task.expected)))
 
 
 def _plain_type(hint: Any) -> type:

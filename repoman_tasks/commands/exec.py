@@ -14,8 +14,7 @@ from repoman_tasks.wizards.project_choice import ask_exec
 @task(
     wizard=ask_exec,
     name="exec",
-    pre=[reconcile, containers],
-    asks=[person],
+    pre=[reconcile, containers, person],
     positional=["name"],
     needs_argv=True,
     help={"name": "Name of the project (default: the one whose repo you are in)."},

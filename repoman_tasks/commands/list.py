@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from repoman_tasks.actions.facts import addresses, containers, reconcile
+from repoman_tasks.actions.facts import addresses, containers, reconcile, stored_registry
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed
 from repoman_tasks.model import Defaults, Project
@@ -24,7 +24,6 @@ from repoman_tasks.session import Session
 @task(
     name="list",
     pre=[reconcile, containers],
-    asks=[addresses],
     many_hosts=True,
     help={"json": "Print JSON."},
     examples={
@@ -38,6 +37,8 @@ from repoman_tasks.session import Session
 )
 def list_(session: Session, json: bool = False) -> None:
     """List the projects: state, address, last sync, repo and image."""
+    if any(project.container for project in session.of(stored_registry).projects):
+        session.submit(addresses)
     facts, found = session.of(reconcile), session.of(containers)
     screen, now = session.screen, session.now()
     known = _addresses(session, found)
@@ -68,7 +69,7 @@ class _Row:
 
 
 def _addresses(session: Session, found: Containers) -> dict[str, str]:
-    """Addresses take a call of their own, one for all, and only where something runs."""
+    """Return the addresses, if something runs."""
     if not any(container.running for container in found.by_name.values()):
         return {}
     try:

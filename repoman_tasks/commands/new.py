@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from repoman_tasks.actions.apply import Plan, carry_out
-from repoman_tasks.actions.approval import allowed_requests
+from repoman_tasks.actions.approval import allowed_requests, submit_requests
 from repoman_tasks.actions.container_plans import (
     mount_permission_steps,
     step_runner,
+    submit_protection,
     with_protected,
 )
 from repoman_tasks.actions.container_steps import StepRunner
@@ -189,14 +190,14 @@ def _steps(
     check_incus_project(session)
     making_way = delete_half_made_steps(project.name, require_containers(session).by_name)
     how = f"look at it; if you want it: `repoman new {project.name} --trust`"
-    asks, refusal = allowed_requests(
-        session, path, how, trusted=options.trust, dry_run=options.dry_run
+    asked, protection = submit_requests(session, path), submit_protection(session.host, path)
+    requests, refusal = allowed_requests(
+        session, asked, how, trusted=options.trust, dry_run=options.dry_run
     )
     if refusal:
         raise refusal
-    project = with_protected(
-        session, apply_requested(project, asks, options.image, options.profiles)
-    )
+    project = apply_requested(project, requests, options.image, options.profiles)
+    project = with_protected(project, protection.result())
     image = spec_of(session, project).image
     if not project.asked_image:
         project = replace(project, image=image)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from repoman_tasks.actions.apply import Plan, carry_out
 from repoman_tasks.actions.container_plans import step_runner
-from repoman_tasks.actions.facts import fence_facts, reconcile
+from repoman_tasks.actions.facts import fence_facts, reconcile, stored_registry
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Busy, RepomanError
 from repoman_tasks.hosts.base import Locked
@@ -20,43 +20,16 @@ from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.prompts import SUDO
 from repoman_tasks.planning.steps import AsRoot, Step, WriteRegistry
 from repoman_tasks.session import Session
-from repoman_tasks.tools.share import Share, open_share
+from repoman_tasks.tools.share import open_share
 from repoman_tasks.wizards.setup_questions import ask_setup
 
 _RSYNC = ("rsync", "--version")
 
 
-def _foresee_share(session: Session, registry: Registry) -> None:
-    """Where a person may still choose another one, nobody knows yet."""
-    if session.given.get("nfs_repos") or registry.origins.get("nfs_repos") == "registry":
-        session.host.foresee(pin=_paths(session, registry)[1])
-
-
-@task(holds=True, foresee=_foresee_share)
-def _share(session: Session) -> Share:
-    """The share that is named, which can be one."""
-    host, registry = session.host, session.of(reconcile).registry
-    local, path = _paths(session, registry)
-    host.foresee([_RSYNC], files=[session.store.path], folders=[local])
-    share = session.stack.enter_context(
-        open_share(host, path, local, registry.defaults.probe_seconds)
-    )
-    host.read(_RSYNC)  # which every sync needs, and says so where it lacks
-    check_share(share.probe, registry.defaults)
-    return share
-
-
-def _paths(session: Session, registry: Registry) -> tuple[str, str]:
-    """Those of local_repos and nfs_repos, by the arguments, else by the registry."""
-    given, defaults, home = session.given, registry.defaults, session.host.home
-    local = absolute(given.get("local_repos") or defaults.local_repos, home)
-    return local, absolute(given.get("nfs_repos") or defaults.nfs_repos, home)
-
-
 @task(
     wizard=ask_setup,
     pre=[reconcile],
-    asks=[_share, fence_facts],
+    holds=True,
     help={
         "local_repos": "Folder that holds your working copies.",
         "nfs_repos": "Folder on the mounted backup share.",
@@ -102,8 +75,13 @@ def setup(
     up already, it changes nothing.
     """
     host = session.host
-    registry = session.of(reconcile).registry
-    local, path = _paths(session, registry)
+    defaults = session.of(stored_registry).defaults
+    local = absolute(local_repos or defaults.local_repos, host.home)
+    path = absolute(nfs_repos or defaults.nfs_repos, host.home)
+    opening = open_share(host, path, local, defaults.probe_seconds)
+    exists = session.store.submit_exists()
+    folders, rsync = host.submit_folders([local]), host.submit(_RSYNC)
+    session.submit(fence_facts)
     chosen = {"storage_pool": storage_pool, "bridge": network}
     options = SetupOptions(
         local if local_repos else "",
@@ -112,11 +90,14 @@ def setup(
         adopt_share,
         {key: value for key, value in chosen.items() if value},
     )
-    share = session.of(_share)
+    registry = session.of(reconcile).registry
+    share = session.stack.enter_context(opening)
+    rsync.result()  # which every sync needs; this says so if it is not there
+    check_share(share.probe, defaults)
     fence = FenceOptions(storage_pool, network, init_incus, repair)
-    real = host.real_folder(local)
-    exists, estate = session.store.exists(), str(uuid.uuid4())
-    steps = setup_steps(registry, exists, options, real is not None, share.probe, estate)
+    (real,) = folders.result()
+    estate = str(uuid.uuid4())
+    steps = setup_steps(registry, exists.result(), options, real is not None, share.probe, estate)
     steps = _in_order(session, [*_fence(session, fence, real or local), *steps], dry_run=dry_run)
     plan = Plan(steps, share, step_runner(session))
     done = carry_out(session, plan, dry_run=dry_run, agreed=lambda: _alone(session, registry))

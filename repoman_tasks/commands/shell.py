@@ -11,8 +11,7 @@ from repoman_tasks.wizards.project_choice import ask_project
 
 @task(
     wizard=ask_project,
-    pre=[reconcile, containers],
-    asks=[person],
+    pre=[reconcile, containers, person],
     positional=["name"],
     takes_argv=True,
     help={

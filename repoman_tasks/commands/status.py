@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 from repoman_tasks.actions.drift_repair import repair as mend
 from repoman_tasks.actions.facts import (
@@ -14,12 +16,14 @@ from repoman_tasks.actions.facts import (
     incus,
     person,
     reconcile,
+    stored_registry,
 )
-from repoman_tasks.actions.hazards import find_new_hazards, foresee_watch, mark_seen
-from repoman_tasks.actions.inside_check import foresee_inside, look_inside, running
-from repoman_tasks.actions.network_check import check_network, foresee_tries
-from repoman_tasks.cli.task import task
+from repoman_tasks.actions.hazards import mark_seen, repos_of_containers, submit_new_hazards
+from repoman_tasks.actions.inside_check import running, submit_inside
+from repoman_tasks.actions.network_check import submit_network_check
+from repoman_tasks.cli.task import Task, task
 from repoman_tasks.errors import ExitCode, RepomanError, TargetUnusable, UsageError
+from repoman_tasks.hosts.base import Future
 from repoman_tasks.model import Defaults, Project, Registry, keys
 from repoman_tasks.planning.container.drift import containers_summary, drift_findings
 from repoman_tasks.planning.container.repairs import RepairOptions
@@ -42,7 +46,7 @@ from repoman_tasks.tools.share import Share
 
 @task(
     pre=[reconcile, containers],
-    asks=[backup_share, folders, fence_facts, addresses],
+    holds=True,
     positional=["name"],
     many_hosts=True,
     watched_with=["name", "values"],
@@ -86,15 +90,14 @@ def status(
         raise UsageError("several hosts can only be looked at", "name the one to mend")
     mended = True
     if options.requested:
-        session.host.forget()  # a person is asked meanwhile
         mended = mend(session, _drift(session, name), options)
-        session.look_again(reconcile, containers)
+        session.look_again()
     if seen:
         mark_seen(session, name)
+    _submit(session, name)
     facts = session.of(reconcile)
-    _foresee(session, facts, name)
+    found = _findings(session, facts, name)
     share = session.of(backup_share)
-    found = _findings(session, facts, share, name)
     if json:
         session.screen.json(_as_json(session, facts, share, found))
     else:
@@ -105,51 +108,62 @@ def status(
     return ExitCode.OK if well else ExitCode.UNHEALTHY
 
 
-def _foresee(session: Session, facts: EstateFacts, name: str | None) -> None:
-    """Have a host that is far away asked for all that follows from what is known."""
-    projects = _meant(facts.registry, name)
-    looked_into = _looked_into(session, projects, _drift(session, name))
-    if looked_into:
-        whose = session.of(person)
-        foresee_inside(session.of(incus), whose, facts.local_repos, looked_into)
-        foresee_tries(session, projects)
-    foresee_watch(session, projects)
+def _submit(session: Session, name: str | None) -> None:
+    """Ask for what follows from the registry, before the first answer is waited for."""
+    projects = session.of(stored_registry).projects
+    asked: list[Task[Future[Any]]] = [reconcile, containers, backup_share]
+    asked += [folders] if name is None else []
+    asked += [person, fence_facts] if any(project.container for project in projects) else []
+    asked += [addresses] if any(project.address for project in projects) else []
+    for pre_task in asked:
+        session.submit(pre_task)
 
 
 def _meant(registry: Registry, name: str | None) -> Sequence[Project]:
     return registry.projects if name is None else [find_project(registry, name)]
 
 
-def _looked_into(
-    session: Session, projects: Sequence[Project], drifted: Sequence[Finding]
-) -> Sequence[Project]:
-    """Those of `projects` whose container runs and is what it should be."""
-    known = {finding.subject for finding in drifted}
-    return running(session.of(containers), [p for p in projects if p.name not in known])
+def _findings(session: Session, facts: EstateFacts, name: str | None) -> list[Finding]:
+    projects, drifted = _meant(facts.registry, name), _drift(session, name)
+    network, inside = _submit_inside(session, facts, projects, drifted)
+    repos, incus_project = repos_of_containers(facts, projects), session.of(incus).project
+    whose = Future(partial(session.of, person))
+    hazards = submit_new_hazards(session.host, repos, whose, incus_project)
 
-
-def _findings(
-    session: Session, facts: EstateFacts, share: Share | TargetUnusable, name: str | None
-) -> list[Finding]:
-    projects = _meant(facts.registry, name)
+    share = session.of(backup_share)  # along with the answers to all that was submitted
     if facts.registry.missing:
         found = [no_registry_finding(session.store.path)]
     else:
-        problem = (share.what, share.cure) if isinstance(share, TargetUnusable) else None
         concerned = name is None or projects[0].backup
+        unusable = share if concerned and isinstance(share, TargetUnusable) else None
+        problem = (unusable.what, unusable.cure) if unusable else None
         beside = session.of(folders) if name is None else []
         found = estate_findings(
             facts, problem if concerned else None, projects, beside, session.now()
         )
-    drifted = _drift(session, name)
     if any(project.container for project in projects) and not session.of(containers).problem:
-        found += [*_fence(session), *check_network(session, projects)]
-    looked_into, inside = _looked_into(session, projects, drifted), []
-    if looked_into:
-        whose = session.of(person)
-        inside = look_inside(session.of(incus), whose, facts.local_repos, looked_into)
+        found += _fence(session)
     left_out = [finding for finding in map(exclude_finding, projects) if finding]
-    return found + left_out + drifted + inside + find_new_hazards(session, projects)
+    return found + network.result() + left_out + drifted + inside.result() + hazards.result()
+
+
+def _submit_inside(
+    session: Session,
+    facts: EstateFacts,
+    projects: Sequence[Project],
+    drifted: Sequence[Finding],
+) -> tuple[Future[list[Finding]], Future[list[Finding]]]:
+    """Ask what the containers of `projects` reach, and what is wrong inside those that run and are
+    what they should be."""
+    if not any(project.container for project in projects) or session.of(containers).problem:
+        return Future(list), Future(list)
+    known = {finding.subject for finding in drifted}
+    whole = running(session.of(containers), [p for p in projects if p.name not in known])
+    network = submit_network_check(session, projects)
+    if not whole:
+        return network, Future(list)
+    there, whose = session.of(incus), session.of(person)
+    return network, submit_inside(there, whose, facts.local_repos, whole)
 
 
 def _drift(session: Session, name: str | None) -> list[Finding]:

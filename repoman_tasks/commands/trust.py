@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from repoman_tasks.actions.approval import approve_request, foresee_wishes
+from repoman_tasks.actions.approval import approve_request, submit_requests
 from repoman_tasks.actions.facts import reconcile
 from repoman_tasks.actions.project_container import repo_of, resolve_project
 from repoman_tasks.cli.task import task
 from repoman_tasks.session import Session
-from repoman_tasks.tools.repo_config import read_request
 from repoman_tasks.wizards.project_choice import ask_project
 
 
@@ -27,11 +26,9 @@ from repoman_tasks.wizards.project_choice import ask_project
 def trust(session: Session, name: str | None = None) -> None:
     """Show what a repo's .repoman.toml requests beyond its container, and approve it."""
     project, _ = resolve_project(session, name, "trust")
-    repo = repo_of(session, project)
-    foresee_wishes(session, project, repo)
-    request = read_request(session.host, repo)
+    asked = submit_requests(session, repo_of(session, project), project)
     how = f"on a terminal `repoman trust {project.name}`, in a script `update --trust`"
-    if approve_request(session, request, how):
+    if approve_request(session, asked, how):
         session.screen.line(f"approved what {project.name} asks for")
         session.screen.note(f"Next: repoman update {project.name}")
     else:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from repoman_tasks.actions.apply import Plan, carry_out
-from repoman_tasks.actions.approval import allowed_requests, foresee_wishes
+from repoman_tasks.actions.approval import RequestAnswers, allowed_requests, submit_requests
 from repoman_tasks.actions.container_plans import (
+    NetworkAnswers,
     acl_steps,
-    foresee_ruling,
     mount_permission_steps,
     step_runner,
+    submit_network,
+    submit_protection,
     with_addresses,
     with_protected,
 )
 from repoman_tasks.actions.container_steps import StepRunner
-from repoman_tasks.actions.facts import containers, person, reconcile
+from repoman_tasks.actions.facts import containers, incus, person, reconcile
 from repoman_tasks.actions.project_container import (
     existing_container,
     lock_container,
@@ -26,24 +28,26 @@ from repoman_tasks.actions.project_container import (
 )
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed, Refused
+from repoman_tasks.hosts.base import Future
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.lifecycle import record_steps, update_steps
 from repoman_tasks.planning.container.spec import Container, apply_requested
+from repoman_tasks.planning.fence.bridge import has_rules
 from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.steps import ArrangeUser
 from repoman_tasks.session import Session
-from repoman_tasks.tools.guest import GuestHandle, foresee_user, has_user
+from repoman_tasks.tools.guest import GuestHandle, submit_user_check
 from repoman_tasks.tools.images import image_origin
+from repoman_tasks.tools.incus import patiently
 from repoman_tasks.wizards.project_choice import ask_project
 
-_LOOKS = 10
-"""How often a container is looked into that can't be, a second apart."""
+_SECONDS = 10
+"""How long a container is looked into that can't be."""
 
 
 @task(
     wizard=ask_project,
-    pre=[reconcile, containers],
-    asks=[person],
+    pre=[reconcile, containers, person],
     positional=["name"],
     help={
         "name": "Name of the project (default: the one whose repo you are in).",
@@ -76,12 +80,14 @@ def update(
     """Apply the registry and the repo's .repoman.toml to a project's container."""
     project, _ = resolve_project(session, name, "update")
     container = existing_container(session, project)
-    runner = step_runner(session)
-    _foresee(session, project, container, runner)
-    after, refusal = _with_wishes(session, project, trusted=trust, dry_run=dry_run)
-    after = with_protected(session, with_addresses(session, after))
+    runner, asked = step_runner(session), _submit(session, project, container)
+    after, refusal = _with_requests(session, project, asked, trusted=trust, dry_run=dry_run)
+    registry = session.of(reconcile).registry
+    network = asked.network or _network(session, after)
+    after = with_addresses(after, registry, network)
+    after = with_protected(after, asked.protection.result())
     spec = spec_of(session, after)
-    container, user_is_missing = _looked_into(container, runner)
+    container, user_is_missing = _look_inside(container, runner, asked.user)
     steps, left = update_steps(
         spec,
         container,
@@ -93,23 +99,47 @@ def update(
     for difference in left:
         session.screen.note(f"left as it is, it needs --{difference.need}: {difference.what}")
     stored = find_project(session.of(reconcile).stored, project.name)
-    before = [*(mount_permission_steps(session, spec) if steps else []), *acl_steps(session, after)]
+    before = [
+        *(mount_permission_steps(session, spec) if steps else []),
+        *acl_steps(session, after, network),
+    ]
     plan = Plan([*before, *steps, *record_steps(stored, after)], runner=runner)
     carry_out(session, plan, dry_run=dry_run, agreed=partial(lock_container, session, project.name))
     if refusal:  # what is not approved was taken away, or never came
         raise refusal
 
 
-def _foresee(session: Session, project: Project, container: Container, runner: StepRunner) -> None:
-    """Have a host that is far away asked for all that follows from what is known."""
-    foresee_wishes(session, project, repo_of(session, project))
-    foresee_ruling(session, project)
-    if container.running:
-        foresee_user(GuestHandle(runner.incus, container.name, runner.person))
+@dataclass(frozen=True)
+class _Answers:
+    """What was asked before the first answer was needed."""
+
+    requests: RequestAnswers
+    protection: Future[tuple[str, ...] | None]
+    network: NetworkAnswers | None
+    user: Future[bool] | None
+    """Whether the user is in the container; None if that does not run."""
 
 
-def _with_wishes(
-    session: Session, project: Project, *, trusted: bool, dry_run: bool
+def _submit(session: Session, project: Project, container: Container) -> _Answers:
+    """Ask for all that follows from what is known."""
+    repo, incus_project, whose = repo_of(session, project), session.of(incus), session.of(person)
+    handle = GuestHandle(incus_project, container.name, whose)
+    return _Answers(
+        submit_requests(session, repo, project),
+        submit_protection(session.host, repo),
+        _network(session, project),
+        submit_user_check(handle) if container.running else None,
+    )
+
+
+def _network(session: Session, project: Project) -> NetworkAnswers | None:
+    if not (has_rules(project) or project.address):
+        return None
+    return submit_network(session.of(incus), session.of(reconcile).registry.defaults.bridge)
+
+
+def _with_requests(
+    session: Session, project: Project, asked: _Answers, *, trusted: bool, dry_run: bool
 ) -> tuple[Project, Refused | None]:
     """The project with what its repo asks for now, and a refusal of what nobody approved.
 
@@ -119,26 +149,31 @@ def _with_wishes(
         return project, None
     name = project.name
     how = f"`repoman trust {name}` shows it and asks; in a script, `repoman update {name} --trust`"
-    path = repo_of(session, project)
-    asks, refusal = allowed_requests(session, path, how, trusted=trusted, dry_run=dry_run)
-    after = apply_requested(project, asks, "", ())
+    requests, refusal = allowed_requests(
+        session, asked.requests, how, trusted=trusted, dry_run=dry_run
+    )
+    after = apply_requested(project, requests, "", ())
     return replace(after, image=project.image, profiles=project.profiles), refusal
 
 
-def _looked_into(container: Container, runner: StepRunner) -> tuple[Container, bool]:
-    """The container as it is now, and whether its user is missing; one that is down is not asked.
+def _look_inside(
+    container: Container, runner: StepRunner, asked: Future[bool] | None
+) -> tuple[Container, bool]:
+    """Return the container as it is now, and whether its user is missing; one that is down is not
+    asked.
 
     It may be on its way down, by a command that was killed for one: it can't be asked then, though
     Incus says that it runs.
     """
-    looks_left = _LOOKS
-    while container.running:
-        looks_left -= 1
-        try:
-            return container, not has_user(GuestHandle(runner.incus, container.name, runner.person))
-        except Failed:
-            if not looks_left:
-                raise
-        runner.incus.host.read(["sleep", "1"])
-        container = runner.incus.container(container.name) or container
-    return container, False
+    if asked is None:
+        return container, False
+    answers = iter([asked])
+
+    def look() -> tuple[Container, bool]:
+        if first := next(answers, None):
+            return container, not first.result()
+        now = runner.incus.container(container.name) or container
+        handle = GuestHandle(runner.incus, container.name, runner.person)
+        return now, now.running and not submit_user_check(handle).result()
+
+    return patiently(runner.host, look, Failed, _SECONDS)

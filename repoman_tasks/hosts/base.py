@@ -11,8 +11,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from threading import Event
+from typing import Generic, TypeVar
 
 from repoman_tasks.errors import Failed
 
@@ -21,7 +21,7 @@ __all__ = [
     "WALK_SECONDS",
     "Argv",
     "Entry",
-    "Foresight",
+    "Future",
     "Host",
     "Lock",
     "Locked",
@@ -31,7 +31,6 @@ __all__ = [
     "Sink",
     "Stalled",
     "TimedOut",
-    "Together",
 ]
 
 MOST_BYTES = 256 << 20
@@ -39,6 +38,9 @@ MOST_BYTES = 256 << 20
 
 WALK_SECONDS = 600.0
 """How long a walk over a repo may take."""
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 Argv = Sequence[str]
 Sink = Callable[[bytes], None]
@@ -79,16 +81,23 @@ class Entry:
     links: int = 1
 
 
-@dataclass(frozen=True)
-class Foresight:
-    """What will be asked for, as `Host.foresee` takes it."""
+class Future(Generic[T]):
+    """An answer that was asked for, and is waited for once it is needed."""
 
-    reads: Sequence[Argv]
-    files: Sequence[str]
-    folders: Sequence[str]
-    aside: Sequence[Argv]
-    pin: str
-    seconds: float
+    def __init__(self, wait: Callable[[], T]) -> None:
+        """`wait` brings the answer, or raises why there is none."""
+        self._wait: Callable[[], T] | None = wait
+        self._answer: T
+
+    def result(self) -> T:
+        """Wait for the answer and return it, or raise why there is none."""
+        if self._wait is not None:
+            self._answer, self._wait = self._wait(), None
+        return self._answer
+
+    def then(self, use: Callable[[T], R]) -> Future[R]:
+        """Return a future of what `use` makes of the answer."""
+        return Future(lambda: use(self.result()))
 
 
 class TimedOut(Failed):
@@ -119,37 +128,8 @@ class Pin(ABC):
         """A path that leads to exactly this directory, whatever is mounted meanwhile."""
 
     @abstractmethod
-    def real(self) -> str:
-        """Where the directory is, links resolved. Does not touch its file system."""
-
-
-class Together:
-    """Questions to a host that are asked at once, where that spares round trips.
-
-    Each method gives a function that brings what the verb of its name gives, or raises what that
-    raises. Once one has brought its answer, nothing more can be asked.
-    """
-
-    def __init__(self, host: Host, timeout: float) -> None:
-        self._host = host
-        self._timeout = timeout
-
-    def read(self, argv: Argv) -> Callable[[], Result]:
-        return partial(self._host.read, argv, timeout=self._timeout)
-
-    def read_file(self, path: str) -> Callable[[], bytes | None]:
-        return partial(self._host.read_file, path)
-
-    def real(self, pin: Pin) -> Callable[[], str]:
-        return pin.real
-
-    def real_folder(self, path: str) -> Callable[[], str | None]:
-        return partial(self._host.real_folder, path)
-
-    def walk(
-        self, root: str, *, prune: frozenset[bytes] = frozenset()
-    ) -> Callable[[], Iterator[Entry]]:
-        return partial(self._host.walk, root, prune=prune)
+    def submit_real(self) -> Future[str]:
+        """Ask where the directory is, links resolved. Does not touch its file system."""
 
 
 class Observer:
@@ -186,12 +166,33 @@ class Host(ABC):
         """Is told what is changed by these verbs."""
 
     @abstractmethod
-    def read(self, argv: Argv, *, timeout: float = 30.0, most: int = MOST_BYTES) -> Result:
-        """Run a program that changes nothing, and take what it says.
+    def submit(
+        self,
+        argv: Argv,
+        *,
+        timeout: float = 30.0,
+        most: int = MOST_BYTES,
+        stoppable: bool = False,
+    ) -> Future[Result]:
+        """Ask for what a program says that changes nothing.
 
-        `TimedOut` after `timeout` seconds; also where the program can't be killed because
-        it waits for a dead file server. `Failed` where it says more than `most` bytes.
+        It runs at the latest when its result is waited for; on a host that is far away, all that
+        this thread has submitted by then takes one round trip. The result raises `TimedOut` after
+        `timeout` seconds, also if the program can't be killed because it waits for a dead file
+        server; `Failed` if it says more than `most` bytes; and `Interrupted` if it is `stoppable`
+        and `stopping` is set. Nobody has to wait for it.
         """
+
+    @abstractmethod
+    def submit_beside(self, argv: Argv, *, timeout: float) -> Future[Result]:
+        """Run a program that changes nothing and says little, beside all others, from now on.
+
+        Far away only the beginning of what it says arrives, 1000 bytes.
+        """
+
+    def read(self, argv: Argv, *, timeout: float = 30.0, most: int = MOST_BYTES) -> Result:
+        """Run a program that changes nothing, and return what it says; see `submit`."""
+        return self.submit(argv, timeout=timeout, most=most).result()
 
     def change(
         self,
@@ -298,33 +299,6 @@ class Host(ABC):
                     locks[path] = held.enter_context(self.lock(path))
             yield locks
 
-    def foresee(
-        self,
-        reads: Sequence[Argv] = (),
-        *,
-        files: Sequence[str] = (),
-        folders: Sequence[str] = (),
-        aside: Sequence[Argv] = (),
-        pin: str = "",
-        seconds: float = 10.0,
-    ) -> None:
-        """Say what will be asked for, once each: by `read`, by `read_file`, and by `pin`.
-
-        `folders` is one question of `real_folders`. A host that is far away is asked all of it in
-        one go when the first of it is wanted, and has so many `seconds` for each; what is `aside`
-        runs from now on, each beside the others, and says little. What came of it is forgotten
-        where something is changed or a lock is taken before it is wanted.
-        """
-        self._foresee(Foresight(reads, files, folders, aside, pin, seconds))
-
-    @abstractmethod
-    def forget(self) -> None:
-        """Know no more of what was foreseen and nobody wanted: time has passed."""
-
-    def together(self, *, timeout: float = 30.0) -> Together:
-        """What asks several questions at once; `timeout` is in seconds, for each of them."""
-        return Together(self, timeout)
-
     @contextmanager
     def _observed(self, argv: Argv) -> Iterator[list[int]]:
         """Tell the witness how a program ended; its exit status goes into the list."""
@@ -342,30 +316,49 @@ class Host(ABC):
         return self.dry
 
     @abstractmethod
+    def submit_file(self, path: str) -> Future[bytes | None]:
+        """Ask for the content of a file; None if there is none."""
+
     def read_file(self, path: str) -> bytes | None:
-        """The content of a file, or None where there is none."""
+        """Return the content of a file, or None if there is none."""
+        return self.submit_file(path).result()
 
     @abstractmethod
     def pin(self, path: str, *, timeout: float) -> AbstractContextManager[Pin]:
         """Hold the directory at `path` in use.
 
-        `TimedOut` after `timeout` seconds, `Failed` where it can't be entered.
+        A host that is far away begins with it at once; to enter the context waits for it. That
+        raises `TimedOut` after `timeout` seconds, and `Failed` if it can't be entered.
         """
 
     @abstractmethod
+    def submit_walk(
+        self, root: str, *, prune: frozenset[bytes] = frozenset()
+    ) -> Future[Iterator[Entry]]:
+        """Ask for everything below `root`, except links' targets and folders named in `prune`.
+
+        Paths are relative to `root`. The result, or what goes over it, raises `Failed` if `root`
+        can't be read or is a link; what vanishes or can't be read below it is passed over. Far
+        away it is `stoppable`, as `submit` has it.
+        """
+
     def walk(self, root: str, *, prune: frozenset[bytes] = frozenset()) -> Iterator[Entry]:
-        """Everything below `root`, links not followed, folders named in `prune` left out.
-
-        Paths are relative to `root`. `Failed` where `root` can't be read or is a link; what
-        vanishes or can't be read below it is passed over.
-        """
+        """Return what `submit_walk` asks for."""
+        return self.submit_walk(root, prune=prune).result()
 
     @abstractmethod
+    def submit_folders(self, paths: Sequence[str]) -> Future[list[str | None]]:
+        """Ask for each path with every symlink resolved; None if there is no folder.
+
+        Not for shares.
+        """
+
     def real_folders(self, paths: Sequence[str]) -> list[str | None]:
-        """Each path with every symlink resolved; None where there is no folder. Not for shares."""
+        """Return what `submit_folders` asks for."""
+        return self.submit_folders(paths).result()
 
     def real_folder(self, path: str) -> str | None:
-        """The same, of one path."""
+        """Return the same of one path."""
         return self.real_folders([path])[0]
 
     @abstractmethod
@@ -373,9 +366,6 @@ class Host(ABC):
         """Let go of what the host holds open."""
 
     # --- what each kind of host does its own way, under no --dry -----------------------
-
-    @abstractmethod
-    def _foresee(self, ahead: Foresight) -> None: ...
 
     @abstractmethod
     def _change(self, argv: Argv, timeout: float, given: bytes, most: int) -> Result: ...

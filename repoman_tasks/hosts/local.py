@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -26,7 +27,7 @@ from repoman_tasks.hosts.base import (
     MOST_BYTES,
     Argv,
     Entry,
-    Foresight,
+    Future,
     Host,
     Lock,
     Pin,
@@ -50,6 +51,8 @@ _CHUNK = 1 << 16
 _POLL_SECONDS = 0.1
 _LOCK_SECONDS = 0.02
 """How often a lock that is taken is tried again."""
+_BESIDE = 8
+"""Programs that run beside the others, at most."""
 _MOST_SAID = 1 << 16
 """Bytes of what the file of a lock says: a command, and a line for each program that keeps it."""
 _TERM_SECONDS = 1.0
@@ -74,6 +77,7 @@ class LocalHost(Host):
         self._beginning = threading.Lock()
         """Held while a program is started: `close` knows of it then, or comes first."""
         self._closed = False
+        self._threads: ThreadPoolExecutor | None = None
 
     def close(self) -> None:
         """End what other threads run; nothing can be run afterwards."""
@@ -82,17 +86,25 @@ class LocalHost(Host):
             running = list(self._running)
         for process in running:
             _end(process)
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
 
     # --- programs ------------------------------------------------------------------
 
-    def read(self, argv: Argv, *, timeout: float = 30.0, most: int = MOST_BYTES) -> Result:
-        return self._run(argv, b"", timeout, most)
+    def submit(
+        self,
+        argv: Argv,
+        *,
+        timeout: float = 30.0,
+        most: int = MOST_BYTES,
+        stoppable: bool = False,  # noqa: ARG002  # what is quick is not stopped here
+    ) -> Future[Result]:
+        return Future(partial(self._run, argv, b"", timeout, most))
 
-    def _foresee(self, ahead: Foresight) -> None:
-        """Nothing here is far away."""
-
-    def forget(self) -> None:
-        """Nothing is known ahead."""
+    def submit_beside(self, argv: Argv, *, timeout: float) -> Future[Result]:
+        with self._beginning:
+            self._threads = self._threads or ThreadPoolExecutor(_BESIDE)
+            return Future(self._threads.submit(self._run, argv, b"", timeout, _MOST_SAID).result)
 
     def _change(self, argv: Argv, timeout: float, given: bytes, most: int) -> Result:
         return self._run(argv, given, timeout, most)
@@ -226,14 +238,8 @@ class LocalHost(Host):
 
     # --- files ---------------------------------------------------------------------
 
-    def read_file(self, path: str) -> bytes | None:
-        try:
-            with open(path, "rb") as file:
-                return file.read()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise Failed(f"{path} can't be read", _reason(error)) from None
+    def submit_file(self, path: str) -> Future[bytes | None]:
+        return Future(partial(_content, path))
 
     def _write_file(self, path: str, data: bytes) -> None:
         target = os.path.realpath(path)  # a registry that is a symlink stays one
@@ -313,7 +319,12 @@ class LocalHost(Host):
             said = Result((), 1, err=process.stderr.read()).complaint
             raise Failed(f"{path} can't be entered", said.rpartition(": ")[2])
 
-    def walk(self, root: str, *, prune: frozenset[bytes] = frozenset()) -> Iterator[Entry]:
+    def submit_walk(
+        self, root: str, *, prune: frozenset[bytes] = frozenset()
+    ) -> Future[Iterator[Entry]]:
+        return Future(partial(self._walk, root, prune))
+
+    def _walk(self, root: str, prune: frozenset[bytes]) -> Iterator[Entry]:
         base = os.fsencode(root)
         cut = len(base.rstrip(b"/")) + 1
         if os.path.islink(base[: cut - 1]):
@@ -335,8 +346,19 @@ class LocalHost(Host):
                 path = entry.path[cut:]
                 yield Entry(kind, path, info.st_ino, info.st_size, *times, info.st_nlink)
 
-    def real_folders(self, paths: Sequence[str]) -> list[str | None]:
-        return [_real_folder(path) for path in paths]
+    def submit_folders(self, paths: Sequence[str]) -> Future[list[str | None]]:
+        return Future(lambda: [_real_folder(path) for path in paths])
+
+
+def _content(path: str) -> bytes | None:
+    """Return the content of the file at `path`, or None if there is none."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Failed(f"{path} can't be read", _reason(error)) from None
 
 
 class Child:
@@ -470,8 +492,8 @@ class _LocalPin(Pin):
     def path(self) -> str:
         return f"/proc/{self._pid}/cwd"
 
-    def real(self) -> str:
-        return os.readlink(self.path)
+    def submit_real(self) -> Future[str]:
+        return Future(partial(os.readlink, self.path))
 
 
 class _Lines:

@@ -9,12 +9,12 @@ or a batch that does not go through whole, is left to a sync of its own.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from repoman_tasks.errors import RepomanError
-from repoman_tasks.hosts.base import WALK_SECONDS, Lock, Together
+from repoman_tasks.hosts.base import Future, Lock
 from repoman_tasks.mirror.events import Finished, Started
-from repoman_tasks.mirror.project_sync import looking
+from repoman_tasks.mirror.project_sync import submit_look
 from repoman_tasks.mirror.rsync_pass import SyncContext, run_pass
 from repoman_tasks.model import Project
 from repoman_tasks.planning.mirror import source_check as source
@@ -30,9 +30,7 @@ def mirror_batch(
     """Mirror those of `projects` that are unchanged; also returns those that are left."""
     began = time.monotonic()
     host = context.host
-    asked = host.together(timeout=WALK_SECONDS)
-    looks = _looks(context, projects, asked)
-    mounted = context.share.checking(asked)
+    looks, mounted = _submit_looks(context, projects), context.share.submit_check()
     quiet = _unchanged(context, looks)
     paths = {context.lock_path(name): name for name in quiet}
     with host.locks(list(paths)) as locks:  # what is taken is told by a sync of its own
@@ -50,12 +48,12 @@ def mirror_batch(
     return outcomes, [project for project in projects if project.name not in done]
 
 
-Looks = Sequence[tuple[Project, Callable[[], Look]]]
+Looks = Sequence[tuple[Project, Future[Look]]]
 
 
-def _looks(context: SyncContext, projects: Sequence[Project], asked: Together) -> Looks:
-    """What walks over the repos of `projects`, together with what else is `asked`."""
-    return [(project, looking(context, project, asked)) for project in projects]
+def _submit_looks(context: SyncContext, projects: Sequence[Project]) -> Looks:
+    """Ask for a walk over the repo of each of `projects`."""
+    return [(project, submit_look(context, project)) for project in projects]
 
 
 def _unchanged(context: SyncContext, looks: Looks) -> dict[str, Look]:
@@ -65,7 +63,7 @@ def _unchanged(context: SyncContext, looks: Looks) -> dict[str, Look]:
         if context.host.stopping.is_set():
             return {}
         try:
-            seen = look()
+            seen = look.result()
         except RepomanError:
             continue
         # Files of two projects that are one on disk would become one in their mirrors.
@@ -79,7 +77,7 @@ def _checked(
     projects: Sequence[Project],
     locks: Sequence[Lock],
     quiet: dict[str, Look],
-    mounted: Callable[[], None],
+    mounted: Future[None],
 ) -> list[Outcome]:
     """The outcomes of one rsync over `projects`; none where it did not go through whole.
 
@@ -88,7 +86,7 @@ def _checked(
     max_shrink = context.registry.defaults.max_shrink
     limits = [source.deletion_limit(p, quiet[p.name].tally, max_shrink) for p in projects]
     try:
-        mounted()
+        mounted.result()
         done = run_pass(
             context,
             projects,
@@ -96,9 +94,8 @@ def _checked(
             [f"{project.repo}/" for project in projects],
             max_delete=min((limit for limit in limits if limit is not None), default=None),
         )
-        asked = context.host.together(timeout=WALK_SECONDS)
-        mounted, looks = context.share.checking(asked), _looks(context, projects, asked)
-        mounted()
+        mounted, looks = context.share.submit_check(), _submit_looks(context, projects)
+        mounted.result()
         still = {} if done.vanished else _unchanged(context, looks)
     except Exception:  # a sync of its own will tell which project it was, and what
         return []

@@ -12,12 +12,12 @@ names a branch that was made after the branches were listed.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 from repoman_tasks.errors import Busy, ExitCode, Interrupted, Refused, RepomanError, internal_error
-from repoman_tasks.hosts.base import WALK_SECONDS, Entry, Lock, Locked, Together
+from repoman_tasks.hosts.base import Entry, Future, Lock, Locked
 from repoman_tasks.mirror.events import Finished, Started
 from repoman_tasks.mirror.rsync_pass import Pass, PassFailed, SyncContext, count_entries, run_pass
 from repoman_tasks.model import Project, Tally
@@ -27,7 +27,7 @@ from repoman_tasks.planning.names import inside, real_repo
 from repoman_tasks.tools import rsync
 from repoman_tasks.tools.file_tree import PRUNED, Look, git_state, look
 
-__all__ = ["looking", "mirror_project"]
+__all__ = ["mirror_project", "submit_look"]
 
 _ROUNDS = 20
 """How often a git repo is gone over while gc or a checkout changes it under the copy."""
@@ -80,20 +80,15 @@ def _locks(context: SyncContext, project: Project) -> Iterator[list[Lock]]:
         yield [lock]
 
 
-def looking(context: SyncContext, project: Project, asked: Together) -> Callable[[], Look]:
-    """What walks over the project's repo, together with what else is `asked`.
+def submit_look(context: SyncContext, project: Project) -> Future[Look]:
+    """Ask for a walk over the project's repo.
 
-    `Refused` where it, or its mirror, is not a real folder. What is excluded from the mirror is
-    not counted.
+    The result raises `Refused` if it, or its mirror, is not a real folder. What is excluded from
+    the mirror is not counted.
     """
-    in_place = _placing(context, project, asked)
-    walk = asked.walk(_repo_path(context, project), prune=PRUNED)
-
-    def bring() -> Look:
-        in_place()
-        return _look_over(context, project, walk())
-
-    return bring
+    in_place = _submit_places(context, project)
+    walk = context.host.submit_walk(_repo_path(context, project), prune=PRUNED)
+    return in_place.then(lambda _: _look_over(context, project, walk.result()))
 
 
 def _look_over(context: SyncContext, project: Project, entries: Iterable[Entry]) -> Look:
@@ -110,11 +105,11 @@ def _repo_path(context: SyncContext, project: Project) -> str:
     return f"{context.local_repos}/{project.repo}"
 
 
-def _placing(context: SyncContext, project: Project, asked: Together) -> Callable[[], None]:
-    """What raises `Refused` where the repo or its mirror is missing, a symlink, or inside the
-    other; together with what else is `asked`."""
-    real = asked.real_folder(_repo_path(context, project))
-    return lambda: _judge_places(context, project, real())
+def _submit_places(context: SyncContext, project: Project) -> Future[None]:
+    """Ask where the repo is; the result raises `Refused` if it or its mirror is missing, a symlink,
+    or inside the other."""
+    real = context.host.submit_folders([_repo_path(context, project)])
+    return real.then(lambda found: _judge_places(context, project, found[0]))
 
 
 def _judge_places(context: SyncContext, project: Project, real: str | None) -> None:
@@ -159,18 +154,16 @@ class _Work:
 
     def run(self) -> None:
         context, project = self._context, self._project
-        asked = self._host.together(timeout=WALK_SECONDS)
-        look_over, mounted = looking(context, project, asked), context.share.checking(asked)
-        seen = look_over()
+        look_over, mounted = submit_look(context, project), context.share.submit_check()
+        seen = look_over.result()
         self._outcome.tally = seen.tally
         self._outcome.warnings += [f"{special} is not mirrored" for special in seen.specials]
         self._guard(seen.tally)
-        mounted()
+        mounted.result()
         self._copy(seen)
-        asked = self._host.together()
-        mounted, in_place = context.share.checking(asked), _placing(context, project, asked)
-        mounted()
-        in_place()  # no success where the repo was swapped
+        mounted, in_place = context.share.submit_check(), _submit_places(context, project)
+        mounted.result()
+        in_place.result()  # no success where the repo was swapped
 
     def _guard(self, tally: Tally) -> None:
         """`Refused` where the source lost too much; else sets how many entries may be deleted."""
@@ -233,8 +226,7 @@ class _Work:
 
     def _look_again(self, last: Look) -> Look:
         """Look for a next round, and guard it as the first pass was."""
-        asked = self._host.together(timeout=WALK_SECONDS)
-        seen = looking(self._context, self._project, asked)()
+        seen = submit_look(self._context, self._project).result()
         if self._context.options.force:
             return seen
         files_only = Tally(last.tally.files)  # a gc may well be what goes on

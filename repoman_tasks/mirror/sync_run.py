@@ -31,6 +31,8 @@ R = TypeVar("R")
 
 _LAST_WORDS_SECONDS = 0.5
 """Time limit for printing an event while stopping."""
+_QUIET_SECONDS = 0.1
+"""What has finished is recorded if nothing happens for so long."""
 _QUEUED_EVENTS = 1000
 """Bounded, so that a slow terminal slows the sync down instead of filling memory."""
 
@@ -137,7 +139,7 @@ class _Workers:
             if event is None:
                 running = self._collect()
                 try:
-                    event = self._events.get(timeout=0.1 if running else 0)
+                    event = self._events.get(timeout=_QUIET_SECONDS if running else 0)
                 except queue.Empty:
                     if not running:
                         return

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from repoman_tasks.errors import Busy, UsageError
-from repoman_tasks.hosts.base import Host, Locked
+from repoman_tasks.hosts.base import Future, Host, Locked
 from repoman_tasks.model import SCHEMA, Registry
 from repoman_tasks.planning.registry_edits import Edit, SetKeys
 from repoman_tasks.registry.edits import edited, migrated, schema_of
@@ -33,9 +33,9 @@ class Store:
             )
         self.folder = self.path.rpartition("/")[0] or "/"
 
-    def exists(self) -> bool:
-        """Return if the file exists."""
-        return self._host.read_file(self.path) is not None
+    def submit_exists(self) -> Future[bool]:
+        """Ask whether the file is there."""
+        return self._host.submit_file(self.path).then(lambda data: data is not None)
 
     def load(self) -> Registry:
         """Return the registry, an empty one if there is no file."""

@@ -10,19 +10,22 @@ from dataclasses import asdict
 from hashlib import sha256
 
 from repoman_tasks.errors import Failed
-from repoman_tasks.hosts.base import Host
+from repoman_tasks.hosts.base import Future, Host
 from repoman_tasks.model import Mount
 from repoman_tasks.planning.trust.approval_rules import Approval
 from repoman_tasks.registry.names_file import state_folder
 
-__all__ = ["approve", "approved", "forget", "state_path"]
+__all__ = ["approve", "forget", "state_path", "submit_approval"]
 
 _SCHEMA = 1
 
 
-def approved(host: Host, repo: str) -> Approval | None:
-    """What was approved for the repo at the real path `repo`."""
-    data = host.read_file(state_path(host, "approvals", repo))
+def submit_approval(host: Host, repo: str) -> Future[Approval | None]:
+    """Ask what was approved for the repo at the real path `repo`."""
+    return host.submit_file(state_path(host, "approvals", repo)).then(_parsed)
+
+
+def _parsed(data: bytes | None) -> Approval | None:
     try:
         found = json.loads(data or b"")
         if found["schema"] != _SCHEMA:

@@ -10,10 +10,18 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from repoman_tasks.errors import Failed
-from repoman_tasks.hosts.base import Entry, Host
+from repoman_tasks.hosts.base import Entry, Future, Host
 from repoman_tasks.model import Tally
 
-__all__ = ["PRUNED", "Census", "Look", "folders_in", "git_state", "is_loose_object", "look"]
+__all__ = [
+    "PRUNED",
+    "Census",
+    "Look",
+    "git_state",
+    "is_loose_object",
+    "look",
+    "submit_folder_names",
+]
 
 PRUNED = frozenset({b".zfs"})
 """Folders that no walk enters: ZFS mounts a snapshot for each look at one."""
@@ -34,15 +42,11 @@ class Look:
     hard_links: bool = False
 
 
-def folders_in(host: Host, path: str) -> list[str]:
-    """The names of the folders directly in the folder at `path`."""
-    return host.read(folders_argv(path)).text.split("\0")[:-1]
-
-
-def folders_argv(path: str) -> list[str]:
-    """The words that it runs."""
+def submit_folder_names(host: Host, path: str) -> Future[list[str]]:
+    """Ask for the names of the folders directly in the folder at `path`."""
     argv = ["find", f"{path.rstrip('/')}/", "-mindepth", "1", "-maxdepth", "1"]
-    return [*argv, "-type", "d", "-printf", "%f\\0"]
+    found = host.submit([*argv, "-type", "d", "-printf", "%f\\0"])
+    return found.then(lambda result: result.text.split("\0")[:-1])
 
 
 def is_loose_object(path: bytes) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from repoman_tasks.errors import Failed, Refused
-from repoman_tasks.hosts.base import Host
+from repoman_tasks.hosts.base import Future, Host, Result
 from repoman_tasks.planning.container.spec import PROTECTED_DEVICE, REPO_DEVICE
 from repoman_tasks.planning.findings import EstateFacts
 from repoman_tasks.planning.names import absolute, inside
@@ -15,10 +15,9 @@ from repoman_tasks.registry.names_file import state_folder
 __all__ = [
     "check_devices",
     "check_source",
-    "find_forbidden_paths",
-    "foresee_places",
     "real_paths",
-    "real_paths_argv",
+    "submit_forbidden_paths",
+    "submit_real_paths",
 ]
 
 _SYSTEM = (
@@ -29,33 +28,36 @@ _SYSTEM = (
 _OF_HOME = (".ssh", ".gnupg", ".config/incus", ".local/share/keyrings", ".docker", ".kube", ".aws")
 
 
-def real_paths(host: Host, paths: Sequence[str]) -> list[str]:
-    """Each of the absolute `paths` with its symlinks resolved, as far as it is there."""
+def submit_real_paths(host: Host, paths: Sequence[str]) -> Future[list[str]]:
+    """Ask for each of the absolute `paths` with its symlinks resolved, as far as it is there."""
     if not paths:
-        return []
-    result = host.read(real_paths_argv(paths))
-    found = result.out.decode(errors="surrogateescape").split("\0")[:-1]
-    if result.code or len(found) != len(paths):
-        raise Failed("paths can't be resolved", result.complaint)
-    return found
+        return Future(list)
+
+    def found(result: Result) -> list[str]:
+        real = result.out.decode(errors="surrogateescape").split("\0")[:-1]
+        if result.code or len(real) != len(paths):
+            raise Failed("paths can't be resolved", result.complaint)
+        return real
+
+    return host.submit(["realpath", "-z", "-m", "--", *paths]).then(found)
 
 
-def real_paths_argv(paths: Sequence[str]) -> list[str]:
-    """The words that it runs."""
-    return ["realpath", "-z", "-m", "--", *paths]
+def real_paths(host: Host, paths: Sequence[str]) -> list[str]:
+    """Return what `submit_real_paths` asks for."""
+    return submit_real_paths(host, paths).result()
 
 
-def foresee_places(host: Host, facts: EstateFacts, registry_folder: str) -> None:
-    """Say that the places of `host` will be asked for."""
+def submit_forbidden_paths(
+    host: Host, facts: EstateFacts, registry_folder: str
+) -> Future[ForbiddenPaths]:
+    """Ask where the places of `host` that no container may have really are."""
     never, written = _forbidden_paths(host, facts, registry_folder)
-    host.foresee([real_paths_argv([host.home, *never, *written])])
 
+    def found(real: list[str]) -> ForbiddenPaths:
+        beyond = len(never) + 1
+        return ForbiddenPaths(tuple(real[1:beyond]), real[0], tuple(real[beyond:]))
 
-def find_forbidden_paths(host: Host, facts: EstateFacts, registry_folder: str) -> ForbiddenPaths:
-    """The places of `host`."""
-    never, written = _forbidden_paths(host, facts, registry_folder)
-    real = real_paths(host, [host.home, *never, *written])
-    return ForbiddenPaths(tuple(real[1 : len(never) + 1]), real[0], tuple(real[len(never) + 1 :]))
+    return submit_real_paths(host, [host.home, *never, *written]).then(found)
 
 
 def _forbidden_paths(

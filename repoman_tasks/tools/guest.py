@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from repoman_tasks.errors import Failed
-from repoman_tasks.hosts.base import Host, Result
+from repoman_tasks.hosts.base import Future, Result
 from repoman_tasks.model import Person
 from repoman_tasks.planning.container.user_files import (
     UserChanges,
@@ -27,20 +27,16 @@ __all__ = [
     "GuestHandle",
     "arrange",
     "carry_in",
-    "check",
     "enter_argv",
-    "foresee_checks",
-    "foresee_user",
-    "has_user",
     "prove",
+    "submit_check",
+    "submit_user_check",
     "wait_until_up",
 ]
 
 _SECONDS = 20.0
 _UP_SECONDS = 180.0
 _MOST_BYTES = 1 << 20
-_MOST_AT_ONCE = 16
-"""So many clients of Incus run at the same time on a host that is far away, 30 MB each."""
 
 _HEARD = "sleep 0.05 2>/dev/null\n"
 """Begins each script whose words have to arrive. A client of Incus built with a gorilla/websocket
@@ -178,34 +174,29 @@ def wait_until_up(handle: GuestHandle) -> None:
 
 def arrange(handle: GuestHandle) -> bool:
     """Make the user inside the same as outside; False where nothing had to be done."""
-    found = plan_user(_look(handle), handle.person)
+    found = plan_user(_submit_look(handle).result(), handle.person)
     if found.empty:
         return False
     _carry_out(handle, found)
     return True
 
 
-def foresee_user(handle: GuestHandle) -> None:
-    """Say that it will be asked who the user inside is."""
-    handle.incus.host.foresee([_looking(handle)], seconds=_SECONDS)
+def submit_user_check(handle: GuestHandle) -> Future[bool]:
+    """Ask whether the user inside is the same as outside."""
+    return _submit_look(handle).then(lambda found: plan_user(found, handle.person).empty)
 
 
-def has_user(handle: GuestHandle) -> bool:
-    """Whether the user inside is the same as outside. Only looks."""
-    return plan_user(_look(handle), handle.person).empty
-
-
-def _look(handle: GuestHandle) -> UserFiles:
-    result = handle.incus.host.read(_looking(handle), timeout=_SECONDS, most=_MOST_BYTES)
-    if result.code > 1:
-        raise Failed(f"the users in {handle.name} can't be read", result.complaint)
-    return parse_user_files(result.out)
-
-
-def _looking(handle: GuestHandle) -> list[str]:
+def _submit_look(handle: GuestHandle) -> Future[UserFiles]:
     home = f"HOME={handle.person.home}"
     shells = (handle.person.shell, "/bin/bash", "/bin/sh")
-    return handle.argv(_LOOK, *shells, options=["--env", home])
+    argv = handle.argv(_LOOK, *shells, options=["--env", home])
+
+    def found(result: Result) -> UserFiles:
+        if result.code > 1:
+            raise Failed(f"the users in {handle.name} can't be read", result.complaint)
+        return parse_user_files(result.out)
+
+    return handle.incus.host.submit(argv, timeout=_SECONDS, most=_MOST_BYTES).then(found)
 
 
 def _carry_out(handle: GuestHandle, todo: UserChanges) -> None:
@@ -238,25 +229,20 @@ def _other(said: str) -> str:
     return "another folder is there" if said.strip() else "what runs inside says nothing"
 
 
-def check(handle: GuestHandle, path: str) -> str:
-    """What is wrong inside with the mount and the user, or an empty string. Writes nothing."""
-    outside = handle.incus.host.read(_inode_argv(path)).text.strip()
-    result = handle.incus.host.read(_checking(handle, path), timeout=_SECONDS, most=_MOST_BYTES)
-    if result.code:
-        return result.complaint.removeprefix("repoman: ")
-    return "" if result.text.strip() == outside else f"inside, {path} is another folder"
-
-
-def foresee_checks(host: Host, rooms: Mapping[str, GuestHandle]) -> None:
-    """Say that `rooms`, each by the path of its repo, will be checked."""
-    host.foresee([_inode_argv(path) for path in rooms])
-    first = list(rooms.items())[:_MOST_AT_ONCE]
-    host.foresee(aside=[_checking(handle, path) for path, handle in first], seconds=_SECONDS)
-
-
-def _checking(handle: GuestHandle, path: str) -> list[str]:
+def submit_check(handle: GuestHandle, path: str) -> Future[str]:
+    """Ask what is wrong inside with the mount and the user, if anything. Writes nothing."""
     argv = _entering(handle, path, "plain", ["stat", "-c", "%i", "."], "")
-    return handle.incus.exec_argv(handle.name, argv, "--disable-stdin")
+    inner = handle.incus.exec_argv(handle.name, argv, "--disable-stdin")
+    inside = handle.incus.host.submit_beside(inner, timeout=_SECONDS)
+    outside = handle.incus.host.submit(_inode_argv(path))
+
+    def wrong(result: Result) -> str:
+        if result.code:
+            return result.complaint.removeprefix("repoman: ")
+        same = result.text.strip() == outside.result().text.strip()
+        return "" if same else f"inside, {path} is another folder"
+
+    return inside.then(wrong)
 
 
 def _inode_argv(path: str) -> list[str]:

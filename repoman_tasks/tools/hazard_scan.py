@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from repoman_tasks.errors import RepomanError
-from repoman_tasks.hosts.base import Argv, Host
+from repoman_tasks.hosts.base import Argv, Future, Host, Result
 from repoman_tasks.planning.trust.hazard_findings import PROTECTED, Hazard, config_hazards
 from repoman_tasks.registry.names_file import state_folder
 from repoman_tasks.tools.approvals import state_path
-from repoman_tasks.tools.forbidden_paths import real_paths, real_paths_argv
-from repoman_tasks.tools.regular_file import read_argv, read_begin
+from repoman_tasks.tools.forbidden_paths import submit_real_paths
+from repoman_tasks.tools.regular_file import submit_begin
 
 __all__ = [
-    "find_all_hazards",
     "find_hazards",
-    "find_protected",
-    "foreign_entries",
-    "foresee_hazards",
-    "foresee_protected",
     "note_seen",
-    "seen",
+    "submit_foreign",
+    "submit_hazards",
+    "submit_protected",
+    "submit_seen",
     "was_looked_at",
 ]
 
 T = TypeVar("T")
+Entries = list[tuple[str, str]]
+"""Paths, each with a mark that changes when it does."""
 
 _SECONDS = 20.0
 _MOST_CONFIG = 256 << 10
@@ -38,27 +40,32 @@ _FIRST_FOREIGN = 100_000
 """From this uid on, nobody of the host is meant: those are the users of containers."""
 
 
-def foresee_protected(host: Host, repo: str) -> None:
-    """Say that the protected paths in `repo` will be asked for."""
-    chosen = [f"{repo}/{path}" for path in PROTECTED]
-    host.foresee([_heads([repo]), _plain(chosen), real_paths_argv(chosen)], seconds=_SECONDS)
+def submit_protected(host: Host, repo: str) -> Future[tuple[str, ...]]:
+    """Ask which of the protected paths are in `repo`, relative to it; none that is, or is behind, a
+    link."""
+    heads = host.submit(_heads([repo]), timeout=_SECONDS)
+    usual = _submit_plain(host, repo, PROTECTED)
+
+    def found() -> tuple[str, ...]:
+        modules = _brought(_all_modules(host, [repo], heads)[repo])
+        return (*usual.result(), *_submit_plain(host, repo, modules).result())
+
+    return Future(found)
 
 
-def find_protected(host: Host, repo: str) -> tuple[str, ...]:
-    """Which of the protected paths are in `repo`, relative to it; none is, or is behind, a link."""
-    modules = _brought(_all_modules(host, [repo])[repo])
-    return (*_protected(host, repo, PROTECTED), *_protected(host, repo, modules))
-
-
-def _protected(host: Host, repo: str, paths: Sequence[str]) -> list[str]:
-    """Those of `paths` in `repo` that are there, and are where they seem to be."""
+def _submit_plain(host: Host, repo: str, paths: Sequence[str]) -> Future[list[str]]:
+    """Ask which of `paths` in `repo` are there, and are where they seem to be."""
     if not paths:
-        return []
+        return Future(list)
     chosen = [f"{repo}/{path}" for path in paths]
-    said = host.read(_plain(chosen), timeout=_SECONDS)
-    there = set(said.out.decode(errors="surrogateescape").split("\0"))
-    real = zip(paths, chosen, real_paths(host, chosen), strict=True)
-    return [path for path, named, leads in real if named in there and named == leads]
+    there, real = host.submit(_plain(chosen), timeout=_SECONDS), submit_real_paths(host, chosen)
+
+    def found(said: Result) -> list[str]:
+        named = set(said.out.decode(errors="surrogateescape").split("\0"))
+        every = zip(paths, chosen, real.result(), strict=True)
+        return [path for path, one, leads in every if one in named and one == leads]
+
+    return there.then(found)
 
 
 def _plain(paths: Sequence[str]) -> Argv:
@@ -67,15 +74,21 @@ def _plain(paths: Sequence[str]) -> Argv:
     return ["find", *paths, "-maxdepth", "0", *kinds, "-print0"]
 
 
-def _all_modules(host: Host, repos: Sequence[str]) -> dict[str, list[str] | RepomanError]:
-    """The hooks and config of submodules of each of `repos`: beside a HEAD in .git/modules."""
+def _all_modules(
+    host: Host, repos: Sequence[str], asked: Future[Result]
+) -> dict[str, list[str] | RepomanError]:
+    """Return the hooks and config of submodules of each of `repos`: beside a HEAD in .git/modules.
+
+    `asked` are the `_heads` of all of them.
+    """
     try:
-        said = host.read(_heads(repos), timeout=_SECONDS)
+        said = asked.result()
     except RepomanError as problem:
         if len(repos) == 1:
             return {repos[0]: problem}
         # One of them keeps the others from being looked into.
-        return {repo: _all_modules(host, [repo])[repo] for repo in repos}
+        each = {repo: host.submit(_heads([repo]), timeout=_SECONDS) for repo in repos}
+        return {repo: _all_modules(host, [repo], each[repo])[repo] for repo in repos}
     heads = said.out.decode(errors="surrogateescape").split("\0")
     return {repo: _modules(f"{repo}/{_MODULES}/", heads) for repo in repos}
 
@@ -94,51 +107,55 @@ def _modules(start: str, heads: Iterable[str]) -> list[str]:
     return [f"{_MODULES}/{folder}/{name}" for folder in folders for name in ("hooks", "config")]
 
 
-def foresee_hazards(host: Host, repos: Sequence[str]) -> None:
-    """Say that it will be asked what is in `repos`: hazards, what was seen of them, and entries
-    that are foreign."""
-    if not repos:
-        return
-    configs = [f"{repo}/.git/config" for repo in repos[:_MOST_AT_ONCE]]
-    reads = [
-        _heads(repos),
-        *(_looking(repo, PROTECTED) for repo in repos),
-        *(read_argv(path, _MOST_CONFIG) for path in configs),
-    ]
-    host.foresee(reads, files=[_path_of_seen(host, repo) for repo in repos], seconds=_SECONDS)
-    host.foresee([_of_others(repos)], seconds=_SECONDS)  # the longest comes last
-
-
 def find_hazards(host: Host, repo: str) -> list[Hazard]:
-    """What is in `repo` now that a program of the host may run."""
-    return _brought(find_all_hazards(host, [repo])[repo])
+    """Return what is in `repo` now that a program of the host may run."""
+    return _brought(submit_hazards(host, [repo]).result()[repo])
 
 
-def find_all_hazards(host: Host, repos: Sequence[str]) -> dict[str, list[Hazard] | RepomanError]:
-    """The same, of each of several repos; the error where one can't be looked into."""
+def submit_hazards(
+    host: Host, repos: Sequence[str]
+) -> Future[dict[str, list[Hazard] | RepomanError]]:
+    """Ask for the same of each of several repos; the error if one can't be looked into."""
     if not repos:
-        return {}
-    modules = _all_modules(host, repos)
-    more = {repo: there for repo, there in modules.items() if isinstance(there, list) and there}
-    host.foresee([_looking(repo, there) for repo, there in more.items()], seconds=_SECONDS)
-    entries = {repo: _attempted(_entries, host, repo, modules[repo]) for repo in repos}
-    configs = [
+        return Future(dict)
+    heads = host.submit(_heads(repos), timeout=_SECONDS)
+    usual = {repo: _submit_entries(host, repo, PROTECTED) for repo in repos}
+    paths = [f"{repo}/.git/config" for repo in repos]  # each repo of git has one
+    return Future(partial(_all_hazards, host, heads, usual, _submit_configs(host, paths)))
+
+
+def _all_hazards(
+    host: Host,
+    heads: Future[Result],
+    usual: Mapping[str, Future[Entries]],
+    configs: dict[str, Future[Result]],
+) -> dict[str, list[Hazard] | RepomanError]:
+    modules = _all_modules(host, list(usual), heads)
+    more = {
+        repo: _submit_entries(host, repo, found if isinstance(found, list) else ())
+        for repo, found in modules.items()
+    }
+    entries = {
+        repo: _attempted(_entries, modules[repo], [usual[repo], more[repo]]) for repo in usual
+    }
+    paths = [
         path
         for repo, found in entries.items()
         if isinstance(found, list)
         for path, _ in found
-        if _is_config(repo, path)
+        if _is_config(repo, path) and path not in configs
     ]
-    reads = [read_argv(path, _MOST_CONFIG) for path in configs[:_MOST_AT_ONCE]]
-    host.foresee(reads, seconds=_SECONDS)
+    configs |= _submit_configs(host, paths)
     return {
-        repo: found if isinstance(found, RepomanError) else _attempted(_hazards, host, repo, found)
+        repo: found
+        if isinstance(found, RepomanError)
+        else _attempted(_hazards, host, repo, found, configs)
         for repo, found in entries.items()
     }
 
 
 def _attempted(look: Callable[..., list[T]], *given: Any) -> list[T] | RepomanError:
-    """What `look` brings, or its error."""
+    """Return what `look` brings, or its error."""
     try:
         return look(*given)
     except RepomanError as problem:
@@ -152,30 +169,43 @@ def _brought(found: list[T] | RepomanError) -> list[T]:
 
 
 def _is_config(repo: str, path: str) -> bool:
-    """Whether it is one of git's, which is read."""
+    """Return whether it is one of git's, which is read."""
     return path.startswith(f"{repo}/.git/") and path.endswith("/config")
 
 
-def _looking(repo: str, paths: Iterable[str]) -> Argv:
+def _submit_configs(host: Host, paths: Sequence[str]) -> dict[str, Future[Result]]:
+    """Ask for the first of the configs at `paths`."""
+    return {path: submit_begin(host, path, _MOST_CONFIG) for path in paths[:_MOST_AT_ONCE]}
+
+
+def _submit_entries(host: Host, repo: str, paths: Collection[str]) -> Future[Entries]:
+    """Ask for the files that are `paths` in `repo`, or lie in them."""
+    if not paths:
+        return Future(list)
     argv = ["find", *(f"{repo}/{path}" for path in paths)]
     argv += ["-maxdepth", "2", "!", "-name", "*.sample", "!", "-type", "d"]
-    return [*argv, "-printf", "%p\\t%s.%i.%C@\\0"]
+    return host.submit([*argv, "-printf", "%p\\t%s.%i.%C@\\0"], timeout=_SECONDS).then(_parsed)
 
 
-def _entries(host: Host, repo: str, modules: list[str] | RepomanError) -> list[tuple[str, str]]:
-    """Paths, each with a mark that changes when it does."""
-    every = [PROTECTED, *([there] if (there := _brought(modules)) else [])]
-    said = [host.read(_looking(repo, paths), timeout=_SECONDS).out for paths in every]
-    entries = b"".join(said).decode(errors="surrogateescape").split("\0")[:-1]
+def _parsed(said: Result) -> Entries:
+    entries = said.out.decode(errors="surrogateescape").split("\0")[:-1]
     return [(path, mark) for path, _, mark in (entry.rpartition("\t") for entry in entries)]
 
 
-def _hazards(host: Host, repo: str, entries: Sequence[tuple[str, str]]) -> list[Hazard]:
+def _entries(modules: list[str] | RepomanError, asked: Iterable[Future[Entries]]) -> Entries:
+    _brought(modules)
+    return [entry for future in asked for entry in future.result()]
+
+
+def _hazards(
+    host: Host, repo: str, entries: Entries, configs: dict[str, Future[Result]]
+) -> list[Hazard]:
     found = []
     for path, mark in entries:
         relative = path[len(repo) + 1 :]
         if _is_config(repo, path):
-            text = read_begin(host, path, _MOST_CONFIG).out.decode(errors="replace")
+            config = configs.pop(path, None) or submit_begin(host, path, _MOST_CONFIG)
+            text = config.result().out.decode(errors="replace")
             keys = config_hazards(text)
             found += [Hazard(f"{relative}: {key}", mark) for key in keys]
         elif relative != ".repoman.toml":  # which has an approval of its own
@@ -183,30 +213,31 @@ def _hazards(host: Host, repo: str, entries: Sequence[tuple[str, str]]) -> list[
     return found
 
 
-def foreign_entries(host: Host, repos: Sequence[str]) -> dict[str, int]:
-    """How many entries in each of `repos` belong to users of containers; those with none are
-    left out. `TimedOut` where it takes too long."""
+def submit_foreign(host: Host, repos: Sequence[str]) -> Future[dict[str, int]]:
+    """Ask how many entries in each of `repos` belong to users of containers; those with none are
+    left out. The result raises `TimedOut` if it takes too long."""
     if not repos:
-        return {}
-    said = host.read(_of_others(repos), timeout=_SECONDS)
-    found: dict[str, int] = {}
-    for repo in said.out.decode(errors="surrogateescape").split("\0")[:-1]:
-        found[repo] = found.get(repo, 0) + 1
-    return found
+        return Future(dict)
 
+    def found(said: Result) -> dict[str, int]:
+        roots = said.out.decode(errors="surrogateescape").split("\0")[:-1]
+        return dict(Counter(roots))
 
-def _of_others(repos: Sequence[str]) -> Argv:
-    return ["find", *repos, "-uid", f"+{_FIRST_FOREIGN - 1}", "-printf", "%H\\0"]
+    argv = ["find", *repos, "-uid", f"+{_FIRST_FOREIGN - 1}", "-printf", "%H\\0"]
+    return host.submit(argv, timeout=_SECONDS).then(found)
 
 
 # --- what a person has seen -----------------------------------------------------------------
 
 
-def seen(host: Host, repo: str) -> Mapping[str, str]:
-    """What a person has seen in `repo`: hazards with their marks."""
+def submit_seen(host: Host, repo: str) -> Future[Mapping[str, str]]:
+    """Ask what a person has seen in `repo`: hazards with their marks."""
+    return host.submit_file(_path_of_seen(host, repo)).then(_marks)
+
+
+def _marks(data: bytes | None) -> Mapping[str, str]:
     try:
-        found = json.loads(host.read_file(_path_of_seen(host, repo)) or b"{}")
-        return {str(what): str(mark) for what, mark in found.items()}
+        return {str(what): str(mark) for what, mark in json.loads(data or b"{}").items()}
     except (ValueError, AttributeError):
         return {}
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from repoman_tasks.errors import Failed, Refused, RepomanError
-from repoman_tasks.hosts.base import Argv, Host, Result, TimedOut
+from repoman_tasks.hosts.base import Argv, Future, Host, Result, TimedOut
 from repoman_tasks.hosts.signals import defer_signals
 from repoman_tasks.planning.container.drift import parse_container, parse_containers
 from repoman_tasks.planning.container.spec import Container
 
-__all__ = ["Incus"]
+__all__ = ["Incus", "patiently"]
 
 _SECONDS = 10.0
 """How long the daemon may take to answer."""
@@ -54,58 +54,36 @@ class Incus:
 
     # --- reading -------------------------------------------------------------------
 
-    def foresee(self, *paths: str) -> None:
-        """Say which API paths `get` is going to ask for."""
-        self.host.foresee([_query("GET", path) for path in paths])
+    def submit_containers(self) -> Future[dict[str, Container]]:
+        """Ask for the containers of the project, by name; none if it does not exist.
 
-    def containers(self) -> dict[str, Container]:
-        """The containers of the project, by name, in one call; none where it does not exist.
-
-        `Failed` where Incus is not there, does not answer, or says no.
+        The result raises `Failed` if Incus is not there, does not answer, or says no.
         """
-        return parse_containers(self.get(self.all_containers) or [])
+        found = self.submit(_deep(self.at("instances"), 1))
+        return found.then(lambda instances: parse_containers(instances or []))
 
     def container(self, name: str) -> Container | None:
         """The container of that name as it is now."""
         found = self.get(self.at("instances", name))
         return None if found is None else parse_container(found)
 
-    def addresses(self) -> dict[str, str]:
-        """The IPv4 address of each running container that has one, in one call."""
-        found = {}
-        for instance in self.get(self.all_addresses) or []:
-            address = _address((instance.get("state") or {}).get("network") or {})
-            if address:
-                found[str(instance.get("name"))] = address
-        return found
+    def submit_addresses(self) -> Future[dict[str, str]]:
+        """Ask for the IPv4 address of each running container that has one."""
+        found = self.submit(_deep(self.at("instances") + "&filter=status%20eq%20Running", 2))
+        return found.then(lambda instances: _addresses(instances or []))
+
+    def submit(self, path: str, recursion: int = 0) -> Future[Any]:
+        """Ask for the metadata that the daemon gives for an API path whose names are encoded.
+
+        None if there is no such thing; the result raises `Failed` with the daemon's words if it
+        gives another error.
+        """
+        argv = _query("GET", _deep(path, recursion))
+        return self.host.submit(argv, timeout=_SECONDS).then(_metadata)
 
     def get(self, path: str, recursion: int = 0) -> Any:
-        """The metadata that the daemon gives for an API path whose names are encoded.
-
-        None where there is no such thing; `Failed` with the daemon's words where it gives
-        another error.
-        """
-        answer = _answer(self.host.read(_query("GET", _deep(path, recursion)), timeout=_SECONDS))
-        if answer["error_code"] == _NOT_FOUND:
-            return None
-        if answer["error"]:
-            raise _refused(str(answer["error"]))
-        return answer["metadata"]
-
-    @property
-    def all_containers(self) -> str:
-        """The API path of the containers of the project."""
-        return _deep(self.at("instances"), 1)
-
-    @property
-    def all_addresses(self) -> str:
-        """The API path of the containers that run, with their addresses."""
-        return _deep(self.at("instances") + "&filter=status%20eq%20Running", 2)
-
-    @property
-    def all_profiles(self) -> str:
-        """The API path of the profiles of the project."""
-        return _deep(self.at("profiles"), 1)
+        """Return what `submit` asks for."""
+        return self.submit(path, recursion).result()
 
     @property
     def project_path(self) -> str:
@@ -138,15 +116,7 @@ class Incus:
             raise Failed("what Incus is to be told is too long", "shorten env and mounts")
         argv = _query(method, path, data)
         # It may be busy with what a command that was killed began, for instance.
-        return self._patiently(lambda: self._tell(argv, say, seconds), _StillBusy)
-
-    def _patiently(self, attempt: Callable[[], T], passing: type[Failed]) -> T:
-        """What `attempt` gives, made again each second for a while where it fails by `passing`."""
-        for _ in range(_BUSY_SECONDS):
-            with contextlib.suppress(passing):
-                return attempt()
-            self.host.read(["sleep", "1"])
-        return attempt()
+        return patiently(self.host, lambda: self._tell(argv, say, seconds), _StillBusy)
 
     def _tell(self, argv: Argv, say: Say, seconds: int) -> Any:
         result: Result | None = None
@@ -224,7 +194,7 @@ class Incus:
         """Start, stop or restart a container; `seconds` it has for it before that fails."""
         body = {"action": action, "timeout": seconds, "force": force}
         try:
-            self._patiently(lambda: self._set_state(name, body), _StillThere)
+            patiently(self.host, lambda: self._set_state(name, body), _StillThere)
         except TimedOut:
             raise Failed(
                 f"{name} did not {action} within {_STATE_SECONDS} s",
@@ -263,7 +233,7 @@ class Incus:
         What Incus itself notes in the config is left to it. It changes when the container does, so
         it is read again where it changed meanwhile.
         """
-        self._patiently(lambda: self._replace(name, changes), _Overtaken)
+        patiently(self.host, lambda: self._replace(name, changes), _Overtaken)
 
     def _replace(self, name: str, changes: Mapping[str, Any]) -> None:
         now = self.get(self.at("instances", name))
@@ -284,6 +254,18 @@ class Incus:
         """The words that run `argv` in a container as its root."""
         start = ["incus", "exec", "--force-local", "--project", self.project, *options]
         return [*start, f"local:{name}", "--", *argv]
+
+
+def patiently(
+    host: Host, attempt: Callable[[], T], passing: type[Failed], seconds: int = _BUSY_SECONDS
+) -> T:
+    """Return what `attempt` returns; make it again each second for a while if it raises `passing`,
+    which is then raised."""
+    for _ in range(seconds):
+        with contextlib.suppress(passing):
+            return attempt()
+        host.read(["sleep", "1"])
+    return attempt()
 
 
 def _deep(path: str, recursion: int) -> str:
@@ -320,6 +302,15 @@ def _unreachable(result: Result) -> Failed:
             "join the group incus-admin, then log in again",
         )
     return Failed(f"incus can't ask its daemon: {said}", "`incus info` may tell more")
+
+
+def _metadata(result: Result) -> Any:
+    answer = _answer(result)
+    if answer["error_code"] == _NOT_FOUND:
+        return None
+    if answer["error"]:
+        raise _refused(str(answer["error"]))
+    return answer["metadata"]
 
 
 class _StillBusy(Failed):
@@ -377,6 +368,15 @@ def _refused(said: str) -> RepomanError:
             "`incus info --show-log` tells more",
         )
     return Failed(f"Incus says: {said}", "`incus info` may tell more")
+
+
+def _addresses(instances: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    found = {}
+    for instance in instances:
+        address = _address((instance.get("state") or {}).get("network") or {})
+        if address:
+            found[str(instance.get("name"))] = address
+    return found
 
 
 def _address(network: Mapping[str, Any]) -> str:

@@ -7,15 +7,14 @@ one that nobody has (RFC 5737).
 from __future__ import annotations
 
 from repoman_tasks.errors import RepomanError
-from repoman_tasks.hosts.base import Host
+from repoman_tasks.hosts.base import Future, Host
 from repoman_tasks.planning.fence.bridge import Bridge
 from repoman_tasks.planning.fence.reachability import Reachability, parse_reachability
 from repoman_tasks.tools.incus import Incus
 
-__all__ = ["foresee_reach", "reach", "router_answers"]
+__all__ = ["router_answers", "submit_reach"]
 
 _SECONDS = 15.0
-_MOST_BYTES = 1024
 
 _OUT = r"""
 gateway=$1 name=$2
@@ -86,24 +85,20 @@ _NEXT = """
 router's word that it ended there: EHOSTUNREACH, by IP_RECVERR (ip(7))."""
 
 
-def foresee_reach(incus: Incus, name: str, bridge: Bridge) -> None:
-    """Say that the container called `name` will be asked what it reaches."""
-    incus.host.foresee(aside=[_reach_argv(incus, name, bridge)], seconds=_SECONDS)
-
-
-def _reach_argv(incus: Incus, name: str, bridge: Bridge) -> list[str]:
+def submit_reach(incus: Incus, name: str, bridge: Bridge) -> Future[Reachability]:
+    """Ask the container called `name`, on `bridge`, what it reaches."""
     argv = ["sh", "-c", _OUT, "sh", bridge.gateway, bridge.gateway_name]
-    return incus.exec_argv(name, argv, "--disable-stdin")
+    inner = incus.exec_argv(name, argv, "--disable-stdin")
+    asked = incus.host.submit_beside(inner, timeout=_SECONDS)
 
+    def reached() -> Reachability:
+        try:
+            said = asked.result().text
+        except RepomanError:  # it was stopped, or is busy: not known
+            said = ""
+        return parse_reachability(name, said.strip())
 
-def reach(incus: Incus, name: str, bridge: Bridge) -> Reachability:
-    """What the container called `name`, on `bridge`, says that it reaches."""
-    argv = _reach_argv(incus, name, bridge)
-    try:
-        said = incus.host.read(argv, timeout=_SECONDS, most=_MOST_BYTES).text
-    except RepomanError:  # it was stopped, or is busy: not known
-        said = ""
-    return parse_reachability(name, said.strip())
+    return Future(reached)
 
 
 def router_answers(host: Host) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from repoman_tasks.errors import Failed, Refused, UsageError
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.planning.names import variable_fault
-from repoman_tasks.tools.regular_file import read_begin
+from repoman_tasks.tools.regular_file import submit_begin
 
 __all__ = ["read_secrets"]
 
@@ -30,7 +30,7 @@ def read_secrets(host: Host, path: str) -> dict[str, str]:
         raise Refused(f"env_file {path} is a {kind}", "it has to be a plain file")
     if int(mode, 8) & 0o077 or int(owner) != host.uid:
         raise Refused(f"env_file {path} can be read by others", f"`chmod 600 {path}`")
-    data = read_begin(host, path, _MOST_BYTES + 1).out
+    data = submit_begin(host, path, _MOST_BYTES + 1).result().out
     if len(data) > _MOST_BYTES:
         raise UsageError(f"env_file {path} is longer than {_MOST_BYTES >> 10} KiB", "shorten it")
     return _parsed(data.decode(errors="surrogateescape"), path)

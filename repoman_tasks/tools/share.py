@@ -4,11 +4,13 @@ hold repoman."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 
 from repoman_tasks.errors import Failed, TargetUnusable
-from repoman_tasks.hosts.base import Argv, Host, Pin, Result, Stalled, TimedOut, Together
+from repoman_tasks.hosts.base import Argv, Future, Host, Pin, Result, Stalled, TimedOut
 from repoman_tasks.planning.mirror.share_check import (
     MARKER,
     MARKER_NANOSECONDS,
@@ -46,12 +48,12 @@ class Share:
 
     def check(self) -> None:
         """`TargetUnusable` where the share is not mounted as it was when it was opened."""
-        self.checking(self.host.together())()
+        self.submit_check().result()
 
-    def checking(self, asked: Together) -> Callable[[], None]:
-        """The same, of what is `asked` together with other questions."""
-        mountinfo = asked.read_file(_MOUNTINFO)
-        return lambda: check_still_mounted(self.probe, _mounts(mountinfo()))
+    def submit_check(self) -> Future[None]:
+        """Ask for what `check` looks at; the result raises the same."""
+        mountinfo = self.host.submit_file(_MOUNTINFO)
+        return mountinfo.then(lambda found: check_still_mounted(self.probe, _mounts(found)))
 
     def survey(self, folders: Sequence[str]) -> dict[str, int]:
         """The mode (st_mode) of each of `folders`, relative to the share, that is there.
@@ -147,17 +149,29 @@ def mounted_shares(host: Host, fstypes: Sequence[str]) -> list[str]:
     return writable_mount_points(_mounts(host.read_file(_MOUNTINFO)), fstypes)
 
 
-@contextlib.contextmanager
-def open_share(host: Host, path: str, local_repos: str, timeout: float) -> Iterator[Share]:
+def open_share(
+    host: Host, path: str, local_repos: str, timeout: float
+) -> AbstractContextManager[Share]:
     """Hold the share at `path` and look at it; what it is worth is judged elsewhere.
 
-    `timeout` in seconds for each question to it. `TargetUnusable` where it can't be
-    entered or does not answer.
+    A host that is far away begins at once to enter it, as `Host.pin` has it. `timeout` in seconds
+    for each question to it. `TargetUnusable` if it can't be entered or does not answer.
     """
+    # Entering it triggers an automount; a question to it from outside would not.
+    return _opened(host, host.pin(path, timeout=timeout), path, local_repos, timeout)
+
+
+@contextlib.contextmanager
+def _opened(
+    host: Host,
+    entering: AbstractContextManager[Pin],
+    path: str,
+    local_repos: str,
+    timeout: float,
+) -> Iterator[Share]:
     with contextlib.ExitStack() as stack:
         try:
-            # Entering it triggers an automount; a question to it from outside would not.
-            pin = stack.enter_context(host.pin(path, timeout=timeout))
+            pin = stack.enter_context(entering)
             share = Share(host, pin, _look(host, path, local_repos, pin, timeout), timeout)
         except TimedOut:
             raise _silent(path, timeout) from None
@@ -170,22 +184,22 @@ def open_share(host: Host, path: str, local_repos: str, timeout: float) -> Itera
 
 def _look(host: Host, path: str, local_repos: str, pin: Pin, timeout: float) -> Probe:
     inside, marker = f"{pin.path}/.", f"{pin.path}/{MARKER}"
-    asked = host.together(timeout=timeout)
-    real, mountinfo = asked.real(pin), asked.read_file(_MOUNTINFO)
-    stat = asked.read(["stat", "-c", "%d:%i %u %g %.9Y", "--", inside, f"{path}/.", marker])
-    text = asked.read(["head", "-c", "4096", "--", marker])
-    writable = asked.read(["test", "-w", inside])
-    space = asked.read(["stat", "-f", "-c", "%a %S", inside])
-    local = asked.real_folder(local_repos)
+    submit = partial(host.submit, timeout=timeout)
+    real, mountinfo = pin.submit_real(), host.submit_file(_MOUNTINFO)
+    stat = submit(["stat", "-c", "%d:%i %u %g %.9Y", "--", inside, f"{path}/.", marker])
+    text = submit(["head", "-c", "4096", "--", marker])
+    writable = submit(["test", "-w", inside])
+    space = submit(["stat", "-f", "-c", "%a %S", inside])
+    local = host.submit_folders([local_repos])
 
-    where, mounts = real(), _mounts(mountinfo())
-    here, there, found = _identities(stat(), text)
-    can_be_written, free = writable().code == 0, space().text.split()
+    where, mounts = real.result(), _mounts(mountinfo.result())
+    here, there, found = _identities(stat.result(), text)
+    can_be_written, free = writable.result().code == 0, space.result().text.split()
     return Probe(
         path=path,
         real=where,
         mount=find_mount(mounts, where),
-        local_mount=find_mount(mounts, local() or local_repos),
+        local_mount=find_mount(mounts, local.result()[0] or local_repos),
         # The pinned folder is what `path` led to before and after the mounts were read,
         # so the mount that was found for the path is the one that is pinned.
         still_there=here == there,
@@ -197,7 +211,7 @@ def _look(host: Host, path: str, local_repos: str, pin: Pin, timeout: float) -> 
     )
 
 
-def _identities(stat: Result, text: Callable[[], Result]) -> tuple[str, str, Marker | None]:
+def _identities(stat: Result, text: Future[Result]) -> tuple[str, str, Marker | None]:
     """Identity of the pinned folder and of what its path leads to now, and the marker."""
     lines = [line.split() for line in stat.text.splitlines()]
     if len(lines) < 2:
@@ -206,6 +220,6 @@ def _identities(stat: Result, text: Callable[[], Result]) -> tuple[str, str, Mar
     if len(lines) < 3:
         return here, there, None
     _, owner, group, when = lines[2]
-    said = text().out.decode(errors="replace")
+    said = text.result().out.decode(errors="replace")
     nanoseconds = int(when.partition(".")[2] or 0)
     return here, there, parse_marker(said, int(owner), nanoseconds, int(group))

@@ -15,9 +15,9 @@ from repoman_tasks.planning.findings import unregistered_folders
 from repoman_tasks.planning.names import absolute, nearest, relative_repo
 from repoman_tasks.planning.prompts import IMAGE, NEW_NAME, PARTS, PROFILES, SOURCE
 from repoman_tasks.session import Session
-from repoman_tasks.tools.file_tree import folders_in
+from repoman_tasks.tools.file_tree import submit_folder_names
 from repoman_tasks.tools.images import distinct_images, image_origin, images_here
-from repoman_tasks.tools.repo_config import read_request
+from repoman_tasks.tools.repo_config import submit_request
 
 __all__ = ["ask_new", "check_new", "possible_names"]
 
@@ -56,7 +56,7 @@ def check_new(session: Session, name: str, repo: str = "") -> None:
 def _folders_without_project(session: Session) -> list[str]:
     """Return the first folders in local_repos that belong to no project."""
     facts = session.of(reconcile)
-    folders = folders_in(session.host, facts.local_repos)
+    folders = submit_folder_names(session.host, facts.local_repos).result()
     return unregistered_folders(folders, facts.registry.projects)[:_MOST_FOLDERS]
 
 
@@ -174,7 +174,7 @@ def _requested_image(wizard: Wizard) -> str:
         return ""
     facts, host = session.of(reconcile), session.host
     repo = relative_repo(given["repo"] or given["name"], facts.local_repos, host.home)
-    return read_request(host, f"{facts.local_repos}/{repo}").requested.image
+    return submit_request(host, f"{facts.local_repos}/{repo}").result().requested.image
 
 
 def _ask_profiles(wizard: Wizard) -> None:

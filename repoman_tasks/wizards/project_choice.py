@@ -78,7 +78,7 @@ def ask_adopt(wizard: Wizard) -> None:
         return
     session, registry = wizard.session, wizard.session.of(reconcile).registry
     if wizard.given["from_project"]:
-        found = Incus(session.host, wizard.given["from_project"]).containers()
+        found = Incus(session.host, wizard.given["from_project"]).submit_containers().result()
     else:
         found = dict(session.of(containers).by_name)
     taken = {project.name for project in registry.projects if project.container}

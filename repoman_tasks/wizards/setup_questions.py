@@ -111,13 +111,13 @@ def _ask_incus(wizard: Wizard) -> None:
 
 def _follow_ups(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield `new` if there is no project, then `sync` of the one that was never mirrored."""
-    session.look_again(reconcile, fence_facts)
+    session.look_again()
     if not session.of(reconcile).registry.projects:
         name = _first_project(session)
         if name == _NOT_NOW:
             return
         yield "new", {"name": name, "no_container": _without_containers(session)}
-        session.look_again(reconcile)
+        session.look_again()
     projects = session.of(reconcile).registry.projects
     waiting = [p.name for p in projects if p.backup and not p.last_sync]
     if len(waiting) == 1 and session.prompter.confirm(MIRROR, waiting[0], default=True):

@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from repoman_tasks.model import Excludes
@@ -103,7 +103,7 @@ def memory(estate: Estate, files: int) -> None:
 def main() -> None:
     """Run the benchmarks that were requested."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
-    known = ["local", "packages", "completion", "memory", "containers", "nfs"]
+    known = ["local", "packages", "completion", "memory", "containers", "far", "nfs"]
     parser.add_argument("only", nargs="*", choices=[*known, []])
     parser.add_argument("--files", type=int, default=200_000)
     arguments = parser.parse_args()
@@ -125,13 +125,20 @@ def main() -> None:
                 memory(estate, arguments.files)
     finally:
         shutil.rmtree(base)
-    if "containers" in requested:
-        inside = [sys.executable, "-m", "tests.benchmarks.containers"]
-        subprocess.run([sys.executable, "-m", "tests.worlds.daemon", "--", *inside], check=True)
-    if "nfs" in requested:
-        inside = [sys.executable, "-m", "tests.benchmarks.nfs"]
-        argv = [sys.executable, "-m", "tests.worlds.machine", "--timeout=900", "--", *inside]
-        subprocess.run(argv, check=True)
+    in_worlds(requested)
+
+
+def in_worlds(requested: Sequence[str]) -> None:
+    """Run those that need a world of their own."""
+    worlds = {
+        "containers": ["tests.worlds.daemon"],
+        "far": ["tests.worlds.daemon"],
+        "nfs": ["tests.worlds.machine", "--timeout=900"],
+    }
+    for name, world in worlds.items():
+        if name in requested:
+            inside = [sys.executable, "-m", f"tests.benchmarks.{name}"]
+            subprocess.run([sys.executable, "-m", *world, "--", *inside], check=True)
 
 
 if __name__ == "__main__":

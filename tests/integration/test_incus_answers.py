@@ -56,12 +56,12 @@ def test_what_is_not_there(tmp_path: Path) -> None:
     incus = Incus(answering(tmp_path, answer("Not Found", 404)), "repoman")
     assert incus.get("/1.0/instances/a") is None
     assert incus.container("a") is None
-    assert incus.containers() == {}
+    assert incus.submit_containers().result() == {}
 
 
 @pytest.mark.parametrize("project", ["a b", "x&recursion=2", "../certificates", "é#?"])
 def test_a_name_never_leaves_its_place_in_the_address(tmp_path: Path, project: str) -> None:
-    Incus(answering(tmp_path, answer(metadata=[])), project).containers()
+    Incus(answering(tmp_path, answer(metadata=[])), project).submit_containers().result()
     path = (tmp_path / "asked").read_text()
     assert path.startswith("local:/1.0/instances?project=")
     assert path.endswith("&recursion=1")

@@ -575,12 +575,12 @@ def test_pin_leads_to_the_folder_whatever_its_name_is_by_then(
     (tmp_path / "a").mkdir()
     (tmp_path / "a/file").write_text("mine")
     with host.pin(f"{tmp_path}/a", timeout=WAIT_SECONDS) as pin:
-        assert pin.real() == os.path.realpath(tmp_path / "a")
+        assert pin.submit_real().result() == os.path.realpath(tmp_path / "a")
         (tmp_path / "a").rename(tmp_path / "b")
         (tmp_path / "a").mkdir()
         assert os.listdir(pin.path) == ["file"]
         assert host.read(["cat", f"{pin.path}/file"]).out == b"mine"
-        assert pin.real() == os.path.realpath(tmp_path / "b")
+        assert pin.submit_real().result() == os.path.realpath(tmp_path / "b")
         path = pin.path
     assert not os.path.exists(path)
 
@@ -589,7 +589,7 @@ def test_pin_resolves_links(host: LocalHost, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "link").symlink_to("a")
     with host.pin(f"{tmp_path}/link", timeout=WAIT_SECONDS) as pin:
-        assert pin.real() == os.path.realpath(tmp_path / "a")
+        assert pin.submit_real().result() == os.path.realpath(tmp_path / "a")
 
 
 @pytest.mark.parametrize(

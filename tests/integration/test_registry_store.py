@@ -94,7 +94,7 @@ def test_relative_path_is_refused() -> None:
 
 
 def test_without_a_file(store: Store, path: Path) -> None:
-    assert not store.exists()
+    assert not store.submit_exists().result()
     assert store.load().projects == ()
     assert not path.parent.exists(), "reading creates nothing"
 

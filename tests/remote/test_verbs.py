@@ -274,97 +274,128 @@ def test_a_host_that_allows_too_few_sessions(tmp_path: Path) -> None:
         host.close()
 
 
-# --- what is foreseen --------------------------------------------------------------------
+# --- what is submitted -------------------------------------------------------------------
 
 
-def test_what_is_foreseen_is_read_once(host: RemoteHost, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("old")
-    argv = ["cat", f"{tmp_path}/file"]
-    host.foresee([argv, ["no-such-program"], argv, ["sh", "-c", "exit 3"]], files=["/none"])
-    assert host.real_folders([str(tmp_path), "/none"]) == [str(tmp_path), None]
-    (tmp_path / "file").write_text("new")
-    assert [host.read(argv).out, host.read(argv).out] == [b"old", b"new"]
-    with pytest.raises(Failed, match="not installed"):
-        host.read(["no-such-program"])
-    assert host.read(["sh", "-c", "exit 3"]).code == 3
-    assert host.read_file("/none") is None
-
-
-@pytest.mark.parametrize("how", ["change", "write", "lock", "stream"])
-def test_what_is_foreseen_does_not_outlive_a_change(
-    host: RemoteHost, tmp_path: Path, how: str
+@pytest.mark.parametrize("here", [True, False])
+def test_each_of_several_questions_has_its_own_answer(
+    host: RemoteHost, tmp_path: Path, here: bool
 ) -> None:
-    path = f"{tmp_path}/file"
-    host.write_file(path, b"old")
-    host.foresee(files=[path])
-    host.real_folders(["/"])
-    if how == "change":
-        host.change(["cp", "/dev/null", path])
-    elif how == "write":
-        host.write_file(path, b"")
-    elif how == "stream":
-        host.stream(["cp", "/dev/null", path], print, print)
-    else:
-        with host.lock(f"{path}.lock"):
-            Path(path).write_bytes(b"")
-            assert host.read_file(path) == b""
-    assert host.read_file(path) == b""
+    """Whatever the order in which they are waited for, and what one raises is its own."""
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "a b/file").write_text("x")
+    one: Host = LocalHost() if here else host
+    with one.pin(f"{tmp_path}/a b", timeout=WAIT_SECONDS) as pin:
+        failing = one.submit_walk(f"{tmp_path}/none")
+        walk, real = one.submit_walk(f"{tmp_path}/a b"), pin.submit_real()
+        code, nosuch = one.submit(["sh", "-c", "echo well; exit 3"]), one.submit(["nosuch"])
+        odd, long = one.submit(["echo", "a\0b"]), one.submit(["echo", "12345"], most=5)
+        content, none = one.submit_file(f"{tmp_path}/a b/file"), one.submit_file("/nonexistent")
+        folders = one.submit_folders([f"{tmp_path}/a b", "/nonexistent"])
+        assert folders.result() == [f"{tmp_path}/a b", None]
+        assert [entry.path for entry in walk.result()] == [b"file"]
+        with pytest.raises(Failed, match="none can't be read"):
+            list(failing.result())
+        with pytest.raises(Failed, match="nosuch is not installed"):
+            nosuch.result()
+        with pytest.raises(Failed, match="echo could not be started"):
+            odd.result()
+        with pytest.raises(Failed, match="echo said more than 5 bytes"):
+            long.result()
+        assert (code.result().code, code.result().out) == (3, b"well\n")
+        assert (content.result(), none.result()) == (b"x", None)
+        assert real.result() == f"{tmp_path}/a b"
 
 
-def test_a_foreseen_folder_is_held(host: RemoteHost, tmp_path: Path) -> None:
-    host.foresee(pin=str(tmp_path))
-    host.foresee(pin=f"{tmp_path}/none")
-    with pytest.raises(Failed, match="can't be entered"), host.pin(f"{tmp_path}/none", timeout=5):
-        pass
-    with host.pin(str(tmp_path), timeout=5) as pin:
-        assert pin.real() == str(tmp_path)
-
-
-def test_foreseen_folders_are_one_question(host: RemoteHost, tmp_path: Path) -> None:
-    paths = [str(tmp_path), f"{tmp_path}/later"]
-    host.foresee(folders=paths)
-    host.real_folders(["/"])
-    (tmp_path / "later").mkdir()
-    assert host.real_folders(paths) == [str(tmp_path), None]
-    assert host.real_folders(paths) == paths
-
-
-def test_what_is_foreseen_goes_along_with_what_is_asked_together(
+def test_all_that_is_submitted_is_asked_with_the_first_that_is_waited_for(
     host: RemoteHost, tmp_path: Path
 ) -> None:
-    argv = ["test", "-e", f"{tmp_path}/later"]
-    host.foresee([argv])
-    asked = host.together(timeout=5)
-    assert asked.real_folder("/")() == "/"
+    later = ["test", "-e", f"{tmp_path}/later"]
+    before, first = host.submit(later), host.submit(["echo", "first"])
+    assert host.real_folders(["/"]) == ["/"]
     (tmp_path / "later").touch()
-    assert [host.read(argv).code, host.read(argv).code] == [1, 0]
+    assert (before.result().code, first.result().out) == (1, b"first\n")
+    assert host.submit(later).result().code == 0
 
 
-def test_what_takes_too_long_is_waited_for_once(host: RemoteHost, tmp_path: Path) -> None:
-    """The next question asks again for what was to come after it."""
-    slow, after = ["sleep", "20"], [["test", "-e", f"{tmp_path}/{name}"] for name in "ab"]
-    host.foresee([["echo", "before"]])
-    host.foresee([slow], seconds=0.3)
-    host.foresee(after)
-    assert host.real_folders(["/"]) == ["/"]
-    assert host.read(after[0]).code == 1
-    (tmp_path / "b").touch()
-    assert host.read(after[1]).code == 1, "it came along with the other"
-    assert host.read(["echo", "before"]).out == b"before\n"
-    with pytest.raises(TimedOut, match="sleep did not answer"):
-        host.read(slow)
+def test_a_question_that_nobody_waits_for_harms_no_other(host: RemoteHost, tmp_path: Path) -> None:
+    """One whose future is gone is not asked at all."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    host.submit(["touch", f"{folder}/asked"])
+    held = host.submit(["echo", "held"])
+    assert host.read(["echo", "read"]).out == b"read\n"
+    assert host.read(["ls", str(folder)]).out == b""
+    host.change(["touch", f"{folder}/changed"])
+    assert host.read(["ls", str(folder)]).out == b"changed\n"
+    assert held.result().out == b"held\n"
 
 
-def test_what_nobody_wanted_is_forgotten(host: RemoteHost, tmp_path: Path) -> None:
-    argv, aside = ["test", "-e", f"{tmp_path}/a"], ["test", "-e", f"{tmp_path}/a", "-a", "x"]
-    host.foresee([argv], aside=[aside], pin=str(tmp_path))
-    assert host.real_folders(["/"]) == ["/"]
-    (tmp_path / "a").touch()
-    host.forget()
-    assert [host.read(argv).code, host.read(aside).code] == [0, 0]
-    with host.pin(str(tmp_path), timeout=5) as pin:
-        holding = ["sh", "-c", 'ls -l /proc/*/cwd 2>/dev/null | grep -cF -- "-> $1"', "sh"]
-        assert host.read([*holding, str(tmp_path)]).text == "1\n", pin
+def test_questions_of_several_threads_do_not_wait_for_each_other(
+    host: RemoteHost, tmp_path: Path
+) -> None:
+    """Each thread has a pipeline of its own, and may wait for what another one has submitted."""
+    until_there = ["sh", "-c", 'until [ -e "$1" ]; do sleep 0.05; done', "sh", f"{tmp_path}/there"]
+    waiting, own = host.submit(until_there), host.submit(["echo", "own"])
+    with ThreadPoolExecutor(2) as threads:
+        result = threads.submit(waiting.result)
+        assert threads.submit(host.change, ["touch", f"{tmp_path}/there"]).result().code == 0
+        assert result.result().code == 0
+    assert own.result().out == b"own\n"
+
+
+def test_what_takes_too_long_keeps_no_other_answer(host: RemoteHost, marker: str) -> None:
+    """Each has its own time, and what was to come after it is asked for once more."""
+    before, stuck = host.submit(["echo", "before"]), host.submit(["sleep", marker], timeout=0.5)
+    after = [host.submit(["echo", name]) for name in "ab"]
+    assert after[0].result().out == b"a\n"
+    assert (before.result().out, after[1].result().out) == (b"before\n", b"b\n")
+    for _ in range(2):
+        with pytest.raises(TimedOut, match="sleep did not answer within"):
+            stuck.result()
+    wait_until(lambda: not find_processes(marker))
+    assert host.read(["echo", "well"]).out == b"well\n"
+
+
+def test_what_says_too_much_is_ended(host: RemoteHost) -> None:
+    endless, after = host.submit(["yes"], most=1000), host.submit(["echo", "after"])
+    assert after.result().out == b"after\n"
+    with pytest.raises(Failed, match="yes said more than 1000 bytes"):
+        endless.result()
+
+
+def test_what_is_submitted_can_be_stopped(host: RemoteHost, marker: str) -> None:
+    asked = host.submit(["sleep", marker], timeout=60, stoppable=True)
+    after = host.submit(["echo", "after"])
+    stop_once_it_runs(host, marker)
+    with pytest.raises(Interrupted):
+        asked.result()
+    del asked
+    wait_until(lambda: not find_processes(marker))
+    assert after.result().out == b"after\n"
+
+
+def test_a_broken_connection_is_told_to_each_that_waits(sshd: Sshd) -> None:
+    host = connected(sshd)
+    asked = [host.submit(["echo", str(number)]) for number in range(3)]
+    sshd.kill_connections()
+    for future in asked:
+        with pytest.raises(Failed, match="the connection broke"):
+            future.result()
+    host.close()
+
+
+def test_a_folder_is_entered_from_the_call_on(host: RemoteHost, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    entering, none = (
+        host.pin(f"{tmp_path}/a", timeout=WAIT_SECONDS),
+        host.pin(f"{tmp_path}/none", timeout=WAIT_SECONDS),
+    )
+    with pytest.raises(Failed, match="can't be entered"), none:
+        pass
+    (tmp_path / "a").rename(tmp_path / "b")
+    with entering as pin:
+        assert pin.submit_real().result() == f"{tmp_path}/b"
 
 
 @pytest.mark.parametrize("program", ["dash", "bash"])
@@ -376,20 +407,18 @@ def test_any_sh_tells_answers_apart(tmp_path: Path, program: str) -> None:
         host = connected(sshd)
         calls = [["sh", "-c", f"echo {n}; echo {n} >&2; exit {n}"] for n in range(16)]
         for _ in range(6):
-            host.foresee(aside=calls, seconds=20)
+            asked = [host.submit_beside(argv, timeout=WAIT_SECONDS) for argv in calls]
             with host.locks([f"{tmp_path}/{n}.lock" for n in range(8)]) as held:
                 assert len(held) == 8
-            host.foresee(aside=calls, seconds=20)
-            for n, argv in enumerate(calls):
-                done = host.read(argv)
+            for n, done in enumerate(one.result() for one in asked):
                 assert (done.code, done.text, done.complaint) == (n, f"{n}\n", f"{n}")
         host.close()
 
 
-# --- what runs aside ---------------------------------------------------------------------
+# --- what runs beside ---------------------------------------------------------------------
 
 
-def test_what_runs_aside_says_the_same(host: RemoteHost) -> None:
+def test_what_runs_beside_says_the_same(host: RemoteHost) -> None:
     calls = {
         ("printf", "%s", "a b\nä\n\n"): (0, "a b\nä\n\n".encode(), b""),
         ("sh", "-c", "printf '\\0\\377'; echo first >&2; echo no >&2; exit 3"): (
@@ -399,60 +428,46 @@ def test_what_runs_aside_says_the_same(host: RemoteHost) -> None:
         ("cat",): (0, b"", b""),
         ("sh", "-c", "kill $$"): (143, b"", None),
     }
-    host.foresee(aside=list(calls))
+    asked = {argv: host.submit_beside(argv, timeout=WAIT_SECONDS) for argv in calls}
     for argv, (code, out, err) in reversed(calls.items()):
-        done = host.read(argv)
+        done = asked[argv].result()
         assert (done.code, done.out) == (code, out), argv
         assert err is None or done.err.strip() == err
-    assert host.read(["printf", "%s", "a b\nä\n\n"]).code == 0, "once more, by itself"
-    host.foresee(aside=[["no-such-program"]])
+    nosuch = host.submit_beside(["no-such-program"], timeout=WAIT_SECONDS)
     with pytest.raises(Failed, match="no-such-program is not installed"):
-        host.read(["no-such-program"])
+        nosuch.result()
 
 
-def test_what_runs_aside_says_little(host: RemoteHost) -> None:
+def test_what_runs_beside_says_little(host: RemoteHost) -> None:
     """However much it writes; and the exit status is not lost by it."""
     argv = ["sh", "-c", "yes out | head -c 300000; yes err | head -c 300000 >&2; exit 4"]
-    endless = ["yes"]
-    host.foresee(aside=[argv, endless])
-    done = host.read(argv)
+    asked, endless = (
+        host.submit_beside(argv, timeout=WAIT_SECONDS),
+        host.submit_beside(["yes"], timeout=WAIT_SECONDS),
+    )
+    done = asked.result()
     assert (done.code, done.out) == (4, (b"out\n" * 250)[:1000])
     assert done.complaint == "err"
-    assert host.read(endless).out == b"y\n" * 500
+    assert endless.result().out == b"y\n" * 500
 
 
-def test_what_runs_aside_runs_beside_the_others(host: RemoteHost, tmp_path: Path) -> None:
+def test_what_runs_beside_runs_beside_the_others(host: RemoteHost, tmp_path: Path) -> None:
     """Each waits until all of them are there."""
     script = 'touch "$1/$2"; until [ "$(ls "$1" | wc -l)" = 16 ]; do sleep 0.05; done; echo "$2"'
     here = tmp_path / "here"
     here.mkdir()
     calls = [["sh", "-c", script, "sh", str(here), str(number)] for number in range(16)]
-    host.foresee(aside=calls, seconds=20)
-    assert [host.read(argv).text for argv in calls] == [f"{n}\n" for n in range(16)]
+    asked = [host.submit_beside(argv, timeout=WAIT_SECONDS) for argv in calls]
+    assert [one.result().text for one in asked] == [f"{n}\n" for n in range(16)]
 
 
-def test_what_hangs_aside_is_ended(host: RemoteHost, marker: str) -> None:
-    argv, other = ["sleep", marker], ["sh", "-c", "sleep 1; echo other"]
-    host.foresee(aside=[argv], seconds=2)
-    host.foresee(aside=[other])
+def test_what_hangs_beside_is_ended(host: RemoteHost, marker: str) -> None:
+    stuck = host.submit_beside(["sleep", marker], timeout=1)
+    other = host.submit_beside(["sh", "-c", "sleep 2; echo other"], timeout=WAIT_SECONDS)
     with pytest.raises(TimedOut, match="sleep did not answer"):
-        host.read(argv, timeout=0.5)
-    assert host.read(other).out == b"other\n"
+        stuck.result()
+    assert other.result().out == b"other\n"
     wait_until(lambda: not find_processes(marker))
-    host.foresee(aside=[argv], seconds=0.2)
-    with pytest.raises(TimedOut, match="sleep did not answer in time"):
-        host.read(argv, timeout=20)
-
-
-def test_what_runs_aside_does_not_outlive_a_change(host: RemoteHost, tmp_path: Path) -> None:
-    argv = ["test", "-e", f"{tmp_path}/a"]
-    host.foresee(aside=[argv])
-    host.change(["touch", f"{tmp_path}/a"])
-    assert host.read(argv).code == 0
-    host.foresee(aside=[argv])
-    with host.lock(f"{tmp_path}/lock"):
-        (tmp_path / "a").unlink()
-        assert host.read(argv).code == 1
 
 
 # --- files -----------------------------------------------------------------------------
@@ -553,55 +568,12 @@ def test_a_pinned_folder_is_held(host: RemoteHost, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     with host.pin(f"{tmp_path}/a", timeout=WAIT_SECONDS) as pin:
         (tmp_path / "a").rename(tmp_path / "b")
-        assert pin.real() == f"{tmp_path}/b"
+        assert pin.submit_real().result() == f"{tmp_path}/b"
         assert host.read(["ls", "-d", f"{pin.path}/."]).code == 0
         path = pin.path
     wait_until(lambda: not os.path.exists(path))
     with pytest.raises(Failed, match="can't be entered"):
         host.pin(f"{tmp_path}/none", timeout=WAIT_SECONDS).__enter__()
-
-
-@pytest.mark.parametrize("here", [True, False])
-def test_questions_that_are_asked_together(host: RemoteHost, tmp_path: Path, here: bool) -> None:
-    """Each is answered as by itself, and what one raises is its own."""
-    (tmp_path / "a b").mkdir()
-    (tmp_path / "a b/file").write_text("x")
-    one: Host = LocalHost() if here else host
-    with one.pin(f"{tmp_path}/a b", timeout=5) as pin:
-        asked = one.together(timeout=10)
-        failing = asked.walk(f"{tmp_path}/none")
-        walk, real = asked.walk(f"{tmp_path}/a b"), asked.real(pin)
-        code, nosuch = asked.read(["sh", "-c", "echo well; exit 3"]), asked.read(["nosuch"])
-        content, none = asked.read_file(f"{tmp_path}/a b/file"), asked.read_file("/nonexistent")
-        folder, no_folder = asked.real_folder(f"{tmp_path}/a b"), asked.real_folder("/nonexistent")
-        assert [entry.path for entry in walk()] == [b"file"]
-        with pytest.raises(Failed, match="none can't be read"):
-            list(failing())
-        with pytest.raises(Failed, match="nosuch is not installed"):
-            nosuch()
-        assert (code().code, code().out) == (3, b"well\n")
-        assert (content(), none()) == (b"x", None)
-        assert real() == folder() == f"{tmp_path}/a b"
-        assert no_folder() is None
-
-
-def test_questions_that_take_too_long_together(host: RemoteHost, marker: str) -> None:
-    asked = host.together(timeout=0.5)
-    first, stuck = asked.read(["echo", "well"]), asked.read(["sleep", marker])
-    after = asked.read(["echo", "well"])
-    assert first().out == b"well\n"
-    for answer in (stuck, after):
-        with pytest.raises(TimedOut):
-            answer()
-    wait_until(lambda: not find_processes(marker))
-    assert host.read(["echo", "well"]).out == b"well\n"
-
-
-def test_questions_that_are_asked_together_are_stopped(host: RemoteHost, marker: str) -> None:
-    stop_once_it_runs(host, marker)
-    with pytest.raises(Interrupted):
-        host.together(timeout=60).read(["sleep", marker])()
-    wait_until(lambda: not find_processes(marker))
 
 
 # --- locks, beside a repoman on that host ------------------------------------------------

@@ -1,5 +1,5 @@
-"""What is held on the other side: locks, and folders that are to stay mounted. And what looks
-around there meanwhile."""
+"""What is held on the other side, locks and folders that are to stay mounted, and what runs beside
+everything else there."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Kept:
-    """What came of a wish to hold something, or to look at something."""
+    """What came of a request to hold something, or to look at something."""
 
     word: str
     """`held`; else why it is not. Of a look `looked`."""

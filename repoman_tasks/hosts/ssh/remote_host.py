@@ -8,22 +8,23 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 
-from repoman_tasks.errors import Failed, Interrupted
+from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import (
     MOST_BYTES,
     WALK_SECONDS,
     Argv,
     Entry,
-    Foresight,
+    Future,
     Host,
     Lock,
     Pin,
     Result,
     Sink,
-    TimedOut,
-    Together,
 )
 from repoman_tasks.hosts.processes import (
     Watch,
@@ -36,7 +37,6 @@ from repoman_tasks.hosts.processes import (
 )
 from repoman_tasks.hosts.ssh.answers import (
     Answer,
-    Call,
     content_answer,
     content_argv,
     content_of,
@@ -47,8 +47,8 @@ from repoman_tasks.hosts.ssh.answers import (
     reason_of,
     result_of,
 )
-from repoman_tasks.hosts.ssh.at_once import AtOnce
 from repoman_tasks.hosts.ssh.holder import Keeper, Kept
+from repoman_tasks.hosts.ssh.pipeline import Pipeline, Question, stoppable
 from repoman_tasks.hosts.ssh.scripts import ABSENT, attended, entrance, parse_host_facts
 from repoman_tasks.hosts.ssh.shells import Shell, Shells
 from repoman_tasks.hosts.ssh.transport import Line
@@ -85,16 +85,9 @@ class RemoteHost(Host):
             raise Failed("its login shell did not start sh", "try `ssh HOST sh`") from None
         self._shells.add(shell)
         path, content = facts.registry
-        self._known: dict[Call, Answer | TimedOut] = {
-            ("run", *content_argv(path)): content_answer(content)
-        }
-        """What came of calls of a shell's functions, and nobody has read yet."""
-        self._foreseen: dict[Call, float] = {}
-        """The calls to come, and the seconds for each."""
-        self._asides: dict[Call, str] = {}
-        """Those that are on their way by the keeper, and the numbers of its answers."""
-        self._pins: dict[str, str] = {}
-        """Folders that are being entered, and the numbers of the keeper's answers."""
+        self._registry: dict[str, Answer] = {path: content_answer(content)}
+        """Its content by its path, until it is read or something is changed."""
+        self._threads = threading.local()
         self.uid, self.home = facts.uid, facts.home
         self.other_groups = facts.groups
         mine = {key: os.environ[key] for key in ("TERM",) if key in os.environ}
@@ -105,73 +98,43 @@ class RemoteHost(Host):
 
     # --- programs ------------------------------------------------------------------
 
-    def read(self, argv: Argv, *, timeout: float = 30.0, most: int = MOST_BYTES) -> Result:
-        call = ("run", *argv)
-        if call in self._asides:
-            return self._beside(call, timeout)
-        answer = self._brought_along(call)
-        if answer is None or len(answer.out) > most:
-            return self._run("run", argv, argv, timeout, most)
-        return result_of(argv, answer)
+    def submit(
+        self,
+        argv: Argv,
+        *,
+        timeout: float = 30.0,
+        most: int = MOST_BYTES,
+        stoppable: bool = False,
+    ) -> Future[Result]:
+        question = Question(("run", *argv), timeout, most, stoppable)
+        return self._submit(question).then(partial(result_of, argv))
 
-    def _foresee(self, ahead: Foresight) -> None:
-        reads = (*ahead.reads, *map(content_argv, ahead.files))
-        calls: list[Call] = [("run", *argv) for argv in reads]
-        calls += [("folders", *ahead.folders)] if ahead.folders else []
-        self._foreseen |= {call: ahead.seconds for call in calls if call not in self._known}
-        looks = [("look", f"{ahead.seconds:g}", *argv) for argv in ahead.aside]
-        with contextlib.suppress(Failed):  # whoever wants it will be told
-            if looks:
-                numbers = self._keeper.send(*looks)
-                for argv, number in zip(ahead.aside, numbers, strict=True):
-                    self._asides["run", *argv] = number
-            if ahead.pin and ahead.pin not in self._pins:
-                (self._pins[ahead.pin],) = self._keeper.send(["stand", ahead.pin])
+    def submit_beside(self, argv: Argv, *, timeout: float) -> Future[Result]:
+        call = ["look", f"{timeout:g}", *argv]
+        numbers = self._begin(call)
 
-    def forget(self) -> None:
-        self._forget()
-        self._keeper.leave(self._pins.values())
-        self._pins.clear()
+        def result() -> Result:
+            asked = numbers or self._keeper.send(call)
+            (kept,) = self._keeper.answers(asked, within(argv[0], timeout))
+            return look_of(argv, kept.word, kept.answer)
 
-    def _brought_along(self, call: Call) -> Answer | None:
-        """The answer to what was foreseen, if that was; it is brought once."""
-        while call in self._foreseen:  # one that fails keeps those behind it for the next time
-            self._ask_along()
-        answer = self._known.pop(call, None)
-        if isinstance(answer, TimedOut):
-            raise answer
-        return answer
+        return Future(result)
 
-    def _beside(self, call: Call, timeout: float) -> Result:
-        """What came of a program that runs beside."""
-        number, argv = self._asides.pop(call), call[1:]
-        (kept,) = self._keeper.answers([number], within(argv[0], timeout))
-        return look_of(argv, kept.word, kept.answer)
+    def _begin(self, call: Argv) -> list[str]:
+        """Send a call to the keeper and return the number of its answer; none if that fails."""
+        with contextlib.suppress(Failed):  # whoever waits for the answer tries again, and is told
+            return self._keeper.send(call)
+        return []
 
-    def _ask_along(self, first: Sequence[Call] = (), timeout: float = 0) -> list[Answer | Failed]:
-        """Ask for what is foreseen; the answers to the calls that come `first`."""
-        foreseen, self._foreseen = self._foreseen, {}
-        seconds = [*(timeout for _ in first), *foreseen.values()]
-        answers = self._run_all([*first, *foreseen], seconds)
-        failed = None
-        for call, answer in zip([*first, *foreseen], answers, strict=True):
-            if failed is not None and call in foreseen:  # its turn did not come
-                self._foreseen[call] = foreseen[call]
-            elif call in foreseen and isinstance(answer, Answer | TimedOut):
-                self._known[call] = answer
-            if isinstance(answer, Failed):
-                failed = answer
-        return answers[: len(first)]
-
-    def _forget(self) -> None:
-        """What is read from now on is asked for then."""
-        self._known.clear()
-        self._foreseen.clear()
-        self._keeper.leave(self._asides.values())
-        self._asides.clear()
+    def _submit(self, question: Question) -> Future[Answer]:
+        """Submit a question in the pipeline of this thread."""
+        pipeline: Pipeline | None = getattr(self._threads, "pipeline", None)
+        if pipeline is None:
+            pipeline = self._threads.pipeline = Pipeline(self._shells, self.stopping)
+        return Future(partial(pipeline.answer, pipeline.submit(question)))
 
     def _change(self, argv: Argv, timeout: float, given: bytes, most: int) -> Result:
-        self._forget()
+        self._registry.clear()
         if not given:
             return self._run("run", argv, argv, timeout, most)
         packed = base64.b64encode(given).decode()
@@ -183,25 +146,6 @@ class RemoteHost(Host):
             answer = shell.ask(function, *arguments, check=check)
         return result_of(argv, answer)
 
-    def together(self, *, timeout: float = 30.0) -> Together:
-        return AtOnce(self, timeout, self._ask_along)
-
-    def _run_all(self, calls: Sequence[Call], seconds: Sequence[float]) -> list[Answer | Failed]:
-        """The answers to calls that are made in one go; for those that gave none, why."""
-        answers: list[Answer | Failed] = []
-        try:
-            with self._shells.one() as shell:
-
-                def check_of(place: int) -> Callable[[], None]:
-                    program = calls[place][1]
-                    limit = bounded(program, seconds[place], MOST_BYTES, shell.size)
-                    return self._stoppable(limit)
-
-                answers.extend(shell.ask_all(calls, check_of))  # also those before an error
-        except Failed as problem:
-            answers += [problem] * (len(calls) - len(answers))
-        return answers
-
     def _stream(
         self,
         program: str,
@@ -211,7 +155,7 @@ class RemoteHost(Host):
         stall_seconds: float,
         keep: Sequence[Lock],
     ) -> int:
-        self._forget()
+        self._registry.clear()
         kept = [lock for lock in keep if isinstance(lock, _RemoteLock)]
         marks = [word for lock in kept for word in (lock.mark, lock.path)]
         session: list[str] = []
@@ -222,7 +166,7 @@ class RemoteHost(Host):
                 *("keep", program, str(len(kept)), *marks, *argv),
                 out=watch.watching(out),
                 err=watch.watching(err),
-                check=self._stoppable(watch.check),
+                check=stoppable(self.stopping, watch.check),
                 told=session.append,
             )
         if end == ABSENT:
@@ -231,16 +175,6 @@ class RemoteHost(Host):
             raise Failed("the lock of the project was lost", "try again")
         return int(end)
 
-    def _stoppable(self, check: Callable[[], None]) -> Callable[[], None]:
-        """`check`, which raises `Interrupted` too, when `stopping` is set."""
-
-        def checked() -> None:
-            if self.stopping.is_set():
-                raise Interrupted("interrupted")
-            check()
-
-        return checked
-
     def _moved(self, session: str) -> int:
         """Bytes and calls of I/O that the processes of `session` have done so far, added up."""
         with self._shells.one() as shell:
@@ -248,42 +182,51 @@ class RemoteHost(Host):
         return sum(map(int, re.findall(rb"\d+", answer.out)))
 
     def _hand_over(self, argv: Argv) -> int:
-        self._forget()
+        self._registry.clear()
         sys.stdout.flush()
         return self._line.hand_over(entrance(attended(argv)))
 
     # --- files ---------------------------------------------------------------------
 
-    def read_file(self, path: str) -> bytes | None:
-        return content_of(path, self.read(content_argv(path)))
+    def submit_file(self, path: str) -> Future[bytes | None]:
+        argv = content_argv(path)
+        known = self._registry.pop(path, None)
+        answer = known and result_of(argv, known)
+        result = Future(lambda: answer) if answer else self.submit(argv)
+        return result.then(partial(content_of, path))
 
     def _write_file(self, path: str, data: bytes) -> None:
         packed = base64.b64encode(data).decode()
-        self._forget()
+        self._registry.clear()
         answer = self._ask("put", path, packed, str(len(data)))
         if answer.end != "0":
             raise Failed(f"{path} can't be written", reason_of(answer))
 
-    def real_folders(self, paths: Sequence[str]) -> list[str | None]:
+    def submit_folders(self, paths: Sequence[str]) -> Future[list[str | None]]:
         given = [path for path in paths if "\0" not in path]
         if not given:
-            return [None for _ in paths]
-        call = ("folders", *given)
-        answer = self._brought_along(call)
-        if answer is None and self._foreseen:
-            (asked,) = self._ask_along([call], _FILE_SECONDS)
-            answer = _brought(asked)
-        answer = answer or self._ask(*call)
-        found = dict(zip(given, folders_of(given, answer), strict=False))
-        return [found.get(path) for path in paths]
+            return Future(lambda: [None for _ in paths])
 
-    def walk(self, root: str, *, prune: frozenset[bytes] = frozenset()) -> Iterator[Entry]:
-        return entries_of(root, self.read(entries_argv(root, prune), timeout=WALK_SECONDS))
+        def found(answer: Answer) -> list[str | None]:
+            real = dict(zip(given, folders_of(given, answer), strict=False))
+            return [real.get(path) for path in paths]
+
+        return self._submit(Question(("folders", *given), _FILE_SECONDS)).then(found)
+
+    def submit_walk(
+        self, root: str, *, prune: frozenset[bytes] = frozenset()
+    ) -> Future[Iterator[Entry]]:
+        argv = entries_argv(root, prune)
+        found = self.submit(argv, timeout=WALK_SECONDS, stoppable=True)
+        return found.then(partial(entries_of, root))
+
+    def pin(self, path: str, *, timeout: float) -> AbstractContextManager[Pin]:
+        return self._pinned(path, self._begin(["stand", path]), timeout)
 
     @contextlib.contextmanager
-    def pin(self, path: str, *, timeout: float) -> Iterator[Pin]:
-        asked = [self._pins.pop(path)] if path in self._pins else self._keeper.send(["stand", path])
-        (kept,) = self._keeper.answers(asked, within(path, timeout))
+    def _pinned(self, path: str, numbers: list[str], timeout: float) -> Iterator[Pin]:
+        numbers = numbers or self._keeper.send(["stand", path])
+        (kept,) = self._keeper.answers(numbers, within(path, timeout))
         if not kept.held:
             why = self.read(["env", "-C", path, "true"], timeout=timeout)
             raise Failed(f"{path} can't be entered", why.complaint.rpartition(": ")[2])
@@ -296,7 +239,7 @@ class RemoteHost(Host):
 
     @contextlib.contextmanager
     def _lock(self, path: str, wait_seconds: float, stoppable: bool) -> Iterator[Lock]:
-        self._forget()  # what is read under a lock is read then
+        self._registry.clear()  # what is read under a lock is read then
         mark = os.urandom(8).hex()
         kept = until_free(
             lambda: self._take(path, mark),
@@ -307,7 +250,6 @@ class RemoteHost(Host):
         try:
             yield _RemoteLock(path, mark)
         finally:
-            self._forget()
             self._keeper.free(kept.pid)
 
     def _take(self, path: str, mark: str) -> Kept:
@@ -321,7 +263,7 @@ class RemoteHost(Host):
 
     @contextlib.contextmanager
     def _locks(self, paths: Sequence[str]) -> Iterator[dict[str, Lock]]:
-        self._forget()
+        self._registry.clear()
         locks = [_RemoteLock(path, os.urandom(8).hex()) for path in paths]
         found = zip(
             locks, self._keeper.ask(*(_hold(it.path, it.mark) for it in locks)), strict=True
@@ -336,12 +278,6 @@ class RemoteHost(Host):
     def _ask(self, function: str, *argv: str) -> Answer:
         with self._shells.one() as shell:
             return shell.ask(function, *argv, check=within("sh", _FILE_SECONDS))
-
-
-def _brought(answer: Answer | Failed) -> Answer:
-    if isinstance(answer, Failed):
-        raise answer
-    return answer
 
 
 def _hold(path: str, mark: str) -> Argv:
@@ -365,5 +301,6 @@ class _RemotePin(Pin):
     def path(self) -> str:
         return f"/proc/{self._pid}/cwd"
 
-    def real(self) -> str:
-        return self._host.read(["readlink", "-n", self.path]).text
+    def submit_real(self) -> Future[str]:
+        found = self._host.submit(["readlink", "-n", self.path])
+        return found.then(lambda result: result.text)

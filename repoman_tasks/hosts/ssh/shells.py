@@ -35,6 +35,7 @@ class Shell:
         self._mark = self.token.encode()
         self._data = (bytearray(), bytearray())
         self._ready = False
+        self._partial = 0
         begin = opening(self.token) if first else prelude(self.token)
         self._wire = line.start(entrance(begin))
 
@@ -64,8 +65,10 @@ class Shell:
                 found[n] = found[n] or split_answer(self._mark, data, seen[n])
                 seen[n] = max(0, len(data) - _LONGEST_END)
             if None in found:
-                self._receive()
+                parts = zip(self._data, found, strict=True)
+                self._partial = sum(len(data) for data, whole in parts if whole is None)
                 check()
+                self._receive()
         (out, end, after_out), (err, _, after_err) = (part for part in found if part)
         del self._data[0][:after_out], self._data[1][:after_err]
         return Answer(end, out, err)
@@ -102,7 +105,7 @@ class Shell:
 
     def size(self) -> int:
         """Bytes of an answer that is not whole yet."""
-        return sum(map(len, self._data))
+        return self._partial
 
     def close(self) -> None:
         """End the shell, and what it runs."""
