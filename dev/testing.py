@@ -25,7 +25,7 @@ from repoman_tasks.session import Session
 __all__ = ["print_missing", "run_tiers"]
 
 _NOBODY = 65534
-_MACHINE_SECONDS = 1500
+_MACHINE_SECONDS = 3600
 _COVERAGE_FILE = str(ROOT / ".coverage")
 _PYTEST_INTERRUPTED = 2
 _STEALING = ("--dist", "worksteal")

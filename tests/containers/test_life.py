@@ -207,7 +207,7 @@ def test_without_a_name_it_is_the_project_of_the_working_folder(isurus: Containe
     assert other == f"{isurus.local_repos}/isurus\n"
     error = isurus.run("exec", "--", "pwd", cwd=isurus.home, code=2).err
     assert "needs a name" in error
-    assert "needs words" in isurus.run("exec", "isurus", code=2).err
+    assert "needs a program" in isurus.run("exec", "isurus", code=2).err
 
 
 def test_a_stopped_container_is_started_and_a_missing_one_is_reported(

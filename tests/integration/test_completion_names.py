@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from repoman_tasks.completions import SCRIPTS, script
@@ -241,8 +241,7 @@ TEXT = st.text("ab \"'\\#[]{}=,.$`é-~*?!%&;|<>()\t\x1b\x7f", min_size=1, max_si
 
 
 @each_shell
-@pytest.mark.timeout(300)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.sampled_from(["project", "image", "host"]), TEXT), max_size=8))
 def test_any_file(shell: str, folder: Path, pairs: list[tuple[str, str]]) -> None:
     text = "".join(f"{kind}\t{name}\n" for kind, name in pairs)

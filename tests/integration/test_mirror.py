@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.estate import Estate, hash_tree
-from tests.support.processes import WAIT_SECONDS, find_openers, find_processes, wait_until
+from tests.support.processes import WAIT_SECONDS, find_processes, notice_open, wait_until
 
 REFUSED, SOME_FAILED = 6, 4
 LARGE = 1 << 40
@@ -519,11 +519,10 @@ def hold(estate: Estate, name: str) -> subprocess.Popen[bytes]:
 
 
 def wait_for(estate: Estate, name: str) -> subprocess.Popen[bytes]:
-    """Start a sync that waits for the lock of a project, and return once it has opened the file."""
-    lock = estate.registry.parent / "locks" / f"{name}.lock"
-    holders = find_openers(lock)
-    process = estate.start("sync", name, "--wait")
-    wait_until(lambda: find_openers(lock) - holders)
+    """Start a sync that waits for the lock of a project, and return once it has tried it."""
+    with notice_open(estate.registry.parent / "locks" / f"{name}.lock") as tried:
+        process = estate.start("sync", name, "--wait")
+        wait_until(tried)
     return process
 
 

@@ -25,6 +25,10 @@ class Clock:
         self.now += self._elapsed()
         return self.now
 
+    def sleep(self, seconds: float) -> None:
+        """Let so much time go by at once."""
+        self.now += seconds
+
 
 def make_paced_program(folder: Path) -> tuple[Clock, list[str]]:
     """Return a clock and the argv of a program that only writes to a file in `folder`.

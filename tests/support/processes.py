@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import select
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,16 +13,18 @@ from pathlib import Path
 __all__ = [
     "WAIT_SECONDS",
     "find_descendants",
-    "find_openers",
     "find_processes",
     "find_sleeps",
     "is_running",
     "list_processes",
+    "notice_open",
     "wait_until",
 ]
 
 WAIT_SECONDS = 120.0
 """The longest wait, in seconds: only to end a test that hangs."""
+_IN_OPEN = 0x20
+"""See inotify(7)."""
 
 
 def list_processes() -> Iterator[tuple[int, list[bytes]]]:
@@ -44,20 +48,16 @@ def find_sleeps(marker: str) -> list[int]:
     return [pid for pid, argv in list_processes() if argv[:2] == [b"sleep", marker.encode()]]
 
 
-def find_openers(path: Path) -> set[int]:
-    """Return the processes that have the file at `path` open."""
-    pids = filter(str.isdigit, os.listdir("/proc"))
-    return {int(pid) for pid in pids if str(path) in _files_of(pid)}
+@contextlib.contextmanager
+def notice_open(path: Path) -> Iterator[Callable[[], bool]]:
+    """Give a function that returns True once a process has opened the file at `path`.
 
-
-def _files_of(pid: str) -> list[str]:
-    """Return the files that a process has open; skip what is closed meanwhile."""
-    files: list[str] = []
-    with contextlib.suppress(OSError):
-        for file in os.listdir(f"/proc/{pid}/fd"):
-            with contextlib.suppress(OSError):
-                files.append(os.readlink(f"/proc/{pid}/fd/{file}"))
-    return files
+    It notices a file that was closed at once, too.
+    """
+    libc = ctypes.CDLL(None)
+    with open(libc.inotify_init1(os.O_CLOEXEC), "rb", buffering=0) as queue:
+        assert libc.inotify_add_watch(queue.fileno(), os.fsencode(path), _IN_OPEN) > 0
+        yield lambda: bool(select.select([queue], [], [], 0)[0])
 
 
 def find_descendants(pids: list[int]) -> list[int]:

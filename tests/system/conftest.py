@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -57,29 +55,13 @@ class NfsEstate(Estate):
         return self.register(*names)
 
     def add_big_project(self, name: str, files: int = 60, kib: int = 200) -> Path:
-        """Register a project that takes a while to mirror, except for its first files."""
+        """Register a project that takes a while to mirror."""
         folder = self.local_repos / name
         folder.mkdir(parents=True)
         for number in range(files):
-            size = kib << 10 if number > 4 else 1 << 10
-            (folder / f"file{number:03}").write_bytes(os.urandom(size))
+            (folder / f"file{number:03}").write_bytes(os.urandom(kib << 10))
         self.register(name)
         return folder
-
-    @contextmanager
-    def slow_rsync(self) -> Iterator[None]:
-        """Limit rsync to 100 KiB per second, so that the sync of a big project takes minutes.
-
-        However slow the machine is, what a test does meanwhile happens in the middle of it.
-        """
-        before, folder = dict(self.environ), self.base / "crawl"
-        folder.mkdir(exist_ok=True)
-        real = shutil.which("rsync")
-        (folder / "rsync").write_text(f'#!/bin/sh\nexec {real} --bwlimit=100 "$@"\n')
-        (folder / "rsync").chmod(0o755)
-        self.environ["PATH"] = f"{folder}:{self.environ['PATH']}"
-        yield
-        self.environ = before
 
     def last_sync(self, name: str) -> str | None:
         """Return the time of the last sync of a project in the registry."""

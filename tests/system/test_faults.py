@@ -13,9 +13,13 @@ from tests.system.conftest import NfsEstate, finish, rsyncs
 
 
 def begin(estate: NfsEstate, *argv: str) -> subprocess.Popen[bytes]:
-    """Start a sync that takes minutes and wait until it has written something of `big`."""
-    with estate.slow_rsync():
-        process = estate.start("sync", *argv)
+    """Start a sync and wait until it has written something of `big`.
+
+    The network is so slow that the whole sync takes half a minute. However slow the machine is,
+    what a test does now happens in the middle of it; after `delay(0)` it ends soon.
+    """
+    estate.nfs.delay(30)
+    process = estate.start("sync", *argv)
     folder = estate.export_path("big")
     wait_until(lambda: process.poll() is not None or _count(folder) > 3)
     return process
@@ -39,6 +43,7 @@ def test_server_dies(estate: NfsEstate) -> None:
     estate.environ["REPOMAN_STALL_SECONDS"] = "4"
     process = begin(estate)
     estate.nfs.stop_server()
+    estate.nfs.delay(0)
     done = finish(process)
     assert done.code == 4
     assert "no progress for 4 s" in done.err
@@ -55,6 +60,7 @@ def test_share_goes_read_only(estate: NfsEstate) -> None:
     source = estate.add_big_project("big")
     process = begin(estate)
     estate.nfs.reexport("ro", "no_root_squash")
+    estate.nfs.delay(0)
     done = finish(process)
     assert done.code == 5
     assert "the share is read-only" in done.err
@@ -86,6 +92,7 @@ def test_unmounted_in_the_middle(estate: NfsEstate) -> None:
     estate.add_big_project("big")
     process = begin(estate)
     estate.nfs.umount(lazy=True)
+    estate.nfs.delay(0)
     done = finish(process)
     assert done.code == 5
     assert "unmounted or remounted" in done.err
@@ -99,6 +106,7 @@ def test_unmounted_and_trap_gone_in_the_middle(estate: NfsEstate) -> None:
         process = begin(estate)
         estate.nfs.kill_automount()
         estate.nfs.drop_trap()
+        estate.nfs.delay(0)
         done = finish(process)
         assert done.code == 5
         assert estate.last_sync("big") is None
@@ -110,6 +118,7 @@ def test_swapped_in_the_middle(estate: NfsEstate) -> None:
     estate.add_big_project("second", files=5)
     process = begin(estate, "--jobs=1")
     other = estate.nfs.swap()
+    estate.nfs.delay(0)
     done = finish(process)
     assert done.code == 5
     assert list(other.iterdir()) == []
@@ -122,6 +131,7 @@ def test_remounted_in_the_middle(estate: NfsEstate) -> None:
     process = begin(estate)
     estate.nfs.umount(lazy=True)
     estate.nfs.mount()
+    estate.nfs.delay(0)
     done = finish(process)
     assert done.code == 5
     assert "unmounted or remounted" in done.err
@@ -132,10 +142,11 @@ def test_an_automount_does_not_expire_under_a_run(estate: NfsEstate) -> None:
     """The run takes longer than the timeout after which an unused mount expires."""
     estate.add_big_project("big", files=40, kib=20)
     with estate.nfs.automount(timeout=2):
+        estate.nfs.delay(12)
         began = time.monotonic()
-        with estate.slow_rsync():
-            done = estate.run("sync", "--jobs=1", code=0)
+        done = estate.run("sync", "--jobs=1", code=0)
         assert time.monotonic() - began > 4, done
+        estate.nfs.delay(0)
         assert len(list(estate.export_path("big").iterdir())) == 40
         wait_until(lambda: estate.nfs.layers() == ["autofs"])
     assert estate.nfs.beneath() == []
@@ -149,6 +160,7 @@ def test_interrupted(estate: NfsEstate) -> None:
         process = begin(estate, "big")
         wait_until(lambda: len(rsyncs()) >= 3)
         process.send_signal(number)
+        estate.nfs.delay(0)
         done = finish(process)
         assert done.code == 130, done
         wait_until(lambda: not rsyncs())

@@ -188,7 +188,7 @@ def test_two_hundred_projects_take_a_line_each(estate: Estate, look: Look) -> No
     code, lines = look("status").wait_for_exit()
     assert code == 3
     assert lines[0].endswith(" isurus, project-0, project-1 and 197 more: never mirrored")
-    assert lines[1] == "    `repoman sync NAME`"
+    assert lines[1] == "    run `repoman sync NAME`"
     assert lines[-1] == "200 projects, 200 problems"
     plain = estate.run("status", code=3).out
     assert plain.count(": never mirrored") == 200

@@ -1,0 +1,94 @@
+"""How long a host waits for a program and for a lock, by a clock that the test moves."""
+
+from __future__ import annotations
+
+from threading import Event
+
+import pytest
+
+from repoman_tasks.errors import Interrupted
+from repoman_tasks.hosts import processes
+from repoman_tasks.hosts.base import Locked, Stalled, TimedOut
+from tests.support.clocks import Clock
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(processes, "time", made)
+    return made
+
+
+def test_a_time_limit(clock: Clock) -> None:
+    check = processes.within("x", 5)
+    clock.now = 5
+    check()
+    clock.now = 5.01
+    with pytest.raises(TimedOut, match="x did not answer within 5 s"):
+        check()
+
+
+def test_a_program_that_moves_is_not_stalled(clock: Clock) -> None:
+    counters = iter([1, 2, 2])
+    watch = processes.Watch(10, lambda: next(counters))
+    heard = watch.watching(print)
+    for clock.now in (9, 18, 27):
+        watch.check()
+        heard(b"x")
+    for clock.now in (37, 47):  # the counters have changed twice
+        watch.check()
+    clock.now = 56.9
+    watch.check()
+    clock.now = 57
+    with pytest.raises(Stalled, match="no progress for 10 s"):
+        watch.check()
+
+
+def test_without_a_limit_nothing_is_stalled(clock: Clock) -> None:
+    watch = processes.Watch(0, lambda: 0)
+    clock.now = 10**6
+    watch.check()
+
+
+def take_after(clock: Clock, seconds: float, tries: list[float]) -> str:
+    """Take a lock that is free so many seconds from the beginning."""
+    tries.append(clock.now)
+    if clock.now < seconds:
+        raise Locked("held by another process")
+    return "taken"
+
+
+def test_a_lock_is_tried_until_it_is_free(clock: Clock) -> None:
+    tries: list[float] = []
+    got = processes.until_free(
+        lambda: take_after(clock, 3, tries), wait_seconds=60, pause=1, stopping=None
+    )
+    assert (got, tries) == ("taken", [0, 1, 2, 3])
+
+
+def test_a_lock_is_tried_no_longer_than_told(clock: Clock) -> None:
+    tries: list[float] = []
+    with pytest.raises(Locked):
+        processes.until_free(
+            lambda: take_after(clock, 99, tries), wait_seconds=2, pause=1, stopping=None
+        )
+    assert tries == [0, 1, 2]
+
+
+def test_a_lock_is_tried_once_where_nobody_waits(clock: Clock) -> None:
+    tries: list[float] = []
+    with pytest.raises(Locked):
+        processes.until_free(
+            lambda: take_after(clock, 99, tries), wait_seconds=0, pause=1, stopping=None
+        )
+    assert tries == [0]
+
+
+def test_who_is_stopped_waits_no_more(clock: Clock) -> None:
+    stopping, tries = Event(), list[float]()
+    stopping.set()
+    with pytest.raises(Interrupted):
+        processes.until_free(
+            lambda: take_after(clock, 99, tries), wait_seconds=60, pause=1, stopping=stopping
+        )
+    assert tries == [0]
