@@ -1,4 +1,4 @@
-"""Steps are shown, asked about and done here, the same ones each time."""
+"""Shows a plan, asks for confirmation, runs its steps, and undoes them if one fails."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from repoman_tasks.actions.container_steps import StepRunner
 from repoman_tasks.actions.repo_deletion import erase_repo
 from repoman_tasks.errors import Failed, Interrupted, RepomanError
+from repoman_tasks.hosts.base import Host
 from repoman_tasks.hosts.signals import defer_signals
 from repoman_tasks.model import Registry
 from repoman_tasks.planning.log_events import loggable_step
@@ -35,13 +36,15 @@ from repoman_tasks.planning.steps import (
     WriteFile,
     WriteRegistry,
 )
+from repoman_tasks.registry import Store
 from repoman_tasks.session import Session
+from repoman_tasks.terminal.screen import Screen
 from repoman_tasks.tools.share import Share
 
-__all__ = ["Plan", "carry_out"]
+__all__ = ["Plan", "apply_plan"]
 
-Again = Callable[[Registry], object]
-"""Plans again from the registry under its lock; raises where the steps are not right any more."""
+Check = Callable[[Registry], object]
+"""Called with the registry under its lock; raises if the plan no longer fits it."""
 
 
 def _nothing() -> None:
@@ -50,31 +53,31 @@ def _nothing() -> None:
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps, and what doing them takes."""
+    """Steps, and what is needed to run them."""
 
     steps: Sequence[Step]
     share: Share | None = None
     runner: StepRunner | None = None
-    still_right: Again | None = None
-    after_repo: Callable[[], Sequence[Step]] | None = None
-    """The steps that really follow one that makes a repo, which may ask for something."""
-    afterwards: Callable[[], None] = _nothing
-    """What to keep in mind once all is done."""
+    check: Check | None = None
+    replan: Callable[[], Sequence[Step]] | None = None
+    """Returns the steps after the creation of a repo, whose .repoman.toml can be read only then."""
+    on_success: Callable[[], None] = _nothing
 
 
-def carry_out(
+def apply_plan(
     session: Session,
     plan: Plan,
     *,
     dry_run: bool = False,
     default: bool = True,
     confirmed: bool = False,
-    agreed: Callable[[], None] | None = None,
+    on_confirm: Callable[[], None] | None = None,
 ) -> bool:
-    """Show the steps; unless this is a dry run, ask and do them. False where nothing was done.
+    """Show the steps, ask for confirmation and run them; return if they were run.
 
-    `agreed` is called once a person has agreed, before the first step. Where a step fails or
-    is interrupted, what the ones before it made is taken back.
+    A dry run only shows them. `default` is the default answer, and `confirmed` skips the question.
+    `on_confirm` is called before the first step. If a step fails or is interrupted, what earlier
+    steps created is removed.
     """
     if not plan.steps:
         session.screen.line("nothing to do")
@@ -85,47 +88,47 @@ def carry_out(
         session.show_equivalent()
         return False
     if not confirmed:
-        _ask(session, plan.steps, default)
-    if agreed is not None:
-        agreed()
+        _confirm(session, plan.steps, default)
+    if on_confirm is not None:
+        on_confirm()
     try:
-        _do_all(session, plan)
+        _run_all(session, plan)
     except BaseException:
-        if plan.runner is not None and plan.runner.made_something:
-            _take_back(session, plan.runner)
+        if plan.runner is not None and plan.runner.can_undo:
+            _undo(session.screen, plan.runner)
         raise
     session.prompter.outcome = "nothing more was changed"
-    plan.afterwards()
+    plan.on_success()
     return True
 
 
-def _do_all(session: Session, plan: Plan) -> None:
-    todo, runner = deque(plan.steps), plan.runner
-    while len(todo) > 1:
-        step = todo.popleft()
-        _do(session, step, plan)
-        if isinstance(step, CloneRepo | MakeRepo) and plan.after_repo is not None:
-            todo = deque(plan.after_repo())
-    # The last step and the commit are one: a Ctrl-C comes before or after both.
-    made = runner is not None and runner.made_something
-    with defer_signals() if made else contextlib.nullcontext():
-        _do(session, todo.popleft(), plan)
+def _run_all(session: Session, plan: Plan) -> None:
+    steps, runner = deque(plan.steps), plan.runner
+    while len(steps) > 1:
+        step = steps.popleft()
+        _run(session, step, plan)
+        if isinstance(step, CloneRepo | MakeRepo) and plan.replan is not None:
+            steps = deque(plan.replan())
+    # A Ctrl-C must not separate the last step from the commit.
+    atomic = runner is not None and runner.can_undo
+    with defer_signals() if atomic else contextlib.nullcontext():
+        _run(session, steps.popleft(), plan)
         if runner is not None:
             runner.commit()
 
 
-def _take_back(session: Session, runner: StepRunner) -> None:
-    session.screen.note("taking back what was made")
+def _undo(screen: Screen, runner: StepRunner) -> None:
+    screen.note("removing what was created")
     with defer_signals():
         try:
             runner.undo()
         except RepomanError as problem:
-            session.screen.note(f"not all of it could be taken back, {problem}")
-            session.screen.note("`repoman status --repair` does the rest")
+            screen.note(f"not everything could be removed, {problem}")
+            screen.note("run `repoman status --repair` to remove the rest")
 
 
-def _ask(session: Session, steps: Sequence[Step], default: bool) -> None:
-    """Show a person the steps and ask; `Interrupted` by a no."""
+def _confirm(session: Session, steps: Sequence[Step], default: bool) -> None:
+    """Show the steps and ask for confirmation; raise Interrupted if it is denied."""
     if session.prompter.possible:
         for step in steps:
             session.screen.note(f"  {step}")
@@ -134,44 +137,45 @@ def _ask(session: Session, steps: Sequence[Step], default: bool) -> None:
         raise Interrupted(session.prompter.outcome)
 
 
-def _do(session: Session, step: Step, plan: Plan) -> None:
-    """Do one step and say so."""
-    asks = isinstance(step, AsRoot | CloneRepo)  # and has the terminal for it
-    with session.screen.progress("" if asks else str(step)):
-        if not (_on_the_host(session, step, plan) or _on_containers(step, plan.runner)):
-            raise AssertionError(f"nobody does {step}")
+def _run(session: Session, step: Step, plan: Plan) -> None:
+    """Run one step, record it and print it."""
+    interactive = isinstance(step, AsRoot | CloneRepo)  # sudo and git may ask for a password
+    with session.screen.progress("" if interactive else str(step)):
+        if not (_run_on_host(session, step, plan) or _run_on_container(step, plan.runner)):
+            raise AssertionError(f"no code runs {step}")
     session.host.observer.did(loggable_step(step))
     session.screen.line(f"done: {step}")
 
 
-def _on_the_host(session: Session, step: Step, plan: Plan) -> bool:
+def _run_on_host(session: Session, step: Step, plan: Plan) -> bool:
+    """Run a step on the host; return False if it is for a container."""
     if isinstance(step, MakeFolder):
         path = absolute(step.path, session.host.home)
         result = session.host.change(["mkdir", "-p", "--", path])
         if result.code:
-            raise Failed(f"{step.path} can't be made", result.complaint)
+            raise Failed(f"{step.path} can't be created", result.complaint)
     elif isinstance(step, MarkShare):
         assert plan.share is not None
         plan.share.mark(step.estate, session.now())
     elif isinstance(step, WriteRegistry):
-        _write_registry(session, step, plan.still_right)
+        _write_registry(session.store, step, plan.check)
     elif isinstance(step, AsRoot):
         argv = step.argv if session.host.uid == 0 else ("sudo", *step.argv)
         if session.host.hand_over(argv):
-            raise Failed(f"`{' '.join(argv)}` failed", "run it yourself, then setup again")
+            raise Failed(f"`{' '.join(argv)}` failed", "run it yourself, then `repoman setup`")
     elif isinstance(step, DeleteRepo):
         assert plan.share is not None
         erase_repo(session.host, plan.share, step, session.store.load())
     else:
-        return _on_files(session, step)
+        return _run_on_files(session.host, step)
     return True
 
 
-def _on_files(session: Session, step: Step) -> bool:
+def _run_on_files(host: Host, step: Step) -> bool:
     if isinstance(step, WriteFile):
-        session.host.write_file(step.path, step.text.encode())
+        host.write_file(step.path, step.text.encode())
     elif isinstance(step, DeleteFile):
-        result = session.host.change(["rm", "--", step.path])
+        result = host.change(["rm", "--", step.path])
         if result.code:
             raise Failed(f"{step.path} can't be deleted", result.complaint)
     else:
@@ -179,23 +183,23 @@ def _on_files(session: Session, step: Step) -> bool:
     return True
 
 
-def _write_registry(session: Session, step: WriteRegistry, still_right: Again | None) -> None:
-    def under_lock(registry: Registry) -> Sequence[object]:
-        if still_right is not None:
-            still_right(registry)
+def _write_registry(store: Store, step: WriteRegistry, check: Check | None) -> None:
+    def edits(registry: Registry) -> Sequence[object]:
+        if check is not None:
+            check(registry)
         return step.edits
 
-    session.store.update(under_lock)  # type: ignore[arg-type]
+    store.update(edits)  # type: ignore[arg-type]
 
 
-def _on_containers(step: Step, runner: StepRunner | None) -> bool:
+def _run_on_container(step: Step, runner: StepRunner | None) -> bool:
     assert runner is not None
     if isinstance(step, CallIncus):
         runner.incus.change(step.method, step.path, step.body)
         return True
-    does: dict[type, Callable[..., None]] = {
+    methods: dict[type, Callable[..., None]] = {
         AdoptContainer: runner.adopt,
-        ArrangeUser: runner.arrange,
+        ArrangeUser: runner.set_up_user,
         ChangeContainer: runner.change,
         ChangeState: runner.set_state,
         CloneRepo: runner.clone,
@@ -204,7 +208,7 @@ def _on_containers(step: Step, runner: StepRunner | None) -> bool:
         MakeRepo: runner.make_repo,
         RebuildContainer: runner.rebuild,
     }
-    if type(step) not in does:
+    if type(step) not in methods:
         return False
-    does[type(step)](step)
+    methods[type(step)](step)
     return True

@@ -1,5 +1,4 @@
-"""Having a person approve what a repo asks for beyond its container: what `new`, `update` and
-`trust` share."""
+"""Approval of a repo's privileged requests, for `new`, `update` and `trust`."""
 
 from __future__ import annotations
 
@@ -23,6 +22,8 @@ from repoman_tasks.planning.trust.approval_rules import (
     unprivileged_requests,
 )
 from repoman_tasks.session import Session
+from repoman_tasks.terminal.prompter import Prompter
+from repoman_tasks.terminal.screen import Screen
 from repoman_tasks.tools.approvals import approve, submit_approval
 from repoman_tasks.tools.forbidden_paths import check_source
 from repoman_tasks.tools.repo_config import REPO_FILE, submit_request
@@ -32,33 +33,35 @@ __all__ = ["RequestAnswers", "allowed_requests", "approve_request", "submit_requ
 
 @dataclass(frozen=True)
 class RequestAnswers:
-    """What was asked about a repo's requests."""
+    """Pending answers about a repo: its requests, and their approval."""
 
     request: Future[Request]
     approval: Future[Approval | None]
 
 
 def submit_requests(session: Session, repo: str, project: Project | None = None) -> RequestAnswers:
-    """Ask what the repo at `repo` requests; probably what that of `project` did when it was read
-    last."""
+    """Ask for the requests of the repo at `repo` and for their approval.
+
+    If its `project` has privileged ones, the forbidden paths are asked for as well.
+    """
     if project and has_privileged_requests(project, session.of(reconcile).registry.defaults):
         session.submit(forbidden_paths)
-    noted = project.asked_mounts if project else ()
-    request = submit_request(session.host, repo, noted)
+    mounts = project.asked_mounts if project else ()
+    request = submit_request(session.host, repo, mounts)
     return RequestAnswers(request, submit_approval(session.host, repo))
 
 
 def allowed_requests(
-    session: Session, asked: RequestAnswers, how: str, *, trusted: bool, dry_run: bool
+    session: Session, answers: RequestAnswers, cure: str, *, trusted: bool, dry_run: bool
 ) -> tuple[Requested, Refused | None]:
-    """Return which of a repo's requests count, and a refusal of the rest of them.
+    """Return the requests to apply; if some are not approved, also the error that says so.
 
-    `trusted` is a person's `--trust`; `how` says what else they can do.
+    `trusted` is the flag --trust, and `cure` is that of the error.
     """
-    request = asked.request.result()
+    request = answers.request.result()
     defaults = session.of(reconcile).registry.defaults
     try:
-        approve_request(session, asked, how, trusted=trusted, dry_run=dry_run)
+        approve_request(session, answers, cure, trusted=trusted, dry_run=dry_run)
     except Refused as refusal:
         return unprivileged_requests(request, defaults), refusal
     return all_requests(request), None
@@ -66,46 +69,48 @@ def allowed_requests(
 
 def approve_request(
     session: Session,
-    asked: RequestAnswers,
-    how: str,
+    answers: RequestAnswers,
+    cure: str,
     *,
     trusted: bool = False,
     dry_run: bool = False,
 ) -> bool:
-    """Have what reaches out approved; return whether there was something to approve.
+    """Ask a person to approve privileged requests; return if there was anything to approve.
 
-    `Refused` where a person does not, or nobody is there, or it is never mounted. What is
-    approved is what was parsed: the file is not looked at again.
+    Raise Refused if they are denied, if there is no terminal to ask on, or if a path is never
+    mounted. The file is not read again: what was parsed is what is approved.
     """
-    request, defaults = asked.request.result(), session.of(reconcile).registry.defaults
+    request, defaults = answers.request.result(), session.of(reconcile).registry.defaults
     if not privileged_requests(request, defaults):
         return False
     for source in request.sources:
         check_source(session.of(forbidden_paths), source, source)
-    before = asked.approval.result()
-    if covers(before, request):
+    earlier = answers.approval.result()
+    if covers(earlier, request):
         return False
-    lines = approval_changes(before, request, defaults)
+    lines = approval_changes(earlier, request, defaults)
     if trusted:
         for line in lines:
             session.screen.note(f"{'would approve' if dry_run else 'approved by --trust'}: {line}")
     elif not session.prompter.possible or dry_run:
         unapproved = "; ".join(privileged_requests(request, defaults))
         raise Refused(
-            f"{request.repo}/{REPO_FILE} asks for what nobody approved: {unapproved}", how
+            f"{request.repo}/{REPO_FILE} requests what is not approved: {unapproved}", cure
         )
     else:
-        _ask(session, request, lines, how)
+        _ask(session.prompter, session.screen, request, lines, cure)
     if not dry_run:
         approve(session.host, approval_of(request, defaults), session.now())
     return True
 
 
-def _ask(session: Session, request: Request, lines: Sequence[str], how: str) -> None:
-    """Show a person what is asked for; `Refused` by a no, which is the default."""
+def _ask(
+    prompter: Prompter, screen: Screen, request: Request, lines: Sequence[str], cure: str
+) -> None:
+    """Show the requests and ask for approval, by default no; raise Refused if it is denied."""
     file = f"{request.repo}/{REPO_FILE}"
-    session.screen.note(f"{file} asks for what reaches out of the container:")
+    screen.note(f"{file} requests access beyond the container:")
     for line in lines:
-        session.screen.note(f"  {line}")
-    if not session.prompter.grant(APPROVE):
-        raise Refused(f"what {file} asks for was not approved", how)
+        screen.note(f"  {line}")
+    if not prompter.grant(APPROVE):
+        raise Refused(f"the requests of {file} were not approved", cure)

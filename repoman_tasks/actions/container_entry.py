@@ -1,22 +1,25 @@
-"""Entering a container as the local user: what `shell` and `exec` share."""
+"""Runs a program in a container as the local user, for `shell` and `exec`."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
 
-from repoman_tasks.actions.facts import incus, person
+from repoman_tasks.actions.facts import containers, incus, person, reconcile
 from repoman_tasks.actions.project_container import (
     check_startable,
-    existing_container,
     print_drift,
+    require_container,
     resolve_project,
 )
+from repoman_tasks.hosts.base import Host
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.spec import Container
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.session import Session
-from repoman_tasks.tools.guest import GuestHandle, carry_in, enter_argv
+from repoman_tasks.terminal.screen import Screen
+from repoman_tasks.tools.guest import GuestHandle, enter_argv, stage_secrets
+from repoman_tasks.tools.incus import Incus
 
 __all__ = ["enter"]
 
@@ -30,50 +33,48 @@ def enter(
     login: bool,
     forward_agent: bool = False,
 ) -> int:
-    """Run `argv`, or a login shell, in the container; the exit status of what ran.
+    """Run `argv`, or a login shell, in the container; return its exit code, 128 + N for signal N.
 
-    With `forward_agent` the person's SSH agent is lent to the container meanwhile.
+    With `forward_agent` the SSH agent is available in the container meanwhile.
     """
-    host, screen = session.host, session.screen
-    project, folder = resolve_project(session, name, command)
-    _wake(session, project, existing_container(session, project))
-    print_drift(session, project)
+    host, screen, facts = session.host, session.screen, session.of(reconcile)
+    project, folder = resolve_project(facts, name, host.folder, command)
+    container = require_container(facts, session.of(containers), project)
+    if not container.running:
+        check_startable(facts, project)
+        _start(session.of(incus), container, screen)
+    print_drift(screen, facts, session.of(containers), project)
     handle = GuestHandle(session.of(incus), project.name, session.of(person))
     terminal = host.environ.get("TERM", "") if screen.live else ""
     lang = host.environ.get("LC_ALL") or host.environ.get("LANG", "")
-    variables = _secrets(session, project)
-    with contextlib.ExitStack() as lent:
+    variables = _secrets(host, project)
+    with contextlib.ExitStack() as stack:
         if forward_agent:
-            from repoman_tasks.actions.ssh_agent import forwarded_agent
+            from repoman_tasks.actions.ssh_agent import forward_ssh_agent
 
-            socket = lent.enter_context(forwarded_agent(session, project.name, handle.person))
+            lock = session.store.lock_path(f"{project.name}.agent")
+            socket = stack.enter_context(forward_ssh_agent(handle, lock, screen))
             variables["SSH_AUTH_SOCK"] = socket
         inner = enter_argv(
             *(handle, folder, argv),
             login=login,
             terminal=terminal,
             lang=lang,
-            secrets=carry_in(handle, variables) if variables else "",
+            secrets=stage_secrets(handle, variables) if variables else "",
         )
         code = host.hand_over(inner)
-    return code if code >= 0 else 128 - code  # as a shell tells of a signal
+    return code if code >= 0 else 128 - code
 
 
-def _secrets(session: Session, project: Project) -> dict[str, str]:
-    """The variables of the project that nobody else may see."""
+def _secrets(host: Host, project: Project) -> dict[str, str]:
     if not project.env_file:
         return {}
     from repoman_tasks.tools.secrets import read_secrets
 
-    path = absolute(project.env_file, session.host.home)
-    return read_secrets(session.host, path)
+    return read_secrets(host, absolute(project.env_file, host.home))
 
 
-def _wake(session: Session, project: Project, container: Container) -> None:
-    """Have the container running; `Refused` where its repo is not there to be mounted."""
-    if container.running:
-        return
-    check_startable(session, project)
+def _start(incus: Incus, container: Container, screen: Screen) -> None:
     action = "unfreeze" if container.status == "frozen" else "start"
-    session.screen.note(f"starting {project.name}")
-    session.of(incus).set_state(project.name, action)
+    screen.note(f"starting {container.name}")
+    incus.set_state(container.name, action)

@@ -1,4 +1,4 @@
-"""What does steps on containers, for a session."""
+"""Steps that several commands plan for a container: its ACL, mounts and addresses."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class NetworkAnswers:
-    """What was asked about the containers' bridge, its rules, and the host's networks."""
+    """Pending answers about the containers' bridge, its ACL, and the host's networks."""
 
     bridge: Future[Any]
     rules: Future[Any]
@@ -46,7 +46,7 @@ class NetworkAnswers:
 
 
 def submit_network(incus: Incus, bridge: str) -> NetworkAnswers:
-    """Ask for what addresses and rules of containers on `bridge` are planned by."""
+    """Ask for what addresses and ACL of the containers on `bridge` depend on."""
     name = quote(bridge, safe="")
     return NetworkAnswers(
         incus.submit(f"/1.0/networks/{name}"),
@@ -55,17 +55,16 @@ def submit_network(incus: Incus, bridge: str) -> NetworkAnswers:
     )
 
 
-def mount_permission_steps(session: Session, spec: Spec) -> list[Step]:
-    """The steps after which the Incus project has room for the mounts of `spec`."""
-    if len(spec.devices) == 1:  # the repo alone
+def mount_permission_steps(incus: Incus, spec: Spec) -> list[Step]:
+    """Return the steps that allow the mounts of `spec` in the Incus project."""
+    if len(spec.devices) == 1:  # only the repo
         return []
-    found = session.of(incus)
-    project = found.get(found.project_path) or {}
-    return allow_mounts_steps(found.project, project.get("config") or {}, spec)
+    project = incus.get(incus.project_path) or {}
+    return allow_mounts_steps(incus.project, project.get("config") or {}, spec)
 
 
 def with_addresses(project: Project, registry: Registry, network: NetworkAnswers | None) -> Project:
-    """Return the project with its addresses, if it has rules of its own."""
+    """Return the project, with addresses if it has network rules."""
     if not has_rules(project) or network is None:
         return project
     config = (network.bridge.result() or {}).get("config") or {}
@@ -77,57 +76,55 @@ def with_addresses(project: Project, registry: Registry, network: NetworkAnswers
 
 
 def submit_protection(host: Host, repo: str) -> Future[tuple[str, ...] | None]:
-    """Ask what is in `repo` now that programs of the host would run; None if that is no real
-    folder."""
+    """Ask for the protected paths that exist in `repo`; None if it is not a real folder."""
     real, protected = host.submit_folders([repo]), submit_protected(host, repo)
-    return real.then(lambda found: protected.result() if found == [repo] else None)
+    return real.then(lambda paths: protected.result() if paths == [repo] else None)
 
 
-def with_protected(project: Project, found: tuple[str, ...] | None) -> Project:
-    """Return the project with what `submit_protection` found in its repo."""
-    return project if found is None else replace(project, protected=found)
+def with_protected(project: Project, paths: tuple[str, ...] | None) -> Project:
+    """Return the project with these protected paths; None leaves it as it is."""
+    return project if paths is None else replace(project, protected=paths)
 
 
 def acl_steps(
-    session: Session, project: Project, network: NetworkAnswers | None = None
+    registry: Registry, incus: Incus, project: Project, network: NetworkAnswers | None = None
 ) -> list[Step]:
-    """The steps after which the network lets `project` go where it may, and no further.
-
-    One that once had rules of its own has an address noted.
-    """
+    """Return the steps that make the bridge's ACL fit `project`."""
+    # A project that had network rules before still has an address.
     if not (has_rules(project) or project.address):
         return []
-    return _rules(session, project, [project], network)
+    return _acl_steps(registry, incus, project, [project], network)
 
 
 def acl_removal_steps(session: Session, project: Project) -> list[Step]:
-    """The steps after which the network has no rules for `project`, whose container is to go.
+    """Return the steps that remove `project` from the bridge's ACL.
 
-    None where Incus can't be asked: a project has to be forgotten then too, and `setup` takes
-    away what is left.
+    Return none if Incus does not answer: a project can be removed from the registry even then, and
+    `setup` removes its rules later.
     """
     if not (has_rules(project) and project.address) or session.of(containers).problem:
         return []
-    return _rules(session, project, [])
+    registry = session.of(reconcile).registry
+    return _acl_steps(registry, session.of(incus), project, [])
 
 
-def _rules(
-    session: Session,
+def _acl_steps(
+    registry: Registry,
+    incus: Incus,
     project: Project,
     after: Sequence[Project],
     network: NetworkAnswers | None = None,
 ) -> list[Step]:
-    """The steps to rules in which `after` stands in place of `project`."""
-    registry = session.of(reconcile).registry
+    """Return the steps to the ACL of all projects, with `after` in place of `project`."""
     name = registry.defaults.bridge
-    asked = network or submit_network(session.of(incus), name)
+    answers = network or submit_network(incus, name)
     others = [other for other in registry.projects if other.name != project.name]
-    spec = acl(registry.defaults, [*others, *after], asked.host_networks.result())
-    return acl_update_steps(name, asked.rules.result() or {}, spec)
+    spec = acl(registry.defaults, [*others, *after], answers.host_networks.result())
+    return acl_update_steps(name, answers.rules.result() or {}, spec)
 
 
 def step_runner(session: Session) -> StepRunner:
-    """What does steps on containers; each device passes by the places that are never mounted."""
+    """Return a runner of container steps that checks each device against the forbidden paths."""
 
     def check(devices: Devices) -> None:
         check_devices(session.host, session.of(forbidden_paths), devices)

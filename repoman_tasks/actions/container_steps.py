@@ -1,13 +1,15 @@
-"""Doing the steps that make, change and take away containers; and undoing what was made.
+"""Runs the steps that create, change and delete containers and repos, and undoes them.
 
-A container carries MAKING with a token of this run until all of it is done. So a run that was
-killed is seen, and undoing never touches a container that somebody else made.
+The config of a container holds MAKING_TAG, with a token of this process, until all steps are done.
+So `status` can find the remains of a process that was killed, and an undo never deletes a container
+that another process created.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from repoman_tasks.errors import Failed, Interrupted
@@ -33,8 +35,8 @@ from repoman_tasks.planning.steps import (
     RebuildContainer,
 )
 from repoman_tasks.planning.text.wording import redact_url
-from repoman_tasks.tools.guest import GuestHandle, arrange, prove, wait_until_up
-from repoman_tasks.tools.incus import Incus, patiently
+from repoman_tasks.tools.guest import GuestHandle, check_repo_writable, set_up_user, wait_until_up
+from repoman_tasks.tools.incus import Incus, retry_while
 
 __all__ = ["Devices", "StepRunner"]
 
@@ -42,149 +44,152 @@ Devices = Mapping[str, Mapping[str, str]]
 
 _CLONE_SECONDS = 3600.0
 _DOWN_SECONDS = 10
-"""How long a container that should be down may take."""
+"""Timeout of a container that is stopping."""
 _USER_DATA = "cloud-init.user-data"
-_SHED = ("security.", "raw.", "linux.", "limits.", "user.repoman.")
-"""Settings that a container of another project does not bring along."""
+_DROPPED = ("security.", "raw.", "linux.", "limits.", "user.repoman.")
+"""Prefixes of config keys that a container of another Incus project loses."""
 
 
 class _StillRuns(Failed):
-    """A container that should be down runs."""
+    """A container that has to be stopped is running."""
 
 
 class StepRunner:
-    """The steps of one command, and what it takes to undo those that made something."""
+    """Runner of the container steps of one command, with undo."""
 
     def __init__(
         self,
         incus: Incus,
-        whose: Callable[[], Person],
-        say: Callable[[str], None],
-        check: Callable[[Devices], None],
+        find_person: Callable[[], Person],
+        report: Callable[[str], None],
+        check_devices: Callable[[Devices], None],
     ) -> None:
+        """`check_devices` raises if a container must not have one of the devices."""
         self.incus = incus
-        self._whose = whose
-        self._say = say
-        self._check = check
-        """Raises where a device must not be added; each one passes here."""
+        self._find_person = find_person
+        self._report = report
+        self._check_devices = check_devices
         self._token = uuid.uuid4().hex
-        self._undo: list[Callable[[], None]] = []
-        self._whole: list[str] = []
-        """Containers to be called whole at the end."""
+        self._undo_stack: list[Callable[[], None]] = []
+        self._unfinished: list[str] = []
+        """Containers whose config holds MAKING_TAG."""
         self._started: set[str] = set()
-        """Containers that this run has started, so that nobody has to ask."""
+        """Containers that were started here: they need no look at their state."""
 
     @property
     def host(self) -> Host:
-        """Where it is done."""
+        """Return the host of the containers."""
         return self.incus.host
 
     @property
     def person(self) -> Person:
-        """The user who is to be in the containers."""
-        return self._whose()
+        """Return the user to set up in the containers."""
+        return self._find_person()
 
     @property
-    def made_something(self) -> bool:
-        """Whether there is something that would have to be undone."""
-        return bool(self._undo)
+    def can_undo(self) -> bool:
+        """Return if a step has created something that `undo` would remove."""
+        return bool(self._undo_stack)
 
     def commit(self) -> None:
-        """All is done: call the containers whole, and forget how to undo."""
-        self._undo.clear()
-        while self._whole:
-            self.incus.set_config(self._whole.pop(), {MAKING_TAG: None})
+        """Mark the containers as finished; there is nothing to undo from here on."""
+        self._undo_stack.clear()
+        while self._unfinished:
+            self.incus.set_config(self._unfinished.pop(), {MAKING_TAG: None})
 
     def undo(self) -> None:
-        """Take back what was made, the last first."""
-        while self._undo:
-            self._undo.pop()()
+        """Remove what the steps created, the last one first."""
+        while self._undo_stack:
+            self._undo_stack.pop()()
 
     # --- repos ---------------------------------------------------------------------
 
     def clone(self, step: CloneRepo) -> None:
-        """Clone into a folder beside, and give it its name when it is complete."""
-        beside = f"{step.path}.repoman-clone"
-        self._remove_tree(beside)  # what a run that was killed has left
-        self._undo.append(lambda: self._remove_tree(beside))
-        argv = ["git", "-c", "protocol.ext.allow=never", "clone", "--", step.url, beside]
-        code = self.host.hand_over(argv)  # it may ask for a password
+        """Clone into a temporary folder, and rename it when it is complete."""
+        temporary = f"{step.path}.repoman-clone"
+        self._remove_tree(temporary)  # the remains of a process that was killed
+        self._undo_stack.append(lambda: self._remove_tree(temporary))
+        argv = ["git", "-c", "protocol.ext.allow=never", "clone", "--", step.url, temporary]
+        code = self.host.hand_over(argv)  # git may ask for a password
         if code < 0:
             raise Interrupted("interrupted")
         if code:
-            raise Failed(f"{redact_url(step.url)} can't be cloned", "see what git says above")
-        self._rename(beside, step.path)
+            raise Failed(f"{redact_url(step.url)} can't be cloned", "see the message of git above")
+        self._rename(temporary, step.path)
 
     def make_repo(self, step: MakeRepo) -> None:
-        """Make an empty git repo."""
-        beside = f"{step.path}.repoman-clone"
-        self._remove_tree(beside)
-        self._undo.append(lambda: self._remove_tree(beside))
-        self._run(["git", "init", "--quiet", "--", beside], f"{step.path} can't be made")
-        self._rename(beside, step.path)
+        """Create an empty git repo."""
+        temporary = f"{step.path}.repoman-clone"
+        self._remove_tree(temporary)
+        self._undo_stack.append(lambda: self._remove_tree(temporary))
+        self._run(["git", "init", "--quiet", "--", temporary], f"{step.path} can't be created")
+        self._rename(temporary, step.path)
 
-    def _rename(self, beside: str, path: str) -> None:
-        self._undo.append(lambda: self._remove_tree(path))
+    def _rename(self, temporary: str, path: str) -> None:
+        self._undo_stack.append(lambda: self._remove_tree(path))
         try:
-            # -T and no -f: a folder that came to be there meanwhile is not replaced, unless empty.
-            self._run(["mv", "-nT", "--", beside, path], f"{path} can't be made")
-            if self.host.real_folder(beside):
-                raise Failed(f"{path} is there already", "choose another folder")
+            # -nT: a folder that was created at `path` meanwhile is not replaced, unless empty.
+            self._run(["mv", "-nT", "--", temporary, path], f"{path} can't be created")
+            if self.host.real_folder(temporary):
+                raise Failed(f"{path} exists already", "choose another folder")
         except Failed:
-            self._undo.pop()
+            self._undo_stack.pop()
             raise
 
     def _remove_tree(self, path: str) -> None:
         self._run(["rm", "-rf", "--one-file-system", "--", path], f"{path} can't be removed")
 
-    def _run(self, argv: list[str], what: str) -> None:
+    def _run(self, argv: list[str], problem: str) -> None:
         result = self.host.change(argv, timeout=_CLONE_SECONDS)
         if result.code:
-            raise Failed(what, result.complaint)
+            raise Failed(problem, result.complaint)
 
     # --- containers -----------------------------------------------------------------
 
     def create(self, step: CreateContainer) -> None:
-        """Make a container and start it."""
+        """Create a container and start it."""
         body = {"source": dict(step.origin), **self._body(step.spec), "start": True}
-        self._make(step.name, body)
+        self._create(step.name, body)
         self._started.add(step.name)
 
     def adopt(self, step: AdoptContainer) -> None:
-        """Copy a container with its disk; what weakens the fence stays behind."""
-        there = Incus(self.host, step.source)
-        found = there.container(step.name)
-        if found is None:
-            raise Failed(f"the container {step.name} is gone", f"look into {step.source}")
-        if found.status != "stopped":
-            there.set_state(step.name, "stop")
+        """Copy a container of another Incus project; config that weakens isolation is dropped."""
+        source_project = Incus(self.host, step.source)
+        original = source_project.container(step.name)
+        if original is None:
+            raise Failed(
+                f"the container {step.name} is gone", f"see `incus list --project {step.source}`"
+            )
+        if original.status != "stopped":
+            source_project.set_state(step.name, "stop")
         body = self._body(step.spec)
-        shed = {key: "" for key in found.config if key.startswith(_SHED)}
-        # The disk's own device has to stay until the copy is made; the profile has one then.
+        # Incus copies all that the request does not override.
+        dropped = {key: "" for key in original.config if key.startswith(_DROPPED)}
+        # The root disk has to stay until the copy exists; later it comes from the profile.
         none = {
             name: {"type": "none"}
-            for name, device in found.devices.items()
+            for name, device in original.devices.items()
             if device.get("path") != "/"
         }
-        body["config"] = {**shed, **body["config"]}
+        body["config"] = {**dropped, **body["config"]}
         body["devices"] = {**none, **body["devices"]}
         source = {"type": "copy", "source": step.name, "project": step.source}
-        self._make(step.name, {"source": source, **body})
-        kept = {k: v for k, v in (self._now(step.name).config).items() if k not in shed}
-        config = {**kept, **step.spec.config, MAKING_TAG: self._token}
+        self._create(step.name, {"source": source, **body})
+        copied = {k: v for k, v in self._read(step.name).config.items() if k not in dropped}
+        config = {**copied, **step.spec.config, MAKING_TAG: self._token}
         devices = {name: dict(device) for name, device in step.spec.devices.items()}
         self.incus.replace(step.name, {"config": config, "devices": devices})
 
-    def _now(self, name: str) -> Container:
-        found = self.incus.container(name)
-        if found is None:
-            raise Failed(f"the container {name} is gone", "`repoman status` tells more")
-        return found
+    def _read(self, name: str) -> Container:
+        container = self.incus.container(name)
+        if container is None:
+            raise Failed(f"the container {name} is gone", "see `repoman status`")
+        return container
 
     def _body(self, spec: Spec) -> dict[str, Any]:
         import yaml
 
-        self._check(spec.devices)
+        self._check_devices(spec.devices)
         data = "#cloud-config\n" + yaml.safe_dump(user_data(self.person), sort_keys=False)
         return {
             "config": {**spec.config, MAKING_TAG: self._token, _USER_DATA: data},
@@ -192,51 +197,52 @@ class StepRunner:
             "profiles": list(spec.profiles),
         }
 
-    def _make(self, name: str, body: dict[str, Any]) -> None:
-        self._undo.append(lambda: self._take_back(name))
-        self._whole.append(name)
+    def _create(self, name: str, body: dict[str, Any]) -> None:
+        self._undo_stack.append(lambda: self._delete_created(name))
+        self._unfinished.append(name)
         path = self.incus.at("instances")
-        self.incus.change("POST", path, {"name": name, "type": "container", **body}, self._say)
+        self.incus.change("POST", path, {"name": name, "type": "container", **body}, self._report)
 
-    def _take_back(self, name: str) -> None:
-        found = self.incus.container(name)
-        if found is not None and found.config.get(MAKING_TAG) == self._token:
+    def _delete_created(self, name: str) -> None:
+        container = self.incus.container(name)
+        if container is not None and container.config.get(MAKING_TAG) == self._token:
             self.incus.delete(name)
 
-    def arrange(self, step: ArrangeUser) -> None:
-        """Start a container, have the user in it, and show that the repo can be written."""
-        if step.name not in self._started and not self._now(step.name).running:
-            self._say(f"starting {step.name}")
+    def set_up_user(self, step: ArrangeUser) -> None:
+        """Start a container, set up its user, and check that the user can write the repo."""
+        if step.name not in self._started and not self._read(step.name).running:
+            self._report(f"starting {step.name}")
             self.incus.set_state(step.name, "start")
         handle = GuestHandle(self.incus, step.name, self.person)
-        self._say(f"waiting until {step.name} is up")
+        self._report(f"waiting until {step.name} is up")
         wait_until_up(handle)
-        arrange(handle)
-        prove(handle, step.path)
-        if step.name not in self._whole:
-            self._whole.append(step.name)
+        set_up_user(handle)
+        check_repo_writable(handle, step.path)
+        if step.name not in self._unfinished:
+            self._unfinished.append(step.name)
 
     def change(self, step: ChangeContainer) -> None:
-        """Set what Incus knows of a container."""
+        """Replace parts of a container's configuration."""
         devices = step.changes["devices"]
-        self._check(devices)
-        if protection_differs(devices, self._now(step.name)):
-            # A start that failed may have left it on its way down.
-            patiently(self.host, lambda: self._check_down(step.name), _StillRuns, _DOWN_SECONDS)
+        self._check_devices(devices)
+        if protection_differs(devices, self._read(step.name)):
+            # After a start that failed, Incus may still be stopping the container.
+            check = partial(self._check_stopped, step.name)
+            retry_while(_StillRuns, self.host, check, _DOWN_SECONDS)
         self.incus.replace(step.name, step.changes)
 
-    def _check_down(self, name: str) -> None:
-        if self._now(name).running:
-            raise _StillRuns(f"{name} has to be stopped for that", f"`repoman stop {name}`")
+    def _check_stopped(self, name: str) -> None:
+        if self._read(name).running:
+            raise _StillRuns(f"{name} has to be stopped first", f"run `repoman stop {name}`")
 
     def rebuild(self, step: RebuildContainer) -> None:
-        """Make the disk anew; until the user is arranged the container is half made."""
-        now = self._now(step.name)
+        """Recreate the disk of a container; it is unfinished until `set_up_user` has run."""
+        actual = self._read(step.name)
         self.incus.set_config(step.name, {MAKING_TAG: self._token})
-        if now.status != "stopped":
+        if actual.status != "stopped":
             self.incus.set_state(step.name, "stop", force=True)
         path = self.incus.at("instances", step.name, "rebuild")
-        self.incus.change("POST", path, {"source": dict(step.origin)}, self._say)
+        self.incus.change("POST", path, {"source": dict(step.origin)}, self._report)
         self.incus.set_config(step.name, {IMAGE_TAG: step.spec.image})
 
     def set_state(self, step: ChangeState) -> None:
@@ -247,7 +253,7 @@ class StepRunner:
             self.incus.set_state(step.name, step.action, force=step.force)
 
     def _rename_container(self, name: str, to: str) -> None:
-        running = self._now(name).running
+        running = self._read(name).running
         if running:
             self.incus.set_state(name, "stop", force=True)
         self.incus.change("POST", self.incus.at("instances", name), {"name": to})
@@ -255,5 +261,5 @@ class StepRunner:
             self.incus.set_state(to, "start")
 
     def delete(self, step: DeleteContainer) -> None:
-        """Take a container away."""
+        """Delete a container and its disk."""
         self.incus.delete(step.name)

@@ -1,4 +1,4 @@
-"""The shared pre-tasks: they look, and change nothing."""
+"""The shared pre-tasks, which read facts and change nothing."""
 
 from __future__ import annotations
 
@@ -49,33 +49,33 @@ __all__ = [
 
 @task()
 def stored_registry(session: Session) -> Future[Registry]:
-    """Read the registry as it is stored."""
+    """Return the registry as it is stored."""
     registry = session.store.load()
     return Future(lambda: registry)
 
 
 @task()
 def reconcile(session: Session) -> Future[EstateFacts]:
-    """Hold the registry against what there is."""
+    """Compare the registry with the repos on disk."""
     host, registry = session.host, session.of(stored_registry)
-    configured = _local_repos(session)
+    configured = _local_repos(host, registry)
     paths = [configured, *(f"{configured}/{project.repo}" for project in registry.projects)]
-    found = host.submit_folders(paths)
+    existing = host.submit_folders(paths)
     revoked = _submit_revoked(host, registry, configured)
 
-    def held_against(folders: list[str | None]) -> EstateFacts:
+    def compare(folders: list[str | None]) -> EstateFacts:
         base, *real = folders
-        if base in (None, configured):  # else the configured path leads elsewhere
+        if base in (None, configured):  # else local_repos is a symlink
             return _estate_facts(host, registry, configured, real, revoked)
-        again = _submit_revoked(host, registry, base)
-        return _estate_facts(host, registry, base, real, again)
+        revoked_there = _submit_revoked(host, registry, base)
+        return _estate_facts(host, registry, base, real, revoked_there)
 
-    return found.then(held_against)
+    return existing.then(compare)
 
 
-def _local_repos(session: Session) -> str:
-    """Return the path of local_repos as it is configured; it may lead to another one."""
-    return absolute(session.of(stored_registry).defaults.local_repos, session.host.home)
+def _local_repos(host: Host, registry: Registry) -> str:
+    """Return the path of local_repos as it is configured, with symlinks."""
+    return absolute(registry.defaults.local_repos, host.home)
 
 
 def _estate_facts(
@@ -83,120 +83,126 @@ def _estate_facts(
     registry: Registry,
     local_repos: str,
     folders: Sequence[str | None],
-    asked: Mapping[str, Future[str]],
+    reasons: Mapping[str, Future[str]],
 ) -> EstateFacts:
     repos = {
         project.name: repo_state(f"{local_repos}/{project.repo}", real, local_repos)
         for project, real in zip(registry.projects, folders, strict=True)
     }
-    revoked = {name: why for name, future in asked.items() if (why := future.result())}
-    projects = (_bare(p) if p.name in revoked else p for p in registry.projects)
+    revoked = {name: reason for name, future in reasons.items() if (reason := future.result())}
+    projects = (_without_requests(p) if p.name in revoked else p for p in registry.projects)
     valid = replace(registry, projects=tuple(projects))
     return EstateFacts(valid, local_repos, repos, host.home, revoked, registry)
 
 
 def _submit_revoked(host: Host, registry: Registry, local_repos: str) -> dict[str, Future[str]]:
-    """Ask of each project that was given more than any repo may request why its approval does not
-    hold now; empty if it does."""
+    """Ask for the reason why an approval no longer holds, by project; empty if it holds.
+
+    Only projects with privileged requests need an approval.
+    """
     projects = [p for p in registry.projects if has_privileged_requests(p, registry.defaults)]
     if not projects:
         return {}
     from repoman_tasks.tools.approvals import submit_approval
     from repoman_tasks.tools.repo_config import submit_request
 
-    found = {}
+    reasons = {}
     for project in projects:
         repo = f"{local_repos}/{project.repo}"
         request = submit_request(host, repo, project.asked_mounts)
-        found[project.name] = Future(partial(_revoked, request, submit_approval(host, repo)))
-    return found
+        reasons[project.name] = Future(partial(_revoked, request, submit_approval(host, repo)))
+    return reasons
 
 
 def _revoked(request: Future[Request], approval: Future[Approval | None]) -> str:
     try:
-        requested, before = request.result(), approval.result()
+        requested, approved = request.result(), approval.result()
     except RepomanError as problem:
         return problem.what
-    if before is None:
+    if approved is None:
         return "there is no approval"
-    return "" if covers(before, requested) else "it was changed, or leads elsewhere now"
+    return (
+        ""
+        if covers(approved, requested)
+        else "the file changed, or a source resolves to another path"
+    )
 
 
-def _bare(project: Project) -> Project:
-    """The project without what its repo asked for, but what needs no approval in any case."""
+def _without_requests(project: Project) -> Project:
+    """Return the project without requests of its repo that may need an approval."""
     return replace(project, asked_image="", asked_profiles=None, asked_mounts=())
 
 
 @task()
 def folders(session: Session) -> Future[list[str]]:
-    """Ask for the names of the folders beside the repos, and of the repos themselves."""
-    return submit_folder_names(session.host, _local_repos(session))
+    """Find the names of all folders in local_repos."""
+    local_repos = _local_repos(session.host, session.of(stored_registry))
+    return submit_folder_names(session.host, local_repos)
 
 
 @task()
 def incus(session: Session) -> Future[Incus]:
-    """Return the Incus project of the estate; nothing is asked yet."""
+    """Return the Incus project of the estate, without a request to Incus."""
     project = session.of(stored_registry).defaults.incus_project
     return Future(lambda: Incus(session.host, project))
 
 
 @task()
 def containers(session: Session) -> Future[Containers]:
-    """Ask Incus which containers there are; if it can't be asked, the reason."""
-    asked = session.of(incus).submit_containers()
+    """Find the containers of the Incus project, or the reason why Incus can't list them."""
+    answer = session.of(incus).submit_containers()
 
-    def found() -> Containers:
+    def wait() -> Containers:
         try:
-            return Containers(asked.result())
+            return Containers(answer.result())
         except Failed as problem:
             return unknown_containers(problem)
 
-    return Future(found)
+    return Future(wait)
 
 
 def require_containers(session: Session) -> Containers:
-    """The containers; `Failed` where Incus can't be asked."""
-    found = session.of(containers)
-    if found.problem:
-        raise Failed(*found.problem)
-    return found
+    """Return the containers; raise Failed if Incus can't list them."""
+    answer = session.of(containers)
+    if answer.problem:
+        raise Failed(*answer.problem)
+    return answer
 
 
 @task()
 def addresses(session: Session) -> Future[dict[str, str]]:
-    """Ask for the addresses of the containers that run."""
+    """Find the IPv4 addresses of the running containers."""
     return session.of(incus).submit_addresses()
 
 
 @task()
 def person(session: Session) -> Future[Person]:
-    """Ask who works on the host."""
+    """Find the user that repoman runs as."""
     return submit_person(session.host)
 
 
 @task()
 def fence_facts(session: Session) -> Future[FenceFacts | RepomanError]:
-    """Ask for what containers stand on: Incus itself, its project and profiles; or why nobody
-    knows."""
+    """Find what containers depend on: Incus, its project and profiles; or the error."""
     from repoman_tasks.tools.fence_probe import read_fence_facts, submit_fence
 
-    asked = submit_fence(session.of(incus), session.of(stored_registry).defaults)
+    answers = submit_fence(session.of(incus), session.of(stored_registry).defaults)
     session.submit(containers)
     session.submit(person)
 
-    def found() -> FenceFacts | RepomanError:
+    def wait() -> FenceFacts | RepomanError:
+        facts, find_person = session.of(reconcile), partial(session.of, person)
         try:
-            whose = partial(session.of, person)
-            return read_fence_facts(asked, session.of(reconcile), session.of(containers), whose)
+            return read_fence_facts(answers, facts, session.of(containers), find_person)
         except RepomanError as problem:
             return problem
 
-    return Future(found)
+    return Future(wait)
 
 
 @task()
 def forbidden_paths(session: Session) -> Future[ForbiddenPaths]:
-    """Ask for the places of the host that no container may have."""
+    """Find the paths of the host that are never mounted into a container."""
     from repoman_tasks.tools.forbidden_paths import submit_forbidden_paths
 
     return submit_forbidden_paths(session.host, session.of(reconcile), session.store.folder)
@@ -204,16 +210,17 @@ def forbidden_paths(session: Session) -> Future[ForbiddenPaths]:
 
 @task(holds=True)
 def backup_share(session: Session) -> Future[Share | TargetUnusable]:
-    """Look at the backup share and hold it in use; if it is not usable, the reason."""
+    """Find the backup share and hold it open, or find the reason why it is not usable."""
     from repoman_tasks.tools.share import open_share
 
-    registry, local_repos = session.of(stored_registry), _local_repos(session)
+    registry = session.of(stored_registry)
+    local_repos = _local_repos(session.host, registry)
     path = absolute(registry.defaults.nfs_repos, session.host.home)
     opening = open_share(session.host, path, local_repos, registry.defaults.probe_seconds)
-    return Future(partial(_judged, session.stack, opening, registry))
+    return Future(partial(_open_usable, session.stack, opening, registry))
 
 
-def _judged(
+def _open_usable(
     stack: ExitStack, opening: AbstractContextManager[Share], registry: Registry
 ) -> Share | TargetUnusable:
     from repoman_tasks.planning.mirror.share_check import check_marker, check_share
@@ -228,8 +235,8 @@ def _judged(
 
 
 def require_share(session: Session) -> Share:
-    """The share; `TargetUnusable` where it is not to be written to."""
-    found = session.of(backup_share)
-    if isinstance(found, TargetUnusable):
-        raise found
-    return found
+    """Return the backup share; raise TargetUnusable if it is not usable."""
+    share = session.of(backup_share)
+    if isinstance(share, TargetUnusable):
+        raise share
+    return share

@@ -1,4 +1,4 @@
-"""Looking into the running containers: is the repo there, and the user? Nothing is written."""
+"""Checks the repo and the user inside running containers; writes nothing."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from repoman_tasks.planning.findings import Finding
 from repoman_tasks.tools.guest import GuestHandle, submit_check
 from repoman_tasks.tools.incus import Incus
 
-__all__ = ["running", "submit_inside"]
+__all__ = ["running_projects", "submit_inside"]
 
-_AT_ONCE = 16
-"""So many clients of Incus run at the same time, 30 MB each."""
+_PARALLEL = 16
+"""Limit of Incus clients that run at the same time; each takes 30 MB."""
 
 
-def running(containers: Containers, projects: Sequence[Project]) -> list[Project]:
-    """Those of `projects` whose container runs."""
+def running_projects(containers: Containers, projects: Sequence[Project]) -> list[Project]:
+    """Return those of `projects` whose container is running."""
     found = containers.by_name
     return [p for p in projects if p.container and p.name in found and found[p.name].running]
 
@@ -27,15 +27,15 @@ def running(containers: Containers, projects: Sequence[Project]) -> list[Project
 def submit_inside(
     incus: Incus, person: Person, local_repos: str, projects: Sequence[Project]
 ) -> Future[list[Finding]]:
-    """Ask what is wrong inside the containers of `projects`, which run."""
-    asked = [_submit(incus, person, local_repos, project) for project in projects[:_AT_ONCE]]
-    rest = projects[_AT_ONCE:]
+    """Ask for findings inside the running containers of `projects`."""
+    checks = [_submit(incus, person, local_repos, project) for project in projects[:_PARALLEL]]
+    rest = projects[_PARALLEL:]
 
-    def found() -> list[Finding]:
-        first = [finding for one in asked if (finding := one.result()) is not None]
+    def collect() -> list[Finding]:
+        first = [finding for check in checks if (finding := check.result()) is not None]
         return first + (submit_inside(incus, person, local_repos, rest).result() if rest else [])
 
-    return Future(found)
+    return Future(collect)
 
 
 def _submit(
@@ -44,14 +44,14 @@ def _submit(
     name = project.name
     check = submit_check(GuestHandle(incus, name, person), f"{local_repos}/{project.repo}")
 
-    def found() -> Finding | None:
+    def wait() -> Finding | None:
         try:
-            wrong = check.result()
-        except RepomanError as problem:
-            wrong = problem.what
-        if not wrong:
+            problem = check.result()
+        except RepomanError as error:
+            problem = error.what
+        if not problem:
             return None
-        cure = f"`repoman update {name}`, or `repoman restart {name}`"
-        return Finding(name, f"something is off inside its container: {wrong}", cure, kind="inside")
+        cure = f"run `repoman update {name}` or `repoman restart {name}`"
+        return Finding(name, f"problem inside its container: {problem}", cure, kind="inside")
 
-    return Future(found)
+    return Future(wait)

@@ -1,10 +1,11 @@
-"""Trying out whether containers get out past the firewalls of the host: a part of `status`."""
+"""Checks if the host's firewalls block the network of containers, for `status`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from repoman_tasks.actions.facts import addresses, containers, fence_facts, incus, reconcile
+from repoman_tasks.actions.inside_check import running_projects
 from repoman_tasks.errors import RepomanError
 from repoman_tasks.hosts.base import Future
 from repoman_tasks.model import Project
@@ -21,12 +22,12 @@ from repoman_tasks.tools.reach_probe import router_answers, submit_reach
 
 __all__ = ["submit_network_check"]
 
-_TRIED = 3
-"""So many containers are tried until one gets out: one alone may keep itself in."""
+_MOST_PROBES = 3
+"""Limit of probed containers until one gets out; a single one may block itself."""
 
 
 def submit_network_check(session: Session, projects: Sequence[Project]) -> Future[list[Finding]]:
-    """Ask what the containers of `projects` do not reach because of this host."""
+    """Ask for findings about what containers of `projects` can't reach because of this host."""
     fence = session.of(fence_facts)
     if isinstance(fence, RepomanError):
         return Future(list)
@@ -34,41 +35,39 @@ def submit_network_check(session: Session, projects: Sequence[Project]) -> Futur
     bridge = fence.networks.get(name)
     if bridge is None or not bridge.gateway:
         return Future(lambda: reachability_findings(name, fence.firewalls, [], False))
-    there, tried = session.of(incus), _tried(session, projects)
-    asked = [submit_reach(there, name, bridge) for name in tried[:1]]  # mostly that is enough
+    daemon, candidates = session.of(incus), _candidates(session, projects)
+    first = [submit_reach(daemon, name, bridge) for name in candidates[:1]]  # is mostly enough
 
-    def found() -> list[Finding]:
-        seen = _seen(there, bridge, tried, asked)
-        answers = none_reach_router(seen) and router_answers(there.host)
-        return reachability_findings(name, fence.firewalls, seen, answers)
+    def collect() -> list[Finding]:
+        probes = _probe(daemon, bridge, candidates, first)
+        answers = none_reach_router(probes) and router_answers(daemon.host)
+        return reachability_findings(name, fence.firewalls, probes, answers)
 
-    return Future(found)
-
-
-def _tried(session: Session, projects: Sequence[Project]) -> list[str]:
-    """The names of the containers that may be tried."""
-    return [project.name for project in projects if _tries(session, project)][:_TRIED]
+    return Future(collect)
 
 
-def _seen(
-    incus: Incus, bridge: Bridge, names: Sequence[str], asked: Sequence[Future[Reachability]]
-) -> list[Reachability]:
-    """Return what the first of the containers reach, until one of them gets out."""
-    seen = [first.result() for first in asked]
-    for name in names[1:]:
-        if seen[-1].unblocked:
-            break
-        seen.append(submit_reach(incus, name, bridge).result())
-    return seen
+def _candidates(session: Session, projects: Sequence[Project]) -> list[str]:
+    """Return the names of the containers to probe: they run, and have a network.
 
-
-def _tries(session: Session, project: Project) -> bool:
-    """Whether the project's container runs, has a network, and no address but its own.
-
-    With another one it gets nowhere: Incus filters that.
+    A project with a fixed address must have it: Incus drops the packets of any other one.
     """
-    found = session.of(containers).by_name.get(project.name)
-    mode = project.network or session.of(reconcile).registry.defaults.network
-    if not (project.container and found and found.running and mode != "none"):
-        return False
-    return not project.address or session.of(addresses).get(project.name) == project.address
+    default = session.of(reconcile).registry.defaults.network
+    names = [
+        project.name
+        for project in running_projects(session.of(containers), projects)
+        if (project.network or default) != "none"
+        and (not project.address or session.of(addresses).get(project.name) == project.address)
+    ]
+    return names[:_MOST_PROBES]
+
+
+def _probe(
+    incus: Incus, bridge: Bridge, names: Sequence[str], first: Sequence[Future[Reachability]]
+) -> list[Reachability]:
+    """Probe one container after the other until one gets out; `first` is the probe of the first."""
+    probes = [pending.result() for pending in first]
+    for name in names[1:]:
+        if probes[-1].unblocked:
+            break
+        probes.append(submit_reach(incus, name, bridge).result())
+    return probes

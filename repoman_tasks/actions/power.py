@@ -1,14 +1,14 @@
-"""Starting and stopping containers: what `start`, `stop` and `restart` share."""
+"""Starts and stops containers, for `start`, `stop` and `restart`."""
 
 from __future__ import annotations
 
-from repoman_tasks.actions.apply import Plan, carry_out
+from repoman_tasks.actions.apply import Plan, apply_plan
 from repoman_tasks.actions.container_plans import step_runner
-from repoman_tasks.actions.facts import require_containers
+from repoman_tasks.actions.facts import containers, reconcile, require_containers
 from repoman_tasks.actions.project_container import (
     check_startable,
-    existing_container,
     print_drift,
+    require_container,
     resolve_project,
 )
 from repoman_tasks.planning.steps import ChangeState
@@ -16,29 +16,30 @@ from repoman_tasks.session import Session
 
 __all__ = ["change_state"]
 
-_DOWN = ("stopped", "error")
+_STOPPED = ("stopped", "error")
 
 
 def change_state(
     session: Session, name: str | None, action: str, *, force: bool = False, dry_run: bool = False
 ) -> None:
-    """Start, stop or restart the container of the project that is meant."""
-    project, _ = resolve_project(session, name, action)
+    """Start, stop or restart the container of the project called `name`, or of the current one."""
+    facts, screen = session.of(reconcile), session.screen
+    project, _ = resolve_project(facts, name, session.host.folder, action)
     container = require_containers(session).by_name.get(project.name)
     if container is None or not (force and container.status == "error"):
-        container = existing_container(session, project)
+        container = require_container(facts, session.of(containers), project)
     if action != "stop":
-        check_startable(session, project)
+        check_startable(facts, project)
     done = container.running if action == "start" else container.status == "stopped"
-    if action == "restart" and container.status in _DOWN:
+    if action == "restart" and container.status in _STOPPED:
         action, done = "start", False
     if container.status == "frozen" and action == "start":
         action = "unfreeze"
     if done:
         state = "running" if action == "start" else "stopped"
-        session.screen.line(f"{project.name} is already {state}")
+        screen.line(f"{project.name} is already {state}")
     else:
         plan = Plan([ChangeState(project.name, action, force=force)], runner=step_runner(session))
-        carry_out(session, plan, dry_run=dry_run, confirmed=True)
+        apply_plan(session, plan, dry_run=dry_run, confirmed=True)
     if action != "stop":
-        print_drift(session, project)
+        print_drift(screen, facts, session.of(containers), project)

@@ -1,98 +1,102 @@
-"""What commands need to know of a project's container before they plan: shared by several."""
+"""The project of a command, its container, and checks before a plan."""
 
 from __future__ import annotations
 
-from repoman_tasks.actions.facts import containers, incus, reconcile
 from repoman_tasks.errors import Busy, Failed, Refused, UsageError
 from repoman_tasks.hosts.base import Locked
 from repoman_tasks.model import Project
-from repoman_tasks.planning.container.drift import project_drift
+from repoman_tasks.planning.container.drift import Containers, project_drift
 from repoman_tasks.planning.container.spec import Container, Spec, container_spec
 from repoman_tasks.planning.current_project import named_or_current
+from repoman_tasks.planning.findings import EstateFacts
 from repoman_tasks.session import Session
+from repoman_tasks.terminal.screen import Screen
+from repoman_tasks.tools.incus import Incus
 
 __all__ = [
     "check_incus_project",
     "check_startable",
-    "existing_container",
     "lock_container",
     "print_drift",
-    "repo_of",
+    "repo_path",
+    "require_container",
     "resolve_project",
     "spec_of",
 ]
 
 
-def resolve_project(session: Session, name: str | None, command: str) -> tuple[Project, str]:
-    """The project that is named, or whose repo the person stands in; and the folder to go to."""
-    facts = session.of(reconcile)
-    folder = session.host.folder
-    project, where = named_or_current(facts.registry, facts.local_repos, name, folder, command)
+def resolve_project(
+    facts: EstateFacts, name: str | None, folder: str, command: str
+) -> tuple[Project, str]:
+    """Return the project called `name`, or that of `folder`, and the folder to enter.
+
+    Raise UsageError if it has no container.
+    """
+    project, entered = named_or_current(facts.registry, facts.local_repos, name, folder, command)
     if not project.container:
         raise UsageError(
             f"{project.name} has no container, it is registered for backup only",
-            f"`repoman adopt {project.name}` takes one in",
+            f"to adopt one, run `repoman adopt {project.name}`",
         )
-    return project, where
+    return project, entered
 
 
-def existing_container(session: Session, project: Project) -> Container:
-    """The project's container, whole; `Failed` with the cure where there is none."""
-    found = session.of(containers)
-    if found.problem:
-        raise Failed(*found.problem)
-    container = found.by_name.get(project.name)
+def require_container(facts: EstateFacts, containers: Containers, project: Project) -> Container:
+    """Return the project's container; raise Failed if it is missing or unfinished."""
+    if containers.problem:
+        raise Failed(*containers.problem)
+    container = containers.by_name.get(project.name)
     if container is None or container.half_made:
-        problem = project_drift(session.of(reconcile), project, found)[0]
+        problem = project_drift(facts, project, containers)[0]
         raise Failed(f"{project.name}: {problem.what}", problem.cure)
     return container
 
 
-def check_startable(session: Session, project: Project) -> None:
-    """`Refused` where the project's repo is not there to be mounted."""
-    repo = session.of(reconcile).repos[project.name]
+def check_startable(facts: EstateFacts, project: Project) -> None:
+    """Raise Refused if the project's repo can't be mounted."""
+    repo = facts.repos[project.name]
     if repo.problem:
         raise Refused(
             f"{project.name} can't be started, its repo {repo.path} {repo.phrase}",
-            f"bring it back, or `repoman remove {project.name}`",
+            f"bring it back, or run `repoman remove {project.name}`",
         )
 
 
-def print_drift(session: Session, project: Project) -> None:
-    """Say in a line where the project's container has drifted."""
-    for finding in project_drift(session.of(reconcile), project, session.of(containers)):
-        session.screen.note(f"{finding.subject}: {finding.what}: {finding.cure}")
+def print_drift(
+    screen: Screen, facts: EstateFacts, containers: Containers, project: Project
+) -> None:
+    """Print a line for each difference between the project's container and its spec."""
+    for finding in project_drift(facts, project, containers):
+        screen.note(f"{finding.subject}: {finding.what}: {finding.cure}")
 
 
-def repo_of(session: Session, project: Project) -> str:
-    """The path of the project's repo."""
-    return f"{session.of(reconcile).local_repos}/{project.repo}"
+def repo_path(facts: EstateFacts, project: Project) -> str:
+    """Return the absolute path of the project's repo."""
+    return f"{facts.local_repos}/{project.repo}"
 
 
-def spec_of(session: Session, project: Project) -> Spec:
-    """What the container of `project` is declared to be."""
-    facts = session.of(reconcile)
+def spec_of(facts: EstateFacts, project: Project) -> Spec:
+    """Return the spec of the container of `project`."""
     return container_spec(project, facts.registry, facts.local_repos, facts.home)
 
 
-def check_incus_project(session: Session) -> None:
-    """`UsageError` where the Incus project does not exist, so that nothing fences a container."""
-    found = session.of(incus)
-    if found.get(found.project_path) is None:
-        raise UsageError(
-            f"the Incus project {found.project} does not exist", "`repoman setup` creates it"
-        )
-    if session.host.uid == 0:
+def check_incus_project(incus: Incus) -> None:
+    """Raise UsageError if the Incus project does not exist, which isolates containers."""
+    if incus.get(incus.project_path) is None:
+        raise UsageError(f"the Incus project {incus.project} does not exist", "run `repoman setup`")
+    if incus.host.uid == 0:
         raise UsageError(
             "containers are for an ordinary user, not for root", "run repoman as yourself"
         )
 
 
 def lock_container(session: Session, name: str) -> None:
-    """Hold the lock of the container called `name` until the session ends; `Busy` where it is
-    taken."""
+    """Hold the lock of the container called `name` until the session ends.
+
+    Raise Busy if another process holds it.
+    """
     lock = session.host.lock(session.store.lock_path(f"{name}.container"))
     try:
         session.stack.enter_context(lock)
     except Locked as error:
-        raise Busy(f"{name} is being worked on, {error}", "let that finish") from None
+        raise Busy(f"another command is working on {name}, {error}", "let it finish") from None

@@ -1,4 +1,4 @@
-"""Deleting a repo, for which its mirror has to hold all of it, by content and now."""
+"""Deletion of a repo, which requires that its mirror holds all of it."""
 
 from __future__ import annotations
 
@@ -13,28 +13,39 @@ from repoman_tasks.tools.share import Share
 
 __all__ = ["compare_with_mirror", "erase_repo"]
 
-_NAMED = 3
-"""How many of the files that the mirror has not are named."""
+_MOST_LISTED = 3
+"""Limit of differing files that a message lists."""
 _SECONDS = 24 * 3600.0
-_LOST = (rsync.Kind.NEW, rsync.Kind.CHANGED)
+_UNSAVED = (rsync.Kind.NEW, rsync.Kind.CHANGED)
 
 
 def compare_with_mirror(host: Host, share: Share, local_repos: str, name: str, repo: str) -> None:
-    """`Refused` where the mirror of the project does not hold all that its repo does.
+    """Raise Refused if the project's repo has files that its mirror lacks, or has otherwise.
 
-    Excluded files count: they are nowhere else.
+    Contents are compared. Excluded files count, too, because there is no other copy of them.
     """
     share.check()
-    lost: list[str] = []
+    total, listed = _unsaved_files(host, share, local_repos, repo)
+    if total:
+        more = f" and {total - len(listed)} more" if total > len(listed) else ""
+        raise Refused(
+            f"the mirror of {name} differs from the repo: {', '.join(listed)}{more}",
+            f"run `repoman sync {name}`, save what is excluded, and try again",
+        )
+
+
+def _unsaved_files(host: Host, share: Share, local_repos: str, repo: str) -> tuple[int, list[str]]:
+    """Return how many files differ from the mirror, and the first of them."""
+    listed: list[str] = []
     total = 0
 
-    def see(line: bytes) -> None:
+    def count(line: bytes) -> None:
         nonlocal total
         item = rsync.parse_item(line)
-        if item is not None and item.kind in _LOST:
+        if item is not None and item.kind in _UNSAVED:
             total += 1
-            if len(lost) < _NAMED:
-                lost.append(item.path.decode(errors="replace"))
+            if len(listed) < _MOST_LISTED:
+                listed.append(item.path.decode(errors="replace"))
 
     argv = rsync.pass_argv(
         local_repos,
@@ -46,20 +57,15 @@ def compare_with_mirror(host: Host, share: Share, local_repos: str, name: str, r
         contents=True,
     )
     complaints: list[bytes] = []
-    code = host.stream(argv, see, complaints.append, cwd=share.root, changes=False)
+    code = host.stream(argv, count, complaints.append, cwd=share.root, changes=False)
     if code:
-        said = Result((), code, err=b"\n".join(complaints)).complaint
-        raise Refused(f"{repo} can't be compared with its mirror", said)
-    if total:
-        more = f" and {total - len(lost)} more" if total > len(lost) else ""
-        raise Refused(
-            f"the mirror of {name} lacks, or has otherwise: {', '.join(lost)}{more}",
-            f"`repoman sync {name}`, and look at what is excluded; then again",
-        )
+        complaint = Result((), code, err=b"\n".join(complaints)).complaint
+        raise Refused(f"{repo} can't be compared with its mirror", complaint)
+    return total, listed
 
 
 def erase_repo(host: Host, share: Share, step: DeleteRepo, registry: Registry) -> None:
-    """Compare once more, now that nothing in the container can write, and delete the repo."""
+    """Compare the repo with its mirror again, now that its container is gone, and delete it."""
     if host.real_folder(step.path) is None:
         return  # gone already
     project = find_project(registry, step.name)
@@ -70,6 +76,6 @@ def erase_repo(host: Host, share: Share, step: DeleteRepo, registry: Registry) -
     result = host.change(argv, timeout=_SECONDS)
     if result.code:
         raise Failed(
-            f"{step.path} could not be deleted wholly, its mirror has all of it",
-            f"{result.complaint}; what root of a container made takes root to delete",
+            f"{step.path} was deleted only in part, its mirror has all of it",
+            f"{result.complaint}; delete files of a container's root as root",
         )

@@ -1,7 +1,7 @@
-"""Lending a person's SSH agent to a container for one session.
+"""Forwards a person's SSH agent into a container for one session.
 
-Incus forwards a socket by a proxy device, which the project forbids but while one is lent. It
-can't be forbidden again while another session has one; the last of them does it.
+Incus forwards a socket by a proxy device. The Incus project allows those only while a session
+needs one, and the last session that ends blocks them again.
 """
 
 from __future__ import annotations
@@ -10,31 +10,47 @@ import contextlib
 import uuid
 from collections.abc import Iterator, Mapping
 
-from repoman_tasks.actions.facts import incus
 from repoman_tasks.errors import Failed, RepomanError, UsageError
 from repoman_tasks.hosts.signals import defer_signals
-from repoman_tasks.model import Person
 from repoman_tasks.planning.container.spec import AGENT_DEVICE
-from repoman_tasks.session import Session
+from repoman_tasks.terminal.screen import Screen
+from repoman_tasks.tools.guest import GuestHandle
 from repoman_tasks.tools.incus import Incus
 
-__all__ = ["forwarded_agent"]
+__all__ = ["forward_ssh_agent"]
 
 _PROXIES = "restricted.devices.proxy"
+_LOCK_SECONDS = 20
 
 
 @contextlib.contextmanager
-def forwarded_agent(session: Session, name: str, person: Person) -> Iterator[str]:
-    """While this holds, root and `person` in the container called `name` may use the SSH agent of
-    this session; the path of its socket there. `UsageError` where there is no agent."""
-    agent = session.host.environ.get("SSH_AUTH_SOCK", "")
+def forward_ssh_agent(handle: GuestHandle, lock: str, screen: Screen) -> Iterator[str]:
+    """Make the SSH agent available in the container, and yield the path of its socket there.
+
+    Only root and the user in the container can use it. `lock` is the path of the lock to hold while
+    devices change. Raise UsageError if no agent is running.
+    """
+    incus, name, host = handle.incus, handle.name, handle.incus.host
+    agent = host.environ.get("SSH_AUTH_SOCK", "")
     if not agent.startswith("/"):
-        raise UsageError("there is no SSH agent to forward, SSH_AUTH_SOCK is not set", "start one")
-    found = session.of(incus)
+        raise UsageError(
+            "there is no SSH agent to forward, SSH_AUTH_SOCK is not set", "start one with ssh-agent"
+        )
     token = uuid.uuid4().hex[:8]
-    socket = f"/run/repoman-agent-{token}"
-    ids = {"uid": str(person.uid), "gid": str(person.gid)}
-    device = {
+    device, socket = f"{AGENT_DEVICE}{token}", f"/run/repoman-agent-{token}"
+    try:
+        with host.lock(lock, wait_seconds=_LOCK_SECONDS):
+            _set_proxies(incus, "allow")
+            _set_device(incus, name, device, _proxy(handle, agent, socket))
+        yield socket
+    finally:
+        with defer_signals(), host.lock(lock, wait_seconds=_LOCK_SECONDS):
+            _stop_forwarding(incus, name, device, socket, screen)
+
+
+def _proxy(handle: GuestHandle, agent: str, socket: str) -> dict[str, str]:
+    ids = {"uid": str(handle.person.uid), "gid": str(handle.person.gid)}
+    return {
         "type": "proxy",
         "bind": "instance",
         "mode": "0600",
@@ -43,42 +59,33 @@ def forwarded_agent(session: Session, name: str, person: Person) -> Iterator[str
         "listen": f"unix:{socket}",
         **{f"security.{key}": value for key, value in ids.items()},
     }
-    lock = session.store.lock_path(f"{name}.agent")
-    try:
-        with session.host.lock(lock, wait_seconds=20):
-            _set_proxies(found, "allow")
-            _set_device(found, name, f"{AGENT_DEVICE}{token}", device)
-        yield socket
-    finally:
-        with defer_signals(), session.host.lock(lock, wait_seconds=20):
-            _take_back(session, found, name, token)
 
 
-def _take_back(session: Session, found: Incus, name: str, token: str) -> None:
+def _stop_forwarding(incus: Incus, name: str, device: str, socket: str, screen: Screen) -> None:
     try:
-        _set_device(found, name, f"{AGENT_DEVICE}{token}", None)
-        argv = found.exec_argv(name, ["rm", "-f", f"/run/repoman-agent-{token}"])
-        session.host.change(argv, timeout=20)
+        _set_device(incus, name, device, None)
+        incus.host.change(incus.exec_argv(name, ["rm", "-f", socket]), timeout=20)
     except RepomanError as problem:
-        session.screen.note(f"your SSH agent is still lent to {name}, {problem}")
-        session.screen.note(f"`repoman update {name}` takes it back")
-    with contextlib.suppress(RepomanError):  # another session has one
-        _set_proxies(found, "block")
+        screen.note(f"your SSH agent is still forwarded to {name}, {problem}")
+        screen.note(f"run `repoman update {name}` to stop that")
+    with contextlib.suppress(RepomanError):  # Incus refuses while another session needs a proxy
+        _set_proxies(incus, "block")
 
 
-def _set_proxies(found: Incus, value: str) -> None:
-    project = found.get(found.project_path)
+def _set_proxies(incus: Incus, value: str) -> None:
+    project = incus.get(incus.project_path)
     if project is None:
-        raise Failed(f"the Incus project {found.project} is gone", "`repoman setup` creates it")
+        raise Failed(f"the Incus project {incus.project} is gone", "run `repoman setup`")
     config = {**project["config"], _PROXIES: value}
-    found.change("PUT", found.project_path, {"config": config})
+    incus.change("PUT", incus.project_path, {"config": config})
 
 
-def _set_device(found: Incus, name: str, device: str, desired: Mapping[str, str] | None) -> None:
-    container = found.container(name)
+def _set_device(incus: Incus, name: str, device: str, desired: Mapping[str, str] | None) -> None:
+    """Add a device to a container; None removes it."""
+    container = incus.container(name)
     if container is None:
         return
     devices = {key: dict(value) for key, value in container.devices.items() if key != device}
     if desired is not None:
         devices[device] = dict(desired)
-    found.replace(name, {"devices": devices})
+    incus.replace(name, {"devices": devices})

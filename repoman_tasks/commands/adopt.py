@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from repoman_tasks.actions.adoption import adoption
-from repoman_tasks.actions.apply import carry_out
+from repoman_tasks.actions.adoption import plan_adoption
+from repoman_tasks.actions.apply import apply_plan
 from repoman_tasks.actions.facts import containers, incus, reconcile
 from repoman_tasks.actions.project_container import check_incus_project, lock_container
 from repoman_tasks.cli.task import task
@@ -52,11 +52,12 @@ def adopt(
     if name is None:
         raise UsageError("adopt needs a name", "`repoman adopt NAME`")
     check_name(name)
-    check_incus_project(session)
+    check_incus_project(session.of(incus))
     if from_project == session.of(incus).project:
         from_project = ""
-    plan = adoption(session, name, from_project, repo)
-    if carry_out(session, plan, dry_run=dry_run, agreed=partial(lock_container, session, name)):
+    plan = plan_adoption(session, name, from_project, repo)
+    lock = partial(lock_container, session, name)
+    if apply_plan(session, plan, dry_run=dry_run, on_confirm=lock):
         if from_project:
             original = f"{name} in the Incus project {from_project} is stopped and was kept"
             cure = f"`incus delete --project {from_project} {name}` when you no longer need it"

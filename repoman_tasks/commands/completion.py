@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 
-from repoman_tasks.actions.apply import Plan, carry_out
+from repoman_tasks.actions.apply import Plan, apply_plan
 from repoman_tasks.cli.task import task
 from repoman_tasks.completions import script
 from repoman_tasks.errors import Busy, RepomanError
@@ -55,12 +55,12 @@ def completion(
         session.screen.note(f"{path} is not repoman's")
     removes = action == "remove"
     plan = Plan(removal_steps(before) if removes else install_steps(before, script(shell).decode()))
-    done = carry_out(
+    done = apply_plan(
         session,
         plan,
         dry_run=dry_run,
         default=removes or not foreign_paths(before[:1]),  # replace it only with consent
-        agreed=lambda: _alone(session, shell, before),
+        on_confirm=lambda: _alone(session, shell, before),
     )
     if not removes and (done or not plan.steps):
         session.screen.note(f"in place: {before[0].path}")

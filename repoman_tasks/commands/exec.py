@@ -36,6 +36,6 @@ def exec_(session: Session, name: str | None = None) -> int:
     as outside. A container that is stopped is started.
     """
     if not session.argv:
-        project, _ = resolve_project(session, name, "exec")
+        project, _ = resolve_project(session.of(reconcile), name, session.host.folder, "exec")
         raise UsageError("exec needs a program to run", f"`repoman exec {project.name} -- PROGRAM`")
     return enter(session, name, "exec", session.argv, login=False)

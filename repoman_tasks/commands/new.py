@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from repoman_tasks.actions.apply import Plan, carry_out
+from repoman_tasks.actions.apply import Plan, apply_plan
 from repoman_tasks.actions.approval import allowed_requests, submit_requests
 from repoman_tasks.actions.container_plans import (
     mount_permission_steps,
@@ -20,7 +20,7 @@ from repoman_tasks.actions.hazards import prepare_baseline
 from repoman_tasks.actions.project_container import (
     check_incus_project,
     lock_container,
-    repo_of,
+    repo_path,
     spec_of,
 )
 from repoman_tasks.cli.task import task
@@ -112,14 +112,14 @@ def new(
     whole = Plan(
         steps,
         runner=runner,
-        still_right=plan,
-        after_repo=lambda: _steps(session, project, options, runner),
+        check=plan,
+        replan=lambda: _steps(session, project, options, runner),
     )
     if options.container:
-        look = prepare_baseline(session, repo_of(session, project), made=options.makes_repo)
-        whole = replace(whole, afterwards=look)
-    agreed = partial(lock_container, session, name) if options.container else None
-    if carry_out(session, whole, dry_run=dry_run, agreed=agreed):
+        look = prepare_baseline(host, repo_path(found, project), created=options.makes_repo)
+        whole = replace(whole, on_success=look)
+    lock = partial(lock_container, session, name) if options.container else None
+    if apply_plan(session, whole, dry_run=dry_run, on_confirm=lock):
         session.screen.note(f"Next: repoman {'shell' if options.container else 'sync'} {name}")
 
 
@@ -160,7 +160,7 @@ class _NewOptions:
 
 def _check_folder(session: Session, project: Project, options: _NewOptions) -> None:
     """`UsageError` where the repo is not a real folder below local_repos, or is there already."""
-    local_repos, path = session.of(reconcile).local_repos, repo_of(session, project)
+    local_repos, path = session.of(reconcile).local_repos, repo_path(session.of(reconcile), project)
     real = session.host.real_folder(path)
     if options.makes_repo and real is not None:
         flag = "--clone" if options.clone else "--create"
@@ -174,7 +174,7 @@ def _check_folder(session: Session, project: Project, options: _NewOptions) -> N
 
 
 def _repo_steps(session: Session, project: Project, options: _NewOptions) -> list[Step]:
-    path = repo_of(session, project)
+    path = repo_path(session.of(reconcile), project)
     if options.clone:
         return [CloneRepo(options.clone, path)]
     return [MakeRepo(path)] if options.create else []
@@ -184,10 +184,10 @@ def _steps(
     session: Session, project: Project, options: _NewOptions, runner: StepRunner
 ) -> Sequence[Step]:
     """The steps from the repo on; a repo that is not there yet has no wishes yet."""
-    path = repo_of(session, project)
+    path = repo_path(session.of(reconcile), project)
     if not options.container:
         return [register_step(project, path)]
-    check_incus_project(session)
+    check_incus_project(runner.incus)
     making_way = delete_half_made_steps(project.name, require_containers(session).by_name)
     how = f"look at it; if you want it: `repoman new {project.name} --trust`"
     asked, protection = submit_requests(session, path), submit_protection(session.host, path)
@@ -198,15 +198,15 @@ def _steps(
         raise refusal
     project = apply_requested(project, requests, options.image, options.profiles)
     project = with_protected(project, protection.result())
-    image = spec_of(session, project).image
+    image = spec_of(session.of(reconcile), project).image
     if not project.asked_image:
         project = replace(project, image=image)
     origin = image_origin(runner.incus, image)
-    spec = spec_of(session, project)
+    spec = spec_of(session.of(reconcile), project)
     making = create_steps(project, spec, origin, path, runner.person.name)
     return [
         *making_way,
-        *mount_permission_steps(session, spec),
+        *mount_permission_steps(runner.incus, spec),
         *making,
         register_step(project, path),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from repoman_tasks.actions.apply import Plan, carry_out
+from repoman_tasks.actions.apply import Plan, apply_plan
 from repoman_tasks.actions.container_plans import acl_removal_steps, step_runner
 from repoman_tasks.actions.facts import (
     backup_share,
@@ -13,7 +13,7 @@ from repoman_tasks.actions.facts import (
     require_containers,
     require_share,
 )
-from repoman_tasks.actions.project_container import lock_container, repo_of
+from repoman_tasks.actions.project_container import lock_container, repo_path
 from repoman_tasks.actions.repo_deletion import compare_with_mirror
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import UsageError
@@ -68,11 +68,11 @@ def remove(
     project = session.of(reconcile).registry.project(name)
     if project is None and name in session.of(containers).by_name:
         plan = Plan([DeleteContainer(name, ", of no project")], runner=step_runner(session))
-        carry_out(session, plan, dry_run=dry_run, default=False, agreed=lock)
+        apply_plan(session, plan, dry_run=dry_run, default=False, on_confirm=lock)
         return
     project = find_project(session.of(reconcile).registry, name)
     share = _share_with_mirror(session, project) if delete_repo else None
-    path = repo_of(session, project)
+    path = repo_path(session.of(reconcile), project)
     status, rules = _container_status(session, project), acl_removal_steps(session, project)
     steps = remove_steps(project, path, status, rules, delete_repo=delete_repo)
     plan = Plan(steps, share, step_runner(session))
@@ -82,8 +82,10 @@ def remove(
             session.screen.note(f"  {step}")
         session.show_equivalent()
         session.prompter.typed(DELETE_REPO, path, name)
-    agreed = lock if project.container else None
-    carry_out(session, plan, dry_run=dry_run, default=False, confirmed=confirmed, agreed=agreed)
+    on_confirm = lock if project.container else None
+    apply_plan(
+        session, plan, dry_run=dry_run, default=False, confirmed=confirmed, on_confirm=on_confirm
+    )
 
 
 def _container_status(session: Session, project: Project) -> str | None:
@@ -99,6 +101,6 @@ def _share_with_mirror(session: Session, project: Project) -> Share:
     session.of(backup_share)
     share = require_share(session)
     host, local_repos = session.host, session.of(reconcile).local_repos
-    if host.real_folder(repo_of(session, project)) is not None:
+    if host.real_folder(repo_path(session.of(reconcile), project)) is not None:
         compare_with_mirror(host, share, local_repos, project.name, project.repo)
     return share

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 
-from repoman_tasks.actions.apply import Plan, carry_out
+from repoman_tasks.actions.apply import Plan, apply_plan
 from repoman_tasks.actions.container_plans import step_runner
 from repoman_tasks.actions.facts import fence_facts, reconcile, stored_registry
 from repoman_tasks.cli.task import task
@@ -100,7 +100,7 @@ def setup(
     steps = setup_steps(registry, exists.result(), options, real is not None, share.probe, estate)
     steps = _in_order(session, [*_fence(session, fence, real or local), *steps], dry_run=dry_run)
     plan = Plan(steps, share, step_runner(session))
-    done = carry_out(session, plan, dry_run=dry_run, agreed=lambda: _alone(session, registry))
+    done = apply_plan(session, plan, dry_run=dry_run, on_confirm=lambda: _alone(session, registry))
     if done and session.follow_ups is None:
         session.screen.note("Next: repoman new NAME")
 

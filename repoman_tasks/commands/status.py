@@ -19,7 +19,7 @@ from repoman_tasks.actions.facts import (
     stored_registry,
 )
 from repoman_tasks.actions.hazards import mark_seen, repos_of_containers, submit_new_hazards
-from repoman_tasks.actions.inside_check import running, submit_inside
+from repoman_tasks.actions.inside_check import running_projects, submit_inside
 from repoman_tasks.actions.network_check import submit_network_check
 from repoman_tasks.cli.task import Task, task
 from repoman_tasks.errors import ExitCode, RepomanError, TargetUnusable, UsageError
@@ -93,7 +93,7 @@ def status(
         mended = mend(session, _drift(session, name), options)
         session.look_again()
     if seen:
-        mark_seen(session, name)
+        mark_seen(session.host, session.of(reconcile), name)
     _submit(session, name)
     facts = session.of(reconcile)
     found = _findings(session, facts, name)
@@ -158,7 +158,7 @@ def _submit_inside(
     if not any(project.container for project in projects) or session.of(containers).problem:
         return Future(list), Future(list)
     known = {finding.subject for finding in drifted}
-    whole = running(session.of(containers), [p for p in projects if p.name not in known])
+    whole = running_projects(session.of(containers), [p for p in projects if p.name not in known])
     network = submit_network_check(session, projects)
     if not whole:
         return network, Future(list)

@@ -72,7 +72,7 @@ def sync(
     )
     sync_plan = plan_sync(facts.registry, name, jobs, options)
     share = require_share(session)
-    modes = share.survey([project.repo for project in sync_plan.projects])
+    modes = share.modes([project.repo for project in sync_plan.projects])
     context = SyncContext(
         host=session.host,
         share=share,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from repoman_tasks.actions.approval import approve_request, submit_requests
 from repoman_tasks.actions.facts import reconcile
-from repoman_tasks.actions.project_container import repo_of, resolve_project
+from repoman_tasks.actions.project_container import repo_path, resolve_project
 from repoman_tasks.cli.task import task
 from repoman_tasks.session import Session
 from repoman_tasks.wizards.project_choice import ask_project
@@ -25,8 +25,9 @@ from repoman_tasks.wizards.project_choice import ask_project
 )
 def trust(session: Session, name: str | None = None) -> None:
     """Show what a repo's .repoman.toml requests beyond its container, and approve it."""
-    project, _ = resolve_project(session, name, "trust")
-    asked = submit_requests(session, repo_of(session, project), project)
+    facts = session.of(reconcile)
+    project, _ = resolve_project(facts, name, session.host.folder, "trust")
+    asked = submit_requests(session, repo_path(facts, project), project)
     how = f"on a terminal `repoman trust {project.name}`, in a script `update --trust`"
     if approve_request(session, asked, how):
         session.screen.line(f"approved what {project.name} asks for")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from repoman_tasks.actions.facts import reconcile
-from repoman_tasks.actions.project_container import repo_of, resolve_project
+from repoman_tasks.actions.project_container import repo_path, resolve_project
 from repoman_tasks.cli.task import task
 from repoman_tasks.session import Session
-from repoman_tasks.tools.approvals import forget
+from repoman_tasks.tools.approvals import revoke
 from repoman_tasks.wizards.project_choice import ask_project
 
 
@@ -25,8 +25,9 @@ def untrust(session: Session, name: str | None = None) -> None:
 
     The next `repoman update` removes from the container what it approved.
     """
-    project, _ = resolve_project(session, name, "untrust")
-    if forget(session.host, repo_of(session, project)):
+    facts = session.of(reconcile)
+    project, _ = resolve_project(facts, name, session.host.folder, "untrust")
+    if revoke(session.host, repo_path(facts, project)):
         session.screen.line(f"revoked the approval of {project.name}")
         session.screen.note(f"Next: repoman update {project.name}, to apply that to its container")
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 
-from repoman_tasks.actions.apply import Plan, carry_out
+from repoman_tasks.actions.apply import Plan, apply_plan
 from repoman_tasks.actions.approval import RequestAnswers, allowed_requests, submit_requests
 from repoman_tasks.actions.container_plans import (
     NetworkAnswers,
@@ -20,9 +20,9 @@ from repoman_tasks.actions.container_plans import (
 from repoman_tasks.actions.container_steps import StepRunner
 from repoman_tasks.actions.facts import containers, incus, person, reconcile
 from repoman_tasks.actions.project_container import (
-    existing_container,
     lock_container,
-    repo_of,
+    repo_path,
+    require_container,
     resolve_project,
     spec_of,
 )
@@ -38,7 +38,7 @@ from repoman_tasks.planning.steps import ArrangeUser
 from repoman_tasks.session import Session
 from repoman_tasks.tools.guest import GuestHandle, submit_user_check
 from repoman_tasks.tools.images import image_origin
-from repoman_tasks.tools.incus import patiently
+from repoman_tasks.tools.incus import retry_while
 from repoman_tasks.wizards.project_choice import ask_project
 
 _SECONDS = 10
@@ -78,33 +78,34 @@ def update(
     dry_run: bool = False,
 ) -> None:
     """Apply the registry and the repo's .repoman.toml to a project's container."""
-    project, _ = resolve_project(session, name, "update")
-    container = existing_container(session, project)
+    facts = session.of(reconcile)
+    project, _ = resolve_project(facts, name, session.host.folder, "update")
+    container = require_container(facts, session.of(containers), project)
     runner, asked = step_runner(session), _submit(session, project, container)
     after, refusal = _with_requests(session, project, asked, trusted=trust, dry_run=dry_run)
-    registry = session.of(reconcile).registry
     network = asked.network or _network(session, after)
-    after = with_addresses(after, registry, network)
+    after = with_addresses(after, facts.registry, network)
     after = with_protected(after, asked.protection.result())
-    spec = spec_of(session, after)
+    spec = spec_of(facts, after)
     container, user_is_missing = _look_inside(container, runner, asked.user)
     steps, left = update_steps(
         spec,
         container,
         image_origin(runner.incus, spec.image) if rebuild else None,
-        ArrangeUser(project.name, runner.person.name, repo_of(session, project)),
+        ArrangeUser(project.name, runner.person.name, repo_path(facts, project)),
         restart=restart,
         user_is_missing=user_is_missing,
     )
     for difference in left:
         session.screen.note(f"left as it is, it needs --{difference.need}: {difference.what}")
-    stored = find_project(session.of(reconcile).stored, project.name)
+    stored = find_project(facts.stored, project.name)
     before = [
-        *(mount_permission_steps(session, spec) if steps else []),
-        *acl_steps(session, after, network),
+        *(mount_permission_steps(runner.incus, spec) if steps else []),
+        *acl_steps(facts.registry, runner.incus, after, network),
     ]
     plan = Plan([*before, *steps, *record_steps(stored, after)], runner=runner)
-    carry_out(session, plan, dry_run=dry_run, agreed=partial(lock_container, session, project.name))
+    lock = partial(lock_container, session, project.name)
+    apply_plan(session, plan, dry_run=dry_run, on_confirm=lock)
     if refusal:  # what is not approved was taken away, or never came
         raise refusal
 
@@ -122,7 +123,8 @@ class _Answers:
 
 def _submit(session: Session, project: Project, container: Container) -> _Answers:
     """Ask for all that follows from what is known."""
-    repo, incus_project, whose = repo_of(session, project), session.of(incus), session.of(person)
+    repo = repo_path(session.of(reconcile), project)
+    incus_project, whose = session.of(incus), session.of(person)
     handle = GuestHandle(incus_project, container.name, whose)
     return _Answers(
         submit_requests(session, repo, project),
@@ -176,4 +178,4 @@ def _look_inside(
         handle = GuestHandle(runner.incus, container.name, runner.person)
         return now, now.running and not submit_user_check(handle).result()
 
-    return patiently(runner.host, look, Failed, _SECONDS)
+    return retry_while(Failed, runner.host, look, _SECONDS)

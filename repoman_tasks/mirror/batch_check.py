@@ -1,9 +1,9 @@
-"""Checking several projects with one rsync.
+"""The check of several unchanged projects with one rsync.
 
-On most nights most projects have not changed, and an rsync of its own for each costs more
-than all its questions to the share. So projects whose files are as they were at the last
-sync share one; it repairs what somebody did to a mirror meanwhile. A project that changed,
-or a batch that does not go through whole, is left to a sync of its own.
+On most nights most projects have not changed, and to start one rsync per project costs more than
+its work. So projects whose files are as they were at the last sync share one rsync, which also
+repairs changes to their mirrors. A project that changed is synced alone, and so is each project of
+a batch that fails.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from repoman_tasks.errors import RepomanError
 from repoman_tasks.hosts.base import Future, Lock
 from repoman_tasks.mirror.events import Finished, Started
-from repoman_tasks.mirror.project_sync import submit_look
-from repoman_tasks.mirror.rsync_pass import SyncContext, run_pass
+from repoman_tasks.mirror.project_sync import submit_survey
+from repoman_tasks.mirror.rsync_pass import Pass, SyncContext, run_pass
 from repoman_tasks.model import Project
 from repoman_tasks.planning.mirror import source_check as source
 from repoman_tasks.planning.mirror.sync_plan import Outcome
-from repoman_tasks.tools.file_tree import Look
+from repoman_tasks.tools.file_tree import Survey
 
 __all__ = ["mirror_batch"]
 
@@ -27,20 +27,21 @@ __all__ = ["mirror_batch"]
 def mirror_batch(
     context: SyncContext, projects: Sequence[Project]
 ) -> tuple[list[Outcome], list[Project]]:
-    """Mirror those of `projects` that are unchanged; also returns those that are left."""
+    """Mirror the unchanged ones of `projects`; return their outcomes and the other projects."""
     began = time.monotonic()
     host = context.host
-    looks, mounted = _submit_looks(context, projects), context.share.submit_check()
-    quiet = _unchanged(context, looks)
-    paths = {context.lock_path(name): name for name in quiet}
-    with host.locks(list(paths)) as locks:  # what is taken is told by a sync of its own
-        held = {paths[path] for path in locks}
-        together = [project for project in projects if project.name in held]
-        for project in together:
+    surveys, mounted = _submit_surveys(context, projects), context.share.submit_check()
+    unchanged = _unchanged(context, surveys)
+    paths = {context.lock_path(name): name for name in unchanged}
+    with host.locks(
+        list(paths)
+    ) as locks:  # the sync of a single project reports a lock that is taken
+        locked = {paths[path] for path in locks}
+        batch = [project for project in projects if project.name in locked]
+        for project in batch:
             context.emit(Started(project.name))
-        enough = len(together) > 1
-        held_now = list(locks.values())
-        outcomes = _checked(context, together, held_now, quiet, mounted) if enough else []
+        held = list(locks.values())
+        outcomes = _check(context, batch, held, unchanged, mounted) if len(batch) > 1 else []
     for outcome in outcomes:
         outcome.seconds = time.monotonic() - began
         context.emit(Finished(outcome))
@@ -48,43 +49,44 @@ def mirror_batch(
     return outcomes, [project for project in projects if project.name not in done]
 
 
-Looks = Sequence[tuple[Project, Future[Look]]]
+Surveys = Sequence[tuple[Project, Future[Survey]]]
 
 
-def _submit_looks(context: SyncContext, projects: Sequence[Project]) -> Looks:
-    """Ask for a walk over the repo of each of `projects`."""
-    return [(project, submit_look(context, project)) for project in projects]
+def _submit_surveys(context: SyncContext, projects: Sequence[Project]) -> Surveys:
+    """Ask for a survey of the repo of each of `projects`."""
+    return [(project, submit_survey(context, project)) for project in projects]
 
 
-def _unchanged(context: SyncContext, looks: Looks) -> dict[str, Look]:
-    """What the repos hold, of those where that is what the last sync saw."""
-    found = {}
-    for project, look in looks:
+def _unchanged(context: SyncContext, surveys: Surveys) -> dict[str, Survey]:
+    """Return the surveys that equal those of the last sync, by project."""
+    unchanged = {}
+    for project, pending in surveys:
         if context.host.stopping.is_set():
             return {}
         try:
-            seen = look.result()
+            survey = pending.result()
         except RepomanError:
             continue
-        # Files of two projects that are one on disk would become one in their mirrors.
-        if seen.tally.tree == project.last_tree and not seen.hard_links:
-            found[project.name] = seen
-    return found
+        # One rsync would keep a hard link between two projects, and so tie their mirrors together.
+        if survey.tally.tree == project.last_tree and not survey.hard_links:
+            unchanged[project.name] = survey
+    return unchanged
 
 
-def _checked(
+def _check(
     context: SyncContext,
     projects: Sequence[Project],
     locks: Sequence[Lock],
-    quiet: dict[str, Look],
+    unchanged: dict[str, Survey],
     mounted: Future[None],
 ) -> list[Outcome]:
-    """The outcomes of one rsync over `projects`; none where it did not go through whole.
+    """Mirror `projects` with one rsync, and return their outcomes; none if it fails.
 
-    `mounted` raises where the share is not mounted any more as it was.
+    A project that changes meanwhile gets no outcome. `mounted` raises if the share is no longer
+    mounted as it was.
     """
     max_shrink = context.registry.defaults.max_shrink
-    limits = [source.deletion_limit(p, quiet[p.name].tally, max_shrink) for p in projects]
+    limits = [source.deletion_limit(p, unchanged[p.name].tally, max_shrink) for p in projects]
     try:
         mounted.result()
         done = run_pass(
@@ -94,23 +96,20 @@ def _checked(
             [f"{project.repo}/" for project in projects],
             max_delete=min((limit for limit in limits if limit is not None), default=None),
         )
-        mounted, looks = context.share.submit_check(), _submit_looks(context, projects)
+        mounted, surveys = context.share.submit_check(), _submit_surveys(context, projects)
         mounted.result()
-        still = {} if done.vanished else _unchanged(context, looks)
-    except Exception:  # a sync of its own will tell which project it was, and what
+        still = {} if done.vanished else _unchanged(context, surveys)
+    except Exception:  # the sync of each single project will report the error
         return []
-    outcomes = []
-    for project in projects:
-        seen = quiet[project.name]
-        if project.name in still:
-            warnings = [f"{special} is not mirrored" for special in seen.specials]
-            outcomes.append(
-                Outcome(
-                    project.name,
-                    counts=done.counts[project.name],
-                    warnings=warnings,
-                    tally=seen.tally,
-                    synced_at=context.now(),
-                )
-            )
-    return outcomes
+    checked = [project for project in projects if project.name in still]
+    return [_outcome(context, project, done, unchanged[project.name]) for project in checked]
+
+
+def _outcome(context: SyncContext, project: Project, done: Pass, survey: Survey) -> Outcome:
+    return Outcome(
+        project.name,
+        counts=done.counts[project.name],
+        warnings=[f"{special} is not mirrored" for special in survey.specials],
+        tally=survey.tally,
+        synced_at=context.now(),
+    )

@@ -1,12 +1,12 @@
-"""Mirroring one project.
+"""The sync of one project.
 
-How a git repo that is being written to comes out whole: git writes objects before the refs
-that need them, and a repack writes the new pack before it removes what that replaces. So a
-copy is whole when its refs were read first and every object that was there afterwards is in
-it. One pass over everything can't promise that. Where a git directory changed during that
-pass, rounds follow: first all of it but the objects, then the objects, and again while files
-vanish in between (what gc removed after it was listed is in a newer pack by then) or while HEAD
-names a branch that was made after the branches were listed.
+A git repo is mirrored consistently even while it is written to. git writes objects before the
+refs that need them, and a repack writes the new pack before it removes the old ones. So a copy is
+consistent if its refs were read first, and all objects that existed afterwards are in it. A single
+pass can't guarantee that. If a git directory changed during the first pass, rounds follow: a pass
+over everything but the objects, then one over the objects. A round is repeated while files vanish
+in it (gc removed them after they were listed; a newer pack has them), and while HEAD names a branch
+that was created after the branches were listed.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from repoman_tasks.planning.mirror import source_check as source
 from repoman_tasks.planning.mirror.sync_plan import Outcome, first_symlink
 from repoman_tasks.planning.names import inside, real_repo
 from repoman_tasks.tools import rsync
-from repoman_tasks.tools.file_tree import PRUNED, Look, git_state, look
+from repoman_tasks.tools.file_tree import PRUNED, Survey, git_state, survey_entries
 
-__all__ = ["mirror_project", "submit_look"]
+__all__ = ["mirror_project", "submit_survey"]
 
 _ROUNDS = 20
-"""How often a git repo is gone over while gc or a checkout changes it under the copy."""
+"""Limit of rounds over a git repo that gc or a checkout changes meanwhile."""
 _ENOUGH_ROUNDS = 3
-"""After so many, a round without such a loss is enough, though commits go on."""
+"""After so many rounds, one in which no file vanished is enough, even if commits go on."""
 _TORN_PASSES = 4
-"""How often a pass is tried again because files were written to while they were read."""
+"""Limit of passes that are repeated because a file was written while it was read."""
 _MOST_GIT_DIRS = 100
-"""With more, they are not named one by one to rsync."""
+"""With more, rsync gets one rule for all of them, not one for each."""
 _WAIT_SECONDS = 7 * 24 * 3600.0
 
 
 def mirror_project(context: SyncContext, project: Project) -> Outcome:
-    """Mirror `project` under its lock; errors come back in the outcome, never as exceptions."""
+    """Mirror `project` under its lock; an error is stored in the outcome, never raised."""
     outcome = Outcome(project.name)
     began = time.monotonic()
     try:
@@ -49,18 +49,18 @@ def mirror_project(context: SyncContext, project: Project) -> Outcome:
             raise Interrupted("not started")
         context.emit(Started(project.name))
         with _locks(context, project) as locks:
-            _Work(context, project, locks, outcome).run()
+            _ProjectSync(context, project, locks, outcome).run()
             outcome.synced_at = context.now()
     except Locked as error:
         outcome.code = ExitCode.SOME_FAILED
-        outcome.error = f"its mirror is being written already, {error}: let it finish, or --wait"
+        outcome.error = f"another sync writes its mirror, {error}: let it finish, or pass --wait"
     except RepomanError as error:
         if isinstance(error, PassFailed) and error.refused:
             outcome.stopped_at = context.now()
         failed = error.code is ExitCode.FAILED
         outcome.code = ExitCode.SOME_FAILED if failed else error.code
         outcome.error = str(error)
-    except Exception as error:  # a bug ends this project, and no other
+    except Exception as error:  # a bug fails this project, but not the others
         outcome.code = ExitCode.SOME_FAILED
         outcome.error = internal_error(error)
     outcome.seconds = time.monotonic() - began
@@ -70,7 +70,7 @@ def mirror_project(context: SyncContext, project: Project) -> Outcome:
 
 @contextmanager
 def _locks(context: SyncContext, project: Project) -> Iterator[list[Lock]]:
-    if context.options.dry_run:  # writes nothing, a lock's file included
+    if context.options.dry_run:  # writes nothing, not even the file of a lock
         yield []
         return
     wait_seconds = _WAIT_SECONDS if context.options.wait else 0
@@ -80,62 +80,61 @@ def _locks(context: SyncContext, project: Project) -> Iterator[list[Lock]]:
         yield [lock]
 
 
-def submit_look(context: SyncContext, project: Project) -> Future[Look]:
-    """Ask for a walk over the project's repo.
+def submit_survey(context: SyncContext, project: Project) -> Future[Survey]:
+    """Ask for a survey of the project's repo, without what is excluded from the mirror.
 
-    The result raises `Refused` if it, or its mirror, is not a real folder. What is excluded from
-    the mirror is not counted.
+    The result raises Refused if the repo or its mirror is not a real folder.
     """
-    in_place = _submit_places(context, project)
+    checked = _submit_path_check(context, project)
     walk = context.host.submit_walk(_repo_path(context, project), prune=PRUNED)
-    return in_place.then(lambda _: _look_over(context, project, walk.result()))
+    return checked.then(lambda _: _survey(context, project, walk.result()))
 
 
-def _look_over(context: SyncContext, project: Project, entries: Iterable[Entry]) -> Look:
-    """What a walk over the project's repo met."""
-    seen = look(entries)
+def _survey(context: SyncContext, project: Project, entries: Iterable[Entry]) -> Survey:
+    survey = survey_entries(entries)
     if not context.registry.excludes(project):
-        return seen
+        return survey
     census = count_entries(context, project)
-    return replace(seen, tally=census.tally(seen.tally.tree), git_dirs=census.git_dirs())
+    return replace(survey, tally=census.tally(survey.tally.tree), git_dirs=census.git_dirs())
 
 
 def _repo_path(context: SyncContext, project: Project) -> str:
-    """Where the project's repo has to be."""
     return f"{context.local_repos}/{project.repo}"
 
 
-def _submit_places(context: SyncContext, project: Project) -> Future[None]:
-    """Ask where the repo is; the result raises `Refused` if it or its mirror is missing, a symlink,
-    or inside the other."""
+def _submit_path_check(context: SyncContext, project: Project) -> Future[None]:
+    """Ask if the repo can be mirrored; the result raises Refused if it is missing or a symlink, if
+    its mirror is a symlink, or if the repo contains the share or the reverse."""
     real = context.host.submit_folders([_repo_path(context, project)])
-    return real.then(lambda found: _judge_places(context, project, found[0]))
+    return real.then(lambda paths: _check_paths(context, project, paths[0]))
 
 
-def _judge_places(context: SyncContext, project: Project, real: str | None) -> None:
-    """The same, where `real` is the repo's folder with links resolved; None where there is none."""
+def _check_paths(context: SyncContext, project: Project, real: str | None) -> None:
+    """Raise Refused as above; `real` is the repo's real path, None if the repo is missing."""
     path = _repo_path(context, project)
     share = context.share.probe
     link = first_symlink(context.modes, project.repo)
     if link:
         raise Refused(
             f"{share.path}/{link} on the share is a symlink",
-            "a mirror follows none: replace it by a real folder",
+            "mirrors follow no symlinks: replace it by a real folder",
         )
     if real is None:
         raise Refused(
             f"{path} is missing, its mirror was left as it is",
-            f"bring it back, or `repoman remove {project.name}`",
+            f"bring it back, or run `repoman remove {project.name}`",
         )
     real_repo(path, real, context.local_repos)
     if real != path:
         raise Refused(f"{path} is a symlink to {real}", "register that folder as the repo")
-    if inside(share.real, path) or inside(path, share.real):
-        raise Refused(f"{path} and the share at {share.real} lie in one another", "part them")
+    if inside(share.real, path):
+        raise Refused(f"{path} contains the share at {share.real}", "move one of them")
+    if inside(path, share.real):
+        raise Refused(f"the share at {share.real} contains {path}", "move one of them")
 
 
-class _Work:
-    """The steps of mirroring one project; what they find goes into the outcome."""
+class _ProjectSync:
+    """The passes of one project's sync; results are stored in the outcome."""
 
     def __init__(
         self, context: SyncContext, project: Project, locks: Sequence[Lock], outcome: Outcome
@@ -147,26 +146,26 @@ class _Work:
         self._outcome = outcome
         self._path = _repo_path(context, project)
         self._may_delete: int | None = None
-        """Entries that the passes to come may delete, None for any number."""
+        """Limit of entries that the remaining passes may delete; None for no limit."""
         self._loose = project.last_loose or 0
-        """Loose git objects in the mirror: more may have come since the repo was looked at,
-        and the sync after this one has to be allowed to delete them all."""
+        """Loose git objects in the mirror. It may hold more than the survey counted, and the next
+        sync must be allowed to delete them all."""
 
     def run(self) -> None:
         context, project = self._context, self._project
-        look_over, mounted = submit_look(context, project), context.share.submit_check()
-        seen = look_over.result()
-        self._outcome.tally = seen.tally
-        self._outcome.warnings += [f"{special} is not mirrored" for special in seen.specials]
-        self._guard(seen.tally)
+        pending, mounted = submit_survey(context, project), context.share.submit_check()
+        survey = pending.result()
+        self._outcome.tally = survey.tally
+        self._outcome.warnings += [f"{special} is not mirrored" for special in survey.specials]
+        self._guard(survey.tally)
         mounted.result()
-        self._copy(seen)
-        mounted, in_place = context.share.submit_check(), _submit_places(context, project)
+        self._copy(survey)
+        mounted, paths = context.share.submit_check(), _submit_path_check(context, project)
         mounted.result()
-        in_place.result()  # no success where the repo was swapped
+        paths.result()  # fails if the repo was replaced meanwhile
 
     def _guard(self, tally: Tally) -> None:
-        """`Refused` where the source lost too much; else sets how many entries may be deleted."""
+        """Set the limit of deletions; raise Refused if the repo has lost too many files."""
         if self._context.options.force:
             return
         source.check_not_stopped(self._project)
@@ -179,69 +178,70 @@ class _Work:
         return self._context.registry.defaults.max_shrink
 
     def _mirrored(self) -> Tally | None:
-        """What the mirror holds, where no sync was ever recorded: a registry can be lost."""
+        """Return a tally of the mirror, in place of one that a lost registry had recorded."""
         if self._project.repo not in self._context.modes:
             return None
         return Tally(self._context.share.count(self._project.repo))
 
-    def _copy(self, seen: Look) -> None:
+    def _copy(self, survey: Survey) -> None:
         dry = self._context.options.dry_run or self._host.dry
-        before = None if dry else self._git_state(seen)
+        before = None if dry else self._git_state(survey)
         done = self._pass([f"{self._project.repo}/"])
         if dry:
             return
-        if before != self._git_state(seen):
-            self._settle(seen)
-            if self._context.options.delete:  # else it holds those that gc packed long ago, too
-                loose = max(seen.tally.loose, self._loose)
-                self._outcome.tally = replace(seen.tally, loose=loose)
+        if before != self._git_state(survey):
+            self._repeat_rounds(survey)
+            if self._context.options.delete:  # else it also holds objects that gc packed long ago
+                loose = max(survey.tally.loose, self._loose)
+                self._outcome.tally = replace(survey.tally, loose=loose)
         elif done.vanished:
             self._outcome.warnings.append(f"{rsync.status_message(24)} ({done.vanished})")
 
-    def _git_state(self, seen: Look) -> int:
-        return git_state(self._host, self._path, seen.git_dirs)
+    def _git_state(self, survey: Survey) -> int:
+        return git_state(self._host, self._path, survey.git_dirs)
 
-    def _settle(self, seen: Look) -> None:
-        """Rounds of refs, then objects, until the git directories came out whole."""
+    def _repeat_rounds(self, survey: Survey) -> None:
+        """Mirror refs, then objects, until the git directories are consistent; raise Busy if they
+        never are."""
         for finished in range(1, _ROUNDS + 1):
-            seen = self._look_again(seen)
-            if not seen.git_dirs:
+            survey = self._survey_again(survey)
+            if not survey.git_dirs:
                 return
-            before = self._git_state(seen)
-            refs = self._pass(*self._refs(seen.git_dirs))
-            objects = self._pass(self._objects(seen.git_dirs))
+            before = self._git_state(survey)
+            refs = self._pass(*self._refs(survey.git_dirs))
+            objects = self._pass(self._objects(survey.git_dirs))
             if refs.vanished or objects.vanished:
                 continue
-            if before == self._git_state(seen):
+            if before == self._git_state(survey):
                 return
-            if finished >= _ENOUGH_ROUNDS and self._heads_resolve(seen.git_dirs):
+            if finished >= _ENOUGH_ROUNDS and self._heads_resolve(survey.git_dirs):
                 self._outcome.warnings.append(
-                    "it was written to all the while; a later sync has the rest"
+                    "it was written to during the whole sync; the next sync mirrors the rest"
                 )
                 return
         raise Busy(
             f"the git repo in {self._path} was rebuilt during each of {_ROUNDS} passes",
-            "sync again when it is quiet",
+            "sync again when nothing writes to it",
         )
 
-    def _look_again(self, last: Look) -> Look:
-        """Look for a next round, and guard it as the first pass was."""
-        seen = submit_look(self._context, self._project).result()
+    def _survey_again(self, last: Survey) -> Survey:
+        """Survey the repo for the next round; raise Refused as `_guard` does."""
+        survey = submit_survey(self._context, self._project).result()
         if self._context.options.force:
-            return seen
-        files_only = Tally(last.tally.files)  # a gc may well be what goes on
+            return survey
+        files_only = Tally(last.tally.files)  # a gc may be removing loose objects and packs
         source.check_shrinkage(
-            self._project.name, self._path, seen.tally, files_only, self._max_shrink
+            self._project.name, self._path, survey.tally, files_only, self._max_shrink
         )
-        return seen
+        return survey
 
     def _heads_resolve(self, git_dirs: Sequence[bytes]) -> bool:
-        """Whether no HEAD names a branch that was made after the branches were listed."""
+        """Return if each HEAD in the mirror names a branch that the mirror has."""
         folders = [self._below(git_dir) for git_dir in git_dirs[:_MOST_GIT_DIRS]]
         return all(self._context.share.head_resolves(folder) for folder in folders)
 
     def _refs(self, git_dirs: Sequence[bytes]) -> tuple[list[str], list[str]]:
-        """Sources and rules of a pass over all of the git directories but the objects."""
+        """Return sources and filter rules of a pass over the git directories without objects."""
         if len(git_dirs) > _MOST_GIT_DIRS:
             return [f"{self._project.repo}/"], ["- objects/"]
         objects = self._objects(git_dirs)
@@ -266,7 +266,7 @@ class _Work:
         return done
 
     def _untorn_pass(self, sources: Sequence[str], rules: Sequence[str]) -> Pass:
-        """A pass; again where a file was cut short while it was read, as an editor does."""
+        """Run a pass; repeat it if a file was truncated while it was read, as editors do."""
         for _ in range(_TORN_PASSES):
             try:
                 return self._run_pass(sources, rules)

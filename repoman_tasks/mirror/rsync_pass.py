@@ -140,7 +140,7 @@ def count_entries(context: SyncContext, project: Project) -> Census:
     def see(line: bytes) -> None:
         item = rsync.parse_item(line)
         if item is not None and len(item.path) > prefix:
-            census.see(item.path[prefix:].rstrip(b"/"), folder=item.path.endswith(b"/"))
+            census.add(item.path[prefix:].rstrip(b"/"), folder=item.path.endswith(b"/"))
 
     rules = rsync.filters(project.repo, context.registry.excludes(project))
     argv = rsync.listing_argv(context.local_repos, project.repo, rules)

@@ -1,6 +1,7 @@
-"""What a person approved of the repos' .repoman.toml: a file for each repo, in XDG state.
+"""Approvals of the repos' .repoman.toml: one file per repo, in the XDG state folder.
 
-No container ever sees that folder (`tools.places`). What can't be read approves nothing.
+That folder is never mounted into a container (see `forbidden_paths`). A file that can't be parsed
+approves nothing.
 """
 
 from __future__ import annotations
@@ -15,36 +16,36 @@ from repoman_tasks.model import Mount
 from repoman_tasks.planning.trust.approval_rules import Approval
 from repoman_tasks.registry.names_file import state_folder
 
-__all__ = ["approve", "forget", "state_path", "submit_approval"]
+__all__ = ["approve", "revoke", "state_path", "submit_approval"]
 
 _SCHEMA = 1
 
 
 def submit_approval(host: Host, repo: str) -> Future[Approval | None]:
-    """Ask what was approved for the repo at the real path `repo`."""
-    return host.submit_file(state_path(host, "approvals", repo)).then(_parsed)
+    """Ask for the approval of the repo at the real path `repo`; None if there is none."""
+    return host.submit_file(state_path(host, "approvals", repo)).then(_parse)
 
 
-def _parsed(data: bytes | None) -> Approval | None:
+def _parse(data: bytes | None) -> Approval | None:
     try:
-        found = json.loads(data or b"")
-        if found["schema"] != _SCHEMA:
+        stored = json.loads(data or b"")
+        if stored["schema"] != _SCHEMA:
             return None
-        mounts = tuple(Mount(one["source"], one["path"]) for one in found["mounts"])
-        return Approval(found["repo"], found["digest"], mounts, tuple(found["lines"]))
+        mounts = tuple(Mount(mount["source"], mount["path"]) for mount in stored["mounts"])
+        return Approval(stored["repo"], stored["digest"], mounts, tuple(stored["lines"]))
     except (ValueError, KeyError, TypeError):
         return None
 
 
 def approve(host: Host, approval: Approval, now: str) -> None:
-    """Keep an approval, in the place of what was approved for that repo before."""
+    """Store an approval; it replaces an earlier one of the same repo."""
     text = json.dumps({"schema": _SCHEMA, "approved": now, **asdict(approval)}, indent=2)
     with host.lock(f"{state_folder(host)}/approvals.lock", wait_seconds=10):
         host.write_file(state_path(host, "approvals", approval.repo), f"{text}\n".encode())
 
 
-def forget(host: Host, repo: str) -> bool:
-    """Take back what was approved for `repo`; whether there was something."""
+def revoke(host: Host, repo: str) -> bool:
+    """Delete the approval of `repo`; return whether there was one."""
     path = state_path(host, "approvals", repo)
     if host.read_file(path) is None:
         return False
@@ -56,6 +57,6 @@ def forget(host: Host, repo: str) -> bool:
 
 
 def state_path(host: Host, kind: str, repo: str) -> str:
-    """The file of that kind in which something is kept about the repo at the real path `repo`."""
+    """Return the path of the state file of this `kind` for the repo at the real path `repo`."""
     name = sha256(repo.encode(errors="surrogateescape")).hexdigest()[:32]
     return f"{state_folder(host)}/{kind}/{name}.json"

@@ -1,4 +1,4 @@
-"""Looking at what containers stand on: the daemon, its parts, and the host's maps of ids."""
+"""Reads what containers depend on: the Incus daemon, and the host's firewalls and ID maps."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _ACLS = "/1.0/network-acls?recursion=1"
 _DOCKER, _FIREWALLD = "/sys/class/net/docker0", "/run/firewalld"
 _UFW, _SUBUID, _SUBGID = "/etc/ufw/ufw.conf", "/etc/subuid", "/etc/subgid"
 _USUAL_POOL = "default"
-"""As `incus admin init` calls it."""
+"""The pool that `incus admin init` creates."""
 
 
 @dataclass(frozen=True)
 class FenceAnswers:
-    """All that was asked of Incus and of the host about what containers stand on."""
+    """Pending answers of Incus and the host that `read_fence_facts` evaluates."""
 
     incus: Incus
     defaults: Defaults
@@ -45,7 +45,7 @@ class FenceAnswers:
     networks: Future[Any]
     acls: Future[Any]
     spaces: dict[str, Future[Any]]
-    """What is in the pools whose names were known, or guessed."""
+    """Space of the pools whose names were known or guessed, by name."""
     host_networks: Future[tuple[str, ...]]
     processors: Future[int]
     ufw: Future[str]
@@ -54,13 +54,13 @@ class FenceAnswers:
 
 
 def submit_fence(incus: Incus, defaults: Defaults) -> FenceAnswers:
-    """Ask for all of it; the pool is probably that of the `defaults`."""
+    """Ask for all answers; the pool is guessed from `defaults`."""
     host, pool = incus.host, defaults.storage_pool or _USUAL_POOL
     return FenceAnswers(
         incus=incus,
         defaults=defaults,
         server=incus.submit(_SERVER),
-        folders=host.submit_folders(_folders(_shared(host, defaults))),
+        folders=host.submit_folders(_folders(_shared_path(host, defaults))),
         project=incus.submit(incus.project_path),
         profiles=incus.submit(incus.at("profiles"), recursion=1),
         pools=incus.submit(_POOLS),
@@ -68,7 +68,7 @@ def submit_fence(incus: Incus, defaults: Defaults) -> FenceAnswers:
         acls=incus.submit(_ACLS),
         spaces={pool: incus.submit(_resources(pool))},
         host_networks=submit_host_networks(host),
-        processors=host.submit(["nproc"]).then(_number),
+        processors=host.submit(["nproc"]).then(_parse_count),
         ufw=_submit_text(host, _UFW).then(lambda text: text or ""),
         subuid=_submit_text(host, _SUBUID),
         subgid=_submit_text(host, _SUBGID),
@@ -76,38 +76,41 @@ def submit_fence(incus: Incus, defaults: Defaults) -> FenceAnswers:
 
 
 def read_fence_facts(
-    asked: FenceAnswers, facts: EstateFacts, containers: Containers, whose: Callable[[], Person]
+    answers: FenceAnswers,
+    facts: EstateFacts,
+    containers: Containers,
+    find_person: Callable[[], Person],
 ) -> FenceFacts:
-    """Return what there is beside the `containers`; `whose` are they.
+    """Wait for `answers`, and return the facts for planning the fence.
 
-    `Failed` if Incus can't be asked, with the cure that fits.
+    Raise Failed, with the fitting cure, if Incus gives no answer. `find_person` is called last.
     """
-    host, defaults = asked.incus.host, asked.defaults
-    shared = _shared(host, defaults)
-    server, config = _server(asked), asked.project.result()
-    profiles = _profiles(asked) if config is not None else {}
-    real = dict(zip(_folders(shared), asked.folders.result(), strict=True))
+    host, defaults = answers.incus.host, answers.defaults
+    shared = _shared_path(host, defaults)
+    server, config = _server(answers), answers.project.result()
+    profiles = _by_name(answers.profiles) if config is not None else {}
+    real = dict(zip(_folders(shared), answers.folders.result(), strict=True))
     real_shared = real.get(shared)
     return FenceFacts(
         version=str((server.get("environment") or {}).get("server_version", "")),
-        pools=_pools(asked),
-        networks=_bridges(asked),
-        acls={str(one["name"]): one for one in asked.acls.result() or []},
-        host_networks=asked.host_networks.result(),
+        pools=_pools(answers),
+        networks=_bridges(answers),
+        acls=_by_name(answers.acls),
+        host_networks=answers.host_networks.result(),
         projects=facts.registry.projects,
-        firewalls=_firewalls(asked.ufw.result(), real),
+        firewalls=_firewalls(answers.ufw.result(), real),
         project=None if config is None else dict(config.get("config") or {}),
         profiles=profiles,
         mount_users=_mount_users(containers, profiles) if config is not None else {},
-        processors=asked.processors.result(),
-        person=whose(),
+        processors=answers.processors.result(),
+        person=find_person(),
         local_repos=facts.local_repos,
         shared=real_shared or shared,
         shared_exists=real_shared is not None,
         mounts=_mounts(facts, host.home),
         shared_path=shared,
-        subuid=asked.subuid.result(),
-        subgid=asked.subgid.result(),
+        subuid=answers.subuid.result(),
+        subgid=answers.subgid.result(),
         defaults=defaults,
     )
 
@@ -120,7 +123,7 @@ def _mounts(facts: EstateFacts, home: str) -> tuple[str, ...]:
     )
 
 
-def _shared(host: Host, defaults: Defaults) -> str:
+def _shared_path(host: Host, defaults: Defaults) -> str:
     return absolute(defaults.shared, host.home) if defaults.shared else ""
 
 
@@ -128,12 +131,12 @@ def _folders(shared: str) -> list[str]:
     return [_DOCKER, _FIREWALLD, *([shared] if shared else [])]
 
 
-def _server(asked: FenceAnswers) -> dict[str, Any]:
+def _server(answers: FenceAnswers) -> dict[str, Any]:
     try:
-        server: dict[str, Any] = asked.server.result() or {}
+        server: dict[str, Any] = answers.server.result() or {}
         return server
     except Failed as problem:
-        if "may not talk" in problem.what and _is_new_member(asked.incus.host):
+        if "may not talk" in problem.what and _is_new_member(answers.incus.host):
             raise Failed(
                 f"{problem.what} yet", f"you are in the group {ADMIN_GROUP}: log in again"
             ) from None
@@ -141,54 +144,57 @@ def _server(asked: FenceAnswers) -> dict[str, Any]:
 
 
 def _is_new_member(host: Host) -> bool:
-    """Whether the group's database names the user, whose session began before it did."""
+    """Return if the user is in the group now, but was not yet at login."""
     members = host.read(["getent", "group", ADMIN_GROUP]).text.strip().rpartition(":")[2]
     name = host.read(["id", "--user", "--name"]).text.strip()
     return bool(name) and name in members.split(",")
 
 
-def _bridges(asked: FenceAnswers) -> dict[str, Bridge]:
-    found = asked.networks.result() or []
-    return {str(one["name"]): Bridge(one.get("config") or {}) for one in found if _is_bridge(one)}
+def _bridges(answers: FenceAnswers) -> dict[str, Bridge]:
+    networks = answers.networks.result() or []
+    bridges = filter(_is_bridge, networks)
+    return {str(bridge["name"]): Bridge(bridge.get("config") or {}) for bridge in bridges}
 
 
 def submit_host_networks(host: Host) -> Future[tuple[str, ...]]:
-    """Ask for the networks that `host` has addresses in, as CIDRs; those of one link aside."""
-    return host.submit(["ip", "-json", "address", "show", "scope", "global"]).then(_cidrs)
+    """Ask for the networks in which `host` has an address, as CIDRs, without link-local ones."""
+    return host.submit(["ip", "-json", "address", "show", "scope", "global"]).then(_parse_cidrs)
 
 
-def _cidrs(said: Result) -> tuple[str, ...]:
+def _parse_cidrs(result: Result) -> tuple[str, ...]:
     try:
-        found = {
+        cidrs = {
             f"{address['local']}/{address['prefixlen']}"
-            for link in json.loads(said.out or b"[]")
+            for link in json.loads(result.out or b"[]")
             for address in link.get("addr_info") or []
-            if address  # for one of another scope there is an empty one
+            if address  # ip lists an address of another scope as {}
         }
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise Failed("`ip address` gave a strange answer", said.complaint) from None
-    return tuple(sorted(found))
+        raise Failed("the output of `ip address` can't be parsed", result.complaint) from None
+    return tuple(sorted(cidrs))
 
 
 def _firewalls(ufw: str, real: Mapping[str, str | None]) -> tuple[str, ...]:
-    """Return the firewalls that are on, as far as an ordinary user can see: `ufw` is its settings,
-    and `real` are folders there."""
-    found = []
+    """Return the names of the active firewalls that an ordinary user can detect.
+
+    `ufw` is the text of its configuration file, and `real` maps folders to their real paths.
+    """
+    names = []
     if real[_DOCKER]:
-        found.append("Docker")
+        names.append("Docker")
     if "ENABLED=yes" in ufw.splitlines():
-        found.append("ufw")
+        names.append("ufw")
     if real[_FIREWALLD]:
-        found.append("firewalld")
-    return tuple(found)
+        names.append("firewalld")
+    return tuple(names)
 
 
-def _pools(asked: FenceAnswers) -> dict[str, Pool]:
-    pools = {str(one["name"]): one for one in asked.pools.result() or []}
+def _pools(answers: FenceAnswers) -> dict[str, Pool]:
+    pools = _by_name(answers.pools)
     spaces = {
-        name: asked.spaces.get(name) or asked.incus.submit(_resources(name)) for name in pools
+        name: answers.spaces.get(name) or answers.incus.submit(_resources(name)) for name in pools
     }
-    return {name: _pool(one, spaces[name].result()) for name, one in pools.items()}
+    return {name: _pool(pool, spaces[name].result()) for name, pool in pools.items()}
 
 
 def _resources(pool: str) -> str:
@@ -205,12 +211,15 @@ def _is_bridge(network: dict[str, Any]) -> bool:
     return bool(network.get("managed")) and network.get("type") == "bridge"
 
 
-def _profiles(asked: FenceAnswers) -> dict[str, dict[str, Any]]:
-    return {str(one["name"]): one for one in asked.profiles.result() or []}
+def _by_name(objects: Future[Any]) -> dict[str, dict[str, Any]]:
+    return {str(each["name"]): each for each in objects.result() or []}
 
 
 def _mount_users(containers: Containers, profiles: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """What is mounted by whom; the profile of the shared folder is left out, setup changes it."""
+    """Return the names of the users of each mounted path: containers and profiles.
+
+    The profile of the shared folder is left out, because setup itself changes it.
+    """
     if containers.problem:
         raise Failed(*containers.problem)
     found: dict[str, tuple[str, ...]] = {}
@@ -225,11 +234,11 @@ def _mount_users(containers: Containers, profiles: Mapping[str, Any]) -> dict[st
     return found
 
 
-def _number(said: Result) -> int:
-    found = said.text.strip()
-    return int(found) if found.isdigit() else 1
+def _parse_count(result: Result) -> int:
+    count = result.text.strip()
+    return int(count) if count.isdigit() else 1
 
 
 def _submit_text(host: Host, path: str) -> Future[str | None]:
-    found = host.submit_file(path)
-    return found.then(lambda data: None if data is None else data.decode(errors="replace"))
+    content = host.submit_file(path)
+    return content.then(lambda data: None if data is None else data.decode(errors="replace"))

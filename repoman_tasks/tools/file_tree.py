@@ -1,5 +1,7 @@
-"""Looking at a repo's files from the outside. git is never run in a repo: its configuration
-belongs to whoever wrote the repo."""
+"""Surveys the files of a repo.
+
+git is never run in a repo, because a hostile one could make it run programs by its configuration.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +18,15 @@ from repoman_tasks.model import Tally
 __all__ = [
     "PRUNED",
     "Census",
-    "Look",
+    "Survey",
     "git_state",
     "is_loose_object",
-    "look",
     "submit_folder_names",
+    "survey_entries",
 ]
 
 PRUNED = frozenset({b".zfs"})
-"""Folders that no walk enters: ZFS mounts a snapshot for each look at one."""
+"""Folders that no walk enters: ZFS mounts a snapshot for each access to one."""
 
 _LOOSE_OBJECT = re.compile(rb"(?:^|/)objects/[0-9a-f]{2}/[0-9a-f]+$")
 _SPECIAL = {"p": "FIFO", "s": "socket", "b": "block device", "c": "character device"}
@@ -33,8 +35,8 @@ _MASK = (1 << 128) - 1
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a walk over a repo found."""
+class Survey:
+    """Result of a walk over a repo."""
 
     tally: Tally
     git_dirs: tuple[bytes, ...] = ()
@@ -45,24 +47,24 @@ class Look:
 def submit_folder_names(host: Host, path: str) -> Future[list[str]]:
     """Ask for the names of the folders directly in the folder at `path`."""
     argv = ["find", f"{path.rstrip('/')}/", "-mindepth", "1", "-maxdepth", "1"]
-    found = host.submit([*argv, "-type", "d", "-printf", "%f\\0"])
-    return found.then(lambda result: result.text.split("\0")[:-1])
+    names = host.submit([*argv, "-type", "d", "-printf", "%f\\0"])
+    return names.then(lambda result: result.text.split("\0")[:-1])
 
 
 def is_loose_object(path: bytes) -> bool:
-    """Whether a file at `path`, relative to its repo, is an object that git has not packed."""
+    """Return if the file at `path`, relative to its repo, is a loose git object."""
     return bool(_LOOSE_OBJECT.search(path))
 
 
 class Census:
-    """Counts the entries of a repo, one by one."""
+    """Counter of the entries of a repo."""
 
     def __init__(self) -> None:
         self._files = self._loose = self._packs = 0
         self._parents: dict[bytes, set[bytes]] = {b"HEAD": set(), b"objects": set(), b"refs": set()}
 
-    def see(self, path: bytes, *, folder: bool) -> None:
-        """Take in one entry that can be mirrored."""
+    def add(self, path: bytes, *, folder: bool) -> None:
+        """Count one entry that can be mirrored."""
         parent, _, name = path.rpartition(b"/")
         if name in self._parents:
             self._parents[name].add(parent)
@@ -76,17 +78,16 @@ class Census:
                 self._packs += _hash(path)
 
     def tally(self, tree: str) -> Tally:
-        """The counts so far, with the fingerprint `tree`."""
-        return Tally(self._files, self._loose, _shown(self._packs), tree)
+        """Return the counts so far, with the fingerprint `tree`."""
+        return Tally(self._files, self._loose, _hex(self._packs), tree)
 
     def git_dirs(self) -> tuple[bytes, ...]:
-        """Folders that hold HEAD, objects and refs, wherever and whatever they are called."""
+        """Return the folders that hold HEAD, objects and refs: git directories of any name."""
         return tuple(sorted(set.intersection(*self._parents.values())))
 
 
-def look(entries: Iterable[Entry]) -> Look:
-    """Go over what a walk over a repo meets: count it, find its git directories, and what can't be
-    mirrored."""
+def survey_entries(entries: Iterable[Entry]) -> Survey:
+    """Count the entries of a walk over a repo, and find its git directories and special files."""
     census = Census()
     tree = 0
     hard_links = False
@@ -95,17 +96,17 @@ def look(entries: Iterable[Entry]) -> Look:
         tree += _fingerprint(entry)
         if entry.kind not in _SPECIAL:
             folder = entry.kind == "d"
-            census.see(entry.path, folder=folder)
+            census.add(entry.path, folder=folder)
             hard_links |= not folder and entry.links > 1
         elif len(specials) < _MOST_SPECIALS:
             specials.append(f"{_SPECIAL[entry.kind]} {entry.path.decode(errors='replace')}")
-    return Look(census.tally(_shown(tree)), census.git_dirs(), tuple(specials), hard_links)
+    return Survey(census.tally(_hex(tree)), census.git_dirs(), tuple(specials), hard_links)
 
 
 def git_state(host: Host, root: str, git_dirs: Iterable[bytes]) -> int:
-    """A number that changes when anything in the git directories at `git_dirs` does.
+    """Return a number that changes whenever anything in the git directories at `git_dirs` does.
 
-    One that vanished adds nothing to it.
+    A git directory that vanished adds nothing to it.
     """
     state = 0
     for git_dir in _outermost(git_dirs):
@@ -116,22 +117,22 @@ def git_state(host: Host, root: str, git_dirs: Iterable[bytes]) -> int:
 
 
 def _outermost(git_dirs: Iterable[bytes]) -> list[bytes]:
-    found: list[bytes] = []
+    outermost: list[bytes] = []
     for git_dir in sorted(git_dirs):
-        if not any(git_dir.startswith(outer + b"/") or not outer for outer in found):
-            found.append(git_dir)
-    return found
+        if not any(git_dir.startswith(outer + b"/") or not outer for outer in outermost):
+            outermost.append(git_dir)
+    return outermost
 
 
 def _fingerprint(entry: Entry) -> int:
-    """A hash of what changes when a file does; sums of it do not depend on the order."""
-    what = f"{entry.kind} {entry.inode} {entry.size} {entry.mtime_ns} {entry.ctime_ns} ".encode()
-    return _hash(what + entry.path)
+    """Return a hash of the entry's metadata; a sum of hashes does not depend on their order."""
+    stat = f"{entry.kind} {entry.inode} {entry.size} {entry.mtime_ns} {entry.ctime_ns} ".encode()
+    return _hash(stat + entry.path)
 
 
-def _hash(what: bytes) -> int:
-    return int.from_bytes(blake2b(what, digest_size=16).digest())
+def _hash(data: bytes) -> int:
+    return int.from_bytes(blake2b(data, digest_size=16).digest())
 
 
-def _shown(fingerprint: int) -> str:
+def _hex(fingerprint: int) -> str:
     return f"{fingerprint & _MASK:032x}"

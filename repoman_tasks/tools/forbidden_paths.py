@@ -1,4 +1,4 @@
-"""Which places of a host no container may have, and where paths really lead."""
+"""Paths of a host that are never mounted into a container; resolution of symlinks."""
 
 from __future__ import annotations
 
@@ -29,50 +29,45 @@ _OF_HOME = (".ssh", ".gnupg", ".config/incus", ".local/share/keyrings", ".docker
 
 
 def submit_real_paths(host: Host, paths: Sequence[str]) -> Future[list[str]]:
-    """Ask for each of the absolute `paths` with its symlinks resolved, as far as it is there."""
+    """Ask for each of the absolute `paths` with symlinks resolved, as far as it exists."""
     if not paths:
         return Future(list)
 
-    def found(result: Result) -> list[str]:
+    def parse(result: Result) -> list[str]:
         real = result.out.decode(errors="surrogateescape").split("\0")[:-1]
         if result.code or len(real) != len(paths):
             raise Failed("paths can't be resolved", result.complaint)
         return real
 
-    return host.submit(["realpath", "-z", "-m", "--", *paths]).then(found)
+    return host.submit(["realpath", "-z", "-m", "--", *paths]).then(parse)
 
 
 def real_paths(host: Host, paths: Sequence[str]) -> list[str]:
-    """Return what `submit_real_paths` asks for."""
+    """Return each of the absolute `paths` with symlinks resolved; see `submit_real_paths`."""
     return submit_real_paths(host, paths).result()
 
 
 def submit_forbidden_paths(
     host: Host, facts: EstateFacts, registry_folder: str
 ) -> Future[ForbiddenPaths]:
-    """Ask where the places of `host` that no container may have really are."""
+    """Ask for the real paths of all that is never mounted, and of all that containers can write."""
     never, written = _forbidden_paths(host, facts, registry_folder)
 
-    def found(real: list[str]) -> ForbiddenPaths:
-        beyond = len(never) + 1
-        return ForbiddenPaths(tuple(real[1:beyond]), real[0], tuple(real[beyond:]))
+    def divide(real: list[str]) -> ForbiddenPaths:
+        end = len(never) + 1
+        return ForbiddenPaths(tuple(real[1:end]), real[0], tuple(real[end:]))
 
-    return submit_real_paths(host, [host.home, *never, *written]).then(found)
+    return submit_real_paths(host, [host.home, *never, *written]).then(divide)
 
 
 def _forbidden_paths(
     host: Host, facts: EstateFacts, registry_folder: str
 ) -> tuple[list[str], list[str]]:
-    """What no container may have, and what containers write, by the paths that are known."""
+    """Return the paths that are never mounted, and those that containers write; both unresolved."""
     defaults, home = facts.registry.defaults, facts.home
     never = [*_SYSTEM, *(f"{home}/{name}" for name in _OF_HOME), registry_folder]
     never += [state_folder(host), absolute(defaults.nfs_repos, home)]
-    environ = host.environ
-    given = (environ.get(key, "") for key in ("INCUS_DIR", "INCUS_CONF", "XDG_RUNTIME_DIR"))
-    never += [path for path in given if path.startswith("/")]
-    for key in ("INCUS_SOCKET", "SSH_AUTH_SOCK"):
-        folder = environ.get(key, "").rpartition("/")[0]
-        never += [folder] if folder.startswith("/") and folder != "/tmp" else []
+    never += _environment_paths(host.environ)
     written = [f"{facts.local_repos}/{project.repo}" for project in facts.registry.projects]
     written += [
         absolute(mount.source, home)
@@ -83,18 +78,30 @@ def _forbidden_paths(
     return never, written
 
 
+def _environment_paths(environ: Mapping[str, str]) -> list[str]:
+    """Return the folders of Incus, of the session and of its sockets that `environ` names."""
+    folders = [environ.get(key, "") for key in ("INCUS_DIR", "INCUS_CONF", "XDG_RUNTIME_DIR")]
+    sockets = (environ.get(key, "") for key in ("INCUS_SOCKET", "SSH_AUTH_SOCK"))
+    parents = (socket.rpartition("/")[0] for socket in sockets)
+    folders += [parent for parent in parents if parent != "/tmp"]
+    return [folder for folder in folders if folder.startswith("/")]
+
+
 def check_source(forbidden: ForbiddenPaths, source: str, real: str) -> None:
-    """`Refused` where `source`, whose real path is `real`, is a place that is never mounted."""
-    why = forbidden_reason(real, forbidden)
-    if why:
-        named = source if source == real else f"{source}, which is {real},"
-        raise Refused(f"{named} is not mounted: {why}", "leave that mount out")
+    """Raise Refused if `source`, whose real path is `real`, is never mounted."""
+    reason = forbidden_reason(real, forbidden)
+    if reason:
+        path = source if source == real else f"{source} (that is {real})"
+        raise Refused(f"{path} can't be mounted: {reason}", "remove that mount")
 
 
 def check_devices(
     host: Host, forbidden: ForbiddenPaths, devices: Mapping[str, Mapping[str, str]]
 ) -> None:
-    """The same for the disk devices of a container. This is where each of them passes."""
+    """Raise Refused if a disk device of a container mounts what is never mounted.
+
+    Every device that repoman adds to a container is checked here.
+    """
     sources = [
         device["source"]
         for name, device in devices.items()
@@ -109,7 +116,7 @@ def check_devices(
 def _is_protection(
     name: str, device: Mapping[str, str], devices: Mapping[str, Mapping[str, str]]
 ) -> bool:
-    """Whether it puts a part of the repo on top of itself, read-only."""
+    """Return if the device mounts a part of the repo read-only on top of itself."""
     repo = devices.get(REPO_DEVICE, {}).get("source", "")
     return (
         name.startswith(PROTECTED_DEVICE)

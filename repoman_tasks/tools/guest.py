@@ -1,8 +1,7 @@
-"""What runs inside a container: looking, arranging the user, proving the mount, and entering.
+"""Scripts that run inside a container: set up its user, check the mount of the repo, enter it.
 
-The scripts are constant and POSIX; names, paths and words come as their arguments, never as
-text of theirs. What they print comes from a place that may be hostile: it is bounded, and read
-strictly.
+The scripts are constants in POSIX sh. Names and paths are passed as arguments, never pasted into
+a script. A container may be hostile, so the output is limited in size and parsed strictly.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ from repoman_tasks.tools.incus import Incus
 
 __all__ = [
     "GuestHandle",
-    "arrange",
-    "carry_in",
+    "check_repo_writable",
     "enter_argv",
-    "prove",
+    "set_up_user",
+    "stage_secrets",
     "submit_check",
     "submit_user_check",
     "wait_until_up",
@@ -38,14 +37,14 @@ _SECONDS = 20.0
 _UP_SECONDS = 180.0
 _MOST_BYTES = 1 << 20
 
-_HEARD = "sleep 0.05 2>/dev/null\n"
-"""Begins each script whose words have to arrive. A client of Incus built with a gorilla/websocket
-older than 1.5.1, as Debian 12's backport is, drops what a program said that ends before the client
-has answered the first ping of its connections: on a busy host 3 of 100 lost all of it, with this
-none of 400."""
+_DELAY = "sleep 0.05 2>/dev/null\n"
+"""First line of each script whose output is needed. An Incus client built with gorilla/websocket
+before 1.5.1, such as Debian 12's backport, loses the output of a program that ends before the
+client has answered the first ping of its connections: on a busy host 3 of 100 runs lost all of it,
+with this delay none of 400."""
 
-_LOOK = (
-    _HEARD
+_READ_USERS = (
+    _DELAY
     + r"""
 for file in passwd group shadow; do cat "/etc/$file" 2>/dev/null; printf '\0'; done
 for shell do [ -x "$shell" ] && printf '%s ' "$shell"; done; printf '\0'
@@ -53,9 +52,9 @@ stat -c %u -- "$HOME" 2>/dev/null | tr -d '\n'; printf '\0'
 [ -d /etc/sudoers.d ] && [ ! -e /etc/sudoers.d/90-repoman ] && printf yes; printf '\0'
 """
 )
-"""What `planning.guest.read_guest` reads. Arguments: shells; HOME is the one to look at."""
+"""Prints what `parse_user_files` parses. Arguments: shells to check; HOME: the home to check."""
 
-_ARRANGE = r"""
+_SET_UP_USER = r"""
 set -eu
 uid=$1 gid=$2 home=$3 name=$4 makehome=$5 sudo=$6; shift 6
 put() {
@@ -87,20 +86,20 @@ fi
 """
 
 _ENTER = (
-    _HEARD
+    _DELAY
     + r"""
-name=$1 uid=$2 gid=$3 home=$4 dir=$5 lang=$6 how=$7 secrets=$8; shift 8
+name=$1 uid=$2 gid=$3 home=$4 dir=$5 lang=$6 mode=$7 secrets=$8; shift 8
 while IFS=: read -r n _ u _ _ _ shell; do
     [ "$n" = "$name" ] && [ "$u" = "$uid" ] && break
     shell=
 done </etc/passwd
 if [ -z "$shell" ]; then
-    echo "repoman: the container has no user $name of uid $uid: \`repoman update\` makes one" >&2
+    echo "repoman: the container has no user $name of uid $uid: run \`repoman update\`" >&2
     exit 125
 fi
 [ -x "$shell" ] || shell=/bin/sh
 if ! cd -- "$dir"; then
-    echo "repoman: $dir is not there in the container: \`repoman status\` tells more" >&2
+    echo "repoman: $dir does not exist in the container: see \`repoman status\`" >&2
     exit 125
 fi
 if [ -n "$secrets" ]; then
@@ -116,7 +115,7 @@ C|POSIX|C.UTF-8|C.utf8) export LANG="$lang" ;;
     *) export LANG=C.UTF-8 ;;
     esac ;;
 esac
-case $how in
+case $mode in
 login) set -- "$shell" -l ;;
 through) set -- /bin/sh -lc 'exec "$@"' sh "$@" ;;
 esac
@@ -126,15 +125,15 @@ esac
 exec su -p -s /bin/sh -c 'exec "$@"' -- "$name" sh "$@"
 """
 )
-"""Becomes the user, in the folder, with the groups that a login has, and runs the words."""
+"""Becomes the user, with the groups of a login, enters the folder and runs the program."""
 
-_PUT = 'umask 077; mkdir -p /run/repoman && cat >"/run/repoman/$1"'
+_STAGE_SECRETS = 'umask 077; mkdir -p /run/repoman && cat >"/run/repoman/$1"'
 
-_PROVE = r"""
+_CHECK_WRITABLE = r"""
 file=.repoman-proof.$$
 (umask 077 && : >"$file") && rm -f -- "$file" && stat -c %i .
 """
-"""Prints the inode of the folder, after something was written there and removed."""
+"""Creates and removes a file in the current folder, and prints the inode of the folder."""
 
 _UP = r"""
 if command -v cloud-init >/dev/null 2>&1; then cloud-init status --wait >/dev/null 2>&1; fi
@@ -145,26 +144,26 @@ systemctl is-system-running --wait 2>/dev/null
 
 @dataclass(frozen=True)
 class GuestHandle:
-    """A container and the user in it."""
+    """A container and its user."""
 
     incus: Incus
     name: str
     person: Person
 
     def run(self, script: str, *arguments: str, seconds: float = _SECONDS) -> Result:
-        """Run a script as root inside, under a time limit; what it prints is bounded."""
+        """Run a script as root in the container; its time and its output are limited."""
         argv = self.argv(script, *arguments)
         return self.incus.host.change(argv, timeout=seconds, most=_MOST_BYTES)
 
     def argv(self, script: str, *arguments: str, options: Sequence[str] = ()) -> list[str]:
-        """The words that run it."""
+        """Return the argv that runs a script as root in the container."""
         inner = ["sh", "-c", script, "sh", *arguments]
         return self.incus.exec_argv(self.name, inner, "--disable-stdin", *options)
 
 
 def wait_until_up(handle: GuestHandle) -> None:
-    """Wait until what the image starts by itself has started, or given up."""
-    for _ in range(50):  # until there is a PID 1 to ask
+    """Wait until the container has booted, or its boot has failed."""
+    for _ in range(50):  # systemctl fails until PID 1 listens
         result = handle.run(_UP, seconds=_UP_SECONDS)
         state = result.text.strip()
         if not result.code or state not in ("", "offline", "unknown", "initializing"):
@@ -172,96 +171,100 @@ def wait_until_up(handle: GuestHandle) -> None:
         handle.incus.host.read(["sleep", "0.1"])
 
 
-def arrange(handle: GuestHandle) -> bool:
-    """Make the user inside the same as outside; False where nothing had to be done."""
-    found = plan_user(_submit_look(handle).result(), handle.person)
-    if found.empty:
-        return False
-    _carry_out(handle, found)
-    return True
+def set_up_user(handle: GuestHandle) -> None:
+    """Make the user in the container the same as on the host; do nothing if it is already."""
+    changes = plan_user(_submit_user_files(handle).result(), handle.person)
+    if not changes.empty:
+        _change_user(handle, changes)
 
 
 def submit_user_check(handle: GuestHandle) -> Future[bool]:
-    """Ask whether the user inside is the same as outside."""
-    return _submit_look(handle).then(lambda found: plan_user(found, handle.person).empty)
+    """Ask if the user in the container is the same as on the host."""
+    files = _submit_user_files(handle)
+    return files.then(lambda found: plan_user(found, handle.person).empty)
 
 
-def _submit_look(handle: GuestHandle) -> Future[UserFiles]:
+def _submit_user_files(handle: GuestHandle) -> Future[UserFiles]:
     home = f"HOME={handle.person.home}"
     shells = (handle.person.shell, "/bin/bash", "/bin/sh")
-    argv = handle.argv(_LOOK, *shells, options=["--env", home])
+    argv = handle.argv(_READ_USERS, *shells, options=["--env", home])
 
-    def found(result: Result) -> UserFiles:
+    def parse(result: Result) -> UserFiles:
         if result.code > 1:
             raise Failed(f"the users in {handle.name} can't be read", result.complaint)
         return parse_user_files(result.out)
 
-    return handle.incus.host.submit(argv, timeout=_SECONDS, most=_MOST_BYTES).then(found)
+    return handle.incus.host.submit(argv, timeout=_SECONDS, most=_MOST_BYTES).then(parse)
 
 
-def _carry_out(handle: GuestHandle, todo: UserChanges) -> None:
+def _change_user(handle: GuestHandle, changes: UserChanges) -> None:
     person = handle.person
-    flags = ["yes" if flag else "no" for flag in (todo.home, todo.sudo)]
-    who = [str(person.uid), str(person.gid), person.home, person.name]
-    texts = [todo.passwd, todo.group, todo.shadow]
+    flags = ["yes" if flag else "no" for flag in (changes.home, changes.sudo)]
+    identity = [str(person.uid), str(person.gid), person.home, person.name]
+    texts = [changes.passwd, changes.group, changes.shadow]
     if max(map(len, texts)) > _MOST_BYTES >> 4:
-        raise Failed(f"the databases of users in {handle.name} are too long", "look into it")
-    result = handle.run(_ARRANGE, *who, *flags, *texts)
+        raise Failed(
+            f"/etc/passwd, group or shadow in {handle.name} is too long", "shorten it there"
+        )
+    result = handle.run(_SET_UP_USER, *identity, *flags, *texts)
     if result.code:
-        raise Failed(f"the user {person.name} can't be arranged in {handle.name}", result.complaint)
+        raise Failed(f"the user {person.name} can't be set up in {handle.name}", result.complaint)
 
 
-def prove(handle: GuestHandle, path: str) -> None:
-    """Show that the user can write the repo from inside, and that it is the one at `path`.
+def check_repo_writable(handle: GuestHandle, path: str) -> None:
+    """Raise Failed if the user can't write the repo at `path` from inside the container.
 
-    `Failed` where not.
+    A file is created there and removed. The folder inside must be the one on the host.
     """
     outside = handle.incus.host.read(_inode_argv(path)).text.strip()
-    argv = _entering(handle, path, "plain", ["sh", "-c", _PROVE], "")
+    argv = _inner_enter_argv(handle, path, "plain", ["sh", "-c", _CHECK_WRITABLE], "")
     inner = handle.incus.exec_argv(handle.name, argv, "--disable-stdin")
     result = handle.incus.host.change(inner, timeout=_SECONDS, most=_MOST_BYTES)
     if result.code or not outside or result.text.strip() != outside:
-        why = result.complaint if result.code else _other(result.text)
-        raise Failed(f"{handle.person.name} can't write {path} from inside {handle.name}", why)
+        reason = result.complaint if result.code else _mismatch(result.text)
+        raise Failed(f"{handle.person.name} can't write {path} from inside {handle.name}", reason)
 
 
-def _other(said: str) -> str:
-    return "another folder is there" if said.strip() else "what runs inside says nothing"
+def _mismatch(output: str) -> str:
+    return "another folder is mounted there" if output.strip() else "the check printed nothing"
 
 
 def submit_check(handle: GuestHandle, path: str) -> Future[str]:
-    """Ask what is wrong inside with the mount and the user, if anything. Writes nothing."""
-    argv = _entering(handle, path, "plain", ["stat", "-c", "%i", "."], "")
+    """Ask for a problem of the mount or the user in the container; empty if there is none.
+
+    Nothing is written.
+    """
+    argv = _inner_enter_argv(handle, path, "plain", ["stat", "-c", "%i", "."], "")
     inner = handle.incus.exec_argv(handle.name, argv, "--disable-stdin")
     inside = handle.incus.host.submit_beside(inner, timeout=_SECONDS)
     outside = handle.incus.host.submit(_inode_argv(path))
 
-    def wrong(result: Result) -> str:
+    def problem(result: Result) -> str:
         if result.code:
             return result.complaint.removeprefix("repoman: ")
         same = result.text.strip() == outside.result().text.strip()
         return "" if same else f"inside, {path} is another folder"
 
-    return inside.then(wrong)
+    return inside.then(problem)
 
 
 def _inode_argv(path: str) -> list[str]:
     return ["stat", "-c", "%i", "--", path]
 
 
-def carry_in(handle: GuestHandle, secrets: Mapping[str, str]) -> str:
-    """Put variables where entering takes them from, and removes them; the name of that place.
+def stage_secrets(handle: GuestHandle, secrets: Mapping[str, str]) -> str:
+    """Write variables to a file in the container that entering reads and deletes; return its name.
 
-    They go through standard input: never into words, which others see in the list of
-    processes, nor into Incus's configuration or repoman's output.
+    They go through standard input: arguments can be seen by others in the list of processes, and
+    Incus's configuration and repoman's output must not hold them either.
     """
     name = uuid.uuid4().hex
     text = "".join(f"{key}={value}\n" for key, value in secrets.items())
-    argv = handle.incus.exec_argv(handle.name, ["sh", "-c", _PUT, "sh", name])
+    argv = handle.incus.exec_argv(handle.name, ["sh", "-c", _STAGE_SECRETS, "sh", name])
     given = text.encode(errors="surrogateescape")
     result = handle.incus.host.change(argv, timeout=_SECONDS, given=given)
     if result.code:
-        raise Failed(f"secrets can't be put into {handle.name}", result.complaint)
+        raise Failed(f"secrets can't be written into {handle.name}", result.complaint)
     return name
 
 
@@ -275,21 +278,22 @@ def enter_argv(
     lang: str,
     secrets: str = "",
 ) -> list[str]:
-    """The words that enter `folder` of a container as its user, and run `argv` there.
+    """Return the argv that runs `argv` in `folder` of a container as its user.
 
-    `login` is through the login shell: that itself where there are no words. `terminal` is
-    the kind of terminal, TERM, where there is one, and `secrets` what `carry_in` put there.
+    With `login` it runs through the login shell; an empty `argv` then runs the shell itself.
+    `terminal` is TERM, empty without a terminal, and `secrets` is what `stage_secrets` returned.
     """
-    how = ("through" if argv else "login") if login else "plain"
+    mode = ("through" if argv else "login") if login else "plain"
     options = ["--env", f"TERM={terminal}"] if terminal else []
-    inner = _entering(handle, folder, how, argv, lang, secrets)
+    inner = _inner_enter_argv(handle, folder, mode, argv, lang, secrets)
     return handle.incus.exec_argv(handle.name, inner, *options)
 
 
-def _entering(
-    handle: GuestHandle, folder: str, how: str, argv: Sequence[str], lang: str, secrets: str = ""
+def _inner_enter_argv(
+    handle: GuestHandle, folder: str, mode: str, argv: Sequence[str], lang: str, secrets: str = ""
 ) -> list[str]:
+    """Return what runs in the container; `mode` is login, through (a login shell) or plain."""
     person = handle.person
     ids = (person.name, str(person.uid), str(person.gid))
-    where = (person.home, posixpath.normpath(folder), lang, how, secrets)
-    return ["sh", "-c", _ENTER, "sh", *ids, *where, *argv]
+    context = (person.home, posixpath.normpath(folder), lang, mode, secrets)
+    return ["sh", "-c", _ENTER, "sh", *ids, *context, *argv]

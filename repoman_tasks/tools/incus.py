@@ -1,7 +1,7 @@
-"""Incus, asked and told through its REST API by its own client.
+"""The REST API of Incus, called through its client.
 
-`incus query` speaks to the daemon's socket and heeds INCUS_DIR and INCUS_SOCKET. It is a
-process of 20 ms for each call, and works the same on another host.
+`incus query` finds the daemon's socket by INCUS_DIR and INCUS_SOCKET, and works the same on a
+remote host. Each call is a process of about 20 ms.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ from repoman_tasks.hosts.signals import defer_signals
 from repoman_tasks.planning.container.drift import parse_container, parse_containers
 from repoman_tasks.planning.container.spec import Container
 
-__all__ = ["Incus", "patiently"]
+__all__ = ["Incus", "retry_while"]
 
 _SECONDS = 10.0
-"""How long the daemon may take to answer."""
-_LOOK_SECONDS = 1
-"""How often an operation that goes on is looked at."""
+"""Timeout of an answer of the daemon."""
+_POLL_SECONDS = 1
+"""Interval at which a running operation is polled."""
 _UNDO_SECONDS = 120
-"""How long an operation that can't be cancelled is waited for after Ctrl-C."""
+"""Timeout, after Ctrl-C, of an operation that can't be cancelled."""
 _STATE_SECONDS = 90
-"""How long a container may take to start or stop."""
+"""Timeout of a container's start or stop."""
 _BUSY_SECONDS = 40
-"""How long a container that is busy is waited for; a stop has 30 s for itself."""
+"""Timeout of a container that is busy; a stop alone may take 30 s."""
 _MOST_BYTES = 100_000
-"""A word of a command line may have 128 KiB."""
+"""Limit of a request body, which is one argument of a command line: Linux allows 128 KiB."""
 
 _VOLATILE = "volatile."
-"""How the keys begin that Incus itself notes."""
+"""Prefix of the config keys that Incus sets itself."""
 _NOT_FOUND = 404
 _RUNNING = 103
 _DOWNLOAD = "download_progress"
-_GOES_ON = "context deadline exceeded"
+_STILL_RUNNING = "context deadline exceeded"
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 T = TypeVar("T")
 
 
 class Incus:
-    """The Incus daemon of a host, and one project of it."""
+    """One Incus project of the daemon on a host."""
 
     def __init__(self, host: Host, project: str) -> None:
         self.host = host
@@ -55,43 +55,43 @@ class Incus:
     # --- reading -------------------------------------------------------------------
 
     def submit_containers(self) -> Future[dict[str, Container]]:
-        """Ask for the containers of the project, by name; none if it does not exist.
+        """Ask for the containers of the project by name; none if the project does not exist.
 
-        The result raises `Failed` if Incus is not there, does not answer, or says no.
+        The result raises Failed if Incus is missing, does not answer, or answers with an error.
         """
-        found = self.submit(_deep(self.at("instances"), 1))
-        return found.then(lambda instances: parse_containers(instances or []))
+        answer = self.submit(_with_recursion(self.at("instances"), 1))
+        return answer.then(lambda instances: parse_containers(instances or []))
 
     def container(self, name: str) -> Container | None:
-        """The container of that name as it is now."""
-        found = self.get(self.at("instances", name))
-        return None if found is None else parse_container(found)
+        """Return the container called `name` as it is now; None if there is none."""
+        instance = self.get(self.at("instances", name))
+        return None if instance is None else parse_container(instance)
 
     def submit_addresses(self) -> Future[dict[str, str]]:
         """Ask for the IPv4 address of each running container that has one."""
-        found = self.submit(_deep(self.at("instances") + "&filter=status%20eq%20Running", 2))
-        return found.then(lambda instances: _addresses(instances or []))
+        running = self.at("instances") + "&filter=status%20eq%20Running"
+        answer = self.submit(_with_recursion(running, 2))
+        return answer.then(lambda instances: _addresses(instances or []))
 
     def submit(self, path: str, recursion: int = 0) -> Future[Any]:
-        """Ask for the metadata that the daemon gives for an API path whose names are encoded.
+        """Ask for the metadata of an API path, in which names are encoded; None if it is not found.
 
-        None if there is no such thing; the result raises `Failed` with the daemon's words if it
-        gives another error.
+        The result raises Failed, with the daemon's message, for any other error.
         """
-        argv = _query("GET", _deep(path, recursion))
+        argv = _query("GET", _with_recursion(path, recursion))
         return self.host.submit(argv, timeout=_SECONDS).then(_metadata)
 
     def get(self, path: str, recursion: int = 0) -> Any:
-        """Return what `submit` asks for."""
+        """Return the metadata of an API path; see `submit`."""
         return self.submit(path, recursion).result()
 
     @property
     def project_path(self) -> str:
-        """The API path of the project itself."""
+        """Return the API path of the project itself."""
         return f"/1.0/projects/{quote(self.project, safe='')}"
 
     def at(self, *names: str) -> str:
-        """The API path of `names` in the project, each of them encoded."""
+        """Return the API path of `names` in the project, each of them encoded."""
         path = "/".join(quote(name, safe="") for name in names)
         return f"/1.0/{path}?project={quote(self.project, safe='')}"
 
@@ -102,45 +102,45 @@ class Incus:
         method: str,
         path: str,
         body: Mapping[str, Any] | None = None,
-        say: Say = lambda _: None,
+        report: Report = lambda _: None,
         seconds: int = 0,
     ) -> Any:
-        """Have the daemon do something and wait until it is done; the metadata of the answer.
+        """Send a request, wait until it is done, and return the metadata; None if it is not found.
 
-        `say` is told of progress. None where the thing is not there. After Ctrl-C the
-        operation is cancelled, or waited for where it can't be. `TimedOut` where it takes
-        longer than `seconds`, if that is not 0; it goes on then.
+        `report` is called with each progress message. Ctrl-C cancels the operation, or waits for it
+        if it can't be cancelled. Raise TimedOut after `seconds`, unless 0; the operation continues
+        then.
         """
         data = json.dumps(body) if body is not None else ""
         if len(data.encode()) > _MOST_BYTES:
-            raise Failed("what Incus is to be told is too long", "shorten env and mounts")
+            raise Failed("the request to Incus is too long", "shorten env and mounts")
         argv = _query(method, path, data)
-        # It may be busy with what a command that was killed began, for instance.
-        return patiently(self.host, lambda: self._tell(argv, say, seconds), _StillBusy)
+        # The container may still be busy with an operation of a command that was killed.
+        return retry_while(_StillBusy, self.host, lambda: self._send(argv, report, seconds))
 
-    def _tell(self, argv: Argv, say: Say, seconds: int) -> Any:
+    def _send(self, argv: Argv, report: Report, seconds: int) -> Any:
         result: Result | None = None
         try:
-            with defer_signals():  # it is told all of it or nothing, and we know which
+            with defer_signals():  # so that we know if the request was sent
                 result = self.host.change(argv, timeout=_SECONDS * 3)
-        except KeyboardInterrupt:  # by a signal that came meanwhile: it has begun already
+        except KeyboardInterrupt:  # raised by a deferred signal: the operation has begun
             if result is not None:
                 with defer_signals():
-                    self._cancel_begun(result)
+                    self._cancel_operation_of(result)
             raise
         if self.host.dry:
             return None
-        answer = _answer(result)
+        answer = _parse(result)
         if answer["error_code"] == _NOT_FOUND:
             return None
         if answer["error"]:
-            raise _refused(str(answer["error"]))
+            raise _error(str(answer["error"]))
         operation = answer.get("operation")
-        return self._follow(str(operation), say, seconds) if operation else answer["metadata"]
+        return self._follow(str(operation), report, seconds) if operation else answer["metadata"]
 
-    def _follow(self, operation: str, say: Say, seconds: int) -> Any:
+    def _follow(self, operation: str, report: Report, seconds: int) -> Any:
         try:
-            return self._wait(operation, say, seconds // _LOOK_SECONDS or None)
+            return self._wait(operation, report, seconds // _POLL_SECONDS or None)
         except TimedOut:
             raise
         except BaseException:
@@ -148,58 +148,58 @@ class Incus:
                 self._cancel(operation)
             raise
 
-    def _wait(self, operation: str, say: Say, looks: int | None = None) -> Any:
-        """Wait for an operation; the metadata of what came of it. `TimedOut` after `looks`."""
-        for look in itertools.count(1):
-            now = self._look(operation)
-            if now.get("err"):
-                raise _refused(str(now["err"]))
-            if now.get("status_code") != _RUNNING:
+    def _wait(self, operation: str, report: Report, polls: int | None = None) -> Any:
+        """Wait for an operation, and return its metadata; raise TimedOut after `polls`."""
+        for poll in itertools.count(1):
+            state = self._poll(operation)
+            if state.get("err"):
+                raise _error(str(state["err"]))
+            if state.get("status_code") != _RUNNING:
                 break
-            if look == looks:
-                raise TimedOut(f"Incus did not end {operation} in time")
-            for key, text in (now.get("metadata") or {}).items():
+            if poll == polls:
+                raise TimedOut(f"Incus did not finish {operation} in time")
+            for key, text in (state.get("metadata") or {}).items():
                 if isinstance(text, str):
-                    say(f"downloading {text}" if key == _DOWNLOAD else text)
-        return now.get("metadata") or {}
+                    report(f"downloading {text}" if key == _DOWNLOAD else text)
+        return state.get("metadata") or {}
 
-    def _look(self, operation: str) -> dict[str, Any]:
-        """An operation when it is done, or how it is after a while; empty where it is forgotten."""
-        waiting = _query("GET", f"{operation}/wait?timeout={_LOOK_SECONDS}")
-        answer = _answer(self.host.read(waiting, timeout=_SECONDS + _LOOK_SECONDS))
-        if _GOES_ON in str(answer["error"]):  # which is no error of the operation
-            answer = _answer(self.host.read(_query("GET", operation), timeout=_SECONDS))
+    def _poll(self, operation: str) -> dict[str, Any]:
+        """Return an operation once it is done, or as it is after a poll; empty if it is gone."""
+        waiting = _query("GET", f"{operation}/wait?timeout={_POLL_SECONDS}")
+        answer = _parse(self.host.read(waiting, timeout=_SECONDS + _POLL_SECONDS))
+        if _STILL_RUNNING in str(answer["error"]):  # the wait timed out, nothing else
+            answer = _parse(self.host.read(_query("GET", operation), timeout=_SECONDS))
         if answer["error_code"] == _NOT_FOUND:
             return {}
         if answer["error"]:
-            raise _refused(str(answer["error"]))
+            raise _error(str(answer["error"]))
         return answer["metadata"] or {}
 
-    def _cancel_begun(self, result: Result) -> None:
+    def _cancel_operation_of(self, result: Result) -> None:
         with contextlib.suppress(RepomanError):
-            operation = _answer(result).get("operation")
+            operation = _parse(result).get("operation")
             if operation:
                 self._cancel(str(operation))
 
     def _cancel(self, operation: str) -> None:
-        """End an operation, whatever it takes; its own end is nobody's error any more."""
+        """Cancel an operation and wait for its end; its errors are ignored."""
         with contextlib.suppress(RepomanError):
             self.host.change(_query("DELETE", operation), timeout=_SECONDS)
         with contextlib.suppress(RepomanError):
-            self._wait(operation, lambda _: None, looks=_UNDO_SECONDS // _LOOK_SECONDS)
+            self._wait(operation, lambda _: None, polls=_UNDO_SECONDS // _POLL_SECONDS)
 
     # --- containers ------------------------------------------------------------------
 
     def set_state(self, name: str, action: str, *, force: bool = False, seconds: int = 30) -> None:
-        """Start, stop or restart a container; `seconds` it has for it before that fails."""
+        """Start, stop, restart or unfreeze a container; a stop fails after `seconds`."""
         body = {"action": action, "timeout": seconds, "force": force}
         try:
-            patiently(self.host, lambda: self._set_state(name, body), _StillThere)
+            retry_while(_StillRunning, self.host, lambda: self._set_state(name, body))
         except TimedOut:
             raise Failed(
                 f"{name} did not {action} within {_STATE_SECONDS} s",
-                "its root may have put a pipe where something is mounted; "
-                "`systemctl restart incus` ends that, then `repoman update --rebuild` or remove it",
+                "root in it may have put a pipe in place of a mount point: "
+                "run `systemctl restart incus`, then `repoman update --rebuild` or remove it",
             ) from None
 
     def _set_state(self, name: str, body: Mapping[str, Any]) -> None:
@@ -209,178 +209,179 @@ class Incus:
         except _NotStarted:
             if body["action"] != "start":
                 raise
-            # What a start that failed a moment ago has left may be in the way, and goes by itself.
+            # Remains of a start that failed a moment ago may be in the way; they soon go away.
             self.host.read(["sleep", "1"])
             self.change("PUT", path, body, seconds=_STATE_SECONDS)
-        except _StillThere:
-            found = self.container(name)
-            if found is None or not found.running:  # else somebody was faster
+        except _StillRunning:
+            container = self.container(name)
+            if container is None or not container.running:  # else another command started it
                 raise
 
     def delete(self, name: str) -> None:
-        """Take a container away with its disk, running or not; gone already is fine."""
-        found = self.container(name)
-        if found is None:
+        """Delete a container with its disk, running or not; do nothing if there is none."""
+        container = self.container(name)
+        if container is None:
             return
-        if found.status not in ("stopped", "error"):
-            with contextlib.suppress(Failed):  # it may have ended meanwhile
+        if container.status not in ("stopped", "error"):
+            with contextlib.suppress(Failed):  # it may have stopped meanwhile
                 self.set_state(name, "stop", force=True)
         self.change("DELETE", self.at("instances", name))
 
     def replace(self, name: str, changes: Mapping[str, Any]) -> None:
-        """Set these parts of what Incus knows of a container, and leave the others.
+        """Replace the parts of a container's configuration that `changes` names.
 
-        What Incus itself notes in the config is left to it. It changes when the container does, so
-        it is read again where it changed meanwhile.
+        The volatile keys of the config keep the values that Incus set. If one changed between
+        reading and writing, both are repeated.
         """
-        patiently(self.host, lambda: self._replace(name, changes), _Overtaken)
+        retry_while(_Outdated, self.host, lambda: self._replace(name, changes))
 
     def _replace(self, name: str, changes: Mapping[str, Any]) -> None:
-        now = self.get(self.at("instances", name))
-        if now is None:
-            raise Failed(f"the container {name} is gone", "`repoman status` tells more")
-        kept = ("architecture", "config", "devices", "ephemeral", "profiles", "description")
-        body = {key: now[key] for key in kept if key in now} | dict(changes)
+        actual = self.get(self.at("instances", name))
+        if actual is None:
+            raise Failed(f"the container {name} is gone", "see `repoman status`")
+        writable = ("architecture", "config", "devices", "ephemeral", "profiles", "description")
+        body = {key: actual[key] for key in writable if key in actual} | dict(changes)
         desired = {k: v for k, v in body["config"].items() if not k.startswith(_VOLATILE)}
-        noted = {k: v for k, v in now["config"].items() if k.startswith(_VOLATILE)}
-        self.change("PUT", self.at("instances", name), {**body, "config": desired | noted})
+        volatile = {k: v for k, v in actual["config"].items() if k.startswith(_VOLATILE)}
+        self.change("PUT", self.at("instances", name), {**body, "config": desired | volatile})
 
     def set_config(self, name: str, values: Mapping[str, str | None]) -> None:
-        """Set some settings of a container; None takes one away."""
-        config = {key: value or "" for key, value in values.items()}  # an empty one goes
+        """Set config keys of a container; None unsets one."""
+        config = {key: value or "" for key, value in values.items()}  # an empty value unsets
         self.change("PATCH", self.at("instances", name), {"config": config})
 
     def exec_argv(self, name: str, argv: Argv, *options: str) -> list[str]:
-        """The words that run `argv` in a container as its root."""
+        """Return the argv that runs `argv` in a container as root."""
         start = ["incus", "exec", "--force-local", "--project", self.project, *options]
         return [*start, f"local:{name}", "--", *argv]
 
 
-def patiently(
-    host: Host, attempt: Callable[[], T], passing: type[Failed], seconds: int = _BUSY_SECONDS
+def retry_while(
+    error: type[Failed], host: Host, attempt: Callable[[], T], seconds: int = _BUSY_SECONDS
 ) -> T:
-    """Return what `attempt` returns; make it again each second for a while if it raises `passing`,
-    which is then raised."""
+    """Return what `attempt` returns; repeat it every second while it raises `error`.
+
+    The attempt after `seconds` is the last one; its error is raised.
+    """
     for _ in range(seconds):
-        with contextlib.suppress(passing):
+        with contextlib.suppress(error):
             return attempt()
         host.read(["sleep", "1"])
     return attempt()
 
 
-def _deep(path: str, recursion: int) -> str:
+def _with_recursion(path: str, recursion: int) -> str:
     return f"{path}{'&' if '?' in path else '?'}recursion={recursion}" if recursion else path
 
 
 def _query(method: str, path: str, data: str = "") -> list[str]:
-    # --force-local, because a person's default remote may be another machine, and because the
-    # client writes a configuration into the person's home otherwise; --raw, because an error
-    # keeps its code that way. The exit status is 0 then, too.
+    # --force-local: the default remote may be another machine, and without it the client writes
+    # a configuration into the home. --raw: keeps the code of an error; the exit status is then 0.
     argv = ["incus", "query", "--force-local", "--raw", "-X", method]
     return [*argv, *(["--data", data] if data else []), f"local:{path}"]
 
 
-def _answer(result: Result) -> dict[str, Any]:
+def _parse(result: Result) -> dict[str, Any]:
     if result.code:
         raise _unreachable(result)
     try:
         answer: dict[str, Any] = json.loads(result.out)
         _ = answer["error"], answer["error_code"], answer["metadata"]
     except (ValueError, KeyError, TypeError):
-        raise Failed("incus gave an answer that is no JSON of its API", "update incus") from None
+        raise Failed("the answer of incus is not JSON of its API", "update incus") from None
     return answer
 
 
 def _unreachable(result: Result) -> Failed:
-    """What keeps the client from the daemon, in our words where we know them."""
-    said = result.complaint.removeprefix("Error: ")
-    if "daemon doesn't appear to be started" in said:
-        return Failed("the Incus daemon does not run", "start it, `systemctl start incus`")
-    if "don't have the needed permissions" in said:
+    """Return the error of a client that got no answer from the daemon."""
+    message = result.complaint.removeprefix("Error: ")
+    if "daemon doesn't appear to be started" in message:
+        return Failed("the Incus daemon does not run", "run `systemctl start incus`")
+    if "don't have the needed permissions" in message:
         return Failed(
             "this user may not talk to the Incus daemon",
             "join the group incus-admin, then log in again",
         )
-    return Failed(f"incus can't ask its daemon: {said}", "`incus info` may tell more")
+    return Failed(f"incus can't reach its daemon: {message}", "see `incus info`")
 
 
 def _metadata(result: Result) -> Any:
-    answer = _answer(result)
+    answer = _parse(result)
     if answer["error_code"] == _NOT_FOUND:
         return None
     if answer["error"]:
-        raise _refused(str(answer["error"]))
+        raise _error(str(answer["error"]))
     return answer["metadata"]
 
 
 class _StillBusy(Failed):
-    """The container is busy with something else."""
+    """Another operation on the container is running."""
 
 
-class _StillThere(Failed):
-    """The container is to be started and is not down, be it by a start before that failed."""
+class _StillRunning(Failed):
+    """A container can't be started because it runs, or a failed start has left it so."""
 
 
 class _NotStarted(Failed):
-    """The container could not be started."""
+    """A container failed to start."""
 
 
-class _Overtaken(Failed):
-    """Incus noted something of the container after it was read."""
+class _Outdated(Failed):
+    """Incus changed a volatile key after the container was read."""
 
 
 _FULL = ("no space left", "disk quota exceeded", "not enough space", "run out of disk space")
-_PASSING: Mapping[str, type[Failed]] = {
+_TRANSIENT: Mapping[str, type[Failed]] = {
     "Instance is busy running": _StillBusy,
-    "instance is already running": _StillThere,
-    f'Setting "{_VOLATILE}': _Overtaken,
-    f'Changing "{_VOLATILE}': _Overtaken,
-    "Volatile idmap keys can't be": _Overtaken,
+    "instance is already running": _StillRunning,
+    f'Setting "{_VOLATILE}': _Outdated,
+    f'Changing "{_VOLATILE}': _Outdated,
+    "Volatile idmap keys can't be": _Outdated,
 }
-"""Words of errors that pass by themselves."""
+"""Phrases of errors after which a later attempt can succeed."""
 _FENCED = ("not allowed", "is forbidden", "are forbidden", "resolves outside of restricted")
 
 
-def _refused(said: str) -> RepomanError:
-    """An error of the daemon, as one of ours with its words."""
+def _error(said: str) -> RepomanError:
+    """Return the error for a message of the daemon, which it quotes."""
     low = said.lower()
-    for argv, kind in _PASSING.items():
-        if argv in said:
+    for phrase, kind in _TRANSIENT.items():
+        if phrase in said:
             return kind(f"Incus says: {said}", "try again in a moment")
-    if any(argv in low for argv in _FULL):
+    if any(phrase in low for phrase in _FULL):
         return Failed(f"the storage pool is full, Incus says: {said}", "make room in the pool")
     if "missing source path" in low:
-        return Failed(f"a folder to be mounted is missing, Incus says: {said}", "bring it back")
-    if any(argv in low for argv in _FENCED):
+        return Failed(f"a folder to be mounted is missing, Incus says: {said}", "restore it")
+    if any(phrase in low for phrase in _FENCED):
         return Refused(
             f"the Incus project does not allow it, Incus says: {said}",
-            "`repoman status` tells how the project and the declared state differ",
+            "see `repoman status` for how the Incus project differs from its spec",
         )
     if "requested image couldn't be found" in low:
         return Failed(
             f"the image server has no such image, Incus says: {said}",
-            "`incus image list REMOTE:` shows those that it has",
+            "choose one of `incus image list REMOTE:`",
         )
     if "forkstart" in low:
         return _NotStarted(
             f"the container could not be started, Incus says: {said}",
-            "`repoman setup` checks /etc/subuid and /etc/subgid; "
-            "`incus info --show-log` tells more",
+            "run `repoman setup` to check /etc/subuid and /etc/subgid, "
+            "and see `incus info --show-log`",
         )
-    return Failed(f"Incus says: {said}", "`incus info` may tell more")
+    return Failed(f"Incus says: {said}", "see `incus info`")
 
 
 def _addresses(instances: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    found = {}
+    addresses = {}
     for instance in instances:
         address = _address((instance.get("state") or {}).get("network") or {})
         if address:
-            found[str(instance.get("name"))] = address
-    return found
+            addresses[str(instance.get("name"))] = address
+    return addresses
 
 
 def _address(network: Mapping[str, Any]) -> str:
-    """The first address of `network` that others can reach, as `incus list` shows it."""
+    """Return the first global IPv4 address of `network`, as `incus list` does; empty if none."""
     for name, device in network.items():
         for address in (device or {}).get("addresses") or []:
             usable = address.get("family") == "inet" and address.get("scope") == "global"

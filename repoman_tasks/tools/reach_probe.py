@@ -1,7 +1,7 @@
-"""Trying out what is reached: from inside a container, and by the host itself.
+"""Probes of the network: from inside a container, and from the host itself.
 
-What is sent out has so few hops to live that it ends at the router next to the host; its address is
-one that nobody has (RFC 5737).
+Packets go to an address of no host (RFC 5737). Their TTL is so low that they expire at the router
+next to the host.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["router_answers", "submit_reach"]
 
 _SECONDS = 15.0
 
-_OUT = r"""
+_PROBE = r"""
 gateway=$1 name=$2
 there=192.0.2.1 route=no said='unknown unknown'
 while read -r _ to _; do [ "$to" != 00000000 ] || route=yes; done </proc/net/route
@@ -69,9 +69,9 @@ else
 fi
 echo "$route $said"
 """
-"""Prints what `parse_reachability` reads; `name` is one that the gateway answers for by itself."""
+"""Prints what `parse_reachability` parses; the gateway itself resolves `name`."""
 
-_NEXT = """
+_PROBE_ROUTER = """
     socket(my $udp, PF_INET, SOCK_DGRAM, 0);
     setsockopt($udp, 0, 2, pack("i", 1));
     setsockopt($udp, 0, 11, pack("i", 1));
@@ -81,32 +81,32 @@ _NEXT = """
     select($bits, undef, undef, 1) > 0 or exit 1;
     exit(!defined(recv($udp, my $said, 512, 0)) && $! == 113 ? 0 : 1);
 """
-"""Sends what has one hop to live to an address that nobody has (RFC 5737), and waits for the
-router's word that it ended there: EHOSTUNREACH, by IP_RECVERR (ip(7))."""
+"""Sends a packet with TTL 1 and waits for the router's "time exceeded", which IP_RECVERR reports as
+EHOSTUNREACH (ip(7))."""
 
 
 def submit_reach(incus: Incus, name: str, bridge: Bridge) -> Future[Reachability]:
-    """Ask the container called `name`, on `bridge`, what it reaches."""
-    argv = ["sh", "-c", _OUT, "sh", bridge.gateway, bridge.gateway_name]
+    """Ask what the container called `name`, on `bridge`, can reach."""
+    argv = ["sh", "-c", _PROBE, "sh", bridge.gateway, bridge.gateway_name]
     inner = incus.exec_argv(name, argv, "--disable-stdin")
-    asked = incus.host.submit_beside(inner, timeout=_SECONDS)
+    probe = incus.host.submit_beside(inner, timeout=_SECONDS)
 
-    def reached() -> Reachability:
+    def parse() -> Reachability:
         try:
-            said = asked.result().text
-        except RepomanError:  # it was stopped, or is busy: not known
-            said = ""
-        return parse_reachability(name, said.strip())
+            output = probe.result().text
+        except RepomanError:  # stopped meanwhile, or busy: unknown
+            output = ""
+        return parse_reachability(name, output.strip())
 
-    return Future(reached)
+    return Future(parse)
 
 
 def router_answers(host: Host) -> bool:
-    """Whether the router next to `host` says that what `host` sent has ended there.
+    """Return if the router next to `host` answers that a packet of `host` expired there.
 
-    False also where that can't be tried out, because there is no perl.
+    False also if this can't be probed, because the host has no perl.
     """
     try:
-        return host.read(["perl", "-MSocket", "-e", _NEXT], timeout=5).code == 0
+        return host.read(["perl", "-MSocket", "-e", _PROBE_ROUTER], timeout=5).code == 0
     except RepomanError:
         return False

@@ -1,17 +1,16 @@
-"""Reading a file that somebody hostile may have put there."""
+"""Reads files that may be hostile."""
 
 from __future__ import annotations
 
 from repoman_tasks.hosts.base import Future, Host, Result
 
-__all__ = ["submit_begin"]
+__all__ = ["submit_head"]
 
 
-def submit_begin(host: Host, path: str, most: int, *, timeout: float = 20.0) -> Future[Result]:
-    """Ask for the first `most` bytes of the file at `path`, as the output of a program.
+def submit_head(host: Host, path: str, most: int, *, timeout: float = 20.0) -> Future[Result]:
+    """Ask for the first `most` bytes of the file at `path`, as the output of dd.
 
-    It is read once, and not followed if it is a symlink; a FIFO or a device in its place can't hold
-    repoman.
+    A symlink is an error, and a FIFO or a device in place of the file can't block repoman.
     """
     argv = ["dd", f"if={path}", f"bs={most}", "count=1", "iflag=nofollow,nonblock", "status=none"]
     return host.submit(argv, timeout=timeout)

@@ -1,4 +1,4 @@
-"""What a repo asks of its container, in its own .repoman.toml. Whoever wrote it may be hostile."""
+"""Reads .repoman.toml: what a repo requests of its container. Its author may be hostile."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.trust.approval_rules import Request
 from repoman_tasks.registry import parse_requested
 from repoman_tasks.tools.forbidden_paths import real_paths, submit_real_paths
-from repoman_tasks.tools.regular_file import submit_begin
+from repoman_tasks.tools.regular_file import submit_head
 
 __all__ = ["REPO_FILE", "submit_request"]
 
@@ -21,27 +21,27 @@ _MOST_BYTES = 64 << 10
 
 
 def submit_request(host: Host, repo: str, mounts: Sequence[Mount] = ()) -> Future[Request]:
-    """Ask what the file in `repo` requests; nothing if there is none.
+    """Ask for the requests of the file in `repo`; they are empty if it does not exist.
 
-    It probably requests these `mounts`, which were noted when it was read last. The result raises
-    `UsageError` with file and line if it is wrong. It is read once: what a person approves is what
-    was parsed.
+    `mounts` are those of the last time, so that their paths are resolved in the same round trip.
+    The result raises UsageError with path and line if the file is invalid. It is read only once, so
+    that what a person approves is what was parsed.
     """
-    begin = submit_begin(host, f"{repo}/{REPO_FILE}", _MOST_BYTES + 1, timeout=10)
-    noted = [absolute(mount.source, host.home) for mount in mounts]
-    real = submit_real_paths(host, noted)
+    content = submit_head(host, f"{repo}/{REPO_FILE}", _MOST_BYTES + 1, timeout=10)
+    expected = [absolute(mount.source, host.home) for mount in mounts]
+    real = submit_real_paths(host, expected)
 
-    def found(result: Result) -> Request:
-        data = _content(repo, result)
-        requested = _parsed(repo, data)
+    def parse(result: Result) -> Request:
+        data = _check_content(repo, result)
+        requested = _parse(repo, data)
         sources = [absolute(mount.source, host.home) for mount in requested.mount]
-        resolved = real.result() if sources == noted else real_paths(host, sources)
+        resolved = real.result() if sources == expected else real_paths(host, sources)
         return Request(repo, _digest(data), requested, tuple(resolved))
 
-    return begin.then(found)
+    return content.then(parse)
 
 
-def _parsed(repo: str, data: bytes) -> Requested:
+def _parse(repo: str, data: bytes) -> Requested:
     path = f"{repo}/{REPO_FILE}"
     try:
         return parse_requested(data.decode(), path)
@@ -53,8 +53,8 @@ def _digest(data: bytes) -> str:
     return sha256(data).hexdigest()
 
 
-def _content(repo: str, result: Result) -> bytes:
-    """Return the bytes of the file, none if there is none."""
+def _check_content(repo: str, result: Result) -> bytes:
+    """Return the content of the file, empty if it does not exist; raise if it is unusable."""
     path = f"{repo}/{REPO_FILE}"
     if result.code:
         if result.complaint.endswith("No such file or directory"):

@@ -1,5 +1,7 @@
-"""The backup share. Only children under a time limit touch it, so that a dead server can't
-hold repoman."""
+"""The backup share.
+
+Only child processes with a timeout access it, so that a dead server can't block repoman.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ _MOUNTINFO = "/proc/self/mountinfo"
 
 @dataclass(frozen=True)
 class Share:
-    """The share, held in use so that it stays mounted, and what was found there."""
+    """The backup share, held open so that it stays mounted, and the probe made of it."""
 
     host: Host
     pin: Pin
@@ -43,79 +45,78 @@ class Share:
 
     @property
     def root(self) -> str:
-        """A path to the share's root that no later mount can redirect."""
+        """Return a path to the share's root that no later mount can redirect."""
         return self.pin.path
 
     def check(self) -> None:
-        """`TargetUnusable` where the share is not mounted as it was when it was opened."""
+        """Raise TargetUnusable if the share is no longer mounted as it was when it was opened."""
         self.submit_check().result()
 
     def submit_check(self) -> Future[None]:
-        """Ask for what `check` looks at; the result raises the same."""
+        """Ask if the share is still mounted as it was; the result raises TargetUnusable if not."""
         mountinfo = self.host.submit_file(_MOUNTINFO)
-        return mountinfo.then(lambda found: check_still_mounted(self.probe, _mounts(found)))
+        return mountinfo.then(lambda text: check_still_mounted(self.probe, _mounts(text)))
 
-    def survey(self, folders: Sequence[str]) -> dict[str, int]:
-        """The mode (st_mode) of each of `folders`, relative to the share, that is there.
+    def modes(self, folders: Sequence[str]) -> dict[str, int]:
+        """Return the st_mode of each of `folders`, and of their parents, that exists.
 
-        So does each folder on the way to one of them. Links are not followed.
+        Paths are relative to the share. Symlinks are not followed.
         """
         paths = sorted({path for folder in folders for path in with_parents(folder)})
         if not paths:
             return {}
         argv = ["stat", "--printf", "%f %n\\0", "--", *(f"{self.root}/{path}" for path in paths)]
         result = self._read(argv)
-        if not all(map(_not_there, result.err.splitlines())):
-            raise TargetUnusable(f"{self.probe.path} can't be looked at", result.complaint)
-        found = result.text.split("\0")[:-1]
-        entries = (entry.partition(" ") for entry in found)
+        if not all(map(_is_missing, result.err.splitlines())):
+            raise TargetUnusable(f"{self.probe.path} can't be read", result.complaint)
+        entries = (line.partition(" ") for line in result.text.split("\0")[:-1])
         return {name.removeprefix(f"{self.root}/"): int(mode, 16) for mode, _, name in entries}
 
     def count(self, folder: str) -> int:
-        """How many files the mirror at `folder` holds, loose git objects aside."""
+        """Return the number of files in the mirror at `folder`, without loose git objects."""
         argv = ["find", f"{self.root}/{folder}"]
         for name in PRUNED:
             argv += ["-name", name.decode(), "-prune", "-o"]
         argv += ["-path", "*/objects/[0-9a-f][0-9a-f]/*", "-o", "!", "-type", "d", "-printf", "x"]
-        counted = 0
+        count = 0
 
         def add(line: bytes) -> None:
-            nonlocal counted
-            counted += len(line)
+            nonlocal count
+            count += len(line)
 
-        complaints: list[bytes] = []
-        patience = self.timeout * 6
+        errors: list[bytes] = []
+        stall = self.timeout * 6
         try:
-            code = self.host.stream(
-                argv, add, complaints.append, stall_seconds=patience, changes=False
-            )
+            code = self.host.stream(argv, add, errors.append, stall_seconds=stall, changes=False)
         except Stalled:
-            raise _silent(self.probe.path, patience) from None
+            raise _no_answer(self.probe.path, stall) from None
         if code:
-            what = Result((), code, err=b"\n".join(complaints)).complaint
-            raise TargetUnusable(f"{self.probe.path}/{folder} can't be counted", what)
-        return counted
+            complaint = Result((), code, err=b"\n".join(errors)).complaint
+            raise TargetUnusable(
+                f"the files in {self.probe.path}/{folder} can't be counted", complaint
+            )
+        return count
 
     def head_resolves(self, git_dir: str) -> bool:
-        """Whether the branch that HEAD names in the mirrored `git_dir` is there too."""
-        where = f"{self.root}/{git_dir}"
-        head = self._read(["head", "-c", "4096", "--", f"{where}/HEAD"]).text
+        """Return if the mirrored `git_dir` has the branch that its HEAD names."""
+        path = f"{self.root}/{git_dir}"
+        head = self._read(["head", "-c", "4096", "--", f"{path}/HEAD"]).text
         branch = head.removeprefix("ref: ").strip()
         if branch == head.strip():  # a commit, not a branch
             return True
-        if self._read(["test", "-e", f"{where}/{branch}"]).code == 0:
+        if self._read(["test", "-e", f"{path}/{branch}"]).code == 0:
             return True
-        argv = ["grep", "-qF", "-e", f" {branch}", "--", f"{where}/packed-refs"]
+        argv = ["grep", "-qF", "-e", f" {branch}", "--", f"{path}/packed-refs"]
         return self._read(argv).code == 0
 
     def mark(self, estate: str, when: str) -> None:
-        """Write the marker of the estate with that id. `Failed` where the share refuses it."""
+        """Write the marker of the estate with the ID `estate`; raise Failed if that fails."""
         temporary, marker = f"{self.root}/{MARKER}.new", f"{self.root}/{MARKER}"
         text = marker_text(estate, when).encode()
         self._change(["dd", f"of={temporary}", "conv=fsync", "status=none"], text)
         self._change(["touch", "-d", f"@1700000000.{MARKER_NANOSECONDS:09}", "--", temporary])
         for group in sorted(self.probe.other_groups)[:1]:
-            # Whether it can be given away is told by the group that it has afterwards.
+            # The group that the file has afterwards shows if the share allows chgrp at all.
             self.host.change(["chgrp", "--", str(group), temporary], timeout=self.timeout)
         self._change(["mv", "-fT", "--", temporary, marker])
 
@@ -123,20 +124,20 @@ class Share:
         try:
             return self.host.read(argv, timeout=self.timeout)
         except TimedOut:
-            raise _silent(self.probe.path, self.timeout) from None
+            raise _no_answer(self.probe.path, self.timeout) from None
 
     def _change(self, argv: Argv, given: bytes = b"") -> None:
         result = self.host.change(argv, timeout=self.timeout, given=given)
         if result.code:
-            raise Failed(f"{self.probe.path} could not be marked", result.complaint)
+            raise Failed(f"the marker on {self.probe.path} can't be written", result.complaint)
 
 
-def _silent(path: str, seconds: float) -> TargetUnusable:
-    what = f"{path} did not answer within {seconds:g} s"
-    return TargetUnusable(what, "check the file server and the network")
+def _no_answer(path: str, seconds: float) -> TargetUnusable:
+    problem = f"{path} did not answer within {seconds:g} s"
+    return TargetUnusable(problem, "check the file server and the network")
 
 
-def _not_there(complaint: bytes) -> bool:
+def _is_missing(complaint: bytes) -> bool:
     return complaint.endswith((b": No such file or directory", b": Not a directory"))
 
 
@@ -145,24 +146,25 @@ def _mounts(mountinfo: bytes | None) -> tuple[MountEntry, ...]:
 
 
 def mounted_shares(host: Host, fstypes: Sequence[str]) -> list[str]:
-    """The places of `host` where a share of one of these types is mounted now."""
+    """Return the mount points on `host` of shares of these file system types."""
     return writable_mount_points(_mounts(host.read_file(_MOUNTINFO)), fstypes)
 
 
 def open_share(
     host: Host, path: str, local_repos: str, timeout: float
 ) -> AbstractContextManager[Share]:
-    """Hold the share at `path` and look at it; what it is worth is judged elsewhere.
+    """Return a context that holds the share at `path` open and has probed it.
 
-    A host that is far away begins at once to enter it, as `Host.pin` has it. `timeout` in seconds
-    for each question to it. `TargetUnusable` if it can't be entered or does not answer.
+    If the share is usable is decided by `share_check`. A remote host starts at once (see
+    `Host.pin`). `timeout` is in seconds for each access. To enter the context raises TargetUnusable
+    if the share can't be entered or does not answer.
     """
-    # Entering it triggers an automount; a question to it from outside would not.
-    return _opened(host, host.pin(path, timeout=timeout), path, local_repos, timeout)
+    # Only a process inside the share triggers an automount, so it is entered before it is probed.
+    return _open(host, host.pin(path, timeout=timeout), path, local_repos, timeout)
 
 
 @contextlib.contextmanager
-def _opened(
+def _open(
     host: Host,
     entering: AbstractContextManager[Pin],
     path: str,
@@ -172,9 +174,9 @@ def _opened(
     with contextlib.ExitStack() as stack:
         try:
             pin = stack.enter_context(entering)
-            share = Share(host, pin, _look(host, path, local_repos, pin, timeout), timeout)
+            share = Share(host, pin, _probe(host, path, local_repos, pin, timeout), timeout)
         except TimedOut:
-            raise _silent(path, timeout) from None
+            raise _no_answer(path, timeout) from None
         except Failed as error:
             raise TargetUnusable(
                 f"{error.what} ({error.cure})", "mount the share, or set nfs_repos in [defaults]"
@@ -182,7 +184,7 @@ def _opened(
         yield share
 
 
-def _look(host: Host, path: str, local_repos: str, pin: Pin, timeout: float) -> Probe:
+def _probe(host: Host, path: str, local_repos: str, pin: Pin, timeout: float) -> Probe:
     inside, marker = f"{pin.path}/.", f"{pin.path}/{MARKER}"
     submit = partial(host.submit, timeout=timeout)
     real, mountinfo = pin.submit_real(), host.submit_file(_MOUNTINFO)
@@ -192,34 +194,34 @@ def _look(host: Host, path: str, local_repos: str, pin: Pin, timeout: float) -> 
     space = submit(["stat", "-f", "-c", "%a %S", inside])
     local = host.submit_folders([local_repos])
 
-    where, mounts = real.result(), _mounts(mountinfo.result())
-    here, there, found = _identities(stat.result(), text)
+    root, mounts = real.result(), _mounts(mountinfo.result())
+    pinned, current, found_marker = _parse_stat(stat.result(), text)
     can_be_written, free = writable.result().code == 0, space.result().text.split()
     return Probe(
         path=path,
-        real=where,
-        mount=find_mount(mounts, where),
+        real=root,
+        mount=find_mount(mounts, root),
         local_mount=find_mount(mounts, local.result()[0] or local_repos),
-        # The pinned folder is what `path` led to before and after the mounts were read,
-        # so the mount that was found for the path is the one that is pinned.
-        still_there=here == there,
+        # `path` led to the pinned folder before and after the mounts were read, so the mount
+        # that was found for the path is the one that is pinned.
+        still_there=pinned == current,
         writable=can_be_written,
         free_mib=int(free[0]) * int(free[1]) >> 20 if len(free) == 2 else 0,
-        marker=found,
+        marker=found_marker,
         uid=host.uid,
         other_groups=host.other_groups,
     )
 
 
-def _identities(stat: Result, text: Future[Result]) -> tuple[str, str, Marker | None]:
-    """Identity of the pinned folder and of what its path leads to now, and the marker."""
+def _parse_stat(stat: Result, text: Future[Result]) -> tuple[str, str, Marker | None]:
+    """Return the device and inode of the pinned folder, those of its path now, and the marker."""
     lines = [line.split() for line in stat.text.splitlines()]
     if len(lines) < 2:
-        return "here", "gone", None
-    (here, *_), (there, *_) = lines[:2]
+        return "pinned", "missing", None
+    (pinned, *_), (current, *_) = lines[:2]
     if len(lines) < 3:
-        return here, there, None
-    _, owner, group, when = lines[2]
-    said = text.result().out.decode(errors="replace")
-    nanoseconds = int(when.partition(".")[2] or 0)
-    return here, there, parse_marker(said, int(owner), nanoseconds, int(group))
+        return pinned, current, None
+    _, owner, group, mtime = lines[2]
+    content = text.result().out.decode(errors="replace")
+    nanoseconds = int(mtime.partition(".")[2] or 0)
+    return pinned, current, parse_marker(content, int(owner), nanoseconds, int(group))

@@ -16,7 +16,7 @@ from repoman_tasks.planning.names import absolute, nearest, relative_repo
 from repoman_tasks.planning.prompts import IMAGE, NEW_NAME, PARTS, PROFILES, SOURCE
 from repoman_tasks.session import Session
 from repoman_tasks.tools.file_tree import submit_folder_names
-from repoman_tasks.tools.images import distinct_images, image_origin, images_here
+from repoman_tasks.tools.images import distinct_images, image_origin, local_images
 from repoman_tasks.tools.repo_config import submit_request
 
 __all__ = ["ask_new", "check_new", "possible_names"]
@@ -85,7 +85,7 @@ def _ask_source(wizard: Wizard, whole: bool) -> None:
         return
     if not (whole or wizard.given["no_container"]):  # fail before the question
         require_containers(session)
-        check_incus_project(session)
+        check_incus_project(session.of(incus))
     session.screen.note(f"{path} does not exist yet.")
     folders = _folders_without_project(session)
     options = {"create": "create it as an empty git repo"}
@@ -143,7 +143,7 @@ def _no_containers(session: Session) -> str:
     """Return why no container can be created, "" if one can."""
     try:
         require_containers(session)
-        check_incus_project(session)
+        check_incus_project(session.of(incus))
     except RepomanError as problem:
         return str(problem)
     return ""
@@ -155,7 +155,7 @@ def _ask_image(wizard: Wizard) -> None:
     registry, there = session.of(reconcile).registry, session.of(incus)
     usual = _requested_image(wizard) or registry.defaults.default_image
     seen = [usual, registry.defaults.default_image, *(p.image for p in registry.projects)]
-    here = images_here(there)
+    here = local_images(there)
     answer = wizard.choose(
         IMAGE,
         options=dict.fromkeys(distinct_images([*seen, *here], here), ""),

@@ -38,8 +38,9 @@ def ask_exec(wizard: Wizard) -> None:
 
 def _has_project(wizard: Wizard) -> bool:
     """Return False if there is no such project, which the command itself reports."""
+    session, name = wizard.session, wizard.given["name"]
     try:
-        resolve_project(wizard.session, wizard.given["name"], "exec")
+        resolve_project(session.of(reconcile), name, session.host.folder, "exec")
     except UsageError:
         return False
     return True

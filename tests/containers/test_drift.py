@@ -65,7 +65,7 @@ def test_missing_with_its_repo(isurus: ContainerEstate) -> None:
     isurus.incus("delete", "--force", "isurus")
     (isurus.local_repos / "isurus").rmdir()
     done = isurus.run("status", "--missing", "recreate", code=3)
-    assert "was not mended" in done.err
+    assert "was not repaired" in done.err
     assert "is missing" in done.err
     assert isurus.instances() == {}
 
@@ -119,7 +119,7 @@ def test_an_orphan_that_repoman_did_not_make(isurus: ContainerEstate) -> None:
     done = isurus.run("exec", "stray", "--", "sh", "-c", "id -u; pwd", code=0)
     assert done.out.endswith(f"\n{isurus.local_repos}/stray\n")
     assert isurus.findings() == {}
-    assert "in the estate already" in isurus.run("adopt", "stray", code=2).err
+    assert "already has a project" in isurus.run("adopt", "stray", code=2).err
 
 
 def write_hook(estate: ContainerEstate, name: str, hook: str) -> None:
@@ -155,9 +155,9 @@ def test_adopt_refuses(isurus: ContainerEstate) -> None:
     isurus.incus("init", "busybox", "stray")
     assert "is missing" in isurus.run("adopt", "stray", code=2).err
     assert "overlaps" in isurus.run("adopt", "stray", "--repo", "isurus", code=2).err
-    assert "no container is called" in isurus.run("adopt", "ghost", code=2).err
+    assert "there is no container 'ghost'" in isurus.run("adopt", "ghost", code=2).err
     there = isurus.run("adopt", "ghost", "--from-project", "default", code=1)
-    assert "no container is called" in there.err
+    assert "there is no container" in there.err
     assert isurus.findings() == {"stray": ["orphan"]}
 
 
@@ -254,7 +254,7 @@ def test_renamed(isurus: ContainerEstate) -> None:
     isurus.incus("rename", "isurus", "other")
     assert isurus.findings() == {"isurus": ["renamed"]}
     assert isurus.state("isurus") == "renamed"
-    assert "is called other now" in isurus.run("shell", "isurus", code=1).err
+    assert "was renamed to other" in isurus.run("shell", "isurus", code=1).err
     assert isurus.run("status", "--repair", code=3)
     assert "other" in isurus.instances()
     mend(isurus, "--repair", "--yes")

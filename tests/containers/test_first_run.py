@@ -130,7 +130,7 @@ def test_new_asks_for_each_argument(spawn: Spawn, estate: ContainerEstate) -> No
     child.send("2\r")
     child.expect_exact("Image of the container? [1] ")
     child.send("nosuch\r")
-    child.expect_exact("no image 'nosuch' is here")
+    child.expect_exact("there is no local image 'nosuch'")
     child.send("local:busybox\r")
     child.expect_exact("Incus profiles of the container? [1] ")
     child.send("defualt\r")

@@ -195,7 +195,7 @@ def test_a_name_that_is_being_worked_on(quick: ContainerEstate) -> None:
     done = quick.run("new", "isurus")
     assert process.wait(WAIT_SECONDS) == 0
     assert done.code in (2, 4), done
-    assert "is being worked on" in done.err or "exists already" in done.err
+    assert "another command is working on" in done.err or "exists already" in done.err
     assert quick.findings() == {}
 
 

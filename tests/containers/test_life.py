@@ -83,7 +83,7 @@ FAILING = (
     (["--clone", "--upload-pack=x"], "needs a value"),
     (["--clone", "ext::sh -c touch% x"], "can't be cloned"),
     (["--clone", "x", "--create"], "choose one"),
-    (["--create", "--image", "nothing"], "no image 'nothing' is here"),
+    (["--create", "--image", "nothing"], "there is no local image 'nothing'"),
     (["--create", "--image", "nowhere:x"], "no remote 'nowhere'"),
     (["--create", "--image", "x y"], "not a valid image"),
     (["--create", "--profile", "nope"], "nope"),

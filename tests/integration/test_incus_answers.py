@@ -38,12 +38,12 @@ def answer(error: str = "", code: int = 0, metadata: object = None) -> str:
     [
         (answer("Certificate is restricted", 403), "", 0, "Incus says: Certificate is restricted"),
         (answer("Database is locked", 500), "", 0, "Incus says: Database is locked"),
-        ("<html>", "", 0, "no JSON of its API"),
-        ("[]", "", 0, "no JSON of its API"),
-        ("", "", 0, "no JSON of its API"),
+        ("<html>", "", 0, "not JSON of its API"),
+        ("[]", "", 0, "not JSON of its API"),
+        ("", "", 0, "not JSON of its API"),
         ("", "Error: You don't have the needed permissions to talk", 1, "this user may not talk"),
         ("", "Error: The incus daemon doesn't appear to be started", 1, "daemon does not run"),
-        ("", "first\nError: EOF", 1, "incus can't ask its daemon: EOF"),
+        ("", "first\nError: EOF", 1, "incus can't reach its daemon: EOF"),
     ],
 )
 def test_a_refusal(tmp_path: Path, out: str, err: str, code: int, expected: str) -> None:

@@ -219,7 +219,7 @@ def test_nor_by_the_registry(estate: ContainerEstate, source: str) -> None:
     text = estate.registry.read_text().replace('name = "isurus"\n', f'name = "isurus"\n{mount}')
     estate.registry.write_text(text)
     done = estate.run("update", "isurus", code=6)
-    assert "is not mounted" in done.err
+    assert "can't be mounted" in done.err
     assert "mount-1" not in estate.instances()["isurus"]["devices"]
 
 
