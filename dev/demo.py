@@ -212,7 +212,9 @@ def _show(host: Host, home: Path, *, container: bool) -> None:
 
 
 def _show_setup(demo: _Transcript, home: Path) -> None:
-    demo.explain("Once: a registry, a marker on the share, and a fenced project in Incus.")
+    demo.explain(
+        "Set up once: registry, marker on the share and, with Incus, a restricted project."
+    )
     demo.run(
         "repoman", "setup", "--local-repos", home / "repos", "--nfs-repos", home / "share", "--yes"
     )
@@ -231,7 +233,7 @@ def _show_fence(demo: _Transcript, repo: Path) -> None:
     demo.explain("Root in the container puts a set-uid program into the repo …")
     inside = ("incus", "exec", "--project", "repoman", "notes", "--cwd", str(repo), "--")
     demo.run(*inside, "sh", "-c", "cp /bin/busybox trap; chmod u+s trap; ls -l trap")
-    demo.explain("… which outside is not root's, but that of a number that is nobody's.")
+    demo.explain("… but outside it belongs to 1000000, which no user has, so it gives nobody root.")
     demo.run("ls", "-l", repo / "made-inside", repo / "trap")
     _quietly(demo.host, [*inside, "rm", "trap", "made-inside"])
 

@@ -1,4 +1,4 @@
-"""Running the tiers of tests, and beside them those that leave a processor idle."""
+"""Run the tiers of tests, in two lanes at once if several are requested."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _MACHINE_SECONDS = 3600
 _COVERAGE_FILE = str(ROOT / ".coverage")
 _PYTEST_INTERRUPTED = 2
 _STEALING = ("--dist", "worksteal")
-"""A few tests take as long as a hundred others: who is done early takes from who is not."""
+"""A few tests take as long as a hundred others, so an idle worker takes over from a busy one."""
 _BESIDE_A_DAEMON = {
     "containers": ("tests.worlds.daemon",),
     "security": ("tests.worlds.daemon",),
     "nightly": ("tests.worlds.daemon", "--image", "debian-cloud"),
     "packages": ("tests.packages",),
 }
-"""Tiers with the module that makes what they run beside, and its options."""
+"""Tiers with the module that starts the daemon for them, and its options."""
 _LIBPYTHON = f"lib{Path('/usr/bin/python3').resolve().name}"
 """The package of the system's Python as a library, such as libpython3.11."""
 _REPORT_IN_MACHINE = 'mkdir /run/report && mount -t hostfs -o "$0" none /run/report && exec "$@"'
@@ -45,15 +45,15 @@ _REPORT_IN_MACHINE = 'mkdir /run/report && mount -t hostfs -o "$0" none /run/rep
 
 @dataclass(frozen=True)
 class _Run:
-    """One run of the tiers: where it keeps its files, and what it found."""
+    """One run of the tiers: its folder, its facts and its options."""
 
     session: Session
     scratch: Path
     facts: Facts
     as_nobody: tuple[str, ...]
-    """The words before those that an unprivileged user is to run."""
+    """Prefix of an argv that an unprivileged user runs."""
     only: str
-    """A choice of tests, in pytest's words."""
+    """Expression that chooses tests, as for pytest's -k."""
     coverage: bool
 
 
@@ -85,13 +85,13 @@ def run_tiers(
 
 
 def _compile(session: Session) -> None:
-    """Compile what is tested once, for the tiers that can't write into the checkout."""
+    """Compile the tested code once, for the tiers that can't write into the checkout."""
     argv = [sys.executable, "-m", "compileall", "-q", "repoman_tasks", "tests"]
     session.host.hand_over(here(argv))
 
 
 def _gather_coverage(run: _Run) -> bool:
-    """Put together what the tiers measured; whether any did."""
+    """Combine the coverage that the tiers measured; return False if none did."""
     files = [str(path) for path in run.scratch.glob("*/.coverage")]
     if files:
         argv = [sys.executable, "-m", "coverage", "combine", "--quiet", *files]
@@ -149,13 +149,13 @@ import pytest, tests, repoman_tasks.hosts.local
 assert sys.version == sys.argv[1], "it is another Python"
 subprocess.run([sys.executable, "-c", ""], check=True)
 """
-"""Whether this Python runs there, and can start itself, as pytest's workers do."""
+"""Fails unless this Python runs there and can start itself, as pytest's workers do."""
 
 
 def _as_nobody(
     session: Session, scratch: Path, wanted: Sequence[Tier]
 ) -> tuple[tuple[str, ...], str]:
-    """Words that run what follows them as nobody, who can read checkout and Python; or why not."""
+    """Return the prefix of an argv that runs as nobody, or the reason why nobody can't run it."""
     names = [tier.name for tier in wanted]
     if "integration" not in names or os.geteuid() != 0:
         return (), ""
@@ -187,7 +187,7 @@ def _run_all(run: _Run, lanes: Sequence[Sequence[Tier]]) -> list[Outcome]:
 
 
 def _run_side_by_side(run: _Run, lanes: Sequence[Sequence[Tier]]) -> list[Outcome]:
-    """Run lanes of tiers at once; each line of what they print begins with the tier's name."""
+    """Run lanes of tiers at once; each line of their output begins with the tier's name."""
     host = run.session.host
 
     def follow(name: str, argv: Sequence[str]) -> int:
@@ -215,12 +215,12 @@ def _run_side_by_side(run: _Run, lanes: Sequence[Sequence[Tier]]) -> list[Outcom
 
 
 def _awaits_images(run: _Run, tier: Tier) -> bool:
-    """Whether it will need images; it waits for them, and says what fails where it makes them."""
+    """Return True if it will need images. It waits for them, and reports if making them fails."""
     return tier.name in _BESIDE_A_DAEMON and not tiers.obstacle(tier, run.facts)
 
 
 def _run_by(run: _Run, tier: Tier, start: Callable[[Sequence[str]], int]) -> Outcome:
-    """Run a tier, its words started by `start`, which gives the exit status."""
+    """Run a tier by `start`, which runs an argv and returns its exit status."""
     stopped = tiers.obstacle(tier, run.facts)
     if stopped:
         return stopped
@@ -294,7 +294,7 @@ def _in_machine(pytest: Sequence[str], folder: Path) -> list[str]:
 def _beside_a_daemon(
     run: _Run, module: Sequence[str], pytest: Sequence[str], report: Path
 ) -> list[str]:
-    """As the ordinary user of the namespaces, who can write nowhere but in the report's folder."""
+    """Return the argv for `dev` in the namespaces, who can write only to the report's folder."""
     run.scratch.chmod(0o755)
     report.parent.chmod(0o777)
     options = ["-p", "no:cacheprovider", f"--junitxml={report}"]
@@ -302,7 +302,7 @@ def _beside_a_daemon(
 
 
 def _unprivileged(run: _Run, pytest: Sequence[str], report: Path, coverage_file: str) -> list[str]:
-    """As nobody, in a home and with folders of its own, because it can write nowhere else."""
+    """Return the argv for nobody, with a home and folders where it can write."""
     run.scratch.chmod(0o755)
     folder = report.parent
     os.chown(folder, _NOBODY, _NOBODY)

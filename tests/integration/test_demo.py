@@ -11,7 +11,7 @@ from tests.support.demo import interrupt_demo, run_demo
 from tests.support.estate import isolate_environ, run
 
 _NAMESPACE = ("unshare", *(() if os.geteuid() == 0 else ("--user", "--map-root-user")), "--mount")
-_NO_CONTAINER = "No container is run_demo: "
+_NO_CONTAINER = "No container is shown: "
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ class Person(Prompter):
 
 
 def daemon(folder: Path, pools: list[str]) -> Path:
-    """Return a folder with an `incus` that reports these storage pools, and a container `stray`."""
+    """Make a folder with an `ip`, and an `incus` with these pools and a container `stray`."""
     stray = {"name": "stray", "status": "Stopped", "config": {}, "devices": {}, "profiles": []}
     answers = {
         "*/1.0/instances*": [stray],
@@ -82,6 +82,8 @@ def daemon(folder: Path, pools: list[str]) -> Path:
         f'case "$6" in\n{chr(10).join(lines)}\nesac\n'
     )
     program.chmod(0o755)
+    (folder / "ip").write_text("#!/bin/sh\necho '[]'\n")
+    (folder / "ip").chmod(0o755)
     return folder
 
 

@@ -190,6 +190,11 @@ def test_what_runs_at_once(names: list[str], side_by_side: list[list[str]]) -> N
     assert [[tier.name for tier in lane] for lane in found] == side_by_side
 
 
+def test_the_budgets_leave_time_for_packages_and_images() -> None:
+    for lane in lanes(chosen([], everything=True)):
+        assert sum(tier.budget for tier in lane) <= 17 * 60
+
+
 @pytest.mark.parametrize(
     ("name", "hint"), [("unti", "did you mean unit?"), ("zzz", "there are lint, unit, ")]
 )
