@@ -15,7 +15,7 @@ from repoman_tasks.registry import Store
 from repoman_tasks.terminal.prompter import Prompter
 
 if TYPE_CHECKING:
-    from repoman_tasks.hosts.ssh.transport import Line
+    from repoman_tasks.hosts.ssh.transport import SSHTransport
 
 __all__ = ["Connections"]
 
@@ -76,14 +76,14 @@ def _connect(name: str, prompter: Prompter, *, holds: bool = False) -> Host:
         raise
 
 
-def _open_line(address: Address, local: LocalHost, prompter: Prompter) -> Line:
+def _open_line(address: Address, local: LocalHost, prompter: Prompter) -> SSHTransport:
     if address.transport == "openssh":
-        from repoman_tasks.hosts.ssh.openssh_transport import OpensshLine
+        from repoman_tasks.hosts.ssh.openssh_transport import OpensshTransport
 
-        return OpensshLine(address, local, asks=prompter.possible)
-    from repoman_tasks.hosts.ssh.fabric_transport import FabricLine
+        return OpensshTransport(address, local, asks=prompter.possible)
+    from repoman_tasks.hosts.ssh.fabric_transport import FabricTransport
 
-    return FabricLine(address, local, _read_password if prompter.possible else None)
+    return FabricTransport(address, local, _read_password if prompter.possible else None)
 
 
 def _read_password(question: str) -> str:

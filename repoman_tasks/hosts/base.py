@@ -1,7 +1,7 @@
-"""A host, as the tasks see it: a few verbs. Nobody else asks where things run.
+"""The interface of a host: the few operations that all tasks are made of.
 
-Words are argument lists. They never pass through a shell as text, so no name, path or
-pattern can become a command.
+Programs are given as argument lists, never as text for a shell, so no name, path or pattern can
+become a command.
 """
 
 from __future__ import annotations
@@ -17,39 +17,39 @@ from typing import Generic, TypeVar
 from repoman_tasks.errors import Failed
 
 __all__ = [
-    "MOST_BYTES",
+    "MAX_BYTES",
     "WALK_SECONDS",
     "Argv",
     "Entry",
     "Future",
+    "Holder",
     "Host",
     "Lock",
     "Locked",
     "Observer",
-    "Pin",
     "Result",
     "Sink",
     "Stalled",
     "TimedOut",
 ]
 
-MOST_BYTES = 256 << 20
-"""What a program may say before it is ended, so that none can fill the memory."""
+MAX_BYTES = 256 << 20
+"""Limit of a program's output, so that none can fill the memory."""
 
 WALK_SECONDS = 600.0
-"""How long a walk over a repo may take."""
+"""Time limit of a walk over a repo."""
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 Argv = Sequence[str]
 Sink = Callable[[bytes], None]
-"""Takes one line of output, without its end."""
+"""Receives one line of output, without its line break."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished program left behind."""
+    """The exit status and output of a program."""
 
     argv: tuple[str, ...]
     code: int
@@ -58,19 +58,19 @@ class Result:
 
     @property
     def text(self) -> str:
-        """Standard output as text; bytes that are no UTF-8 survive as surrogates."""
+        """Return standard output as text, invalid UTF-8 as surrogates."""
         return self.out.decode(errors="surrogateescape")
 
     @property
     def complaint(self) -> str:
-        """The last line that the program wrote to standard error."""
+        """Return the last line of standard error, else the exit status."""
         lines = self.err.decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else f"exit status {self.code}"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Something that a walk met; `kind` is one of find's letters: f d l p s b c."""
+    """A directory entry; `kind` is one of find's letters: f d l p s b c."""
 
     kind: str
     path: bytes
@@ -82,67 +82,67 @@ class Entry:
 
 
 class Future(Generic[T]):
-    """An answer that was asked for, and is waited for once it is needed."""
+    """The answer to a submitted question; `result` waits for it."""
 
     def __init__(self, wait: Callable[[], T]) -> None:
-        """`wait` brings the answer, or raises why there is none."""
+        """`wait` returns the answer, or raises an error."""
         self._wait: Callable[[], T] | None = wait
         self._answer: T
 
     def result(self) -> T:
-        """Wait for the answer and return it, or raise why there is none."""
+        """Wait for the answer and return it, or raise its error."""
         if self._wait is not None:
             self._answer, self._wait = self._wait(), None
         return self._answer
 
     def then(self, use: Callable[[T], R]) -> Future[R]:
-        """Return a future of what `use` makes of the answer."""
+        """Return a future of `use` applied to the answer."""
         return Future(lambda: use(self.result()))
 
 
 class TimedOut(Failed):
-    """A program did not come back in its time; it was killed."""
+    """A program exceeded its time limit and was killed."""
 
 
 class Stalled(Failed):
-    """A program moved nothing for its time; it was killed with its children."""
+    """A program made no progress and was killed with its children."""
 
 
 class Locked(Failed):
-    """A lock is taken; `what` says by whom and since when."""
+    """A lock is held by another process; `what` names it and the time."""
 
 
 class Lock:
-    """A lock that is held; a program started with it keeps it until the program ends too."""
+    """A lock that is held; a program that is given it in `keep` holds it until the program ends."""
 
     def __init__(self, path: str) -> None:
         self.path = path
 
 
-class Pin(ABC):
-    """A directory that is held in use, so that its file system can't be unmounted beneath it."""
+class Holder(ABC):
+    """A directory kept in use by a process, so that its file system can't be unmounted."""
 
     @property
     @abstractmethod
     def path(self) -> str:
-        """A path that leads to exactly this directory, whatever is mounted meanwhile."""
+        """Return a path of exactly this directory, whatever is mounted over it meanwhile."""
 
     @abstractmethod
     def submit_real(self) -> Future[str]:
-        """Ask where the directory is, links resolved. Does not touch its file system."""
+        """Submit the question for its path, links resolved, without touching its file system."""
 
 
 class Observer:
-    """Is told of what a host was made to change. This one forgets it."""
+    """Receives the changes made on a host; this one ignores them."""
 
     def ran(self, argv: Argv, code: int | None) -> None:
-        """A program ended with `code`; None where it was ended, or never began."""
+        """A program exited with `code`, None if it was killed or not started."""
 
     def wrote(self, path: str) -> None:
         """A file was written."""
 
     def did(self, told: Mapping[str, str]) -> None:
-        """A step was done, of which `told` is what may be told."""
+        """A step was done; `told` holds what may be logged of it."""
 
 
 class Host(ABC):
@@ -152,18 +152,18 @@ class Host(ABC):
     home: str
     uid: int
     folder: str
-    """Where the person stands on it, links resolved; empty where nobody does."""
+    """The current folder, links resolved; empty on a remote host."""
     other_groups: frozenset[int]
-    """The user's groups beside the first one."""
+    """The user's supplementary groups."""
     environ: Mapping[str, str]
     dry: bool = False
-    """invoke's own --dry: what would change is said instead of done."""
+    """invoke's --dry: print changes instead of making them."""
 
     def __init__(self) -> None:
         self.stopping = Event()
-        """Set it, and every program that is being streamed is ended with its children."""
+        """Set it to kill all streamed programs with their children."""
         self.observer = Observer()
-        """Is told what is changed by these verbs."""
+        """Receives all changes."""
 
     @abstractmethod
     def submit(
@@ -171,45 +171,45 @@ class Host(ABC):
         argv: Argv,
         *,
         timeout: float = 30.0,
-        most: int = MOST_BYTES,
+        max_bytes: int = MAX_BYTES,
         stoppable: bool = False,
     ) -> Future[Result]:
-        """Ask for what a program says that changes nothing.
+        """Submit a program that changes nothing.
 
-        It runs at the latest when its result is waited for; on a host that is far away, all that
-        this thread has submitted by then takes one round trip. The result raises `TimedOut` after
-        `timeout` seconds, also if the program can't be killed because it waits for a dead file
-        server; `Failed` if it says more than `most` bytes; and `Interrupted` if it is `stoppable`
-        and `stopping` is set. Nobody has to wait for it.
+        It runs at the latest when its result is waited for. On a remote host, everything that this
+        thread has submitted by then takes one round trip. The result raises TimedOut after
+        `timeout` seconds, even if the program can't be killed because it waits for a dead file
+        server, Failed if it prints more than `max_bytes` bytes, and Interrupted if it is
+        `stoppable` and `stopping` is set. A future may be dropped without waiting.
         """
 
     @abstractmethod
     def submit_beside(self, argv: Argv, *, timeout: float) -> Future[Result]:
-        """Run a program that changes nothing and says little, beside all others, from now on.
+        """Start a program that changes nothing, in parallel to all others.
 
-        Far away only the beginning of what it says arrives, 1000 bytes.
+        On a remote host only the first 1000 bytes of its output arrive.
         """
 
-    def read(self, argv: Argv, *, timeout: float = 30.0, most: int = MOST_BYTES) -> Result:
-        """Run a program that changes nothing, and return what it says; see `submit`."""
-        return self.submit(argv, timeout=timeout, most=most).result()
+    def read(self, argv: Argv, *, timeout: float = 30.0, max_bytes: int = MAX_BYTES) -> Result:
+        """Run a program that changes nothing and return its result; see `submit`."""
+        return self.submit(argv, timeout=timeout, max_bytes=max_bytes).result()
 
     def change(
         self,
         argv: Argv,
         *,
         timeout: float = 60.0,
-        given: bytes = b"",
-        most: int = MOST_BYTES,
+        stdin: bytes = b"",
+        max_bytes: int = MAX_BYTES,
     ) -> Result:
-        """Run a program that changes something. `TimedOut` and `Failed` as for `read`.
+        """Run a program that changes something. Raise TimedOut and Failed as `submit` does.
 
-        `given` is what it finds on standard input, a few kB at most.
+        `stdin` is its standard input, a few kB at most.
         """
-        if self._only_said(argv):
+        if self._print_if_dry(argv):
             return Result(tuple(argv), 0)
         with self._observed(argv) as codes:
-            result = self._change(argv, timeout, given, most)
+            result = self._change(argv, timeout, stdin, max_bytes)
             codes.append(result.code)
         return result
 
@@ -225,16 +225,15 @@ class Host(ABC):
         keep: Sequence[Lock] = (),
         changes: bool = True,
     ) -> int:
-        """Run a program and hand its lines on as they come; return its exit status.
+        """Run a program and pass on its lines as they come; return its exit status.
 
-        A carriage return ends a line too. `Stalled` after `stall_seconds` in which neither
-        output nor any I/O of the program moved, `Interrupted` when `stopping` is set; the
-        program and its children are gone then. `cwd` is entered by the program itself, so
-        that a dead file server can't hold repoman; `shown_cwd` is a path to it that also
-        works elsewhere, for --dry to print. The locks to `keep` stay taken until the
-        program ends, even where repoman is killed.
+        A carriage return ends a line, too. Raise Stalled after `stall_seconds` without output or
+        I/O of the program, Interrupted if `stopping` is set; both kill it with its children. The
+        program itself changes to `cwd`, so that a dead file server can't block repoman;
+        `shown_cwd` is a path of it for --dry to print. The locks in `keep` stay held until the
+        program ends, even if repoman is killed.
         """
-        if changes and self._only_said(argv, shown_cwd or cwd):
+        if changes and self._print_if_dry(argv, shown_cwd or cwd):
             return 0
         inner = ["env", "-C", cwd, *argv] if cwd else argv
         if not changes:
@@ -244,20 +243,19 @@ class Host(ABC):
         return codes[0]
 
     def hand_over(self, argv: Argv) -> int:
-        """Give the terminal to a program until it ends; return its exit status."""
-        if self._only_said(argv):
+        """Run a program on this terminal; return its exit status."""
+        if self._print_if_dry(argv):
             return 0
         with self._observed(argv) as codes:
             codes.append(self._hand_over(argv))
         return codes[0]
 
     def write_file(self, path: str, data: bytes) -> None:
-        """Replace a file in one step; a reader or a crash sees the old or the new one.
+        """Replace a file atomically: readers, and a crash, leave the old or the new content.
 
-        Missing folders are made, for the owner only. The caller holds a lock that keeps
-        other writers of `path` away.
+        Create missing folders for the owner only. The caller holds a lock against other writers.
         """
-        if not self._only_said(["write", path]):
+        if not self._print_if_dry(["write", path]):
             self._write_file(path, data)
             self.observer.wrote(path)
 
@@ -271,9 +269,9 @@ class Host(ABC):
     def lock(
         self, path: str, *, wait_seconds: float = 0, stoppable: bool = False
     ) -> Iterator[Lock]:
-        """Hold the lock at `path`. `Locked` where it is not free within `wait_seconds`.
+        """Hold the lock at `path`. Raise Locked if it is not free within `wait_seconds`.
 
-        A `stoppable` wait ends with `Interrupted` when `stopping` is set.
+        A `stoppable` wait raises Interrupted if `stopping` is set.
         """
         if self.dry:
             yield Lock(path)
@@ -283,7 +281,7 @@ class Host(ABC):
 
     @contextmanager
     def locks(self, paths: Sequence[str]) -> Iterator[dict[str, Lock]]:
-        """Hold those of the locks at `paths` that are free now, each by its path."""
+        """Hold those of the locks at `paths` that are free now; yield them by path."""
         if self.dry or not paths:
             yield {path: Lock(path) for path in paths}
             return
@@ -295,21 +293,21 @@ class Host(ABC):
         with ExitStack() as held:
             locks = {}
             for path in paths:
-                with suppress(Failed):  # taken, or it can't be
+                with suppress(Failed):  # held by another process, or not accessible
                     locks[path] = held.enter_context(self.lock(path))
             yield locks
 
     @contextmanager
     def _observed(self, argv: Argv) -> Iterator[list[int]]:
-        """Tell the witness how a program ended; its exit status goes into the list."""
+        """Report to the observer how a program ended; the caller appends its exit status."""
         codes: list[int] = []
         try:
             yield codes
         finally:
             self.observer.ran(argv, codes[0] if codes else None)
 
-    def _only_said(self, argv: Argv, cwd: str = "") -> bool:
-        """Under --dry: print the words, in a form that does the same from any folder."""
+    def _print_if_dry(self, argv: Argv, cwd: str = "") -> bool:
+        """With --dry, print a command line that does the same from any folder; return `dry`."""
         if self.dry:
             line = shlex.join(argv)
             print(f"(cd {shlex.quote(cwd)} && {line})" if cwd else line)
@@ -317,58 +315,58 @@ class Host(ABC):
 
     @abstractmethod
     def submit_file(self, path: str) -> Future[bytes | None]:
-        """Ask for the content of a file; None if there is none."""
+        """Submit the question for the content of a file, None if it does not exist."""
 
     def read_file(self, path: str) -> bytes | None:
-        """Return the content of a file, or None if there is none."""
+        """Return the content of a file, None if it does not exist."""
         return self.submit_file(path).result()
 
     @abstractmethod
-    def pin(self, path: str, *, timeout: float) -> AbstractContextManager[Pin]:
-        """Hold the directory at `path` in use.
+    def hold_folder(self, path: str, *, timeout: float) -> AbstractContextManager[Holder]:
+        """Keep the directory at `path` in use.
 
-        A host that is far away begins with it at once; to enter the context waits for it. That
-        raises `TimedOut` after `timeout` seconds, and `Failed` if it can't be entered.
+        A remote host starts at once; entering the context waits for it, and raises TimedOut after
+        `timeout` seconds, or Failed if the directory can't be entered.
         """
 
     @abstractmethod
     def submit_walk(
         self, root: str, *, prune: frozenset[bytes] = frozenset()
     ) -> Future[Iterator[Entry]]:
-        """Ask for everything below `root`, except links' targets and folders named in `prune`.
+        """Submit a walk over all entries below `root`, without folders named in `prune`.
 
-        Paths are relative to `root`. The result, or what goes over it, raises `Failed` if `root`
-        can't be read or is a link; what vanishes or can't be read below it is passed over. Far
-        away it is `stoppable`, as `submit` has it.
+        Symlinks are not followed, paths are relative to `root`. The result, or iterating over it,
+        raises Failed if `root` can't be read or is a link; entries that vanish or can't be read
+        are skipped. On a remote host it is `stoppable` (see `submit`).
         """
 
     def walk(self, root: str, *, prune: frozenset[bytes] = frozenset()) -> Iterator[Entry]:
-        """Return what `submit_walk` asks for."""
+        """Return the entries of `submit_walk`."""
         return self.submit_walk(root, prune=prune).result()
 
     @abstractmethod
     def submit_folders(self, paths: Sequence[str]) -> Future[list[str | None]]:
-        """Ask for each path with every symlink resolved; None if there is no folder.
+        """Submit the question for each path with symlinks resolved, None if it is not a folder.
 
-        Not for shares.
+        Not for paths on a share, which may block.
         """
 
     def real_folders(self, paths: Sequence[str]) -> list[str | None]:
-        """Return what `submit_folders` asks for."""
+        """Return the answer of `submit_folders`."""
         return self.submit_folders(paths).result()
 
     def real_folder(self, path: str) -> str | None:
-        """Return the same of one path."""
+        """Return `path` with symlinks resolved, None if it is not a folder."""
         return self.real_folders([path])[0]
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of what the host holds open."""
+        """Close connections and end all programs."""
 
-    # --- what each kind of host does its own way, under no --dry -----------------------
+    # --- for each kind of host to implement; never called with --dry ---------------------
 
     @abstractmethod
-    def _change(self, argv: Argv, timeout: float, given: bytes, most: int) -> Result: ...
+    def _change(self, argv: Argv, timeout: float, stdin: bytes, max_bytes: int) -> Result: ...
 
     @abstractmethod
     def _stream(

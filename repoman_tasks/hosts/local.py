@@ -1,4 +1,4 @@
-"""This machine. The only module that starts processes; it never uses a shell."""
+"""This host. The only module that starts processes; it never uses a shell."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from typing import Any
 
 from repoman_tasks.errors import Failed, Interrupted
 from repoman_tasks.hosts.base import (
-    MOST_BYTES,
+    MAX_BYTES,
     Argv,
     Entry,
     Future,
+    Holder,
     Host,
     Lock,
-    Pin,
     Result,
     Sink,
     TimedOut,
 )
 from repoman_tasks.hosts.processes import (
-    Watch,
-    bounded,
+    StallTimer,
     cut_lines,
-    holder,
+    limit_check,
+    lock_note,
+    locked_error,
     not_installed,
-    taken,
-    until_free,
+    wait_for_lock,
 )
 
 __all__ = ["Child", "LocalHost", "Pipe"]
@@ -50,19 +50,19 @@ __all__ = ["Child", "LocalHost", "Pipe"]
 _CHUNK = 1 << 16
 _POLL_SECONDS = 0.1
 _LOCK_SECONDS = 0.02
-"""How often a lock that is taken is tried again."""
+"""Pause between attempts to take a lock."""
 _BESIDE = 8
 """Programs that run beside the others, at most."""
 _MOST_SAID = 1 << 16
-"""Bytes of what the file of a lock says: a command, and a line for each program that keeps it."""
+"""Most bytes to read of a lock's file: a line for its holder, and one for each keeper."""
 _TERM_SECONDS = 1.0
-"""How long a program may tidy up after SIGTERM; SIGKILL follows."""
+"""Time between SIGTERM and SIGKILL."""
 _KILL_SECONDS = 0.5
-"""How long SIGKILL is waited for; what waits for a dead file server may not heed it."""
+"""Time to wait after SIGKILL; a process that waits for a dead file server may not end."""
 
 
 class LocalHost(Host):
-    """The machine that repoman runs on."""
+    """The host that repoman runs on."""
 
     name = "this host"
 
@@ -75,12 +75,12 @@ class LocalHost(Host):
         self.home = self.environ.get("HOME") or pwd.getpwuid(self.uid).pw_dir
         self._running: set[subprocess.Popen[bytes]] = set()
         self._beginning = threading.Lock()
-        """Held while a program is started: `close` knows of it then, or comes first."""
+        """Held while a program is started, so that `close` does not miss it."""
         self._closed = False
         self._threads: ThreadPoolExecutor | None = None
 
     def close(self) -> None:
-        """End what other threads run; nothing can be run afterwards."""
+        """Kill the programs of other threads; no program can be started afterwards."""
         with self._beginning:
             self._closed = True
             running = list(self._running)
@@ -96,26 +96,26 @@ class LocalHost(Host):
         argv: Argv,
         *,
         timeout: float = 30.0,
-        most: int = MOST_BYTES,
+        max_bytes: int = MAX_BYTES,
         stoppable: bool = False,  # noqa: ARG002  # what is quick is not stopped here
     ) -> Future[Result]:
-        return Future(partial(self._run, argv, b"", timeout, most))
+        return Future(partial(self._run, argv, b"", timeout, max_bytes))
 
     def submit_beside(self, argv: Argv, *, timeout: float) -> Future[Result]:
         with self._beginning:
             self._threads = self._threads or ThreadPoolExecutor(_BESIDE)
             return Future(self._threads.submit(self._run, argv, b"", timeout, _MOST_SAID).result)
 
-    def _change(self, argv: Argv, timeout: float, given: bytes, most: int) -> Result:
-        return self._run(argv, given, timeout, most)
+    def _change(self, argv: Argv, timeout: float, stdin: bytes, max_bytes: int) -> Result:
+        return self._run(argv, stdin, timeout, max_bytes)
 
-    def _run(self, argv: Argv, given: bytes, timeout: float, most: int) -> Result:
+    def _run(self, argv: Argv, stdin: bytes, timeout: float, max_bytes: int) -> Result:
         out, err = bytearray(), bytearray()
         with self._start(argv, stdin=subprocess.PIPE) as process:
             assert process.stdin is not None
             with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
-                pipe.write(given)  # small: it fits into the pipe
-            check = bounded(argv[0], timeout, most, lambda: len(out) + len(err))
+                pipe.write(stdin)  # fits into the pipe's buffer
+            check = limit_check(argv[0], timeout, max_bytes, lambda: len(out) + len(err))
             code = self._drain(process, out.extend, err.extend, check)
         return Result(tuple(argv), code, bytes(out), bytes(err))
 
@@ -132,22 +132,22 @@ class LocalHost(Host):
         out_lines, err_lines = _Lines(out), _Lines(err)
         inherited = tuple(lock.fd for lock in keep if isinstance(lock, _LocalLock))
         with self._start(argv, stdin=subprocess.DEVNULL, pass_fds=inherited) as process:
-            watch = Watch(stall_seconds, partial(_io_of_session, process.pid))
+            stall = StallTimer(stall_seconds, partial(_io_of_session, process.pid))
 
             def check() -> None:
                 if self.stopping.is_set():
                     raise Interrupted("interrupted")
-                watch.check()
+                stall.check()
 
-            out_fed, err_fed = watch.watching(out_lines.feed), watch.watching(err_lines.feed)
+            out_fed, err_fed = stall.counting(out_lines.feed), stall.counting(err_lines.feed)
             code = self._drain(process, out_fed, err_fed, check)
         out_lines.finish()
         err_lines.finish()
         return code
 
     def _hand_over(self, argv: Argv) -> int:
-        # The program shares the terminal and gets its Ctrl-C; repoman waits for what it does.
-        # (A handler, unlike SIG_IGN, is not inherited.)
+        # Ctrl-C reaches the program, which shares the terminal; repoman waits for it.
+        # (Unlike SIG_IGN, a handler is not inherited.)
         before = signal.signal(signal.SIGINT, lambda *_: None)
         try:
             return self.lend(argv)
@@ -155,7 +155,7 @@ class LocalHost(Host):
             signal.signal(signal.SIGINT, before)
 
     def lend(self, argv: Argv) -> int:
-        """Give these streams to a program until it ends, or a signal ends both; its exit status."""
+        """Run a program on these streams until it, or a signal, ends; return its exit status."""
         sys.stdout.flush()
         process = None
         try:
@@ -169,7 +169,7 @@ class LocalHost(Host):
             raise
 
     def child(self, argv: Argv) -> Child:
-        """Start a program that is talked to while it runs, until it is closed."""
+        """Start a program with pipes to its streams."""
         with self._beginning:
             return Child(self._begin(argv, stdin=subprocess.PIPE, bufsize=0))
 
@@ -197,14 +197,14 @@ class LocalHost(Host):
             _close_pipes(process)
 
     def _begin(self, argv: Argv, **options: Any) -> subprocess.Popen[bytes]:
-        """A child in a session of its own, so that it can be ended with all its children."""
+        """Start a child in its own session, so that it can be killed with its children."""
         if self._closed:
             raise Interrupted("interrupted")
         with _starting(argv, self.environ.get("PATH")):
             return subprocess.Popen(
                 argv,
                 start_new_session=True,
-                # Messages are read, so they have to be in one language; names are bytes anyway.
+                # Messages are parsed, so they must be in English.
                 env={**self.environ, "LC_ALL": "C"},
                 **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
             )
@@ -216,7 +216,7 @@ class LocalHost(Host):
         err: Callable[[bytes], object],
         check: Callable[[], None],
     ) -> int:
-        """Hand on what `process` writes until it has ended; `check` may raise in between."""
+        """Pass on the output of `process` until it ends; `check` may raise in between."""
         with selectors.DefaultSelector() as selector:
             assert process.stdout is not None
             assert process.stderr is not None
@@ -242,7 +242,7 @@ class LocalHost(Host):
         return Future(partial(_content, path))
 
     def _write_file(self, path: str, data: bytes) -> None:
-        target = os.path.realpath(path)  # a registry that is a symlink stays one
+        target = os.path.realpath(path)  # keep a registry that is a symlink
         folder, name = os.path.split(target)
         temporary = os.path.join(folder, f".{name}.tmp")
         try:
@@ -283,30 +283,30 @@ class LocalHost(Host):
         except OSError as error:
             raise Failed(f"{path} can't be opened", _reason(error)) from None
         try:
-            until_free(
+            wait_for_lock(
                 partial(_take, fd),
                 wait_seconds=wait_seconds,
                 pause=_LOCK_SECONDS,
                 stopping=self.stopping if stoppable else None,
             )
-            with contextlib.suppress(OSError):  # a courtesy to whoever finds it taken
+            with contextlib.suppress(OSError):  # only informs others
                 os.truncate(fd, 0)
-                os.pwrite(fd, holder(os.getpid()).encode(), 0)
+                os.pwrite(fd, lock_note(os.getpid()).encode(), 0)
             yield _LocalLock(path, fd)
         finally:
             os.close(fd)
 
     @contextlib.contextmanager
-    def pin(self, path: str, *, timeout: float) -> Iterator[Pin]:
-        # `cat` stands in the directory; it enters it by itself, so that a dead file server
-        # holds `cat` and not repoman, and it ends when repoman does, however that ends.
+    def hold_folder(self, path: str, *, timeout: float) -> Iterator[Holder]:
+        # `cat` has the directory as its working directory. It changes to it by itself, so that a
+        # dead file server blocks `cat` and not repoman, and it ends when repoman ends in any way.
         argv = ["env", "-C", path, "cat"]
         with self._start(argv, stdin=subprocess.PIPE, bufsize=0) as process:
             assert process.stdin is not None
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(b".")
             self._await_echo(process, path, timeout)
-            yield _LocalPin(process.pid)
+            yield _LocalHolder(process.pid)
 
     def _await_echo(self, process: subprocess.Popen[bytes], path: str, timeout: float) -> None:
         assert process.stdout is not None
@@ -362,7 +362,7 @@ def _content(path: str) -> bytes | None:
 
 
 class Child:
-    """A program of this host with pipes to its three streams. Ctrl-C does not reach it."""
+    """A program on this host with pipes to its streams; Ctrl-C does not reach it."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
@@ -372,7 +372,7 @@ class Child:
             self._selector.register(pipe, selectors.EVENT_READ, number)
 
     def send(self, data: bytes) -> None:
-        """Write to its standard input. `OSError` where it reads no more."""
+        """Write to its standard input. Raise OSError if it reads no more."""
         pipe, view = self._process.stdin, memoryview(data)
         assert pipe is not None
         if pipe.closed:
@@ -381,9 +381,9 @@ class Child:
             view = view[pipe.write(view) :]
 
     def receive(self, seconds: float) -> tuple[bytes, bytes] | None:
-        """What came on standard output and standard error; both empty after `seconds`.
+        """Return new standard output and standard error, both empty after `seconds`.
 
-        None where both have ended.
+        Return None if both have ended.
         """
         if not self._selector.get_map():
             return None
@@ -395,8 +395,8 @@ class Child:
         return came[0], came[1]
 
     def close(self) -> None:
-        """End it, with all its children; again does nothing."""
-        if self._process.returncode is None:  # afterwards its number may be another one's
+        """Kill it with its children; a second call does nothing."""
+        if self._process.returncode is None:  # else its PID may belong to another process
             _close_pipes(self._process)
             self._selector.close()
             _end(self._process)
@@ -456,18 +456,18 @@ def _require(program: str, path: str | None) -> None:
 
 @contextlib.contextmanager
 def _starting(argv: Argv, path: str | None) -> Iterator[None]:
-    """`Failed` where a program can't be started."""
+    """Raise Failed if a program can't be started."""
     _require(argv[0], path)
     try:
         yield
     except OSError as error:
         raise Failed(f"{argv[0]} could not be started", _reason(error)) from None
-    except ValueError as error:  # a NUL in a word
+    except ValueError as error:  # NUL in an argument
         raise Failed(f"{argv[0]} could not be started", str(error)) from None
 
 
 def _entries(folder: bytes, *, needed: bool) -> list[os.DirEntry[bytes]]:
-    """What is in `folder`. One that may be missing or closed counts as empty then."""
+    """Return the entries of `folder`; unless `needed`, none if it is missing or not readable."""
     try:
         with os.scandir(folder) as found:
             return list(found)
@@ -484,7 +484,7 @@ class _LocalLock(Lock):
         self.fd = fd
 
 
-class _LocalPin(Pin):
+class _LocalHolder(Holder):
     def __init__(self, pid: int) -> None:
         self._pid = pid
 
@@ -497,7 +497,7 @@ class _LocalPin(Pin):
 
 
 class _Lines:
-    """Hands the lines of a stream of bytes to `sink`."""
+    """Splits a stream of bytes into lines for `sink`."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
@@ -514,7 +514,7 @@ class _Lines:
 
 
 def _io_of_session(session: int) -> int:
-    """Bytes and calls of I/O that the processes of `session` have done so far, added up."""
+    """Return the sum of the I/O counters of all processes of `session`."""
     total = 0
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError, IndexError, ValueError):
@@ -533,10 +533,9 @@ def _close_pipes(process: subprocess.Popen[bytes]) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End `process` and its group: SIGTERM, a moment to tidy up, SIGKILL.
+    """End `process` and its group by SIGTERM, then SIGKILL.
 
-    What waits for a dead file server may outlive even that for a while; it is left to the
-    kernel then, because nobody can wait for it.
+    A process that waits for a dead file server can outlive both; it is left to the kernel.
     """
     for number, seconds in ((signal.SIGTERM, _TERM_SECONDS), (signal.SIGKILL, _KILL_SECONDS)):
         deadline = time.monotonic() + seconds
@@ -549,7 +548,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _living(group: int) -> bool:
-    """Whether anyone in a process group still runs; who only waits to be reaped does not."""
+    """Return if a process of the group still runs; zombies do not count."""
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
             with open(f"/proc/{pid}/stat", "rb") as file:
@@ -560,32 +559,32 @@ def _living(group: int) -> bool:
 
 
 def _signal_group(group: int, number: int) -> bool:
-    """Signal a process group; False where nobody is left in it."""
+    """Signal a process group; return False if it is empty."""
     try:
         os.killpg(group, number)
     except ProcessLookupError:
         return False
-    except PermissionError:  # only processes of somebody else are left
+    except PermissionError:  # only processes of other users are left
         return False
     return True
 
 
 def _take(fd: int) -> None:
-    """Take the lock on `fd`; `Locked` where somebody else has it."""
+    """Take the lock on `fd`. Raise Locked if another process holds it."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise taken(os.pread(fd, _MOST_SAID, 0)) from None
+        raise locked_error(os.pread(fd, _MOST_SAID, 0)) from None
     said = os.pread(fd, _MOST_SAID, 0)
     if _kept(said):
         fcntl.flock(fd, fcntl.LOCK_UN)
-        raise taken(said)
+        raise locked_error(said)
 
 
 def _kept(said: bytes) -> bool:
-    """Whether a program still runs that keeps a lock whose holder is gone.
+    """Return if a program still runs that keeps a lock whose holder is gone.
 
-    What was started over SSH can't inherit a lock; it leaves its number and its start time there.
+    A program started over SSH can't inherit a lock; it writes its PID and start time to the file.
     """
     for line in said.splitlines():
         word, *numbers = line.split()[:3] or [b""]
@@ -595,7 +594,7 @@ def _kept(said: bytes) -> bool:
 
 
 def _started(pid: bytes) -> bytes:
-    """When a process started, as proc(5) counts it in /proc/PID/stat; empty where it is gone."""
+    """Return the start time of a process from /proc/PID/stat (proc(5)), empty if it is gone."""
     try:
         with open(f"/proc/{int(pid)}/stat", "rb") as file:
             return file.read().rpartition(b")")[2].split()[19]
@@ -604,7 +603,7 @@ def _started(pid: bytes) -> bytes:
 
 
 def _make_folders(folder: str) -> None:
-    """Make `folder` and what is missing above it, for the owner only."""
+    """Create `folder` and its missing parents, for the owner only."""
     if folder and not os.path.isdir(folder):
         _make_folders(os.path.dirname(folder))
         with contextlib.suppress(FileExistsError):
@@ -615,7 +614,7 @@ def _sync_folder(folder: str) -> None:
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
-    except OSError as error:  # some file systems can't sync a folder
+    except OSError as error:  # not supported by some file systems
         if error.errno != errno.EINVAL:
             raise
     finally:

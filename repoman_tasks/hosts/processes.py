@@ -1,4 +1,4 @@
-"""What any kind of host does alike for a program that it runs and for a lock that it takes."""
+"""Limits of programs and the protocol of locks, which all kinds of host share."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from repoman_tasks.errors import Failed, Interrupted
 from repoman_tasks.hosts.base import Locked, Stalled, TimedOut
 
 __all__ = [
-    "Watch",
-    "bounded",
+    "StallTimer",
     "cut_lines",
-    "holder",
+    "deadline_check",
+    "limit_check",
+    "lock_note",
+    "locked_error",
     "not_installed",
-    "taken",
-    "until_free",
-    "within",
+    "wait_for_lock",
 ]
 
 T = TypeVar("T")
 
 
 def not_installed(program: str) -> Failed:
-    """What is said where a host does not have a program."""
+    """Return the error for a program that is not installed."""
     return Failed(f"{program} is not installed", f"install {program}")
 
 
-def within(what: str, seconds: float) -> Callable[[], None]:
-    """A check that raises `TimedOut` once `seconds` have passed."""
+def deadline_check(what: str, seconds: float) -> Callable[[], None]:
+    """Return a check that raises TimedOut after `seconds`."""
     deadline = time.monotonic() + seconds
 
     def check() -> None:
@@ -44,27 +44,32 @@ def within(what: str, seconds: float) -> Callable[[], None]:
     return check
 
 
-def bounded(program: str, seconds: float, most: int, size: Callable[[], int]) -> Callable[[], None]:
-    """The same, which also raises `Failed` once `size` is more than `most` bytes."""
-    in_time = within(program, seconds)
+def limit_check(
+    program: str, seconds: float, max_bytes: int, size: Callable[[], int]
+) -> Callable[[], None]:
+    """Return a check that raises TimedOut after `seconds`, and Failed beyond `max_bytes` bytes."""
+    in_time = deadline_check(program, seconds)
 
     def check() -> None:
         in_time()
-        if size() > most:
-            raise Failed(f"{program} said more than {most} bytes", "it was ended")
+        if size() > max_bytes:
+            raise Failed(f"{program} printed more than {max_bytes} bytes", "it was killed")
 
     return check
 
 
 def cut_lines(data: bytearray) -> list[bytes]:
-    """Take the whole lines out of `data`; \\r and \\n both end one, and an empty one is none."""
+    """Remove the complete lines from `data` and return those that are not empty.
+
+    Both \\r and \\n end a line.
+    """
     *lines, rest = data.replace(b"\r", b"\n").split(b"\n")
     data[:] = rest
     return [bytes(line) for line in lines if line]
 
 
-class Watch:
-    """Knows whether a program still moves: by its output, else by its I/O counters."""
+class StallTimer:
+    """Detects a program that makes no progress, by its output and its I/O counters."""
 
     def __init__(self, stall_seconds: float, count: Callable[[], int]) -> None:
         self._limit = stall_seconds
@@ -75,8 +80,8 @@ class Watch:
     def _moved(self) -> None:
         self._since = time.monotonic()
 
-    def watching(self, take: Callable[[bytes], object]) -> Callable[[bytes], None]:
-        """`take`, of whose every call is known that there was output."""
+    def counting(self, take: Callable[[bytes], object]) -> Callable[[bytes], None]:
+        """Return `take`, wrapped so that each call counts as progress."""
 
         def watched(data: bytes) -> None:
             self._moved()
@@ -85,7 +90,7 @@ class Watch:
         return watched
 
     def check(self) -> None:
-        """`Stalled` where nothing moved for too long; the counters are read only then."""
+        """Raise Stalled after too long without output, unless the I/O counters changed."""
         if not self._limit or time.monotonic() - self._since < self._limit:
             return
         counters = self._count()
@@ -95,15 +100,15 @@ class Watch:
         self._moved()
 
 
-def holder(pid: int | str, **more: str) -> str:
-    """What the file of a lock says of who holds it, as JSON in one line."""
+def lock_note(pid: int | str, **more: str) -> str:
+    """Return the first line of a lock's file: its holder, as JSON."""
     since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     command = " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
     return json.dumps({"pid": pid, "since": since, "command": command, **more})
 
 
-def taken(said: bytes) -> Locked:
-    """What is said of a lock that somebody else has, by what its file says."""
+def locked_error(said: bytes) -> Locked:
+    """Return the error for a lock that is held, from the content of its file."""
     try:
         found = json.loads(said.partition(b"\n")[0])
         who = f"process {found['pid']} ({found['command']}) since {found['since']}"
@@ -112,12 +117,12 @@ def taken(said: bytes) -> Locked:
     return Locked(f"held by {who}")
 
 
-def until_free(
+def wait_for_lock(
     attempt: Callable[[], T], *, wait_seconds: float, pause: float, stopping: Event | None
 ) -> T:
-    """What `attempt` to take a lock gives; it is made again every `pause` seconds.
+    """Call `attempt` every `pause` seconds until it takes the lock; return its result.
 
-    `Locked` by the last attempt after `wait_seconds`, `Interrupted` when `stopping` is set.
+    Raise Locked after `wait_seconds`, Interrupted if `stopping` is set.
     """
     deadline = time.monotonic() + wait_seconds
     while True:

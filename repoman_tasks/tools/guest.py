@@ -153,7 +153,7 @@ class GuestHandle:
     def run(self, script: str, *arguments: str, seconds: float = _SECONDS) -> Result:
         """Run a script as root in the container; its time and its output are limited."""
         argv = self.argv(script, *arguments)
-        return self.incus.host.change(argv, timeout=seconds, most=_MOST_BYTES)
+        return self.incus.host.change(argv, timeout=seconds, max_bytes=_MOST_BYTES)
 
     def argv(self, script: str, *arguments: str, options: Sequence[str] = ()) -> list[str]:
         """Return the argv that runs a script as root in the container."""
@@ -194,7 +194,7 @@ def _submit_user_files(handle: GuestHandle) -> Future[UserFiles]:
             raise Failed(f"the users in {handle.name} can't be read", result.complaint)
         return parse_user_files(result.out)
 
-    return handle.incus.host.submit(argv, timeout=_SECONDS, most=_MOST_BYTES).then(parse)
+    return handle.incus.host.submit(argv, timeout=_SECONDS, max_bytes=_MOST_BYTES).then(parse)
 
 
 def _change_user(handle: GuestHandle, changes: UserChanges) -> None:
@@ -219,7 +219,7 @@ def check_repo_writable(handle: GuestHandle, path: str) -> None:
     outside = handle.incus.host.read(_inode_argv(path)).text.strip()
     argv = _inner_enter_argv(handle, path, "plain", ["sh", "-c", _CHECK_WRITABLE], "")
     inner = handle.incus.exec_argv(handle.name, argv, "--disable-stdin")
-    result = handle.incus.host.change(inner, timeout=_SECONDS, most=_MOST_BYTES)
+    result = handle.incus.host.change(inner, timeout=_SECONDS, max_bytes=_MOST_BYTES)
     if result.code or not outside or result.text.strip() != outside:
         reason = result.complaint if result.code else _mismatch(result.text)
         raise Failed(f"{handle.person.name} can't write {path} from inside {handle.name}", reason)
@@ -262,7 +262,7 @@ def stage_secrets(handle: GuestHandle, secrets: Mapping[str, str]) -> str:
     text = "".join(f"{key}={value}\n" for key, value in secrets.items())
     argv = handle.incus.exec_argv(handle.name, ["sh", "-c", _STAGE_SECRETS, "sh", name])
     given = text.encode(errors="surrogateescape")
-    result = handle.incus.host.change(argv, timeout=_SECONDS, given=given)
+    result = handle.incus.host.change(argv, timeout=_SECONDS, stdin=given)
     if result.code:
         raise Failed(f"secrets can't be written into {handle.name}", result.complaint)
     return name

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from repoman_tasks.errors import Failed, TargetUnusable
-from repoman_tasks.hosts.base import Argv, Future, Host, Pin, Result, Stalled, TimedOut
+from repoman_tasks.hosts.base import Argv, Future, Holder, Host, Result, Stalled, TimedOut
 from repoman_tasks.planning.mirror.share_check import (
     MARKER,
     MARKER_NANOSECONDS,
@@ -39,14 +39,14 @@ class Share:
     """The backup share, held open so that it stays mounted, and the probe made of it."""
 
     host: Host
-    pin: Pin
+    holder: Holder
     probe: Probe
     timeout: float
 
     @property
     def root(self) -> str:
         """Return a path to the share's root that no later mount can redirect."""
-        return self.pin.path
+        return self.holder.path
 
     def check(self) -> None:
         """Raise TargetUnusable if the share is no longer mounted as it was when it was opened."""
@@ -127,7 +127,7 @@ class Share:
             raise _no_answer(self.probe.path, self.timeout) from None
 
     def _change(self, argv: Argv, given: bytes = b"") -> None:
-        result = self.host.change(argv, timeout=self.timeout, given=given)
+        result = self.host.change(argv, timeout=self.timeout, stdin=given)
         if result.code:
             raise Failed(f"the marker on {self.probe.path} can't be written", result.complaint)
 
@@ -160,21 +160,21 @@ def open_share(
     if the share can't be entered or does not answer.
     """
     # Only a process inside the share triggers an automount, so it is entered before it is probed.
-    return _open(host, host.pin(path, timeout=timeout), path, local_repos, timeout)
+    return _open(host, host.hold_folder(path, timeout=timeout), path, local_repos, timeout)
 
 
 @contextlib.contextmanager
 def _open(
     host: Host,
-    entering: AbstractContextManager[Pin],
+    entering: AbstractContextManager[Holder],
     path: str,
     local_repos: str,
     timeout: float,
 ) -> Iterator[Share]:
     with contextlib.ExitStack() as stack:
         try:
-            pin = stack.enter_context(entering)
-            share = Share(host, pin, _probe(host, path, local_repos, pin, timeout), timeout)
+            holder = stack.enter_context(entering)
+            share = Share(host, holder, _probe(host, path, local_repos, holder, timeout), timeout)
         except TimedOut:
             raise _no_answer(path, timeout) from None
         except Failed as error:
@@ -184,10 +184,10 @@ def _open(
         yield share
 
 
-def _probe(host: Host, path: str, local_repos: str, pin: Pin, timeout: float) -> Probe:
-    inside, marker = f"{pin.path}/.", f"{pin.path}/{MARKER}"
+def _probe(host: Host, path: str, local_repos: str, holder: Holder, timeout: float) -> Probe:
+    inside, marker = f"{holder.path}/.", f"{holder.path}/{MARKER}"
     submit = partial(host.submit, timeout=timeout)
-    real, mountinfo = pin.submit_real(), host.submit_file(_MOUNTINFO)
+    real, mountinfo = holder.submit_real(), host.submit_file(_MOUNTINFO)
     stat = submit(["stat", "-c", "%d:%i %u %g %.9Y", "--", inside, f"{path}/.", marker])
     text = submit(["head", "-c", "4096", "--", marker])
     writable = submit(["test", "-w", inside])

@@ -350,7 +350,7 @@ def sentences() -> Iterator[tuple[str, str]]:
 def test_sentences_come_from_every_part() -> None:
     parts = {where.partition("/")[0] for where, _ in sentences()}
     assert parts >= {"actions", "cli", "commands", "container", "mirror", "registry", "ssh"}
-    assert {"Failed", "Refused", "Lost", "TooMany", "UsageExit"} <= ERRORS
+    assert {"Failed", "Refused", "ConnectionLost", "TooManySessions", "UsageExit"} <= ERRORS
 
 
 @pytest.mark.parametrize(("where", "sentence"), sorted(sentences()))

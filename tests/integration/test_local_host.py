@@ -103,8 +103,8 @@ def test_more_output_than_a_pipe_holds(host: LocalHost) -> None:
 
 
 def test_standard_input_is_what_is_given_or_nothing(host: LocalHost) -> None:
-    assert host.change(["cat"], given=b"a\0\xff\n").out == b"a\0\xff\n"
-    assert host.change(["true"], given=b"nobody reads this").code == 0
+    assert host.change(["cat"], stdin=b"a\0\xff\n").out == b"a\0\xff\n"
+    assert host.change(["true"], stdin=b"nobody reads this").code == 0
     assert host.read(["cat"], timeout=WAIT_SECONDS).out == b""
     lines: list[bytes] = []
     assert host.stream(["cat"], lines.append, lines.append) == 0
@@ -574,22 +574,22 @@ def test_pin_leads_to_the_folder_whatever_its_name_is_by_then(
 ) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a/file").write_text("mine")
-    with host.pin(f"{tmp_path}/a", timeout=WAIT_SECONDS) as pin:
-        assert pin.submit_real().result() == os.path.realpath(tmp_path / "a")
+    with host.hold_folder(f"{tmp_path}/a", timeout=WAIT_SECONDS) as holder:
+        assert holder.submit_real().result() == os.path.realpath(tmp_path / "a")
         (tmp_path / "a").rename(tmp_path / "b")
         (tmp_path / "a").mkdir()
-        assert os.listdir(pin.path) == ["file"]
-        assert host.read(["cat", f"{pin.path}/file"]).out == b"mine"
-        assert pin.submit_real().result() == os.path.realpath(tmp_path / "b")
-        path = pin.path
+        assert os.listdir(holder.path) == ["file"]
+        assert host.read(["cat", f"{holder.path}/file"]).out == b"mine"
+        assert holder.submit_real().result() == os.path.realpath(tmp_path / "b")
+        path = holder.path
     assert not os.path.exists(path)
 
 
 def test_pin_resolves_links(host: LocalHost, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "link").symlink_to("a")
-    with host.pin(f"{tmp_path}/link", timeout=WAIT_SECONDS) as pin:
-        assert pin.submit_real().result() == os.path.realpath(tmp_path / "a")
+    with host.hold_folder(f"{tmp_path}/link", timeout=WAIT_SECONDS) as holder:
+        assert holder.submit_real().result() == os.path.realpath(tmp_path / "a")
 
 
 @pytest.mark.parametrize(
@@ -601,7 +601,7 @@ def test_pin_of_what_can_not_be_entered(
     (tmp_path / "file").touch()
     with (
         pytest.raises(Failed, match=f"can't be entered: {says}"),
-        host.pin(str(tmp_path / path), timeout=WAIT_SECONDS),
+        host.hold_folder(str(tmp_path / path), timeout=WAIT_SECONDS),
     ):
         pass
 
@@ -614,7 +614,7 @@ def test_pin_of_what_does_not_answer(
     fake.chmod(0o755)
     host = LocalHost({"PATH": f"{tmp_path}:{os.environ['PATH']}"})
     monkeypatch.setenv("PATH", host.environ["PATH"])
-    with pytest.raises(TimedOut, match="did not answer"), host.pin("/nfs", timeout=0.3):
+    with pytest.raises(TimedOut, match="did not answer"), host.hold_folder("/nfs", timeout=0.3):
         pass
     wait_until(lambda: not find_processes(marker))
 
@@ -622,7 +622,7 @@ def test_pin_of_what_does_not_answer(
 PINNER = """
 import sys
 from repoman_tasks.hosts.local import LocalHost
-with LocalHost().pin(sys.argv[1], timeout=100) as pin:
+with LocalHost().hold_folder(sys.argv[1], timeout=100) as pin:
     print("ready", flush=True)
     print(pin.path, flush=True)
     sys.stdin.read()
@@ -646,7 +646,7 @@ def test_dry_says_what_would_change_and_changes_nothing(
 ) -> None:
     host.dry = True
     path = f"{tmp_path}/a b"
-    assert host.change(["touch", path], given=b"x").code == 0
+    assert host.change(["touch", path], stdin=b"x").code == 0
     assert host.stream(["touch", path], print, print) == 0
     assert host.hand_over(["touch", path]) == 0
     host.write_file(path, b"x")

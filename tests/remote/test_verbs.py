@@ -10,9 +10,10 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ from repoman_tasks.hosts.base import Host, Locked, Stalled, TimedOut
 from repoman_tasks.hosts.local import LocalHost
 from repoman_tasks.hosts.ssh import fabric_transport, openssh_transport
 from repoman_tasks.hosts.ssh.remote_host import RemoteHost
+from repoman_tasks.hosts.ssh.shells import Shell
 from repoman_tasks.model import Address
 from tests.support.clocks import make_paced_program
 from tests.support.processes import WAIT_SECONDS, find_descendants, find_processes, wait_until
@@ -137,7 +139,7 @@ def test_an_argument_with_a_nul_is_refused(host: RemoteHost) -> None:
 
 def test_output_of_any_bytes_and_exit_status(host: RemoteHost) -> None:
     data = bytes(range(256)) * 4000
-    assert host.change(["cat"], given=data[:60000]).out == data[:60000]
+    assert host.change(["cat"], stdin=data[:60000]).out == data[:60000]
     assert host.read(["sh", "-c", "kill -9 $$"]).code == 128 + 9
     assert host.read(["printf", "no end of line"]).out == b"no end of line"
 
@@ -158,8 +160,8 @@ def test_a_time_limit_ends_the_program_there(host: RemoteHost, marker: str) -> N
 
 
 def test_too_much_output_ends_the_program(host: RemoteHost) -> None:
-    with pytest.raises(Failed, match="said more than"):
-        host.read(["yes"], most=1 << 20)
+    with pytest.raises(Failed, match="printed more than"):
+        host.read(["yes"], max_bytes=1 << 20)
 
 
 def stop_once_it_runs(host: RemoteHost, marker: str) -> None:
@@ -201,7 +203,18 @@ def test_a_program_that_moves_nothing_is_stalled(host: RemoteHost, marker: str) 
 def test_a_program_that_only_reads_and_writes_is_not(
     host: RemoteHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, argv = make_paced_program(tmp_path)
+    pids: list[str] = []
+    follow = Shell.follow
+
+    def record_pid(shell: Shell, *call: str, told: Callable[[str], None], **options: Any) -> str:
+        def tell(pid: str) -> None:
+            told(pid)
+            pids.append(pid)
+
+        return follow(shell, *call, told=tell, **options)
+
+    monkeypatch.setattr(Shell, "follow", record_pid)
+    clock, argv = make_paced_program(tmp_path, lambda: bool(pids))
     monkeypatch.setattr(processes, "time", clock)
     assert host.stream(argv, print, print, stall_seconds=0.001) == 0
     assert clock.now > 0.01
@@ -260,7 +273,7 @@ def test_a_host_that_allows_few_sessions(tmp_path: Path) -> None:
                 lambda n: host.read(["sh", "-c", f"sleep 0.2; echo {n}"]).out, range(6)
             )
             assert list(said) == [f"{n}\n".encode() for n in range(6)]
-        with host.pin("/", timeout=WAIT_SECONDS), host.lock(f"{tmp_path}/x.lock"):
+        with host.hold_folder("/", timeout=WAIT_SECONDS), host.lock(f"{tmp_path}/x.lock"):
             assert host.read(["true"]).code == 0
         host.close()
 
@@ -269,7 +282,10 @@ def test_a_host_that_allows_too_few_sessions(tmp_path: Path) -> None:
     with Sshd(tmp_path, "MaxSessions 1") as sshd:
         host = connected(sshd)
         assert host.read(["true"]).code == 0
-        with host.pin("/", timeout=WAIT_SECONDS), pytest.raises(Failed, match="MaxSessions"):
+        with (
+            host.hold_folder("/", timeout=WAIT_SECONDS),
+            pytest.raises(Failed, match="MaxSessions"),
+        ):
             host.read(["true"])
         host.close()
 
@@ -285,11 +301,11 @@ def test_each_of_several_questions_has_its_own_answer(
     (tmp_path / "a b").mkdir()
     (tmp_path / "a b/file").write_text("x")
     one: Host = LocalHost() if here else host
-    with one.pin(f"{tmp_path}/a b", timeout=WAIT_SECONDS) as pin:
+    with one.hold_folder(f"{tmp_path}/a b", timeout=WAIT_SECONDS) as holder:
         failing = one.submit_walk(f"{tmp_path}/none")
-        walk, real = one.submit_walk(f"{tmp_path}/a b"), pin.submit_real()
+        walk, real = one.submit_walk(f"{tmp_path}/a b"), holder.submit_real()
         code, nosuch = one.submit(["sh", "-c", "echo well; exit 3"]), one.submit(["nosuch"])
-        odd, long = one.submit(["echo", "a\0b"]), one.submit(["echo", "12345"], most=5)
+        odd, long = one.submit(["echo", "a\0b"]), one.submit(["echo", "12345"], max_bytes=5)
         content, none = one.submit_file(f"{tmp_path}/a b/file"), one.submit_file("/nonexistent")
         folders = one.submit_folders([f"{tmp_path}/a b", "/nonexistent"])
         assert folders.result() == [f"{tmp_path}/a b", None]
@@ -300,7 +316,7 @@ def test_each_of_several_questions_has_its_own_answer(
             nosuch.result()
         with pytest.raises(Failed, match="echo could not be started"):
             odd.result()
-        with pytest.raises(Failed, match="echo said more than 5 bytes"):
+        with pytest.raises(Failed, match="echo printed more than 5 bytes"):
             long.result()
         assert (code.result().code, code.result().out) == (3, b"well\n")
         assert (content.result(), none.result()) == (b"x", None)
@@ -358,9 +374,9 @@ def test_what_takes_too_long_keeps_no_other_answer(host: RemoteHost, marker: str
 
 
 def test_what_says_too_much_is_ended(host: RemoteHost) -> None:
-    endless, after = host.submit(["yes"], most=1000), host.submit(["echo", "after"])
+    endless, after = host.submit(["yes"], max_bytes=1000), host.submit(["echo", "after"])
     assert after.result().out == b"after\n"
-    with pytest.raises(Failed, match="yes said more than 1000 bytes"):
+    with pytest.raises(Failed, match="yes printed more than 1000 bytes"):
         endless.result()
 
 
@@ -388,14 +404,14 @@ def test_a_broken_connection_is_told_to_each_that_waits(sshd: Sshd) -> None:
 def test_a_folder_is_entered_from_the_call_on(host: RemoteHost, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     entering, none = (
-        host.pin(f"{tmp_path}/a", timeout=WAIT_SECONDS),
-        host.pin(f"{tmp_path}/none", timeout=WAIT_SECONDS),
+        host.hold_folder(f"{tmp_path}/a", timeout=WAIT_SECONDS),
+        host.hold_folder(f"{tmp_path}/none", timeout=WAIT_SECONDS),
     )
     with pytest.raises(Failed, match="can't be entered"), none:
         pass
     (tmp_path / "a").rename(tmp_path / "b")
-    with entering as pin:
-        assert pin.submit_real().result() == f"{tmp_path}/b"
+    with entering as holder:
+        assert holder.submit_real().result() == f"{tmp_path}/b"
 
 
 @pytest.mark.parametrize("program", ["dash", "bash"])
@@ -566,14 +582,14 @@ def test_real_folders_are_the_same_as_here(host: RemoteHost, tmp_path: Path) -> 
 
 def test_a_pinned_folder_is_held(host: RemoteHost, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
-    with host.pin(f"{tmp_path}/a", timeout=WAIT_SECONDS) as pin:
+    with host.hold_folder(f"{tmp_path}/a", timeout=WAIT_SECONDS) as holder:
         (tmp_path / "a").rename(tmp_path / "b")
-        assert pin.submit_real().result() == f"{tmp_path}/b"
-        assert host.read(["ls", "-d", f"{pin.path}/."]).code == 0
-        path = pin.path
+        assert holder.submit_real().result() == f"{tmp_path}/b"
+        assert host.read(["ls", "-d", f"{holder.path}/."]).code == 0
+        path = holder.path
     wait_until(lambda: not os.path.exists(path))
     with pytest.raises(Failed, match="can't be entered"):
-        host.pin(f"{tmp_path}/none", timeout=WAIT_SECONDS).__enter__()
+        host.hold_folder(f"{tmp_path}/none", timeout=WAIT_SECONDS).__enter__()
 
 
 # --- locks, beside a repoman on that host ------------------------------------------------

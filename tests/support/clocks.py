@@ -30,11 +30,14 @@ class Clock:
         self.now += seconds
 
 
-def make_paced_program(folder: Path) -> tuple[Clock, list[str]]:
+def make_paced_program(
+    folder: Path, started: Callable[[], bool] = lambda: True
+) -> tuple[Clock, list[str]]:
     """Return a clock and the argv of a program that only writes to a file in `folder`.
 
-    Once the program has started, the clock advances by a millisecond at each of twenty reads, and
-    the program has written something before each. Then the program ends and the clock stands still.
+    Once the program has started and `started` returns True, the clock advances by a millisecond at
+    each of twenty reads, and the program has written something before each. Then the program ends
+    and the clock stands still.
     """
     written, enough = folder / "written", folder / "enough"
     sizes: list[int] = [0]
@@ -42,7 +45,7 @@ def make_paced_program(folder: Path) -> tuple[Clock, list[str]]:
     def elapsed() -> float:
         if len(sizes) > _READS:
             enough.touch()
-        if enough.exists() or not written.exists():
+        if enough.exists() or not written.exists() or not started():
             return 0.0
         # The kernel updates st_size after it has written a byte: of two, the first is counted.
         wait_until(lambda: written.stat().st_size >= sizes[-1] + 2)

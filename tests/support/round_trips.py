@@ -12,11 +12,11 @@ from weakref import WeakKeyDictionary
 from repoman_tasks.commands import collection
 from repoman_tasks.hosts.local import LocalHost
 from repoman_tasks.hosts.ssh.answers import Answer
-from repoman_tasks.hosts.ssh.fabric_transport import FabricLine
-from repoman_tasks.hosts.ssh.holder import Keeper
+from repoman_tasks.hosts.ssh.fabric_transport import FabricTransport
+from repoman_tasks.hosts.ssh.holder import HolderShell
 from repoman_tasks.hosts.ssh.remote_host import RemoteHost
 from repoman_tasks.hosts.ssh.shells import Check, Shell
-from repoman_tasks.hosts.ssh.transport import Line
+from repoman_tasks.hosts.ssh.transport import SSHTransport
 from repoman_tasks.mirror import sync_run
 from repoman_tasks.model import Address
 from repoman_tasks.session import Session
@@ -41,10 +41,10 @@ def count_round_trips(far: RemoteEstate, command: str, **arguments: object) -> i
 
 
 @contextmanager
-def _connect(far: RemoteEstate) -> Iterator[Line]:
+def _connect(far: RemoteEstate) -> Iterator[SSHTransport]:
     """Yield a line by Fabric; OpenSSH takes one more round trip for each program that it starts."""
     far.sshd.set_session_environ(far.environ)
-    line = FabricLine(Address("there"), LocalHost(far.client_environ), None)
+    line = FabricTransport(Address("there"), LocalHost(far.client_environ), None)
     try:
         yield line
     finally:
@@ -87,14 +87,14 @@ def _count_trips() -> Iterator[_Clock]:
     It knows no time, and what a sync records does not depend on how long nothing happens.
     """
     clock = _Clock()
-    prepare = Keeper._try_to_start
+    prepare = HolderShell._try_to_start
     start, send, answer, follow = Shell.__init__, Shell.send, Shell.answer, Shell.follow
 
-    def started(shell: Shell, line: Line, *, first: bool = False) -> None:
+    def started(shell: Shell, line: SSHTransport, *, first: bool = False) -> None:
         clock.start(shell, 2 if first else 1)
         start(shell, line, first=first)
 
-    def prepared(keeper: Keeper) -> None:
+    def prepared(keeper: HolderShell) -> None:
         clock.early.add(threading.get_ident())
         prepare(keeper)
         clock.early.clear()  # its number may be another's from now on
@@ -115,7 +115,7 @@ def _count_trips() -> Iterator[_Clock]:
 
     with (
         mock.patch.object(sync_run, "_QUIET_SECONDS", 600),
-        mock.patch.object(Keeper, "_try_to_start", prepared),
+        mock.patch.object(HolderShell, "_try_to_start", prepared),
         mock.patch.object(Shell, "__init__", started),
         mock.patch.object(Shell, "send", sent),
         mock.patch.object(Shell, "answer", answered),

@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from repoman_tasks.hosts.local import LocalHost
-from repoman_tasks.hosts.ssh.fabric_transport import FabricLine
-from repoman_tasks.hosts.ssh.openssh_transport import OpensshLine
-from repoman_tasks.hosts.ssh.transport import Line
+from repoman_tasks.hosts.ssh.fabric_transport import FabricTransport
+from repoman_tasks.hosts.ssh.openssh_transport import OpensshTransport
+from repoman_tasks.hosts.ssh.transport import SSHTransport
 from repoman_tasks.model import Address
 from tests.support.estate import CHECKOUT, INV, Estate, Result, isolate_environ, run
 from tests.support.json_schemas import check_json
@@ -44,11 +44,11 @@ def install_ssh(home: Path) -> Path:
     return program.parent
 
 
-def make_line(address: Address, transport: str) -> Line:
+def make_line(address: Address, transport: str) -> SSHTransport:
     """Return a connection to a host, without a terminal to prompt on."""
     if transport == "openssh":
-        return OpensshLine(address, LocalHost(), asks=False)
-    return FabricLine(address, LocalHost(), None)
+        return OpensshTransport(address, LocalHost(), asks=False)
+    return FabricTransport(address, LocalHost(), None)
 
 
 def make_key(path: Path) -> Path:

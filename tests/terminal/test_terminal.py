@@ -225,7 +225,7 @@ def test_status_is_not_broken(spawn: Spawn) -> None:
     assert code == 3
     lines = plain(shown).split("\n")
     assert lines[0].endswith(" isurus: never mirrored")
-    assert lines[1] == "    `repoman sync isurus`"
+    assert lines[1] == "    run `repoman sync isurus`"
     assert lines[-2] == "1 project, 1 problem"
     values = plain(end(spawn("status", "--values"))[1]).split("\n")
     table = values[: values.index("")]

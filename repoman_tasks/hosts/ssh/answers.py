@@ -1,4 +1,4 @@
-"""What is asked of the shells on the other side, and what their answers mean. Pure."""
+"""Requests to the remote shells, and the meaning of their answers. Pure."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _NO_FILE = "No such file or directory"
 
 
 Call = tuple[str, ...]
-"""The name of a shell's function and its words."""
+"""The name of a shell function and its arguments."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a request: the words that a shell ends it with, and what was written."""
+    """An answer: the words of its last line, and the output before it."""
 
     end: str
     out: bytes
@@ -45,15 +45,15 @@ class Answer:
 
 
 def result_of(argv: Argv, answer: Answer) -> Result:
-    """What a program left behind; `Failed` where it is not installed."""
+    """Return the result of a program. Raise Failed if it is not installed."""
     if answer.end == ABSENT:
         raise not_installed(argv[0])
     return Result(tuple(argv), int(answer.end), answer.out, answer.err)
 
 
 def look_of(argv: Argv, word: str, answer: Answer) -> Result:
-    """What a program left behind that ran beside the others: the beginning of standard output, and
-    the end of standard error with the exit status in its last line."""
+    """Return the result of a program that ran in parallel: the start of its standard output, and
+    the end of its standard error, which has the exit status in its last line."""
     if word == ABSENT:
         raise not_installed(argv[0])
     try:
@@ -61,32 +61,32 @@ def look_of(argv: Argv, word: str, answer: Answer) -> Result:
         err, _, code = said[b"e"].rstrip(b"\n").rpartition(b"\n")
         done = Result(tuple(argv), int(code), said[b"o"], err)
     except (KeyError, ValueError):
-        raise Failed(f"what {argv[0]} said there did not arrive", "try again") from None
+        raise Failed(f"the output of {argv[0]} did not arrive", "try again") from None
     if done.code == _KILLED:  # by its time limit
         raise TimedOut(f"{argv[0]} did not answer in time")
     return done
 
 
 def reason_of(answer: Answer) -> str:
-    """Why a shell could not do it, by the last words of its complaint."""
+    """Return why a shell function failed, from the last line of standard error."""
     lines = answer.err.decode(errors="replace").strip().splitlines()
     return lines[-1].rpartition(": ")[2].lower() if lines else "its shell gave no reason"
 
 
 def content_argv(path: str) -> list[str]:
-    """What prints the file at `path`."""
+    """Return the argv that prints the file at `path`."""
     return ["cat", "--", path]
 
 
 def content_answer(content: bytes | None) -> Answer:
-    """What `content_argv` would bring of a file with that content; None where there is none."""
+    """Return the answer of `content_argv` for that content, None for no file."""
     if content is None:
         return Answer("1", b"", _NO_FILE.encode())
     return Answer("0", content, b"")
 
 
 def content_of(path: str, found: Result) -> bytes | None:
-    """The content of a file, None where there is none; `Failed` where it can't be read."""
+    """Return the content of a file, None if there is none. Raise Failed if it can't be read."""
     if not found.code:
         return found.out
     reason = found.complaint.rpartition(": ")[2]
@@ -96,7 +96,7 @@ def content_of(path: str, found: Result) -> bytes | None:
 
 
 def folders_of(paths: Sequence[str], answer: Answer) -> list[str | None]:
-    """Each of `paths`, without a NUL in them, resolved; None where there is no folder."""
+    """Return each of `paths` resolved, None if it is not a folder."""
     there, *real = answer.out.decode(errors="surrogateescape").split("\0")
     return [
         folder if is_there == "1" else None
@@ -105,7 +105,7 @@ def folders_of(paths: Sequence[str], answer: Answer) -> list[str | None]:
 
 
 def entries_argv(root: str, prune: frozenset[bytes]) -> list[str]:
-    """What prints `root` and all that is below it."""
+    """Return the argv that prints `root` and all entries below it."""
     argv = ["find", root.rstrip("/") or "/"]
     for name in sorted(prune):
         argv += ["-name", os.fsdecode(name), "-prune", "-o"]
@@ -113,11 +113,11 @@ def entries_argv(root: str, prune: frozenset[bytes]) -> list[str]:
 
 
 _PASSING = (f": {_NO_FILE}", ": Not a directory", ": Permission denied")
-"""What a walk passes over: it vanished, or is closed."""
+"""Errors that a walk skips: entries that vanished or are not readable."""
 
 
 def entries_of(root: str, found: Result) -> Iterator[Entry]:
-    """What a walk met; `Failed` where `root` can't be read or is no folder."""
+    """Return the entries of a walk. Raise Failed if `root` can't be read or is not a folder."""
     below = found.out.split(b"\0")[1:-1]
     for complaint in found.err.decode(errors="replace").splitlines():
         passing = complaint.endswith(_PASSING)
@@ -138,6 +138,6 @@ def _entry(line: bytes) -> Entry:
 
 
 def _nanoseconds(text: bytes) -> int:
-    """find's %T@, seconds with ten digits behind the point, as whole nanoseconds."""
+    """Return find's %T@, seconds with ten decimals, in nanoseconds."""
     seconds, _, fraction = text.partition(b".")
     return int(seconds) * 10**9 + int(fraction[:9].ljust(9, b"0"))

@@ -10,7 +10,7 @@ import json
 import re
 
 from repoman_tasks.errors import Failed, Refused, RepomanError
-from repoman_tasks.hosts.ssh.transport import Lost, TooMany
+from repoman_tasks.hosts.ssh.transport import ConnectionLost, TooManySessions
 
 __all__ = [
     "denied",
@@ -73,15 +73,15 @@ def no_connection(where: str, said: str, typed: str) -> Failed:
     return Failed(f"no connection to {where}, {said}", f"`ssh {typed}` tells more")
 
 
-def lost(why: str = "") -> Lost:
+def lost(why: str = "") -> ConnectionLost:
     """A connection that was there is gone."""
     rest = f", {why}" if why else ""
-    return Lost(f"the connection broke{rest}", "look whether the host is up, then repeat")
+    return ConnectionLost(f"the connection broke{rest}", "look whether the host is up, then repeat")
 
 
-def too_many() -> TooMany:
+def too_many() -> TooManySessions:
     """One more program is not let run."""
-    return TooMany(
+    return TooManySessions(
         "it lets too few programs run over one connection", "raise MaxSessions in its sshd_config"
     )
 

@@ -19,14 +19,14 @@ from repoman_tasks.hosts.ssh import connection_errors, host_keys, ssh_config
 from repoman_tasks.hosts.ssh.authentication import Question, forward_agent, strategy
 from repoman_tasks.hosts.ssh.ssh_config import SshConfig
 from repoman_tasks.hosts.ssh.tokens import split_command
-from repoman_tasks.hosts.ssh.transport import Line, Lost, Wire
+from repoman_tasks.hosts.ssh.transport import ConnectionLost, RemoteProcess, SSHTransport
 from repoman_tasks.model import Address
 
 if TYPE_CHECKING:
     from fabric import Connection
     from paramiko import Channel, Transport
 
-__all__ = ["FabricLine"]
+__all__ = ["FabricTransport"]
 
 _CONNECT_SECONDS = 10
 _BANNER_SECONDS = 15
@@ -45,7 +45,7 @@ _REFUSED = (1, 2)
 """How SSH says that no program is let run (RFC 4254, section 5.1), as when it is one too many."""
 
 
-class FabricLine(Line):
+class FabricTransport(SSHTransport):
     """One SSH connection, through its gateways."""
 
     def __init__(self, address: Address, here: LocalHost, ask: Question) -> None:
@@ -66,8 +66,8 @@ class FabricLine(Line):
         self._pulse = _Pulse(self._connection.transport)
         self._agent = config.forwarded_agent
 
-    def start(self, command: str) -> Wire:
-        return FabricWire(self._session(), command, self._pulse)
+    def start(self, command: str) -> RemoteProcess:
+        return FabricProcess(self._session(), command, self._pulse)
 
     def hand_over(self, command: str) -> int:
         from repoman_tasks.hosts.ssh.remote_terminal import attach
@@ -122,7 +122,7 @@ class FabricLine(Line):
         return made
 
 
-class FabricWire(Wire):
+class FabricProcess(RemoteProcess):
     """A program on the other side of a Fabric connection."""
 
     def __init__(self, channel: Channel, command: str, pulse: _Pulse) -> None:
@@ -179,7 +179,7 @@ class _Pulse:
         """Something came."""
         self._quiet = 0.0
 
-    def lost(self, error: Exception | None = None) -> Lost:
+    def lost(self, error: Exception | None = None) -> ConnectionLost:
         """What is said of the connection once it broke."""
         if self._silent:
             return connection_errors.lost(f"nothing came for {_SILENCE_SECONDS:g} s")

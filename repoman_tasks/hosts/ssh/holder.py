@@ -1,5 +1,4 @@
-"""What is held on the other side, locks and folders that are to stay mounted, and what runs beside
-everything else there."""
+"""The shell on the remote host that holds locks and folders, and runs programs in parallel."""
 
 from __future__ import annotations
 
@@ -11,37 +10,37 @@ from dataclasses import dataclass
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Argv
-from repoman_tasks.hosts.processes import within
+from repoman_tasks.hosts.processes import deadline_check
 from repoman_tasks.hosts.ssh.answers import Answer
 from repoman_tasks.hosts.ssh.shells import Check, Shell
-from repoman_tasks.hosts.ssh.transport import Lost
+from repoman_tasks.hosts.ssh.transport import ConnectionLost
 
-__all__ = ["Keeper", "Kept"]
+__all__ = ["HolderAnswer", "HolderShell"]
 
 _SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What came of a request to hold something, or to look at something."""
+class HolderAnswer:
+    """The answer to a request to hold, or to look at, something."""
 
     word: str
-    """`held`; else why it is not. Of a look `looked`."""
+    """`held`, or why it is not; `looked` for a program."""
     pid: str
-    """The process that holds it."""
+    """The PID of the process that holds it."""
     answer: Answer
 
     @property
     def held(self) -> bool:
-        """Whether it is held now."""
+        """Return if it is held."""
         return self.word == "held"
 
 
-class Keeper:
-    """A shell that holds locks and folders, each by a process of its own that ends with it.
+class HolderShell:
+    """A shell that starts a process for each lock, folder and program; they end with it.
 
-    It waits for none of them, so nothing that gets stuck takes the others along. Its answers come
-    in any order, each with the number of its question.
+    It waits for none of them, so one that blocks does not block the others. Answers come in any
+    order, each with the number of its request.
     """
 
     def __init__(self, start: Callable[[], Shell]) -> None:
@@ -50,31 +49,31 @@ class Keeper:
         self._coming: threading.Thread | None = None
         self._turn = threading.RLock()
         self._numbers = map(str, itertools.count())
-        self._came: dict[str, Kept] = {}
+        self._came: dict[str, HolderAnswer] = {}
         self._leaving: set[str] = set()
-        """Questions whose answer nobody waits for: what it holds all the same is let go."""
+        """Requests that are not waited for any more; if they succeed, they are released."""
 
     def prepare(self) -> None:
-        """Start the shell while other things go on."""
+        """Start the shell in the background."""
         self._coming = threading.Thread(target=self._try_to_start, daemon=True)
         self._coming.start()
 
-    def ask(self, *calls: Argv, check: Check | None = None) -> list[Kept]:
-        """Call functions of the shell, each of which starts a process; what came of each."""
+    def ask(self, *calls: Argv, check: Check | None = None) -> list[HolderAnswer]:
+        """Call functions of the shell, each of which starts a process; return the answers."""
         with self._turn:
             return self.answers(self.send(*calls), check)
 
     def send(self, *calls: Argv) -> list[str]:
-        """Begin the same; the numbers by which `answers` brings what came of it."""
+        """Call functions without waiting; return the numbers to pass to `answers`."""
         with self._turn, self._unbroken():
             shell = self._opened()
             numbers = [next(self._numbers) for _ in calls]
             shell.send(*([call[0], n, *call[1:]] for call, n in zip(calls, numbers, strict=True)))
         return numbers
 
-    def answers(self, numbers: Sequence[str], check: Check | None = None) -> list[Kept]:
-        """What came of these questions; `check` is called all the while and may raise."""
-        check = check or within("flock", _SECONDS)
+    def answers(self, numbers: Sequence[str], check: Check | None = None) -> list[HolderAnswer]:
+        """Wait for these answers; `check` is called meanwhile and may raise."""
+        check = check or deadline_check("flock", _SECONDS)
         with self._turn:
             try:
                 while not self._came.keys() >= set(numbers):
@@ -85,17 +84,17 @@ class Keeper:
             return [self._came.pop(number) for number in numbers]
 
     def let_go(self, *pids: str) -> None:
-        """Let go of what these processes hold, before anything else that is asked for."""
-        with contextlib.suppress(Lost):  # it went with the connection
+        """Release what these processes hold, before any later request."""
+        with contextlib.suppress(ConnectionLost):  # the connection's end has released it
             self._leaving.update(self.send(["drop", *pids]))
 
     def free(self, *pids: str) -> None:
-        """The same, and wait until it is done: whoever waits may have it from then on."""
+        """Release what these processes hold, and wait until that is done."""
         with contextlib.suppress(Failed):
             self.ask(["drop", *pids])
 
     def leave(self, numbers: Iterable[str]) -> None:
-        """Nobody waits for the answers to these questions any more."""
+        """Do not wait for these answers; release what they hold."""
         with self._turn:
             for number in numbers:
                 kept = self._came.pop(number, None)
@@ -105,13 +104,13 @@ class Keeper:
                     self.let_go(kept.pid)
 
     def _take(self, check: Check) -> None:
-        """Take the next answer."""
+        """Wait for the next answer."""
         with self._unbroken():
             shell = self._opened()
             shell.await_ready(check)
             answer = shell.answer(check)
         number, word, pid = answer.end.split()
-        self._came[number] = Kept(word, pid, answer)
+        self._came[number] = HolderAnswer(word, pid, answer)
         if number in self._leaving:
             self._leaving.discard(number)
             self.leave([number])
@@ -125,15 +124,15 @@ class Keeper:
         return self._shell
 
     def _try_to_start(self) -> None:
-        with contextlib.suppress(Exception):  # whoever needs it tries again, and tells
+        with contextlib.suppress(Exception):  # the next request tries again, and raises
             self._shell = self._start()
 
     @contextlib.contextmanager
     def _unbroken(self) -> Iterator[None]:
-        """What was asked of a shell that broke has no answer."""
+        """Discard the shell if the connection breaks."""
         try:
             yield
-        except Lost:
+        except ConnectionLost:
             self._shell = None
             self._leaving.clear()
             raise

@@ -19,11 +19,11 @@ import time
 from repoman_tasks.errors import Failed, Interrupted, RepomanError
 from repoman_tasks.hosts.local import Child, LocalHost
 from repoman_tasks.hosts.ssh import connection_errors, ssh_config
-from repoman_tasks.hosts.ssh.scripts import entrance
-from repoman_tasks.hosts.ssh.transport import Line, Wire
+from repoman_tasks.hosts.ssh.scripts import shell_command
+from repoman_tasks.hosts.ssh.transport import RemoteProcess, SSHTransport
 from repoman_tasks.model import Address
 
-__all__ = ["OpensshLine"]
+__all__ = ["OpensshTransport"]
 
 _OPTIONS = {
     "ServerAliveInterval": "10",
@@ -50,7 +50,7 @@ _NO_TERMINAL = 97
 _ONE_TOO_MANY = b"Session open refused by peer"
 
 
-class OpensshLine(Line):
+class OpensshTransport(SSHTransport):
     """One SSH connection, which ssh made the way it makes any."""
 
     def __init__(self, address: Address, here: LocalHost, *, asks: bool) -> None:
@@ -61,7 +61,7 @@ class OpensshLine(Line):
             )
         self._here = here
         self._address = address
-        self._wires: list[OpensshWire] = []
+        self._wires: list[OpensshProcess] = []
         self._folder = _private_folder(here.environ.get("XDG_RUNTIME_DIR", ""))
         # Ctrl-C may leave a thread behind that is still connecting; its ssh is not to stay.
         atexit.register(self.close)
@@ -74,8 +74,8 @@ class OpensshLine(Line):
             self.close()
             raise
 
-    def start(self, command: str) -> Wire:
-        wire = OpensshWire(self._here.child(self._over("-T", command=command)))
+    def start(self, command: str) -> RemoteProcess:
+        wire = OpensshProcess(self._here.child(self._over("-T", command=command)))
         try:
             wire.await_begin()
         except BaseException:
@@ -86,7 +86,7 @@ class OpensshLine(Line):
 
     def hand_over(self, command: str) -> int:
         if sys.stdin.isatty() and sys.stdout.isatty():
-            checked = entrance(f"test -t 0 || exit {_NO_TERMINAL}\n{command}")
+            checked = shell_command(f"test -t 0 || exit {_NO_TERMINAL}\n{command}")
             argv = self._over("-tt", "-E", self._log, command=checked)
             code = self._here.hand_over(argv)
             if code == _NO_TERMINAL and self._gives_no_terminal():
@@ -102,7 +102,7 @@ class OpensshLine(Line):
 
     def _gives_no_terminal(self) -> bool:
         """Whether it runs programs without the terminal that was asked for; ssh hardly tells."""
-        argv = self._over("-tt", command=entrance("test -t 0"))
+        argv = self._over("-tt", command=shell_command("test -t 0"))
         return self._here.read(argv, timeout=_START_SECONDS).code == 1
 
     def close(self) -> None:
@@ -227,7 +227,7 @@ def _key_refused(said: str, typed: str, where: str) -> RepomanError | None:
     return connection_errors.key_unknown(where, keys[-1], typed)
 
 
-class OpensshWire(Wire):
+class OpensshProcess(RemoteProcess):
     """A program on the other side of the master's connection."""
 
     def __init__(self, child: Child) -> None:
@@ -237,7 +237,7 @@ class OpensshWire(Wire):
     def await_begin(self) -> None:
         """Wait for the first output, which a shell of ours gives at once.
 
-        `TooMany` where the other side lets no more programs run.
+        `TooManySessions` where the other side lets no more programs run.
         """
         deadline = time.monotonic() + _START_SECONDS
         out, err = b"", b""

@@ -1,4 +1,4 @@
-"""Questions that are submitted one by one, and asked in one round trip once an answer is needed."""
+"""A pipeline: questions submitted one by one, sent in one round trip when an answer is needed."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from dataclasses import dataclass
 from threading import Event
 
 from repoman_tasks.errors import Failed, Interrupted
-from repoman_tasks.hosts.base import MOST_BYTES
-from repoman_tasks.hosts.processes import within
+from repoman_tasks.hosts.base import MAX_BYTES
+from repoman_tasks.hosts.processes import deadline_check
 from repoman_tasks.hosts.ssh.answers import Answer, Call
 from repoman_tasks.hosts.ssh.shells import Check, Shell, Shells
-from repoman_tasks.hosts.ssh.transport import Lost, TooMany
+from repoman_tasks.hosts.ssh.transport import ConnectionLost, TooManySessions
 
 __all__ = ["Pipeline", "Question", "stoppable"]
 
 
 @dataclass(eq=False)
 class Question:
-    """A call of a shell's function, its limits, and what came of it."""
+    """A call of a shell function, its limits, and its answer."""
 
     call: Call
     seconds: float
-    most: int = MOST_BYTES
+    max_bytes: int = MAX_BYTES
     stoppable: bool = False
     answer: Answer | Failed | None = None
 
     def too_long(self) -> Failed:
-        """Return what is raised if more than `most` bytes come."""
-        return Failed(f"{self.call[1]} said more than {self.most} bytes", "it was ended")
+        """Return the error for an answer of more than `max_bytes` bytes."""
+        return Failed(f"{self.call[1]} printed more than {self.max_bytes} bytes", "it was killed")
 
 
 class Pipeline:
-    """What one thread has submitted.
+    """The questions that one thread has submitted.
 
-    Nothing is written to a shell that has not answered yet, by which it tells whether the
-    connection is there. So whatever is waiting goes over in one piece, and all answers are taken
-    before the shell is used again. A question that nobody holds any more is not asked.
+    Nothing may be sent to a shell before it has answered, because it notices the connection's end
+    by that. So all waiting questions are sent at once, and all answers are read before the shell
+    is used again. A question whose future was dropped is not sent.
     """
 
     def __init__(self, shells: Shells, stopping: Event) -> None:
@@ -48,8 +48,8 @@ class Pipeline:
         self._turn = threading.RLock()
 
     def submit(self, question: Question) -> Question:
-        """Have the question asked along with the next one whose answer is needed."""
-        if any("\0" in word for word in question.call):  # it alone fails, not those beside it
+        """Queue the question; it is sent with the next one whose answer is needed."""
+        if any("\0" in word for word in question.call):  # fails alone, without the others
             what = f"{question.call[1]} could not be started"
             question.answer = Failed(what, "embedded null byte")
         else:
@@ -58,18 +58,18 @@ class Pipeline:
         return question
 
     def answer(self, question: Question) -> Answer:
-        """Wait for the answer, or raise why there is none."""
+        """Wait for the answer and return it, or raise its error."""
         with self._turn:
-            while question.answer is None:  # one that fails keeps those behind it for the next time
+            while question.answer is None:  # a failure leaves the later ones queued
                 self._ask()
         if isinstance(question.answer, Failed):
             raise question.answer
-        if len(question.answer.out) + len(question.answer.err) > question.most:
+        if len(question.answer.out) + len(question.answer.err) > question.max_bytes:
             raise question.too_long()
         return question.answer
 
     def _ask(self) -> None:
-        """Ask all that is waiting."""
+        """Send all queued questions and read the answers."""
         held = [question for ref in self._waiting if (question := ref()) is not None]
         try:
             with self._shells.one() as shell:
@@ -78,21 +78,23 @@ class Pipeline:
                     question.answer = answer
         except Failed as problem:
             left = [question for question in held if question.answer is None]
-            for question in left if isinstance(problem, Lost | TooMany) else left[:1]:
+            for question in (
+                left if isinstance(problem, ConnectionLost | TooManySessions) else left[:1]
+            ):
                 question.answer = problem
         finally:
             self._waiting = [weakref.ref(q) for q in held if q.answer is None]
 
     def _checks(self, shell: Shell, held: Sequence[Question]) -> Callable[[int], Check]:
-        """Return what gives the check of a question, by its place, when its turn has come."""
+        """Return a function that returns the check of a question, by its index."""
 
         def check_of(place: int) -> Check:
             question = held[place]
-            in_time = within(question.call[1], question.seconds)
+            in_time = deadline_check(question.call[1], question.seconds)
 
             def check() -> None:
                 in_time()
-                if shell.size() > question.most:
+                if shell.size() > question.max_bytes:
                     raise question.too_long()
 
             return stoppable(self._stopping, check) if question.stoppable else check
@@ -101,7 +103,7 @@ class Pipeline:
 
 
 def stoppable(stopping: Event, check: Check) -> Check:
-    """Return a check that raises `Interrupted` too, when `stopping` is set."""
+    """Return `check`, which also raises Interrupted if `stopping` is set."""
 
     def checked() -> None:
         if stopping.is_set():

@@ -1,4 +1,4 @@
-"""A host over SSH: the verbs of `host.Host`, done by shells on the other side."""
+"""A host over SSH: the operations of `Host`, done by POSIX shells there."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from functools import partial
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import (
-    MOST_BYTES,
+    MAX_BYTES,
     WALK_SECONDS,
     Argv,
     Entry,
     Future,
+    Holder,
     Host,
     Lock,
-    Pin,
     Result,
     Sink,
 )
 from repoman_tasks.hosts.processes import (
-    Watch,
-    bounded,
-    holder,
+    StallTimer,
+    deadline_check,
+    limit_check,
+    lock_note,
+    locked_error,
     not_installed,
-    taken,
-    until_free,
-    within,
+    wait_for_lock,
 )
 from repoman_tasks.hosts.ssh.answers import (
     Answer,
@@ -47,46 +47,46 @@ from repoman_tasks.hosts.ssh.answers import (
     reason_of,
     result_of,
 )
-from repoman_tasks.hosts.ssh.holder import Keeper, Kept
+from repoman_tasks.hosts.ssh.holder import HolderAnswer, HolderShell
 from repoman_tasks.hosts.ssh.pipeline import Pipeline, Question, stoppable
-from repoman_tasks.hosts.ssh.scripts import ABSENT, attended, entrance, parse_host_facts
+from repoman_tasks.hosts.ssh.scripts import ABSENT, parse_host_facts, shell_command, terminal_script
 from repoman_tasks.hosts.ssh.shells import Shell, Shells
-from repoman_tasks.hosts.ssh.transport import Line
+from repoman_tasks.hosts.ssh.transport import SSHTransport
 
 __all__ = ["RemoteHost"]
 
 _OPEN_SECONDS = 30.0
 _FILE_SECONDS = 60.0
 _LOCK_SECONDS = 0.1
-"""How often a lock that is taken is tried again."""
+"""Pause between attempts to take a lock."""
 _LOST_LOCK = 75
 
 
 class RemoteHost(Host):
-    """Another machine, over one connection. Nobody stands anywhere on it."""
+    """Another host, over one connection; it has no current folder."""
 
     folder = ""
 
-    def __init__(self, name: str, line: Line, *, holds: bool = False) -> None:
-        """`holds` says that locks or folders are going to be held."""
+    def __init__(self, name: str, transport: SSHTransport, *, holds: bool = False) -> None:
+        """If `holds`, prepare for holding locks or folders."""
         super().__init__()
         self.name = name
-        self._line = line
-        self._shells = Shells(line)
-        self._keeper = Keeper(self._shells.aside)
+        self._transport = transport
+        self._shells = Shells(transport)
+        self._holder_shell = HolderShell(self._shells.aside)
         if holds:
-            self._keeper.prepare()
-        shell = Shell(line, first=True)
+            self._holder_shell.prepare()
+        shell = Shell(transport, first=True)
         try:
             facts = parse_host_facts(
-                shell.answer(within(name, _OPEN_SECONDS)).out, shell.token.encode()
+                shell.answer(deadline_check(name, _OPEN_SECONDS)).out, shell.token.encode()
             )
         except ValueError:
             raise Failed("its login shell did not start sh", "try `ssh HOST sh`") from None
         self._shells.add(shell)
         path, content = facts.registry
         self._registry: dict[str, Answer] = {path: content_answer(content)}
-        """Its content by its path, until it is read or something is changed."""
+        """The registry's content by its path, until it is read or something changes."""
         self._threads = threading.local()
         self.uid, self.home = facts.uid, facts.home
         self.other_groups = facts.groups
@@ -94,7 +94,7 @@ class RemoteHost(Host):
         self.environ = {**facts.environ, **mine}
 
     def close(self) -> None:
-        self._line.close()
+        self._transport.close()
 
     # --- programs ------------------------------------------------------------------
 
@@ -103,10 +103,10 @@ class RemoteHost(Host):
         argv: Argv,
         *,
         timeout: float = 30.0,
-        most: int = MOST_BYTES,
+        max_bytes: int = MAX_BYTES,
         stoppable: bool = False,
     ) -> Future[Result]:
-        question = Question(("run", *argv), timeout, most, stoppable)
+        question = Question(("run", *argv), timeout, max_bytes, stoppable)
         return self._submit(question).then(partial(result_of, argv))
 
     def submit_beside(self, argv: Argv, *, timeout: float) -> Future[Result]:
@@ -114,16 +114,16 @@ class RemoteHost(Host):
         numbers = self._begin(call)
 
         def result() -> Result:
-            asked = numbers or self._keeper.send(call)
-            (kept,) = self._keeper.answers(asked, within(argv[0], timeout))
+            asked = numbers or self._holder_shell.send(call)
+            (kept,) = self._holder_shell.answers(asked, deadline_check(argv[0], timeout))
             return look_of(argv, kept.word, kept.answer)
 
         return Future(result)
 
     def _begin(self, call: Argv) -> list[str]:
-        """Send a call to the keeper and return the number of its answer; none if that fails."""
-        with contextlib.suppress(Failed):  # whoever waits for the answer tries again, and is told
-            return self._keeper.send(call)
+        """Send a call to the holder shell; return the number of its answer, none if that fails."""
+        with contextlib.suppress(Failed):  # waiting for the answer tries again, and raises
+            return self._holder_shell.send(call)
         return []
 
     def _submit(self, question: Question) -> Future[Answer]:
@@ -133,16 +133,18 @@ class RemoteHost(Host):
             pipeline = self._threads.pipeline = Pipeline(self._shells, self.stopping)
         return Future(partial(pipeline.answer, pipeline.submit(question)))
 
-    def _change(self, argv: Argv, timeout: float, given: bytes, most: int) -> Result:
+    def _change(self, argv: Argv, timeout: float, stdin: bytes, max_bytes: int) -> Result:
         self._registry.clear()
-        if not given:
-            return self._run("run", argv, argv, timeout, most)
-        packed = base64.b64encode(given).decode()
-        return self._run("feed", [packed, *argv], argv, timeout, most)
+        if not stdin:
+            return self._run("run", argv, argv, timeout, max_bytes)
+        packed = base64.b64encode(stdin).decode()
+        return self._run("feed", [packed, *argv], argv, timeout, max_bytes)
 
-    def _run(self, function: str, arguments: Argv, argv: Argv, timeout: float, most: int) -> Result:
+    def _run(
+        self, function: str, arguments: Argv, argv: Argv, timeout: float, max_bytes: int
+    ) -> Result:
         with self._shells.one() as shell:
-            check = bounded(argv[0], timeout, most, shell.size)
+            check = limit_check(argv[0], timeout, max_bytes, shell.size)
             answer = shell.ask(function, *arguments, check=check)
         return result_of(argv, answer)
 
@@ -159,14 +161,14 @@ class RemoteHost(Host):
         kept = [lock for lock in keep if isinstance(lock, _RemoteLock)]
         marks = [word for lock in kept for word in (lock.mark, lock.path)]
         session: list[str] = []
-        watch = Watch(stall_seconds, lambda: self._moved(session[0]) if session else 0)
+        stall = StallTimer(stall_seconds, lambda: self._moved(session[0]) if session else 0)
 
         with self._shells.one() as shell:
             end = shell.follow(
                 *("keep", program, str(len(kept)), *marks, *argv),
-                out=watch.watching(out),
-                err=watch.watching(err),
-                check=stoppable(self.stopping, watch.check),
+                out=stall.counting(out),
+                err=stall.counting(err),
+                check=stoppable(self.stopping, stall.check),
                 told=session.append,
             )
         if end == ABSENT:
@@ -176,15 +178,15 @@ class RemoteHost(Host):
         return int(end)
 
     def _moved(self, session: str) -> int:
-        """Bytes and calls of I/O that the processes of `session` have done so far, added up."""
+        """Return the sum of the I/O counters of all processes of `session`."""
         with self._shells.one() as shell:
-            answer = shell.ask("moved", session, check=within("sh", _OPEN_SECONDS))
+            answer = shell.ask("moved", session, check=deadline_check("sh", _OPEN_SECONDS))
         return sum(map(int, re.findall(rb"\d+", answer.out)))
 
     def _hand_over(self, argv: Argv) -> int:
         self._registry.clear()
         sys.stdout.flush()
-        return self._line.hand_over(entrance(attended(argv)))
+        return self._transport.hand_over(shell_command(terminal_script(argv)))
 
     # --- files ---------------------------------------------------------------------
 
@@ -203,15 +205,15 @@ class RemoteHost(Host):
             raise Failed(f"{path} can't be written", reason_of(answer))
 
     def submit_folders(self, paths: Sequence[str]) -> Future[list[str | None]]:
-        given = [path for path in paths if "\0" not in path]
-        if not given:
+        stdin = [path for path in paths if "\0" not in path]
+        if not stdin:
             return Future(lambda: [None for _ in paths])
 
         def found(answer: Answer) -> list[str | None]:
-            real = dict(zip(given, folders_of(given, answer), strict=False))
+            real = dict(zip(stdin, folders_of(stdin, answer), strict=False))
             return [real.get(path) for path in paths]
 
-        return self._submit(Question(("folders", *given), _FILE_SECONDS)).then(found)
+        return self._submit(Question(("folders", *stdin), _FILE_SECONDS)).then(found)
 
     def submit_walk(
         self, root: str, *, prune: frozenset[bytes] = frozenset()
@@ -220,28 +222,28 @@ class RemoteHost(Host):
         found = self.submit(argv, timeout=WALK_SECONDS, stoppable=True)
         return found.then(partial(entries_of, root))
 
-    def pin(self, path: str, *, timeout: float) -> AbstractContextManager[Pin]:
-        return self._pinned(path, self._begin(["stand", path]), timeout)
+    def hold_folder(self, path: str, *, timeout: float) -> AbstractContextManager[Holder]:
+        return self._held(path, self._begin(["stand", path]), timeout)
 
     @contextlib.contextmanager
-    def _pinned(self, path: str, numbers: list[str], timeout: float) -> Iterator[Pin]:
-        numbers = numbers or self._keeper.send(["stand", path])
-        (kept,) = self._keeper.answers(numbers, within(path, timeout))
+    def _held(self, path: str, numbers: list[str], timeout: float) -> Iterator[Holder]:
+        numbers = numbers or self._holder_shell.send(["stand", path])
+        (kept,) = self._holder_shell.answers(numbers, deadline_check(path, timeout))
         if not kept.held:
             why = self.read(["env", "-C", path, "true"], timeout=timeout)
             raise Failed(f"{path} can't be entered", why.complaint.rpartition(": ")[2])
         try:
-            yield _RemotePin(self, kept.pid)
+            yield _RemoteHolder(self, kept.pid)
         finally:
-            self._keeper.let_go(kept.pid)
+            self._holder_shell.let_go(kept.pid)
 
     # --- locks ---------------------------------------------------------------------
 
     @contextlib.contextmanager
     def _lock(self, path: str, wait_seconds: float, stoppable: bool) -> Iterator[Lock]:
-        self._registry.clear()  # what is read under a lock is read then
+        self._registry.clear()  # read under a lock, the registry must be current
         mark = os.urandom(8).hex()
-        kept = until_free(
+        kept = wait_for_lock(
             lambda: self._take(path, mark),
             wait_seconds=wait_seconds,
             pause=_LOCK_SECONDS,
@@ -250,13 +252,13 @@ class RemoteHost(Host):
         try:
             yield _RemoteLock(path, mark)
         finally:
-            self._keeper.free(kept.pid)
+            self._holder_shell.free(kept.pid)
 
-    def _take(self, path: str, mark: str) -> Kept:
-        """Have a process there take the lock. `Locked` where somebody else has it."""
-        (kept,) = self._keeper.ask(_hold(path, mark))
+    def _take(self, path: str, mark: str) -> HolderAnswer:
+        """Take the lock by a process there. Raise Locked if another process holds it."""
+        (kept,) = self._holder_shell.ask(_hold(path, mark))
         if kept.word == "taken":
-            raise taken(kept.answer.out)
+            raise locked_error(kept.answer.out)
         if not kept.held:
             raise Failed(f"{path} can't be opened", reason_of(kept.answer))
         return kept
@@ -266,33 +268,33 @@ class RemoteHost(Host):
         self._registry.clear()
         locks = [_RemoteLock(path, os.urandom(8).hex()) for path in paths]
         found = zip(
-            locks, self._keeper.ask(*(_hold(it.path, it.mark) for it in locks)), strict=True
+            locks, self._holder_shell.ask(*(_hold(it.path, it.mark) for it in locks)), strict=True
         )
         held = {kept.pid: lock for lock, kept in found if kept.held}
         try:
             yield {lock.path: lock for lock in held.values()}
         finally:
             if held:
-                self._keeper.free(*held)
+                self._holder_shell.free(*held)
 
     def _ask(self, function: str, *argv: str) -> Answer:
         with self._shells.one() as shell:
-            return shell.ask(function, *argv, check=within("sh", _FILE_SECONDS))
+            return shell.ask(function, *argv, check=deadline_check("sh", _FILE_SECONDS))
 
 
 def _hold(path: str, mark: str) -> Argv:
-    """The call that has a process there take the lock at `path`."""
-    return ["hold", path, holder(f"{os.getpid()} on {socket.gethostname()}", mark=mark)]
+    """Return the call that takes the lock at `path`."""
+    return ["hold", path, lock_note(f"{os.getpid()} on {socket.gethostname()}", mark=mark)]
 
 
 class _RemoteLock(Lock):
     def __init__(self, path: str, mark: str) -> None:
         super().__init__(path)
         self.mark = mark
-        """What is found in the lock's file as long as this one is held."""
+        """A text in the lock's file for as long as it is held."""
 
 
-class _RemotePin(Pin):
+class _RemoteHolder(Holder):
     def __init__(self, host: RemoteHost, pid: str) -> None:
         self._host = host
         self._pid = pid

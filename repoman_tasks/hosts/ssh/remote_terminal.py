@@ -1,4 +1,4 @@
-"""A terminal, or plain streams, handed to a program on the other side."""
+"""Connect this terminal, or these streams, to a program on the remote host."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from repoman_tasks.hosts.ssh.connection_errors import no_terminal
-from repoman_tasks.hosts.ssh.transport import Lost
+from repoman_tasks.hosts.ssh.transport import ConnectionLost
 
 if TYPE_CHECKING:
     from paramiko import Channel
@@ -26,10 +26,10 @@ _CHUNK = 1 << 18
 
 
 def attach(channel: Channel, command: str, heard: Callable[[], None]) -> int:
-    """Run `command` on `channel` with this process's streams; its exit status.
+    """Run `command` on `channel` with this process's streams; return its exit status.
 
-    Where they are a terminal, it has one of the same kind and size, and all keys are its own.
-    `heard` is called when something came.
+    If they are a terminal, the command gets one of the same type and size, and all keys. `heard`
+    is called for each output.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return _run(channel, command, heard)
@@ -54,12 +54,12 @@ def _run(channel: Channel, command: str, heard: Callable[[], None]) -> int:
         raise
     code: int = channel.recv_exit_status()
     if code < 0:
-        raise Lost("the connection broke, or a signal ended the program", "repeat")
+        raise ConnectionLost("the connection broke, or a signal ended the program", "repeat")
     return code
 
 
 def _feed(channel: Channel) -> None:
-    """Hand standard input on, until it or the program ends."""
+    """Pass on standard input until it or the program ends."""
     with contextlib.suppress(OSError, EOFError):
         while data := os.read(0, _CHUNK):
             channel.sendall(data)
@@ -67,7 +67,7 @@ def _feed(channel: Channel) -> None:
 
 
 def _show(channel: Channel, heard: Callable[[], None]) -> None:
-    """Hand on what the program writes until both of its streams have ended."""
+    """Pass on the output until both streams have ended."""
     poll = select.poll()
     poll.register(channel.fileno(), select.POLLIN)
     while True:
@@ -92,10 +92,10 @@ def _write(number: int, data: bytes) -> None:
 
 @contextlib.contextmanager
 def _raw() -> Iterator[None]:
-    """The terminal as it is: each key goes through, Ctrl-C and Ctrl-Z too."""
+    """Switch the terminal to raw mode: all keys are passed on, Ctrl-C and Ctrl-Z included."""
     before = termios.tcgetattr(0)
     try:
-        tty.setraw(0, termios.TCSADRAIN)  # what was typed ahead stays
+        tty.setraw(0, termios.TCSADRAIN)  # keeps what was typed ahead
         yield
     finally:
         termios.tcsetattr(0, termios.TCSADRAIN, before)
@@ -103,14 +103,14 @@ def _raw() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _resized(channel: Channel) -> Iterator[None]:
-    """Tell the other side whenever the window changes its size."""
+    """Pass on changes of the window's size."""
 
-    def tell(*_: object) -> None:
+    def resize(*_: object) -> None:
         size = shutil.get_terminal_size()
         with contextlib.suppress(OSError, EOFError):
             channel.resize_pty(size.columns, size.lines)
 
-    before = signal.signal(signal.SIGWINCH, tell)
+    before = signal.signal(signal.SIGWINCH, resize)
     try:
         yield
     finally:

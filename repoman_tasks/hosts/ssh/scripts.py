@@ -1,8 +1,8 @@
-"""What the shells on the other side are told, and what they answer. Pure.
+"""The scripts that run in shells on the remote host, and the form of their answers. Pure.
 
-The login shell there may be any: it only ever sees `ENTRANCE` and an argument in base64. From
-then on a POSIX `sh` reads requests, each a line in base64: bytes come through as they are, and a
-line that a broken connection cut off is not run.
+Any login shell will do: it only starts `sh` with a script in base64 as its argument. Then that
+POSIX shell reads requests, each a line of base64, so that all bytes arrive unchanged, and a line
+that a broken connection cut short is not run.
 """
 
 from __future__ import annotations
@@ -16,49 +16,49 @@ from dataclasses import dataclass, field
 __all__ = [
     "ABSENT",
     "HostFacts",
-    "attended",
-    "entrance",
-    "opening",
+    "first_script",
     "parse_host_facts",
-    "prelude",
     "request",
+    "shell_command",
+    "shell_script",
     "split_answer",
+    "terminal_script",
 ]
 
 ABSENT = "absent"
-"""What stands for the exit status of a program that is not installed."""
+"""In place of an exit status: the program is not installed."""
 
 
-def entrance(script: str) -> str:
-    """One command that means the same to every login shell: run `script` by a POSIX shell."""
+def shell_command(script: str) -> str:
+    """Return a command that makes any login shell run `script` by a POSIX shell."""
     packed = base64.b64encode(script.encode(errors="surrogateescape")).decode()
     return f"""exec sh -c 'eval "$(printf %s "$1" | base64 -d)"' sh {packed}"""
 
 
-def attended(argv: Sequence[str]) -> str:
-    """A script that gives its streams to a program, and ends that with all its children when the
-    connection goes. Where it has a terminal the kernel does so.
+def terminal_script(argv: Sequence[str]) -> str:
+    """Return a script that runs a program on its streams, and kills it with its children when the
+    connection ends. With a terminal, the kernel does so.
 
-    The other end of standard error is sshd's, and is closed with the channel: where that is a pipe
-    `tail` notices, where it is a socket a read ends.
+    sshd has the other end of standard error and closes it with the channel: `tail` notices that
+    on a pipe, a read on a socket.
     """
     return f"set -- {shlex.join(argv)}\n{_ATTENDED}"
 
 
-def opening(token: str) -> str:
-    """A script that tells about the host and its registry, then reads requests.
+def first_script(token: str) -> str:
+    """Return a script that prints facts of the host and its registry, then reads requests.
 
-    The registry comes along because every command begins with it, and a question of its own is
-    a round trip; its place is that of `registry.Store`.
+    Every command starts with the registry, and a request for it would be another round trip; its
+    path is that of `registry.Store`.
     """
     return f"T={token}\n{_FACTS}{_PRELUDE}"
 
 
-def prelude(token: str) -> str:
-    """A script that reads requests; each answer ends with a line that begins with `token`.
+def shell_script(token: str) -> str:
+    """Return a script that reads requests; each answer ends with a line that starts with `token`.
 
-    Nobody on the other side but this shell knows the token, so nothing that a program writes
-    can pass for the end of an answer.
+    No other process there knows the token, so no output of a program can look like the end of an
+    answer.
     """
     return f"T={token}\n{_PRELUDE}"
 
@@ -84,7 +84,7 @@ of_process() {
     echo "$1"
 }
 """
-"""Prints a field of /proc/PID/stat, counted from the state on, which is proc(5)'s third."""
+"""Prints a field of /proc/PID/stat by its number, from 1 for the state, proc(5)'s third."""
 
 _KEEPING = (
     _OF_PROCESS
@@ -99,7 +99,7 @@ done
 exec "$@"
 """
 )
-"""A program that keeps locks: whoever takes one afterwards finds it there, and sees it live."""
+"""Runs a program that keeps locks: it is noted in their files, so that others see it running."""
 
 _SAYING = r"""
 token=$1 number=$2 what=$3; shift 3
@@ -108,8 +108,8 @@ say() {
     env printf '\n%s\n' "$token" >&2
 }
 """
-"""Ends an answer. Those to several questions come in any order, so each has its number; and each
-is written at once, among others, which bash's own printf does not do."""
+"""Ends an answer. Answers come in any order, so each has a number. env's printf writes it at once;
+bash's own writes line by line, so that answers of several processes would mix."""
 
 _HOLDING = (
     _OF_PROCESS
@@ -127,7 +127,7 @@ say held
 exec sleep infinity >/dev/null 2>&1
 """
 )
-"""Holds a lock, and says how that went."""
+"""Holds a lock and reports the outcome."""
 
 _STANDING = (
     _SAYING
@@ -137,7 +137,7 @@ say held
 exec sleep infinity >/dev/null 2>&1
 """
 )
-"""Holds a folder in use, and says how that went."""
+"""Keeps a folder in use and reports the outcome."""
 
 _LOOKING = (
     _SAYING
@@ -154,11 +154,11 @@ said=$(
 say looked "$said"
 """
 )
-"""Runs a program under a time limit, and tells what it said, as `answers.look_of` reads it; that
-is short enough to come in one piece. The limit is also what ends it where the connection goes."""
+"""Runs a program with a time limit and prints its output for `answers.look_of`, short enough to be
+written at once. If the connection ends, the limit ends it."""
 
 _ATTENDED = r"""
-# Where it is neither there is a terminal, or nobody who could go.
+# Neither: it is a terminal, or there is no connection that could end.
 if [ -S /proc/self/fd/2 ]; then gone='read -r _ <&2'
 elif [ -p /proc/self/fd/2 ]; then gone='tail -f /dev/null >&2'
 else exec "$@"; fi
@@ -178,8 +178,8 @@ LC_ALL=C; export LC_ALL
 exec 3<&0
 end() { printf '\n%s %s\n' "$T" "$1"; printf '\n%s\n' "$T" >&2; }
 
-# Wait for the job, and end it with all its children where the other side is gone: nothing is
-# written to a shell that has not answered yet, so a read there ends with the connection alone.
+# Wait for the job; if the connection ends, kill it with its children. Nothing is sent to a shell
+# before it has answered, so the read ends only with the connection.
 attend() {
     {
         read -r _ <&3
@@ -245,7 +245,7 @@ put() {
     end $?
 }
 
-# Each lock and each folder is held by a process of its own that ends with this shell.
+# Each lock and each folder is held by its own process, which ends with this shell.
 hold() {
     (umask 077; mkdir -p -- "${2%/*}" && [ ! -L "$2" ] && : >>"$2") || { end "$1 1 0"; return; }
     setpriv --pdeathsig KILL sh -c "$holding" sh "$T" "$@" </dev/null 3<&- &
@@ -271,10 +271,9 @@ _PRELUDE = "\n".join(
 
 
 def request(*calls: Sequence[str]) -> bytes:
-    """What tells a shell to call its functions, one after the other; each of `calls` is the name
-    of one and its words, which arrive byte for byte.
+    """Return the request to call functions one after the other, each a name with its arguments.
 
-    `ValueError` where a word holds a NUL, which no program can be given.
+    Raise ValueError if an argument contains NUL, which no program can receive.
     """
     line = "\n".join(map(shlex.join, calls))
     if "\0" in line:
@@ -283,9 +282,9 @@ def request(*calls: Sequence[str]) -> bytes:
 
 
 def split_answer(token: bytes, data: bytearray, start: int = 0) -> tuple[bytes, str, int] | None:
-    """What a program wrote, the words after `token`, and where what follows them begins.
+    """Return the output, the words after `token`, and the index of what follows.
 
-    None where the end has not come yet. It is looked for from `start` on.
+    Return None if the end, searched from `start`, has not arrived.
     """
     mark = b"\n" + token
     at = data.find(mark, start)
@@ -297,24 +296,24 @@ def split_answer(token: bytes, data: bytearray, start: int = 0) -> tuple[bytes, 
 
 @dataclass(frozen=True)
 class HostFacts:
-    """What the other side told of itself when the first shell opened."""
+    """The facts that the first shell prints of its host."""
 
     uid: int
     groups: frozenset[int]
-    """Beside the first one."""
+    """The supplementary ones."""
     home: str
     environ: Mapping[str, str] = field(default_factory=dict)
     registry: tuple[str, bytes | None] = ("", None)
-    """The path of its registry, and what was in it."""
+    """The path and content of its registry."""
 
 
 _BEGIN = re.compile(rb"(\d+)\n(\d+)\n([\d ]*)\n([^\0]*)\0([^\0]*)\0", re.DOTALL)
 
 
 def parse_host_facts(said: bytes, token: bytes) -> HostFacts:
-    """Read the answer to `opening`; `ValueError` where it is none.
+    """Parse the answer to `first_script`. Raise ValueError if it is not one.
 
-    What the person's own start-up files print comes before it and is passed over.
+    Skip what start-up files print before it.
     """
     _, begun, rest = said.partition(b"\nfacts " + token + b"\n")
     told, _, registry = rest.partition(b"\nregistry " + token + b"\n")

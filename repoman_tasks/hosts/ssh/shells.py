@@ -1,4 +1,4 @@
-"""Shells on the other side: each does one thing after the other, several of them side by side."""
+"""POSIX shells on the remote host: each runs one request after the other."""
 
 from __future__ import annotations
 
@@ -12,44 +12,50 @@ from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Sink
 from repoman_tasks.hosts.processes import cut_lines
 from repoman_tasks.hosts.ssh.answers import Answer
-from repoman_tasks.hosts.ssh.scripts import entrance, opening, prelude, request, split_answer
-from repoman_tasks.hosts.ssh.transport import Line, TooMany
+from repoman_tasks.hosts.ssh.scripts import (
+    first_script,
+    request,
+    shell_command,
+    shell_script,
+    split_answer,
+)
+from repoman_tasks.hosts.ssh.transport import SSHTransport, TooManySessions
 
 __all__ = ["Check", "Shell", "Shells"]
 
 _POLL_SECONDS = 0.1
 _MOST = 8
-"""Shells at once. sshd allows ten sessions in one connection (MaxSessions in sshd_config(5)); what
-is held, and a program with the terminal, have one each."""
+"""Limit of shells. sshd allows ten sessions in a connection (MaxSessions in sshd_config(5)); the
+holder shell and a program with the terminal need one each."""
 _LONGEST_END = 200
-"""Bytes of a line that ends an answer, at most."""
+"""Most bytes of a line that ends an answer."""
 
 Check = Callable[[], None]
 
 
 class Shell:
-    """A POSIX shell on the other side."""
+    """A POSIX shell on the remote host."""
 
-    def __init__(self, line: Line, *, first: bool = False) -> None:
+    def __init__(self, line: SSHTransport, *, first: bool = False) -> None:
         self.token = secrets.token_hex(16)
         self._mark = self.token.encode()
         self._data = (bytearray(), bytearray())
         self._ready = False
         self._partial = 0
-        begin = opening(self.token) if first else prelude(self.token)
-        self._wire = line.start(entrance(begin))
+        begin = first_script(self.token) if first else shell_script(self.token)
+        self._wire = line.start(shell_command(begin))
 
     def ask(self, function: str, *words: str, check: Check = lambda: None) -> Answer:
-        """Call a function of the shell; `check` is called all the while and may raise."""
+        """Call a function of the shell; `check` is called while waiting and may raise."""
         (answer,) = self.ask_all([(function, *words)], lambda _: check)
         return answer
 
     def ask_all(
         self, calls: Sequence[Sequence[str]], check_of: Callable[[int], Check]
     ) -> Iterator[Answer]:
-        """Call functions one after the other; their answers, all of which have to be taken.
+        """Call functions one after the other and yield the answers, all of which must be taken.
 
-        `check_of` gives the check for a call, by its place, when its turn has come.
+        `check_of` returns the check for a call by its index, when it is waited for.
         """
         self.send(*calls)
         self.await_ready(check_of(0))
@@ -57,7 +63,7 @@ class Shell:
             yield self.answer(check_of(place))
 
     def answer(self, check: Check = lambda: None) -> Answer:
-        """The next whole answer."""
+        """Wait for the next answer and return it."""
         found: list[tuple[bytes, str, int] | None] = [None, None]
         seen = [0, 0]
         while None in found:
@@ -82,9 +88,9 @@ class Shell:
         check: Check,
         told: Callable[[str], None],
     ) -> str:
-        """Call a function and hand on the lines that it writes as they come; how it ended.
+        """Call a function and pass on its lines as they come; return the end of its answer.
 
-        `told` gets what the shell itself says meanwhile.
+        `told` receives the PID that the shell reports meanwhile.
         """
         self.send((function, *words))
         self.await_ready(check)
@@ -104,15 +110,15 @@ class Shell:
         return ends[0] or ""
 
     def size(self) -> int:
-        """Bytes of an answer that is not whole yet."""
+        """Return the bytes of the incomplete answer."""
         return self._partial
 
     def close(self) -> None:
-        """End the shell, and what it runs."""
+        """End the shell and its programs."""
         self._wire.close()
 
     def send(self, *calls: Sequence[str]) -> None:
-        """Call functions one after the other, of each of which an answer is to be taken."""
+        """Call functions one after the other; an answer of each must be taken."""
         try:
             data = request(*calls)
         except ValueError as error:
@@ -120,7 +126,7 @@ class Shell:
         self._wire.send(data)
 
     def await_ready(self, check: Check) -> None:
-        """Pass over what the person's start-up files print before the shell is there."""
+        """Skip what start-up files print before the shell is ready."""
         if not self._ready:
             self.answer(check)
             self._ready = True
@@ -131,22 +137,22 @@ class Shell:
 
 
 class Shells:
-    """The shells of a connection: one that is free is used again."""
+    """The shells of a connection; free ones are used again."""
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self, line: SSHTransport) -> None:
+        self._transport = line
         self._free: list[Shell] = []
         self._open: set[Shell] = set()
         self._lock = threading.Condition()
 
     def add(self, shell: Shell) -> None:
-        """Take one in that is free."""
+        """Add a free shell."""
         self._free.append(shell)
         self._open.add(shell)
 
     @contextlib.contextmanager
     def one(self) -> Iterator[Shell]:
-        """A shell for the caller alone. It is ended where the caller does not come to an end."""
+        """Lend a shell to the caller; end it if the caller raises."""
         shell = self._take()
         try:
             yield shell
@@ -158,11 +164,11 @@ class Shells:
             self._lock.notify()
 
     def aside(self) -> Shell:
-        """A shell beside those that are counted. One that is free makes room for it."""
+        """Return a shell beyond the limit; end a free one if the server allows no more."""
         while True:
             try:
-                return Shell(self._line)
-            except TooMany:
+                return Shell(self._transport)
+            except TooManySessions:
                 with self._lock:
                     if not self._free:
                         raise
@@ -183,8 +189,8 @@ class Shells:
                     return self._free.pop()
                 if len(self._open) < _MOST:
                     try:
-                        shell = Shell(self._line)
-                    except TooMany:
+                        shell = Shell(self._transport)
+                    except TooManySessions:
                         if not self._open:
                             raise
                     else:

@@ -115,7 +115,7 @@ def _hop(text: str) -> Address:
 def _by_ssh(address: Address, here: LocalHost, jump: str) -> Values | None:
     """Return what `ssh -G` prints; None if this ssh is not OpenSSH, and has no -G."""
     argv = ["ssh", "-G", "-N", "-T", *(["-J", jump] if jump else [])]
-    done = here.read([*argv, *target(address)], timeout=_SECONDS, most=_MOST_BYTES)
+    done = here.read([*argv, *target(address)], timeout=_SECONDS, max_bytes=_MOST_BYTES)
     if done.code == _REFUSED:
         raise _refused(address, done.err.decode(errors="replace"))
     values: dict[str, list[str]] = {}

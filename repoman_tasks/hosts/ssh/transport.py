@@ -1,4 +1,4 @@
-"""A connection to another host, and a program on its other side: what each transport provides."""
+"""The interface of a transport: a connection to a host, and programs on it."""
 
 from __future__ import annotations
 
@@ -6,47 +6,47 @@ from abc import ABC, abstractmethod
 
 from repoman_tasks.errors import Failed
 
-__all__ = ["Line", "Lost", "TooMany", "Wire"]
+__all__ = ["ConnectionLost", "RemoteProcess", "SSHTransport", "TooManySessions"]
 
 
-class Lost(Failed):
-    """The connection broke, or the program on the other side ended."""
+class ConnectionLost(Failed):
+    """The connection, or the program on the remote host, ended."""
 
 
-class TooMany(Failed):
-    """The other side lets no more programs run over this connection."""
+class TooManySessions(Failed):
+    """The server allows no more sessions in this connection (MaxSessions)."""
 
 
-class Wire(ABC):
-    """A program on the other side, with pipes to its three streams."""
+class RemoteProcess(ABC):
+    """A program on the remote host, with pipes to its streams."""
 
     @abstractmethod
     def send(self, data: bytes) -> None:
-        """Write to its standard input. `Lost` where it reads no more."""
+        """Write to its standard input. Raise Lost if it reads no more."""
 
     @abstractmethod
     def receive(self, seconds: float) -> tuple[bytes, bytes]:
-        """What came on standard output and standard error; both empty after `seconds`.
+        """Return new standard output and standard error, both empty after `seconds`.
 
-        `Lost` where both have ended.
+        Raise Lost if both have ended.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of it. Its standard input ends, by which a shell of ours ends what it runs."""
+        """Close it. Its standard input ends, on which repoman's shells end what they run."""
 
 
-class Line(ABC):
-    """One connection to a host."""
+class SSHTransport(ABC):
+    """A connection to a host."""
 
     @abstractmethod
-    def start(self, command: str) -> Wire:
-        """Start a command of the login shell. `TooMany` where it lets no more run."""
+    def start(self, command: str) -> RemoteProcess:
+        """Start a command of the login shell. Raise TooMany if no more sessions are allowed."""
 
     @abstractmethod
     def hand_over(self, command: str) -> int:
-        """Give this terminal, or these streams, to a command until it ends; its exit status."""
+        """Run a command on this terminal, or these streams; return its exit status."""
 
     @abstractmethod
     def close(self) -> None:
-        """End the connection, and with it all that runs over it."""
+        """Close the connection, which ends all programs on it."""

@@ -20,7 +20,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_a_time_limit(clock: Clock) -> None:
-    check = processes.within("x", 5)
+    check = processes.deadline_check("x", 5)
     clock.now = 5
     check()
     clock.now = 5.01
@@ -30,8 +30,8 @@ def test_a_time_limit(clock: Clock) -> None:
 
 def test_a_program_that_moves_is_not_stalled(clock: Clock) -> None:
     counters = iter([1, 2, 2])
-    watch = processes.Watch(10, lambda: next(counters))
-    heard = watch.watching(print)
+    watch = processes.StallTimer(10, lambda: next(counters))
+    heard = watch.counting(print)
     for clock.now in (9, 18, 27):
         watch.check()
         heard(b"x")
@@ -45,7 +45,7 @@ def test_a_program_that_moves_is_not_stalled(clock: Clock) -> None:
 
 
 def test_without_a_limit_nothing_is_stalled(clock: Clock) -> None:
-    watch = processes.Watch(0, lambda: 0)
+    watch = processes.StallTimer(0, lambda: 0)
     clock.now = 10**6
     watch.check()
 
@@ -60,7 +60,7 @@ def take_after(clock: Clock, seconds: float, tries: list[float]) -> str:
 
 def test_a_lock_is_tried_until_it_is_free(clock: Clock) -> None:
     tries: list[float] = []
-    got = processes.until_free(
+    got = processes.wait_for_lock(
         lambda: take_after(clock, 3, tries), wait_seconds=60, pause=1, stopping=None
     )
     assert (got, tries) == ("taken", [0, 1, 2, 3])
@@ -69,7 +69,7 @@ def test_a_lock_is_tried_until_it_is_free(clock: Clock) -> None:
 def test_a_lock_is_tried_no_longer_than_told(clock: Clock) -> None:
     tries: list[float] = []
     with pytest.raises(Locked):
-        processes.until_free(
+        processes.wait_for_lock(
             lambda: take_after(clock, 99, tries), wait_seconds=2, pause=1, stopping=None
         )
     assert tries == [0, 1, 2]
@@ -78,7 +78,7 @@ def test_a_lock_is_tried_no_longer_than_told(clock: Clock) -> None:
 def test_a_lock_is_tried_once_where_nobody_waits(clock: Clock) -> None:
     tries: list[float] = []
     with pytest.raises(Locked):
-        processes.until_free(
+        processes.wait_for_lock(
             lambda: take_after(clock, 99, tries), wait_seconds=0, pause=1, stopping=None
         )
     assert tries == [0]
@@ -88,7 +88,7 @@ def test_who_is_stopped_waits_no_more(clock: Clock) -> None:
     stopping, tries = Event(), list[float]()
     stopping.set()
     with pytest.raises(Interrupted):
-        processes.until_free(
+        processes.wait_for_lock(
             lambda: take_after(clock, 99, tries), wait_seconds=60, pause=1, stopping=stopping
         )
     assert tries == [0]

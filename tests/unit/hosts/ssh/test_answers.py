@@ -29,7 +29,7 @@ def test_a_look_that_came() -> None:
 
 @pytest.mark.parametrize("out", [b"", b"oYQ==\n", b"oYQ==\neYQ==\n", b"oY\neYQ==\n", b"eCjAK\n"])
 def test_a_look_that_did_not_come_whole(out: bytes) -> None:
-    with pytest.raises(Failed, match="what find said there did not arrive"):
+    with pytest.raises(Failed, match="the output of find did not arrive"):
         look_of(WORDS, "looked", Answer("", out, b""))
 
 
