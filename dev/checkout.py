@@ -7,13 +7,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["ROOT", "SYSTEM_PATH", "here", "in_ci"]
+__all__ = ["ROOT", "SYSTEM_PATH", "checkout_argv", "in_ci"]
 
 ROOT = Path(__file__).resolve().parents[1]
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/libexec/incus"
 
 
-def here(argv: Sequence[str], **environ: str) -> list[str]:
+def checkout_argv(argv: Sequence[str], **environ: str) -> list[str]:
     """Return the argv that runs `argv` in the checkout, with this Python's folder first on PATH.
 
     Folders of servers are added, which a user's PATH may lack.
@@ -24,5 +24,5 @@ def here(argv: Sequence[str], **environ: str) -> list[str]:
 
 
 def in_ci() -> bool:
-    """Return if this is CI, where a check that can't run counts as a failure."""
+    """Return True in CI, where a check that can't run counts as a failure."""
     return os.environ.get("CI", "") == "true"

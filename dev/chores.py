@@ -8,7 +8,7 @@ from pathlib import Path
 import invoke.program
 from invoke.collection import Collection
 
-from dev.checkout import ROOT, here
+from dev.checkout import ROOT, checkout_argv
 from dev.completion_table import table, with_shared, with_table
 from dev.key_tables import with_tables
 from dev.lint import run_checks
@@ -17,7 +17,7 @@ from dev.matrix import run_matrix
 from dev.option_tables import with_options
 from dev.packaging import build_packages
 from dev.testing import print_missing, run_tiers
-from dev.tiers import chosen
+from dev.tiers import select_tiers
 from repoman_tasks.cli.program import print_command_help
 from repoman_tasks.cli.task import task
 from repoman_tasks.commands import GROUPS, collection
@@ -44,11 +44,11 @@ def run_tests(
     missing: bool = False,
 ) -> int:
     """Run the tiers lint, unit, integration and terminal, and print which others there are."""
-    wanted = chosen(tier, everything=all)
+    requested = select_tiers(tier, everything=all)
     if missing:
-        print_missing(session, wanted)
+        print_missing(session, requested)
         return 0
-    return run_tiers(session, wanted, [] if all else tier, k, coverage=coverage)
+    return run_tiers(session, requested, [] if all else tier, k, coverage=coverage)
 
 
 @task()
@@ -60,13 +60,13 @@ def lint(session: Session) -> int:
 @task()
 def bench(session: Session) -> int:
     """Run the benchmarks and print the figures beside their targets."""
-    return session.host.hand_over(here([sys.executable, "-m", "tests.benchmarks"]))
+    return session.host.hand_over(checkout_argv([sys.executable, "-m", "tests.benchmarks"]))
 
 
 @task()
 def pictures(session: Session) -> int:
     """Draw the pages' pictures again, from real runs on throwaway repos."""
-    return session.host.hand_over(here([sys.executable, "-m", "tests.pictures"]))
+    return session.host.hand_over(checkout_argv([sys.executable, "-m", "tests.pictures"]))
 
 
 @task()

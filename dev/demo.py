@@ -1,7 +1,7 @@
-"""Show repoman on throwaway repos: python -m dev.demo
+"""A demonstration of repoman on temporary repos: python -m dev.demo
 
-It runs itself again in a mount namespace of its own, where a tmpfs stands for the file server; as
-root, if Incus is installed, once more beside a private Incus daemon, as an ordinary user.
+It runs itself again in a new mount namespace, where a tmpfs takes the place of the file server. As
+root, if Incus is installed, it runs itself once more as an ordinary user of a private Incus daemon.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from repoman_tasks.hosts.signals import take_signals
 
 __all__ = ["main"]
 
-_KEPT = ("TERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "NO_COLOR", "COLUMNS", "LINES")
-"""All that the demo sees of the person's environment, beside PATH."""
+_VARIABLES = ("TERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "NO_COLOR", "COLUMNS", "LINES")
+"""Environment variables that the demo keeps, besides PATH."""
 
-_SWITCHES = (
+_SYSCTLS = (
     ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
     ("kernel.unprivileged_userns_clone", "0", "1"),
     ("user.max_user_namespaces", "0", "10000"),
 )
-"""Settings of the kernel, each with the value that forbids and one that allows."""
+"""Kernel settings, each with the value that forbids user namespaces and one that allows them."""
 
-_NEEDED = {
+_CONTAINER_PROGRAMS = {
     "incusd": "incus",
     "incus": "incus",
     "busybox": "busybox-static",
@@ -46,21 +46,22 @@ _NEEDED = {
     "ip": "iproute2",
     "setpriv": "util-linux",
 }
-"""The programs of the container part, each with Debian's package for it."""
+"""Programs that the part with a container needs, each with its Debian package."""
 _USER = 1000
-"""The uid and gid of the ordinary user beside the daemon."""
+"""Uid and gid of the ordinary user."""
 _NO_DAEMON = 3
-"""The exit status of tests.worlds.daemon if no daemon runs here."""
+"""Exit status of tests.worlds.daemon if it can't start a daemon."""
 _MOUNT, _MOUNT_FOR_CONTAINER = "mount", "mount-for-container"
 _SHOW, _SHOW_CONTAINER = "show", "show-container"
-_NO_CONTAINER = "No container is shown: {}."
+_NO_CONTAINER = "Skipped the container: {}."
 
-_AFTERWARDS = """
-All that the demo made is gone. For your own repos, with the share mounted: {repoman} setup"""
+_FAREWELL = """
+The demo deleted all that it created. To set up your own repos, mount the share and run:
+{repoman} setup"""
 
 
 def main(argv: Sequence[str]) -> int:
-    """Show everything; return the exit code. `argv` is a stage of the demo and its folder."""
+    """Run the demo, or the stage of it that `argv` names with its folder; return the exit code."""
     host = LocalHost()
     try:
         with exit_on_error(debug=False), take_signals():
@@ -70,67 +71,70 @@ def main(argv: Sequence[str]) -> int:
                 _mount_and_show(host, Path(argv[1]), container=argv[0] == _MOUNT_FOR_CONTAINER)
             else:
                 _show(host, Path(argv[1]), container=argv[0] == _SHOW_CONTAINER)
-    except Exit as end:
-        print(end.message, file=sys.stderr)
-        return int(end.code)
+    except Exit as error:
+        print(error.message, file=sys.stderr)
+        return int(error.code)
     return 0
 
 
-# --- outside: a folder, a namespace, and nothing of the person's --------------------------
+# --- first stage: a folder, a mount namespace, a clean environment ------------------------
 
 
 def _start(host: LocalHost) -> None:
-    # A socket's path has to be short.
+    # In /tmp, because the path of a socket must be short.
     with tempfile.TemporaryDirectory(prefix="repoman-demo-", dir="/tmp") as folder:
         home = Path(folder).resolve()
         (home / "share").mkdir()
-        why = _why_no_container(host)
-        stage = _MOUNT if why else _MOUNT_FOR_CONTAINER
-        if why:
-            print(_NO_CONTAINER.format(why))
-        code = host.hand_over([*_namespace(host, home), *_again(stage, home)])
+        problem = _container_problem(host)
+        stage = _MOUNT if problem else _MOUNT_FOR_CONTAINER
+        if problem:
+            print(_NO_CONTAINER.format(problem))
+        code = host.hand_over([*_namespace_argv(host, home), *_stage_argv(stage, home)])
     if code in (ExitCode.INTERRUPTED, -signal.SIGINT):
-        raise Interrupted("interrupted, all that the demo made is gone")
+        raise Interrupted("interrupted, the demo deleted all that it created")
     if code:
-        raise Failed("the demo stopped before its end, see above")
-    print(_AFTERWARDS.format(repoman=_shortest(Path(sys.executable).with_name("repoman"))))
+        raise Failed("the demo stopped early, see above")
+    print(_FAREWELL.format(repoman=_relative_path(Path(sys.executable).with_name("repoman"))))
 
 
-def _again(stage: str, home: Path, **environ: str) -> list[str]:
-    """Return the argv of a stage of the demo, which sees nothing of the person's environment."""
+def _stage_argv(stage: str, home: Path, **environ: str) -> list[str]:
+    """Return the argv that runs a stage of the demo in a clean environment."""
     values = [f"{name}={value}" for name, value in (_environ(home) | environ).items()]
     python = ["env", "-i", "-C", str(home), *values, sys.executable]
     return [*python, "-m", "dev.demo", stage, str(home)]
 
 
-def _namespace(host: Host, home: Path) -> list[str]:
-    """Words that run what follows them where it may mount; `Failed` where nothing may."""
+def _namespace_argv(host: Host, home: Path) -> list[str]:
+    """Return the argv prefix that runs a program in a new mount namespace.
+
+    Raise Failed if nothing can be mounted there.
+    """
     argv = ["unshare", *(() if host.uid == 0 else ("--user", "--map-root-user")), "--mount"]
-    result = host.read([*argv, *_mount(home)])
+    result = host.read([*argv, *_mount_argv(home)])
     if not result.code:
         return argv
-    raise Failed(f"no file system may be mounted here ({result.complaint})", _cure(host))
+    raise Failed(f"no permission to mount a file system ({result.complaint})", _mount_cure(host))
 
 
-def _mount(home: Path) -> list[str]:
+def _mount_argv(home: Path) -> list[str]:
     return ["mount", "-t", "tmpfs", "-o", "size=64m,mode=755", "fileserver", str(home / "share")]
 
 
-def _cure(host: Host) -> str:
+def _mount_cure(host: Host) -> str:
     if host.uid == 0:
-        return "give this container the right to mount (CAP_SYS_ADMIN), or run the demo outside"
-    for name, forbids, allows in _SWITCHES:
-        found = host.read_file(f"/proc/sys/{name.replace('.', '/')}") or b""
-        if found.decode().strip() == forbids:
-            return f"`sudo sysctl {name}={allows}` allows it; so does root: `sudo ./bootstrap demo`"
-    return "root may: `sudo ./bootstrap demo`"
+        return "give this container CAP_SYS_ADMIN, or run the demo outside of it"
+    for name, forbidden, allowed in _SYSCTLS:
+        value = host.read_file(f"/proc/sys/{name.replace('.', '/')}") or b""
+        if value.decode().strip() == forbidden:
+            return f"run `sudo sysctl {name}={allowed}`, or `sudo ./bootstrap demo`"
+    return "run `sudo ./bootstrap demo`"
 
 
 def _environ(home: Path) -> dict[str, str]:
-    programs = Path(sys.executable).parent
+    bin_folder = Path(sys.executable).parent
     return {
-        **{name: os.environ[name] for name in _KEPT if name in os.environ},
-        "PATH": f"{programs}:{os.environ.get('PATH', os.defpath)}",
+        **{name: os.environ[name] for name in _VARIABLES if name in os.environ},
+        "PATH": f"{bin_folder}:{os.environ.get('PATH', os.defpath)}",
         "PYTHONPATH": str(ROOT),
         "PYTHONDONTWRITEBYTECODE": "1",
         "HOME": str(home),
@@ -140,7 +144,7 @@ def _environ(home: Path) -> dict[str, str]:
         "XDG_CACHE_HOME": f"{home}/.cache",
         "XDG_DATA_HOME": f"{home}/.local/share",
         "REPOMAN_CONFIG": f"{home}/.config/repoman/repoman.toml",
-        "INCUS_DIR": f"{home}/incus",  # the demo's own, or none
+        "INCUS_DIR": f"{home}/incus",  # not that of the user
         "DEFAULT_IMAGE": "local:busybox",
         "REPOMAN_NFS_FSTYPES": "tmpfs",
         "REPOMAN_MIN_FREE_MIB": "1",
@@ -153,31 +157,33 @@ def _environ(home: Path) -> dict[str, str]:
     }
 
 
-def _shortest(path: Path) -> str:
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+def _relative_path(path: Path) -> str:
+    folder = Path.cwd()
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
 
 
-# --- inside: the share, and the daemon where one can be had -------------------------------
+# --- second stage: the share and, if possible, a daemon -----------------------------------
 
 
 def _mount_and_show(host: LocalHost, home: Path, *, container: bool) -> None:
-    _quietly(host, _mount(home))
+    _run_quietly(host, _mount_argv(home))
     code = _show_beside_daemon(host, home) if container else _NO_DAEMON
     if code == _NO_DAEMON:
-        code = host.hand_over(_again(_SHOW, home))
+        code = host.hand_over(_stage_argv(_SHOW, home))
     sys.exit(code)
 
 
-def _why_no_container(host: Host) -> str:
+def _container_problem(host: Host) -> str:
+    """Return why a container can't be shown, "" if it can."""
     if host.uid != 0:
-        return "that needs root, which starts a private Incus daemon: sudo ./bootstrap demo"
+        return "a private Incus daemon needs root: sudo ./bootstrap demo"
     path = f"{os.environ['PATH']}:{SYSTEM_PATH}"
-    missing = {_NEEDED[name] for name in _NEEDED if not shutil.which(name, path=path)}
+    programs = _CONTAINER_PROGRAMS.items()
+    missing = {package for name, package in programs if not shutil.which(name, path=path)}
     if missing:
         return f"not installed: {', '.join(sorted(missing))}"
     probe = host.read(["unshare", "--mount", "--pid", "--net", "--fork", "true"])
-    return f"no namespace can be made here ({probe.complaint})" if probe.code else ""
+    return f"no permission to create namespaces ({probe.complaint})" if probe.code else ""
 
 
 def _show_beside_daemon(host: Host, home: Path) -> int:
@@ -186,28 +192,30 @@ def _show_beside_daemon(host: Host, home: Path) -> int:
         os.chown(folder, _USER, _USER)
     daemon = home / "daemon"
     daemon.mkdir()
-    python = ["env", f"HOME={daemon}", sys.executable]  # Incus's client writes into its home
+    python = ["env", f"HOME={daemon}", sys.executable]  # the client writes to its home
     module = [*python, "-m", "tests.worlds.daemon", "--small", str(daemon), "--"]
-    code = host.hand_over([*module, *_again(_SHOW_CONTAINER, home, INCUS_DIR=f"{daemon}/incus")])
+    stage = _stage_argv(_SHOW_CONTAINER, home, INCUS_DIR=f"{daemon}/incus")
+    code = host.hand_over([*module, *stage])
     if code == _NO_DAEMON:
         lines = (daemon / "error").read_text().splitlines()
-        print(_NO_CONTAINER.format(f"no Incus daemon runs here: {lines[-1] if lines else '?'}"))
+        problem = lines[-1] if lines else "no reason given"
+        print(_NO_CONTAINER.format(f"the Incus daemon did not start: {problem}"))
     return code
 
 
-# --- inside: the transcript ---------------------------------------------------------------
+# --- last stage: the transcript -----------------------------------------------------------
 
 
 def _show(host: Host, home: Path, *, container: bool) -> None:
     _make_repo(host, home / "repos/notes")
-    print(f"~ is {home}, gone at the end; ~/share stands for a share of your file server.")
+    print(f"~ is {home}, deleted at the end; ~/share takes the place of your file server's share.")
     demo = _Transcript(host, home)
     _show_setup(demo, home)
     try:
         _show_fence(demo, home / "repos/notes") if container else _show_project(demo)
         _show_mirror(demo, home)
     finally:
-        if container:  # or it would leave control groups behind
+        if container:  # a running container would leave control groups behind
             host.change(["incus", "delete", "--force", "--project", "repoman", "notes"])
 
 
@@ -228,32 +236,32 @@ def _show_project(demo: _Transcript) -> None:
 def _show_fence(demo: _Transcript, repo: Path) -> None:
     demo.explain("A project is a repo, and a container that has it at the same path.")
     demo.run("repoman", "new", "notes", "--yes")
-    demo.explain("A command runs in the container as you, in the repo; what it makes is yours.")
+    demo.explain("A command runs in the container as you, in the repo; its files are yours.")
     demo.run("repoman", "exec", "notes", "--", "sh", "-c", "id; touch made-inside")
     demo.explain("Root in the container puts a set-uid program into the repo …")
     inside = ("incus", "exec", "--project", "repoman", "notes", "--cwd", str(repo), "--")
     demo.run(*inside, "sh", "-c", "cp /bin/busybox trap; chmod u+s trap; ls -l trap")
     demo.explain("… but outside it belongs to 1000000, which no user has, so it gives nobody root.")
     demo.run("ls", "-l", repo / "made-inside", repo / "trap")
-    _quietly(demo.host, [*inside, "rm", "trap", "made-inside"])
+    _run_quietly(demo.host, [*inside, "rm", "trap", "made-inside"])
 
 
 def _show_mirror(demo: _Transcript, home: Path) -> None:
     repo, mirror = home / "repos/notes", home / "share/notes"
-    demo.explain("The repo is mirrored to the share. First look, then do it.")
+    demo.explain("The repo is mirrored to the share: a dry run first, then the real one.")
     demo.run("repoman", "sync", "--dry-run")
     demo.run("repoman", "sync")
-    demo.explain("One file is edited, one added, one deleted, and that is committed.")
+    demo.explain("One file is edited, one added, one deleted; then all is committed.")
     _change(demo.host, repo)
     demo.run("repoman", "sync")
-    demo.explain("The mirror is what the repo is: no difference, and git finds no fault.")
+    demo.explain("The mirror equals the repo: no differences, and git fsck finds no errors.")
     demo.run("diff", "-r", "--no-dereference", repo, mirror)
     demo.run("git", "-C", mirror, "fsck", "--full", "--no-progress")
     demo.run("repoman", "list")
 
 
 class _Transcript:
-    """Runs programs and shows them as a person would have typed them."""
+    """Runs programs and prints each command line with its output."""
 
     def __init__(self, host: Host, home: Path) -> None:
         self.host = host
@@ -263,26 +271,26 @@ class _Transcript:
         print(f"\n# {text}")
 
     def run(self, *argv: str | Path) -> None:
-        """Show and run a program. Raise Failed if it fails."""
-        typed = [str(word) for word in argv]
-        line = self._short(shlex.join(typed))
+        """Print the command line and run it. Raise Failed if it fails."""
+        command = list(map(str, argv))
+        line = self._shorten(shlex.join(command))
         print(f"$ {line}")
-        summary = _Summary(lambda text: print(self._short(text), flush=True))
-        code = self.host.stream(typed, summary.take, summary.take)
+        summary = _Summary(lambda text: print(self._shorten(text), flush=True))
+        code = self.host.stream(command, summary.take, summary.take)
         if code in (ExitCode.INTERRUPTED, -signal.SIGINT):
             raise Interrupted("interrupted")
         if code:
-            raise Failed(f"`{line}` ended with exit status {code}", "the steps after it need it")
+            raise Failed(f"`{line}` failed with exit status {code}", "the demo can't continue")
 
-    def _short(self, text: str) -> str:
-        """Return `text` with ~ for the folder of the demo; a cell of a table keeps its width."""
+    def _shorten(self, text: str) -> str:
+        """Return `text` with ~ for the folder of the demo; cells of a table keep their width."""
         cells = re.compile(re.escape(self._home) + r"(\S*)(?=  )")
         text = cells.sub(lambda found: f"~{found[1]}".ljust(len(found[0])), text)
         return text.replace(self._home, "~")
 
 
 class _Summary:
-    """Prints lines, but sums up those of files below .git, and leaves out what to do next."""
+    """Prints lines, with a count in place of those of files in .git, and without hints."""
 
     def __init__(self, show: Callable[[str], None]) -> None:
         self._show = show
@@ -293,7 +301,8 @@ class _Summary:
         text = line.decode(errors="replace")
         if " .git/" in text:
             self._in_git += 1
-        if " .git/" in text or text.startswith("Next: "):  # which the demo does itself
+        # The hint names the next step of the demo.
+        if " .git/" in text or text.startswith("Next: "):
             return
         if self._in_git and " changed, " in text:
             self._show(f"notes: {self._in_git} files and folders in .git/")
@@ -309,7 +318,9 @@ _FILES = {
 
 
 def _make_repo(host: Host, path: Path) -> None:
-    _quietly(host, ["git", "init", "--quiet", "--template=", "--initial-branch=main", str(path)])
+    _run_quietly(
+        host, ["git", "init", "--quiet", "--template=", "--initial-branch=main", str(path)]
+    )
     for name, text in _FILES.items():
         file = path / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -326,10 +337,10 @@ def _change(host: Host, repo: Path) -> None:
 
 def _commit(host: Host, repo: Path, message: str) -> None:
     for argv in (["add", "--all"], ["commit", "--quiet", f"--message={message}"]):
-        _quietly(host, ["git", "-C", str(repo), *argv])
+        _run_quietly(host, ["git", "-C", str(repo), *argv])
 
 
-def _quietly(host: Host, argv: Sequence[str]) -> None:
+def _run_quietly(host: Host, argv: Sequence[str]) -> None:
     result = host.change(argv)
     if result.code:
         raise Failed(f"`{' '.join(argv)}` failed", result.complaint)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dev.checkout import here, in_ci
+from dev.checkout import checkout_argv, in_ci
 from repoman_tasks.session import Session
 
 __all__ = ["Check", "run_checks"]
@@ -41,7 +41,7 @@ def run_checks(session: Session, start: Callable[[Sequence[str]], int]) -> list[
         session.screen.line(f"$ {' '.join(argv)}")
         sys.stdout.flush()
         python = [sys.executable, "-m"] if module else []
-        return Check(" ".join(argv[:2]), failed=start(here([*python, *argv])) != 0)
+        return Check(" ".join(argv[:2]), failed=start(checkout_argv([*python, *argv])) != 0)
 
     checks = [run(*argv) for argv in _CHECKERS]
     if shutil.which("shellcheck"):

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from dev.checkout import ROOT, here
+from dev.checkout import ROOT, checkout_argv
 from repoman_tasks.session import Session
 
 __all__ = ["VERSIONS", "run_matrix"]
@@ -37,12 +37,12 @@ def _test(session: Session, version: str) -> str:
     mine = str(venv / "bin/python")
     pip = [mine, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     for argv in ([python, "-m", "venv", str(venv)], [*pip, "--editable", ".[dev]"]):
-        done = session.host.change(here(argv), timeout=_SECONDS)
+        done = session.host.change(checkout_argv(argv), timeout=_SECONDS)
         if done.code:
             session.screen.line(done.complaint)
             return "failed"
     tests = [mine, "-m", "pytest", "tests/unit", "-q", "-n", "auto", "-p", "no:cacheprovider"]
-    return "failed" if session.host.hand_over(here(tests)) else "passed"
+    return "failed" if session.host.hand_over(checkout_argv(tests)) else "passed"
 
 
 def _find(session: Session, version: str) -> str:

@@ -1,4 +1,4 @@
-"""Run the tiers of tests, in two lanes at once if several are requested."""
+"""Running the tiers of tests, in one or two lanes at the same time."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from functools import partial
 from pathlib import Path
 
 from dev import tiers
-from dev.checkout import ROOT, SYSTEM_PATH, here, in_ci
+from dev.checkout import ROOT, SYSTEM_PATH, checkout_argv, in_ci
 from dev.lint import run_checks
-from dev.tiers import Facts, Outcome, Tier
+from dev.tiers import Facts, Tier, TierResult
 from repoman_tasks.errors import ExitCode, Interrupted
 from repoman_tasks.session import Session
 
@@ -28,254 +28,266 @@ _NOBODY = 65534
 _MACHINE_SECONDS = 3600
 _COVERAGE_FILE = str(ROOT / ".coverage")
 _PYTEST_INTERRUPTED = 2
-_STEALING = ("--dist", "worksteal")
-"""A few tests take as long as a hundred others, so an idle worker takes over from a busy one."""
-_BESIDE_A_DAEMON = {
+_WORK_STEALING = ("--dist", "worksteal")
+"""Some tests take as long as a hundred others, so idle workers take tests from busy ones."""
+_WITH_DAEMON = {
     "containers": ("tests.worlds.daemon",),
     "security": ("tests.worlds.daemon",),
     "nightly": ("tests.worlds.daemon", "--image", "debian-cloud"),
     "packages": ("tests.packages",),
 }
-"""Tiers with the module that starts the daemon for them, and its options."""
+"""The module, with options, that prepares Incus for the tests of a tier and runs them."""
 _LIBPYTHON = f"lib{Path('/usr/bin/python3').resolve().name}"
-"""The package of the system's Python as a library, such as libpython3.11."""
+"""Debian package of the system's Python as a library, such as libpython3.11."""
 _REPORT_IN_MACHINE = 'mkdir /run/report && mount -t hostfs -o "$0" none /run/report && exec "$@"'
-"""The machine can write nowhere outside, so it mounts the folder for the report."""
+"""Script that mounts the folder of the report, since the virtual machine can write nowhere else."""
 
 
 @dataclass(frozen=True)
 class _Run:
-    """One run of the tiers: its folder, its facts and its options."""
+    """Values that all tiers of one run share."""
 
     session: Session
     scratch: Path
+    """Temporary folder, with a folder for each tier."""
     facts: Facts
     as_nobody: tuple[str, ...]
-    """Prefix of an argv that an unprivileged user runs."""
-    only: str
-    """Expression that chooses tests, as for pytest's -k."""
+    """The argv prefix that runs a program as the user nobody, empty if not root."""
+    keyword: str
+    """The expression for pytest's -k, "" for all tests."""
     coverage: bool
 
 
-def print_missing(session: Session, wanted: Sequence[Tier]) -> None:
+def print_missing(session: Session, requested: Sequence[Tier]) -> None:
     """Print the packages that are missing for these tiers, one a line."""
-    for package in tiers.missing_packages(wanted, _facts("")):
+    for package in tiers.missing_packages(requested, _facts("")):
         session.screen.line(_LIBPYTHON if package == "libpython" else package)
 
 
 def run_tiers(
-    session: Session, wanted: Sequence[Tier], names: Sequence[str], only: str, *, coverage: bool
+    session: Session,
+    requested: Sequence[Tier],
+    names: Sequence[str],
+    keyword: str,
+    *,
+    coverage: bool,
 ) -> int:
-    """Run `wanted`, print the table and, if requested, the line coverage; return the exit code.
+    """Run the tiers, print the table and, with `coverage`, the line coverage.
 
-    `names` are the tiers that a person chose by name.
+    Return the exit code. `names` are the tiers that were requested by name.
     """
     with tempfile.TemporaryDirectory(prefix="repoman-test-") as folder:
         scratch = Path(folder)
-        as_nobody, no_nobody = _as_nobody(session, scratch, wanted)
-        run = _Run(session, scratch, _facts(no_nobody), as_nobody, only, coverage)
+        as_nobody, problem = _find_nobody(session, scratch, requested)
+        run = _Run(session, scratch, _facts(problem), as_nobody, keyword, coverage)
         _compile(session)
-        outcomes = _run_all(run, tiers.lanes(wanted))
-        measured = _gather_coverage(run)
+        results = _run_all(run, tiers.plan_lanes(requested))
+        measured = _combine_coverage(run)
     if session.dry:
         return 0
     if measured:
         _show_coverage(session)
-    return _show(session, [*outcomes, *tiers.not_requested(names, wanted)])
+    return _show_results(session, [*results, *tiers.unrequested_results(names, requested)])
 
 
 def _compile(session: Session) -> None:
-    """Compile the tested code once, for the tiers that can't write into the checkout."""
+    """Compile the modules once: some tiers can't write bytecode into the checkout."""
     argv = [sys.executable, "-m", "compileall", "-q", "repoman_tasks", "tests"]
-    session.host.hand_over(here(argv))
+    session.host.hand_over(checkout_argv(argv))
 
 
-def _gather_coverage(run: _Run) -> bool:
-    """Combine the coverage that the tiers measured; return False if none did."""
+def _combine_coverage(run: _Run) -> bool:
+    """Combine the coverage data of the tiers. Return False if there is none."""
     files = [str(path) for path in run.scratch.glob("*/.coverage")]
     if files:
         argv = [sys.executable, "-m", "coverage", "combine", "--quiet", *files]
-        run.session.host.hand_over(here(argv, COVERAGE_FILE=_COVERAGE_FILE))
+        run.session.host.hand_over(checkout_argv(argv, COVERAGE_FILE=_COVERAGE_FILE))
     return bool(files)
 
 
 def _show_coverage(session: Session) -> None:
-    _headline(session, "line coverage")
+    _show_heading(session, "line coverage")
     argv = [sys.executable, "-m", "coverage", "report"]
-    session.host.hand_over(here(argv, COVERAGE_FILE=_COVERAGE_FILE))
+    session.host.hand_over(checkout_argv(argv, COVERAGE_FILE=_COVERAGE_FILE))
 
 
-def _show(session: Session, outcomes: Sequence[Outcome]) -> int:
-    _headline(session, "tiers")
-    session.screen.table(tiers.COLUMNS, tiers.rows(outcomes))
+def _show_results(session: Session, results: Sequence[TierResult]) -> int:
+    """Print the table, hints and totals; return the exit code."""
+    _show_heading(session, "tiers")
+    session.screen.table(tiers.COLUMNS, tiers.format_rows(results))
     session.screen.line()
-    for line in tiers.cures(outcomes):
-        session.screen.line(line)
+    for hint in tiers.run_hints(results):
+        session.screen.line(hint)
     if in_ci():
-        for complaint in tiers.complaints(outcomes):
-            session.screen.line(f"a failure in CI: {complaint}")
-    session.screen.line(tiers.last_line(outcomes))
-    return tiers.exit_code(outcomes, ci=in_ci())
+        for failure in tiers.ci_failures(results):
+            session.screen.line(f"a failure in CI: {failure}")
+    session.screen.line(tiers.format_totals(results))
+    return tiers.tiers_exit_code(results, ci=in_ci())
 
 
-def _headline(session: Session, text: str) -> None:
+def _show_heading(session: Session, text: str) -> None:
     session.screen.line()
     session.screen.line(f"=== {text} ===")
     sys.stdout.flush()
 
 
-# --- what there is -----------------------------------------------------------------------
+# --- facts -------------------------------------------------------------------------------
 
 
-def _facts(no_nobody: str) -> Facts:
+def _facts(nobody_problem: str) -> Facts:
     path = f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"
-    programs = {name for tier in tiers.TIERS for name in {**tier.programs, **tier.optional}}
-    folders = {folder for tier in tiers.TIERS for folder in tier.folders}
+    names = {name for tier in tiers.TIERS for name in {**tier.programs, **tier.optional}}
+    paths = {name for tier in tiers.TIERS for name in tier.paths}
     return Facts(
-        programs=frozenset(n for n in programs if glob.glob(n) or shutil.which(n, path=path)),
+        programs=frozenset(n for n in names if glob.glob(n) or shutil.which(n, path=path)),
         is_root=os.geteuid() == 0,
-        test_files={folder: _count(ROOT / folder) for folder in folders},
-        no_nobody=no_nobody,
+        test_files={name: _count_test_files(ROOT / name) for name in paths},
+        nobody_problem=nobody_problem,
     )
 
 
-def _count(path: Path) -> int:
+def _count_test_files(path: Path) -> int:
     return len(list(path.rglob("test_*.py"))) if path.is_dir() else int(path.exists())
 
 
 _PROBE = """
 import subprocess, sys
 import pytest, tests, repoman_tasks.hosts.local
-assert sys.version == sys.argv[1], "it is another Python"
+assert sys.version == sys.argv[1], "another Python was started"
 subprocess.run([sys.executable, "-c", ""], check=True)
 """
-"""Fails unless this Python runs there and can start itself, as pytest's workers do."""
+"""Program that fails unless this Python runs and can start itself, as pytest's workers do."""
 
 
-def _as_nobody(
-    session: Session, scratch: Path, wanted: Sequence[Tier]
+def _find_nobody(
+    session: Session, scratch: Path, requested: Sequence[Tier]
 ) -> tuple[tuple[str, ...], str]:
-    """Return the prefix of an argv that runs as nobody, or the reason why nobody can't run it."""
-    names = [tier.name for tier in wanted]
+    """Return the argv prefix that runs a program as nobody, and "", or (), and the problem.
+
+    Nobody must be able to read the checkout and Python.
+    """
+    names = [tier.name for tier in requested]
     if "integration" not in names or os.geteuid() != 0:
         return (), ""
     if not shutil.which("setpriv"):
         return (), "not installed: util-linux"
     ids = (f"--reuid={_NOBODY}", f"--regid={_NOBODY}")
     plain = ("setpriv", *ids, "--clear-groups", "--inh-caps=-all", "--no-new-privs")
-    # Checkout or Python may lie below a folder that is closed to others, /root for one.
+    # Checkout or Python may be below a folder that others can't enter, such as /root.
     folders = (str(ROOT), sys.prefix, sys.base_prefix)
     module = ("unshare", "--mount", sys.executable, "-m", "dev.open_folders")
     opened = (*module, str(scratch / "held"), *folders, "--", *plain)
-    why = ""
+    problem = ""
     for argv in (plain, opened):
-        probe = here([*argv, sys.executable, "-c", _PROBE, sys.version])
+        probe = checkout_argv([*argv, sys.executable, "-c", _PROBE, sys.version])
         result = session.host.read(probe)
         if not result.code:
             return argv, ""
-        why = result.complaint
-    return (), f"uid {_NOBODY} can't run the tests of this checkout ({why})"
+        problem = result.complaint
+    return (), f"uid {_NOBODY} can't run the tests of this checkout ({problem})"
 
 
-# --- a tier ------------------------------------------------------------------------------
+# --- tiers -------------------------------------------------------------------------------
 
 
-def _run_all(run: _Run, lanes: Sequence[Sequence[Tier]]) -> list[Outcome]:
+def _run_all(run: _Run, lanes: Sequence[Sequence[Tier]]) -> list[TierResult]:
     if len(lanes) > 1:
-        return _run_side_by_side(run, lanes)
-    return [_run_by(run, tier, run.session.host.hand_over) for lane in lanes for tier in lane]
+        return _run_lanes(run, lanes)
+    return [_run_tier(run, tier, run.session.host.hand_over) for lane in lanes for tier in lane]
 
 
-def _run_side_by_side(run: _Run, lanes: Sequence[Sequence[Tier]]) -> list[Outcome]:
-    """Run lanes of tiers at once; each line of their output begins with the tier's name."""
+def _run_lanes(run: _Run, lanes: Sequence[Sequence[Tier]]) -> list[TierResult]:
+    """Run lanes at the same time. Each line of output is printed with the name of its tier."""
     host = run.session.host
 
     def follow(name: str, argv: Sequence[str]) -> int:
-        def show(line: bytes) -> None:
+        def print_line(line: bytes) -> None:
             print(f"{name}: {line.decode(errors='replace')}", flush=True)
 
-        return host.stream(argv, show, show)
+        return host.stream(argv, print_line, print_line)
 
-    def along(lane: Sequence[Tier]) -> list[Outcome]:
-        return [_run_by(run, tier, partial(follow, tier.name)) for tier in lane]
+    def run_lane(lane: Sequence[Tier]) -> list[TierResult]:
+        return [_run_tier(run, tier, partial(follow, tier.name)) for tier in lane]
 
     with ThreadPoolExecutor() as threads:
-        if any(_awaits_images(run, tier) for lane in lanes for tier in lane):
+        if any(_needs_images(run, tier) for lane in lanes for tier in lane):
             threads.submit(
-                follow, "images", here([sys.executable, "-m", "tests.worlds.daemon.images"])
+                follow,
+                "images",
+                checkout_argv([sys.executable, "-m", "tests.worlds.daemon.images"]),
             )
-        running = [threads.submit(along, lane) for lane in lanes]
+        running = [threads.submit(run_lane, lane) for lane in lanes]
         try:
-            for ended in wait(running, return_when=FIRST_EXCEPTION).done:
-                ended.result()
+            for future in wait(running, return_when=FIRST_EXCEPTION).done:
+                future.result()
         except BaseException:
             host.stopping.set()
             raise
-    return [outcome for ended in running for outcome in ended.result()]
+    return [result for future in running for result in future.result()]
 
 
-def _awaits_images(run: _Run, tier: Tier) -> bool:
-    """Return True if it will need images. It waits for them, and reports if making them fails."""
-    return tier.name in _BESIDE_A_DAEMON and not tiers.obstacle(tier, run.facts)
+def _needs_images(run: _Run, tier: Tier) -> bool:
+    """Return True if the tier will run, and waits for images while they are made."""
+    return tier.name in _WITH_DAEMON and not tiers.blocked_result(tier, run.facts)
 
 
-def _run_by(run: _Run, tier: Tier, start: Callable[[Sequence[str]], int]) -> Outcome:
-    """Run a tier by `start`, which runs an argv and returns its exit status."""
-    stopped = tiers.obstacle(tier, run.facts)
-    if stopped:
-        return stopped
-    _headline(run.session, tier.name)
+def _run_tier(run: _Run, tier: Tier, start: Callable[[Sequence[str]], int]) -> TierResult:
+    """Run a tier. `start` runs an argv and returns its exit status."""
+    blocked = tiers.blocked_result(tier, run.facts)
+    if blocked:
+        return blocked
+    _show_heading(run.session, tier.name)
     if tier.name == "lint":
-        return _lint(run, start)
+        return _run_lint(run, start)
     report = run.scratch / tier.name / "junit.xml"
     report.parent.mkdir()
-    began = time.monotonic()
-    code = start(_argv(run, tier, report))
+    started = time.monotonic()
+    code = start(_pytest_argv(run, tier, report))
     xml = report.read_text() if report.exists() else None
-    outcome = tiers.outcome(tier.name, code, xml, time.monotonic() - began, bool(run.only))
-    if _interrupted(code, outcome):
+    seconds = time.monotonic() - started
+    result = tiers.make_result(tier.name, code, xml, seconds, filtered=bool(run.keyword))
+    if _is_interrupted(code, result):
         raise Interrupted(f"interrupted in the tier {tier.name}")
-    return outcome
+    return result
 
 
-def _lint(run: _Run, start: Callable[[Sequence[str]], int]) -> Outcome:
-    began = time.monotonic()
+def _run_lint(run: _Run, start: Callable[[Sequence[str]], int]) -> TierResult:
+    started = time.monotonic()
     checks = run_checks(run.session, start)
     failed = [check.name for check in checks if check.failed]
     missing = [check.missing for check in checks if check.missing]
-    return Outcome(
+    return TierResult(
         "lint",
         passed=sum(not check.failed and not check.missing for check in checks),
         failed=len(failed),
         skipped=len(missing),
-        seconds=time.monotonic() - began,
-        why="; ".join([*failed, *(f"{tiers.NOT_HERE} {name}" for name in missing)]),
-        bare_skips=0,
+        seconds=time.monotonic() - started,
+        reason="; ".join([*failed, *(f"{tiers.NOT_HERE} {name}" for name in missing)]),
     )
 
 
-def _interrupted(code: int, outcome: Outcome) -> bool:
+def _is_interrupted(code: int, result: TierResult) -> bool:
     if code in (ExitCode.INTERRUPTED, -signal.SIGINT):
         return True
-    # pytest also calls it so where a file with tests can't be imported; that is a failed test.
-    return code == _PYTEST_INTERRUPTED and outcome.why.startswith("exit status")
+    # pytest has the same status if a test file can't be imported; then its report has a failure.
+    return code == _PYTEST_INTERRUPTED and result.reason.startswith("exit status")
 
 
-def _argv(run: _Run, tier: Tier, report: Path) -> list[str]:
-    pytest = [sys.executable, "-m", "pytest", *tier.folders]
-    pytest += ["-m", tiers.marks(tier), *(["-k", run.only] if run.only else [])]
-    pytest += ["-n", "auto", *_STEALING] if tier.parallel else []
+def _pytest_argv(run: _Run, tier: Tier, report: Path) -> list[str]:
+    pytest = [sys.executable, "-m", "pytest", *tier.paths]
+    pytest += ["-m", tiers.mark_expression(tier), *(["-k", run.keyword] if run.keyword else [])]
+    pytest += ["-n", "auto", *_WORK_STEALING] if tier.parallel else []
     if tier.machine:
         return _in_machine(pytest, report.parent)
-    if tier.name in _BESIDE_A_DAEMON:
-        pytest += ["-n", "2" if tier.beside else "3", *_STEALING]
-        return _beside_a_daemon(run, _BESIDE_A_DAEMON[tier.name], pytest, report)
+    if tier.name in _WITH_DAEMON:
+        pytest += ["-n", "2" if tier.second_lane else "3", *_WORK_STEALING]
+        return _with_daemon(run, _WITH_DAEMON[tier.name], pytest, report)
     pytest += ["--cov", "--cov-report="] if run.coverage and tier.measured else []
     coverage_file = str(report.parent / ".coverage")
     if tier.name == "integration" and run.as_nobody:
-        return _unprivileged(run, pytest, report, coverage_file)
+        return _as_nobody(run, pytest, report, coverage_file)
     over_ssh = {"REPOMAN_TEST_SSH": "fabric"} if tier.name == "ssh" else {}
-    return here([*pytest, f"--junitxml={report}"], COVERAGE_FILE=coverage_file, **over_ssh)
+    return checkout_argv([*pytest, f"--junitxml={report}"], COVERAGE_FILE=coverage_file, **over_ssh)
 
 
 def _in_machine(pytest: Sequence[str], folder: Path) -> list[str]:
@@ -288,26 +300,26 @@ def _in_machine(pytest: Sequence[str], folder: Path) -> list[str]:
         "--",
     ]
     with_report = ["sh", "-c", _REPORT_IN_MACHINE, str(folder)]
-    return here([*machine, *with_report, *pytest, "--junitxml=/run/report/junit.xml"])
+    return checkout_argv([*machine, *with_report, *pytest, "--junitxml=/run/report/junit.xml"])
 
 
-def _beside_a_daemon(
+def _with_daemon(
     run: _Run, module: Sequence[str], pytest: Sequence[str], report: Path
 ) -> list[str]:
-    """Return the argv for `dev` in the namespaces, who can write only to the report's folder."""
+    """Return the argv for tests beside an Incus daemon, as a user who can write only the report."""
     run.scratch.chmod(0o755)
     report.parent.chmod(0o777)
     options = ["-p", "no:cacheprovider", f"--junitxml={report}"]
-    return here([sys.executable, "-m", *module, "--", *pytest, *options])
+    return checkout_argv([sys.executable, "-m", *module, "--", *pytest, *options])
 
 
-def _unprivileged(run: _Run, pytest: Sequence[str], report: Path, coverage_file: str) -> list[str]:
-    """Return the argv for nobody, with a home and folders where it can write."""
+def _as_nobody(run: _Run, pytest: Sequence[str], report: Path, coverage_file: str) -> list[str]:
+    """Return the argv for tests as nobody, which can write only to a folder of its own."""
     run.scratch.chmod(0o755)
     folder = report.parent
     os.chown(folder, _NOBODY, _NOBODY)
     options = ["-p", "no:cacheprovider", f"--basetemp={folder}/tests", f"--junitxml={report}"]
-    return here(
+    return checkout_argv(
         [*run.as_nobody, *pytest, *options],
         PATH=f"{Path(sys.executable).parent}:{SYSTEM_PATH}",
         HOME=str(folder),

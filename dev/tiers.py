@@ -1,4 +1,4 @@
-"""The tiers of tests: which of them can run, their outcomes, and the table at the end. Pure."""
+"""The tiers of tests: what they need, which can run, and the table of their results. Pure."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ __all__ = [
     "COLUMNS",
     "TIERS",
     "Facts",
-    "Outcome",
     "Tier",
-    "chosen",
-    "complaints",
-    "cures",
-    "exit_code",
-    "lanes",
-    "last_line",
-    "marks",
+    "TierResult",
+    "blocked_result",
+    "ci_failures",
+    "format_rows",
+    "format_totals",
+    "make_result",
+    "mark_expression",
     "missing_packages",
-    "not_requested",
-    "obstacle",
-    "outcome",
-    "read_report",
-    "rows",
+    "parse_report",
+    "plan_lanes",
+    "run_hints",
+    "select_tiers",
+    "tiers_exit_code",
+    "unrequested_results",
 ]
 
 NOT_HERE = "not here:"
-"""Beginning of the reason of a skipped test if the machine lacks something, which is fine."""
+"""Prefix of the reason of a skipped test that cannot run on this machine. CI accepts such skips."""
 
 _NO_TESTS = 5
-"""Exit status of pytest if it found no test."""
+"""Exit status of pytest if it found no tests."""
 _NO_MACHINE, _TIMED_OUT = 3, 124
 """Exit statuses of tests.worlds.machine."""
 
@@ -59,7 +59,7 @@ _SSH = {
     "ip": "iproute2",
 }
 _OVER_SSH = ("tests/integration/test_commands.py", "tests/integration/test_mirror.py")
-"""Files with tests that run a second time, over SSH, if they are marked so."""
+"""Files whose tests with the mark `over_ssh` run a second time, over SSH."""
 _INCUS = {
     "incus": "incus-client",
     "incusd": "incus-base",
@@ -74,7 +74,7 @@ _INCUS = {
     "sshd": "openssh-server",
     "ip": "iproute2",
 }
-"""Of an Incus daemon and of what the tests beside it run."""
+"""For an Incus daemon and the tests that use it."""
 _PACKING = {"objdump": "binutils", "dpkg-deb": "dpkg", "lintian": "lintian"}
 _SHELLS = {
     "zsh": "zsh",
@@ -87,32 +87,34 @@ _CARRIED = {
     "man": "man-db",
     "groff": "groff",
 }
-"""The files and the readers of what the packages carry: the system's Python and the man page."""
+"""For tests of the packages' content: the system's Python, and readers of the man page."""
 
 
 @dataclass(frozen=True)
 class Tier:
-    """One kind of tests: their folders and requirements."""
+    """A group of tests, with what they need."""
 
     name: str
-    folders: tuple[str, ...]
-    """Folders or files."""
+    paths: tuple[str, ...]
+    """Folders and files of the tests."""
     programs: Mapping[str, str]
-    """Required programs, each with Debian's package for it."""
+    """Required programs, each with its Debian package."""
     budget: int
-    """Most seconds for it in a run of all tiers on two cores; more is reported, and no failure."""
+    """Seconds that it may take on two cores if all tiers run. More is reported, not a failure."""
     optional: Mapping[str, str] = field(default_factory=dict)
-    """Programs, or patterns of files, without which some of its tests are skipped."""
+    """Programs, or patterns of files, without which some tests are skipped, with their packages."""
     parallel: bool = False
+    """If true, run its tests in several processes."""
     measured: bool = False
-    """True if it counts for the line coverage."""
+    """If true, it counts for the line coverage."""
     root: bool = False
+    """If true, it needs root."""
     machine: bool = False
-    """True if it has a virtual machine, with one processor."""
-    beside: bool = False
-    """True if it leaves a processor idle and measures no short times."""
+    """If true, it runs in a virtual machine with one processor."""
+    second_lane: bool = False
+    """If true, it can run beside the others: it uses one processor and measures no short times."""
     nightly: bool = False
-    """True if it runs the tests with the mark `nightly`, which no other tier does."""
+    """If true, it runs the tests with the mark `nightly`, which the other tiers leave out."""
 
 
 TIERS = (
@@ -151,7 +153,7 @@ TIERS = (
         budget=120,
         root=True,
         machine=True,
-        beside=True,
+        second_lane=True,
     ),
     Tier(
         "nfs-faults",
@@ -160,7 +162,7 @@ TIERS = (
         budget=240,
         root=True,
         machine=True,
-        beside=True,
+        second_lane=True,
     ),
     Tier(
         "as-root",
@@ -168,7 +170,7 @@ TIERS = (
         _RSYNC_GIT,
         budget=60,
         root=True,
-        beside=True,
+        second_lane=True,
     ),
     Tier(
         "packages",
@@ -177,7 +179,7 @@ TIERS = (
         budget=300,
         optional=_CARRIED,
         root=True,
-        beside=True,
+        second_lane=True,
     ),
     Tier(
         "security",
@@ -185,7 +187,7 @@ TIERS = (
         {**_RSYNC_GIT, **_INCUS},
         budget=240,
         root=True,
-        beside=True,
+        second_lane=True,
     ),
     Tier(
         "nightly",
@@ -193,16 +195,16 @@ TIERS = (
         {**_RSYNC_GIT, **_INCUS},
         budget=240,
         root=True,
-        beside=True,
+        second_lane=True,
         nightly=True,
     ),
 )
 DEFAULT = ("lint", "unit", "integration", "terminal")
-"""The tiers that run if none is requested: minutes, and few packages."""
+"""The tiers that run if none is requested. They take minutes and need few packages."""
 
 
-def marks(tier: Tier) -> str:
-    """Return pytest's expression that chooses the tests of a tier by their marks."""
+def mark_expression(tier: Tier) -> str:
+    """Return the expression for pytest's -m that selects the tests of a tier."""
     if tier.nightly:
         return "nightly"
     return "over_ssh and not nightly" if tier.name == "ssh" else "not nightly"
@@ -213,17 +215,17 @@ class Facts:
     """Facts about the machine and the checkout."""
 
     programs: frozenset[str]
-    """Programs that are installed, and patterns that match a file."""
+    """Installed programs, and patterns that match a file."""
     is_root: bool
     test_files: Mapping[str, int]
-    """Number of files with tests in each folder of a tier; a file counts as one."""
-    no_nobody: str = ""
-    """Reason why root can't run the tests as an ordinary user here, or an empty string."""
+    """Number of test files at each path of a tier, 1 for a file."""
+    nobody_problem: str = ""
+    """Why root can't run tests as the user nobody, "" if it can."""
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """Outcome of a tier."""
+class TierResult:
+    """The result of a tier."""
 
     tier: str
     ran: bool = True
@@ -231,73 +233,74 @@ class Outcome:
     failed: int = 0
     skipped: int = 0
     seconds: float = 0
-    why: str = ""
+    reason: str = ""
+    """Why it failed, did not run or skipped tests."""
     requested: bool = True
-    bare_skips: int = 0
-    """Number of skipped tests whose reason does not begin with `NOT_HERE`."""
+    unexplained: int = 0
+    """Number of skipped tests whose reason does not begin with NOT_HERE."""
 
     @property
-    def result(self) -> str:
-        """Return the outcome in a word."""
+    def verdict(self) -> str:
+        """Return "passed", "failed" or "did not run"."""
         if self.failed:
             return "failed"
         return "passed" if self.ran else "did not run"
 
 
-def chosen(names: Sequence[str], *, everything: bool = False) -> list[Tier]:
-    """Return the tiers of these names, in their order; without a name `DEFAULT`.
+def select_tiers(names: Sequence[str], *, everything: bool = False) -> list[Tier]:
+    """Return the tiers called `names`, or those in DEFAULT without a name, in the order of TIERS.
 
-    `everything` adds all but `nightly`. Raise UsageError if a name is not that of a tier.
+    `everything` adds all but `nightly`. Raise UsageError if there is no tier of a name.
     """
     known = [tier.name for tier in TIERS]
     for name in names:
         if name not in known:
-            meant = nearest(name, known)
-            hint = f"did you mean {meant}?" if meant else f"there are {', '.join(known)}"
+            near = nearest(name, known)
+            hint = f"did you mean {near}?" if near else f"there are {', '.join(known)}"
             raise UsageError(f"no tier is called {name!r}", hint)
-    some = names if names or everything else DEFAULT
-    return [t for t in TIERS if t.name in some or (everything and not t.nightly)]
+    selected = names if names or everything else DEFAULT
+    return [t for t in TIERS if t.name in selected or (everything and not t.nightly)]
 
 
-def not_requested(names: Sequence[str], requested: Sequence[Tier]) -> list[Outcome]:
-    """Return an outcome for each tier that is left out; none if a person chose by `names`."""
-    left_out = [] if names else [tier for tier in TIERS if tier not in requested]
-    return [Outcome(t.name, ran=False, why="not requested", requested=False) for t in left_out]
+def unrequested_results(names: Sequence[str], requested: Sequence[Tier]) -> list[TierResult]:
+    """Return a result for each tier that was not requested; none if there are `names`."""
+    others = [] if names else [tier.name for tier in TIERS if tier not in requested]
+    return [TierResult(n, ran=False, reason="not requested", requested=False) for n in others]
 
 
 def missing_packages(requested: Sequence[Tier], facts: Facts) -> list[str]:
-    """Return Debian's packages that these tiers need, or have a use for, and that are missing."""
+    """Return the Debian packages of required and optional programs that are not installed."""
     packages = [{**tier.programs, **tier.optional} for tier in requested]
     return sorted({each[name] for each in packages for name in each.keys() - facts.programs})
 
 
-def lanes(wanted: Sequence[Tier]) -> list[list[Tier]]:
-    """Return the lanes that run at once: tiers in a row, and beside them the others."""
-    both = ([t for t in wanted if t.beside is beside] for beside in (False, True))
-    return [lane for lane in both if lane]
+def plan_lanes(requested: Sequence[Tier]) -> list[list[Tier]]:
+    """Return one or two lanes; lanes run at the same time, the tiers of a lane one by one."""
+    lanes = ([t for t in requested if t.second_lane is second] for second in (False, True))
+    return [lane for lane in lanes if lane]
 
 
-def obstacle(tier: Tier, facts: Facts) -> Outcome | None:
-    """Return the outcome of a tier that can't run, or None if it can."""
-    empty = [folder for folder in tier.folders if not facts.test_files.get(folder)]
+def blocked_result(tier: Tier, facts: Facts) -> TierResult | None:
+    """Return the result of a tier that can't run, None if it can."""
+    empty = [path for path in tier.paths if not facts.test_files.get(path)]
     if empty:
-        return Outcome(tier.name, ran=False, failed=1, why=f"{empty[0]} holds no tests")
-    why = _lack(tier, facts)
-    return Outcome(tier.name, ran=False, why=why) if why else None
+        return TierResult(tier.name, ran=False, failed=1, reason=f"{empty[0]} holds no tests")
+    reason = _missing(tier, facts)
+    return TierResult(tier.name, ran=False, reason=reason) if reason else None
 
 
-def _lack(tier: Tier, facts: Facts) -> str:
+def _missing(tier: Tier, facts: Facts) -> str:
     packages = {tier.programs[name] for name in tier.programs if name not in facts.programs}
     if tier.root and not facts.is_root:
         return _NEEDS_ROOT
     if packages:
         return f"{_NOT_INSTALLED} {', '.join(sorted(packages))}"
-    return facts.no_nobody if tier.name == "integration" else ""
+    return facts.nobody_problem if tier.name == "integration" else ""
 
 
-def read_report(tier: str, xml: str) -> Outcome:
-    """Parse a JUnit report. A test that was expected to fail and did has passed."""
-    passed = failed = bare = 0
+def parse_report(tier: str, xml: str) -> TierResult:
+    """Return the result in a JUnit report. A test marked xfail that failed counts as passed."""
+    passed = failed = unexplained = 0
     reasons: dict[str, int] = {}
     for case in ElementTree.fromstring(xml).iter("testcase"):
         skip = case.find("skipped")
@@ -308,97 +311,96 @@ def read_report(tier: str, xml: str) -> Outcome:
         else:
             reason = skip.get("message", "")
             reasons[reason] = reasons.get(reason, 0) + 1
-            bare += not reason.startswith(NOT_HERE)
-    why = "; ".join(f"{count} skipped, {reason}" for reason, count in reasons.items())
-    return Outcome(tier, True, passed, failed, sum(reasons.values()), why=why, bare_skips=bare)
+            unexplained += not reason.startswith(NOT_HERE)
+    skipped = sum(reasons.values())
+    summary = "; ".join(f"{count} skipped, {reason}" for reason, count in reasons.items())
+    return TierResult(tier, True, passed, failed, skipped, reason=summary, unexplained=unexplained)
 
 
-def outcome(tier: str, code: int, xml: str | None, seconds: float, picked: bool) -> Outcome:
-    """Return the outcome of a tier that exited with `code` and wrote the report `xml`.
+def make_result(
+    tier: str, code: int, xml: str | None, seconds: float, *, filtered: bool
+) -> TierResult:
+    """Return the result of a tier from its exit status and its JUnit report, None if missing.
 
-    `picked` is true if a person chose certain tests, of which it may have none.
+    If `filtered`, only certain tests were requested, so the tier may have none.
     """
-    found = read_report(tier, xml) if xml else Outcome(tier)
-    if code == _NO_TESTS and picked:
-        found = Outcome(tier, ran=False, why="none of its tests was asked for")
-    elif code and not found.failed:
-        # The count has to show it, too.
-        found = replace(found, failed=1, why=_ending(code, xml is not None))
-    return replace(found, seconds=seconds)
+    result = parse_report(tier, xml) if xml else TierResult(tier)
+    if code == _NO_TESTS and filtered:
+        result = TierResult(tier, ran=False, reason="none of its tests was requested")
+    elif code and not result.failed:
+        # Count it, or the totals would have no failure.
+        result = replace(result, failed=1, reason=_explain_status(code, xml is not None))
+    return replace(result, seconds=seconds)
 
 
-def _ending(code: int, reported: bool) -> str:
+def _explain_status(code: int, reported: bool) -> str:
     if code == _NO_TESTS:
         return "no tests were found"
     if code == _TIMED_OUT:
-        return "it took too long and was ended"
+        return "stopped at its time limit"
     if code == _NO_MACHINE and not reported:
-        return "the machine for it did not start, see above"
+        return "its virtual machine did not start, see above"
     return f"exit status {code}" + ("" if reported else " and no report")
 
 
-COLUMNS = ("TIER", "RESULT", "PASSED", "FAILED", "SKIPPED", "SECONDS", "BUDGET", "WHY")
+COLUMNS = ("TIER", "RESULT", "PASSED", "FAILED", "SKIPPED", "SECONDS", "BUDGET", "REASON")
 _BUDGETS = {tier.name: tier.budget for tier in TIERS}
 
 
-def rows(outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
-    """Return the table: a row for each tier, in their order, under `COLUMNS`."""
+def format_rows(results: Sequence[TierResult]) -> list[tuple[str, ...]]:
+    """Return a row of the table for each result, in the order of TIERS."""
     order = list(_BUDGETS)
-    return [_row(outcome) for outcome in sorted(outcomes, key=lambda o: order.index(o.tier))]
+    return [_format_row(result) for result in sorted(results, key=lambda r: order.index(r.tier))]
 
 
-def _row(outcome: Outcome) -> tuple[str, ...]:
-    budget = _BUDGETS[outcome.tier]
-    seconds = f"{outcome.seconds:.1f}" if outcome.ran else ""
-    over = [f"over budget by {outcome.seconds - budget:.0f} s"] if outcome.seconds > budget else []
-    why = "; ".join([*over, *([outcome.why] if outcome.why else [])])
-    return outcome.tier, outcome.result, *_counts(outcome), seconds, str(budget), why
+def _format_row(result: TierResult) -> tuple[str, ...]:
+    budget = _BUDGETS[result.tier]
+    seconds = f"{result.seconds:.1f}" if result.ran else ""
+    over = f"over budget by {result.seconds - budget:.0f} s" if result.seconds > budget else ""
+    reason = "; ".join(filter(None, (over, result.reason)))
+    return result.tier, result.verdict, *_format_counts(result), seconds, str(budget), reason
 
 
-def _counts(outcome: Outcome) -> tuple[str, str, str]:
-    if not outcome.ran:
+def _format_counts(result: TierResult) -> tuple[str, str, str]:
+    if not result.ran:
         return "", "", ""
-    return str(outcome.passed), str(outcome.failed), str(outcome.skipped)
+    return str(result.passed), str(result.failed), str(result.skipped)
 
 
-def last_line(outcomes: Sequence[Outcome]) -> str:
-    """Return the sums of all tiers as a line."""
-    passed = sum(o.passed for o in outcomes)
-    failed = sum(o.failed for o in outcomes)
-    skipped = sum(o.skipped for o in outcomes)
+def format_totals(results: Sequence[TierResult]) -> str:
+    """Return the line with the totals."""
+    passed = sum(result.passed for result in results)
+    failed = sum(result.failed for result in results)
+    skipped = sum(result.skipped for result in results)
     return f"{passed} passed, {failed} failed, {skipped} skipped"
 
 
-def cures(outcomes: Sequence[Outcome]) -> list[str]:
-    """Return lines with the command that runs what did not run."""
-    left_out = [o.tier for o in outcomes if not o.requested]
-    for_root = [o.tier for o in outcomes if o.why.startswith((_NEEDS_ROOT, _NOT_INSTALLED))]
-    lines = [f"to run {', '.join(left_out)}: {_how(left_out)}"] if left_out else []
-    return lines + [f"to run {name}: as root, {_run(name)}" for name in for_root]
+def run_hints(results: Sequence[TierResult]) -> list[str]:
+    """Return a line for each tier that did not run, with the command that runs it."""
+    unrequested = [r.tier for r in results if not r.requested]
+    blocked = [r.tier for r in results if r.reason.startswith((_NEEDS_ROOT, _NOT_INSTALLED))]
+    hints = [f"to run {', '.join(unrequested)}: {_commands(unrequested)}"] if unrequested else []
+    return hints + [f"to run {name}: as root, {_commands([name])}" for name in blocked]
 
 
-def _how(names: Sequence[str]) -> str:
-    return _run(names[0]) if len(names) == 1 else f"{_COMMAND} --all; one of them: {_run(names[0])}"
+def _commands(names: Sequence[str]) -> str:
+    one = f"{_COMMAND} --tier {names[0]}"
+    return one if len(names) == 1 else f"{_COMMAND} --all; one of them: {one}"
 
 
-def _run(name: str) -> str:
-    return f"{_COMMAND} --tier {name}"
-
-
-def exit_code(outcomes: Sequence[Outcome], *, ci: bool) -> int:
-    """Return 1 if a tier failed, or with `ci` if something did not run without a good reason."""
-    if any(o.failed for o in outcomes) or not any(o.ran for o in outcomes):
+def tiers_exit_code(results: Sequence[TierResult], *, ci: bool) -> int:
+    """Return 1 if a tier failed, if none ran, or in CI if there are `ci_failures`; else 0."""
+    if any(result.failed for result in results) or not any(result.ran for result in results):
         return 1
-    return int(ci and bool(complaints(outcomes)))
+    return int(ci and bool(ci_failures(results)))
 
 
-def complaints(outcomes: Sequence[Outcome]) -> list[str]:
-    """Return what is a failure in CI only, where nobody looks at it."""
-    stopped = [o.tier for o in outcomes if o.requested and o.result == "did not run"]
-    found = [f"{name} did not run" for name in stopped]
-    found += [
-        f"{o.tier} skipped {plural(o.bare_skips, 'test')} for another reason than `{NOT_HERE} …`"
-        for o in outcomes
-        if o.bare_skips
+def ci_failures(results: Sequence[TierResult]) -> list[str]:
+    """Return what counts as a failure in CI only: tiers that did not run, unexplained skips."""
+    blocked = [r.tier for r in results if r.requested and r.verdict == "did not run"]
+    unexplained = [
+        f"{r.tier} skipped {plural(r.unexplained, 'test')} for another reason than `{NOT_HERE} …`"
+        for r in results
+        if r.unexplained
     ]
-    return found
+    return [f"{name} did not run" for name in blocked] + unexplained

@@ -39,7 +39,7 @@ def test_without_a_daemon_one_line_says_so(environ: dict[str, str], tmp_path: Pa
     (tmp_path / "ip").chmod(0o755)
     as_root = ["sudo", "-n", "env", "-i", f"PATH={tmp_path}:{environ['PATH']}"]
     printed = run_demo(as_root, environ)
-    assert printed.count("No container is shown: no Incus daemon runs here: ") == 1
+    assert printed.count("Skipped the container: the Incus daemon did not start: ") == 1
     assert "$ repoman new notes --no-container" in printed
 
 

@@ -11,7 +11,7 @@ from tests.support.demo import interrupt_demo, run_demo
 from tests.support.estate import isolate_environ, run
 
 _NAMESPACE = ("unshare", *(() if os.geteuid() == 0 else ("--user", "--map-root-user")), "--mount")
-_NO_CONTAINER = "No container is shown: "
+_NO_CONTAINER = "Skipped the container: "
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
 @pytest.mark.skipif(os.geteuid() == 0, reason="not here: run as root, the demo has a container")
 def test_it_shows_the_mirror_and_says_why_no_container(environ: dict[str, str]) -> None:
     printed = run_demo([], environ)
-    assert printed.count(f"{_NO_CONTAINER}that needs root") == 1
+    assert printed.count(f"{_NO_CONTAINER}a private Incus daemon needs root") == 1
     assert "$ repoman new notes --no-container --yes" in printed
     assert run_demo([], environ).count("$ ") == printed.count("$ "), "it can be run again"
 
