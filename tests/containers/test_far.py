@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pytest
 from repoman_tasks.model import TRANSPORTS
 from tests.containers.conftest import RemoteContainerEstate
 from tests.support.estate import run
-from tests.support.processes import find_sleeps, wait_until
+from tests.support.processes import WAIT_SECONDS, find_sleeps, wait_until
 from tests.support.round_trips import count_round_trips
 
 
@@ -93,22 +92,18 @@ def test_without_a_name_it_says_what_to_type(isurus: RemoteContainerEstate) -> N
     assert "name" in done.err
 
 
-def test_streams_go_through_fast(isurus: RemoteContainerEstate) -> None:
-    """The target is 20 MB/s each way; a tenth of it fails here, since other tests run too."""
+def test_streams_go_through(isurus: RemoteContainerEstate) -> None:
+    """How fast they do is in docs/benchmarks.md."""
     size = 64 << 20
     argv = [*isurus.argv, "exec", "isurus", "--", "cat"]
-    began = time.monotonic()
     with open("/dev/zero", "rb") as zeros:
         head = subprocess.Popen(["head", "-c", str(size)], stdin=zeros, stdout=subprocess.PIPE)
         done = subprocess.run(
             argv, env=isurus.client_environ, stdin=head.stdout, capture_output=True
         )
         head.wait()
-    took = time.monotonic() - began
     assert done.returncode == 0, done.stderr
     assert done.stdout == bytes(size)
-    print(f"{size / took / 1e6:.0f} MB/s")
-    assert size / took > 2e6
 
 
 @pytest.mark.parametrize("end", ["ctrl-c", "cut"])
@@ -123,7 +118,7 @@ def test_a_program_of_exec_ends_with_the_connection(
         isurus.sshd.kill_connections()
     else:
         process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=WAIT_SECONDS)
     assert process.returncode == (1 if end == "cut" else 130), err
     wait_until(lambda: not find_sleeps(marker))
     assert isurus.run("exec", "isurus", "--", "echo", "well").out == "well\n"

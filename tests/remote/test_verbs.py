@@ -381,7 +381,7 @@ def test_what_says_too_much_is_ended(host: RemoteHost) -> None:
 
 
 def test_what_is_submitted_can_be_stopped(host: RemoteHost, marker: str) -> None:
-    asked = host.submit(["sleep", marker], timeout=60, stoppable=True)
+    asked = host.submit(["sleep", marker], timeout=WAIT_SECONDS, stoppable=True)
     after = host.submit(["echo", "after"])
     stop_once_it_runs(host, marker)
     with pytest.raises(Interrupted):
