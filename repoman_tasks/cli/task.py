@@ -41,7 +41,7 @@ _SHORT = {"yes": "y", "dry_run": "n", "jobs": "j"}
 
 
 def _asks_nothing(_: Wizard) -> None:
-    """What has a sensible meaning whatever is unset."""
+    """Prompt for nothing."""
 
 
 class Task(invoke.tasks.Task[Any], Generic[R]):

@@ -1,4 +1,4 @@
-"""`completion`: have the shell complete what `repoman` takes."""
+"""`completion`: install or remove TAB completion."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _look(session: Session, shell: str) -> list[CompletionFile]:
 
 
 def _alone(session: Session, shell: str, before: list[CompletionFile]) -> None:
-    """Hold the lock of these files until the session ends. `Busy` where somebody was faster."""
+    """Hold the lock of these files until the session ends. Raise Busy if they changed meanwhile."""
     lock = session.host.lock(f"{session.store.path}.completion", wait_seconds=10)
     try:
         session.stack.enter_context(lock)

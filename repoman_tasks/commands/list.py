@@ -99,9 +99,9 @@ _COLUMNS = (
     Column("NOTES", min_width=24, drop_order=5),
 )
 _ONLY_WHERE_FILLED = ("IP", "IMAGE", "NOTES")
-"""They say nothing where all their values are empty, and a terminal is narrow."""
+"""Columns that are dropped on a narrow terminal if all their values are empty."""
 _STATES = {"running": GOOD, "stopped": "", "frozen": "", "no container": FAINT, "unknown": ""}
-"""How a state looks; any other is one that `status` finds fault with."""
+"""Style of a state; any other state is one that `status` reports."""
 
 
 def _table(rows: list[_Row], now: str, defaults: Defaults) -> tuple[list[Column], list[list[Cell]]]:

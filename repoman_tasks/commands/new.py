@@ -1,8 +1,8 @@
-"""`new`: register a project, and make its container."""
+"""`new`: register a project and create its container."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -98,26 +98,14 @@ def new(
     options = _NewOptions(image, tuple(profile), clone, create, *parts, trust, dry_run)
     options.check()
     found, host, now = session.of(reconcile), session.host, session.now()
-    if repo.startswith(("/", "~")):  # however a person reaches it
+    if repo.startswith(("/", "~")):  # resolve symlinks
         repo = host.real_folder(absolute(repo, host.home)) or repo
 
     def plan(registry: Registry) -> Project:
         project = new_project(registry, name, repo, found.local_repos, host.home, now)
         return replace(project, container=options.container, backup=options.backup)
 
-    project = plan(found.registry)
-    _check_folder(session, project, options)
-    runner = step_runner(session)
-    steps = [*_repo_steps(session, project, options), *_steps(session, project, options, runner)]
-    whole = Plan(
-        steps,
-        runner=runner,
-        check=plan,
-        replan=lambda: _steps(session, project, options, runner),
-    )
-    if options.container:
-        look = prepare_baseline(host, repo_path(found, project), created=options.makes_repo)
-        whole = replace(whole, on_success=look)
+    whole = _plan(session, plan(found.registry), options, plan)
     lock = partial(lock_container, session, name) if options.container else None
     if apply_plan(session, whole, dry_run=dry_run, on_confirm=lock):
         session.screen.note(f"Next: repoman {'shell' if options.container else 'sync'} {name}")
@@ -125,7 +113,7 @@ def new(
 
 @dataclass(frozen=True)
 class _NewOptions:
-    """What a person asked for."""
+    """Options of `new`."""
 
     image: str
     profiles: tuple[str, ...]
@@ -141,7 +129,7 @@ class _NewOptions:
         return bool(self.clone) or self.create
 
     def check(self) -> None:
-        """`UsageError` where flags are off, or not for one another."""
+        """Raise UsageError if options are invalid or can't be combined."""
         if self.clone and self.create:
             raise UsageError("--clone and --create both make the repo", "choose one")
         if self.clone.startswith("-"):
@@ -159,7 +147,7 @@ class _NewOptions:
 
 
 def _check_folder(session: Session, project: Project, options: _NewOptions) -> None:
-    """`UsageError` where the repo is not a real folder below local_repos, or is there already."""
+    """Raise UsageError if the repo is not a real folder in local_repos, or should not exist yet."""
     local_repos, path = session.of(reconcile).local_repos, repo_path(session.of(reconcile), project)
     real = session.host.real_folder(path)
     if options.makes_repo and real is not None:
@@ -173,6 +161,25 @@ def _check_folder(session: Session, project: Project, options: _NewOptions) -> N
         raise UsageError(f"{parent} {state.phrase}", way + missing)
 
 
+def _plan(
+    session: Session,
+    project: Project,
+    options: _NewOptions,
+    check: Callable[[Registry], Project],
+) -> Plan:
+    """Plan the steps; `check` raises if the registry no longer allows the project."""
+    _check_folder(session, project, options)
+    runner = step_runner(session)
+    steps = [*_repo_steps(session, project, options), *_steps(session, project, options, runner)]
+    replan = partial(_steps, session, project, options, runner)
+    plan = Plan(steps, runner=runner, check=check, replan=replan)
+    if not options.container:
+        return plan
+    path = repo_path(session.of(reconcile), project)
+    baseline = prepare_baseline(session.host, path, created=options.makes_repo)
+    return replace(plan, on_success=baseline)
+
+
 def _repo_steps(session: Session, project: Project, options: _NewOptions) -> list[Step]:
     path = repo_path(session.of(reconcile), project)
     if options.clone:
@@ -183,7 +190,7 @@ def _repo_steps(session: Session, project: Project, options: _NewOptions) -> lis
 def _steps(
     session: Session, project: Project, options: _NewOptions, runner: StepRunner
 ) -> Sequence[Step]:
-    """The steps from the repo on; a repo that is not there yet has no wishes yet."""
+    """Return the steps after the repo exists; before, its .repoman.toml requests nothing."""
     path = repo_path(session.of(reconcile), project)
     if not options.container:
         return [register_step(project, path)]

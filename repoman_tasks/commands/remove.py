@@ -1,4 +1,4 @@
-"""`remove`: delete a project's container, and forget the project."""
+"""`remove`: delete a project's container, and unregister the project."""
 
 from __future__ import annotations
 

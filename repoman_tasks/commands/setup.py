@@ -1,4 +1,4 @@
-"""`setup`: the paths, the registry, the marker on the share, and the fence of the containers."""
+"""`setup`: set up the paths, the registry, the marker on the share, and the Incus project."""
 
 from __future__ import annotations
 
@@ -74,14 +74,9 @@ def setup(
     On a terminal it prompts for what is missing, and goes on to a first project. Where all is set
     up already, it changes nothing.
     """
-    host = session.host
-    defaults = session.of(stored_registry).defaults
-    local = absolute(local_repos or defaults.local_repos, host.home)
-    path = absolute(nfs_repos or defaults.nfs_repos, host.home)
-    opening = open_share(host, path, local, defaults.probe_seconds)
-    exists = session.store.submit_exists()
-    folders, rsync = host.submit_folders([local]), host.submit(_RSYNC)
-    session.submit(fence_facts)
+    defaults, home = session.of(stored_registry).defaults, session.host.home
+    local = absolute(local_repos or defaults.local_repos, home)
+    path = absolute(nfs_repos or defaults.nfs_repos, home)
     chosen = {"storage_pool": storage_pool, "bridge": network}
     options = SetupOptions(
         local if local_repos else "",
@@ -90,24 +85,46 @@ def setup(
         adopt_share,
         {key: value for key, value in chosen.items() if value},
     )
-    registry = session.of(reconcile).registry
-    share = session.stack.enter_context(opening)
-    rsync.result()  # which every sync needs; this says so if it is not there
-    check_share(share.probe, defaults)
     fence = FenceOptions(storage_pool, network, init_incus, repair)
-    (real,) = folders.result()
-    estate = str(uuid.uuid4())
-    steps = setup_steps(registry, exists.result(), options, real is not None, share.probe, estate)
-    steps = _in_order(session, [*_fence(session, fence, real or local), *steps], dry_run=dry_run)
-    plan = Plan(steps, share, step_runner(session))
-    done = apply_plan(session, plan, dry_run=dry_run, on_confirm=lambda: _alone(session, registry))
+    plan = _plan(session, (local, path), options, fence, dry_run=dry_run)
+    registry = session.of(reconcile).registry
+    done = apply_plan(
+        session, plan, dry_run=dry_run, on_confirm=lambda: _lock_setup(session, registry)
+    )
     if done and session.follow_ups is None:
         session.screen.note("Next: repoman new NAME")
 
 
+def _plan(
+    session: Session,
+    paths: tuple[str, str],
+    options: SetupOptions,
+    fence: FenceOptions,
+    *,
+    dry_run: bool,
+) -> Plan:
+    """Look at the host and plan the steps; `paths` are the folders of local repos and share."""
+    host, defaults, (local, path) = session.host, session.of(stored_registry).defaults, paths
+    opening = open_share(host, path, local, defaults.probe_seconds)
+    exists = session.store.submit_exists()
+    folders, rsync = host.submit_folders([local]), host.submit(_RSYNC)
+    session.submit(fence_facts)
+    registry = session.of(reconcile).registry
+    share = session.stack.enter_context(opening)
+    rsync.result()  # raises if rsync is not installed
+    check_share(share.probe, defaults)
+    (real,) = folders.result()
+    estate = str(uuid.uuid4())
+    steps = setup_steps(registry, exists.result(), options, real is not None, share.probe, estate)
+    steps = _in_order(session, [*_fence(session, fence, real or local), *steps], dry_run=dry_run)
+    return Plan(steps, share, step_runner(session))
+
+
 def _fence(session: Session, options: FenceOptions, local_repos: str) -> list[Step]:
-    """The steps for containers. Where there can be none, that is said, and the rest goes on;
-    it is an error where a person asked for something of theirs."""
+    """Return the steps for containers; print why there are none if containers are not possible.
+
+    Raise that error if an option requested something of them.
+    """
     found = session.of(fence_facts)
     try:
         if isinstance(found, RepomanError):
@@ -128,7 +145,7 @@ def _fence(session: Session, options: FenceOptions, local_repos: str) -> list[St
 
 
 def _in_order(session: Session, steps: list[Step], *, dry_run: bool) -> list[Step]:
-    """What needs root comes first, or is left to the person; the registry is written last."""
+    """Return the steps in order: those that need root first, or not at all, the registry last."""
     rooted = [step for step in steps if isinstance(step, AsRoot)]
     others: list[Step] = [step for step in steps if not isinstance(step, AsRoot)]
     others.sort(key=lambda step: isinstance(step, WriteRegistry))
@@ -136,14 +153,14 @@ def _in_order(session: Session, steps: list[Step], *, dry_run: bool) -> list[Ste
         return [*rooted, *others]
     for step in rooted:
         session.screen.note(f"needs root, {step.why}: sudo {' '.join(step.argv)}")
-    somebody = session.prompter.possible or session.prompter.yes
-    if somebody and session.prompter.confirm(SUDO, default=False):
+    can_confirm = session.prompter.possible or session.prompter.yes
+    if can_confirm and session.prompter.confirm(SUDO, default=False):
         return [*rooted, *others]
     return others
 
 
-def _alone(session: Session, registry: Registry) -> None:
-    """Hold the set-up's lock until the session ends. `Busy` where another set-up was faster."""
+def _lock_setup(session: Session, registry: Registry) -> None:
+    """Hold the lock of setup until the session ends. Raise Busy if another setup was faster."""
     lock = session.host.lock(f"{session.store.path}.setup", wait_seconds=10)
     try:
         session.stack.enter_context(lock)

@@ -1,4 +1,4 @@
-"""`status`: what is wrong, and what to do about it."""
+"""`status`: report problems, each with its fix."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def status(
 
 
 def _submit(session: Session, name: str | None) -> None:
-    """Ask for what follows from the registry, before the first answer is waited for."""
+    """Submit what follows from the registry, before waiting for the first answer."""
     projects = session.of(stored_registry).projects
     asked: list[Task[Future[Any]]] = [reconcile, containers, backup_share]
     asked += [folders] if name is None else []
@@ -153,8 +153,7 @@ def _submit_inside(
     projects: Sequence[Project],
     drifted: Sequence[Finding],
 ) -> tuple[Future[list[Finding]], Future[list[Finding]]]:
-    """Ask what the containers of `projects` reach, and what is wrong inside those that run and are
-    what they should be."""
+    """Submit the checks of the network, and inside those containers that run and have no drift."""
     if not any(project.container for project in projects) or session.of(containers).problem:
         return Future(list), Future(list)
     known = {finding.subject for finding in drifted}
@@ -167,7 +166,7 @@ def _submit_inside(
 
 
 def _drift(session: Session, name: str | None) -> list[Finding]:
-    """Where containers and registry differ, of one project or of the estate."""
+    """Return the differences of containers and registry, for one project or all."""
     facts, found = session.of(reconcile), session.of(containers)
     if name is None:
         return drift_findings(facts, found, facts.registry.projects, orphans=True)

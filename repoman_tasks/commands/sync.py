@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from repoman_tasks.actions.facts import backup_share, reconcile, require_share
 from repoman_tasks.cli.task import task
-from repoman_tasks.errors import UsageError
+from repoman_tasks.errors import ExitCode, UsageError
 from repoman_tasks.mirror.rsync_pass import SyncContext
 from repoman_tasks.mirror.sync_run import mirror_estate
-from repoman_tasks.planning.mirror.sync_plan import SyncOptions, plan_sync, sync_exit_code
+from repoman_tasks.planning.mirror.sync_plan import SyncOptions, SyncPlan, plan_sync, sync_exit_code
 from repoman_tasks.session import Session
 from repoman_tasks.terminal.sync_output import OutputOptions, show_events, show_result
 
@@ -58,8 +58,7 @@ def sync(
     """
     if json and json_lines:
         raise UsageError("--json and --json-lines can't be combined", "choose one")
-    facts, screen = session.of(reconcile), session.screen
-    bars = screen.live and not (json or json_lines or itemize or dry_run)
+    bars = session.screen.live and not (json or json_lines or itemize or dry_run)
     # --dry prints the argv of each rsync instead of running it
     output = OutputOptions(json, json_lines, bars, quiet=json or session.dry)
     options = SyncOptions(
@@ -70,22 +69,25 @@ def sync(
         itemize=(itemize or dry_run) and not (json or json_lines),
         progress=output.progress,
     )
-    sync_plan = plan_sync(facts.registry, name, jobs, options)
-    share = require_share(session)
-    modes = share.modes([project.repo for project in sync_plan.projects])
+    return _run(session, plan_sync(session.of(reconcile).registry, name, jobs, options), output)
+
+
+def _run(session: Session, sync_plan: SyncPlan, output: OutputOptions) -> ExitCode:
+    """Run the sync and print it; return the exit code."""
+    facts, share = session.of(reconcile), require_share(session)
     context = SyncContext(
         host=session.host,
         share=share,
-        modes=modes,
+        modes=share.modes([project.repo for project in sync_plan.projects]),
         registry=facts.registry,
         local_repos=facts.local_repos,
-        options=options,
+        options=sync_plan.options,
         emit=lambda _: None,
         now=session.now,
         lock_path=session.store.lock_path,
     )
-    with show_events(screen, output, sync_plan, session.now) as emit:
+    with show_events(session.screen, output, sync_plan, session.now) as emit:
         outcomes = mirror_estate(context, sync_plan, session.store, emit)
     code = sync_exit_code(sync_plan, outcomes)
-    show_result(screen, output, outcomes, options, int(code), session.now)
+    show_result(session.screen, output, outcomes, sync_plan.options, int(code), session.now)
     return code

@@ -1,4 +1,4 @@
-"""`update`: make a project's container what it is declared to be."""
+"""`update`: apply the registry and the repo's requests to a project's container."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from repoman_tasks.tools.incus import retry_while
 from repoman_tasks.wizards.project_choice import ask_project
 
 _SECONDS = 10
-"""How long a container is looked into that can't be."""
+"""How long to retry looking into a container."""
 
 
 @task(
@@ -112,17 +112,17 @@ def update(
 
 @dataclass(frozen=True)
 class _Answers:
-    """What was asked before the first answer was needed."""
+    """The answers that were submitted together."""
 
     requests: RequestAnswers
     protection: Future[tuple[str, ...] | None]
     network: NetworkAnswers | None
     user: Future[bool] | None
-    """Whether the user is in the container; None if that does not run."""
+    """Return if the container has the user, None if it does not run."""
 
 
 def _submit(session: Session, project: Project, container: Container) -> _Answers:
-    """Ask for all that follows from what is known."""
+    """Submit everything that follows from the known facts."""
     repo = repo_path(session.of(reconcile), project)
     incus_project, whose = session.of(incus), session.of(person)
     handle = GuestHandle(incus_project, container.name, whose)
@@ -143,7 +143,7 @@ def _network(session: Session, project: Project) -> NetworkAnswers | None:
 def _with_requests(
     session: Session, project: Project, asked: _Answers, *, trusted: bool, dry_run: bool
 ) -> tuple[Project, Refused | None]:
-    """The project with what its repo asks for now, and a refusal of what nobody approved.
+    """Return the project with the repo's current requests, and the refusal of unapproved ones.
 
     A repo that is missing asks as before.
     """

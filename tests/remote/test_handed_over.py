@@ -13,7 +13,7 @@ import pexpect  # type: ignore[import-untyped]
 import pytest
 
 from tests.support.estate import CHECKOUT
-from tests.support.processes import WAIT_SECONDS, find_processes, wait_until
+from tests.support.processes import WAIT_SECONDS, find_processes, find_sleeps, wait_until
 from tests.support.ssh_estate import RemoteEstate
 from tests.support.terminals import Window, spawn
 
@@ -102,7 +102,7 @@ def test_it_ends_with_its_children(
     if end == "cut-without-it":
         script = f"(trap '' TERM HUP; sleep {marker} & sleep {marker}) & exec sleep {marker}"
     process = started(far, transport, "sh", "-c", script)
-    wait_until(lambda: len(find_processes(marker)) >= 3)  # and `process` has it in its words
+    wait_until(lambda: len(find_sleeps(marker)) >= 2)
     there = set(find_processes(marker)) - {process.pid}
     if end.startswith("cut"):
         far.sshd.kill_connections()
@@ -153,7 +153,7 @@ def test_a_full_screen_program(far: RemoteEstate, transport: str) -> None:
 
 def test_a_terminal_ends_what_ran_there(far: RemoteEstate, transport: str, marker: str) -> None:
     child = spawn(words_for(transport, "sleep", marker), environ_of(far), far.laptop)
-    wait_until(lambda: len(find_processes(marker)) >= 2)
+    wait_until(lambda: find_sleeps(marker))
     there = set(find_processes(marker)) - {child.pid}
     far.sshd.kill_connections()
     wait_until(lambda: not there & set(find_processes(marker)))

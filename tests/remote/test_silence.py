@@ -12,7 +12,7 @@ import pytest
 
 from tests.remote.test_handed_over import HAND_OVER
 from tests.support.estate import CHECKOUT
-from tests.support.processes import WAIT_SECONDS, find_processes, wait_until
+from tests.support.processes import WAIT_SECONDS, find_processes, find_sleeps, wait_until
 from tests.support.ssh_estate import Sshd
 
 SOON = """
@@ -99,7 +99,7 @@ def test_both_sides_give_up(cable: Cable, transport: str, marker: str, verb: str
     argv = [sys.executable, "-c", script, transport, "sleep", marker]
     environ = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     process = subprocess.Popen(argv, env=environ, stderr=subprocess.PIPE)
-    wait_until(lambda: len(find_processes(marker)) >= 2)
+    wait_until(lambda: find_sleeps(marker))
     there = set(find_processes(marker)) - {process.pid}
     cable.lose_all()
     _, err = process.communicate(timeout=WAIT_SECONDS)

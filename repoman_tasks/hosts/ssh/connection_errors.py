@@ -1,4 +1,4 @@
-"""What is said where a connection is not made, or breaks; the same for each transport.
+"""The errors of a connection that can't be made, or breaks; the same for each transport.
 
 `typed` are the arguments of `ssh` that reach the host, `where` is what it really is. In `hostname`
 a port other than 22 stands as in known_hosts.
@@ -46,22 +46,22 @@ def needs_shell(where: str, name: str) -> Failed:
 
 
 def unknown_host(host: str) -> Failed:
-    """Nobody knows an address of it."""
+    """Return the error for a host name without an address."""
     return Failed(f"no host is called {host}", "look at the name")
 
 
 def refused(where: str) -> Failed:
-    """It is up, and nobody listens."""
+    """Return the error for a port that nobody listens on."""
     return Failed(f"{where}, refused the connection", "look whether sshd runs there")
 
 
 def no_answer(where: str) -> Failed:
-    """Nothing came back in the time for it."""
+    """Return the error for a host that does not answer."""
     return Failed(f"{where}, did not answer", "look whether it is up")
 
 
 def denied(user: str, where: str, typed: str) -> Failed:
-    """Whatever the person has to log in with is not enough."""
+    """Return the error for a login that is denied."""
     return Failed(
         f"{user} was denied by {where}",
         f"`ssh {typed}` tells more; without a terminal only keys can be used",
@@ -69,30 +69,30 @@ def denied(user: str, where: str, typed: str) -> Failed:
 
 
 def no_connection(where: str, said: str, typed: str) -> Failed:
-    """Something else, in the words of who tried."""
+    """Return the error for any other reason, in the words of the SSH library or program."""
     return Failed(f"no connection to {where}, {said}", f"`ssh {typed}` tells more")
 
 
 def lost(why: str = "") -> ConnectionLost:
-    """A connection that was there is gone."""
+    """Return the error for a connection that broke."""
     rest = f", {why}" if why else ""
     return ConnectionLost(f"the connection broke{rest}", "look whether the host is up, then repeat")
 
 
 def too_many() -> TooManySessions:
-    """One more program is not let run."""
+    """Return the error for a session that the server does not allow."""
     return TooManySessions(
         "it lets too few programs run over one connection", "raise MaxSessions in its sshd_config"
     )
 
 
 def no_terminal() -> Failed:
-    """A program has to do without one."""
+    """Return the error for a server that provides no terminal."""
     return Failed("it gives no terminal", "look at PermitTTY in its sshd_config")
 
 
 def key_unknown(hostname: str, shown: str, typed: str) -> Refused:
-    """known_hosts has no key of it; `shown` is the key that it has."""
+    """Return the error for a host without a key in known_hosts; `shown` is its key."""
     return Refused(
         f"the key of {hostname} is not known, {shown}",
         f"where it is the right one, `ssh {typed}` accepts it",
@@ -100,7 +100,7 @@ def key_unknown(hostname: str, shown: str, typed: str) -> Refused:
 
 
 def key_changed(hostname: str, shown: str, typed: str) -> Refused:
-    """known_hosts has another key; `shown` is the key that it has now."""
+    """Return the error for a host whose key differs from known_hosts; `shown` is its key now."""
     return Refused(
         f"the key of {hostname} is not the one that is known, it is {shown}",
         "somebody may be in between; where the host was set up anew, "
@@ -109,5 +109,5 @@ def key_changed(hostname: str, shown: str, typed: str) -> Refused:
 
 
 def key_revoked(hostname: str) -> Refused:
-    """known_hosts says that its key is not to be trusted any more."""
+    """Return the error for a host key that known_hosts marks as revoked."""
     return Refused(f"the key of {hostname} is revoked", "find out why")

@@ -1,4 +1,4 @@
-"""A connection by Fabric, which brings SSH itself: nothing of the system's ssh is needed."""
+"""Connect by Fabric, which implements SSH itself and needs no ssh program."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ __all__ = ["FabricTransport"]
 _CONNECT_SECONDS = 10
 _BANNER_SECONDS = 15
 _AUTH_SECONDS = 60
-"""A person may be asked for something."""
+"""Time limit of a login that may prompt."""
 _CHANNEL_SECONDS = 20
 _PULSE_SECONDS = 10.0
-"""How often the other side is asked whether it is there."""
+"""Interval of keepalive requests."""
 _SILENCE_SECONDS = 30.0
-"""How long it may say nothing at all."""
+"""Time without any answer after which the connection is given up."""
 _FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 _CHUNK = 1 << 16
 _WINDOW = 16 << 20
-"""Bytes that may be on their way to us before we have taken the first of them."""
+"""Window size in bytes: what the server may send before the first byte is read."""
 _REFUSED = (1, 2)
-"""How SSH says that no program is let run (RFC 4254, section 5.1), as when it is one too many."""
+"""Code of SSH for a session that is not allowed (RFC 4254, section 5.1), such as one too many."""
 
 
 class FabricTransport(SSHTransport):
-    """One SSH connection, through its gateways."""
+    """An SSH connection by Fabric, through its gateways."""
 
     def __init__(self, address: Address, here: LocalHost, ask: Question) -> None:
         # Our sentences say what Paramiko logs; without a handler it goes to stderr.
@@ -123,7 +123,7 @@ class FabricTransport(SSHTransport):
 
 
 class FabricProcess(RemoteProcess):
-    """A program on the other side of a Fabric connection."""
+    """A program on the remote host, over a Fabric connection."""
 
     def __init__(self, channel: Channel, command: str, pulse: _Pulse) -> None:
         from paramiko import SSHException
@@ -162,7 +162,7 @@ class FabricProcess(RemoteProcess):
 
 
 class _Pulse:
-    """Notices that the other side has fallen silent, and ends the connection then.
+    """Sends keepalive requests, and closes the connection if the server falls silent.
 
     The kernel alone would not: the host behind a gateway, or sshd, may stand still.
     """
@@ -170,17 +170,17 @@ class _Pulse:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._quiet = 0.0
-        """Seconds without anything, those aside in which this program was stopped."""
+        """Seconds without an answer, not counting those in which this process was stopped."""
         self._silent = False
         for work in (self._ask, self._listen):
             threading.Thread(target=work, daemon=True).start()
 
     def heard(self) -> None:
-        """Something came."""
+        """Note that something arrived."""
         self._quiet = 0.0
 
     def lost(self, error: Exception | None = None) -> ConnectionLost:
-        """What is said of the connection once it broke."""
+        """Return the error for the broken connection."""
         if self._silent:
             return connection_errors.lost(f"nothing came for {_SILENCE_SECONDS:g} s")
         return connection_errors.lost(str(error) if error else "")
@@ -224,7 +224,7 @@ def _dial(config: SshConfig) -> socket.socket:
 
 
 def _connection(config: SshConfig, gateway: Connection | bool, ask: Question) -> Connection:
-    """Return a connection by `config` alone: a person's fabric.py is of other programs."""
+    """Return a connection by `config` alone: a user's fabric.py is for other programs."""
     from fabric import Config, Connection
 
     own = Config(overrides={"authentication": {"strategy_class": strategy(config, ask)}}, lazy=True)

@@ -1,8 +1,8 @@
-"""A connection by the system's ssh, which knows all that a person has told it.
+"""Connect by the system's ssh, with all of its configuration.
 
-One process of ssh, the master, makes the connection and goes to the background; whatever runs over
-it is a process of its own that asks the master by a socket. That lies in a folder which is new, so
-masters of the person's own are neither used nor disturbed.
+One ssh process, the master, makes the connection in the background (ControlMaster in
+ssh_config(5)); each program is started by another ssh over the master's socket. The socket lies in
+a new folder, so masters of the user are neither used nor disturbed.
 """
 
 from __future__ import annotations
@@ -33,37 +33,37 @@ _OPTIONS = {
     "RemoteCommand": "none",
     "LogLevel": "INFO",
 }
-"""What holds whatever the person's settings are; a side that is silent for 30 seconds is gone."""
+"""Options that override ssh_config; a server that is silent for 30 seconds is given up."""
 _CONNECT_SECONDS = 10
 """Time limit for a connection if ssh_config has none."""
 _PERSIST = "10"
-"""Seconds by which the master outlives its last user, where nobody is left to end it."""
+"""Seconds that the master outlives its last session, if repoman was killed."""
 _LOGIN_SECONDS = 60.0
-"""Where nobody can be asked; a person may take longer."""
+"""Time limit of a login without prompts."""
 _START_SECONDS = 20.0
 _LOCAL_SECONDS = 5.0
 _POLL_SECONDS = 0.1
 _FAILED = 255
-"""ssh's own exit status; it may be that of the program, too."""
+"""Exit status of ssh itself; a program may exit with it, too."""
 _NO_TERMINAL = 97
-"""Exit status of our shell where it has none; it may be that of a program, too."""
+"""Exit status of repoman's shell without a terminal; a program may exit with it, too."""
 _ONE_TOO_MANY = b"Session open refused by peer"
 
 
 class OpensshTransport(SSHTransport):
-    """One SSH connection, which ssh made the way it makes any."""
+    """An SSH connection made by the system's ssh."""
 
     def __init__(self, address: Address, here: LocalHost, *, asks: bool) -> None:
-        """`asks` is whether somebody is at the terminal, whom ssh may ask."""
+        """If `asks`, ssh may prompt on the terminal."""
         if not shutil.which("ssh", path=here.environ.get("PATH")):
             raise Failed(
-                "the machine that you type on has no ssh", "install it, or leave out `transport`"
+                "ssh is not installed on this machine", "install it, or remove `transport`"
             )
         self._here = here
         self._address = address
         self._wires: list[OpensshProcess] = []
         self._folder = _private_folder(here.environ.get("XDG_RUNTIME_DIR", ""))
-        # Ctrl-C may leave a thread behind that is still connecting; its ssh is not to stay.
+        # After Ctrl-C a thread may still be connecting; its ssh must end, too.
         atexit.register(self.close)
         self._socket = f"{self._folder}/ssh"
         self._log = f"{self._folder}/log"
@@ -93,7 +93,7 @@ class OpensshTransport(SSHTransport):
                 raise connection_errors.no_terminal()
         else:
             code = self._here.lend(self._over("-T", "-E", self._log, command=command))
-        said = self._told()
+        said = self._read_log()
         if code == _FAILED and _ONE_TOO_MANY.decode() in said:
             raise connection_errors.too_many()
         if code == _FAILED and not self._lives():
@@ -101,7 +101,7 @@ class OpensshTransport(SSHTransport):
         return code
 
     def _gives_no_terminal(self) -> bool:
-        """Whether it runs programs without the terminal that was asked for; ssh hardly tells."""
+        """Return if the server runs programs but provides no terminal."""
         argv = self._over("-tt", command=shell_command("test -t 0"))
         return self._here.read(argv, timeout=_START_SECONDS).code == 1
 
@@ -118,10 +118,10 @@ class OpensshTransport(SSHTransport):
 
     def _open(self, asks: bool) -> None:
         master = ("-M", "-N", "-f", "-S", self._socket)
-        if asks:  # ssh is given the terminal
+        if asks:  # on the terminal
             argv = self._argv(*master, "-E", self._log, ControlPersist=_PERSIST)
             code = self._here.hand_over(argv)
-            said = self._told()
+            said = self._read_log()
             if code < 0:
                 raise Interrupted("interrupted")
         else:
@@ -132,7 +132,7 @@ class OpensshTransport(SSHTransport):
             raise self._failure(said)
 
     def _argv(self, *flags: str, **options: str) -> list[str]:
-        """The words of an ssh that makes a connection of its own."""
+        """Return the argv of an ssh that makes its own connection."""
         argv = ["ssh", "-x", *flags]
         limit = str(self._config.connect_timeout or _CONNECT_SECONDS)
         for option, value in {**_OPTIONS, "ConnectTimeout": limit, **options}.items():
@@ -140,9 +140,9 @@ class OpensshTransport(SSHTransport):
         return [*argv, *ssh_config.target(self._address)]
 
     def _over(self, *flags: str, command: str = "") -> list[str]:
-        """The words of an ssh that goes over the master, and nowhere where that is gone.
+        """Return the argv of an ssh that uses the master, and fails if that has ended.
 
-        Of settings it needs none. The agent is forwarded where those of the master say so.
+        It reads no configuration. The agent is forwarded if the master's configuration says so.
         """
         argv = ["ssh", "-F", "none", "-A", "-e", "none", "-S", self._socket]
         argv += ["-o", "ProxyCommand=false", *flags, "--", self._address.name]
@@ -152,8 +152,8 @@ class OpensshTransport(SSHTransport):
         check = self._over("-O", "check")
         return self._here.read(check, timeout=_LOCAL_SECONDS).code == 0
 
-    def _told(self) -> str:
-        """What ssh wrote into its log, which is empty afterwards."""
+    def _read_log(self) -> str:
+        """Return ssh's log and delete it."""
         try:
             with open(self._log, encoding="utf-8", errors="replace") as file:
                 said = file.read()
@@ -163,9 +163,10 @@ class OpensshTransport(SSHTransport):
         return said
 
     def _failure(self, said: str) -> RepomanError:
-        """Why there is no connection, by what ssh said of it, or says when it is asked again.
+        """Return the reason for a failed connection from ssh's messages.
 
-        By itself it shows no key that it does not know, and nothing of a gateway.
+        If they do not tell, run ssh once more with -v: only then it prints an unknown host key, and
+        the gateway's name.
         """
         typed = ssh_config.typed(self._address)
         where = f"{self._config.hostname}, port {self._config.port}"
@@ -180,21 +181,21 @@ class OpensshTransport(SSHTransport):
 
 
 _LONGEST_BASE = 50
-"""A socket's path has at most 107 bytes (unix(7)), and ssh makes a longer one on the way."""
+"""A socket's path has at most 107 bytes (unix(7)); ssh appends to it for a temporary one."""
 
 
 def _private_folder(runtime: str) -> str:
-    """A new folder that nobody else can look into, below `runtime` where that will do."""
+    """Create a private folder, in `runtime` if that is usable, else in /tmp."""
     usable = os.path.isabs(runtime) and os.access(runtime, os.W_OK | os.X_OK)
     base = runtime if usable and len(os.fsencode(runtime)) <= _LONGEST_BASE else "/tmp"
     try:
         return tempfile.mkdtemp(prefix="repoman-", dir=base)
     except OSError as error:
-        raise Failed(f"{base} can't be written, where ssh needs a socket", str(error)) from None
+        raise Failed(f"{base} can't be written, and ssh needs a socket there", str(error)) from None
 
 
 def _reason(said: str, typed: str, where: str) -> RepomanError | None:
-    """What ssh told by `said`; None where that is no reason one can typed."""
+    """Return the error that ssh's messages report, None if they do not tell."""
     if "Host key verification failed" in said:
         return _key_refused(said, typed, where)
     if found := re.search(r"Could not resolve hostname (\S+):", said):
@@ -228,16 +229,16 @@ def _key_refused(said: str, typed: str, where: str) -> RepomanError | None:
 
 
 class OpensshProcess(RemoteProcess):
-    """A program on the other side of the master's connection."""
+    """A program on the remote host, over the master's connection."""
 
     def __init__(self, child: Child) -> None:
         self._child = child
         self._early: tuple[bytes, bytes] | None = None
 
     def await_begin(self) -> None:
-        """Wait for the first output, which a shell of ours gives at once.
+        """Wait for the first output, which repoman's shells print at once.
 
-        `TooManySessions` where the other side lets no more programs run.
+        Raise TooManySessions if the server allows no more sessions.
         """
         deadline = time.monotonic() + _START_SECONDS
         out, err = b"", b""
@@ -246,7 +247,7 @@ class OpensshProcess(RemoteProcess):
             if came is None:
                 if _ONE_TOO_MANY in err:
                     raise connection_errors.too_many()
-                break  # `receive` tells the rest
+                break  # `receive` raises
             out, err = out + came[0], err + came[1]
             if time.monotonic() > deadline:
                 raise Failed("it starts no program", "look at its sshd")
