@@ -16,7 +16,7 @@ from invoke.collection import Collection
 from invoke.parser.argument import Argument
 
 from repoman_tasks.cli.parser import GLOBAL_OPTIONS
-from repoman_tasks.cli.task import COMMON, Task
+from repoman_tasks.cli.task import COMMON_OPTIONS, Task
 from repoman_tasks.planning.completion_files import ACTIONS, SHELLS
 from repoman_tasks.planning.container.repairs import CHOICES
 
@@ -78,7 +78,7 @@ def _rows(name: str, task: Task[object]) -> Iterator[tuple[str, Row]]:
     yield name, Row("".join(kinds) and "".join(kinds) + mark, (task.__doc__ or "").split("\n")[0])
     for argument in arguments:
         if not argument.positional:
-            common = (argument.attr_name or argument.names[0]) in COMMON
+            common = (argument.attr_name or argument.names[0]) in COMMON_OPTIONS
             yield from _flag("*" if common else name, argument)
 
 

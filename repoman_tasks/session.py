@@ -69,6 +69,6 @@ class Session:
         """Wait for the facts of `pre_task`, and return them."""
         return self.submit(pre_task).result()
 
-    def look_again(self) -> None:
+    def discard_facts(self) -> None:
         """Discard all facts: something has changed since."""
         self._submitted.clear()

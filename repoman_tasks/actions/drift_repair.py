@@ -31,10 +31,10 @@ from repoman_tasks.terminal.prompter import Prompter
 from repoman_tasks.terminal.screen import Screen
 from repoman_tasks.tools.images import image_origin
 
-__all__ = ["repair"]
+__all__ = ["repair_drift"]
 
 
-def repair(session: Session, findings: Sequence[Finding], options: RepairOptions) -> bool:
+def repair_drift(session: Session, findings: Sequence[Finding], options: RepairOptions) -> bool:
     """Repair the findings that options or a person choose; return False if a repair failed.
 
     After a failure the other repairs are still tried.

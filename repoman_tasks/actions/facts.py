@@ -208,7 +208,7 @@ def forbidden_paths(session: Session) -> Future[ForbiddenPaths]:
     return submit_forbidden_paths(session.host, session.of(reconcile), session.store.folder)
 
 
-@task(holds=True)
+@task(needs_holder=True)
 def backup_share(session: Session) -> Future[Share | TargetUnusable]:
     """Find the backup share and hold it open, or find the reason why it is not usable."""
     from repoman_tasks.tools.share import open_share

@@ -9,7 +9,7 @@ from typing import Any
 
 from invoke.parser.argument import Argument
 
-from repoman_tasks.cli.task import COMMON, Task
+from repoman_tasks.cli.task import COMMON_OPTIONS, Task
 from repoman_tasks.planning.completion_files import SHELLS
 from repoman_tasks.planning.container.repairs import CHOICES
 
@@ -104,7 +104,7 @@ def _program_placeholder(task: Task[Any]) -> str:
 
 
 def _is_common(argument: Argument) -> bool:
-    return (argument.attr_name or argument.names[0]) in COMMON
+    return (argument.attr_name or argument.names[0]) in COMMON_OPTIONS
 
 
 def _describe_option(argument: Argument) -> Option:

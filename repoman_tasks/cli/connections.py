@@ -36,16 +36,16 @@ class Connections:
                 host.close()
 
     @contextlib.contextmanager
-    def open(self, name: str, prompter: Prompter, *, holds: bool) -> Iterator[Host]:
+    def open(self, name: str, prompter: Prompter, *, needs_holder: bool) -> Iterator[Host]:
         """Yield the host called `name`, "" for this one; connect to it if it is not connected yet.
 
-        `holds` is True if the task is going to hold locks or folders there. If the context ends
+        If `needs_holder`, prepare the shell that holds locks and folders. If the context ends
         with a RepomanError, add the host to its message and close the host. Different hosts may be
         opened by several threads at the same time.
         """
         try:
             if name not in self._hosts:
-                self._hosts[name] = _connect(name, prompter, holds=holds)
+                self._hosts[name] = _connect(name, prompter, needs_holder=needs_holder)
                 self._hosts[name].dry = self._dry
             yield self._hosts[name]
         except RepomanError as error:
@@ -55,7 +55,7 @@ class Connections:
             raise
 
 
-def _connect(name: str, prompter: Prompter, *, holds: bool = False) -> Host:
+def _connect(name: str, prompter: Prompter, *, needs_holder: bool = False) -> Host:
     """Connect to the host called `name`, "" for this one, and return it.
 
     `[hosts.NAME]` of this host's registry and ssh_config have its address. If `prompter` can, it
@@ -70,7 +70,7 @@ def _connect(name: str, prompter: Prompter, *, holds: bool = False) -> Host:
 
     line = _open_line(Store(local).load().host(name), local, prompter)
     try:
-        return RemoteHost(name, line, holds=holds)
+        return RemoteHost(name, line, needs_holder=needs_holder)
     except BaseException:
         line.close()
         raise

@@ -1,4 +1,4 @@
-"""Runs tasks: each call in a session on its host, its pre-tasks on the same one."""
+"""The executor: runs each task in a session of its own on each of its hosts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from invoke.tasks import Call
 from repoman_tasks.cli.connections import Connections
 from repoman_tasks.cli.exits import exit_on_error
 from repoman_tasks.cli.several_hosts import run_on_all, show_outputs
-from repoman_tasks.cli.task import COMMON, WATCHING, Task
+from repoman_tasks.cli.task import COMMON_OPTIONS, WATCH_OPTIONS, Task
 from repoman_tasks.cli.watch import check_watch, watch
 from repoman_tasks.cli.wizard import fill_arguments
 from repoman_tasks.errors import UsageError
@@ -29,91 +29,100 @@ __all__ = ["Executor"]
 
 
 class Executor(invoke.executor.Executor):
-    """invoke's, for tasks that take a `Session`.
+    """invoke's executor, for tasks that take a `Session`.
 
-    `inv` finds it by `tasks.executor_class` in invoke.yaml. Pre-tasks run anew for each
-    task, because the one before may have changed what they look at.
+    `inv` finds it by `tasks.executor_class` in invoke.yaml. Pre-tasks run again for each task,
+    because the task before may have changed what they read.
     """
 
     def execute(self, *tasks: Any) -> dict[Any, Any]:
         open_streams()
         dry = bool(self.config.run.dry)
         debug = self._core_flag("debug")
-        with exit_on_error(debug=debug), take_signals(), Connections(dry=dry) as hosts:
+        with exit_on_error(debug=debug), take_signals(), Connections(dry=dry) as connections:
             calls = self.normalize(tasks)
             argv = _argv_after_dashes()
             if argv is not None and not any(_task(call).takes_argv for call in calls):
-                raise UsageError("no command here takes words after --", "leave them out")
+                raise UsageError("unexpected arguments after --", "leave them out")
             for call in calls:
-                code = self._run(call, argv or (), hosts)
+                code = self._run_call(call, argv or (), connections)
                 if code:
                     raise Exit(code=code)
         return {}
 
-    def _run(self, call: Call, argv: tuple[str, ...], hosts: Connections) -> int:
-        """Run a call on its host, or its hosts; the exit code."""
+    def _run_call(self, call: Call, argv: tuple[str, ...], connections: Connections) -> int:
+        """Run a call on each of its hosts and return the exit code."""
         task, arguments = _task(call), dict(call.kwargs)
-        common = {name: arguments.pop(name, None) for name in (*WATCHING, *COMMON)}
-        names = _hosts_meant(common["host"])
+        options = {name: arguments.pop(name, None) for name in (*WATCH_OPTIONS, *COMMON_OPTIONS)}
+        names = _host_names(options["host"])
         if len(names) > 1 and not task.many_hosts:
             raise UsageError(f"{task.name} works on one host at a time", "name one")
         seconds = check_watch(
-            bool(common["watch"]), common["interval"], arguments, task.watched_with
+            bool(options["watch"]), options["interval"], arguments, task.watchable_with
         )
-        asking = Prompter(task.name, yes=common["yes"], no_input=common["no_input"])
-        nobody = Prompter(task.name, yes=False, no_input=True)  # several would ask at once
-        with Journal(task.name, arguments, {**common, "host": None}) as journal:
+        prompter = Prompter(task.name, yes=options["yes"], no_input=options["no_input"])
+        # Several hosts would prompt at the same time.
+        silent = Prompter(task.name, yes=False, no_input=True)
+        with Journal(task.name, arguments, {**options, "host": None}) as journal:
 
-            def on(name: str, screen: Screen, prompter: Prompter = nobody) -> int:
-                with hosts.open(name, prompter, holds=task.holds) as host:
+            def run_on(name: str, screen: Screen, prompter: Prompter = silent) -> int:
+                holder = task.needs_holder
+                with connections.open(name, prompter, needs_holder=holder) as host:
                     host.observer = journal.observer(name)
                     session = Session(host, prompter, screen, alone=len(names) == 1)
                     session.argv = argv if task.takes_argv else ()
-                    return self._in(session, task, arguments, name)
+                    return self._run_task(session, task, arguments, name)
 
             if seconds:
-                code = watch(names, on, asking, seconds)
+                code = watch(names, run_on, prompter, seconds)
             elif len(names) == 1:
-                code = on(names[0], Screen(names[0]), asking)
+                code = run_on(names[0], Screen(names[0]), prompter)
             else:
-                code = show_outputs(Screen(), run_on_all(names, on))
+                code = show_outputs(Screen(), run_on_all(names, run_on))
             return journal.ended(finish_output(code))
 
-    def _in(
+    def _run_task(
         self,
         session: Session,
         task: Task[object],
-        given: dict[str, Any],
+        arguments: dict[str, Any],
         host: str,
         *,
-        chosen: bool = False,
+        from_answers: bool = False,
     ) -> int:
-        """Run a task in a session, and then what a person wants next; the exit code.
+        """Run a task, then the commands that follow it, and return the exit code.
 
-        `chosen` says that a person chose it by answers.
+        If `from_answers`, task and arguments come from answers to prompts.
         """
         with session.stack:
             for pre_task in cast("list[Task[Future[object]]]", task.pre):
                 session.submit(pre_task)
-            positional = list(task.positional)
             fill_arguments(
-                session, task.wizard, given, positional=positional, host=host, chosen=chosen
+                session,
+                task.wizard,
+                arguments,
+                positional=list(task.positional),
+                host=host,
+                from_answers=from_answers,
             )
-            code = int(cast("int | None", task(session, **given)) or 0)
+            code = int(cast("int | None", task(session, **arguments)) or 0)
             session.show_equivalent()
-        return code or self._next(session, host)
+        return code or self._run_follow_ups(session, host)
 
-    def _next(self, session: Session, host: str) -> int:
-        """Run what a person goes on with, each as a command of its own; the exit code."""
-        for name, arguments in session.follow_ups() if session.follow_ups else ():
+    def _run_follow_ups(self, session: Session, host: str) -> int:
+        """Run the commands that follow until one fails, and return the exit code.
+
+        Each is a command of its own in the log.
+        """
+        for name, answers in session.follow_ups() if session.follow_ups else ():
             task = self.collection[name]
-            given = {**task.unset(), **arguments}
-            with Journal(name, given) as journal:
+            arguments = {**task.default_arguments(), **answers}
+            prompter = Prompter(name, yes=False, no_input=False)
+            with Journal(name, arguments) as journal:
                 session.host.observer = journal.observer(host)
-                then = Session(
-                    session.host, Prompter(name, yes=False, no_input=False), session.screen
-                )
-                code = journal.ended(self._in(then, task, given, host, chosen=True))
+                following = Session(session.host, prompter, session.screen)
+                code = self._run_task(following, task, arguments, host, from_answers=True)
+                journal.ended(code)
             if code:
                 return code
         return 0
@@ -126,14 +135,17 @@ def _task(call: Call) -> Task[object]:
     return cast("Task[object]", call.task)
 
 
-def _hosts_meant(named: str | None) -> list[str]:
-    """The hosts that a person named, once each; the empty name is this one."""
-    given = named if named is not None else os.environ.get("REPOMAN_HOST", "")
-    return list(dict.fromkeys(given.split(",")))
+def _host_names(option: str | None) -> list[str]:
+    """Return the names in --host, or else in REPOMAN_HOST, without duplicates.
+
+    The empty name is this host.
+    """
+    names = option if option is not None else os.environ.get("REPOMAN_HOST", "")
+    return list(dict.fromkeys(names.split(",")))
 
 
 def _argv_after_dashes() -> tuple[str, ...] | None:
-    """The words after the first `--`, each as it was typed; invoke joins them to one text."""
+    """Return the arguments after the first `--`, None without it; invoke joins them to a string."""
     if "--" not in sys.argv:
         return None
     return tuple(sys.argv[sys.argv.index("--") + 1 :])

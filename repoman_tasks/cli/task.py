@@ -1,4 +1,4 @@
-"""A task: an invoke task that knows its arguments by their types and runs in a session."""
+"""Tasks: functions of a session whose annotated parameters are command-line arguments."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from repoman_tasks.cli.wizard import Wizard
 from repoman_tasks.errors import UsageError
 from repoman_tasks.session import Session
 
-__all__ = ["COMMON", "WATCHING", "Task", "task"]
+__all__ = ["COMMON_OPTIONS", "WATCH_OPTIONS", "Task", "task"]
 
 R = TypeVar("R")
 
-COMMON: Mapping[str, tuple[type, str]] = {
+COMMON_OPTIONS: Mapping[str, tuple[type, str]] = {
     "yes": (bool, "Answer ordinary questions with yes."),
     "no_input": (bool, "Never prompt: name the missing option and exit."),
     "host": (
@@ -29,36 +29,36 @@ COMMON: Mapping[str, tuple[type, str]] = {
         "Work on this host over SSH; `list` and `status` take several, separated by commas.",
     ),
 }
-"""The arguments that every task takes; the executor hands them to the session."""
+"""The options of every task, by argument name: type and help. The executor handles them."""
 
-WATCHING: Mapping[str, tuple[type, str]] = {
+WATCH_OPTIONS: Mapping[str, tuple[type, str]] = {
     "watch": (bool, "Repeat, and redraw the screen, until Ctrl-C."),
     "interval": (int, "Seconds between two updates of --watch (default: 5)."),
 }
-"""The arguments of a task that can be watched; the executor takes them."""
+"""The options of a task that can be repeated by --watch. The executor handles them."""
 
 _SHORT = {"yes": "y", "dry_run": "n", "jobs": "j"}
 
 
-def _asks_nothing(_: Wizard) -> None:
-    """Prompt for nothing."""
+def _no_prompts(_: Wizard) -> None:
+    """Leave all arguments as they are."""
 
 
 class Task(invoke.tasks.Task[Any], Generic[R]):
-    """An invoke task whose body takes a `Session` and the arguments of its signature.
+    """An invoke task whose body takes a `Session`, then the arguments of its signature.
 
-    Each argument has the type of its annotation: bool is a flag, int and str take a value,
-    list[str] takes one at each use. `None` as default means not given. One that `takes_argv`, or
-    `needs_argv`, finds what follows `--` in its session. One for `many_hosts` only looks, so that
-    several can be asked at once. One that `holds` keeps something of its host in use. One that can
-    be watched names the arguments that it may have then. A `wizard` asks a person for what is
-    unset.
+    The annotation of an argument is its type: bool is a flag, int and str take a value, list[str]
+    takes a value and can be repeated.
 
-    Its help page shows `examples`, each command line with what it does, and the `exit_codes` that
-    not every command has.
-
-    A pre-task asks its host for something and returns a `Future` of that. All of `pre` are called
-    before the body, which waits for them.
+    `pre`: pre-tasks, which submit requests to the host and return a `Future` of the facts. All are
+    submitted before the body runs.
+    `positional`, `greedy`: the positional arguments; if greedy, NAME may be that of a task.
+    `takes_argv`, `needs_argv`: put the arguments after `--` into `session.argv`.
+    `many_hosts`: the task changes nothing and can run on several hosts at the same time.
+    `needs_holder`: prepare the shell that holds locks and folders of the host.
+    `watchable_with`: the arguments that can be combined with --watch.
+    `wizard`: prompts for unset arguments.
+    `help`, `examples`, `exit_codes`: for the help page; only exit codes that not all commands have.
     """
 
     def __init__(
@@ -71,9 +71,9 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
         takes_argv: bool = False,
         needs_argv: bool = False,
         many_hosts: bool = False,
-        holds: bool = False,
-        watched_with: Iterable[str] = (),
-        wizard: Callable[[Wizard], None] = _asks_nothing,
+        needs_holder: bool = False,
+        watchable_with: Iterable[str] = (),
+        wizard: Callable[[Wizard], None] = _no_prompts,
         help: Mapping[str, str] | None = None,
         examples: Mapping[str, str] | None = None,
         exit_codes: Mapping[str, str] | None = None,
@@ -83,7 +83,7 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
         super().__init__(
             body,
             name=name,
-            pre=pre,  # type: ignore[arg-type]  # invoke means tasks
+            pre=pre,  # type: ignore[arg-type]  # its annotation lacks tasks
             positional=list(positional),
             help=dict(help or {}),
         )
@@ -91,8 +91,8 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
         self.takes_argv = takes_argv or needs_argv
         self.needs_argv = needs_argv
         self.many_hosts = many_hosts
-        self.holds: bool = holds or any(pre_task.holds for pre_task in pre)
-        self.watched_with = tuple(watched_with)
+        self.needs_holder: bool = needs_holder or any(task.needs_holder for task in pre)
+        self.watchable_with = tuple(watchable_with)
         self.wizard = wizard
         self.examples = examples or {}
         self.exit_codes = exit_codes or {}
@@ -108,27 +108,29 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
         return typing.cast("R", self.body(*args, **kwargs))
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: ARG002
-        """The arguments of the body, positional ones first, then those that every task takes."""
+        """Return the arguments: positional ones, options, then the options of every task."""
         hints = typing.get_type_hints(self.body)
         parameters = list(inspect.signature(self.body).parameters.values())[1:]
         unknown = set(self.help) - {p.name for p in parameters}
         if unknown:
             raise ValueError(f"{self.name} has help for arguments that it does not take: {unknown}")
-        argv = [self._word(p.name, _plain_type(hints[p.name]), p.default) for p in parameters]
-        argv.sort(key=lambda word: not word.positional)
-        others = {**(WATCHING if self.watched_with else {}), **COMMON}
-        return [
-            *argv,
-            *(self._word(name, kind, None, text) for name, (kind, text) in others.items()),
+        arguments = [
+            self._make_argument(p.name, _argument_type(hints[p.name]), p.default)
+            for p in parameters
         ]
+        arguments.sort(key=lambda argument: not argument.positional)
+        options = {**(WATCH_OPTIONS if self.watchable_with else {}), **COMMON_OPTIONS}
+        make = self._make_argument
+        common = [make(name, kind, None, text) for name, (kind, text) in options.items()]
+        return [*arguments, *common]
 
-    def unset(self) -> dict[str, Any]:
-        """The arguments of the body where none is given."""
+    def default_arguments(self) -> dict[str, Any]:
+        """Return the default of each argument."""
         parameters = list(inspect.signature(self.body).parameters.values())[1:]
         return {p.name: [] if p.default is p.empty else p.default for p in parameters}
 
-    def _word(self, name: str, kind: type, default: Any, text: str = "") -> TaskArgument:
-        word = TaskArgument(
+    def _make_argument(self, name: str, kind: type, default: Any, text: str = "") -> TaskArgument:
+        argument = TaskArgument(
             names=[name.replace("_", "-"), *_SHORT.get(name, "")],
             attr_name=name if "_" in name else None,
             kind=kind,
@@ -136,19 +138,19 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
             help=text or self.help.get(name, ""),
             positional=name in self.positional,
         )
-        word.greedy = self.greedy and word.positional
-        word.before_program = self.takes_argv and word.positional
-        return word
+        argument.greedy = self.greedy and argument.positional
+        argument.before_program = self.takes_argv and argument.positional
+        return argument
 
 
-def _plain_type(hint: Any) -> type:
-    """`str` for `str | None`, `list` for `list[str]`."""
-    options = [option for option in typing.get_args(hint) if option is not NoneType]
+def _argument_type(hint: Any) -> type:
+    """Return the type for an annotation: `str` for `str | None`, `list` for `list[str]`."""
     if typing.get_origin(hint) is list:
         return list
-    return typing.cast("type", options[0] if options else hint)
+    types = [type_ for type_ in typing.get_args(hint) if type_ is not NoneType]
+    return typing.cast("type", types[0] if types else hint)
 
 
 def task(**options: Any) -> Callable[[Callable[..., R]], Task[R]]:
-    """Make a task of a function; `options` are those of `Task`."""
+    """Return a decorator that makes a task of a function, with the options of `Task`."""
     return lambda body: Task(body, **options)

@@ -14,17 +14,17 @@ __all__ = ["Wizard", "fill_arguments"]
 class Wizard:
     """The arguments of a call, and the prompts for those that are unset."""
 
-    def __init__(self, session: Session, given: dict[str, Any]) -> None:
+    def __init__(self, session: Session, arguments: dict[str, Any]) -> None:
         self.session = session
-        self.given = given
-        """The arguments by their names in the task's signature; a wizard adds the answers."""
+        self.arguments = arguments
+        """The arguments by name, None or empty if unset; a wizard sets those that are answered."""
         self.prompted = False
         """If true, a question was asked."""
 
     def is_open(self, prompt: Prompt, *, default: bool = True) -> bool:
         """Return True if no argument answers the question, nor `--yes` if it has a `default`."""
-        answers = prompt.arguments(self.session.prompter.command)
-        if any(self.given[name] for name in answers):
+        names = prompt.arguments(self.session.prompter.command)
+        if any(self.arguments[name] for name in names):
             return False
         return not (default and self.session.prompter.yes)
 
@@ -57,27 +57,27 @@ class Wizard:
 def fill_arguments(
     session: Session,
     wizard: Callable[[Wizard], None],
-    given: dict[str, Any],
+    arguments: dict[str, Any],
     *,
     positional: Sequence[str] = (),
     host: str = "",
-    chosen: bool = False,
+    from_answers: bool = False,
 ) -> None:
-    """Run the wizard, on a terminal only, to fill in what is unset in `given`.
+    """Run the wizard, on a terminal only, to set missing arguments.
 
-    If it asks anything, or `chosen` says that `given` comes from answers, let the session print
-    the command line that does the same without prompts.
+    If it prompts, or if the arguments come `from_answers`, have the session print the command line
+    that does the same without prompts.
     """
     if not session.prompter.possible:
         return
-    filled = Wizard(session, given)
+    filled = Wizard(session, arguments)
     wizard(filled)
-    if not (filled.prompted or chosen):
+    if not (filled.prompted or from_answers):
         return
     confirms = session.prompter.command in GO_AHEAD.answers
 
     def equivalent() -> str:
-        prompter, flags = session.prompter, dict(given)
+        prompter, flags = session.prompter, dict(arguments)
         flags.update(dict.fromkeys(prompter.granted, True))
         if confirms:
             flags["no_input" if prompter.declined else "yes"] = True

@@ -1,4 +1,4 @@
-"""`completion`: install or remove TAB completion."""
+"""`completion`: install or remove the completion scripts of a shell."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from repoman_tasks.actions.apply import Plan, apply_plan
 from repoman_tasks.cli.task import task
 from repoman_tasks.completions import script
 from repoman_tasks.errors import Busy, RepomanError
-from repoman_tasks.hosts.base import Locked
+from repoman_tasks.hosts.base import Host, Locked
 from repoman_tasks.planning.completion_files import (
     CompletionFile,
     check_action,
@@ -50,41 +50,44 @@ def completion(
     """Install TAB completion for bash, zsh or fish, or remove it."""
     check_action(action)
     shell = choose_shell(shell, session.host.environ.get("SHELL", ""))
-    before = _look(session, shell)
-    for path in foreign_paths(before):
+    files = _read_files(session.host, shell)
+    for path in foreign_paths(files):
         session.screen.note(f"{path} is not repoman's")
     removes = action == "remove"
-    plan = Plan(removal_steps(before) if removes else install_steps(before, script(shell).decode()))
+    plan = Plan(removal_steps(files) if removes else install_steps(files, script(shell).decode()))
     done = apply_plan(
         session,
         plan,
         dry_run=dry_run,
-        default=removes or not foreign_paths(before[:1]),  # replace it only with consent
-        on_confirm=lambda: _alone(session, shell, before),
+        default=removes or not foreign_paths(files[:1]),  # else ask before replacing it
+        on_confirm=lambda: _lock_completion(session, shell, files),
     )
     if not removes and (done or not plan.steps):
-        session.screen.note(f"in place: {before[0].path}")
-        session.screen.note(usage_hint(shell, before[0].path))
+        session.screen.note(f"installed: {files[0].path}")
+        session.screen.note(usage_hint(shell, files[0].path))
         with suppress(RepomanError):
-            session.store.load()  # which refreshes the names to complete from
+            session.store.load()  # refreshes the file of names that the scripts read
 
 
-def _look(session: Session, shell: str) -> list[CompletionFile]:
+def _read_files(host: Host, shell: str) -> list[CompletionFile]:
     """Return the files of a shell's completion with their contents."""
-    host = session.host
-    found = []
+    files = []
     for file in completion_files(shell, host.environ, host.home):
-        text = host.read_file(file.path)
-        found.append(replace(file, content=text, ours=text is not None and is_ours(text)))
-    return found
+        content = host.read_file(file.path)
+        files.append(replace(file, content=content, ours=content is not None and is_ours(content)))
+    return files
 
 
-def _alone(session: Session, shell: str, before: list[CompletionFile]) -> None:
-    """Hold the lock of these files until the session ends. Raise Busy if they changed meanwhile."""
+def _lock_completion(session: Session, shell: str, files: list[CompletionFile]) -> None:
+    """Hold the lock of the completion until the session ends.
+
+    Raise Busy if another process holds it, or if the files are no longer like `files`.
+    """
     lock = session.host.lock(f"{session.store.path}.completion", wait_seconds=10)
     try:
         session.stack.enter_context(lock)
     except Locked as error:
-        raise Busy(f"the completion is being changed, {error}", "let that finish") from None
-    if _look(session, shell) != before:
-        raise Busy("somebody changed the completion meanwhile", "run the command again")
+        what = f"another command is changing the completion, {error}"
+        raise Busy(what, "let it finish") from None
+    if _read_files(session.host, shell) != files:
+        raise Busy("another process changed the completion meanwhile", "run the command again")

@@ -1,4 +1,4 @@
-"""`list`: the projects at a glance."""
+"""`list`: a table of the projects."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ def list_(session: Session, json: bool = False) -> None:
     """List the projects: state, address, last sync, repo and image."""
     if any(project.container for project in session.of(stored_registry).projects):
         session.submit(addresses)
-    facts, found = session.of(reconcile), session.of(containers)
+    facts, existing = session.of(reconcile), session.of(containers)
     screen, now = session.screen, session.now()
-    known = _addresses(session, found)
-    rows = [_row(facts, project, found, known) for project in facts.registry.projects]
+    ips = _addresses(session, existing)
+    rows = [_row(facts, project, existing, ips) for project in facts.registry.projects]
     if json:
         screen.json({"schema": 1, "projects": [_as_json(row) for row in rows]})
         return
     if rows:
         screen.table(*_table(rows, now, facts.registry.defaults))
     elif facts.registry.missing:
-        screen.note("No registry yet: `repoman setup` makes one.")
+        screen.note("No registry yet: `repoman setup` creates one.")
     else:
-        screen.note("No projects yet: `repoman new NAME` makes one.")
-    for finding in drift_findings(facts, found, (), orphans=True):
+        screen.note("No projects yet: `repoman new NAME` creates one.")
+    for finding in drift_findings(facts, existing, (), orphans=True):
         screen.note(f"{finding.subject}: {finding.what}: {finding.cure}", hang=2)
-    if found.by_name or any(project.container for project in facts.registry.projects):
-        screen.note(f"containers: {containers_summary(found)}")
+    if existing.by_name or any(project.container for project in facts.registry.projects):
+        screen.note(f"containers: {containers_summary(existing)}")
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ class _Row:
     notes: list[str]
 
 
-def _addresses(session: Session, found: Containers) -> dict[str, str]:
-    """Return the addresses, if something runs."""
-    if not any(container.running for container in found.by_name.values()):
+def _addresses(session: Session, existing: Containers) -> dict[str, str]:
+    """Return the IPv4 addresses by project; none if no container runs or Incus can't tell."""
+    if not any(container.running for container in existing.by_name.values()):
         return {}
     try:
         return session.of(addresses)
@@ -78,15 +78,16 @@ def _addresses(session: Session, found: Containers) -> dict[str, str]:
         return {}
 
 
-def _row(facts: EstateFacts, project: Project, found: Containers, known: dict[str, str]) -> _Row:
+def _row(facts: EstateFacts, project: Project, existing: Containers, ips: dict[str, str]) -> _Row:
     repo, name = facts.repos[project.name], project.name
     notes = [f"repo {repo.problem}"] if repo.problem else []
-    if not found.problem:  # the line below the table says it, once
-        notes += [f.what for f in drift_findings(facts, found, [project], orphans=False)]
-    container = found.by_name.get(name) if project.container else None
-    made_from = container.config.get(IMAGE_TAG, "") if container else ""
-    image = made_from or project.asked_image or project.image
-    return _Row(project, repo, container_state(project, found), known.get(name, ""), image, notes)
+    if not existing.problem:  # else the line below the table has it
+        notes += [f.what for f in drift_findings(facts, existing, [project], orphans=False)]
+    container = existing.by_name.get(name) if project.container else None
+    actual_image = container.config.get(IMAGE_TAG, "") if container else ""
+    image = actual_image or project.asked_image or project.image
+    state = container_state(project, existing)
+    return _Row(project, repo, state, ips.get(name, ""), image, notes)
 
 
 _COLUMNS = (
@@ -98,35 +99,36 @@ _COLUMNS = (
     Column("IMAGE", min_width=14, drop_order=1),
     Column("NOTES", min_width=24, drop_order=5),
 )
-_ONLY_WHERE_FILLED = ("IP", "IMAGE", "NOTES")
-"""Columns that are dropped on a narrow terminal if all their values are empty."""
-_STATES = {"running": GOOD, "stopped": "", "frozen": "", "no container": FAINT, "unknown": ""}
-"""Style of a state; any other state is one that `status` reports."""
+_OPTIONAL_COLUMNS = ("IP", "IMAGE", "NOTES")
+"""Columns that are left out if all their values are empty."""
+_STATE_STYLES = {"running": GOOD, "stopped": "", "frozen": "", "no container": FAINT, "unknown": ""}
+"""Styles of the states that are no problem."""
 
 
 def _table(rows: list[_Row], now: str, defaults: Defaults) -> tuple[list[Column], list[list[Cell]]]:
+    """Return the columns and the cells of each row."""
     lines = [_cells(row, now, defaults) for row in rows]
     shown = [
-        number
-        for number, column in enumerate(_COLUMNS)
-        if column.head not in _ONLY_WHERE_FILLED or any(line[number].text for line in lines)
+        index
+        for index, column in enumerate(_COLUMNS)
+        if column.head not in _OPTIONAL_COLUMNS or any(line[index].text for line in lines)
     ]
-    return [_COLUMNS[n] for n in shown], [[line[n] for n in shown] for line in lines]
+    return [_COLUMNS[i] for i in shown], [[line[i] for i in shown] for line in lines]
 
 
 def _cells(row: _Row, now: str, defaults: Defaults) -> tuple[Cell, ...]:
     return (
         Cell(row.project.name),
-        Cell(row.state, _STATES.get(row.state, BAD)),
+        Cell(row.state, _STATE_STYLES.get(row.state, BAD)),
         Cell(row.ip),
-        _synced(row.project, now, defaults),
+        _sync_age(row.project, now, defaults),
         Cell(row.repo.path, BAD if row.repo.problem else ""),
         Cell(row.image),
         Cell("; ".join(row.notes)),
     )
 
 
-def _synced(project: Project, now: str, defaults: Defaults) -> Cell:
+def _sync_age(project: Project, now: str, defaults: Defaults) -> Cell:
     if not project.backup:
         return Cell("no backup", FAINT)
     old = mirror_is_old(project, defaults, now)

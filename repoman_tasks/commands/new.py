@@ -1,8 +1,8 @@
-"""`new`: register a project and create its container."""
+"""`new`: register a repo as a project, and create its container."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -25,6 +25,7 @@ from repoman_tasks.actions.project_container import (
 )
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import UsageError
+from repoman_tasks.hosts.base import Host
 from repoman_tasks.model import Project, Registry
 from repoman_tasks.planning.container.lifecycle import (
     create_steps,
@@ -97,17 +98,9 @@ def new(
     parts = not no_container, not no_backup
     options = _NewOptions(image, tuple(profile), clone, create, *parts, trust, dry_run)
     options.check()
-    found, host, now = session.of(reconcile), session.host, session.now()
-    if repo.startswith(("/", "~")):  # resolve symlinks
-        repo = host.real_folder(absolute(repo, host.home)) or repo
-
-    def plan(registry: Registry) -> Project:
-        project = new_project(registry, name, repo, found.local_repos, host.home, now)
-        return replace(project, container=options.container, backup=options.backup)
-
-    whole = _plan(session, plan(found.registry), options, plan)
+    plan = _plan(session, name, repo, options)
     lock = partial(lock_container, session, name) if options.container else None
-    if apply_plan(session, whole, dry_run=dry_run, on_confirm=lock):
+    if apply_plan(session, plan, dry_run=dry_run, on_confirm=lock):
         session.screen.note(f"Next: repoman {'shell' if options.container else 'sync'} {name}")
 
 
@@ -125,19 +118,19 @@ class _NewOptions:
     dry_run: bool
 
     @property
-    def makes_repo(self) -> bool:
+    def creates_repo(self) -> bool:
         return bool(self.clone) or self.create
 
     def check(self) -> None:
-        """Raise UsageError if options are invalid or can't be combined."""
+        """Raise UsageError for an invalid option, or for options that can't be combined."""
         if self.clone and self.create:
-            raise UsageError("--clone and --create both make the repo", "choose one")
+            raise UsageError("--clone and --create can't be combined", "choose one")
         if self.clone.startswith("-"):
-            raise UsageError(f"--clone {self.clone}", "this is no URL")
+            raise UsageError(f"--clone {self.clone}", "not a valid URL")
         if not self.container and (self.image or self.profiles):
-            raise UsageError("--image and --profile are for a container", "drop --no-container")
+            raise UsageError("--image and --profile need a container", "leave out --no-container")
         if not self.container and not self.backup:
-            raise UsageError("neither container nor backup", "drop one of the two flags")
+            raise UsageError("--no-container and --no-backup can't be combined", "choose one")
         for flag, value, fault in (
             ("--image", self.image, image_fault),
             *(("--profile", profile, profile_fault) for profile in self.profiles),
@@ -146,74 +139,79 @@ class _NewOptions:
                 raise UsageError(f"{flag} {value}", fault(value))
 
 
-def _check_folder(session: Session, project: Project, options: _NewOptions) -> None:
-    """Raise UsageError if the repo is not a real folder in local_repos, or should not exist yet."""
-    local_repos, path = session.of(reconcile).local_repos, repo_path(session.of(reconcile), project)
-    real = session.host.real_folder(path)
-    if options.makes_repo and real is not None:
-        flag = "--clone" if options.clone else "--create"
-        raise UsageError(f"{path} is there already", f"leave out {flag}, or name another --repo")
-    parent = path.rpartition("/")[0] if options.makes_repo else path
-    state = repo_state(parent, session.host.real_folder(parent), local_repos)
-    if state.problem and not (options.makes_repo and parent == local_repos):
-        way = "name a real folder below local_repos"
-        missing = "" if options.makes_repo else ", or add --create or --clone URL"
-        raise UsageError(f"{parent} {state.phrase}", way + missing)
+def _plan(session: Session, name: str, repo: str, options: _NewOptions) -> Plan:
+    """Return the plan. Raise UsageError if the name or the folder of the repo is not possible."""
+    facts, host, now = session.of(reconcile), session.host, session.now()
+    if repo.startswith(("/", "~")):  # possibly through a symlink
+        repo = host.real_folder(absolute(repo, host.home)) or repo
 
+    def make_project(registry: Registry) -> Project:
+        project = new_project(registry, name, repo, facts.local_repos, host.home, now)
+        return replace(project, container=options.container, backup=options.backup)
 
-def _plan(
-    session: Session,
-    project: Project,
-    options: _NewOptions,
-    check: Callable[[Registry], Project],
-) -> Plan:
-    """Plan the steps; `check` raises if the registry no longer allows the project."""
-    _check_folder(session, project, options)
+    project = make_project(facts.registry)
+    path = repo_path(facts, project)
+    _check_folder(host, path, facts.local_repos, options)
     runner = step_runner(session)
-    steps = [*_repo_steps(session, project, options), *_steps(session, project, options, runner)]
-    replan = partial(_steps, session, project, options, runner)
-    plan = Plan(steps, runner=runner, check=check, replan=replan)
+    project_steps = partial(_project_steps, session, project, options, runner)
+    steps = [*_repo_steps(path, options), *project_steps()]
+    plan = Plan(steps, runner=runner, check=make_project, replan=project_steps)
     if not options.container:
         return plan
-    path = repo_path(session.of(reconcile), project)
-    baseline = prepare_baseline(session.host, path, created=options.makes_repo)
-    return replace(plan, on_success=baseline)
+    record = prepare_baseline(host, path, created=options.creates_repo)
+    return replace(plan, on_success=record)
 
 
-def _repo_steps(session: Session, project: Project, options: _NewOptions) -> list[Step]:
-    path = repo_path(session.of(reconcile), project)
+def _check_folder(host: Host, path: str, local_repos: str, options: _NewOptions) -> None:
+    """Raise UsageError unless `path` is a real folder in local_repos, or can be created there."""
+    if options.creates_repo and host.real_folder(path) is not None:
+        option = "--clone" if options.clone else "--create"
+        raise UsageError(f"{path} already exists", f"leave out {option}, or choose another --repo")
+    folder = path.rpartition("/")[0] if options.creates_repo else path
+    state = repo_state(folder, host.real_folder(folder), local_repos)
+    if state.problem and not (options.creates_repo and folder == local_repos):
+        cure = "choose a real folder in local_repos"
+        alternative = "" if options.creates_repo else ", or add --create or --clone URL"
+        raise UsageError(f"{folder} {state.phrase}", cure + alternative)
+
+
+def _repo_steps(path: str, options: _NewOptions) -> list[Step]:
     if options.clone:
         return [CloneRepo(options.clone, path)]
     return [MakeRepo(path)] if options.create else []
 
 
-def _steps(
+def _project_steps(
     session: Session, project: Project, options: _NewOptions, runner: StepRunner
 ) -> Sequence[Step]:
-    """Return the steps after the repo exists; before, its .repoman.toml requests nothing."""
-    path = repo_path(session.of(reconcile), project)
+    """Return the steps after those that create the repo.
+
+    A repo that is yet to be created has no requests, so these steps are planned again after that.
+    """
+    facts = session.of(reconcile)
+    path = repo_path(facts, project)
     if not options.container:
         return [register_step(project, path)]
     check_incus_project(runner.incus)
-    making_way = delete_half_made_steps(project.name, require_containers(session).by_name)
-    how = f"look at it; if you want it: `repoman new {project.name} --trust`"
-    asked, protection = submit_requests(session, path), submit_protection(session.host, path)
+    deletion = delete_half_made_steps(project.name, require_containers(session).by_name)
+    cure = f"review it, then run `repoman new {project.name} --trust`"
+    answers, protection = submit_requests(session, path), submit_protection(session.host, path)
     requests, refusal = allowed_requests(
-        session, asked, how, trusted=options.trust, dry_run=options.dry_run
+        session, answers, cure, trusted=options.trust, dry_run=options.dry_run
     )
     if refusal:
         raise refusal
     project = apply_requested(project, requests, options.image, options.profiles)
     project = with_protected(project, protection.result())
-    image = spec_of(session.of(reconcile), project).image
+    image = spec_of(facts, project).image
     if not project.asked_image:
         project = replace(project, image=image)
     origin = image_origin(runner.incus, image)
-    spec = spec_of(session.of(reconcile), project)
-    making = create_steps(project, spec, origin, path, runner.person.name)
+    spec = spec_of(facts, project)
+    creation = create_steps(project, spec, origin, path, runner.person.name)
     return [
-        *making_way,
+        *deletion,
         *mount_permission_steps(runner.incus, spec),
-        *making,
+        *creation,
         register_step(project, path),
     ]

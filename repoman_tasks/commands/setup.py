@@ -1,9 +1,10 @@
-"""`setup`: set up the paths, the registry, the marker on the share, and the Incus project."""
+"""`setup`: create the registry, mark the share, and restrict an Incus project."""
 
 from __future__ import annotations
 
 import uuid
 from dataclasses import replace
+from functools import partial
 
 from repoman_tasks.actions.apply import Plan, apply_plan
 from repoman_tasks.actions.container_plans import step_runner
@@ -29,7 +30,7 @@ _RSYNC = ("rsync", "--version")
 @task(
     wizard=ask_setup,
     pre=[reconcile],
-    holds=True,
+    needs_holder=True,
     help={
         "local_repos": "Folder that holds your working copies.",
         "nfs_repos": "Folder on the mounted backup share.",
@@ -71,100 +72,103 @@ def setup(
 ) -> None:
     """Set up this host: paths, registry, backup share, and a restricted Incus project.
 
-    On a terminal it prompts for what is missing, and goes on to a first project. Where all is set
-    up already, it changes nothing.
+    On a terminal it prompts for what is missing, and offers to create a first project. If all is
+    set up already, it changes nothing.
     """
-    defaults, home = session.of(stored_registry).defaults, session.host.home
-    local = absolute(local_repos or defaults.local_repos, home)
-    path = absolute(nfs_repos or defaults.nfs_repos, home)
-    chosen = {"storage_pool": storage_pool, "bridge": network}
+    incus_defaults = {"storage_pool": storage_pool, "bridge": network}
+    home = session.host.home
     options = SetupOptions(
-        local if local_repos else "",
-        path if nfs_repos else "",
+        absolute(local_repos, home) if local_repos else "",
+        absolute(nfs_repos, home) if nfs_repos else "",
         new_share,
         adopt_share,
-        {key: value for key, value in chosen.items() if value},
+        {key: value for key, value in incus_defaults.items() if value},
     )
-    fence = FenceOptions(storage_pool, network, init_incus, repair)
-    plan = _plan(session, (local, path), options, fence, dry_run=dry_run)
-    registry = session.of(reconcile).registry
-    done = apply_plan(
-        session, plan, dry_run=dry_run, on_confirm=lambda: _lock_setup(session, registry)
-    )
+    fence_options = FenceOptions(storage_pool, network, init_incus, repair)
+    registry, plan = _plan(session, options, fence_options, dry_run=dry_run)
+    lock = partial(_lock_setup, session, registry)
+    done = apply_plan(session, plan, dry_run=dry_run, on_confirm=lock)
     if done and session.follow_ups is None:
         session.screen.note("Next: repoman new NAME")
 
 
 def _plan(
-    session: Session,
-    paths: tuple[str, str],
-    options: SetupOptions,
-    fence: FenceOptions,
-    *,
-    dry_run: bool,
-) -> Plan:
-    """Look at the host and plan the steps; `paths` are the folders of local repos and share."""
-    host, defaults, (local, path) = session.host, session.of(stored_registry).defaults, paths
-    opening = open_share(host, path, local, defaults.probe_seconds)
+    session: Session, options: SetupOptions, fence_options: FenceOptions, *, dry_run: bool
+) -> tuple[Registry, Plan]:
+    """Return the registry and the plan that sets up what is missing.
+
+    Raise TargetUnusable if the share is not usable.
+    """
+    host, defaults = session.host, session.of(stored_registry).defaults
+    local = options.local_repos or absolute(defaults.local_repos, host.home)
+    path = options.nfs_repos or absolute(defaults.nfs_repos, host.home)
+    pending_share = open_share(host, path, local, defaults.probe_seconds)
     exists = session.store.submit_exists()
     folders, rsync = host.submit_folders([local]), host.submit(_RSYNC)
     session.submit(fence_facts)
     registry = session.of(reconcile).registry
-    share = session.stack.enter_context(opening)
-    rsync.result()  # raises if rsync is not installed
+    share = session.stack.enter_context(pending_share)
+    rsync.result()  # every sync needs rsync: raise now if it is missing
     check_share(share.probe, defaults)
     (real,) = folders.result()
     estate = str(uuid.uuid4())
     steps = setup_steps(registry, exists.result(), options, real is not None, share.probe, estate)
-    steps = _in_order(session, [*_fence(session, fence, real or local), *steps], dry_run=dry_run)
-    return Plan(steps, share, step_runner(session))
+    steps = [*_fence_steps(session, fence_options, real or local), *steps]
+    steps = _order_steps(session, steps, dry_run=dry_run)
+    return registry, Plan(steps, share, step_runner(session))
 
 
-def _fence(session: Session, options: FenceOptions, local_repos: str) -> list[Step]:
-    """Return the steps for containers; print why there are none if containers are not possible.
+def _fence_steps(session: Session, options: FenceOptions, local_repos: str) -> list[Step]:
+    """Return the steps for Incus.
 
-    Raise that error if an option requested something of them.
+    If containers are not possible, raise the error if there are options for Incus, else print it.
     """
-    found = session.of(fence_facts)
+    facts = session.of(fence_facts)
     try:
-        if isinstance(found, RepomanError):
-            raise found
-        found = replace(found, local_repos=local_repos)
-        project = found.defaults.incus_project
-        steps = fence_steps(found, options, project)
+        if isinstance(facts, RepomanError):
+            raise facts
+        facts = replace(facts, local_repos=local_repos)
+        project = facts.defaults.incus_project
+        steps = fence_steps(facts, options, project)
     except RepomanError as problem:
         if options != FenceOptions():
             raise
         session.screen.note(f"containers: not set up, {problem}")
         return []
     if not options.repair:
-        for finding in fence_findings(found, project):
+        for finding in fence_findings(facts, project):
             if finding.cure == REPAIR_CURE:
                 session.screen.note(f"{finding.what}: {finding.cure}")
     return steps
 
 
-def _in_order(session: Session, steps: list[Step], *, dry_run: bool) -> list[Step]:
-    """Return the steps in order: those that need root first, or not at all, the registry last."""
-    rooted = [step for step in steps if isinstance(step, AsRoot)]
+def _order_steps(session: Session, steps: list[Step], *, dry_run: bool) -> list[Step]:
+    """Return the steps with those that need root first, and the registry last.
+
+    Without the right to use sudo, print the commands that need root, and leave out their steps.
+    """
+    root_steps = [step for step in steps if isinstance(step, AsRoot)]
     others: list[Step] = [step for step in steps if not isinstance(step, AsRoot)]
     others.sort(key=lambda step: isinstance(step, WriteRegistry))
-    if not rooted or dry_run or session.dry or session.host.uid == 0:
-        return [*rooted, *others]
-    for step in rooted:
+    if not root_steps or dry_run or session.dry or session.host.uid == 0:
+        return [*root_steps, *others]
+    for step in root_steps:
         session.screen.note(f"needs root, {step.why}: sudo {' '.join(step.argv)}")
     can_confirm = session.prompter.possible or session.prompter.yes
     if can_confirm and session.prompter.confirm(SUDO, default=False):
-        return [*rooted, *others]
+        return [*root_steps, *others]
     return others
 
 
 def _lock_setup(session: Session, registry: Registry) -> None:
-    """Hold the lock of setup until the session ends. Raise Busy if another setup was faster."""
+    """Hold the lock of `setup` until the session ends.
+
+    Raise Busy if another process holds it, or if the stored registry is no longer `registry`.
+    """
     lock = session.host.lock(f"{session.store.path}.setup", wait_seconds=10)
     try:
         session.stack.enter_context(lock)
     except Locked as error:
         raise Busy(f"another setup is running, {error}", "let it finish") from None
     if session.store.load() != registry:
-        raise Busy("another setup or command changed the registry meanwhile", "run setup again")
+        raise Busy("another command changed the registry meanwhile", "run setup again")

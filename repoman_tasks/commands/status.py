@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from repoman_tasks.actions.drift_repair import repair as mend
+from repoman_tasks.actions.drift_repair import repair_drift
 from repoman_tasks.actions.facts import (
     addresses,
     backup_share,
@@ -25,7 +25,7 @@ from repoman_tasks.cli.task import Task, task
 from repoman_tasks.errors import ExitCode, RepomanError, TargetUnusable, UsageError
 from repoman_tasks.hosts.base import Future
 from repoman_tasks.model import Defaults, Project, Registry, keys
-from repoman_tasks.planning.container.drift import containers_summary, drift_findings
+from repoman_tasks.planning.container.drift import Containers, containers_summary, drift_findings
 from repoman_tasks.planning.container.repairs import RepairOptions
 from repoman_tasks.planning.fence.fence_facts import FenceFacts
 from repoman_tasks.planning.fence.fence_plan import fence_findings
@@ -41,15 +41,16 @@ from repoman_tasks.planning.text.grouping import group_findings
 from repoman_tasks.planning.text.layout import BAD, GOOD, STRONG, Cell, Column
 from repoman_tasks.planning.text.wording import format_toml, plural
 from repoman_tasks.session import Session
+from repoman_tasks.terminal.screen import Screen
 from repoman_tasks.tools.share import Share
 
 
 @task(
     pre=[reconcile, containers],
-    holds=True,
+    needs_holder=True,
     positional=["name"],
     many_hosts=True,
-    watched_with=["name", "values"],
+    watchable_with=["name", "values"],
     help={
         "name": "Name of a project (default: all of them).",
         "values": "Show each setting, its value and where it comes from.",
@@ -87,64 +88,77 @@ def status(
     options = RepairOptions(missing, orphan, half_made, repair)
     options.check()
     if (options.requested or seen) and not session.alone:
-        raise UsageError("several hosts can only be looked at", "name the one to mend")
-    mended = True
+        raise UsageError("several hosts can be checked, but not changed", "name one host")
+    repaired = True
     if options.requested:
-        mended = mend(session, _drift(session, name), options)
-        session.look_again()
+        drifted = _drift_findings(session.of(reconcile), session.of(containers), name)
+        repaired = repair_drift(session, drifted, options)
+        session.discard_facts()
     if seen:
         mark_seen(session.host, session.of(reconcile), name)
-    _submit(session, name)
+    _submit_pre_tasks(session, all_projects=name is None)
     facts = session.of(reconcile)
-    found = _findings(session, facts, name)
-    share = session.of(backup_share)
+    findings = _findings(session, facts, name)
+    problems = sum(finding.problem for finding in findings)
     if json:
-        session.screen.json(_as_json(session, facts, share, found))
+        session.screen.json(_as_json(session, facts.registry, findings))
     else:
         if values:
-            _show_values(session, facts)
-        _show(session, facts, share, found)
-    well = mended and not any(f.problem for f in found)
-    return ExitCode.OK if well else ExitCode.UNHEALTHY
+            _show_values(session.screen, facts.registry)
+        _show_findings(session.screen, findings)
+        _show_summary(session, len(facts.registry.projects), problems)
+    return ExitCode.OK if repaired and not problems else ExitCode.UNHEALTHY
 
 
-def _submit(session: Session, name: str | None) -> None:
-    """Submit what follows from the registry, before waiting for the first answer."""
+def _submit_pre_tasks(session: Session, *, all_projects: bool) -> None:
+    """Submit the pre-tasks whose facts will be needed, before waiting for any of them."""
     projects = session.of(stored_registry).projects
-    asked: list[Task[Future[Any]]] = [reconcile, containers, backup_share]
-    asked += [folders] if name is None else []
-    asked += [person, fence_facts] if any(project.container for project in projects) else []
-    asked += [addresses] if any(project.address for project in projects) else []
-    for pre_task in asked:
+    pre_tasks: list[Task[Future[Any]]] = [reconcile, containers, backup_share]
+    pre_tasks += [folders] if all_projects else []
+    pre_tasks += [person, fence_facts] if any(project.container for project in projects) else []
+    pre_tasks += [addresses] if any(project.address for project in projects) else []
+    for pre_task in pre_tasks:
         session.submit(pre_task)
 
 
-def _meant(registry: Registry, name: str | None) -> Sequence[Project]:
-    return registry.projects if name is None else [find_project(registry, name)]
-
-
 def _findings(session: Session, facts: EstateFacts, name: str | None) -> list[Finding]:
-    projects, drifted = _meant(facts.registry, name), _drift(session, name)
-    network, inside = _submit_inside(session, facts, projects, drifted)
-    repos, incus_project = repos_of_containers(facts, projects), session.of(incus).project
-    whose = Future(partial(session.of, person))
-    hazards = submit_new_hazards(session.host, repos, whose, incus_project)
+    """Return all findings, of the project called `name` or of everything.
 
-    share = session.of(backup_share)  # along with the answers to all that was submitted
+    All requests are submitted before the first answer is awaited.
+    """
+    projects = facts.registry.projects if name is None else [find_project(facts.registry, name)]
+    existing = session.of(containers)
+    drifted = _drift_findings(facts, existing, name)
+    has_containers = any(project.container for project in projects) and not existing.problem
+    network, inside = Future[list[Finding]](list), Future[list[Finding]](list)
+    if has_containers:
+        network = submit_network_check(session, projects)
+        inside = _submit_inside(session, facts, projects, drifted)
+    hazards = submit_new_hazards(
+        session.host,
+        repos_of_containers(facts, projects),
+        Future(partial(session.of, person)),
+        session.of(incus).project,
+    )
+    found = _estate_findings(session, facts, projects, name)
+    if has_containers:
+        found += _fence_findings(session.of(fence_facts))
+    excludes = [finding for finding in map(exclude_finding, projects) if finding]
+    return found + network.result() + excludes + drifted + inside.result() + hazards.result()
+
+
+def _estate_findings(
+    session: Session, facts: EstateFacts, projects: Sequence[Project], name: str | None
+) -> list[Finding]:
+    """Return the findings about registry, share, repos and mirrors."""
+    share = session.of(backup_share)
     if facts.registry.missing:
-        found = [no_registry_finding(session.store.path)]
-    else:
-        concerned = name is None or projects[0].backup
-        unusable = share if concerned and isinstance(share, TargetUnusable) else None
-        problem = (unusable.what, unusable.cure) if unusable else None
-        beside = session.of(folders) if name is None else []
-        found = estate_findings(
-            facts, problem if concerned else None, projects, beside, session.now()
-        )
-    if any(project.container for project in projects) and not session.of(containers).problem:
-        found += _fence(session)
-    left_out = [finding for finding in map(exclude_finding, projects) if finding]
-    return found + network.result() + left_out + drifted + inside.result() + hazards.result()
+        return [no_registry_finding(session.store.path)]
+    problem = (share.what, share.cure) if isinstance(share, TargetUnusable) else None
+    needs_share = name is None or projects[0].backup
+    names = session.of(folders) if name is None else []
+    problem = problem if needs_share else None
+    return estate_findings(facts, problem, projects, names, session.now())
 
 
 def _submit_inside(
@@ -152,88 +166,79 @@ def _submit_inside(
     facts: EstateFacts,
     projects: Sequence[Project],
     drifted: Sequence[Finding],
-) -> tuple[Future[list[Finding]], Future[list[Finding]]]:
-    """Submit the checks of the network, and inside those containers that run and have no drift."""
-    if not any(project.container for project in projects) or session.of(containers).problem:
-        return Future(list), Future(list)
-    known = {finding.subject for finding in drifted}
-    whole = running_projects(session.of(containers), [p for p in projects if p.name not in known])
-    network = submit_network_check(session, projects)
-    if not whole:
-        return network, Future(list)
-    there, whose = session.of(incus), session.of(person)
-    return network, submit_inside(there, whose, facts.local_repos, whole)
+) -> Future[list[Finding]]:
+    """Ask for findings inside the containers that run and have not drifted."""
+    subjects = {finding.subject for finding in drifted}
+    intact = [project for project in projects if project.name not in subjects]
+    running = running_projects(session.of(containers), intact)
+    if not running:
+        return Future(list)
+    return submit_inside(session.of(incus), session.of(person), facts.local_repos, running)
 
 
-def _drift(session: Session, name: str | None) -> list[Finding]:
-    """Return the differences of containers and registry, for one project or all."""
-    facts, found = session.of(reconcile), session.of(containers)
+def _drift_findings(facts: EstateFacts, existing: Containers, name: str | None) -> list[Finding]:
+    """Return the drift of all containers, or of that of the project or container called `name`."""
     if name is None:
-        return drift_findings(facts, found, facts.registry.projects, orphans=True)
-    if facts.registry.project(name) is None and name in found.by_name:
-        every = drift_findings(facts, found, [], orphans=True)
-        return [finding for finding in every if finding.subject == name]
-    return drift_findings(facts, found, [find_project(facts.registry, name)], orphans=False)
+        return drift_findings(facts, existing, facts.registry.projects, orphans=True)
+    if facts.registry.project(name) is None and name in existing.by_name:
+        orphans = drift_findings(facts, existing, [], orphans=True)
+        return [finding for finding in orphans if finding.subject == name]
+    return drift_findings(facts, existing, [find_project(facts.registry, name)], orphans=False)
 
 
-def _fence(session: Session) -> list[Finding]:
-    found = session.of(fence_facts)
-    if isinstance(found, RepomanError):
-        return [Finding("incus", found.what, found.cure, kind="fence")]
-    return fence_findings(found, found.defaults.incus_project)
+def _fence_findings(fence: FenceFacts | RepomanError) -> list[Finding]:
+    if isinstance(fence, RepomanError):
+        return [Finding("incus", fence.what, fence.cure, kind="fence")]
+    return fence_findings(fence, fence.defaults.incus_project)
 
 
-def _show_values(session: Session, facts: EstateFacts) -> None:
-    registry = facts.registry
+def _show_values(screen: Screen, registry: Registry) -> None:
     rows = [
         (key.name, format_toml(getattr(registry.defaults, key.name)), registry.origins[key.name])
         for key in keys(Defaults)
     ]
     columns = (Column("SETTING"), Column("VALUE", min_width=20), Column("FROM"))
-    session.screen.table(columns, rows)
-    session.screen.line()
+    screen.table(columns, rows)
+    screen.line()
 
 
-def _show(
-    session: Session, facts: EstateFacts, share: Share | TargetUnusable, found: list[Finding]
-) -> None:
-    screen = session.screen
-    for finding in group_findings(found) if screen.columns else found:
+def _show_findings(screen: Screen, findings: list[Finding]) -> None:
+    for finding in group_findings(findings) if screen.columns else findings:
         mark = Cell("✗", BAD) if finding.problem else Cell("·")
         subject = Cell(finding.subject, STRONG)
         screen.line(mark, " ", subject, f": {finding.what}", hang=2)
         screen.line(f"    {finding.cure}", hang=4)
-    problems = sum(finding.problem for finding in found)
-    projects = plural(len(facts.registry.projects), "project")
+
+
+def _show_summary(session: Session, projects: int, problems: int) -> None:
+    screen, share, existing = session.screen, session.of(backup_share), session.of(containers)
     if isinstance(share, Share):
         probe = share.probe
         screen.line(f"share: {probe.path}, {probe.free_mib / 1024:.1f} GiB free", hang=2)
-    screen.line(f"containers: {_containers(session)}", hang=2)
+    fence = session.of(fence_facts) if existing.by_name else None
+    screen.line(f"containers: {_format_containers(existing, fence)}", hang=2)
     verdict = Cell(plural(problems, "problem"), BAD) if problems else Cell("all well", GOOD)
-    screen.line(f"{projects}, ", verdict)
+    screen.line(f"{plural(projects, 'project')}, ", verdict)
 
 
-def _containers(session: Session) -> str:
-    found = session.of(fence_facts) if any(session.of(containers).by_name) else None
-    told = containers_summary(session.of(containers))
-    if isinstance(found, FenceFacts):
-        free = [f"{name} has {pool.free_text} free" for name, pool in found.pools.items()]
-        told = ", ".join([told, f"Incus {found.version}", *free])
-    return told
+def _format_containers(existing: Containers, fence: FenceFacts | RepomanError | None) -> str:
+    """Return the numbers of containers by state; with facts, also version and free space."""
+    summary = containers_summary(existing)
+    if not isinstance(fence, FenceFacts):
+        return summary
+    pools = [f"{name} has {pool.free_text} free" for name, pool in fence.pools.items()]
+    return ", ".join([summary, f"Incus {fence.version}", *pools])
 
 
-def _as_json(
-    session: Session, facts: EstateFacts, share: Share | TargetUnusable, found: list[Finding]
-) -> dict[str, object]:
-    registry = facts.registry
-    require_share = isinstance(share, Share)
+def _as_json(session: Session, registry: Registry, findings: list[Finding]) -> dict[str, object]:
+    share = session.of(backup_share)
     return {
         "schema": 1,
         "registry": session.store.path,
-        "healthy": not any(finding.problem for finding in found),
-        "findings": [vars(finding) for finding in found],
+        "healthy": not any(finding.problem for finding in findings),
+        "findings": [vars(finding) for finding in findings],
         "share": {
-            "usable": require_share,
+            "usable": isinstance(share, Share),
             "path": registry.defaults.nfs_repos,
             "free_mib": share.probe.free_mib if isinstance(share, Share) else None,
         },

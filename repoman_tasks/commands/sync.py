@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from repoman_tasks.actions.facts import backup_share, reconcile, require_share
 from repoman_tasks.cli.task import task
-from repoman_tasks.errors import ExitCode, UsageError
+from repoman_tasks.errors import UsageError
 from repoman_tasks.mirror.rsync_pass import SyncContext
 from repoman_tasks.mirror.sync_run import mirror_estate
 from repoman_tasks.planning.mirror.sync_plan import SyncOptions, SyncPlan, plan_sync, sync_exit_code
@@ -58,7 +58,8 @@ def sync(
     """
     if json and json_lines:
         raise UsageError("--json and --json-lines can't be combined", "choose one")
-    bars = session.screen.live and not (json or json_lines or itemize or dry_run)
+    screen, in_json = session.screen, json or json_lines
+    bars = screen.live and not (in_json or itemize or dry_run)
     # --dry prints the argv of each rsync instead of running it
     output = OutputOptions(json, json_lines, bars, quiet=json or session.dry)
     options = SyncOptions(
@@ -66,16 +67,22 @@ def sync(
         dry_run=dry_run,
         force=force,
         wait=wait,
-        itemize=(itemize or dry_run) and not (json or json_lines),
+        itemize=(itemize or dry_run) and not in_json,
         progress=output.progress,
     )
-    return _run(session, plan_sync(session.of(reconcile).registry, name, jobs, options), output)
+    sync_plan = plan_sync(session.of(reconcile).registry, name, jobs, options)
+    context = _sync_context(session, sync_plan)
+    with show_events(screen, output, sync_plan, session.now) as emit:
+        outcomes = mirror_estate(context, sync_plan, session.store, emit)
+    code = sync_exit_code(sync_plan, outcomes)
+    show_result(screen, output, outcomes, options, int(code), session.now)
+    return code
 
 
-def _run(session: Session, sync_plan: SyncPlan, output: OutputOptions) -> ExitCode:
-    """Run the sync and print it; return the exit code."""
+def _sync_context(session: Session, sync_plan: SyncPlan) -> SyncContext:
+    """Return what each sync needs. Raise TargetUnusable if the share is not usable."""
     facts, share = session.of(reconcile), require_share(session)
-    context = SyncContext(
+    return SyncContext(
         host=session.host,
         share=share,
         modes=share.modes([project.repo for project in sync_plan.projects]),
@@ -86,8 +93,3 @@ def _run(session: Session, sync_plan: SyncPlan, output: OutputOptions) -> ExitCo
         now=session.now,
         lock_path=session.store.lock_path,
     )
-    with show_events(session.screen, output, sync_plan, session.now) as emit:
-        outcomes = mirror_estate(context, sync_plan, session.store, emit)
-    code = sync_exit_code(sync_plan, outcomes)
-    show_result(session.screen, output, outcomes, sync_plan.options, int(code), session.now)
-    return code

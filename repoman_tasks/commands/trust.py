@@ -1,4 +1,4 @@
-"""`trust`: approve what a project's repo asks for beyond its container."""
+"""`trust`: approve what a project's repo requests beyond its container."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def trust(session: Session, name: str | None = None) -> None:
     """Show what a repo's .repoman.toml requests beyond its container, and approve it."""
     facts = session.of(reconcile)
     project, _ = resolve_project(facts, name, session.host.folder, "trust")
-    asked = submit_requests(session, repo_path(facts, project), project)
-    how = f"on a terminal `repoman trust {project.name}`, in a script `update --trust`"
-    if approve_request(session, asked, how):
-        session.screen.line(f"approved what {project.name} asks for")
+    answers = submit_requests(session, repo_path(facts, project), project)
+    cure = f"run it on a terminal, or in a script `repoman update {project.name} --trust`"
+    if approve_request(session, answers, cure):
+        session.screen.line(f"approved the requests of {project.name}")
         session.screen.note(f"Next: repoman update {project.name}")
     else:
         session.screen.line("nothing to approve")

@@ -41,8 +41,8 @@ from repoman_tasks.tools.images import image_origin
 from repoman_tasks.tools.incus import retry_while
 from repoman_tasks.wizards.project_choice import ask_project
 
-_SECONDS = 10
-"""How long to retry looking into a container."""
+_STOP_SECONDS = 10
+"""Time limit for a container that is shutting down, in which no program can run."""
 
 
 @task(
@@ -81,13 +81,13 @@ def update(
     facts = session.of(reconcile)
     project, _ = resolve_project(facts, name, session.host.folder, "update")
     container = require_container(facts, session.of(containers), project)
-    runner, asked = step_runner(session), _submit(session, project, container)
-    after, refusal = _with_requests(session, project, asked, trusted=trust, dry_run=dry_run)
-    network = asked.network or _network(session, after)
-    after = with_addresses(after, facts.registry, network)
-    after = with_protected(after, asked.protection.result())
-    spec = spec_of(facts, after)
-    container, user_is_missing = _look_inside(container, runner, asked.user)
+    runner, answers = step_runner(session), _submit(session, project, container)
+    updated, refusal = _with_requests(session, project, answers, trusted=trust, dry_run=dry_run)
+    network = answers.network or _submit_network(session, updated)
+    updated = with_addresses(updated, facts.registry, network)
+    updated = with_protected(updated, answers.protection.result())
+    spec = spec_of(facts, updated)
+    container, user_is_missing = _check_user(container, runner, answers.user)
     steps, left = update_steps(
         spec,
         container,
@@ -97,85 +97,83 @@ def update(
         user_is_missing=user_is_missing,
     )
     for difference in left:
-        session.screen.note(f"left as it is, it needs --{difference.need}: {difference.what}")
+        session.screen.note(f"not changed without --{difference.need}: {difference.what}")
     stored = find_project(facts.stored, project.name)
-    before = [
+    preparation = [
         *(mount_permission_steps(runner.incus, spec) if steps else []),
-        *acl_steps(facts.registry, runner.incus, after, network),
+        *acl_steps(facts.registry, runner.incus, updated, network),
     ]
-    plan = Plan([*before, *steps, *record_steps(stored, after)], runner=runner)
+    plan = Plan([*preparation, *steps, *record_steps(stored, updated)], runner=runner)
     lock = partial(lock_container, session, project.name)
     apply_plan(session, plan, dry_run=dry_run, on_confirm=lock)
-    if refusal:  # what is not approved was taken away, or never came
+    if refusal:  # all else was applied
         raise refusal
 
 
 @dataclass(frozen=True)
 class _Answers:
-    """The answers that were submitted together."""
+    """Pending answers, all submitted before the first one is awaited."""
 
     requests: RequestAnswers
     protection: Future[tuple[str, ...] | None]
     network: NetworkAnswers | None
+    """None if the project has no network rules of its own."""
     user: Future[bool] | None
-    """Return if the container has the user, None if it does not run."""
+    """True if the container has the user; None if it does not run."""
 
 
 def _submit(session: Session, project: Project, container: Container) -> _Answers:
-    """Submit everything that follows from the known facts."""
     repo = repo_path(session.of(reconcile), project)
-    incus_project, whose = session.of(incus), session.of(person)
-    handle = GuestHandle(incus_project, container.name, whose)
+    handle = GuestHandle(session.of(incus), container.name, session.of(person))
     return _Answers(
         submit_requests(session, repo, project),
         submit_protection(session.host, repo),
-        _network(session, project),
+        _submit_network(session, project),
         submit_user_check(handle) if container.running else None,
     )
 
 
-def _network(session: Session, project: Project) -> NetworkAnswers | None:
+def _submit_network(session: Session, project: Project) -> NetworkAnswers | None:
     if not (has_rules(project) or project.address):
         return None
     return submit_network(session.of(incus), session.of(reconcile).registry.defaults.bridge)
 
 
 def _with_requests(
-    session: Session, project: Project, asked: _Answers, *, trusted: bool, dry_run: bool
+    session: Session, project: Project, answers: _Answers, *, trusted: bool, dry_run: bool
 ) -> tuple[Project, Refused | None]:
-    """Return the project with the repo's current requests, and the refusal of unapproved ones.
+    """Return the project with the present requests of its repo, and an error if some are denied.
 
-    A repo that is missing asks as before.
+    If the repo is missing, keep the requests that were applied last.
     """
     if session.of(reconcile).repos[project.name].problem:
         return project, None
     name = project.name
-    how = f"`repoman trust {name}` shows it and asks; in a script, `repoman update {name} --trust`"
+    cure = f"run `repoman trust {name}`, or in a script `repoman update {name} --trust`"
     requests, refusal = allowed_requests(
-        session, asked.requests, how, trusted=trusted, dry_run=dry_run
+        session, answers.requests, cure, trusted=trusted, dry_run=dry_run
     )
-    after = apply_requested(project, requests, "", ())
-    return replace(after, image=project.image, profiles=project.profiles), refusal
+    updated = apply_requested(project, requests, "", ())
+    return replace(updated, image=project.image, profiles=project.profiles), refusal
 
 
-def _look_inside(
-    container: Container, runner: StepRunner, asked: Future[bool] | None
+def _check_user(
+    container: Container, runner: StepRunner, has_user: Future[bool] | None
 ) -> tuple[Container, bool]:
-    """Return the container as it is now, and whether its user is missing; one that is down is not
-    asked.
+    """Return the container in its present state, and True if it runs without its user.
 
-    It may be on its way down, by a command that was killed for one: it can't be asked then, though
-    Incus says that it runs.
+    A container that a killed command was stopping may still be running for Incus, though no program
+    can run in it. Then try again until it is stopped.
     """
-    if asked is None:
+    if has_user is None:
         return container, False
-    answers = iter([asked])
+    first = iter([has_user])
 
-    def look() -> tuple[Container, bool]:
-        if first := next(answers, None):
-            return container, not first.result()
-        now = runner.incus.container(container.name) or container
+    def check() -> tuple[Container, bool]:
+        if submitted := next(first, None):
+            return container, not submitted.result()
+        current = runner.incus.container(container.name) or container
         handle = GuestHandle(runner.incus, container.name, runner.person)
-        return now, now.running and not submit_user_check(handle).result()
+        return current, current.running and not submit_user_check(handle).result()
 
-    return retry_while(Failed, runner.host, look, _SECONDS)
+    return retry_while(Failed, runner.host, check, _STOP_SECONDS)

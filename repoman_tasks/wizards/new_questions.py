@@ -26,13 +26,13 @@ _MOST_FOLDERS = 9
 
 def ask_new(wizard: Wizard) -> None:
     """Prompt for all arguments if no name was given, else only for the origin of a missing repo."""
-    whole = wizard.given["name"] is None
+    whole = wizard.arguments["name"] is None
     if whole:
         _ask_name(wizard)
     _ask_source(wizard, whole)
     if whole:
         _ask_parts(wizard)
-    if whole and not wizard.given["no_container"]:
+    if whole and not wizard.arguments["no_container"]:
         _ask_image(wizard)
         _ask_profiles(wizard)
 
@@ -61,8 +61,8 @@ def _folders_without_project(session: Session) -> list[str]:
 
 
 def _ask_name(wizard: Wizard) -> None:
-    session, repo = wizard.session, wizard.given["repo"]
-    wizard.given["name"] = wizard.choose(
+    session, repo = wizard.session, wizard.arguments["repo"]
+    wizard.arguments["name"] = wizard.choose(
         NEW_NAME,
         options={} if repo else possible_names(session),
         free=True,
@@ -75,7 +75,7 @@ def _ask_name(wizard: Wizard) -> None:
 
 def _ask_source(wizard: Wizard, whole: bool) -> None:
     """Prompt for the repo's origin, unless the repo exists or options name it."""
-    session, name = wizard.session, wizard.given["name"]
+    session, name = wizard.session, wizard.arguments["name"]
     local_repos = session.of(reconcile).local_repos
     path = f"{local_repos}/{name}"
     if not wizard.is_open(SOURCE):
@@ -83,7 +83,7 @@ def _ask_source(wizard: Wizard, whole: bool) -> None:
     check_new(session, name)
     if session.host.real_folder(path) is not None:
         return
-    if not (whole or wizard.given["no_container"]):  # fail before the question
+    if not (whole or wizard.arguments["no_container"]):  # fail before the question
         require_containers(session)
         check_incus_project(session.of(incus))
     session.screen.note(f"{path} does not exist yet.")
@@ -98,11 +98,11 @@ def _ask_source(wizard: Wizard, whole: bool) -> None:
         check=partial(_check_source, session, name),
     )
     if answer == "create":
-        wizard.given["create"] = True
+        wizard.arguments["create"] = True
     elif answer.startswith(("/", "~")):
-        wizard.given["repo"] = answer
+        wizard.arguments["repo"] = answer
     else:
-        wizard.given["clone"] = answer
+        wizard.arguments["clone"] = answer
 
 
 def _check_source(session: Session, name: str, answer: str) -> None:
@@ -127,7 +127,7 @@ def _ask_parts(wizard: Wizard) -> None:
     problem = _no_containers(wizard.session)
     if problem:
         wizard.session.screen.note(f"no container: {problem}")
-        wizard.given["no_container"] = True
+        wizard.arguments["no_container"] = True
         return
     parts = {
         "both": "a container and a backup on the share",
@@ -136,7 +136,7 @@ def _ask_parts(wizard: Wizard) -> None:
     }
     answer = wizard.choose(PARTS, options=parts, default="both")
     if answer in ("no_backup", "no_container"):
-        wizard.given[answer] = True
+        wizard.arguments[answer] = True
 
 
 def _no_containers(session: Session) -> str:
@@ -151,7 +151,7 @@ def _no_containers(session: Session) -> str:
 
 def _ask_image(wizard: Wizard) -> None:
     """Prompt for the image; set the argument only if the answer is not the default."""
-    session, given = wizard.session, wizard.given
+    session, arguments = wizard.session, wizard.arguments
     registry, there = session.of(reconcile).registry, session.of(incus)
     usual = _requested_image(wizard) or registry.defaults.default_image
     seen = [usual, registry.defaults.default_image, *(p.image for p in registry.projects)]
@@ -164,16 +164,16 @@ def _ask_image(wizard: Wizard) -> None:
         check=lambda image: image_origin(there, image),
     )
     if answer and answer != usual:
-        given["image"] = answer
+        arguments["image"] = answer
 
 
 def _requested_image(wizard: Wizard) -> str:
     """Return the image that the repo's .repoman.toml requests, "" if none or there is no repo."""
-    session, given = wizard.session, wizard.given
-    if given["create"] or given["clone"]:
+    session, arguments = wizard.session, wizard.arguments
+    if arguments["create"] or arguments["clone"]:
         return ""
     facts, host = session.of(reconcile), session.host
-    repo = relative_repo(given["repo"] or given["name"], facts.local_repos, host.home)
+    repo = relative_repo(arguments["repo"] or arguments["name"], facts.local_repos, host.home)
     return submit_request(host, f"{facts.local_repos}/{repo}").result().requested.image
 
 
@@ -192,7 +192,7 @@ def _ask_profiles(wizard: Wizard) -> None:
         check=lambda answer: _check_profiles(answer, [as_usual, *names]),
     )
     if answer and answer != as_usual:
-        wizard.given["profile"] = _split_names(answer)
+        wizard.arguments["profile"] = _split_names(answer)
 
 
 def _check_profiles(answer: str, names: Sequence[str]) -> None:

@@ -24,8 +24,8 @@ def ask_project(wizard: Wizard) -> None:
 
 
 def _project(wizard: Wizard, names: list[str]) -> None:
-    if names and wizard.given["name"] is None:
-        wizard.given["name"] = wizard.choose(PROJECT, options=dict.fromkeys(names, ""))
+    if names and wizard.arguments["name"] is None:
+        wizard.arguments["name"] = wizard.choose(PROJECT, options=dict.fromkeys(names, ""))
 
 
 def ask_exec(wizard: Wizard) -> None:
@@ -38,7 +38,7 @@ def ask_exec(wizard: Wizard) -> None:
 
 def _has_project(wizard: Wizard) -> bool:
     """Return False if there is no such project, which the command itself reports."""
-    session, name = wizard.session, wizard.given["name"]
+    session, name = wizard.session, wizard.arguments["name"]
     try:
         resolve_project(session.of(reconcile), name, session.host.folder, "exec")
     except UsageError:
@@ -59,40 +59,40 @@ def ask_remove(wizard: Wizard) -> None:
 
     Not with `--yes`: a mistyped number would be the last question.
     """
-    if wizard.given["name"] is not None or wizard.session.prompter.yes:
+    if wizard.arguments["name"] is not None or wizard.session.prompter.yes:
         return
     projects = wizard.session.of(reconcile).registry.projects
     _project(wizard, [project.name for project in projects])
-    if wizard.given["name"] is None:
+    if wizard.arguments["name"] is None:
         return
     choices = {
         "keep_repo": "leave it as it is",
         "delete_repo": "delete it, too, if its mirror is complete",
     }
     if wizard.choose(REPO, options=choices, default="keep_repo") == "delete_repo":
-        wizard.given["delete_repo"] = True
+        wizard.arguments["delete_repo"] = True
 
 
 def ask_adopt(wizard: Wizard) -> None:
     """Prompt for a container that belongs to no project."""
-    if wizard.given["name"] is not None:
+    if wizard.arguments["name"] is not None:
         return
     session, registry = wizard.session, wizard.session.of(reconcile).registry
-    if wizard.given["from_project"]:
-        found = Incus(session.host, wizard.given["from_project"]).submit_containers().result()
+    if wizard.arguments["from_project"]:
+        found = Incus(session.host, wizard.arguments["from_project"]).submit_containers().result()
     else:
         found = dict(session.of(containers).by_name)
     taken = {project.name for project in registry.projects if project.container}
-    free = sorted(found if wizard.given["from_project"] else found.keys() - taken)
+    free = sorted(found if wizard.arguments["from_project"] else found.keys() - taken)
     if free:
-        wizard.given["name"] = wizard.choose(CONTAINER, options=dict.fromkeys(free, ""))
+        wizard.arguments["name"] = wizard.choose(CONTAINER, options=dict.fromkeys(free, ""))
 
 
 def ask_completion(wizard: Wizard) -> None:
     """Prompt for the action, and for the shell if $SHELL is not one that repoman supports."""
-    if wizard.given["action"] is None:
+    if wizard.arguments["action"] is None:
         descriptions = {"install": "complete commands on TAB", "remove": "undo that"}
-        wizard.given["action"] = wizard.choose(
+        wizard.arguments["action"] = wizard.choose(
             ACTION,
             options={action: f"{action}: {descriptions[action]}" for action in ACTIONS},
             default=ACTIONS[0],
@@ -100,4 +100,5 @@ def ask_completion(wizard: Wizard) -> None:
     login_shell = wizard.session.host.environ.get("SHELL", "").rpartition("/")[2]
     if login_shell not in SHELLS:
         options = dict.fromkeys(SHELLS, "")
-        wizard.given["shell"] = wizard.choose(SHELL, options=options) or wizard.given["shell"]
+        answer = wizard.choose(SHELL, options=options)
+        wizard.arguments["shell"] = answer or wizard.arguments["shell"]

@@ -36,20 +36,20 @@ def ask_setup(wizard: Wizard) -> None:
 
     Offer a first project afterwards, unless options gave everything.
     """
-    given, session = wizard.given, wizard.session
-    by_flags = given["local_repos"] and given["nfs_repos"]
+    arguments, session = wizard.arguments, wizard.session
+    by_flags = arguments["local_repos"] and arguments["nfs_repos"]
     _ask_paths(wizard)
     _ask_incus(wizard)
-    only_looks = given["dry_run"] or session.dry
-    if not (by_flags or only_looks or given["repair"] or session.prompter.yes):
+    only_looks = arguments["dry_run"] or session.dry
+    if not (by_flags or only_looks or arguments["repair"] or session.prompter.yes):
         session.follow_ups = partial(_follow_ups, session)
 
 
 def _ask_paths(wizard: Wizard) -> None:
-    session, given = wizard.session, wizard.given
+    session, arguments = wizard.session, wizard.arguments
     registry, home = session.of(reconcile).registry, session.host.home
     if registry.origins.get("local_repos") != "registry":
-        given["local_repos"] = given["local_repos"] or wizard.choose(
+        arguments["local_repos"] = arguments["local_repos"] or wizard.choose(
             LOCAL_REPOS,
             options={},
             default=registry.defaults.local_repos,
@@ -57,8 +57,8 @@ def _ask_paths(wizard: Wizard) -> None:
             check=lambda answer: _check_local(session, absolute(answer, home)),
         )
     if registry.origins.get("nfs_repos") != "registry":
-        local = absolute(given["local_repos"] or registry.defaults.local_repos, home)
-        given["nfs_repos"] = given["nfs_repos"] or _ask_share(wizard, local)
+        local = absolute(arguments["local_repos"] or registry.defaults.local_repos, home)
+        arguments["nfs_repos"] = arguments["nfs_repos"] or _ask_share(wizard, local)
 
 
 def _check_local(session: Session, path: str) -> None:
@@ -85,10 +85,10 @@ def _ask_share(wizard: Wizard, local: str) -> str:
 
 def _check_share(wizard: Wizard, answer: str, local: str) -> None:
     """Raise TargetUnusable or Refused if `answer` can't be the share."""
-    session, given = wizard.session, wizard.given
+    session, arguments = wizard.session, wizard.arguments
     registry, host = session.of(reconcile).registry, session.host
     path = absolute(answer, host.home)
-    options = SetupOptions(new_share=given["new_share"], adopt_share=given["adopt_share"])
+    options = SetupOptions(new_share=arguments["new_share"], adopt_share=arguments["adopt_share"])
     with open_share(host, path, local, registry.defaults.probe_seconds) as share:
         check_share(share.probe, registry.defaults)
         choose_estate_id(registry.estate.id, options, share.probe, "new")
@@ -100,10 +100,10 @@ def _ask_incus(wizard: Wizard) -> None:
     if not isinstance(found, FenceFacts) or found.person.uid == 0:
         return
     if not found.pools and wizard.confirm(INIT_INCUS):
-        wizard.given["init_incus"] = True
+        wizard.arguments["init_incus"] = True
     pools = selectable_pools(found)
-    if pools and not wizard.given["storage_pool"]:
-        wizard.given["storage_pool"] = wizard.choose(POOL, options=dict.fromkeys(pools, ""))
+    if pools and not wizard.arguments["storage_pool"]:
+        wizard.arguments["storage_pool"] = wizard.choose(POOL, options=dict.fromkeys(pools, ""))
 
 
 # --- follow-ups -------------------------------------------------------------------------
@@ -111,13 +111,13 @@ def _ask_incus(wizard: Wizard) -> None:
 
 def _follow_ups(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield `new` if there is no project, then `sync` of the one that was never mirrored."""
-    session.look_again()
+    session.discard_facts()
     if not session.of(reconcile).registry.projects:
         name = _first_project(session)
         if name == _NOT_NOW:
             return
         yield "new", {"name": name, "no_container": _without_containers(session)}
-        session.look_again()
+        session.discard_facts()
     projects = session.of(reconcile).registry.projects
     waiting = [p.name for p in projects if p.backup and not p.last_sync]
     if len(waiting) == 1 and session.prompter.confirm(MIRROR, waiting[0], default=True):

@@ -94,7 +94,7 @@ def test_a_person_is_asked_and_no_is_the_default(isurus: ContainerEstate, tools:
     child = on_terminal(isurus, "trust", "isurus")
     child.expect_exact(QUESTION)
     child.send("y\r")
-    child.expect_exact("approved what isurus asks for")
+    child.expect_exact("approved the requests of isurus")
     child.expect(pexpect.EOF)
     isurus.run("update", "isurus", code=0)
     assert tool(isurus) == "useful\n"

@@ -35,7 +35,7 @@ def test_install_and_remove(estate: Estate, shell: str) -> None:
         assert f"would write {estate.home / file}" in dry.out
     again = estate.run("completion", "install", "--shell", shell, code=0)
     assert again.out == "nothing to do\n"
-    assert f"in place: {estate.home / FILES[shell][0]}" in again.err
+    assert f"installed: {estate.home / FILES[shell][0]}" in again.err
     estate.run("completion", "remove", "--shell", shell, code=0)
     assert there(estate.home) == set()
     assert estate.run("completion", "remove", "--shell", shell, code=0).out == "nothing to do\n"

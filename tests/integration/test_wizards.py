@@ -109,7 +109,7 @@ def run(
     person = Person(command, typed, yes=yes)
     session = Session(host, person, Recorder())
     task = TASKS[command]
-    arguments = {**task.unset(), **given}
+    arguments = {**task.default_arguments(), **given}
     with session.stack:
         session.of(reconcile)
         task.wizard(Wizard(session, arguments))
@@ -137,7 +137,7 @@ def value_of(name: str, task: Any, estate: Estate) -> Any:
         "repo": "elsewhere",
         "shell": "fish",
     }
-    default = task.unset()[name]
+    default = task.default_arguments()[name]
     return known.get(name, True if isinstance(default, bool) else "x")
 
 
@@ -147,7 +147,7 @@ IN_TURN = [
     for prompt in vars(prompts).values()
     if isinstance(prompt, Prompt)
     for name in prompt.answers.get(command, ())
-    if name in TASKS[command].unset()
+    if name in TASKS[command].default_arguments()
 ]
 
 
@@ -166,7 +166,7 @@ def test_an_argument_with_a_flag_is_not_asked_for(
 @pytest.mark.parametrize("command", sorted(set(TASKS) - {"exec"}))  # whose words are no argument
 def test_nothing_is_asked_if_all_arguments_are_given(known: Estate, command: str) -> None:
     task = TASKS[command]
-    given = {name: value_of(name, task, known) for name in task.unset()}
+    given = {name: value_of(name, task, known) for name in task.default_arguments()}
     questions, _ = run(known, command, given, pools=["a", "b"])
     assert questions == []
 
@@ -176,7 +176,8 @@ def test_each_question_fills_what_it_says(known: Estate, command: str) -> None:
     questions, arguments = run(known, command, {}, pools=["a", "b"])
     assert bool(questions) is (command not in ALONE) or not known.registry.exists()
     assert len(questions) == len(set(questions))
-    filled = {name for name, value in arguments.items() if value != TASKS[command].unset()[name]}
+    defaults = TASKS[command].default_arguments()
+    filled = {name for name, value in arguments.items() if value != defaults[name]}
     may = {name for prompt in questions for name in prompt.arguments(command)}
     assert filled <= may
 

@@ -108,10 +108,16 @@ def test_what_is_protected_outlives_the_container(estate: ContainerEstate, repo:
     text = estate.registry.read_text()
     opted = text.replace('name = "isurus"\n', 'name = "isurus"\nprotect = false\n')
     estate.registry.write_text(opted)
-    assert "it needs --restart: device: remove protected-1" in estate.run("update", "isurus").err
+    assert (
+        "not changed without --restart: device: remove protected-1"
+        in estate.run("update", "isurus").err
+    )
     estate.run("update", "isurus", "--restart", code=0)
     estate.registry.write_text(estate.registry.read_text().replace("protect = false\n", ""))
-    assert "it needs --restart: device: set protected-1 to" in estate.run("update", "isurus").err
+    assert (
+        "not changed without --restart: device: set protected-1 to"
+        in estate.run("update", "isurus").err
+    )
     assert {path: path.read_bytes() for path in files} == before
     estate.run("update", "isurus", "--restart", code=0)
     assert estate.findings() == {}

@@ -31,7 +31,7 @@ def count_round_trips(far: RemoteEstate, command: str, **arguments: object) -> i
     """Return the round trips of a command that succeeds, without the handshake."""
     with _connect(far) as line, _count_trips() as clock:
         task = collection().tasks[command]
-        host = RemoteHost("there", line, holds=task.holds)
+        host = RemoteHost("there", line, needs_holder=task.needs_holder)
         session = Session(host, Prompter(command, yes=False, no_input=True), Recorder())
         with session.stack:
             for pre_task in task.pre:

@@ -67,14 +67,14 @@ class RemoteHost(Host):
 
     folder = ""
 
-    def __init__(self, name: str, transport: SSHTransport, *, holds: bool = False) -> None:
-        """If `holds`, prepare for holding locks or folders."""
+    def __init__(self, name: str, transport: SSHTransport, *, needs_holder: bool = False) -> None:
+        """If `needs_holder`, prepare the shell that holds locks and folders."""
         super().__init__()
         self.name = name
         self._transport = transport
         self._shells = Shells(transport)
         self._holder_shell = HolderShell(self._shells.aside)
-        if holds:
+        if needs_holder:
             self._holder_shell.prepare()
         shell = Shell(transport, first=True)
         try:
