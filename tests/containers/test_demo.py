@@ -43,6 +43,5 @@ def test_without_a_daemon_one_line_says_so(environ: dict[str, str], tmp_path: Pa
     assert "$ repoman new notes --no-container" in printed
 
 
-@pytest.mark.parametrize("at", ["$ repoman setup", "$ repoman exec", "$ repoman sync --dry-run"])
-def test_ctrl_c_leaves_nothing(as_root: Sequence[str], environ: dict[str, str], at: str) -> None:
-    interrupt_demo(as_root, environ, at)
+def test_ctrl_c_leaves_nothing(as_root: Sequence[str], environ: dict[str, str]) -> None:
+    interrupt_demo(as_root, environ, "$ repoman exec")
