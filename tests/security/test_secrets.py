@@ -81,7 +81,7 @@ def test_an_invalid_file_of_secrets(isurus: ContainerEstate, secrets: Path) -> N
         assert isurus.run("exec", "isurus", "--", "true", code=6).err
         secrets.unlink()
     os.mkfifo(secrets, 0o600)
-    assert "has to be a plain file" in isurus.run("exec", "isurus", "--", "true", code=6).err
+    assert "use a regular file" in isurus.run("exec", "isurus", "--", "true", code=6).err
 
 
 @pytest.mark.usefixtures("secrets")
