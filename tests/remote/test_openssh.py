@@ -148,7 +148,7 @@ def test_ctrl_c_at_a_question(far: RemoteEstate) -> None:
 def test_a_missing_ssh_is_reported(far: RemoteEstate) -> None:
     done = run([*far.argv, "list"], {**here(far), "PATH": "/nonexistent"})
     assert done.code == 1
-    assert "ssh is not installed on this machine" in done.err
+    assert "the local machine has no ssh" in done.err
 
 
 def instead_of_ssh(far: RemoteEstate, script: str) -> dict[str, str]:

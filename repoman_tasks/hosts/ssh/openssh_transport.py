@@ -56,9 +56,7 @@ class OpensshTransport(SSHTransport):
     def __init__(self, address: Address, here: LocalHost, *, asks: bool) -> None:
         """If `asks`, ssh may prompt on the terminal."""
         if not shutil.which("ssh", path=here.environ.get("PATH")):
-            raise Failed(
-                "ssh is not installed on this machine", "install it, or remove `transport`"
-            )
+            raise Failed("the local machine has no ssh", "install it, or remove `transport`")
         self._here = here
         self._address = address
         self._wires: list[OpensshProcess] = []
