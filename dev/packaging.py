@@ -13,7 +13,6 @@ import os
 import re
 import shutil
 import sys
-import tarfile
 import tempfile
 import zipfile
 from collections.abc import Sequence
@@ -165,8 +164,7 @@ def _wheel(build: _Build) -> None:
     build.run(python, "-m", "build", "--no-isolation", "--outdir", build.done, ROOT)
     (sdist,) = build.done.glob("*.tar.gz")
     (wheel,) = build.done.glob("*.whl")
-    with tarfile.open(sdist) as archive:
-        archive.extractall(build.work, filter="data")
+    build.run("tar", "--extract", "--file", sdist, "--directory", build.work)
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(build.work / "site")
 

@@ -28,7 +28,10 @@ def trust(session: Session, name: str | None = None) -> None:
     facts = session.of(reconcile)
     project, _ = resolve_project(facts, name, session.host.folder, "trust")
     answers = submit_requests(session, repo_path(facts, project), project)
-    cure = f"run it on a terminal, or in a script `repoman update {project.name} --trust`"
+    cure = (
+        f"run `repoman trust {project.name}` on a terminal, "
+        f"or in a script `repoman update {project.name} --trust`"
+    )
     if approve_request(session, answers, cure):
         session.screen.line(f"approved the requests of {project.name}")
         session.screen.note(f"Next: repoman update {project.name}")

@@ -292,7 +292,7 @@ def test_new_before_setup(fresh_estate: ContainerEstate) -> None:
     fresh_estate.prepare()
     (fresh_estate.local_repos / "isurus").mkdir()
     error = fresh_estate.run("new", "isurus", code=2).err
-    assert f"`repoman setup{fresh_estate.host_flag}` creates it" in error
+    assert f"run `repoman setup{fresh_estate.host_flag}`" in error
 
 
 def test_a_shared_folder_that_is_not_there_is_made(fresh_estate: ContainerEstate) -> None:

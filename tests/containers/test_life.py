@@ -88,7 +88,7 @@ FAILING = (
     (["--create", "--image", "x y"], "not a valid image"),
     (["--create", "--profile", "nope"], "nope"),
     (["--create", "--profile", "a b"], "not a valid profile name"),
-    (["--no-container", "--no-backup"], "neither"),
+    (["--no-container", "--no-backup"], "can't be combined"),
     (["--no-container", "--image", "debian"], "leave out --no-container"),
 )
 
