@@ -29,7 +29,7 @@ Pairs = tuple[tuple[str, str], ...]
 """Names and values: a TOML table of strings."""
 
 MODES = ("internet", "open", "none")
-"""Where containers may connect to: only the internet, everywhere, nowhere."""
+"""The networks that containers may connect to: only the internet, all, none."""
 
 TRANSPORTS = ("fabric", "openssh")
 """The ways to connect to another host: Fabric, or the system's ssh."""
@@ -166,7 +166,7 @@ class Project:
 
 @dataclass(frozen=True)
 class Requested:
-    """What a repo's .repoman.toml requests. The repo may be hostile."""
+    """The requests of a repo's .repoman.toml. The repo may be hostile."""
 
     image: str = _key("", "Image of the container.")
     profiles: tuple[str, ...] | None = _key(None, "Profiles of the container.")

@@ -29,7 +29,7 @@ _STOPPED = 25
 
 @dataclass(frozen=True)
 class SyncContext:
-    """What all projects of a run have in common."""
+    """The parts of a run that all of its projects share."""
 
     host: Host
     share: Share

@@ -32,7 +32,7 @@ R = TypeVar("R")
 _LAST_WORDS_SECONDS = 0.5
 """Time limit for printing an event while stopping."""
 _QUIET_SECONDS = 0.1
-"""What has finished is recorded if nothing happens for so long."""
+"""Seconds without an event after which finished projects are recorded."""
 _QUEUED_EVENTS = 1000
 """Bounded, so that a slow terminal slows the sync down instead of filling memory."""
 

@@ -16,7 +16,7 @@ from repoman_tasks.registry.reader import parse
 __all__ = ["Store"]
 
 _WAIT_SECONDS = 60.0
-"""How long to wait for another writer of the registry."""
+"""Time limit for another writer of the registry."""
 
 
 class Store:

@@ -93,7 +93,7 @@ def test_without_a_name_it_says_what_to_type(isurus: RemoteContainerEstate) -> N
 
 
 def test_streams_go_through(isurus: RemoteContainerEstate) -> None:
-    """How fast they do is in docs/benchmarks.md."""
+    """The throughput is in docs/benchmarks.md."""
     size = 64 << 20
     argv = [*isurus.argv, "exec", "isurus", "--", "cat"]
     with open("/dev/zero", "rb") as zeros:

@@ -17,7 +17,7 @@ _DEFAULTS = {
     "globalknownhostsfile": ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"],
 }
 _CRITERIA = {"all", "canonical", "final", "host", "originalhost", "user", "localuser"}
-"""What Paramiko looks at in a Match; it takes any other criterion for true."""
+"""Criteria of Match that Paramiko evaluates; it takes any other for true."""
 _ALONE = ("all", "canonical", "final")
 """Criteria without a value."""
 

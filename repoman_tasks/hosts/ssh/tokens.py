@@ -13,7 +13,7 @@ __all__ = ["Tokens", "split_command"]
 
 @dataclass(frozen=True)
 class Tokens:
-    """What %h, ${NAME} and ~ stand for."""
+    """The values of %h, ${NAME} and ~."""
 
     letters: Mapping[str, str]
     environ: Mapping[str, str] = field(repr=False)

@@ -1,4 +1,4 @@
-"""How long a host waits for a program and for a lock, by a clock that the test moves."""
+"""Test the waits for a program and for a lock by a clock that the test moves."""
 
 from __future__ import annotations
 
