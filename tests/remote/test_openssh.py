@@ -14,7 +14,7 @@ import pytest
 from tests.remote.test_commands import slow
 from tests.support.estate import run
 from tests.support.processes import WAIT_SECONDS, find_processes, find_sleeps, wait_until
-from tests.support.ssh_estate import RemoteEstate
+from tests.support.ssh_estate import NETCAT, RemoteEstate
 from tests.support.terminals import spawn
 
 
@@ -103,20 +103,6 @@ def test_what_fabric_does_not_know(far: RemoteEstate) -> None:
     nc.write_text(NETCAT)
     nc.chmod(0o755)
     assert "isurus" in run([*far.argv, "list"], here(far)).out
-
-
-NETCAT = """#!/usr/bin/env python3
-import os, socket, sys, threading
-line = socket.create_connection((sys.argv[1], int(sys.argv[2])))
-def take():
-    while data := line.recv(65536):
-        os.write(1, data)
-    os._exit(0)
-threading.Thread(target=take).start()
-while data := os.read(0, 65536):
-    line.sendall(data)
-os._exit(0)
-"""
 
 
 def test_an_unknown_key_is_asked_about_on_a_terminal(far: RemoteEstate) -> None:

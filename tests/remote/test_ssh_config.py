@@ -16,7 +16,7 @@ from repoman_tasks.hosts.local import LocalHost
 from repoman_tasks.hosts.ssh import ssh_config
 from repoman_tasks.hosts.ssh.remote_host import RemoteHost
 from repoman_tasks.model import Address
-from tests.support.ssh_estate import USER_NAME, Sshd, make_key, make_line
+from tests.support.ssh_estate import NETCAT, USER_NAME, Sshd, make_key, make_line
 
 
 @pytest.fixture(scope="module")
@@ -388,18 +388,6 @@ def test_a_gateway_is_named_that_denies(
             assert str(sshd.port) not in said
 
 
-NETCAT = """\
-import os, socket, sys, threading
-line = socket.create_connection((sys.argv[1], int(sys.argv[2])))
-def take():
-    while data := line.recv(65536):
-        os.write(1, data)
-    os._exit(0)
-threading.Thread(target=take).start()
-while data := os.read(0, 65536):
-    line.sendall(data)
-os._exit(0)
-"""
 PROXIES = {
     "program": ("{netcat} %h %p", True),
     "quoted": ('sh -c \'{netcat} "$0" "$1"; :\' %h %p', True),

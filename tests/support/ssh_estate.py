@@ -22,7 +22,7 @@ from tests.support.estate import CHECKOUT, INV, Estate, Result, isolate_environ,
 from tests.support.json_schemas import check_json
 from tests.support.processes import WAIT_SECONDS, find_descendants, wait_until
 
-__all__ = ["RemoteEstate", "Sshd", "install_ssh", "make_key", "make_line"]
+__all__ = ["NETCAT", "RemoteEstate", "Sshd", "install_ssh", "make_key", "make_line"]
 
 _SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") or "sshd"
 USER_NAME = pwd.getpwuid(os.geteuid()).pw_name
@@ -55,6 +55,21 @@ def make_key(path: Path) -> Path:
     """Create a key without a passphrase and return the path of its public part."""
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
     return path.with_name(f"{path.name}.pub")
+
+
+NETCAT = """#!/usr/bin/env python3
+import os, socket, sys, threading
+line = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+def take():
+    while data := line.recv(65536):
+        os.write(1, data)
+    os._exit(0)
+threading.Thread(target=take).start()
+while data := os.read(0, 65536):
+    line.sendall(data)
+os._exit(0)
+"""
+"""A program that connects its streams to a host and a port, as `nc HOST PORT` does."""
 
 
 class Sshd:
