@@ -220,7 +220,7 @@ class Registry:
 
     @property
     def missing(self) -> bool:
-        """Return if nothing is set up: there is no file, or an empty one."""
+        """Return True if nothing is set up: there is no file, or an empty one."""
         of_defaults = "registry" in self.origins.values()
         return self.estate == Estate() and not (self.projects or self.hosts or of_defaults)
 

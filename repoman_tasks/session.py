@@ -49,7 +49,7 @@ class Session:
 
     @property
     def dry(self) -> bool:
-        """Return if invoke's --dry was given: nothing may change."""
+        """Return True if invoke's --dry was given: nothing may change."""
         return self.host.dry
 
     def show_equivalent(self) -> None:

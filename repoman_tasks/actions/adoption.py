@@ -63,7 +63,7 @@ def plan_adoption(session: Session, name: str, from_project: str = "", repo: str
 
 
 def _mounts(host: Host, container: Container, repo: str) -> bool:
-    """Return if the container had access to `repo` before its adoption.
+    """Return True if the container had access to `repo` before its adoption.
 
     If so, the hazards there must be reported as new: perhaps no person has ever seen them.
     """

@@ -88,7 +88,7 @@ class StepRunner:
 
     @property
     def can_undo(self) -> bool:
-        """Return if a step has created something that `undo` would remove."""
+        """Return True if a step has created something that `undo` would remove."""
         return bool(self._undo_stack)
 
     def commit(self) -> None:

@@ -29,7 +29,7 @@ NAMES = tuple(sorted(name for names in GROUPS.values() for name in names))
 
 
 _FOLLOW_UPS = {"setup": ("new", "sync")}
-"""Commands that one command can continue with."""
+"""The commands that may follow a command, by its name."""
 
 
 def collection(names: Iterable[str] = NAMES) -> Collection:

@@ -548,7 +548,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _living(group: int) -> bool:
-    """Return if a process of the group still runs; zombies do not count."""
+    """Return True if a process of the group still runs; zombies do not count."""
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
             with open(f"/proc/{pid}/stat", "rb") as file:
@@ -582,7 +582,7 @@ def _take(fd: int) -> None:
 
 
 def _kept(said: bytes) -> bool:
-    """Return if a program still runs that keeps a lock whose holder is gone.
+    """Return True if a program still runs that keeps a lock whose holder is gone.
 
     A program started over SSH can't inherit a lock; it writes its PID and start time to the file.
     """

@@ -236,7 +236,7 @@ class _ProjectSync:
         return survey
 
     def _heads_resolve(self, git_dirs: Sequence[bytes]) -> bool:
-        """Return if each HEAD in the mirror names a branch that the mirror has."""
+        """Return True if each HEAD in the mirror names a branch that the mirror has."""
         folders = [self._below(git_dir) for git_dir in git_dirs[:_MOST_GIT_DIRS]]
         return all(self._context.share.head_resolves(folder) for folder in folders)
 

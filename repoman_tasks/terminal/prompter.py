@@ -33,7 +33,7 @@ class Prompter:
 
     @property
     def possible(self) -> bool:
-        """Return if there is a terminal to prompt on."""
+        """Return True if there is a terminal to prompt on."""
         return self._terminal
 
     def confirm(self, prompt: Prompt, *about: str, default: bool) -> bool:

@@ -54,7 +54,7 @@ class Screen:
 
     @property
     def live(self) -> bool:
-        """Return if both outputs are a terminal, so that lines can be redrawn."""
+        """Return True if both outputs are a terminal, so that lines can be redrawn."""
         return sys.stdout.isatty() and sys.stderr.isatty()
 
     @property
@@ -178,7 +178,7 @@ def _painted(text: str, look: str) -> str:
 
 
 def _has_colours() -> bool:
-    """Return if standard output shows colours; NO_COLOR as in https://no-color.org."""
+    """Return True if standard output shows colours; NO_COLOR as in https://no-color.org."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
     return sys.stdout.isatty() and not plain
 

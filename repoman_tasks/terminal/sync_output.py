@@ -42,7 +42,7 @@ class OutputOptions:
 
     @property
     def progress(self) -> bool:
-        """Return if rsync has to report its progress."""
+        """Return True if rsync has to report its progress."""
         return self.bars or self.lines
 
 

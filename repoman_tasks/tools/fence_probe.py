@@ -144,7 +144,7 @@ def _server(answers: FenceAnswers) -> dict[str, Any]:
 
 
 def _is_new_member(host: Host) -> bool:
-    """Return if the user is in the group now, but was not yet at login."""
+    """Return True if the user is in the group now, but was not yet at login."""
     members = host.read(["getent", "group", ADMIN_GROUP]).text.strip().rpartition(":")[2]
     name = host.read(["id", "--user", "--name"]).text.strip()
     return bool(name) and name in members.split(",")

@@ -52,7 +52,7 @@ def submit_folder_names(host: Host, path: str) -> Future[list[str]]:
 
 
 def is_loose_object(path: bytes) -> bool:
-    """Return if the file at `path`, relative to its repo, is a loose git object."""
+    """Return True if the file at `path`, relative to its repo, is a loose git object."""
     return bool(_LOOSE_OBJECT.search(path))
 
 

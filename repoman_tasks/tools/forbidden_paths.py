@@ -116,7 +116,7 @@ def check_devices(
 def _is_protection(
     name: str, device: Mapping[str, str], devices: Mapping[str, Mapping[str, str]]
 ) -> bool:
-    """Return if the device mounts a part of the repo read-only on top of itself."""
+    """Return True if the device mounts a part of the repo read-only on top of itself."""
     repo = devices.get(REPO_DEVICE, {}).get("source", "")
     return (
         name.startswith(PROTECTED_DEVICE)

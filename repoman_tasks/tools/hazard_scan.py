@@ -170,7 +170,7 @@ def _unwrap(answer: list[T] | RepomanError) -> list[T]:
 
 
 def _is_config(repo: str, path: str) -> bool:
-    """Return if `path` is a config of git, whose content matters."""
+    """Return True if `path` is a config of git, whose content matters."""
     return path.startswith(f"{repo}/.git/") and path.endswith("/config")
 
 
@@ -247,7 +247,7 @@ def _marks(data: bytes | None) -> Mapping[str, str]:
 
 
 def was_recorded(host: Host, repo: str) -> bool:
-    """Return if `record_seen` was ever called for `repo`, even with no hazards."""
+    """Return True if `record_seen` was ever called for `repo`, even with no hazards."""
     return host.read_file(_seen_path(host, repo)) is not None
 
 

@@ -102,7 +102,7 @@ def submit_reach(incus: Incus, name: str, bridge: Bridge) -> Future[Reachability
 
 
 def router_answers(host: Host) -> bool:
-    """Return if the router next to `host` answers that a packet of `host` expired there.
+    """Return True if the router next to `host` answers that a packet of `host` expired there.
 
     False also if this can't be probed, because the host has no perl.
     """

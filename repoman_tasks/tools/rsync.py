@@ -123,7 +123,7 @@ def _with_contents(pattern: str) -> str:
 
 
 def everywhere(pattern: str) -> bool:
-    """Return if a pattern is a plain name, which matches at any depth in any repo."""
+    """Return True if a pattern is a plain name, which matches at any depth in any repo."""
     return "/" not in pattern.rstrip("/")
 
 
@@ -240,12 +240,12 @@ def parse_progress(line: bytes) -> tuple[int, int] | None:
 
 
 def reports_max_delete(line: bytes) -> bool:
-    """Return if a line of standard error reports that --max-delete was reached."""
+    """Return True if a line of standard error reports that --max-delete was reached."""
     return line.startswith(b"Deletions stopped due to --max-delete")
 
 
 def changed_while_read(complaint: str) -> bool:
-    """Return if a line of standard error only reports a file that changed while it was read."""
+    """Return True if a line of stderr only reports a file that changed while it was read."""
     return (
         ("read errors mapping" in complaint and complaint.endswith("No data available (61)"))
         or "failed verification -- update " in complaint
@@ -254,7 +254,7 @@ def changed_while_read(complaint: str) -> bool:
 
 
 def reports_vanished(line: bytes) -> bool:
-    """Return if a line of standard error reports a file that vanished."""
+    """Return True if a line of standard error reports a file that vanished."""
     return line.startswith((b"file has vanished:", b"directory has vanished:"))
 
 

@@ -98,7 +98,7 @@ class Share:
         return count
 
     def head_resolves(self, git_dir: str) -> bool:
-        """Return if the mirrored `git_dir` has the branch that its HEAD names."""
+        """Return True if the mirrored `git_dir` has the branch that its HEAD names."""
         path = f"{self.root}/{git_dir}"
         head = self._read(["head", "-c", "4096", "--", f"{path}/HEAD"]).text
         branch = head.removeprefix("ref: ").strip()

@@ -138,6 +138,6 @@ def _first_project(session: Session) -> str:
 
 
 def _without_containers(session: Session) -> bool:
-    """Return if this host can have no containers; `setup` has printed why."""
+    """Return True if this host can have no containers; `setup` has printed why."""
     found = session.of(fence_facts)
     return not isinstance(found, FenceFacts) or found.project is None

@@ -32,7 +32,7 @@ class HolderAnswer:
 
     @property
     def held(self) -> bool:
-        """Return if it is held."""
+        """Return True if it is held."""
         return self.word == "held"
 
 

@@ -99,7 +99,7 @@ class OpensshTransport(SSHTransport):
         return code
 
     def _gives_no_terminal(self) -> bool:
-        """Return if the server runs programs but provides no terminal."""
+        """Return True if the server runs programs but provides no terminal."""
         argv = self._over("-tt", command=shell_command("test -t 0"))
         return self._here.read(argv, timeout=_START_SECONDS).code == 1
 
