@@ -81,11 +81,14 @@ class StallTimer:
         self._since = time.monotonic()
 
     def counting(self, take: Callable[[bytes], object]) -> Callable[[bytes], None]:
-        """Return `take`, wrapped so that each call counts as progress."""
+        """Return `take`, wrapped so that each call counts as progress.
+
+        The time that `take` needs, as on a slow terminal, is not the program's.
+        """
 
         def watched(data: bytes) -> None:
-            self._moved()
             take(data)
+            self._moved()
 
         return watched
 
