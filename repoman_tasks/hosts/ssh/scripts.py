@@ -104,12 +104,13 @@ exec "$@"
 _SAYING = r"""
 token=$1 number=$2 what=$3; shift 3
 say() {
-    env printf '%s\n%s %s %s %s\n' "$2" "$token" "$number" "$1" "$$"
-    env printf '\n%s\n' "$token" >&2
+    env printf '%s\n%s %s %s %s\n' "$2" "$token" "$number" "$1" "$$" 9<&-
+    env printf '\n%s\n' "$token" >&2 9<&-
 }
 """
 """Ends an answer. Answers come in any order, so each has a number. env's printf writes it at once;
-bash's own writes line by line, so that answers of several processes would mix."""
+bash's own writes line by line, so that answers of several processes would mix. It must not inherit
+the lock on 9: it could outlive the holder for a moment."""
 
 _HOLDING = (
     _OF_PROCESS
