@@ -30,6 +30,9 @@ settings.register_profile(
 )
 settings.load_profile("repoman")
 
+# Background jobs of a shell ignore SIGINT, and what tests start and interrupt would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test with containers locally, over SSH or both, as its mark requires in CI."""
