@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from repoman_tasks.errors import Refused, UsageError
 
 __all__ = [
+    "NAMES_NEVER_VALID",
     "RESERVED_NAMES",
     "absolute",
     "check_name",
@@ -25,14 +26,23 @@ __all__ = [
     "with_parents",
 ]
 
-RESERVED_NAMES = frozenset(
+NAMES_NEVER_VALID = frozenset(
     {
         *("adopt", "all", "completion", "default", "dev", "exec", "help", "list", "new"),
         *("remove", "repair", "restart", "setup", "shell", "start", "status", "stop", "sync"),
         *("trust", "untrust", "update", "version"),
     }
 )
-"""Names of commands, present and planned: `sync list` must never mean a project."""
+"""Names of commands that no registry may have as a project: `sync list` never means a project."""
+RESERVED_NAMES = NAMES_NEVER_VALID | frozenset(
+    {
+        *("agent", "forward", "git-guard", "history", "log", "login", "nightly", "rename"),
+        *("reset", "restore", "snapshot", "ssh-config", "template", "undo", "uninstall"),
+        *("verify",),
+    }
+)
+"""Names that a new project can't have: commands, present and planned. A registry may have those
+that were reserved later, so that a new version of repoman does not refuse it."""
 
 _RESERVED_FOLDERS = (".repoman-share", ".zfs", "lost+found")
 """Prefixes of folders that a file server or repoman itself uses on a share."""
@@ -41,14 +51,14 @@ _RESERVED_FOLDERS = (".repoman-share", ".zfs", "lost+found")
 _NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
-def check_name(name: str) -> str:
+def check_name(name: str, reserved: Container[str] = RESERVED_NAMES) -> str:
     """Return `name` if it is a valid project name. Raise UsageError if not."""
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} is not a valid project name",
             "use 1 to 63 letters, digits and dashes; begin with a letter, do not end with a dash",
         )
-    if name.lower() in RESERVED_NAMES:
+    if name.lower() in reserved:
         raise UsageError(
             f"{name!r} is a command, so it can't be a project name", "choose another name"
         )

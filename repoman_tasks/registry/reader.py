@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from repoman_tasks.errors import UsageError
@@ -28,6 +29,7 @@ from repoman_tasks.model import (
 )
 from repoman_tasks.planning.mirror.excludes import excludes_fault
 from repoman_tasks.planning.names import (
+    NAMES_NEVER_VALID,
     check_name,
     check_repo,
     image_fault,
@@ -191,7 +193,11 @@ def _project(source: _Source, table: dict[str, Any], index: int) -> Project:
     if not name:
         raise source.error("the project has no name", 'add name = "…"', "project", index, "name")
     values.setdefault("repo", name)
-    for key, check in (("name", check_name), ("repo", check_repo)):
+    checks: dict[str, Callable[[str], str]] = {
+        "name": partial(check_name, reserved=NAMES_NEVER_VALID),
+        "repo": check_repo,
+    }
+    for key, check in checks.items():
         try:
             values[key] = check(values[key])
         except UsageError as error:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from repoman_tasks.errors import Refused, UsageError
 from repoman_tasks.planning.names import (
+    NAMES_NEVER_VALID,
     RESERVED_NAMES,
     absolute,
     check_name,
@@ -22,6 +23,7 @@ from repoman_tasks.planning.names import (
     real_repo,
     relative_repo,
 )
+from repoman_tasks.registry.reader import parse
 
 INCUS_LETTERS = frozenset(string.ascii_letters + string.digits + "-")
 
@@ -65,6 +67,17 @@ def test_reserved_names_are_refused_in_any_case(name: str) -> None:
     for spelled in (name, name.upper(), name.title()):
         with pytest.raises(UsageError, match="is a command"):
             check_name(spelled)
+
+
+@pytest.mark.parametrize("name", ["restore", "agent", "git-guard"])
+def test_a_registry_may_have_names_that_were_reserved_later(name: str) -> None:
+    with pytest.raises(UsageError, match="is a command"):
+        check_name(name)
+    assert check_name(name, NAMES_NEVER_VALID) == name
+    text = f'[[project]]\nname = "{name}"\nrepo = "x"\n'
+    assert [project.name for project in parse(text, "f", {}).projects] == [name]
+    with pytest.raises(UsageError, match="line 2: 'sync' is a command"):
+        parse(text.replace(name, "sync"), "f", {})
 
 
 @given(st.text() | st.from_regex(re.compile(r"[a-zA-Z0-9-]{0,70}\n?"), fullmatch=True))
