@@ -11,6 +11,7 @@ from repoman_tasks.errors import Refused, UsageError
 __all__ = [
     "NAMES_NEVER_VALID",
     "RESERVED_NAMES",
+    "RepoFolders",
     "absolute",
     "check_name",
     "check_repo",
@@ -143,6 +144,25 @@ def overlapping(repo: str, others: Iterable[str]) -> str:
     Overlapping repos are not allowed, because their mirrors would delete each other's files.
     """
     return next((o for o in others if inside(o, repo) or inside(repo, o)), "")
+
+
+class RepoFolders:
+    """The folders of many repos; finding an overlap takes no longer the more there are."""
+
+    def __init__(self) -> None:
+        self._repos: set[str] = set()
+        self._first_below: dict[str, str] = {}
+
+    def add(self, repo: str) -> None:
+        """Add a folder, relative and normalized."""
+        self._repos.add(repo)
+        for parent in with_parents(repo)[:-1]:
+            self._first_below.setdefault(parent, repo)
+
+    def overlapping(self, repo: str) -> str:
+        """Return a folder that equals, contains or is inside `repo`, or an empty string."""
+        around = (folder for folder in with_parents(repo) if folder in self._repos)
+        return next(around, "") or self._first_below.get(repo, "")
 
 
 def real_repo(path: str, real: str, real_local_repos: str) -> str:

@@ -30,12 +30,12 @@ from repoman_tasks.model import (
 from repoman_tasks.planning.mirror.excludes import excludes_fault
 from repoman_tasks.planning.names import (
     NAMES_NEVER_VALID,
+    RepoFolders,
     check_name,
     check_repo,
     image_fault,
     mount_fault,
     nearest,
-    overlapping,
     profile_fault,
     variable_fault,
 )
@@ -156,6 +156,7 @@ def _projects(source: _Source, document: dict[str, Any]) -> tuple[Project, ...]:
         raise source.error("project is not a list of tables", "write [[project]]", key="project")
     projects: list[Project] = []
     names: set[str] = set()
+    folders = RepoFolders()
     for index, table in enumerate(tables):
         project = _project(source, table, index)
         if project.name in names:
@@ -166,7 +167,7 @@ def _projects(source: _Source, document: dict[str, Any]) -> tuple[Project, ...]:
                 index,
                 "name",
             )
-        other = overlapping(project.repo, (p.repo for p in projects))
+        other = folders.overlapping(project.repo)
         if other:
             raise source.error(
                 f"repo {project.repo!r} overlaps {other!r} of another project",
@@ -176,6 +177,7 @@ def _projects(source: _Source, document: dict[str, Any]) -> tuple[Project, ...]:
                 "repo",
             )
         names.add(project.name)
+        folders.add(project.repo)
         projects.append(project)
     return tuple(projects)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -117,11 +117,17 @@ def git_state(host: Host, root: str, git_dirs: Iterable[bytes]) -> int:
 
 
 def _outermost(git_dirs: Iterable[bytes]) -> list[bytes]:
-    outermost: list[bytes] = []
-    for git_dir in sorted(git_dirs):
-        if not any(git_dir.startswith(outer + b"/") or not outer for outer in outermost):
-            outermost.append(git_dir)
-    return outermost
+    """Return those of `git_dirs` that are inside no other; `b""` is the root."""
+    known = set(git_dirs)
+    if b"" in known:
+        return [b""]
+    return sorted(path for path in known if known.isdisjoint(_parents(path)))
+
+
+def _parents(path: bytes) -> Iterator[bytes]:
+    while b"/" in path:
+        path = path.rpartition(b"/")[0]
+        yield path
 
 
 def _fingerprint(entry: Entry) -> int:

@@ -14,6 +14,7 @@ from repoman_tasks.errors import Refused, UsageError
 from repoman_tasks.planning.names import (
     NAMES_NEVER_VALID,
     RESERVED_NAMES,
+    RepoFolders,
     absolute,
     check_name,
     check_repo,
@@ -227,6 +228,20 @@ def test_inside(path: str, folder: str, is_inside: bool) -> None:
 )
 def test_overlapping(repo: str, others: list[str], other: str) -> None:
     assert overlapping(repo, others) == other
+
+
+REPOS = st.lists(st.from_regex(r"[ab-]{1,2}(/[ab-]{1,2}){0,2}", fullmatch=True), max_size=6)
+
+
+@given(REPOS, REPOS)
+def test_overlaps_among_many(repos: list[str], others: list[str]) -> None:
+    folders = RepoFolders()
+    for repo in repos:
+        folders.add(repo)
+    for other in others:
+        found = folders.overlapping(other)
+        assert bool(found) == bool(overlapping(other, repos))
+        assert not found or (found in repos and overlapping(other, [found]) == found)
 
 
 def test_real_repo() -> None:
