@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from repoman_tasks.model import Mount, Project, Tally, keys
 from repoman_tasks.planning.registry_edits import AddProject, Edit, SetKeys
 from repoman_tasks.registry.line_index import header
+from repoman_tasks.registry.value_edits import set_values
 
 if TYPE_CHECKING:
     import tomlkit
@@ -36,6 +37,12 @@ _NEW_FILE = """\
 
 def edited(text: str, edits: Iterable[Edit]) -> str:
     """Return the registry's `text` with `edits` made, its comments, order and formatting kept."""
+    edits = list(edits)
+    values = [edit for edit in edits if isinstance(edit, SetKeys)]
+    if values and len(values) == len(edits):
+        fast = set_values(text, values)
+        if fast is not None:
+            return fast
     draft = _Draft(text or _NEW_FILE)
     for edit in edits:
         if isinstance(edit, SetKeys):
