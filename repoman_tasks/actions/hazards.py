@@ -1,25 +1,47 @@
-"""Reports files of containers in their repos that programs on the host may run, for `status`."""
+"""Reports files in repos that programs on the host may run, for `status`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
-from repoman_tasks.errors import RepomanError
-from repoman_tasks.hosts.base import Future, Host, TimedOut
+from repoman_tasks.actions.facts import reconcile
+from repoman_tasks.errors import Refused, RepomanError
+from repoman_tasks.hosts.base import Future, Host
 from repoman_tasks.model import Person, Project
 from repoman_tasks.planning.findings import EstateFacts, Finding
 from repoman_tasks.planning.mirror.sync_plan import find_project
-from repoman_tasks.planning.trust.hazard_findings import Hazard, hazard_findings, owner_finding
-from repoman_tasks.tools.hazard_scan import (
-    find_hazards,
+from repoman_tasks.planning.prompts import SEEN
+from repoman_tasks.planning.text.wording import format_age, plural
+from repoman_tasks.planning.trust.hazard_findings import (
+    Hazard,
+    Marks,
+    hazard_findings,
+    instructions_finding,
+    is_new,
+    owner_finding,
+    scan_finding,
+)
+from repoman_tasks.session import Session
+from repoman_tasks.tools.hazard_records import (
+    read_listing,
+    record_listing,
     record_seen,
-    submit_foreign,
-    submit_hazards,
     submit_seen,
     was_recorded,
 )
+from repoman_tasks.tools.hazard_scan import Scan, find_hazards, submit_scan
 
-__all__ = ["mark_seen", "prepare_baseline", "repos_of_containers", "submit_new_hazards"]
+__all__ = ["NewHazards", "accept_listed", "list_hazards", "prepare_baseline"]
+__all__ += ["repos_of_containers", "submit_new_hazards"]
+
+
+@dataclass(frozen=True)
+class NewHazards:
+    """Findings about hazards, and the hazards themselves by repo, to record what is listed."""
+
+    findings: list[Finding]
+    by_repo: Mapping[str, list[Hazard]]
 
 
 def prepare_baseline(host: Host, repo: str, *, created: bool = False) -> Callable[[], None]:
@@ -33,72 +55,114 @@ def prepare_baseline(host: Host, repo: str, *, created: bool = False) -> Callabl
 
     def record() -> None:
         if hazards is None:
-            record_seen(host, repo, find_hazards(host, repo))
+            record_seen(host, repo, _marks(find_hazards(host, repo)))
         elif not was_recorded(host, repo):
-            record_seen(host, repo, hazards)
+            record_seen(host, repo, _marks(hazards))
 
     return record
 
 
+def _marks(hazards: Iterable[Hazard]) -> Marks:
+    return {hazard.what: hazard.marks for hazard in hazards}
+
+
 def submit_new_hazards(
-    host: Host, repos: Mapping[str, str], person: Future[Person], incus_project: str
-) -> Future[list[Finding]]:
+    host: Host,
+    repos: Mapping[str, str],
+    person: Future[Person],
+    incus_project: str,
+    *,
+    instructions: bool,
+) -> Future[NewHazards]:
     """Ask for findings about new hazards in `repos`, and about files of users of containers.
 
-    `repos` maps projects to the paths of their repos.
+    `repos` maps projects to the paths of their repos. With `instructions`, files that instruct
+    agents are noted, too.
     """
-    hazards = submit_hazards(host, list(repos.values()))
     seen = {repo: submit_seen(host, repo) for repo in repos.values()}
-    foreign = submit_foreign(host, list(repos.values()))  # last, because it takes longest
+    scans = submit_scan(host, seen)  # last, because it takes longest
 
-    def collect() -> list[Finding]:
-        by_repo, findings = hazards.result(), []
+    def collect() -> NewHazards:
+        by_repo, findings, new = scans.result(), [], {}
         for name, repo in repos.items():
-            findings += _new(name, repo, by_repo[repo], seen)
-        return findings + _foreign(repos, foreign, person, incus_project)
+            scan, marks = by_repo[repo], seen[repo].result()
+            if isinstance(scan, RepomanError):
+                findings.append(scan_finding(name, repo, scan.what))
+                continue
+            new[repo] = [hazard for hazard in scan.hazards if is_new(hazard, marks)]
+            findings += hazard_findings(name, repo, scan.hazards, marks)
+            findings += (
+                instructions_finding(name, repo, scan.hazards, marks) if instructions else []
+            )
+            findings += _foreign(name, repo, scan, person, incus_project)
+        return NewHazards(findings, new)
 
     return Future(collect)
 
 
-def _new(
-    name: str,
-    repo: str,
-    hazards: list[Hazard] | RepomanError,
-    seen: Mapping[str, Future[Mapping[str, str]]],
+def _foreign(
+    name: str, repo: str, scan: Scan, person: Future[Person], incus_project: str
 ) -> list[Finding]:
-    if isinstance(hazards, RepomanError):
-        return [Finding(name, f"{repo} can't be scanned, {hazards.what}", "try again")]
-    return hazard_findings(name, repo, hazards, seen[repo].result())
+    if not scan.foreign:
+        return []
+    user = person.result()
+    return [owner_finding(name, repo, scan.foreign, f"{user.uid}:{user.gid}", incus_project)]
 
 
-def mark_seen(host: Host, facts: EstateFacts, name: str | None) -> None:
-    """Record the hazards in the repo of a project, or of all of them, as seen by a person."""
+def list_hazards(session: Session, hazards: NewHazards) -> None:
+    """Record that the new hazards were listed in full, so that `status NAME --seen` accepts them.
+
+    Nothing is recorded if there are none, or with --dry.
+    """
+    for repo, new in hazards.by_repo.items():
+        if new and not session.dry:
+            record_listing(session.host, repo, new, session.now())
+
+
+def accept_listed(session: Session, name: str | None) -> None:
+    """Record as seen what `status NAME` listed last of a project's repo, or of all of them.
+
+    What changed since then stays new. If nothing was listed, list it now and ask; raise Refused if
+    nobody can be asked, or the answer is no.
+    """
+    facts, host = session.of(reconcile), session.host
     projects = [find_project(facts.registry, name)] if name else facts.registry.projects
-    for repo in repos_of_containers(facts, projects).values():
-        record_seen(host, repo, find_hazards(host, repo))
+    unlisted = {}
+    for project, repo in repos_of_containers(facts, projects).items():
+        listing = read_listing(host, repo)
+        if listing is None:
+            unlisted[project] = repo
+            continue
+        record_seen(host, repo, listing.marks)
+        count = plural(len(listing.marks), "entry", "entries")
+        age = format_age(listing.time, session.now())
+        session.screen.note(f"{project}: marked as seen: {count} that `status` listed {age}")
+    for project, repo in unlisted.items():
+        _ask_about(session, project, repo)
+
+
+def _ask_about(session: Session, project: str, repo: str) -> None:
+    """List what is new in a repo and ask if it was seen; do nothing if nothing is new."""
+    host = session.host
+    marks = submit_seen(host, repo)
+    scan = submit_scan(host, {repo: marks}).result()[repo]
+    if isinstance(scan, RepomanError):
+        return  # it stays a finding
+    new = [hazard for hazard in scan.hazards if is_new(hazard, marks.result())]
+    if not new:
+        return
+    cure = f"run `repoman status {project}`, check what it lists, then run this again"
+    if not session.prompter.possible:
+        raise Refused(f"{project}: `status {project}` has not listed what is new", cure)
+    session.screen.note(f"new in {repo}:")
+    for hazard in new:
+        session.screen.note(f"  {hazard.what}")
+    if not session.prompter.grant(SEEN):
+        raise Refused(f"{project}: nothing was marked as seen", cure)
+    record_seen(host, repo, _marks(new))
 
 
 def repos_of_containers(facts: EstateFacts, projects: Iterable[Project]) -> dict[str, str]:
     """Return the usable repos of those of `projects` that have a container, by project."""
     names = (p.name for p in projects if p.container and not facts.repos[p.name].problem)
     return {name: facts.repos[name].path for name in names}
-
-
-def _foreign(
-    repos: Mapping[str, str],
-    foreign: Future[dict[str, int]],
-    person: Future[Person],
-    incus_project: str,
-) -> list[Finding]:
-    try:
-        counts = foreign.result()
-    except TimedOut:
-        what = "the owners of the files were not checked in time"
-        cure = "check one project: `repoman status NAME`"
-        return [Finding("repos", what, cure, problem=False)]
-    if not counts:
-        return []
-    names = {repo: name for name, repo in repos.items()}
-    user = person.result()
-    ids = f"{user.uid}:{user.gid}"
-    return [owner_finding(names[repo], repo, n, ids, incus_project) for repo, n in counts.items()]

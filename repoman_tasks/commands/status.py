@@ -18,7 +18,13 @@ from repoman_tasks.actions.facts import (
     reconcile,
     stored_registry,
 )
-from repoman_tasks.actions.hazards import mark_seen, repos_of_containers, submit_new_hazards
+from repoman_tasks.actions.hazards import (
+    NewHazards,
+    accept_listed,
+    list_hazards,
+    repos_of_containers,
+    submit_new_hazards,
+)
 from repoman_tasks.actions.inside_check import running_projects, submit_inside
 from repoman_tasks.actions.network_check import submit_network_check
 from repoman_tasks.cli.task import Task, task
@@ -58,18 +64,19 @@ from repoman_tasks.tools.share import Share
         "missing": "Recreate or forget containers that are missing.",
         "orphan": "Adopt or destroy containers that belong to no project.",
         "half_made": "Finish or remove containers whose creation was interrupted.",
-        "seen": "Mark what is new in a repo, and would run on this host, as reviewed.",
+        "seen": "Mark what `status NAME` listed as new in a repo as seen.",
         "json": "Print JSON.",
     },
     examples={
         "repoman status": "Check this host and all projects",
-        "repoman status isurus": "Check one project",
+        "repoman status isurus": "Check one project, and list what is new in its repo",
         "repoman status --watch --interval 10": "Check every ten seconds, until Ctrl-C",
         "repoman status --missing recreate": "Recreate containers that were lost",
     },
     exit_codes={
         "3": "there are problems",
         "4": "one of several hosts failed",
+        "6": "refused: --seen, but nothing was listed before",
         "130": "interrupted, or a prompt was answered with no",
     },
 )
@@ -95,17 +102,19 @@ def status(
         repaired = repair_drift(session, drifted, options)
         session.discard_facts()
     if seen:
-        mark_seen(session.host, session.of(reconcile), name)
+        accept_listed(session, name)
     _submit_pre_tasks(session, all_projects=name is None)
     facts = session.of(reconcile)
-    findings = _findings(session, facts, name)
+    findings, hazards = _findings(session, facts, name)
     problems = sum(finding.problem for finding in findings)
     if json:
         session.screen.json(_as_json(session, facts.registry, findings))
     else:
         if values:
             _show_values(session.screen, facts.registry)
-        _show_findings(session.screen, findings)
+        _show_findings(session.screen, findings, in_full=name is not None)
+        if name is not None and session.screen.prints:
+            list_hazards(session, hazards)
         _show_summary(session, len(facts.registry.projects), problems)
     return ExitCode.OK if repaired and not problems else ExitCode.UNHEALTHY
 
@@ -121,8 +130,10 @@ def _submit_pre_tasks(session: Session, *, all_projects: bool) -> None:
         session.submit(pre_task)
 
 
-def _findings(session: Session, facts: EstateFacts, name: str | None) -> list[Finding]:
-    """Return all findings, of the project called `name` or of everything.
+def _findings(
+    session: Session, facts: EstateFacts, name: str | None
+) -> tuple[list[Finding], NewHazards]:
+    """Return all findings, of the project called `name` or of everything, and the new hazards.
 
     All requests are submitted before the first answer is awaited.
     """
@@ -139,12 +150,14 @@ def _findings(session: Session, facts: EstateFacts, name: str | None) -> list[Fi
         repos_of_containers(facts, projects),
         Future(partial(session.of, person)),
         session.of(incus).project,
+        instructions=name is not None,
     )
     found = _estate_findings(session, facts, projects, name)
     if has_containers:
         found += _fence_findings(session.of(fence_facts))
     excludes = [finding for finding in map(exclude_finding, projects) if finding]
-    return found + network.result() + excludes + drifted + inside.result() + hazards.result()
+    found += network.result() + excludes + drifted + inside.result()
+    return found + hazards.result().findings, hazards.result()
 
 
 def _estate_findings(
@@ -202,11 +215,14 @@ def _show_values(screen: Screen, registry: Registry) -> None:
     screen.line()
 
 
-def _show_findings(screen: Screen, findings: list[Finding]) -> None:
+def _show_findings(screen: Screen, findings: list[Finding], *, in_full: bool) -> None:
+    """Print findings; `in_full` with all items of each."""
     for finding in group_findings(findings) if screen.columns else findings:
         mark = Cell("✗", BAD) if finding.problem else Cell("·")
         subject = Cell(finding.subject, STRONG)
         screen.line(mark, " ", subject, f": {finding.what}", hang=2)
+        for item in finding.items if in_full else ():
+            screen.line(f"    - {item}")
         screen.line(f"    {finding.cure}", hang=4)
 
 

@@ -62,6 +62,8 @@ class Finding:
     problem: bool = True
     kind: str = ""
     """Kind for programs and for repairs; see `container.repairs`."""
+    items: tuple[str, ...] = ()
+    """All that a finding is about if `what` names only some."""
 
 
 def mirror_is_old(project: Project, defaults: Defaults, now: str) -> bool:

@@ -35,6 +35,7 @@ __all__ = [
     "PROJECT",
     "REPAIR",
     "REPO",
+    "SEEN",
     "SHELL",
     "SOURCE",
     "SUDO",
@@ -121,6 +122,11 @@ APPROVE = Prompt(
     "A program in the container may have written this. Approve it?",
     _answers("new update", "trust"),
     {"trust": "run `repoman update --trust`"},
+)
+SEEN = Prompt(
+    "A container may have written this. Mark all of it as seen?",
+    {},
+    {"status": "run `repoman status NAME` first"},
 )
 
 

@@ -49,6 +49,9 @@ class TextLine(NamedTuple):
 class Screen:
     """Standard output and error. Commands in messages get `--host HOST` if `host` is not empty."""
 
+    prints = True
+    """True if all that is shown is printed at once, and nothing is cut to the terminal's size."""
+
     def __init__(self, host: str = "") -> None:
         self._host = host
 
@@ -122,6 +125,7 @@ class Recorder(Screen):
     """Records the output instead of printing it."""
 
     live = False
+    prints = False
 
     def __init__(self, host: str = "") -> None:
         super().__init__(host)

@@ -2,42 +2,65 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
 
-from repoman_tasks.errors import RepomanError
+from repoman_tasks.errors import Failed, RepomanError
 from repoman_tasks.hosts.base import Argv, Future, Host, Result
-from repoman_tasks.planning.trust.hazard_findings import PROTECTED, Hazard, config_hazards
-from repoman_tasks.registry.names_file import state_folder
-from repoman_tasks.tools.approvals import state_path
+from repoman_tasks.planning.names import inside
+from repoman_tasks.planning.trust.hazard_findings import PROTECTED, Hazard, Marks
+from repoman_tasks.planning.trust.hazard_names import MODULES, find_tests, kind_of
 from repoman_tasks.tools.forbidden_paths import submit_real_paths
+from repoman_tasks.tools.git_hazards import git_hazards, submit_configs
 from repoman_tasks.tools.regular_file import submit_head
 
-__all__ = [
-    "find_hazards",
-    "record_seen",
-    "submit_foreign",
-    "submit_hazards",
-    "submit_protected",
-    "submit_seen",
-    "was_recorded",
-]
-
-T = TypeVar("T")
-Entries = list[tuple[str, str]]
-"""Paths, each with a mark that changes when the file does."""
+__all__ = ["Scan", "find_hazards", "submit_protected", "submit_scan"]
 
 _SECONDS = 20.0
-_MOST_CONFIG = 256 << 10
-_MODULES = ".git/modules"
-_MOST_MODULES = 50
-_MOST_AT_ONCE = 200
-"""Limit of configs held in memory, each up to 256 KiB: a hostile repo may have any number."""
+_MAX_OUTPUT = 8 << 20
+"""Limit of what one walk prints. A repo that exceeds it has tens of thousands of such files."""
+_MAX_CONTENT = 64 << 10
+_MAX_CONTENTS = 100
+"""Limit of files read in one repo; those beyond, and larger ones, have marks without content."""
+_MAX_MODULES = 50
+"""Limit of submodules that are protected, each by two mounts."""
 _FIRST_FOREIGN = 100_000
 """UIDs from here on belong to users of containers, not of the host."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Result of a walk over one repo."""
+
+    hazards: tuple[Hazard, ...]
+    foreign: int
+    """Number of entries that belong to users of containers."""
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """File that the walk found, relative to its repo."""
+
+    path: str
+    letter: str
+    """Type of the file as find prints it: f, l, p and so on."""
+    size: int
+    executable: bool
+    mark: str
+
+    @property
+    def kind(self) -> str:
+        """Kind by its name, "" if it is of none."""
+        return kind_of(self.path)
+
+
+@dataclass
+class _Walk:
+    """What the walk found in one repo; `foreign` is as in `Scan`."""
+
+    entries: list[_Entry] = field(default_factory=list)
+    foreign: int = 0
 
 
 def submit_protected(host: Host, repo: str) -> Future[tuple[str, ...]]:
@@ -45,11 +68,11 @@ def submit_protected(host: Host, repo: str) -> Future[tuple[str, ...]]:
 
     Left out are symlinks, and paths that lead through one.
     """
-    heads = host.submit(_heads_argv([repo]), timeout=_SECONDS)
+    heads = host.submit(_heads_argv(repo), timeout=_SECONDS)
     usual = _submit_existing(host, repo, PROTECTED)
 
     def read() -> tuple[str, ...]:
-        modules = _unwrap(_all_modules(host, [repo], heads)[repo])
+        modules = _modules(f"{repo}/{MODULES}/", heads.result().text.split("\0"))
         return (*usual.result(), *_submit_existing(host, repo, modules).result())
 
     return Future(read)
@@ -77,186 +100,158 @@ def _existing_argv(paths: Sequence[str]) -> Argv:
     return ["find", *paths, "-maxdepth", "0", *kinds, "-print0"]
 
 
-def _all_modules(
-    host: Host, repos: Sequence[str], heads: Future[Result]
-) -> dict[str, list[str] | RepomanError]:
-    """Return the paths of the submodules' hooks and config for each of `repos`, or its error.
-
-    A submodule is a folder in .git/modules with a HEAD; `heads` is the output of `_heads_argv`.
-    """
-    try:
-        output = heads.result().text
-    except RepomanError as problem:
-        if len(repos) == 1:
-            return {repos[0]: problem}
-        # The error of one repo fails the call for all of them, so ask for each alone.
-        each = {repo: host.submit(_heads_argv([repo]), timeout=_SECONDS) for repo in repos}
-        return {repo: _all_modules(host, [repo], each[repo])[repo] for repo in repos}
-    paths = output.split("\0")
-    return {repo: _modules(f"{repo}/{_MODULES}/", paths) for repo in repos}
-
-
-def _heads_argv(repos: Sequence[str]) -> Argv:
-    """Return the argv that prints the paths of each HEAD in the .git/modules of `repos`."""
-    argv = ["find", *(f"{repo}/{_MODULES}" for repo in repos), "-maxdepth", "8"]
-    return [*argv, "-type", "f", "-name", "HEAD", "-print0"]
+def _heads_argv(repo: str) -> Argv:
+    """Return the argv that prints the paths of each HEAD in the .git/modules of `repo`."""
+    return ["find", f"{repo}/{MODULES}", "-maxdepth", "8", "-type", "f", "-name", "HEAD", "-print0"]
 
 
 def _modules(start: str, heads: Iterable[str]) -> list[str]:
     """Return the hooks and config of the submodules whose HEAD is below `start`."""
     relative = [head.removeprefix(start) for head in heads if head.startswith(start)]
-    folders = sorted(head.rpartition("/")[0] for head in relative[:_MOST_MODULES])
+    folders = sorted(head.rpartition("/")[0] for head in relative[:_MAX_MODULES])
     folders = [folder for folder in folders if folder and "/logs" not in folder]
-    return [f"{_MODULES}/{folder}/{name}" for folder in folders for name in ("hooks", "config")]
+    return [f"{MODULES}/{folder}/{name}" for folder in folders for name in ("hooks", "config")]
 
 
-def find_hazards(host: Host, repo: str) -> list[Hazard]:
+def find_hazards(host: Host, repo: str) -> tuple[Hazard, ...]:
     """Return what is in `repo` now that a program on the host may run."""
-    return _unwrap(submit_hazards(host, [repo]).result()[repo])
+    scan = submit_scan(host, {repo: Future(dict)}).result()[repo]
+    if isinstance(scan, RepomanError):
+        raise scan
+    return scan.hazards
 
 
-def submit_hazards(
-    host: Host, repos: Sequence[str]
-) -> Future[dict[str, list[Hazard] | RepomanError]]:
-    """Ask for the hazards in each of `repos`, or for the error if one can't be scanned."""
-    if not repos:
-        return Future(dict)
-    heads = host.submit(_heads_argv(repos), timeout=_SECONDS)
-    usual = {repo: _submit_entries(host, repo, PROTECTED) for repo in repos}
-    paths = [f"{repo}/.git/config" for repo in repos]  # every git repo has one
-    return Future(partial(_all_hazards, host, heads, usual, _submit_configs(host, paths)))
+def submit_scan(
+    host: Host, repos: Mapping[str, Future[Marks]]
+) -> Future[dict[str, Scan | RepomanError]]:
+    """Ask for the hazards in each of `repos`, or for the error if one can't be scanned.
 
-
-def _all_hazards(
-    host: Host,
-    heads: Future[Result],
-    usual: Mapping[str, Future[Entries]],
-    configs: dict[str, Future[Result]],
-) -> dict[str, list[Hazard] | RepomanError]:
-    modules = _all_modules(host, list(usual), heads)
-    more = {
-        repo: _submit_entries(host, repo, paths if isinstance(paths, list) else ())
-        for repo, paths in modules.items()
-    }
-    entries = {repo: _try(_entries, modules[repo], [usual[repo], more[repo]]) for repo in usual}
-    paths = [
-        path
-        for repo, listed in entries.items()
-        if isinstance(listed, list)
-        for path, _ in listed
-        if _is_config(repo, path) and path not in configs
-    ]
-    configs |= _submit_configs(host, paths)
-    return {
-        repo: listed
-        if isinstance(listed, RepomanError)
-        else _try(_hazards, host, repo, listed, configs)
-        for repo, listed in entries.items()
-    }
-
-
-def _try(read: Callable[..., list[T]], *arguments: Any) -> list[T] | RepomanError:
-    """Return what `read` returns, or its error."""
-    try:
-        return read(*arguments)
-    except RepomanError as problem:
-        return problem
-
-
-def _unwrap(answer: list[T] | RepomanError) -> list[T]:
-    if isinstance(answer, RepomanError):
-        raise answer
-    return answer
-
-
-def _is_config(repo: str, path: str) -> bool:
-    """Return True if `path` is a config of git, whose content matters."""
-    return path.startswith(f"{repo}/.git/") and path.endswith("/config")
-
-
-def _submit_configs(host: Host, paths: Sequence[str]) -> dict[str, Future[Result]]:
-    """Ask for the configs at `paths`, up to the limit."""
-    return {path: submit_head(host, path, _MOST_CONFIG) for path in paths[:_MOST_AT_ONCE]}
-
-
-def _submit_entries(host: Host, repo: str, paths: Collection[str]) -> Future[Entries]:
-    """Ask for the files at `paths` in `repo`, and directly in those that are folders."""
-    if not paths:
-        return Future(list)
-    argv = ["find", *(f"{repo}/{path}" for path in paths)]
-    argv += ["-maxdepth", "2", "!", "-name", "*.sample", "!", "-type", "d"]
-    return host.submit([*argv, "-printf", "%p\\t%s.%i.%C@\\0"], timeout=_SECONDS).then(
-        _parse_entries
-    )
-
-
-def _parse_entries(result: Result) -> Entries:
-    entries = result.text.split("\0")[:-1]
-    return [(path, mark) for path, _, mark in (entry.rpartition("\t") for entry in entries)]
-
-
-def _entries(modules: list[str] | RepomanError, parts: Iterable[Future[Entries]]) -> Entries:
-    _unwrap(modules)
-    return [entry for future in parts for entry in future.result()]
-
-
-def _hazards(
-    host: Host, repo: str, entries: Entries, configs: dict[str, Future[Result]]
-) -> list[Hazard]:
-    hazards = []
-    for path, mark in entries:
-        relative = path[len(repo) + 1 :]
-        if _is_config(repo, path):
-            config = configs.pop(path, None) or submit_head(host, path, _MOST_CONFIG)
-            text = config.result().out.decode(errors="replace")
-            keys = config_hazards(text)
-            hazards += [Hazard(f"{relative}: {key}", mark) for key in keys]
-        elif relative != ".repoman.toml":  # approvals cover it
-            hazards.append(Hazard(relative, mark))
-    return hazards
-
-
-def submit_foreign(host: Host, repos: Sequence[str]) -> Future[dict[str, int]]:
-    """Ask for the number of entries in each of `repos` that belong to users of containers.
-
-    Repos with none are left out. The result raises TimedOut if it takes too long.
+    `repos` has the marks that a person has seen: only files that are new have marks of their
+    content. One walk does it for all of them. If it fails, each is walked alone, so that one repo
+    hides nothing of the others.
     """
     if not repos:
         return Future(dict)
+    configs = submit_configs(host, list(repos))
+    together = _submit_walk(host, list(repos))
 
-    def count(result: Result) -> dict[str, int]:
-        return dict(Counter(result.text.split("\0")[:-1]))
+    def read() -> dict[str, Scan | RepomanError]:
+        try:
+            walks = together.result()
+        except RepomanError as problem:
+            if len(repos) == 1:
+                return dict.fromkeys(repos, problem)
+            alone = [submit_scan(host, {repo: seen}) for repo, seen in repos.items()]
+            return {repo: scan for one in alone for repo, scan in one.result().items()}
+        marks = {
+            repo: _submit_marks(host, repo, walk.entries, repos[repo].result())
+            for repo, walk in walks.items()
+        }
+        return {
+            repo: _scan(host, repo, walks[repo], marks[repo], configs)
+            if repo in walks
+            else Failed("it can't be read", "look for it")
+            for repo in repos
+        }
 
-    argv = ["find", *repos, "-uid", f"+{_FIRST_FOREIGN - 1}", "-printf", "%H\\0"]
-    return host.submit(argv, timeout=_SECONDS).then(count)
+    return Future(read)
 
 
-# --- the baseline: what a person has seen -------------------------------------------
+def _submit_walk(host: Host, repos: Sequence[str]) -> Future[dict[str, _Walk]]:
+    """Ask for the files with such names in each of `repos`, and for its number of foreign ones.
+
+    Links are not followed. The paths have /./ after that of the repo, which no other path has.
+    """
+    start = r".*/\./"
+    first = ["-regextype", "posix-extended", "-regex", start, "-printf", "r%H\\0"]
+    foreign = ["-uid", f"+{_FIRST_FOREIGN - 1}", "-printf", "u\\0"]
+    found = [*find_tests(start), "-printf", "%y%m.%s.%i.%C@\\t%P\\0"]
+    argv = ["env", "LC_ALL=C", "find", *(f"{repo}/./" for repo in repos)]
+    argv += ["(", *first, ")", ",", "(", *foreign, ")", ",", "(", *found, ")"]
+    return host.submit(argv, timeout=_SECONDS, max_bytes=_MAX_OUTPUT).then(_parse_walk)
 
 
-def submit_seen(host: Host, repo: str) -> Future[Mapping[str, str]]:
-    """Ask for the hazards in `repo` that a person has seen, with their marks."""
-    return host.submit_file(_seen_path(host, repo)).then(_marks)
+def _parse_walk(result: Result) -> dict[str, _Walk]:
+    if result.code not in (0, 1):  # 1: there are folders that this user can't read
+        raise Failed("find failed", result.complaint)
+    walks: dict[str, _Walk] = {}
+    walk = _Walk()
+    for record in result.text.split("\0")[:-1]:
+        if record[0] == "r":
+            walk = walks.setdefault(record[1:].removesuffix("/./"), _Walk())
+        elif record == "u":
+            walk.foreign += 1
+        else:
+            walk.entries.append(_parse_entry(record))
+    return walks
 
 
-def _marks(data: bytes | None) -> Mapping[str, str]:
+def _parse_entry(record: str) -> _Entry:
+    metadata, _, path = record.partition("\t")
+    mode, _, mark = metadata[1:].partition(".")
+    executable = bool(int(mode, 8) & 0o111)
+    return _Entry(path, metadata[0], int(mark.partition(".")[0]), executable, mark)
+
+
+def _submit_marks(
+    host: Host, repo: str, entries: Sequence[_Entry], seen: Marks
+) -> Future[dict[str, tuple[str, ...]]]:
+    """Ask for the marks of `entries`; for those that are not `seen`, also of their content.
+
+    A link has the mark of what it leads to in the repo, which may change without the link.
+    """
+    links = [entry.path for entry in entries if entry.letter == "l"]
+    targets = _submit_targets(host, repo, links)
+    new = [e for e in entries if e.letter == "f" and e.mark not in seen.get(e.path, ())]
+    heads = {
+        entry: submit_head(host, f"{repo}/{entry.path}", _MAX_CONTENT)
+        for entry in [e for e in new if e.size < _MAX_CONTENT][:_MAX_CONTENTS]
+    }
+
+    def read() -> dict[str, tuple[str, ...]]:
+        marks: dict[str, tuple[str, ...]] = {e.path: (e.mark,) for e in entries}
+        for entry, head in heads.items():
+            if not head.result().code:
+                text = b"%d %b" % (entry.executable, head.result().out)
+                marks[entry.path] = (entry.mark, sha256(text).hexdigest())
+        return marks | {path: (mark,) for path, mark in targets.result().items()}
+
+    return Future(read)
+
+
+def _submit_targets(host: Host, repo: str, links: Sequence[str]) -> Future[dict[str, str]]:
+    """Ask for a mark of each of `links`: of its path, and of the files there if in `repo`."""
+    real = submit_real_paths(host, [f"{repo}/{link}" for link in links])
+
+    def walk(paths: list[str]) -> dict[str, str]:
+        within = [path for path in dict.fromkeys(paths) if inside(path, repo) and path != repo]
+        argv = ["find", *within, "-maxdepth", "4", "-printf", "%H\\t%P %s.%i.%C@\\0"]
+        listed = host.submit(argv, timeout=_SECONDS, max_bytes=_MAX_OUTPUT)
+        lines = listed.result().text.split("\0")[:-1] if within else []
+        found: dict[str, list[str]] = {}
+        for line in lines:
+            target, _, rest = line.partition("\t")
+            found.setdefault(target, []).append(rest)
+        texts = ["\0".join([path, *sorted(found.get(path, ()))]) for path in paths]
+        marks = [sha256(text.encode(errors="surrogateescape")).hexdigest() for text in texts]
+        return dict(zip(links, marks, strict=True))
+
+    return real.then(walk)
+
+
+def _scan(
+    host: Host,
+    repo: str,
+    walk: _Walk,
+    marks: Future[dict[str, tuple[str, ...]]],
+    configs: Mapping[str, Future[Result]],
+) -> Scan | RepomanError:
     try:
-        return {str(hazard): str(mark) for hazard, mark in json.loads(data or b"{}").items()}
-    except (ValueError, AttributeError):
-        return {}
-
-
-def was_recorded(host: Host, repo: str) -> bool:
-    """Return True if `record_seen` was ever called for `repo`, even with no hazards."""
-    return host.read_file(_seen_path(host, repo)) is not None
-
-
-def record_seen(host: Host, repo: str, hazards: Sequence[Hazard]) -> None:
-    """Record that a person has seen these hazards in `repo`."""
-    text = json.dumps({hazard.what: hazard.mark for hazard in hazards}, indent=2)
-    with host.lock(f"{state_folder(host)}/seen.lock", wait_seconds=10):
-        host.write_file(_seen_path(host, repo), f"{text}\n".encode())
-
-
-def _seen_path(host: Host, repo: str) -> str:
-    return state_path(host, "seen", repo)
+        found = marks.result()
+        of_git = {e.path: found[e.path] for e in walk.entries if e.kind == "git"}
+        hazards = git_hazards(host, repo, of_git, configs)
+        others = [entry for entry in walk.entries if entry.kind not in ("", "git")]
+        hazards += [Hazard(entry.path, entry.kind, found[entry.path]) for entry in others]
+    except RepomanError as problem:
+        return problem
+    return Scan(tuple(hazards), walk.foreign)

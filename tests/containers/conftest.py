@@ -108,6 +108,11 @@ class ContainerEstate(Estate):
                 found.setdefault(finding["subject"], []).append(finding["kind"])
         return found
 
+    def accept(self, name: str) -> None:
+        """Have `status` list what is new in a repo, and mark it as seen."""
+        self.run("status", name)
+        assert "marked as seen" in self.run("status", name, "--seen").err
+
     def state(self, name: str) -> str:
         """Return the state of a project, as `list` shows it."""
         rows = self.run("list", "--json", code=0).json["projects"]

@@ -147,7 +147,7 @@ def test_a_hazard_from_before_the_registry_was_lost_is_reported(isurus: Containe
     without_registry(isurus)
     isurus.run("adopt", "isurus", code=0)
     assert "hazard" in isurus.findings()["isurus"]
-    isurus.run("status", "isurus", "--seen")
+    isurus.accept("isurus")
     assert "hazard" not in isurus.findings().get("isurus", [])
 
 
@@ -219,7 +219,7 @@ def test_what_is_in_a_repo_that_an_adopted_container_had(estate: ContainerEstate
     estate.incus("config", "device", "add", "stray", "x", "disk", f"source={repo}", "path=/x")
     estate.run("adopt", "stray", code=0)
     assert reports_hazard(estate, "stray")
-    estate.run("status", "stray", "--seen")
+    estate.accept("stray")
     other = hooked(estate.local_repos / "other")
     estate.incus("profile", "create", "wide")
     device = ("disk", f"source={estate.local_repos}", "path=/x")
@@ -242,7 +242,7 @@ def test_a_hazard_is_reported_until_it_was_seen(isurus: ContainerEstate) -> None
     isurus.run("remove", "isurus", "--yes", code=0)
     isurus.run("new", "isurus", code=0)
     assert reports_hazard(isurus, "isurus")
-    isurus.run("status", "isurus", "--seen")
+    isurus.accept("isurus")
     assert not reports_hazard(isurus, "isurus")
 
 

@@ -82,8 +82,79 @@ def test_a_new_hazard_is_reported(
     done = estate.run("status", code=3)
     assert message in done.out
     assert "run by programs on this host" in done.out
+    estate.accept("isurus")
+    assert "hazard" not in estate.findings().get("isurus", [])
+
+
+def write_inside(estate: ContainerEstate, path: Path, text: str) -> None:
+    """Write a file as the user inside; the folder is made."""
+    script = 'mkdir -p "${0%/*}"; printf %s "$1" >"$0"'
+    assert as_user(estate, "sh", "-c", script, str(path), text) == 0
+
+
+NESTED = {
+    "an agent's hooks": "sub/.claude/settings.json",
+    "a server of an agent": "sub/.mcp.json",
+    "an editor's task": "a/b/.vscode/tasks.json",
+    "the environment of a shell": "sub/.envrc",
+    "a package manager": ".npmrc",
+    "a compiler": "sub/.cargo/config.toml",
+    "a repo in the repo": "sub/.git/hooks/pre-commit",
+}
+
+
+def test_what_other_programs_run_is_reported_at_any_depth(
+    estate: ContainerEstate, repo: Path
+) -> None:
+    for path in NESTED.values():
+        write_inside(estate, repo / path, "x")
+    assert "hazard" in estate.findings()["isurus"]
+    done = estate.run("status", "isurus", code=3)
+    assert [path for path in NESTED.values() if f"- {path}\n" not in done.out] == []
+    estate.accept("isurus")
+    assert "hazard" not in estate.findings().get("isurus", [])
+
+
+def test_instructions_of_agents_are_a_note(estate: ContainerEstate, repo: Path) -> None:
+    write_inside(estate, repo / "AGENTS.md", "x")
+    assert estate.findings() == {}
+    done = estate.run("status", "isurus")
+    assert "1 file in" in done.out
+    assert "- AGENTS.md\n" in done.out
+    assert estate.findings("isurus") == {"isurus": ["instructions"]}
+    estate.accept("isurus")
+    assert estate.findings("isurus") == {}
+
+
+def test_decoys_hide_nothing(estate: ContainerEstate, repo: Path) -> None:
+    """The kinds are counted, and under a name all are listed."""
+    script = 'mkdir "$0"; i=0; while [ $i -lt 300 ]; do : >"$0/$i"; i=$((i+1)); done'
+    assert as_user(estate, "sh", "-c", script, f"{repo}/.idea") == 0
+    write_inside(estate, repo / ".claude/settings.json", "{}")
+    done = estate.run("status", code=3)
+    assert "1 of agents: .claude/settings.json; 300 of editors: .idea (300 files)" in done.out
+    done = estate.run("status", "isurus", code=3)
+    assert done.out.count("    - .idea/") == 300
+    items = estate.run("status", "--json").json["findings"]
+    assert next(len(one["items"]) for one in items if one["kind"] == "hazard") == 301
+
+
+def test_only_what_was_listed_is_marked_as_seen(estate: ContainerEstate, repo: Path) -> None:
+    """What changed between listing and marking stays new; an overview lists nothing in full."""
+    write_inside(estate, repo / ".npmrc", "a")
+    estate.run("status", code=3)
+    estate.run("status", "isurus", "--json", code=3)
+    done = estate.run("status", "isurus", "--seen", code=6)
+    assert "`status isurus` has not listed what is new: run `repoman status isurus`" in done.err
+    assert estate.run("status", "isurus", "--seen", "--yes").code == 6, "--yes is no answer"
+    estate.run("status", "isurus", code=3)
+    write_inside(estate, repo / ".npmrc", "b")
+    write_inside(estate, repo / "mise.toml", "b")
+    done = estate.run("status", "isurus", "--seen", code=3)
+    assert "2 of tools: .npmrc, mise.toml" in done.out
     estate.run("status", "isurus", "--seen")
     assert "hazard" not in estate.findings().get("isurus", [])
+    estate.run("status", "--seen")
 
 
 def test_a_git_directory_that_is_moved_away(estate: ContainerEstate, repo: Path) -> None:

@@ -8,21 +8,35 @@ ones are reported, too.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from repoman_tasks.planning.findings import Finding
 from repoman_tasks.planning.text.wording import plural
+from repoman_tasks.planning.trust.hazard_names import INSTRUCTIONS, KINDS, place_of
 
-__all__ = ["PROTECTED", "Hazard", "config_hazards", "hazard_findings", "owner_finding"]
+__all__ = ["PROTECTED", "Hazard", "Marks", "config_hazards", "hazard_findings", "is_new"]
+__all__ += ["instructions_finding", "merged_marks", "owner_finding", "scan_finding"]
+
+Marks = Mapping[str, Sequence[str]]
+"""What a person has seen: by hazard, the marks that it had."""
 
 PROTECTED = (
-    *(".git/hooks", ".git/config", ".git/info/attributes", ".husky", ".vscode", ".idea"),
-    *(".envrc", ".repoman.toml"),
+    *(".git/hooks", ".git/config", ".git/info/attributes", ".husky", ".vscode", ".idea", ".zed"),
+    *(".exrc", ".nvim.lua", ".dir-locals.el", ".mcp.json"),
+    *(".claude/settings.json", ".claude/hooks", ".envrc", ".repoman.toml"),
 )
-"""Paths relative to the repo. The hooks and config of each submodule are protected, too."""
+"""Paths relative to the repo. The hooks and config of each submodule are protected, too.
+
+Not protected are files that work in a repo changes: settings of package managers and task runners,
+and instructions of agents.
+"""
 
 _MAX_NAMED = 5
+"""Limit of places that a finding names for each kind."""
+_MAX_MARKS = 16
+"""Limit of contents of one file that count as seen: a checkout switches between some."""
 _SECTION = re.compile(r'\s*\[\s*([A-Za-z0-9.-]+)\s*(?:"((?:[^"\\]|\\.)*)")?\s*\]')
 _SETTING = re.compile(r"\s*([A-Za-z][A-Za-z0-9-]*)\s*(?:=\s*(.*))?$")
 _RUNS = re.compile(
@@ -40,17 +54,19 @@ _RUNS_AFTER_BANG = re.compile(r"alias\..*|submodule\..*\.update")
 
 @dataclass(frozen=True)
 class Hazard:
-    """File or git setting that a program on the host may run."""
+    """File or git setting that a program on the host may run, or that instructs an agent."""
 
     what: str
-    mark: str
-    """Fingerprint that changes with its content."""
+    kind: str
+    marks: tuple[str, ...]
+    """Fingerprints: of the file's metadata, which any write changes, and perhaps one of its
+    content, which comes back if a branch is checked out again."""
 
 
 def config_hazards(text: str) -> list[str]:
     """Return the keys in the text of a git configuration that make git run commands."""
     section, keys = "", []
-    for line in re.sub(r"\\\n", "", text).splitlines():
+    for line in re.sub(r"\\\r?\n", "", text.removeprefix("\ufeff")).split("\n"):
         match = _SECTION.match(line)
         if match:
             sub = re.sub(r"\\(.)", r"\1", match[2]) if match[2] is not None else ""
@@ -67,21 +83,74 @@ def config_hazards(text: str) -> list[str]:
     return sorted(set(keys))
 
 
-def hazard_findings(
-    name: str, path: str, hazards: Iterable[Hazard], seen: Mapping[str, str]
-) -> list[Finding]:
+def is_new(hazard: Hazard, seen: Marks) -> bool:
+    """Return True if no person has seen the hazard as it is now."""
+    return not set(hazard.marks) & set(seen.get(hazard.what, ()))
+
+
+def merged_marks(seen: Marks, more: Marks) -> dict[str, list[str]]:
+    """Return `seen` with `more` added, the newest marks first and limited in number."""
+    merged = {what: list(marks) for what, marks in seen.items()}
+    for what, marks in more.items():
+        merged[what] = list(dict.fromkeys([*marks, *merged.get(what, ())]))[:_MAX_MARKS]
+    return merged
+
+
+def hazard_findings(name: str, path: str, hazards: Iterable[Hazard], seen: Marks) -> list[Finding]:
     """Return a finding about hazards that are new or changed in the repo at `path`.
 
-    `seen` maps the hazards that a person has seen to their marks.
+    It counts them by kind and names some of each; `items` has all of them.
     """
-    new = sorted({hazard.what for hazard in hazards if seen.get(hazard.what) != hazard.mark})
+    new = {hazard.what: hazard for hazard in hazards if is_new(hazard, seen)}
+    kinds = [(kind, [h.what for h in new.values() if h.kind == kind]) for kind in KINDS]
+    found = [(kind, _ordered(whats)) for kind, whats in kinds if whats]
+    if not found:
+        return []
+    counts = "; ".join(f"{len(whats)} of {kind}: {_named(whats)}" for kind, whats in found)
+    what = f"new in {path} since you last looked, and run by programs on this host: {counts}"
+    cure = (
+        f"check what `repoman status {name}` lists before using git, an editor or an agent "
+        f"there, then run `repoman status {name} --seen`"
+    )
+    items = tuple(what for _, whats in found for what in whats)
+    return [Finding(name, what, cure, kind="hazard", items=items)]
+
+
+def _ordered(whats: Iterable[str]) -> list[str]:
+    """Return the hazards, those at the top of the repo first."""
+    return sorted(whats, key=lambda what: (place_of(what).count("/"), what))
+
+
+def _named(whats: Sequence[str]) -> str:
+    """Name the first places of hazards, and count the rest."""
+    places = Counter(map(place_of, whats))
+    named = [
+        next(what for what in whats if place_of(what) == place)
+        if count == 1
+        else f"{place} ({plural(count, 'file')})"
+        for place, count in list(places.items())[:_MAX_NAMED]
+    ]
+    more = len(places) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
+
+
+def instructions_finding(
+    name: str, path: str, hazards: Iterable[Hazard], seen: Marks
+) -> list[Finding]:
+    """Return a note on files that instruct agents and are new or changed in the repo at `path`."""
+    new = {h.what for h in hazards if h.kind == INSTRUCTIONS and is_new(h, seen)}
     if not new:
         return []
-    named = ", ".join(new[:_MAX_NAMED])
-    more = f" and {len(new) - _MAX_NAMED} more" if len(new) > _MAX_NAMED else ""
-    what = f"new in {path} since you last looked, and run by programs on this host: {named}{more}"
-    cure = f"check it before using git or an editor there, then run `repoman status {name} --seen`"
-    return [Finding(name, what, cure, kind="hazard")]
+    what = f"{plural(len(new), 'file')} in {path} that instruct agents: new since you last looked"
+    cure = f"read them before you start an agent there, then run `repoman status {name} --seen`"
+    items = tuple(_ordered(new))
+    return [Finding(name, what, cure, problem=False, kind="instructions", items=items)]
+
+
+def scan_finding(name: str, path: str, reason: str) -> Finding:
+    """Return the finding that the repo at `path` could not be scanned for hazards."""
+    cure = "use no git, editor or agent there before you know why; then try again"
+    return Finding(name, f"{path} can't be scanned, {reason}", cure, kind="hazard")
 
 
 def owner_finding(name: str, path: str, files: int, ids: str, project: str) -> Finding:

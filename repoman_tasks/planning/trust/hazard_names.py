@@ -1,0 +1,112 @@
+"""Names of files in a repo that make programs on the host run commands, or instruct agents. Pure.
+
+The kinds are those of the programs: git, agents, editors, and tools, which are task runners,
+package managers and shells. Files that only instruct an agent have a kind of their own: they
+change daily, and what an agent does about them is up to the agent.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["INSTRUCTIONS", "KINDS", "MODULES", "find_tests", "kind_of", "place_of"]
+
+KINDS = ("git", "agents", "editors", "tools")
+"""The kinds of files that run commands, the most dangerous first: git runs at each prompt."""
+INSTRUCTIONS = "instructions"
+MODULES = ".git/modules"
+
+_FOLDERS = {
+    "editors": (".vscode", ".idea", ".zed", ".devcontainer", ".helix"),
+    "agents": (".claude", ".codex", ".gemini", ".opencode", ".cursor", ".agents"),
+    "tools": (".husky", ".lefthook", ".yarn/releases", ".yarn/plugins", ".mise", ".config/mise"),
+}
+"""Folders by kind, all of whose content counts."""
+_FILES = {
+    "agents": (".mcp.json", "opencode.json", "opencode.jsonc", ".aider.conf.yml"),
+    "editors": (
+        *("*.code-workspace", "*.sublime-project", ".exrc", ".nvimrc", ".nvim.lua"),
+        *(".dir-locals.el", ".dir-locals-2.el", ".devcontainer.json"),
+    ),
+    "tools": (
+        *(".envrc", "mise.toml", ".mise.toml", "mise.local.toml", ".mise.local.toml"),
+        *(".tool-versions", ".pre-commit-config.yaml", "lefthook.yml", "lefthook.yaml"),
+        *(".lefthook.yml", ".lefthook.yaml", "lefthook-local.yml", ".npmrc", ".yarnrc"),
+        *(".yarnrc.yml", ".pnpmfile.cjs", "bunfig.toml", ".cargo/config", ".cargo/config.toml"),
+        *("rust-toolchain", "rust-toolchain.toml"),
+    ),
+    INSTRUCTIONS: (
+        *("CLAUDE.md", "CLAUDE.local.md", "AGENTS.md", "AGENTS.override.md", "GEMINI.md"),
+        *(".cursorrules", ".windsurfrules", ".github/copilot-instructions.md"),
+    ),
+}
+_GIT = (
+    r"\.gitmodules|\.git(/(modules/(.*/)?|worktrees/[^/]*/)?"
+    r"(HEAD|commondir|config|config\.worktree|hooks/.*|info/attributes))?"
+)
+"""As a file, .git leads to a git directory elsewhere. A HEAD marks the folder of a submodule."""
+_TEXTS = r"\.claude/(CLAUDE\.md|rules/.*)|\.cursor/rules/.*|\.gemini/GEMINI\.md"
+"""Instructions in the folders of agents."""
+_DEPENDENCIES = "node_modules"
+"""Folder of packages, which ship such files, too. Nobody opens an editor or starts an agent there,
+and editors do not look for repos in it; git does, if the index says so."""
+_WORKTREES = ".claude/worktrees"
+"""Folder of whole working copies: only what counts in a repo counts there."""
+
+
+def _either(names: tuple[str, ...]) -> str:
+    """Return the regular expression, of Python and of POSIX, that matches each of `names`."""
+    return "|".join(name.replace(".", r"\.").replace("*", "[^/]*") for name in names)
+
+
+def _kind(kind: str) -> str:
+    parts = [f"({_either(_FOLDERS[kind])})/.*"] if kind in _FOLDERS else []
+    return "|".join([*parts, _either(_FILES[kind])])
+
+
+_ANY = [_GIT, _TEXTS, *(_kind(kind) for kind in _FILES)]
+_PATTERNS = [
+    (kind, re.compile(rf"(?:.*/)?(?:{pattern})", re.DOTALL))
+    for kind, pattern in (
+        *(("git", _GIT), ("editors", _kind("editors")), ("tools", _kind("tools"))),
+        *((INSTRUCTIONS, _TEXTS), ("agents", _kind("agents"))),
+        (INSTRUCTIONS, _kind(INSTRUCTIONS)),
+    )
+]
+_COPY = re.compile(rf"(?:.*/)?{_either((_WORKTREES,))}/[^/]*/", re.DOTALL)
+_FOLDER = re.compile(
+    rf"((?:.*?/)?(?:{_either(tuple(name for names in _FOLDERS.values() for name in names))}))/",
+    re.DOTALL,
+)
+
+
+def find_tests(start: str) -> list[str]:
+    """Return the tests of find, in the C locale, for all such files below START.
+
+    START is a regular expression of POSIX that ends with a slash.
+    """
+
+    def below(pattern: str) -> list[str]:
+        return ["-regex", f"{start}(.*/)?({pattern})"]
+
+    agents, copies = _kind("agents"), _either((_WORKTREES,))
+    others = "|".join(part for part in _ANY if part not in (_GIT, agents))
+    tests = ["(", *below(_GIT), "-o", "-not", *below(f"{_DEPENDENCIES}/.*")]
+    tests += ["(", *below(others), "-o", *below(agents)]
+    tests += ["(", "-not", *below(f"{copies}/.*")]
+    tests += ["-o", *below(f"{copies}/[^/]*/(.*/)?({agents})"), ")", ")", ")"]
+    return ["-regextype", "posix-extended", "-not", "-type", "d", *tests]
+
+
+def kind_of(path: str) -> str:
+    """Return the kind of the file at `path`, relative to its repo; "" if it is none of these."""
+    path = _COPY.sub("", path, count=1)
+    return next((kind for kind, pattern in _PATTERNS if pattern.fullmatch(path)), "")
+
+
+def place_of(path: str) -> str:
+    """Return the folder in which all content counts that holds `path`, else `path` itself."""
+    copy = _COPY.match(path)
+    start = copy[0] if copy else ""
+    found = _FOLDER.match(path, len(start))
+    return start + found[1] if found else path

@@ -1,0 +1,282 @@
+"""What in a repo runs programs on this host, and what a person has seen of it: on real files."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from repoman_tasks.errors import RepomanError
+from repoman_tasks.hosts.base import Argv, Future, Result, TimedOut
+from repoman_tasks.hosts.local import LocalHost
+from repoman_tasks.planning.trust.hazard_findings import Hazard, Marks, hazard_findings, is_new
+from repoman_tasks.planning.trust.hazard_names import kind_of
+from repoman_tasks.tools.hazard_records import (
+    read_listing,
+    record_listing,
+    record_seen,
+    submit_seen,
+)
+from repoman_tasks.tools.hazard_scan import Scan, submit_scan
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> LocalHost:
+    return LocalHost({**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")})
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Path:
+    made = tmp_path / "repo"
+    subprocess.run(["git", "init", "--quiet", str(made)], check=True)
+    return made
+
+
+def write(repo: Path, *paths: str, text: str = "x") -> None:
+    for path in paths:
+        (repo / path).parent.mkdir(parents=True, exist_ok=True)
+        (repo / path).write_text(text)
+
+
+def scans(host: LocalHost, *repos: Path, seen: Marks | None = None) -> dict[str, Scan]:
+    """Scan all `repos` in one call; none may fail."""
+    asked = {str(repo): Future(lambda: seen or {}) for repo in repos}
+    found = submit_scan(host, asked).result()
+    return {repo: scan for repo, scan in found.items() if isinstance(scan, Scan)}
+
+
+def hazards(host: LocalHost, repo: Path, seen: Marks | None = None) -> dict[str, Hazard]:
+    return {one.what: one for one in scans(host, repo, seen=seen)[str(repo)].hazards}
+
+
+def new(host: LocalHost, repo: Path, seen: Marks) -> set[str]:
+    """Return what is new in `repo` against the marks that were `seen`."""
+    return {what for what, one in hazards(host, repo, seen).items() if is_new(one, seen)}
+
+
+def marks(found: Mapping[str, Hazard]) -> Marks:
+    return {what: hazard.marks for what, hazard in found.items()}
+
+
+KINDS = {
+    "agents": (
+        *(
+            ".claude/settings.json",
+            ".claude/hooks/a/b.sh",
+            ".claude/skills/x/SKILL.md",
+            ".mcp.json",
+        ),
+        *(".codex/config.toml", ".gemini/settings.json", ".opencode/plugin/x.js", "opencode.json"),
+        *(".cursor/mcp.json", ".claude/agents/CLAUDE.md", ".mcp.json"),
+    ),
+    "editors": (
+        *(".vscode/tasks.json", ".idea/workspace.xml", ".zed/tasks.json", "a.code-workspace"),
+        *(".exrc", ".nvim.lua", ".dir-locals.el", ".devcontainer/devcontainer.json"),
+    ),
+    "tools": (
+        *("mise.toml", ".tool-versions", ".pre-commit-config.yaml", "lefthook.yml", ".npmrc"),
+        *(".cargo/config.toml", ".envrc", ".husky/pre-commit", ".yarn/releases/yarn.cjs"),
+    ),
+    "git": (".gitmodules", ".git/hooks/pre-commit", ".git/info/attributes"),
+    "instructions": (
+        *("CLAUDE.md", "AGENTS.md", ".claude/CLAUDE.md", ".cursor/rules/a.mdc", ".cursorrules"),
+    ),
+}
+
+
+@pytest.mark.parametrize("below", ["", "sub/", "a/b/c/\udcff\n/", ".claude/worktrees/one/"])
+def test_each_name_is_found_with_its_kind_at_any_depth(
+    host: LocalHost, repo: Path, below: str
+) -> None:
+    expected = {f"{below}{path}": kind for kind, paths in KINDS.items() for path in paths}
+    write(repo, *expected)
+    assert {what: one.kind for what, one in hazards(host, repo).items()} == expected
+
+
+def test_other_names_are_not_found(host: LocalHost, repo: Path) -> None:
+    write(repo, "x.envrc", "vscode/tasks.json", "src/CLAUDE.txt", ".git/hooks/a.sample")
+    write(
+        repo, ".git/refs/heads/hooks/x", ".git/modules/a/refs/heads/config", "node_modules/.npmrc"
+    )
+    write(repo, "node_modules/a/.vscode/tasks.json", ".claude/worktrees/one/src/main.py")
+    assert hazards(host, repo) == {}
+    assert kind_of("src/main.py") == ""
+
+
+def test_git_is_looked_at_below_packages_too(host: LocalHost, repo: Path) -> None:
+    """The index may have a gitlink there."""
+    write(repo, "node_modules/a/.git/config", text="[core]\nfsmonitor = x\n")
+    assert "node_modules/a/.git/config: core.fsmonitor" in hazards(host, repo)
+
+
+# --- what leads git elsewhere -----------------------------------------------------------------
+
+
+def test_a_git_directory_elsewhere_is_found(host: LocalHost, repo: Path) -> None:
+    """git does read the configuration that a gitfile and a commondir lead to."""
+    write(repo, ".git/commondir", text="../other")
+    write(repo, "sub/.git", text="gitdir: ../other\n")
+    (repo / "linked").mkdir()
+    (repo / "linked/.git").symlink_to("../other")
+    assert {".git/commondir", "sub/.git", "linked/.git"} <= set(hazards(host, repo))
+
+
+def test_what_git_itself_makes_is_no_hazard(host: LocalHost, repo: Path) -> None:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "protocol.file.allow=always"]
+    git = ["git", "-C", str(repo), *identity]
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "-m", "x"], check=True)
+    subprocess.run([*git, "worktree", "add", "--quiet", "tree"], check=True, capture_output=True)
+    subprocess.run([*git, "submodule", "--quiet", "add", str(repo), "sub"], check=True)
+    found = set(hazards(host, repo)) - {".gitmodules"}
+    assert {what for what in found if not what.endswith("core.worktree")} == set()
+
+
+def test_sixty_decoys_hide_no_submodule(host: LocalHost, repo: Path) -> None:
+    for number in range(60):
+        write(repo, f".git/modules/{number:03}/HEAD")
+    write(repo, ".git/modules/x/HEAD", ".git/modules/x/hooks/pre-commit")
+    write(repo, ".git/modules/x/config", text="[core]\nfsmonitor = x\n")
+    assert set(hazards(host, repo)) == {
+        *(".git/modules/x/hooks/pre-commit", ".git/modules/x/config: core.fsmonitor"),
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("\ufeff[core]\nfsmonitor = x\n", id="byte order mark"),
+        pytest.param("[core]\n# a\f\nfsmonitor = x\n", id="form feed"),
+        pytest.param("#" * (300 << 10) + "\n[core]\nfsmonitor = x\n", id="long"),
+    ],
+)
+def test_a_config_that_hides_a_key_is_found(host: LocalHost, repo: Path, text: str) -> None:
+    write(repo, ".git/config", text=text)
+    argv = ["git", "-C", str(repo), "config", "core.fsmonitor"]
+    assert subprocess.run(argv, capture_output=True).stdout == b"x\n", "git reads it"
+    assert [what for what in hazards(host, repo) if what.startswith(".git/config")]
+
+
+# --- limits -----------------------------------------------------------------------------------
+
+
+class Narrow(LocalHost):
+    """A host on which a walk over a repo called slow takes too long."""
+
+    def submit(self, argv: Argv, **limits: Any) -> Future[Result]:
+        if "find" in argv and any("/slow/" in word for word in argv):
+            return Future(self._fail)
+        return super().submit(argv, **limits)
+
+    def _fail(self) -> Result:
+        raise TimedOut("find did not answer within 20 s")
+
+
+def test_a_repo_that_takes_too_long_is_reported_and_hides_no_other(
+    tmp_path: Path, repo: Path
+) -> None:
+    slow = tmp_path / "slow"
+    write(slow, ".envrc")
+    write(repo, ".envrc")
+    host = Narrow(dict(os.environ))
+    nothing: Future[Marks] = Future(dict)
+    found = submit_scan(host, {str(slow): nothing, str(repo): nothing}).result()
+    assert isinstance(found[str(slow)], RepomanError)
+    scan = found[str(repo)]
+    assert isinstance(scan, Scan)
+    assert [hazard.what for hazard in scan.hazards] == [".envrc"]
+
+
+def test_a_repo_with_too_many_is_reported(
+    host: LocalHost, repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("repoman_tasks.tools.hazard_scan._MAX_OUTPUT", 1000)
+    write(repo, *(f".idea/{number}" for number in range(300)))
+    nothing: Future[Marks] = Future(dict)
+    assert isinstance(submit_scan(host, {str(repo): nothing}).result()[str(repo)], RepomanError)
+
+
+def test_pipes_and_devices_are_not_opened(host: LocalHost, repo: Path) -> None:
+    for path in (".envrc", ".vscode/tasks.json", ".git/commondir"):
+        (repo / path).parent.mkdir(exist_ok=True)
+        os.mkfifo(repo / path)
+    assert set(hazards(host, repo)) == {".envrc", ".vscode/tasks.json", ".git/commondir"}
+
+
+# --- what was seen ----------------------------------------------------------------------------
+
+
+def test_a_checkout_and_back_is_not_new(host: LocalHost, repo: Path) -> None:
+    write(repo, ".envrc", text="one")
+    seen = marks(hazards(host, repo))
+    assert new(host, repo, seen) == set()
+    (repo / ".envrc").unlink()
+    write(repo, ".envrc", text="two")
+    assert new(host, repo, seen) == {".envrc"}
+    (repo / ".envrc").unlink()
+    write(repo, ".envrc", text="one")
+    assert new(host, repo, seen) == set()
+    (repo / ".envrc").chmod(0o755)
+    assert new(host, repo, seen) == {".envrc"}, "it can be executed now"
+
+
+def test_a_file_of_the_same_size_and_time_is_new(host: LocalHost, repo: Path) -> None:
+    write(repo, ".envrc", text="one")
+    times = (repo / ".envrc").stat()
+    seen = marks(hazards(host, repo))
+    write(repo, ".envrc", text="two")
+    os.utime(repo / ".envrc", ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert new(host, repo, seen) == {".envrc"}
+
+
+def test_what_a_link_leads_to_counts(host: LocalHost, repo: Path) -> None:
+    write(repo, "real.sh", "folder/tasks.json")
+    (repo / ".envrc").symlink_to("real.sh")
+    (repo / ".vscode").symlink_to("folder")
+    seen = marks(hazards(host, repo))
+    assert new(host, repo, seen) == set()
+    write(repo, "real.sh", text="changed")
+    assert new(host, repo, seen) == {".envrc"}
+
+
+def listed(host: LocalHost, repo: Path, found: Sequence[Hazard]) -> Marks:
+    """Record that `found` was listed, and accept it; return what was seen."""
+    record_listing(host, str(repo), found, "2026-11-27T12:00:00Z")
+    listing = read_listing(host, str(repo))
+    assert listing is not None
+    record_seen(host, str(repo), listing.marks)
+    assert read_listing(host, str(repo)) is None, "a listing is accepted once"
+    return submit_seen(host, str(repo)).result()
+
+
+def test_what_changed_after_it_was_listed_is_still_new(host: LocalHost, repo: Path) -> None:
+    write(repo, ".envrc", ".npmrc")
+    before = list(hazards(host, repo).values())
+    write(repo, ".npmrc", "mise.toml", text="changed")
+    seen = listed(host, repo, before)
+    assert new(host, repo, seen) == {".npmrc", "mise.toml"}
+    assert new(host, repo, listed(host, repo, list(hazards(host, repo).values()))) == set()
+
+
+def test_what_was_seen_by_an_older_version_is_seen(host: LocalHost, repo: Path) -> None:
+    write(repo, ".envrc")
+    old = {".envrc": hazards(host, repo)[".envrc"].marks[0]}
+    record_seen(host, str(repo), {})
+    (path,) = (Path(host.environ["XDG_STATE_HOME"]) / "repoman/seen").iterdir()
+    path.write_text(f'{{".envrc": "{old[".envrc"]}"}}\n')
+    assert new(host, repo, submit_seen(host, str(repo)).result()) == set()
+
+
+def test_decoys_do_not_crowd_out_the_dangerous(host: LocalHost, repo: Path) -> None:
+    write(repo, *(f".idea/a{number}" for number in range(300)), ".vscode/tasks.json")
+    write(repo, *(f"z{number}/.idea/x" for number in range(300)))
+    write(repo, ".git/hooks/pre-commit", ".claude/settings.json")
+    (finding,) = hazard_findings("isurus", "/r", hazards(host, repo).values(), {})
+    assert "1 of git: .git/hooks/pre-commit; 1 of agents: .claude/settings.json" in finding.what
+    assert "601 of editors: .idea (300 files), .vscode/tasks.json, " in finding.what
+    assert "and 297 more" in finding.what
+    assert len(finding.items) == 603
+    assert finding.items[:2] == (".git/hooks/pre-commit", ".claude/settings.json")
