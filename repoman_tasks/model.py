@@ -14,6 +14,7 @@ __all__ = [
     "Defaults",
     "Estate",
     "Excludes",
+    "Mirrored",
     "Mount",
     "Pairs",
     "Person",
@@ -34,7 +35,7 @@ MODES = ("internet", "open", "none")
 TRANSPORTS = ("fabric", "openssh")
 """The ways to connect to another host: Fabric, or the system's ssh."""
 
-SCHEMA = 1
+SCHEMA = 2
 """The schema version of the registry that this code writes."""
 
 
@@ -133,25 +134,19 @@ class Project:
     allow: tuple[str, ...] = _key((), "Further addresses that it may connect to.")
     address: str = _key("", "IPv4 address of the container, if it has network rules of its own.")
     address6: str = _key("", "IPv6 address of the container, if the bridge has IPv6.")
-    asked_image: str = _key(
+    requested_image: str = _key(
         "", "Image that the repo's .repoman.toml requested when it was last applied."
     )
-    asked_profiles: tuple[str, ...] | None = _key(None, "Profiles that it requested then.")
-    asked_env: Pairs = _key((), "Environment variables that it requested then.")
-    asked_mounts: tuple[Mount, ...] = _key((), "Folders of the host that it requested then.")
-    asked_exclude: tuple[str, ...] = _key((), "Patterns to exclude that it requested then.")
+    requested_profiles: tuple[str, ...] | None = _key(None, "Profiles that it requested then.")
+    requested_env: Pairs = _key((), "Environment variables that it requested then.")
+    requested_mounts: tuple[Mount, ...] = _key((), "Folders of the host that it requested then.")
+    requested_exclude: tuple[str, ...] = _key((), "Patterns to exclude that it requested then.")
     protect: bool = _key(
         True, "Mount files that programs of the host would run read-only in the container."
     )
     protected: tuple[str, ...] = _key((), "The files so mounted, relative to the repo.")
     created: str = _key("", "When the project was registered (UTC).")
     last_sync: str = _key("", "When a sync last completed (UTC).")
-    last_files: int | None = _key(
-        None, "Number of files at the last sync, without loose git objects."
-    )
-    last_loose: int | None = _key(None, "Number of loose git objects at the last sync.")
-    last_packs: str = _key("", "Fingerprint of the names of git packs at the last sync.")
-    last_tree: str = _key("", "Fingerprint of the repo's files at the last sync.")
     mirror: str = _key("", "Folder on the share that repoman created for its mirror.")
     backup: bool = _key(True, "Mirror it by `sync`.")
     container: bool = _key(True, "It has a container.")
@@ -209,6 +204,30 @@ class Address:
 
 
 @dataclass(frozen=True)
+class Tally:
+    """The counts of a walk over a repo.
+
+    `files` leaves out `loose` git objects: `git gc` packs thousands of them into one file
+    without loss. `packs` is a fingerprint of the packs' names, `tree` one of all entries with
+    times and inodes, which changes with any write.
+    """
+
+    files: int
+    loose: int = 0
+    packs: str = ""
+    tree: str = ""
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """State of a mirror after a complete sync. It is kept apart from the registry, and holds only
+    while the registry has the same `last_sync` for the project."""
+
+    last_sync: str
+    tally: Tally
+
+
+@dataclass(frozen=True)
 class Registry:
     """The registry; `origins` has the source of each default."""
 
@@ -217,6 +236,8 @@ class Registry:
     projects: tuple[Project, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
     hosts: tuple[Address, ...] = ()
+    counted: Mapping[str, Mirrored] = field(default_factory=dict)
+    """What a file of schema 1 or older recorded of the last syncs, by project; now it is state."""
 
     @property
     def missing(self) -> bool:
@@ -234,22 +255,7 @@ class Registry:
 
     def excludes(self, project: Project) -> Excludes:
         """Return the patterns for `project`: from the registry and from its repo."""
-        return Excludes(self.defaults.exclude + project.exclude, project.asked_exclude)
-
-
-@dataclass(frozen=True)
-class Tally:
-    """The counts of a walk over a repo.
-
-    `files` leaves out `loose` git objects: `git gc` packs thousands of them into one file
-    without loss. `packs` is a fingerprint of the packs' names, `tree` one of all entries with
-    times and inodes, which changes with any write.
-    """
-
-    files: int
-    loose: int = 0
-    packs: str = ""
-    tree: str = ""
+        return Excludes(self.defaults.exclude + project.exclude, project.requested_exclude)
 
 
 def keys(

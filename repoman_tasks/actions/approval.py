@@ -46,7 +46,7 @@ def submit_requests(session: Session, repo: str, project: Project | None = None)
     """
     if project and has_privileged_requests(project, session.of(reconcile).registry.defaults):
         session.submit(forbidden_paths)
-    mounts = project.asked_mounts if project else ()
+    mounts = project.requested_mounts if project else ()
     request = submit_request(session.host, repo, mounts)
     return RequestAnswers(request, submit_approval(session.host, repo))
 

@@ -109,7 +109,7 @@ def _submit_revoked(host: Host, registry: Registry, local_repos: str) -> dict[st
     reasons = {}
     for project in projects:
         repo = f"{local_repos}/{project.repo}"
-        request = submit_request(host, repo, project.asked_mounts)
+        request = submit_request(host, repo, project.requested_mounts)
         reasons[project.name] = Future(partial(_revoked, request, submit_approval(host, repo)))
     return reasons
 
@@ -130,7 +130,7 @@ def _revoked(request: Future[Request], approval: Future[Approval | None]) -> str
 
 def _without_requests(project: Project) -> Project:
     """Return the project without requests of its repo that may need an approval."""
-    return replace(project, asked_image="", asked_profiles=None, asked_mounts=())
+    return replace(project, requested_image="", requested_profiles=None, requested_mounts=())
 
 
 @task()

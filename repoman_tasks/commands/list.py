@@ -85,7 +85,7 @@ def _row(facts: EstateFacts, project: Project, existing: Containers, ips: dict[s
         notes += [f.what for f in drift_findings(facts, existing, [project], orphans=False)]
     container = existing.by_name.get(name) if project.container else None
     actual_image = container.config.get(IMAGE_TAG, "") if container else ""
-    image = actual_image or project.asked_image or project.image
+    image = actual_image or project.requested_image or project.image
     state = container_state(project, existing)
     return _Row(project, repo, state, ips.get(name, ""), image, notes)
 

@@ -204,7 +204,7 @@ def _project_steps(
     project = apply_requested(project, requests, options.image, options.profiles)
     project = with_protected(project, protection.result())
     image = spec_of(facts, project).image
-    if not project.asked_image:
+    if not project.requested_image:
         project = replace(project, image=image)
     origin = image_origin(runner.incus, image)
     spec = spec_of(facts, project)

@@ -92,4 +92,5 @@ def _sync_context(session: Session, sync_plan: SyncPlan) -> SyncContext:
         emit=lambda _: None,
         now=session.now,
         lock_path=session.store.lock_path,
+        states={**session.store.mirrors.load(), **facts.registry.counted},
     )

@@ -250,14 +250,16 @@ class Host(ABC):
             codes.append(self._hand_over(argv))
         return codes[0]
 
-    def write_file(self, path: str, data: bytes) -> None:
+    def write_file(self, path: str, data: bytes, *, noted: bool = True) -> None:
         """Replace a file atomically: readers, and a crash, leave the old or the new content.
 
         Create missing folders for the owner only. The caller holds a lock against other writers.
+        Unless `noted`, it is repoman's own state, which the observer is not told.
         """
         if not self._print_if_dry(["write", path]):
             self._write_file(path, data)
-            self.observer.wrote(path)
+            if noted:
+                self.observer.wrote(path)
 
     def cache_file(self, path: str, data: bytes) -> None:  # noqa: B027 # others keep nothing
         """Let a file that can be made again hold `data`, if this is the local host.

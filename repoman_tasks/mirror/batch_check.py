@@ -68,7 +68,9 @@ def _unchanged(context: SyncContext, surveys: Surveys) -> dict[str, Survey]:
         except RepomanError:
             continue
         # One rsync would keep a hard link between two projects, and so tie their mirrors together.
-        if survey.tally.tree == project.last_tree and not survey.hard_links:
+        last = context.last(project)
+        same = last is not None and survey.tally.tree == last.tally.tree
+        if same and not survey.hard_links:
             unchanged[project.name] = survey
     return unchanged
 

@@ -147,7 +147,9 @@ class _ProjectSync:
         self._path = _repo_path(context, project)
         self._may_delete: int | None = None
         """Limit of entries that the remaining passes may delete; None for no limit."""
-        self._loose = project.last_loose or 0
+        last = context.last(project)
+        self._last = last and last.tally
+        self._loose = last.tally.loose if last else 0
         """Loose git objects in the mirror. It may hold more than the survey counted, and the next
         sync must be allowed to delete them all."""
 
@@ -169,7 +171,7 @@ class _ProjectSync:
         if self._context.options.force:
             return
         source.check_not_stopped(self._project)
-        last = source.last_tally(self._project) or self._mirrored()
+        last = self._last or self._mirrored()
         source.check_shrinkage(self._project.name, self._path, tally, last, self._max_shrink)
         self._may_delete = source.deletion_limit(self._project, last, self._max_shrink)
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from repoman_tasks.errors import ExitCode, Failed, RepomanError
 from repoman_tasks.hosts.base import Host, Lock, Result
 from repoman_tasks.mirror.events import Event, Itemized, Progress
-from repoman_tasks.model import Project, Registry
+from repoman_tasks.model import Mirrored, Project, Registry
+from repoman_tasks.planning.mirror.source_check import valid_state
 from repoman_tasks.planning.mirror.sync_plan import Counts, SyncOptions
 from repoman_tasks.planning.names import with_parents
 from repoman_tasks.tools import rsync
@@ -41,6 +42,12 @@ class SyncContext:
     emit: Callable[[Event], None]
     now: Callable[[], str]
     lock_path: Callable[[str], str]
+    states: Mapping[str, Mirrored] = field(default_factory=dict)
+    """What the last syncs left, by project."""
+
+    def last(self, project: Project) -> Mirrored | None:
+        """Return what the last sync of `project` to its mirror left; None if that is not known."""
+        return valid_state(project, self.states.get(project.name))
 
     @property
     def keeps(self) -> rsync.Preserved:

@@ -17,7 +17,7 @@ from repoman_tasks.mirror.batch_check import mirror_batch
 from repoman_tasks.mirror.events import Event, Finished
 from repoman_tasks.mirror.project_sync import mirror_project
 from repoman_tasks.mirror.rsync_pass import SyncContext
-from repoman_tasks.model import Project
+from repoman_tasks.model import Mirrored, Project
 from repoman_tasks.planning.mirror.source_check import has_own_mirror
 from repoman_tasks.planning.mirror.sync_plan import Outcome, SyncPlan, sync_batches
 from repoman_tasks.planning.registry_edits import Edit
@@ -117,7 +117,10 @@ class _Workers:
             p.name: tuple(filter(everywhere, registry.excludes(p).own)) for p in plan.projects
         }
         alone = plan.single or options.dry_run or options.force or self._context.host.dry
-        batches = [] if alone else sync_batches(plan.projects, patterns, plan.jobs)
+        known = {
+            p.name for p in plan.projects if (last := self._context.last(p)) and last.tally.tree
+        }
+        batches = [] if alone else sync_batches(plan.projects, known, patterns, plan.jobs)
         in_batch = {project.name for batch in batches for project in batch}
         self._submit([project for project in plan.projects if project.name not in in_batch])
         self._batches = {self._hand_out(mirror_batch, batch) for batch in batches}
@@ -161,16 +164,23 @@ class _Workers:
 
 
 def _record(store: Store, outcomes: list[Outcome], context: SyncContext, plan: SyncPlan) -> None:
-    """Record `outcomes` in the registry, and empty the list."""
+    """Record `outcomes` in state and registry, and empty the list.
+
+    The state comes first: it counts only once the registry names the same sync.
+    """
     folders = {project.name: project.repo for project in plan.projects}
     edits: list[Edit] = []
+    states: dict[str, Mirrored] = {}
     for outcome in outcomes:
         if outcome.ok and outcome.tally is not None:
-            edits.append(record_sync(outcome.name, outcome.synced_at, outcome.tally))
+            states[outcome.name] = Mirrored(outcome.synced_at, outcome.tally)
+            edits.append(record_sync(outcome.name, outcome.synced_at))
             edits.append(record_mirror(outcome.name, folders[outcome.name]))
         elif outcome.stopped_at:
             edits.append(record_stop(outcome.name, outcome.stopped_at))
     if edits and not (context.options.dry_run or context.host.dry):
+        if states:
+            store.mirrors.update(lambda known: {**known, **states})
         store.update(lambda _: edits)
     outcomes.clear()
 

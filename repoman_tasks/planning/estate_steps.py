@@ -22,7 +22,7 @@ from repoman_tasks.planning.steps import (
 __all__ = ["SetupOptions", "choose_estate_id", "new_project", "remove_steps", "setup_steps"]
 
 
-_MIRROR_KEYS = ("last_sync", "last_files", "last_loose", "last_packs", "last_tree", "mirror")
+_MIRROR_KEYS = ("last_sync", "mirror")
 """Keys of a project that describe its mirror on the share."""
 
 

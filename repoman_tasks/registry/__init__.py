@@ -1,20 +1,22 @@
 """The registry: which projects exist, where they are, when they were last mirrored.
 
-`reader` parses its text, `edits` changes the text, and `store` reads and writes the file on a
-host, under a lock.
+`reader` parses its text, `edits` changes the text, `migrations` converts older schemas, and `store`
+reads and writes the file on a host, under a lock. `mirror_state` keeps what the syncs left.
 """
 
 from repoman_tasks.registry.edits import (
     edited,
-    migrated,
     record_mirror,
     record_stop,
     record_sync,
 )
+from repoman_tasks.registry.migrations import migrated
+from repoman_tasks.registry.mirror_state import MirrorState
 from repoman_tasks.registry.reader import parse, parse_requested
 from repoman_tasks.registry.store import Store
 
 __all__ = [
+    "MirrorState",
     "Store",
     "edited",
     "migrated",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from repoman_tasks.model import Mount, Project, Tally, keys
+from repoman_tasks.model import Mount, Project, keys
 from repoman_tasks.planning.registry_edits import AddProject, Edit, SetKeys
 from repoman_tasks.registry.line_index import header
 from repoman_tasks.registry.value_edits import set_values
@@ -17,11 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "edited",
-    "migrated",
     "record_mirror",
     "record_stop",
     "record_sync",
-    "schema_of",
 ]
 
 
@@ -212,10 +210,9 @@ def _without_table(text: str, index: int) -> str:
     return "\n".join(rest)
 
 
-def record_sync(name: str, when: str, tally: Tally) -> Edit:
+def record_sync(name: str, when: str) -> Edit:
     """Return the edit that records a complete sync of project `name` at `when`."""
-    values = {f"last_{name}": value for name, value in vars(tally).items()}
-    return SetKeys({"last_sync": when, **values, "stopped_at": None}, project=name)
+    return SetKeys({"last_sync": when, "stopped_at": None}, project=name)
 
 
 def record_mirror(name: str, folder: str) -> Edit:
@@ -226,23 +223,3 @@ def record_mirror(name: str, folder: str) -> Edit:
 def record_stop(name: str, when: str) -> Edit:
     """Return the edit that records that a sync of `name` stopped at its limit of deletions."""
     return SetKeys({"stopped_at": when}, project=name)
-
-
-def schema_of(text: str) -> int:
-    """Return the schema version of the registry's `text`, 0 if it names none."""
-    schema = tomllib.loads(text).get("estate", {}).get("schema", 0)
-    return schema if isinstance(schema, int) else 0
-
-
-# Step N migrates the text from schema N to N + 1. The first registries were written by hand and
-# have no [estate]; otherwise they have the shape of schema 1.
-_MIGRATIONS: Sequence[Callable[[str], str]] = (
-    lambda text: edited(text, [SetKeys({"schema": 1}, "estate")]),
-)
-
-
-def migrated(text: str) -> str:
-    """Return the registry's `text` in the current schema, unchanged if it has that already."""
-    for step in _MIGRATIONS[schema_of(text) :]:
-        text = step(text)
-    return text

@@ -6,7 +6,7 @@ import math
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import Field, dataclass
+from dataclasses import Field, dataclass, fields, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -19,11 +19,13 @@ from repoman_tasks.model import (
     Address,
     Defaults,
     Estate,
+    Mirrored,
     Mount,
     Pairs,
     Project,
     Registry,
     Requested,
+    Tally,
     env_name,
     keys,
 )
@@ -42,7 +44,7 @@ from repoman_tasks.planning.names import (
 from repoman_tasks.planning.text.wording import format_toml
 from repoman_tasks.registry.line_index import line_of
 
-__all__ = ["LEAST", "MOST", "TIMES", "parse", "parse_requested"]
+__all__ = ["COUNTS", "LEAST", "MOST", "RENAMED", "TIMES", "parse", "parse_requested"]
 
 _TABLES: dict[
     str, type[Address] | type[Defaults] | type[Project] | type[Estate] | type[Requested]
@@ -71,8 +73,29 @@ LEAST: dict[str, float] = {
     "cpus": 0,
     "processes": 1,
 }
+_NO_COUNTS = 2
+"""The schema from which on projects have no COUNTS, and the new names of RENAMED."""
 MOST: dict[str, float] = {"jobs": 64, "max_shrink": 1, "port": 65535}
 """Upper limits, and LEAST the lower ones, by key."""
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """What a project recorded of its last sync up to schema 1."""
+
+    last_files: int | None = None
+    last_loose: int = 0
+    last_packs: str = ""
+    last_tree: str = ""
+
+
+COUNTS = {key.name: key for key in fields(_Counts)}
+"""Keys of a project up to schema 1 that are state now (`mirror_state`)."""
+RENAMED = {
+    f"asked_{name}": f"requested_{name}"
+    for name in ("image", "profiles", "env", "mounts", "exclude")
+}
+"""Keys of a project up to schema 1, and their names since."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +104,8 @@ class _Source:
 
     path: str
     text: str
+    old: bool = False
+    """If true, it is of schema 1 or older."""
 
     def error(
         self, what: str, cure: str, table: str = "", index: int = 0, key: str = ""
@@ -111,8 +136,10 @@ def parse(text: str, path: str, environ: Mapping[str, str]) -> Registry:
         )
     given = _table(source, document, "defaults")
     defaults, origins = _with_fallbacks(given, environ)
-    projects, hosts = _projects(source, document), _hosts(source, document)
-    return Registry(estate, defaults, projects, origins, hosts)
+    source = replace(source, old=estate.schema < _NO_COUNTS)
+    counted: dict[str, Mirrored] = {}
+    projects, hosts = _projects(source, document, counted), _hosts(source, document)
+    return Registry(estate, defaults, projects, origins, hosts, counted)
 
 
 def parse_requested(text: str, path: str) -> Requested:
@@ -150,7 +177,10 @@ def _table(source: _Source, document: dict[str, Any], name: str) -> dict[str, An
     return _values(source, value, name, 0)
 
 
-def _projects(source: _Source, document: dict[str, Any]) -> tuple[Project, ...]:
+def _projects(
+    source: _Source, document: dict[str, Any], counted: dict[str, Mirrored]
+) -> tuple[Project, ...]:
+    """Return the projects; add to `counted` what an older schema recorded of their last syncs."""
     tables = document.get("project", [])
     if not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
         raise source.error("project is not a list of tables", "write [[project]]", key="project")
@@ -158,7 +188,7 @@ def _projects(source: _Source, document: dict[str, Any]) -> tuple[Project, ...]:
     names: set[str] = set()
     folders = RepoFolders()
     for index, table in enumerate(tables):
-        project = _project(source, table, index)
+        project, counts = _project(source, table, index)
         if project.name in names:
             raise source.error(
                 f"project {project.name!r} is defined twice",
@@ -179,6 +209,8 @@ def _projects(source: _Source, document: dict[str, Any]) -> tuple[Project, ...]:
         names.add(project.name)
         folders.add(project.repo)
         projects.append(project)
+        if counts is not None:
+            counted[project.name] = counts
     return tuple(projects)
 
 
@@ -189,7 +221,7 @@ def _hosts(source: _Source, document: dict[str, Any]) -> tuple[Address, ...]:
     return tuple(Address(name, **_values(source, t, "hosts", 0)) for name, t in tables.items())
 
 
-def _project(source: _Source, table: dict[str, Any], index: int) -> Project:
+def _project(source: _Source, table: dict[str, Any], index: int) -> tuple[Project, Mirrored | None]:
     values = _values(source, table, "project", index)
     name = values.get("name")
     if not name:
@@ -213,7 +245,12 @@ def _project(source: _Source, table: dict[str, Any], index: int) -> Project:
                 index,
                 key,
             )
-    return Project(**values)
+    old = _Counts(**{key: values.pop(key) for key in COUNTS if key in values})
+    project = Project(**values)
+    if old.last_files is None or not project.last_sync:
+        return project, None
+    tally = Tally(old.last_files, old.last_loose, old.last_packs, old.last_tree)
+    return project, Mirrored(project.last_sync, tally)
 
 
 def _is_time(text: str) -> bool:
@@ -226,6 +263,8 @@ def _is_time(text: str) -> bool:
 def _values(source: _Source, table: dict[str, Any], name: str, index: int) -> dict[str, Any]:
     """Return the values of one table. Raise UsageError for a key that is unknown or invalid."""
     known = {key.name: key for key in keys(_SHAPES[name])}
+    if source.old and name == "project":
+        known |= COUNTS | {old: known[new] for old, new in RENAMED.items()}
     values = {}
     for key, value in table.items():
         if key not in known:
@@ -237,7 +276,7 @@ def _values(source: _Source, table: dict[str, Any], name: str, index: int) -> di
                 key,
             )
         try:
-            values[key] = _checked(known[key], value)
+            values[known[key].name] = _checked(known[key], value)
         except ValueError as error:
             raise source.error(
                 f"{key} = {format_toml(value)}: {error}", "correct it", name, index, key

@@ -9,7 +9,9 @@ from repoman_tasks.errors import Busy, UsageError
 from repoman_tasks.hosts.base import Future, Host, Locked
 from repoman_tasks.model import SCHEMA, Registry
 from repoman_tasks.planning.registry_edits import Edit, SetKeys
-from repoman_tasks.registry.edits import edited, migrated, schema_of
+from repoman_tasks.registry.edits import edited
+from repoman_tasks.registry.migrations import migrated, schema_of
+from repoman_tasks.registry.mirror_state import MirrorState
 from repoman_tasks.registry.names_file import refresh_names
 from repoman_tasks.registry.reader import parse
 
@@ -32,6 +34,7 @@ class Store:
                 f"REPOMAN_CONFIG={self.path!r} is not an absolute path", "start it with /"
             )
         self.folder = self.path.rpartition("/")[0] or "/"
+        self.mirrors = MirrorState(host, self.path)
 
     def submit_exists(self) -> Future[bool]:
         """Ask whether the file is there."""
@@ -63,6 +66,8 @@ class Store:
                 return registry
             if before and (old := schema_of(before)) < SCHEMA:
                 self._host.write_file(f"{self.path}.schema-{old}", before.encode())
+                if registry.counted:
+                    self.mirrors.update(lambda known: {**known, **registry.counted})
             after = edited(migrated(before) if before else edited("", _first_edits()), changes)
             result = parse(after, self.path, self._host.environ)
             self._host.write_file(self.path, after.encode())

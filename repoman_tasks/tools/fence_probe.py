@@ -119,7 +119,7 @@ def _mounts(facts: EstateFacts, home: str) -> tuple[str, ...]:
     return tuple(
         absolute(mount.source, home)
         for project in facts.registry.projects
-        for mount in (*project.mounts, *project.asked_mounts)
+        for mount in (*project.mounts, *project.requested_mounts)
     )
 
 

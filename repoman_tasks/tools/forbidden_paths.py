@@ -72,7 +72,7 @@ def _forbidden_paths(
     written += [
         absolute(mount.source, home)
         for project in facts.registry.projects
-        for mount in (*project.mounts, *project.asked_mounts)
+        for mount in (*project.mounts, *project.requested_mounts)
     ]
     written += [absolute(defaults.shared, home)] if defaults.shared else []
     return never, written

@@ -27,8 +27,8 @@ name = "isurus"
 image = "images:debian/12"
 [[project]]
 name = "lamna"
-asked_image = "local:mine"
-asked_profiles = ["own"]
+requested_image = "local:mine"
+requested_profiles = ["own"]
 [hosts.nas]
 [hosts."far off"]
 [hosts."--yes"]

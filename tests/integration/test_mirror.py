@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -149,7 +150,7 @@ def test_excludes(estate: Estate) -> None:
 def asked_to_leave_out(estate: Estate, name: str, *patterns: str) -> None:
     """Record the excludes that the repo's own file requests, as `update` does."""
     text = estate.registry.read_text()
-    line = f"asked_exclude = {json.dumps(patterns)}"
+    line = f"requested_exclude = {json.dumps(patterns)}"
     estate.registry.write_text(text.replace(f'repo = "{name}"', f'repo = "{name}"\n{line}'))
 
 
@@ -446,6 +447,28 @@ def test_a_lost_registry_does_not_disarm_the_guard(ready: Estate) -> None:
     (ready.local_repos / "isurus").rename(ready.base / "away")
     (ready.local_repos / "isurus").mkdir()
     ready.run("new", "isurus", "--no-container", code=0)
+    ready.run("sync", "isurus", code=REFUSED)
+    assert inner(ready.mirror("isurus")) == before
+
+
+@pytest.mark.over_ssh
+@pytest.mark.parametrize("lost", ["deleted", "cut short", "of another sync"])
+def test_a_lost_state_does_not_disarm_the_guard(ready: Estate, lost: str) -> None:
+    """The files in the mirror are counted in its place."""
+    ready.run("sync", code=0)
+    before = inner(ready.mirror("isurus"))
+    (state,) = ready.home.glob(".local/state/repoman/mirrors/*/state.json")
+    text = state.read_text()
+    if lost == "deleted":
+        state.unlink()
+    elif lost == "cut short":
+        state.write_text(text[: len(text) // 2])
+    else:
+        registry = ready.registry.read_text()
+        ready.registry.write_text(re.sub(r'(last_sync = "20)\d\d', r"\g<1>07", registry))
+        state.write_text(re.sub(r'"files": \d+', '"files": 0', text))
+    (ready.local_repos / "isurus").rename(ready.base / "away")
+    (ready.local_repos / "isurus").mkdir()
     ready.run("sync", "isurus", code=REFUSED)
     assert inner(ready.mirror("isurus")) == before
 

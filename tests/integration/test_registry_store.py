@@ -16,7 +16,7 @@ import pytest
 from repoman_tasks.errors import UsageError
 from repoman_tasks.hosts.base import Locked
 from repoman_tasks.hosts.local import LocalHost
-from repoman_tasks.model import SCHEMA, Project, Registry
+from repoman_tasks.model import SCHEMA, Mirrored, Project, Registry, Tally
 from repoman_tasks.planning.registry_edits import AddProject, DropProject, Edit, SetKeys
 from repoman_tasks.registry import Store, parse
 from tests.support.processes import WAIT_SECONDS, wait_until
@@ -220,6 +220,24 @@ def test_an_old_file_is_migrated_with_the_first_change_and_kept(store: Store, pa
     store.update(lambda _: [add("third")])
     assert Path(f"{path}.schema-0").read_text() == HAND, "the copy is of the old file"
     assert beside(path) == [f"{path.name}.schema-0"]
+
+
+def test_counts_of_schema_1_become_state(store: Store, path: Path) -> None:
+    """The copy keeps them, too; they are known before and after, and a lost state is no error."""
+    counts = 'last_files = 12\nlast_loose = 3\nlast_packs = "aa"\nlast_tree = "bb"\n'
+    project = f'[[project]]\nname = "isurus"\nlast_sync = "2026-04-28T20:17:03Z"\n{counts}'
+    write(path, f"[estate]\nschema = 1\n\n{project}asked_exclude = ['*.o']\n")
+    known = {"isurus": Mirrored("2026-04-28T20:17:03Z", Tally(12, 3, "aa", "bb"))}
+    assert store.load().counted == known
+    assert store.mirrors.load() == {}
+    store.update(lambda _: [add("lamna")])
+    assert store.load().counted == {}
+    assert store.mirrors.load() == known
+    assert store.load().projects[0].requested_exclude == ("*.o",)
+    assert "last_files" not in path.read_text()
+    assert counts in Path(f"{path}.schema-1").read_text()
+    Path(store.mirrors.path).unlink()
+    assert store.mirrors.load() == {}
 
 
 # --- many writers ----------------------------------------------------------------------

@@ -80,8 +80,10 @@ def create_steps(
 def register_step(project: Project, path: str) -> Step:
     """Return the step that adds a project to the registry; its repo is at `path`."""
     what = f"register {project.name} with the repo {path}"
-    if project.backup and project.asked_exclude:
-        what += f"; its .repoman.toml excludes from the mirror: {', '.join(project.asked_exclude)}"
+    if project.backup and project.requested_exclude:
+        what += (
+            f"; its .repoman.toml excludes from the mirror: {', '.join(project.requested_exclude)}"
+        )
     return WriteRegistry(what, (AddProject(project),))
 
 

@@ -109,11 +109,11 @@ def apply_requested(
         project,
         image=image or project.image,
         profiles=tuple(profiles) or project.profiles,
-        asked_image="" if image else requested.image,
-        asked_profiles=None if profiles else requested.profiles,
-        asked_env=requested.env,
-        asked_mounts=requested.mount,
-        asked_exclude=requested.exclude,
+        requested_image="" if image else requested.image,
+        requested_profiles=None if profiles else requested.profiles,
+        requested_env=requested.env,
+        requested_mounts=requested.mount,
+        requested_exclude=requested.exclude,
     )
 
 
@@ -125,8 +125,8 @@ def container_spec(project: Project, registry: Registry, local_repos: str, home:
 
     `local_repos` is the real path of the folder, `home` the one that ~ in mounts stands for.
     """
-    image = project.asked_image or project.image or registry.defaults.default_image
-    env = dict(project.env) | dict(project.asked_env)
+    image = project.requested_image or project.image or registry.defaults.default_image
+    env = dict(project.env) | dict(project.requested_env)
     config = {f"{_ENV}{name}": value for name, value in env.items()}
     config |= {PROJECT_TAG: project.name, REPO_TAG: project.repo, IMAGE_TAG: image}
     if project.created:
@@ -140,7 +140,7 @@ def container_spec(project: Project, registry: Registry, local_repos: str, home:
 
 
 def _profiles(project: Project, registry: Registry) -> tuple[str, ...]:
-    for profiles in (project.asked_profiles, project.profiles):
+    for profiles in (project.requested_profiles, project.profiles):
         if profiles is not None:
             return tuple(profiles)
     defaults = registry.defaults
@@ -158,7 +158,7 @@ def _disks(project: Project, repo: str, home: str) -> dict[str, dict[str, str]]:
 
 
 def _mounts(project: Project, home: str) -> list[Mount]:
-    by_path = {mount.path: mount for mount in (*project.mounts, *project.asked_mounts)}
+    by_path = {mount.path: mount for mount in (*project.mounts, *project.requested_mounts)}
     return [Mount(absolute(mount.source, home), path) for path, mount in by_path.items()]
 
 

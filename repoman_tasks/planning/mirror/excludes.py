@@ -50,7 +50,7 @@ def pattern_fault(pattern: str) -> str:
 
 def exclude_changes(before: Project, after: Project) -> str:
     """Return the changed exclude patterns of the repo as "- old, + new"; empty if none changed."""
-    old, new = before.asked_exclude, after.asked_exclude
+    old, new = before.requested_exclude, after.requested_exclude
     changes = [f"- {pattern}" for pattern in old if pattern not in new]
     changes += [f"+ {pattern}" for pattern in new if pattern not in old]
     return ", ".join(changes)
@@ -61,8 +61,8 @@ def exclude_finding(project: Project) -> Finding | None:
 
     It lists all of them, because a hostile pattern could hide behind "and 90 more".
     """
-    if not (project.backup and project.asked_exclude):
+    if not (project.backup and project.requested_exclude):
         return None
-    what = f"its .repoman.toml excludes from the mirror: {', '.join(project.asked_exclude)}"
+    what = f"its .repoman.toml excludes from the mirror: {', '.join(project.requested_exclude)}"
     cure = f"to mirror them, delete them there and run `repoman update {project.name}`"
     return Finding(project.name, what, cure, problem=False, kind="exclude")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from repoman_tasks.errors import Refused
-from repoman_tasks.model import Project, Tally
+from repoman_tasks.model import Mirrored, Project, Tally
 from repoman_tasks.planning.text.wording import plural
 
 __all__ = [
@@ -11,7 +11,7 @@ __all__ = [
     "check_shrinkage",
     "deletion_limit",
     "has_own_mirror",
-    "last_tally",
+    "valid_state",
 ]
 
 _ALWAYS_DELETABLE = 100
@@ -25,11 +25,14 @@ def has_own_mirror(project: Project) -> bool:
     return project.mirror == project.repo
 
 
-def last_tally(project: Project) -> Tally | None:
-    """Return the tally of the project's last sync to this mirror; None if there was none."""
-    if project.last_files is None or not has_own_mirror(project):
+def valid_state(project: Project, state: Mirrored | None) -> Mirrored | None:
+    """Return `state` if it is of the project's last sync to this mirror, else None.
+
+    A registry or a state that was restored from a backup names another sync.
+    """
+    if state is None or not project.last_sync or state.last_sync != project.last_sync:
         return None
-    return Tally(project.last_files, project.last_loose or 0, project.last_packs)
+    return state if has_own_mirror(project) else None
 
 
 def check_shrinkage(

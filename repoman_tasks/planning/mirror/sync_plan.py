@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 
 from repoman_tasks.errors import ExitCode, UsageError
 from repoman_tasks.model import Project, Registry, Tally
-from repoman_tasks.planning.mirror.source_check import has_own_mirror
 from repoman_tasks.planning.names import nearest, with_parents
 
 __all__ = [
@@ -102,15 +101,19 @@ def first_symlink(modes: Mapping[str, int], repo: str) -> str:
 
 
 def sync_batches(
-    projects: Sequence[Project], patterns: Mapping[str, Iterable[str]], jobs: int
+    projects: Sequence[Project],
+    known: Container[str],
+    patterns: Mapping[str, Iterable[str]],
+    jobs: int,
 ) -> list[list[Project]]:
     """Group the projects that one rsync can mirror: synced before, with the same patterns.
 
-    `patterns` maps a project's name to those exclude patterns that apply in any folder.
+    `known` has the names of those whose files were recorded at their last sync; `patterns` maps a
+    project's name to those exclude patterns that apply in any folder.
     """
     groups: dict[tuple[str, ...], list[Project]] = {}
     for project in projects:
-        if project.last_tree and has_own_mirror(project) and not project.stopped_at:
+        if project.name in known and not project.stopped_at:
             groups.setdefault(tuple(patterns[project.name]), []).append(project)
     return [chunk for group in groups.values() for chunk in _chunks(group, jobs)]
 

@@ -90,12 +90,12 @@ def privileged_requests(request: Request, defaults: Defaults) -> tuple[str, ...]
 
 def has_privileged_requests(project: Project, defaults: Defaults) -> bool:
     """Return True if requests recorded for the project reach out of its container."""
-    profiles = project.asked_profiles
+    profiles = project.requested_profiles
     return (
-        bool(project.asked_mounts)
+        bool(project.requested_mounts)
         or any(name not in defaults.profiles for name in profiles or ())
         or _is_unlimited(profiles)
-        or not _is_allowed(project.asked_image, defaults)
+        or not _is_allowed(project.requested_image, defaults)
     )
 
 

@@ -43,12 +43,12 @@ name = 'lamna'  # the salmon shark
 """
 
 
-def record_sync(name: str, when: str, files: int, loose: int) -> SetKeys:
-    """Record a sync of a project."""
-    return SetKeys({"last_sync": when, "last_files": files, "last_loose": loose}, project=name)
+def record_sync(name: str, when: str, number: int) -> SetKeys:
+    """Record a sync of a project, and a number."""
+    return SetKeys({"last_sync": when, "max_delete": number, "mirror": name}, project=name)
 
 
-SYNCED = record_sync("isurus", "2026-05-01T00:00:00Z", 12, 3)
+SYNCED = record_sync("isurus", "2026-05-01T00:00:00Z", 12)
 NEW = AddProject(Project("zeus", "zeus", created="2026-05-01T00:00:00Z", container=False))
 NEW_TEXT = """
 [[project]]
@@ -70,22 +70,22 @@ HEAD = """\
         pytest.param(HAND, [], HAND, id="nothing"),
         pytest.param(HAND, [DropProject("nobody")], HAND, id="drop what is not there"),
         pytest.param(
-            HAND, [record_sync("nobody", "x", 1, 1)], HAND, id="record what was dropped meanwhile"
+            HAND, [record_sync("nobody", "x", 1)], HAND, id="record what was dropped meanwhile"
         ),
         pytest.param(
             HAND,
             [SYNCED],
             HAND.replace("2026-04-28T20:17:03Z", "2026-05-01T00:00:00Z").replace(
-                "backup      = true\n", "backup      = true\nlast_files = 12\nlast_loose = 3\n"
+                "backup      = true\n", 'backup      = true\nmax_delete = 12\nmirror = "isurus"\n'
             ),
             id="record a sync: in place, new keys last",
         ),
         pytest.param(
             HAND,
-            [record_sync("lamna", "2026-05-01T00:00:00Z", 0, 0)],
+            [record_sync("lamna", "2026-05-01T00:00:00Z", 0)],
             HAND.replace(
                 "shark\n",
-                'shark\nlast_sync = "2026-05-01T00:00:00Z"\nlast_files = 0\nlast_loose = 0\n',
+                'shark\nlast_sync = "2026-05-01T00:00:00Z"\nmax_delete = 0\nmirror = "lamna"\n',
             ),
             id="record a sync: above the comment of what follows",
         ),
@@ -197,20 +197,74 @@ def test_tables_in_an_unusual_order(text: str) -> None:
     assert [p.name for p in after.projects] == [*(p.name for p in before.projects), "zeus"]
 
 
+OLD = """\
+[estate]
+schema = 1 # the first
+
+[[project]]
+name = "isurus" # asked_image = 1
+asked_image = "images:debian/12" # its wish
+asked_exclude = [
+    "last_files = 7",
+]
+last_sync = "2026-04-28T20:17:03Z"
+last_files = 12
+last_loose = 3
+last_packs = "aa"
+last_tree = "bb"
+# the next
+mirror = "isurus"
+"""
+NEW_FORM = """\
+[estate]
+schema = 2 # the first
+
+[[project]]
+name = "isurus" # asked_image = 1
+requested_image = "images:debian/12" # its wish
+requested_exclude = [
+    "last_files = 7",
+]
+last_sync = "2026-04-28T20:17:03Z"
+# the next
+mirror = "isurus"
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "after"),
     [
-        pytest.param(HAND, "[estate]\nschema = 1\n\n" + HAND, id="written by hand"),
+        pytest.param(HAND, "[estate]\nschema = 2\n\n" + HAND, id="written by hand"),
         pytest.param(
-            '[estate]\nid = "x" # c\n', '[estate]\nid = "x" # c\nschema = 1\n', id="no schema"
+            '[estate]\nid = "x" # c\n', '[estate]\nid = "x" # c\nschema = 2\n', id="no schema"
         ),
-        pytest.param("[estate]\nschema = 1\n", "[estate]\nschema = 1\n", id="today's"),
+        pytest.param(OLD, NEW_FORM, id="schema 1"),
+        pytest.param("[estate]\nschema = 2\n", "[estate]\nschema = 2\n", id="today's"),
     ],
 )
 def test_migrated(text: str, after: str) -> None:
     assert migrated(text) == after
     assert migrated(after) == after
     assert parse(after, "f", {}).estate.schema == SCHEMA
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(
+            '[[project]]\nname = "a"\nlast_files = 3\n[project.asked_env]\nX = "1"\n',
+            id="a table of its own",
+        ),
+        pytest.param(
+            'project = [{name = "a", last_files = 3, asked_env = {X = "1"}}]\n', id="inline"
+        ),
+        pytest.param('[[project]]\nname = "a"\n"last_files" = 3\nasked_env.X = "1"\n', id="dotted"),
+    ],
+)
+def test_other_forms_are_migrated(text: str) -> None:
+    after = parse(migrated(text), "f", {})
+    assert after.projects == (Project("a", "a", requested_env=(("X", "1"),)),)
+    assert after.estate.schema == SCHEMA
 
 
 # --- any registry ----------------------------------------------------------------------
@@ -245,18 +299,16 @@ PROJECT = st.builds(
     profiles=st.none() | PROFILES,
     env=ENV,
     mounts=MOUNTS,
-    asked_image=IMAGE,
-    asked_profiles=st.none() | PROFILES,
-    asked_env=ENV,
-    asked_mounts=MOUNTS,
-    asked_exclude=LISTS,
+    requested_image=IMAGE,
+    requested_profiles=st.none() | PROFILES,
+    requested_env=ENV,
+    requested_mounts=MOUNTS,
+    requested_exclude=LISTS,
     network=st.sampled_from(["", "internet", "open", "none"]),
     allow=st.lists(st.sampled_from(["192.168.1.20:5432", "[fd00::1]:443"])).map(tuple),
     protect=st.booleans(),
     created=TIME,
     last_sync=TIME,
-    last_files=st.none() | st.integers(0, 10**12),
-    last_loose=st.none() | st.integers(0, 10**6),
     backup=st.booleans(),
     container=st.booleans(),
     exclude=LISTS,
@@ -297,9 +349,13 @@ def edits_of(draw: st.DrawFn, registry: Registry) -> Edit:
     if kind == "drop":
         return DropProject(name)
     if kind == "sync":
-        return record_sync(name, "2026-05-01T00:00:00Z", draw(st.integers(0, 99)), 0)
-    values: dict[str, Any] = {"image": draw(IMAGE), "asked_env": draw(ENV), "mounts": draw(MOUNTS)}
-    values["asked_exclude"] = draw(LISTS)
+        return record_sync(name, "2026-05-01T00:00:00Z", draw(st.integers(0, 99)))
+    values: dict[str, Any] = {
+        "image": draw(IMAGE),
+        "requested_env": draw(ENV),
+        "mounts": draw(MOUNTS),
+    }
+    values["requested_exclude"] = draw(LISTS)
     return SetKeys({**values, "max_delete": None}, project=name)
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from repoman_tasks.errors import UsageError
-from repoman_tasks.model import Defaults, Estate, Excludes, Project, Registry
+from repoman_tasks.model import (
+    Defaults,
+    Estate,
+    Excludes,
+    Mirrored,
+    Project,
+    Registry,
+    Tally,
+)
 from repoman_tasks.registry import parse
 
 PATH = "/home/me/.config/repoman/repoman.toml"
@@ -303,7 +311,7 @@ TWO = '[[project]]\nname = "a"\n\n[[project]]\nname = "b"\n'
             TWO + 'created = "2026-04-28"\n', 6, "is not a time", "write it as", id="only a day"
         ),
         pytest.param(
-            '[estate]\nid = "x"\nschema = 2\n', 3, "schema 2", "update repoman", id="newer"
+            '[estate]\nid = "x"\nschema = 3\n', 3, "schema 3", "update repoman", id="newer"
         ),
     ],
 )
@@ -336,6 +344,41 @@ def test_what_no_program_can_be_given_is_refused(value: str, what: str) -> None:
 def test_registry_that_is_nested_too_deeply() -> None:
     with pytest.raises(UsageError, match="nested too deeply"):
         parse("a = " + "[" * 100_000, PATH, {})
+
+
+OLD = """\
+[estate]
+schema = 1
+
+[[project]]
+name = "isurus"
+asked_exclude = ["*.o"]
+last_sync = "2026-04-28T20:17:03Z"
+last_files = 12
+last_loose = 3
+last_packs = "aa"
+last_tree = "bb"
+"""
+
+
+def test_registry_of_schema_1() -> None:
+    registry = parse(OLD, PATH, {})
+    assert registry.projects[0].requested_exclude == ("*.o",)
+    assert registry.counted == {
+        "isurus": Mirrored("2026-04-28T20:17:03Z", Tally(12, 3, "aa", "bb"))
+    }
+
+
+@pytest.mark.parametrize("line", ["last_files = 12", 'asked_image = "images:x"'])
+def test_keys_of_schema_1_in_a_newer_file(line: str) -> None:
+    with pytest.raises(UsageError, match="line 4: unknown key"):
+        parse(f'[estate]\nschema = 2\n[[project]]\n{line}\nname = "a"\n', PATH, {})
+
+
+@pytest.mark.parametrize("line", ["last_files = -1", "asked_image = 3"])
+def test_wrong_keys_of_schema_1(line: str) -> None:
+    with pytest.raises(UsageError, match=f"line 2: {line}: must be"):
+        parse(f'[[project]]\n{line}\nname = "a"\n', PATH, {})
 
 
 def test_registry_is_a_value() -> None:

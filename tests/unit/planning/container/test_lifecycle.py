@@ -106,15 +106,17 @@ def test_changed_keys_are_recorded() -> None:
     (step,) = record_steps(ISURUS, asked)
     assert isinstance(step, WriteRegistry)
     assert step.edits == (
-        SetKeys({"asked_image": "x", "asked_env": (("A", "1"),)}, project="isurus"),
+        SetKeys({"requested_image": "x", "requested_env": (("A", "1"),)}, project="isurus"),
     )
     (back,) = record_steps(asked, ISURUS)
     assert isinstance(back, WriteRegistry)
-    assert back.edits == (SetKeys({"asked_image": None, "asked_env": ()}, project="isurus"),)
+    assert back.edits == (
+        SetKeys({"requested_image": None, "requested_env": ()}, project="isurus"),
+    )
 
 
 def test_steps_name_the_exclude_patterns_of_the_repo() -> None:
-    before = replace(ISURUS, asked_exclude=("old", "kept"))
+    before = replace(ISURUS, requested_exclude=("old", "kept"))
     after = apply_requested(before, Requested(exclude=("kept", "new")), "", ())
     (step,) = record_steps(before, after)
     assert "its .repoman.toml excludes from the mirror: - old, + new" in str(step)

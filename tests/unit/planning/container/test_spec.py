@@ -50,7 +50,7 @@ def test_spec_of_a_project() -> None:
         (replace(PROJECT, image=""), Defaults(), "images:ubuntu/26.04/cloud"),
         (replace(PROJECT, image=""), Defaults(default_image="mine"), "mine"),
         (PROJECT, Defaults(default_image="mine"), "debian"),
-        (replace(PROJECT, asked_image="asked"), Defaults(), "asked"),
+        (replace(PROJECT, requested_image="asked"), Defaults(), "asked"),
         (apply_requested(PROJECT, Requested(image="asked"), "", ()), Defaults(), "asked"),
         (apply_requested(PROJECT, Requested(image="asked"), "flag", ()), Defaults(), "flag"),
     ],

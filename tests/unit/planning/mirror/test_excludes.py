@@ -66,10 +66,10 @@ def test_errors_name_the_line_of_the_file() -> None:
 
 def test_the_finding_lists_all_patterns() -> None:
     patterns = tuple(f"p{number}" for number in range(100))
-    found = exclude_finding(Project("isurus", asked_exclude=patterns))
+    found = exclude_finding(Project("isurus", requested_exclude=patterns))
     assert found is not None
     assert not found.problem
     assert all(pattern in found.what for pattern in patterns)
     assert "`repoman update isurus`" in found.cure
     assert exclude_finding(Project("isurus")) is None
-    assert exclude_finding(Project("isurus", backup=False, asked_exclude=("x",))) is None
+    assert exclude_finding(Project("isurus", backup=False, requested_exclude=("x",))) is None

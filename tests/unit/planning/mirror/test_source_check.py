@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from repoman_tasks.errors import Refused
-from repoman_tasks.model import Project, Tally
-from repoman_tasks.planning.mirror.source_check import check_shrinkage, deletion_limit, last_tally
+from repoman_tasks.model import Mirrored, Project, Tally
+from repoman_tasks.planning.mirror.source_check import check_shrinkage, deletion_limit, valid_state
 
 
 @pytest.mark.parametrize(
@@ -58,18 +58,27 @@ def test_sources_that_are_refused(
     assert "repoman sync a --force" in caught.value.cure
 
 
+STATE = Mirrored("2026-04-28T20:17:03Z", Tally(7, 3))
+
+
 @pytest.mark.parametrize(
-    ("project", "tally"),
+    ("project", "state", "valid"),
     [
-        (Project("a"), None),
-        (Project("a", last_files=0), Tally(0, 0)),
-        (Project("a", last_files=7), Tally(7, 0)),
-        (Project("a", last_files=7, last_loose=3), Tally(7, 3)),
-        (Project("a", last_loose=3), None),
+        pytest.param(Project("a", "a", mirror="a"), None, False, id="no state, no sync"),
+        pytest.param(Project("a", "a", mirror="a"), STATE, False, id="registered again"),
+        pytest.param(Project("a", "a", "", last_sync=STATE.last_sync), STATE, False, id="moved"),
+        pytest.param(
+            Project("a", "a", last_sync="2026-04-27T00:00:00Z", mirror="a"),
+            *(STATE, False),
+            id="a registry from a backup",
+        ),
+        pytest.param(
+            Project("a", "a", last_sync=STATE.last_sync, mirror="a"), STATE, True, id="of that sync"
+        ),
     ],
 )
-def test_last_tally(project: Project, tally: Tally | None) -> None:
-    assert last_tally(project) == tally
+def test_valid_state(project: Project, state: Mirrored | None, valid: bool) -> None:
+    assert valid_state(project, state) == (state if valid else None)
 
 
 @pytest.mark.parametrize(

@@ -46,9 +46,9 @@ def test_privileged_requests(requested: Requested, lines: tuple[str, ...]) -> No
     )
     assert privileged_requests(request, DEFAULTS) == lines
     noted = Project(
-        asked_image=requested.image,
-        asked_profiles=requested.profiles,
-        asked_mounts=all_requests(request).mount,
+        requested_image=requested.image,
+        requested_profiles=requested.profiles,
+        requested_mounts=all_requests(request).mount,
     )
     assert has_privileged_requests(noted, DEFAULTS) == bool(lines)
     unprivileged = replace(request, requested=unprivileged_requests(request, DEFAULTS), sources=())
