@@ -16,6 +16,7 @@ _SCRIPTS = (
     "bootstrap",
     ".ci/run",
     "repoman_tasks/completions/repoman.bash",
+    "repoman_tasks/guard/git.sh",
     "dev/packages/unpack.sh",
 )
 _CHECKERS = (

@@ -1,6 +1,6 @@
 """Surveys the files of a repo.
 
-git is never run in a repo, because a hostile one could make it run programs by its configuration.
+git is not run here, because a hostile repo could make it run programs by its configuration.
 """
 
 from __future__ import annotations

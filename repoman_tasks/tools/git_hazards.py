@@ -1,87 +1,75 @@
-"""Finds what makes git run commands in a repo: its hooks, configs, and what leads elsewhere."""
+"""Finds what makes git run commands in a repo: hooks, and what the judge of git refuses."""
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
-from repoman_tasks.hosts.base import Future, Host, Result
-from repoman_tasks.planning.names import inside
-from repoman_tasks.planning.trust.hazard_findings import Hazard, config_hazards
+from repoman_tasks.errors import RepomanError
+from repoman_tasks.hosts.base import Future, Host
+from repoman_tasks.planning.trust.git_reports import GitReport
+from repoman_tasks.planning.trust.hazard_findings import Hazard
 from repoman_tasks.planning.trust.hazard_names import MODULES
-from repoman_tasks.tools.regular_file import submit_head
+from repoman_tasks.tools.git_judge import submit_reports
 
-__all__ = ["git_hazards", "submit_configs"]
+__all__ = ["git_hazards"]
 
-_MAX_CONFIG = 256 << 10
-_MAX_LINE = 4 << 10
-_MAX_AT_ONCE = 200
-"""Limit of configs held in memory, each up to 256 KiB: a hostile repo may have any number."""
-
-
-def submit_configs(host: Host, repos: Sequence[str]) -> dict[str, Future[Result]]:
-    """Ask for the config that every git repo has, in each of `repos`, up to the limit."""
-    paths = (f"{repo}/.git/config" for repo in repos[:_MAX_AT_ONCE])
-    return {path: submit_head(host, path, _MAX_CONFIG + 1) for path in paths}
+_JUDGED = (".git", "commondir", "config", "config.worktree", "HEAD")
+"""Names of the files that the judge has git read."""
+_MAX_NESTED = 200
+"""Limit of repos inside of a repo that are judged besides its submodules."""
 
 
 def git_hazards(
     host: Host,
     repo: str,
     files: Mapping[str, tuple[str, ...]],
-    configs: Mapping[str, Future[Result]],
+    judged: Future[dict[str, list[GitReport] | RepomanError]],
 ) -> list[Hazard]:
-    """Return the hazards in those `files` of a repo that git reads, given with their marks.
+    """Return the hazards of git in a repo.
 
-    `configs` are the answers of `submit_configs`.
+    `files` are those that git reads, with their marks, and `judged` has the judge's reports.
     """
-    heads = {posixpath.dirname(path) for path in files if posixpath.basename(path) == "HEAD"}
-    hazards = []
-    for path, marks in files.items():
-        name = posixpath.basename(path)
-        if name == "HEAD" or not _is_read(path, heads):
-            continue
-        if name in ("config", "config.worktree"):
-            hazards += _config_hazards(host, repo, path, marks, configs)
-        elif name not in (".git", "commondir") or _leads_away(host, repo, path, name):
-            hazards.append(Hazard(path, "git", marks))
-    return hazards
+    nested = sorted(_nested(files))
+    listed = _unwrap(judged.result()[repo])
+    if nested:
+        trees = [f"{repo}/{folder}" for folder in nested[:_MAX_NESTED]]
+        more = submit_reports(host, trees).result()
+        listed = [*listed, *(report for tree in trees for report in _unwrap(more[tree]))]
+    marks = {report.describe(repo): report.mark for report in listed}
+    hazards = {path: Hazard(path, "git", m) for path, m in files.items() if _counts(path, files)}
+    hazards |= {w: Hazard(w, "git", (m,)) for w, m in marks.items() if w not in hazards}
+    if len(nested) > _MAX_NESTED:
+        mark = sha256("\0".join(nested).encode(errors="surrogateescape")).hexdigest()
+        hazards[".git"] = Hazard(f".git: more than {_MAX_NESTED} git directories", "git", (mark,))
+    return list(hazards.values())
 
 
-def _is_read(path: str, heads: set[str]) -> bool:
+def _unwrap(answer: list[GitReport] | RepomanError) -> list[GitReport]:
+    if isinstance(answer, RepomanError):
+        raise answer
+    return answer
+
+
+def _nested(files: Iterable[str]) -> set[str]:
+    """Return the folders in the repo that have a .git of their own."""
+    ends = ("/.git", "/.git/config", "/.git/HEAD")
+    return {path[: -len(end)] for path in files for end in ends if path.endswith(end)}
+
+
+def _counts(path: str, files: Mapping[str, tuple[str, ...]]) -> bool:
+    """Return True if the file counts as it is, and not by what git finds in it."""
+    return posixpath.basename(path) not in _JUDGED and _is_read(path, files)
+
+
+def _is_read(path: str, files: Mapping[str, tuple[str, ...]]) -> bool:
     """Return True if git reads the file: a sample is none, a submodule's folder has a HEAD."""
     if "/hooks/" in path and path.endswith(".sample"):
         return False
     if not path.startswith(f"{MODULES}/"):
         return True
     folder = posixpath.dirname(path)
-    while folder != MODULES and folder not in heads:
+    while folder != MODULES and f"{folder}/HEAD" not in files:
         folder = posixpath.dirname(folder)
-    return folder in heads
-
-
-def _config_hazards(
-    host: Host,
-    repo: str,
-    path: str,
-    marks: tuple[str, ...],
-    configs: Mapping[str, Future[Result]],
-) -> list[Hazard]:
-    asked = configs.get(f"{repo}/{path}") or submit_head(host, f"{repo}/{path}", _MAX_CONFIG + 1)
-    data = asked.result().out
-    if len(data) > _MAX_CONFIG:
-        return [Hazard(f"{path}: longer than 256 KiB", "git", marks)]
-    marks = (*marks, sha256(data).hexdigest())
-    keys = config_hazards(data.decode(errors="replace"))
-    return [Hazard(f"{path}: {key}", "git", marks) for key in keys]
-
-
-def _leads_away(host: Host, repo: str, path: str, name: str) -> bool:
-    """Return True unless a .git or commondir leads to a folder that git itself makes in .git."""
-    line = submit_head(host, f"{repo}/{path}", _MAX_LINE).result().text.removesuffix("\n")
-    folder = posixpath.dirname(f"{repo}/{path}")
-    if name == "commondir":
-        return line != "../.." or posixpath.dirname(folder) != f"{repo}/.git/worktrees"
-    to = posixpath.normpath(posixpath.join(folder, line.removeprefix("gitdir: ")))
-    return not any(inside(to, f"{repo}/.git/{own}") for own in ("modules", "worktrees"))
+    return folder != MODULES

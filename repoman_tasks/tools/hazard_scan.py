@@ -9,10 +9,12 @@ from hashlib import sha256
 from repoman_tasks.errors import Failed, RepomanError
 from repoman_tasks.hosts.base import Argv, Future, Host, Result
 from repoman_tasks.planning.names import inside
+from repoman_tasks.planning.trust.git_reports import GitReport
 from repoman_tasks.planning.trust.hazard_findings import PROTECTED, Hazard, Marks
 from repoman_tasks.planning.trust.hazard_names import MODULES, find_tests, kind_of
 from repoman_tasks.tools.forbidden_paths import submit_real_paths
-from repoman_tasks.tools.git_hazards import git_hazards, submit_configs
+from repoman_tasks.tools.git_hazards import git_hazards
+from repoman_tasks.tools.git_judge import submit_reports
 from repoman_tasks.tools.regular_file import submit_head
 
 __all__ = ["Scan", "find_hazards", "submit_protected", "submit_scan"]
@@ -132,7 +134,7 @@ def submit_scan(
     """
     if not repos:
         return Future(dict)
-    configs = submit_configs(host, list(repos))
+    judged = submit_reports(host, list(repos))
     together = _submit_walk(host, list(repos))
 
     def read() -> dict[str, Scan | RepomanError]:
@@ -148,7 +150,7 @@ def submit_scan(
             for repo, walk in walks.items()
         }
         return {
-            repo: _scan(host, repo, walks[repo], marks[repo], configs)
+            repo: _scan(host, repo, walks[repo], marks[repo], judged)
             if repo in walks
             else Failed("it can't be read", "look for it")
             for repo in repos
@@ -244,12 +246,12 @@ def _scan(
     repo: str,
     walk: _Walk,
     marks: Future[dict[str, tuple[str, ...]]],
-    configs: Mapping[str, Future[Result]],
+    judged: Future[dict[str, list[GitReport] | RepomanError]],
 ) -> Scan | RepomanError:
     try:
         found = marks.result()
         of_git = {e.path: found[e.path] for e in walk.entries if e.kind == "git"}
-        hazards = git_hazards(host, repo, of_git, configs)
+        hazards = git_hazards(host, repo, of_git, judged)
         others = [entry for entry in walk.entries if entry.kind not in ("", "git")]
         hazards += [Hazard(entry.path, entry.kind, found[entry.path]) for entry in others]
     except RepomanError as problem:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.containers.conftest import ContainerEstate
 from tests.support.estate import run
+from tests.support.git_attacks import ATTACKS
 from tests.support.processes import WAIT_SECONDS
 
 
@@ -264,19 +265,21 @@ def test_files_of_other_users_are_listed_with_a_cure_that_works(
 # --- git on the host --------------------------------------------------------------------------
 
 
-def test_no_command_runs_git_in_a_repo(estate: ContainerEstate, repo: Path) -> None:
-    """A fake git records its working folder, and the repo has a trap."""
-    unmount(estate, repo, ".git/config")
-    trap = estate.base / "sprung"
-    config = f"[core]\n\tfsmonitor = touch {trap}\n\tsshCommand = touch {trap}\n"
-    (repo / ".git/config").write_text((repo / ".git/config").read_text() + config)
-    shim = estate.base / "shim"
-    shim.mkdir()
-    (shim / "git").write_text(
-        f'#!/bin/sh\necho "$PWD $*" >>{estate.base}/gits\nexec /usr/bin/git "$@"\n'
-    )
-    (shim / "git").chmod(0o755)
-    environ = {"PATH": f"{shim}:{estate.environ['PATH']}"}
+TRAPS = ("fsmonitor", "gitlink", "submodule", "config.worktree", "exec in a rebase", "filter")
+
+
+def test_no_command_runs_a_program_of_a_git_directory(estate: ContainerEstate, repo: Path) -> None:
+    """Each trap would be sprung by `git status` or the like, as the first one is at the end."""
+    unmount(estate, repo, ".git/config", ".git/hooks")
+    trap, payload = estate.base / "sprung", estate.base / "payload"
+    payload.write_text(f"#!/bin/sh\ntouch {trap}\n")
+    payload.chmod(0o755)
+    for name in TRAPS:
+        ATTACKS[name].plant(repo, payload)
+    for hook in ("post-checkout", "pre-commit", "reference-transaction", "post-index-change"):
+        (repo / ".git/hooks" / hook).write_text(payload.read_text())
+        (repo / ".git/hooks" / hook).chmod(0o755)
+    trap.unlink(missing_ok=True)
     for argv in (
         ["list"],
         ["status"],
@@ -288,11 +291,10 @@ def test_no_command_runs_git_in_a_repo(estate: ContainerEstate, repo: Path) -> N
         ["new", "more", "--create"],
         ["remove", "isurus", "--yes"],
     ):
-        estate.run(*argv, environ=environ, cwd=repo)
-    assert not trap.exists()
-    used = (estate.base / "gits").read_text().splitlines()
-    assert len(used) == 1, "to create the repo that --create requested"
-    assert "init" in used[0]
+        estate.run(*argv, cwd=repo)
+        assert not trap.exists(), argv
+    estate.git(repo, "status")
+    assert trap.exists()
 
 
 # --- the mirror -------------------------------------------------------------------------------

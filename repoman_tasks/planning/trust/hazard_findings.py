@@ -7,7 +7,6 @@ ones are reported, too.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from repoman_tasks.planning.findings import Finding
 from repoman_tasks.planning.text.wording import plural
 from repoman_tasks.planning.trust.hazard_names import INSTRUCTIONS, KINDS, place_of
 
-__all__ = ["PROTECTED", "Hazard", "Marks", "config_hazards", "hazard_findings", "is_new"]
+__all__ = ["PROTECTED", "Hazard", "Marks", "hazard_findings", "is_new"]
 __all__ += ["instructions_finding", "merged_marks", "owner_finding", "scan_finding"]
 
 Marks = Mapping[str, Sequence[str]]
@@ -37,19 +36,6 @@ _MAX_NAMED = 5
 """Limit of places that a finding names for each kind."""
 _MAX_MARKS = 16
 """Limit of contents of one file that count as seen: a checkout switches between some."""
-_SECTION = re.compile(r'\s*\[\s*([A-Za-z0-9.-]+)\s*(?:"((?:[^"\\]|\\.)*)")?\s*\]')
-_SETTING = re.compile(r"\s*([A-Za-z][A-Za-z0-9-]*)\s*(?:=\s*(.*))?$")
-_RUNS = re.compile(
-    r"core\.(fsmonitor|hookspath|sshcommand|editor|pager|askpass|gitproxy|attributesfile|worktree)"
-    r"|sequence\.editor|diff\.(.*\.)?(external|command|textconv)|merge\..*\.driver"
-    r"|filter\..*\.(clean|smudge|process)|include(if)?\.(.*\.)?path|credential\.(.*\.)?helper"
-    r"|gpg\.(.*\.)?program|remote\..*\.(uploadpack|receivepack|vcs)|protocol\.(.*\.)?allow"
-    r"|(difftool|mergetool|browser|man|pager|interactive|guitool)\..*|uploadpack\..*hook"
-    r"|extensions\.worktreeconfig|trailer\..*\.(command|cmd)|web\.browser|instaweb\..*"
-)
-"""Keys whose value git runs, or reads further configuration from (git-config(1))."""
-_RUNS_AFTER_BANG = re.compile(r"alias\..*|submodule\..*\.update")
-"""Keys whose value git runs if it begins with an exclamation mark."""
 
 
 @dataclass(frozen=True)
@@ -61,26 +47,6 @@ class Hazard:
     marks: tuple[str, ...]
     """Fingerprints: of the file's metadata, which any write changes, and perhaps one of its
     content, which comes back if a branch is checked out again."""
-
-
-def config_hazards(text: str) -> list[str]:
-    """Return the keys in the text of a git configuration that make git run commands."""
-    section, keys = "", []
-    for line in re.sub(r"\\\r?\n", "", text.removeprefix("\ufeff")).split("\n"):
-        match = _SECTION.match(line)
-        if match:
-            sub = re.sub(r"\\(.)", r"\1", match[2]) if match[2] is not None else ""
-            section = match[1].lower() + (f".{sub}" if sub else "")
-            line = line[match.end() :]
-        setting = _SETTING.match(line)
-        if not setting or not section:
-            continue
-        key = f"{section}.{setting[1].lower()}"
-        value = (setting[2] or "").strip().strip('"').strip()
-        bang = _RUNS_AFTER_BANG.fullmatch(key) and value.startswith("!")
-        if bang or _RUNS.fullmatch(key):
-            keys.append(key)
-    return sorted(set(keys))
 
 
 def is_new(hazard: Hazard, seen: Marks) -> bool:

@@ -1,0 +1,769 @@
+#!/bin/sh
+# repoman's guard for git, as `repoman git-guard install` puts it before the real git on PATH.
+#
+# Called as `git`, it runs the real git at once outside of the guarded folders. Inside, it first
+# judges what the real git would read there. Called as `repoman-judge REPO…`, by `sh -c`, it
+# prints what it refuses in each REPO; repoman's `status` and `trust --git` do that.
+#
+# The first part runs in every call of git, so it starts no program.
+
+state=/nowhere # `git-guard install` sets it
+
+nl='
+'
+tab='	'
+set -f
+
+# Set `real` to the git that PATH has besides this one.
+find_real() {
+    IFS=:
+    for folder in $PATH; do
+        case $folder/ in */repoman/bin/ | */repoman/bin// | [!/]*) continue ;; esac
+        # shellcheck disable=SC3013 # dash, busybox, bash and ksh have -ef
+        if [ -f "$folder/git" ] && [ -x "$folder/git" ] && ! [ "$folder/git" -ef "$0" ]; then
+            real=$folder/git
+            break
+        fi
+    done
+    IFS=" $tab$nl"
+}
+
+# Set `parsed` to the command, `dir` to git's folder, and `given_dir` to the git directory given.
+parse() {
+    parsed='' dir=. given_dir=${GIT_DIR-} given_tree=${GIT_WORK_TREE-} bare=
+    while [ $# -gt 0 ]; do
+        case $1 in
+        -C) case ${2-} in '') ;; /*) dir=$2 ;; *) dir=$dir/$2 ;; esac ;;
+        --git-dir) given_dir=${2-} ;;
+        --git-dir=*) given_dir=${1#*=} ;;
+        --work-tree) given_tree=${2-} ;;
+        --work-tree=*) given_tree=${1#*=} ;;
+        --bare) bare=1 ;;
+        -*) ;;
+        *)
+            parsed=$1
+            break
+            ;;
+        esac
+        case $1 in
+        -C | -c | --git-dir | --work-tree | --namespace | --super-prefix | --config-env | \
+            --attr-source | --shallow-file)
+            [ $# -gt 1 ] || break
+            shift
+            ;;
+        esac
+        shift
+    done
+    [ -z "$bare" ] || given_dir=${given_dir:-.}
+}
+
+# Set `physical` to the folder $1 with links resolved; return 1 if it is none.
+resolve() {
+    physical=$(CDPATH='' && cd -P -- "$1" 2>/dev/null && printf '%s/' "$PWD") || return 1
+    physical=${physical%/}
+    physical=${physical:-/}
+}
+
+# Set `physical` to the current folder, without starting a process.
+resolve_here() {
+    logical=${PWD-} old=${OLDPWD-}
+    cd -P . 2>/dev/null || return 1
+    physical=$PWD PWD=$logical OLDPWD=$old
+}
+
+# Set `roots` to the guarded folders, one on each line.
+read_roots() {
+    roots=
+    while IFS= read -r folder; do
+        case $folder in /?*) roots=$roots$folder$nl ;; esac
+    done <"$state/guard/folders"
+}
+
+# Return 0 if the physical path $1 is in a guarded folder, and set `around` to that.
+is_guarded() {
+    IFS=$nl
+    for around in $roots; do
+        case $1/ in "$around"/*)
+            IFS=" $tab$nl"
+            return
+            ;;
+        esac
+    done
+    IFS=" $tab$nl"
+    return 1
+}
+
+# Set `leads` to what the git file $1 in the folder $2 leads to; return 1 if it is no git file.
+read_gitfile() {
+    IFS= read -r leads <"$1" || [ -n "$leads" ] || return 1
+    case $leads in 'gitdir: '?*) leads=${leads#gitdir: } ;; *) return 1 ;; esac
+    case $leads in /*) ;; *) leads=$2/$leads ;; esac
+    resolve "$leads" && leads=$physical
+}
+
+# Return 0 if git would read something in a guarded folder; `dir` is a physical path. Set `outside`
+# to a working tree that is outside, but of a guarded repo.
+concerns_guarded() {
+    outside=
+    if [ -n "$given_dir" ]; then
+        case $given_dir in /*) ;; *) given_dir=$dir/$given_dir ;; esac
+        if [ -f "$given_dir" ]; then
+            read_gitfile "$given_dir" "${given_dir%/*}" || return 1
+            given_dir=$leads
+        fi
+        resolve "$given_dir" || return 1
+        given_dir=$physical
+        is_guarded "$given_dir"
+        return
+    fi
+    is_guarded "$dir" && return
+    # A working tree of a guarded repo may be outside.
+    at=$dir
+    while ! [ -e "$at/.git" ]; do
+        case $at in
+        /) return 1 ;;
+        /*/*) at=${at%/*} ;;
+        *) at=/ ;;
+        esac
+    done
+    outside=$at
+    if [ -f "$at/.git" ]; then
+        read_gitfile "$at/.git" "$at" && is_guarded "$leads"
+    elif [ -L "$at/.git" ]; then
+        resolve "$at/.git" && is_guarded "$physical"
+    else
+        return 1
+    fi
+}
+
+if [ "$0" != repoman-judge ]; then
+    find_real
+    [ -n "${real-}" ] || {
+        echo "repoman: git is not installed" >&2
+        exit 127
+    }
+    [ -r "$state/guard/folders" ] || {
+        echo "repoman: $state/guard/folders can't be read:" \
+            "run \`repoman git-guard install\`, or \`repoman git-guard remove\`" >&2
+        exit 128
+    }
+    read_roots
+    parse "$@"
+    case $dir in .) resolve_here ;; *) resolve "$dir" ;; esac || exec "$real" "$@"
+    dir=$physical
+    concerned=
+    concerns_guarded && concerned=1
+    case $concerned$parsed in
+    1*) ;;
+    # These run git in another repo, too, which may be a guarded one.
+    push | fetch | pull | clone | ls-remote | remote | submodule | archive) ;;
+    *) exec "$real" "$@" ;;
+    esac
+fi
+
+# --- the judge ------------------------------------------------------------------------------
+
+most=512 # folders to look into, and reports
+most_deep=16
+most_text=262144
+
+# Every variable that git itself clears for another repo, besides those that find one.
+clean() {
+    unset GIT_DIR GIT_WORK_TREE GIT_COMMON_DIR GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_NAMESPACE \
+        GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_PREFIX GIT_CEILING_DIRECTORIES GIT_CONFIG \
+        GIT_CONFIG_PARAMETERS GIT_CONFIG_COUNT GIT_GRAFT_FILE GIT_SHALLOW_FILE \
+        GIT_IMPLICIT_WORK_TREE GIT_INTERNAL_SUPER_PREFIX GIT_REPLACE_REF_BASE \
+        GIT_NO_REPLACE_OBJECTS GIT_TRACE GIT_TRACE2 GIT_TRACE2_EVENT GIT_TRACE2_PERF
+    LC_ALL=C GIT_NO_LAZY_FETCH=1 GIT_OPTIONAL_LOCKS=0
+    export LC_ALL GIT_NO_LAZY_FETCH GIT_OPTIONAL_LOCKS
+    # shellcheck disable=SC3045 # dash, busybox, bash and ksh have -t
+    ulimit -t 10
+}
+
+# Set `mark` to the fingerprint of the arguments.
+fingerprint() {
+    mark=$(printf '%s\0' "$@" | sha256sum)
+    mark=${mark%% *}
+}
+
+# Return 0 if a person has approved what the arguments say.
+is_approved() {
+    [ -f "$state/approvals/git" ] || return 1
+    fingerprint "$@"
+    [ -n "${approved-}" ] || approved=$(cat -- "$state/approvals/git")
+    case $approved in *"$mark"*) ;; *) return 1 ;; esac
+}
+
+# Report something by KIND FILE KEY VALUE. What is of the kind `unsafe` can't be approved.
+found() {
+    if [ "$0" = repoman-judge ]; then
+        [ -z "$stop_judging" ] || return 0
+        fingerprint "$@"
+        printf '%s\0' "$depth" "$@" "$mark"
+        reports=$((reports + 1))
+        [ "$reports" -lt "$most" ] || stop_judging=1
+        return
+    fi
+    case $1 in
+    unsafe) ;;
+    todo) ! is_harmless_during_rebase && ! is_approved "$@" || return 0 ;;
+    *) ! is_approved "$@" || return 0 ;;
+    esac
+    refuse "$@"
+}
+
+# Return 0 if the command does not go on with a rebase.
+is_harmless_during_rebase() {
+    case $parsed in
+    status | diff | log | show | rev-parse | config | ls-files | add | describe | symbolic-ref | \
+        for-each-ref | branch) return 0 ;;
+    rebase | cherry-pick | revert)
+        case " $arguments " in *" --abort "* | *" --quit "*) return 0 ;; esac
+        ;;
+    esac
+    return 1
+}
+
+# Set `name` to what `repoman trust --git` takes for the path $1: a project, or the path itself.
+find_name() {
+    name='' best=
+    if [ -r "$state/guard/names" ]; then
+        while IFS=$tab read -r folder known; do
+            case $1/ in "$folder"/*) [ ${#folder} -lt ${#best} ] || name=$known best=$folder ;; esac
+        done <"$state/guard/names"
+    fi
+    [ -n "$name" ] || name=$(printf %s "$1" | LC_ALL=C tr -c '\040-\176' '?' | sed "s/'/'\\\\''/g; s/.*/'&'/")
+}
+
+# Print why git is not run, and what to do.
+refuse() {
+    find_name "$first"
+    cure="to see and approve it, run \`repoman trust --git $name\`"
+    [ "$1" != unsafe ] || cure="look there with another program than git"
+    {
+        printf '%s' "repoman: git does not run here: $3${4:+ = $4} in $2" |
+            LC_ALL=C tr -c '\040-\176' '?' | cut -c 1-400
+        printf 'repoman: %s\n' "$cure"
+    } >&2
+    exit 128
+}
+
+# Return 0 if the path $1 of another repo, as in a URL, is in no guarded folder.
+is_elsewhere() {
+    case $1/ in */../* | */./* | *//*) return 1 ;; esac
+    ! is_guarded "$1" || return 1
+    if resolve "$1"; then ! is_guarded "$physical"; fi
+}
+
+# Return 0 if the URL $1 runs no program of an unknown name or place.
+is_safe_url() {
+    case $1 in
+    '' | -* | *::* | *[[:cntrl:]]*) return 1 ;;
+    https://* | http://* | ssh://* | git://*)
+        host=${1#*://}
+        host=${host%%/*}
+        case $host in -* | '') return 1 ;; esac
+        case ${host##*@} in -* | '') return 1 ;; esac
+        ;;
+    file:///*) is_elsewhere "${1#file://}" ;;
+    *://*) return 1 ;;
+    /*) is_elsewhere "$1" ;;
+    *:*)
+        host=${1%%:*}
+        case $host in */* | -* | *[!A-Za-z0-9@._+~-]*) return 1 ;; esac
+        case ${host##*@} in -* | '') return 1 ;; esac
+        ;;
+    *) return 1 ;;
+    esac
+}
+
+# Return 0 if $1 is this repo, a remote of `list`, or a URL that is safe. git takes a name that is
+# no remote for a path, which could be in the working tree.
+is_remote() {
+    [ "$1" != . ] || return 0
+    case $nl$list in *"${nl}remote.$1.url$tab"*) return 0 ;; esac
+    is_safe_url "$1"
+}
+
+# Return 0 if the key $1 with the value $2 is known to run nothing and to lead nowhere else.
+is_allowed() {
+    case $1 in
+    *[[:cntrl:]]*) return 1 ;;
+    core.repositoryformatversion | core.filemode | core.bare | core.logallrefupdates | \
+        core.ignorecase | core.symlinks | core.precomposeunicode | core.autocrlf | core.eol | \
+        core.safecrlf | core.abbrev | core.compression | core.loosecompression | \
+        core.bigfilethreshold | core.quotepath | core.whitespace | core.trustctime | \
+        core.checkstat | core.untrackedcache | core.preloadindex | core.splitindex | \
+        core.commitgraph | core.multipackindex | core.sharedrepository | core.sparsecheckout | \
+        core.sparsecheckoutcone | core.fsync | core.fsyncmethod | core.fsyncobjectfiles | \
+        core.deltabasecachelimit | core.packedgitlimit | core.packedgitwindowsize) ;;
+    core.fsmonitor) [ "$2" = false ] ;;
+    core.hookspath) [ "$2" = /dev/null ] ;;
+    core.worktree) is_own_worktree "$2" ;;
+    extensions.objectformat | extensions.compatobjectformat | extensions.refstorage | \
+        extensions.worktreeconfig | extensions.noop | extensions.preciousobjects | \
+        extensions.relativeworktrees) ;;
+    extensions.partialclone | remote.pushdefault | checkout.defaultremote) is_remote "$2" ;;
+    user.name | user.email | user.useconfigonly | author.name | author.email | \
+        committer.name | committer.email) ;;
+    remote.*.url | remote.*.pushurl | lfs.url | remote.*.lfsurl) is_safe_url "$2" ;;
+    remote.*.fetch | remote.*.push | remote.*.tagopt | remote.*.prune | remote.*.prunetags | \
+        remote.*.mirror | remote.*.skipdefaultupdate | remote.*.skipfetchall | \
+        remote.*.promisor | remote.*.partialclonefilter | remote.*.followremotehead) ;;
+    branch.*.remote | branch.*.pushremote) is_remote "$2" ;;
+    branch.*.merge | branch.*.rebase | branch.*.description | branch.autosetupmerge | \
+        branch.autosetuprebase | branch.sort | branch.*.vscode-merge-base | \
+        branch.*.github-pr-owner-number | branch.*.github-pr-base-branch) ;;
+    submodule.*.url) is_safe_url "$2" ;;
+    submodule.*.update) case $2 in checkout | merge | rebase | none) ;; *) return 1 ;; esac ;;
+    submodule.*.active | submodule.*.branch | submodule.*.ignore | submodule.*.shallow | \
+        submodule.*.fetchrecursesubmodules | submodule.active | submodule.recurse | \
+        submodule.fetchjobs | submodule.propagatebranches | submodule.alternatelocation | \
+        submodule.alternateerrorstrategy) ;;
+    pull.rebase | pull.ff | push.default | push.autosetupremote | push.followtags | \
+        push.recursesubmodules | fetch.prune | fetch.prunetags | fetch.parallel | \
+        fetch.recursesubmodules | fetch.writecommitgraph | fetch.fsckobjects | \
+        fetch.showforcedupdates | transfer.fsckobjects | receive.fsckobjects | \
+        receive.denycurrentbranch | receive.denynonfastforwards | receive.denydeletes) ;;
+    merge.ff | merge.conflictstyle | merge.renames | merge.renamelimit | merge.log | \
+        merge.stat | merge.autostash | merge.directoryrenames | rebase.autosquash | \
+        rebase.autostash | rebase.updaterefs | rebase.stat | rerere.enabled | \
+        rerere.autoupdate | commit.gpgsign | commit.verbose | commit.status | commit.cleanup | \
+        tag.gpgsign | tag.sort | stash.showpatch | stash.showstat | \
+        stash.showincludeuntracked) ;;
+    gc.auto | gc.autodetach | gc.autopacklimit | gc.pruneexpire | gc.reflogexpire | \
+        gc.reflogexpireunreachable | gc.worktreepruneexpire | gc.packrefs | gc.cruftpacks | \
+        gc.rerereresolved | gc.rerereunresolved | gc.aggressivedepth | gc.aggressivewindow | \
+        gc.bigpackthreshold | gc.writecommitgraph | maintenance.auto | maintenance.strategy | \
+        maintenance.autodetach | pack.threads | pack.window | pack.depth | pack.compression | \
+        pack.windowmemory | pack.deltacachesize | pack.packsizelimit | pack.usesparse | \
+        pack.writebitmaphashcache | repack.usedeltabaseoffset | repack.writebitmaps | \
+        index.version | index.threads | index.sparse | index.skiphash | feature.manyfiles | \
+        feature.experimental) ;;
+    color.* | column.* | advice.* | status.* | log.date | log.decorate | log.follow | \
+        log.abbrevcommit | diff.algorithm | diff.renames | diff.renamelimit | diff.context | \
+        diff.interhunkcontext | diff.mnemonicprefix | diff.noprefix | diff.colormoved | \
+        diff.colormovedws | diff.indentheuristic | diff.submodule | diff.ignoresubmodules | \
+        diff.relative | diff.suppressblankempty | diff.wserrorhighlight | \
+        blame.ignorerevsfile | blame.date | i18n.commitencoding | i18n.logoutputencoding | \
+        init.defaultbranch | gui.wmstate | gui.geometry | http.postbuffer) ;;
+    lfs.repositoryformatversion | lfs.*.access | lfs.*.locksverify | filter.lfs.required) ;;
+    filter.lfs.clean) [ "$2" = 'git-lfs clean -- %f' ] ;;
+    filter.lfs.smudge)
+        case $2 in 'git-lfs smudge -- %f' | 'git-lfs smudge --skip -- %f') ;; *) return 1 ;; esac
+        ;;
+    filter.lfs.process)
+        case $2 in 'git-lfs filter-process' | 'git-lfs filter-process --skip') ;; *) return 1 ;; esac
+        ;;
+    *) return 1 ;;
+    esac
+}
+
+# Set `owner` to the working tree of the repo that has the git directory $1 of a submodule.
+find_owner() {
+    case $1 in
+    */.git/worktrees/*/modules/*)
+        owner=${1#*/.git/worktrees/}
+        owner=${1%%/.git/worktrees/*}/.git/worktrees/${owner%%/*}
+        [ -f "$owner/gitdir" ] && IFS= read -r owner <"$owner/gitdir" || return 1
+        owner=${owner%/.git}
+        ;;
+    */.git/modules/*) owner=${1%%/.git/modules/*} ;;
+    *) return 1 ;;
+    esac
+}
+
+# Return 0 if core.worktree = $1 is what git itself writes for a submodule. Sets `top`.
+is_own_worktree() {
+    find_owner "$git" || return 1
+    case $1 in /*) resolve "$1" ;; *) resolve "$git/$1" ;; esac || return 0 # not checked out
+    case $physical/ in "$owner"/?*/) ;; *) return 1 ;; esac
+    # shellcheck disable=SC3013
+    [ -z "$top" ] || [ "$physical" -ef "$top" ] || return 1
+    top=$physical
+}
+
+# Read what git's NUL-separated output has into `list`, a record on each line: a line break in it
+# becomes a tab. Return 1 if git failed or it is too long.
+read_list() {
+    list=$(
+        {
+            clean
+            "$@" 2>/dev/null && printf 'end\0'
+        } | tr '\000\011\012' '\012\002\011'
+    )
+    [ ${#list} -lt "$most_text" ] || return 1
+    case $nl$list in *"${nl}end") ;; *) return 1 ;; esac
+}
+
+# Judge the configuration of `git`, as git itself reads it.
+judge_config() {
+    read_list "$real" --no-pager --git-dir="$git" config --list -z --show-scope --show-origin \
+        --includes || {
+        found unsafe "$git/config" 'a configuration that git cannot read, or too long' ''
+        return 1
+    }
+    IFS=$nl
+    # shellcheck disable=SC2086
+    set -- $list
+    IFS=" $tab$nl"
+    hooks_path='' own_hooks=
+    while [ $# -gt 3 ]; do
+        scope=$1 origin=$2 key=${3%%"$tab"*} value=${3#"${3%%"$tab"*}"}
+        value=${value#"$tab"}
+        shift 3
+        case $scope in
+        system | global | command)
+            # A file of the person's configuration may be one that the container can write.
+            is_guarded "${origin#file:}" || {
+                [ "$key" != core.hookspath ] || hooks_path=$value own_hooks=1
+                continue
+            }
+            ;;
+        esac
+        is_allowed "$key" "$value" || found config "${origin#file:}" "$key" "$value"
+        [ "$key" != core.hookspath ] || hooks_path=$value own_hooks=
+    done
+}
+
+# Judge what git finds in `git` besides its configuration: files of remotes, and work to go on with.
+judge_files() {
+    set +f
+    for file in "$common"/remotes/* "$common"/branches/*; do
+        [ ! -e "$file" ] || found_file remote "$file"
+    done
+    for file in "$git/rebase-merge/git-rebase-todo" "$git/sequencer/todo"; do
+        [ ! -e "$file" ] || judge_todo "$file"
+    done
+    set -f
+}
+
+# Judge a list of steps: only steps known to run no program are allowed.
+judge_todo() {
+    [ -f "$1" ] || {
+        found unsafe "$1" 'not a plain file' ''
+        return
+    }
+    steps='p|pick|r|reword|e|edit|s|squash|f|fixup|d|drop|l|label|t|reset|m|merge|u|update-ref'
+    steps=$(
+        clean
+        tr '\000' '?' <"$1" |
+            grep -Ev "^[[:blank:]]*(\$|#|(b|break|noop|revert|$steps)([[:space:]]|\$))"
+    )
+    [ ${#steps} -lt "$most_text" ] || steps='too long'
+    IFS=$nl
+    for step in $steps; do found todo "$1" step "$step"; done
+    IFS=" $tab$nl"
+}
+
+# Report a file by its content.
+found_file() {
+    [ -f "$2" ] || {
+        found unsafe "$2" 'not a plain file' ''
+        return
+    }
+    content=$(
+        clean
+        sha256sum <"$2"
+    ) || content=unreadable
+    found "$1" "$2" "${2##*/}" "${content%% *}"
+}
+
+# Set `hooks` to the folder of the hooks that git would run. Return 1 if these are a person's own.
+find_hooks() {
+    case $hooks_path in
+    '') hooks=$common/hooks ;;
+    /*) hooks=$hooks_path ;;
+    [~]/*) hooks=${HOME-}/${hooks_path#??} ;;
+    *) hooks=$top/$hooks_path ;;
+    esac
+    [ -z "$own_hooks" ] || ! is_elsewhere "$hooks"
+}
+
+# Call $1 with the path of each hook in `hooks`.
+each_hook() {
+    set +f
+    for file in "$hooks"/*; do
+        case $file in *.sample) continue ;; esac
+        [ -d "$file" ] || ! [ -x "$file" ] || "$1" "$file"
+    done
+    set -f
+}
+
+report_hook() { found_file hook "$1"; }
+
+check_hook() {
+    hooks_exist=1
+    content=$(sha256sum <"$1") && is_approved hook "$1" "${1##*/}" "${content%% *}" || hooks_off=1
+}
+
+# Judge the hooks. Those of the repo itself can be switched off, those of a submodule can't.
+judge_hooks() {
+    if [ "$0" = repoman-judge ] || [ "$depth" -gt 0 ]; then
+        ! find_hooks || each_hook report_hook
+    else
+        hooks_off='' hooks_exist=
+        ! find_hooks || each_hook check_hook
+        hooks_off=${hooks_off:-${hooks_exist:+approved}}
+        [ -z "$own_hooks" ] || find_hooks || hooks_off=approved
+    fi
+}
+
+# Add the nested repos that the index of `top` has, and judge .gitmodules.
+judge_tree() {
+    links=$(
+        clean
+        cd -- "$top" || exit
+        { "$real" --git-dir="$git" --work-tree="$top" -c core.fsmonitor=false \
+            -c core.quotepath=false ls-files -s 2>/dev/null && echo end; } |
+            grep -E '^(160000 |end$)'
+    )
+    case $links in *end) ;; *)
+        found unsafe "$git/index" 'an index that git cannot read' ''
+        return
+        ;;
+    esac
+    [ ${#links} -lt "$most_text" ] || found unsafe "$git/index" 'too many submodules' ''
+    IFS=$nl
+    for link in ${links%end}; do
+        link=${link#*"$tab"}
+        case $link in '"'*) found unsafe "$git/index" 'a submodule of an invalid name' "$link" ;; esac
+        if [ -e "$top/$link/.git" ] || [ -L "$top/$link/.git" ]; then
+            add tree "$top/$link"
+        fi
+    done
+    IFS=" $tab$nl"
+    [ ! -e "$top/.gitmodules" ] || judge_gitmodules
+}
+
+judge_gitmodules() {
+    [ -f "$top/.gitmodules" ] || {
+        found unsafe "$top/.gitmodules" 'not a plain file' ''
+        return
+    }
+    read_list "$real" --no-pager --git-dir="$git" config --file "$top/.gitmodules" --list -z || {
+        found unsafe "$top/.gitmodules" 'a file that git cannot read, or too long' ''
+        return
+    }
+    IFS=$nl
+    for record in $list; do
+        key=${record%%"$tab"*}
+        value=${record#"$key"}
+        value=${value#"$tab"}
+        case $key in
+        submodule.*.url) case $value in ./* | ../*) ;; *) is_safe_url "$value" ;; esac ;;
+        submodule.*.update) case $value in '!'*) false ;; esac ;;
+        esac || found config "$top/.gitmodules" "$key" "$value"
+    done
+    IFS=" $tab$nl"
+}
+
+# Add a folder to look into: a `tree` with a .git, a `git` directory, or a folder of `modules`.
+add() { queue=$queue$((depth + 1))\ $1\ $2$nl; }
+
+# Add what lies in the git directory for other working trees and submodules.
+add_inner() {
+    [ ! -d "$git/modules" ] || add modules "$git/modules"
+    set +f
+    for file in "$git"/worktrees/*/commondir; do
+        line=
+        [ ! -f "$file" ] || IFS= read -r line <"$file" || :
+        if [ "$line" != ../.. ] || [ -e "${file%/*}/config.worktree" ]; then
+            [ ! -e "$file" ] || add git "${file%/*}"
+        fi
+    done
+    set -f
+}
+
+add_modules() {
+    set +f
+    for file in "$1"/* "$1"/.[!.]*; do
+        if [ -e "$file/HEAD" ]; then add git "$file"; elif [ -d "$file" ]; then add modules "$file"; fi
+    done
+    set -f
+}
+
+# Set `git` to the git directory of the working tree `top`; return 1 if that leads elsewhere.
+enter_tree() {
+    git=$top/.git
+    if [ -d "$git" ] && [ ! -L "$git" ]; then return; fi
+    if [ -f "$git" ] && [ ! -L "$git" ] && read_gitfile "$git" "$top"; then
+        case $leads in
+        */worktrees/*/modules/* | */.git/modules/*)
+            if find_owner "$leads" && case $top/ in "$owner"/?*/) ;; *) false ;; esac then
+                git=$leads
+                [ "$depth" -gt 0 ] || return 0
+                add git "$git" # the same as by its folder in `modules`
+                return 1
+            fi
+            ;;
+        */worktrees/*)
+            back=
+            [ ! -f "$leads/gitdir" ] || IFS= read -r back <"$leads/gitdir"
+            case $back in /*) ;; *) back=$leads/$back ;; esac
+            # shellcheck disable=SC3013
+            [ "$back" -ef "$git" ] && git=$leads && return
+            ;;
+        esac
+    fi
+    found unsafe "$git" 'neither a folder, nor of a submodule or working tree of this repo' ''
+    return 1
+}
+
+# Set `common` to what the working trees of `git` share; return 1 if that is elsewhere.
+enter_common() {
+    common=$git
+    for file in commondir config config.worktree index HEAD; do
+        if [ -e "$git/$file" ] && [ ! -f "$git/$file" ]; then
+            found unsafe "$git/$file" 'not a plain file' ''
+            return 1
+        fi
+    done
+    [ -e "$git/commondir" ] || return 0
+    IFS= read -r common <"$git/commondir" || :
+    case $common in /*) ;; *) common=$git/$common ;; esac
+    case $git in */worktrees/*)
+        # shellcheck disable=SC3013
+        [ "$common" -ef "${git%/worktrees/*}" ] && common=${git%/worktrees/*} && return
+        ;;
+    esac
+    found unsafe "$git/commondir" 'a file that leads to another repo' ''
+    return 1
+}
+
+# Judge one git directory, and add those that git would go on into.
+judge_git() {
+    enter_common || return 0
+    judge_config || return 0
+    judge_files
+    if [ "$kind" = given ] && [ -z "$top" ]; then top=${given_tree:-$dir}; fi
+    [ "$kind" = outer ] || judge_hooks
+    if [ -n "$top" ] && [ -e "$git/index" ]; then judge_tree; fi
+    add_inner
+}
+
+# Judge everything in `queue`.
+judge() {
+    seen=$nl count=0 reports=0 stop_judging=
+    while [ -n "$queue" ] && [ -z "$stop_judging" ]; do
+        item=${queue%%"$nl"*}
+        queue=${queue#*"$nl"}
+        depth=${item%% *}
+        item=${item#* }
+        case $seen in *"$nl$item$nl"*) continue ;; esac
+        seen=$seen$item$nl
+        count=$((count + 1))
+        kind=${item%% *} path=${item#* } top=''
+        if [ "$count" -gt "$most" ] || [ "$depth" -gt "$most_deep" ]; then
+            found unsafe "$path" 'too many git directories' ''
+            return
+        fi
+        case $kind in
+        modules) add_modules "$path" ;;
+        git | given)
+            git=$path
+            judge_git
+            ;;
+        *)
+            top=$path
+            enter_tree && judge_git
+            ;;
+        esac
+    done
+}
+
+# Add the repos that git finds from the folder $1 upwards to the folder $2.
+add_upwards() {
+    at=$1 kind=tree
+    while :; do
+        if [ -e "$at/.git" ] || [ -L "$at/.git" ]; then
+            queue=${queue}0\ $kind\ $at$nl
+            first=${first:-$at} kind=outer
+        elif [ -e "$at/HEAD" ] && { [ -e "$at/objects" ] || [ -e "$at/commondir" ]; }; then
+            case $at in
+            */.git) ;;
+            *) depth=0 first=$at && found unsafe "$at" 'a bare repo; name it by --git-dir' '' ;;
+            esac
+        fi
+        case $at in "$2" | /) break ;; esac
+        at=${at%/*}
+        at=${at:-/}
+    done
+}
+
+# Add the guarded repos that the arguments, or the remotes of an outer repo, name as paths.
+add_others() {
+    others=$(
+        [ -n "$concerned" ] || "$real" -C "$dir" config --get-regexp \
+            '^(remote\..*\.(push)?url|branch\..*\.(remote|pushremote))$' |
+            sed 's/^[^ ]* //'
+    )
+    for other; do others=$others$nl$other; done
+    IFS=$nl depth=0
+    for other in $others; do
+        other=${other#file://}
+        case $other in -* | '') continue ;; /*) ;; *) other=$dir/$other ;; esac
+        for folder in "$other" "$other.git"; do
+            if ! [ -d "$folder" ] || ! resolve "$folder" || ! is_guarded "$physical"; then
+                continue
+            fi
+            first=${first:-$physical}
+            if [ -e "$physical/.git" ]; then add tree "$physical"; else add git "$physical"; fi
+        done
+        IFS=$nl
+    done
+    IFS=" $tab$nl"
+}
+
+if [ "$0" = repoman-judge ]; then
+    state=$1
+    shift
+    find_real
+    [ -n "${real-}" ] || exit 127
+    known=
+    if [ -f "$state/guard/folders" ]; then
+        read_roots
+        known=$roots
+    fi
+    for first; do
+        queue='' roots=$known${first%/*}$nl
+        printf 'repo\0%s\0' "$first"
+        if [ -e "$first/.git" ] || [ -L "$first/.git" ]; then queue="0 tree $first$nl"; fi
+        judge
+        printf 'end\0'
+    done
+    exit 0
+fi
+
+# --- the guard ------------------------------------------------------------------------------
+
+arguments="$*" queue='' first='' hooks_off=1 hooks_exist=
+if [ -z "$concerned" ]; then
+    :
+elif [ -n "$given_dir" ]; then
+    first=$given_dir queue="0 given $given_dir$nl"
+    case $given_tree in '' | /*) ;; *) given_tree=$dir/$given_tree ;; esac
+elif [ -n "$outside" ]; then
+    add_upwards "$dir" "$outside"
+else
+    add_upwards "$dir" "$around"
+fi
+case $parsed in
+push | fetch | pull | clone | ls-remote | remote | submodule | archive) add_others "$@" ;;
+esac
+judge
+[ -n "$concerned" ] || exec "$real" "$@"
+case $parsed in
+config | rev-parse) hooks_off=approved ;; # these tell where hooks are, and run none
+esac
+if [ "$hooks_off" != approved ]; then
+    set -- -c core.hooksPath=/dev/null "$@"
+    case $hooks_exist$parsed in
+    1commit | 1merge | 1push | 1pull | 1rebase | 1am | 1cherry-pick | 1revert)
+        find_name "$first"
+        echo "repoman: the hooks here are off; to see and approve them," \
+            "run \`repoman trust --git $name\`" >&2
+        ;;
+    esac
+fi
+exec "$real" -c safe.bareRepository=explicit -c core.fsmonitor=false "$@"

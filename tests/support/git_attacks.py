@@ -1,0 +1,321 @@
+"""Attacks by a git directory that a container wrote: each makes the host's git run a program."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.estate import run
+
+__all__ = ["ATTACKS", "Attack", "git"]
+
+Plant = Callable[[Path, Path], None]
+"""Plants the payload, a program, in the repo."""
+
+
+@dataclass(frozen=True)
+class Attack:
+    """A payload in a repo, and the command of git that runs it."""
+
+    plant: Plant
+    argv: tuple[str, ...] = ("status",)
+    reported: str = "core.fsmonitor"
+    """Text of the finding."""
+    worktree: str = "."
+    """Folder in which the command is run, relative to the repo."""
+
+
+def git(repo: Path, *argv: str) -> str:
+    """Run the real git, with an identity, and return its output."""
+    environ = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": "/nowhere",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        **{f"GIT_{who}_NAME": "A Tester" for who in ("AUTHOR", "COMMITTER")},
+        **{f"GIT_{who}_EMAIL": "tester@example.org" for who in ("AUTHOR", "COMMITTER")},
+    }
+    done = run(["git", "-c", "protocol.file.allow=always", "-C", str(repo), *argv], environ)
+    assert done.code == 0, done
+    return done.out
+
+
+def _append(path: Path, text: str | bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = text.encode() if isinstance(text, str) else text
+    path.write_bytes((path.read_bytes() if path.exists() else b"") + data)
+
+
+def _fsmonitor(payload: Path) -> str:
+    return f"[core]\n\tfsmonitor = {payload}\n"
+
+
+def _config(text: str, *, before: bytes = b"") -> Plant:
+    """Return a plant that adds `text` to the configuration, with {} for the payload."""
+
+    def plant(repo: Path, payload: Path) -> None:
+        file = repo / ".git/config"
+        file.write_bytes(
+            before.replace(b"{}", str(payload).encode())
+            + file.read_bytes()
+            + text.format(payload).encode()
+        )
+
+    return plant
+
+
+def _commondir(repo: Path, payload: Path) -> None:
+    copy = repo / "copy"
+    shutil.copytree(repo / ".git", copy)
+    _append(copy / "config", _fsmonitor(payload))
+    (repo / ".git/commondir").write_text("../copy\n")
+
+
+def _gitfile(repo: Path, payload: Path) -> None:
+    (repo / ".git").rename(repo / ".old")
+    _append(repo / ".old/config", _fsmonitor(payload))
+    (repo / ".git").write_text("gitdir: .old\n")
+
+
+def _link(repo: Path, payload: Path) -> None:
+    (repo / ".git").rename(repo / ".old")
+    _append(repo / ".old/config", _fsmonitor(payload))
+    (repo / ".git").symlink_to(".old")
+
+
+def _worktree_config(repo: Path, payload: Path) -> None:
+    git(repo, "config", "extensions.worktreeConfig", "true")
+    _append(repo / ".git/config.worktree", _fsmonitor(payload))
+
+
+def _other_worktree_config(repo: Path, payload: Path) -> None:
+    git(repo, "config", "extensions.worktreeConfig", "true")
+    git(repo, "worktree", "add", "--quiet", "tree")
+    _append(repo / ".git/worktrees/tree/config.worktree", _fsmonitor(payload))
+
+
+def _worktree_elsewhere(repo: Path, payload: Path) -> None:
+    git(repo, "worktree", "add", "--quiet", "tree")
+    _append(repo / "copy/config", _fsmonitor(payload))
+    shutil.copytree(repo / ".git", repo / "copy", dirs_exist_ok=True)
+    _append(repo / "copy/config", _fsmonitor(payload))
+    (repo / ".git/worktrees/tree/commondir").write_text("../../../copy\n")
+
+
+def _include(repo: Path, payload: Path) -> None:
+    _append(repo / ".git/config", "[include]\n\tpath = ../more\n")
+    _append(repo / "more", _fsmonitor(payload))
+
+
+def _gitlink(repo: Path, payload: Path) -> None:
+    _nested(repo, "sub", payload)
+
+
+def _nested(repo: Path, name: str, payload: Path | None) -> None:
+    sub = repo / name
+    sub.mkdir(parents=True)
+    git(sub, "init", "--quiet")
+    git(sub, "commit", "--allow-empty", "--quiet", "-m", "x")
+    git(repo, "add", name)
+    if payload:
+        _append(sub / ".git/config", _fsmonitor(payload))
+
+
+def _deep_gitlink(repo: Path, payload: Path) -> None:
+    _nested(repo, "a", None)
+    _nested(repo / "a", "b ü", payload)
+
+
+def _many_gitlinks(repo: Path, payload: Path) -> None:
+    """300 nested repos, the last with the payload."""
+    _nested(repo, "n000", None)
+    head = git(repo / "n000", "rev-parse", "HEAD").strip()
+    for number in range(1, 300):
+        shutil.copytree(repo / "n000", repo / f"n{number:03}")
+    lines = "".join(f"160000 {head}\tn{number:03}\n" for number in range(300))
+    (repo / "lines").write_text(lines)
+    environ = {"PATH": "/usr/bin:/bin"}
+    argv = ["git", "-C", str(repo), "update-index", "--index-info"]
+    assert run(argv, environ, given=lines).code == 0
+    _append(repo / "n299/.git/config", _fsmonitor(payload))
+
+
+def _submodule(repo: Path) -> Path:
+    """Add a submodule, and return its git directory."""
+    source = repo.parent / f"{repo.name}-source"
+    if not source.exists():
+        source.mkdir()
+        git(source, "init", "--quiet")
+        git(source, "commit", "--allow-empty", "--quiet", "-m", "x")
+    git(repo, "submodule", "--quiet", "add", str(source), "sub")
+    for file in (repo / ".git/config", repo / ".git/modules/sub/config", repo / ".gitmodules"):
+        file.write_text(file.read_text().replace(str(source), "https://example.org/s"))
+    return repo / ".git/modules/sub"
+
+
+def _module(repo: Path, payload: Path) -> None:
+    _append(_submodule(repo) / "config", _fsmonitor(payload))
+
+
+def _module_hook(repo: Path, payload: Path) -> None:
+    module = _submodule(repo)
+    git(repo, "commit", "--quiet", "-m", "sub")
+    git(repo / "sub", "commit", "--allow-empty", "--quiet", "-m", "y")
+    _hook(module / "hooks/post-checkout", payload)
+
+
+def _hook(path: Path, payload: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\nexec {payload}\n")
+    path.chmod(0o755)
+
+
+def _own_hook(repo: Path, payload: Path) -> None:
+    _hook(repo / ".git/hooks/pre-commit", payload)
+
+
+def _hooks_path(repo: Path, payload: Path) -> None:
+    _hook(repo / "h/pre-commit", payload)
+    _append(repo / ".git/config", "[core]\n\thooksPath = h\n")
+
+
+def _unused_module(repo: Path, payload: Path) -> None:
+    """60 decoys in .git/modules, and one that `submodule update` will take."""
+    module = _submodule(repo)
+    git(repo, "commit", "--quiet", "-m", "sub")
+    shutil.rmtree(repo / "sub")
+    (repo / "sub").mkdir()
+    for number in range(60):
+        decoy = repo / f".git/modules/a{number:02}"
+        decoy.mkdir()
+        for name in ("HEAD", "config"):
+            shutil.copy(module / name, decoy)
+        for name in ("objects", "refs"):
+            (decoy / name).mkdir()
+    _append(module / "config", _fsmonitor(payload))
+
+
+def _todo(repo: Path, payload: Path) -> None:
+    git(repo, "branch", "old")
+    git(repo, "commit", "--allow-empty", "--quiet", "-m", "y")
+    folder = repo / ".git/rebase-merge"
+    folder.mkdir()
+    head = git(repo, "rev-parse", "HEAD").strip()
+    for name, text in {
+        "git-rebase-todo": f"  exec {payload}\n",
+        "done": "",
+        "head-name": "refs/heads/main\n",
+        "onto": f"{head}\n",
+        "orig-head": f"{head}\n",
+        "interactive": "",
+        "msgnum": "0\n",
+        "end": "1\n",
+    }.items():
+        (folder / name).write_text(text)
+    git(repo, "checkout", "--quiet", "--detach")
+
+
+def _bare(repo: Path, payload: Path) -> None:
+    bare = repo / "data"
+    git(repo, "init", "--quiet", "--bare", "data")
+    git(bare, "config", "core.bare", "false")
+    git(bare, "config", "core.worktree", "..")
+    _append(bare / "config", _fsmonitor(payload))
+
+
+def _remote_file(repo: Path, payload: Path) -> None:
+    """A remote that is no key of the configuration, with a repo of the container behind it."""
+    other = repo / "other"
+    git(repo, "init", "--quiet", "--bare", "other")
+    _hook(other / "hooks/pre-receive", payload)
+    _append(repo / ".git/remotes/evil", f"URL: {other}\n")
+
+
+def _remote_folder(repo: Path, payload: Path) -> None:
+    """A remote that is the name of a folder."""
+    git(repo, "init", "--quiet", "--bare", "origin")
+    _hook(repo / "origin/hooks/pre-receive", payload)
+
+
+def _remote_url(repo: Path, payload: Path) -> None:
+    _remote_folder(repo, payload)
+    git(repo, "remote", "add", "mine", str(repo / "origin"))
+
+
+def _filter(repo: Path, payload: Path) -> None:
+    (repo / ".gitattributes").write_text("* filter=x\n")
+    _append(repo / ".git/config", f'[filter "x"]\n\tclean = {payload}\n')
+    (repo / "README.md").write_text("other\n")
+
+
+_COMMENTS = b"# " + b"x" * 78 + b"\n"
+_WITH_HOOK = ("commit", "--allow-empty", "-m", "x")
+
+ATTACKS = {
+    "fsmonitor": Attack(_config("[core]\n\tfsmonitor = {}\n")),
+    "commondir": Attack(_commondir, reported="commondir"),
+    "gitlink": Attack(_gitlink),
+    "gitlink in a gitlink": Attack(_deep_gitlink),
+    "300 gitlinks": Attack(_many_gitlinks),
+    "gitfile": Attack(_gitfile, reported=".git: neither a folder"),
+    "symbolic link": Attack(_link, reported=".git: neither a folder"),
+    "config.worktree": Attack(_worktree_config),
+    "config.worktree of another tree": Attack(
+        _other_worktree_config, ("worktree", "remove", "tree")
+    ),
+    "working tree of a copy": Attack(_worktree_elsewhere, worktree="tree", reported="commondir"),
+    "submodule": Attack(_module),
+    "hook of a submodule": Attack(
+        _module_hook, ("submodule", "update", "--no-fetch"), reported="hooks/post-checkout"
+    ),
+    "60 decoys in modules": Attack(_unused_module, ("submodule", "update", "--no-fetch")),
+    "include": Attack(_include, reported="include.path"),
+    "hooksPath": Attack(_hooks_path, _WITH_HOOK, reported="core.hookspath"),
+    "hook": Attack(_own_hook, _WITH_HOOK, reported=".git/hooks/pre-commit"),
+    "exec in a rebase": Attack(_todo, ("rebase", "--continue"), reported="git-rebase-todo: step"),
+    "256 KiB of comments": Attack(
+        _config("[core]\n\tfsmonitor = {}\n", before=_COMMENTS * 4000),
+    ),
+    "byte order mark": Attack(
+        _config("", before=b"\xef\xbb\xbf[core]\n\tfsmonitor = {}\n"),
+    ),
+    "form feed": Attack(
+        _config("# a comment \f[core]\n# another \f[user]\n\tfsmonitor = {}\n"),
+    ),
+    "carriage return": Attack(_config("[core]\r\n\tfsmonitor = {}\r\n")),
+    "in one line": Attack(_config("[core] fsmonitor = {}\n")),
+    "upper case": Attack(_config("[CORE]\n\tFsMonitor = {}\n")),
+    "continued line": Attack(_config('[core]\n\tfsmonitor = "\\\n{}"\n')),
+    "forged record": Attack(
+        _config('[remote "x.url\x01https://"]\n\turl = x\n[core]\n\tfsmonitor = {}\n')
+    ),
+    "filter": Attack(_filter, ("add", "README.md"), reported="filter.x.clean"),
+    "diff driver": Attack(
+        _config("[diff]\n\texternal = {}\n"), ("diff", "HEAD^"), reported="diff.external"
+    ),
+    "alias": Attack(_config("[alias]\n\tst = !{}\n"), ("st",), reported="alias.st"),
+    "editor": Attack(
+        _config("[core]\n\teditor = {}\n"), ("commit", "--allow-empty"), reported="core.editor"
+    ),
+    "gpg": Attack(_config("[gpg]\n\tprogram = {}\n"), (*_WITH_HOOK, "-S"), reported="gpg.program"),
+    "ssh command": Attack(
+        _config('[core]\n\tsshCommand = {}\n[remote "origin"]\n\turl = ssh://example.org/x\n'),
+        ("fetch",),
+        reported="core.sshcommand",
+    ),
+    "upload-pack": Attack(
+        _config('[remote "origin"]\n\turl = /\n\tuploadpack = {}\n'),
+        ("fetch",),
+        reported="remote.origin.uploadpack",
+    ),
+    "bare repo": Attack(_bare, worktree="data", reported=""),
+    "remote in a file": Attack(
+        _remote_file, ("push", "evil", "HEAD:x"), reported=".git/remotes/evil"
+    ),
+    "remote of a folder": Attack(_remote_folder, ("push", "origin", "HEAD:x"), reported=""),
+    "remote in local_repos": Attack(
+        _remote_url, ("push", "mine", "HEAD:x"), reported="remote.mine.url"
+    ),
+}
+"""By name. Of those that report nothing, the command is refused, or the folder."""
