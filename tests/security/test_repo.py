@@ -265,7 +265,7 @@ def test_files_of_other_users_are_listed_with_a_cure_that_works(
 # --- git on the host --------------------------------------------------------------------------
 
 
-TRAPS = ("fsmonitor", "gitlink", "submodule", "config.worktree", "exec in a rebase", "filter")
+TRAPS = ("gitlink", "submodule", "config.worktree", "exec in a rebase", "filter", "fsmonitor")
 
 
 def test_no_command_runs_a_program_of_a_git_directory(estate: ContainerEstate, repo: Path) -> None:

@@ -148,10 +148,10 @@ def _submodule(repo: Path) -> Path:
         source.mkdir()
         git(source, "init", "--quiet")
         git(source, "commit", "--allow-empty", "--quiet", "-m", "x")
-    git(repo, "submodule", "--quiet", "add", str(source), "sub")
-    for file in (repo / ".git/config", repo / ".git/modules/sub/config", repo / ".gitmodules"):
+    git(repo, "submodule", "--quiet", "add", str(source), "mod")
+    for file in (repo / ".git/config", repo / ".git/modules/mod/config", repo / ".gitmodules"):
         file.write_text(file.read_text().replace(str(source), "https://example.org/s"))
-    return repo / ".git/modules/sub"
+    return repo / ".git/modules/mod"
 
 
 def _module(repo: Path, payload: Path) -> None:
@@ -160,8 +160,8 @@ def _module(repo: Path, payload: Path) -> None:
 
 def _module_hook(repo: Path, payload: Path) -> None:
     module = _submodule(repo)
-    git(repo, "commit", "--quiet", "-m", "sub")
-    git(repo / "sub", "commit", "--allow-empty", "--quiet", "-m", "y")
+    git(repo, "commit", "--quiet", "-m", "mod")
+    git(repo / "mod", "commit", "--allow-empty", "--quiet", "-m", "y")
     _hook(module / "hooks/post-checkout", payload)
 
 
@@ -183,9 +183,9 @@ def _hooks_path(repo: Path, payload: Path) -> None:
 def _unused_module(repo: Path, payload: Path) -> None:
     """60 decoys in .git/modules, and one that `submodule update` will take."""
     module = _submodule(repo)
-    git(repo, "commit", "--quiet", "-m", "sub")
-    shutil.rmtree(repo / "sub")
-    (repo / "sub").mkdir()
+    git(repo, "commit", "--quiet", "-m", "mod")
+    shutil.rmtree(repo / "mod")
+    (repo / "mod").mkdir()
     for number in range(60):
         decoy = repo / f".git/modules/a{number:02}"
         decoy.mkdir()
