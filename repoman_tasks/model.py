@@ -80,8 +80,9 @@ class Defaults:
         ("images", "local"),
         "Image servers from which a repo may request an image without approval.",
     )
-    shared: str = _key(
-        "~/.claude", "Folder that all containers share by the profile claude-share, or empty."
+    shared: str = _key("", "Without effect: earlier versions mounted this folder in containers.")
+    shared_login: bool = _key(
+        False, "Share one login of Claude Code with all containers that have claude-share."
     )
     storage_pool: str = _key("", "Incus storage pool of the containers' own disks.")
     bridge: str = _key("repoman0", "Incus network of the containers, a managed bridge.")

@@ -151,7 +151,8 @@ def _run_on_host(session: Session, step: Step, plan: Plan) -> bool:
     """Run a step on the host; return False if it is for a container."""
     if isinstance(step, MakeFolder):
         path = absolute(step.path, session.host.home)
-        result = session.host.change(["mkdir", "-p", "--", path])
+        mode = ["-m", "700"] if step.private else []
+        result = session.host.change(["mkdir", "-p", *mode, "--", path])
         if result.code:
             raise Failed(f"{step.path} can't be created", result.complaint)
     elif isinstance(step, MarkShare):

@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 from repoman_tasks.actions.container_steps import Devices, StepRunner
-from repoman_tasks.actions.facts import containers, forbidden_paths, incus, person, reconcile
+from repoman_tasks.actions.facts import containers, forbidden_paths, person, reconcile
+from repoman_tasks.actions.facts import incus as find_incus
 from repoman_tasks.hosts.base import Future, Host
 from repoman_tasks.model import Project, Registry
 from repoman_tasks.planning.container.spec import Spec
@@ -55,10 +56,15 @@ def submit_network(incus: Incus, bridge: str) -> NetworkAnswers:
     )
 
 
-def mount_permission_steps(incus: Incus, spec: Spec) -> list[Step]:
-    """Return the steps that allow the mounts of `spec` in the Incus project."""
+def mount_permission_steps(session: Session, spec: Spec) -> list[Step]:
+    """Return the steps that allow the mounts of `spec` in the Incus project.
+
+    Raise Refused if one of them is never allowed.
+    """
     if len(spec.devices) == 1:  # only the repo
         return []
+    check_devices(session.host, session.of(forbidden_paths), spec.devices)
+    incus = session.of(find_incus)
     project = incus.get(incus.project_path) or {}
     return allow_mounts_steps(incus.project, project.get("config") or {}, spec)
 
@@ -105,7 +111,7 @@ def acl_removal_steps(session: Session, project: Project) -> list[Step]:
     if not (has_rules(project) and project.address) or session.of(containers).problem:
         return []
     registry = session.of(reconcile).registry
-    return _acl_steps(registry, session.of(incus), project, [])
+    return _acl_steps(registry, session.of(find_incus), project, [])
 
 
 def _acl_steps(
@@ -130,5 +136,5 @@ def step_runner(session: Session) -> StepRunner:
         check_devices(session.host, session.of(forbidden_paths), devices)
 
     return StepRunner(
-        session.of(incus), lambda: session.of(person), session.screen.show_status, check
+        session.of(find_incus), lambda: session.of(person), session.screen.show_status, check
     )

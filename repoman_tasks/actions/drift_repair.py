@@ -100,7 +100,7 @@ def _recreate(session: Session, name: str) -> Plan:
     origin = image_origin(runner.incus, spec.image)
     path = repo_path(facts, project)
     steps = create_steps(project, spec, origin, path, runner.person.name)
-    return Plan([*mount_permission_steps(runner.incus, spec), *steps], runner=runner)
+    return Plan([*mount_permission_steps(session, spec), *steps], runner=runner)
 
 
 def _forget(session: Session, name: str) -> Plan:

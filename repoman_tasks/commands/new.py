@@ -211,7 +211,7 @@ def _project_steps(
     creation = create_steps(project, spec, origin, path, runner.person.name)
     return [
         *deletion,
-        *mount_permission_steps(runner.incus, spec),
+        *mount_permission_steps(session, spec),
         *creation,
         register_step(project, path),
     ]

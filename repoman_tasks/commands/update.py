@@ -100,7 +100,7 @@ def update(
         session.screen.note(f"not changed without --{difference.need}: {difference.what}")
     stored = find_project(facts.stored, project.name)
     preparation = [
-        *(mount_permission_steps(runner.incus, spec) if steps else []),
+        *(mount_permission_steps(session, spec) if steps else []),
         *acl_steps(facts.registry, runner.incus, updated, network),
     ]
     plan = Plan([*preparation, *steps, *record_steps(stored, updated)], runner=runner)

@@ -18,6 +18,7 @@ __all__ = [
     "ACTION",
     "APPROVE",
     "ARGV",
+    "CLOSE_SHARED",
     "CONTAINER",
     "DELETE_CONTAINER",
     "DELETE_REPO",
@@ -103,6 +104,9 @@ NFS_REPOS = Prompt("Folder on the backup share?", _answers("setup", "nfs_repos")
 INIT_INCUS = Prompt(
     "Incus is not initialised. Create a storage pool in a plain folder?",
     _answers("setup", "init_incus"),
+)
+CLOSE_SHARED = Prompt(
+    "{} runs here what containers write there. Close it to them?", _answers("setup", "repair")
 )
 POOL = Prompt("Storage pool for the containers?", _answers("setup", "storage_pool"))
 FIRST_PROJECT = Prompt(

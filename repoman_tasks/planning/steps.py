@@ -34,9 +34,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class MakeFolder:
-    """Step that creates a folder on the host."""
+    """Step that creates a folder on the host, for its owner only if `private`."""
 
     path: str
+    private: bool = False
 
     def __str__(self) -> str:
         return f"create the folder {self.path}"

@@ -18,6 +18,7 @@ from repoman_tasks.planning.fence.fence_facts import ADMIN_GROUP, FenceFacts, Po
 from repoman_tasks.planning.findings import EstateFacts
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.tools.incus import Incus
+from repoman_tasks.tools.login_folder import check_login_folder, login_folder, submit_other_names
 
 __all__ = ["FenceAnswers", "read_fence_facts", "submit_fence", "submit_host_networks"]
 
@@ -47,6 +48,7 @@ class FenceAnswers:
     spaces: dict[str, Future[Any]]
     """Space of the pools whose names were known or guessed, by name."""
     host_networks: Future[tuple[str, ...]]
+    login_others: Future[tuple[str, ...]]
     processors: Future[int]
     ufw: Future[str]
     subuid: Future[str | None]
@@ -60,7 +62,7 @@ def submit_fence(incus: Incus, defaults: Defaults) -> FenceAnswers:
         incus=incus,
         defaults=defaults,
         server=incus.submit(_SERVER),
-        folders=host.submit_folders(_folders(_shared_path(host, defaults))),
+        folders=host.submit_folders(_folders(login_folder(host, defaults))),
         project=incus.submit(incus.project_path),
         profiles=incus.submit(incus.at("profiles"), recursion=1),
         pools=incus.submit(_POOLS),
@@ -68,6 +70,7 @@ def submit_fence(incus: Incus, defaults: Defaults) -> FenceAnswers:
         acls=incus.submit(_ACLS),
         spaces={pool: incus.submit(_resources(pool))},
         host_networks=submit_host_networks(host),
+        login_others=submit_other_names(host, login_folder(host, defaults)),
         processors=host.submit(["nproc"]).then(_parse_count),
         ufw=_submit_text(host, _UFW).then(lambda text: text or ""),
         subuid=_submit_text(host, _SUBUID),
@@ -86,11 +89,12 @@ def read_fence_facts(
     Raise Failed, with the fitting cure, if Incus gives no answer. `find_person` is called last.
     """
     host, defaults = answers.incus.host, answers.defaults
-    shared = _shared_path(host, defaults)
+    login = login_folder(host, defaults)
     server, config = _server(answers), answers.project.result()
     profiles = _by_name(answers.profiles) if config is not None else {}
-    real = dict(zip(_folders(shared), answers.folders.result(), strict=True))
-    real_shared = real.get(shared)
+    real = dict(zip(_folders(login), answers.folders.result(), strict=True))
+    real_login = real.get(login)
+    check_login_folder(login, real_login or login)
     return FenceFacts(
         version=str((server.get("environment") or {}).get("server_version", "")),
         pools=_pools(answers),
@@ -105,10 +109,10 @@ def read_fence_facts(
         processors=answers.processors.result(),
         person=find_person(),
         local_repos=facts.local_repos,
-        shared=real_shared or shared,
-        shared_exists=real_shared is not None,
+        login_folder=real_login or login,
+        login_exists=real_login is not None,
+        login_others=answers.login_others.result(),
         mounts=_mounts(facts, host.home),
-        shared_path=shared,
         subuid=answers.subuid.result(),
         subgid=answers.subgid.result(),
         defaults=defaults,
@@ -123,12 +127,8 @@ def _mounts(facts: EstateFacts, home: str) -> tuple[str, ...]:
     )
 
 
-def _shared_path(host: Host, defaults: Defaults) -> str:
-    return absolute(defaults.shared, host.home) if defaults.shared else ""
-
-
-def _folders(shared: str) -> list[str]:
-    return [_DOCKER, _FIREWALLD, *([shared] if shared else [])]
+def _folders(login: str) -> list[str]:
+    return [_DOCKER, _FIREWALLD, *([login] if login else [])]
 
 
 def _server(answers: FenceAnswers) -> dict[str, Any]:
@@ -218,7 +218,7 @@ def _by_name(objects: Future[Any]) -> dict[str, dict[str, Any]]:
 def _mount_users(containers: Containers, profiles: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """Return the names of the users of each mounted path: containers and profiles.
 
-    The profile of the shared folder is left out, because setup itself changes it.
+    The profile of the shared login is left out, because setup itself changes it.
     """
     if containers.problem:
         raise Failed(*containers.problem)

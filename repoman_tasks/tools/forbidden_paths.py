@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from repoman_tasks.errors import Failed, Refused
 from repoman_tasks.hosts.base import Future, Host, Result
+from repoman_tasks.planning.container.agents import AGENTS
 from repoman_tasks.planning.container.spec import PROTECTED_DEVICE, REPO_DEVICE
 from repoman_tasks.planning.findings import EstateFacts
 from repoman_tasks.planning.names import absolute, inside
@@ -25,7 +26,10 @@ _SYSTEM = (
     *("/sbin", "/lib", "/var/lib/incus", "/var/lib/docker", "/var/lib/containers", "/var/spool"),
 )
 """The sockets of Incus, of Docker and of the user's own session lie in /run."""
-_OF_HOME = (".ssh", ".gnupg", ".config/incus", ".local/share/keyrings", ".docker", ".kube", ".aws")
+_OF_HOME = (
+    *(".ssh", ".gnupg", ".config/incus", ".local/share/keyrings", ".local/share/repoman"),
+    *(".docker", ".kube", ".aws"),
+)
 
 
 def submit_real_paths(host: Host, paths: Sequence[str]) -> Future[list[str]]:
@@ -67,6 +71,7 @@ def _forbidden_paths(
     defaults, home = facts.registry.defaults, facts.home
     never = [*_SYSTEM, *(f"{home}/{name}" for name in _OF_HOME), registry_folder]
     never += [state_folder(host), absolute(defaults.nfs_repos, home)]
+    never += [f"{home}/{path}" for agent in AGENTS for path in agent.host]
     never += _environment_paths(host.environ)
     written = [f"{facts.local_repos}/{project.repo}" for project in facts.registry.projects]
     written += [
@@ -74,7 +79,6 @@ def _forbidden_paths(
         for project in facts.registry.projects
         for mount in (*project.mounts, *project.requested_mounts)
     ]
-    written += [absolute(defaults.shared, home)] if defaults.shared else []
     return never, written
 
 

@@ -11,9 +11,11 @@ from repoman_tasks.cli.wizard import Wizard
 from repoman_tasks.planning.estate_steps import SetupOptions, choose_estate_id
 from repoman_tasks.planning.fence.fence_facts import FenceFacts, check_folder
 from repoman_tasks.planning.fence.fence_plan import selectable_pools
+from repoman_tasks.planning.fence.login_profile import shared_folders
 from repoman_tasks.planning.mirror.share_check import check_share
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.prompts import (
+    CLOSE_SHARED,
     FIRST_PROJECT,
     INIT_INCUS,
     LOCAL_REPOS,
@@ -101,6 +103,8 @@ def _ask_incus(wizard: Wizard) -> None:
         return
     if not found.pools and wizard.confirm(INIT_INCUS):
         wizard.arguments["init_incus"] = True
+    if (folders := shared_folders(found)) and wizard.confirm(CLOSE_SHARED, ", ".join(folders)):
+        wizard.arguments["repair"] = True
     pools = selectable_pools(found)
     if pools and not wizard.arguments["storage_pool"]:
         wizard.arguments["storage_pool"] = wizard.choose(POOL, options=dict.fromkeys(pools, ""))

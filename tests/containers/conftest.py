@@ -95,6 +95,15 @@ class ContainerEstate(Estate):
         delayed = ["sh", "-c", 'sleep 0.05; exec "$@"', "sh"]
         return self.incus("exec", name, "--", *delayed, *argv, check=False)
 
+    def open_agents_folder(self) -> str:
+        """Mount the host's folder of an agent in all containers, as earlier versions did."""
+        folder = str(self.home / ".claude")
+        paths = f"restricted.devices.disk.paths={self.local_repos},{folder}"
+        self.incus("project", "set", self.project, paths)
+        device = ("claude-share", "claude-share", "disk", f"source={folder}", f"path={folder}")
+        self.incus("profile", "device", "add", *device)
+        return folder
+
     def projects(self) -> list[str]:
         """Return the names in the registry."""
         registry = parse(self.registry.read_text(), str(self.registry), self.environ)

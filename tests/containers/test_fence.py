@@ -36,16 +36,15 @@ def test_setup_makes_a_fenced_project_and_the_second_time_nothing(
     fresh_estate.setup()
     config = project(fresh_estate)
     assert config["restricted"] == "true"
-    paths = f"{fresh_estate.local_repos},{fresh_estate.home}/.claude"
-    assert config["restricted.devices.disk.paths"] == paths
+    assert config["restricted.devices.disk.paths"] == str(fresh_estate.local_repos)
     assert config["restricted.idmap.uid"] == str(os.getuid())
     profiles = {one["name"]: one for one in fresh_estate.api("profiles?recursion=1")}
     default = profiles["default"]
     assert default["config"]["raw.idmap"] == f"both {os.getuid()} {os.getgid()}"
     assert {"limits.cpu", "limits.memory", "limits.processes"} <= default["config"].keys()
     assert set(default["devices"]) == {"root", "eth0"}
-    share = profiles["claude-share"]["devices"]["claude-share"]
-    assert share["source"] == share["path"] == f"{fresh_estate.home}/.claude"
+    assert not profiles["claude-share"]["devices"]
+    assert not profiles["claude-share"]["config"]
     before = writes(fresh_estate)
     for flags in ([], ["--repair"]):
         assert fresh_estate.run("setup", *flags, code=0).out == "nothing to do\n"
@@ -114,22 +113,61 @@ def test_local_repos_that_moved(isurus: ContainerEstate) -> None:
     isurus.run("exec", "isurus", "--", "touch", "here", code=0)
     assert (other / "isurus/here").exists()
     isurus.run("setup", "--repair", code=0)
-    paths = f"{other},{isurus.home}/.claude"
-    assert project(isurus)["restricted.devices.disk.paths"] == paths
+    assert project(isurus)["restricted.devices.disk.paths"] == str(other)
     assert isurus.findings() == {}
 
 
-def test_a_shared_folder_that_moved(isurus: ContainerEstate) -> None:
+def share_login(estate: ContainerEstate) -> Path:
+    """Have all containers share a login; return its folder on the host."""
+    text = estate.registry.read_text()
+    estate.registry.write_text(text.replace("[defaults]\n", "[defaults]\nshared_login = true\n"))
+    assert estate.findings() == {"incus": ["fence", "fence"]}
+    estate.run("setup", "--repair", code=0)
+    assert estate.run("setup", "--repair", code=0).out == "nothing to do\n"
+    return estate.home / ".local/share/repoman/claude-login"
+
+
+def test_a_login_is_shared_on_request_and_nothing_else(isurus: ContainerEstate) -> None:
+    folder = share_login(isurus)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    write = 'echo x >"$CLAUDE_SECURESTORAGE_CONFIG_DIR/.credentials.json"'
+    isurus.run("exec", "isurus", "--", "sh", "-c", write, code=0)
+    assert (folder / ".credentials.json").read_text() == "x\n"
+    assert isurus.findings() == {}
+    (folder / "settings.json").touch()
+    assert "holds more than a login: settings.json" in isurus.run("status", code=3).out
     text = isurus.registry.read_text()
-    isurus.registry.write_text(text.replace("[defaults]\n", '[defaults]\nshared = "~/agent"\n'))
-    (isurus.home / "agent").mkdir()
-    assert isurus.findings() == {"incus": ["fence", "fence"]}
+    isurus.registry.write_text(text.replace("shared_login = true\n", ""))
     isurus.run("setup", "--repair", code=0)
-    assert isurus.run("setup", "--repair", code=0).out == "nothing to do\n"
-    isurus.run("exec", "isurus", "--", "sh", "-c", 'echo x >"$HOME/agent/seen"', code=0)
-    assert (isurus.home / "agent/seen").read_text() == "x\n"
-    assert str(isurus.home / ".claude") not in project(isurus)["restricted.devices.disk.paths"]
     assert isurus.findings() == {}
+    printed = isurus.run("exec", "isurus", "--", "sh", "-c", "env; ls /var/lib/repoman-login")
+    assert "SECURESTORAGE" not in printed.out
+    assert "settings.json" not in printed.out
+
+
+def test_a_link_in_place_of_the_folder_of_the_login(isurus: ContainerEstate) -> None:
+    folder = share_login(isurus)
+    folder.rmdir()
+    folder.symlink_to(isurus.home / ".claude")
+    assert f"{folder} leads to {isurus.home}/.claude" in isurus.run("status", code=3).out
+    isurus.run("setup", "--repair", code=6)
+
+
+def test_an_estate_that_shares_an_agents_folder_is_closed_by_setup(
+    isurus: ContainerEstate,
+) -> None:
+    folder = isurus.open_agents_folder()
+    found = isurus.run("status", code=3).out
+    assert f"{folder} is mounted by the profile claude-share: what is written there runs" in found
+    assert isurus.findings() == {"incus": ["fence", "fence"]}
+    plain = isurus.run("setup", code=0)
+    assert plain.out == "nothing to do\n"
+    assert f"{folder} is mounted by the profile claude-share" in plain.err
+    done = isurus.run("setup", "--repair", code=0)
+    assert f"containers lose {folder}, where nothing is deleted" in done.out
+    assert isurus.findings() == {}
+    assert folder not in project(isurus)["restricted.devices.disk.paths"]
+    assert isurus.exec_inside("isurus", "ls", folder).code != 0
 
 
 # --- the host -----------------------------------------------------------------------------
@@ -293,26 +331,3 @@ def test_new_before_setup(fresh_estate: ContainerEstate) -> None:
     (fresh_estate.local_repos / "isurus").mkdir()
     error = fresh_estate.run("new", "isurus", code=2).err
     assert f"run `repoman setup{fresh_estate.host_flag}`" in error
-
-
-def test_a_shared_folder_that_is_not_there_is_made(fresh_estate: ContainerEstate) -> None:
-    (fresh_estate.home / ".claude").rmdir()
-    fresh_estate.setup()
-    assert (fresh_estate.home / ".claude").is_dir()
-    fresh_estate.new("isurus")
-    fresh_estate.run("exec", "isurus", "--", "sh", "-c", 'echo x >"$HOME/.claude/seen"', code=0)
-    assert (fresh_estate.home / ".claude/seen").read_text() == "x\n"
-
-
-def test_without_a_shared_folder(fresh_estate: ContainerEstate) -> None:
-    fresh_estate.environ["REPOMAN_SHARED"] = ""
-    fresh_estate.prepare()
-    with fresh_estate.registry.open("a") as registry:
-        registry.write("")
-    text = fresh_estate.registry.read_text().replace("[defaults]\n", '[defaults]\nshared = ""\n')
-    fresh_estate.registry.write_text(text)
-    fresh_estate.run("setup", code=0)
-    assert [one["name"] for one in fresh_estate.api("profiles?recursion=1")] == ["default"]
-    fresh_estate.new("isurus")
-    assert fresh_estate.instances()["isurus"]["profiles"] == ["default"]
-    assert fresh_estate.findings() == {}

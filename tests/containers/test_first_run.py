@@ -120,6 +120,18 @@ def test_it_is_stopped_and_taken_up_again(spawn: Spawn, fresh_estate: ContainerE
     assert (fresh_estate.mirror("isurus") / ".git/HEAD").exists()
 
 
+def test_setup_asks_to_close_an_agents_folder(spawn: Spawn, isurus: ContainerEstate) -> None:
+    folder = isurus.open_agents_folder()
+    child = spawn("setup")
+    child.expect_exact(f"{folder} runs here what containers write there. Close it to them? [Y/n]")
+    child.send("\r")
+    child.expect_exact("The same by flags: repoman setup --repair --yes")
+    child.expect_exact("Go ahead? ")
+    child.send("\r")
+    child.expect(pexpect.EOF)
+    assert isurus.findings() == {}
+
+
 def test_new_asks_for_each_argument(spawn: Spawn, estate: ContainerEstate) -> None:
     (estate.local_repos / "lamna").mkdir()
     child = spawn("new")

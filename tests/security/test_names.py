@@ -177,6 +177,9 @@ SPELLINGS = [
     "~/.config",
     "~/.local/state/repoman",
     "~/.local",
+    "~/.claude",
+    "~/.local/share/opencode/log",
+    "~/.local/share/repoman/claude-login",
     "@share",
     "@share/isurus",
     "@repos/lamna/sub",
@@ -210,7 +213,10 @@ def test_what_is_never_mounted_by_any_spelling(estate: ContainerEstate) -> None:
     assert not list((estate.home / ".local/state/repoman").glob("approvals/*"))
 
 
-@pytest.mark.parametrize("source", ["/etc", "~/.ssh", "~/.config/repoman"])
+NEVER = ["/etc", "~/.ssh", "~/.config/repoman", "~/.claude", "~/.codex/prompts", "~/.claude.json"]
+
+
+@pytest.mark.parametrize("source", NEVER)
 def test_nor_by_the_registry(estate: ContainerEstate, source: str) -> None:
     """The only function that adds a device checks each of them."""
     (estate.home / ".ssh").mkdir()

@@ -47,7 +47,7 @@ PROTECTED_DEVICE = "protected-"
 _READ_ONLY = {"readonly": "true", "required": "false"}
 """Not required, because a checkout may remove the file and the container must still start."""
 SHARE_PROFILE = "claude-share"
-"""Profile that mounts the shared folder; it does not exist if `shared` is empty."""
+"""Profile that shares one login of an agent, or nothing."""
 _ENV = "environment."
 WEAKENING = ("security.", "raw.", "linux.", "nvidia.")
 """Prefixes of settings by which one container could bypass the limits of its profiles."""
@@ -143,8 +143,7 @@ def _profiles(project: Project, registry: Registry) -> tuple[str, ...]:
     for profiles in (project.requested_profiles, project.profiles):
         if profiles is not None:
             return tuple(profiles)
-    defaults = registry.defaults
-    return tuple(p for p in defaults.profiles if defaults.shared or p != SHARE_PROFILE)
+    return registry.defaults.profiles
 
 
 def _disks(project: Project, repo: str, home: str) -> dict[str, dict[str, str]]:

@@ -80,13 +80,13 @@ class FenceFacts:
     processors: int
     person: Person
     local_repos: str
-    shared: str
-    """Real path of the shared folder; empty if there is to be none."""
+    login_folder: str = ""
+    """Real path of the folder of the shared login; empty if there is to be none."""
+    login_exists: bool = True
+    login_others: tuple[str, ...] = ()
+    """Names in that folder that are not the login's."""
     mounts: tuple[str, ...] = ()
     """Other folders that the registry mounts into containers."""
-    shared_exists: bool = True
-    shared_path: str = ""
-    """Path of the shared folder inside containers."""
     subuid: str | None = None
     subgid: str | None = None
     """Contents of /etc/subuid and /etc/subgid; None if the file does not exist."""
@@ -113,7 +113,7 @@ def check_fence_facts(facts: FenceFacts) -> None:
     if tuple(numbers) < _MINIMUM_VERSION:
         minimum = ".".join(map(str, _MINIMUM_VERSION))
         raise Failed(f"Incus {facts.version} is older than {minimum}", "update it")
-    for folder in (facts.local_repos, facts.shared, *facts.mounts):
+    for folder in (facts.local_repos, facts.login_folder, *facts.mounts):
         check_folder(folder)
 
 

@@ -44,8 +44,8 @@ def fence_steps(facts: FenceFacts, options: FenceOptions, project: str) -> list[
     steps = [*_pool_steps(facts, pool), *network_steps(facts, network)]
     if missing_subids(facts):
         steps.append(subid_step(facts.person))
-    if facts.shared and not facts.shared_exists:
-        steps.append(MakeFolder(facts.shared))
+    if facts.login_folder and not facts.login_exists:
+        steps.append(MakeFolder(facts.login_folder, private=True))
     query = f"?project={quote(project, safe='')}"
     profiles = profile_steps(facts, options, pool, network, query)
     return [*steps, *_project_steps(facts, options, project, network, profiles)]

@@ -1,6 +1,6 @@
 """Steps and findings about the profiles of the containers. Pure.
 
-`default` has disk, network, id map and limits; the other one mounts the shared folder.
+`default` has disk, network, id map and limits; `login_profile` has the other one.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from repoman_tasks.planning.container.spec import SHARE_PROFILE, WEAKENING
+from repoman_tasks.planning.container.spec import WEAKENING
 from repoman_tasks.planning.fence.bridge import nic
 from repoman_tasks.planning.fence.fence_facts import (
     DESCRIPTION,
@@ -17,6 +17,7 @@ from repoman_tasks.planning.fence.fence_facts import (
     FenceOptions,
 )
 from repoman_tasks.planning.fence.idmap import idmap
+from repoman_tasks.planning.fence.login_profile import login_profile_findings, login_profile_steps
 from repoman_tasks.planning.findings import Finding
 from repoman_tasks.planning.steps import CallIncus, Step
 
@@ -39,7 +40,7 @@ def profile_steps(
     elif options.repair and (faults := _profile_faults(actual or {}, desired)):
         what = f"repair the profile default: {'; '.join(faults)}"
         steps.append(CallIncus(what, "PUT", path, _repaired(actual or {}, desired)))
-    return [*steps, *_share_steps(facts, options, query)]
+    return [*steps, *login_profile_steps(facts, options, query)]
 
 
 def profile_findings(facts: FenceFacts, pool: str, network: str) -> list[Finding]:
@@ -50,7 +51,7 @@ def profile_findings(facts: FenceFacts, pool: str, network: str) -> list[Finding
     if faults:
         what = f"the profile {_DEFAULT} is not configured as required: {'; '.join(faults)}"
         findings.append(Finding("incus", what, REPAIR_CURE, kind="fence"))
-    return findings + _share_findings(facts)
+    return findings + login_profile_findings(facts)
 
 
 # --- default --------------------------------------------------------------------------------
@@ -117,42 +118,3 @@ def _profile_faults(actual: Mapping[str, Any], desired: Mapping[str, Any]) -> li
         for name, device in desired["devices"].items()
         if devices.get(name) != device
     ]
-
-
-# --- the shared folder ----------------------------------------------------------------------
-
-
-def _share_steps(facts: FenceFacts, options: FenceOptions, query: str) -> list[Step]:
-    desired, actual = _share_profile(facts), facts.profiles.get(SHARE_PROFILE)
-    if actual is None and facts.shared:
-        what = f"create the profile {SHARE_PROFILE} to share {facts.shared}"
-        body = {"name": SHARE_PROFILE, **desired}
-        return [CallIncus(what, "POST", f"/1.0/profiles{query}", body)]
-    if actual is None or not options.repair or _same_profile(actual, desired):
-        return []
-    what = f"change the profile {SHARE_PROFILE} to share {facts.shared or 'nothing'}"
-    return [CallIncus(what, "PUT", f"/1.0/profiles/{SHARE_PROFILE}{query}", desired)]
-
-
-def _share_profile(facts: FenceFacts) -> dict[str, Any]:
-    device = {"type": "disk", "source": facts.shared, "path": facts.shared_path}
-    return {
-        "config": {},
-        "devices": {SHARE_PROFILE: device} if facts.shared else {},
-        "description": "Folder that all containers share",
-    }
-
-
-def _same_profile(actual: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
-    return all((actual.get(key) or {}) == desired[key] for key in ("config", "devices"))
-
-
-def _share_findings(facts: FenceFacts) -> list[Finding]:
-    actual = facts.profiles.get(SHARE_PROFILE)
-    if actual is None and facts.shared:
-        what = f"the profile {SHARE_PROFILE} does not exist"
-        return [Finding("incus", what, "run `repoman setup`", kind="fence")]
-    if actual is None or _same_profile(actual, _share_profile(facts)):
-        return []
-    what = f"the profile {SHARE_PROFILE} should share {facts.shared or 'nothing'}"
-    return [Finding("incus", what, REPAIR_CURE, kind="fence")]

@@ -61,7 +61,7 @@ def _allowed_folders(config: Mapping[str, str]) -> list[str]:
 
 
 def _desired_folders(facts: FenceFacts) -> list[str]:
-    folders = [folder for folder in (facts.local_repos, facts.shared) if folder]
+    folders = [folder for folder in (facts.local_repos, facts.login_folder) if folder]
     for source in sorted(facts.mounts):
         if not any(inside(source, folder) for folder in folders):
             folders.append(source)

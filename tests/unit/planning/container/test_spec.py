@@ -63,7 +63,6 @@ def test_precedence_of_the_image(project: Project, defaults: Defaults, image: st
     ("project", "defaults", "profiles"),
     [
         (PROJECT, Defaults(profiles=("a",)), ("a",)),
-        (PROJECT, Defaults(shared=""), ("default",)),
         (replace(PROJECT, profiles=("b",)), Defaults(), ("b",)),
         (replace(PROJECT, profiles=()), Defaults(), ()),
         (apply_requested(PROJECT, Requested(profiles=("c",)), "", ()), Defaults(), ("c",)),

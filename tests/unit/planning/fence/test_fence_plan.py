@@ -9,10 +9,12 @@ import pytest
 
 from repoman_tasks.errors import Failed, UsageError
 from repoman_tasks.model import Defaults, Person
+from repoman_tasks.planning.container.agents import LOGIN_PATH
 from repoman_tasks.planning.fence.bridge import Bridge
 from repoman_tasks.planning.fence.fence_facts import FenceFacts, FenceOptions, Pool
 from repoman_tasks.planning.fence.fence_plan import fence_findings, fence_steps
 from repoman_tasks.planning.fence.idmap import idmap, missing_subids
+from repoman_tasks.planning.fence.login_profile import shared_folders
 from repoman_tasks.planning.steps import AsRoot, CallIncus, MakeFolder, Step
 
 POOL = Pool("zfs", 90 << 10, 9000)
@@ -27,10 +29,10 @@ BARE = FenceFacts(
     processors=4,
     person=DEV,
     local_repos="/home/dev/repos",
-    shared="/home/dev/.claude",
-    shared_path="/home/dev/.claude",
+    login_folder="/home/dev/.local/share/repoman/claude-login",
 )
 REPAIR = FenceOptions(repair=True)
+LOGIN = BARE.login_folder
 
 
 def calls(steps: list[Step]) -> list[tuple[str, str]]:
@@ -71,7 +73,7 @@ def test_the_first_setup() -> None:
     ]
     config = SET_UP.project or {}
     assert config["restricted"] == "true"
-    assert config["restricted.devices.disk.paths"] == "/home/dev/repos,/home/dev/.claude"
+    assert config["restricted.devices.disk.paths"] == f"/home/dev/repos,{LOGIN}"
     assert not any("lowlevel" in key or "privilege" in key for key in config)
     default = SET_UP.profiles["default"]["config"]
     assert default == {
@@ -196,12 +198,17 @@ def test_idmap() -> None:
     assert idmap(replace(DEV, gid=100)) == "uid 1000 1000\ngid 100 100"
 
 
-def test_the_shared_folder_is_created_or_left_out() -> None:
-    steps = fence_steps(replace(BARE, shared_exists=False), FenceOptions(), "repoman")
-    assert any(isinstance(step, MakeFolder) for step in steps)
-    without = replace(BARE, shared="", shared_path="")
+def test_the_shared_login_is_created_or_left_out() -> None:
+    steps = fence_steps(replace(BARE, login_exists=False), FenceOptions(), "repoman")
+    assert MakeFolder(LOGIN, private=True) in steps
+    assert SET_UP.profiles["claude-share"]["config"] == {
+        "environment.CLAUDE_SECURESTORAGE_CONFIG_DIR": LOGIN_PATH
+    }
+    device = {"type": "disk", "source": LOGIN, "path": LOGIN_PATH}
+    assert SET_UP.profiles["claude-share"]["devices"] == {"claude-share": device}
+    without = replace(BARE, login_folder="")
     made = facts_after(without, fence_steps(without, FenceOptions(), "repoman"))
-    assert "claude-share" not in made.profiles
+    assert not made.profiles["claude-share"]["config"] | made.profiles["claude-share"]["devices"]
     assert (made.project or {})["restricted.devices.disk.paths"] == "/home/dev/repos"
 
 
@@ -215,27 +222,24 @@ def test_the_project_name_is_url_encoded() -> None:
 PATHS = "restricted.devices.disk.paths"
 
 
-def test_a_new_shared_folder_is_allowed_before_it_is_shared() -> None:
-    moved = replace(SET_UP, shared="/home/dev/.agent", shared_path="/home/dev/.agent")
+def test_another_folder_of_the_login_is_allowed_before_it_is_shared() -> None:
+    moved = replace(SET_UP, login_folder="/srv/repoman/claude-login")
     assert fence_steps(moved, FenceOptions(), "repoman") == []
-    assert [f.what.split(":")[0] for f in fence_findings(moved, "repoman")] == [
-        "the Incus project repoman is not restricted as required",
-        "the profile claude-share should share /home/dev/.agent",
-    ]
+    assert len(fence_findings(moved, "repoman")) == 2
     steps = fence_steps(moved, REPAIR, "repoman")
     paths = [step.body["config"].get(PATHS) for step in steps if isinstance(step, CallIncus)]
     assert paths == [
-        "/home/dev/repos,/home/dev/.claude,/home/dev/.agent",
+        f"/home/dev/repos,{LOGIN},/srv/repoman/claude-login",
         None,
-        "/home/dev/repos,/home/dev/.agent",
+        "/home/dev/repos,/srv/repoman/claude-login",
     ]
     after = facts_after(moved, steps)
     assert fence_steps(after, REPAIR, "repoman") == []
     assert fence_findings(after, "repoman") == []
 
 
-def test_the_shared_folder_is_no_longer_configured() -> None:
-    without = replace(SET_UP, shared="", shared_path="")
+def test_the_login_is_no_longer_shared() -> None:
+    without = replace(SET_UP, login_folder="")
     assert len(fence_findings(without, "repoman")) == 2
     after = facts_after(without, fence_steps(without, REPAIR, "repoman"))
     assert after.profiles["claude-share"]["devices"] == {}
@@ -244,18 +248,72 @@ def test_the_shared_folder_is_no_longer_configured() -> None:
     assert fence_findings(after, "repoman") == []
 
 
+OLD_DEVICE = {"type": "disk", "source": "/home/dev/.claude", "path": "/home/dev/.claude"}
+
+
+def with_old_form(login_folder: str) -> FenceFacts:
+    """Return an estate as earlier versions made it."""
+    config = {**(SET_UP.project or {}), PATHS: "/home/dev/repos,/home/dev/.claude"}
+    old = {"config": {}, "devices": {"claude-share": OLD_DEVICE}}
+    profiles = {**SET_UP.profiles, "claude-share": old}
+    return replace(SET_UP, project=config, profiles=profiles, login_folder=login_folder)
+
+
+@pytest.mark.parametrize("login_folder", ["", LOGIN])
+def test_an_estate_that_shares_an_agents_folder_is_open_until_setup(login_folder: str) -> None:
+    open_estate = with_old_form(login_folder)
+    assert shared_folders(open_estate) == ["/home/dev/.claude"]
+    _, finding = fence_findings(open_estate, "repoman")
+    assert finding.problem
+    assert finding.kind == "fence"
+    assert "/home/dev/.claude is mounted by the profile claude-share: " in finding.what
+    assert "runs on this host" in finding.what
+    assert fence_steps(open_estate, FenceOptions(), "repoman") == []
+    steps = fence_steps(open_estate, REPAIR, "repoman")
+    assert any("lose /home/dev/.claude, where nothing is deleted" in str(step) for step in steps)
+    after = facts_after(open_estate, steps)
+    assert "/home/dev/.claude" not in str((after.project, after.profiles))
+    assert not shared_folders(after)
+    assert not fence_findings(after, "repoman")
+
+
+@pytest.mark.parametrize(
+    ("source", "is_open"),
+    [
+        ("/home/dev/.claude", True),
+        ("/home/dev/.claude/skills", True),
+        ("/home/dev/.claude.json", True),
+        ("/home/dev/.config", True),
+        ("/home/dev", True),
+        ("/home/dev/.claude-notes", False),
+        ("/srv/.claude", False),
+    ],
+)
+def test_an_agents_folder_that_a_container_mounts(source: str, is_open: bool) -> None:
+    mounted = replace(SET_UP, mount_users={source: ("isurus", "the profile more")})
+    found = [f.what for f in fence_findings(mounted, "repoman")]
+    assert [f"{source} is mounted by isurus, the profile more: " in what for what in found] == (
+        [True] if is_open else []
+    )
+
+
+def test_more_than_a_login_in_its_folder() -> None:
+    (finding,) = fence_findings(replace(SET_UP, login_others=("settings.json",)), "repoman")
+    assert finding.what == f"{LOGIN} holds more than a login: settings.json"
+
+
 def test_an_old_folder_stays_allowed_while_it_is_mounted() -> None:
     mount_users = {"/home/dev/repos/isurus": ("isurus",), "/home/dev/repos": ("the profile more",)}
     moved = replace(SET_UP, local_repos="/srv/repos", mount_users=mount_users)
     after = facts_after(moved, fence_steps(moved, REPAIR, "repoman"))
-    assert (after.project or {})[PATHS] == "/srv/repos,/home/dev/.claude,/home/dev/repos"
+    assert (after.project or {})[PATHS] == f"/srv/repos,{LOGIN},/home/dev/repos"
     assert fence_steps(after, REPAIR, "repoman") == []
     (finding,) = fence_findings(after, "repoman")
     assert "/home/dev/repos is still allowed" in finding.what
     assert "isurus, the profile more" in finding.what
     gone = replace(after, mount_users={"/srv/repos/isurus": ("isurus",)})
     gone = facts_after(gone, fence_steps(gone, REPAIR, "repoman"))
-    assert (gone.project or {})[PATHS] == "/srv/repos,/home/dev/.claude"
+    assert (gone.project or {})[PATHS] == f"/srv/repos,{LOGIN}"
     assert fence_findings(gone, "repoman") == []
 
 
