@@ -101,6 +101,10 @@ class Defaults:
     disk: str = _key(
         "", "Size limit of a container's disk, such as `40GiB`; empty for half of the pool."
     )
+    volume_size: str = _key(
+        "10GiB", "Size limit of a project's volume, which outlives its container."
+    )
+    keep: tuple[str, ...] = _key((), "Folders of the home to keep on the volume of each project.")
     nesting: bool = _key(False, "Allow containers inside containers, which Docker needs.")
     jobs: int = _key(4, "Number of projects to mirror at the same time.")
     exclude: tuple[str, ...] = _key((), "rsync patterns to exclude from all mirrors.")
@@ -131,6 +135,7 @@ class Project:
         "", "File of mode 0600 with variables as NAME=value, for `shell` and `exec` only."
     )
     mounts: tuple[Mount, ...] = _key((), "Folders of the host to mount in the container.")
+    keep: tuple[str, ...] = _key((), "Further folders of the home to keep on its volume.")
     network: str = _key("", "Where it may connect to, if not as in `[defaults]`.")
     allow: tuple[str, ...] = _key((), "Further addresses that it may connect to.")
     address: str = _key("", "IPv4 address of the container, if it has network rules of its own.")

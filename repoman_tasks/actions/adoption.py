@@ -9,11 +9,17 @@ from repoman_tasks.actions.container_plans import acl_steps, step_runner
 from repoman_tasks.actions.facts import incus, reconcile, require_containers
 from repoman_tasks.actions.hazards import prepare_baseline
 from repoman_tasks.actions.project_container import repo_path, spec_of
+from repoman_tasks.actions.volumes import find_volume, submit_volume
 from repoman_tasks.errors import Failed, UsageError
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.lifecycle import adopt_steps
-from repoman_tasks.planning.container.spec import Container, project_from_container
+from repoman_tasks.planning.container.spec import (
+    Container,
+    actual_pool,
+    project_from_container,
+    with_pool,
+)
 from repoman_tasks.planning.findings import repo_state
 from repoman_tasks.planning.names import check_name, inside, relative_repo
 from repoman_tasks.planning.steps import ArrangeUser
@@ -46,17 +52,20 @@ def plan_adoption(session: Session, name: str, from_project: str = "", repo: str
     if state.problem:
         raise UsageError(f"{path} {state.phrase}", "bring it back, or pass another one with --repo")
     runner = step_runner(session)
+    pool = "" if from_project else actual_pool(container)
+    volume = submit_volume(runner.incus, name, pool) if pool else find_volume(runner.incus, name)
     steps = adopt_steps(
         project,
         known,
         registry.projects,
-        spec_of(facts, project),
+        with_pool(spec_of(facts, project), volume.pool),
         container,
         ArrangeUser(project.name, runner.person.name, repo_path(facts, project)),
         from_project,
     )
     rules = acl_steps(registry, runner.incus, replace(project, container=True))
-    plan = Plan([*rules, *steps], runner=runner)
+    volume_steps = volume.steps(registry.defaults.volume_size)
+    plan = Plan([*rules, *volume_steps, *steps], runner=runner)
     if _mounts(host, container, path):
         return plan
     return replace(plan, on_success=prepare_baseline(host, path))

@@ -12,14 +12,13 @@ from repoman_tasks.actions.project_container import (
     require_container,
     resolve_project,
 )
+from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.spec import Container
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.session import Session
-from repoman_tasks.terminal.screen import Screen
 from repoman_tasks.tools.guest import GuestHandle, enter_argv, stage_secrets
-from repoman_tasks.tools.incus import Incus
 
 __all__ = ["enter"]
 
@@ -42,7 +41,7 @@ def enter(
     container = require_container(facts, session.of(containers), project)
     if not container.running:
         check_startable(facts, project)
-        _start(session.of(incus), container, screen)
+        _start(session, container)
     print_drift(screen, facts, session.of(containers), project)
     handle = GuestHandle(session.of(incus), project.name, session.of(person))
     terminal = host.environ.get("TERM", "") if screen.live else ""
@@ -74,7 +73,13 @@ def _secrets(host: Host, project: Project) -> dict[str, str]:
     return read_secrets(host, absolute(project.env_file, host.home))
 
 
-def _start(incus: Incus, container: Container, screen: Screen) -> None:
+def _start(session: Session, container: Container) -> None:
+    from repoman_tasks.actions.container_plans import step_runner
+
     action = "unfreeze" if container.status == "frozen" else "start"
-    screen.note(f"starting {container.name}")
-    incus.set_state(container.name, action)
+    session.screen.note(f"starting {container.name}")
+    session.of(incus).set_state(container.name, action)
+    try:
+        step_runner(session).prepare_inside(container.name)
+    except Failed as problem:  # no reason to stay outside
+        session.screen.note(str(problem))

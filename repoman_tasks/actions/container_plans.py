@@ -12,7 +12,8 @@ from repoman_tasks.actions.facts import containers, forbidden_paths, person, rec
 from repoman_tasks.actions.facts import incus as find_incus
 from repoman_tasks.hosts.base import Future, Host
 from repoman_tasks.model import Project, Registry
-from repoman_tasks.planning.container.spec import Spec
+from repoman_tasks.planning.container.agents import kept_folders
+from repoman_tasks.planning.container.spec import REPO_DEVICE, VOLUME_DEVICE, Spec
 from repoman_tasks.planning.fence.acl import acl, choose_address, matching_address6
 from repoman_tasks.planning.fence.bridge import has_rules
 from repoman_tasks.planning.fence.bridge_steps import acl_update_steps
@@ -29,6 +30,7 @@ __all__ = [
     "acl_removal_steps",
     "acl_steps",
     "mount_permission_steps",
+    "project_keep",
     "step_runner",
     "submit_network",
     "submit_protection",
@@ -61,7 +63,7 @@ def mount_permission_steps(session: Session, spec: Spec) -> list[Step]:
 
     Raise Refused if one of them is never allowed.
     """
-    if len(spec.devices) == 1:  # only the repo
+    if spec.devices.keys() <= {REPO_DEVICE, VOLUME_DEVICE}:
         return []
     check_devices(session.host, session.of(forbidden_paths), spec.devices)
     incus = session.of(find_incus)
@@ -129,12 +131,21 @@ def _acl_steps(
     return acl_update_steps(name, answers.rules.result() or {}, spec)
 
 
+def project_keep(registry: Registry, name: str) -> list[str]:
+    """Return the folders of the home that the project called `name` keeps on its volume."""
+    project = registry.project(name) or Project(name)
+    return kept_folders((*registry.defaults.keep, *project.keep))
+
+
 def step_runner(session: Session) -> StepRunner:
     """Return a runner of container steps that checks each device against the forbidden paths."""
 
     def check(devices: Devices) -> None:
         check_devices(session.host, session.of(forbidden_paths), devices)
 
+    def kept(name: str) -> list[str]:
+        return project_keep(session.of(reconcile).registry, name)
+
     return StepRunner(
-        session.of(find_incus), lambda: session.of(person), session.screen.show_status, check
+        session.of(find_incus), lambda: session.of(person), session.screen.show_status, check, kept
     )

@@ -8,7 +8,7 @@ that another process created.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,9 +20,11 @@ from repoman_tasks.planning.container.spec import (
     MAKING_TAG,
     Container,
     Spec,
+    has_volume,
     protection_differs,
 )
 from repoman_tasks.planning.container.user_files import user_data
+from repoman_tasks.planning.container.volume import volume_path
 from repoman_tasks.planning.steps import (
     AdoptContainer,
     ArrangeUser,
@@ -30,12 +32,15 @@ from repoman_tasks.planning.steps import (
     ChangeState,
     CloneRepo,
     CreateContainer,
+    CreateVolume,
     DeleteContainer,
+    DeleteVolume,
     MakeRepo,
     RebuildContainer,
 )
 from repoman_tasks.planning.text.wording import redact_url
 from repoman_tasks.tools.guest import GuestHandle, check_repo_writable, set_up_user, wait_until_up
+from repoman_tasks.tools.guest_volume import set_up_volume
 from repoman_tasks.tools.incus import Incus, retry_while
 
 __all__ = ["Devices", "StepRunner"]
@@ -63,16 +68,23 @@ class StepRunner:
         find_person: Callable[[], Person],
         report: Callable[[str], None],
         check_devices: Callable[[Devices], None],
+        kept_folders: Callable[[str], Sequence[str]],
     ) -> None:
-        """`check_devices` raises if a container must not have one of the devices."""
+        """`check_devices` raises if a container must not have one of the devices.
+
+        `kept_folders` returns the folders of the home that a container has on its volume.
+        """
         self.incus = incus
         self._find_person = find_person
         self._report = report
         self._check_devices = check_devices
+        self._kept_folders = kept_folders
         self._token = uuid.uuid4().hex
         self._undo_stack: list[Callable[[], None]] = []
         self._unfinished: list[str] = []
         """Containers whose config holds MAKING_TAG."""
+        self._unfinished_volumes: list[str] = []
+        """API paths of volumes whose config holds it."""
         self._started: set[str] = set()
         """Containers that were started here: they need no look at their state."""
 
@@ -94,6 +106,9 @@ class StepRunner:
     def commit(self) -> None:
         """Mark the containers as finished; there is nothing to undo from here on."""
         self._undo_stack.clear()
+        while self._unfinished_volumes:
+            config = {"config": {MAKING_TAG: ""}}  # an empty value unsets
+            self.incus.change("PATCH", self._unfinished_volumes.pop(), config)
         while self._unfinished:
             self.incus.set_config(self._unfinished.pop(), {MAKING_TAG: None})
 
@@ -143,6 +158,29 @@ class StepRunner:
         result = self.host.change(argv, timeout=_CLONE_SECONDS)
         if result.code:
             raise Failed(problem, result.complaint)
+
+    # --- volumes --------------------------------------------------------------------
+
+    def create_volume(self, step: CreateVolume) -> None:
+        """Create a volume, or take over a half-made one."""
+        path = volume_path(self.incus.project, step.pool, step.name)
+        config = {MAKING_TAG: self._token, **({"size": step.size} if step.size else {})}
+        self._unfinished_volumes.append(path)
+        if self.incus.get(path) is not None:
+            self.incus.change("PATCH", path, {"config": config})
+            return
+        self._undo_stack.append(lambda: self._delete_created_volume(path))
+        body = {"name": step.name, "type": "custom", "config": config}
+        self.incus.change("POST", volume_path(self.incus.project, step.pool), body)
+
+    def _delete_created_volume(self, path: str) -> None:
+        volume = self.incus.get(path)
+        if volume is not None and volume["config"].get(MAKING_TAG) == self._token:
+            self.incus.change("DELETE", path)
+
+    def delete_volume(self, step: DeleteVolume) -> None:
+        """Delete a volume with all that is on it; do nothing if there is none."""
+        self.incus.change("DELETE", volume_path(self.incus.project, step.pool, step.name))
 
     # --- containers -----------------------------------------------------------------
 
@@ -217,6 +255,7 @@ class StepRunner:
         self._report(f"waiting until {step.name} is up")
         wait_until_up(handle)
         set_up_user(handle)
+        set_up_volume(handle, self._kept_folders(step.name))
         check_repo_writable(handle, step.path)
         if step.name not in self._unfinished:
             self._unfinished.append(step.name)
@@ -225,11 +264,14 @@ class StepRunner:
         """Replace parts of a container's configuration."""
         devices = step.changes["devices"]
         self._check_devices(devices)
-        if protection_differs(devices, self._read(step.name)):
+        before = self._read(step.name)
+        if protection_differs(devices, before):
             # After a start that failed, Incus may still be stopping the container.
             check = partial(self._check_stopped, step.name)
             retry_while(_StillRuns, self.host, check, _DOWN_SECONDS)
         self.incus.replace(step.name, step.changes)
+        if before.running and has_volume(devices) and not has_volume(before.devices):
+            self.prepare_inside(step.name)
 
     def _check_stopped(self, name: str) -> None:
         if self._read(name).running:
@@ -251,6 +293,12 @@ class StepRunner:
             self._rename_container(step.name, step.to)
         else:
             self.incus.set_state(step.name, step.action, force=step.force)
+            if step.action != "stop":
+                self.prepare_inside(step.name)
+
+    def prepare_inside(self, name: str) -> None:
+        """Set up what a container that has just been started should have."""
+        set_up_volume(GuestHandle(self.incus, name, self.person), self._kept_folders(name))
 
     def _rename_container(self, name: str, to: str) -> None:
         running = self._read(name).running

@@ -19,10 +19,12 @@ from repoman_tasks.actions.project_container import (
     repo_path,
     spec_of,
 )
+from repoman_tasks.actions.volumes import delete_volume_steps, find_volume
 from repoman_tasks.errors import Failed, Refused, RepomanError
 from repoman_tasks.model import Project, Registry
 from repoman_tasks.planning.container.lifecycle import create_steps, finish_steps, forget_step
 from repoman_tasks.planning.container.repairs import CHOICES, LEAVE, RepairOptions
+from repoman_tasks.planning.container.spec import with_pool
 from repoman_tasks.planning.findings import Finding
 from repoman_tasks.planning.prompts import DELETE_CONTAINER, REPAIR
 from repoman_tasks.planning.steps import ArrangeUser, ChangeState, DeleteContainer, Step
@@ -96,11 +98,14 @@ def _recreate(session: Session, name: str) -> Plan:
     project, repo = _find_project(facts.registry, name), facts.repos[name]
     if repo.problem:
         raise Refused(f"its repo {repo.path} {repo.phrase}", "bring it back first")
-    spec = spec_of(facts, project)
+    volume = find_volume(runner.incus, name)
+    spec = with_pool(spec_of(facts, project), volume.pool)
     origin = image_origin(runner.incus, spec.image)
     path = repo_path(facts, project)
     steps = create_steps(project, spec, origin, path, runner.person.name)
-    return Plan([*mount_permission_steps(session, spec), *steps], runner=runner)
+    preparation = volume.steps(facts.registry.defaults.volume_size)
+    preparation += mount_permission_steps(session, spec)
+    return Plan([*preparation, *steps], runner=runner)
 
 
 def _forget(session: Session, name: str) -> Plan:
@@ -120,12 +125,20 @@ def _finish(session: Session, name: str) -> Plan:
         raise Failed(f"the container {name} is gone", "see `repoman status`")
     runner = step_runner(session)
     user_step = ArrangeUser(name, runner.person.name, repo_path(facts, project))
+    volume = find_volume(runner.incus, name).steps(facts.registry.defaults.volume_size)
     steps = finish_steps(spec_of(facts, project), container, user_step)
-    return Plan(steps, runner=runner)
+    return Plan([*volume, *steps], runner=runner)
 
 
 def _remove(session: Session, name: str) -> Plan:
     steps: list[Step] = [DeleteContainer(name)]
+    if session.of(reconcile).registry.project(name) is None:
+        steps += delete_volume_steps(session.of(incus), name)
+    return Plan(steps, runner=step_runner(session))
+
+
+def _delete_volume(session: Session, name: str) -> Plan:
+    steps = delete_volume_steps(session.of(incus), name)
     return Plan(steps, runner=step_runner(session))
 
 
@@ -147,6 +160,7 @@ _PLANS: dict[str, Callable[[Session, str], Plan]] = {
     "destroy": _remove,
     "finish": _finish,
     "remove": _remove,
+    "delete": _delete_volume,
     "rename": _rename,
     "stop": _stop,
 }

@@ -44,6 +44,7 @@ __all__ = [
     "require_containers",
     "require_share",
     "stored_registry",
+    "volumes",
 ]
 
 
@@ -157,6 +158,20 @@ def containers(session: Session) -> Future[Containers]:
             return Containers(answer.result())
         except Failed as problem:
             return unknown_containers(problem)
+
+    return Future(wait)
+
+
+@task()
+def volumes(session: Session) -> Future[Mapping[str, str]]:
+    """Find the volumes of the Incus project, each with its pool; none if Incus does not answer."""
+    answer = session.of(incus).submit_volumes()
+
+    def wait() -> Mapping[str, str]:
+        try:
+            return answer.result()
+        except Failed:  # `containers` has the reason
+            return {}
 
     return Future(wait)
 

@@ -23,6 +23,7 @@ from repoman_tasks.actions.project_container import (
     repo_path,
     spec_of,
 )
+from repoman_tasks.actions.volumes import find_volume
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import UsageError
 from repoman_tasks.hosts.base import Host
@@ -32,7 +33,7 @@ from repoman_tasks.planning.container.lifecycle import (
     delete_half_made_steps,
     register_step,
 )
-from repoman_tasks.planning.container.spec import apply_requested
+from repoman_tasks.planning.container.spec import apply_requested, with_pool
 from repoman_tasks.planning.estate_steps import new_project
 from repoman_tasks.planning.findings import repo_state
 from repoman_tasks.planning.names import absolute, check_name, image_fault, profile_fault
@@ -207,10 +208,14 @@ def _project_steps(
     if not project.requested_image:
         project = replace(project, image=image)
     origin = image_origin(runner.incus, image)
-    spec = spec_of(facts, project)
+    volume = find_volume(runner.incus, project.name)
+    spec = with_pool(spec_of(facts, project), volume.pool)
+    if volume.exists:
+        session.screen.note(f"{project.name} gets the volume of that name, which exists already")
     creation = create_steps(project, spec, origin, path, runner.person.name)
     return [
         *deletion,
+        *volume.steps(facts.registry.defaults.volume_size),
         *mount_permission_steps(session, spec),
         *creation,
         register_step(project, path),

@@ -9,19 +9,21 @@ from repoman_tasks.actions.container_plans import acl_removal_steps, step_runner
 from repoman_tasks.actions.facts import (
     backup_share,
     containers,
+    incus,
     reconcile,
     require_containers,
     require_share,
 )
 from repoman_tasks.actions.project_container import lock_container, repo_path
 from repoman_tasks.actions.repo_deletion import compare_with_mirror
+from repoman_tasks.actions.volumes import delete_volume_steps
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import UsageError
 from repoman_tasks.model import Project
 from repoman_tasks.planning.estate_steps import remove_steps
 from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.prompts import DELETE_REPO
-from repoman_tasks.planning.steps import DeleteContainer
+from repoman_tasks.planning.steps import DeleteContainer, Step
 from repoman_tasks.session import Session
 from repoman_tasks.tools.share import Share
 from repoman_tasks.wizards.project_choice import ask_remove
@@ -36,6 +38,7 @@ from repoman_tasks.wizards.project_choice import ask_remove
         "name": "Name of the project.",
         "keep_repo": "Keep the repo, which is the default.",
         "delete_repo": "Delete the repo too, if its mirror holds all of it.",
+        "keep_volume": "Keep its volume, with the agents' state, for a project of the same name.",
         "dry_run": "Show what would change, and change nothing.",
     },
     examples={
@@ -57,24 +60,28 @@ def remove(
     name: str | None = None,
     keep_repo: bool = False,
     delete_repo: bool = False,
+    keep_volume: bool = False,
     dry_run: bool = False,
 ) -> None:
-    """Delete a project's container and forget the project; its repo and mirror stay."""
+    """Delete a project's container and volume, and forget it; its repo and mirror stay."""
     if name is None:
         raise UsageError("remove needs a name", "`repoman remove NAME`")
     if keep_repo and delete_repo:
         raise UsageError("--keep-repo and --delete-repo can't be combined", "choose one")
     lock = partial(lock_container, session, name)
     project = session.of(reconcile).registry.project(name)
-    if project is None and name in session.of(containers).by_name:
-        plan = Plan([DeleteContainer(name, ", of no project")], runner=step_runner(session))
+    volume = [] if keep_volume else _volume_steps(session, name)
+    orphan = project is None and name in session.of(containers).by_name
+    if orphan or (project is None and volume):
+        container = [DeleteContainer(name, ", of no project")] if orphan else []
+        plan = Plan([*container, *volume], runner=step_runner(session))
         apply_plan(session, plan, dry_run=dry_run, default=False, on_confirm=lock)
         return
     project = find_project(session.of(reconcile).registry, name)
     share = _share_with_mirror(session, project) if delete_repo else None
     path = repo_path(session.of(reconcile), project)
     status, rules = _container_status(session, project), acl_removal_steps(session, project)
-    steps = remove_steps(project, path, status, rules, delete_repo=delete_repo)
+    steps = remove_steps(project, path, status, [*volume, *rules], delete_repo=delete_repo)
     plan = Plan(steps, share, step_runner(session))
     confirmed = delete_repo and not (dry_run or session.dry)
     if confirmed:
@@ -86,6 +93,13 @@ def remove(
     apply_plan(
         session, plan, dry_run=dry_run, default=False, confirmed=confirmed, on_confirm=on_confirm
     )
+
+
+def _volume_steps(session: Session, name: str) -> list[Step]:
+    """Return the step that deletes the volume; none if there is none or Incus does not answer."""
+    if session.of(containers).problem:
+        return []
+    return delete_volume_steps(session.of(incus), name)
 
 
 def _container_status(session: Session, project: Project) -> str | None:

@@ -17,6 +17,7 @@ from repoman_tasks.actions.facts import (
     person,
     reconcile,
     stored_registry,
+    volumes,
 )
 from repoman_tasks.actions.hazards import (
     NewHazards,
@@ -27,12 +28,14 @@ from repoman_tasks.actions.hazards import (
 )
 from repoman_tasks.actions.inside_check import running_projects, submit_inside
 from repoman_tasks.actions.network_check import submit_network_check
+from repoman_tasks.actions.volumes import find_half_made
 from repoman_tasks.cli.task import Task, task
 from repoman_tasks.errors import ExitCode, RepomanError, TargetUnusable, UsageError
 from repoman_tasks.hosts.base import Future
 from repoman_tasks.model import Defaults, Project, Registry, keys
 from repoman_tasks.planning.container.drift import Containers, containers_summary, drift_findings
 from repoman_tasks.planning.container.repairs import RepairOptions
+from repoman_tasks.planning.container.volume import volume_findings
 from repoman_tasks.planning.fence.fence_facts import FenceFacts
 from repoman_tasks.planning.fence.fence_plan import fence_findings
 from repoman_tasks.planning.findings import (
@@ -98,7 +101,9 @@ def status(
         raise UsageError("several hosts can be checked, but not changed", "name one host")
     repaired = True
     if options.requested:
-        drifted = _drift_findings(session.of(reconcile), session.of(containers), name)
+        facts = session.of(reconcile)
+        drifted = _drift_findings(facts, session.of(containers), name)
+        drifted += _volume_findings(session, facts, name)
         repaired = repair_drift(session, drifted, options)
         session.discard_facts()
     if seen:
@@ -122,7 +127,7 @@ def status(
 def _submit_pre_tasks(session: Session, *, all_projects: bool) -> None:
     """Submit the pre-tasks whose facts will be needed, before waiting for any of them."""
     projects = session.of(stored_registry).projects
-    pre_tasks: list[Task[Future[Any]]] = [reconcile, containers, backup_share]
+    pre_tasks: list[Task[Future[Any]]] = [reconcile, containers, volumes, backup_share]
     pre_tasks += [folders] if all_projects else []
     pre_tasks += [person, fence_facts] if any(project.container for project in projects) else []
     pre_tasks += [addresses] if any(project.address for project in projects) else []
@@ -155,6 +160,7 @@ def _findings(
     found = _estate_findings(session, facts, projects, name)
     if has_containers:
         found += _fence_findings(session.of(fence_facts))
+    drifted += _volume_findings(session, facts, name)
     excludes = [finding for finding in map(exclude_finding, projects) if finding]
     found += network.result() + excludes + drifted + inside.result()
     return found + hazards.result().findings, hazards.result()
@@ -197,6 +203,16 @@ def _drift_findings(facts: EstateFacts, existing: Containers, name: str | None) 
         orphans = drift_findings(facts, existing, [], orphans=True)
         return [finding for finding in orphans if finding.subject == name]
     return drift_findings(facts, existing, [find_project(facts.registry, name)], orphans=False)
+
+
+def _volume_findings(session: Session, facts: EstateFacts, name: str | None) -> list[Finding]:
+    if session.of(containers).problem:
+        return []
+    existing, all_volumes = session.of(containers), session.of(volumes)
+    unused = {name: pool for name, pool in all_volumes.items() if name not in existing.by_name}
+    half_made = find_half_made(session.of(incus), unused)
+    found = volume_findings(facts, existing, all_volumes, half_made)
+    return [finding for finding in found if name in (None, finding.subject)]
 
 
 def _fence_findings(fence: FenceFacts | RepomanError) -> list[Finding]:

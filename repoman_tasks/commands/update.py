@@ -11,6 +11,7 @@ from repoman_tasks.actions.container_plans import (
     NetworkAnswers,
     acl_steps,
     mount_permission_steps,
+    project_keep,
     step_runner,
     submit_network,
     submit_protection,
@@ -26,17 +27,24 @@ from repoman_tasks.actions.project_container import (
     resolve_project,
     spec_of,
 )
+from repoman_tasks.actions.volumes import VolumeAnswers, submit_volume
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed, Refused
 from repoman_tasks.hosts.base import Future
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.lifecycle import record_steps, update_steps
-from repoman_tasks.planning.container.spec import Container, apply_requested
+from repoman_tasks.planning.container.spec import (
+    Container,
+    actual_pool,
+    apply_requested,
+    has_volume,
+)
 from repoman_tasks.planning.fence.bridge import has_rules
 from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.steps import ArrangeUser
 from repoman_tasks.session import Session
 from repoman_tasks.tools.guest import GuestHandle, submit_user_check
+from repoman_tasks.tools.guest_volume import submit_volume_check
 from repoman_tasks.tools.images import image_origin
 from repoman_tasks.tools.incus import retry_while
 from repoman_tasks.wizards.project_choice import ask_project
@@ -88,6 +96,7 @@ def update(
     updated = with_protected(updated, answers.protection.result())
     spec = spec_of(facts, updated)
     container, user_is_missing = _check_user(container, runner, answers.user)
+    user_is_missing |= container.running and not answers.links.result()
     steps, left = update_steps(
         spec,
         container,
@@ -100,6 +109,7 @@ def update(
         session.screen.note(f"not changed without --{difference.need}: {difference.what}")
     stored = find_project(facts.stored, project.name)
     preparation = [
+        *answers.volume.steps(facts.registry.defaults.volume_size),
         *(mount_permission_steps(session, spec) if steps else []),
         *acl_steps(facts.registry, runner.incus, updated, network),
     ]
@@ -118,8 +128,11 @@ class _Answers:
     protection: Future[tuple[str, ...] | None]
     network: NetworkAnswers | None
     """None if the project has no network rules of its own."""
+    volume: VolumeAnswers
     user: Future[bool] | None
     """True if the container has the user; None if it does not run."""
+    links: Future[bool]
+    """True unless it runs with its volume, and a folder to keep is not there."""
 
 
 def _submit(session: Session, project: Project, container: Container) -> _Answers:
@@ -129,8 +142,17 @@ def _submit(session: Session, project: Project, container: Container) -> _Answer
         submit_requests(session, repo, project),
         submit_protection(session.host, repo),
         _submit_network(session, project),
+        submit_volume(session.of(incus), container.name, actual_pool(container)),
         submit_user_check(handle) if container.running else None,
+        _submit_links(session, handle, container),
     )
+
+
+def _submit_links(session: Session, handle: GuestHandle, container: Container) -> Future[bool]:
+    if not (container.running and has_volume(container.devices)):
+        return Future(lambda: True)
+    registry = session.of(reconcile).registry
+    return submit_volume_check(handle, project_keep(registry, container.name))
 
 
 def _submit_network(session: Session, project: Project) -> NetworkAnswers | None:

@@ -35,9 +35,10 @@ new --no-container::Create no container: the project is only backed up.
 new --no-backup::Leave the repo out of every sync.
 new --trust::Approve what the repo'\''s .repoman.toml requests beyond its container.
 new --dry-run::Show what would change, and change nothing.
-remove:project!:Delete a project'\''s container and forget the project; its repo and mirror stay.
+remove:project!:Delete a project'\''s container and volume, and forget it; its repo and mirror stay.
 remove --keep-repo::Keep the repo, which is the default.
 remove --delete-repo::Delete the repo too, if its mirror holds all of it.
+remove --keep-volume::Keep its volume, with the agents'\'' state, for a project of the same name.
 remove --dry-run::Show what would change, and change nothing.
 restart:project:Restart a project'\''s container; one that is stopped is started.
 restart --force::Stop it at once, without asking it to shut down.

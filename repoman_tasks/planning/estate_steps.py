@@ -151,21 +151,22 @@ def remove_steps(
     project: Project,
     path: str,
     state: str | None,
-    acl_steps: Sequence[Step] = (),
+    further: Sequence[Step] = (),
     *,
     delete_repo: bool = False,
 ) -> list[Step]:
     """Return the steps that remove a project with its container from the estate.
 
     `path` is that of the repo, which is kept unless `delete_repo` is set; `state` that of the
-    container, None if there is none; `acl_steps` remove its network rules. The mirror is kept.
+    container, None if there is none; the `further` steps remove its volume and its network rules.
+    The mirror is kept.
     """
     steps: list[Step] = []
     if state is not None:
         note = f", which is {state}" if state != "stopped" else ""
         steps.append(DeleteContainer(project.name, note))
     # After the container: it may use its rules until then, and nobody else may get its address.
-    steps += acl_steps
+    steps += further
     if delete_repo:
         steps.append(DeleteRepo(project.name, path))
     kept = "its mirror" if delete_repo else f"{path} and its mirror"

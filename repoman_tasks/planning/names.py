@@ -17,6 +17,7 @@ __all__ = [
     "check_repo",
     "image_fault",
     "inside",
+    "keep_fault",
     "mount_fault",
     "nearest",
     "overlapping",
@@ -197,6 +198,14 @@ def variable_fault(name: str) -> str:
     if _VARIABLE.fullmatch(name):
         return ""
     return f"{name!r} is not a valid variable name: use letters, digits and _, no digit first"
+
+
+def keep_fault(path: str) -> str:
+    """Return why `path` can't be kept on a volume, or an empty string if it is below the home."""
+    plain = path.removeprefix("~/")
+    if plain == posixpath.normpath(plain) and not re.match(r"[/~]|\.\.?(/|$)", plain):
+        return ""
+    return f"{path!r} is not a folder below the home. Example: ~/.cache/pip"
 
 
 def mount_fault(source: str, path: str) -> str:

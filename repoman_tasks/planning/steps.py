@@ -19,9 +19,11 @@ __all__ = [
     "ChangeState",
     "CloneRepo",
     "CreateContainer",
+    "CreateVolume",
     "DeleteContainer",
     "DeleteFile",
     "DeleteRepo",
+    "DeleteVolume",
     "MakeFolder",
     "MakeRepo",
     "MarkShare",
@@ -121,6 +123,31 @@ class CreateContainer:
 
     def __str__(self) -> str:
         return f"create the container {self.name} from {self.spec.image}"
+
+
+@dataclass(frozen=True)
+class CreateVolume:
+    """Step that creates a project's volume, or takes over a half-made one."""
+
+    name: str
+    pool: str
+    size: str = ""
+    """Size limit; empty if the pool can't limit it."""
+
+    def __str__(self) -> str:
+        limit = f" of at most {self.size}" if self.size else ""
+        return f"create the volume {self.name}{limit} for what outlives the container"
+
+
+@dataclass(frozen=True)
+class DeleteVolume:
+    """Step that deletes a project's volume."""
+
+    name: str
+    pool: str
+
+    def __str__(self) -> str:
+        return f"delete the volume {self.name}: its agents' state, shell history and kept folders"
 
 
 @dataclass(frozen=True)
@@ -238,9 +265,11 @@ Step = (
     | ChangeState
     | CloneRepo
     | CreateContainer
+    | CreateVolume
     | DeleteContainer
     | DeleteFile
     | DeleteRepo
+    | DeleteVolume
     | MakeFolder
     | MakeRepo
     | MarkShare

@@ -36,6 +36,7 @@ from repoman_tasks.planning.names import (
     check_name,
     check_repo,
     image_fault,
+    keep_fault,
     mount_fault,
     nearest,
     profile_fault,
@@ -310,6 +311,8 @@ def _list(key: Field[Any], value: Any) -> tuple[str, ...]:
         raise ValueError("must be a list of strings")
     if key.name.endswith("profiles"):
         _no_fault(next(filter(None, map(profile_fault, value)), ""))
+    if key.name == "keep":
+        _no_fault(next(filter(None, map(keep_fault, value)), ""))
     if key.name == "allow" and value:
         from repoman_tasks.planning.fence.acl import allow_fault
 

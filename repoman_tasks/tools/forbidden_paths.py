@@ -111,6 +111,7 @@ def check_devices(
         for name, device in devices.items()
         if device.get("type") == "disk"
         and device.get("source")
+        and not device.get("pool")  # else the source is a volume
         and not _is_protection(name, device, devices)
     ]
     for source, real in zip(sources, real_paths(host, sources), strict=True):

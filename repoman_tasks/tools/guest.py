@@ -23,6 +23,8 @@ from repoman_tasks.planning.container.user_files import (
 from repoman_tasks.tools.incus import Incus
 
 __all__ = [
+    "AS_USER",
+    "DELAY",
     "GuestHandle",
     "check_repo_writable",
     "enter_argv",
@@ -37,14 +39,14 @@ _SECONDS = 20.0
 _UP_SECONDS = 180.0
 _MOST_BYTES = 1 << 20
 
-_DELAY = "sleep 0.05 2>/dev/null\n"
+DELAY = "sleep 0.05 2>/dev/null\n"
 """First line of each script whose output is needed. An Incus client built with gorilla/websocket
 before 1.5.1, such as Debian 12's backport, loses the output of a program that ends before the
 client has answered the first ping of its connections: on a busy host 3 of 100 runs lost all of it,
 with this delay none of 400."""
 
 _READ_USERS = (
-    _DELAY
+    DELAY
     + r"""
 for file in passwd group shadow; do cat "/etc/$file" 2>/dev/null; printf '\0'; done
 for shell do [ -x "$shell" ] && printf '%s ' "$shell"; done; printf '\0'
@@ -85,8 +87,16 @@ if [ "$sudo" = yes ]; then
 fi
 """
 
+AS_USER = r"""
+case $(setpriv --help 2>&1) in
+*--init-groups*) exec setpriv --reuid="$uid" --regid="$gid" --init-groups -- "$@" ;;
+esac
+exec su -p -s /bin/sh -c 'exec "$@"' -- "$name" sh "$@"
+"""
+"""Ends a script of root: becomes the user $name of $uid and $gid, and runs "$@"."""
+
 _ENTER = (
-    _DELAY
+    DELAY
     + r"""
 name=$1 uid=$2 gid=$3 home=$4 dir=$5 lang=$6 mode=$7 secrets=$8; shift 8
 while IFS=: read -r n _ u _ _ _ shell; do
@@ -119,11 +129,8 @@ case $mode in
 login) set -- "$shell" -l ;;
 through) set -- /bin/sh -lc 'exec "$@"' sh "$@" ;;
 esac
-case $(setpriv --help 2>&1) in
-*--init-groups*) exec setpriv --reuid="$uid" --regid="$gid" --init-groups -- "$@" ;;
-esac
-exec su -p -s /bin/sh -c 'exec "$@"' -- "$name" sh "$@"
 """
+    + AS_USER
 )
 """Becomes the user, with the groups of a login, enters the folder and runs the program."""
 

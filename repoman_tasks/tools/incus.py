@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from repoman_tasks.errors import Failed, Refused, RepomanError
 from repoman_tasks.hosts.base import Argv, Future, Host, Result, TimedOut
@@ -36,6 +37,8 @@ _MOST_BYTES = 100_000
 
 _VOLATILE = "volatile."
 """Prefix of the config keys that Incus sets itself."""
+_VOLUME = re.compile(r"/1\.0/storage-pools/([^/?]+)/volumes/custom/([^/?]+)")
+"""One use of a project by a volume."""
 _NOT_FOUND = 404
 _RUNNING = 103
 _DOWNLOAD = "download_progress"
@@ -72,6 +75,15 @@ class Incus:
         running = self.at("instances") + "&filter=status%20eq%20Running"
         answer = self.submit(_with_recursion(running, 2))
         return answer.then(lambda instances: _addresses(instances or []))
+
+    def submit_volumes(self) -> Future[dict[str, str]]:
+        """Ask for the custom volumes of the project, each with its storage pool."""
+
+        def parse(project: Any) -> dict[str, str]:
+            uses = map(_VOLUME.match, (project or {}).get("used_by") or [])
+            return {unquote(use[2]): unquote(use[1]) for use in uses if use}
+
+        return self.submit(self.project_path).then(parse)
 
     def submit(self, path: str, recursion: int = 0) -> Future[Any]:
         """Ask for the metadata of an API path, in which names are encoded; None if it is not found.

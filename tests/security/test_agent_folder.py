@@ -1,4 +1,4 @@
-"""The folder of an agent on the host: what is written there runs on the host."""
+"""What agents keep: on the host, where it would run, and for another project."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from repoman_tasks.planning.container.agents import VOLUME_PATH
 from tests.containers.conftest import ContainerEstate
 
 PLACES = (
@@ -61,3 +62,16 @@ def test_the_folder_of_an_agent_on_the_host(isurus: ContainerEstate, as_root: bo
     start_agent(folder)
     assert list(folder.iterdir()) == []
     assert isurus.findings() == {}
+
+
+def test_no_project_reads_what_another_one_keeps(isurus: ContainerEstate) -> None:
+    """A control first: the project's own container does."""
+    write = 'echo secret-talk >"$CLAUDE_CONFIG_DIR/transcript"'
+    isurus.run("exec", "isurus", "--", "sh", "-c", write, code=0)
+    isurus.new("lamna")
+    search = ("grep", "-rl", "secret-talk", "/var/lib", "/home", "/root", "/tmp", "/run")
+    kept = f"{VOLUME_PATH}/claude/transcript"
+    assert kept in isurus.exec_inside("isurus", *search).out, "control"
+    assert isurus.exec_inside("lamna", *search).out == ""
+    assert f"{VOLUME_PATH} " in isurus.exec_inside("lamna", "cat", "/proc/self/mounts").out
+    assert "isurus" not in isurus.exec_inside("lamna", "cat", "/proc/self/mountinfo").out

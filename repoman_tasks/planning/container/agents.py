@@ -6,16 +6,19 @@ its folder there by a variable, or by a link in the home if it has no variable o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from repoman_tasks.model import Pairs
 
-__all__ = ["AGENTS", "LOGIN_PATH", "VOLUME_PATH", "Agent"]
+__all__ = ["AGENTS", "LOGIN_PATH", "VOLUME_PATH", "Agent", "kept_folders", "volume_variables"]
 
 VOLUME_PATH = "/var/lib/repoman"
 """Path of the project's volume inside its container."""
 LOGIN_PATH = "/var/lib/repoman-login"
 """Path of the shared login folder inside containers, if there is one."""
+_HISTORY = ("HISTFILE", "history")
+"""Variable and file of the shell's history: bash and zsh use it."""
 
 
 @dataclass(frozen=True)
@@ -57,3 +60,18 @@ AGENTS = (
         host=(".aider", ".aider.conf.yml", ".aider.model.settings.yml"),
     ),
 )
+
+
+def volume_variables() -> dict[str, str]:
+    """Return the variables of a container that lead agents and shells to the volume."""
+    folders = {name: folder for agent in AGENTS for name, folder in agent.variables}
+    return {name: f"{VOLUME_PATH}/{path}" for name, path in (*folders.items(), _HISTORY)}
+
+
+def kept_folders(listed: Iterable[str]) -> list[str]:
+    """Return the folders in the home that are links into the volume: agents' and `listed` ones.
+
+    They are relative to the home; one that contains another comes first.
+    """
+    own = (folder for agent in AGENTS for folder in agent.keep)
+    return sorted({*own, *(path.removeprefix("~/") for path in listed)})

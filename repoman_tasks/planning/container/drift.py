@@ -68,6 +68,7 @@ def parse_container(instance: Any) -> Container:
             {name: dict(device) for name, device in instance.get("devices", {}).items()},
             tuple(instance.get("profiles", ())),
             _sources(instance.get("expanded_devices") or instance.get("devices", {})),
+            _root_pool(instance.get("expanded_devices") or {}),
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         raise _malformed() from None
@@ -76,6 +77,11 @@ def parse_container(instance: Any) -> Container:
 def _sources(devices: Any) -> tuple[str, ...]:
     sources = (device.get("source", "") for device in devices.values() if device["type"] == "disk")
     return tuple(source for source in sources if source.startswith("/"))
+
+
+def _root_pool(devices: Any) -> str:
+    roots = (device for device in devices.values() if device.get("path") == "/")
+    return str(next((device.get("pool", "") for device in roots), ""))
 
 
 def _malformed() -> Failed:

@@ -15,11 +15,13 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "missing": ("recreate", "forget"),
     "orphan": ("adopt", "destroy"),
     "half-made": ("finish", "remove"),
+    "half-made-volume": ("delete",),
     "renamed": ("rename",),
     "unexpected": ("adopt",),
     "error": ("stop",),
 }
-"""Repairs by kind of finding. `destroy` and `remove` delete a container, `forget` does not."""
+"""Repairs by kind of finding. `destroy` and `remove` delete a container, `delete` only a volume,
+`forget` nothing."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from repoman_tasks.model import Mount, Pairs, Project, Registry, Requested
+from repoman_tasks.planning.container.agents import VOLUME_PATH, volume_variables
 from repoman_tasks.planning.fence.bridge import has_rules, nic
 from repoman_tasks.planning.names import absolute
 
@@ -20,17 +21,21 @@ __all__ = [
     "REPO_DEVICE",
     "REPO_TAG",
     "SHARE_PROFILE",
+    "VOLUME_DEVICE",
     "WEAKENING",
     "Container",
     "Difference",
     "Spec",
+    "actual_pool",
     "apply_requested",
     "container_spec",
     "differences",
+    "has_volume",
     "project_from_container",
     "protection_differs",
     "update_body",
     "with_actual_protection",
+    "with_pool",
 ]
 
 # Keys in a container's configuration, from which a lost registry can be rebuilt.
@@ -42,6 +47,7 @@ MAKING_TAG = "user.repoman.making"
 """Key that a container carries until it is complete."""
 
 REPO_DEVICE = "repo"
+VOLUME_DEVICE = "volume"
 AGENT_DEVICE = "agent-"
 PROTECTED_DEVICE = "protected-"
 _READ_ONLY = {"readonly": "true", "required": "false"}
@@ -64,6 +70,8 @@ class Container:
     profiles: tuple[str, ...]
     sources: tuple[str, ...] = ()
     """Folders of the host that it mounts, by its own devices or those of its profiles."""
+    pool: str = ""
+    """Storage pool of its root disk."""
 
     @property
     def project(self) -> str:
@@ -123,10 +131,11 @@ def apply_requested(
 def container_spec(project: Project, registry: Registry, local_repos: str, home: str) -> Spec:
     """Return the spec of the project's container.
 
-    `local_repos` is the real path of the folder, `home` the one that ~ in mounts stands for.
+    `local_repos` is the real path of the folder, `home` the one that ~ in mounts stands for. The
+    pool of its volume is known only to Incus, see `with_pool`.
     """
     image = project.requested_image or project.image or registry.defaults.default_image
-    env = dict(project.env) | dict(project.requested_env)
+    env = volume_variables() | dict(project.env) | dict(project.requested_env)
     config = {f"{_ENV}{name}": value for name, value in env.items()}
     config |= {PROJECT_TAG: project.name, REPO_TAG: project.repo, IMAGE_TAG: image}
     if project.created:
@@ -148,6 +157,7 @@ def _profiles(project: Project, registry: Registry) -> tuple[str, ...]:
 
 def _disks(project: Project, repo: str, home: str) -> dict[str, dict[str, str]]:
     devices = {REPO_DEVICE: _disk(Mount(repo, repo))}
+    devices[VOLUME_DEVICE] = _disk(Mount(project.name, VOLUME_PATH)) | {"pool": ""}
     for number, mount in enumerate(_mounts(project, home), 1):
         devices[f"mount-{number}"] = _disk(mount)
     for number, path in enumerate(project.protected if project.protect else (), 1):
@@ -163,6 +173,27 @@ def _mounts(project: Project, home: str) -> list[Mount]:
 
 def _disk(mount: Mount) -> dict[str, str]:
     return {"type": "disk", "source": mount.source, "path": mount.path}
+
+
+def with_pool(spec: Spec, pool: str) -> Spec:
+    """Return `spec` with its volume in `pool`."""
+    volume = {**spec.devices[VOLUME_DEVICE], "pool": pool}
+    return replace(spec, devices={**spec.devices, VOLUME_DEVICE: volume})
+
+
+def has_volume(devices: Mapping[str, Mapping[str, str]]) -> bool:
+    """Return True if `devices` mount a project's volume."""
+    return devices.get(VOLUME_DEVICE, {}).get("path") == VOLUME_PATH
+
+
+def actual_pool(container: Container) -> str:
+    """Return the pool of the container's volume, that of its root disk if it has none yet."""
+    return container.devices.get(VOLUME_DEVICE, {}).get("pool") or container.pool
+
+
+def _in_actual_pool(spec: Spec, container: Container) -> Spec:
+    """Return `spec` with its volume where the container has it, or beside its root disk."""
+    return with_pool(spec, spec.devices[VOLUME_DEVICE]["pool"] or actual_pool(container))
 
 
 # --- differences ------------------------------------------------------------------------
@@ -201,6 +232,7 @@ def _env(config: Mapping[str, str]) -> dict[str, str]:
 
 
 def _device_differences(spec: Spec, container: Container) -> Iterator[Difference]:
+    spec = _in_actual_pool(spec, container)
     for name in sorted(spec.devices.keys() | container.devices.keys()):
         before, after = container.devices.get(name), spec.devices.get(name)
         if before == after:
@@ -252,9 +284,10 @@ def update_body(spec: Spec, container: Container) -> dict[str, Any]:
     config = {**kept, **spec.config}
     if IMAGE_TAG in container.config:
         config[IMAGE_TAG] = container.config[IMAGE_TAG]
+    devices = _in_actual_pool(spec, container).devices
     return {
         "config": config,
-        "devices": {name: dict(device) for name, device in spec.devices.items()},
+        "devices": {name: dict(device) for name, device in devices.items()},
         "profiles": list(spec.profiles),
     }
 
@@ -272,7 +305,8 @@ def project_from_container(container: Container, repo: str, now: str) -> Project
         for name, device in container.devices.items()
         if name.startswith("mount-") and {"source", "path"} <= device.keys()
     ]
-    env: Pairs = tuple(_env(container.config).items())
+    ours = volume_variables().items()
+    env: Pairs = tuple(pair for pair in _env(container.config).items() if pair not in ours)
     return Project(
         name=container.project or container.name,
         repo=container.config.get(REPO_TAG) or repo,

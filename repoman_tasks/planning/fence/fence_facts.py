@@ -13,6 +13,7 @@ from repoman_tasks.planning.fence.bridge import Bridge
 __all__ = [
     "ADMIN_GROUP",
     "DESCRIPTION",
+    "QUOTA_DRIVERS",
     "REPAIR_CURE",
     "FenceFacts",
     "FenceOptions",
@@ -26,7 +27,7 @@ DESCRIPTION = "Containers of repoman, one per project"
 REPAIR_CURE = "run `repoman setup --repair`"
 """Cure of the findings that `setup` repairs only on request."""
 _MINIMUM_VERSION = (6, 0)
-_QUOTA_DRIVERS = ("btrfs", "zfs", "lvm", "ceph")
+QUOTA_DRIVERS = ("btrfs", "zfs", "lvm", "ceph")
 """Storage drivers that enforce the size of a disk (Incus: reference on storage drivers)."""
 
 
@@ -58,7 +59,7 @@ class Pool:
 
         Empty if the driver has no quotas.
         """
-        if self.driver not in _QUOTA_DRIVERS:
+        if self.driver not in QUOTA_DRIVERS:
             return {}
         return {"size": size or f"{max(1, self.total_mib >> 11)}GiB"}
 

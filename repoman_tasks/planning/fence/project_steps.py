@@ -138,7 +138,7 @@ def repair_project_step(facts: FenceFacts, project: str, network: str) -> Step:
 def allow_mounts_steps(project: str, config: Mapping[str, str], spec: Spec) -> list[Step]:
     """Return the step that allows the mounts of `spec` in the project; none if it allows them."""
     allowed = _allowed_folders(config)
-    sources = [device["source"] for device in spec.devices.values() if "source" in device]
+    sources = [d["source"] for d in spec.devices.values() if "source" in d and "pool" not in d]
     new = [s for s in sources if not any(inside(s, folder) for folder in allowed)]
     return [_allow_step(project, config, new)] if new else []
 

@@ -9,6 +9,7 @@ import pytest
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.model import Project, Registry
+from repoman_tasks.planning.container.agents import VOLUME_PATH, volume_variables
 from repoman_tasks.planning.container.drift import (
     Containers,
     container_state,
@@ -36,8 +37,14 @@ ALL = FACTS.registry.projects
 def container(name: str, status: str = "running", tag: str = "", **config: str) -> Container:
     """Return a container with the devices and profiles of isurus."""
     tags = {PROJECT_TAG: tag, REPO_TAG: tag, IMAGE_TAG: "images:ubuntu/26.04/cloud"} if tag else {}
-    devices = {"repo": {"type": "disk", "source": "/r/isurus", "path": "/r/isurus"}}
-    return Container(name, status, {**tags, **config}, devices, ("default", "claude-share"))
+    devices = {
+        "repo": {"type": "disk", "source": "/r/isurus", "path": "/r/isurus"},
+        "volume": {"type": "disk", "pool": "p", "source": "isurus", "path": VOLUME_PATH},
+    }
+    ours = {f"environment.{name}": value for name, value in volume_variables().items()}
+    return Container(
+        name, status, {**ours, **tags, **config}, devices, ("default", "claude-share"), pool="p"
+    )
 
 
 def containers_of(*containers: Container) -> Containers:
@@ -63,6 +70,7 @@ def test_sources_are_folders_of_the_host() -> None:
     assert parse_containers([instance])["isurus"].sources == ("/r/isurus",)
     found = parse_containers([{**instance, "expanded_devices": every}])
     assert found["isurus"].sources == ("/r/isurus", "/r")
+    assert found["isurus"].pool == "p"
 
 
 RUNNING = container("isurus", "running", "isurus")

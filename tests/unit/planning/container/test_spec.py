@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from repoman_tasks.model import Defaults, Mount, Project, Registry, Requested
+from repoman_tasks.planning.container.agents import VOLUME_PATH, volume_variables
 from repoman_tasks.planning.container.spec import (
     CREATED_TAG,
     IMAGE_TAG,
@@ -19,20 +20,26 @@ from repoman_tasks.planning.container.spec import (
     differences,
     project_from_container,
     update_body,
+    with_pool,
 )
 
 PROJECT = Project("isurus", "is urus", image="debian", created="2026-04-28T15:00:00Z")
 REGISTRY = Registry(projects=(PROJECT,))
 DISK = {"type": "disk", "source": "/r/is urus", "path": "/r/is urus"}
+VOLUME = {"type": "disk", "pool": "p", "source": "isurus", "path": VOLUME_PATH}
+OURS = {f"environment.{name}": value for name, value in volume_variables().items()}
 TAGS = {
+    **OURS,
     PROJECT_TAG: "isurus",
     REPO_TAG: "is urus",
     IMAGE_TAG: "debian",
     CREATED_TAG: PROJECT.created,
 }
 SPEC = container_spec(PROJECT, REGISTRY, "/r", "/home/me")
+DEVICES = {"repo": DISK, "volume": VOLUME}
 MATCHING = Container(
-    "isurus", "running", {**TAGS, "volatile.x": "1"}, {"repo": DISK}, ("default", "claude-share")
+    *("isurus", "running", {**TAGS, "volatile.x": "1"}, DEVICES, ("default", "claude-share")),
+    pool="p",
 )
 
 
@@ -40,7 +47,7 @@ def test_spec_of_a_project() -> None:
     assert SPEC.image == "debian"
     assert SPEC.profiles == ("default", "claude-share")
     assert SPEC.config == TAGS
-    assert SPEC.devices == {"repo": DISK}
+    assert with_pool(SPEC, "p").devices == DEVICES
     assert differences(SPEC, MATCHING) == []
 
 
@@ -83,6 +90,7 @@ def test_env_and_mounts_of_registry_and_repo_add_up() -> None:
     assert spec.config["environment.B"] == "2"
     assert [device["source"] for device in spec.devices.values()] == [
         "/r/is urus",
+        "isurus",
         "/r/a",
         "/r/b",
     ]
@@ -97,12 +105,13 @@ def test_env_and_mounts_of_registry_and_repo_add_up() -> None:
         ({"profiles": ("default",)}, "profiles: default -> default, claude-share", ""),
         ({"profiles": ()}, "profiles: none -> default, claude-share", ""),
         ({"config": {**TAGS, "environment.X": "1"}}, "env: remove X", ""),
-        ({"devices": {}}, "device: set repo to /r/is urus at /r/is urus", ""),
-        ({"devices": {"repo": {**DISK, "shift": "true"}}}, "device: set repo", ""),
-        ({"devices": {"repo": DISK, "x": {"type": "disk"}}}, "device: remove x", ""),
+        ({"devices": {"volume": VOLUME}}, "device: set repo to /r/is urus at /r/is urus", ""),
+        ({"devices": {**DEVICES, "repo": {**DISK, "shift": "true"}}}, "device: set repo", ""),
+        ({"devices": {"repo": DISK}}, "device: set volume to isurus at /var/lib/repoman", ""),
+        ({"devices": {**DEVICES, "x": {"type": "disk"}}}, "device: remove x", ""),
         ({"config": {**TAGS, "security.nesting": "true"}}, "remove security.nesting", "restart"),
         ({"config": {**TAGS, "raw.lxc": "x"}}, "remove raw.lxc", "restart"),
-        ({"config": {IMAGE_TAG: "debian"}}, "tags of repoman", ""),
+        ({"config": {**OURS, IMAGE_TAG: "debian"}}, "tags of repoman", ""),
     ],
 )
 def test_a_difference_and_its_repair(changed: dict[str, object], message: str, need: str) -> None:
@@ -138,6 +147,19 @@ def test_a_changed_environment_variable(env: str) -> None:
     spec = container_spec(project, REGISTRY, "/r", "/h")
     container = replace(MATCHING, config={**TAGS, "environment.A": "1"})
     assert [d.what for d in differences(spec, container)] == ([] if env == "1" else ["env: set A"])
+
+
+def test_the_variables_of_the_volume_give_way_to_those_of_a_project() -> None:
+    own = replace(PROJECT, env=(("HISTFILE", "/dev/null"),))
+    config = container_spec(own, REGISTRY, "/r", "/h").config
+    assert config["environment.HISTFILE"] == "/dev/null"
+    assert config["environment.CLAUDE_CONFIG_DIR"] == f"{VOLUME_PATH}/claude"
+
+
+def test_a_volume_stays_in_the_pool_where_it_is() -> None:
+    moved = replace(MATCHING, devices={**DEVICES, "volume": {**VOLUME, "pool": "old"}})
+    assert differences(SPEC, moved) == []
+    assert update_body(SPEC, moved)["devices"]["volume"]["pool"] == "old"
 
 
 def test_the_project_is_rebuilt_from_its_container() -> None:

@@ -1,0 +1,68 @@
+"""The volumes of projects: what exists, and the steps of a plan that concern them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from repoman_tasks.hosts.base import Future
+from repoman_tasks.planning.container.spec import MAKING_TAG
+from repoman_tasks.planning.container.volume import volume_path, volume_steps
+from repoman_tasks.planning.steps import DeleteVolume, Step
+from repoman_tasks.tools.incus import Incus
+
+__all__ = ["VolumeAnswers", "delete_volume_steps", "find_half_made", "find_volume", "submit_volume"]
+
+
+@dataclass(frozen=True)
+class VolumeAnswers:
+    """Pending answers about one volume and its pool."""
+
+    incus: Incus
+    name: str
+    pool: str
+    volume: Future[Any]
+    storage: Future[Any]
+
+    @property
+    def exists(self) -> bool:
+        """Return True if a complete volume exists already."""
+        volume = self.volume.result()
+        return volume is not None and MAKING_TAG not in volume["config"]
+
+    def steps(self, size: str) -> list[Step]:
+        """Return the steps after which the volume exists with `size` as its limit."""
+        driver = (self.storage.result() or {}).get("driver", "")
+        actual = self.volume.result()
+        return volume_steps(self.incus.project, self.pool, driver, size, self.name, actual)
+
+
+def submit_volume(incus: Incus, name: str, pool: str) -> VolumeAnswers:
+    """Ask for the volume `name` in `pool`."""
+    volume = incus.submit(volume_path(incus.project, pool, name))
+    return VolumeAnswers(incus, name, pool, volume, incus.submit(f"/1.0/storage-pools/{pool}"))
+
+
+def find_volume(incus: Incus, name: str) -> VolumeAnswers:
+    """Ask for the volume of a project whose container does not exist yet.
+
+    If there is none, its pool is that of the root disks.
+    """
+    volumes = incus.submit_volumes()
+    profile = incus.submit(incus.at("profiles", "default"))
+    devices = ((profile.result() or {}).get("devices") or {}).values()
+    pools = [device.get("pool", "") for device in devices if device.get("path") == "/"]
+    return submit_volume(incus, name, volumes.result().get(name) or next(iter(pools), ""))
+
+
+def find_half_made(incus: Incus, volumes: Mapping[str, str]) -> list[str]:
+    """Return those of `volumes`, each with its pool, whose creation was interrupted."""
+    answers = [submit_volume(incus, name, pool) for name, pool in volumes.items()]
+    return [answer.name for answer in answers if not answer.exists]
+
+
+def delete_volume_steps(incus: Incus, name: str) -> list[Step]:
+    """Return the step that deletes the volume `name`; none if there is none."""
+    pool = incus.submit_volumes().result().get(name)
+    return [DeleteVolume(name, pool)] if pool else []

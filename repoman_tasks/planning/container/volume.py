@@ -1,0 +1,85 @@
+"""A project's volume in the storage pool: its steps and findings. Pure.
+
+It holds what outlives the container, and nothing on it is shared with another project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from repoman_tasks.planning.container.drift import Containers
+from repoman_tasks.planning.container.spec import MAKING_TAG, has_volume
+from repoman_tasks.planning.fence.fence_facts import QUOTA_DRIVERS
+from repoman_tasks.planning.findings import EstateFacts, Finding
+from repoman_tasks.planning.steps import CallIncus, CreateVolume, Step
+
+__all__ = ["volume_findings", "volume_path", "volume_steps"]
+
+
+def volume_path(project: str, pool: str, name: str = "") -> str:
+    """Return the path in Incus's API of the volume `name`, or of all, in the Incus project."""
+    parts = ("storage-pools", pool, "volumes", "custom", *([name] if name else []))
+    path = "/".join(quote(part, safe="") for part in parts)
+    return f"/1.0/{path}?project={quote(project, safe='')}"
+
+
+def volume_steps(
+    project: str, pool: str, driver: str, size: str, name: str, actual: Mapping[str, Any] | None
+) -> list[Step]:
+    """Return the steps after which the volume `name` exists in `pool`, with its size limit.
+
+    `driver` is that of the pool, `project` the Incus project, `actual` the volume as it is.
+    """
+    limit = size if driver in QUOTA_DRIVERS else ""
+    config = (actual or {}).get("config") or {}
+    if actual is None or MAKING_TAG in config:
+        return [CreateVolume(name, pool, limit)]
+    if config.get("size", "") == limit:
+        return []
+    what = f"limit the volume {name} to {limit}" if limit else f"set no limit for the volume {name}"
+    return [CallIncus(what, "PATCH", volume_path(project, pool, name), {"config": {"size": limit}})]
+
+
+def volume_findings(
+    facts: EstateFacts,
+    containers: Containers,
+    volumes: Mapping[str, str],
+    half_made: Collection[str] = (),
+) -> list[Finding]:
+    """Return findings about volumes that no container uses, and containers without their volume.
+
+    `volumes` are those of the Incus project, each with its pool; the creation of those that are
+    `half_made` was interrupted.
+    """
+    found = []
+    for name, container in containers.by_name.items():
+        project = facts.registry.project(name)
+        if project and has_volume(container.devices) and name not in volumes:
+            cure = f"create an empty one with `repoman update {name}`"
+            found.append(Finding(name, "its volume is missing", cure, kind="volume"))
+    for name, pool in volumes.items():
+        if name not in containers.by_name:
+            found += _unused_finding(facts, name, pool, half_made)
+    return found
+
+
+def _unused_finding(
+    facts: EstateFacts, name: str, pool: str, half_made: Collection[str]
+) -> list[Finding]:
+    project = facts.registry.project(name)
+    if project is None and name in half_made:
+        what = f"a half-made volume in the pool {pool} without a project"
+        cure = f"run `repoman new {name}` again, or delete it with `repoman status --repair`"
+        return [Finding(name, what, cure, kind="half-made-volume")]
+    if project is None:
+        what = f"a volume in the pool {pool} without a project"
+        cure = f"`repoman new {name}` uses it, `repoman remove {name}` deletes it"
+    elif not project.container:
+        what = "its volume is still there, though it has no container"
+        within = facts.registry.defaults.incus_project
+        cure = f"delete it with `incus storage volume delete --project {within} {pool} {name}`"
+    else:  # its missing container is reported
+        return []
+    return [Finding(name, what, cure, problem=False, kind="volume")]
