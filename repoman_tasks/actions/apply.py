@@ -177,6 +177,8 @@ def _run_on_host(session: Session, step: Step, plan: Plan) -> bool:
 def _run_on_files(host: Host, step: Step) -> bool:
     if isinstance(step, WriteFile):
         host.write_file(step.path, step.text.encode())
+        if step.executable and (result := host.change(["chmod", "755", "--", step.path])).code:
+            raise Failed(f"{step.path} can't be made executable", result.complaint)
     elif isinstance(step, DeleteFile):
         result = host.change(["rm", "--", step.path])
         if result.code:

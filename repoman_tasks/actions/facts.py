@@ -24,6 +24,7 @@ from repoman_tasks.planning.trust.approval_rules import (
 )
 from repoman_tasks.session import Session
 from repoman_tasks.tools.file_tree import submit_folder_names
+from repoman_tasks.tools.git_guard_files import refresh_guard
 from repoman_tasks.tools.incus import Incus
 from repoman_tasks.tools.person import submit_person
 
@@ -66,6 +67,8 @@ def reconcile(session: Session) -> Future[EstateFacts]:
 
     def compare(folders: list[str | None]) -> EstateFacts:
         base, *real = folders
+        repos = {p.name: f"{base}/{p.repo}" for p in registry.projects}
+        refresh_guard(host, [base] if base and not registry.missing else [], repos)
         if base in (None, configured):  # else local_repos is a symlink
             return _estate_facts(host, registry, configured, real, revoked)
         revoked_there = _submit_revoked(host, registry, base)
@@ -155,9 +158,11 @@ def containers(session: Session) -> Future[Containers]:
 
     def wait() -> Containers:
         try:
-            return Containers(answer.result())
+            found = answer.result()
         except Failed as problem:
             return unknown_containers(problem)
+        refresh_guard(session.host, [s for c in found.values() for s in c.sources])
+        return Containers(found)
 
     return Future(wait)
 

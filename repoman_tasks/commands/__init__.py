@@ -21,7 +21,7 @@ GROUPS = {
     "Look and back up": ("list", "status", "sync"),
     "Change a container": ("update", "trust", "untrust"),
     "Remove": ("remove",),
-    "Other": ("completion",),
+    "Other": ("completion", "git-guard"),
 }
 """The names of the commands by heading of the help page."""
 
@@ -48,6 +48,7 @@ def collection_for(argv: Sequence[str]) -> Collection:
 
 
 def _load(name: str) -> Task[object]:
-    module = importlib.import_module(f"{__name__}.{name}")
-    task: Task[object] = getattr(module, f"{name}_" if name in _RESERVED else name)
+    function = name.replace("-", "_")
+    module = importlib.import_module(f"{__name__}.{function}")
+    task: Task[object] = getattr(module, f"{name}_" if name in _RESERVED else function)
     return task

@@ -156,6 +156,8 @@ class Host(ABC):
     other_groups: frozenset[int]
     """The user's supplementary groups."""
     environ: Mapping[str, str]
+    keeps_caches: bool = False
+    """If true, `cache_file` writes; other hosts keep nothing."""
     dry: bool = False
     """invoke's --dry: print changes instead of making them."""
 

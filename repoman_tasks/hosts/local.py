@@ -65,6 +65,7 @@ class LocalHost(Host):
     """The host that repoman runs on."""
 
     name = "this host"
+    keeps_caches = True
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         super().__init__()

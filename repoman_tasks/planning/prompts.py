@@ -17,6 +17,7 @@ from repoman_tasks.planning.text.wording import redact_url
 __all__ = [
     "ACTION",
     "APPROVE",
+    "APPROVE_GIT",
     "ARGV",
     "CLOSE_SHARED",
     "CONTAINER",
@@ -74,7 +75,9 @@ def _answers(commands: str, *arguments: str) -> dict[str, tuple[str, ...]]:
     return dict.fromkeys(commands.split(), arguments)
 
 
-GO_AHEAD = Prompt("Go ahead?", _answers("adopt completion new remove setup status update", "yes"))
+GO_AHEAD = Prompt(
+    "Go ahead?", _answers("adopt completion git-guard new remove setup status update", "yes")
+)
 SUDO = Prompt("Run this with sudo now?", _answers("setup", "yes"))
 
 # --- projects, containers, programs ---------------------------------------------------------
@@ -131,6 +134,11 @@ SEEN = Prompt(
     "A container may have written this. Mark all of it as seen?",
     {},
     {"status": "run `repoman status NAME` first"},
+)
+APPROVE_GIT = Prompt(
+    "A program in the container may have written this. Have git use it?",
+    {},
+    {"trust": "run `repoman trust --git` on a terminal"},
 )
 
 

@@ -241,6 +241,7 @@ class WriteFile:
     what: str
     path: str
     text: str
+    executable: bool = False
 
     def __str__(self) -> str:
         return self.what

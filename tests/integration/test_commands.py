@@ -899,3 +899,65 @@ def test_the_checkout_is_the_one_under_test() -> None:
     import repoman_tasks
 
     assert Path(repoman_tasks.__file__).is_relative_to(CHECKOUT)
+
+
+# --- the guard for git ------------------------------------------------------------------
+
+
+def guard_of(estate: Estate) -> Path:
+    return estate.home / ".local/share/repoman/bin/git"
+
+
+def guarded_folders(estate: Estate) -> list[str]:
+    return (estate.home / ".local/state/repoman/guard/folders").read_text().splitlines()
+
+
+def test_the_guard_is_installed_once_and_removed(ready: Estate) -> None:
+    assert "not installed" in ready.run("git-guard", code=0).out
+    shown = ready.run("git-guard", "install", "--dry-run", code=0)
+    assert shown.out == f"would write {guard_of(ready)}\n"
+    assert not guard_of(ready).exists()
+    done = ready.run("git-guard", "install", code=0)
+    assert os.access(guard_of(ready), os.X_OK)
+    assert f"not in use here: {guard_of(ready)} is not the first git on PATH" in done.out
+    assert 'PATH="$HOME/.local/share/repoman/bin":"$PATH"' in done.err
+    assert guarded_folders(ready) == [str(ready.local_repos)]
+    assert "nothing to do" in ready.run("git-guard", "install", code=0).out
+    assert f"guarded: {ready.local_repos}" in ready.run("git-guard", code=0).out
+    ready.run("git-guard", "remove", code=0)
+    assert not guard_of(ready).exists()
+    assert "nothing to do" in ready.run("git-guard", "remove", code=0).out
+
+
+def test_a_guard_of_another_version_is_replaced(ready: Estate) -> None:
+    ready.run("git-guard", "install", code=0)
+    text = guard_of(ready).read_text()
+    guard_of(ready).write_text(text + "# more\n")
+    assert "of another version" in ready.run("git-guard", code=0).out
+    assert f"done: replace {guard_of(ready)}" in ready.run("git-guard", "install", code=0).out
+    assert guard_of(ready).read_text() == text
+
+
+def test_another_program_in_the_place_of_the_guard_is_kept(ready: Estate) -> None:
+    guard_of(ready).parent.mkdir(parents=True)
+    guard_of(ready).write_text("#!/bin/sh\nexec git\n")
+    for argv in (["install"], ["remove"]):
+        assert "is not repoman's" in ready.run("git-guard", *argv, code=6).err
+    assert "is not repoman's" in ready.run("git-guard", code=0).out
+    assert guard_of(ready).read_text() == "#!/bin/sh\nexec git\n"
+
+
+def test_an_unknown_action_of_the_guard(ready: Estate) -> None:
+    assert "did you mean install?" in ready.run("git-guard", "instal", code=2).err
+
+
+def test_git_approvals_need_a_terminal_and_never_yes(isurus: Estate) -> None:
+    repo = isurus.local_repos / "isurus"
+    isurus.git(repo, "config", "core.pager", "less")
+    for argv in (["isurus"], ["isurus", "--yes"], [str(repo)]):
+        done = isurus.run("trust", "--git", *argv, code=6)
+        assert "  + .git/config: core.pager = less\n" in done.err
+        assert "was not approved: run `repoman trust --git" in done.err
+    assert isurus.run("untrust", "--git", "isurus", code=0).out == "nothing was approved\n"
+    isurus.git(repo, "config", "--unset", "core.pager")
+    assert isurus.run("trust", "--git", "isurus", code=0).out == "nothing to approve\n"

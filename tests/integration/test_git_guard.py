@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from repoman_tasks.guard import guard_script
 from repoman_tasks.hosts.local import LocalHost
+from repoman_tasks.tools.git_judge import approve_reports, judge_repo, revoke_reports
 from repoman_tasks.tools.hazard_scan import find_hazards
 from tests.support.estate import Result, isolate_environ, run
 from tests.support.git_attacks import ATTACKS, Attack, git
@@ -115,3 +120,408 @@ def test_an_attack_that_works_on_git_is_refused_and_reported(
     copy.rename(guarded.repo)
     guarded.real_git(*attack.argv, cwd=place)
     assert guarded.fired, "where nothing holds it, it works"
+
+
+# --- what passes ----------------------------------------------------------------------------
+
+
+def test_usual_work_passes(guarded: Guarded) -> None:
+    bare = guarded.base / "bare.git"
+    assert guarded.git("init", "--quiet", "--bare", "-b", "main", str(bare)).code == 0
+    for line in WORK.format(bare=bare).strip().splitlines():
+        done = guarded.git("-c", "protocol.file.allow=always", *shlex.split(line))
+        assert done.code == 0, (line, done)
+        assert "repoman" not in done.err
+    assert guarded.hazards() == []
+
+
+WORK = """
+remote add origin {bare}
+push --quiet --set-upstream origin main
+checkout --quiet -b feature
+commit --quiet --allow-empty -m one
+branch -m renamed2
+config branch.renamed2.description text
+config user.name Somebody
+rebase --quiet main
+checkout --quiet main
+merge --quiet --no-ff -m merged renamed2
+stash list
+fetch --quiet
+pull --quiet --rebase
+worktree add --quiet ../tree renamed2
+-C ../tree commit --quiet --allow-empty -m two
+-C ../tree status
+worktree remove ../tree
+submodule --quiet add {bare} sub
+commit --quiet -m sub
+submodule --quiet update --init
+-C sub status
+sparse-checkout set --skip-checks sub
+sparse-checkout disable
+tag v1
+push --quiet --follow-tags
+gc --quiet
+log --oneline
+diff HEAD^
+remote rename origin upstream
+remote update
+clone --quiet {bare} ../clone
+-C ../clone commit --quiet --allow-empty -m three
+-C ../clone push --quiet
+"""
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--version"],
+        ["version"],
+        ["help", "-g"],
+        ["init", "x"],
+        ["--exec-path"],
+        ["config", "--list"],
+    ],
+)
+def test_git_works_where_there_is_no_repo(guarded: Guarded, argv: list[str]) -> None:
+    done = guarded.git(*argv, cwd=guarded.repos)
+    assert done.code == 0, done
+
+
+def test_outside_of_the_guarded_folders_git_runs_as_it_is(guarded: Guarded) -> None:
+    git(guarded.outside, "init", "--quiet")
+    git(guarded.outside, "config", "core.fsmonitor", str(guarded.payload))
+    guarded.git("status", cwd=guarded.outside)
+    assert guarded.fired
+
+
+def test_without_git_the_guard_says_so(guarded: Guarded) -> None:
+    environ = {**guarded.environ, "PATH": str(guarded.guard.parent)}
+    done = run(["/bin/sh", str(guarded.guard), "status"], environ, cwd=guarded.repo)
+    assert (done.code, done.err) == (127, "repoman: git is not installed\n")
+
+
+def test_two_guards_do_not_call_each_other(guarded: Guarded) -> None:
+    other = guarded.base / "other/repoman/bin/git"
+    other.parent.mkdir(parents=True)
+    shutil.copy(guarded.guard, other)
+    link = guarded.base / "links/git"
+    link.parent.mkdir()
+    link.symlink_to(guarded.guard)
+    path = f"{link.parent}:{other.parent}:{guarded.environ['PATH']}"
+    done = run(["git", "status"], {**guarded.environ, "PATH": path}, cwd=guarded.repo)
+    assert done.code == 0, done
+
+
+def test_without_its_list_of_folders_the_guard_refuses(guarded: Guarded) -> None:
+    file = guarded.base / "home/.local/state/repoman/guard/folders"
+    file.unlink()
+    done = guarded.git("status", cwd=guarded.outside)
+    assert done.code == 128
+    assert f"{file} can't be read: run `repoman git-guard install`" in done.err
+
+
+# --- what is refused ------------------------------------------------------------------------
+
+
+def test_a_refusal_names_key_file_and_cure(guarded: Guarded) -> None:
+    git(guarded.repo, "config", "core.fsmonitor", f"{guarded.payload}\x1b[31m\n")
+    done = guarded.git("status")
+    assert done.code == 128
+    assert done.err == (
+        f"repoman: git does not run here: core.fsmonitor = {guarded.payload}?[31m? "
+        f"in {guarded.repo}/.git/config\n"
+        "repoman: to see and approve it, run `repoman trust --git isurus`\n"
+    )
+
+
+def places(guarded: Guarded) -> dict[str, tuple[list[str], Path, dict[str, str]]]:
+    """Return ways to name the repo: arguments, folder, environment."""
+    repo, outside = guarded.repo, guarded.outside
+    (guarded.base / "link").symlink_to(repo)
+    (repo / "deep/folder").mkdir(parents=True)
+    return {
+        "a folder inside": (["status"], repo / "deep/folder", {}),
+        "-C": (["-C", str(repo), "status"], outside, {}),
+        "-C twice": (["-C", str(guarded.repos), "-C", "isurus", "status"], outside, {}),
+        "-C by dots": (["-C", "../home/../home/repos/isurus", "status"], outside, {}),
+        "a link": (["-C", str(guarded.base / "link"), "status"], outside, {}),
+        "--git-dir": ([f"--git-dir={repo}/.git", "status"], outside, {}),
+        "--git-dir, apart": (["--git-dir", f"{repo}/.git", "status"], outside, {}),
+        "GIT_DIR": (["status"], outside, {"GIT_DIR": f"{repo}/.git"}),
+        "GIT_DIR and a tree": (
+            ["status"],
+            outside,
+            {"GIT_DIR": f"{repo}/.git", "GIT_WORK_TREE": str(repo)},
+        ),
+        "after -c": (["-c", "a.b=c", "-C", str(repo), "--no-pager", "status"], outside, {}),
+    }
+
+
+def test_however_the_repo_is_named(guarded: Guarded) -> None:
+    git(guarded.repo, "config", "core.fsmonitor", str(guarded.payload))
+    for name, (argv, cwd, environ) in places(guarded).items():
+        environ = {**guarded.environ, **environ}
+        done = run(["git", *argv], environ, cwd=cwd)
+        assert (done.code, guarded.fired) == (128, False), (name, done)
+        run(["git", *argv], {**environ, "PATH": os.environ["PATH"]}, cwd=cwd)
+        assert guarded.fired, name
+
+
+def test_a_working_tree_that_is_outside(guarded: Guarded) -> None:
+    tree = guarded.outside / "tree"
+    git(guarded.repo, "worktree", "add", "--quiet", str(tree))
+    assert guarded.git("status", cwd=tree).code == 0
+    git(guarded.repo, "config", "core.fsmonitor", str(guarded.payload))
+    assert guarded.git("status", cwd=tree).code == 128
+    assert not guarded.fired
+
+
+def test_a_push_into_a_guarded_repo_from_outside(guarded: Guarded) -> None:
+    clone = guarded.outside / "clone"
+    git(guarded.outside, "clone", "--quiet", str(guarded.repo), str(clone))
+    git(clone, "checkout", "--quiet", "-b", "more")
+    assert guarded.git("push", "origin", "more", cwd=clone).code == 0
+    hook = guarded.repo / ".git/hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(guarded.payload.read_text())
+    hook.chmod(0o755)
+    git(clone, "commit", "--quiet", "--allow-empty", "-m", "x")
+    for argv in (["push", "origin", "more"], ["push", "-q"], ["push", str(guarded.repo), "more"]):
+        assert guarded.git(*argv, cwd=clone).code == 128, argv
+        assert not guarded.fired
+    guarded.real_git("push", "origin", "more", cwd=clone)
+    assert guarded.fired
+
+
+def test_a_working_tree_outside_of_the_repo(guarded: Guarded) -> None:
+    """git would overwrite what is there."""
+    (guarded.outside / "README.md").write_text("mine\n")
+    git(guarded.repo, "config", "core.worktree", str(guarded.outside))
+    for argv in (["status"], ["reset", "--hard"]):
+        assert guarded.git(*argv).code == 128
+    assert ".git/config: core.worktree" in guarded.hazards()
+    assert (guarded.outside / "README.md").read_text() == "mine\n"
+    guarded.real_git("reset", "--hard")
+    assert (guarded.outside / "README.md").read_text() != "mine\n"
+
+
+URLS = {
+    **dict.fromkeys(
+        ("https://example.org/x", "http://u:p@example.org/x", "ssh://git@example.org:22/x"), True
+    ),
+    **dict.fromkeys(("git@example.org:x/y.git", "example.org:x", "git://example.org/x"), True),
+    **dict.fromkeys(("/srv/x.git", "file:///srv/x.git"), True),
+    **dict.fromkeys(("ext::sh -c x", "x::y", "repoman::y", "https::x", "fd::17"), False),
+    **dict.fromkeys(
+        ("ssh://-oProxyCommand=x/y", "-oProxyCommand=x:y", "a@-oProxyCommand=x:y"), False
+    ),
+    **dict.fromkeys(("ssh://a@-oProxyCommand=x/y", "ftp://example.org/x", "rsync://e/x"), False),
+    **dict.fromkeys(("../x", "x", "./x", "file://x", "/srv/../x", "", "https:///x"), False),
+}
+
+
+@pytest.mark.parametrize(("url", "allowed"), URLS.items())
+def test_urls(guarded: Guarded, url: str, allowed: bool) -> None:
+    with (guarded.repo / ".git/config").open("a") as config:
+        config.write(f'[remote "x"]\n\turl = "{url}"\n')
+    assert guarded.hazards() == ([] if allowed else [".git/config: remote.x.url"])
+
+
+@pytest.mark.parametrize(
+    "path", ["{repos}/other", "file://{repos}/other", "{base}/link", "{base}/home/./repos/x"]
+)
+def test_a_path_in_a_guarded_folder_is_no_safe_url(guarded: Guarded, path: str) -> None:
+    (guarded.repos / "other").mkdir()
+    (guarded.base / "link").symlink_to(guarded.repos / "other")
+    url = path.format(repos=guarded.repos, base=guarded.base)
+    git(guarded.repo, "config", "remote.x.url", url)
+    assert guarded.git("status").code == 128
+
+
+@pytest.mark.parametrize("name", ["origin", "main"])
+def test_the_remote_of_a_branch_has_to_be_configured(guarded: Guarded, name: str) -> None:
+    """git takes any other name for a path, which may be a folder of the working tree."""
+    git(guarded.repo, "config", "branch.main.remote", name)
+    assert guarded.git("status").code == 128
+    git(guarded.repo, "config", f"remote.{name}.url", "https://example.org/x")
+    assert guarded.git("status").code == 0
+
+
+def known_keys() -> list[str]:
+    """Return the keys that git itself knows, with a name for each part in angle brackets."""
+    done = run(["git", "help", "--config"], {"PATH": os.environ["PATH"], "PAGER": "cat"})
+    keys = [re.sub(r"<[^>]*>|\*", "x", line.strip()).lower() for line in done.out.splitlines()]
+    return sorted({key for key in keys if re.fullmatch(r"[a-z0-9]+(\..*)?\.[a-z0-9-]+", key)})
+
+
+RUNS = re.compile(
+    r".*\.(.*command|.*cmd|cmd|helper|program|path|clean|smudge|process|textconv|driver|external"
+    r"|uploadpack|receivepack|vcs|proxy|.*hook|insteadof|pushinsteadof|gitproxy|worktree"
+    r"|.*editor|pager|askpass|sshcommand|attributesfile|excludesfile|hookspath|fsmonitor|tool"
+    r"|guitool|template|templatedir|instructionformat|tosendemail.*)|(alias|include|pager|url"
+    r"|credential|gpg|sendemail|sequence|difftool|mergetool|instaweb|browser|man|http|trailer)\..*"
+)
+
+
+def test_keys_that_can_run_something_are_refused(guarded: Guarded) -> None:
+    harmless = ("http.postbuffer", "include", "advice", "color", "column", "core.worktree")
+    keys = [k for k in known_keys() if RUNS.fullmatch(k) and not k.startswith(harmless)]
+    assert len(keys) > 80
+    with (guarded.repo / ".git/config").open("a") as config:
+        config.writelines(section(key) for key in keys)
+    reported = {hazard.rpartition(": ")[2] for hazard in guarded.hazards()}
+    assert [key for key in keys if key not in reported] == [], reported
+
+
+def section(key: str) -> str:
+    first, _, rest = key.partition(".")
+    sub, _, name = rest.rpartition(".")
+    header = f'[{first} "{sub}"]' if sub else f"[{first}]"
+    return f"{header}\n\t{name} = x\n"
+
+
+WORD = st.from_regex(r"[a-z][a-z0-9-]{0,12}", fullmatch=True)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.tuples(WORD, st.sampled_from(["", "x", "a.b"]), WORD), min_size=1, max_size=40))
+def test_a_key_that_is_not_on_the_list_is_refused(
+    guarded: Guarded, keys: list[tuple[str, str, str]]
+) -> None:
+    """The list is that of the program's text; none of its wildcards stands for a whole section
+    but those of colours, columns, advice and status."""
+    listed = guard_script("/x")
+    unlisted = {
+        ".".join(filter(None, key))
+        for key in keys
+        if key[0] not in ("color", "column", "advice", "status", "include", "includeif")
+        and f".{key[2]}" not in listed
+    }
+    config = guarded.repo / ".git/config"
+    before = config.read_text()
+    config.write_text(before + "".join(section(key) for key in unlisted))
+    reported = {hazard.rpartition(": ")[2] for hazard in guarded.hazards()}
+    config.write_text(before)
+    assert reported == unlisted
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+@pytest.mark.parametrize("name", ["fsmonitor", "gitlink", "forged record", "hook", "commondir"])
+def test_in_each_shell(guarded: Guarded, shell: tuple[str, ...], name: str) -> None:
+    """/bin/sh may be any of these."""
+    argv = [*shell, str(guarded.guard)]
+    assert run([*argv, "status"], guarded.environ, cwd=guarded.repo).code == 0
+    attack = ATTACKS[name]
+    attack.plant(guarded.repo, guarded.payload)
+    guarded.fired  # noqa: B018
+    done = run([*argv, *attack.argv], guarded.environ, cwd=guarded.repo)
+    assert done.code == (0 if name == "hook" else 128), done
+    assert not guarded.fired
+
+
+@pytest.mark.parametrize("path", ["config", "index", "HEAD", "commondir"])
+def test_a_pipe_in_the_git_directory_is_reported(guarded: Guarded, path: str) -> None:
+    file = guarded.repo / ".git" / path
+    file.unlink(missing_ok=True)
+    os.mkfifo(file)
+    assert guarded.hazards() == [f".git/{path}: not a plain file"]
+    assert guarded.git("status").code == 128
+
+
+def test_more_than_can_be_judged_is_reported(guarded: Guarded) -> None:
+    with (guarded.repo / ".git/config").open("a") as config:
+        config.writelines(f"[user]\n\tname = {'x' * 1000}\n" for _ in range(300))
+    assert "too long" in "".join(guarded.hazards())
+    assert guarded.git("status").code == 128
+
+
+def test_more_submodules_than_are_judged_are_reported(guarded: Guarded) -> None:
+    for number in range(600):
+        folder = guarded.repo / f".git/modules/m{number}"
+        folder.mkdir(parents=True)
+    assert "too many git directories" in "".join(guarded.hazards())
+
+
+# --- approvals ------------------------------------------------------------------------------
+
+
+def approve(guarded: Guarded) -> None:
+    host = LocalHost(guarded.environ)
+    reports = [r for r in judge_repo(host, str(guarded.repo)) if r.can_be_approved]
+    approve_reports(host, str(guarded.repo), reports)
+
+
+def test_an_approval_is_of_one_value_in_one_file(guarded: Guarded) -> None:
+    git(guarded.repo, "config", "core.fsmonitor", str(guarded.payload))
+    approve(guarded)
+    guarded.git("-c", "core.fsmonitor=", "status")
+    assert guarded.git("log").code == 0
+    git(guarded.repo, "config", "core.fsmonitor", f"{guarded.payload} -x")
+    assert guarded.git("log").code == 128
+    git(guarded.repo, "config", "core.fsmonitor", str(guarded.payload))
+    assert guarded.git("log").code == 0
+    shutil.copytree(guarded.repo, guarded.repos / "other")
+    assert guarded.git("log", cwd=guarded.repos / "other").code == 128
+    assert revoke_reports(LocalHost(guarded.environ), str(guarded.repo))
+    assert guarded.git("log").code == 128
+    assert not revoke_reports(LocalHost(guarded.environ), str(guarded.repo))
+
+
+def test_what_an_approved_include_has_later_is_refused(guarded: Guarded) -> None:
+    git(guarded.repo, "config", "include.path", "../more")
+    (guarded.repo / "more").write_text("[user]\n\tname = x\n")
+    approve(guarded)
+    assert guarded.git("status").code == 0
+    (guarded.repo / "more").write_text(f"[core]\n\tfsmonitor = {guarded.payload}\n")
+    assert guarded.git("status").code == 128
+    assert not guarded.fired
+
+
+def test_hooks_are_off_until_they_are_approved(guarded: Guarded) -> None:
+    hook = guarded.repo / ".git/hooks/pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\ntouch {guarded.base}/fired\n")
+    hook.chmod(0o755)
+    argv = ("commit", "--quiet", "--allow-empty", "-m", "x")
+    done = guarded.git(*argv)
+    assert (done.code, guarded.fired) == (0, False)
+    assert "the hooks here are off" in done.err
+    assert "`repoman trust --git isurus`" in done.err
+    approve(guarded)
+    done = guarded.git(*argv)
+    assert (done.code, guarded.fired, done.err) == (0, True, "")
+    hook.write_text(hook.read_text() + "true\n")
+    assert guarded.git(*argv).code == 0
+    assert not guarded.fired
+
+
+def test_hooks_of_the_person_run(guarded: Guarded) -> None:
+    hooks = guarded.outside / "hooks"
+    hooks.mkdir()
+    shutil.copy(guarded.payload, hooks / "pre-commit")
+    settings_file = guarded.base / "gitconfig"
+    settings_file.write_text(f"[core]\n\thooksPath = {hooks}\n")
+    environ = {**guarded.environ, "GIT_CONFIG_GLOBAL": str(settings_file)}
+    run(["git", "commit", "--allow-empty", "-m", "x"], environ, cwd=guarded.repo)
+    assert guarded.fired
+    settings_file.write_text("[core]\n\thooksPath = hooks\n")
+    shutil.copytree(hooks, guarded.repo / "hooks")
+    run(["git", "commit", "--allow-empty", "-m", "x"], environ, cwd=guarded.repo)
+    assert not guarded.fired
+
+
+def test_a_file_of_the_person_that_is_in_a_repo_is_judged(guarded: Guarded) -> None:
+    inside = guarded.repo / "gitconfig"
+    inside.write_text(f"[core]\n\tfsmonitor = {guarded.payload}\n")
+    environ = {**guarded.environ, "GIT_CONFIG_GLOBAL": str(inside)}
+    done = run(["git", "status"], environ, cwd=guarded.repo)
+    assert (done.code, guarded.fired) == (128, False), done
+
+
+def test_a_rebase_with_exec_can_be_looked_at_and_ended(guarded: Guarded) -> None:
+    ATTACKS["exec in a rebase"].plant(guarded.repo, guarded.payload)
+    assert guarded.git("status").code == 0
+    assert guarded.git("rebase", "--continue").code == 128
+    assert guarded.git("rebase", "--quit").code == 0
+    assert not guarded.fired

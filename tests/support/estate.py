@@ -338,8 +338,9 @@ def find_share_base() -> Path:
 
 
 def hash_home(home: Path) -> dict[str, str]:
-    """Return the `hash_tree` of a home, without what Incus's client and the completion cache."""
-    caches = (home / ".cache", home / ".local/state/repoman/names")
+    """Return the `hash_tree` of a home, without what Incus's client, the completion and the guard
+    cache."""
+    caches = (home / ".cache", *(home / ".local/state/repoman" / n for n in ("guard", "names")))
     above = {
         folder for path in caches for folder in (path, *path.parents)
     }  # their times change too
