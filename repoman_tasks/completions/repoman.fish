@@ -22,6 +22,8 @@ completion:choice install remove!:Install TAB completion for bash, zsh or fish, 
 completion --shell:choice bash fish zsh:Shell to complete in (default: your login shell).
 completion --dry-run::Show what would change, and change nothing.
 exec:project:Run a program in a project'\''s container.
+git-guard:choice install remove!:Have git judge the repos of containers before it reads them.
+git-guard --dry-run::Show what would change, and change nothing.
 list::List the projects: state, address, last sync, repo and image.
 list --json::Print JSON.
 new:any!:Register a repo as a project, and create its container.
@@ -80,7 +82,9 @@ sync --wait::Wait if another sync of the same project is running.
 sync --json::Print JSON.
 sync --json-lines::Print a line of JSON for each event, while it runs.
 trust:project:Show what a repo'\''s .repoman.toml requests beyond its container, and approve it.
+trust --git::Review what the guard for git refuses there; NAME may be the path of a folder.
 untrust:project:Revoke the approval of a repo'\''s .repoman.toml.
+untrust --git::Revoke what `trust --git` approved; NAME may be the path of a folder.
 update:project:Apply the registry and the repo'\''s .repoman.toml to a project'\''s container.
 update --restart::Restart the container if a change requires it.
 update --rebuild::Recreate its disk if the image changed; installed packages are lost.
