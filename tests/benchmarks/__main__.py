@@ -18,6 +18,7 @@ from pathlib import Path
 from repoman_tasks.model import Excludes
 from repoman_tasks.tools.rsync import Preserved, filters, pass_argv
 from tests.benchmarks.completion import completion, show_completion
+from tests.benchmarks.guard import guard, show_guard
 from tests.benchmarks.packages import starts
 from tests.benchmarks.table import Row, fill, show, timed
 from tests.support.estate import Estate
@@ -103,7 +104,7 @@ def memory(estate: Estate, files: int) -> None:
 def main() -> None:
     """Run the benchmarks that were requested."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
-    known = ["local", "packages", "completion", "memory", "containers", "far", "nfs"]
+    known = ["local", "packages", "completion", "guard", "memory", "containers", "far", "nfs"]
     parser.add_argument("only", nargs="*", choices=[*known, []])
     parser.add_argument("--files", type=int, default=200_000)
     arguments = parser.parse_args()
@@ -121,6 +122,8 @@ def main() -> None:
                 show("Packages", "package", "environment", starts(estate))
             if "completion" in requested:
                 show_completion(completion(estate))
+            if "guard" in requested:
+                show_guard(guard(estate))
             if "memory" in requested:
                 memory(estate, arguments.files)
     finally:

@@ -334,3 +334,41 @@ def test_in_tmux_as_a_person_sees_it(isurus: Estate) -> None:
         window.wait_for_line("Next: repoman sync raja")
         assert window.wait_for_exit()[0] == 0
     assert projects(isurus) == ["isurus", "raja"]
+
+
+# --- trust --git -----------------------------------------------------------------------------
+
+USE_IT = "Have git use it? [y/N] "
+
+
+def test_a_git_directory_is_approved_on_a_terminal_only_by_yes(
+    isurus: Estate, spawn: Spawn
+) -> None:
+    repo = isurus.local_repos / "isurus"
+    isurus.git(repo, "config", "core.pager", "less \x1b[31m")
+    hook = repo / ".git/hooks/pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\n")
+    hook.chmod(0o755)
+    approvals = isurus.home / ".local/state/repoman/approvals/git"
+    for answer in ("\r", "n\r", "x\r", CTRL_C, CTRL_D):
+        code, _ = talk(spawn("trust", "--git", "isurus", "--yes"), (USE_IT, answer))
+        assert code in (6, 130)
+        assert not approvals.exists()
+    child = spawn("trust", "isurus", "--git")
+    child.expect_exact("  + .git/config: core.pager = less \\x1b[31m\r\n")
+    child.expect(r"  \+ \.git/hooks/pre-commit \(hook, sha256 [0-9a-f]{16}\)\r\n")
+    child.expect_exact("no approval covers their content")
+    code, shown = talk(child, (USE_IT, "y\r"))
+    assert (code, f"approved the git directory of {repo}" in shown) == (0, True)
+    assert len(approvals.read_text().splitlines()) == 2
+    assert isurus.run("trust", "--git", str(repo), code=0).out == "nothing to approve\n"
+    hook.write_text("#!/bin/sh\ntrue\n")
+    child = spawn("trust", "--git", "isurus")
+    child.expect_exact("    .git/config: core.pager")
+    child.expect_exact("  + .git/hooks/pre-commit")
+    assert talk(child, (USE_IT, "n\r"))[0] == 6
+    assert (
+        isurus.run("untrust", "--git", "isurus", code=0).out == f"revoked the approval of {repo}\n"
+    )
+    assert approvals.read_text() == ""

@@ -19,8 +19,8 @@ PROMPTS = {name: value for name, value in vars(prompts).items() if isinstance(va
 TASKS = collection().tasks
 ASKING = ("choose", "confirm", "grant", "typed")
 """Methods that ask a person."""
-NAME_IS_OPTIONAL = {"list", "status", "sync"}
-"""Commands that apply to the whole estate without a name."""
+NAME_IS_OPTIONAL = {"git-guard", "list", "status", "sync"}
+"""Commands that apply to the whole estate without a name, or only look without an action."""
 
 each_prompt = pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS)
 
