@@ -32,6 +32,8 @@ _TOOLS = "dev/packages/requirements.txt"
 
 _SECONDS = 900
 """How long one tool may take, pip with a slow network included."""
+_HELPER = "git-remote-repoman"
+"""git's helper, which is a link to repoman; dev/packages/start.py tells them apart."""
 _HIDDEN = ("repoman_tasks", "rich._unicode_data")
 """Packages that import modules by computed names."""
 _NEEDLESS = ("pygments", "markdown_it", "multiprocessing", "setuptools", "pip", "tkinter", "pydoc")
@@ -184,6 +186,7 @@ def _freeze(build: _Build) -> None:
     build.run(*argv, start, PYINSTALLER_CONFIG_DIR=kept, PYTHONPATH=site)
     for library in build.frozen.rglob("*.so*"):
         library.chmod(0o644)
+    (build.frozen / _HELPER).symlink_to("repoman")
 
 
 def _glibc(build: _Build) -> tuple[int, int]:
@@ -234,6 +237,7 @@ def _tarball(build: _Build) -> None:
     name = f"repoman-{__version__}-{_kind()}"
     prefix = build.work / "tarball" / name
     _put(build.done / name, prefix / "bin/repoman")
+    (prefix / "bin" / _HELPER).symlink_to("repoman")
     _furnish(build, prefix / "share", zsh="zsh/site-functions")
     build.tar(build.done / f"{name}.tar.gz", prefix.parent, name)
 
@@ -269,7 +273,8 @@ def _debian(build: _Build) -> None:
     lib, share = root / "usr/lib/repoman", root / "usr/share"
     shutil.copytree(build.frozen, lib, symlinks=True)
     (root / "usr/bin").mkdir()
-    (root / "usr/bin/repoman").symlink_to("../lib/repoman/repoman")
+    for program in ("repoman", _HELPER):
+        (root / "usr/bin" / program).symlink_to(f"../lib/repoman/{program}")
     _furnish(build, share, zsh="zsh/vendor-completions")
     _as_debian_has_it(build, share)
     architecture = build.session.host.read(["dpkg", "--print-architecture"]).text.strip()

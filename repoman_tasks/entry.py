@@ -1,15 +1,16 @@
-"""The entry point of `repoman`. It handles Ctrl-C before it imports anything large."""
+"""The entry points, of `repoman` and of git's helper. They handle Ctrl-C before large imports."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from types import ModuleType
 
-__all__ = ["main"]
+__all__ = ["git_remote", "main"]
 
 _INTERRUPTED = 130
 _UNUSED = ("unittest.mock", "invoke.vendor.yaml")
@@ -19,27 +20,46 @@ with asyncio, which unittest.mock imports, they take a third of its start-up tim
 
 def main() -> None:
     """Run `repoman` and exit with its code."""
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, _leave)
+    _leave_on_ctrl_c()
     _program()()
 
 
+def git_remote() -> None:
+    """Run `git-remote-repoman` and exit with its code."""
+    _leave_on_ctrl_c()
+    with _without_unused():
+        from repoman_tasks.git_remote import run
+    sys.exit(run(sys.argv[1:]))
+
+
 def _program() -> Callable[[], None]:
-    """Import and return the program, with empty modules in place of the unused ones."""
+    """Import and return the program."""
     import logging
 
+    with _without_unused():
+        from repoman_tasks.cli.program import run
+        from repoman_tasks.commands import GROUPS, collection, collection_for
+    # With --debug, invoke would print the command line, which may contain secrets.
+    logging.getLogger("invoke").setLevel(logging.WARNING)
+    return partial(run, GROUPS, collection, collection_for)
+
+
+@contextlib.contextmanager
+def _without_unused() -> Iterator[None]:
+    """Put empty modules in place of the unused ones for as long as the context lasts."""
     absent = [name for name in _UNUSED if name not in sys.modules]
     for name in absent:
         sys.modules[name] = _Empty(name)
     try:
-        from repoman_tasks.cli.program import run
-        from repoman_tasks.commands import GROUPS, collection, collection_for
+        yield
     finally:
         for name in absent:
             del sys.modules[name]
-    # With --debug, invoke would print the command line, which may contain secrets.
-    logging.getLogger("invoke").setLevel(logging.WARNING)
-    return partial(run, GROUPS, collection, collection_for)
+
+
+def _leave_on_ctrl_c() -> None:
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _leave)
 
 
 def _leave(*_: object) -> None:

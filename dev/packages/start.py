@@ -1,8 +1,9 @@
-"""Where `repoman` begins in the packages that bring a Python of their own."""
+"""Where both programs begin in the packages that bring a Python of their own."""
 
 from __future__ import annotations
 
 import os
+import sys
 
 
 def _forget_the_package() -> None:
@@ -20,6 +21,7 @@ def _forget_the_package() -> None:
 
 _forget_the_package()
 
-from repoman_tasks.entry import main  # noqa: E402
+from repoman_tasks.entry import git_remote, main  # noqa: E402
 
-main()
+# git's helper is a link to the same file.
+(git_remote if os.path.basename(sys.argv[0]) == "git-remote-repoman" else main)()

@@ -11,7 +11,12 @@ place=$base/$sum
 # Whose folder it is may put something else in the place of what is in it.
 # shellcheck disable=SC3067 # dash has -O
 mine() { [ -O "$base" ] && [ -O "$place" ]; }
-mine && [ -x "$place/repoman" ] && exec "$place/repoman" "$@"
+# git's helper is a link to this file.
+case ${0##*/} in
+git-remote-repoman) program=$place/git-remote-repoman ;;
+*) program=$place/repoman ;;
+esac
+mine && [ -x "$place/repoman" ] && exec "$program" "$@"
 
 fail() {
     printf 'repoman: %s\n' "$*" >&2
@@ -44,4 +49,4 @@ find "$part" -exec sync {} + || fail "$base can't be written: $cure"
 mv -T "$part" "$place" 2>/dev/null || mine || fail "$base can't be written: $cure"
 rm -rf "$part"
 umask "$mask"
-exec "$place/repoman" "$@"
+exec "$program" "$@"

@@ -20,7 +20,7 @@ from repoman_tasks.planning.names import absolute
 from repoman_tasks.session import Session
 from repoman_tasks.tools.guest import GuestHandle, enter_argv, stage_secrets
 
-__all__ = ["enter"]
+__all__ = ["enter", "ready_project"]
 
 
 def enter(
@@ -36,13 +36,8 @@ def enter(
 
     With `forward_agent` the SSH agent is available in the container meanwhile.
     """
-    host, screen, facts = session.host, session.screen, session.of(reconcile)
-    project, folder = resolve_project(facts, name, host.folder, command)
-    container = require_container(facts, session.of(containers), project)
-    if not container.running:
-        check_startable(facts, project)
-        _start(session, container)
-    print_drift(screen, facts, session.of(containers), project)
+    host, screen = session.host, session.screen
+    project, folder = ready_project(session, name, host.folder, command)
     handle = GuestHandle(session.of(incus), project.name, session.of(person))
     terminal = host.environ.get("TERM", "") if screen.live else ""
     lang = host.environ.get("LC_ALL") or host.environ.get("LANG", "")
@@ -63,6 +58,23 @@ def enter(
         )
         code = host.hand_over(inner)
     return code if code >= 0 else 128 - code
+
+
+def ready_project(
+    session: Session, name: str | None, folder: str, command: str
+) -> tuple[Project, str]:
+    """Return the project called `name`, or that of `folder`, and the folder to enter.
+
+    Start its container if it is stopped. Raise an error if it can't be entered.
+    """
+    facts = session.of(reconcile)
+    project, entered = resolve_project(facts, name, folder, command)
+    container = require_container(facts, session.of(containers), project)
+    if not container.running:
+        check_startable(facts, project)
+        _start(session, container)
+    print_drift(session.screen, facts, session.of(containers), project)
+    return project, entered
 
 
 def _secrets(host: Host, project: Project) -> dict[str, str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Generic, TypeVar
 
-from repoman_tasks.errors import Failed
+from repoman_tasks.errors import Failed, Interrupted
 
 __all__ = [
     "MAX_BYTES",
@@ -31,6 +31,7 @@ __all__ = [
     "Sink",
     "Stalled",
     "TimedOut",
+    "Unread",
 ]
 
 MAX_BYTES = 256 << 20
@@ -44,7 +45,7 @@ R = TypeVar("R")
 
 Argv = Sequence[str]
 Sink = Callable[[bytes], None]
-"""Receives one line of output, without its line break."""
+"""Receives output: of `stream`, one line without its line break."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,10 @@ class TimedOut(Failed):
 
 class Stalled(Failed):
     """A program made no progress and was killed with its children."""
+
+
+class Unread(Interrupted):
+    """Nobody reads this process's standard output any more."""
 
 
 class Locked(Failed):
@@ -252,6 +257,19 @@ class Host(ABC):
             codes.append(self._hand_over(argv))
         return codes[0]
 
+    def relay(self, argv: Argv, out: Sink, err: Sink) -> int:
+        """Run a program on this process's standard input; return its exit status.
+
+        Its output is passed on as it comes, not in lines. It is killed if `out` or `err` raises, or
+        if it still runs two seconds after the last reader of this process's standard output has
+        gone, which raises Unread.
+        """
+        if self._print_if_dry(argv):
+            return 0
+        with self._observed(argv) as codes:
+            codes.append(self._relay(argv, out, err))
+        return codes[0]
+
     def write_file(self, path: str, data: bytes, *, noted: bool = True) -> None:
         """Replace a file atomically: readers, and a crash, leave the old or the new content.
 
@@ -385,6 +403,9 @@ class Host(ABC):
 
     @abstractmethod
     def _hand_over(self, argv: Argv) -> int: ...
+
+    @abstractmethod
+    def _relay(self, argv: Argv, out: Sink, err: Sink) -> int: ...
 
     @abstractmethod
     def _write_file(self, path: str, data: bytes) -> None: ...

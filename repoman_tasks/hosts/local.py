@@ -42,6 +42,7 @@ from repoman_tasks.hosts.processes import (
     lock_note,
     locked_error,
     not_installed,
+    reader_check,
     wait_for_lock,
 )
 
@@ -168,6 +169,10 @@ class LocalHost(Host):
                 process.terminate()
                 process.wait()
             raise
+
+    def _relay(self, argv: Argv, out: Sink, err: Sink) -> int:
+        with self._start(argv) as process:
+            return self._drain(process, out, err, reader_check())
 
     def child(self, argv: Argv) -> Child:
         """Start a program with pipes to its streams."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import select
 import sys
 import time
 from collections.abc import Callable
@@ -12,7 +14,7 @@ from threading import Event
 from typing import TypeVar
 
 from repoman_tasks.errors import Failed, Interrupted
-from repoman_tasks.hosts.base import Locked, Stalled, TimedOut
+from repoman_tasks.hosts.base import Locked, Stalled, TimedOut, Unread
 
 __all__ = [
     "StallTimer",
@@ -22,15 +24,39 @@ __all__ = [
     "lock_note",
     "locked_error",
     "not_installed",
+    "reader_check",
     "wait_for_lock",
 ]
 
 T = TypeVar("T")
 
+_UNREAD_SECONDS = 2.0
+"""Time for a program to end after nobody reads its output any more."""
+
 
 def not_installed(program: str) -> Failed:
     """Return the error for a program that is not installed."""
     return Failed(f"{program} is not installed", f"install {program}")
+
+
+def reader_check() -> Callable[[], None]:
+    """Return a check that raises Unread if nobody has read standard output for a while.
+
+    It can be noticed if that is a pipe or socket. A program that has nothing more to say ends in
+    this time.
+    """
+    poll = select.poll()
+    poll.register(1, 0)  # POLLERR and POLLHUP are always reported
+    since = math.inf
+
+    def check() -> None:
+        nonlocal since
+        if poll.poll(0):
+            since = min(since, time.monotonic())
+            if time.monotonic() - since > _UNREAD_SECONDS:
+                raise Unread("interrupted")
+
+    return check
 
 
 def deadline_check(what: str, seconds: float) -> Callable[[], None]:

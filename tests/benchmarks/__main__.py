@@ -24,6 +24,13 @@ from tests.benchmarks.table import Row, fill, show, timed
 from tests.support.estate import Estate
 
 RUNS = 9
+_WORLDS = {
+    "containers": ["tests.worlds.daemon"],
+    "far": ["tests.worlds.daemon"],
+    "git": ["tests.worlds.daemon"],
+    "nfs": ["tests.worlds.machine", "--timeout=900"],
+}
+"""Benchmarks that need a world of their own, and how that is started."""
 MEASURE = """\
 import sys
 from repoman_tasks.entry import main
@@ -104,7 +111,7 @@ def memory(estate: Estate, files: int) -> None:
 def main() -> None:
     """Run the benchmarks that were requested."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
-    known = ["local", "packages", "completion", "guard", "memory", "containers", "far", "nfs"]
+    known = ["local", "packages", "completion", "guard", "memory", *_WORLDS]
     parser.add_argument("only", nargs="*", choices=[*known, []])
     parser.add_argument("--files", type=int, default=200_000)
     arguments = parser.parse_args()
@@ -133,12 +140,7 @@ def main() -> None:
 
 def in_worlds(requested: Sequence[str]) -> None:
     """Run those that need a world of their own."""
-    worlds = {
-        "containers": ["tests.worlds.daemon"],
-        "far": ["tests.worlds.daemon"],
-        "nfs": ["tests.worlds.machine", "--timeout=900"],
-    }
-    for name, world in worlds.items():
+    for name, world in _WORLDS.items():
         if name in requested:
             inside = [sys.executable, "-m", f"tests.benchmarks.{name}"]
             subprocess.run([sys.executable, "-m", *world, "--", *inside], check=True)

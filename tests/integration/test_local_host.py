@@ -18,7 +18,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from repoman_tasks.errors import Failed, Interrupted, RepomanError
+from repoman_tasks.errors import Failed, Interrupted, Refused, RepomanError
 from repoman_tasks.hosts import processes
 from repoman_tasks.hosts.base import Entry, Locked, Stalled, TimedOut
 from repoman_tasks.hosts.local import LocalHost
@@ -78,6 +78,7 @@ VERBS: dict[str, Callable[[LocalHost, list[str]], object]] = {
     "change": lambda host, argv: host.change(argv),
     "stream": lambda host, argv: host.stream(argv, print, print),
     "hand_over": lambda host, argv: host.hand_over(argv),
+    "relay": lambda host, argv: host.relay(argv, print, print),
 }
 
 
@@ -155,6 +156,22 @@ def test_hand_over_gives_the_status_back(host: LocalHost) -> None:
     assert host.hand_over(["true"]) == 0
     assert host.hand_over(["sh", "-c", "exit 7"]) == 7
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_relay_passes_on_chunks_and_ends_with_an_error_of_its_reader(
+    host: LocalHost, marker: str
+) -> None:
+    out, err = bytearray(), bytearray()
+    script = "printf 'a\\n\\0b'; printf c >&2; exit 7"
+    assert host.relay(["sh", "-c", script], out.extend, err.extend) == 7
+    assert (bytes(out), bytes(err)) == (b"a\n\0b", b"c")
+
+    def refuse(_: bytes) -> None:
+        raise Refused("no")
+
+    with pytest.raises(Refused):
+        host.relay(["sh", "-c", "echo; exec sleep $0", marker], refuse, err.extend)
+    assert not find_processes(marker)
 
 
 # --- the end of a program --------------------------------------------------------------

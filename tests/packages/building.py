@@ -42,7 +42,9 @@ def install(built: Path, folder: Path) -> None:
     (deb,) = built.glob("*.deb")
     shutil.copy(deb, folder / "deb/root")
     _run(["chroot", folder / "deb", "dpkg", "--install", f"/root/{deb.name}"], PATH=_FIRST)
-    _run(["install", built / SINGLE, folder / "single/usr/local/bin/repoman"])
+    programs = folder / "single/usr/local/bin"
+    _run(["install", built / SINGLE, programs / "repoman"])
+    (programs / "git-remote-repoman").symlink_to("repoman")
     _install_wheel(built, folder / "tool")
 
 

@@ -42,6 +42,8 @@ def test_the_life_of_a_project(bare_host: BareHost) -> None:
     done = host.run("exec", "isurus", "--", "cat", given="from here\n", code=0)
     assert done.out == "from here\n"
     assert host.run("status", code=0).code == 0
+    done = run([*host.argv_prefix, "git", "ls-remote", "repoman::isurus"], host.environ)
+    assert "there is no git in isurus" in done.err, "the helper is found and runs"
     host.run("remove", "isurus", "--yes", code=0)
     assert host.instances() == {}
     assert (host.local_repos / "isurus/README.md").exists()

@@ -92,6 +92,8 @@ def test_the_installed_wheel_works(tmp_path: Path) -> None:
     done = run([str(PACKAGES / "tool/bin/repoman"), "list", "--host", "nowhere.invalid"], {})
     assert done.code == 1, "fabric came with it"
     assert "no host is called" in done.err
+    done = run([str(PACKAGES / "tool/bin/git-remote-repoman")], isolate_environ(tmp_path))
+    assert (done.code, "is run by git" in done.err) == (2, True)
     for shell in SCRIPTS:
         install = ["completion", "install", "--shell", shell, "--yes"]
         assert (
@@ -106,7 +108,8 @@ def test_the_tarball_fits_into_a_prefix(tmp_path: Path) -> None:
         ["tar", "-C", tmp_path, "--strip-components=1", "-xf", FIRST / f"{SINGLE}.tar.gz"],
         check=True,
     )
-    assert (tmp_path / "bin/repoman").read_bytes() == (FIRST / SINGLE).read_bytes()
+    for program in ("repoman", "git-remote-repoman"):
+        assert (tmp_path / "bin" / program).read_bytes() == (FIRST / SINGLE).read_bytes()
     for path in (
         "share/bash-completion/completions/repoman",
         "share/zsh/site-functions/_repoman",

@@ -18,7 +18,7 @@ from tests.support.ssh_estate import RemoteEstate
 from tests.support.terminals import Window, spawn
 
 HAND_OVER = """
-import sys
+import os, sys
 from repoman_tasks.cli.exits import exit_on_error
 from repoman_tasks.model import Address
 from repoman_tasks.hosts.ssh.remote_host import RemoteHost
@@ -30,14 +30,24 @@ try:
     with exit_on_error(debug=False), take_signals():
         host = RemoteHost("there", make_line(Address("there"), sys.argv[1]))
         try:
-            sys.exit(host.hand_over(sys.argv[2:]))
+            sys.exit(CALL)
         finally:
             host.close()
 except Exit as error:
     print(error.message, file=sys.stderr)
     sys.exit(error.code)
 """
-"""What `exec` does without a container in between."""
+"""What `exec` and git's helper do without a container in between."""
+CALLS = {
+    "hand_over": "host.hand_over(sys.argv[2:])",
+    "relay": "host.relay(sys.argv[2:], lambda d: os.write(1, d), lambda d: os.write(2, d))",
+}
+each_verb = pytest.mark.parametrize("verb", CALLS)
+
+
+def script_for(verb: str) -> str:
+    """Return the script that calls this verb of a host."""
+    return HAND_OVER.replace("CALL", CALLS[verb])
 
 
 @pytest.fixture
@@ -48,18 +58,20 @@ def far(request: pytest.FixtureRequest, tmp_path: Path, transport: str) -> Itera
         yield made
 
 
-def words_for(transport: str, *argv: str) -> list[str]:
-    return [sys.executable, "-c", HAND_OVER, transport, *argv]
+def words_for(transport: str, *argv: str, verb: str = "hand_over") -> list[str]:
+    return [sys.executable, "-c", script_for(verb), transport, *argv]
 
 
 def environ_of(far: RemoteEstate) -> dict[str, str]:
     return {**far.client_environ, "PYTHONPATH": str(CHECKOUT)}
 
 
-def started(far: RemoteEstate, transport: str, *argv: str) -> subprocess.Popen[bytes]:
+def started(
+    far: RemoteEstate, transport: str, *argv: str, verb: str = "hand_over"
+) -> subprocess.Popen[bytes]:
     pipe = subprocess.PIPE
     return subprocess.Popen(
-        words_for(transport, *argv),
+        words_for(transport, *argv, verb=verb),
         env=environ_of(far),
         cwd=far.laptop,
         stdin=pipe,
@@ -69,19 +81,20 @@ def started(far: RemoteEstate, transport: str, *argv: str) -> subprocess.Popen[b
     )
 
 
-def test_streams_are_its_own(far: RemoteEstate, transport: str) -> None:
+@each_verb
+def test_streams_are_its_own(far: RemoteEstate, transport: str, verb: str) -> None:
     """Input to its end, outputs apart, and the exit status; also of a program that reads
     nothing."""
-    process = started(far, transport, "sh", "-c", "cat; echo err >&2; exit 7")
+    process = started(far, transport, "sh", "-c", "cat; echo err >&2; exit 7", verb=verb)
     assert process.communicate(b"\0\xff\n" * 100_000, WAIT_SECONDS) == (
         b"\0\xff\n" * 100_000,
         b"err\n",
     )
     assert process.returncode == 7
-    process = started(far, transport, "sh", "-c", "exec <&- >&-; exit 255")
+    process = started(far, transport, "sh", "-c", "exec <&- >&-; exit 255", verb=verb)
     assert process.communicate(b"x" * 10_000_000, WAIT_SECONDS) == (b"", b"")
     assert process.returncode == 255
-    process = started(far, transport, "sh", "-c", "kill -9 $$")
+    process = started(far, transport, "sh", "-c", "kill -9 $$", verb=verb)
     assert process.communicate(timeout=WAIT_SECONDS) == (b"", b"")
     assert process.returncode == 128 + 9
 
@@ -92,16 +105,17 @@ def test_the_connection_ends_with_it(far: RemoteEstate, transport: str) -> None:
     wait_until(lambda: not far.sshd.find_sessions())
 
 
+@each_verb
 @pytest.mark.parametrize("end", ["interrupt", "ctrl-c", "terminate", "cut", "cut-without-it"])
 def test_it_ends_with_its_children(
-    far: RemoteEstate, transport: str, marker: str, end: str
+    far: RemoteEstate, transport: str, marker: str, end: str, verb: str
 ) -> None:
     """Also a program that ignores signals and neither reads nor writes; and such children of one
     that ends."""
     script = f"trap '' TERM HUP; sleep {marker} & sleep {marker}; sleep {marker}"
     if end == "cut-without-it":
         script = f"(trap '' TERM HUP; sleep {marker} & sleep {marker}) & exec sleep {marker}"
-    process = started(far, transport, "sh", "-c", script)
+    process = started(far, transport, "sh", "-c", script, verb=verb)
     wait_until(lambda: len(find_sleeps(marker)) >= 2)
     there = set(find_processes(marker)) - {process.pid}
     if end.startswith("cut"):
@@ -114,6 +128,17 @@ def test_it_ends_with_its_children(
     _, err = process.communicate(timeout=WAIT_SECONDS)
     code = 1 if end.startswith("cut") else 130
     assert (process.returncode, err.count(b"\n")) == (code, 1), err
+
+
+def test_a_relay_ends_if_nobody_reads(far: RemoteEstate, transport: str, marker: str) -> None:
+    """Also while nothing comes."""
+    process = started(far, transport, "sleep", marker, verb="relay")
+    wait_until(lambda: find_sleeps(marker))
+    there = set(find_processes(marker)) - {process.pid}
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(WAIT_SECONDS) == 130
+    wait_until(lambda: not there & set(find_processes(marker)))
 
 
 # --- a terminal ----------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.remote.test_handed_over import HAND_OVER
+from tests.remote.test_handed_over import CALLS, HAND_OVER
 from tests.support.estate import CHECKOUT
 from tests.support.processes import WAIT_SECONDS, find_processes, find_sleeps, wait_until
 from tests.support.ssh_estate import Sshd
@@ -22,10 +22,7 @@ fabric_transport._SILENCE_SECONDS = 6.0
 openssh_transport._OPTIONS["ServerAliveInterval"] = "2"
 """
 """Each side has to give up soon; half a minute is too long for a test."""
-CALLS = {
-    "hand_over": "host.hand_over(sys.argv[2:])",
-    "stream": "host.stream(sys.argv[2:], print, print)",
-}
+ALL_CALLS = {**CALLS, "stream": "host.stream(sys.argv[2:], print, print)"}
 ALIVE = ("ClientAliveInterval 2", "ClientAliveCountMax 2")
 
 
@@ -93,9 +90,9 @@ def sshd(cable: Cable, tmp_path: Path) -> Iterator[Sshd]:
 
 
 @pytest.mark.usefixtures("sshd")
-@pytest.mark.parametrize("verb", CALLS)
+@pytest.mark.parametrize("verb", ALL_CALLS)
 def test_both_sides_give_up(cable: Cable, transport: str, marker: str, verb: str) -> None:
-    script = SOON + HAND_OVER.replace("host.hand_over(sys.argv[2:])", CALLS[verb])
+    script = SOON + HAND_OVER.replace("CALL", ALL_CALLS[verb])
     argv = [sys.executable, "-c", script, transport, "sleep", marker]
     environ = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     process = subprocess.Popen(argv, env=environ, stderr=subprocess.PIPE)

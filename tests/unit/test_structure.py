@@ -156,7 +156,7 @@ def test_the_registry_reaches_its_file_through_a_host() -> None:
 LAYERS = (
     *("errors", "model", "planning", "hosts", "registry", "guard", "tools", "mirror", "terminal"),
     *("session", "journal", "cli", "actions", "wizards", "completions", "commands"),
-    *("entry", "__main__"),
+    *("git_remote", "entry", "__main__"),
 )
 """The rooms of the package. Each imports only from itself and from those before it."""
 

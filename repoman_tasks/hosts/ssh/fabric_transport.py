@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from repoman_tasks.errors import Failed
+from repoman_tasks.hosts.base import Sink
 from repoman_tasks.hosts.local import LocalHost, Pipe
 from repoman_tasks.hosts.ssh import connection_errors, host_keys, ssh_config
 from repoman_tasks.hosts.ssh.authentication import Question, forward_agent, strategy
@@ -73,6 +74,11 @@ class FabricTransport(SSHTransport):
         from repoman_tasks.hosts.ssh.remote_terminal import attach
 
         return attach(self._session(), command, self._pulse.heard)
+
+    def relay(self, command: str, out: Sink, err: Sink) -> int:
+        from repoman_tasks.hosts.ssh.remote_terminal import relay
+
+        return relay(self._session(), command, self._pulse.heard, out, err)
 
     def close(self) -> None:
         for connection in reversed(self._gates):

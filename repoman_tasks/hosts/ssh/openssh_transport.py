@@ -17,6 +17,7 @@ import tempfile
 import time
 
 from repoman_tasks.errors import Failed, Interrupted, RepomanError
+from repoman_tasks.hosts.base import Sink
 from repoman_tasks.hosts.local import Child, LocalHost
 from repoman_tasks.hosts.ssh import connection_errors, ssh_config
 from repoman_tasks.hosts.ssh.scripts import shell_command
@@ -91,12 +92,21 @@ class OpensshTransport(SSHTransport):
                 raise connection_errors.no_terminal()
         else:
             code = self._here.lend(self._over("-T", "-E", self._log, command=command))
+        self._check_end(code)
+        return code
+
+    def relay(self, command: str, out: Sink, err: Sink) -> int:
+        code = self._here.relay(self._over("-T", "-E", self._log, command=command), out, err)
+        self._check_end(code)
+        return code
+
+    def _check_end(self, code: int) -> None:
+        """Raise an error if ssh itself exited with `code`."""
         said = self._read_log()
         if code == _FAILED and _ONE_TOO_MANY.decode() in said:
             raise connection_errors.too_many()
         if code == _FAILED and not self._lives():
             raise connection_errors.lost()
-        return code
 
     def _gives_no_terminal(self) -> bool:
         """Return True if the server runs programs but provides no terminal."""

@@ -188,6 +188,10 @@ class RemoteHost(Host):
         sys.stdout.flush()
         return self._transport.hand_over(shell_command(terminal_script(argv)))
 
+    def _relay(self, argv: Argv, out: Sink, err: Sink) -> int:
+        self._registry.clear()
+        return self._transport.relay(shell_command(terminal_script(argv)), out, err)
+
     # --- files ---------------------------------------------------------------------
 
     def submit_file(self, path: str) -> Future[bytes | None]:

@@ -12,15 +12,18 @@ import termios
 import threading
 import tty
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
+from repoman_tasks.hosts.base import Sink
+from repoman_tasks.hosts.processes import reader_check
 from repoman_tasks.hosts.ssh.connection_errors import no_terminal
 from repoman_tasks.hosts.ssh.transport import ConnectionLost
 
 if TYPE_CHECKING:
     from paramiko import Channel
 
-__all__ = ["attach"]
+__all__ = ["attach", "relay"]
 
 _CHUNK = 1 << 18
 
@@ -32,7 +35,7 @@ def attach(channel: Channel, command: str, heard: Callable[[], None]) -> int:
     is called for each output.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return _run(channel, command, heard)
+        return _attached(channel, command, heard)
     from paramiko import SSHException
 
     size = shutil.get_terminal_size()
@@ -41,15 +44,32 @@ def attach(channel: Channel, command: str, heard: Callable[[], None]) -> int:
     except (SSHException, EOFError, OSError):
         raise no_terminal() from None
     with _resized(channel), _raw():
-        return _run(channel, command, heard)
+        return _attached(channel, command, heard)
 
 
-def _run(channel: Channel, command: str, heard: Callable[[], None]) -> int:
+def _attached(channel: Channel, command: str, heard: Callable[[], None]) -> int:
+    out, err = partial(_write, 1), partial(_write, 2)
+    return _run(channel, command, heard, out, err, lambda: None)
+
+
+def relay(channel: Channel, command: str, heard: Callable[[], None], out: Sink, err: Sink) -> int:
+    """Run `command` on `channel` as `Host.relay` does; `heard` is called for each output."""
+    return _run(channel, command, heard, out, err, reader_check())
+
+
+def _run(
+    channel: Channel,
+    command: str,
+    heard: Callable[[], None],
+    out: Sink,
+    err: Sink,
+    check: Callable[[], None],
+) -> int:
     channel.exec_command(command)
     threading.Thread(target=_feed, args=(channel,), daemon=True).start()
     try:
-        _show(channel, heard)
-    except KeyboardInterrupt:
+        _pass_on(channel, heard, out, err, check)
+    except BaseException:
         channel.close()
         raise
     code: int = channel.recv_exit_status()
@@ -66,23 +86,30 @@ def _feed(channel: Channel) -> None:
         channel.shutdown_write()
 
 
-def _show(channel: Channel, heard: Callable[[], None]) -> None:
-    """Pass on the output until both streams have ended."""
+def _pass_on(
+    channel: Channel,
+    heard: Callable[[], None],
+    out: Sink,
+    err: Sink,
+    check: Callable[[], None],
+) -> None:
+    """Pass on the output until both streams have ended; `check` may raise in between."""
     poll = select.poll()
     poll.register(channel.fileno(), select.POLLIN)
     while True:
         ended = channel.eof_received or channel.closed
-        out, err = channel.recv_ready(), channel.recv_stderr_ready()
-        if out:
-            _write(1, channel.recv(_CHUNK))
-        if err:
-            _write(2, channel.recv_stderr(_CHUNK))
-        if out or err:
+        more_out, more_err = channel.recv_ready(), channel.recv_stderr_ready()
+        if more_out:
+            out(channel.recv(_CHUNK))
+        if more_err:
+            err(channel.recv_stderr(_CHUNK))
+        if more_out or more_err:
             heard()
         elif ended:
             return
         else:
             poll.poll(1000)
+        check()
 
 
 def _write(number: int, data: bytes) -> None:

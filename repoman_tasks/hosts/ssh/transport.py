@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from repoman_tasks.errors import Failed
+from repoman_tasks.hosts.base import Sink
 
 __all__ = ["ConnectionLost", "RemoteProcess", "SSHTransport", "TooManySessions"]
 
@@ -46,6 +47,10 @@ class SSHTransport(ABC):
     @abstractmethod
     def hand_over(self, command: str) -> int:
         """Run a command on this terminal, or these streams; return its exit status."""
+
+    @abstractmethod
+    def relay(self, command: str, out: Sink, err: Sink) -> int:
+        """Run a command as `Host.relay` runs a program; return its exit status."""
 
     @abstractmethod
     def close(self) -> None:
