@@ -119,6 +119,11 @@ class Defaults:
     stall_seconds: int = _key(
         600, "Time in seconds without progress after which a sync is stopped."
     )
+    snapshots: str = _key(
+        "",
+        "Path of one snapshot of nfs_repos, with `{name}` in place of its name, if they lie where "
+        "repoman does not look: `/nfs/.snapshots/{name}/snapshot/repos`.",
+    )
     max_age_hours: int = _key(48, "Age in hours at which `status` reports a mirror as old.")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from functools import partial
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed, RepomanError, TargetUnusable
 from repoman_tasks.hosts.base import Future, Host
-from repoman_tasks.model import Person, Project, Registry
+from repoman_tasks.model import Defaults, Person, Project, Registry
 from repoman_tasks.planning.container.drift import Containers, unknown_containers
 from repoman_tasks.planning.findings import EstateFacts, repo_state
 from repoman_tasks.planning.names import absolute
@@ -30,7 +30,10 @@ from repoman_tasks.tools.person import submit_person
 
 if TYPE_CHECKING:  # what not every command needs is imported when it does
     from repoman_tasks.planning.fence.fence_facts import FenceFacts
+    from repoman_tasks.planning.mirror.share_check import Probe
     from repoman_tasks.tools.share import Share
+
+    ShareCheck = Callable[[Probe, Defaults], object]
 
 __all__ = [
     "addresses",
@@ -41,6 +44,7 @@ __all__ = [
     "forbidden_paths",
     "incus",
     "person",
+    "readable_share",
     "reconcile",
     "require_containers",
     "require_share",
@@ -231,32 +235,48 @@ def forbidden_paths(session: Session) -> Future[ForbiddenPaths]:
 @task(needs_holder=True)
 def backup_share(session: Session) -> Future[Share | TargetUnusable]:
     """Find the backup share and hold it open, or find the reason why it is not usable."""
+    from repoman_tasks.planning.mirror.share_check import check_share
+
+    return _submit_share(session, check_share)
+
+
+@task(needs_holder=True)
+def readable_share(session: Session) -> Future[Share | TargetUnusable]:
+    """Do as `backup_share`, for reading only: the share may be full or read-only."""
+    from repoman_tasks.planning.mirror.share_check import check_readable
+
+    return _submit_share(session, check_readable)
+
+
+def _submit_share(session: Session, check: ShareCheck) -> Future[Share | TargetUnusable]:
     from repoman_tasks.tools.share import open_share
 
     registry = session.of(stored_registry)
     local_repos = _local_repos(session.host, registry)
     path = absolute(registry.defaults.nfs_repos, session.host.home)
     opening = open_share(session.host, path, local_repos, registry.defaults.probe_seconds)
-    return Future(partial(_open_usable, session.stack, opening, registry))
+    return Future(partial(_open_usable, session.stack, opening, registry, check))
 
 
 def _open_usable(
-    stack: ExitStack, opening: AbstractContextManager[Share], registry: Registry
+    stack: ExitStack, opening: AbstractContextManager[Share], registry: Registry, check: ShareCheck
 ) -> Share | TargetUnusable:
-    from repoman_tasks.planning.mirror.share_check import check_marker, check_share
+    from repoman_tasks.planning.mirror.share_check import check_marker
 
     try:
         share = stack.enter_context(opening)
-        check_share(share.probe, registry.defaults)
+        check(share.probe, registry.defaults)
         check_marker(share.probe, registry.estate.id)
     except TargetUnusable as unusable:
         return unusable
     return share
 
 
-def require_share(session: Session) -> Share:
-    """Return the backup share; raise TargetUnusable if it is not usable."""
-    share = session.of(backup_share)
+def require_share(
+    session: Session, find: Callable[[Session], Future[Share | TargetUnusable]] = backup_share
+) -> Share:
+    """Return the backup share that `find` found; raise TargetUnusable if it is not usable."""
+    share = session.of(find)
     if isinstance(share, TargetUnusable):
         raise share
     return share

@@ -16,6 +16,7 @@ from repoman_tasks.planning.container.repairs import CHOICES
 __all__ = ["CommandHelp", "Option", "describe_command"]
 
 _PLACEHOLDERS: Mapping[str, str] = {
+    "at": "WHEN",
     "clone": "URL",
     **dict.fromkeys(("local-repos", "nfs-repos", "repo", "to"), "DIR"),
     **{name: "|".join(CHOICES[name]) for name in ("missing", "orphan", "half-made")},
@@ -82,11 +83,11 @@ def describe_command(name: str, task: Task[Any]) -> CommandHelp:
     arguments = task.get_arguments()
     positional = [argument for argument in arguments if argument.positional]
     others = [argument for argument in arguments if not argument.positional]
-    placeholders = [argument.names[0].upper() for argument in positional]
+    placeholders = [_operand(argument, task.greedy) for argument in positional]
     paragraphs = inspect.cleandoc(task.__doc__ or "").split("\n\n")
     return CommandHelp(
         name,
-        tuple(name if task.greedy else f"[{name}]" for name in placeholders),
+        tuple(placeholders),
         _program_placeholder(task),
         tuple(" ".join(paragraph.split()) for paragraph in paragraphs),
         tuple(map(_describe_option, positional)),
@@ -95,6 +96,13 @@ def describe_command(name: str, task: Task[Any]) -> CommandHelp:
         task.examples,
         task.exit_codes,
     )
+
+
+def _operand(argument: Argument, required: bool) -> str:
+    name = argument.names[0].upper()
+    if argument.kind is list:
+        return f"[{name} ...]"
+    return name if required else f"[{name}]"
 
 
 def _program_placeholder(task: Task[Any]) -> str:

@@ -59,10 +59,10 @@ class TaskArgument(Argument):
 
 
 class ParseMachine(_InvokeParseMachine):
-    """invoke's state machine, with three more rules.
+    """invoke's state machine, with four more rules.
 
-    An argument that begins with - is an option or an error, positionals are optional, and the
-    name of a task starts that task.
+    An argument that begins with - is an option or an error, positionals are optional, one that is
+    a list takes all that follow, and otherwise the name of a task starts that task.
     """
 
     def handle(self, token: str) -> None:
@@ -96,8 +96,11 @@ class ParseMachine(_InvokeParseMachine):
 
     def _handle_argument(self, token: str) -> None:
         missing = self.context.missing_positional_args
+        repeatable = next((arg for arg in self.context.positional_args if arg.kind is list), None)
         if self.waiting_for_flag_value:
             super().handle(token)
+        elif repeatable is not None and not missing:
+            repeatable.set_value(token)
         elif token in self.contexts and not (missing and getattr(missing[0], "greedy", False)):
             self.see_context(token)
         elif missing:

@@ -122,7 +122,7 @@ def _check_paths(context: SyncContext, project: Project, real: str | None) -> No
     if real is None:
         raise Refused(
             f"{path} is missing, its mirror was left as it is",
-            f"bring it back, or run `repoman remove {project.name}`",
+            f"run `repoman restore {project.name}`, or `repoman remove {project.name}`",
         )
     real_repo(path, real, context.local_repos)
     if real != path:

@@ -76,14 +76,16 @@ def _answers(commands: str, *arguments: str) -> dict[str, tuple[str, ...]]:
 
 
 GO_AHEAD = Prompt(
-    "Go ahead?", _answers("adopt completion git-guard new remove setup status update", "yes")
+    "Go ahead?",
+    _answers("adopt completion git-guard new remove restore setup status update", "yes"),
 )
 SUDO = Prompt("Run this with sudo now?", _answers("setup", "yes"))
 
 # --- projects, containers, programs ---------------------------------------------------------
 
 PROJECT = Prompt(
-    "Which project?", _answers("exec remove restart shell start stop trust untrust update", "name")
+    "Which project?",
+    _answers("exec remove restart restore shell start stop trust untrust update", "name"),
 )
 CONTAINER = Prompt("Which container?", _answers("adopt", "name"))
 ARGV = Prompt("Which command should run there?", {}, {"exec": "pass it after --"})

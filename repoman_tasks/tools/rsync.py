@@ -177,12 +177,15 @@ def pass_argv(
     dry_run: bool = False,
     progress: bool = False,
     contents: bool = False,
+    backup: str = "",
+    target: str = ".",
 ) -> list[str]:
     """Return the argv that copies `sources`, paths relative to `root`, to the working folder.
 
     The working folder is the share's root. The target is `.`, so that rsync resolves no path of
     the share: it stays on the file system that was checked, whatever is mounted later. With
-    `contents`, files are compared by checksum instead of size and time.
+    `contents`, files are compared by checksum instead of size and time. What is replaced or
+    deleted goes to the folder `backup`, if given.
     """
     if not sources:
         raise ValueError("without a source rsync would list the share")
@@ -194,9 +197,10 @@ def pass_argv(
         argv.append("--delete-after")
         argv += [f"--max-delete={max_delete}"] if max_delete is not None else []
     argv += ["--checksum"] * contents
+    argv += ["--backup", f"--backup-dir={backup}", "--no-implied-dirs"] if backup else []
     argv += ["--dry-run"] * dry_run + ["--info=progress2"] * progress
     argv += [f"--filter={rule}" for rule in rules]
-    return [*argv, "--", *(f"{root.rstrip('/')}/./{source}" for source in sources), "."]
+    return [*argv, "--", *(f"{root.rstrip('/')}/./{source}" for source in sources), target]
 
 
 def listing_argv(root: str, repo: str, rules: Sequence[str]) -> list[str]:

@@ -66,7 +66,7 @@ class Share:
         if not paths:
             return {}
         argv = ["stat", "--printf", "%f %n\\0", "--", *(f"{self.root}/{path}" for path in paths)]
-        result = self._read(argv)
+        result = self.read(argv)
         if not all(map(_is_missing, result.err.splitlines())):
             raise TargetUnusable(f"{self.probe.path} can't be read", result.complaint)
         entries = (line.partition(" ") for line in result.text.split("\0")[:-1])
@@ -100,14 +100,14 @@ class Share:
     def head_resolves(self, git_dir: str) -> bool:
         """Return True if the mirrored `git_dir` has the branch that its HEAD names."""
         path = f"{self.root}/{git_dir}"
-        head = self._read(["head", "-c", "4096", "--", f"{path}/HEAD"]).text
+        head = self.read(["head", "-c", "4096", "--", f"{path}/HEAD"]).text
         branch = head.removeprefix("ref: ").strip()
         if branch == head.strip():  # a commit, not a branch
             return True
-        if self._read(["test", "-e", f"{path}/{branch}"]).code == 0:
+        if self.read(["test", "-e", f"{path}/{branch}"]).code == 0:
             return True
         argv = ["grep", "-qF", "-e", f" {branch}", "--", f"{path}/packed-refs"]
-        return self._read(argv).code == 0
+        return self.read(argv).code == 0
 
     def mark(self, estate: str, when: str) -> None:
         """Write the marker of the estate with the ID `estate`; raise Failed if that fails."""
@@ -120,7 +120,8 @@ class Share:
             self.host.change(["chgrp", "--", str(group), temporary], timeout=self.timeout)
         self._change(["mv", "-fT", "--", temporary, marker])
 
-    def _read(self, argv: Argv) -> Result:
+    def read(self, argv: Argv) -> Result:
+        """Run a program that looks at the share. Raise TargetUnusable if it does not answer."""
         try:
             return self.host.read(argv, timeout=self.timeout)
         except TimedOut:

@@ -13,7 +13,14 @@ from repoman_tasks.planning.current_project import project_at
 from repoman_tasks.planning.prompts import ACTION, ARGV, CONTAINER, PROJECT, REPO, SHELL
 from repoman_tasks.tools.incus import Incus
 
-__all__ = ["ask_adopt", "ask_completion", "ask_exec", "ask_project", "ask_remove"]
+__all__ = [
+    "ask_adopt",
+    "ask_completion",
+    "ask_exec",
+    "ask_project",
+    "ask_remove",
+    "ask_restore",
+]
 
 
 def ask_project(wizard: Wizard) -> None:
@@ -71,6 +78,12 @@ def ask_remove(wizard: Wizard) -> None:
     }
     if wizard.choose(REPO, options=choices, default="keep_repo") == "delete_repo":
         wizard.arguments["delete_repo"] = True
+
+
+def ask_restore(wizard: Wizard) -> None:
+    """Prompt for a project with a mirror."""
+    projects = wizard.session.of(reconcile).registry.projects
+    _project(wizard, [project.name for project in projects if project.last_sync])
 
 
 def ask_adopt(wizard: Wizard) -> None:

@@ -18,6 +18,7 @@ __all__ = [
     "MountEntry",
     "Probe",
     "check_marker",
+    "check_readable",
     "check_share",
     "check_still_mounted",
     "find_mount",
@@ -167,12 +168,21 @@ class Probe:
         return self.marker is not None and self.marker.nanoseconds == MARKER_NANOSECONDS
 
 
-def check_share(probe: Probe, defaults: Defaults) -> None:
-    """Raise TargetUnusable if mirrors can't be written here. The marker is not checked."""
+def check_readable(probe: Probe, defaults: Defaults) -> MountEntry:
+    """Return the mount of the share. Raise TargetUnusable if it is not a mounted share.
+
+    The marker is not checked.
+    """
     where, mount = probe.path, probe.mount
     if mount is None or not probe.still_there:
         raise TargetUnusable(f"{where} changed during the check", "try again")
     _check_file_system(where, mount, probe, defaults)
+    return mount
+
+
+def check_share(probe: Probe, defaults: Defaults) -> None:
+    """Raise TargetUnusable if mirrors can't be written here. The marker is not checked."""
+    where, mount = probe.path, check_readable(probe, defaults)
     if mount.read_only:
         raise TargetUnusable(
             f"{where} is mounted read-only", f"run `mount -o remount,rw {mount.target}`"

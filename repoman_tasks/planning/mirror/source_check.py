@@ -44,7 +44,10 @@ def check_shrinkage(
     """
     if last is None:
         return
-    cure = f"check {path}; if it is correct, run `repoman sync {name} --force`"
+    cure = (
+        f"get the mirror's content by `repoman restore {name}`; only if the repo is right, make "
+        f"the mirror as small with `repoman sync {name} --force`"
+    )
     if tally.files == 0 and last.files:
         counted = plural(last.files, "file")
         raise Refused(f"{path} is empty, the last sync counted {counted}", cure)

@@ -1,0 +1,100 @@
+"""Finds what `restore` copies and where to, and checks that nothing can be lost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from repoman_tasks.actions.facts import reconcile, require_containers
+from repoman_tasks.actions.project_container import repo_path
+from repoman_tasks.errors import Refused
+from repoman_tasks.mirror.restore_run import RestoreSource
+from repoman_tasks.model import Project
+from repoman_tasks.planning.mirror.restore_plan import (
+    RESTORED,
+    RestoreOptions,
+    Target,
+    check_target,
+    plan_target,
+    unused,
+)
+from repoman_tasks.planning.mirror.snapshots import find_snapshot
+from repoman_tasks.planning.mirror.sync_plan import first_symlink
+from repoman_tasks.planning.names import absolute
+from repoman_tasks.session import Session
+from repoman_tasks.tools.file_tree import submit_folder_names
+from repoman_tasks.tools.share import Share
+from repoman_tasks.tools.snapshot_folders import check_source, list_snapshots
+
+__all__ = ["restore_source", "restore_target"]
+
+MIRROR = "mirror"
+
+
+def restore_source(
+    session: Session, share: Share, project: Project, paths: tuple[str, ...], at: str
+) -> RestoreSource:
+    """Return what to restore: from the mirror or, if `at` is given, from a snapshot.
+
+    Raise Failed if it does not exist, Refused if a path to it leads through a symlink.
+    """
+    link = first_symlink(share.modes([project.repo]), project.repo)
+    if link:
+        raise Refused(f"{share.probe.path}/{link} on the share is a symlink", "restore it by hand")
+    defaults = session.of(reconcile).registry.defaults
+    source = RestoreSource(MIRROR, share.root, project.repo, paths, project.last_sync)
+    snapshot = ""
+    if at:
+        now = datetime.now().astimezone()
+        assert now.tzinfo is not None
+        found = find_snapshot(list_snapshots(share, defaults.snapshots, now.tzinfo), at, now)
+        taken = found.taken.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if found.taken else ""
+        source = RestoreSource(found.name, found.root, project.repo, paths, taken)
+        snapshot = found.name
+    check_source(share, source.root, project.repo, paths, snapshot)
+    return source
+
+
+def restore_target(
+    session: Session, project: Project, source: RestoreSource, options: RestoreOptions
+) -> Target:
+    """Return where the copy goes. Raise Refused if something could be lost there."""
+    facts, host = session.of(reconcile), session.host
+    repo = repo_path(facts, project)
+    target = plan_target(
+        *(project.name, repo, source.label, options, host.home, session.now()),
+        missing=_is_missing(session, repo),
+    )
+    if not (options.to or target.in_place or target.folder == repo):
+        folder = f"{host.home}/{RESTORED}"
+        target = unused(target, submit_folder_names(host, folder).result())
+    repos = [repo_path(facts, other) for other in facts.registry.projects]
+    share = absolute(facts.registry.defaults.nfs_repos, host.home)
+    check_target(target, repos, [share, session.store.folder])
+    if target.in_place:
+        _check_stopped(session, project)
+    elif target.folder != repo or not _is_missing(session, repo):
+        _check_new(session, target)
+    return target
+
+
+def _is_missing(session: Session, folder: str) -> bool:
+    """Return True if `folder` does not exist or is empty."""
+    argv = ["find", f"{folder}/", "-maxdepth", "0", "!", "-empty", "-printf", "x"]
+    return not session.host.read(argv).out
+
+
+def _check_new(session: Session, target: Target) -> None:
+    if not _is_missing(session, target.folder):
+        raise Refused(f"{target.folder} exists already", "name another folder by --to")
+
+
+def _check_stopped(session: Session, project: Project) -> None:
+    """Raise Refused if a container runs that could swap folders for links meanwhile."""
+    if not project.container:
+        return
+    container = require_containers(session).by_name.get(project.name)
+    if container is not None and container.status != "stopped":
+        raise Refused(
+            f"the container {project.name} is running and could write to the repo meanwhile",
+            f"run `repoman stop {project.name}` first",
+        )

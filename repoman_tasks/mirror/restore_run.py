@@ -1,0 +1,142 @@
+"""Copy a repo, or a part of it, back from its mirror or from a snapshot of the share.
+
+The mirror may hold what a hostile container wrote, so rsync follows no link in it, and nothing that
+is copied is run: no git, no hook. A new folder gets its name when it is complete, so a restore that
+was interrupted goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from repoman_tasks.errors import ExitCode, Failed, RepomanError
+from repoman_tasks.hosts.base import Host
+from repoman_tasks.model import Excludes
+from repoman_tasks.planning.mirror.restore_plan import Target
+from repoman_tasks.planning.mirror.sync_plan import Counts
+from repoman_tasks.tools import rsync
+from repoman_tasks.tools.share import Share
+
+__all__ = ["Restore", "RestoreSource"]
+
+_MOST_COMPLAINTS = 20
+_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class RestoreSource:
+    """What is restored."""
+
+    label: str
+    """`mirror`, or the name of a snapshot."""
+    root: str
+    """Path of the folder that holds the mirrors: the share's root, or that in a snapshot."""
+    repo: str
+    paths: tuple[str, ...] = ()
+    """Files and folders in the repo; empty for all of it."""
+    taken: str = ""
+    """When it was as it is there, in the registry's format; empty if unknown."""
+
+
+@dataclass
+class Restore:
+    """One restore; the share is only read."""
+
+    host: Host
+    share: Share
+    source: RestoreSource
+    target: Target
+    excludes: Excludes
+    stall_seconds: float
+    see: Callable[[rsync.Item], object]
+    complaints: list[str] = field(default_factory=list)
+
+    def preview(self) -> Counts:
+        """Return the counts of what a run would change; each change is passed to `see`."""
+        return self._rsync(dry_run=True)
+
+    def run(self) -> Counts:
+        """Copy; return the counts of changes. Raise Failed if not everything could be copied."""
+        target = self.target
+        self._make_folder(target.aside or target.partial)
+        counts = self._rsync()
+        if not target.in_place:
+            self._change(["mv", "-T", "--", target.partial, target.folder], target.folder)
+        return counts
+
+    def differences(self) -> int:
+        """Return how many entries of the copy differ from the source in content or attributes."""
+        counts = self._rsync(dry_run=True, contents=True)
+        return counts.new + counts.changed + counts.deleted + counts.attributes
+
+    def _make_folder(self, folder: str) -> None:
+        for path in (posixpath.dirname(folder), folder):  # -m is for the last folder only
+            self._change(["mkdir", "-p", "-m", "700", "--", path], folder)
+
+    def _change(self, argv: list[str], folder: str) -> None:
+        result = self.host.change(argv, timeout=_SECONDS)
+        if result.code:
+            raise Failed(f"{folder} can't be created", result.complaint)
+
+    def _rsync(self, *, dry_run: bool = False, contents: bool = False) -> Counts:
+        """Run rsync. `contents` compares with what the run has made."""
+        counts = Counts()
+
+        def read(line: bytes) -> None:
+            item = rsync.parse_item(line)
+            if item is not None:
+                counts.add(item.kind.value, item.size)
+                self.see(item)
+
+        complaints: list[bytes] = []
+        status = self.host.stream(
+            self._argv(dry_run=dry_run, contents=contents),
+            read,
+            complaints.append,
+            stall_seconds=self.stall_seconds,
+            changes=not dry_run,
+        )
+        if status:
+            lines = [rsync.unescaped(line).decode(errors="replace") for line in complaints]
+            raise _RestoreFailed(rsync.status_message(status), lines[:_MOST_COMPLAINTS])
+        return counts
+
+    def _argv(self, *, dry_run: bool, contents: bool) -> list[str]:
+        folder, repo = self.source.root, self.source.repo
+        probe = self.share.probe
+        keeps = rsync.Preserved(probe.keeps_owners, probe.keeps_groups, probe.keeps_nanoseconds)
+        if self.target.in_place:
+            base = self.target.folder.removesuffix(f"/{repo}")
+            return rsync.pass_argv(
+                folder,
+                [f"{repo}/{path}" for path in self.source.paths or ("",)],
+                rsync.filters(repo, self.excludes),
+                keeps,
+                dry_run=dry_run,
+                contents=contents,
+                backup=self.target.aside,
+                target=f"{base}/",
+            )
+        target = "/nonexistent" if dry_run else self.target.partial
+        return rsync.pass_argv(
+            f"{folder}/{repo}",
+            self.source.paths or ("",),
+            rsync.filters_of_all([]),
+            keeps,
+            delete=False,
+            dry_run=dry_run,
+            contents=contents,
+            target=f"{self.target.folder if contents else target}/",
+        )
+
+
+class _RestoreFailed(RepomanError):
+    """rsync did not copy everything."""
+
+    code = ExitCode.SOME_FAILED
+
+    def __init__(self, what: str, complaints: Sequence[str]) -> None:
+        cure = "; ".join(text for text in complaints if not text.startswith("rsync error:"))
+        super().__init__(what, cure)

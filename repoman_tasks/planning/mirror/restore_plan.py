@@ -1,0 +1,117 @@
+"""What `restore` copies, and where to. Pure."""
+
+from __future__ import annotations
+
+import itertools
+import posixpath
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+
+from repoman_tasks.errors import Refused, UsageError
+from repoman_tasks.planning.names import absolute, overlapping
+
+__all__ = [
+    "RESTORED",
+    "RestoreOptions",
+    "Target",
+    "check_target",
+    "inner_paths",
+    "plan_target",
+    "unused",
+]
+
+RESTORED = "restored"
+"""Folder in the home for what is not restored to its own place."""
+
+
+@dataclass(frozen=True)
+class RestoreOptions:
+    """Options of `restore`."""
+
+    paths: tuple[str, ...] = ()
+    """Files and folders, relative to the repo; empty for all of it."""
+    to: str = ""
+    in_place: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the copy goes."""
+
+    folder: str
+    """Absolute path of the folder that the copy becomes, or is merged into."""
+    aside: str = ""
+    """Folder for what a copy in place replaces; empty for a new folder."""
+
+    @property
+    def in_place(self) -> bool:
+        """True if the folder exists, and is made equal to the copy."""
+        return bool(self.aside)
+
+    @property
+    def partial(self) -> str:
+        """Path of the folder until the copy is complete."""
+        parent, name = posixpath.split(self.folder)
+        return posixpath.join(parent, f".{name}.partial")
+
+
+def inner_paths(paths: Sequence[str], repo: str) -> tuple[str, ...]:
+    """Return `paths` relative to the repo at `repo`, normalized. Raise UsageError if outside it."""
+    inner = []
+    for path in paths:
+        plain = posixpath.normpath(path)
+        if plain.startswith("/"):
+            plain = posixpath.relpath(plain, repo)
+        if plain.startswith("../") or plain == "..":
+            raise UsageError(f"{path!r} is not in {repo}", "name files and folders of the repo")
+        inner.append(plain)
+    return () if "." in inner else tuple(inner)
+
+
+def plan_target(
+    name: str,
+    repo: str,
+    source: str,
+    options: RestoreOptions,
+    home: str,
+    now: str,
+    *,
+    missing: bool,
+) -> Target:
+    """Return where to restore the project `name`, whose repo is at `repo`.
+
+    `source` names what is restored, for a folder's name. `now` is a time in the registry's format.
+    If `missing`, the repo does not exist or is empty. Raise UsageError if the options don't fit
+    that.
+    """
+    if options.in_place:
+        if options.to:
+            raise UsageError("--in-place and --to can't be combined", "choose one")
+        if missing:
+            raise UsageError(f"{repo} is missing or empty", "leave out --in-place")
+        stamp = now.translate({ord(sign): None for sign in "-:"})
+        return Target(repo, f"{home}/{RESTORED}/{name}-replaced-{stamp}")
+    if options.to:
+        return Target(absolute(options.to, home))
+    if missing and not options.paths:
+        return Target(repo)
+    return Target(f"{home}/{RESTORED}/{name}-{source}")
+
+
+def unused(target: Target, existing: Container[str]) -> Target:
+    """Return `target`, with a number behind its name if its parent has a folder called so."""
+    parent, name = posixpath.split(target.folder)
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    free = next(name for name in names if name not in existing)
+    return Target(posixpath.join(parent, free))
+
+
+def check_target(target: Target, repos: Sequence[str], protected: Sequence[str]) -> None:
+    """Raise Refused if a new folder would be in a repo or in a folder of `protected`, or around it.
+
+    `repos` are the absolute paths of all repos.
+    """
+    other = overlapping(target.folder, [*repos, *protected])
+    if other and target.folder not in repos and not target.in_place:
+        raise Refused(f"{target.folder} overlaps {other}", "name a folder elsewhere by --to")

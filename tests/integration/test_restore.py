@@ -1,0 +1,305 @@
+"""Bring repos and files back from the mirror and from snapshots, with the real rsync."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.integration.test_mirror import REFUSED, SOME_FAILED, inner
+from tests.support.estate import Estate, hash_tree
+from tests.support.processes import WAIT_SECONDS, notice_open, wait_until
+
+INTERRUPTED, TARGET, USAGE = 130, 5, 2
+
+
+@pytest.fixture
+def mirrored(estate: Estate) -> Estate:
+    """Return an estate whose project isurus was mirrored, with files of odd names and kinds."""
+    estate.prepare("isurus")
+    repo = estate.local_repos / "isurus"
+    (repo / "docs/old").mkdir(parents=True)
+    (repo / "docs/plan.md").write_text("the plan\n")
+    (repo / "docs/tool").write_text("#!/bin/sh\n")
+    (repo / "docs/tool").chmod(0o751)
+    (repo / "docs/link").symlink_to("plan.md")
+    (repo / "docs/twin").hardlink_to(repo / "docs/plan.md")
+    (repo / "new\nline 'quote\" $(id) *?[x]").write_text("odd")
+    Path(os.fsdecode(os.fsencode(repo) + b"/\xff not utf-8")).write_text("bytes")
+    os.utime(repo / "docs/old", ns=(10**18, 10**18))
+    estate.run("sync", code=0)
+    return estate
+
+
+def restored(estate: Estate) -> list[Path]:
+    folder = estate.home / "restored"
+    return sorted(folder.iterdir()) if folder.exists() else []
+
+
+# --- where to ------------------------------------------------------------------------------
+
+
+@pytest.mark.over_ssh
+@pytest.mark.parametrize("left", ["nothing", "an empty folder"])
+def test_a_lost_repo_comes_back_in_its_own_place(mirrored: Estate, left: str) -> None:
+    repo = mirrored.local_repos / "isurus"
+    before = inner(repo)
+    shutil.rmtree(repo)
+    if left == "an empty folder":
+        repo.mkdir()
+    cure = mirrored.run("sync", "isurus", code=REFUSED).err
+    assert f"`repoman restore isurus{mirrored.host_flag}`" in cure
+    done = mirrored.run("restore", "isurus", code=0)
+    assert "compared with its source: no difference" in done.out
+    assert inner(repo) == before
+    assert (repo / "docs/plan.md").stat().st_ino == (repo / "docs/twin").stat().st_ino
+    assert restored(mirrored) == []
+    mirrored.run("sync", "isurus", code=0)
+    assert inner(mirrored.mirror("isurus")) == before
+
+
+@pytest.mark.over_ssh
+def test_a_repo_that_is_there_is_left_alone(mirrored: Estate) -> None:
+    repo, mirror = mirrored.local_repos / "isurus", mirrored.mirror("isurus")
+    (repo / "docs/plan.md").write_text("a newer plan\n")
+    before = hash_tree(repo)
+    mirrored.run("restore", "isurus", code=0)
+    mirrored.run("restore", "isurus", code=0)
+    assert hash_tree(repo) == before
+    assert [path.name for path in restored(mirrored)] == ["isurus-mirror", "isurus-mirror-2"]
+    assert [inner(path) == inner(mirror) for path in restored(mirrored)] == [True, True]
+    assert (mirrored.home / "restored").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.over_ssh
+def test_files_and_folders(mirrored: Estate) -> None:
+    repo = mirrored.local_repos / "isurus"
+    odd = "new\nline 'quote\" $(id) *?[x]"
+    mirrored.run("restore", "isurus", "docs/plan.md", str(repo / "docs/old"), odd, code=0)
+    (folder,) = restored(mirrored)
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+    assert names == ["docs", "docs/old", "docs/plan.md", odd]
+    assert (folder / "docs/old").stat().st_mtime_ns == 10**18
+
+
+def test_a_path_may_be_called_like_a_command(mirrored: Estate) -> None:
+    (mirrored.local_repos / "isurus/status").write_text("x")
+    mirrored.run("sync", code=0)
+    mirrored.run("restore", "isurus", "status", code=0)
+    assert [path.name for path in restored(mirrored)[0].iterdir()] == ["status"]
+
+
+def test_another_folder(mirrored: Estate) -> None:
+    mirrored.run("restore", "isurus", "--to", "~/copies/one", code=0)
+    assert inner(mirrored.home / "copies/one") == inner(mirrored.mirror("isurus"))
+    again = mirrored.run("restore", "isurus", "--to", "~/copies/one", code=REFUSED)
+    assert "exists already" in again.err
+
+
+@pytest.mark.parametrize("to", ["{repos}/isurus/x", "{repos}", "{share}/x", "~"])
+def test_not_where_it_would_be_in_the_way(mirrored: Estate, to: str) -> None:
+    before = mirrored.hash_files()
+    named = to.format(repos=mirrored.local_repos, share=mirrored.share)
+    done = mirrored.run("restore", "isurus", "--to", named, code=REFUSED)
+    assert "overlaps" in done.err
+    assert mirrored.hash_files() == before
+
+
+# --- in place ------------------------------------------------------------------------------
+
+
+@pytest.mark.over_ssh
+def test_in_place_moves_aside_what_it_replaces(mirrored: Estate) -> None:
+    repo = mirrored.local_repos / "isurus"
+    (repo / "docs/plan.md").unlink()
+    (repo / "docs/plan.md").write_text("work of a whole day\n")
+    (repo / "docs/tool").unlink()
+    (repo / "extra").write_text("never mirrored\n")
+    dry = mirrored.run("restore", "isurus", "--in-place", "--dry-run", code=0).out
+    assert {line.split(" ", 1)[0] for line in dry.splitlines()[:-1]} == {
+        *("attributes", "changed", "new", "deleted")
+    }
+    mirrored.run("restore", "isurus", "--in-place", code=USAGE)  # nobody can be asked
+    mirrored.run("restore", "isurus", "--in-place", "--yes", code=0)
+    assert inner(repo) == inner(mirrored.mirror("isurus"))
+    (aside,) = restored(mirrored)
+    assert (aside / "isurus/docs/plan.md").read_text() == "work of a whole day\n"
+    assert (aside / "isurus/extra").read_text() == "never mirrored\n"
+    assert "nothing to do" in mirrored.run("restore", "isurus", "--in-place", "--yes", code=0).out
+    assert restored(mirrored) == [aside]
+
+
+def test_in_place_leaves_excluded_files(mirrored: Estate) -> None:
+    text = mirrored.registry.read_text()
+    mirrored.registry.write_text(text.replace("[defaults]", '[defaults]\nexclude = ["build/"]'))
+    build = mirrored.local_repos / "isurus/build"
+    build.mkdir()
+    (build / "out").write_text("x")
+    (mirrored.local_repos / "isurus/docs/plan.md").write_text("changed, and longer\n")
+    mirrored.run("restore", "isurus", "--in-place", "--yes", code=0)
+    assert (build / "out").read_text() == "x"
+    assert (mirrored.local_repos / "isurus/docs/plan.md").read_text() == "the plan\n"
+
+
+def test_in_place_only_what_is_named(mirrored: Estate) -> None:
+    repo = mirrored.local_repos / "isurus"
+    (repo / "docs/plan.md").write_text("changed, and longer\n")
+    (repo / "README.md").write_text("changed, too\n")
+    mirrored.run("restore", "isurus", "docs/plan.md", "--in-place", "--yes", code=0)
+    assert (repo / "docs/plan.md").read_text() == "the plan\n"
+    assert (repo / "README.md").read_text() == "changed, too\n"
+
+
+# --- from when ----------------------------------------------------------------------------
+
+
+def take_snapshot(estate: Estate, name: str, folder: str = ".zfs/snapshot") -> Path:
+    """Copy the share's mirrors to where a file server shows a snapshot."""
+    path = estate.share / folder / name
+    for mirror in estate.share.iterdir():
+        if not mirror.name.startswith((".", "@", "#")):
+            shutil.copytree(mirror, path / mirror.name, symlinks=True)
+    return path
+
+
+@pytest.mark.over_ssh
+@pytest.mark.parametrize(
+    ("name", "folder", "at"),
+    [
+        ("auto-2026-01-20_03-25", ".zfs/snapshot", "2026-01-20"),
+        ("auto-2026-01-20_03-25", ".zfs/snapshot", "auto-2026-01-20_03-25"),
+        ("autosnap_2026-01-20_03:25:00_daily", ".zfs/snapshot", "2026-01-20T12:00"),
+        ("nightly.2026-01-20", ".snapshot", "yesterday"),
+        ("@GMT-2026.01.20-03.25.00", ".", "1 day ago"),
+        ("before the move", "#snapshot", "before the move"),
+    ],
+)
+def test_a_snapshot(mirrored: Estate, name: str, folder: str, at: str) -> None:
+    plan = mirrored.local_repos / "isurus/docs/plan.md"
+    take_snapshot(mirrored, name, folder)
+    plan.write_text("a newer plan\n")
+    mirrored.run("sync", code=0)
+    done = mirrored.run("restore", "isurus", "docs/plan.md", "--at", at, "--json", code=0).json
+    assert (Path(done["target"]) / "docs/plan.md").read_text() == "the plan\n"
+    assert done["source"] == name
+
+
+def test_the_last_snapshot_before_a_time(mirrored: Estate) -> None:
+    for day in (1, 2, 3):
+        path = take_snapshot(mirrored, f"daily-2026-01-0{day}")
+        (path / "isurus/day").write_text(str(day))
+    argv = ("restore", "isurus", "day", "--json", "--at")
+    found = [mirrored.run(*argv, f"2026-01-0{day}", code=0).json["source"] for day in (2, 9)]
+    assert found == ["daily-2026-01-02", "daily-2026-01-03"]
+    early = mirrored.run(*argv, "2025-12-31", code=USAGE).err
+    assert "the oldest is daily-2026-01-01" in early
+    assert "neither a time nor" in mirrored.run(*argv, "whenever", code=USAGE).err
+
+
+def test_snapshots_elsewhere(mirrored: Estate) -> None:
+    path = take_snapshot(mirrored, "7/snapshot", ".snapshots")
+    text = mirrored.registry.read_text()
+    pattern = f'snapshots = "{path.parent.parent}/{{name}}/snapshot"'
+    mirrored.registry.write_text(text.replace("[defaults]", f"[defaults]\n{pattern}"))
+    assert mirrored.run("restore", "isurus", "--at", "7", "--json", code=0).json["source"] == "7"
+
+
+def test_an_empty_snapshot_is_unknown(mirrored: Estate) -> None:
+    (mirrored.share / ".zfs/snapshot/daily-2026-01-01").mkdir(parents=True)
+    done = mirrored.run("restore", "isurus", "--at", "yesterday", code=1)
+    assert "so its content is unknown" in done.err
+
+
+# --- what goes wrong ------------------------------------------------------------------------
+
+
+def test_what_is_not_there(mirrored: Estate) -> None:
+    assert (
+        "there is no nothing in isurus" in mirrored.run("restore", "isurus", "nothing", code=1).err
+    )
+    assert "is not in" in mirrored.run("restore", "isurus", "../x", code=USAGE).err
+    assert "no project is called" in mirrored.run("restore", "nobody", code=USAGE).err
+    shutil.rmtree(mirrored.mirror("isurus"))
+    assert "there is no isurus in the mirrors" in mirrored.run("restore", "isurus", code=1).err
+    assert restored(mirrored) == []
+
+
+def test_no_link_is_followed(mirrored: Estate) -> None:
+    secret = mirrored.home / "secret"
+    secret.mkdir()
+    (secret / "key").write_text("secret")
+    mirror = mirrored.mirror("isurus")
+    (mirror / "way").symlink_to(secret)
+    (mirror / "file").symlink_to(secret / "key")
+    done = mirrored.run("restore", "isurus", "way/key", code=REFUSED)
+    assert "is a symlink" in done.err
+    mirrored.run("restore", "isurus", "file", "way", code=0)
+    assert all(path.is_symlink() for path in restored(mirrored)[0].iterdir())
+
+
+def test_a_share_that_is_full_is_read(mirrored: Estate) -> None:
+    environ = {"REPOMAN_MIN_FREE_MIB": "999999999"}
+    mirrored.run("sync", environ=environ, code=TARGET)
+    mirrored.run("restore", "isurus", environ=environ, code=0)
+
+
+def test_another_share_is_not(mirrored: Estate) -> None:
+    (mirrored.share / ".repoman-share").unlink()
+    assert "has no marker" in mirrored.run("restore", "isurus", code=TARGET).err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_restore_goes_on(mirrored: Estate, number: int) -> None:
+    repo = mirrored.local_repos / "isurus"
+    slow = mirrored.mirror("isurus") / "zzz/hole"
+    slow.parent.mkdir()
+    with slow.open("wb") as file:
+        file.truncate(1 << 38)
+    shutil.rmtree(repo)
+    with notice_open(slow) as opened:
+        process = mirrored.start("restore", "isurus")
+        wait_until(opened)
+    os.kill(process.pid, number)
+    assert process.wait(WAIT_SECONDS) in (INTERRUPTED, 143, -number)
+    assert not repo.exists()
+    partial = mirrored.local_repos / ".isurus.partial"
+    wait_until(lambda: (partial / "docs/plan.md").exists())
+    slow.unlink()
+    mirrored.run("restore", "isurus", code=0)
+    assert (repo / "docs/plan.md").read_text() == "the plan\n"
+    assert not partial.exists()
+
+
+def test_a_copy_that_cannot_be_complete_gets_no_name(mirrored: Estate) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("not here: root reads everything")
+    shutil.rmtree(mirrored.local_repos / "isurus")
+    (mirrored.mirror("isurus") / "docs/tool").chmod(0)
+    done = mirrored.run("restore", "isurus", code=SOME_FAILED)
+    assert "some files could not be copied" in done.err
+    assert "docs/tool" in done.err
+    assert not (mirrored.local_repos / "isurus").exists()
+
+
+def test_no_git_runs_in_the_copy(mirrored: Estate) -> None:
+    fired = mirrored.home / "fired"
+    config = mirrored.mirror("isurus") / ".git/config"
+    config.write_text(config.read_text() + f"[core]\n\tfsmonitor = touch {fired};\n")
+    mirrored.run("restore", "isurus", code=0)
+    assert not fired.exists()
+    mirrored.git(restored(mirrored)[0], "status")  # what it would do
+    assert fired.exists()
+
+
+def test_json(mirrored: Estate) -> None:
+    dry = mirrored.run("restore", "isurus", "--dry-run", "--json", code=0).json
+    assert restored(mirrored) == []
+    done = mirrored.run("restore", "isurus", "--json", code=0).json
+    changing = ("dry_run", "new", "attributes", "bytes")
+    assert {k: v for k, v in dry.items() if k not in changing} == {
+        k: v for k, v in done.items() if k not in changing
+    }
+    assert done["different"] == 0
