@@ -51,7 +51,10 @@ KINDS: Mapping[str, str] = {
 }
 """The kind of an argument's value, by the name of the argument."""
 
-FREE = ("clone", "from-project", "interval", "jobs", "k", "network", "storage-pool", "tier")
+FREE = (
+    *("at", "clone", "from-project", "interval", "jobs", "k", "network", "path", "storage-pool"),
+    "tier",
+)
 """Arguments whose value can be anything."""
 
 _NEW_NAME = ("adopt", "new")
@@ -73,9 +76,9 @@ def table(namespace: Collection) -> dict[str, Row]:
 
 def _rows(name: str, task: Task[object]) -> Iterator[tuple[str, Row]]:
     arguments = task.get_arguments()
-    kinds = [_kind(name, argument) for argument in arguments if argument.positional]
-    mark = "!" if task.greedy else ""
-    yield name, Row("".join(kinds) and "".join(kinds) + mark, (task.__doc__ or "").split("\n")[0])
+    first = next((_kind(name, argument) for argument in arguments if argument.positional), "")
+    mark = "!" if task.greedy and first else ""
+    yield name, Row(first + mark, (task.__doc__ or "").split("\n")[0])
     for argument in arguments:
         if not argument.positional:
             common = (argument.attr_name or argument.names[0]) in COMMON_OPTIONS

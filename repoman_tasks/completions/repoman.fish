@@ -44,7 +44,7 @@ remove --dry-run::Show what would change, and change nothing.
 restart:project:Restart a project'\''s container; one that is stopped is started.
 restart --force::Stop it at once, without asking it to shut down.
 restart --dry-run::Show what would change, and change nothing.
-restore:projectany!:Bring a repo, or files of it, back from its mirror or from a snapshot of the share.
+restore:project!:Bring a repo, or files of it, back from its mirror or from a snapshot of the share.
 restore --at:any:Time, or name of a snapshot of the share (default: the mirror as it is).
 restore --to:folder:New folder for the copy (default: the repo'\''s own place if it is missing or empty, else one in ~/restored).
 restore --in-place::Make the repo equal to the copy; what it replaces is moved to ~/restored.
