@@ -32,7 +32,7 @@ def test_sources_that_pass(tally: Tally, last: Tally | None, max_shrink: float) 
 @pytest.mark.parametrize(
     ("tally", "last", "max_shrink", "message"),
     [
-        pytest.param(Tally(0), Tally(1), 0.5, "is empty, .* counted 1 file: check", id="one"),
+        pytest.param(Tally(0), Tally(1), 0.5, "is empty, .* counted 1 file: get the", id="one"),
         pytest.param(Tally(0), Tally(100), 1.0, "is empty", id="empty even where all may go"),
         pytest.param(Tally(0, 9), Tally(100), 0.5, "is empty", id="only loose objects left"),
         pytest.param(Tally(49), Tally(100), 0.5, "holds 49 files, .* 100", id="below half"),
