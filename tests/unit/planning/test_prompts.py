@@ -61,7 +61,8 @@ def test_yes_neither_approves_nor_deletes_a_repo() -> None:
 
 @pytest.mark.parametrize("command", sorted(set(TASKS) - NAME_IS_OPTIONAL))
 def test_each_required_argument_has_a_prompt(command: str) -> None:
-    required = {arg.name for arg in TASKS[command].get_arguments() if arg.positional}
+    arguments = TASKS[command].get_arguments()
+    required = {arg.name for arg in arguments if arg.positional and arg.kind is not list}
     prompted = {name for prompt in PROMPTS.values() for name in prompt.answers.get(command, ())}
     assert required <= prompted
 
