@@ -536,6 +536,34 @@ judge_tree() {
     [ ! -e "$top/.gitmodules" ] || judge_gitmodules
 }
 
+# Add every repo in `top`: the command may make it a submodule, and go on into it.
+add_nested() {
+    nested=$(
+        clean
+        find "$top" -name .git -print0 | tr '\000\011\012' '\012\002\011'
+    )
+    [ ${#nested} -lt "$most_text" ] || found unsafe "$top" 'too many git directories' ''
+    IFS=$nl
+    for link in $nested; do
+        case $link in
+        "$top/.git") ;;
+        *"$tab"*) found unsafe "$top" 'a git directory in a folder of an invalid name' '' ;;
+        *) add tree "${link%/.git}" ;;
+        esac
+    done
+    IFS=" $tab$nl"
+}
+
+# Return 0 if the command changes neither the index nor the working tree.
+is_looking() {
+    case $parsed in
+    status | diff | log | show | rev-parse | config | ls-files | describe | symbolic-ref | \
+        for-each-ref | branch | remote | fetch | push | tag | blame | grep | shortlog | reflog | \
+        rev-list | cat-file | ls-tree | merge-base | name-rev | version | help | gc | fsck | '') ;;
+    *) return 1 ;;
+    esac
+}
+
 judge_gitmodules() {
     [ -f "$top/.gitmodules" ] || {
         found unsafe "$top/.gitmodules" 'not a plain file' ''
@@ -636,9 +664,14 @@ judge_git() {
     enter_common || return 0
     judge_config || return 0
     judge_files
-    if [ "$kind" = given ] && [ -z "$top" ]; then top=${given_tree:-$dir}; fi
+    [ "$kind" != given ] || top=${top:-$dir}
+    [ "$depth" -gt 0 ] || [ -z "${given_tree-}" ] || top=$given_tree
     [ "$kind" = outer ] || judge_hooks
     if [ -n "$top" ] && [ -e "$git/index" ]; then judge_tree; fi
+    case $0,$depth,$kind in
+    repoman-judge,* | *,outer) ;; # `status` looks for nested repos by itself
+    *,0,*) [ -z "$top" ] || is_looking || add_nested ;;
+    esac
     add_inner
 }
 
@@ -738,11 +771,11 @@ fi
 # --- the guard ------------------------------------------------------------------------------
 
 arguments="$*" queue='' first='' hooks_off=1 hooks_exist=
+case $given_tree in '' | /*) ;; *) given_tree=$dir/$given_tree ;; esac
 if [ -z "$concerned" ]; then
     :
 elif [ -n "$given_dir" ]; then
     first=$given_dir queue="0 given $given_dir$nl"
-    case $given_tree in '' | /*) ;; *) given_tree=$dir/$given_tree ;; esac
 elif [ -n "$outside" ]; then
     add_upwards "$dir" "$outside"
 else

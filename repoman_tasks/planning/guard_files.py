@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from repoman_tasks.errors import Failed, Refused, UsageError
 from repoman_tasks.planning.completion_files import ACTIONS
+from repoman_tasks.planning.findings import Finding
 from repoman_tasks.planning.names import inside, nearest
 from repoman_tasks.planning.steps import DeleteFile, Step, WriteFile
 
@@ -17,6 +18,7 @@ __all__ = [
     "check_git_version",
     "check_guard_action",
     "folder_lines",
+    "guard_findings",
     "guard_path",
     "install_guard",
     "name_lines",
@@ -92,6 +94,14 @@ def remove_guard(guard: Guard) -> list[Step]:
     if guard.foreign:
         raise Refused(f"{guard.path} is not repoman's", "it was left as it is")
     return [] if guard.content is None else [DeleteFile(guard.path)]
+
+
+def guard_findings(guard: Guard) -> list[Finding]:
+    """Return a finding if the guard that is there is of another version of repoman."""
+    if guard.content is None or guard.installed or guard.foreign:
+        return []
+    what = f"{guard.path} is of another version of repoman"
+    return [Finding("git-guard", what, "run `repoman git-guard install`", kind="guard")]
 
 
 def path_hint(path: str, shell: str, home: str) -> str:

@@ -277,6 +277,54 @@ def test_a_working_tree_that_is_outside(guarded: Guarded) -> None:
     assert not guarded.fired
 
 
+def test_another_working_tree_that_is_named(guarded: Guarded) -> None:
+    """The index is the repo's, but submodules are looked for in the other tree."""
+    ATTACKS["gitlink"].plant(guarded.repo, guarded.payload)
+    other = guarded.repos / "other"
+    other.mkdir()
+    (guarded.repo / "sub").rename(other / "sub")
+    for argv in ([f"--work-tree={other}", "status"], ["--work-tree", "../other", "status"]):
+        assert guarded.git(*argv).code == 128, argv
+        assert not guarded.fired
+    guarded.real_git(f"--work-tree={other}", "status")
+    assert guarded.fired
+
+
+BYTES = [
+    "\x81\x88",
+    "\xff",
+    "ü",
+    "*",
+    "?[a]",
+    "a\\\\b",
+    "$(x)",
+    "`x`",
+    "'",
+    "%s",
+    "-n",
+    "~",
+    "\x02",
+]
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+def test_bytes_of_any_kind_in_names_and_values(guarded: Guarded, shell: tuple[str, ...]) -> None:
+    """None is taken for a pattern or for code, and none hides what follows it."""
+    config = guarded.repo / ".git/config"
+    before = config.read_bytes()
+    argv = [*shell, str(guarded.guard), "log"]
+    for odd in BYTES:
+        data = odd.encode("utf-8" if odd == "ü" else "latin-1")
+        config.write_bytes(before + b'[branch "%b"]\n\tdescription = "%b"\n' % (data, data))
+        expected = 128 if odd == "\x02" else 0
+        done = run(argv, guarded.environ, cwd=guarded.repo)
+        assert done.code == expected, (odd, done)
+        config.write_bytes(before + b'[remote "%b"]\n\turl = "ext::%b"\n' % (data, data))
+        assert run(argv, guarded.environ, cwd=guarded.repo).code == 128, odd
+        config.write_bytes(before + b'[%b "%b"]\n\tuploadpack = x\n' % (b"remote", data))
+        assert run(argv, guarded.environ, cwd=guarded.repo).code == 128, odd
+
+
 def test_a_push_into_a_guarded_repo_from_outside(guarded: Guarded) -> None:
     clone = guarded.outside / "clone"
     git(guarded.outside, "clone", "--quiet", str(guarded.repo), str(clone))

@@ -127,6 +127,19 @@ def _deep_gitlink(repo: Path, payload: Path) -> None:
     _nested(repo / "a", "b ü", payload)
 
 
+def _other_branch(repo: Path, payload: Path) -> None:
+    """A nested repo that becomes a submodule by a checkout, in the midst of it."""
+    git(repo, "checkout", "--quiet", "-b", "other")
+    _nested(repo, "sub", None)
+    git(repo, "commit", "--quiet", "-m", "sub")
+    (repo / "sub/file").write_text("first\n")  # of one size, so that git compares
+    git(repo / "sub", "add", "file")
+    _filter(repo / "sub", payload, "file")
+    (repo / "sub").rename(repo / "elsewhere")
+    git(repo, "checkout", "--quiet", "main")
+    (repo / "elsewhere").rename(repo / "sub")
+
+
 def _many_gitlinks(repo: Path, payload: Path) -> None:
     """300 nested repos, the last with the payload."""
     _nested(repo, "n000", None)
@@ -243,10 +256,10 @@ def _remote_url(repo: Path, payload: Path) -> None:
     git(repo, "remote", "add", "mine", str(repo / "origin"))
 
 
-def _filter(repo: Path, payload: Path) -> None:
+def _filter(repo: Path, payload: Path, file: str = "README.md") -> None:
     (repo / ".gitattributes").write_text("* filter=x\n")
     _append(repo / ".git/config", f'[filter "x"]\n\tclean = {payload}\n')
-    (repo / "README.md").write_text("other\n")
+    (repo / file).write_text("other\n")
 
 
 _COMMENTS = b"# " + b"x" * 78 + b"\n"
@@ -257,6 +270,12 @@ ATTACKS = {
     "commondir": Attack(_commondir, reported="commondir"),
     "gitlink": Attack(_gitlink),
     "gitlink in a gitlink": Attack(_deep_gitlink),
+    "gitlink of another branch": Attack(
+        _other_branch, ("checkout", "other"), reported="filter.x.clean"
+    ),
+    "gitlink of another branch, by switch": Attack(
+        _other_branch, ("switch", "other"), reported="filter.x.clean"
+    ),
     "300 gitlinks": Attack(_many_gitlinks),
     "gitfile": Attack(_gitfile, reported=".git: neither a folder"),
     "symbolic link": Attack(_link, reported=".git: neither a folder"),
