@@ -44,6 +44,7 @@ from repoman_tasks.planning.findings import (
     estate_findings,
     no_registry_finding,
 )
+from repoman_tasks.planning.guard_files import guard_findings
 from repoman_tasks.planning.mirror.excludes import exclude_finding
 from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.text.grouping import group_findings
@@ -51,6 +52,7 @@ from repoman_tasks.planning.text.layout import BAD, GOOD, STRONG, Cell, Column
 from repoman_tasks.planning.text.wording import format_toml, plural
 from repoman_tasks.session import Session
 from repoman_tasks.terminal.screen import Screen
+from repoman_tasks.tools.git_guard_files import submit_guard
 from repoman_tasks.tools.share import Share
 
 
@@ -157,12 +159,14 @@ def _findings(
         session.of(incus).project,
         instructions=name is not None,
     )
+    guard = submit_guard(session.host)
     found = _estate_findings(session, facts, projects, name)
     if has_containers:
         found += _fence_findings(session.of(fence_facts))
     drifted += _volume_findings(session, facts, name)
     excludes = [finding for finding in map(exclude_finding, projects) if finding]
     found += network.result() + excludes + drifted + inside.result()
+    found += guard_findings(guard.result()) if name is None else []
     return found + hazards.result().findings, hazards.result()
 
 

@@ -934,8 +934,12 @@ def test_a_guard_of_another_version_is_replaced(ready: Estate) -> None:
     text = guard_of(ready).read_text()
     guard_of(ready).write_text(text + "# more\n")
     assert "of another version" in ready.run("git-guard", code=0).out
+    assert "guard" in [found["kind"] for found in ready.run("status", "--json").json["findings"]]
     assert f"done: replace {guard_of(ready)}" in ready.run("git-guard", "install", code=0).out
     assert guard_of(ready).read_text() == text
+    assert "guard" not in [
+        found["kind"] for found in ready.run("status", "--json").json["findings"]
+    ]
 
 
 def test_another_program_in_the_place_of_the_guard_is_kept(ready: Estate) -> None:
