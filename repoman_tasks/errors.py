@@ -7,6 +7,7 @@ happened, to what, and how to fix it.
 from __future__ import annotations
 
 import re
+import shlex
 from enum import IntEnum
 
 __all__ = [
@@ -21,7 +22,9 @@ __all__ = [
     "code_of",
     "internal_error",
     "one_line",
+    "quoted",
     "with_host_option",
+    "without_backticks",
 ]
 
 
@@ -43,6 +46,29 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def without_backticks(text: str) -> str:
+    """Return `text` of another program, unable to look like one of the commands of a cure."""
+    return text.replace("`", r"\x60")
+
+
+def quoted(*argv: str) -> str:
+    """Return `argv` as a part of a command line in a message, which may be pasted into a shell.
+
+    A word with a backtick, which would end the command in the message, or with a character that
+    `one_line` changes, is written in ASCII as a $'…' string of bash and zsh.
+    """
+    return " ".join(map(_quoted_word, argv))
+
+
+def _quoted_word(word: str) -> str:
+    if word.isprintable() and "`" not in word:
+        return shlex.quote(word)
+    data = word.encode(errors="surrogateescape")
+    special = b"\\'`"
+    text = "".join(chr(c) if 32 <= c < 127 and c not in special else f"\\x{c:02x}" for c in data)
+    return f"$'{text}'"
+
+
 def internal_error(error: BaseException) -> str:
     """Return the one-line message for an unexpected exception: a bug in repoman."""
     return one_line(f"an error in repoman itself, {type(error).__name__}: {error}")
@@ -56,11 +82,14 @@ def with_host_option(host: str, text: str) -> str:
     """Return `text` with `--host HOST` added to each command in it; unchanged for this host."""
     if not host:
         return text
-    return _COMMAND.sub(lambda found: f"`{found[1]} --host {host}{found[2]}`", text)
+    return _COMMAND.sub(lambda found: f"`{found[1]} --host {quoted(host)}{found[2]}`", text)
 
 
 class RepomanError(Exception):
-    """An error with a message for the person: `what` happened, and the `cure`."""
+    """An error with a message for the person: `what` happened, and the `cure`.
+
+    Only a cure has commands in backticks; names in `what` may be of anybody's choice.
+    """
 
     code: ExitCode = ExitCode.FAILED
     where: str = ""
@@ -68,7 +97,7 @@ class RepomanError(Exception):
 
     def __init__(self, what: str, cure: str = "") -> None:
         super().__init__(what, cure)
-        self.what = what
+        self.what = without_backticks(what)
         self.cure = cure
 
     def __str__(self) -> str:

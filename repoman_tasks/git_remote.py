@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shlex
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,7 +20,7 @@ from repoman_tasks.actions.container_entry import ready_project
 from repoman_tasks.actions.facts import containers, incus, person, reconcile
 from repoman_tasks.cli.connections import Connections
 from repoman_tasks.cli.exits import exit_on_error
-from repoman_tasks.errors import Failed, Refused, UsageError, one_line
+from repoman_tasks.errors import Failed, Refused, UsageError, one_line, quoted
 from repoman_tasks.hosts.base import Host, Unread
 from repoman_tasks.hosts.signals import take_signals
 from repoman_tasks.journal import Journal
@@ -114,7 +113,7 @@ def _check_fsck(here: Host, remote: _Remote) -> None:
         # Where one is false, only the stronger key helps, in the repo itself.
         config = "fetch.fsckObjects" if found else "--global transfer.fsckObjects"
         address = f"{remote.host}/{remote.name}" if remote.host else remote.name
-        clone = f"git clone -c fetch.fsckObjects=true {shlex.quote(f'repoman::{address}')}"
+        clone = f"git clone -c fetch.fsckObjects=true {quoted(f'repoman::{address}')}"
         raise Refused(
             "git does not check the objects that it fetches",
             f"`git config {config} true`, or for one clone `{clone}`",
@@ -150,8 +149,8 @@ def _service_argv(service: str, repo: str) -> list[str]:
 
 
 def _checked_out(remote: _Remote) -> str:
-    push = f"git push {shlex.quote(remote.title)} HEAD:refs/heads/incoming"
-    merge = f"repoman exec {remote.name} -- git merge incoming"
+    push = f"git push {quoted(remote.title)} HEAD:refs/heads/incoming"
+    merge = f"repoman exec {quoted(remote.name)} -- git merge incoming"
     return f"the branch is checked out in {remote.name}: `{push}`, then `{merge}`"
 
 
@@ -179,7 +178,9 @@ class _Pump:
         if self._begun:
             return
         if code == _NOT_FOUND:
-            cure = f"install it, for example `repoman exec {name} -- sudo apt-get install git`"
+            cure = (
+                f"install it, for example `repoman exec {quoted(name)} -- sudo apt-get install git`"
+            )
             raise Failed(f"there is no git in {name}", cure)
         said = self._lines()[-1:] or [f"exit status {code}"]
         what = f"{name} can't be entered" if code == _NOT_ENTERED else f"git in {name} failed"

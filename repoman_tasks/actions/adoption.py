@@ -10,7 +10,7 @@ from repoman_tasks.actions.facts import incus, reconcile, require_containers
 from repoman_tasks.actions.hazards import prepare_baseline
 from repoman_tasks.actions.project_container import repo_path, spec_of
 from repoman_tasks.actions.volumes import find_volume, submit_volume
-from repoman_tasks.errors import Failed, UsageError
+from repoman_tasks.errors import Failed, UsageError, quoted
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.lifecycle import adopt_steps
@@ -43,7 +43,7 @@ def plan_adoption(session: Session, name: str, from_project: str = "", repo: str
     if original.name != name and not from_project:
         raise UsageError(
             f"{name} was created for the project {original.name}",
-            f"rename it with `incus rename`, then run `repoman adopt {original.name}`",
+            f"rename it with `incus rename`, then run `repoman adopt {quoted(original.name)}`",
         )
     known = registry.project(name)
     project = known or _adopted_project(original, name, relative, from_project)
@@ -90,7 +90,8 @@ def _find_container(session: Session, name: str, from_project: str) -> Container
             )
         known = session.of(reconcile).registry.project(name)
         if known is not None and known.container and not existing.half_made:
-            raise UsageError(f"{name} already has a project", f"run `repoman update {name}`")
+            cure = f"run `repoman update {quoted(name)}`"
+            raise UsageError(f"{name} already has a project", cure)
         return existing
     if existing is not None:
         raise UsageError(
@@ -100,7 +101,7 @@ def _find_container(session: Session, name: str, from_project: str) -> Container
     if container is None:
         raise Failed(
             f"there is no container {name!r} in the Incus project {from_project}",
-            f"choose one of `incus list --project {from_project}`",
+            f"choose one of `incus list --project {quoted(from_project)}`",
         )
     return container
 

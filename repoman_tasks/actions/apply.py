@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from repoman_tasks.actions.container_steps import StepRunner
 from repoman_tasks.actions.repo_deletion import erase_repo
-from repoman_tasks.errors import Failed, Interrupted, RepomanError
+from repoman_tasks.errors import Failed, Interrupted, RepomanError, quoted
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.hosts.signals import defer_signals
 from repoman_tasks.model import Registry
@@ -165,7 +165,7 @@ def _run_on_host(session: Session, step: Step, plan: Plan) -> bool:
     elif isinstance(step, AsRoot):
         argv = step.argv if session.host.uid == 0 else ("sudo", *step.argv)
         if session.host.hand_over(argv):
-            raise Failed(f"`{' '.join(argv)}` failed", "run it yourself, then `repoman setup`")
+            raise Failed(f"{quoted(*argv)} failed", "run it yourself, then `repoman setup`")
     elif isinstance(step, DeleteRepo):
         assert plan.share is not None
         erase_repo(session.host, plan.share, step, session.store.load())

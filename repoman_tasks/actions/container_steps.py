@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from repoman_tasks.errors import Failed, Interrupted
+from repoman_tasks.errors import Failed, Interrupted, quoted
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.model import Person
 from repoman_tasks.planning.container.spec import (
@@ -196,7 +196,8 @@ class StepRunner:
         original = source_project.container(step.name)
         if original is None:
             raise Failed(
-                f"the container {step.name} is gone", f"see `incus list --project {step.source}`"
+                f"the container {step.name} is gone",
+                f"see `incus list --project {quoted(step.source)}`",
             )
         if original.status != "stopped":
             source_project.set_state(step.name, "stop")
@@ -275,7 +276,8 @@ class StepRunner:
 
     def _check_stopped(self, name: str) -> None:
         if self._read(name).running:
-            raise _StillRuns(f"{name} has to be stopped first", f"run `repoman stop {name}`")
+            cure = f"run `repoman stop {quoted(name)}`"
+            raise _StillRuns(f"{name} has to be stopped first", cure)
 
     def rebuild(self, step: RebuildContainer) -> None:
         """Recreate the disk of a container; it is unfinished until `set_up_user` has run."""

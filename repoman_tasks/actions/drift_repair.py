@@ -20,7 +20,7 @@ from repoman_tasks.actions.project_container import (
     spec_of,
 )
 from repoman_tasks.actions.volumes import delete_volume_steps, find_volume
-from repoman_tasks.errors import Failed, Refused, RepomanError
+from repoman_tasks.errors import Failed, Refused, RepomanError, quoted
 from repoman_tasks.model import Project, Registry
 from repoman_tasks.planning.container.lifecycle import create_steps, finish_steps, forget_step
 from repoman_tasks.planning.container.repairs import CHOICES, LEAVE, RepairOptions
@@ -80,7 +80,7 @@ def _choose(prompter: Prompter, screen: Screen, finding: Finding, options: Repai
 def _equivalent(finding: Finding, choice: str, options: RepairOptions) -> str:
     """Return the command line that makes this choice without a prompt."""
     flag = f"--{finding.kind} {choice}" if options.has_flag(finding.kind) else "--repair"
-    return f"`repoman status {finding.subject} {flag} --yes`"
+    return f"`repoman status {quoted(finding.subject)} {flag} --yes`"
 
 
 def _repair(session: Session, finding: Finding, choice: str, *, by_flag: bool) -> None:

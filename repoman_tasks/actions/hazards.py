@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from repoman_tasks.actions.facts import reconcile
-from repoman_tasks.errors import Refused, RepomanError
+from repoman_tasks.errors import Refused, RepomanError, quoted
 from repoman_tasks.hosts.base import Future, Host
 from repoman_tasks.model import Person, Project
 from repoman_tasks.planning.findings import EstateFacts, Finding
@@ -151,9 +151,9 @@ def _ask_about(session: Session, project: str, repo: str) -> None:
     new = [hazard for hazard in scan.hazards if is_new(hazard, marks.result())]
     if not new:
         return
-    cure = f"run `repoman status {project}`, check what it lists, then run this again"
+    cure = f"run `repoman status {quoted(project)}`, check what it lists, then run this again"
     if not session.prompter.possible:
-        raise Refused(f"{project}: `status {project}` has not listed what is new", cure)
+        raise Refused(f"{project}: 'status {project}' has not listed what is new", cure)
     session.screen.note(f"new in {repo}:")
     for hazard in new:
         session.screen.note(f"  {hazard.what}")

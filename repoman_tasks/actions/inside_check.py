@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from repoman_tasks.errors import RepomanError
+from repoman_tasks.errors import RepomanError, quoted
 from repoman_tasks.hosts.base import Future
 from repoman_tasks.model import Person, Project
 from repoman_tasks.planning.container.drift import Containers
@@ -51,7 +51,7 @@ def _submit(
             problem = error.what
         if not problem:
             return None
-        cure = f"run `repoman update {name}` or `repoman restart {name}`"
+        cure = f"run `repoman update {quoted(name)}` or `repoman restart {quoted(name)}`"
         return Finding(name, f"problem inside its container: {problem}", cure, kind="inside")
 
     return Future(wait)

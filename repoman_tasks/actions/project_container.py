@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repoman_tasks.errors import Busy, Failed, Refused, UsageError
+from repoman_tasks.errors import Busy, Failed, Refused, UsageError, quoted
 from repoman_tasks.hosts.base import Locked
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.drift import Containers, project_drift
@@ -36,7 +36,7 @@ def resolve_project(
     if not project.container:
         raise UsageError(
             f"{project.name} has no container, it is registered for backup only",
-            f"to adopt one, run `repoman adopt {project.name}`",
+            f"to adopt one, run `repoman adopt {quoted(project.name)}`",
         )
     return project, entered
 
@@ -58,7 +58,7 @@ def check_startable(facts: EstateFacts, project: Project) -> None:
     if repo.problem:
         raise Refused(
             f"{project.name} can't be started, its repo {repo.path} {repo.phrase}",
-            f"bring it back, or run `repoman remove {project.name}`",
+            f"bring it back, or run `repoman remove {quoted(project.name)}`",
         )
 
 

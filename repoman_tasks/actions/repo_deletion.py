@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repoman_tasks.errors import Failed, Refused
+from repoman_tasks.errors import Failed, Refused, quoted
 from repoman_tasks.hosts.base import Host, Result
 from repoman_tasks.model import Registry
 from repoman_tasks.planning.mirror.sync_plan import find_project
@@ -30,7 +30,7 @@ def compare_with_mirror(host: Host, share: Share, local_repos: str, name: str, r
         more = f" and {total - len(listed)} more" if total > len(listed) else ""
         raise Refused(
             f"the mirror of {name} differs from the repo: {', '.join(listed)}{more}",
-            f"run `repoman sync {name}`, save what is excluded, and try again",
+            f"run `repoman sync {quoted(name)}`, save what is excluded, and try again",
         )
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from repoman_tasks.actions.facts import reconcile, require_containers
 from repoman_tasks.actions.project_container import repo_path
-from repoman_tasks.errors import Refused
+from repoman_tasks.errors import Refused, quoted
 from repoman_tasks.mirror.restore_run import RestoreSource
 from repoman_tasks.model import Project
 from repoman_tasks.planning.mirror.restore_plan import (
@@ -96,5 +96,5 @@ def _check_stopped(session: Session, project: Project) -> None:
     if container is not None and container.status != "stopped":
         raise Refused(
             f"the container {project.name} is running and could write to the repo meanwhile",
-            f"run `repoman stop {project.name}` first",
+            f"run `repoman stop {quoted(project.name)}` first",
         )

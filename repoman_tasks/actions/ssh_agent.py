@@ -10,7 +10,7 @@ import contextlib
 import uuid
 from collections.abc import Iterator, Mapping
 
-from repoman_tasks.errors import Failed, RepomanError, UsageError
+from repoman_tasks.errors import Failed, RepomanError, UsageError, quoted
 from repoman_tasks.hosts.signals import defer_signals
 from repoman_tasks.planning.container.spec import AGENT_DEVICE
 from repoman_tasks.terminal.screen import Screen
@@ -67,7 +67,7 @@ def _stop_forwarding(incus: Incus, name: str, device: str, socket: str, screen: 
         incus.host.change(incus.exec_argv(name, ["rm", "-f", socket]), timeout=20)
     except RepomanError as problem:
         screen.note(f"your SSH agent is still forwarded to {name}, {problem}")
-        screen.note(f"run `repoman update {name}` to stop that")
+        screen.note(f"run `repoman update {quoted(name)}` to stop that")
     with contextlib.suppress(RepomanError):  # Incus refuses while another session needs a proxy
         _set_proxies(incus, "block")
 
@@ -76,7 +76,7 @@ def _set_proxies(incus: Incus, value: str) -> None:
     project = incus.get(incus.project_path)
     if project is None:
         raise Failed(f"the Incus project {incus.project} is gone", "run `repoman setup`")
-    config = {**project["config"], _PROXIES: value}
+    config = {**(project.get("config") or {}), _PROXIES: value}
     incus.change("PUT", incus.project_path, {"config": config})
 
 

@@ -8,7 +8,6 @@ invoke assigns an argument to a missing positional before it checks if it is an 
 from __future__ import annotations
 
 import itertools
-import shlex
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +17,7 @@ from invoke.exceptions import Exit, ParseError
 from invoke.parser.argument import Argument
 from invoke.parser.parser import Parser, ParseResult
 
-from repoman_tasks.errors import ExitCode, one_line
+from repoman_tasks.errors import ExitCode, one_line, quoted
 from repoman_tasks.planning.names import nearest
 
 __all__ = ["GLOBAL_OPTIONS", "ParseMachine", "TaskArgument", "UsageExit", "install_parser"]
@@ -115,7 +114,7 @@ class ParseMachine(_InvokeParseMachine):
         if name is None:
             self.error(f"unexpected argument {token!r}", nearest(token, self.contexts))
         else:
-            example = shlex.join(["repoman", str(self.context.name), str(name.value), "--", token])
+            example = quoted("repoman", str(self.context.name), str(name.value), "--", token)
             self.error(
                 f"unexpected argument {token!r}",
                 hint=f"put the program after --, as in `{example}`",

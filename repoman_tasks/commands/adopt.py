@@ -9,7 +9,7 @@ from repoman_tasks.actions.apply import apply_plan
 from repoman_tasks.actions.facts import containers, incus, reconcile
 from repoman_tasks.actions.project_container import check_incus_project, lock_container
 from repoman_tasks.cli.task import task
-from repoman_tasks.errors import UsageError
+from repoman_tasks.errors import UsageError, quoted
 from repoman_tasks.planning.names import check_name
 from repoman_tasks.session import Session
 from repoman_tasks.wizards.project_choice import ask_adopt
@@ -60,6 +60,7 @@ def adopt(
     if apply_plan(session, plan, dry_run=dry_run, on_confirm=lock):
         if from_project:
             original = f"{name} in the Incus project {from_project} is stopped and was kept"
-            cure = f"`incus delete --project {from_project} {name}` when you no longer need it"
+            delete = f"`incus delete --project {quoted(from_project, name)}`"
+            cure = f"{delete} when you no longer need it"
             session.screen.note(f"{original}: {cure}")
         session.screen.note(f"Next: repoman shell {name}")

@@ -6,7 +6,7 @@ from repoman_tasks.actions.container_entry import enter
 from repoman_tasks.actions.facts import containers, person, reconcile
 from repoman_tasks.actions.project_container import resolve_project
 from repoman_tasks.cli.task import task
-from repoman_tasks.errors import UsageError
+from repoman_tasks.errors import UsageError, quoted
 from repoman_tasks.session import Session
 from repoman_tasks.wizards.project_choice import ask_exec
 
@@ -37,5 +37,6 @@ def exec_(session: Session, name: str | None = None) -> int:
     """
     if not session.argv:
         project, _ = resolve_project(session.of(reconcile), name, session.host.folder, "exec")
-        raise UsageError("exec needs a program to run", f"`repoman exec {project.name} -- PROGRAM`")
+        cure = f"`repoman exec {quoted(project.name)} -- PROGRAM`"
+        raise UsageError("exec needs a program to run", cure)
     return enter(session, name, "exec", session.argv, login=False)

@@ -25,7 +25,7 @@ from repoman_tasks.actions.project_container import (
 )
 from repoman_tasks.actions.volumes import find_volume
 from repoman_tasks.cli.task import task
-from repoman_tasks.errors import UsageError
+from repoman_tasks.errors import UsageError, quoted
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.model import Project, Registry
 from repoman_tasks.planning.container.lifecycle import (
@@ -195,7 +195,7 @@ def _project_steps(
         return [register_step(project, path)]
     check_incus_project(runner.incus)
     deletion = delete_half_made_steps(project.name, require_containers(session).by_name)
-    cure = f"review it, then run `repoman new {project.name} --trust`"
+    cure = f"review it, then run `repoman new {quoted(project.name)} --trust`"
     answers, protection = submit_requests(session, path), submit_protection(session.host, path)
     requests, refusal = allowed_requests(
         session, answers, cure, trusted=options.trust, dry_run=options.dry_run

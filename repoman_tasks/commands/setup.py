@@ -10,7 +10,7 @@ from repoman_tasks.actions.apply import Plan, apply_plan
 from repoman_tasks.actions.container_plans import step_runner
 from repoman_tasks.actions.facts import fence_facts, reconcile, stored_registry
 from repoman_tasks.cli.task import task
-from repoman_tasks.errors import Busy, RepomanError
+from repoman_tasks.errors import Busy, RepomanError, quoted
 from repoman_tasks.hosts.base import Locked
 from repoman_tasks.model import Registry
 from repoman_tasks.planning.estate_steps import SetupOptions, setup_steps
@@ -153,7 +153,7 @@ def _order_steps(session: Session, steps: list[Step], *, dry_run: bool) -> list[
     if not root_steps or dry_run or session.dry or session.host.uid == 0:
         return [*root_steps, *others]
     for step in root_steps:
-        session.screen.note(f"needs root, {step.why}: sudo {' '.join(step.argv)}")
+        session.screen.note(f"needs root, {step.why}: sudo {quoted(*step.argv)}")
     can_confirm = session.prompter.possible or session.prompter.yes
     if can_confirm and session.prompter.confirm(SUDO, default=False):
         return [*root_steps, *others]

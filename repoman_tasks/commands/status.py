@@ -30,7 +30,13 @@ from repoman_tasks.actions.inside_check import running_projects, submit_inside
 from repoman_tasks.actions.network_check import submit_network_check
 from repoman_tasks.actions.volumes import find_half_made
 from repoman_tasks.cli.task import Task, task
-from repoman_tasks.errors import ExitCode, RepomanError, TargetUnusable, UsageError
+from repoman_tasks.errors import (
+    ExitCode,
+    RepomanError,
+    TargetUnusable,
+    UsageError,
+    without_backticks,
+)
 from repoman_tasks.hosts.base import Future
 from repoman_tasks.model import Defaults, Project, Registry, keys
 from repoman_tasks.planning.container.drift import Containers, containers_summary, drift_findings
@@ -239,10 +245,10 @@ def _show_findings(screen: Screen, findings: list[Finding], *, in_full: bool) ->
     """Print findings; `in_full` with all items of each."""
     for finding in group_findings(findings) if screen.columns else findings:
         mark = Cell("✗", BAD) if finding.problem else Cell("·")
-        subject = Cell(finding.subject, STRONG)
+        subject = Cell(without_backticks(finding.subject), STRONG)
         screen.line(mark, " ", subject, f": {finding.what}", hang=2)
         for item in finding.items if in_full else ():
-            screen.line(f"    - {item}")
+            screen.line(f"    - {without_backticks(item)}")
         screen.line(f"    {finding.cure}", hang=4)
 
 

@@ -7,6 +7,7 @@ from repoman_tasks.actions.facts import reconcile
 from repoman_tasks.actions.git_approval import approve_git, find_git_repo
 from repoman_tasks.actions.project_container import repo_path, resolve_project
 from repoman_tasks.cli.task import task
+from repoman_tasks.errors import quoted
 from repoman_tasks.session import Session
 from repoman_tasks.wizards.project_choice import ask_project
 
@@ -41,8 +42,8 @@ def trust(session: Session, name: str | None = None, git: bool = False) -> None:
     project, _ = resolve_project(facts, name, session.host.folder, "trust")
     answers = submit_requests(session, repo_path(facts, project), project)
     cure = (
-        f"run `repoman trust {project.name}` on a terminal, "
-        f"or in a script `repoman update {project.name} --trust`"
+        f"run `repoman trust {quoted(project.name)}` on a terminal, "
+        f"or in a script `repoman update {quoted(project.name)} --trust`"
     )
     if approve_request(session, answers, cure):
         session.screen.line(f"approved the requests of {project.name}")

@@ -29,7 +29,7 @@ from repoman_tasks.actions.project_container import (
 )
 from repoman_tasks.actions.volumes import VolumeAnswers, submit_volume
 from repoman_tasks.cli.task import task
-from repoman_tasks.errors import Failed, Refused
+from repoman_tasks.errors import Failed, Refused, quoted
 from repoman_tasks.hosts.base import Future
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.lifecycle import record_steps, update_steps
@@ -171,7 +171,8 @@ def _with_requests(
     if session.of(reconcile).repos[project.name].problem:
         return project, None
     name = project.name
-    cure = f"run `repoman trust {name}`, or in a script `repoman update {name} --trust`"
+    in_script = f"`repoman update {quoted(name)} --trust`"
+    cure = f"run `repoman trust {quoted(name)}`, or in a script {in_script}"
     requests, refusal = allowed_requests(
         session, answers.requests, cure, trusted=trusted, dry_run=dry_run
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Generic, TypeVar
 
-from repoman_tasks.errors import Failed, Interrupted
+from repoman_tasks.errors import Failed, Interrupted, without_backticks
 
 __all__ = [
     "MAX_BYTES",
@@ -66,7 +66,7 @@ class Result:
     def complaint(self) -> str:
         """Return the last line of standard error, else the exit status."""
         lines = self.err.decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else f"exit status {self.code}"
+        return without_backticks(lines[-1]) if lines else f"exit status {self.code}"
 
 
 @dataclass(frozen=True, slots=True)

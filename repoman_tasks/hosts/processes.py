@@ -28,6 +28,9 @@ __all__ = [
     "wait_for_lock",
 ]
 
+_LONGEST_LINE = 1 << 20
+"""A path has 4 KiB at most, and rsync writes a byte as five."""
+
 T = TypeVar("T")
 
 _UNREAD_SECONDS = 2.0
@@ -87,9 +90,11 @@ def limit_check(
 def cut_lines(data: bytearray) -> list[bytes]:
     """Remove the complete lines from `data` and return those that are not empty.
 
-    Both \\r and \\n end a line.
+    Both \\r and \\n end a line. Raise Failed if one has no end.
     """
     *lines, rest = data.replace(b"\r", b"\n").split(b"\n")
+    if len(rest) > _LONGEST_LINE:
+        raise Failed(f"it printed a line of more than {_LONGEST_LINE >> 20} MiB", "see its log")
     data[:] = rest
     return [bytes(line) for line in lines if line]
 
@@ -141,7 +146,7 @@ def locked_error(said: bytes) -> Locked:
     try:
         found = json.loads(said.partition(b"\n")[0])
         who = f"process {found['pid']} ({found['command']}) since {found['since']}"
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         who = "another process"
     return Locked(f"held by {who}")
 

@@ -16,7 +16,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from repoman_tasks.errors import Busy, ExitCode, Interrupted, Refused, RepomanError, internal_error
+from repoman_tasks.errors import (
+    Busy,
+    ExitCode,
+    Interrupted,
+    Refused,
+    RepomanError,
+    internal_error,
+    quoted,
+)
 from repoman_tasks.hosts.base import Entry, Future, Lock, Locked
 from repoman_tasks.mirror.events import Finished, Started
 from repoman_tasks.mirror.rsync_pass import Pass, PassFailed, SyncContext, count_entries, run_pass
@@ -122,7 +130,8 @@ def _check_paths(context: SyncContext, project: Project, real: str | None) -> No
     if real is None:
         raise Refused(
             f"{path} is missing, its mirror was left as it is",
-            f"run `repoman restore {project.name}`, or `repoman remove {project.name}`",
+            f"run `repoman restore {quoted(project.name)}`, "
+            f"or `repoman remove {quoted(project.name)}`",
         )
     real_repo(path, real, context.local_repos)
     if real != path:

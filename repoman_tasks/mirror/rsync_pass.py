@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from repoman_tasks.errors import ExitCode, Failed, RepomanError
+from repoman_tasks.errors import ExitCode, Failed, RepomanError, quoted, without_backticks
 from repoman_tasks.hosts.base import Host, Lock, Result
 from repoman_tasks.mirror.events import Event, Itemized, Progress
 from repoman_tasks.model import Mirrored, Project, Registry
@@ -78,7 +78,8 @@ class Pass:
         self.vanished += rsync.reports_vanished(line)
         self.stopped |= rsync.reports_max_delete(line)
         if len(self.complaints) < _MOST_NAMED:
-            self.complaints.append(rsync.unescaped(line).decode(errors="replace"))
+            text = rsync.unescaped(line).decode(errors="replace")
+            self.complaints.append(without_backticks(text))
 
 
 class PassFailed(RepomanError):
@@ -93,7 +94,7 @@ class PassFailed(RepomanError):
         cure = "; ".join(text for text in complaints if not text.startswith("rsync error:"))
         fault = next(filter(None, map(rsync.target_fault, complaints)), "")
         if self.refused:
-            cure = f"`repoman sync {projects[0].name} --force`"
+            cure = f"`repoman sync {quoted(projects[0].name)} --force`"
         elif fault:
             what, self.code = fault, ExitCode.TARGET
         super().__init__(what, cure)

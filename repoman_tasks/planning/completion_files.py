@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from repoman_tasks.errors import UsageError
+from repoman_tasks.errors import UsageError, quoted
 from repoman_tasks.planning.names import nearest
 from repoman_tasks.planning.steps import DeleteFile, Step, WriteFile
 
@@ -127,10 +126,10 @@ def _is_foreign(file: CompletionFile) -> bool:
 def usage_hint(shell: str, path: str) -> str:
     """Return what a person must do before the shell uses the completion at `path`."""
     if shell == "zsh":
-        folder = shlex.quote(path.rpartition("/")[0])
+        folder = quoted(path.rpartition("/")[0])
         line = f"fpath=({folder} $fpath)"
         return f"Next: add `{line}` to ~/.zshrc above compinit, then start a new zsh"
     if shell == "bash":
-        line = f"source {shlex.quote(path)}"
+        line = f"source {quoted(path)}"
         return f"Next: start a new bash; without bash-completion, add `{line}` to ~/.bashrc first"
     return "Next: start a new fish"

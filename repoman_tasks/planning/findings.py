@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from repoman_tasks.errors import quoted, without_backticks
 from repoman_tasks.model import Defaults, Project, Registry
 from repoman_tasks.planning.names import inside
 from repoman_tasks.planning.text.wording import format_age, hours_since
@@ -54,7 +54,10 @@ class EstateFacts:
 
 @dataclass(frozen=True)
 class Finding:
-    """Problem with its cure; a note if `problem` is false."""
+    """Problem with its cure; a note if `problem` is false.
+
+    As in an error, only the cure has commands in backticks.
+    """
 
     subject: str
     what: str
@@ -64,6 +67,9 @@ class Finding:
     """Kind for programs and for repairs; see `container.repairs`."""
     items: tuple[str, ...] = ()
     """All that a finding is about if `what` names only some."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "what", without_backticks(self.what))
 
 
 def mirror_is_old(project: Project, defaults: Defaults, now: str) -> bool:
@@ -99,16 +105,17 @@ def project_findings(
     """Return the findings about one project's repo and mirror."""
     found = []
     if state.problem:
-        cure = f"restore it, or run `repoman remove {project.name}`"
+        cure = f"restore it, or run `repoman remove {quoted(project.name)}`"
         found.append(Finding(project.name, f"repo {state.path} {state.phrase}", cure))
     if project.stopped_at:
-        cure = f"list the rest with `repoman sync {project.name} --dry-run --force`"
+        cure = f"list the rest with `repoman sync {quoted(project.name)} --dry-run --force`"
         found.append(Finding(project.name, "its last sync stopped at max_delete", cure))
+    sync = f"run `repoman sync {quoted(project.name)}`"
     if project.backup and not project.last_sync:
-        found.append(Finding(project.name, "never mirrored", f"run `repoman sync {project.name}`"))
+        found.append(Finding(project.name, "never mirrored", sync))
     elif mirror_is_old(project, registry.defaults, now):
         what = f"last mirrored {format_age(project.last_sync, now)}"
-        found.append(Finding(project.name, what, f"run `repoman sync {project.name}`"))
+        found.append(Finding(project.name, what, sync))
     return found
 
 
@@ -141,7 +148,8 @@ def estate_findings(
 
 def _revoked_finding(name: str, why: str) -> Finding:
     what = f"requests of its .repoman.toml are no longer approved: {why}"
-    cure = f"review them with `repoman trust {name}`, or drop them with `repoman update {name}`"
+    drop = f"drop them with `repoman update {quoted(name)}`"
+    cure = f"review them with `repoman trust {quoted(name)}`, or {drop}"
     return Finding(name, what, cure, kind="trust")
 
 
@@ -150,4 +158,4 @@ def _register_cure(folder: str) -> str:
         folder.encode()
     except UnicodeEncodeError:
         return "rename it: its name is not UTF-8, so it can't be registered"
-    return f"to mirror it, run `repoman new NAME --repo {shlex.quote(folder)} --no-container`"
+    return f"to mirror it, run `repoman new NAME --repo {quoted(folder)} --no-container`"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from repoman_tasks.errors import Refused
+from repoman_tasks.errors import Refused, quoted
 
 __all__ = ["MOST_TEXT", "PacketFilter", "ReceivePackFilter", "UploadPackFilter", "harmless"]
 
@@ -125,7 +125,7 @@ class PacketFilter:
             raise self._refused(f"more than {MOST_TEXT} bytes of text")
 
     def _refused(self, what: str) -> Refused:
-        cure = f"`repoman exec {self._name} -- git --version` shows what answers there"
+        cure = f"`repoman exec {quoted(self._name)} -- git --version` shows what answers there"
         return Refused(f"git in {self._name} sent {what}", cure)
 
 

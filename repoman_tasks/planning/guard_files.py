@@ -108,12 +108,13 @@ def path_hint(path: str, shell: str, home: str) -> str:
     """Return what a person must do to have the guard before git on PATH, in the login `shell`."""
     folder = path.rpartition("/")[0]
     shown = f"$HOME{folder[len(home) :]}" if folder.startswith(f"{home}/") else folder
-    quoted = f'"{shown}"' if shlex.quote(folder) == folder else shlex.quote(folder)
+    word = f'"{shown}"' if shlex.quote(folder) == folder else shlex.quote(folder)
     name = shell.rpartition("/")[2]
     if name == "fish":
-        return f"Next: run `fish_add_path --move {quoted}`, then start a new shell"
+        command = f"fish_add_path --move {word}"
+        return f"Next: run `{command}`, then start a new shell"
     file = "~/.zshrc" if name == "zsh" else "~/.bashrc" if name == "bash" else "~/.profile"
-    line = f'PATH={quoted}:"$PATH"'
+    line = f'PATH={word}:"$PATH"'
     return f"Next: add the line `{line}` at the end of {file}, then start a new shell"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from repoman_tasks.errors import quoted
 from repoman_tasks.planning.container.spec import Spec
 from repoman_tasks.planning.registry_edits import Edit
 from repoman_tasks.planning.text.wording import redact_url
@@ -88,7 +89,7 @@ class AsRoot:
     why: str
 
     def __str__(self) -> str:
-        return f"run as root `{' '.join(self.argv)}`, {self.why}"
+        return f"run as root `{quoted(*self.argv)}`, {self.why}"
 
 
 @dataclass(frozen=True)

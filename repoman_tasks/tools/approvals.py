@@ -13,6 +13,7 @@ from hashlib import sha256
 from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Future, Host
 from repoman_tasks.model import Mount
+from repoman_tasks.planning.text.strict_json import parse_json
 from repoman_tasks.planning.trust.approval_rules import Approval
 from repoman_tasks.registry.names_file import state_folder
 
@@ -28,7 +29,7 @@ def submit_approval(host: Host, repo: str) -> Future[Approval | None]:
 
 def _parse(data: bytes | None) -> Approval | None:
     try:
-        stored = json.loads(data or b"")
+        stored = parse_json(data or b"")
         if stored["schema"] != _SCHEMA:
             return None
         mounts = tuple(Mount(mount["source"], mount["path"]) for mount in stored["mounts"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from repoman_tasks.planning.fence.bridge import Bridge
 from repoman_tasks.planning.fence.fence_facts import ADMIN_GROUP, FenceFacts, Pool
 from repoman_tasks.planning.findings import EstateFacts
 from repoman_tasks.planning.names import absolute
+from repoman_tasks.planning.text.strict_json import parse_json
 from repoman_tasks.tools.incus import Incus
 from repoman_tasks.tools.login_folder import check_login_folder, login_folder, submit_other_names
 
@@ -165,12 +165,12 @@ def _parse_cidrs(result: Result) -> tuple[str, ...]:
     try:
         cidrs = {
             f"{address['local']}/{address['prefixlen']}"
-            for link in json.loads(result.out or b"[]")
+            for link in parse_json(result.out or b"[]")
             for address in link.get("addr_info") or []
             if address  # ip lists an address of another scope as {}
         }
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise Failed("the output of `ip address` can't be parsed", result.complaint) from None
+        raise Failed("the output of ip can't be parsed", result.complaint) from None
     return tuple(sorted(cidrs))
 
 

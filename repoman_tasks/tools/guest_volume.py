@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from repoman_tasks.errors import Failed
+from repoman_tasks.errors import Failed, quoted
 from repoman_tasks.hosts.base import Future
 from repoman_tasks.planning.container.agents import AGENTS, VOLUME_PATH
 from repoman_tasks.tools.guest import AS_USER, DELAY, GuestHandle
@@ -107,5 +107,6 @@ def set_up_volume(handle: GuestHandle, kept: Sequence[str]) -> None:
     if result.code:
         raise Failed(
             f"the volume of {handle.name} can't be set up: {result.complaint}",
-            f"look at {VOLUME_PATH} and the home in it, then run `repoman update {handle.name}`",
+            f"look at {VOLUME_PATH} and the home in it, "
+            f"then run `repoman update {quoted(handle.name)}`",
         )

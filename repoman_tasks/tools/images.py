@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from repoman_tasks.errors import Failed, UsageError
+from repoman_tasks.errors import Failed, UsageError, quoted
 from repoman_tasks.planning.names import image_fault, nearest
+from repoman_tasks.planning.text.strict_json import parse_json
 from repoman_tasks.registry.names_file import lines_of, names_file
 from repoman_tasks.tools.incus import Incus
 
@@ -40,7 +40,8 @@ def image_origin(incus: Incus, image: str) -> dict[str, Any]:
     if protocol != "simplestreams":
         raise UsageError(
             f"image {image!r} is on a server with the protocol {protocol or 'unknown'}",
-            f"run `incus image copy {image} local: --alias {name}`, then use the image {name}",
+            f"run `incus image copy {quoted(image)} local: --alias {quoted(name)}`, "
+            f"then use the image {name}",
         )
     pull = {"type": "image", "mode": "pull", "server": address, "protocol": protocol}
     return {**pull, "alias": name}
@@ -49,7 +50,7 @@ def image_origin(incus: Incus, image: str) -> dict[str, Any]:
 def local_images(incus: Incus) -> dict[str, str]:
     """Return the fingerprints of the images that Incus has, by names for `image_origin`."""
     aliases = incus.get(incus.at("images", "aliases"), recursion=1) or []
-    images = {f"local:{alias['name']}": alias["target"] for alias in aliases}
+    images = {f"local:{alias['name']}": str(alias.get("target")) for alias in aliases}
     valid = {name: images[name] for name in sorted(images) if not image_fault(name)}
     incus.host.cache_file(names_file(incus.host, "images"), lines_of("image", valid))
     return valid
@@ -70,10 +71,10 @@ def distinct_images(names: Iterable[str], local: Mapping[str, str]) -> list[str]
 def _local_origin(incus: Incus, name: str) -> dict[str, Any]:
     alias = incus.get(incus.at("images", "aliases", name))
     if alias is not None:
-        return {"type": "image", "fingerprint": alias["target"]}
+        return {"type": "image", "fingerprint": alias.get("target")}
     image = incus.get(incus.at("images", name)) if _is_fingerprint(name) else None
     if image is not None:
-        return {"type": "image", "fingerprint": image["fingerprint"]}
+        return {"type": "image", "fingerprint": image.get("fingerprint")}
     raise UsageError(
         f"there is no local image {name!r}",
         f"choose one of `incus image list`, or images:{name} to download it",
@@ -87,7 +88,7 @@ def _is_fingerprint(name: str) -> bool:
 def _read_remotes(incus: Incus) -> dict[str, dict[str, str]]:
     result = incus.host.read(["incus", "remote", "list", "--format", "json"])
     try:
-        remotes: dict[str, dict[str, str]] = json.loads(result.out)
+        remotes: dict[str, dict[str, str]] = parse_json(result.out)
         return {name: dict(remote) for name, remote in remotes.items()}
     except (ValueError, TypeError, AttributeError):
         raise Failed("the remotes of Incus can't be listed", result.complaint) from None

@@ -19,6 +19,8 @@ from repoman_tasks.hosts.base import Argv, Future, Host, Result, TimedOut
 from repoman_tasks.hosts.signals import defer_signals
 from repoman_tasks.planning.container.drift import parse_container, parse_containers
 from repoman_tasks.planning.container.spec import Container
+from repoman_tasks.planning.incus_form import well_formed
+from repoman_tasks.planning.text.strict_json import parse_json
 
 __all__ = ["Incus", "retry_while"]
 
@@ -32,6 +34,8 @@ _STATE_SECONDS = 90
 """Timeout of a container's start or stop."""
 _BUSY_SECONDS = 40
 """Timeout of a container that is busy; a stop alone may take 30 s."""
+_MOST_ANSWERED = 16 << 20
+"""Limit of an answer in bytes; a container takes about 10 KiB in one."""
 _MOST_BYTES = 100_000
 """Limit of a request body, which is one argument of a command line: Linux allows 128 KiB."""
 
@@ -91,7 +95,8 @@ class Incus:
         The result raises Failed, with the daemon's message, for any other error.
         """
         argv = _query("GET", _with_recursion(path, recursion))
-        return self.host.submit(argv, timeout=_SECONDS).then(_metadata)
+        answer = self.host.submit(argv, timeout=_SECONDS, max_bytes=_MOST_ANSWERED)
+        return answer.then(_metadata)
 
     def get(self, path: str, recursion: int = 0) -> Any:
         """Return the metadata of an API path; see `submit`."""
@@ -134,7 +139,7 @@ class Incus:
         result: Result | None = None
         try:
             with defer_signals():  # so that we know if the request was sent
-                result = self.host.change(argv, timeout=_SECONDS * 3)
+                result = self.host.change(argv, timeout=_SECONDS * 3, max_bytes=_MOST_ANSWERED)
         except KeyboardInterrupt:  # raised by a deferred signal: the operation has begun
             if result is not None:
                 with defer_signals():
@@ -178,14 +183,21 @@ class Incus:
     def _poll(self, operation: str) -> dict[str, Any]:
         """Return an operation once it is done, or as it is after a poll; empty if it is gone."""
         waiting = _query("GET", f"{operation}/wait?timeout={_POLL_SECONDS}")
-        answer = _parse(self.host.read(waiting, timeout=_SECONDS + _POLL_SECONDS))
+        answer = self._read(waiting)
         if _STILL_RUNNING in str(answer["error"]):  # the wait timed out, nothing else
-            answer = _parse(self.host.read(_query("GET", operation), timeout=_SECONDS))
+            answer = self._read(_query("GET", operation))
         if answer["error_code"] == _NOT_FOUND:
             return {}
         if answer["error"]:
             raise _error(str(answer["error"]))
-        return answer["metadata"] or {}
+        state = answer["metadata"] or {}
+        if not isinstance(state, dict) or not isinstance(state.get("metadata") or {}, dict):
+            raise _malformed()
+        return state
+
+    def _read(self, argv: Argv) -> dict[str, Any]:
+        timeout = _SECONDS + _POLL_SECONDS
+        return _parse(self.host.read(argv, timeout=timeout, max_bytes=_MOST_ANSWERED))
 
     def _cancel_operation_of(self, result: Result) -> None:
         with contextlib.suppress(RepomanError):
@@ -297,11 +309,16 @@ def _parse(result: Result) -> dict[str, Any]:
     if result.code:
         raise _unreachable(result)
     try:
-        answer: dict[str, Any] = json.loads(result.out)
+        answer: dict[str, Any] = parse_json(result.out)
         _ = answer["error"], answer["error_code"], answer["metadata"]
     except (ValueError, KeyError, TypeError):
-        raise Failed("the answer of incus is not JSON of its API", "update incus") from None
+        raise _malformed() from None
     return answer
+
+
+def _malformed() -> Failed:
+    """Return the error for an answer that Incus's API does not give."""
+    return Failed("the answer of incus is not JSON of its API", "update incus")
 
 
 def _unreachable(result: Result) -> Failed:
@@ -323,6 +340,8 @@ def _metadata(result: Result) -> Any:
         return None
     if answer["error"]:
         raise _error(str(answer["error"]))
+    if not well_formed(answer["metadata"]):
+        raise _malformed()
     return answer["metadata"]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repoman_tasks.errors import Refused
+from repoman_tasks.errors import Refused, quoted
 from repoman_tasks.hosts.base import Future, Host, Result
 from repoman_tasks.model import Defaults
 
@@ -28,7 +28,7 @@ def check_login_folder(path: str, real: str) -> None:
     if path and not real.endswith(_TAIL):
         raise Refused(
             f"{path} leads to {real}, which may hold more than a login",
-            f"remove that link: `rm {path}`",
+            f"remove that link: `rm {quoted(path)}`",
         )
 
 

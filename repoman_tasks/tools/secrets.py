@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from repoman_tasks.errors import Failed, Refused, UsageError
+from repoman_tasks.errors import Failed, Refused, UsageError, quoted
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.planning.names import variable_fault
 from repoman_tasks.tools.regular_file import submit_head
@@ -29,7 +29,7 @@ def read_secrets(host: Host, path: str) -> dict[str, str]:
     if not kind.startswith("regular"):
         raise Refused(f"env_file {path} is a {kind}", "use a regular file")
     if int(mode, 8) & 0o077 or int(owner) != host.uid:
-        raise Refused(f"env_file {path} can be read by others", f"run `chmod 600 {path}`")
+        raise Refused(f"env_file {path} can be read by others", f"run `chmod 600 {quoted(path)}`")
     data = submit_head(host, path, _MOST_BYTES + 1).result().out
     if len(data) > _MOST_BYTES:
         raise UsageError(f"env_file {path} is longer than {_MOST_BYTES >> 10} KiB", "shorten it")

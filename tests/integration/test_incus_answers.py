@@ -41,6 +41,21 @@ def answer(error: str = "", code: int = 0, metadata: object = None) -> str:
         ("<html>", "", 0, "not JSON of its API"),
         ("[]", "", 0, "not JSON of its API"),
         ("", "", 0, "not JSON of its API"),
+        (
+            answer(metadata={"a": "DEEP"}).replace('"DEEP"', "[" * 9999),
+            "",
+            0,
+            "not JSON of its API",
+        ),
+        (answer(metadata=0).replace("0}", "[" * 99 + "]" * 99 + "}"), "", 0, "not JSON of its API"),
+        (answer(metadata=0).replace("0}", "NaN}"), "", 0, "not JSON of its API"),
+        (answer(metadata=0).replace("}", ', "error": "x"}'), "", 0, "not JSON of its API"),
+        (answer(metadata=7), "", 0, "not JSON of its API"),
+        (answer(metadata=[{"name": 7}]), "", 0, "not JSON of its API"),
+        (answer(metadata=[{"config": {}}]), "", 0, "not JSON of its API"),
+        (answer(metadata={"config": {"a": []}}), "", 0, "not JSON of its API"),
+        (answer(metadata={"devices": {"a": {"type": {}}}}), "", 0, "not JSON of its API"),
+        (answer(metadata={"space": {"total": "1"}}), "", 0, "not JSON of its API"),
         ("", "Error: You don't have the needed permissions to talk", 1, "this user may not talk"),
         ("", "Error: The incus daemon doesn't appear to be started", 1, "daemon does not run"),
         ("", "first\nError: EOF", 1, "incus can't reach its daemon: EOF"),
@@ -50,6 +65,13 @@ def test_a_refusal(tmp_path: Path, out: str, err: str, code: int, expected: str)
     with pytest.raises(Failed, match=expected) as caught:
         Incus(answering(tmp_path, out, err, code), "repoman").get("/1.0")
     assert caught.value.cure
+
+
+def test_an_answer_without_end_is_stopped(tmp_path: Path) -> None:
+    host = answering(tmp_path)
+    (tmp_path / "incus").write_text("#!/bin/sh\nexec yes\n")
+    with pytest.raises(Failed, match="incus printed more than 16777216 bytes"):
+        Incus(host, "repoman").get("/1.0")
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_only_what_was_listed_is_marked_as_seen(estate: ContainerEstate, repo: P
     estate.run("status", code=3)
     estate.run("status", "isurus", "--json", code=3)
     done = estate.run("status", "isurus", "--seen", code=6)
-    assert "`status isurus` has not listed what is new: run `repoman status isurus`" in done.err
+    assert "'status isurus' has not listed what is new: run `repoman status isurus`" in done.err
     assert estate.run("status", "isurus", "--seen", "--yes").code == 6, "--yes is no answer"
     estate.run("status", "isurus", code=3)
     write_inside(estate, repo / ".npmrc", "b")

@@ -150,6 +150,37 @@ def test_the_registry_reaches_its_file_through_a_host() -> None:
     assert [call for call in calls if call in _IMPURE_CALLS or call.endswith(_CLOCKS)] == []
 
 
+# --- what a person may paste ------------------------------------------------------------
+
+_COMPOSED = (
+    *("command", "example", "flag", "line", "typed", "self._help_command()"),
+    *("clone", "config", "merge", "push"),
+)
+"""Parts of commands that were made of constants and of what `quoted` returns."""
+
+
+def test_what_stands_in_a_command_of_a_message_is_quoted() -> None:
+    """An f-string with a command in backticks passes each value in it through `quoted`."""
+    wrong = [
+        f"{module.name}, line {node.lineno}: {value}"
+        for module in but("errors")
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.JoinedStr)
+        for value in _in_backticks(node)
+        if not value.startswith("quoted(") and value not in _COMPOSED
+    ]
+    assert wrong == [], "pass it through errors.quoted"
+
+
+def _in_backticks(string: ast.JoinedStr) -> Iterator[str]:
+    inside = False
+    for part in string.values:
+        if isinstance(part, ast.Constant):
+            inside ^= str(part.value).count("`") % 2 == 1
+        elif inside and isinstance(part, ast.FormattedValue):
+            yield ast.unparse(part.value)
+
+
 # --- which way the arrows point --------------------------------------------------------
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from repoman_tasks.errors import Failed
+from repoman_tasks.errors import Failed, without_backticks
 from repoman_tasks.hosts.base import Argv, Entry, Result, TimedOut
 from repoman_tasks.hosts.processes import not_installed
 from repoman_tasks.hosts.ssh.scripts import ABSENT
@@ -15,6 +16,7 @@ from repoman_tasks.hosts.ssh.scripts import ABSENT
 __all__ = [
     "Answer",
     "Call",
+    "code_of",
     "content_answer",
     "content_argv",
     "content_of",
@@ -22,12 +24,14 @@ __all__ = [
     "entries_of",
     "folders_of",
     "look_of",
+    "malformed",
     "reason_of",
     "result_of",
 ]
 
 
 _KILLED = 137
+_CODE = re.compile(r"[0-9]{1,3}")
 _NO_FILE = "No such file or directory"
 
 
@@ -48,7 +52,19 @@ def result_of(argv: Argv, answer: Answer) -> Result:
     """Return the result of a program. Raise Failed if it is not installed."""
     if answer.end == ABSENT:
         raise not_installed(argv[0])
-    return Result(tuple(argv), int(answer.end), answer.out, answer.err)
+    return Result(tuple(argv), code_of(answer.end), answer.out, answer.err)
+
+
+def code_of(word: str) -> int:
+    """Return the exit status in an answer. Raise Failed if it is none, as of a hostile host."""
+    if not _CODE.fullmatch(word):
+        raise malformed()
+    return int(word)
+
+
+def malformed() -> Failed:
+    """Return the error for an answer that repoman's shell does not give."""
+    return Failed("its shell did not answer as it should", "look what `ssh HOST sh` prints")
 
 
 def look_of(argv: Argv, word: str, answer: Answer) -> Result:
@@ -70,7 +86,8 @@ def look_of(argv: Argv, word: str, answer: Answer) -> Result:
 def reason_of(answer: Answer) -> str:
     """Return why a shell function failed, from the last line of standard error."""
     lines = answer.err.decode(errors="replace").strip().splitlines()
-    return lines[-1].rpartition(": ")[2].lower() if lines else "its shell gave no reason"
+    last = without_backticks(lines[-1]) if lines else "its shell gave no reason"
+    return last.rpartition(": ")[2].lower()
 
 
 def content_argv(path: str) -> list[str]:
@@ -129,6 +146,13 @@ def entries_of(root: str, found: Result) -> Iterator[Entry]:
 
 
 def _entry(line: bytes) -> Entry:
+    try:
+        return _parse_entry(line)
+    except ValueError:
+        raise malformed() from None
+
+
+def _parse_entry(line: bytes) -> Entry:
     kind, inode, size, mtime, ctime, links, path = line.split(b" ", 6)
     times = _nanoseconds(mtime), _nanoseconds(ctime)
     letter = kind.decode()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 
-from repoman_tasks.errors import Failed, Refused, RepomanError
+from repoman_tasks.errors import Failed, Refused, RepomanError, quoted
 from repoman_tasks.hosts.ssh.transport import ConnectionLost, TooManySessions
 
 __all__ = [
@@ -104,7 +104,7 @@ def key_changed(hostname: str, shown: str, typed: str) -> Refused:
     return Refused(
         f"the key of {hostname} is not the one that is known, it is {shown}",
         "somebody may be in between; where the host was set up anew, "
-        f"`ssh-keygen -R {hostname}`, then `ssh {typed}`",
+        f"`ssh-keygen -R {quoted(hostname)}`, then `ssh {typed}`",
     )
 
 

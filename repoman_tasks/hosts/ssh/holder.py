@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Argv
 from repoman_tasks.hosts.processes import deadline_check
-from repoman_tasks.hosts.ssh.answers import Answer
+from repoman_tasks.hosts.ssh.answers import Answer, malformed
 from repoman_tasks.hosts.ssh.shells import Check, Shell
 from repoman_tasks.hosts.ssh.transport import ConnectionLost
 
 __all__ = ["HolderAnswer", "HolderShell"]
 
 _SECONDS = 60.0
+_MOST_BYTES = 1 << 20
+"""Limit of an answer; the shell prints 2 KiB at most."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,11 @@ class HolderShell:
         with self._unbroken():
             shell = self._opened()
             shell.await_ready(check)
-            answer = shell.answer(check)
-        number, word, pid = answer.end.split()
+            answer = shell.answer(check, _MOST_BYTES)
+        try:
+            number, word, pid = answer.end.split()
+        except ValueError:
+            raise malformed() from None
         self._came[number] = HolderAnswer(word, pid, answer)
         if number in self._leaving:
             self._leaving.discard(number)

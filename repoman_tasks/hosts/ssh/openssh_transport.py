@@ -44,6 +44,8 @@ _LOGIN_SECONDS = 60.0
 _START_SECONDS = 20.0
 _LOCAL_SECONDS = 5.0
 _POLL_SECONDS = 0.1
+_MOST_SAID = 1 << 20
+"""Limit of what ssh and the host print at login, in bytes."""
 _FAILED = 255
 """Exit status of ssh itself; a program may exit with it, too."""
 _NO_TERMINAL = 97
@@ -134,7 +136,7 @@ class OpensshTransport(SSHTransport):
                 raise Interrupted("interrupted")
         else:
             argv = self._argv(*master, ControlPersist=_PERSIST, BatchMode="yes")
-            done = self._here.read(argv, timeout=_LOGIN_SECONDS)
+            done = self._here.read(argv, timeout=_LOGIN_SECONDS, max_bytes=_MOST_SAID)
             code, said = done.code, done.err.decode(errors="replace")
         if code:
             raise self._failure(said)
@@ -164,7 +166,7 @@ class OpensshTransport(SSHTransport):
         """Return ssh's log and delete it."""
         try:
             with open(self._log, encoding="utf-8", errors="replace") as file:
-                said = file.read()
+                said = file.read(_MOST_SAID)
             os.unlink(self._log)
         except OSError:
             return ""
@@ -182,7 +184,7 @@ class OpensshTransport(SSHTransport):
         if found is None:
             flags = ("-v", "-S", "none", "-T")
             argv = self._argv(*flags, BatchMode="yes", StrictHostKeyChecking="yes")
-            again = self._here.read([*argv, "true"], timeout=_LOGIN_SECONDS)
+            again = self._here.read([*argv, "true"], timeout=_LOGIN_SECONDS, max_bytes=_MOST_SAID)
             found = _reason(again.err.decode(errors="replace"), typed, where)
         lines = said.strip().splitlines() or ["ssh gave no reason"]
         return found or connection_errors.no_connection(where, lines[-1].rstrip("."), typed)
@@ -256,7 +258,7 @@ class OpensshProcess(RemoteProcess):
                 if _ONE_TOO_MANY in err:
                     raise connection_errors.too_many()
                 break  # `receive` raises
-            out, err = out + came[0], err + came[1]
+            out, err = out + came[0], (err + came[1])[-_MOST_SAID:]
             if time.monotonic() > deadline:
                 raise Failed("it starts no program", "look at its sshd")
         self._early = out, err

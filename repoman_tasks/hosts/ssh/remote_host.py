@@ -37,6 +37,7 @@ from repoman_tasks.hosts.processes import (
 )
 from repoman_tasks.hosts.ssh.answers import (
     Answer,
+    code_of,
     content_answer,
     content_argv,
     content_of,
@@ -79,7 +80,7 @@ class RemoteHost(Host):
         shell = Shell(transport, first=True)
         try:
             facts = parse_host_facts(
-                shell.answer(deadline_check(name, _OPEN_SECONDS)).out, shell.token.encode()
+                shell.first_answer(deadline_check(name, _OPEN_SECONDS)).out, shell.token.encode()
             )
         except ValueError:
             raise Failed("its login shell did not start sh", "try `ssh HOST sh`") from None
@@ -173,15 +174,16 @@ class RemoteHost(Host):
             )
         if end == ABSENT:
             raise not_installed(program)
-        if kept and int(end) == _LOST_LOCK:
+        code = code_of(end)
+        if kept and code == _LOST_LOCK:
             raise Failed("the lock of the project was lost", "try again")
-        return int(end)
+        return code
 
     def _moved(self, session: str) -> int:
         """Return the sum of the I/O counters of all processes of `session`."""
         with self._shells.one() as shell:
             answer = shell.ask("moved", session, check=deadline_check("sh", _OPEN_SECONDS))
-        return sum(map(int, re.findall(rb"\d+", answer.out)))
+        return sum(map(int, re.findall(rb"\d{1,20}", answer.out)))
 
     def _hand_over(self, argv: Argv) -> int:
         self._registry.clear()

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from repoman_tasks.errors import Failed
-from repoman_tasks.hosts.base import Sink
+from repoman_tasks.hosts.base import MAX_BYTES, Sink
 from repoman_tasks.hosts.processes import cut_lines
 from repoman_tasks.hosts.ssh.answers import Answer
 from repoman_tasks.hosts.ssh.scripts import (
@@ -27,6 +27,8 @@ _POLL_SECONDS = 0.1
 _MOST = 8
 """Limit of shells. sshd allows ten sessions in a connection (MaxSessions in sshd_config(5)); the
 holder shell and a program with the terminal need one each."""
+_MOST_AT_LOGIN = 8 << 20
+"""Limit of what start-up files print, and of the registry that follows, in bytes."""
 _LONGEST_END = 200
 """Most bytes of a line that ends an answer."""
 
@@ -62,8 +64,12 @@ class Shell:
         for place in range(len(calls)):
             yield self.answer(check_of(place))
 
-    def answer(self, check: Check = lambda: None) -> Answer:
-        """Wait for the next answer and return it."""
+    def first_answer(self, check: Check) -> Answer:
+        """Wait for the answer that follows what start-up files print; see `answer`."""
+        return self.answer(check, _MOST_AT_LOGIN)
+
+    def answer(self, check: Check = lambda: None, max_bytes: int = MAX_BYTES) -> Answer:
+        """Wait for the next answer and return it. Raise Failed beyond `max_bytes`."""
         found: list[tuple[bytes, str, int] | None] = [None, None]
         seen = [0, 0]
         while None in found:
@@ -74,6 +80,8 @@ class Shell:
                 parts = zip(self._data, found, strict=True)
                 self._partial = sum(len(data) for data, whole in parts if whole is None)
                 check()
+                if self._partial > max_bytes or sum(map(len, self._data)) > 2 * MAX_BYTES:
+                    raise _too_long(max_bytes)
                 self._receive()
         (out, end, after_out), (err, _, after_err) = (part for part in found if part)
         del self._data[0][:after_out], self._data[1][:after_err]
@@ -128,12 +136,17 @@ class Shell:
     def await_ready(self, check: Check) -> None:
         """Skip what start-up files print before the shell is ready."""
         if not self._ready:
-            self.answer(check)
+            self.first_answer(check)
             self._ready = True
 
     def _receive(self) -> None:
         for data, more in zip(self._data, self._wire.receive(_POLL_SECONDS), strict=True):
             data += more
+
+
+def _too_long(max_bytes: int) -> Failed:
+    what = f"its shell printed more than {max_bytes >> 20} MiB and no answer"
+    return Failed(what, "look what `ssh HOST sh` prints")
 
 
 class Shells:

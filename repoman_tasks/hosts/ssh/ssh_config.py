@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import pwd
 import re
-import shlex
 import shutil
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from repoman_tasks.errors import Failed
+from repoman_tasks.errors import Failed, quoted
 from repoman_tasks.hosts.local import LocalHost
 from repoman_tasks.hosts.ssh.paramiko_config import DEFAULT_KEYS, read_files
 from repoman_tasks.hosts.ssh.tokens import Tokens
@@ -66,7 +65,7 @@ def typed(address: Address) -> str:
     argv = ["-p", str(address.port)] if address.port else []
     argv += ["-i", address.identity] if address.identity else []
     host = address.address or address.name
-    return shlex.join([*argv, f"{address.user}@{host}" if address.user else host])
+    return quoted(*argv, f"{address.user}@{host}" if address.user else host)
 
 
 def target(address: Address) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from repoman_tasks.errors import Failed
+from repoman_tasks.errors import Failed, quoted
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.spec import (
     PROJECT_TAG,
@@ -27,6 +28,8 @@ __all__ = [
     "unknown_containers",
 ]
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+"""Names of instances that Incus allows. Any other comes from a host that is hostile."""
 _COUNTED_FIRST = ("running", "stopped", "frozen", "error")
 """States that a summary lists first, in this order."""
 
@@ -60,18 +63,24 @@ def parse_containers(instances: Any) -> dict[str, Container]:
 def parse_container(instance: Any) -> Container:
     """Parse the metadata of one instance. Raise Failed if it is none."""
     try:
-        config = dict(instance["config"])
+        name, devices = instance["name"], instance.get("devices") or {}
+        if not _NAME.fullmatch(name):
+            raise ValueError(name)
         return Container(
-            instance["name"],
+            name,
             instance["status"].lower(),
-            {str(key): str(value) for key, value in config.items()},
-            {name: dict(device) for name, device in instance.get("devices", {}).items()},
-            tuple(instance.get("profiles", ())),
-            _sources(instance.get("expanded_devices") or instance.get("devices", {})),
+            _texts(instance["config"]),
+            {str(device): _texts(keys) for device, keys in devices.items()},
+            tuple(map(str, instance.get("profiles") or ())),
+            _sources(instance.get("expanded_devices") or devices),
             _root_pool(instance.get("expanded_devices") or {}),
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         raise _malformed() from None
+
+
+def _texts(mapping: Any) -> dict[str, str]:
+    return {str(key): str(value) for key, value in mapping.items()}
 
 
 def _sources(devices: Any) -> tuple[str, ...]:
@@ -138,12 +147,13 @@ def project_drift(facts: EstateFacts, project: Project, containers: Containers) 
         return _absence_findings(project, containers)
     if not project.container:
         what = "Incus has a container of this name, but the registry says there is none"
-        return [Finding(name, what, f"run `repoman adopt {name}`", kind="unexpected")]
+        return [Finding(name, what, f"run `repoman adopt {quoted(name)}`", kind="unexpected")]
     if container.half_made:
-        cure = f"finish or remove it with `repoman status {name} --repair`"
+        cure = f"finish or remove it with `repoman status {quoted(name)} --repair`"
         return [Finding(name, "its container is half made", cure, kind="half-made")]
     if container.status == "error":
-        cure = f"run `repoman stop {name} --force`, then read `incus info --show-log {name}`"
+        log = f"`incus info --show-log {quoted(name)}`"
+        cure = f"run `repoman stop {quoted(name)} --force`, then read {log}"
         return [Finding(name, "its container is in state error", cure, kind="error")]
     return _difference_findings(facts, project, container)
 
@@ -158,17 +168,17 @@ def _difference_findings(
         return []
     if all(d.protection for d in differing):
         what = "its container can still write some files that programs on this host run"
-        cure = f"run `repoman update {name} --restart`"
+        cure = f"run `repoman update {quoted(name)} --restart`"
         return [Finding(name, what, cure, problem=False, kind="protection")]
     what = "its container differs from the registry: " + "; ".join(d.what for d in differing)
-    return [Finding(name, what, f"run `repoman update {name}`", kind="differs")]
+    return [Finding(name, what, f"run `repoman update {quoted(name)}`", kind="differs")]
 
 
 def _absence_findings(project: Project, containers: Containers) -> list[Finding]:
     name, renamed = project.name, containers.find_renamed(project.name)
     if not project.container:
         return []
-    command = f"`repoman status {name} --repair`"
+    command = f"`repoman status {quoted(name)} --repair`"
     if renamed:
         what = f"its container was renamed to {renamed.name}"
         return [Finding(name, what, f"rename it back with {command}", kind="renamed")]
@@ -191,11 +201,12 @@ def _orphan_findings(facts: EstateFacts, containers: Containers) -> list[Finding
 def _orphan_finding(container: Container) -> Finding:
     name = container.name
     if container.half_made:
-        cure = f"run `repoman new {name}` again, or remove it with `repoman status --repair`"
+        again = f"run `repoman new {quoted(name)}` again"
+        cure = f"{again}, or remove it with `repoman status --repair`"
         return Finding(name, "a half-made container without a project", cure, kind="half-made")
     created_for = container.config.get(PROJECT_TAG)
     what = "a container without a project"
     if created_for and created_for != name:
         what += f"; it was created for {created_for}"
-    cure = f"run `repoman adopt {name}`, or choose with `repoman status --repair`"
+    cure = f"run `repoman adopt {quoted(name)}`, or choose with `repoman status --repair`"
     return Finding(name, what, cure, kind="orphan")

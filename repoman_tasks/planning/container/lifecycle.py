@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from repoman_tasks.errors import UsageError
+from repoman_tasks.errors import UsageError, quoted
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.spec import (
     MAKING_TAG,
@@ -60,7 +60,7 @@ def delete_half_made_steps(name: str, containers: Mapping[str, Container]) -> li
         return [DeleteContainer(name, ", which is half made")]
     raise UsageError(
         f"a container called {name} exists already, but no project",
-        f"run `repoman adopt {name}`, or choose another name",
+        f"run `repoman adopt {quoted(name)}`, or choose another name",
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from repoman_tasks.errors import quoted
 from repoman_tasks.planning.container.drift import Containers
 from repoman_tasks.planning.container.spec import MAKING_TAG, has_volume
 from repoman_tasks.planning.fence.fence_facts import QUOTA_DRIVERS
@@ -57,7 +58,7 @@ def volume_findings(
     for name, container in containers.by_name.items():
         project = facts.registry.project(name)
         if project and has_volume(container.devices) and name not in volumes:
-            cure = f"create an empty one with `repoman update {name}`"
+            cure = f"create an empty one with `repoman update {quoted(name)}`"
             found.append(Finding(name, "its volume is missing", cure, kind="volume"))
     for name, pool in volumes.items():
         if name not in containers.by_name:
@@ -71,15 +72,18 @@ def _unused_finding(
     project = facts.registry.project(name)
     if project is None and name in half_made:
         what = f"a half-made volume in the pool {pool} without a project"
-        cure = f"run `repoman new {name}` again, or delete it with `repoman status --repair`"
+        cure = (
+            f"run `repoman new {quoted(name)}` again, or delete it with `repoman status --repair`"
+        )
         return [Finding(name, what, cure, kind="half-made-volume")]
     if project is None:
         what = f"a volume in the pool {pool} without a project"
-        cure = f"`repoman new {name}` uses it, `repoman remove {name}` deletes it"
+        cure = f"`repoman new {quoted(name)}` uses it, `repoman remove {quoted(name)}` deletes it"
     elif not project.container:
         what = "its volume is still there, though it has no container"
         within = facts.registry.defaults.incus_project
-        cure = f"delete it with `incus storage volume delete --project {within} {pool} {name}`"
+        command = quoted("incus", "storage", "volume", "delete", "--project", within, pool, name)
+        cure = f"delete it with `{command}`"
     else:  # its missing container is reported
         return []
     return [Finding(name, what, cure, problem=False, kind="volume")]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from repoman_tasks.errors import quoted
 from repoman_tasks.model import Project
 from repoman_tasks.planning.findings import Finding
 
@@ -64,5 +65,5 @@ def exclude_finding(project: Project) -> Finding | None:
     if not (project.backup and project.requested_exclude):
         return None
     what = f"its .repoman.toml excludes from the mirror: {', '.join(project.requested_exclude)}"
-    cure = f"to mirror them, delete them there and run `repoman update {project.name}`"
+    cure = f"to mirror them, delete them there and run `repoman update {quoted(project.name)}`"
     return Finding(project.name, what, cure, problem=False, kind="exclude")

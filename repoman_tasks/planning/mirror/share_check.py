@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from repoman_tasks.errors import TargetUnusable
+from repoman_tasks.errors import TargetUnusable, quoted
 from repoman_tasks.model import Defaults
 from repoman_tasks.planning.names import inside
 
@@ -185,7 +185,7 @@ def check_share(probe: Probe, defaults: Defaults) -> None:
     where, mount = probe.path, check_readable(probe, defaults)
     if mount.read_only:
         raise TargetUnusable(
-            f"{where} is mounted read-only", f"run `mount -o remount,rw {mount.target}`"
+            f"{where} is mounted read-only", f"run `mount -o remount,rw {quoted(mount.target)}`"
         )
     if not probe.writable:
         raise TargetUnusable(
@@ -204,7 +204,7 @@ def _check_file_system(where: str, mount: MountEntry, probe: Probe, defaults: De
         raise TargetUnusable(
             f"{where} is on {mount.fstype} ({mount.source} mounted at {mount.target}), "
             f"not on {' or '.join(defaults.nfs_fstypes)}",
-            f"mount the share there (`mount {where}`), or set nfs_fstypes in [defaults]",
+            f"mount the share there (`mount {quoted(where)}`), or set nfs_fstypes in [defaults]",
         )
     if probe.local_mount is not None and probe.local_mount.device == mount.device:
         raise TargetUnusable(
@@ -240,5 +240,5 @@ def check_still_mounted(first: Probe, mounts: Sequence[MountEntry]) -> None:
     if mount.read_only:
         raise TargetUnusable(
             f"{first.path} became read-only during the run",
-            f"run `mount -o remount,rw {mount.target}`, then sync again",
+            f"run `mount -o remount,rw {quoted(mount.target)}`, then sync again",
         )

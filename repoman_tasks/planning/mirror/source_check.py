@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repoman_tasks.errors import Refused
+from repoman_tasks.errors import Refused, quoted
 from repoman_tasks.model import Mirrored, Project, Tally
 from repoman_tasks.planning.text.wording import plural
 
@@ -45,8 +45,9 @@ def check_shrinkage(
     if last is None:
         return
     cure = (
-        f"get the mirror's content by `repoman restore {name}`; only if the repo is right, make "
-        f"the mirror as small with `repoman sync {name} --force`"
+        f"get the mirror's content by `repoman restore {quoted(name)}`; "
+        f"only if the repo is right, make the mirror as small "
+        f"with `repoman sync {quoted(name)} --force`"
     )
     if tally.files == 0 and last.files:
         counted = plural(last.files, "file")
@@ -71,8 +72,8 @@ def check_not_stopped(project: Project) -> None:
     if project.stopped_at:
         raise Refused(
             f"the last sync, at {project.stopped_at}, stopped at max_delete",
-            f"list the rest with `repoman sync {project.name} --dry-run --force`, "
-            f"then delete it with `repoman sync {project.name} --force`",
+            f"list the rest with `repoman sync {quoted(project.name)} --dry-run --force`, "
+            f"then delete it with `repoman sync {quoted(project.name)} --force`",
         )
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from repoman_tasks.errors import quoted
 from repoman_tasks.planning.findings import Finding
 from repoman_tasks.planning.text.wording import plural
 from repoman_tasks.planning.trust.hazard_names import INSTRUCTIONS, KINDS, place_of
@@ -75,8 +76,8 @@ def hazard_findings(name: str, path: str, hazards: Iterable[Hazard], seen: Marks
     counts = "; ".join(f"{len(whats)} of {kind}: {_named(whats)}" for kind, whats in found)
     what = f"new in {path} since you last looked, and run by programs on this host: {counts}"
     cure = (
-        f"check what `repoman status {name}` lists before using git, an editor or an agent "
-        f"there, then run `repoman status {name} --seen`"
+        f"check what `repoman status {quoted(name)}` lists before using git, an editor or an agent "
+        f"there, then run `repoman status {quoted(name)} --seen`"
     )
     items = tuple(what for _, whats in found for what in whats)
     return [Finding(name, what, cure, kind="hazard", items=items)]
@@ -108,7 +109,8 @@ def instructions_finding(
     if not new:
         return []
     what = f"{plural(len(new), 'file')} in {path} that instruct agents: new since you last looked"
-    cure = f"read them before you start an agent there, then run `repoman status {name} --seen`"
+    mark = f"`repoman status {quoted(name)} --seen`"
+    cure = f"read them before you start an agent there, then run {mark}"
     items = tuple(_ordered(new))
     return [Finding(name, what, cure, problem=False, kind="instructions", items=items)]
 
@@ -127,6 +129,6 @@ def owner_finding(name: str, path: str, files: int, ids: str, project: str) -> F
     entries = plural(files, "file or folder", "files and folders")
     belong = "belongs" if files == 1 else "belong"
     what = f"{entries} in {path} {belong} to other users of its container"
-    command = f"find {path} ! -user {ids.partition(':')[0]} -exec chown -h {ids} {{}} +"
-    cure = f"run `incus exec --project {project} {name} -- {command}`"
+    command = f"find {quoted(path)} ! -user {ids.partition(':')[0]} -exec chown -h {ids} {{}} +"
+    cure = f"run `incus exec --project {quoted(project)} {quoted(name)} -- {command}`"
     return Finding(name, what, cure, problem=False, kind="owner")

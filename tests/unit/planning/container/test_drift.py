@@ -73,6 +73,24 @@ def test_sources_are_folders_of_the_host() -> None:
     assert found["isurus"].pool == "p"
 
 
+@pytest.mark.parametrize(
+    "name", ["a`id`", "$(id)", "a b", "-x", "--force", "a/b", "", "a\n", 1, None]
+)
+def test_a_name_that_incus_does_not_allow_is_no_answer_of_it(name: object) -> None:
+    instance = {"name": name, "status": "Running", "config": {}, "devices": {}}
+    with pytest.raises(Failed, match="did not answer with a list of instances"):
+        parse_containers([instance])
+
+
+def test_a_tag_adds_no_command_to_a_finding() -> None:
+    stray = container("stray", tag="`id`")
+    (finding,) = drift_findings(
+        EstateFacts(Registry(), "/r"), containers_of(stray), (), orphans=True
+    )
+    assert "`" not in finding.what
+    assert finding.cure == "run `repoman adopt stray`, or choose with `repoman status --repair`"
+
+
 RUNNING = container("isurus", "running", "isurus")
 HALF = container("isurus", "stopped", "isurus", **{MAKING_TAG: "token"})
 STRAY_HALF = container("stray", "stopped", "stray", **{MAKING_TAG: "token"})
