@@ -18,6 +18,7 @@ from invoke.parser.argument import Argument
 from repoman_tasks.cli.parser import GLOBAL_OPTIONS
 from repoman_tasks.cli.task import COMMON_OPTIONS, Task
 from repoman_tasks.planning.completion_files import ACTIONS, SHELLS
+from repoman_tasks.planning.container.agents import AGENT_NAMES
 from repoman_tasks.planning.container.repairs import CHOICES
 
 __all__ = ["FREE", "KINDS", "Row", "table", "with_shared", "with_table"]
@@ -36,6 +37,7 @@ def _choice(names: tuple[str, ...]) -> str:
 
 KINDS: Mapping[str, str] = {
     "action": _choice(ACTIONS),
+    "agent": _choice(AGENT_NAMES),
     "half-made": _choice(CHOICES["half-made"]),
     "host": "host",
     "image": "image",
@@ -45,6 +47,7 @@ KINDS: Mapping[str, str] = {
     "nfs-repos": "folder",
     "orphan": _choice(CHOICES["orphan"]),
     "profile": "profile",
+    "project": "project",
     "repo": "repo",
     "shell": _choice(SHELLS),
     "to": "folder",

@@ -58,7 +58,10 @@ _SSH = {
     "nft": "nftables",
     "ip": "iproute2",
 }
-_OVER_SSH = ("tests/integration/test_commands.py", "tests/integration/test_mirror.py")
+_OVER_SSH = (
+    *("tests/integration/test_commands.py", "tests/integration/test_login.py"),
+    "tests/integration/test_mirror.py",
+)
 """Files whose tests with the mark `over_ssh` run a second time, over SSH."""
 _INCUS = {
     "incus": "incus-client",

@@ -84,6 +84,9 @@ class Defaults:
     shared_login: bool = _key(
         False, "Share one login of Claude Code with all containers that have claude-share."
     )
+    logins: tuple[str, ...] = _key(
+        (), "Agents whose logins `shell` and `exec` pass into containers: see `repoman login`."
+    )
     storage_pool: str = _key("", "Incus storage pool of the containers' own disks.")
     bridge: str = _key("repoman0", "Incus network of the containers, a managed bridge.")
     network: str = _key(
@@ -138,6 +141,9 @@ class Project:
     env: Pairs = _key((), "Environment variables in the container.")
     env_file: str = _key(
         "", "File of mode 0600 with variables as NAME=value, for `shell` and `exec` only."
+    )
+    logins: tuple[str, ...] | None = _key(
+        None, "Agents whose logins `shell` and `exec` pass in, if not as in `[defaults]`."
     )
     mounts: tuple[Mount, ...] = _key((), "Folders of the host to mount in the container.")
     keep: tuple[str, ...] = _key((), "Further folders of the home to keep on its volume.")

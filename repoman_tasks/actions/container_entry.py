@@ -9,12 +9,14 @@ from repoman_tasks.actions.facts import containers, incus, person, reconcile
 from repoman_tasks.actions.project_container import (
     check_startable,
     print_drift,
+    repo_path,
     require_container,
     resolve_project,
 )
-from repoman_tasks.errors import Failed
-from repoman_tasks.hosts.base import Host
+from repoman_tasks.errors import Failed, quoted
+from repoman_tasks.hosts.base import Future
 from repoman_tasks.model import Project
+from repoman_tasks.planning.container.logins import given_agents
 from repoman_tasks.planning.container.spec import Container
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.session import Session
@@ -41,7 +43,8 @@ def enter(
     handle = GuestHandle(session.of(incus), project.name, session.of(person))
     terminal = host.environ.get("TERM", "") if screen.live else ""
     lang = host.environ.get("LC_ALL") or host.environ.get("LANG", "")
-    variables = _secrets(host, project)
+    variables = _read_secrets(session, project)
+    repo = repo_path(session.of(reconcile), project)
     with contextlib.ExitStack() as stack:
         if forward_agent:
             from repoman_tasks.actions.ssh_agent import forward_ssh_agent
@@ -54,7 +57,7 @@ def enter(
             login=login,
             terminal=terminal,
             lang=lang,
-            secrets=stage_secrets(handle, variables) if variables else "",
+            secrets=stage_secrets(handle, variables, repo) if variables else "",
         )
         code = host.hand_over(inner)
     return code if code >= 0 else 128 - code
@@ -77,12 +80,28 @@ def ready_project(
     return project, entered
 
 
-def _secrets(host: Host, project: Project) -> dict[str, str]:
-    if not project.env_file:
-        return {}
-    from repoman_tasks.tools.secrets import read_secrets
+def _read_secrets(session: Session, project: Project) -> dict[str, str]:
+    """Return the variables of the logins that a project is given, and of its env_file, which wins.
 
-    return read_secrets(host, absolute(project.env_file, host.home))
+    Print a note for each login that is missing.
+    """
+    host, defaults = session.host, session.of(reconcile).registry.defaults
+    agents = given_agents(project, defaults)
+    if not (agents or project.env_file):
+        return {}
+    from repoman_tasks.tools.login_files import submit_login
+    from repoman_tasks.tools.secrets import submit_secrets
+
+    logins = {agent: submit_login(host, agent) for agent in agents}
+    path = absolute(project.env_file, host.home) if project.env_file else ""
+    own = submit_secrets(host, path) if path else Future[dict[str, str]](dict)
+    variables: dict[str, str] = {}
+    for agent, login in logins.items():
+        try:
+            variables |= login.result()
+        except Failed:
+            session.screen.note(f"{agent} is not logged in: run `repoman login {quoted(agent)}`")
+    return variables | own.result()
 
 
 def _start(session: Session, container: Container) -> None:

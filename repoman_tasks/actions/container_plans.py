@@ -146,6 +146,10 @@ def step_runner(session: Session) -> StepRunner:
     def kept(name: str) -> list[str]:
         return project_keep(session.of(reconcile).registry, name)
 
-    return StepRunner(
-        session.of(find_incus), lambda: session.of(person), session.screen.show_status, check, kept
-    )
+    def repo(name: str) -> str:
+        facts = session.of(reconcile)
+        project = facts.registry.project(name)
+        return f"{facts.local_repos}/{project.repo}" if project else ""
+
+    incus, show = session.of(find_incus), session.screen.show_status
+    return StepRunner(incus, lambda: session.of(person), show, check, kept, repo)

@@ -69,16 +69,19 @@ class StepRunner:
         report: Callable[[str], None],
         check_devices: Callable[[Devices], None],
         kept_folders: Callable[[str], Sequence[str]],
+        find_repo: Callable[[str], str],
     ) -> None:
         """`check_devices` raises if a container must not have one of the devices.
 
-        `kept_folders` returns the folders of the home that a container has on its volume.
+        `kept_folders` returns the folders of the home that a container has on its volume, and
+        `find_repo` the path of the repo of a project, empty if it is not registered yet.
         """
         self.incus = incus
         self._find_person = find_person
         self._report = report
         self._check_devices = check_devices
         self._kept_folders = kept_folders
+        self._find_repo = find_repo
         self._token = uuid.uuid4().hex
         self._undo_stack: list[Callable[[], None]] = []
         self._unfinished: list[str] = []
@@ -256,7 +259,7 @@ class StepRunner:
         self._report(f"waiting until {step.name} is up")
         wait_until_up(handle)
         set_up_user(handle)
-        set_up_volume(handle, self._kept_folders(step.name))
+        set_up_volume(handle, self._kept_folders(step.name), step.path)
         check_repo_writable(handle, step.path)
         if step.name not in self._unfinished:
             self._unfinished.append(step.name)
@@ -300,7 +303,8 @@ class StepRunner:
 
     def prepare_inside(self, name: str) -> None:
         """Set up what a container that has just been started should have."""
-        set_up_volume(GuestHandle(self.incus, name, self.person), self._kept_folders(name))
+        handle = GuestHandle(self.incus, name, self.person)
+        set_up_volume(handle, self._kept_folders(name), self._find_repo(name))
 
     def _rename_container(self, name: str, to: str) -> None:
         running = self._read(name).running

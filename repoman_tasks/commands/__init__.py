@@ -19,7 +19,7 @@ GROUPS = {
     "Get started": ("setup", "new", "adopt"),
     "Work in a container": ("shell", "exec", "start", "stop", "restart"),
     "Look and back up": ("list", "status", "sync", "restore"),
-    "Change a container": ("update", "trust", "untrust"),
+    "Change a container": ("update", "login", "trust", "untrust"),
     "Remove": ("remove",),
     "Other": ("completion", "git-guard"),
 }

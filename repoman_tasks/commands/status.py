@@ -27,6 +27,7 @@ from repoman_tasks.actions.hazards import (
     submit_new_hazards,
 )
 from repoman_tasks.actions.inside_check import running_projects, submit_inside
+from repoman_tasks.actions.login_check import submit_login_check
 from repoman_tasks.actions.network_check import submit_network_check
 from repoman_tasks.actions.volumes import find_half_made
 from repoman_tasks.cli.task import Task, task
@@ -154,6 +155,7 @@ def _findings(
     existing = session.of(containers)
     drifted = _drift_findings(facts, existing, name)
     has_containers = any(project.container for project in projects) and not existing.problem
+    logins = submit_login_check(session, facts.registry, projects)
     network, inside = Future[list[Finding]](list), Future[list[Finding]](list)
     if has_containers:
         network = submit_network_check(session, projects)
@@ -171,7 +173,7 @@ def _findings(
         found += _fence_findings(session.of(fence_facts))
     drifted += _volume_findings(session, facts, name)
     excludes = [finding for finding in map(exclude_finding, projects) if finding]
-    found += network.result() + excludes + drifted + inside.result()
+    found += logins.result() + network.result() + excludes + drifted + inside.result()
     found += guard_findings(guard.result()) if name is None else []
     return found + hazards.result().findings, hazards.result()
 

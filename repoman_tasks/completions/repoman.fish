@@ -26,6 +26,12 @@ git-guard:choice install remove!:Have git judge the repos of containers before i
 git-guard --dry-run::Show what would change, and change nothing.
 list::List the projects: state, address, last sync, repo and image.
 list --json::Print JSON.
+login:choice claude codex gemini opencode aider:Log an agent in: keep its token or API key, and give it to containers.
+login --project:project+:Give the login to this project (can be repeated; default: to all).
+login --stdin::Read the secret from standard input.
+login --shared::Share one login of claude with all containers, which renew it by themselves.
+login --remove::Forget the login, or with --project no longer give it to that project.
+login --dry-run::Show what would change, and change nothing.
 new:any!:Register a repo as a project, and create its container.
 new --profile:profile+:Incus profile of the container, in place of the default ones; may be repeated.
 new --repo:repo:Folder of the repo, relative to local_repos or absolute (default: NAME).

@@ -16,6 +16,7 @@ from repoman_tasks.planning.text.wording import redact_url
 
 __all__ = [
     "ACTION",
+    "AGENT",
     "APPROVE",
     "APPROVE_GIT",
     "ARGV",
@@ -37,6 +38,7 @@ __all__ = [
     "PROJECT",
     "REPAIR",
     "REPO",
+    "SECRET",
     "SEEN",
     "SHELL",
     "SOURCE",
@@ -77,7 +79,7 @@ def _answers(commands: str, *arguments: str) -> dict[str, tuple[str, ...]]:
 
 GO_AHEAD = Prompt(
     "Go ahead?",
-    _answers("adopt completion git-guard new remove restore setup status update", "yes"),
+    _answers("adopt completion git-guard login new remove restore setup status update", "yes"),
 )
 SUDO = Prompt("Run this with sudo now?", _answers("setup", "yes"))
 
@@ -91,6 +93,8 @@ CONTAINER = Prompt("Which container?", _answers("adopt", "name"))
 ARGV = Prompt("Which command should run there?", {}, {"exec": "pass it after --"})
 ACTION = Prompt("Install or remove?", _answers("completion", "action"))
 SHELL = Prompt("Which shell?", _answers("completion", "shell"))
+AGENT = Prompt("Log in which agent?", _answers("login", "agent"))
+SECRET = Prompt("What is the {} of {}? It will not be shown.", _answers("login", "stdin"))
 
 # --- a new project ------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from repoman_tasks.errors import quoted
@@ -241,7 +241,8 @@ class WriteFile:
 
     what: str
     path: str
-    text: str
+    text: str = field(repr=False)
+    """Content, which may be a secret."""
     executable: bool = False
 
     def __str__(self) -> str:

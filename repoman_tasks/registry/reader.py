@@ -29,6 +29,7 @@ from repoman_tasks.model import (
     env_name,
     keys,
 )
+from repoman_tasks.planning.container.agents import AGENT_NAMES
 from repoman_tasks.planning.mirror.excludes import excludes_fault
 from repoman_tasks.planning.names import (
     NAMES_NEVER_VALID,
@@ -313,6 +314,8 @@ def _list(key: Field[Any], value: Any) -> tuple[str, ...]:
         _no_fault(next(filter(None, map(profile_fault, value)), ""))
     if key.name == "keep":
         _no_fault(next(filter(None, map(keep_fault, value)), ""))
+    if key.name == "logins":
+        _no_fault(next((f"no agent is called {v!r}" for v in value if v not in AGENT_NAMES), ""))
     if key.name == "allow" and value:
         from repoman_tasks.planning.fence.acl import allow_fault
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import termios
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from repoman_tasks.errors import Interrupted, RepomanError, UsageError, one_line
 from repoman_tasks.hosts.signals import wait_for_line
 from repoman_tasks.planning.prompts import Prompt, is_menu, parse_choice
 
 __all__ = ["Prompter"]
+
+
+_MOST_BYTES = 64 << 10
+"""Limit of a line of standard input."""
 
 
 def _anything(_: str) -> None:
@@ -119,6 +125,18 @@ class Prompter:
         if self._line(question) != expected:
             raise Interrupted(self.outcome)
 
+    def secret(self, prompt: Prompt, *about: str, piped: bool = False) -> str:
+        """Ask for a secret, which is not shown; return "" for an empty answer.
+
+        If `piped`, it is the first line of standard input. Raise UsageError without a terminal.
+        """
+        if piped and not sys.stdin.isatty():
+            return sys.stdin.buffer.readline(_MOST_BYTES).decode(errors="replace").strip()
+        if not self._terminal:
+            raise self._no_terminal(prompt, about)
+        with _echo_off(sys.stdin.fileno()):
+            return self._line(f"{self._text(prompt, about)} ")
+
     def _text(self, prompt: Prompt, about: Sequence[str]) -> str:
         prompt.arguments(self.command)  # raises if no option is known to answer it
         return one_line(prompt.text.format(*about))
@@ -145,3 +163,16 @@ class Prompter:
 
 def _print(text: str) -> None:
     print(one_line(text), file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _echo_off(terminal: int) -> Iterator[None]:
+    """Do not show what is typed on the file descriptor `terminal`."""
+    before = termios.tcgetattr(terminal)
+    silent = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
+    termios.tcsetattr(terminal, termios.TCSADRAIN, silent)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+        print(file=sys.stderr)  # for the line break that was typed

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Future, Result
 from repoman_tasks.model import Person
+from repoman_tasks.planning.container.agents import SETTINGS_PATH, first_start_settings
 from repoman_tasks.planning.container.user_files import (
     UserChanges,
     UserFiles,
@@ -134,7 +135,22 @@ esac
 )
 """Becomes the user, with the groups of a login, enters the folder and runs the program."""
 
-_STAGE_SECRETS = 'umask 077; mkdir -p /run/repoman && cat >"/run/repoman/$1"'
+_STAGE_SECRETS = r"""
+umask 077
+mkdir -p /run/repoman && cat >"/run/repoman/$1" || exit 1
+settings=$2 first=$3 owner=$4
+key=$(sed -n 's/^ANTHROPIC_API_KEY=//p' "/run/repoman/$1")
+end=${key#"${key%????????????????????}"}
+case $end in *[!A-Za-z0-9_-]*) end= ;; esac
+if [ -n "$key" ] && [ -n "$end" ] && [ "$(cat "$settings" 2>/dev/null)" = "$first" ]; then
+    approved="\"customApiKeyResponses\": {\"approved\": [\"$end\"]}"
+    printf '%s, %s}\n' "${first%?}" "$approved" >"$settings.part" &&
+        chown "$owner" "$settings.part" && mv -- "$settings.part" "$settings"
+fi
+:
+"""
+"""Writes standard input to a file. Claude Code asks before it uses an API key whose end is not in
+its settings; while these are as `guest_volume` wrote them, this adds the end of the key."""
 
 _CHECK_WRITABLE = r"""
 file=.repoman-proof.$$
@@ -259,15 +275,20 @@ def _inode_argv(path: str) -> list[str]:
     return ["stat", "-c", "%i", "--", path]
 
 
-def stage_secrets(handle: GuestHandle, secrets: Mapping[str, str]) -> str:
+def stage_secrets(handle: GuestHandle, secrets: Mapping[str, str], repo: str) -> str:
     """Write variables to a file in the container that entering reads and deletes; return its name.
+
+    `repo` is the path of the project's repo.
 
     They go through standard input: arguments can be seen by others in the list of processes, and
     Incus's configuration and repoman's output must not hold them either.
     """
     name = uuid.uuid4().hex
     text = "".join(f"{key}={value}\n" for key, value in secrets.items())
-    argv = handle.incus.exec_argv(handle.name, ["sh", "-c", _STAGE_SECRETS, "sh", name])
+    owner = f"{handle.person.uid}:{handle.person.gid}"
+    settings = (SETTINGS_PATH, first_start_settings(repo), owner)
+    inner = ["sh", "-c", _STAGE_SECRETS, "sh", name, *settings]
+    argv = handle.incus.exec_argv(handle.name, inner)
     given = text.encode(errors="surrogateescape")
     result = handle.incus.host.change(argv, timeout=_SECONDS, stdin=given)
     if result.code:

@@ -10,7 +10,12 @@ from collections.abc import Sequence
 
 from repoman_tasks.errors import Failed, quoted
 from repoman_tasks.hosts.base import Future
-from repoman_tasks.planning.container.agents import AGENTS, VOLUME_PATH
+from repoman_tasks.planning.container.agents import (
+    AGENTS,
+    SETTINGS_PATH,
+    VOLUME_PATH,
+    first_start_settings,
+)
 from repoman_tasks.tools.guest import AS_USER, DELAY, GuestHandle
 
 __all__ = ["set_up_volume", "submit_volume_check"]
@@ -36,12 +41,15 @@ set -- sh -c "$script" sh "$volume" "$@"
 nothing: what it wrote would be hidden later."""
 
 _ARRANGE = r"""
-volume=$1; shift
+volume=$1 settings=$2 first=$3; shift 3
 umask 077
 cd -- "$HOME" || exit 1
 while [ "$1" != -- ]; do mkdir -p -- "$volume/$1" || exit 1; shift; done
 shift
 [ -e "$volume/history" ] || : >"$volume/history"
+if [ -n "$first" ] && [ ! -e "$settings" ] && [ ! -L "$settings" ]; then
+    printf '%s\n' "$first" >"$settings.part" && mv -- "$settings.part" "$settings" || exit 1
+fi
 code=0
 mkdir -p -- "$volume/keep" || exit 1
 while [ $# -gt 0 ]; do
@@ -68,7 +76,8 @@ while [ $# -gt 0 ]; do
 done
 exit $code
 """
-"""Creates the folders before `--` on the volume, and makes each folder after it in the home a link
+"""Writes the settings of a first start, if there are none; creates the folders before `--` on the
+volume, and makes each folder after it in the home a link
 to the one on the volume that the next argument names. What is in such a folder is moved there once;
 if the volume has one already, the folder is renamed, and nothing is overwritten."""
 
@@ -93,17 +102,18 @@ def submit_volume_check(handle: GuestHandle, kept: Sequence[str]) -> Future[bool
     return checked.then(lambda result: result.code == 0)
 
 
-def set_up_volume(handle: GuestHandle, kept: Sequence[str]) -> None:
+def set_up_volume(handle: GuestHandle, kept: Sequence[str], repo: str) -> None:
     """Give the volume to the user, with the agents' folders, and link the `kept` folders to it.
 
-    Do nothing for what is done already. Raise Failed if something can't be done.
+    The first start of an agent in `repo`, if given, is prepared. Do nothing for what is done
+    already. Raise Failed if something can't be done.
     """
     person = handle.person
     who = (person.name, str(person.uid), str(person.gid), person.home)
     folders = [agent.folder for agent in AGENTS if agent.folder]
-    result = handle.run(
-        _SET_UP, VOLUME_PATH, *who, _ARRANGE, *folders, "--", *_pairs(kept), seconds=_SECONDS
-    )
+    settings = (SETTINGS_PATH, first_start_settings(repo) if repo else "")
+    words = (VOLUME_PATH, *who, _ARRANGE, *settings, *folders, "--", *_pairs(kept))
+    result = handle.run(_SET_UP, *words, seconds=_SECONDS)
     if result.code:
         raise Failed(
             f"the volume of {handle.name} can't be set up: {result.complaint}",

@@ -1,4 +1,4 @@
-"""Prompt for the project, container or action of a command."""
+"""Prompt for the project, container, agent or action of a command."""
 
 from __future__ import annotations
 
@@ -9,18 +9,23 @@ from repoman_tasks.actions.project_container import resolve_project
 from repoman_tasks.cli.wizard import Wizard
 from repoman_tasks.errors import UsageError
 from repoman_tasks.planning.completion_files import ACTIONS, SHELLS
+from repoman_tasks.planning.container.agents import AGENT_NAMES
 from repoman_tasks.planning.current_project import project_at
-from repoman_tasks.planning.prompts import ACTION, ARGV, CONTAINER, PROJECT, REPO, SHELL
+from repoman_tasks.planning.prompts import ACTION, AGENT, ARGV, CONTAINER, PROJECT, REPO, SHELL
 from repoman_tasks.tools.incus import Incus
 
 __all__ = [
     "ask_adopt",
     "ask_completion",
     "ask_exec",
+    "ask_login",
     "ask_project",
     "ask_remove",
     "ask_restore",
 ]
+
+_NO_AGENT = "none"
+"""Not the name of an agent."""
 
 
 def ask_project(wizard: Wizard) -> None:
@@ -99,6 +104,14 @@ def ask_adopt(wizard: Wizard) -> None:
     free = sorted(found if wizard.arguments["from_project"] else found.keys() - taken)
     if free:
         wizard.arguments["name"] = wizard.choose(CONTAINER, options=dict.fromkeys(free, ""))
+
+
+def ask_login(wizard: Wizard) -> None:
+    """Prompt for the agent; by default there is none, and the logins are shown."""
+    if wizard.arguments["agent"] is None:
+        options = {_NO_AGENT: "none, show all logins", **dict.fromkeys(AGENT_NAMES, "")}
+        answer = wizard.choose(AGENT, options=options, default=_NO_AGENT)
+        wizard.arguments["agent"] = None if answer in ("", _NO_AGENT) else answer
 
 
 def ask_completion(wizard: Wizard) -> None:

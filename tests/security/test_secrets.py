@@ -124,3 +124,82 @@ def test_no_secret_reaches_the_log_or_debug(isurus: ContainerEstate) -> None:
     assert "s3cret-asked" in inside, "the container has it"
     assert "s3cret" not in output
     assert "s3cret" not in log.read_text()
+
+
+# --- logins -----------------------------------------------------------------------------------
+
+LOGIN = "sk-ant-oat01-abcdefghijklmnopqrstuvwxyz-s3cret"
+_PLACES = ("/etc", "/home", "/root", "/run", "/tmp", "/usr", "/var", "/dev/shm")
+
+
+@pytest.fixture
+def logged_in(isurus: ContainerEstate) -> ContainerEstate:
+    """Store a login, and give it to isurus but not to lamna."""
+    isurus.new("lamna")
+    argv = ("login", "claude", "--project", "isurus", "--stdin")
+    isurus.run(*argv, given=f"{LOGIN}\n", code=0)
+    return isurus
+
+
+def holders(estate: ContainerEstate, name: str) -> list[str]:
+    """Return the processes in a container whose environment has the login, but for the search."""
+    script = (
+        "for file in /proc/[0-9]*/environ; do"
+        ' grep -q s3cret "$file" 2>/dev/null && cat "${file%environ}comm"; done'
+    )
+    return estate.exec_inside(name, "sh", "-c", script).out.split()
+
+
+def test_a_login_is_where_it_was_given_and_nowhere_else(logged_in: ContainerEstate) -> None:
+    """`shell` and `exec` carry it for as long as they run; no other door does."""
+    estate, script = logged_in, 'printf %s "$CLAUDE_CODE_OAUTH_TOKEN"'
+    for command in ("exec", "shell"):
+        assert estate.run(command, "isurus", "--", "sh", "-c", script, code=0).out == LOGIN
+        assert estate.run(command, "lamna", "--", "sh", "-c", script, code=0).out == ""
+    pipe = subprocess.PIPE
+    argv = ["--debug", "exec", "isurus", "--", "sh", "-c", "echo up; cat"]
+    process = estate.start(*argv, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    output = "".join(iter(lambda: process.stdout.readline().decode(), "up\n"))  # type: ignore[union-attr]
+    assert "cat" in holders(estate, "isurus"), "the control: the program has it"
+    assert estate.incus("exec", "isurus", "--", "env").out.count("s3cret") == 0
+    assert not any(b"s3cret" in word for _, argv in list_processes() for word in argv)
+    output += json.dumps(estate.api("operations?recursion=1"))
+    process.stdin.close()
+    output += process.stdout.read().decode()
+    process.wait(WAIT_SECONDS)
+    for name in ("isurus", "lamna"):
+        assert holders(estate, name) == [], "not the first process, nor any other"
+        assert estate.exec_inside(name, "grep", "-rls", "s3cret", *_PLACES).out == ""
+    assert not any("s3cret" in path.read_text() for path in estate.local_repos.rglob("*.*"))
+    output += json.dumps(estate.instances()) + estate.registry.read_text()
+    for argv in (["login"], ["list", "--json"], ["status", "--json"], ["status", "--values"]):
+        done = estate.run(*argv)
+        output += done.out + done.err
+    assert "s3cret" not in output
+
+
+def test_env_file_wins_over_a_login(logged_in: ContainerEstate) -> None:
+    own = logged_in.home / "own.env"
+    own.write_text("CLAUDE_CODE_OAUTH_TOKEN=mine\n")
+    own.chmod(0o600)
+    line = 'name = "isurus"\n'
+    text = logged_in.registry.read_text().replace(line, f'{line}env_file = "{own}"\n')
+    logged_in.registry.write_text(text)
+    script = 'printf %s "$CLAUDE_CODE_OAUTH_TOKEN"'
+    assert logged_in.run("exec", "isurus", "--", "sh", "-c", script, code=0).out == "mine"
+
+
+def test_a_container_is_entered_without_a_login_that_is_missing(
+    logged_in: ContainerEstate,
+) -> None:
+    logged_in.run("login", "claude", "--remove", "--project", "isurus", code=0)
+    text = logged_in.registry.read_text().replace("logins = []", 'logins = ["claude"]')
+    logged_in.registry.write_text(text)
+    stored = logged_in.home / ".local/state/repoman/logins/claude.env"
+    stored.unlink()
+    done = logged_in.run("exec", "isurus", "--", "true", code=0)
+    assert "claude is not logged in: run `repoman login claude" in done.err
+    os.mkfifo(stored, 0o600)
+    assert "use a regular file" in logged_in.run("exec", "isurus", "--", "true", code=6).err

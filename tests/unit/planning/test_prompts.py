@@ -17,7 +17,7 @@ from tests.unit.test_structure import PACKAGE, modules, own, within
 
 PROMPTS = {name: value for name, value in vars(prompts).items() if isinstance(value, Prompt)}
 TASKS = collection().tasks
-ASKING = ("choose", "confirm", "grant", "typed")
+ASKING = ("choose", "confirm", "grant", "secret", "typed")
 """Methods that ask a person."""
 NAME_IS_OPTIONAL = {"git-guard", "list", "status", "sync"}
 """Commands that apply to the whole estate without a name, or only look without an action."""
