@@ -31,9 +31,12 @@ _PYTEST_INTERRUPTED = 2
 _WORK_STEALING = ("--dist", "worksteal")
 """Some tests take as long as a hundred others, so idle workers take tests from busy ones."""
 _WITH_DAEMON = {
-    "containers": ("tests.worlds.daemon",),
+    "containers": ("tests.worlds.daemon", "--agent", "claude"),
     "security": ("tests.worlds.daemon",),
-    "nightly": ("tests.worlds.daemon", "--image", "debian-cloud"),
+    "nightly": (
+        *("tests.worlds.daemon", "--image", "debian-cloud"),
+        *(word for name in ("claude", "codex", "gemini", "opencode") for word in ("--agent", name)),
+    ),
     "packages": ("tests.packages",),
 }
 """The module, with options, that prepares Incus for the tests of a tier and runs them."""

@@ -1,11 +1,11 @@
 """Run a program as an ordinary user beside a real Incus daemon of its own, from the checkout:
 
-    python -m tests.worlds.daemon [--image NAME] [--small FOLDER] -- ARGV…
+    python -m tests.worlds.daemon [--image NAME] [--agent NAME] [--small FOLDER] -- ARGV…
 
 Needs root, which makes the namespaces. The exit status is that of the program; 3: the daemon can't
-run here, and the message says why. --image adds one to the usual images. With --small, for the
-demo, there is only the small image, all files are in FOLDER, which the caller removes, and so is
-the message, as `error`.
+run here, and the message says why. --image adds one to the usual images, and --agent the npm
+package of an agent, if npm can be reached. With --small, for the demo, there is only the small
+image, all files are in FOLDER, which the caller removes, and so is the message, as `error`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.worlds.daemon.agents import AGENT_PACKAGES, install_agent
 from tests.worlds.daemon.images import IMAGES, USUAL, image
 from tests.worlds.daemon.sandbox import DaemonError, clean, run
 
@@ -28,6 +29,7 @@ NO_DAEMON = 3
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.worlds.daemon")
     parser.add_argument("--image", action="append", default=[], choices=IMAGES)
+    parser.add_argument("--agent", action="append", default=[], choices=AGENT_PACKAGES)
     parser.add_argument("--small", type=Path, metavar="FOLDER")
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("argv", nargs="+", metavar="ARGV")
@@ -50,6 +52,8 @@ def main() -> int:
 def _run_in_scratch(arguments: argparse.Namespace) -> int:
     for name in (*USUAL, *arguments.image):  # while the network is there
         image(name)
+    for name in arguments.agent:
+        install_agent(name)
     # A socket's path has to be short.
     scratch = Path(tempfile.mkdtemp(prefix="rmt-", dir="/tmp"))
     scratch.chmod(0o755)

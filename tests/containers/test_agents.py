@@ -1,0 +1,242 @@
+"""Real agents in containers: logged in by `login`, in front of the tests' own API."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.containers.conftest import ContainerEstate
+from tests.support.estate import run
+from tests.support.fake_api import ANSWER, FakeApi
+from tests.support.processes import wait_until
+from tests.support.terminals import Window
+from tests.worlds.daemon.agents import agent_folder
+from tests.worlds.daemon.lan import HOST
+
+TOKEN = "sk-ant-oat01-abcdefghijklmnopqrstuvwxyz-S3cret"
+API_KEY = "sk-ant-api03-abcdefghijklmnopqrstuvwxyz-S3cret"
+OPENAI_KEY = "sk-proj-abcdefghijklmnopqrstuvwxyz-S3cret"
+GEMINI_KEY = "AIzaabcdefghijklmnopqrstuvwxyz-S3cret1"
+PACKAGES = "/opt/agents"
+SETTINGS = "/var/lib/repoman/claude/.claude.json"
+
+
+def package(name: str) -> Path:
+    """Return the folder of an agent's package; skip the test if it is not here."""
+    folder = agent_folder(name)
+    if not folder.exists():
+        pytest.skip(f"not here: `python -m tests.worlds.daemon --agent {name}`, with npm")
+    return folder
+
+
+def program(name: str, pattern: str) -> str:
+    """Return the path inside a container of the program of an agent."""
+    folder = package(name)
+    processor = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
+    found = next((folder / "node_modules").glob(pattern.format(processor)))
+    return f"{PACKAGES}/{found.relative_to(folder.parent)}"
+
+
+def claude() -> str:
+    return program("claude", "@anthropic-ai/claude-code-linux-{}/claude")
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[FakeApi]:
+    with FakeApi(tmp_path) as api:
+        yield api
+
+
+@pytest.fixture
+def estate(fresh_estate: ContainerEstate, api: FakeApi) -> ContainerEstate:
+    """Return an estate whose containers reach the API."""
+    fresh_estate.environ["REPOMAN_ALLOW"] = f"{HOST}:{api.port}"
+    return fresh_estate.setup()
+
+
+def make(estate: ContainerEstate, api: FakeApi, *names: str) -> None:
+    """Create projects whose containers have the agents' packages, and a network."""
+    packages = agent_folder("claude").parent
+    mounts = f'mounts = [{{source = "{packages}", path = "{PACKAGES}"}}]'
+    for name in names:
+        estate.new(name, "--image", "debian")
+        certificate = estate.local_repos / name / "ca.pem"
+        shutil.copy(api.certificate, certificate)
+        trusted = dict.fromkeys(("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"), str(certificate))
+        variables = {**api.environ(HOST), **trusted}
+        env = ", ".join(f'{key} = "{value}"' for key, value in variables.items())
+        line = f'name = "{name}"\n'
+        text = estate.registry.read_text()
+        estate.registry.write_text(text.replace(line, f"{line}env = {{{env}}}\n{mounts}\n"))
+        estate.run("update", name, code=0)
+    for name in names:
+        wait_for_address(estate, name)
+
+
+def wait_for_address(estate: ContainerEstate, name: str) -> None:
+    show = ("ip", "-4", "-o", "address", "show", "dev", "eth0")
+    wait_until(lambda: estate.exec_inside(name, *show).out)
+
+
+def log_in(estate: ContainerEstate, agent: str, secret: str, *argv: str) -> None:
+    estate.run("login", agent, "--stdin", *argv, given=f"{secret}\n", code=0)
+
+
+def test_claude_with_a_token_asks_nothing_and_answers(
+    estate: ContainerEstate, api: FakeApi
+) -> None:
+    binary = claude()
+    make(estate, api, "isurus")
+    log_in(estate, "claude", TOKEN)
+    done = estate.run("exec", "isurus", "--", binary, "-p", "hi", code=0)
+    assert ANSWER in done.out
+    assert api.secrets("/v1/messages") == {("api.anthropic.com", TOKEN)}
+    settings = json.loads(estate.exec_inside("isurus", "cat", SETTINGS).out)
+    assert settings["userID"], "the agent keeps its state on the volume"
+    # The first start on a terminal, with a new volume
+    estate.exec_inside("isurus", "rm", "-rf", "/var/lib/repoman/claude")
+    estate.run("restart", "isurus", code=0)
+    wait_for_address(estate, "isurus")
+    starts_without_a_question(estate, binary)
+    # Positive control: without the settings of a first start it asks
+    estate.exec_inside("isurus", "rm", SETTINGS)
+    with window(estate, binary) as shown:
+        shown.wait_for_line("Choose the text style")
+
+
+def window(estate: ContainerEstate, *argv: str) -> Window:
+    environ, folder = estate.prepare_client()
+    command = [*estate.argv, "shell", "isurus", "--", *argv]
+    return Window(command, environ, folder, columns=100, lines=40)
+
+
+def starts_without_a_question(estate: ContainerEstate, binary: str) -> None:
+    with window(estate, binary, "--dangerously-skip-permissions") as shown:
+        lines = shown.wait_for_line("bypass permissions on")
+        assert not any("?" in line and "shortcuts" not in line for line in lines), lines
+        shown.press("h", "i", "Enter")
+        shown.wait_for_line(ANSWER)
+
+
+def test_claude_with_an_api_key_asks_nothing_and_answers(
+    estate: ContainerEstate, api: FakeApi
+) -> None:
+    binary = claude()
+    make(estate, api, "isurus")
+    log_in(estate, "claude", API_KEY)
+    starts_without_a_question(estate, binary)
+    assert api.secrets("/v1/messages") == {("api.anthropic.com", API_KEY)}
+    kept = [
+        estate.exec_inside("isurus", "grep", "-rl", text, "/var/lib/repoman").out
+        for text in (API_KEY[-20:], API_KEY)
+    ]
+    assert SETTINGS in kept[0].split(), "its end, as Claude Code itself writes it"
+    assert kept[1] == "", "not the key"
+    # Positive control: it asks about a key that is not named there
+    other = estate.home / "other.env"
+    other.write_text(f"ANTHROPIC_API_KEY={API_KEY}-of-somebody-else\n")
+    other.chmod(0o600)
+    line = 'name = "isurus"\n'
+    text = estate.registry.read_text().replace(line, f'{line}env_file = "{other}"\n')
+    estate.registry.write_text(text)
+    with window(estate, binary) as shown:
+        shown.wait_for_line("Do you want to use this API key")
+
+
+HOOK = {"hooks": [{"type": "command", "command": "touch /var/lib/repoman/pwned"}]}
+HOSTILE = {"hooks": {"SessionStart": [HOOK]}, "apiKeyHelper": "touch /var/lib/repoman/pwned"}
+
+
+@pytest.mark.nightly
+def test_two_containers_share_a_login_and_nothing_else(
+    estate: ContainerEstate, api: FakeApi
+) -> None:
+    """Pins an undocumented variable of Claude Code."""
+    binary = claude()
+    make(estate, api, "isurus", "lamna")
+    estate.run("login", "claude", "--shared", code=0)
+    estate.run("setup", "--repair", code=0)
+    folder = estate.home / ".local/share/repoman/claude-login"
+    login = {
+        "accessToken": "sk-ant-oat01-old",
+        "refreshToken": api.refresh_token,
+        "expiresAt": 1000,
+        "scopes": ["user:inference", "user:profile"],
+    }
+    file = folder / ".credentials.json"
+    file.write_text(json.dumps({"claudeAiOauth": login}))
+    file.chmod(0o600)
+    (folder / "settings.json").write_text(json.dumps(HOSTILE))
+    for number, name in enumerate(("isurus", "lamna", "isurus"), 1):
+        done = estate.run("exec", name, "--", binary, "-p", "hi", code=0)
+        assert ANSWER in done.out
+        stored = json.loads(file.read_text())["claudeAiOauth"]
+        assert stored["accessToken"] == f"sk-ant-oat01-renewed-{number}"
+        file.write_text(json.dumps({"claudeAiOauth": {**stored, "expiresAt": 1000}}))
+    assert api.refreshed == 3, "each used the token that the one before had got"
+    renewed = {("api.anthropic.com", f"sk-ant-oat01-renewed-{n}") for n in (1, 2, 3)}
+    assert api.secrets("/v1/messages") == renewed
+    assert (file.stat().st_uid, file.stat().st_mode & 0o777) == (os.getuid(), 0o600)
+    assert {path.name for path in folder.iterdir()} == {".credentials.json", "settings.json"}
+    for name in ("isurus", "lamna"):
+        found = estate.exec_inside(name, "find", "/var/lib/repoman", "-name", "pwned")
+        assert found.out == "", "nothing else in the folder is read"
+    # Positive control: the hook does run where settings are read
+    argv = ("cp", "/var/lib/repoman-login/settings.json", "/var/lib/repoman/claude/settings.json")
+    estate.run("exec", "isurus", "--", *argv, code=0)
+    estate.run("exec", "isurus", "--", binary, "-p", "hi")
+    assert estate.exec_inside("isurus", "ls", "/var/lib/repoman/pwned").code == 0
+    # What Claude Code leaves if the login can't be renewed is reported
+    file.write_text(json.dumps({"claudeAiOauth": {**login, "refreshToken": "sk-ant-ort01-x"}}))
+    estate.run("exec", "isurus", "--", binary, "-p", "hi")
+    assert estate.findings()["login"] == ["login"]
+
+
+@pytest.mark.nightly
+def test_codex_and_opencode_take_the_key_that_login_keeps(
+    estate: ContainerEstate, api: FakeApi
+) -> None:
+    codex = program("codex", "@openai/codex-linux-{}/vendor/*/bin/codex")
+    opencode = program("opencode", "opencode-linux-{}/bin/opencode")
+    make(estate, api, "isurus")
+    log_in(estate, "codex", OPENAI_KEY)
+    log_in(estate, "opencode", API_KEY)
+    argv = [codex, "exec", "--skip-git-repo-check", "hi"]
+    done = estate.run("exec", "isurus", "--", *argv, code=0)
+    assert ANSWER in done.out
+    assert ("api.openai.com", OPENAI_KEY) in api.secrets("/responses")
+    argv = [opencode, "run", "--model", "anthropic/claude-sonnet-4-5", "hi"]
+    done = estate.run("exec", "isurus", "--", *argv, code=0)
+    assert ANSWER in done.out
+    assert api.secrets("/v1/messages") == {("api.anthropic.com", API_KEY)}
+
+
+@pytest.mark.nightly
+def test_gemini_takes_the_key_that_login_keeps(
+    estate: ContainerEstate, api: FakeApi, tmp_path: Path
+) -> None:
+    """On the host, because the images have no Node."""
+    script = package("gemini") / "node_modules/@google/gemini-cli/bundle/gemini.js"
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("not here: node")
+    log_in(estate, "gemini", GEMINI_KEY)
+    stored = estate.home / ".local/state/repoman/logins/gemini.env"
+    name, value = stored.read_text().splitlines()[-1].split("=")
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        name: value,
+        **api.environ("127.0.0.1"),
+        "NODE_EXTRA_CA_CERTS": str(api.certificate),
+        "GEMINI_CLI_TRUST_WORKSPACE": "true",
+    }
+    argv = [node, str(script), "-m", "gemini-2.5-flash", "-p", "hi"]
+    assert ANSWER in run(argv, environ, cwd=tmp_path).out
+    assert api.secrets("enerateContent") == {("generativelanguage.googleapis.com", GEMINI_KEY)}
