@@ -13,6 +13,7 @@ from repoman_tasks.planning.container.spec import IMAGE_TAG, MAKING_TAG, PROJECT
 from tests.containers.conftest import ContainerEstate
 from tests.support.estate import run
 from tests.support.processes import WAIT_SECONDS
+from tests.worlds.daemon.sandbox import POOL
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 
@@ -25,7 +26,11 @@ def test_new_makes_a_container_whose_user_is_ours(estate: ContainerEstate) -> No
     made = estate.instances()["isurus"]
     assert made["status"] == "Running"
     repo = str(estate.local_repos / "isurus")
-    assert made["devices"] == {"repo": {"type": "disk", "source": repo, "path": repo}}
+    volume = {"type": "disk", "pool": POOL, "source": "isurus", "path": "/var/lib/repoman"}
+    assert made["devices"] == {
+        "repo": {"type": "disk", "source": repo, "path": repo},
+        "volume": volume,
+    }
     assert made["profiles"] == ["default", "claude-share"]
     config = made["config"]
     assert (config[PROJECT_TAG], config[REPO_TAG], config[IMAGE_TAG]) == (
