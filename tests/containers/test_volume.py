@@ -70,6 +70,16 @@ def test_it_outlives_the_container(isurus: ContainerEstate) -> None:
     assert isurus.findings() == {}
 
 
+def test_the_history_of_bash_outlives_the_container(estate: ContainerEstate) -> None:
+    estate.new("isurus", "--image", "debian")
+    typed = 'set -o history; history -s "make everything"; history -a'
+    estate.run("exec", "isurus", "--", "bash", "-c", typed, code=0)
+    (estate.local_repos / "isurus/.repoman.toml").write_text('image = "local:debian"\n')
+    estate.run("update", "isurus", "--rebuild", code=0)
+    found = estate.run("exec", "isurus", "--", "bash", "-c", "set -o history; history")
+    assert "make everything" in found.out
+
+
 def test_it_is_removed_with_the_project(isurus: ContainerEstate) -> None:
     shown = isurus.run("remove", "isurus", "--dry-run", code=0).out
     assert "would delete the volume isurus: its agents' state, shell history" in shown
