@@ -108,6 +108,9 @@ class Defaults:
         "10GiB", "Size limit of a project's volume, which outlives its container."
     )
     keep: tuple[str, ...] = _key((), "Folders of the home to keep on the volume of each project.")
+    agent_files: tuple[str, ...] = _key(
+        (), "Files and folders to copy into containers at each start, as `SOURCE` or `SOURCE:PATH`."
+    )
     nesting: bool = _key(False, "Allow containers inside containers, which Docker needs.")
     jobs: int = _key(4, "Number of projects to mirror at the same time.")
     exclude: tuple[str, ...] = _key((), "rsync patterns to exclude from all mirrors.")
@@ -147,6 +150,7 @@ class Project:
     )
     mounts: tuple[Mount, ...] = _key((), "Folders of the host to mount in the container.")
     keep: tuple[str, ...] = _key((), "Further folders of the home to keep on its volume.")
+    agent_files: tuple[str, ...] = _key((), "Further files and folders to copy at each start.")
     network: str = _key("", "Where it may connect to, if not as in `[defaults]`.")
     allow: tuple[str, ...] = _key((), "Further addresses that it may connect to.")
     address: str = _key("", "IPv4 address of the container, if it has network rules of its own.")

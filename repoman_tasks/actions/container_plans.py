@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -12,7 +13,7 @@ from repoman_tasks.actions.facts import containers, forbidden_paths, person, rec
 from repoman_tasks.actions.facts import incus as find_incus
 from repoman_tasks.hosts.base import Future, Host
 from repoman_tasks.model import Project, Registry
-from repoman_tasks.planning.container.agents import kept_folders
+from repoman_tasks.planning.container.agents import agent_file, kept_folders
 from repoman_tasks.planning.container.spec import REPO_DEVICE, VOLUME_DEVICE, Spec
 from repoman_tasks.planning.fence.acl import acl, choose_address, matching_address6
 from repoman_tasks.planning.fence.bridge import has_rules
@@ -20,6 +21,7 @@ from repoman_tasks.planning.fence.bridge_steps import acl_update_steps
 from repoman_tasks.planning.fence.project_steps import allow_mounts_steps
 from repoman_tasks.planning.steps import Step
 from repoman_tasks.session import Session
+from repoman_tasks.tools.agent_files import AgentFile, find_agent_files
 from repoman_tasks.tools.fence_probe import submit_host_networks
 from repoman_tasks.tools.forbidden_paths import check_devices
 from repoman_tasks.tools.hazard_scan import submit_protected
@@ -151,5 +153,20 @@ def step_runner(session: Session) -> StepRunner:
         project = facts.registry.project(name)
         return f"{facts.local_repos}/{project.repo}" if project else ""
 
+    files = partial(_agent_files, session)
     incus, show = session.of(find_incus), session.screen.show_status
-    return StepRunner(incus, lambda: session.of(person), show, check, kept, repo)
+    return StepRunner(incus, lambda: session.of(person), show, check, kept, repo, files)
+
+
+def _agent_files(session: Session, name: str) -> list[AgentFile]:
+    """Return what the container of the project called `name` gets; print what does not exist."""
+    facts = session.of(reconcile)
+    project = facts.registry.project(name) or Project(name)
+    listed = (*facts.registry.defaults.agent_files, *project.agent_files)
+    if not listed:
+        return []
+    files = [agent_file(text, facts.home) for text in listed]
+    found, missing = find_agent_files(session.host, session.of(forbidden_paths), files)
+    for source in missing:
+        session.screen.note(f"{source} in agent_files does not exist")
+    return found

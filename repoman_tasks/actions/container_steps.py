@@ -39,6 +39,7 @@ from repoman_tasks.planning.steps import (
     RebuildContainer,
 )
 from repoman_tasks.planning.text.wording import redact_url
+from repoman_tasks.tools.agent_files import AgentFile, copy_agent_files
 from repoman_tasks.tools.guest import GuestHandle, check_repo_writable, set_up_user, wait_until_up
 from repoman_tasks.tools.guest_volume import set_up_volume
 from repoman_tasks.tools.incus import Incus, retry_while
@@ -70,11 +71,13 @@ class StepRunner:
         check_devices: Callable[[Devices], None],
         kept_folders: Callable[[str], Sequence[str]],
         find_repo: Callable[[str], str],
+        agent_files: Callable[[str], Sequence[AgentFile]],
     ) -> None:
         """`check_devices` raises if a container must not have one of the devices.
 
-        `kept_folders` returns the folders of the home that a container has on its volume, and
-        `find_repo` the path of the repo of a project, empty if it is not registered yet.
+        `kept_folders` returns the folders of the home that a container has on its volume,
+        `find_repo` the path of the repo of a project, empty if it is not registered yet, and
+        `agent_files` the files of the host that a container gets.
         """
         self.incus = incus
         self._find_person = find_person
@@ -82,6 +85,7 @@ class StepRunner:
         self._check_devices = check_devices
         self._kept_folders = kept_folders
         self._find_repo = find_repo
+        self._agent_files = agent_files
         self._token = uuid.uuid4().hex
         self._undo_stack: list[Callable[[], None]] = []
         self._unfinished: list[str] = []
@@ -260,6 +264,7 @@ class StepRunner:
         wait_until_up(handle)
         set_up_user(handle)
         set_up_volume(handle, self._kept_folders(step.name), step.path)
+        copy_agent_files(handle, self._agent_files(step.name))
         check_repo_writable(handle, step.path)
         if step.name not in self._unfinished:
             self._unfinished.append(step.name)
@@ -305,6 +310,7 @@ class StepRunner:
         """Set up what a container that has just been started should have."""
         handle = GuestHandle(self.incus, name, self.person)
         set_up_volume(handle, self._kept_folders(name), self._find_repo(name))
+        copy_agent_files(handle, self._agent_files(name))
 
     def _rename_container(self, name: str, to: str) -> None:
         running = self._read(name).running

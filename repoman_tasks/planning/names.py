@@ -13,6 +13,7 @@ __all__ = [
     "RESERVED_NAMES",
     "RepoFolders",
     "absolute",
+    "agent_file_fault",
     "check_name",
     "check_repo",
     "image_fault",
@@ -206,6 +207,21 @@ def keep_fault(path: str) -> str:
     if plain == posixpath.normpath(plain) and not re.match(r"[/~]|\.\.?(/|$)", plain):
         return ""
     return f"{path!r} is not a folder below the home. Example: ~/.cache/pip"
+
+
+def agent_file_fault(text: str) -> str:
+    """Return why `text` is not a valid value of agent_files, or an empty string if it is."""
+    source, colon, path = text.partition(":")
+    given = [source, *([path] if colon else [])]
+    if all(map(_is_normalized, given)) and (colon or source.startswith("~/")):
+        return ""
+    return f"{text!r} must be ~/SOURCE or SOURCE:PATH. Example: ~/.claude/CLAUDE.md"
+
+
+def _is_normalized(path: str) -> bool:
+    """Return True if `path` is absolute or begins with ~/, is normalized, and names no root."""
+    plain = path.replace("~", "/x", 1) if path.startswith("~/") else path
+    return plain.startswith("/") and plain == posixpath.normpath(plain) != "/"
 
 
 def mount_fault(source: str, path: str) -> str:

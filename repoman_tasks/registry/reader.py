@@ -34,6 +34,7 @@ from repoman_tasks.planning.mirror.excludes import excludes_fault
 from repoman_tasks.planning.names import (
     NAMES_NEVER_VALID,
     RepoFolders,
+    agent_file_fault,
     check_name,
     check_repo,
     image_fault,
@@ -307,13 +308,16 @@ def _checked(key: Field[Any], value: Any) -> Any:
     return value
 
 
+_FAULTS: dict[str, Callable[[str], str]] = {"keep": keep_fault, "agent_files": agent_file_fault}
+
+
 def _list(key: Field[Any], value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
         raise ValueError("must be a list of strings")
     if key.name.endswith("profiles"):
         _no_fault(next(filter(None, map(profile_fault, value)), ""))
-    if key.name == "keep":
-        _no_fault(next(filter(None, map(keep_fault, value)), ""))
+    if key.name in _FAULTS:
+        _no_fault(next(filter(None, map(_FAULTS[key.name], value)), ""))
     if key.name == "logins":
         _no_fault(next((f"no agent is called {v!r}" for v in value if v not in AGENT_NAMES), ""))
     if key.name == "allow" and value:

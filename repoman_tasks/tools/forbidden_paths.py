@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 from repoman_tasks.errors import Failed, Refused
 from repoman_tasks.hosts.base import Future, Host, Result
-from repoman_tasks.planning.container.agents import AGENTS
+from repoman_tasks.planning.container.agents import AGENTS, PRIVATE
 from repoman_tasks.planning.container.spec import PROTECTED_DEVICE, REPO_DEVICE
 from repoman_tasks.planning.findings import EstateFacts
 from repoman_tasks.planning.names import absolute, inside
@@ -56,12 +57,17 @@ def submit_forbidden_paths(
 ) -> Future[ForbiddenPaths]:
     """Ask for the real paths of all that is never mounted, and of all that containers can write."""
     never, written = _forbidden_paths(host, facts, registry_folder)
+    agents = [f"{facts.home}/{path}" for agent in AGENTS for path in agent.host]
+    private = [f"{facts.home}/{path}" for path in PRIVATE]
+    lists = ([host.home], never, written, agents, private)
 
     def divide(real: list[str]) -> ForbiddenPaths:
-        end = len(never) + 1
-        return ForbiddenPaths(tuple(real[1:end]), real[0], tuple(real[end:]))
+        rest = iter(real)
+        home, *others = (tuple(islice(rest, len(paths))) for paths in lists)
+        never, written, agents, private = others
+        return ForbiddenPaths(never, home[0], written, agents, private)
 
-    return submit_real_paths(host, [host.home, *never, *written]).then(divide)
+    return submit_real_paths(host, [path for paths in lists for path in paths]).then(divide)
 
 
 def _forbidden_paths(
@@ -71,7 +77,6 @@ def _forbidden_paths(
     defaults, home = facts.registry.defaults, facts.home
     never = [*_SYSTEM, *(f"{home}/{name}" for name in _OF_HOME), registry_folder]
     never += [state_folder(host), absolute(defaults.nfs_repos, home)]
-    never += [f"{home}/{path}" for agent in AGENTS for path in agent.host]
     never += _environment_paths(host.environ)
     written = [f"{facts.local_repos}/{project.repo}" for project in facts.registry.projects]
     written += [

@@ -279,6 +279,15 @@ class Incus:
         start = ["incus", "exec", "--force-local", "--project", self.project, *options]
         return [*start, f"local:{name}", "--", *argv]
 
+    def push_argv(self, name: str, source: str, folder: str) -> list[str]:
+        """Return the argv that copies a file or folder of the host into a `folder` of a container.
+
+        Links are copied as links. What is copied belongs to the same uid as on the host.
+        """
+        start = ["incus", "file", "push", "--force-local", "--project", self.project, "--quiet"]
+        target = f"local:{name}{folder}/"
+        return [*start, "--recursive", "--create-dirs", "--", source, target]
+
 
 def retry_while(
     error: type[Failed], host: Host, attempt: Callable[[], T], seconds: int = _BUSY_SECONDS

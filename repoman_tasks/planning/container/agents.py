@@ -11,15 +11,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from repoman_tasks.model import Pairs
+from repoman_tasks.planning.names import absolute, inside
 
 __all__ = [
     "AGENTS",
     "AGENT_NAMES",
     "LOGIN_PATH",
+    "PRIVATE",
     "SETTINGS_PATH",
     "VOLUME_PATH",
     "Agent",
     "Key",
+    "agent_file",
     "first_start_settings",
     "kept_folders",
     "volume_variables",
@@ -115,6 +118,15 @@ AGENTS = (
 AGENT_NAMES = tuple(agent.name for agent in AGENTS)
 
 
+PRIVATE = (
+    *(".claude.json", ".claude/.credentials.json", ".claude/history.jsonl", ".claude/projects"),
+    *(".claude/shell-snapshots", ".codex/auth.json", ".codex/history.jsonl", ".codex/sessions"),
+    *(".gemini/google_accounts.json", ".gemini/oauth_creds.json", ".gemini/tmp"),
+    *(".local/share/opencode", ".local/state/opencode"),
+)
+"""Logins and transcripts in the home of the host, which no container gets."""
+
+
 def volume_variables() -> dict[str, str]:
     """Return the variables of a container that lead agents and shells to the volume."""
     folders = {name: folder for agent in AGENTS for name, folder in agent.variables}
@@ -141,3 +153,19 @@ def first_start_settings(repo: str) -> str:
         "projects": {repo: {"hasTrustDialogAccepted": True}},
     }
     return json.dumps(settings)
+
+
+def agent_file(text: str, home: str) -> tuple[str, str]:
+    """Return the absolute source and the path in a container of a value of agent_files.
+
+    Without a path of its own, what is in the folder of an agent goes to the agent's folder on the
+    volume, anything else to the same path in the home.
+    """
+    source, colon, path = text.partition(":")
+    if colon:
+        return absolute(source, home), absolute(path, home)
+    for agent in AGENTS:
+        if agent.folder and inside(source, f"~/{agent.host[0]}"):
+            rest = source.removeprefix(f"~/{agent.host[0]}")
+            return absolute(source, home), f"{VOLUME_PATH}/{agent.folder}{rest}"
+    return absolute(source, home), absolute(source, home)

@@ -20,6 +20,7 @@ __all__ = [
     "all_requests",
     "approval_changes",
     "approval_of",
+    "copy_reason",
     "covers",
     "forbidden_reason",
     "has_privileged_requests",
@@ -66,6 +67,10 @@ class ForbiddenPaths:
     """The person's home: folders inside it are allowed, but not it or a folder above it."""
     written: tuple[str, ...] = ()
     """Folders that containers write to: a path inside one could become a link at any time."""
+    agents: tuple[str, ...] = ()
+    """Files and folders of agents of the host. They can be copied, but not mounted."""
+    private: tuple[str, ...] = ()
+    """Logins and transcripts of these agents, which are not copied either."""
 
 
 # --- privileged requests --------------------------------------------------------------------
@@ -165,7 +170,7 @@ def approval_changes(approval: Approval | None, request: Request, defaults: Defa
 
 def forbidden_reason(real: str, forbidden: ForbiddenPaths) -> str:
     """Return why the real path `real` must not be mounted, or an empty string if it may be."""
-    for never in forbidden.never:
+    for never in (*forbidden.never, *forbidden.agents):
         if inside(real, never) or inside(never, real):
             return f"containers may not have {never}"
     if inside(forbidden.home, real):
@@ -173,4 +178,17 @@ def forbidden_reason(real: str, forbidden: ForbiddenPaths) -> str:
     for folder in forbidden.written:
         if real != folder and inside(real, folder):
             return f"a container could replace it with a link, because it is inside {folder}"
+    return ""
+
+
+def copy_reason(real: str, forbidden: ForbiddenPaths) -> str:
+    """Return why the real path `real` must not be copied into a container, or an empty string."""
+    for never in (*forbidden.never, *forbidden.private):
+        if inside(real, never) or inside(never, real):
+            return f"containers may not have {never}"
+    if inside(forbidden.home, real):
+        return "containers may not have a whole home directory"
+    for folder in forbidden.written:
+        if inside(real, folder):
+            return f"a container can write {folder}, and could replace it with a link"
     return ""

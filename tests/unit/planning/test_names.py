@@ -16,9 +16,11 @@ from repoman_tasks.planning.names import (
     RESERVED_NAMES,
     RepoFolders,
     absolute,
+    agent_file_fault,
     check_name,
     check_repo,
     inside,
+    keep_fault,
     nearest,
     overlapping,
     real_repo,
@@ -260,3 +262,27 @@ def test_real_repo_refuses_links_out_of_local_repos(real: str) -> None:
 )
 def test_nearest(word: str, near: str) -> None:
     assert nearest(word, ["--dry-run", "--jobs", "--force"]) == near
+
+
+@pytest.mark.parametrize("path", ["~/.cache/pip", ".cache/pip", "notes", "~/a b", "..x/y"])
+def test_a_folder_to_keep(path: str) -> None:
+    assert keep_fault(path) == ""
+
+
+@pytest.mark.parametrize(
+    "path", ["", "~", "~/", "/", "/x", "~x", "..", "../x", "~/../x", ".", "a/../b", "a/", "a//b"]
+)
+def test_no_folder_to_keep(path: str) -> None:
+    assert "is not a folder below the home" in keep_fault(path)
+
+
+@pytest.mark.parametrize("text", ["~/.claude/CLAUDE.md", "~/a b", "/srv/x:~/x", "~/x:/opt/x"])
+def test_a_file_for_agents(text: str) -> None:
+    assert agent_file_fault(text) == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "/srv/x", "~", "~/", "~/../x", "~/x:", "~/x:y", "~/x:/", "~/x:/a/..", ":/x"]
+)
+def test_no_file_for_agents(text: str) -> None:
+    assert "must be ~/SOURCE or SOURCE:PATH" in agent_file_fault(text)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import posixpath
 
-from repoman_tasks.planning.container.agents import AGENTS, LOGIN_PATH, VOLUME_PATH
+import pytest
+
+from repoman_tasks.planning.container.agents import (
+    AGENTS,
+    LOGIN_PATH,
+    PRIVATE,
+    VOLUME_PATH,
+    agent_file,
+    kept_folders,
+)
 from repoman_tasks.planning.names import inside, variable_fault
 
 
@@ -32,3 +41,31 @@ def test_an_agents_folder_is_in_the_one_that_its_variable_names() -> None:
 
 def test_the_shared_login_is_not_on_the_volume_of_a_project() -> None:
     assert not inside(LOGIN_PATH, VOLUME_PATH)
+
+
+def test_kept_folders_are_relative_to_the_home_and_outer_ones_come_first() -> None:
+    kept = kept_folders(["~/.config", "notes", "~/notes"])
+    assert {"notes", ".config", ".config/opencode"} <= set(kept)
+    assert kept.index(".config") < kept.index(".config/opencode")
+    assert kept.count("notes") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "path"),
+    [
+        ("~/.claude/CLAUDE.md", "/h/.claude/CLAUDE.md", f"{VOLUME_PATH}/claude/CLAUDE.md"),
+        ("~/.codex/prompts", "/h/.codex/prompts", f"{VOLUME_PATH}/codex/prompts"),
+        ("~/.gemini/GEMINI.md", "/h/.gemini/GEMINI.md", f"{VOLUME_PATH}/gemini/.gemini/GEMINI.md"),
+        ("~/.config/opencode/a", "/h/.config/opencode/a", "/h/.config/opencode/a"),
+        ("~/.vimrc", "/h/.vimrc", "/h/.vimrc"),
+        ("~/.claude/x:/opt/y", "/h/.claude/x", "/opt/y"),
+        ("/srv/x:~/y", "/srv/x", "/h/y"),
+    ],
+)
+def test_where_a_file_for_agents_goes(text: str, source: str, path: str) -> None:
+    assert agent_file(text, "/h") == (source, path)
+
+
+def test_what_is_private_is_of_an_agent() -> None:
+    folders = [folder for agent in AGENTS for folder in agent.host]
+    assert all(any(inside(path, folder) for folder in folders) for path in PRIVATE)

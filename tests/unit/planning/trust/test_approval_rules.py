@@ -13,6 +13,7 @@ from repoman_tasks.planning.trust.approval_rules import (
     all_requests,
     approval_changes,
     approval_of,
+    copy_reason,
     covers,
     forbidden_reason,
     has_privileged_requests,
@@ -114,3 +115,31 @@ def test_forbidden_paths(real: str) -> None:
 )
 def test_allowed_paths(real: str) -> None:
     assert forbidden_reason(real, FORBIDDEN) == ""
+
+
+AGENTS = ForbiddenPaths(
+    ("/home/dev/.ssh",),
+    "/home/dev",
+    ("/home/dev/repos/isurus",),
+    ("/home/dev/.claude",),
+    ("/home/dev/.claude/.credentials.json", "/home/dev/.claude/projects"),
+)
+
+
+@pytest.mark.parametrize(
+    ("real", "mounted", "copied"),
+    [
+        ("/home/dev/.claude/CLAUDE.md", False, True),
+        ("/home/dev/.claude", False, False),
+        ("/home/dev/.claude/.credentials.json", False, False),
+        ("/home/dev/.claude/projects/x", False, False),
+        ("/home/dev/.ssh/id", False, False),
+        ("/home/dev", False, False),
+        ("/home/dev/repos/isurus", True, False),
+        ("/home/dev/repos/isurus/x", False, False),
+        ("/home/dev/notes", True, True),
+    ],
+)
+def test_what_is_mounted_and_what_is_copied(real: str, mounted: bool, copied: bool) -> None:
+    assert (forbidden_reason(real, AGENTS) == "") is mounted
+    assert (copy_reason(real, AGENTS) == "") is copied
