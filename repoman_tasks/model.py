@@ -99,6 +99,11 @@ class Defaults:
     memory: str = _key(
         "50%", "Memory limit of a container: a percentage of the host's, or a size such as `8GiB`."
     )
+    memory_total: str = _key(
+        "",
+        "Limit of the memory that running containers may take together, as for `memory`: no other "
+        "is started beyond it. Empty for none.",
+    )
     cpus: int = _key(0, "Processor limit of a container; 0 for all but one.")
     processes: int = _key(4096, "Process limit of a container.")
     disk: str = _key(

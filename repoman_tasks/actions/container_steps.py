@@ -193,6 +193,7 @@ class StepRunner:
 
     def create(self, step: CreateContainer) -> None:
         """Create a container and start it."""
+        self.incus.check_memory(step.name)
         body = {"source": dict(step.origin), **self._body(step.spec), "start": True}
         self._create(step.name, body)
         self._started.add(step.name)

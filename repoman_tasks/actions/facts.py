@@ -13,6 +13,7 @@ from repoman_tasks.errors import Failed, RepomanError, TargetUnusable
 from repoman_tasks.hosts.base import Future, Host
 from repoman_tasks.model import Defaults, Person, Project, Registry
 from repoman_tasks.planning.container.drift import Containers, unknown_containers
+from repoman_tasks.planning.container.memory_bound import MemoryBound
 from repoman_tasks.planning.findings import EstateFacts, repo_state
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.trust.approval_rules import (
@@ -151,8 +152,9 @@ def folders(session: Session) -> Future[list[str]]:
 @task()
 def incus(session: Session) -> Future[Incus]:
     """Return the Incus project of the estate, without a request to Incus."""
-    project = session.of(stored_registry).defaults.incus_project
-    return Future(lambda: Incus(session.host, project))
+    defaults = session.of(stored_registry).defaults
+    bound = MemoryBound(defaults.memory_total, defaults.memory)
+    return Future(lambda: Incus(session.host, defaults.incus_project, bound))
 
 
 @task()

@@ -54,7 +54,7 @@ _FORMS: Mapping[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("name", "status", "type", "driver", "target", "fingerprint"), _is_text),
     **dict.fromkeys(("devices", "expanded_devices"), _are_devices),
     **dict.fromkeys(("egress", "ingress"), _are_rules),
-    "config": _are_texts,
+    **dict.fromkeys(("config", "expanded_config"), _are_texts),
     "environment": _is_object,
     "space": _are_numbers,
     "state": _is_state,

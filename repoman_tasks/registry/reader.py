@@ -305,6 +305,10 @@ def _checked(key: Field[Any], value: Any) -> Any:
         _checked_text(value)
         _no_fault(image_fault(value) if value and key.name.endswith("image") else "")
         _check_choice(key, value)
+        if key.name == "memory_total" and value:
+            from repoman_tasks.planning.container.memory_bound import memory_fault
+
+            _no_fault(memory_fault(value))
     return value
 
 

@@ -14,6 +14,8 @@ from repoman_tasks.planning.container.drift import Containers
 from repoman_tasks.planning.container.spec import SHARE_PROFILE
 from repoman_tasks.planning.fence.bridge import Bridge
 from repoman_tasks.planning.fence.fence_facts import ADMIN_GROUP, FenceFacts, Pool
+from repoman_tasks.planning.fence.kernel_limits import parse_settings, settings_argv
+from repoman_tasks.planning.fence.routes import Route, parse_routes, routed_networks
 from repoman_tasks.planning.findings import EstateFacts
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.text.strict_json import parse_json
@@ -28,6 +30,8 @@ _NETWORKS = "/1.0/networks?recursion=1"
 _ACLS = "/1.0/network-acls?recursion=1"
 _DOCKER, _FIREWALLD = "/sys/class/net/docker0", "/run/firewalld"
 _UFW, _SUBUID, _SUBGID = "/etc/ufw/ufw.conf", "/etc/subuid", "/etc/subgid"
+_FAMILIES = ("-4", "-6")
+_MOST_BYTES = 16 << 20
 _USUAL_POOL = "default"
 """The pool that `incus admin init` creates."""
 
@@ -53,6 +57,8 @@ class FenceAnswers:
     ufw: Future[str]
     subuid: Future[str | None]
     subgid: Future[str | None]
+    kernel: Future[Result]
+    """Settings of the kernel."""
 
 
 def submit_fence(incus: Incus, defaults: Defaults) -> FenceAnswers:
@@ -75,6 +81,7 @@ def submit_fence(incus: Incus, defaults: Defaults) -> FenceAnswers:
         ufw=_submit_text(host, _UFW).then(lambda text: text or ""),
         subuid=_submit_text(host, _SUBUID),
         subgid=_submit_text(host, _SUBGID),
+        kernel=host.submit(settings_argv()),
     )
 
 
@@ -115,6 +122,7 @@ def read_fence_facts(
         mounts=_mounts(facts, host.home),
         subuid=answers.subuid.result(),
         subgid=answers.subgid.result(),
+        kernel=_settings(answers.kernel),
         defaults=defaults,
     )
 
@@ -157,21 +165,45 @@ def _bridges(answers: FenceAnswers) -> dict[str, Bridge]:
 
 
 def submit_host_networks(host: Host) -> Future[tuple[str, ...]]:
-    """Ask for the networks in which `host` has an address, as CIDRs, without link-local ones."""
-    return host.submit(["ip", "-json", "address", "show", "scope", "global"]).then(_parse_cidrs)
+    """Ask for the networks that `host` has an address in or a route to, as CIDRs.
+
+    Those of link-local addresses and default routes are left out.
+    """
+    addresses = _submit_ip(host, "address", "show", "scope", "global").then(_parse_cidrs)
+    routes = [_submit_ip(host, family, "route", "show", "table", "all") for family in _FAMILIES]
+
+    def collect() -> tuple[str, ...]:
+        found = [route for answer in routes for route in answer.then(_parse_routes).result()]
+        return tuple(sorted({*addresses.result(), *routed_networks(found)}))
+
+    return Future(collect)
 
 
-def _parse_cidrs(result: Result) -> tuple[str, ...]:
+def _submit_ip(host: Host, *argv: str) -> Future[Result]:
+    return host.submit(["ip", "-json", *argv], max_bytes=_MOST_BYTES)
+
+
+def _parse_routes(result: Result) -> list[Route]:
     try:
-        cidrs = {
+        return parse_routes(parse_json(result.out or b"[]"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise _not_of_ip(result) from None
+
+
+def _not_of_ip(result: Result) -> Failed:
+    return Failed("the output of ip can't be parsed", result.complaint)
+
+
+def _parse_cidrs(result: Result) -> set[str]:
+    try:
+        return {
             f"{address['local']}/{address['prefixlen']}"
             for link in parse_json(result.out or b"[]")
             for address in link.get("addr_info") or []
             if address  # ip lists an address of another scope as {}
         }
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise Failed("the output of ip can't be parsed", result.complaint) from None
-    return tuple(sorted(cidrs))
+        raise _not_of_ip(result) from None
 
 
 def _firewalls(ufw: str, real: Mapping[str, str | None]) -> tuple[str, ...]:
@@ -232,6 +264,14 @@ def _mount_users(containers: Containers, profiles: Mapping[str, Any]) -> dict[st
             if device.get("type") == "disk" and device.get("source"):
                 found[device["source"]] = (*found.get(device["source"], ()), name)
     return found
+
+
+def _settings(answer: Future[Result]) -> dict[str, int]:
+    """Return the settings of the kernel; none if the host has no sysctl."""
+    try:
+        return parse_settings(answer.result().text)
+    except Failed:
+        return {}
 
 
 def _parse_count(result: Result) -> int:

@@ -18,6 +18,7 @@ from repoman_tasks.errors import Failed, Refused, RepomanError
 from repoman_tasks.hosts.base import Argv, Future, Host, Result, TimedOut
 from repoman_tasks.hosts.signals import defer_signals
 from repoman_tasks.planning.container.drift import parse_container, parse_containers
+from repoman_tasks.planning.container.memory_bound import MemoryBound, check_memory
 from repoman_tasks.planning.container.spec import Container
 from repoman_tasks.planning.incus_form import well_formed
 from repoman_tasks.planning.text.strict_json import parse_json
@@ -39,6 +40,7 @@ _MOST_ANSWERED = 16 << 20
 _MOST_BYTES = 100_000
 """Limit of a request body, which is one argument of a command line: Linux allows 128 KiB."""
 
+_NO_BOUND = MemoryBound()
 _VOLATILE = "volatile."
 """Prefix of the config keys that Incus sets itself."""
 _VOLUME = re.compile(r"/1\.0/storage-pools/([^/?]+)/volumes/custom/([^/?]+)")
@@ -55,9 +57,11 @@ T = TypeVar("T")
 class Incus:
     """One Incus project of the daemon on a host."""
 
-    def __init__(self, host: Host, project: str) -> None:
+    def __init__(self, host: Host, project: str, bound: MemoryBound = _NO_BOUND) -> None:
+        """No container is started beyond `bound`."""
         self.host = host
         self.project = project
+        self._bound = bound
 
     # --- reading -------------------------------------------------------------------
 
@@ -217,6 +221,8 @@ class Incus:
     def set_state(self, name: str, action: str, *, force: bool = False, seconds: int = 30) -> None:
         """Start, stop, restart or unfreeze a container; a stop fails after `seconds`."""
         body = {"action": action, "timeout": seconds, "force": force}
+        if action == "start":
+            self.check_memory(name)
         try:
             retry_while(_StillRunning, self.host, lambda: self._set_state(name, body))
         except TimedOut:
@@ -240,6 +246,16 @@ class Incus:
             container = self.container(name)
             if container is None or not container.running:  # else another command started it
                 raise
+
+    def check_memory(self, name: str) -> None:
+        """Raise Refused if the container `name` would exceed the bound once it runs."""
+        if not self._bound.total:
+            return
+        containers, memory = self.submit_containers(), self.host.submit_file("/proc/meminfo")
+        found = re.search(rb"^MemTotal: +(\d{1,15}) kB$", memory.result() or b"", re.MULTILINE)
+        if found is None:
+            raise Failed("/proc/meminfo of the host has no MemTotal", "unset memory_total")
+        check_memory(self._bound, int(found[1]) << 10, containers.result(), name)
 
     def delete(self, name: str) -> None:
         """Delete a container with its disk, running or not; do nothing if there is none."""

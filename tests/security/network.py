@@ -26,10 +26,13 @@ def plugged_in(estate: ContainerEstate, name: str) -> str:
     return shown.partition("inet ")[2].partition("/")[0]
 
 
-def greeted(estate: ContainerEstate, name: str, address: str, port: int = PORT) -> bool:
-    """Return True if root in the container reaches the server there."""
-    script = 'busybox timeout 2 busybox nc -w 1 "$0" "$1" </dev/null'
-    return GREETING.decode() in estate.exec_inside(name, "sh", "-c", script, address, str(port)).out
+def greeted(
+    estate: ContainerEstate, name: str, address: str, port: int = PORT, uid: int = 0
+) -> bool:
+    """Return True if the user `uid` in the container reaches the server there."""
+    script = 'sleep 0.05; busybox timeout 2 busybox nc -w 1 "$0" "$1" </dev/null'
+    argv = ("exec", name, f"--user={uid}", "--", "sh", "-c", script, address, str(port))
+    return GREETING.decode() in estate.incus(*argv, check=False).out
 
 
 def reaches(estate: ContainerEstate, name: str, address: str, port: int = PORT) -> None:

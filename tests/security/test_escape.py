@@ -208,6 +208,26 @@ def test_a_memory_hog(two: ContainerEstate) -> None:
     goes_on(two)
 
 
+def test_the_memory_of_several_containers(two: ContainerEstate) -> None:
+    """Two idle ones of 128 MiB may run; a third one would exceed the bound, by any command."""
+    text, limits = two.registry.read_text(), 'memory = "128MiB"\nmemory_total = "300MiB"\n'
+    two.registry.write_text(text.replace("[defaults]\n", f"[defaults]\n{limits}"))
+    two.run("setup", "--repair", code=0)
+    for name in ("isurus", "lamna"):
+        two.run("restart", name, "--force", code=0)
+    (two.local_repos / "mako").mkdir()
+    done = two.run("new", "mako", code=6)
+    assert "mako may take 0.1 GiB of memory and the running containers 0.2 GiB" in done.err
+    assert two.projects() == ["isurus", "lamna"]
+    two.run("stop", "lamna", code=0)
+    two.run("new", "mako", code=0)
+    for command in (("start", "lamna"), ("shell", "lamna"), ("exec", "lamna", "--", "true")):
+        assert "more than memory_total" in two.run(*command, code=6).err
+    assert two.state("lamna") == "stopped"
+    two.run("stop", "mako", code=0)
+    two.run("exec", "lamna", "--", "true", code=0)
+
+
 def test_a_disk_filler(two: ContainerEstate) -> None:
     text = two.registry.read_text()
     two.registry.write_text(text.replace("[defaults]\n", '[defaults]\ndisk = "300MiB"\n'))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import subprocess
 import tomllib
+from collections.abc import Iterator
 
 import pytest
 
@@ -90,6 +93,56 @@ def test_neither_the_host_nor_the_lan_by_ipv6(networked: ContainerEstate) -> Non
     reaches(networked, "isurus", INTERNET6)  # it is in the network
     for address in (HOST6, LAN6, bridge(networked)["ipv6.address"].partition("/")[0]):
         assert not greeted(networked, "isurus", address), address
+
+
+@contextlib.contextmanager
+def routes(*networks: str, via: str) -> Iterator[None]:
+    """Give this host routes by the router of the LAN, as a VPN or an administrator does."""
+    try:
+        for network in networks:
+            subprocess.run(["sudo", "-n", "ip", "route", "add", network, "via", via], check=True)
+        yield
+    finally:
+        for network in networks:
+            subprocess.run(["sudo", "-n", "ip", "route", "delete", network, "via", via])
+
+
+def closes_with_its_route(estate: ContainerEstate, address: str) -> None:
+    """Check that `status` reports a route to `address`, and `setup` closes it."""
+    assert greeted(estate, "isurus", address), "the control: nothing else holds it"
+    assert estate.findings() == {"incus": ["network"]}
+    estate.run("setup", code=0)
+    for uid in (0, 1000):
+        assert not greeted(estate, "isurus", address, uid=uid)
+    assert estate.findings() == {}
+
+
+def test_a_network_that_the_host_reaches_by_a_route(networked: ContainerEstate) -> None:
+    reaches(networked, "isurus", INTERNET)
+    with routes("8.8.4.0/24", via=LAN):
+        closes_with_its_route(networked, INTERNET)
+    networked.run("setup", code=0)
+    reaches(networked, "isurus", INTERNET)
+
+
+def test_a_network_that_the_host_reaches_by_a_route_of_ipv6(networked: ContainerEstate) -> None:
+    own = bridge(networked)["ipv6.address"].replace("::1/64", "::99")
+    networked.incus("config", "device", "override", "isurus", "eth0", f"ipv6.address={own}")
+    give_ipv6(networked, own)
+    reaches(networked, "isurus", INTERNET6)
+    networked.incus("config", "device", "remove", "isurus", "eth0")
+    with routes("2600::/64", via=LAN6):
+        assert networked.findings() == {"incus": ["network"]}
+        networked.run("setup", code=0)
+        for uid in (0, 1000):
+            assert not greeted(networked, "isurus", INTERNET6, uid=uid)
+
+
+def test_the_internet_is_there_by_a_vpn_for_all_of_it(networked: ContainerEstate) -> None:
+    with routes("0.0.0.0/1", "128.0.0.0/1", via=LAN):
+        assert networked.findings() == {}
+        assert networked.run("setup", code=0).out == "nothing to do\n"
+        reaches(networked, "isurus", INTERNET)
 
 
 def test_an_ipv6_address_of_ones_own_choice(networked: ContainerEstate) -> None:

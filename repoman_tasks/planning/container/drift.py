@@ -74,6 +74,7 @@ def parse_container(instance: Any) -> Container:
             tuple(map(str, instance.get("profiles") or ())),
             _sources(instance.get("expanded_devices") or devices),
             _root_pool(instance.get("expanded_devices") or {}),
+            str((instance.get("expanded_config") or {}).get("limits.memory", "")),
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         raise _malformed() from None

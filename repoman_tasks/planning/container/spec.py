@@ -72,6 +72,8 @@ class Container:
     """Folders of the host that it mounts, by its own devices or those of its profiles."""
     pool: str = ""
     """Storage pool of its root disk."""
+    memory: str = ""
+    """Its memory limit, by its own configuration or that of its profiles; empty if it has none."""
 
     @property
     def project(self) -> str:

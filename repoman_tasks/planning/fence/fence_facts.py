@@ -94,12 +94,14 @@ class FenceFacts:
     acls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Network ACLs by name."""
     host_networks: tuple[str, ...] = ()
-    """Networks that the host has an address in."""
+    """Networks that the host has an address in or a route to."""
     projects: tuple[Project, ...] = ()
     firewalls: tuple[str, ...] = ()
     """Firewalls on the host that may drop the containers' packets, see `reachability`."""
     mount_users: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Containers and profiles that mount a folder, by the folder's path on the host."""
+    kernel: Mapping[str, int] = field(default_factory=dict)
+    """Settings of the host's kernel that `kernel_limits` judges."""
     defaults: Defaults = field(default_factory=Defaults)
 
 

@@ -15,6 +15,7 @@ from repoman_tasks.planning.fence.fence_facts import (
     check_fence_facts,
 )
 from repoman_tasks.planning.fence.idmap import missing_subids, subid_step
+from repoman_tasks.planning.fence.kernel_limits import kernel_findings, kernel_steps
 from repoman_tasks.planning.fence.profile_steps import profile_findings, profile_steps
 from repoman_tasks.planning.fence.project_steps import (
     allow_folders_step,
@@ -46,6 +47,7 @@ def fence_steps(facts: FenceFacts, options: FenceOptions, project: str) -> list[
         steps.append(subid_step(facts.person))
     if facts.login_folder and not facts.login_exists:
         steps.append(MakeFolder(facts.login_folder, private=True))
+    steps += kernel_steps(facts.kernel)
     query = f"?project={quote(project, safe='')}"
     profiles = profile_steps(facts, options, pool, network, query)
     return [*steps, *_project_steps(facts, options, project, network, profiles)]
@@ -71,7 +73,7 @@ def fence_findings(facts: FenceFacts, project: str) -> list[Finding]:
         pool, network = _pool(facts, FenceOptions()), _bridge(facts, FenceOptions())
     except RepomanError as problem:
         return [Finding("incus", problem.what, problem.cure, kind="fence")]
-    findings = _subid_findings(facts)
+    findings = [*_subid_findings(facts), *kernel_findings(facts.kernel)]
     if facts.project is None:
         what = f"the Incus project {project} does not exist"
         return [*findings, Finding("incus", what, "run `repoman setup`", kind="fence")]

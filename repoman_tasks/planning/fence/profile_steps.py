@@ -24,6 +24,9 @@ from repoman_tasks.planning.steps import CallIncus, Step
 __all__ = ["profile_findings", "profile_steps"]
 
 _DEFAULT = "default"
+_NO_KEYS = "\n".join(f"{call} errno 38" for call in ("add_key", "keyctl", "request_key"))
+"""Keys of your uid are counted together inside and outside, and no cgroup bounds them. To programs
+inside, it is a kernel without keys (ENOSYS), as in containers of Docker and Podman."""
 
 
 def profile_steps(
@@ -63,6 +66,7 @@ def _default_profile(facts: FenceFacts, pool: str, network: str) -> dict[str, An
         "raw.idmap": idmap(facts.person),
         "limits.cpu": str(defaults.cpus or max(1, facts.processors - 1)),
         "limits.processes": str(defaults.processes),
+        "security.syscalls.deny": _NO_KEYS,
     }
     if defaults.memory:
         config["limits.memory"] = defaults.memory

@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from repoman_tasks.planning.fence.kernel_limits import LIMITS
 from tests.support.estate import CHECKOUT
 from tests.support.processes import WAIT_SECONDS
 from tests.worlds.daemon import lan
@@ -60,6 +61,7 @@ def run(argv: Sequence[str], scratch: Path, images: Collection[str]) -> int:
     try:
         _users(scratch)
         _network(scratch)
+        _kernel(scratch)
         if images:
             _homes(scratch)
             lan.start()
@@ -105,6 +107,21 @@ def _users(scratch: Path) -> None:
         ours.chmod(_MODES.get(name, 0o644))
         if theirs.exists():
             subprocess.run(["mount", "--bind", str(ours), str(theirs)], check=True)
+
+
+def _kernel(scratch: Path) -> None:
+    """Replace sysctl by one that has the settings in a file: this machine's must stay as they are.
+
+    They are those of a host on which `setup` raised them.
+    """
+    settings, ours, theirs = scratch / "settings", scratch / "sysctl", Path("/sbin/sysctl")
+    settings.write_text("".join(f"{name} = {value}\n" for name, value in LIMITS.items()))
+    ours.write_text(f'#!/bin/sh\ncase $1 in -p) cp "$2" {settings} ;; *) cat {settings} ;; esac\n')
+    ours.chmod(0o755)
+    if theirs.exists():
+        subprocess.run(["mount", "--bind", str(ours), str(theirs.resolve())], check=True)
+    if Path("/etc/sysctl.d").exists():
+        _mount_tmpfs(Path("/etc/sysctl.d"))
 
 
 def _mount_tmpfs(folder: Path) -> None:

@@ -81,6 +81,7 @@ def test_the_first_setup() -> None:
         "limits.cpu": "3",
         "limits.memory": "50%",
         "limits.processes": "4096",
+        "security.syscalls.deny": "add_key errno 38\nkeyctl errno 38\nrequest_key errno 38",
     }
 
 
