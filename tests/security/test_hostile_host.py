@@ -1,0 +1,107 @@
+"""A host that answers what no host of ours does, and clients of Incus that name things."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from repoman_tasks.model import TRANSPORTS
+from tests.containers.conftest import ContainerEstate
+from tests.support.ssh_estate import RemoteEstate
+
+ORIGINAL = 'exec sh -c "$SSH_ORIGINAL_COMMAND"'
+
+by_each_transport = pytest.mark.parametrize("transport", TRANSPORTS)
+
+
+@by_each_transport
+@pytest.mark.parametrize("stream", ["", " >&2"])
+def test_output_without_end_at_login(tmp_path: Path, transport: str, stream: str) -> None:
+    """It ends long before the limits of time; a MiB of greetings is skipped."""
+    noise = "head -c 1000000 /dev/zero | tr '\\0' '\\n'"
+    with RemoteEstate(
+        tmp_path / "1", transport, f"ForceCommand {noise}{stream}; {ORIGINAL}"
+    ) as far:
+        far.prepare("isurus")
+        assert "isurus" in far.run("list", code=0).out, "the control"
+    with RemoteEstate(tmp_path / "2", transport, f"ForceCommand echo; yes{stream}") as far:
+        far.prepare("isurus")
+        done = far.run("list", code=1)
+    assert "its shell printed more than 8 MiB and no answer" in done.err
+    assert done.err.count("\n") == 1
+
+
+def answer_as_incus(estate: RemoteEstate, script: str) -> dict[str, str]:
+    """Return an environment of the host in which `incus` is a script."""
+    text = estate.registry.read_text()
+    estate.registry.write_text(text.replace("container = false\n", ""))
+    programs = estate.base / "programs"
+    programs.mkdir()
+    (programs / "incus").write_text(f"#!/bin/sh\n{script}\n")
+    (programs / "incus").chmod(0o755)
+    return {"PATH": f"{programs}:{estate.environ['PATH']}"}
+
+
+INSTANCE = '{"name": "NAME", "status": "Stopped", "config": {}, "devices": {}}'
+ANSWER = '{"error": "", "error_code": 0, "metadata": METADATA}'
+
+
+@by_each_transport
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        pytest.param("[" * 100_000, id="nested"),
+        pytest.param("[" * 900 + "]" * 900, id="nested, and complete"),
+        pytest.param("[NaN]", id="NaN"),
+        pytest.param('[{"name": 7}]', id="other types"),
+        pytest.param(f"[{INSTANCE.replace('NAME', '`id`')}]", id="a name with backticks"),
+        pytest.param(f"[{INSTANCE.replace('NAME', '--force')}]", id="a name like an option"),
+    ],
+)
+def test_answers_that_are_not_those_of_incus(tmp_path: Path, transport: str, metadata: str) -> None:
+    with RemoteEstate(tmp_path, transport) as far:
+        far.prepare("isurus")
+        good, answer = far.base / "good", far.base / "answer"
+        good.write_text(ANSWER.replace("METADATA", f"[{INSTANCE.replace('NAME', 'isurus')}]"))
+        answer.write_text(good.read_text())
+        environ = answer_as_incus(far, f"cat {answer}")
+        assert "stopped" in far.run("list", environ=environ).out, "the control"
+        answer.write_text(ANSWER.replace("METADATA", metadata))
+        done = far.run("start", "isurus", environ=environ, code=1)
+    assert re.search("not JSON of its API|did not answer with a list of instances", done.err)
+    assert "repoman itself" not in done.err
+    assert done.err.count("\n") == 1
+
+
+@by_each_transport
+def test_an_answer_without_end(tmp_path: Path, transport: str) -> None:
+    with RemoteEstate(tmp_path, transport) as far:
+        far.prepare("isurus")
+        done = far.run("start", "isurus", environ=answer_as_incus(far, "exec yes"), code=1)
+    assert "incus printed more than 16777216 bytes" in done.err
+
+
+def pasted(text: str, folder: Path) -> list[str]:
+    """Paste all commands of a text into bash, in `folder`; return the files that appear there."""
+    folder.mkdir()
+    for command in re.findall("`([^`]+)`", text):
+        subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, check=False)
+    return [path.name for path in folder.iterdir()]
+
+
+def test_a_name_adds_no_command_to_a_message(isurus: ContainerEstate, tmp_path: Path) -> None:
+    """Tags and profiles that another client chose, where `status` tells of the container."""
+    evil = "x`touch pwned`$(touch pwned);touch pwned"
+    isurus.incus("profile", "create", evil.replace("/", ""))
+    isurus.incus("profile", "add", "isurus", evil)
+    isurus.incus("config", "set", "isurus", f"user.repoman.image={evil}")
+    isurus.incus("copy", "isurus", "stray")
+    isurus.incus("config", "set", "stray", f"user.repoman.project={evil}")
+    assert pasted(f"see {evil}", tmp_path / "control") == ["pwned"]
+    for argv in (("status",), ("start", "isurus"), ("update", "isurus", "--dry-run")):
+        done = isurus.run(*argv)
+        assert "touch pwned" in done.out + done.err, argv
+        assert pasted(done.out + done.err, tmp_path / argv[0]) == [], argv
