@@ -14,6 +14,7 @@ from repoman_tasks.planning.container.drift import Containers
 from repoman_tasks.planning.container.spec import SHARE_PROFILE
 from repoman_tasks.planning.fence.bridge import Bridge
 from repoman_tasks.planning.fence.fence_facts import ADMIN_GROUP, FenceFacts, Pool
+from repoman_tasks.planning.fence.host_filter import filter_path
 from repoman_tasks.planning.fence.kernel_limits import parse_settings, settings_argv
 from repoman_tasks.planning.fence.routes import Route, parse_routes, routed_networks
 from repoman_tasks.planning.findings import EstateFacts
@@ -57,6 +58,7 @@ class FenceAnswers:
     ufw: Future[str]
     subuid: Future[str | None]
     subgid: Future[str | None]
+    filter_unit: Future[str | None]
     kernel: Future[Result]
     """Settings of the kernel."""
 
@@ -81,6 +83,7 @@ def submit_fence(incus: Incus, defaults: Defaults) -> FenceAnswers:
         ufw=_submit_text(host, _UFW).then(lambda text: text or ""),
         subuid=_submit_text(host, _SUBUID),
         subgid=_submit_text(host, _SUBGID),
+        filter_unit=_submit_text(host, filter_path(defaults.bridge)),
         kernel=host.submit(settings_argv()),
     )
 
@@ -122,6 +125,7 @@ def read_fence_facts(
         mounts=_mounts(facts, host.home),
         subuid=answers.subuid.result(),
         subgid=answers.subgid.result(),
+        filter_unit=answers.filter_unit.result(),
         kernel=_settings(answers.kernel),
         defaults=defaults,
     )

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from repoman_tasks.planning.fence.host_filter import filter_path
 from tests.containers.conftest import ContainerEstate
 from tests.security.network import greeted, plugged_in, reaches
 from tests.support.processes import wait_until
@@ -93,6 +94,34 @@ def test_neither_the_host_nor_the_lan_by_ipv6(networked: ContainerEstate) -> Non
     reaches(networked, "isurus", INTERNET6)  # it is in the network
     for address in (HOST6, LAN6, bridge(networked)["ipv6.address"].partition("/")[0]):
         assert not greeted(networked, "isurus", address), address
+
+
+def dns_answers(estate: ContainerEstate, address: str, uid: int) -> bool:
+    """Return True if a DNS server answers there, be it only that it knows no such name."""
+    script = 'sleep 0.05; busybox timeout 5 busybox nslookup isurus.incus "$0" 2>&1'
+    argv = ("exec", "isurus", f"--user={uid}", "--", "sh", "-c", script, address)
+    said = estate.incus(*argv, check=False).out
+    return "Address" in said.partition("\n\n")[2] or "NXDOMAIN" in said or "REFUSED" in said
+
+
+def test_dns_of_another_address_of_the_host(networked: ContainerEstate) -> None:
+    """A second bridge has a DNS server of its own. `setup` sets the rule that closes it."""
+    own, name = gateway(networked), networked.environ["REPOMAN_BRIDGE"]
+    other = "10.83.58.1" if own != "10.83.58.1" else "10.83.59.1"
+    wait_until(lambda: dns_answers(networked, other, 0))  # the control
+    unit = filter_path(name)
+    subprocess.run(["sudo", "-n", "rm", unit], check=True)
+    assert "reach DNS and DHCP of every address" in networked.run("status").out
+    networked.run("setup", "--yes", code=0)
+    try:
+        for uid in (0, 1000):
+            assert not dns_answers(networked, other, uid)
+            assert dns_answers(networked, own, uid)
+        reaches(networked, "isurus", INTERNET)
+        assert "reach DNS" not in networked.run("status").out
+    finally:
+        table = f"inet repoman_{name}"
+        subprocess.run(["sudo", "-n", "nft", "delete", "table", *table.split()], check=True)
 
 
 @contextlib.contextmanager

@@ -58,9 +58,10 @@ def internet_networks(host_networks: Iterable[str]) -> tuple[list[str], list[str
 def _subtract(whole: str, excluded: Iterable[str]) -> list[_Network]:
     """Return the networks that cover `whole` without those `excluded` of its family."""
     rest: list[_Network] = [ip_network(whole)]
-    for network in map(_network, excluded):
-        if network.version == rest[0].version:
-            rest = [part for one in rest for part in _without(one, network)]
+    networks = map(_network, excluded)
+    same_family: Any = [network for network in networks if network.version == rest[0].version]
+    for network in collapse_addresses(same_family):  # most routes lie in a private network
+        rest = [part for one in rest for part in _without(one, network)]
     return sorted(collapse_addresses(rest))  # type: ignore[type-var]
 
 

@@ -100,6 +100,8 @@ class FenceFacts:
     """Firewalls on the host that may drop the containers' packets, see `reachability`."""
     mount_users: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Containers and profiles that mount a folder, by the folder's path on the host."""
+    filter_unit: str | None = None
+    """Text of the unit that `host_filter` describes; None if it does not exist."""
     kernel: Mapping[str, int] = field(default_factory=dict)
     """Settings of the host's kernel that `kernel_limits` judges."""
     defaults: Defaults = field(default_factory=Defaults)

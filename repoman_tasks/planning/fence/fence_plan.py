@@ -14,6 +14,7 @@ from repoman_tasks.planning.fence.fence_facts import (
     FenceOptions,
     check_fence_facts,
 )
+from repoman_tasks.planning.fence.host_filter import filter_findings, filter_steps
 from repoman_tasks.planning.fence.idmap import missing_subids, subid_step
 from repoman_tasks.planning.fence.kernel_limits import kernel_findings, kernel_steps
 from repoman_tasks.planning.fence.profile_steps import profile_findings, profile_steps
@@ -47,7 +48,7 @@ def fence_steps(facts: FenceFacts, options: FenceOptions, project: str) -> list[
         steps.append(subid_step(facts.person))
     if facts.login_folder and not facts.login_exists:
         steps.append(MakeFolder(facts.login_folder, private=True))
-    steps += kernel_steps(facts.kernel)
+    steps += [*kernel_steps(facts.kernel), *filter_steps(network, facts.filter_unit)]
     query = f"?project={quote(project, safe='')}"
     profiles = profile_steps(facts, options, pool, network, query)
     return [*steps, *_project_steps(facts, options, project, network, profiles)]
@@ -81,6 +82,7 @@ def fence_findings(facts: FenceFacts, project: str) -> list[Finding]:
         what = f"the Incus project {project} is not restricted as required: {'; '.join(faults)}"
         findings.append(Finding("incus", what, REPAIR_CURE, kind="fence"))
     findings += [*profile_findings(facts, pool, network), *network_findings(facts, network)]
+    findings += filter_findings(network, facts.filter_unit)
     return [*findings, *_pool_findings(facts, pool), *old_folder_findings(facts)]
 
 

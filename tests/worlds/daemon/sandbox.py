@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from repoman_tasks.planning.fence.host_filter import filter_path, filter_unit
 from repoman_tasks.planning.fence.kernel_limits import LIMITS
 from tests.support.estate import CHECKOUT
 from tests.support.processes import WAIT_SECONDS
@@ -120,8 +121,11 @@ def _kernel(scratch: Path) -> None:
     ours.chmod(0o755)
     if theirs.exists():
         subprocess.run(["mount", "--bind", str(ours), str(theirs.resolve())], check=True)
-    if Path("/etc/sysctl.d").exists():
-        _mount_tmpfs(Path("/etc/sysctl.d"))
+    for folder in (Path("/etc/sysctl.d"), Path("/etc/systemd/system")):
+        folder.mkdir(parents=True, exist_ok=True)  # there has to be something to be hidden
+        _mount_tmpfs(folder)
+    for bridge in BRIDGES:
+        Path(filter_path(bridge)).write_text(filter_unit(bridge))
 
 
 def _mount_tmpfs(folder: Path) -> None:

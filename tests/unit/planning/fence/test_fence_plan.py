@@ -13,6 +13,7 @@ from repoman_tasks.planning.container.agents import LOGIN_PATH
 from repoman_tasks.planning.fence.bridge import Bridge
 from repoman_tasks.planning.fence.fence_facts import FenceFacts, FenceOptions, Pool
 from repoman_tasks.planning.fence.fence_plan import fence_findings, fence_steps
+from repoman_tasks.planning.fence.host_filter import filter_unit
 from repoman_tasks.planning.fence.idmap import idmap, missing_subids
 from repoman_tasks.planning.fence.login_profile import shared_folders
 from repoman_tasks.planning.steps import AsRoot, CallIncus, MakeFolder, Step
@@ -30,6 +31,7 @@ BARE = FenceFacts(
     person=DEV,
     local_repos="/home/dev/repos",
     login_folder="/home/dev/.local/share/repoman/claude-login",
+    filter_unit=filter_unit("repoman0"),
 )
 REPAIR = FenceOptions(repair=True)
 LOGIN = BARE.login_folder
