@@ -297,6 +297,7 @@ is_allowed() {
         core.commitgraph | core.multipackindex | core.sharedrepository | core.sparsecheckout | \
         core.sparsecheckoutcone | core.fsync | core.fsyncmethod | core.fsyncobjectfiles | \
         core.deltabasecachelimit | core.packedgitlimit | core.packedgitwindowsize) ;;
+    diff.submodule) case $2 in short | log) ;; *) return 1 ;; esac ;;
     core.fsmonitor) [ "$2" = false ] ;;
     core.hookspath) [ "$2" = /dev/null ] ;;
     core.worktree) is_own_worktree "$2" ;;
@@ -343,7 +344,7 @@ is_allowed() {
     color.* | column.* | advice.* | status.* | log.date | log.decorate | log.follow | \
         log.abbrevcommit | diff.algorithm | diff.renames | diff.renamelimit | diff.context | \
         diff.interhunkcontext | diff.mnemonicprefix | diff.noprefix | diff.colormoved | \
-        diff.colormovedws | diff.indentheuristic | diff.submodule | diff.ignoresubmodules | \
+        diff.colormovedws | diff.indentheuristic | diff.ignoresubmodules | \
         diff.relative | diff.suppressblankempty | diff.wserrorhighlight | \
         blame.ignorerevsfile | blame.date | i18n.commitencoding | i18n.logoutputencoding | \
         init.defaultbranch | gui.wmstate | gui.geometry | http.postbuffer) ;;
@@ -415,14 +416,16 @@ judge_config() {
         case $scope in
         system | global | command)
             # A file of the person's configuration may be one that the container can write.
-            is_guarded "${origin#file:}" || {
-                [ "$key" != core.hookspath ] || hooks_path=$value own_hooks=1
-                continue
-            }
+            if is_guarded "${origin#file:}"; then own=; else own=1; fi
             ;;
+        *) own= ;;
         esac
-        is_allowed "$key" "$value" || found config "${origin#file:}" "$key" "$value"
-        [ "$key" != core.hookspath ] || hooks_path=$value own_hooks=
+        [ -n "$own" ] || is_allowed "$key" "$value" ||
+            found config "${origin#file:}" "$key" "$value"
+        case $key in
+        core.hookspath) hooks_path=$value own_hooks=$own ;;
+        diff.submodule) diff_submodule=$value ;;
+        esac
     done
 }
 
@@ -554,10 +557,11 @@ add_nested() {
     IFS=" $tab$nl"
 }
 
-# Return 0 if the command changes neither the index nor the working tree.
+# Return 0 if the command makes no other repo a submodule, and shows none in full.
 is_looking() {
+    case "${diff_submodule-} $arguments " in diff\ * | *" --submodule"*) return 1 ;; esac
     case $parsed in
-    status | diff | log | show | rev-parse | config | ls-files | describe | symbolic-ref | \
+    add | commit | status | diff | log | show | rev-parse | config | ls-files | describe | symbolic-ref | \
         for-each-ref | branch | remote | fetch | push | tag | blame | grep | shortlog | reflog | \
         rev-list | cat-file | ls-tree | merge-base | name-rev | version | help | gc | fsck | '') ;;
     *) return 1 ;;

@@ -10,6 +10,7 @@ from repoman_tasks.hosts.base import Future, Host, Result
 from repoman_tasks.planning.container.agents import AGENTS, PRIVATE
 from repoman_tasks.planning.container.spec import PROTECTED_DEVICE, REPO_DEVICE
 from repoman_tasks.planning.findings import EstateFacts
+from repoman_tasks.planning.guard_files import guard_path
 from repoman_tasks.planning.names import absolute, inside
 from repoman_tasks.planning.trust.approval_rules import ForbiddenPaths, forbidden_reason
 from repoman_tasks.registry.names_file import state_folder
@@ -77,6 +78,7 @@ def _forbidden_paths(
     defaults, home = facts.registry.defaults, facts.home
     never = [*_SYSTEM, *(f"{home}/{name}" for name in _OF_HOME), registry_folder]
     never += [state_folder(host), absolute(defaults.nfs_repos, home)]
+    never.append(guard_path(host.environ, home).rpartition("/")[0])
     never += _environment_paths(host.environ)
     written = [f"{facts.local_repos}/{project.repo}" for project in facts.registry.projects]
     written += [

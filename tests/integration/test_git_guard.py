@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from repoman_tasks.guard import guard_script
 from repoman_tasks.hosts.local import LocalHost
+from repoman_tasks.tools.git_guard_files import guard_folders
 from repoman_tasks.tools.git_judge import approve_reports, judge_repo, revoke_reports
 from repoman_tasks.tools.hazard_scan import find_hazards
 from tests.support.estate import Result, isolate_environ, run
@@ -573,3 +574,51 @@ def test_a_rebase_with_exec_can_be_looked_at_and_ended(guarded: Guarded) -> None
     assert guarded.git("rebase", "--continue").code == 128
     assert guarded.git("rebase", "--quit").code == 0
     assert not guarded.fired
+
+
+def test_a_person_whose_git_shows_submodules_in_full(guarded: Guarded) -> None:
+    """git enters each repo at the path of a submodule, of any commit that it shows."""
+    ATTACKS["gitlink of another branch, by show"].plant(guarded.repo, guarded.payload)
+    guarded.fired  # noqa: B018
+    (guarded.base / "gitconfig").write_text("[diff]\n\tsubmodule = diff\n")
+    environ = {**guarded.environ, "GIT_CONFIG_GLOBAL": str(guarded.base / "gitconfig")}
+    done = run(["git", "show", "other"], environ, cwd=guarded.repo)
+    assert (done.code, guarded.fired) == (128, False), done
+    run(["git", "show", "other"], {**environ, "PATH": os.environ["PATH"]}, cwd=guarded.repo)
+    assert guarded.fired
+
+
+@pytest.mark.parametrize(
+    ("values", "refused"),
+    [
+        (("git-lfs clean -- %f", "git-lfs smudge -- %f", "git-lfs filter-process"), []),
+        (
+            ("git-lfs clean -- %f", "git-lfs smudge --skip -- %f", "git-lfs filter-process --skip"),
+            [],
+        ),
+        (
+            ("./git-lfs clean -- %f", "git-lfs smudge -- %f;x", "git-lfs x"),
+            ["clean", "process", "smudge"],
+        ),
+    ],
+)
+def test_only_the_filters_that_git_lfs_installs(
+    guarded: Guarded, values: tuple[str, ...], refused: list[str]
+) -> None:
+    for name, value in zip(("clean", "smudge", "process"), values, strict=True):
+        git(guarded.repo, "config", f"filter.lfs.{name}", value)
+    git(guarded.repo, "config", "filter.lfs.required", "true")
+    git(guarded.repo, "config", "lfs.repositoryformatversion", "0")
+    assert guarded.hazards() == [f".git/config: filter.lfs.{name}" for name in refused]
+
+
+def test_a_folder_that_is_guarded_later_as_one_that_was_restored(guarded: Guarded) -> None:
+    restored = guarded.base / "home/restored"
+    shutil.copytree(guarded.repo, restored)
+    git(restored, "config", "core.fsmonitor", str(guarded.payload))
+    guard_folders(LocalHost(guarded.environ), [str(restored)])
+    for argv in (["status"], ["fsck"]):
+        done = guarded.git(*argv, cwd=restored)
+        assert (done.code, guarded.fired) == (128, False)
+    assert f"`repoman trust --git '{restored}'`" in done.err
+    assert guarded.git("status").code == 0

@@ -135,6 +135,10 @@ def _other_branch(repo: Path, payload: Path) -> None:
     (repo / "sub/file").write_text("first\n")  # of one size, so that git compares
     git(repo / "sub", "add", "file")
     _filter(repo / "sub", payload, "file")
+    git(repo / "sub", "config", "diff.external", str(payload))
+    git(repo / "sub", "commit", "--quiet", "--allow-empty", "-m", "y")
+    git(repo, "add", "sub")
+    git(repo, "commit", "--quiet", "-m", "sub, changed")
     (repo / "sub").rename(repo / "elsewhere")
     git(repo, "checkout", "--quiet", "main")
     (repo / "elsewhere").rename(repo / "sub")
@@ -275,6 +279,9 @@ ATTACKS = {
     ),
     "gitlink of another branch, by switch": Attack(
         _other_branch, ("switch", "other"), reported="filter.x.clean"
+    ),
+    "gitlink of another branch, by show": Attack(
+        _other_branch, ("show", "--submodule=diff", "other"), reported="filter.x.clean"
     ),
     "300 gitlinks": Attack(_many_gitlinks),
     "gitfile": Attack(_gitfile, reported=".git: neither a folder"),
