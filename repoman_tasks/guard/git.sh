@@ -617,7 +617,7 @@ add_modules() {
 
 # Set `git` to the git directory of the working tree `top`; return 1 if that leads elsewhere.
 enter_tree() {
-    git=$top/.git
+    git=$top/.git leads=
     if [ -d "$git" ] && [ ! -L "$git" ]; then return; fi
     if [ -f "$git" ] && [ ! -L "$git" ] && read_gitfile "$git" "$top"; then
         case $leads in
@@ -638,7 +638,7 @@ enter_tree() {
             ;;
         esac
     fi
-    found unsafe "$git" 'neither a folder, nor of a submodule or working tree of this repo' ''
+    found unsafe "$git" 'neither a folder, nor of a submodule or working tree of this repo' "$leads"
     return 1
 }
 
@@ -659,7 +659,7 @@ enter_common() {
         [ "$common" -ef "${git%/worktrees/*}" ] && common=${git%/worktrees/*} && return
         ;;
     esac
-    found unsafe "$git/commondir" 'a file that leads to another repo' ''
+    found unsafe "$git/commondir" 'a file that leads to another repo' "$common"
     return 1
 }
 
