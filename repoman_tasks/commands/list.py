@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from repoman_tasks.actions.facts import addresses, containers, reconcile, stored_registry
 from repoman_tasks.cli.task import task
-from repoman_tasks.errors import Failed
+from repoman_tasks.errors import Failed, without_backticks
 from repoman_tasks.model import Defaults, Project
 from repoman_tasks.planning.container.drift import (
     Containers,
@@ -120,10 +120,10 @@ def _cells(row: _Row, now: str, defaults: Defaults) -> tuple[Cell, ...]:
     return (
         Cell(row.project.name),
         Cell(row.state, _STATE_STYLES.get(row.state, BAD)),
-        Cell(row.ip),
+        Cell(without_backticks(row.ip)),
         _sync_age(row.project, now, defaults),
         Cell(row.repo.path, BAD if row.repo.problem else ""),
-        Cell(row.image),
+        Cell(without_backticks(row.image)),
         Cell("; ".join(row.notes)),
     )
 

@@ -22,12 +22,13 @@ by_each_transport = pytest.mark.parametrize("transport", TRANSPORTS)
 def test_output_without_end_at_login(tmp_path: Path, transport: str, stream: str) -> None:
     """It ends long before the limits of time; a MiB of greetings is skipped."""
     noise = "head -c 1000000 /dev/zero | tr '\\0' '\\n'"
-    with RemoteEstate(
-        tmp_path / "1", transport, f"ForceCommand {noise}{stream}; {ORIGINAL}"
-    ) as far:
+    for name in ("noisy", "endless"):
+        (tmp_path / name).mkdir()
+    noisy = f"ForceCommand {noise}{stream}; {ORIGINAL}"
+    with RemoteEstate(tmp_path / "noisy", transport, noisy) as far:
         far.prepare("isurus")
         assert "isurus" in far.run("list", code=0).out, "the control"
-    with RemoteEstate(tmp_path / "2", transport, f"ForceCommand echo; yes{stream}") as far:
+    with RemoteEstate(tmp_path / "endless", transport, f"ForceCommand echo; yes{stream}") as far:
         far.prepare("isurus")
         done = far.run("list", code=1)
     assert "its shell printed more than 8 MiB and no answer" in done.err
@@ -59,6 +60,7 @@ ANSWER = '{"error": "", "error_code": 0, "metadata": METADATA}'
         pytest.param('[{"name": 7}]', id="other types"),
         pytest.param(f"[{INSTANCE.replace('NAME', '`id`')}]", id="a name with backticks"),
         pytest.param(f"[{INSTANCE.replace('NAME', '--force')}]", id="a name like an option"),
+        pytest.param(f"[{INSTANCE.replace('Stopped', '`id`')}]", id="a state with backticks"),
     ],
 )
 def test_answers_that_are_not_those_of_incus(tmp_path: Path, transport: str, metadata: str) -> None:
@@ -100,7 +102,7 @@ def test_a_name_adds_no_command_to_a_message(isurus: ContainerEstate, tmp_path: 
     isurus.incus("init", "busybox", "stray")
     isurus.incus("config", "set", "stray", f"user.repoman.project={evil}")
     assert pasted(f"see {evil}", tmp_path / "control") == ["pwned"]
-    for argv in (("status",), ("start", "isurus"), ("update", "isurus", "--dry-run")):
+    for argv in (("status",), ("list",), ("start", "isurus"), ("update", "isurus", "--dry-run")):
         done = isurus.run(*argv)
         assert "touch pwned" in done.out + done.err, argv
         assert pasted(done.out + done.err, tmp_path / argv[0]) == [], argv

@@ -30,6 +30,7 @@ __all__ = [
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 """Names of instances that Incus allows. Any other comes from a host that is hostile."""
+_STATUS = re.compile(r"[a-z ]+")
 _COUNTED_FIRST = ("running", "stopped", "frozen", "error")
 """States that a summary lists first, in this order."""
 
@@ -64,11 +65,12 @@ def parse_container(instance: Any) -> Container:
     """Parse the metadata of one instance. Raise Failed if it is none."""
     try:
         name, devices = instance["name"], instance.get("devices") or {}
-        if not _NAME.fullmatch(name):
+        status = instance["status"].lower()
+        if not (_NAME.fullmatch(name) and _STATUS.fullmatch(status)):
             raise ValueError(name)
         return Container(
             name,
-            instance["status"].lower(),
+            status,
             _texts(instance["config"]),
             {str(device): _texts(keys) for device, keys in devices.items()},
             tuple(map(str, instance.get("profiles") or ())),

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tests.worlds.daemon.agents import AGENT_PACKAGES, install_agent
 from tests.worlds.daemon.images import IMAGES, USUAL, image
-from tests.worlds.daemon.sandbox import DaemonError, clean, run
+from tests.worlds.daemon.sandbox import HIDDEN_FOLDERS, DaemonError, clean, run
 
 _NAMESPACES = ("unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "--mount-proc")
 NO_DAEMON = 3
@@ -59,6 +59,8 @@ def _run_in_scratch(arguments: argparse.Namespace) -> int:
     scratch.chmod(0o755)
     for name in ("subuid", "subgid", "sudoers"):  # there has to be something to be hidden
         Path("/etc", name).touch()
+    for folder in HIDDEN_FOLDERS:
+        folder.mkdir(parents=True, exist_ok=True)
     try:
         more = [f"--image={name}" for name in arguments.image]
         return _in_namespaces(["--inside", str(scratch), *more], arguments.argv)

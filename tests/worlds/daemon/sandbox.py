@@ -22,7 +22,17 @@ from tests.support.processes import WAIT_SECONDS
 from tests.worlds.daemon import lan
 from tests.worlds.daemon.images import image
 
-__all__ = ["ADMINS", "BRIDGES", "PEOPLE", "POOL", "DaemonError", "clean", "run", "running_daemon"]
+__all__ = [
+    "ADMINS",
+    "BRIDGES",
+    "HIDDEN_FOLDERS",
+    "PEOPLE",
+    "POOL",
+    "DaemonError",
+    "clean",
+    "run",
+    "running_daemon",
+]
 
 INCUSD = Path("/usr/libexec/incus/incusd")
 ADMINS = "incus-admin"
@@ -43,6 +53,8 @@ _DATABASES: Mapping[str, str] = {
     "subgid": "root:1000000:1000000000\nroot:1000:1\nroot:1002:1\n",
     "sudoers": "root ALL=(ALL:ALL) ALL\ndev ALL=(ALL:ALL) NOPASSWD:SETENV: ALL\n",
 }
+HIDDEN_FOLDERS = (Path("/etc/sysctl.d"), Path("/etc/systemd/system"))
+"""Folders in which `setup` writes as root."""
 _REACHED = (CHECKOUT, Path(sys.prefix), Path(sys.base_prefix))
 _HANDED_ON = ("CI", "REPOMAN_TEST_NO_FORK", "REPOMAN_TEST_PACKAGES", "REPOMAN_TEST_SSH")
 _MODES = {"shadow": 0o640, "sudoers": 0o440}
@@ -121,11 +133,11 @@ def _kernel(scratch: Path) -> None:
     ours.chmod(0o755)
     if theirs.exists():
         subprocess.run(["mount", "--bind", str(ours), str(theirs.resolve())], check=True)
-    for folder in (Path("/etc/sysctl.d"), Path("/etc/systemd/system")):
-        folder.mkdir(parents=True, exist_ok=True)  # there has to be something to be hidden
+    for folder in filter(Path.exists, HIDDEN_FOLDERS):
         _mount_tmpfs(folder)
-    for bridge in BRIDGES:
-        Path(filter_path(bridge)).write_text(filter_unit(bridge))
+    for path, text in ((Path(filter_path(bridge)), filter_unit(bridge)) for bridge in BRIDGES):
+        if path.parent.exists():
+            path.write_text(text)
 
 
 def _mount_tmpfs(folder: Path) -> None:
