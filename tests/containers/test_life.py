@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import subprocess
 from pathlib import Path
 
@@ -466,3 +467,21 @@ def test_a_repo_outside_of_local_repos_is_no_project(
     outside.mkdir()
     assert "not below local_repos" in estate.run("new", "isurus", "--repo", str(outside)).err
     assert estate.instances() == {}
+
+
+# --- restore ------------------------------------------------------------------------------
+
+
+def test_restore_in_place_needs_a_container_that_is_stopped(isurus: ContainerEstate) -> None:
+    isurus.run("sync", "isurus", code=0)
+    readme = isurus.local_repos / "isurus/README.md"
+    before = readme.read_text()
+    readme.write_text("written since\n")
+    refused = isurus.run("restore", "isurus", "--in-place", "--yes", code=6)
+    assert readme.read_text() == "written since\n"
+    pasted = re.findall(r"`repoman ([^`]*)`", refused.err)
+    isurus.run(*pasted[0].split(), code=0)
+    isurus.run("restore", "isurus", "--in-place", "--yes", code=0)
+    assert readme.read_text() == before
+    inside = isurus.run("exec", "isurus", "--", "cat", "README.md", code=0)  # the same folder
+    assert inside.out == before
