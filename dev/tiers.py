@@ -58,9 +58,8 @@ _SSH = {
     "nft": "nftables",
     "ip": "iproute2",
 }
-_OVER_SSH = (
-    *("tests/integration/test_commands.py", "tests/integration/test_login.py"),
-    "tests/integration/test_mirror.py",
+_OVER_SSH = tuple(
+    f"tests/integration/test_{name}.py" for name in ("commands", "login", "mirror", "restore")
 )
 """Files whose tests with the mark `over_ssh` run a second time, over SSH."""
 _INCUS = {

@@ -2,35 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from repoman_tasks.actions.facts import reconcile, require_containers
+from repoman_tasks.actions.facts import (
+    readable_share,
+    reconcile,
+    require_containers,
+    require_share,
+)
 from repoman_tasks.actions.project_container import repo_path
 from repoman_tasks.errors import Refused, quoted
-from repoman_tasks.mirror.restore_run import RestoreSource
+from repoman_tasks.mirror.restore_run import Restore, RestoreSource
 from repoman_tasks.model import Project
 from repoman_tasks.planning.mirror.restore_plan import (
     RESTORED,
     RestoreOptions,
     Target,
     check_target,
+    inner_paths,
     plan_target,
     unused,
 )
 from repoman_tasks.planning.mirror.snapshots import find_snapshot
-from repoman_tasks.planning.mirror.sync_plan import first_symlink
+from repoman_tasks.planning.mirror.sync_plan import find_project, first_symlink
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.session import Session
 from repoman_tasks.tools.file_tree import submit_folder_names
+from repoman_tasks.tools.rsync import Item
 from repoman_tasks.tools.share import Share
 from repoman_tasks.tools.snapshot_folders import check_source, list_snapshots
 
-__all__ = ["restore_source", "restore_target"]
+__all__ = ["prepare_restore"]
 
 MIRROR = "mirror"
 
 
-def restore_source(
+def prepare_restore(
+    session: Session, name: str, options: RestoreOptions, see: Callable[[Item], object]
+) -> Restore:
+    """Return the restore of the project called `name`, which passes each change to `see`.
+
+    Raise an error if there is nothing to restore, or if something could be lost.
+    """
+    facts = session.of(reconcile)
+    project, defaults = find_project(facts.registry, name), facts.registry.defaults
+    paths = inner_paths(options.paths, repo_path(facts, project))
+    share = require_share(session, readable_share)
+    source = _source(session, share, project, paths, options.at)
+    target = _target(session, project, source, replace(options, paths=paths))
+    excludes = facts.registry.excludes(project)
+    return Restore(session.host, share, source, target, excludes, defaults.stall_seconds, see)
+
+
+def _source(
     session: Session, share: Share, project: Project, paths: tuple[str, ...], at: str
 ) -> RestoreSource:
     """Return what to restore: from the mirror or, if `at` is given, from a snapshot.
@@ -54,7 +80,7 @@ def restore_source(
     return source
 
 
-def restore_target(
+def _target(
     session: Session, project: Project, source: RestoreSource, options: RestoreOptions
 ) -> Target:
     """Return where the copy goes. Raise Refused if something could be lost there."""

@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
-from repoman_tasks.actions.facts import readable_share, reconcile, require_share
-from repoman_tasks.actions.project_container import repo_path
-from repoman_tasks.actions.restore_checks import restore_source, restore_target
+from repoman_tasks.actions.facts import readable_share, reconcile
+from repoman_tasks.actions.restore_checks import prepare_restore
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Busy, ExitCode, Interrupted, UsageError
 from repoman_tasks.hosts.base import Locked
 from repoman_tasks.mirror.restore_run import Restore
-from repoman_tasks.planning.mirror.restore_plan import RestoreOptions, inner_paths
-from repoman_tasks.planning.mirror.sync_plan import Counts, find_project
+from repoman_tasks.planning.mirror.restore_plan import RestoreOptions
+from repoman_tasks.planning.mirror.sync_plan import Counts
 from repoman_tasks.planning.prompts import GO_AHEAD
 from repoman_tasks.planning.text.layout import BAD, Cell
 from repoman_tasks.planning.text.wording import format_size, plural
@@ -22,7 +21,8 @@ from repoman_tasks.session import Session
 from repoman_tasks.tools import rsync
 from repoman_tasks.wizards.project_choice import ask_restore
 
-_MOST_LISTED = 20
+_MOST = 20
+"""The most changes to list."""
 
 
 @task(
@@ -72,22 +72,10 @@ def restore(
     """
     if name is None:
         raise UsageError("restore needs a name", "`repoman restore NAME`")
-    facts = session.of(reconcile)
-    project = find_project(facts.registry, name)
-    dry = dry_run or session.dry
-    options = RestoreOptions(inner_paths(path, repo_path(facts, project)), to, in_place)
-    share = require_share(session, readable_share)
-    source = restore_source(session, share, project, options.paths, at)
-    target = restore_target(session, project, source, options)
-    items: list[rsync.Item] = []
-    run = Restore(
-        session.host,
-        share,
-        source,
-        target,
-        facts.registry.excludes(project),
-        facts.registry.defaults.stall_seconds,
-        lambda item: items.append(item) if len(items) < _MOST_LISTED else None,
+    dry, items = dry_run or session.dry, list[rsync.Item]()
+    options = RestoreOptions(tuple(path), at, to, in_place)
+    run = prepare_restore(
+        session, name, options, lambda item: items.append(item) if len(items) < _MOST else None
     )
     counts = run.preview() if dry or in_place else Counts()
     if dry or (in_place and not _total(counts)):

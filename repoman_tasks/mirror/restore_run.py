@@ -27,7 +27,7 @@ _SECONDS = 3600.0
 
 @dataclass(frozen=True)
 class RestoreSource:
-    """What is restored."""
+    """Mirror or snapshot to restore from, and paths in it."""
 
     label: str
     """`mirror`, or the name of a snapshot."""

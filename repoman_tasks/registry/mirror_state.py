@@ -1,4 +1,4 @@
-"""What repoman saw of the mirrors, by project: state, apart from the registry.
+"""Facts that repoman saw of the mirrors, by project: state, apart from the registry.
 
 The registry says what should exist; this says what the last syncs left. Losing it loosens no
 guard: then the files in the mirrors are counted instead.

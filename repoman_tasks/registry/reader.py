@@ -84,7 +84,7 @@ MOST: dict[str, float] = {"jobs": 64, "max_shrink": 1, "port": 65535}
 
 @dataclass(frozen=True)
 class _Counts:
-    """What a project recorded of its last sync up to schema 1."""
+    """Counts that a project recorded of its last sync up to schema 1."""
 
     last_files: int | None = None
     last_loose: int = 0

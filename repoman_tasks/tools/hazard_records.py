@@ -24,7 +24,7 @@ _SCHEMA = 1
 
 @dataclass(frozen=True)
 class Listing:
-    """What `status NAME` listed for a person, and when."""
+    """List that `status NAME` showed to a person, and its time."""
 
     time: str
     marks: Marks

@@ -59,7 +59,7 @@ class _Entry:
 
 @dataclass
 class _Walk:
-    """What the walk found in one repo; `foreign` is as in `Scan`."""
+    """Results of the walk in one repo; `foreign` is as in `Scan`."""
 
     entries: list[_Entry] = field(default_factory=list)
     foreign: int = 0

@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.test_mirror import REFUSED, SOME_FAILED, inner
 from tests.support.estate import Estate, hash_tree
-from tests.support.processes import WAIT_SECONDS, notice_open, wait_until
+from tests.support.processes import WAIT_SECONDS, wait_until
 
 INTERRUPTED, TARGET, USAGE = 130, 5, 2
 
@@ -259,14 +259,12 @@ def test_an_interrupted_restore_goes_on(mirrored: Estate, number: int) -> None:
     with slow.open("wb") as file:
         file.truncate(1 << 38)
     shutil.rmtree(repo)
-    with notice_open(slow) as opened:
-        process = mirrored.start("restore", "isurus")
-        wait_until(opened)
+    process = mirrored.start("restore", "isurus")
+    partial = mirrored.local_repos / ".isurus.partial"
+    wait_until((partial / "docs/plan.md").exists)
     os.kill(process.pid, number)
     assert process.wait(WAIT_SECONDS) in (INTERRUPTED, 143, -number)
     assert not repo.exists()
-    partial = mirrored.local_repos / ".isurus.partial"
-    wait_until(lambda: (partial / "docs/plan.md").exists())
     slow.unlink()
     mirrored.run("restore", "isurus", code=0)
     assert (repo / "docs/plan.md").read_text() == "the plan\n"

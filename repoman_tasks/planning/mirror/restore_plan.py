@@ -1,4 +1,4 @@
-"""What `restore` copies, and where to. Pure."""
+"""Paths and target of a restore. Pure."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class RestoreOptions:
     """Options of `restore`."""
 
     paths: tuple[str, ...] = ()
-    """Files and folders, relative to the repo; empty for all of it."""
+    """Files and folders in the repo; empty for all of it."""
+    at: str = ""
     to: str = ""
     in_place: bool = False
-    dry_run: bool = False
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where the copy goes."""
+    """Target of a restore."""
 
     folder: str
     """Absolute path of the folder that the copy becomes, or is merged into."""

@@ -1,4 +1,4 @@
-"""What the judge of git directories refuses, and the file of approvals that it reads. Pure.
+"""Settings and files that the judge of git refuses, and the approvals that it reads. Pure.
 
 The judge is a program of its own (repoman_tasks/guard/git.sh). It runs on the host of the repo.
 """
