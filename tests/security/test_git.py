@@ -223,5 +223,7 @@ def test_no_variable_of_the_host_reaches_git_inside(
     git.run("push", "origin", "HEAD:refs/heads/x", cwd=clone)
     for text in (fetching, (repo / "env").read_text()):
         names = {line.partition("=")[0] for line in text.splitlines()}
-        allowed = {"GIT_PROTOCOL", "HOME", "USER", "LOGNAME", "SHELL", "PATH", "PWD", "TERM"}
-        assert names - allowed <= {"OLDPWD", "LANG", "SHLVL", "_", "container"}, text
+        both = {"HOME", "USER", "LOGNAME", "SHELL", "PATH", "PWD", "OLDPWD", "SHLVL", "_", "TERM"}
+        assert names & set(git.environ) <= both | {"LANG"}, text
+        assert "LANG=C\n" not in text
+        assert {name for name in names if name.startswith("GIT_")} <= {"GIT_PROTOCOL"}, text
