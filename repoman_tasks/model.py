@@ -118,6 +118,9 @@ class Defaults:
     )
     nesting: bool = _key(False, "Allow containers inside containers, which Docker needs.")
     jobs: int = _key(4, "Number of projects to mirror at the same time.")
+    full_every: int = _key(
+        7, "Days after which `sync` compares the mirror of an unchanged project, too; 0 for always."
+    )
     exclude: tuple[str, ...] = _key((), "rsync patterns to exclude from all mirrors.")
     max_shrink: float = _key(
         0.5, "Share of a repo's files that may be missing since its last sync; a sync refuses more."
@@ -247,10 +250,23 @@ class Tally:
 @dataclass(frozen=True)
 class Mirrored:
     """State of a mirror after a complete sync. It is kept apart from the registry, and holds only
-    while the registry has the same `last_sync` for the project."""
+    while the registry has this `last_sync` for the project, or the one `before`."""
 
     last_sync: str
     tally: Tally
+    before: str = ""
+    """The last sync before, if nothing had to be written since: a registry that could not be
+    written afterwards still names it."""
+    digest: str = ""
+    """Digest of the repo (`hosts.digests`), if the mirror equals it; else empty."""
+    rules: str = ""
+    """Hash of the rules and options of rsync then."""
+    root: str = ""
+    """What identifies the folder of the mirror, and changes with it."""
+    compared: str = ""
+    """When the mirror was last compared in full (UTC)."""
+    warnings: tuple[str, ...] = ()
+    """Those of the last sync, which are true as long as the repo is the same."""
 
 
 @dataclass(frozen=True)

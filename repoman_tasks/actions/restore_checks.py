@@ -63,7 +63,7 @@ def _source(
 
     Raise Failed if it does not exist, Refused if a path to it leads through a symlink.
     """
-    link = first_symlink(share.modes([project.repo]), project.repo)
+    link = first_symlink(share.submit_roots([project.repo]).result(), project.repo)
     if link:
         raise Refused(f"{share.probe.path}/{link} on the share is a symlink", "restore it by hand")
     defaults = session.of(reconcile).registry.defaults

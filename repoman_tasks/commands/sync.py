@@ -20,6 +20,7 @@ from repoman_tasks.terminal.sync_output import OutputOptions, show_events, show_
         "dry_run": "List what would change, and write nothing.",
         "no_delete": "Keep files in the mirror that the repo no longer has.",
         "force": "Mirror a repo even if it lost most of its files since its last sync.",
+        "full": "Compare the mirrors of unchanged repos, too.",
         "itemize": "List each change.",
         "jobs": "Number of projects to mirror at the same time.",
         "wait": "Wait if another sync of the same project is running.",
@@ -30,6 +31,7 @@ from repoman_tasks.terminal.sync_output import OutputOptions, show_events, show_
         "repoman sync --dry-run": "List what would change",
         "repoman sync": "Mirror all projects",
         "repoman sync isurus --force": "Mirror a repo that shrank on purpose",
+        "repoman sync --full": "Mirror all projects, and compare each file with the share",
         "repoman sync --no-input": "Mirror all projects from cron or a timer",
     },
     exit_codes={
@@ -45,6 +47,7 @@ def sync(
     dry_run: bool = False,
     no_delete: bool = False,
     force: bool = False,
+    full: bool = False,
     itemize: bool = False,
     jobs: int | None = None,
     wait: bool = False,
@@ -67,6 +70,7 @@ def sync(
         dry_run=dry_run,
         force=force,
         wait=wait,
+        full=full,
         itemize=(itemize or dry_run) and not in_json,
         progress=output.progress,
     )
@@ -82,15 +86,19 @@ def sync(
 def _sync_context(session: Session, sync_plan: SyncPlan) -> SyncContext:
     """Return what each sync needs. Raise TargetUnusable if the share is not usable."""
     facts, share = session.of(reconcile), require_share(session)
+    registry, state = facts.registry, session.store.mirrors
+    roots = share.submit_roots([project.repo for project in sync_plan.projects])
+    token, mirrors = share.submit_token(), state.submit_load()
     return SyncContext(
         host=session.host,
         share=share,
-        modes=share.modes([project.repo for project in sync_plan.projects]),
-        registry=facts.registry,
+        roots=roots.result(),
+        registry=registry,
         local_repos=facts.local_repos,
         options=sync_plan.options,
         emit=lambda _: None,
         now=session.now,
         lock_path=session.store.lock_path,
-        states={**session.store.mirrors.load(), **facts.registry.counted},
+        mirrors=mirrors.result().having(registry.counted),
+        token=token.result(),
     )

@@ -367,6 +367,13 @@ class Host(ABC):
         return self.submit_walk(root, prune=prune).result()
 
     @abstractmethod
+    def submit_digests(self, roots: Sequence[str]) -> Future[list[str]]:
+        """Submit the question for a digest of each of the trees at `roots`; see `digests`.
+
+        It is empty for a tree that can't be read entirely. The walk is `stoppable` (see `submit`).
+        """
+
+    @abstractmethod
     def submit_folders(self, paths: Sequence[str]) -> Future[list[str | None]]:
         """Submit the question for each path with symlinks resolved, None if it is not a folder.
 

@@ -35,6 +35,7 @@ from repoman_tasks.hosts.base import (
     Sink,
     TimedOut,
 )
+from repoman_tasks.hosts.digests import RECENT_SECONDS, TreeDigests, tree_argv
 from repoman_tasks.hosts.processes import (
     StallTimer,
     cut_lines,
@@ -56,6 +57,10 @@ _BESIDE = 8
 """Programs that run beside the others, at most."""
 _MOST_SAID = 1 << 16
 """Most bytes to read of a lock's file: a line for its holder, and one for each keeper."""
+_WALKERS = 2
+"""Walks over trees at the same time: more only fight for the disk."""
+_ROOTS = 32
+"""Trees that one find walks over: to start one takes as long as to look at a hundred files."""
 _TERM_SECONDS = 1.0
 """Time between SIGTERM and SIGKILL."""
 _KILL_SECONDS = 0.5
@@ -137,8 +142,7 @@ class LocalHost(Host):
             stall = StallTimer(stall_seconds, partial(_io_of_session, process.pid))
 
             def check() -> None:
-                if self.stopping.is_set():
-                    raise Interrupted("interrupted")
+                self._check_stopping()
                 stall.check()
 
             out_fed, err_fed = stall.counting(out_lines.feed), stall.counting(err_lines.feed)
@@ -351,6 +355,30 @@ class LocalHost(Host):
                 times = info.st_mtime_ns, info.st_ctime_ns
                 path = entry.path[cut:]
                 yield Entry(kind, path, info.st_ino, info.st_size, *times, info.st_nlink)
+
+    def submit_digests(self, roots: Sequence[str]) -> Future[list[str]]:
+        chunks = [roots[n : n + _ROOTS] for n in range(0, len(roots), _ROOTS)]
+
+        def digests() -> list[str]:
+            with ThreadPoolExecutor(_WALKERS) as walkers:
+                return [digest for found in walkers.map(self._digests, chunks) for digest in found]
+
+        return Future(digests)
+
+    def _digests(self, roots: Sequence[str]) -> list[str]:
+        """Return the digests of several trees by one find, or by one for each if that fails."""
+        trees, complaints = TreeDigests(), bytearray()
+        since = f"{time.time() - RECENT_SECONDS:.9f}"
+        with self._start(tree_argv(roots, since), stdin=subprocess.DEVNULL) as process:
+            code = self._drain(process, trees.feed, complaints.extend, self._check_stopping)
+        digests = trees.digests()
+        if code == 0 and not complaints and len(digests) == len(roots):
+            return digests
+        return [""] if len(roots) == 1 else [self._digests([root])[0] for root in roots]
+
+    def _check_stopping(self) -> None:
+        if self.stopping.is_set():
+            raise Interrupted("interrupted")
 
     def submit_folders(self, paths: Sequence[str]) -> Future[list[str | None]]:
         return Future(lambda: [_real_folder(path) for path in paths])

@@ -15,7 +15,7 @@ from repoman_tasks.errors import RepomanError
 from repoman_tasks.hosts.base import Future, Lock
 from repoman_tasks.mirror.events import Finished, Started
 from repoman_tasks.mirror.project_sync import submit_survey
-from repoman_tasks.mirror.rsync_pass import Pass, SyncContext, run_pass
+from repoman_tasks.mirror.rsync_pass import Pass, SyncContext, mirrored, run_pass
 from repoman_tasks.model import Project
 from repoman_tasks.planning.mirror import source_check as source
 from repoman_tasks.planning.mirror.sync_plan import Outcome
@@ -89,7 +89,9 @@ def _check(
     """
     max_shrink = context.registry.defaults.max_shrink
     limits = [source.deletion_limit(p, unchanged[p.name].tally, max_shrink) for p in projects]
+    roots = [f"{context.local_repos}/{project.repo}" for project in projects]
     try:
+        before = context.host.submit_digests(roots).result()
         mounted.result()
         done = run_pass(
             context,
@@ -99,19 +101,28 @@ def _check(
             max_delete=min((limit for limit in limits if limit is not None), default=None),
         )
         mounted, surveys = context.share.submit_check(), _submit_surveys(context, projects)
+        after = context.host.submit_digests(roots)
         mounted.result()
         still = {} if done.vanished else _unchanged(context, surveys)
+        same = [a if a == b else "" for a, b in zip(before, after.result(), strict=True)]
     except Exception:  # the sync of each single project will report the error
         return []
-    checked = [project for project in projects if project.name in still]
-    return [_outcome(context, project, done, unchanged[project.name]) for project in checked]
+    return [
+        _outcome(context, project, done, unchanged[project.name], digest)
+        for project, digest in zip(projects, same, strict=True)
+        if project.name in still
+    ]
 
 
-def _outcome(context: SyncContext, project: Project, done: Pass, survey: Survey) -> Outcome:
-    return Outcome(
+def _outcome(
+    context: SyncContext, project: Project, done: Pass, survey: Survey, digest: str
+) -> Outcome:
+    outcome = Outcome(
         project.name,
         counts=done.counts[project.name],
         warnings=[f"{special} is not mirrored" for special in survey.specials],
         tally=survey.tally,
         synced_at=context.now(),
     )
+    outcome.state = mirrored(context, project, outcome, digest if context.options.delete else "")
+    return outcome

@@ -27,7 +27,14 @@ from repoman_tasks.errors import (
 )
 from repoman_tasks.hosts.base import Entry, Future, Lock, Locked
 from repoman_tasks.mirror.events import Finished, Started
-from repoman_tasks.mirror.rsync_pass import Pass, PassFailed, SyncContext, count_entries, run_pass
+from repoman_tasks.mirror.rsync_pass import (
+    Pass,
+    PassFailed,
+    SyncContext,
+    count_entries,
+    mirrored,
+    run_pass,
+)
 from repoman_tasks.model import Project, Tally
 from repoman_tasks.planning.mirror import source_check as source
 from repoman_tasks.planning.mirror.sync_plan import Outcome, first_symlink
@@ -35,7 +42,7 @@ from repoman_tasks.planning.names import inside, real_repo
 from repoman_tasks.tools import rsync
 from repoman_tasks.tools.file_tree import PRUNED, Survey, git_state, survey_entries
 
-__all__ = ["mirror_project", "submit_survey"]
+__all__ = ["check_paths", "mirror_project", "submit_survey"]
 
 _ROUNDS = 20
 """Limit of rounds over a git repo that gc or a checkout changes meanwhile."""
@@ -57,8 +64,9 @@ def mirror_project(context: SyncContext, project: Project) -> Outcome:
             raise Interrupted("not started")
         context.emit(Started(project.name))
         with _locks(context, project) as locks:
-            _ProjectSync(context, project, locks, outcome).run()
+            digest = _ProjectSync(context, project, locks, outcome).run()
             outcome.synced_at = context.now()
+            outcome.state = mirrored(context, project, outcome, digest)
     except Locked as error:
         outcome.code = ExitCode.SOME_FAILED
         outcome.error = f"another sync writes its mirror, {error}: let it finish, or pass --wait"
@@ -114,14 +122,14 @@ def _submit_path_check(context: SyncContext, project: Project) -> Future[None]:
     """Ask if the repo can be mirrored; the result raises Refused if it is missing or a symlink, if
     its mirror is a symlink, or if the repo contains the share or the reverse."""
     real = context.host.submit_folders([_repo_path(context, project)])
-    return real.then(lambda paths: _check_paths(context, project, paths[0]))
+    return real.then(lambda paths: check_paths(context, project, paths[0]))
 
 
-def _check_paths(context: SyncContext, project: Project, real: str | None) -> None:
+def check_paths(context: SyncContext, project: Project, real: str | None) -> None:
     """Raise Refused as above; `real` is the repo's real path, None if the repo is missing."""
     path = _repo_path(context, project)
     share = context.share.probe
-    link = first_symlink(context.modes, project.repo)
+    link = first_symlink(context.roots, project.repo)
     if link:
         raise Refused(
             f"{share.path}/{link} on the share is a symlink",
@@ -162,18 +170,28 @@ class _ProjectSync:
         """Loose git objects in the mirror. It may hold more than the survey counted, and the next
         sync must be allowed to delete them all."""
 
-    def run(self) -> None:
+    def run(self) -> str:
+        """Mirror the project; return the digest of the repo, "" if the mirror may not equal it."""
         context, project = self._context, self._project
+        digest = self._submit_digest()
         pending, mounted = submit_survey(context, project), context.share.submit_check()
-        survey = pending.result()
+        before, survey = digest.result(), pending.result()
         self._outcome.tally = survey.tally
         self._outcome.warnings += [f"{special} is not mirrored" for special in survey.specials]
         self._guard(survey.tally)
         mounted.result()
         self._copy(survey)
         mounted, paths = context.share.submit_check(), _submit_path_check(context, project)
+        digest = self._submit_digest()
         mounted.result()
         paths.result()  # fails if the repo was replaced meanwhile
+        # Equal digests mean that nothing changed from before the first pass until after the last.
+        return before if before == digest.result() and context.options.delete else ""
+
+    def _submit_digest(self) -> Future[str]:
+        dry = self._context.dry
+        roots = [] if dry else [self._path]
+        return self._host.submit_digests(roots).then(lambda found: found[0] if found else "")
 
     def _guard(self, tally: Tally) -> None:
         """Set the limit of deletions; raise Refused if the repo has lost too many files."""
@@ -190,12 +208,12 @@ class _ProjectSync:
 
     def _mirrored(self) -> Tally | None:
         """Return a tally of the mirror, in place of one that a lost registry had recorded."""
-        if self._project.repo not in self._context.modes:
+        if self._project.repo not in self._context.roots:
             return None
         return Tally(self._context.share.count(self._project.repo))
 
     def _copy(self, survey: Survey) -> None:
-        dry = self._context.options.dry_run or self._host.dry
+        dry = self._context.dry
         before = None if dry else self._git_state(survey)
         done = self._pass([f"{self._project.repo}/"])
         if dry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,14 +11,15 @@ from repoman_tasks.errors import ExitCode, Failed, RepomanError, quoted, without
 from repoman_tasks.hosts.base import Host, Lock, Result
 from repoman_tasks.mirror.events import Event, Itemized, Progress
 from repoman_tasks.model import Mirrored, Project, Registry
+from repoman_tasks.planning.mirror.known_mirrors import Mirrors, trusted
 from repoman_tasks.planning.mirror.source_check import valid_state
-from repoman_tasks.planning.mirror.sync_plan import Counts, SyncOptions
+from repoman_tasks.planning.mirror.sync_plan import Counts, Outcome, SyncOptions
 from repoman_tasks.planning.names import with_parents
 from repoman_tasks.tools import rsync
 from repoman_tasks.tools.file_tree import Census, is_loose_object
 from repoman_tasks.tools.share import Share
 
-__all__ = ["Pass", "PassFailed", "SyncContext", "count_entries", "run_pass"]
+__all__ = ["Pass", "PassFailed", "SyncContext", "count_entries", "mirrored", "run_pass"]
 
 _MOST_NAMED = 20
 """The most lines of standard error to keep of one rsync."""
@@ -34,20 +36,41 @@ class SyncContext:
 
     host: Host
     share: Share
-    modes: Mapping[str, int]
-    """The st_mode of the mirrors and their parent folders that existed when the run began."""
+    roots: Mapping[str, str]
+    """What identifies the mirrors and their parent folders that existed when the run began."""
     registry: Registry
     local_repos: str
     options: SyncOptions
     emit: Callable[[Event], None]
     now: Callable[[], str]
     lock_path: Callable[[str], str]
-    states: Mapping[str, Mirrored] = field(default_factory=dict)
-    """What the last syncs left, by project."""
+    mirrors: Mirrors = field(default_factory=Mirrors)
+    """What the last syncs left."""
+    token: str = ""
+    """The token that the share had when the run began."""
+
+    @property
+    def dry(self) -> bool:
+        """Return True if nothing may be written."""
+        return self.options.dry_run or self.host.dry
 
     def last(self, project: Project) -> Mirrored | None:
         """Return what the last sync of `project` to its mirror left; None if that is not known."""
-        return valid_state(project, self.states.get(project.name))
+        return valid_state(project, self.mirrors.projects.get(project.name))
+
+    def trusted(self, project: Project) -> Mirrored | None:
+        """Return the state of a mirror that needs no comparison while the repo is the same."""
+        every = self.registry.defaults.full_every
+        root = self.roots.get(project.repo, "")
+        return trusted(
+            self.mirrors, project, self.token, self.rules_hash(project), root, self.now(), every
+        )
+
+    def rules_hash(self, project: Project) -> str:
+        """Return a hash of all that decides what of the repo its mirror holds, and how."""
+        rules = rsync.filters(project.repo, self.registry.excludes(project))
+        argv = rsync.pass_argv(self.local_repos, [project.repo], rules, self.keeps)
+        return hashlib.sha256("\0".join(argv).encode(errors="surrogateescape")).hexdigest()
 
     @property
     def keeps(self) -> rsync.Preserved:
@@ -138,6 +161,25 @@ def run_pass(
     if rsync.exit_code(status) is not ExitCode.OK:
         raise PassFailed(projects, status, done)
     return done
+
+
+def mirrored(
+    context: SyncContext, project: Project, outcome: Outcome, digest: str
+) -> Mirrored | None:
+    """Return what is known of a mirror after a complete pass over the whole repo.
+
+    `digest` is that of the repo, "" if the mirror may not equal it.
+    """
+    if outcome.tally is None:
+        return None
+    return Mirrored(
+        outcome.synced_at,
+        outcome.tally,
+        digest=digest,
+        rules=context.rules_hash(project),
+        compared=outcome.synced_at,
+        warnings=tuple(outcome.warnings),
+    )
 
 
 def count_entries(context: SyncContext, project: Project) -> Census:

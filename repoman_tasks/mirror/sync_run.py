@@ -15,11 +15,13 @@ from repoman_tasks.errors import RepomanError
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.mirror.batch_check import mirror_batch
 from repoman_tasks.mirror.events import Event, Finished
+from repoman_tasks.mirror.generation import Generation
 from repoman_tasks.mirror.project_sync import mirror_project
 from repoman_tasks.mirror.rsync_pass import SyncContext
-from repoman_tasks.model import Mirrored, Project
+from repoman_tasks.mirror.unchanged import find_unchanged
+from repoman_tasks.model import Project
 from repoman_tasks.planning.mirror.source_check import has_own_mirror
-from repoman_tasks.planning.mirror.sync_plan import Outcome, SyncPlan, sync_batches
+from repoman_tasks.planning.mirror.sync_plan import Outcome, SyncPlan, noted, sync_batches
 from repoman_tasks.planning.registry_edits import Edit
 from repoman_tasks.registry import Store, record_mirror, record_stop, record_sync
 from repoman_tasks.tools.rsync import everywhere
@@ -48,7 +50,8 @@ def mirror_estate(
     plan = _claimed(context, plan, store)
     events: queue.Queue[Event | None] = queue.Queue(_QUEUED_EVENTS)
     with _Stop(context.host) as stop, ThreadPoolExecutor(plan.jobs) as pool:
-        workers = _Workers(replace(context, emit=_emitter(events, context.host)), pool, events)
+        running = replace(context, emit=_emitter(events, context.host))
+        workers = _Workers(running, pool, events, Generation(store.mirrors, context.share))
         workers.start(plan)
         unrecorded: list[Outcome] = []
         try:
@@ -67,6 +70,7 @@ def mirror_estate(
         finally:
             rest = [event.outcome for event in workers.events() if isinstance(event, Finished)]
             _record(store, [*unrecorded, *rest], context, plan)
+            _close(workers, context, plan)
     order = [project.name for project in plan.projects]
     return sorted(workers.outcomes, key=lambda outcome: order.index(outcome.name))
 
@@ -76,8 +80,8 @@ def _claimed(context: SyncContext, plan: SyncPlan, store: Store) -> SyncPlan:
 
     So it knows their contents for its own even if the first sync is interrupted.
     """
-    new = [p for p in plan.projects if not has_own_mirror(p) and p.repo not in context.modes]
-    if not new or plan.options.dry_run or context.host.dry:
+    new = [p for p in plan.projects if not has_own_mirror(p) and p.repo not in context.roots]
+    if not new or context.dry:
         return plan
     store.update(lambda _: [record_mirror(project.name, project.repo) for project in new])
     projects = (replace(p, mirror=p.repo) if p in new else p for p in plan.projects)
@@ -101,22 +105,40 @@ class _Workers:
     """The threads of a run, and their outcomes so far."""
 
     def __init__(
-        self, context: SyncContext, pool: ThreadPoolExecutor, events: queue.Queue[Event | None]
+        self,
+        context: SyncContext,
+        pool: ThreadPoolExecutor,
+        events: queue.Queue[Event | None],
+        generation: Generation,
     ) -> None:
         self._context = context
+        self.generation = generation
         self._pool = pool
         self._events = events
+        self._look: Future[tuple[list[Outcome], list[Project]]] | None = None
         self._batches: set[Future[tuple[list[Outcome], list[Project]]]] = set()
         self._singles: set[Future[Outcome]] = set()
         self.outcomes: list[Outcome] = []
 
     def start(self, plan: SyncPlan) -> None:
+        """Start the look for unchanged projects, if there may be any, else all the others."""
+        options = self._context.options
+        self._plan = plan
+        if self._context.dry or options.force or options.full or not options.delete:
+            self._begin(plan)
+        else:
+            self._look = self._hand_out(find_unchanged, plan.projects)
+
+    def _begin(self, plan: SyncPlan) -> None:
         """Start a job for each project that probably changed, and one per batch of the others."""
         registry, options = self._context.registry, self._context.options
+        stopping = self._context.host.stopping.is_set()
+        if plan.projects and not (self._context.dry or stopping):
+            self.generation.open(project.name for project in plan.projects)
         patterns = {
             p.name: tuple(filter(everywhere, registry.excludes(p).own)) for p in plan.projects
         }
-        alone = plan.single or options.dry_run or options.force or self._context.host.dry
+        alone = plan.single or options.force or self._context.dry
         known = {
             p.name for p in plan.projects if (last := self._context.last(p)) and last.tally.tree
         }
@@ -152,6 +174,11 @@ class _Workers:
 
     def _collect(self) -> bool:
         """Collect finished jobs and start those that batches left over; return if any still run."""
+        if self._look is not None and self._look.done():
+            outcomes, left = self._look.result()
+            self._look = None
+            self.outcomes += outcomes
+            self._begin(replace(self._plan, projects=tuple(left)))
         for batch in [future for future in self._batches if future.done()]:
             self._batches.remove(batch)
             outcomes, left = batch.result()
@@ -160,7 +187,7 @@ class _Workers:
         for single in [future for future in self._singles if future.done()]:
             self._singles.remove(single)
             self.outcomes.append(single.result())
-        return bool(self._batches or self._singles)
+        return bool(self._look or self._batches or self._singles)
 
 
 def _record(store: Store, outcomes: list[Outcome], context: SyncContext, plan: SyncPlan) -> None:
@@ -170,19 +197,35 @@ def _record(store: Store, outcomes: list[Outcome], context: SyncContext, plan: S
     """
     folders = {project.name: project.repo for project in plan.projects}
     edits: list[Edit] = []
-    states: dict[str, Mirrored] = {}
+    done = [outcome for outcome in outcomes if outcome.ok and outcome.state is not None]
     for outcome in outcomes:
         if outcome.ok and outcome.tally is not None:
-            states[outcome.name] = Mirrored(outcome.synced_at, outcome.tally)
             edits.append(record_sync(outcome.name, outcome.synced_at))
             edits.append(record_mirror(outcome.name, folders[outcome.name]))
         elif outcome.stopped_at:
             edits.append(record_stop(outcome.name, outcome.stopped_at))
-    if edits and not (context.options.dry_run or context.host.dry):
-        if states:
-            store.mirrors.update(lambda known: {**known, **states})
+    if edits and not context.dry:
+        if done:
+            store.mirrors.update(lambda known: noted(known, done))
         store.update(lambda _: edits)
     outcomes.clear()
+
+
+def _close(workers: _Workers, context: SyncContext, plan: SyncPlan) -> None:
+    """Note what the mirrors equal that were written, and give the share its last token."""
+    repos = {project.name: project.repo for project in plan.projects}
+    written = {
+        outcome.name: outcome.state
+        for outcome in workers.outcomes
+        if outcome.ok and outcome.state is not None and not outcome.unchanged
+    }
+    if not workers.generation.opened or context.host.stopping.is_set():
+        return
+    with contextlib.suppress(RepomanError):  # then they are compared in full the next time
+        roots = context.share.submit_roots([repos[name] for name in written]).result()
+        workers.generation.close(
+            {n: replace(state, root=roots.get(repos[n], "")) for n, state in written.items()}
+        )
 
 
 class _Stop:

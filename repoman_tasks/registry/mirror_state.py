@@ -1,24 +1,26 @@
 """Facts that repoman saw of the mirrors, by project: state, apart from the registry.
 
 The registry says what should exist; this says what the last syncs left. Losing it loosens no
-guard: then the files in the mirrors are counted instead.
+guard: then the files in the mirrors are counted, and the mirrors compared in full.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any
 
 from repoman_tasks.errors import Busy
-from repoman_tasks.hosts.base import Host, Locked
+from repoman_tasks.hosts.base import Future, Host, Locked
 from repoman_tasks.model import Mirrored, Tally
+from repoman_tasks.planning.mirror.known_mirrors import Mirrors
 from repoman_tasks.registry.names_file import state_folder
 
 __all__ = ["MirrorState"]
 
 _SCHEMA = 1
-_COUNTS = ("files", "loose", "packs", "tree")
 _WAIT_SECONDS = 60.0
 """Time limit for another writer of the state."""
 
@@ -31,51 +33,86 @@ class MirrorState:
         self.folder = f"{state_folder(host)}/mirrors/{registry_path.replace('/', '%')}"
         self.path = f"{self.folder}/state.json"
 
-    def load(self) -> dict[str, Mirrored]:
-        """Return the states by project; those that can't be read are left out."""
-        return _parsed(self._host.read_file(self.path) or b"")
+    def submit_load(self) -> Future[Mirrors]:
+        """Ask for the states; those that can't be read are left out."""
+        return self._host.submit_file(self.path).then(lambda data: _parsed(data or b""))
 
-    def update(self, change: Callable[[dict[str, Mirrored]], Mapping[str, Mirrored]]) -> None:
+    def load(self) -> Mirrors:
+        """Return the answer of `submit_load`."""
+        return self.submit_load().result()
+
+    def update(self, change: Callable[[Mirrors], Mirrors]) -> None:
         """Replace the states by those that `change` returns for them, under a lock."""
+        with self.locked():
+            before = self.load()
+            after = change(before)
+            if after != before:
+                self.save(after)
+
+    def save(self, mirrors: Mirrors) -> None:
+        """Write the states; the caller holds the lock."""
+        self._host.write_file(self.path, _text(mirrors), noted=False)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other writers out."""
         try:
             with self._host.lock(f"{self.path}.lock", wait_seconds=_WAIT_SECONDS):
-                before = self.load()
-                after = change(dict(before))
-                if after != before:
-                    self._host.write_file(self.path, _text(after), noted=False)
+                yield
         except Locked as error:
             raise Busy(
                 f"{self.path} is {error}", "wait until that has ended, then try again"
             ) from None
 
 
-def _text(states: Mapping[str, Mirrored]) -> bytes:
+def _text(mirrors: Mirrors) -> bytes:
     """Return the file's content: JSON with a line for each project."""
-    lines = (f"{json.dumps(name)}: {json.dumps(_table(state))}" for name, state in states.items())
+    tokens = {"token": mirrors.token, "next": mirrors.next, "open": dict(mirrors.open)}
+    head = json.dumps({"schema": _SCHEMA, **tokens})[:-1]
+    lines = [
+        f"{json.dumps(name)}: {json.dumps(_table(state))}"
+        for name, state in mirrors.projects.items()
+    ]
     projects = ",\n".join(lines)
-    return f'{{"schema": {_SCHEMA}, "projects": {{\n{projects}\n}}}}\n'.encode()
+    return f'{head}, "projects": {{\n{projects}\n}}}}\n'.encode()
 
 
 def _table(state: Mirrored) -> dict[str, Any]:
-    return {"last_sync": state.last_sync, **vars(state.tally)}
+    table = {**vars(state), **vars(state.tally)}
+    return {key: value for key, value in table.items() if key != "tally"}
 
 
-def _parsed(data: bytes) -> dict[str, Mirrored]:
+def _parsed(data: bytes) -> Mirrors:
     try:
         document = json.loads(data)
-        tables = document["projects"] if document["schema"] == _SCHEMA else {}
-        pairs = [(name, _mirrored(table)) for name, table in tables.items()]
+        if document["schema"] != _SCHEMA:
+            return Mirrors()
+        pairs = [(name, _mirrored(table)) for name, table in document["projects"].items()]
+        tokens = [document.get(key, "") for key in ("token", "next")]
+        opened = dict(document.get("open", {}))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return {}
-    return {name: state for name, state in pairs if state is not None}
+        return Mirrors()
+    known = {name: state for name, state in pairs if state is not None}
+    if not all(isinstance(text, str) for text in [*tokens, *opened.values()]):
+        return Mirrors(known)
+    return Mirrors(known, opened, *tokens)
+
+
+_TEXTS = {key.name for key in fields(Mirrored) if key.type == "str"}
+_COUNTS = {key.name: str(key.type) for key in fields(Tally)}
 
 
 def _mirrored(table: Mapping[str, Any]) -> Mirrored | None:
     """Return the state in `table`, None if it has another form."""
-    texts = [table.get(key) for key in ("last_sync", "packs", "tree")]
-    numbers = [table.get(key) for key in ("files", "loose")]
-    if not all(isinstance(text, str) for text in texts):
+    texts = {key: table.get(key, "") for key in _TEXTS}
+    warnings = table.get("warnings", [])
+    counts: dict[str, Any] = {key: table.get(key) for key in _COUNTS}
+    if not all(isinstance(text, str) for text in [*texts.values(), *warnings]):
         return None
-    if not all(type(number) is int and number >= 0 for number in numbers):
+    if not all(_is(kind, counts[key]) for key, kind in _COUNTS.items()):
         return None
-    return Mirrored(table["last_sync"], Tally(*(table[key] for key in _COUNTS)))
+    return Mirrored(tally=Tally(**counts), warnings=tuple(warnings), **texts)
+
+
+def _is(kind: str, value: Any) -> bool:
+    return isinstance(value, str) if kind == "str" else type(value) is int and value >= 0

@@ -63,6 +63,7 @@ TIMES = ("created", "last_sync", "stopped_at")
 """Keys whose value is a time, ISO 8601 with a time zone."""
 LEAST: dict[str, float] = {
     "jobs": 1,
+    "full_every": 0,
     "max_shrink": 0,
     "min_free_mib": 0,
     "probe_seconds": 1,

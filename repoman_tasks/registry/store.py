@@ -67,7 +67,7 @@ class Store:
             if before and (old := schema_of(before)) < SCHEMA:
                 self._host.write_file(f"{self.path}.schema-{old}", before.encode())
                 if registry.counted:
-                    self.mirrors.update(lambda known: {**known, **registry.counted})
+                    self.mirrors.update(lambda known: known.having(registry.counted))
             after = edited(migrated(before) if before else edited("", _first_edits()), changes)
             result = parse(after, self.path, self._host.environ)
             self._host.write_file(self.path, after.encode())

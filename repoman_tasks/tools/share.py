@@ -6,13 +6,14 @@ Only child processes with a timeout access it, so that a dead server can't block
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 
 from repoman_tasks.errors import Failed, TargetUnusable
 from repoman_tasks.hosts.base import Argv, Future, Holder, Host, Result, Stalled, TimedOut
+from repoman_tasks.planning.mirror.known_mirrors import TOKEN
 from repoman_tasks.planning.mirror.share_check import (
     MARKER,
     MARKER_NANOSECONDS,
@@ -57,20 +58,50 @@ class Share:
         mountinfo = self.host.submit_file(_MOUNTINFO)
         return mountinfo.then(lambda text: check_still_mounted(self.probe, _mounts(text)))
 
-    def modes(self, folders: Sequence[str]) -> dict[str, int]:
-        """Return the st_mode of each of `folders`, and of their parents, that exists.
+    def submit_roots(self, folders: Sequence[str]) -> Future[dict[str, str]]:
+        """Ask what identifies each of `folders`, and each of their parents, that exists.
 
-        Paths are relative to the share. Symlinks are not followed.
+        Paths are relative to the share. It is find's letter of the kind, inode and times, so that
+        it changes with the folder; symlinks are not followed. It is asked by one listing of each
+        folder that holds some of them, not for each.
         """
-        paths = sorted({path for folder in folders for path in with_parents(folder)})
-        if not paths:
-            return {}
-        argv = ["stat", "--printf", "%f %n\\0", "--", *(f"{self.root}/{path}" for path in paths)]
-        result = self.read(argv)
+        paths = {path for folder in folders for path in with_parents(folder)}
+        holding = sorted({f"{self.root}/{path.rpartition('/')[0]}" for path in paths})
+        if not holding:
+            return Future(dict)
+        argv = ["find", *holding, "-mindepth", "1", "-maxdepth", "1"]
+        found = self._submit([*argv, "-printf", r"%y %i %T@ %C@ %p\0"])
+        return Future(lambda: self._roots(found.result(), paths))
+
+    def _roots(self, result: Result, paths: Container[str]) -> dict[str, str]:
         if not all(map(_is_missing, result.err.splitlines())):
             raise TargetUnusable(f"{self.probe.path} can't be read", result.complaint)
-        entries = (line.partition(" ") for line in result.text.split("\0")[:-1])
-        return {name.removeprefix(f"{self.root}/"): int(mode, 16) for mode, _, name in entries}
+        entries = (line.partition(f" {self.root}/") for line in result.text.split("\0")[:-1])
+        return {path: root for root, _, path in entries if path in paths}
+
+    def submit_token(self) -> Future[str]:
+        """Ask for the token that the share has, "" if none."""
+        found = self._submit(["head", "-c", "4096", "--", f"{self.root}/{TOKEN}"])
+        return Future(lambda: found.result().text.strip())
+
+    def put_token(self, token: str) -> None:
+        """Replace the token; if that is impossible, as on a full share, remove it.
+
+        Raise TargetUnusable if neither can be done: a share that keeps an old token would be
+        taken for one that nobody wrote to.
+        """
+        new, path = f"{self.root}/{TOKEN}.new", f"{self.root}/{TOKEN}"
+        try:
+            self._change(["dd", f"of={new}", "conv=fsync", "status=none"], f"{token}\n".encode())
+            self._change(["mv", "-fT", "--", new, path])
+        except TimedOut:
+            raise _no_answer(self.probe.path, self.timeout) from None
+        except Failed:
+            result = self.host.change(["rm", "-f", "--", path, new], timeout=self.timeout)
+            if result.code:
+                raise TargetUnusable(
+                    f"{TOKEN} on {self.probe.path} can't be written", result.complaint
+                ) from None
 
     def count(self, folder: str) -> int:
         """Return the number of files in the mirror at `folder`, without loose git objects."""
@@ -122,10 +153,18 @@ class Share:
 
     def read(self, argv: Argv) -> Result:
         """Run a program that looks at the share. Raise TargetUnusable if it does not answer."""
-        try:
-            return self.host.read(argv, timeout=self.timeout)
-        except TimedOut:
-            raise _no_answer(self.probe.path, self.timeout) from None
+        return self._submit(argv).result()
+
+    def _submit(self, argv: Argv) -> Future[Result]:
+        asked = self.host.submit(argv, timeout=self.timeout)
+
+        def result() -> Result:
+            try:
+                return asked.result()
+            except TimedOut:
+                raise _no_answer(self.probe.path, self.timeout) from None
+
+        return Future(result)
 
     def _change(self, argv: Argv, given: bytes = b"") -> None:
         result = self.host.change(argv, timeout=self.timeout, stdin=given)

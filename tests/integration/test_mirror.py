@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from repoman_tasks.planning.mirror.known_mirrors import TOKEN
+from repoman_tasks.planning.mirror.share_check import MARKER
 from tests.support.estate import Estate, hash_tree
 from tests.support.processes import WAIT_SECONDS, find_processes, notice_open, wait_until
 
@@ -316,7 +318,7 @@ def test_a_mirror_that_was_changed_is_repaired(ready: Estate) -> None:
     (ready.mirror("apus") / "README.md").write_text("tampered")
     (ready.mirror("vela") / "stranger").write_text("x")
     (ready.mirror("isurus") / ".git/HEAD").unlink()
-    done = ready.run("sync", "--json", code=0).json
+    done = ready.run("sync", "--full", "--json", code=0).json
     assert {p["name"]: (p["new"], p["changed"], p["deleted"]) for p in done["projects"]} == {
         "isurus": (1, 0, 0),
         "apus": (0, 1, 0),
@@ -522,7 +524,7 @@ def test_renames_under_the_mirror_write_nothing_outside(ready: Estate) -> None:
         racer.kill()
         racer.wait()
     assert hash_tree(outside) == before
-    assert sorted(path.name for path in ready.share.iterdir()) == [".repoman-share", "isurus"]
+    assert sorted(path.name for path in ready.share.iterdir()) == [TOKEN, MARKER, "isurus"]
 
 
 # --- one at a time -----------------------------------------------------------------------
@@ -666,7 +668,7 @@ def test_a_repo_that_becomes_a_symlink_meanwhile(ready: Estate) -> None:
     before = inner(ready.mirror("isurus"))
     repo = ready.local_repos / "isurus"
     environ = rsync_that(ready, f"mv {repo} {repo}.away; ln -s {repo}.away {repo}")
-    ready.run("sync", "isurus", environ=environ, code=REFUSED)
+    ready.run("sync", "isurus", "--full", environ=environ, code=REFUSED)
     assert inner(ready.mirror("isurus")) == before
     assert not ready.mirror("isurus").is_symlink()
 
@@ -677,7 +679,7 @@ def test_a_repo_that_is_emptied_meanwhile(ready: Estate) -> None:
         (repo / f"f{number}").write_text("x")
     ready.run("sync", code=0)
     environ = rsync_that(ready, f"rm -rf {repo}; mkdir {repo}")
-    done = ready.run("sync", "isurus", environ=environ, code=REFUSED)
+    done = ready.run("sync", "isurus", "--full", environ=environ, code=REFUSED)
     assert "max_delete" in done.err
     left = sum((ready.mirror("isurus") / f"f{number}").exists() for number in range(300))
     assert left > 100
@@ -699,7 +701,7 @@ def test_a_git_directory_that_goes_meanwhile(ready: Estate) -> None:
     repo = ready.local_repos / "isurus"
     ready.run("sync", code=0)
     environ = rsync_that(ready, f"mv {repo}/.git {ready.base}/git-away")
-    done = ready.run("sync", "isurus", environ=environ)
+    done = ready.run("sync", "isurus", "--full", environ=environ)
     assert done.code in (0, REFUSED)
     assert "list" not in done.err
 
@@ -825,7 +827,7 @@ def test_a_lock_that_can_t_be_taken_stops_no_other(ready: Estate) -> None:
     lock = ready.registry.parent / "locks/isurus.lock"
     lock.unlink()
     lock.symlink_to("nowhere")
-    done = ready.run("sync", code=SOME_FAILED)
+    done = ready.run("sync", "--full", code=SOME_FAILED)
     assert "isurus.lock can't be opened" in done.err
     assert (ready.mirror("vela") / "new").exists()
 

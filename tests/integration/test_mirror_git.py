@@ -106,7 +106,7 @@ def test_objects_that_come_during_a_sync_and_go_by_gc(estate: Estate, *, meanwhi
     gc = f"{git} gc --quiet --prune=now"
     if meanwhile:
         passes[3] = gc
-    estate.run("sync", code=0, environ=rsync_after(estate, passes))
+    estate.run("sync", "--full", code=0, environ=rsync_after(estate, passes))
     if not meanwhile:
         objects = estate.mirror("isurus") / ".git/objects"
         assert len(list(objects.glob("??/*"))) > 200

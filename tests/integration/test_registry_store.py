@@ -229,15 +229,15 @@ def test_counts_of_schema_1_become_state(store: Store, path: Path) -> None:
     write(path, f"[estate]\nschema = 1\n\n{project}asked_exclude = ['*.o']\n")
     known = {"isurus": Mirrored("2026-04-28T20:17:03Z", Tally(12, 3, "aa", "bb"))}
     assert store.load().counted == known
-    assert store.mirrors.load() == {}
+    assert store.mirrors.load().projects == {}
     store.update(lambda _: [add("lamna")])
     assert store.load().counted == {}
-    assert store.mirrors.load() == known
+    assert store.mirrors.load().projects == known
     assert store.load().projects[0].requested_exclude == ("*.o",)
     assert "last_files" not in path.read_text()
     assert counts in Path(f"{path}.schema-1").read_text()
     Path(store.mirrors.path).unlink()
-    assert store.mirrors.load() == {}
+    assert store.mirrors.load().projects == {}
 
 
 # --- many writers ----------------------------------------------------------------------

@@ -26,6 +26,7 @@ from repoman_tasks.hosts.base import (
     Result,
     Sink,
 )
+from repoman_tasks.hosts.digests import script_digests
 from repoman_tasks.hosts.processes import (
     StallTimer,
     deadline_check,
@@ -227,6 +228,14 @@ class RemoteHost(Host):
         argv = entries_argv(root, prune)
         found = self.submit(argv, timeout=WALK_SECONDS, stoppable=True)
         return found.then(partial(entries_of, root))
+
+    def submit_digests(self, roots: Sequence[str]) -> Future[list[str]]:
+        if not roots:
+            return Future(list)
+        question = Question(("digests", *roots), WALK_SECONDS, stoppable=True)
+        return self._submit(question).then(
+            lambda answer: script_digests(answer.out.decode(), len(roots))
+        )
 
     def hold_folder(self, path: str, *, timeout: float) -> AbstractContextManager[Holder]:
         return self._held(path, self._begin(["stand", path]), timeout)

@@ -13,6 +13,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from repoman_tasks.hosts.digests import DIGEST_SCRIPT
+
 __all__ = [
     "ABSENT",
     "HostFacts",
@@ -207,6 +209,11 @@ feed() {
     job=$!
     attend
 }
+digests() {
+    setsid sh -c "$digesting" sh "$@" </dev/null 3<&- &
+    job=$!
+    attend
+}
 keep() {
     there "$1" || return
     shift
@@ -262,6 +269,7 @@ while IFS= read -r line; do eval "$(printf %s "$line" | base64 -d)"; done
 _PRELUDE = "\n".join(
     [
         f"keeping={shlex.quote(_KEEPING)}",
+        f"digesting={shlex.quote(DIGEST_SCRIPT)}",
         f"holding={shlex.quote(_HOLDING)}",
         f"standing={shlex.quote(_STANDING)}",
         f"looking={shlex.quote(_LOOKING)}",

@@ -30,7 +30,9 @@ def valid_state(project: Project, state: Mirrored | None) -> Mirrored | None:
 
     A registry or a state that was restored from a backup names another sync.
     """
-    if state is None or not project.last_sync or state.last_sync != project.last_sync:
+    if state is None or not project.last_sync:
+        return None
+    if project.last_sync not in (state.last_sync, state.before):
         return None
     return state if has_own_mirror(project) else None
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 
 from repoman_tasks.errors import ExitCode, UsageError
-from repoman_tasks.model import Project, Registry, Tally
+from repoman_tasks.model import Mirrored, Project, Registry, Tally
+from repoman_tasks.planning.mirror.known_mirrors import Mirrors
 from repoman_tasks.planning.names import nearest, with_parents
 
 __all__ = [
@@ -36,6 +36,7 @@ class SyncOptions:
     dry_run: bool = False
     force: bool = False
     wait: bool = False
+    full: bool = False
     itemize: bool = False
     progress: bool = False
 
@@ -83,6 +84,10 @@ class Outcome:
     seconds: float = 0.0
     warnings: list[str] = field(default_factory=list)
     tally: Tally | None = None
+    state: Mirrored | None = None
+    """What is known of the mirror now; the last state itself if nothing had to be compared."""
+    unchanged: bool = False
+    """If true, nothing had to be compared."""
     synced_at: str = ""
     stopped_at: str = ""
 
@@ -92,12 +97,29 @@ class Outcome:
         return self.code is ExitCode.OK
 
 
-def first_symlink(modes: Mapping[str, int], repo: str) -> str:
+def first_symlink(roots: Mapping[str, str], repo: str) -> str:
     """Return the first path on the way to the mirror of `repo` that is a symlink, or "".
 
-    `modes` maps paths on the share to their st_mode.
+    `roots` has what identifies paths on the share; it begins with find's letter of the kind.
     """
-    return next((path for path in with_parents(repo) if stat.S_ISLNK(modes.get(path, 0))), "")
+    return next((path for path in with_parents(repo) if roots.get(path, "").startswith("l")), "")
+
+
+def noted(known: Mirrors, outcomes: Iterable[Outcome]) -> Mirrors:
+    """Return `known` with the counts of `outcomes`, all complete, until the run has ended.
+
+    The state of an unchanged mirror stays, unless another sync has written it meanwhile.
+    """
+    states = {}
+    for outcome in outcomes:
+        assert outcome.state is not None
+        if not outcome.unchanged:
+            states[outcome.name] = replace(outcome.state, digest="")
+        elif known.projects.get(outcome.name) == outcome.state and outcome.name not in known.open:
+            states[outcome.name] = replace(
+                outcome.state, last_sync=outcome.synced_at, before=outcome.state.last_sync
+            )
+    return known.having(states)
 
 
 def sync_batches(

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from repoman_tasks.hosts.local import LocalHost
 from repoman_tasks.model import Mirrored, Tally
+from repoman_tasks.planning.mirror.known_mirrors import Mirrors
 from repoman_tasks.registry import MirrorState
 
-ISURUS = Mirrored("2026-04-28T20:17:03Z", Tally(12, 3, "aa", "bb"))
+ISURUS = Mirrored(
+    *("2026-04-28T20:17:03Z", Tally(12, 3, "aa", "bb"), "", "digest", "rules", "root"),
+    compared="2026-04-28T20:17:03Z",
+    warnings=("FIFO x is not mirrored",),
+)
 LAMNA = Mirrored("2026-04-29T20:17:03Z", Tally(0))
+FULL = Mirrors({"isurus": ISURUS, "lamna": LAMNA}, {"lamna": "t"}, "t", "u")
 
 
 @pytest.fixture
@@ -20,18 +27,18 @@ def state(tmp_path: Path) -> MirrorState:
 
 
 def test_states_come_back(state: MirrorState, tmp_path: Path) -> None:
-    assert state.load() == {}
-    state.update(lambda known: {**known, "isurus": ISURUS})
-    state.update(lambda known: {**known, "lamna": LAMNA})
-    assert state.load() == {"isurus": ISURUS, "lamna": LAMNA}
+    assert state.load() == Mirrors()
+    state.update(lambda known: known.having({"isurus": ISURUS}))
+    state.update(lambda known: known.having({"lamna": LAMNA}))
+    assert state.load() == Mirrors({"isurus": ISURUS, "lamna": LAMNA})
     assert state.path.startswith(f"{tmp_path}/.local/state/repoman/mirrors/%home%me%repoman.toml/")
     assert Path(state.path).stat().st_mode & 0o777 == 0o600
 
 
 def test_each_registry_has_its_own(state: MirrorState, tmp_path: Path) -> None:
-    state.update(lambda _: {"isurus": ISURUS})
+    state.update(lambda _: Mirrors({"isurus": ISURUS}))
     other = MirrorState(LocalHost({"HOME": str(tmp_path)}), "/home/me/other.toml")
-    assert other.load() == {}
+    assert other.load() == Mirrors()
 
 
 @pytest.mark.parametrize(
@@ -50,11 +57,11 @@ def test_each_registry_has_its_own(state: MirrorState, tmp_path: Path) -> None:
 def test_what_can_t_be_read_is_lost(state: MirrorState, data: bytes) -> None:
     Path(state.folder).mkdir(parents=True)
     Path(state.path).write_bytes(data)
-    assert state.load() == {}
+    assert state.load() == Mirrors()
 
 
 def test_one_that_can_t_be_read_leaves_the_others(state: MirrorState) -> None:
-    state.update(lambda _: {"isurus": ISURUS, "lamna": LAMNA})
+    state.update(lambda _: FULL)
     text = Path(state.path).read_text()
     Path(state.path).write_text(text.replace('"files": 12', '"files": -12'))
-    assert state.load() == {"lamna": LAMNA}
+    assert state.load() == replace(FULL, projects={"lamna": LAMNA})

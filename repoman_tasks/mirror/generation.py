@@ -1,0 +1,57 @@
+"""The token on the share, by which a sync knows that nobody else has written there since.
+
+Each sync that writes replaces it twice, before its first transfer and after its last. What it is
+about to write is noted in the state before, and what the mirrors then equal after. So wherever it
+is killed, the projects that it was writing are compared in full the next time, and no others. If
+the share or the state is restored from a backup, or swapped, or another host writes to the share,
+the tokens differ, and all projects are.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from repoman_tasks.model import Mirrored
+from repoman_tasks.registry import MirrorState
+from repoman_tasks.tools.share import Share
+
+__all__ = ["Generation"]
+
+
+class Generation:
+    """The tokens of one run of `sync`."""
+
+    def __init__(self, state: MirrorState, share: Share) -> None:
+        self._state = state
+        self._share = share
+        self.opened = ""
+        """The token that the share got before the first transfer; empty if there was none."""
+
+    def open(self, names: Iterable[str]) -> None:
+        """Note that the mirrors of `names` are about to be written."""
+        token = self.opened = _new_token()
+        written = frozenset(names)
+        with self._state.locked():
+            known, seen = self._state.load(), self._share.submit_token().result()
+            self._state.save(known.opened(written, seen, token))
+            self._share.put_token(token)
+
+    def close(self, states: Mapping[str, Mirrored]) -> None:
+        """Note `states`, which the mirrors have after the last transfer."""
+        token = _new_token()
+        with self._state.locked():
+            known, seen = self._state.load(), self._share.submit_token().result()
+            if not known.accepts(seen):
+                states = {name: replace(state, digest="") for name, state in states.items()}
+            closing = known.closing(seen, token)
+            self._state.save(closing)
+            self._share.put_token(token)
+            self._state.save(closing.closed(states, self.opened))
+
+
+def _new_token() -> str:
+    """Return a new token. It begins with the host's name, for people."""
+    return f"{socket.gethostname()} {secrets.token_hex(16)}"

@@ -1,0 +1,97 @@
+"""Decide if a mirror needs no comparison, because it is as the last sync left it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from zlib import crc32
+
+from repoman_tasks.model import Mirrored, Project
+from repoman_tasks.planning.mirror.source_check import valid_state
+
+__all__ = ["TOKEN", "Mirrors", "is_due", "trusted"]
+
+TOKEN = ".repoman-generation"
+"""File on the share with a token that each sync that writes there replaces."""
+
+
+@dataclass(frozen=True)
+class Mirrors:
+    """The states of all mirrors, and the token that the share has if nobody else wrote to it."""
+
+    projects: Mapping[str, Mirrored] = field(default_factory=dict)
+    open: Mapping[str, str] = field(default_factory=dict)
+    """The projects that a sync is writing, or was when it was killed, with the sync's token."""
+    token: str = ""
+    """The token that the share had."""
+    next: str = ""
+    """The token that the share was to get next; if that was interrupted, it has either."""
+
+    def having(self, states: Mapping[str, Mirrored]) -> Mirrors:
+        """Return this with `states` of projects in place of the known ones."""
+        return replace(self, projects={**self.projects, **states})
+
+    def accepts(self, token: str) -> bool:
+        """Return True if a share with `token` is as repoman left it."""
+        return token != "" and token in (self.token, self.next)
+
+    def opened(self, names: frozenset[str], seen: str, token: str) -> Mirrors:
+        """Return this for a sync that is about to write `names`, and the share to get `token`.
+
+        The share has the token `seen`. If that is another one, no mirror is known any more.
+        """
+        well = self.accepts(seen)
+        projects = {
+            name: replace(state, digest="") if name in names or not well else state
+            for name, state in self.projects.items()
+        }
+        still = {**self.open, **dict.fromkeys(names, token)}
+        return Mirrors(projects, still, seen if well else "", token)
+
+    def closing(self, seen: str, token: str) -> Mirrors:
+        """Return this for a sync that has written all, and the share to get `token`."""
+        return self.opened(frozenset(), seen, token)
+
+    def closed(self, states: Mapping[str, Mirrored], mine: str) -> Mirrors:
+        """Return this after the share got its last token from the sync with the token `mine`.
+
+        `states` are those that it left; a project that another sync has opened since is not one.
+        """
+        own = {name for name, token in self.open.items() if token == mine}
+        kept = {name: state for name, state in states.items() if name in own}
+        still = {name: token for name, token in self.open.items() if name not in own}
+        return Mirrors({**self.projects, **kept}, still, self.next, "")
+
+
+def trusted(
+    mirrors: Mirrors, project: Project, token: str, rules: str, root: str, now: str, every: int
+) -> Mirrored | None:
+    """Return the state of the project's mirror if the mirror is as the last sync left it.
+
+    `token` is that of the share; `rules` is the hash of rsync's rules now, and `root` identifies
+    the mirror's folder, "" if there is none. None if the mirror is due to be compared in full,
+    which it is `every` days.
+    """
+    state = valid_state(project, mirrors.projects.get(project.name))
+    if state is None or project.name in mirrors.open or project.stopped_at:
+        return None
+    known = state.digest and root and (state.rules, state.root) == (rules, root)
+    if not known or not mirrors.accepts(token):
+        return None
+    return None if is_due(project.name, state.compared, now, every) else state
+
+
+def is_due(name: str, compared: str, now: str, every: int) -> bool:
+    """Return True if the mirror of `name`, last compared in full at `compared`, is due again.
+
+    Each project has its day, so that of all mirrors about the same number is due every day.
+    """
+    try:
+        before, today = (datetime.fromisoformat(text).toordinal() for text in (compared, now))
+    except ValueError:
+        return True
+    if every < 1 or before > today:
+        return True
+    phase = crc32(name.encode()) % every
+    return (before - phase) // every < (today - phase) // every

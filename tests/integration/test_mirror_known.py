@@ -1,0 +1,373 @@
+"""Mirrors that are as the last sync left them are not compared, and no other is taken for one."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import multiprocessing
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from repoman_tasks.hosts import local
+from repoman_tasks.planning.mirror.known_mirrors import TOKEN
+from tests.support import forkserver, preload
+from tests.support.estate import Estate
+
+assert preload  # imports what a command needs, before the first fork
+_fork = multiprocessing.get_context("fork")
+
+
+@pytest.fixture
+def ready(estate: Estate) -> Estate:
+    """Return an estate with two projects whose mirrors are complete and known."""
+    estate.prepare("isurus", "lamna")
+    sync(estate)
+    assert compared(estate) == set()
+    return estate
+
+
+def sync(estate: Estate, *argv: str, killed_at: int = 0, recent: int = -1000) -> int:
+    """Run `sync` and return its exit code.
+
+    With `killed_at`, it dies before the change with that number, from 1, of the host. Changes of
+    the last `recent` seconds count as recent: none, so that a test need not wait.
+    """
+    child = _fork.Process(target=_sync, args=(estate, argv, killed_at, recent))
+    child.start()
+    child.join(60)
+    assert child.exitcode is not None
+    return child.exitcode
+
+
+def _sync(estate: Estate, argv: tuple[str, ...], killed_at: int, recent: int) -> None:
+    atexit._clear()  # what the tests remove at their end is not this process's to remove
+    local.RECENT_SECONDS = recent  # type: ignore[attr-defined]
+    if killed_at:
+        _die_before(killed_at)
+    out = estate.base / "streams"
+    out.mkdir(exist_ok=True)
+    (out / "in").touch()
+    (out / "out").write_text("")
+    (out / "err").write_text("")
+    folder = str(estate.home)
+    sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
+    forkserver._run_as_repoman(["sync", *argv], estate.environ, folder, str(out))
+
+
+def _die_before(number: int) -> None:
+    """Kill this process before the change of the host with that number."""
+    left = number
+
+    def counted(name: str) -> None:
+        method = getattr(local.LocalHost, name)
+
+        def changed(*args: object, **options: object) -> object:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), 9)
+            return method(*args, **options)
+
+        setattr(local.LocalHost, name, changed)
+
+    for name in ("_change", "_write_file", "_stream"):
+        counted(name)
+
+
+def out(estate: Estate) -> str:
+    return (estate.base / "streams/out").read_text()
+
+
+def compared(estate: Estate, *argv: str, recent: int = -1000) -> set[str]:
+    """Run a sync; return the mirrors that an rsync compared."""
+    log = estate.base / "log"
+    log.unlink(missing_ok=True)
+    environ = estate.environ
+    estate.environ = {**environ, "REPOMAN_LOG": str(log)}
+    try:
+        assert sync(estate, *argv, recent=recent) == 0, (estate.base / "streams/err").read_text()
+    finally:
+        estate.environ = environ
+    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    words = [line["words"] for line in lines if line.get("words", [""])[0] == "rsync"]
+    repos = [word.partition("/./")[2] for argv in words for word in argv if "/./" in word]
+    return {repo.split("/")[0] for repo in repos}
+
+
+def state_of(estate: Estate) -> Path:
+    (path,) = estate.home.glob(".local/state/repoman/mirrors/*/state.json")
+    return path
+
+
+def check(estate: Estate) -> None:
+    """Fail unless rsync finds no difference between repos and mirrors."""
+    for repo in estate.local_repos.iterdir():
+        argv = ["rsync", "-aHni", "--delete", "--modify-window=-1", "--filter=- .zfs/"]
+        argv += [f"{repo}/", f"{estate.mirror(repo.name)}/"]
+        done = subprocess.run(argv, capture_output=True, text=True, check=True)
+        assert done.stdout == "", repo.name
+
+
+def test_what_is_unchanged_is_not_compared(ready: Estate) -> None:
+    (ready.mirror("isurus") / "README.md").write_text("by hand")
+    token = (ready.share / TOKEN).read_text()
+    assert sync(ready) == 0
+    assert "isurus: nothing to do" in out(ready)
+    assert (ready.share / TOKEN).read_text() == token, "nothing was written to the share"
+    assert compared(ready, "isurus") == set()
+    assert compared(ready, "--full") == {"isurus", "lamna"}
+    check(ready)
+
+
+def test_only_what_changed_is_compared(ready: Estate) -> None:
+    (ready.local_repos / "isurus/new").write_text("x")
+    token = (ready.share / TOKEN).read_text()
+    assert compared(ready) == {"isurus"}
+    assert (ready.share / TOKEN).read_text() != token
+    assert compared(ready) == set()
+    check(ready)
+
+
+@pytest.mark.parametrize("fate", ["lost", "rolled back", "of another host", "not text"])
+def test_a_token_that_is_not_as_expected(ready: Estate, fate: str) -> None:
+    """The share was rolled back or swapped, or another host wrote there: all are compared."""
+    token = ready.share / TOKEN
+    before = token.read_text()
+    (ready.local_repos / "lamna/new").write_text("x")
+    assert compared(ready) == {"lamna"}
+    (ready.mirror("isurus") / "README.md").write_text("as before")
+    if fate == "lost":
+        token.unlink()
+    else:
+        tokens = {"rolled back": before, "of another host": "far 0123", "not text": "\x1b[\xff"}
+        token.write_text(tokens[fate], encoding="latin-1")
+    assert compared(ready) == {"isurus", "lamna"}
+    assert compared(ready) == set()
+    check(ready)
+
+
+def test_a_token_of_another_host_is_noticed_for_what_is_not_synced(ready: Estate) -> None:
+    """A sync of one project does not make the others known again."""
+    (ready.share / TOKEN).write_text("far 0123\n")
+    assert compared(ready, "isurus") == {"isurus"}
+    assert compared(ready) == {"lamna"}
+    assert compared(ready) == set()
+
+
+def test_a_share_that_is_rolled_back_to_the_middle_of_a_sync(ready: Estate) -> None:
+    """Its token is that before the last one, which no state expects."""
+    (ready.local_repos / "isurus/new").write_text("x")
+    opened = Path(ready.base, "opened")
+    program = ready.base / "bin/rsync"
+    program.parent.mkdir()
+    real = shutil.which("rsync")
+    program.write_text(f'#!/bin/sh\ncp {ready.share}/{TOKEN} {opened}\nexec {real} "$@"\n')
+    program.chmod(0o755)
+    ready.environ["PATH"] = f"{program.parent}:{ready.environ['PATH']}"
+    assert sync(ready) == 0
+    assert opened.read_text() != (ready.share / TOKEN).read_text()
+    opened.replace(ready.base / "copied")
+    shutil.copy(ready.base / "copied", ready.share / TOKEN)
+    assert compared(ready) == {"isurus", "lamna"}
+
+
+@pytest.mark.parametrize("fate", ["lost", "rolled back", "cut short"])
+def test_a_state_that_is_not_of_the_last_sync(ready: Estate, fate: str) -> None:
+    path = state_of(ready)
+    before = path.read_text()
+    (ready.local_repos / "isurus/new").write_text("x")
+    assert compared(ready) == {"isurus"}
+    (ready.local_repos / "isurus/new").unlink()
+    if fate == "lost":
+        path.unlink()
+    else:
+        path.write_text(before if fate == "rolled back" else before[:-30])
+    assert compared(ready) == {"isurus", "lamna"}
+    check(ready)
+
+
+def test_a_registry_and_a_state_that_are_both_rolled_back(ready: Estate) -> None:
+    """The files are as they were, too, as after a restore of the whole home."""
+    registry, state = ready.registry.read_bytes(), state_of(ready).read_bytes()
+    shutil.copytree(ready.local_repos / "isurus", ready.base / "before", symlinks=True)
+    (ready.local_repos / "isurus/new").write_text("x")
+    assert compared(ready) == {"isurus"}
+    ready.registry.write_bytes(registry)
+    state_of(ready).write_bytes(state)
+    (ready.local_repos / "isurus/new").unlink()
+    assert compared(ready) == {"isurus", "lamna"}
+    check(ready)
+
+
+@pytest.mark.parametrize("by", ["removed", "emptied", "replaced"])
+def test_a_mirror_that_was_changed_by_hand(ready: Estate, by: str) -> None:
+    mirror = ready.mirror("isurus")
+    if by == "emptied":
+        for path in mirror.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    else:
+        mirror.rename(ready.share / "elsewhere")
+        if by == "replaced":
+            mirror.mkdir()
+    assert compared(ready) == {"isurus"}
+    check(ready)
+
+
+def test_other_rules(ready: Estate) -> None:
+    (ready.local_repos / "isurus/x.o").write_text("x")
+    assert compared(ready) == {"isurus"}
+    text = ready.registry.read_text()
+    ready.registry.write_text(text.replace('repo = "lamna"', 'repo = "lamna"\nexclude = ["*.o"]'))
+    assert compared(ready) == {"lamna"}
+    assert compared(ready) == set()
+
+
+def test_a_sync_that_fails_makes_nothing_known(ready: Estate) -> None:
+    (ready.local_repos / "isurus/new").write_text("x")
+    program = ready.base / "bin/rsync"
+    program.parent.mkdir()
+    real = shutil.which("rsync")
+    program.write_text(f'#!/bin/sh\n{real} "$@"\nexit 23\n')
+    program.chmod(0o755)
+    path = ready.environ["PATH"]
+    ready.environ["PATH"] = f"{program.parent}:{path}"
+    assert sync(ready) == 4
+    ready.environ["PATH"] = path
+    assert compared(ready) == {"isurus"}
+    assert compared(ready) == set()
+
+
+def test_what_no_delete_leaves_is_not_taken_for_complete(ready: Estate) -> None:
+    (ready.local_repos / "isurus/README.md").unlink()
+    assert compared(ready, "--no-delete") == {"isurus", "lamna"}
+    assert (ready.mirror("isurus") / "README.md").exists()
+    assert compared(ready) == {"isurus", "lamna"}
+    check(ready)
+
+
+def test_a_repo_that_is_written_during_the_sync_is_compared_again(ready: Estate) -> None:
+    repo = ready.local_repos / "isurus"
+    (repo / "new").write_text("x")
+    program = ready.base / "bin/rsync"
+    program.parent.mkdir()
+    real = shutil.which("rsync")
+    program.write_text(f'#!/bin/sh\n{real} "$@"\ncode=$?\necho y >>{repo}/new\nexit $code\n')
+    program.chmod(0o755)
+    path = ready.environ["PATH"]
+    ready.environ["PATH"] = f"{program.parent}:{path}"
+    assert sync(ready) == 0
+    ready.environ["PATH"] = path
+    assert compared(ready) == {"isurus"}
+    check(ready)
+
+
+def test_what_changed_just_now_is_compared_again(ready: Estate) -> None:
+    """Another change in the same tick of the clock would not show."""
+    both = {"isurus", "lamna"}
+    assert [compared(ready, recent=1000) for _ in range(2)] == [both, both]
+    assert [compared(ready) for _ in range(2)] == [both, set()]
+
+
+@pytest.mark.parametrize("every", [0, 7])
+def test_the_part_that_is_compared_each_day(ready: Estate, every: int) -> None:
+    text = ready.registry.read_text()
+    ready.registry.write_text(text.replace("[defaults]", f"[defaults]\nfull_every = {every}"))
+    path = state_of(ready)
+    if every:
+        long_ago = re.sub(r'("compared": "20)\d\d', r"\g<1>07", path.read_text())
+        path.write_text(long_ago)
+    (ready.mirror("isurus") / "README.md").write_text("by hand")
+    assert compared(ready) == {"isurus", "lamna"}
+    check(ready)
+    assert compared(ready) == (set() if every else {"isurus", "lamna"})
+
+
+def test_killed_at_each_step(ready: Estate) -> None:
+    """The next sync completes what it began, and takes nothing for complete that is not."""
+    repo = ready.local_repos / "isurus"
+    for number in range(1, 40):
+        (repo / "grows").write_text("x" * number)
+        (repo / f"f{number % 2}").unlink(missing_ok=True)
+        (repo / f"f{1 - number % 2}").write_text("x")
+        code = sync(ready, killed_at=number)
+        assert code in (0, -9)
+        again = compared(ready)
+        assert again <= {"isurus"}, "no other is compared"
+        check(ready)
+        if code == 0:
+            break
+    else:
+        pytest.fail("it makes more steps than that")
+    assert number > 5
+    assert again == set()
+
+
+ROUNDS = int(os.environ.get("REPOMAN_TEST_ROUNDS", "40"))
+
+
+def test_random_rounds(ready: Estate) -> None:
+    """Renames, changes of kind, hard links, odd names, kept times, killed syncs."""
+    seed = int(os.environ.get("REPOMAN_TEST_SEED", "1"))
+    chance = random.Random(seed)
+    for _ in range(ROUNDS):
+        for name in chance.sample(["isurus", "lamna"], chance.randint(0, 2)):
+            for _ in range(chance.randint(1, 6)):
+                change(chance, ready.local_repos / name)
+        if chance.random() < 0.2:
+            sync(ready, "--force", killed_at=chance.randint(1, 12))
+        assert sync(ready, "--force" if chance.random() < 0.1 else "--jobs=2") in (0, 6)
+        if "stopped_at" in ready.registry.read_text() or sync(ready) != 0:
+            assert sync(ready, "--force") == 0
+        check(ready)
+
+
+NAMES = ["a", "b", "new\nline", "-x", "[q]*", "é"]
+KINDS = ["file", "folder", "link", "hard", "gone", "rename", "edit", "mode", "time"]
+
+
+def change(chance: random.Random, repo: Path) -> None:
+    """Change something in `repo`, out of a few names, at random."""
+    folders = [path for path in repo.rglob("*") if path.is_dir() and not path.is_symlink()]
+    folder = chance.choice([repo, *(path for path in folders if ".git" not in path.parts)])
+    path, kind = folder / chance.choice(NAMES), chance.choice(KINDS)
+    if kind in KINDS[:5]:
+        replace(chance, repo, path, kind)
+    elif kind == "rename":
+        to = repo / chance.choice(NAMES)
+        if os.path.lexists(path) and not os.path.lexists(to) and path not in to.parents:
+            path.rename(to)
+    elif os.path.lexists(path) and not path.is_symlink():
+        alter(chance, path, kind)
+
+
+def replace(chance: random.Random, repo: Path, path: Path, kind: str) -> None:
+    """Put an entry of another kind in the place of `path`, or none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    if kind == "file":
+        path.write_text(str(chance.random()))
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "link":
+        path.symlink_to(chance.choice(NAMES))
+    elif kind == "hard":
+        path.hardlink_to(repo / ".git/HEAD")
+
+
+def alter(chance: random.Random, path: Path, kind: str) -> None:
+    """Change an entry in its place."""
+    if kind == "time":
+        os.utime(path, ns=(10**18, 10**18 + chance.randint(1, 99)))
+    elif kind == "mode":
+        path.chmod(chance.choice([0o755, 0o700]))
+    elif path.is_file():
+        path.write_text(path.read_text() + "y")
