@@ -87,6 +87,7 @@ sync:project:Mirror the repos to the backup share.
 sync --dry-run::List what would change, and write nothing.
 sync --no-delete::Keep files in the mirror that the repo no longer has.
 sync --force::Mirror a repo even if it lost most of its files since its last sync.
+sync --full::Compare the mirrors of unchanged repos, too.
 sync --itemize::List each change.
 sync --jobs:any:Number of projects to mirror at the same time.
 sync -j:any:Number of projects to mirror at the same time.
