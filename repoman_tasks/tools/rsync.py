@@ -193,7 +193,7 @@ def pass_argv(
     argv += ["--relative", "--whole-file", "--no-human-readable", _OUT_FORMAT]
     argv += ["--owner"] * keeps.owners + ["--group"] * keeps.groups
     argv += ["--modify-window=-1"] * keeps.nanoseconds
-    if delete:
+    if delete:  # --delete-delay asks less, but deletes before an error in a later folder is known
         argv.append("--delete-after")
         argv += [f"--max-delete={max_delete}"] if max_delete is not None else []
     argv += ["--checksum"] * contents

@@ -357,12 +357,15 @@ def test_a_file_that_can_t_be_read(ready: Estate) -> None:
     repo = ready.local_repos / "isurus"
     ready.run("sync", code=0)
     stamp = last_sync(ready)
-    (repo / "secret").write_text("x")
-    (repo / "secret").chmod(0)
+    (repo / "z").mkdir()
+    (repo / "z/secret").write_text("x")
+    (repo / "z/secret").chmod(0)
     (repo / "README.md").unlink()
     done = ready.run("sync", code=SOME_FAILED)
     assert "secret" in done.err
     assert "could not be copied" in done.err
+    # rsync has passed its folder when it gets to the file: --delete-delay would have deleted it.
+    assert (ready.mirror("isurus") / "README.md").exists()
     assert last_sync(ready) == stamp
 
 

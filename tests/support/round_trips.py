@@ -103,8 +103,8 @@ def _count_trips() -> Iterator[_Clock]:
         clock.ask(shell, len(calls))
         send(shell, *calls)
 
-    def answered(shell: Shell, check: Check = lambda: None) -> Answer:
-        answered = answer(shell, check)
+    def answered(shell: Shell, check: Check = lambda: None, *limits: int) -> Answer:
+        answered = answer(shell, check, *limits)
         clock.receive(shell)
         return answered
 
