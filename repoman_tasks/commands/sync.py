@@ -31,7 +31,6 @@ from repoman_tasks.terminal.sync_output import OutputOptions, show_events, show_
         "repoman sync --dry-run": "List what would change",
         "repoman sync": "Mirror all projects",
         "repoman sync isurus --force": "Mirror a repo that shrank on purpose",
-        "repoman sync --full": "Mirror all projects, and compare each file with the share",
         "repoman sync --no-input": "Mirror all projects from cron or a timer",
     },
     exit_codes={
