@@ -21,7 +21,6 @@ from repoman_tasks.tools.git_guard_files import (
     find_first_git,
     git_version,
     guard_folders,
-    guarded_folders,
     submit_guard,
 )
 
@@ -73,7 +72,7 @@ def _show(session: Session, guard: Guard) -> None:
     elif not guard.installed:
         session.screen.line("the guard is of another version of repoman")
         session.screen.note("Next: repoman git-guard install")
-    for folder in guarded_folders(session.host):
+    for folder in guard.folders:
         session.screen.line(f"guarded: {folder}")
     _show_use(session, guard)
 
@@ -91,7 +90,7 @@ def _show_use(session: Session, guard: Guard) -> None:
 def _lock(session: Session, guard: Guard) -> None:
     """Hold the lock of the guard until the session ends.
 
-    Raise Busy if another process holds it, or if the file is no longer like that of `guard`.
+    Raise Busy if another process holds it, or has changed the file meanwhile.
     """
     lock = session.host.lock(f"{state_folder(session.host)}/guard/lock", wait_seconds=10)
     try:
@@ -99,5 +98,5 @@ def _lock(session: Session, guard: Guard) -> None:
     except Locked as error:
         what = f"another command is changing the guard, {error}"
         raise Busy(what, "let it finish") from None
-    if submit_guard(session.host).result() != guard:
+    if submit_guard(session.host).result().content != guard.content:
         raise Busy("another process changed the guard meanwhile", "run the command again")

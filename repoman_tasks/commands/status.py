@@ -174,7 +174,7 @@ def _findings(
     drifted += _volume_findings(session, facts, name)
     excludes = [finding for finding in map(exclude_finding, projects) if finding]
     found += logins.result() + network.result() + excludes + drifted + inside.result()
-    found += guard_findings(guard.result()) if name is None else []
+    found += guard_findings(guard.result(), facts.local_repos) if name is None else []
     return found + hazards.result().findings, hazards.result()
 
 

@@ -40,6 +40,8 @@ class Guard:
     """Present content; None if there is no such file."""
     mark: str = ""
     """Start of the second line of any version of it."""
+    folders: tuple[str, ...] = ()
+    """The folders that it guards."""
 
     @property
     def installed(self) -> bool:
@@ -96,11 +98,16 @@ def remove_guard(guard: Guard) -> list[Step]:
     return [] if guard.content is None else [DeleteFile(guard.path)]
 
 
-def guard_findings(guard: Guard) -> list[Finding]:
-    """Return a finding if the guard that is there is of another version of repoman."""
-    if guard.content is None or guard.installed or guard.foreign:
+def guard_findings(guard: Guard, local_repos: str) -> list[Finding]:
+    """Return a finding if the guard is of another version of repoman, or misses `local_repos`."""
+    if guard.content is None or guard.foreign:
         return []
-    what = f"{guard.path} is of another version of repoman"
+    if not guard.installed:
+        what = f"{guard.path} is of another version of repoman"
+    elif not any(inside(local_repos, folder) for folder in guard.folders):
+        what = f"the guard for git does not know {local_repos}"
+    else:
+        return []
     return [Finding("git-guard", what, "run `repoman git-guard install`", kind="guard")]
 
 
@@ -121,7 +128,7 @@ def path_hint(path: str, shell: str, home: str) -> str:
 # --- what the guard knows -------------------------------------------------------------------
 
 
-def add_folders(known: Iterable[str], folders: Iterable[str]) -> list[str]:
+def add_folders(known: Iterable[str], folders: Iterable[str]) -> tuple[str, ...]:
     """Return `known` and those of `folders` that are not inside a known one.
 
     Nothing is ever removed: what a container once wrote stays where it is.
@@ -131,7 +138,7 @@ def add_folders(known: Iterable[str], folders: Iterable[str]) -> list[str]:
         valid = folder.startswith("/") and folder != "/" and folder.isprintable()
         if valid and not any(inside(folder, other) for other in result):
             result.append(folder)
-    return result
+    return tuple(result)
 
 
 def folder_lines(folders: Iterable[str]) -> bytes:

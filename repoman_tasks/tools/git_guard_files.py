@@ -21,7 +21,6 @@ __all__ = [
     "find_first_git",
     "git_version",
     "guard_folders",
-    "guarded_folders",
     "refresh_guard",
     "submit_guard",
 ]
@@ -30,7 +29,8 @@ __all__ = [
 def submit_guard(host: Host) -> Future[Guard]:
     """Ask for the guard of `host`, which may not be installed."""
     path, text = guard_path(host.environ, host.home), guard_script(state_folder(host))
-    return host.submit_file(path).then(lambda content: Guard(path, text, content, MARK))
+    content, folders = host.submit_file(path), host.submit_file(_folders_file(host))
+    return Future(lambda: Guard(path, text, content.result(), MARK, _lines(folders.result())))
 
 
 def find_first_git(host: Host) -> str:
@@ -46,11 +46,6 @@ def find_first_git(host: Host) -> str:
 def git_version(host: Host) -> str:
     """Return the output of `git version`."""
     return host.read(["git", "version"]).text
-
-
-def guarded_folders(host: Host) -> list[str]:
-    """Return the folders that the guard of `host` knows."""
-    return _lines(host.read_file(_folders_file(host)))
 
 
 def guard_folders(host: Host, folders: Iterable[str]) -> None:
@@ -86,5 +81,5 @@ def _folders_file(host: Host) -> str:
     return f"{state_folder(host)}/guard/folders"
 
 
-def _lines(data: bytes | None) -> list[str]:
-    return (data or b"").decode(errors="surrogateescape").splitlines()
+def _lines(data: bytes | None) -> tuple[str, ...]:
+    return tuple((data or b"").decode(errors="surrogateescape").split("\n")[:-1])

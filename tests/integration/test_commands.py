@@ -929,6 +929,32 @@ def test_the_guard_is_installed_once_and_removed(ready: Estate) -> None:
     assert "nothing to do" in ready.run("git-guard", "remove", code=0).out
 
 
+@pytest.mark.local_only("the guard of another host learns it from a command there, or by install")
+def test_what_was_guarded_once_stays_guarded(isurus: Estate) -> None:
+    other = isurus.home / "other"
+    other.mkdir()
+    isurus.run("list", code=0)
+    text = isurus.registry.read_text()
+    isurus.registry.write_text(text.replace(str(isurus.local_repos), str(other)))
+    isurus.run("list", code=0)
+    assert guarded_folders(isurus) == [str(isurus.local_repos), str(other)]
+
+
+def test_status_reports_a_guard_that_does_not_know_the_repos(ready: Estate) -> None:
+    ready.run("git-guard", "install", code=0)
+    found = ready.run("status", "--json").json["findings"]
+    assert "guard" not in [finding["kind"] for finding in found]
+    (ready.home / ".local/state/repoman/guard/folders").write_text("/elsewhere\n")
+    shown = ready.run("status").out
+    if not ready.host_flag:  # this host adds it
+        assert "does not know" not in shown
+        assert guarded_folders(ready) == ["/elsewhere", str(ready.local_repos)]
+    else:
+        assert f"the guard for git does not know {ready.local_repos}" in shown
+        ready.run("git-guard", "install", code=0)
+        assert "does not know" not in ready.run("status").out
+
+
 def test_a_guard_of_another_version_is_replaced(ready: Estate) -> None:
     ready.run("git-guard", "install", code=0)
     text = guard_of(ready).read_text()

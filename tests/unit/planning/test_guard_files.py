@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from repoman_tasks.errors import Failed, Refused
@@ -45,12 +47,14 @@ def test_another_program_is_refused(content: bytes) -> None:
     for plan in (install_guard, remove_guard):
         with pytest.raises(Refused):
             plan(guard(content))
-    assert guard_findings(guard(content)) == []
+    assert guard_findings(guard(content), "/r") == []
 
 
-def test_only_another_version_is_a_finding() -> None:
-    assert len(guard_findings(guard(b"#!/bin/sh\n# mark, old\n"))) == 1
-    assert guard_findings(guard(TEXT.encode())) == guard_findings(guard(None)) == []
+def test_another_version_or_an_unknown_folder_is_a_finding() -> None:
+    assert len(guard_findings(guard(b"#!/bin/sh\n# mark, old\n"), "/r")) == 1
+    knowing = replace(guard(TEXT.encode()), folders=("/r",))
+    assert guard_findings(knowing, "/r") == guard_findings(guard(None), "/r") == []
+    assert "does not know /other" in guard_findings(knowing, "/other")[0].what
 
 
 @pytest.mark.parametrize(
@@ -91,7 +95,7 @@ def test_the_line_for_path_is_that_of_the_shell(shell: str, line: str) -> None:
 
 def test_folders_are_added_and_never_removed() -> None:
     known = add_folders([], ["/h/repos", "/h/repos/a", "/data", "/", "x", "/a\nb"])
-    assert known == ["/data", "/h/repos"]
-    assert add_folders(known, ["/h/other", "/data/x"]) == ["/data", "/h/repos", "/h/other"]
+    assert known == ("/data", "/h/repos")
+    assert add_folders(known, ["/h/other", "/data/x"]) == ("/data", "/h/repos", "/h/other")
     assert folder_lines(known) == b"/data\n/h/repos\n"
     assert name_lines({"a": "/h/repos/a", "b": "/h/b\n"}) == b"/h/repos/a\ta\n"
