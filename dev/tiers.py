@@ -77,6 +77,8 @@ _INCUS = {
     "ip": "iproute2",
 }
 """For an Incus daemon and the tests that use it."""
+_NPM = {"npm": "npm"}
+"""For the real packages of agents."""
 _PACKING = {"objdump": "binutils", "dpkg-deb": "dpkg", "lintian": "lintian"}
 _SHELLS = {
     "zsh": "zsh",
@@ -147,7 +149,14 @@ TIERS = (
         optional=_SHELLS,
         parallel=True,
     ),
-    Tier("containers", ("tests/containers",), {**_RSYNC_GIT, **_INCUS}, budget=420, root=True),
+    Tier(
+        "containers",
+        ("tests/containers",),
+        {**_RSYNC_GIT, **_INCUS},
+        budget=420,
+        optional=_NPM,
+        root=True,
+    ),
     Tier(
         "nfs",
         ("tests/system/test_target.py",),
@@ -195,7 +204,8 @@ TIERS = (
         "nightly",
         ("tests/containers", "tests/security"),
         {**_RSYNC_GIT, **_INCUS},
-        budget=240,
+        budget=300,
+        optional=_NPM,
         root=True,
         second_lane=True,
         nightly=True,

@@ -124,6 +124,7 @@ def starts_without_a_question(estate: ContainerEstate, binary: str) -> None:
         shown.wait_for_line(ANSWER)
 
 
+@pytest.mark.nightly
 def test_claude_with_an_api_key_asks_nothing_and_answers(
     estate: ContainerEstate, api: FakeApi
 ) -> None:
