@@ -36,6 +36,7 @@ def own(isurus: ContainerEstate) -> Path:
     return folder
 
 
+@pytest.mark.over_ssh
 def test_they_are_copied_at_each_start(isurus: ContainerEstate, own: Path) -> None:
     configure(isurus, "~/.claude/CLAUDE.md", "~/.claude/skills")
     isurus.run("restart", "isurus", code=0)

@@ -56,6 +56,7 @@ def test_agents_and_shells_keep_their_state_on_it(isurus: ContainerEstate) -> No
     assert isurus.findings() == {}
 
 
+@pytest.mark.over_ssh
 def test_it_outlives_the_container(isurus: ContainerEstate) -> None:
     inside(isurus, 'echo talk >"$CLAUDE_CONFIG_DIR/transcript"; echo make >>"$HISTFILE"')
     (isurus.local_repos / "isurus/.repoman.toml").write_text('image = "local:busybox"\n')
