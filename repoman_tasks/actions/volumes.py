@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
+from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Future
 from repoman_tasks.planning.container.spec import MAKING_TAG
 from repoman_tasks.planning.container.volume import volume_path, volume_steps
@@ -41,19 +43,24 @@ class VolumeAnswers:
 def submit_volume(incus: Incus, name: str, pool: str) -> VolumeAnswers:
     """Ask for the volume `name` in `pool`."""
     volume = incus.submit(volume_path(incus.project, pool, name))
-    return VolumeAnswers(incus, name, pool, volume, incus.submit(f"/1.0/storage-pools/{pool}"))
+    return VolumeAnswers(
+        incus, name, pool, volume, incus.submit(f"/1.0/storage-pools/{quote(pool, safe='')}")
+    )
 
 
 def find_volume(incus: Incus, name: str) -> VolumeAnswers:
     """Ask for the volume of a project whose container does not exist yet.
 
-    If there is none, its pool is that of the root disks.
+    If there is none, its pool is that of the root disks. Raise Failed if they have none.
     """
     volumes = incus.submit_volumes()
     profile = incus.submit(incus.at("profiles", "default"))
     devices = ((profile.result() or {}).get("devices") or {}).values()
     pools = [device.get("pool", "") for device in devices if device.get("path") == "/"]
-    return submit_volume(incus, name, volumes.result().get(name) or next(iter(pools), ""))
+    pool = volumes.result().get(name) or next(iter(pools), "")
+    if not pool:
+        raise Failed("the profile default has no root disk", "run `repoman setup --repair`")
+    return submit_volume(incus, name, pool)
 
 
 def find_half_made(incus: Incus, volumes: Mapping[str, str]) -> list[str]:

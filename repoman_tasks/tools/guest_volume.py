@@ -44,6 +44,16 @@ _ARRANGE = r"""
 volume=$1 settings=$2 first=$3; shift 3
 umask 077
 cd -- "$HOME" || exit 1
+home=$(pwd -P)
+is_near_a_mount() {
+    while read -r _ where _; do
+        where=$(printf '%b' "$where")
+        case $where in "$home"/*) ;; *) continue ;; esac
+        case $1/ in "$where"/*) return 0 ;; esac
+        case $where/ in "$1"/*) return 0 ;; esac
+    done </proc/self/mounts
+    return 1
+}
 while [ "$1" != -- ]; do mkdir -p -- "$volume/$1" || exit 1; shift; done
 shift
 [ -e "$volume/history" ] || : >"$volume/history"
@@ -55,13 +65,19 @@ mkdir -p -- "$volume/keep" || exit 1
 while [ $# -gt 0 ]; do
     path=$1 kept="$volume/keep/$2"; shift 2
     case $path in */*) mkdir -p -- "${path%/*}" || { code=1; continue; } ;; esac
+    [ ! -e "$kept" ] || [ "$(cd -- "$path" 2>/dev/null && pwd -P)" != "$kept" ] || continue
+    case $path in */*) parent=$(cd -- "${path%/*}" && pwd -P) ;; *) parent=$home ;; esac
+    if is_near_a_mount "$parent/${path##*/}"; then
+        echo "$path holds a mounted folder, or is in one: it can't be kept" >&2
+        code=1
+        continue
+    fi
     if [ -d "$path" ] && [ ! -L "$path" ] && [ ! -e "$kept" ]; then
         rm -rf -- "$kept.part"
         cp -a -- "$path" "$kept.part" && mv -- "$kept.part" "$kept" || { code=1; continue; }
         rm -rf -- "$path"
     fi
     mkdir -p -- "$kept" || exit 1
-    [ "$(cd -- "$path" 2>/dev/null && pwd -P)" != "$kept" ] || continue
     if [ -e "$path" ] || [ -L "$path" ]; then
         if [ -L "$path" ] || ! rmdir -- "$path" 2>/dev/null; then
             if [ -e "$path.before-keep" ]; then
@@ -77,9 +93,10 @@ done
 exit $code
 """
 """Writes the settings of a first start, if there are none; creates the folders before `--` on the
-volume, and makes each folder after it in the home a link
-to the one on the volume that the next argument names. What is in such a folder is moved there once;
-if the volume has one already, the folder is renamed, and nothing is overwritten."""
+volume, and makes each folder after it in the home a link to the one on the volume that the next
+argument names. What is in such a folder is moved there once; if the volume has one already, the
+folder is renamed, and nothing is overwritten. A folder with a mount in it, such as the repo, is
+left alone: to move it would delete what is mounted."""
 
 _CHECK = r"""
 volume=$1 home=$2; shift 2

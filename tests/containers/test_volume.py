@@ -175,6 +175,23 @@ def test_nothing_is_overwritten_when_both_have_content(isurus: ContainerEstate) 
     assert inside(isurus, 'cat "$HOME/notes/x" "$HOME/notes.before-keep/x"') == "new\nnew\n"
 
 
+@pytest.mark.parametrize("keep", ["work", "work/lamna", "work/lamna/src"])
+def test_a_mounted_folder_is_never_moved(isurus: ContainerEstate, keep: str) -> None:
+    """To move it would delete what is mounted."""
+    home = inside(isurus, "cd && pwd -P").strip()
+    (isurus.local_repos / "lamna/src").mkdir(parents=True)
+    (isurus.local_repos / "lamna/src/main.py").write_text("precious\n")
+    mount = f'{{source = "{isurus.local_repos}/lamna", path = "{home}/work/lamna"}}'
+    lines = f'name = "isurus"\nmounts = [{mount}]\nkeep = ["notes", "{keep}"]\n'
+    text = isurus.registry.read_text()
+    isurus.registry.write_text(text.replace('name = "isurus"\n', lines))
+    isurus.run("update", "isurus")
+    done = isurus.run("restart", "isurus", code=1)
+    assert "holds a mounted folder, or is in one: it can't be kept" in done.err
+    assert (isurus.local_repos / "lamna/src/main.py").read_text() == "precious\n"
+    assert inside(isurus, 'cd "$HOME/notes" && pwd -P') == f"{VOLUME}/keep/notes\n"
+
+
 # --- limits ------------------------------------------------------------------------------------
 
 
