@@ -11,6 +11,7 @@ from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Future, Host, Result
 from repoman_tasks.model import Defaults, Person
 from repoman_tasks.planning.container.drift import Containers
+from repoman_tasks.planning.container.memory_bound import host_memory
 from repoman_tasks.planning.container.spec import SHARE_PROFILE
 from repoman_tasks.planning.fence.bridge import Bridge
 from repoman_tasks.planning.fence.fence_facts import ADMIN_GROUP, FenceFacts, Pool
@@ -59,6 +60,7 @@ class FenceAnswers:
     subuid: Future[str | None]
     subgid: Future[str | None]
     filter_unit: Future[str | None]
+    meminfo: Future[bytes | None]
     kernel: Future[Result]
     """Settings of the kernel."""
 
@@ -84,6 +86,7 @@ def submit_fence(incus: Incus, defaults: Defaults) -> FenceAnswers:
         subuid=_submit_text(host, _SUBUID),
         subgid=_submit_text(host, _SUBGID),
         filter_unit=_submit_text(host, filter_path(defaults.bridge)),
+        meminfo=host.submit_file("/proc/meminfo"),
         kernel=host.submit(settings_argv()),
     )
 
@@ -126,6 +129,8 @@ def read_fence_facts(
         subuid=answers.subuid.result(),
         subgid=answers.subgid.result(),
         filter_unit=answers.filter_unit.result(),
+        memory=host_memory(answers.meminfo.result()),
+        containers=containers.by_name,
         kernel=_settings(answers.kernel),
         defaults=defaults,
     )

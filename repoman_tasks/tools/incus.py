@@ -18,7 +18,7 @@ from repoman_tasks.errors import Failed, Refused, RepomanError
 from repoman_tasks.hosts.base import Argv, Future, Host, Result, TimedOut
 from repoman_tasks.hosts.signals import defer_signals
 from repoman_tasks.planning.container.drift import parse_container, parse_containers
-from repoman_tasks.planning.container.memory_bound import MemoryBound, check_memory
+from repoman_tasks.planning.container.memory_bound import MemoryBound, check_memory, host_memory
 from repoman_tasks.planning.container.spec import Container
 from repoman_tasks.planning.incus_form import well_formed
 from repoman_tasks.planning.text.strict_json import parse_json
@@ -252,10 +252,10 @@ class Incus:
         if not self._bound.total:
             return
         containers, memory = self.submit_containers(), self.host.submit_file("/proc/meminfo")
-        found = re.search(rb"^MemTotal: +(\d{1,15}) kB$", memory.result() or b"", re.MULTILINE)
-        if found is None:
+        total = host_memory(memory.result())
+        if not total:
             raise Failed("/proc/meminfo of the host has no MemTotal", "unset memory_total")
-        check_memory(self._bound, int(found[1]) << 10, containers.result(), name)
+        check_memory(self._bound, total, containers.result(), name)
 
     def delete(self, name: str) -> None:
         """Delete a container with its disk, running or not; do nothing if there is none."""

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 from repoman_tasks.errors import Refused, quoted
 from repoman_tasks.planning.container.spec import Container
+from repoman_tasks.planning.findings import Finding
 
-__all__ = ["MemoryBound", "check_memory", "memory_fault", "parse_memory"]
+__all__ = ["MemoryBound", "check_memory", "host_memory", "memory_fault", "memory_findings"]
+__all__ += ["parse_memory"]
 
 _SIZE = re.compile(r"(\d{1,15})\s*(%|[kMGTPE]B|[KMGTPE]iB|B|)")
 _FACTORS = {"": 1, "B": 1} | {
@@ -23,6 +25,9 @@ _FACTORS = {"": 1, "B": 1} | {
 }
 _FACTORS["kB"] = 1000
 _GIB = 1 << 30
+_TOTAL = re.compile(rb"^MemTotal: +(\d{1,15}) kB$", re.MULTILINE)
+_TAKING = ("running", "frozen")
+"""States of containers that take memory."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,24 @@ def parse_memory(limit: str, host: int) -> int:
     return number * host // 100 if unit == "%" else min(host, number * _FACTORS[unit])
 
 
+def host_memory(meminfo: bytes | None) -> int:
+    """Return the memory of a host in bytes from its /proc/meminfo; 0 if it does not tell."""
+    match = _TOTAL.search(meminfo or b"")
+    return int(match[1]) << 10 if match else 0
+
+
+def memory_findings(total: str, host: int, containers: Mapping[str, Container]) -> list[Finding]:
+    """Return a note if running containers exceed the bound, as after Incus itself started them."""
+    if not (total and host):
+        return []
+    running = [one for one in containers.values() if one.status in _TAKING]
+    taken = sum(parse_memory(one.memory, host) for one in running)
+    if taken <= parse_memory(total, host):
+        return []
+    what = f"running containers may take {taken / _GIB:.1f} GiB of memory, memory_total is {total}"
+    return [Finding("incus", what, "stop one with `repoman stop NAME`", problem=False)]
+
+
 def check_memory(
     bound: MemoryBound, host: int, containers: Mapping[str, Container], name: str
 ) -> None:
@@ -61,7 +84,7 @@ def check_memory(
     running = {
         one.name: parse_memory(one.memory, host)
         for one in containers.values()
-        if one.status in ("running", "frozen") and one.name != name
+        if one.status in _TAKING and one.name != name
     }
     total, needed = parse_memory(bound.total, host), parse_memory(limit, host)
     if sum(running.values()) + needed <= total:

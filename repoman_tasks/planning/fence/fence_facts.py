@@ -8,6 +8,7 @@ from typing import Any
 
 from repoman_tasks.errors import Failed, UsageError
 from repoman_tasks.model import Defaults, Person, Project
+from repoman_tasks.planning.container.spec import Container
 from repoman_tasks.planning.fence.bridge import Bridge
 
 __all__ = [
@@ -102,6 +103,9 @@ class FenceFacts:
     """Containers and profiles that mount a folder, by the folder's path on the host."""
     filter_unit: str | None = None
     """Text of the unit that `host_filter` describes; None if it does not exist."""
+    memory: int = 0
+    """Memory of the host in bytes; 0 if unknown."""
+    containers: Mapping[str, Container] = field(default_factory=dict)
     kernel: Mapping[str, int] = field(default_factory=dict)
     """Settings of the host's kernel that `kernel_limits` judges."""
     defaults: Defaults = field(default_factory=Defaults)

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from repoman_tasks.errors import Failed, RepomanError, UsageError
 from repoman_tasks.model import Defaults
+from repoman_tasks.planning.container.memory_bound import memory_findings
 from repoman_tasks.planning.fence.bridge_steps import network_findings, network_steps
 from repoman_tasks.planning.fence.fence_facts import (
     REPAIR_CURE,
@@ -83,6 +84,7 @@ def fence_findings(facts: FenceFacts, project: str) -> list[Finding]:
         findings.append(Finding("incus", what, REPAIR_CURE, kind="fence"))
     findings += [*profile_findings(facts, pool, network), *network_findings(facts, network)]
     findings += filter_findings(network, facts.filter_unit)
+    findings += memory_findings(facts.defaults.memory_total, facts.memory, facts.containers)
     return [*findings, *_pool_findings(facts, pool), *old_folder_findings(facts)]
 
 

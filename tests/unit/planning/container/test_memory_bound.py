@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from repoman_tasks.errors import Refused
-from repoman_tasks.planning.container.memory_bound import MemoryBound, check_memory, parse_memory
+from repoman_tasks.planning.container.memory_bound import (
+    MemoryBound,
+    check_memory,
+    host_memory,
+    memory_findings,
+    parse_memory,
+)
 from repoman_tasks.planning.container.spec import Container
 
 GIB = 1 << 30
@@ -60,6 +66,31 @@ def test_the_sum_of_running_containers(total: str, others: list[Container], allo
     with pytest.raises(Refused, match="more than memory_total") as caught:
         check_memory(bound, 16 * GIB, by_name, "isurus")
     assert "raise memory_total in [defaults]" in caught.value.cure
+
+
+@pytest.mark.parametrize(
+    ("meminfo", "size"),
+    [
+        (b"MemTotal:       16777216 kB\nMemFree: 1 kB\n", 16 * GIB),
+        (b"MemFree: 1 kB\n", 0),
+        (b"MemTotal: many kB\n", 0),
+        (None, 0),
+    ],
+)
+def test_the_memory_of_a_host(meminfo: bytes | None, size: int) -> None:
+    assert host_memory(meminfo) == size
+
+
+@pytest.mark.parametrize(
+    ("total", "running", "noted"), [("80%", 1, False), ("80%", 2, True), ("", 9, False)]
+)
+def test_containers_that_exceed_the_bound_are_noted(total: str, running: int, noted: bool) -> None:
+    containers = {f"c{n}": container(f"c{n}", "running", "50%") for n in range(running)}
+    containers["stopped"] = container("stopped", "stopped", "50%")
+    found = memory_findings(total, 16 * GIB, containers)
+    assert bool(found) == noted
+    assert not any(finding.problem for finding in found)
+    assert memory_findings(total, 0, containers) == []
 
 
 def test_the_cure_names_the_largest() -> None:
