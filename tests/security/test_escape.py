@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import stat
 import subprocess
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.containers.conftest import ContainerEstate
-from tests.support.processes import WAIT_SECONDS, find_sleeps, wait_until
+from tests.support.processes import WAIT_SECONDS, wait_until
 
 
 def test_a_set_uid_file_of_root_is_nobodys_outside(isurus: ContainerEstate) -> None:
@@ -243,20 +242,3 @@ def test_a_disk_filler(two: ContainerEstate) -> None:
     assert int(size or 0) < 310 << 20
     goes_on(two)
     assert two.exec_inside("lamna", "dd", "if=/dev/zero", "of=/x", "bs=1M", "count=50").code == 0
-
-
-def test_watching_files_without_end(two: ContainerEstate, marker: str) -> None:
-    """Each container's users have their own inotify limits."""
-    script = "i=0; while [ $i -lt 300 ]; do busybox inotifyd true /tmp & i=$((i+1)); done"
-    both = f"busybox su -s /bin/sh nobody -c '{script}'; {script}; sleep {marker}"
-    process = attack(two, both)
-    try:
-        wait_until(lambda: find_sleeps(marker))
-        descriptor = ctypes.CDLL(None).inotify_init()
-        assert descriptor >= 0
-        os.close(descriptor)
-        goes_on(two)
-    finally:
-        two.incus("stop", "--force", "isurus", check=False)
-        process.kill()
-        process.wait()
