@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from repoman_tasks.errors import quoted
+from repoman_tasks.errors import quoted, without_backticks
 from repoman_tasks.planning.container.spec import Spec
 from repoman_tasks.planning.registry_edits import Edit
 from repoman_tasks.planning.text.wording import redact_url
@@ -76,6 +76,9 @@ class CallIncus:
     method: str
     path: str
     body: Mapping[str, Any]
+
+    def __post_init__(self) -> None:  # others may have chosen the values in it
+        object.__setattr__(self, "what", without_backticks(self.what))
 
     def __str__(self) -> str:
         return self.what

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from repoman_tasks.errors import without_backticks
 from repoman_tasks.model import Mount, Pairs, Project, Registry, Requested
 from repoman_tasks.planning.container.agents import VOLUME_PATH, volume_variables
 from repoman_tasks.planning.fence.bridge import has_rules, nic
@@ -109,6 +110,9 @@ class Difference:
     need: str = ""
     protection: bool = False
     """True if it concerns only what is read-only."""
+
+    def __post_init__(self) -> None:  # others may have chosen the values in it
+        object.__setattr__(self, "what", without_backticks(self.what))
 
 
 def apply_requested(
