@@ -10,7 +10,7 @@ from repoman_tasks.hosts.base import Future, Host, Locked
 from repoman_tasks.model import SCHEMA, Registry
 from repoman_tasks.planning.registry_edits import Edit, SetKeys
 from repoman_tasks.registry.edits import edited
-from repoman_tasks.registry.migrations import migrated, schema_of
+from repoman_tasks.registry.migrations import migrated
 from repoman_tasks.registry.mirror_state import MirrorState
 from repoman_tasks.registry.names_file import refresh_names
 from repoman_tasks.registry.reader import parse
@@ -64,11 +64,13 @@ class Store:
             changes = list(edits(registry))
             if not changes:
                 return registry
-            if before and (old := schema_of(before)) < SCHEMA:
+            text = before or edited("", _first_edits())
+            if before and (old := registry.estate.schema) < SCHEMA:
                 self._host.write_file(f"{self.path}.schema-{old}", before.encode())
                 if registry.counted:
                     self.mirrors.update(lambda known: known.having(registry.counted))
-            after = edited(migrated(before) if before else edited("", _first_edits()), changes)
+                text = migrated(before)
+            after = edited(text, changes)
             result = parse(after, self.path, self._host.environ)
             self._host.write_file(self.path, after.encode())
             refresh_names(self._host, self.path, result)

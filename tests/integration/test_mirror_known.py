@@ -310,12 +310,13 @@ def test_killed_at_each_step(ready: Estate) -> None:
 
 
 ROUNDS = int(os.environ.get("REPOMAN_TEST_ROUNDS", "40"))
+SEED = int(os.environ.get("REPOMAN_TEST_SEED", "1"))
+"""Both are read before a fixture isolates the environment."""
 
 
 def test_random_rounds(ready: Estate) -> None:
     """Renames, changes of kind, hard links, odd names, kept times, killed syncs."""
-    seed = int(os.environ.get("REPOMAN_TEST_SEED", "1"))
-    chance = random.Random(seed)
+    chance = random.Random(SEED)
     for _ in range(ROUNDS):
         for name in chance.sample(["isurus", "lamna"], chance.randint(0, 2)):
             for _ in range(chance.randint(1, 6)):
