@@ -17,6 +17,7 @@ from invoke.parser.argument import Argument
 
 from repoman_tasks.cli.parser import GLOBAL_OPTIONS
 from repoman_tasks.cli.task import COMMON_OPTIONS, Task
+from repoman_tasks.model import PROTECTIONS
 from repoman_tasks.planning.completion_files import ACTIONS, SHELLS
 from repoman_tasks.planning.container.agents import AGENT_NAMES
 from repoman_tasks.planning.container.repairs import CHOICES
@@ -48,6 +49,7 @@ KINDS: Mapping[str, str] = {
     "orphan": _choice(CHOICES["orphan"]),
     "profile": "profile",
     "project": "project",
+    "protect": _choice(tuple(PROTECTIONS)),
     "repo": "repo",
     "shell": _choice(SHELLS),
     "to": "folder",

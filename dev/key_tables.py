@@ -58,6 +58,7 @@ _WORDS = {
     "str": "string",
     "int": "whole number",
     "float": "number",
+    "bool | str": 'true, false or `"guard"`',
     "bool": "true or false",
 }
 

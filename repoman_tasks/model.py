@@ -7,7 +7,9 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 __all__ = [
+    "GUARD",
     "MODES",
+    "PROTECTIONS",
     "SCHEMA",
     "TRANSPORTS",
     "Address",
@@ -31,6 +33,12 @@ Pairs = tuple[tuple[str, str], ...]
 
 MODES = ("internet", "open", "none")
 """The networks that containers may connect to: only the internet, all, none."""
+
+GUARD = "guard"
+"""The value of `protect` that leaves git's configuration writable inside."""
+
+PROTECTIONS: Mapping[str, bool | str] = {"true": True, "false": False, GUARD: GUARD}
+"""The values of `protect` by their names on the command line."""
 
 TRANSPORTS = ("fabric", "openssh")
 """The ways to connect to another host: Fabric, or the system's ssh."""
@@ -170,8 +178,10 @@ class Project:
     requested_env: Pairs = _key((), "Environment variables that it requested then.")
     requested_mounts: tuple[Mount, ...] = _key((), "Folders of the host that it requested then.")
     requested_exclude: tuple[str, ...] = _key((), "Patterns to exclude that it requested then.")
-    protect: bool = _key(
-        True, "Mount files that programs of the host would run read-only in the container."
+    protect: bool | str = _key(
+        True,
+        "Mount files that programs of the host would run read-only in the container; `guard` for"
+        " all but git's configuration, which the guard for git judges.",
     )
     protected: tuple[str, ...] = _key((), "The files so mounted, relative to the repo.")
     created: str = _key("", "When the project was registered (UTC).")

@@ -17,9 +17,10 @@ from repoman_tasks.errors import Failed, quoted
 from repoman_tasks.hosts.base import Future
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.logins import given_agents
-from repoman_tasks.planning.container.spec import Container
+from repoman_tasks.planning.container.spec import Container, protected_paths
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.session import Session
+from repoman_tasks.tools.git_hint import may_write_config
 from repoman_tasks.tools.guest import GuestHandle, enter_argv, stage_secrets
 
 __all__ = ["enter", "ready_project"]
@@ -60,6 +61,11 @@ def enter(
             secrets=stage_secrets(handle, variables, repo) if variables else "",
         )
         code = host.hand_over(inner)
+    container = session.of(containers).by_name.get(project.name)
+    read_only = protected_paths(container) if container else ()
+    if code and may_write_config(argv) and ".git/config" in read_only:
+        what = "if git could not write its configuration: .git/config is read-only in there"
+        screen.note(f"{what}, run this outside of the container")
     return code if code >= 0 else 128 - code
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from repoman_tasks.actions.facts import reconcile
-from repoman_tasks.errors import Refused, RepomanError, quoted
+from repoman_tasks.errors import Refused, RepomanError, UsageError, quoted
 from repoman_tasks.hosts.base import Future, Host
 from repoman_tasks.model import Person, Project
 from repoman_tasks.planning.findings import EstateFacts, Finding
@@ -23,6 +23,7 @@ from repoman_tasks.planning.trust.hazard_findings import (
     scan_finding,
 )
 from repoman_tasks.session import Session
+from repoman_tasks.tools.git_guard_files import submit_guard
 from repoman_tasks.tools.hazard_records import (
     read_listing,
     record_listing,
@@ -33,7 +34,7 @@ from repoman_tasks.tools.hazard_records import (
 from repoman_tasks.tools.hazard_scan import Scan, find_hazards, submit_scan
 
 __all__ = ["NewHazards", "accept_listed", "list_hazards", "prepare_baseline"]
-__all__ += ["repos_of_containers", "submit_new_hazards"]
+__all__ += ["repos_of_containers", "require_guard", "submit_new_hazards"]
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,13 @@ def _ask_about(session: Session, project: str, repo: str) -> None:
     if not session.prompter.grant(SEEN):
         raise Refused(f"{project}: nothing was marked as seen", cure)
     record_seen(host, repo, _marks(new))
+
+
+def require_guard(host: Host) -> None:
+    """Raise UsageError unless the guard for git is installed on `host`."""
+    if not submit_guard(host).result().present:
+        what = "--protect guard needs the guard for git, which is not installed"
+        raise UsageError(what, "run `repoman git-guard install`")
 
 
 def repos_of_containers(facts: EstateFacts, projects: Iterable[Project]) -> dict[str, str]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from repoman_tasks.errors import RepomanError, quoted
 from repoman_tasks.hosts.base import Future
 from repoman_tasks.model import Person, Project
 from repoman_tasks.planning.container.drift import Containers
 from repoman_tasks.planning.findings import Finding
-from repoman_tasks.tools.guest import GuestHandle, submit_check
+from repoman_tasks.planning.trust.hazard_findings import lost_mounts_finding
+from repoman_tasks.tools.guest import GuestHandle, Look, submit_check
 from repoman_tasks.tools.incus import Incus
 
 __all__ = ["running_projects", "submit_inside"]
@@ -25,33 +26,42 @@ def running_projects(containers: Containers, projects: Sequence[Project]) -> lis
 
 
 def submit_inside(
-    incus: Incus, person: Person, local_repos: str, projects: Sequence[Project]
+    incus: Incus, person: Person, local_repos: str, projects: Mapping[Project, Sequence[str]]
 ) -> Future[list[Finding]]:
-    """Ask for findings inside the running containers of `projects`."""
-    checks = [_submit(incus, person, local_repos, project) for project in projects[:_PARALLEL]]
-    rest = projects[_PARALLEL:]
+    """Ask for findings inside the running containers of `projects`.
+
+    Each project has the paths in its repo that its container has as read-only.
+    """
+    names = list(projects)
+    checks = [
+        _submit(incus, person, local_repos, project, projects[project])
+        for project in names[:_PARALLEL]
+    ]
+    rest = {project: projects[project] for project in names[_PARALLEL:]}
 
     def collect() -> list[Finding]:
-        first = [finding for check in checks if (finding := check.result()) is not None]
+        first = [finding for check in checks for finding in check.result()]
         return first + (submit_inside(incus, person, local_repos, rest).result() if rest else [])
 
     return Future(collect)
 
 
 def _submit(
-    incus: Incus, person: Person, local_repos: str, project: Project
-) -> Future[Finding | None]:
+    incus: Incus, person: Person, local_repos: str, project: Project, protected: Sequence[str]
+) -> Future[list[Finding]]:
     name = project.name
-    check = submit_check(GuestHandle(incus, name, person), f"{local_repos}/{project.repo}")
+    handle = GuestHandle(incus, name, person)
+    check = submit_check(handle, f"{local_repos}/{project.repo}", protected)
 
-    def wait() -> Finding | None:
+    def wait() -> list[Finding]:
         try:
-            problem = check.result()
+            look = check.result()
         except RepomanError as error:
-            problem = error.what
-        if not problem:
-            return None
-        cure = f"run `repoman update {quoted(name)}` or `repoman restart {quoted(name)}`"
-        return Finding(name, f"problem inside its container: {problem}", cure, kind="inside")
+            look = Look(error.what)
+        if look.problem:
+            cure = f"run `repoman update {quoted(name)}` or `repoman restart {quoted(name)}`"
+            what = f"problem inside its container: {look.problem}"
+            return [Finding(name, what, cure, kind="inside")]
+        return [lost_mounts_finding(name, look.lost)] if look.lost else []
 
     return Future(wait)

@@ -10,6 +10,7 @@ from typing import Any
 from invoke.parser.argument import Argument
 
 from repoman_tasks.cli.task import COMMON_OPTIONS, Task
+from repoman_tasks.model import PROTECTIONS
 from repoman_tasks.planning.completion_files import SHELLS
 from repoman_tasks.planning.container.repairs import CHOICES
 
@@ -20,6 +21,7 @@ _PLACEHOLDERS: Mapping[str, str] = {
     "clone": "URL",
     **dict.fromkeys(("local-repos", "nfs-repos", "repo", "to"), "DIR"),
     **{name: "|".join(CHOICES[name]) for name in ("missing", "orphan", "half-made")},
+    "protect": "|".join(PROTECTIONS),
     "shell": "|".join(sorted(SHELLS)),
 }
 """Placeholders for the values of options; the default is the last part of the name."""

@@ -16,7 +16,7 @@ from repoman_tasks.actions.container_plans import (
 )
 from repoman_tasks.actions.container_steps import StepRunner
 from repoman_tasks.actions.facts import reconcile, require_containers
-from repoman_tasks.actions.hazards import prepare_baseline
+from repoman_tasks.actions.hazards import prepare_baseline, require_guard
 from repoman_tasks.actions.project_container import (
     check_incus_project,
     lock_container,
@@ -27,7 +27,7 @@ from repoman_tasks.actions.volumes import find_volume
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import UsageError, quoted
 from repoman_tasks.hosts.base import Host
-from repoman_tasks.model import Project, Registry
+from repoman_tasks.model import GUARD, PROTECTIONS, Project, Registry
 from repoman_tasks.planning.container.lifecycle import (
     create_steps,
     delete_half_made_steps,
@@ -55,6 +55,7 @@ from repoman_tasks.wizards.new_questions import ask_new
         "profile": "Incus profile of the container, in place of the default ones; may be repeated.",
         "clone": "Clone this URL into the folder first.",
         "create": "Create the folder first, with an empty git repo.",
+        "protect": "What is read-only inside (default: true); guard: all but git's configuration.",
         "no_container": "Create no container: the project is only backed up.",
         "no_backup": "Leave the repo out of every sync.",
         "trust": "Approve what the repo's .repoman.toml requests beyond its container.",
@@ -83,6 +84,7 @@ def new(
     image: str = "",
     clone: str = "",
     create: bool = False,
+    protect: str = "",
     no_container: bool = False,
     no_backup: bool = False,
     trust: bool = False,
@@ -97,8 +99,10 @@ def new(
         raise UsageError("new needs a name", "`repoman new NAME`")
     check_name(name)
     parts = not no_container, not no_backup
-    options = _NewOptions(image, tuple(profile), clone, create, *parts, trust, dry_run)
+    options = _NewOptions(image, tuple(profile), clone, create, *parts, trust, dry_run, protect)
     options.check()
+    if protect == GUARD:
+        require_guard(session.host)
     plan = _plan(session, name, repo, options)
     lock = partial(lock_container, session, name) if options.container else None
     if apply_plan(session, plan, dry_run=dry_run, on_confirm=lock):
@@ -117,6 +121,7 @@ class _NewOptions:
     backup: bool
     trust: bool
     dry_run: bool
+    protect: str
 
     @property
     def creates_repo(self) -> bool:
@@ -128,8 +133,7 @@ class _NewOptions:
             raise UsageError("--clone and --create can't be combined", "choose one")
         if self.clone.startswith("-"):
             raise UsageError(f"--clone {self.clone}", "not a valid URL")
-        if not self.container and (self.image or self.profiles):
-            raise UsageError("--image and --profile need a container", "leave out --no-container")
+        self._check_container()
         if not self.container and not self.backup:
             raise UsageError("--no-container and --no-backup can't be combined", "choose one")
         for flag, value, fault in (
@@ -138,6 +142,14 @@ class _NewOptions:
         ):
             if value and fault(value):
                 raise UsageError(f"{flag} {value}", fault(value))
+
+    def _check_container(self) -> None:
+        if not self.container and (self.image or self.profiles):
+            raise UsageError("--image and --profile need a container", "leave out --no-container")
+        if not self.container and self.protect:
+            raise UsageError("--protect needs a container", "leave out --no-container")
+        if self.protect not in ("", *PROTECTIONS):
+            raise UsageError(f"--protect {self.protect}", f"must be {', '.join(PROTECTIONS)}")
 
 
 def _plan(session: Session, name: str, repo: str, options: _NewOptions) -> Plan:
@@ -148,7 +160,8 @@ def _plan(session: Session, name: str, repo: str, options: _NewOptions) -> Plan:
 
     def make_project(registry: Registry) -> Project:
         project = new_project(registry, name, repo, facts.local_repos, host.home, now)
-        return replace(project, container=options.container, backup=options.backup)
+        project = replace(project, container=options.container, backup=options.backup)
+        return replace(project, protect=PROTECTIONS.get(options.protect, True))
 
     project = make_project(facts.registry)
     path = repo_path(facts, project)

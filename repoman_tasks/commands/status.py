@@ -42,6 +42,7 @@ from repoman_tasks.hosts.base import Future
 from repoman_tasks.model import Defaults, Project, Registry, keys
 from repoman_tasks.planning.container.drift import Containers, containers_summary, drift_findings
 from repoman_tasks.planning.container.repairs import RepairOptions
+from repoman_tasks.planning.container.spec import protected_paths
 from repoman_tasks.planning.container.volume import volume_findings
 from repoman_tasks.planning.fence.fence_facts import FenceFacts
 from repoman_tasks.planning.fence.fence_plan import fence_findings
@@ -57,6 +58,7 @@ from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.text.grouping import group_findings
 from repoman_tasks.planning.text.layout import BAD, GOOD, STRONG, Cell, Column
 from repoman_tasks.planning.text.wording import format_toml, plural
+from repoman_tasks.planning.trust.hazard_findings import protect_findings
 from repoman_tasks.session import Session
 from repoman_tasks.terminal.screen import Screen
 from repoman_tasks.tools.git_guard_files import submit_guard
@@ -175,6 +177,7 @@ def _findings(
     excludes = [finding for finding in map(exclude_finding, projects) if finding]
     found += logins.result() + network.result() + excludes + drifted + inside.result()
     found += guard_findings(guard.result(), facts.local_repos) if name is None else []
+    found += protect_findings(projects, guarded=guard.result().present)
     return found + hazards.result().findings, hazards.result()
 
 
@@ -198,10 +201,17 @@ def _submit_inside(
     projects: Sequence[Project],
     drifted: Sequence[Finding],
 ) -> Future[list[Finding]]:
-    """Ask for findings inside the containers that run and have not drifted."""
-    subjects = {finding.subject for finding in drifted}
+    """Ask for findings inside the containers that run and have not drifted.
+
+    One that only waits for a restart to make more files read-only is looked into, too.
+    """
+    subjects = {finding.subject for finding in drifted if finding.kind != "protection"}
+    existing = session.of(containers)
     intact = [project for project in projects if project.name not in subjects]
-    running = running_projects(session.of(containers), intact)
+    running = {
+        project: protected_paths(existing.by_name[project.name])
+        for project in running_projects(existing, intact)
+    }
     if not running:
         return Future(list)
     return submit_inside(session.of(incus), session.of(person), facts.local_repos, running)

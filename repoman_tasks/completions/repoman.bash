@@ -39,6 +39,7 @@ new --repo:repo:Folder of the repo, relative to local_repos or absolute (default
 new --image:image:Image of the container, such as images:debian/12.
 new --clone:any:Clone this URL into the folder first.
 new --create::Create the folder first, with an empty git repo.
+new --protect:choice true false guard:What is read-only inside (default: true); guard: all but git'\''s configuration.
 new --no-container::Create no container: the project is only backed up.
 new --no-backup::Leave the repo out of every sync.
 new --trust::Approve what the repo'\''s .repoman.toml requests beyond its container.

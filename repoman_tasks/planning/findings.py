@@ -70,6 +70,7 @@ class Finding:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "what", without_backticks(self.what))
+        object.__setattr__(self, "items", tuple(map(without_backticks, self.items)))
 
 
 def mirror_is_old(project: Project, defaults: Defaults, now: str) -> bool:

@@ -49,6 +49,11 @@ class Guard:
         return self.content == self.text.encode()
 
     @property
+    def present(self) -> bool:
+        """Return True if any version of it is in its place."""
+        return self.content is not None and not self.foreign
+
+    @property
     def foreign(self) -> bool:
         """Return True if another program is in its place."""
         second = (self.content or b"").split(b"\n", 2)[1:2]

@@ -36,6 +36,7 @@ __all__ = [
     "POOL",
     "PROFILES",
     "PROJECT",
+    "PROTECT",
     "REPAIR",
     "REPO",
     "SECRET",
@@ -104,6 +105,7 @@ SOURCE = Prompt(
 )
 PARTS = Prompt("Container, backup, or both?", _answers("new", "no_container", "no_backup"))
 IMAGE = Prompt("Image of the container?", _answers("new", "image"))
+PROTECT = Prompt("What should be read-only inside?", _answers("new", "protect"))
 PROFILES = Prompt("Incus profiles of the container?", _answers("new", "profile"))
 
 # --- setup --------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import Any
 
 from repoman_tasks.errors import UsageError
 from repoman_tasks.model import (
+    GUARD,
     MODES,
     SCHEMA,
     TRANSPORTS,
@@ -298,19 +299,25 @@ def _checked(key: Field[Any], value: Any) -> Any:
     if kind == "tuple":
         return _list(key, value)
     types, name = _KINDS[kind]
+    if value in _WORDS.get(key.name, ()):
+        return value
     if not isinstance(value, types) or (isinstance(value, bool) and kind != "bool"):
-        raise ValueError(f"must be {name}")
+        raise ValueError(f"must be {' or '.join([name, *map(repr, _WORDS.get(key.name, ()))])}")
     if kind in ("int", "float"):
         _check_range(key.name, value)
     if isinstance(value, str):
-        _checked_text(value)
-        _no_fault(image_fault(value) if value and key.name.endswith("image") else "")
-        _check_choice(key, value)
-        if key.name == "memory_total" and value:
-            from repoman_tasks.planning.container.memory_bound import memory_fault
-
-            _no_fault(memory_fault(value))
+        _check_string(key, value)
     return value
+
+
+def _check_string(key: Field[Any], value: str) -> None:
+    _checked_text(value)
+    _no_fault(image_fault(value) if value and key.name.endswith("image") else "")
+    _check_choice(key, value)
+    if key.name == "memory_total" and value:
+        from repoman_tasks.planning.container.memory_bound import memory_fault
+
+        _no_fault(memory_fault(value))
 
 
 _FAULTS: dict[str, Callable[[str], str]] = {"keep": keep_fault, "agent_files": agent_file_fault}
@@ -371,6 +378,8 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "float": ((int, float), "a number"),
     "str": ((str,), "a string"),
 }
+_WORDS = {"protect": (GUARD,)}
+"""Further values of keys that are true or false."""
 
 
 _CHOICES = {"network": MODES, "transport": TRANSPORTS}

@@ -7,12 +7,13 @@ a script. A container may be hostile, so the output is limited in size and parse
 from __future__ import annotations
 
 import posixpath
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from repoman_tasks.errors import Failed
-from repoman_tasks.hosts.base import Future, Result
+from repoman_tasks.hosts.base import Future, Host, Result
 from repoman_tasks.model import Person
 from repoman_tasks.planning.container.agents import SETTINGS_PATH, first_start_settings
 from repoman_tasks.planning.container.user_files import (
@@ -21,12 +22,14 @@ from repoman_tasks.planning.container.user_files import (
     parse_user_files,
     plan_user,
 )
+from repoman_tasks.tools.git_hint import INSTALL_HINT
 from repoman_tasks.tools.incus import Incus
 
 __all__ = [
     "AS_USER",
     "DELAY",
     "GuestHandle",
+    "Look",
     "check_repo_writable",
     "enter_argv",
     "set_up_user",
@@ -126,6 +129,9 @@ C|POSIX|C.UTF-8|C.utf8) export LANG="$lang" ;;
     *) export LANG=C.UTF-8 ;;
     esac ;;
 esac
+"""
+    + INSTALL_HINT
+    + r"""
 case $mode in
 login) set -- "$shell" -l ;;
 through) set -- /bin/sh -lc 'exec "$@"' sh "$@" ;;
@@ -158,11 +164,41 @@ file=.repoman-proof.$$
 """
 """Creates and removes a file in the current folder, and prints the inode of the folder."""
 
+_LOOK = r"""
+repo=$1 mounts=; shift
+while read -r _ _ _ _ point options _; do
+    case $point in "$repo"/*) ;; *) continue ;; esac
+    case ,$options, in *,ro,*) mounts="$mounts $point|r" ;; *) mounts="$mounts $point|w" ;; esac
+done </proc/self/mountinfo
+stat -c %i .
+while [ $# -gt 1 ]; do
+    last=${mounts##*" $2|"}
+    [ "$last" != "$mounts" ] || last=-
+    echo "${last%"${last#?}"}$(stat -c %i -- "$1" 2>/dev/null)"
+    shift 2
+done
+"""
+"""Prints the inode of the current folder; then for each path r, w or - with its inode: a read-only
+mount, a writable one, or none. Arguments: the repo, then pairs of a path in it and its mount point,
+both mount points escaped as in mountinfo."""
+_MAX_LOOKS = 40
+"""Limit of paths of one look: of its output, 1000 bytes arrive from another host."""
+
 _UP = r"""
 if command -v cloud-init >/dev/null 2>&1; then cloud-init status --wait >/dev/null 2>&1; fi
 command -v systemctl >/dev/null 2>&1 || exit 0
 systemctl is-system-running --wait 2>/dev/null
 """
+
+
+@dataclass(frozen=True)
+class Look:
+    """Result of a look into a container."""
+
+    problem: str
+    """Problem of the repo's mount or of the user, "" if there is none."""
+    lost: tuple[str, ...] = ()
+    """Paths in the repo whose read-only mount was lost."""
 
 
 @dataclass(frozen=True)
@@ -252,23 +288,68 @@ def _mismatch(output: str) -> str:
     return "another folder is mounted there" if output.strip() else "the check printed nothing"
 
 
-def submit_check(handle: GuestHandle, path: str) -> Future[str]:
-    """Ask for a problem of the mount or the user in the container; empty if there is none.
+def submit_check(handle: GuestHandle, path: str, protected: Sequence[str] = ()) -> Future[Look]:
+    """Ask for a problem of the mount or the user in the container, and for lost mounts.
 
-    Nothing is written.
+    `protected` are the paths in the repo that are to be read-only. Nothing is written. The look is
+    one from inside, so root inside can forge it.
     """
-    argv = _inner_enter_argv(handle, path, "plain", ["stat", "-c", "%i", "."], "")
+    looks = [
+        _submit_look(handle, path, protected[at : at + _MAX_LOOKS])
+        for at in range(0, len(protected) or 1, _MAX_LOOKS)
+    ]
+    outside = _submit_inodes(handle.incus.host, [path, *(f"{path}/{one}" for one in protected)])
+
+    def compare() -> Look:
+        lost: list[str] = []
+        for number, look in enumerate(looks):
+            result = look.result()
+            if result.code:
+                return Look(result.complaint.removeprefix("repoman: "))
+            first, *lines = result.text.split("\n")
+            if first != outside.result().get(path, ""):
+                return Look(f"inside, {path} is another folder")
+            part = protected[number * _MAX_LOOKS :][:_MAX_LOOKS]
+            lost += _lost(path, part, lines, outside.result())
+        return Look("", tuple(lost))
+
+    return Future(compare)
+
+
+def _submit_look(handle: GuestHandle, path: str, protected: Sequence[str]) -> Future[Result]:
+    paths = [word for one in protected for word in (one, _escaped(f"{path}/{one}"))]
+    look = ["sh", "-c", _LOOK, "sh", _escaped(path), *paths]
+    argv = _inner_enter_argv(handle, path, "plain", look, "")
     inner = handle.incus.exec_argv(handle.name, argv, "--disable-stdin")
-    inside = handle.incus.host.submit_beside(inner, timeout=_SECONDS)
-    outside = handle.incus.host.submit(_inode_argv(path))
+    return handle.incus.host.submit_beside(inner, timeout=_SECONDS)
 
-    def problem(result: Result) -> str:
-        if result.code:
-            return result.complaint.removeprefix("repoman: ")
-        same = result.text.strip() == outside.result().text.strip()
-        return "" if same else f"inside, {path} is another folder"
 
-    return inside.then(problem)
+def _escaped(path: str) -> str:
+    """Return `path` as the kernel writes it in mountinfo."""
+    return re.sub(r"[ \t\n\\]", lambda found: f"\\{ord(found[0]):03o}", path)
+
+
+def _lost(
+    path: str, protected: Sequence[str], lines: Sequence[str], outside: Mapping[str, str]
+) -> list[str]:
+    """Return those `protected` paths that the container sees without its read-only mount.
+
+    What is not on the host has no mount to lose.
+    """
+    answers = dict(zip(protected, lines, strict=False))
+    existing = {one: outside[f"{path}/{one}"] for one in protected if f"{path}/{one}" in outside}
+    return [one for one, inode in existing.items() if answers.get(one) != f"r{inode}"]
+
+
+def _submit_inodes(host: Host, paths: Sequence[str]) -> Future[dict[str, str]]:
+    """Ask for the inodes of those of `paths` that exist."""
+    argv = ["find", *paths, "-maxdepth", "0", "-printf", "%i\\t%p\\0"]
+
+    def parse(result: Result) -> dict[str, str]:
+        found = (record.partition("\t") for record in result.text.split("\0")[:-1])
+        return {path: inode for inode, _, path in found}
+
+    return host.submit(argv).then(parse)
 
 
 def _inode_argv(path: str) -> list[str]:

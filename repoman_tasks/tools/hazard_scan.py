@@ -165,7 +165,7 @@ def _submit_walk(host: Host, repos: Sequence[str]) -> Future[dict[str, _Walk]]:
     Links are not followed. The paths have /./ after that of the repo, which no other path has.
     """
     start = r".*/\./"
-    first = ["-regextype", "posix-extended", "-regex", start, "-printf", "r%H\\0"]
+    first = ["-name", ".", "-printf", "r%H\\0"]
     foreign = ["-uid", f"+{_FIRST_FOREIGN - 1}", "-printf", "u\\0"]
     found = [*find_tests(start), "-printf", "%y%m.%s.%i.%C@\\t%P\\0"]
     argv = ["env", "LC_ALL=C", "find", *(f"{repo}/./" for repo in repos)]

@@ -10,12 +10,21 @@ from repoman_tasks.actions.facts import incus, reconcile, require_containers
 from repoman_tasks.actions.project_container import check_incus_project
 from repoman_tasks.cli.wizard import Wizard
 from repoman_tasks.errors import RepomanError, UsageError
+from repoman_tasks.model import GUARD
 from repoman_tasks.planning.estate_steps import new_project
 from repoman_tasks.planning.findings import unregistered_folders
 from repoman_tasks.planning.names import absolute, nearest, relative_repo
-from repoman_tasks.planning.prompts import IMAGE, NEW_NAME, PARTS, PROFILES, SOURCE
+from repoman_tasks.planning.prompts import (
+    IMAGE,
+    NEW_NAME,
+    PARTS,
+    PROFILES,
+    PROTECT,
+    SOURCE,
+)
 from repoman_tasks.session import Session
 from repoman_tasks.tools.file_tree import submit_folder_names
+from repoman_tasks.tools.git_guard_files import submit_guard
 from repoman_tasks.tools.images import distinct_images, image_origin, local_images
 from repoman_tasks.tools.repo_config import submit_request
 
@@ -35,6 +44,7 @@ def ask_new(wizard: Wizard) -> None:
     if whole and not wizard.arguments["no_container"]:
         _ask_image(wizard)
         _ask_profiles(wizard)
+        _ask_protect(wizard)
 
 
 def possible_names(session: Session) -> dict[str, str]:
@@ -193,6 +203,19 @@ def _ask_profiles(wizard: Wizard) -> None:
     )
     if answer and answer != as_usual:
         wizard.arguments["profile"] = _split_names(answer)
+
+
+def _ask_protect(wizard: Wizard) -> None:
+    """Prompt for what is read-only inside, if the guard for git is installed."""
+    if not submit_guard(wizard.session.host).result().present:
+        return
+    options = {
+        "true": "what programs of this host run, git's configuration included",
+        GUARD: "all but git's configuration, which your guard for git judges",
+    }
+    answer = wizard.choose(PROTECT, options=options, default="true")
+    if answer not in ("", "true"):
+        wizard.arguments["protect"] = answer
 
 
 def _check_profiles(answer: str, names: Sequence[str]) -> None:

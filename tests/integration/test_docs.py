@@ -362,6 +362,7 @@ def test_every_error_can_be_looked_up(where: str, sentence: str) -> None:
 _NO_ATTACK = (
     *("test_the_internet_is_there", "test_git_still_works_inside", "test_files_of_other_users"),
     *("test_a_project_", "test_two_sessions_at_once", "test_an_exception_of_the_estate"),
+    *("test_a_protected_file_that_is_gone", "test_git_inside_says_why"),
 )
 """What has to work all the same."""
 

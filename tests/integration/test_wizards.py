@@ -134,6 +134,7 @@ def value_of(name: str, task: Any, estate: Estate) -> Any:
         "local_repos": str(estate.local_repos),
         "nfs_repos": str(estate.share),
         "profile": ["default"],
+        "protect": "true",
         "repo": "elsewhere",
         "shell": "fish",
     }
@@ -199,6 +200,15 @@ def test_all_that_new_asks(known: Estate) -> None:
     ]
     filled = {name: value for name, value in arguments.items() if value}
     assert filled == {"name": "raja", "create": True}
+
+
+def test_new_offers_the_guard_where_it_is_installed(estate: Estate) -> None:
+    estate.prepare("isurus")
+    assert prompts.PROTECT not in run(estate, "new", {}, pools=["default"])[0]
+    estate.run("git-guard", "install", "--yes", code=0)
+    assert prompts.PROTECT in run(estate, "new", {}, pools=["default"])[0]
+    given = {"protect": "guard"}
+    assert prompts.PROTECT not in run(estate, "new", given, pools=["default"])[0]
 
 
 @pytest.mark.parametrize("name", ["a_b", "../x", "sync", "isurus", ""])

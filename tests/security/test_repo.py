@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -218,8 +219,9 @@ def test_a_link_in_the_place_of_what_is_protected(
 
 def test_a_person_can_do_without_protection(estate: ContainerEstate, repo: Path) -> None:
     """A repo cannot."""
-    (repo / ".repoman.toml").write_text("protect = false\n")
-    assert "unknown key 'protect'" in estate.run("update", "isurus", code=2).err
+    for value in ("false", '"guard"'):
+        (repo / ".repoman.toml").write_text(f"protect = {value}\n")
+        assert "unknown key 'protect'" in estate.run("update", "isurus", code=2).err
     (repo / ".repoman.toml").write_text("")
     text = estate.registry.read_text()
     opted = text.replace('name = "isurus"\n', 'name = "isurus"\nprotect = false\n')
@@ -227,6 +229,125 @@ def test_a_person_can_do_without_protection(estate: ContainerEstate, repo: Path)
     estate.run("update", "isurus", "--restart", code=0)
     assert as_user(estate, "sh", "-c", 'echo x >"$0/.git/hooks/y"', str(repo)) == 0
     assert "hazard" in estate.findings()["isurus"], "it is still reported"
+
+
+def paste_cure(estate: ContainerEstate, words: str) -> None:
+    """Run the first command that `status` prints and that begins with `words`."""
+    out = estate.run("status").out
+    command = re.search(rf"`repoman ({words}[^`]*)`", out)
+    assert command, out
+    estate.run(*command[1].split(), "--yes", code=0)
+
+
+def test_a_mount_that_a_change_outside_took_away(estate: ContainerEstate, repo: Path) -> None:
+    """The kernel drops a mount on a file that is replaced, as git and sed do; so it is told."""
+    writes = {
+        path: ("sh", "-c", 'echo "# x" >>"$0"', f"{repo}/{path}")
+        for path in (".git/config", ".envrc")
+    }
+    for path, argv in writes.items():
+        assert as_user(estate, *argv) != 0, path
+    estate.git(repo, "remote", "add", "origin", "https://example.org/x.git")
+    assert run(["sed", "-i", "s/true/false/", str(repo / ".envrc")], estate.environ).code == 0
+    for path, argv in writes.items():
+        assert as_user(estate, *argv) == 0, f"{path} can be written from inside now"
+    assert "lost-mount" in estate.findings()["isurus"]
+    assert "because a mount was lost: .git/config, .envrc" in estate.run("status", code=3).out
+    paste_cure(estate, "restart isurus")
+    assert "lost-mount" not in estate.findings()["isurus"]
+    for path, argv in writes.items():
+        assert as_user(estate, *argv) != 0, path
+
+
+def test_a_mount_that_root_inside_took_away(estate: ContainerEstate, repo: Path) -> None:
+    """It is told, unless root inside lies: what looks from inside can be deceived."""
+    unmount(estate, repo, ".vscode")
+    assert estate.findings() == {"isurus": ["lost-mount"]}
+    again = 'busybox mount -o bind "$0" "$0"'
+    assert estate.exec_inside("isurus", "sh", "-c", again, f"{repo}/.vscode").code == 0
+    assert estate.findings() == {"isurus": ["lost-mount"]}, "a mount, and one that can be written"
+    hide = 'busybox mount -t tmpfs none "$0"'
+    assert estate.exec_inside("isurus", "sh", "-c", hide, f"{repo}/.git/hooks").code == 0
+    assert ".git/hooks" in estate.run("status", code=3).out
+    paste_cure(estate, "restart isurus")
+    assert estate.findings() == {}
+
+
+def test_a_protected_file_that_is_gone_has_no_mount_to_lose(
+    estate: ContainerEstate, repo: Path
+) -> None:
+    (repo / ".envrc").unlink()
+    assert estate.findings() == {}
+    (repo / ".envrc").write_text("true\n")
+    assert "lost-mount" in estate.findings()["isurus"]
+
+
+WRITES_CONFIG = {
+    "remote add": "git remote add more ~/other.git",
+    "push -u": "git push -q -u origin main",
+    "checkout of a remote branch": "git checkout -q feature; git checkout -q main",
+    "branch -m": "git branch -m feature renamed",
+    "submodule update --init": (
+        "git -c protocol.file.allow=always submodule --quiet add /var/tmp/far.git sub;"
+        " git submodule update --init"
+    ),
+    "lfs install": "git config filter.lfs.clean 'git-lfs clean -- %f'",
+}
+"""Commands that write git's configuration; `lfs install` also writes hooks, if it is let."""
+
+
+def test_git_inside_says_why_it_cannot_write_its_configuration(estate: ContainerEstate) -> None:
+    """In a login shell, whatever git's exit code is; `exec` says it if git fails."""
+    estate.repo("isurus", commits=1)
+    estate.run("new", "isurus", "--image", "debian", code=0)
+    hint = "repoman: .git/config is read-only in a container: run this outside of it"
+    script = "git branch --track two main; git status -s; git config --global a.b c"
+    done = estate.run("shell", "isurus", "--", "bash", "-lc", script, code=0)
+    assert done.err.count(hint) == 1, "whatever git exits with"
+    done = estate.run("shell", "isurus", "--", "sh", "-lc", "git config a.b c")
+    assert (done.code, hint in done.err) == (4, True)
+    done = estate.run("exec", "isurus", "--", "git", "config", "a.b", "c", code=4)
+    assert "if git could not write its configuration: .git/config is read-only" in done.err
+    done = estate.run("exec", "isurus", "--", "git", "log", "--nope")
+    assert "read-only" not in done.err
+    assert estate.run("shell", "isurus", "--", "bash", "-lc", "git log --oneline", code=0).out
+
+
+def test_gits_configuration_can_be_left_to_the_guard(estate: ContainerEstate) -> None:
+    """With it git does all inside; hooks stay read-only. Without it, each of these fails."""
+    estate.repo("isurus", commits=1)
+    assert "run `repoman git-guard install`" in estate.run("new", "isurus", "--protect=guard").err
+    estate.run("new", "isurus", "--image", "debian", code=0)
+    prepare = """
+        set -e
+        git init -q --bare -b main /var/tmp/far.git
+        git -C "$0" push -q /var/tmp/far.git main:main main:feature
+    """
+    repo = f"{estate.local_repos}/isurus"
+    assert as_user(estate, "sh", "-c", prepare, repo) == 0
+    estate.git(estate.local_repos / "isurus", "remote", "add", "origin", "/var/tmp/far.git")
+    estate.run("restart", "isurus", "--force", code=0)
+    assert as_user(estate, "git", "fetch", "--quiet") == 0
+    for what, script in WRITES_CONFIG.items():
+        done = estate.run("exec", "isurus", "--", "sh", "-c", script)
+        assert "could not write config file" in done.err, (what, done)
+    clean = "git reset -q --hard; git clean -qffdx; rm -rf .git/modules; git branch -D {}"
+    as_user(estate, "sh", "-c", clean.format("feature; git branch -D renamed"))
+    text = estate.registry.read_text()
+    opted = text.replace('name = "isurus"\n', 'name = "isurus"\nprotect = "guard"\n')
+    estate.registry.write_text(opted)
+    estate.run("update", "isurus", "--restart", code=0)
+    assert "guard" in estate.findings()["isurus"]
+    paste_cure(estate, "git-guard install")
+    assert "guard" not in estate.findings().get("isurus", [])
+    for what, script in WRITES_CONFIG.items():
+        done = estate.run("exec", "isurus", "--", "sh", "-ec", script)
+        assert (done.code, "could not" in done.err) == (0, False), (what, done)
+    for path in (".git/hooks/x", ".git/modules/sub/hooks/x"):
+        code = as_user(estate, "sh", "-c", 'echo x >"$0"', f"{repo}/{path}")
+        assert (code != 0) == (path == ".git/hooks/x"), "a new submodule is not protected yet"
+    estate.run("update", "isurus", "--restart", code=0)
+    assert as_user(estate, "sh", "-c", 'echo x >"$0"', f"{repo}/.git/modules/sub/hooks/x") != 0
 
 
 def test_git_still_works_inside(estate: ContainerEstate) -> None:

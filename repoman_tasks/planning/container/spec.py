@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from repoman_tasks.errors import without_backticks
-from repoman_tasks.model import Mount, Pairs, Project, Registry, Requested
+from repoman_tasks.model import GUARD, Mount, Pairs, Project, Registry, Requested
 from repoman_tasks.planning.container.agents import VOLUME_PATH, volume_variables
 from repoman_tasks.planning.fence.bridge import has_rules, nic
 from repoman_tasks.planning.names import absolute
+from repoman_tasks.planning.trust.hazard_names import is_git_config
 
 __all__ = [
     "AGENT_DEVICE",
@@ -33,6 +34,7 @@ __all__ = [
     "differences",
     "has_volume",
     "project_from_container",
+    "protected_paths",
     "protection_differs",
     "update_body",
     "with_actual_protection",
@@ -166,10 +168,17 @@ def _disks(project: Project, repo: str, home: str) -> dict[str, dict[str, str]]:
     devices[VOLUME_DEVICE] = _disk(Mount(project.name, VOLUME_PATH)) | {"pool": ""}
     for number, mount in enumerate(_mounts(project, home), 1):
         devices[f"mount-{number}"] = _disk(mount)
-    for number, path in enumerate(project.protected if project.protect else (), 1):
+    for number, path in enumerate(_read_only_paths(project), 1):
         device = {**_disk(Mount(f"{repo}/{path}", f"{repo}/{path}")), **_READ_ONLY}
         devices[f"{PROTECTED_DEVICE}{number}"] = device
     return devices
+
+
+def _read_only_paths(project: Project) -> tuple[str, ...]:
+    """Return the paths in the repo that are read-only in the container of `project`."""
+    if project.protect == GUARD:
+        return tuple(path for path in project.protected if not is_git_config(path))
+    return project.protected if project.protect else ()
 
 
 def _mounts(project: Project, home: str) -> list[Mount]:
@@ -321,12 +330,12 @@ def project_from_container(container: Container, repo: str, now: str) -> Project
         env=env,
         mounts=tuple(devices),
         network="none" if container.devices.get("eth0", {}).get("type") == "none" else "",
-        protected=_protected_paths(container),
+        protected=protected_paths(container),
         created=container.config.get(CREATED_TAG) or now,
     )
 
 
-def _protected_paths(container: Container) -> tuple[str, ...]:
+def protected_paths(container: Container) -> tuple[str, ...]:
     """Return the read-only paths relative to the repo, in the order of the devices."""
     repo = container.devices.get(REPO_DEVICE, {}).get("source", "")
     devices = _protection(container.devices)

@@ -12,12 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from repoman_tasks.errors import quoted
+from repoman_tasks.model import GUARD, Project
 from repoman_tasks.planning.findings import Finding
 from repoman_tasks.planning.text.wording import plural
 from repoman_tasks.planning.trust.hazard_names import INSTRUCTIONS, KINDS, place_of
 
 __all__ = ["PROTECTED", "Hazard", "Marks", "hazard_findings", "is_new"]
-__all__ += ["instructions_finding", "merged_marks", "owner_finding", "scan_finding"]
+__all__ += ["instructions_finding", "lost_mounts_finding", "merged_marks", "owner_finding"]
+__all__ += ["protect_findings", "scan_finding"]
 
 Marks = Mapping[str, Sequence[str]]
 """What a person has seen: by hazard, the marks that it had."""
@@ -113,6 +115,24 @@ def instructions_finding(
     cure = f"read them before you start an agent there, then run {mark}"
     items = tuple(_ordered(new))
     return [Finding(name, what, cure, problem=False, kind="instructions", items=items)]
+
+
+def protect_findings(projects: Iterable[Project], *, guarded: bool) -> list[Finding]:
+    """Return a finding for each of `projects` that relies on a guard for git.
+
+    Return none if the host is `guarded`.
+    """
+    what = 'it has protect = "guard" in the registry, but the guard for git is not installed'
+    cure = "run `repoman git-guard install`"
+    relying = [p.name for p in projects if p.container and p.protect == GUARD and not guarded]
+    return [Finding(name, what, cure, kind="guard") for name in relying]
+
+
+def lost_mounts_finding(name: str, lost: Sequence[str]) -> Finding:
+    """Return the finding that a container can write the `lost` paths, which were read-only."""
+    what = f"its container can write what was read-only, because a mount was lost: {_named(lost)}"
+    cure = f"run `repoman restart {quoted(name)}`"
+    return Finding(name, what, cure, kind="lost-mount", items=tuple(lost))
 
 
 def scan_finding(name: str, path: str, reason: str) -> Finding:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["INSTRUCTIONS", "KINDS", "MODULES", "find_tests", "kind_of", "place_of"]
+__all__ = ["INSTRUCTIONS", "KINDS", "MODULES", "find_tests", "is_git_config", "kind_of", "place_of"]
 
 KINDS = ("git", "agents", "editors", "tools")
 """The kinds of files that run commands, the most dangerous first: git runs at each prompt."""
@@ -91,11 +91,16 @@ def find_tests(start: str) -> list[str]:
 
     agents, copies = _kind("agents"), _either((_WORKTREES,))
     others = "|".join(part for part in _ANY if part not in (_GIT, agents))
-    tests = ["(", *below(_GIT), "-o", "-not", *below(f"{_DEPENDENCIES}/.*")]
-    tests += ["(", *below(others), "-o", *below(agents)]
-    tests += ["(", "-not", *below(f"{copies}/.*")]
-    tests += ["-o", *below(f"{copies}/[^/]*/(.*/)?({agents})"), ")", ")", ")"]
+    any_name = below("|".join(_ANY))  # alone it settles nearly all entries of a repo
+    tests = [*any_name, "(", *below(_GIT), "-o", "-not", *below(f"{_DEPENDENCIES}/.*")]
+    tests += ["(", *below(others), "-o", "-not", *below(f"{copies}/.*")]
+    tests += ["-o", *below(f"{copies}/[^/]*/(.*/)?({agents})"), ")", ")"]
     return ["-regextype", "posix-extended", "-not", "-type", "d", *tests]
+
+
+def is_git_config(path: str) -> bool:
+    """Return True if `path` is the config of a repo or of its submodule, relative to the repo."""
+    return path == ".git/config" or (path.startswith(f"{MODULES}/") and path.endswith("/config"))
 
 
 def kind_of(path: str) -> str:

@@ -108,6 +108,20 @@ def test_the_source_of_a_default(
 
 
 @pytest.mark.parametrize(
+    ("text", "value"), [("true", True), ("false", False), ('"guard"', "guard")]
+)
+def test_protect(text: str, value: bool | str) -> None:
+    parsed = parse(f'[[project]]\nname = "isurus"\nprotect = {text}\n', PATH, {})
+    assert parsed.projects[0].protect == value
+
+
+@pytest.mark.parametrize("text", ['"other"', "1", "[]", '"true"'])
+def test_protect_has_no_other_value(text: str) -> None:
+    with pytest.raises(UsageError, match=r"line 3: protect = .*must be true or false or"):
+        parse(f'[[project]]\nname = "isurus"\nprotect = {text}\n', PATH, {})
+
+
+@pytest.mark.parametrize(
     ("environ", "says"),
     [
         ({"REPOMAN_JOBS": "many"}, "REPOMAN_JOBS='many'.*must be a number"),

@@ -52,6 +52,22 @@ def test_spec_of_a_project() -> None:
 
 
 @pytest.mark.parametrize(
+    ("protect", "paths"),
+    [
+        (True, [".git/hooks", ".git/config", ".git/modules/a/config", ".envrc"]),
+        ("guard", [".git/hooks", ".envrc"]),
+        (False, []),
+    ],
+)
+def test_what_is_read_only(protect: bool | str, paths: list[str]) -> None:
+    protected = (".git/hooks", ".git/config", ".git/modules/a/config", ".envrc")
+    project = replace(PROJECT, protect=protect, protected=protected)
+    devices = container_spec(project, REGISTRY, "/r", "/h").devices
+    read_only = [d["source"] for d in devices.values() if d.get("readonly") == "true"]
+    assert read_only == [f"/r/is urus/{path}" for path in paths]
+
+
+@pytest.mark.parametrize(
     ("project", "defaults", "image"),
     [
         (replace(PROJECT, image=""), Defaults(), "images:ubuntu/26.04/cloud"),
