@@ -20,6 +20,7 @@ from repoman_tasks.planning.mirror.known_mirrors import TOKEN
 from tests.support import forkserver, preload
 from tests.support.estate import Estate
 
+pytestmark = pytest.mark.local_only("the changes that kill it are counted in its own process")
 assert preload  # imports what a command needs, before the first fork
 _fork = multiprocessing.get_context("fork")
 
