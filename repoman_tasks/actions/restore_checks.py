@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -27,7 +27,7 @@ from repoman_tasks.planning.mirror.restore_plan import (
 )
 from repoman_tasks.planning.mirror.snapshots import find_snapshot
 from repoman_tasks.planning.mirror.sync_plan import find_project, first_symlink
-from repoman_tasks.planning.names import absolute
+from repoman_tasks.planning.names import absolute, with_parents
 from repoman_tasks.session import Session
 from repoman_tasks.tools.file_tree import submit_folder_names
 from repoman_tasks.tools.rsync import Item
@@ -98,6 +98,7 @@ def _target(
     check_target(target, repos, [share, session.store.folder])
     if target.in_place:
         _check_stopped(session, project)
+        _check_no_links(session, repo, source.paths)
     elif target.folder != repo or not _is_missing(session, repo):
         _check_new(session, target)
     return target
@@ -107,6 +108,19 @@ def _is_missing(session: Session, folder: str) -> bool:
     """Return True if `folder` does not exist or is empty."""
     argv = ["find", f"{folder}/", "-maxdepth", "0", "!", "-empty", "-printf", "x"]
     return not session.host.read(argv).out
+
+
+def _check_no_links(session: Session, repo: str, paths: Sequence[str]) -> None:
+    """Raise Refused if the repo, or a folder above one of `paths` in it, is a symlink.
+
+    rsync before 3.4 follows it, and would write elsewhere.
+    """
+    parents = {parent for path in paths for parent in with_parents(path)[:-1]}
+    folders = [repo, *(f"{repo}/{parent}" for parent in sorted(parents))]
+    argv = ["find", *folders, "-maxdepth", "0", "-type", "l", "-print0"]
+    links = session.host.read(argv).text.split("\0")[:-1]
+    if links:
+        raise Refused(f"{links[0]} is a symlink", "replace it by a real folder")
 
 
 def _check_new(session: Session, target: Target) -> None:

@@ -240,6 +240,34 @@ def test_no_link_is_followed(mirrored: Estate) -> None:
     assert all(path.is_symlink() for path in restored(mirrored)[0].iterdir())
 
 
+@pytest.mark.parametrize("link", ["docs", "docs/old"])
+def test_in_place_writes_through_no_link(mirrored: Estate, link: str) -> None:
+    repo, elsewhere = mirrored.local_repos / "isurus", mirrored.home / "precious"
+    (repo / "docs/old/deep").write_text("x")
+    mirrored.run("sync", code=0)
+    elsewhere.mkdir()
+    shutil.rmtree(repo / link)
+    (repo / link).symlink_to(elsewhere)
+    argv = ("restore", "isurus", "docs/old/deep", "--in-place", "--yes")
+    assert "is a symlink" in mirrored.run(*argv, code=REFUSED).err
+    assert list(elsewhere.iterdir()) == []
+    mirrored.run("restore", "isurus", "--in-place", "--yes", code=0)  # the link is replaced
+    assert list(elsewhere.iterdir()) == []
+    assert (repo / "docs/old/deep").read_text() == "x"
+
+
+def test_a_set_uid_file_of_another_owner_is_not_one_of_mine(mirrored: Estate) -> None:
+    tool = mirrored.local_repos / "isurus/docs/tool"
+    tool.chmod(0o4755)
+    marker = mirrored.share / ".repoman-share"
+    os.chown(marker, 12345, 12345) if os.geteuid() == 0 else None  # owners are not kept
+    mirrored.run("sync", code=0)
+    assert (mirrored.mirror("isurus") / "docs/tool").stat().st_mode & 0o7777 == 0o755
+    mirrored.run("restore", "isurus", "docs/tool", code=0)
+    assert (restored(mirrored)[0] / "docs/tool").stat().st_mode & 0o7777 == 0o755
+    assert "nothing to do" in mirrored.run("sync", code=0).out
+
+
 def test_a_share_that_is_full_is_read(mirrored: Estate) -> None:
     environ = {"REPOMAN_MIN_FREE_MIB": "999999999"}
     mirrored.run("sync", environ=environ, code=TARGET)
