@@ -389,3 +389,15 @@ def test_a_user_who_may_not_ask(estate: ContainerEstate) -> None:
 def test_a_flag_that_is_off(estate: ContainerEstate) -> None:
     assert "did you mean recreate" in estate.run("status", "--missing", "recreat", code=2).err
     assert "adopt or destroy" in estate.run("status", "--orphan", "x", code=2).err
+
+
+def test_what_a_container_mounts_stays_guarded(isurus: ContainerEstate) -> None:
+    """Also if the registry knows another folder of repos by now."""
+    repo, other = isurus.local_repos / "isurus", isurus.home / "other"
+    other.mkdir()
+    folders = isurus.home / ".local/state/repoman/guard/folders"
+    folders.unlink()
+    text = isurus.registry.read_text()
+    isurus.registry.write_text(text.replace(str(isurus.local_repos), str(other)))
+    isurus.run("status")
+    assert {str(repo), str(other)} <= set(folders.read_text().splitlines())

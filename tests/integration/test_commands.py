@@ -488,7 +488,7 @@ def fine(_estate: Estate) -> None:
         (no_marker, ["sync"], 5, "has no marker"),
         (no_marker, ["setup"], 6, "--new-share"),
         (emptied, ["sync", "isurus"], 6, "--force"),
-        (missing, ["sync", "isurus"], 6, "bring it back"),
+        (missing, ["sync", "isurus"], 6, "repoman restore isurus"),
         (link_on_the_share, ["sync", "isurus"], 6, "symlink"),
     ],
 )
