@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -29,15 +30,27 @@ class Generation:
         self._share = share
         self.opened = ""
         """The token that the share got before the first transfer; empty if there was none."""
+        self._names: frozenset[str] = frozenset()
+        self._turn = threading.Lock()
 
-    def open(self, names: Iterable[str]) -> None:
-        """Note that the mirrors of `names` are about to be written."""
-        token = self.opened = _new_token()
-        written = frozenset(names)
-        with self._state.locked():
-            known, seen = self._state.load(), self._share.submit_token().result()
-            self._state.save(known.opened(written, seen, token))
-            self._share.put_token(token)
+    def expect(self, names: Iterable[str]) -> None:
+        """Take `names` as the projects whose mirrors may be written."""
+        self._names = frozenset(names)
+
+    def open(self) -> None:
+        """Note, before the first transfer, that mirrors are about to be written.
+
+        A sync that is refused before that leaves the share as it is.
+        """
+        with self._turn:
+            if self.opened:
+                return
+            token = _new_token()
+            with self._state.locked():
+                known, seen = self._state.load(), self._share.submit_token().result()
+                self._state.save(known.opened(self._names, seen, token))
+                self._share.put_token(token)
+            self.opened = token
 
     def close(self, states: Mapping[str, Mirrored]) -> None:
         """Note `states`, which the mirrors have after the last transfer."""

@@ -48,6 +48,8 @@ class SyncContext:
     """What the last syncs left."""
     token: str = ""
     """The token that the share had when the run began."""
+    before_write: Callable[[], None] = lambda: None
+    """Called before each rsync that may write."""
 
     @property
     def dry(self) -> bool:
@@ -149,6 +151,8 @@ def run_pass(
         progress=options.progress,
     )
     done = Pass({project.name: Counts() for project in projects})
+    if not context.dry:
+        context.before_write()
     status = context.host.stream(
         argv,
         _Reader(projects, done, options.itemize, context.emit),

@@ -50,8 +50,11 @@ def mirror_estate(
     plan = _claimed(context, plan, store)
     events: queue.Queue[Event | None] = queue.Queue(_QUEUED_EVENTS)
     with _Stop(context.host) as stop, ThreadPoolExecutor(plan.jobs) as pool:
-        running = replace(context, emit=_emitter(events, context.host))
-        workers = _Workers(running, pool, events, Generation(store.mirrors, context.share))
+        generation = Generation(store.mirrors, context.share)
+        running = replace(
+            context, emit=_emitter(events, context.host), before_write=generation.open
+        )
+        workers = _Workers(running, pool, events, generation)
         workers.start(plan)
         unrecorded: list[Outcome] = []
         try:
@@ -132,9 +135,7 @@ class _Workers:
     def _begin(self, plan: SyncPlan) -> None:
         """Start a job for each project that probably changed, and one per batch of the others."""
         registry, options = self._context.registry, self._context.options
-        stopping = self._context.host.stopping.is_set()
-        if plan.projects and not (self._context.dry or stopping):
-            self.generation.open(project.name for project in plan.projects)
+        self.generation.expect(project.name for project in plan.projects)
         patterns = {
             p.name: tuple(filter(everywhere, registry.excludes(p).own)) for p in plan.projects
         }

@@ -86,9 +86,9 @@ def ask_remove(wizard: Wizard) -> None:
 
 
 def ask_restore(wizard: Wizard) -> None:
-    """Prompt for a project with a mirror."""
+    """Prompt for a project that has a backup."""
     projects = wizard.session.of(reconcile).registry.projects
-    _project(wizard, [project.name for project in projects if project.last_sync])
+    _project(wizard, [project.name for project in projects if project.backup])
 
 
 def ask_adopt(wizard: Wizard) -> None:
