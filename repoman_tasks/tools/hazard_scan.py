@@ -62,6 +62,8 @@ class _Walk:
     """Results of the walk in one repo; `foreign` is as in `Scan`."""
 
     entries: list[_Entry] = field(default_factory=list)
+    closed: list[Hazard] = field(default_factory=list)
+    """Folders that this user can't list or can't enter."""
     foreign: int = 0
 
 
@@ -163,19 +165,40 @@ def _submit_walk(host: Host, repos: Sequence[str]) -> Future[dict[str, _Walk]]:
     """Ask for the files with such names in each of `repos`, and for its number of foreign ones.
 
     Links are not followed. The paths have /./ after that of the repo, which no other path has.
+    Folders that this user can't list or enter are printed and not entered, so find fails only if
+    something else is wrong.
     """
     start = r".*/\./"
     first = ["-name", ".", "-printf", "r%H\\0"]
     foreign = ["-uid", f"+{_FIRST_FOREIGN - 1}", "-printf", "u\\0"]
+    closed = ["-type", "d", "(", "-not", "-readable", "-o", "-not", "-executable", ")", "-prune"]
+    closed += [
+        "(",
+        "-executable",
+        "-printf",
+        "x\\t%P\\0",
+        "-o",
+        "-printf",
+        "d%m.%U.%i\\t%P\\0",
+        ")",
+    ]
     found = [*find_tests(start), "-printf", "%y%m.%s.%i.%C@\\t%P\\0"]
-    argv = ["env", "LC_ALL=C", "find", *(f"{repo}/./" for repo in repos)]
-    argv += ["(", *first, ")", ",", "(", *foreign, ")", ",", "(", *found, ")"]
-    return host.submit(argv, timeout=_SECONDS, max_bytes=_MAX_OUTPUT).then(_parse_walk)
+    argv = ["env", "LC_ALL=C", "find", *(f"{repo}/./" for repo in repos), "-ignore_readdir_race"]
+    for tests in (first, foreign, closed):
+        argv += ["(", *tests, ")", ","]
+    argv += ["(", *found, ")"]
+
+    def read(result: Result) -> dict[str, _Walk]:
+        if result.code == 1:  # find fails, too, if a folder vanishes before it is entered
+            result = host.submit(argv, timeout=_SECONDS, max_bytes=_MAX_OUTPUT).result()
+        return _parse_walk(result)
+
+    return host.submit(argv, timeout=_SECONDS, max_bytes=_MAX_OUTPUT).then(read)
 
 
 def _parse_walk(result: Result) -> dict[str, _Walk]:
-    if result.code not in (0, 1):  # 1: there are folders that this user can't read
-        raise Failed("find failed", result.complaint)
+    if result.code:
+        raise Failed("parts of it can't be read", result.complaint)
     walks: dict[str, _Walk] = {}
     walk = _Walk()
     for record in result.text.split("\0")[:-1]:
@@ -183,9 +206,24 @@ def _parse_walk(result: Result) -> dict[str, _Walk]:
             walk = walks.setdefault(record[1:].removesuffix("/./"), _Walk())
         elif record == "u":
             walk.foreign += 1
+        elif record[0] in "xd":
+            walk.closed.append(_closed_folder(record))
         else:
             walk.entries.append(_parse_entry(record))
     return walks
+
+
+def _closed_folder(record: str) -> Hazard:
+    """Return the hazard of a folder that this user can't list or enter.
+
+    Programs of this user open files by path in a folder that can be entered, so it is new until it
+    can be listed: nobody can have seen what is in it, nor will its marks show a change. They reach
+    nothing in one that can't be entered, which may be marked as seen.
+    """
+    metadata, _, path = record.partition("\t")
+    missing = "listed" if metadata == "x" else "entered"
+    marks = () if metadata == "x" else (metadata,)
+    return Hazard(f"{path or '.'}: a folder that can't be {missing}", "git", marks)
 
 
 def _parse_entry(record: str) -> _Entry:
@@ -254,6 +292,7 @@ def _scan(
         hazards = git_hazards(host, repo, of_git, judged)
         others = [entry for entry in walk.entries if entry.kind not in ("", "git")]
         hazards += [Hazard(entry.path, entry.kind, found[entry.path]) for entry in others]
+        hazards += walk.closed
     except RepomanError as problem:
         return problem
     return Scan(tuple(hazards), walk.foreign)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +175,129 @@ def test_a_config_that_hides_a_key_is_found(host: LocalHost, repo: Path, text: s
     argv = ["git", "-C", str(repo), "config", "core.fsmonitor"]
     assert subprocess.run(argv, capture_output=True).stdout == b"x\n", "git reads it"
     assert [what for what in hazards(host, repo) if what.startswith(".git/config")]
+
+
+# --- folders that can't be read ---------------------------------------------------------------
+
+
+class Ordinary(LocalHost):
+    """A host on which programs run as a user whom modes bind, even if the tests are root's."""
+
+    drop = () if os.getuid() else ("setpriv", "--reuid=1000", "--regid=1000", "--clear-groups")
+
+    def submit(self, argv: Argv, **limits: Any) -> Future[Result]:
+        return super().submit([*self.drop, *argv], **limits)
+
+
+@pytest.fixture
+def closed_repo() -> Iterator[Path]:
+    """Return a repo with what programs run, which an ordinary user reaches and owns."""
+    with tempfile.TemporaryDirectory() as base:
+        os.chmod(base, 0o755)
+        made = Path(base) / "repo"
+        init(made)
+        write(made, ".vscode/tasks.json", ".claude/settings.json", "deep/er/.envrc")
+        write(made, ".git/hooks/pre-commit")
+        if not os.getuid():
+            subprocess.run(["chown", "-R", "1000:1000", base], check=True)
+        yield made
+        subprocess.run(["chmod", "-R", "u+rwx", str(made)], check=True)
+
+
+CLOSED = (".vscode", ".claude", "deep/er", ".git/hooks")
+
+
+def ordinary() -> LocalHost:
+    return Ordinary(dict(os.environ))
+
+
+def test_a_folder_that_can_be_entered_but_not_listed_is_new_until_it_can(
+    closed_repo: Path,
+) -> None:
+    open_ones = hazards(ordinary(), closed_repo)
+    assert ".vscode/tasks.json" in open_ones, "positive control"
+    for folder in CLOSED:
+        (closed_repo / folder).chmod(0o311)
+    argv = [*Ordinary.drop, "cat", str(closed_repo / ".vscode/tasks.json")]
+    assert subprocess.run(argv, capture_output=True).stdout == b"x", "programs open it by path"
+    found = hazards(ordinary(), closed_repo)
+    expected = {f"{folder}: a folder that can't be listed" for folder in CLOSED}
+    assert set(found) == expected
+    assert new(ordinary(), closed_repo, marks(found)) == expected, "nobody can have seen it"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives folders to others")
+@pytest.mark.parametrize("mode", [0o711, 0o755])
+def test_a_folder_of_a_user_of_a_container(closed_repo: Path, mode: int) -> None:
+    os.chown(closed_repo / ".vscode", 1_000_000, 1_000_000)
+    (closed_repo / ".vscode").chmod(mode)
+    found = hazards(ordinary(), closed_repo)
+    assert (".vscode: a folder that can't be listed" in found) == (mode == 0o711)
+    assert (".vscode/tasks.json" in found) == (mode == 0o755)
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o644])
+def test_a_folder_that_can_not_be_entered_may_be_marked_as_seen(
+    closed_repo: Path, mode: int
+) -> None:
+    (closed_repo / "deep").chmod(mode)
+    found = hazards(ordinary(), closed_repo)
+    assert "deep: a folder that can't be entered" in found
+    assert new(ordinary(), closed_repo, marks(found)) == set()
+    (closed_repo / "deep").chmod(0o311)
+    assert "deep: a folder that can't be listed" in new(ordinary(), closed_repo, marks(found))
+
+
+def test_a_repo_that_can_not_be_listed_itself(closed_repo: Path) -> None:
+    closed_repo.chmod(0o311)
+    assert ".: a folder that can't be listed" in hazards(ordinary(), closed_repo)
+
+
+class Failing(LocalHost):
+    """A host on which walks over a repo called slow end with an error, the first `times` times."""
+
+    times = 1000
+
+    def submit(self, argv: Argv, **limits: Any) -> Future[Result]:
+        answer = super().submit(argv, **limits)
+        if self.times and "find" in argv and any("/slow/" in word for word in argv):
+            self.times -= 1
+            return answer.then(lambda result: dataclasses.replace(result, code=1))
+        return answer
+
+
+def test_another_error_of_the_walk_is_an_error_of_that_repo(tmp_path: Path, repo: Path) -> None:
+    slow = tmp_path / "slow"
+    write(slow, ".envrc")
+    write(repo, ".envrc")
+    nothing: Future[Marks] = Future(dict)
+    asked = {str(slow): nothing, str(repo): nothing}
+    found = submit_scan(Failing(dict(os.environ)), asked).result()
+    problem, scan = found[str(slow)], found[str(repo)]
+    assert isinstance(problem, RepomanError)
+    assert problem.what == "parts of it can't be read"
+    assert isinstance(scan, Scan)
+    assert [hazard.what for hazard in scan.hazards] == [".envrc"]
+
+
+def test_a_walk_is_repeated_because_folders_vanish(tmp_path: Path) -> None:
+    slow = tmp_path / "slow"
+    init(slow)
+    write(slow, ".envrc")
+    host = Failing(dict(os.environ))
+    host.times = 1
+    assert set(hazards(host, slow)) == {".envrc"}
+    assert host.times == 0
+
+
+def test_a_repo_that_is_gone_is_an_error_of_that_repo(
+    host: LocalHost, tmp_path: Path, repo: Path
+) -> None:
+    nothing: Future[Marks] = Future(dict)
+    gone = str(tmp_path / "gone")
+    found = submit_scan(host, {gone: nothing, str(repo): nothing}).result()
+    assert isinstance(found[gone], RepomanError)
+    assert isinstance(found[str(repo)], Scan)
 
 
 # --- limits -----------------------------------------------------------------------------------
