@@ -366,7 +366,7 @@ find_owner() {
     */.git/worktrees/*/modules/*)
         owner=${1#*/.git/worktrees/}
         owner=${1%%/.git/worktrees/*}/.git/worktrees/${owner%%/*}
-        [ -f "$owner/gitdir" ] && IFS= read -r owner <"$owner/gitdir" || return 1
+        is_one_line "$owner/gitdir" && IFS= read -r owner <"$owner/gitdir" || return 1
         owner=${owner%/.git}
         ;;
     */.git/modules/*) owner=${1%%/.git/modules/*} ;;
@@ -396,6 +396,9 @@ read_list() {
     [ ${#list} -lt "$most_text" ] || return 1
     case $nl$list in *"${nl}end") ;; *) return 1 ;; esac
 }
+
+# Do that for find, which fails on what is deleted meanwhile, and on what can't be listed.
+try_list() { read_list "$@" || read_list "$@" || read_list "$@"; }
 
 # Judge the configuration of `git`, as git itself reads it.
 judge_config() {
@@ -435,27 +438,42 @@ judge_files() {
     for file in "$common"/remotes/* "$common"/branches/*; do
         [ ! -e "$file" ] || found_file remote "$file"
     done
-    for file in "$git/rebase-merge/git-rebase-todo" "$git/sequencer/todo"; do
-        [ ! -e "$file" ] || judge_todo "$file"
+    for file in "$common"/objects/info/alternates "$common"/objects/info/http-alternates; do
+        [ ! -s "$file" ] || found_file remote "$file"
     done
+    for file in "$git/rebase-merge/git-rebase-todo" "$git/sequencer/todo"; do
+        [ ! -e "$file" ] || judge_lines "$file" step "^[[:blank:]]*(\$|#|($steps)([[:space:]]|\$))"
+    done
+    for file in "$git"/rebase-*/strategy; do
+        [ ! -e "$file" ] || judge_lines "$file" strategy "^($strategies)\$"
+    done
+    file=$git/sequencer/opts # a configuration: what is on the list, as git writes it
+    [ ! -e "$file" ] || judge_lines "$file" option \
+        "^(\[options\]|[[:blank:]]*($options) = [a-z0-9=-]+|[[:blank:]]*strategy = ($strategies))\$"
     set -f
 }
 
-# Judge a list of steps: only steps known to run no program are allowed.
-judge_todo() {
+steps='p|pick|r|reword|e|edit|s|squash|f|fixup|d|drop|l|label|t|reset|m|merge|u|update-ref'
+steps="$steps|b|break|noop|revert"
+strategies='ort|recursive|resolve|octopus|ours|subtree' # of another one, git runs git-merge-NAME
+options='no-commit|edit|signoff|mainline|record-origin|allow-ff|strategy-option|allow-rerere-auto'
+options="$options|allow-empty|allow-empty-message|drop-redundant-commits|keep-redundant-commits"
+options="$options|default-msg-cleanup"
+
+# Judge a file that tells git how to go on: report each line as $2 that does not match $3, which
+# lists what is known to run no program.
+judge_lines() {
     [ -f "$1" ] || {
         found unsafe "$1" 'not a plain file' ''
         return
     }
-    steps='p|pick|r|reword|e|edit|s|squash|f|fixup|d|drop|l|label|t|reset|m|merge|u|update-ref'
-    steps=$(
+    lines=$(
         clean
-        tr '\000' '?' <"$1" |
-            grep -Ev "^[[:blank:]]*(\$|#|(b|break|noop|revert|$steps)([[:space:]]|\$))"
+        tr '\000' '?' <"$1" | grep -Ev "$3"
     )
-    [ ${#steps} -lt "$most_text" ] || steps='too long'
+    [ ${#lines} -lt "$most_text" ] || lines='too long'
     IFS=$nl
-    for step in $steps; do found todo "$1" step "$step"; done
+    for line in $lines; do found todo "$1" "$2" "$line"; done
     IFS=" $tab$nl"
 }
 
@@ -481,6 +499,19 @@ find_hooks() {
     *) hooks=$top/$hooks_path ;;
     esac
     [ -z "$own_hooks" ] || ! is_elsewhere "$hooks"
+}
+
+# Return 0 if the file $1 has one line, with neither CR nor NUL: git reads all of it as a path.
+is_one_line() {
+    [ -f "$1" ] || return 1
+    text=$(
+        clean
+        head -c 4096 <"$1" | tr '\000\015' '\011\011' && echo .
+    )
+    text=${text%.}
+    text=${text%"$nl"}
+    case $text in '' | *"$tab"* | *"$nl"*) return 1 ;; esac
+    [ ${#text} -lt 4000 ]
 }
 
 # Call $1 with the path of each hook in `hooks`.
@@ -541,13 +572,12 @@ judge_tree() {
 
 # Add every repo in `top`: the command may make it a submodule, and go on into it.
 add_nested() {
-    nested=$(
-        clean
-        find "$top" -name .git -print0 | tr '\000\011\012' '\012\002\011'
-    )
-    [ ${#nested} -lt "$most_text" ] || found unsafe "$top" 'too many git directories' ''
+    try_list find "$top" -name .git -prune -print0 || {
+        found unsafe "$top" 'a folder that cannot be listed, or too many git directories' ''
+        return
+    }
     IFS=$nl
-    for link in $nested; do
+    for link in ${list%end}; do
         case $link in
         "$top/.git") ;;
         *"$tab"*) found unsafe "$top" 'a git directory in a folder of an invalid name' '' ;;
@@ -590,36 +620,81 @@ judge_gitmodules() {
     IFS=" $tab$nl"
 }
 
-# Add a folder to look into: a `tree` with a .git, a `git` directory, or a folder of `modules`.
+# Add a folder to look into: a `tree` with a .git, or a `git` directory.
 add() { queue=$queue$((depth + 1))\ $1\ $2$nl; }
 
-# Add what lies in the git directory for other working trees and submodules.
-add_inner() {
-    [ ! -d "$git/modules" ] || add modules "$git/modules"
-    set +f
-    for file in "$git"/worktrees/*/commondir; do
-        line=
-        [ ! -f "$file" ] || IFS= read -r line <"$file" || :
-        if [ "$line" != ../.. ] || [ -e "${file%/*}/config.worktree" ]; then
-            [ ! -e "$file" ] || add git "${file%/*}"
-        fi
-    done
-    set -f
+# Print links, and the files of git directories and of working trees in `common`.
+find_inner() {
+    cd -- "$common" || return
+    find . \( -path './objects/[0-9a-f][0-9a-f]' -type d -o -path ./hooks \) -prune \
+        -o \( -type l -o -name HEAD -o -name commondir -o -name gitdir \) -print0
 }
 
-add_modules() {
-    set +f
-    for file in "$1"/* "$1"/.[!.]*; do
-        if [ -e "$file/HEAD" ]; then add git "$file"; elif [ -d "$file" ]; then add modules "$file"; fi
+# Return 0 if the file of a working tree $1 names one in a guarded folder, or of this repo, or none:
+# `git worktree repair` overwrites the .git there.
+is_own_gitdir() {
+    is_one_line "$1" || return 1
+    IFS= read -r line <"$1" || :
+    case $line in /*) ;; *) line=${1%/*}/$line ;; esac
+    resolve "${line%/*}" || return 0
+    ! is_guarded "$physical" || return 0
+    # shellcheck disable=SC3013
+    [ -f "$line" ] && read_gitfile "$line" "${line%/*}" && [ "$leads" -ef "${1%/*}" ]
+}
+
+# Report links in `common`: git reads, writes and deletes where they lead. Add the git directories
+# of submodules and working trees in it.
+judge_inner() {
+    try_list find_inner || {
+        found unsafe "$common" 'a folder that cannot be listed, or too much' ''
+        return
+    }
+    IFS=$nl
+    for entry in ${list%end}; do
+        IFS=" $tab$nl"
+        file=$common/${entry#./} folder=$common/${entry#./}
+        folder=${folder%/*}
+        if [ -L "$file" ]; then
+            found unsafe "$file" 'a symbolic link' ''
+            continue
+        fi
+        case $entry in
+        *"$tab"*) found unsafe "$common" 'a file of an invalid name' '' ;;
+        */modules/*/HEAD)
+            case $file in "$git"/*) ;; *) continue ;; esac
+            if [ -e "$folder/commondir" ] || { [ -e "$folder/objects" ] && [ -e "$folder/refs" ]; }; then
+                add git "$folder"
+            fi
+            ;;
+        ./worktrees/*/*/*) ;;
+        ./worktrees/*/gitdir) is_own_gitdir "$file" || found config "$file" gitdir "${line-}" ;;
+        ./worktrees/*/commondir)
+            line=
+            ! is_one_line "$file" || IFS= read -r line <"$file" || :
+            [ "$git" = "$common" ] || continue
+            if [ "$line" != ../.. ] || [ -e "$folder/config.worktree" ]; then add git "$folder"; fi
+            ;;
+        esac
     done
-    set -f
+    IFS=" $tab$nl"
+}
+
+# Return 0 if git takes the .git of `top` for the folder $1, too.
+is_what_git_finds() {
+    git_finds=$(
+        clean
+        cd -- "$top" && "$real" --git-dir=.git rev-parse --absolute-git-dir && echo .
+    )
+    # shellcheck disable=SC3013
+    [ "${git_finds%"$nl".}" -ef "$1" ]
 }
 
 # Set `git` to the git directory of the working tree `top`; return 1 if that leads elsewhere.
 enter_tree() {
     git=$top/.git leads=
     if [ -d "$git" ] && [ ! -L "$git" ]; then return; fi
-    if [ -f "$git" ] && [ ! -L "$git" ] && read_gitfile "$git" "$top"; then
+    if [ -f "$git" ] && [ ! -L "$git" ] && is_one_line "$git" && read_gitfile "$git" "$top" &&
+        is_what_git_finds "$leads"; then
         case $leads in
         */worktrees/*/modules/* | */.git/modules/*)
             if find_owner "$leads" && case $top/ in "$owner"/?*/) ;; *) false ;; esac then
@@ -631,7 +706,7 @@ enter_tree() {
             ;;
         */worktrees/*)
             back=
-            [ ! -f "$leads/gitdir" ] || IFS= read -r back <"$leads/gitdir"
+            ! is_one_line "$leads/gitdir" || IFS= read -r back <"$leads/gitdir"
             case $back in /*) ;; *) back=$leads/$back ;; esac
             # shellcheck disable=SC3013
             [ "$back" -ef "$git" ] && git=$leads && return
@@ -652,7 +727,7 @@ enter_common() {
         fi
     done
     [ -e "$git/commondir" ] || return 0
-    IFS= read -r common <"$git/commondir" || :
+    ! is_one_line "$git/commondir" || IFS= read -r common <"$git/commondir" || :
     case $common in /*) ;; *) common=$git/$common ;; esac
     case $git in */worktrees/*)
         # shellcheck disable=SC3013
@@ -666,6 +741,7 @@ enter_common() {
 # Judge one git directory, and add those that git would go on into.
 judge_git() {
     enter_common || return 0
+    judge_inner
     judge_config || return 0
     judge_files
     [ "$kind" != given ] || top=${top:-$dir}
@@ -676,7 +752,6 @@ judge_git() {
     repoman-judge,* | *,outer) ;; # `status` looks for nested repos by itself
     *,0,*) [ -z "$top" ] || is_looking || add_nested ;;
     esac
-    add_inner
 }
 
 # Judge everything in `queue`.
@@ -696,7 +771,6 @@ judge() {
             return
         fi
         case $kind in
-        modules) add_modules "$path" ;;
         git | given)
             git=$path
             judge_git

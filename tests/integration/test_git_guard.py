@@ -488,8 +488,148 @@ def test_more_than_can_be_judged_is_reported(guarded: Guarded) -> None:
 def test_more_submodules_than_are_judged_are_reported(guarded: Guarded) -> None:
     for number in range(600):
         folder = guarded.repo / f".git/modules/m{number}"
-        folder.mkdir(parents=True)
+        for name in ("objects", "refs"):
+            (folder / name).mkdir(parents=True)
+        (folder / "HEAD").write_text("ref: refs/heads/main\n")
     assert "too many git directories" in "".join(guarded.hazards())
+
+
+# --- links: git reads, writes and deletes where they lead -----------------------------------
+
+
+def link(guarded: Guarded, name: str, target: Path) -> None:
+    """Replace a file or folder of the git directory by a link."""
+    path = guarded.repo / ".git" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    path.symlink_to(target)
+
+
+COMMIT = ("commit", "--allow-empty", "-m", "text of the container")
+LINKS = {
+    "logs/HEAD": COMMIT,
+    "COMMIT_EDITMSG": COMMIT,
+    "MERGE_RR": None,
+    "index": ("rm", "--cached", "more.txt"),
+    "logs/refs/heads/main": COMMIT,
+    "info/exclude": None,
+    "config": None,
+    "packed-refs": None,
+    "FETCH_HEAD": ("fetch", "."),
+    "objects/info/commit-graph": None,
+    "refs/heads/modules/x": None,
+    "worktrees/x/HEAD": None,
+}
+"""The name of a link in the git directory, and a command that writes to its target."""
+
+
+@pytest.mark.parametrize(("name", "argv"), LINKS.items())
+def test_a_link_in_the_git_directory_is_refused(
+    guarded: Guarded, name: str, argv: tuple[str, ...] | None
+) -> None:
+    target = guarded.outside / "mine"
+    file = guarded.repo / ".git" / name
+    content = file.read_bytes() if name in ("index", "config") else b"mine\n"
+    target.write_bytes(content)
+    link(guarded, name, target)
+    assert f".git/{name}: a symbolic link" in guarded.hazards()
+    for command in (("status",), argv or ("log",)):
+        done = guarded.git(*command)
+        assert done.code == 128, done
+        assert "a symbolic link" in done.err
+    assert target.read_bytes() == content
+    if argv:
+        guarded.real_git(*argv)
+        assert target.read_bytes() != content, "the real git writes through it"
+
+
+@pytest.mark.parametrize(
+    "name", ["refs", "logs", "objects/ab", "objects", "rebase-merge", "modules"]
+)
+def test_a_linked_folder_in_the_git_directory_is_refused(guarded: Guarded, name: str) -> None:
+    link(guarded, name, guarded.outside)
+    assert f".git/{name}: a symbolic link" in guarded.hazards()
+    assert guarded.git("log").code == 128
+
+
+def test_git_would_delete_and_read_through_links(guarded: Guarded) -> None:
+    """The positive control of what the tests above refuse."""
+    (guarded.outside / "precious").write_text("mine\n")
+    link(guarded, "rebase-merge", guarded.outside)
+    assert guarded.git("rebase", "--quit").code == 128
+    assert (guarded.outside / "precious").exists()
+    guarded.real_git("rebase", "--quit")
+    assert not (guarded.outside / "precious").exists()
+    (guarded.repo / ".git/rebase-merge").unlink(missing_ok=True)
+    secret = guarded.base / "secret"
+    secret.write_text("SECRET\n")
+    link(guarded, "MERGE_MSG", secret)
+    argv = ("commit", "--allow-empty", "--no-edit", "--cleanup=verbatim")
+    assert guarded.git(*argv).code == 128
+    guarded.real_git(*argv)
+    assert "SECRET" in guarded.real_git("log", "-1", "--format=%B").out
+
+
+def test_links_among_the_hooks_are_judged_as_hooks(guarded: Guarded) -> None:
+    link(guarded, "hooks", guarded.outside)
+    assert guarded.git("status").code == 0
+    shutil.copy(guarded.payload, guarded.outside / "pre-commit")
+    assert guarded.hazards() == [".git/hooks/pre-commit"]
+    guarded.git(*COMMIT)
+    assert not guarded.fired
+
+
+def test_a_git_directory_that_cannot_be_listed_is_refused(guarded: Guarded) -> None:
+    """By a program that fails as find does: root lists everything."""
+    programs = guarded.base / "programs"
+    programs.mkdir()
+    (programs / "find").write_text('#!/bin/sh\n/usr/bin/find "$@"\nexit 1\n')
+    (programs / "find").chmod(0o755)
+    environ = {**guarded.environ, "PATH": f"{programs}:{guarded.environ['PATH']}"}
+    done = run(["git", "status"], environ, cwd=guarded.repo)
+    assert done.code == 128
+    assert "a folder that cannot be listed" in done.err
+    assert guarded.git("status").code == 0
+
+
+def test_borrowed_objects_are_refused_until_they_are_approved(guarded: Guarded) -> None:
+    """git would show, and push, what a private repo has."""
+    git(guarded.outside, "init", "--quiet")
+    (guarded.outside / "secret").write_text("SECRET\n")
+    git(guarded.outside, "add", "secret")
+    git(guarded.outside, "commit", "--quiet", "-m", "x")
+    head = git(guarded.outside, "rev-parse", "HEAD").strip()
+    alternates = guarded.repo / ".git/objects/info/alternates"
+    alternates.parent.mkdir(exist_ok=True)
+    alternates.write_text(f"{guarded.outside}/.git/objects\n")
+    assert guarded.hazards() == [".git/objects/info/alternates"]
+    assert guarded.git("show", head).code == 128
+    assert "SECRET" in guarded.real_git("show", head).out
+    approve(guarded)
+    assert guarded.git("show", head).code == 0
+    alternates.write_text("")
+    assert guarded.hazards() == []
+
+
+def test_strategies_and_options_of_git_itself_pass(guarded: Guarded) -> None:
+    """Those of a rebase and a cherry-pick that stop at a conflict."""
+    git(guarded.repo, "checkout", "--quiet", "-b", "other", "HEAD^")
+    for text in ("one", "two"):
+        (guarded.repo / "more.txt").write_text(f"{text}\n")
+        git(guarded.repo, "add", "more.txt")
+        git(guarded.repo, "commit", "--quiet", "-m", text)
+    for argv in (
+        ["rebase", "-X", "patience", "main"],
+        ["cherry-pick", "-x", "-X", "patience", "main", "main^"],
+    ):
+        stopped = guarded.git(*argv)
+        assert stopped.code == 1, stopped
+        assert guarded.hazards() == []
+        skipped = guarded.git(argv[0], "--skip")
+        assert "repoman" not in skipped.err, skipped
+        guarded.git(argv[0], "--abort")
 
 
 # --- approvals ------------------------------------------------------------------------------

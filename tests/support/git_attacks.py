@@ -233,6 +233,89 @@ def _todo(repo: Path, payload: Path) -> None:
     git(repo, "checkout", "--quiet", "--detach")
 
 
+def _copy_with(repo: Path, copy: Path, payload: Path) -> None:
+    """Copy the git directory of `repo`, and add the payload to the copy."""
+    shutil.copytree(repo / ".git", copy, ignore=shutil.ignore_patterns("worktrees", "modules"))
+    _append(copy / "config", _fsmonitor(payload))
+
+
+def _two_line_gitfile(end: str, decoy: str, evil: str) -> Plant:
+    """Return a plant whose .git a shell takes for the working tree `decoy`, and git for `evil`."""
+
+    def plant(repo: Path, payload: Path) -> None:
+        git(repo, "worktree", "add", "--quiet", "tree")
+        trees = repo / ".git/worktrees"
+        (trees / "tree").rename(trees / decoy)
+        (trees / evil).parent.mkdir(exist_ok=True)
+        _copy_with(repo, trees / evil, payload)
+        (repo / "tree/.git").write_text(f"gitdir: {trees}/{end}")
+
+    return plant
+
+
+def _two_line_commondir(repo: Path, payload: Path) -> None:
+    git(repo, "worktree", "add", "--quiet", "tree")
+    (repo / ".git/worktrees/tree/commondir").write_text("../..\n/evil\n")
+    (repo / ".git/worktrees/..\n").mkdir()
+    _copy_with(repo, repo / ".git/worktrees/..\n/evil", payload)
+
+
+def _git_merge(repo: Path, payload: Path) -> str:
+    """Add a program for git to run, and return the strategy of this name."""
+    (repo / "git-merge-x").mkdir()
+    shutil.copy(payload, repo / "git-merge-x/y")
+    return "x/y"
+
+
+def _strategy(repo: Path, payload: Path) -> None:
+    head = git(repo, "rev-parse", "HEAD").strip()
+    git(repo, "reset", "--quiet", "--hard", "HEAD^")
+    git(repo, "commit", "--quiet", "--amend", "-m", "another")
+    _todo(repo, payload)
+    (repo / ".git/rebase-merge/git-rebase-todo").write_text(f"pick {head}\n")
+    (repo / ".git/rebase-merge/strategy").write_text(f"{_git_merge(repo, payload)}\n")
+
+
+def _sequencer_options(repo: Path, payload: Path) -> None:
+    head = git(repo, "rev-parse", "HEAD").strip()
+    git(repo, "checkout", "--quiet", "-b", "other", "HEAD^")
+    git(repo, "commit", "--quiet", "--amend", "-m", "another")
+    here = git(repo, "rev-parse", "HEAD").strip()
+    folder = repo / ".git/sequencer"
+    folder.mkdir()
+    (folder / "todo").write_text(f"pick {here}\npick {head}\n")
+    (folder / "head").write_text(f"{here}\n")
+    (folder / "opts").write_text(f"[options]\n\tstrategy = {_git_merge(repo, payload)}\n")
+
+
+def _hidden_module(name: str, decoy: str = "") -> Plant:
+    """Return a plant of a submodule of this name, with its git directory, not checked out."""
+
+    def plant(repo: Path, payload: Path) -> None:
+        _module(repo, payload)
+        git(repo, "commit", "--quiet", "-m", "mod")
+        folder = repo / ".git/modules" / name
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        (repo / ".git/modules/mod").rename(folder)
+        for file in (repo / ".git/config", repo / ".gitmodules"):
+            file.write_text(file.read_text().replace('"mod"', f'"{name}"'))
+        config = folder / "config"
+        kept = [line for line in config.read_text().splitlines() if "worktree" not in line]
+        config.write_text("\n".join(kept) + "\n")
+        shutil.rmtree(repo / "mod")
+        (repo / "mod").mkdir()
+        if decoy:
+            (repo / ".git/modules" / decoy / "HEAD").write_text("x\n")
+
+    return plant
+
+
+def _module_without_head(repo: Path, payload: Path) -> None:
+    _hidden_module("mod")(repo, payload)
+    (repo / ".git/modules/mod/HEAD").unlink()
+    (repo / ".git/modules/mod/HEAD").symlink_to("refs/heads/nothing")
+
+
 def _bare(repo: Path, payload: Path) -> None:
     bare = repo / "data"
     git(repo, "init", "--quiet", "--bare", "data")
@@ -267,6 +350,7 @@ def _filter(repo: Path, payload: Path, file: str = "README.md") -> None:
 
 
 _COMMENTS = b"# " + b"x" * 78 + b"\n"
+_UPDATE = ("submodule", "update", "--no-fetch")
 _WITH_HOOK = ("commit", "--allow-empty", "-m", "x")
 
 ATTACKS = {
@@ -294,6 +378,30 @@ ATTACKS = {
     "submodule": Attack(_module),
     "hook of a submodule": Attack(
         _module_hook, ("submodule", "update", "--no-fetch"), reported="hooks/post-checkout"
+    ),
+    "gitfile of two lines": Attack(
+        _two_line_gitfile("y\n/evil\n", "y", "y\n/evil"), worktree="tree", reported="tree/.git"
+    ),
+    "gitfile with a carriage return": Attack(
+        _two_line_gitfile("y\r", "y\r", "y"), worktree="tree", reported=""
+    ),
+    "gitfile with a NUL": Attack(
+        _two_line_gitfile("y\0x", "yx", "y"), worktree="tree", reported=""
+    ),
+    "commondir of two lines": Attack(
+        _two_line_commondir, worktree="tree", reported="tree/commondir"
+    ),
+    "strategy of a rebase": Attack(
+        _strategy, ("rebase", "--continue"), reported="rebase-merge/strategy: strategy"
+    ),
+    "strategy of a cherry-pick": Attack(
+        _sequencer_options, ("cherry-pick", "--continue"), reported="sequencer/opts: option"
+    ),
+    "submodule with dots": Attack(_hidden_module("..foo"), _UPDATE),
+    "submodule below a decoy": Attack(_hidden_module("a/b", decoy="a"), _UPDATE),
+    "submodule below objects": Attack(_hidden_module("a/objects/b", decoy="a"), _UPDATE),
+    "submodule without HEAD": Attack(
+        _module_without_head, _UPDATE, reported="mod/HEAD: a symbolic link"
     ),
     "60 decoys in modules": Attack(_unused_module, ("submodule", "update", "--no-fetch")),
     "include": Attack(_include, reported="include.path"),
