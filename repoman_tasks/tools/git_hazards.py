@@ -37,13 +37,30 @@ def git_hazards(
         trees = [f"{repo}/{folder}" for folder in nested[:_MAX_NESTED]]
         more = submit_reports(host, trees).result()
         listed = [*listed, *(report for tree in trees for report in _unwrap(more[tree]))]
-    marks = {report.describe(repo): report.mark for report in listed}
+    marks = _marks_of(listed, repo)
     hazards = {path: Hazard(path, "git", m) for path, m in files.items() if _counts(path, files)}
     hazards |= {w: Hazard(w, "git", (m,)) for w, m in marks.items() if w not in hazards}
     if len(nested) > _MAX_NESTED:
-        mark = sha256("\0".join(nested).encode(errors="surrogateescape")).hexdigest()
-        hazards[".git"] = Hazard(f".git: more than {_MAX_NESTED} git directories", "git", (mark,))
+        what = f".git: more than {_MAX_NESTED} git directories"
+        hazards[".git"] = Hazard(what, "git", (_digest(nested),))
     return list(hazards.values())
+
+
+def _marks_of(listed: Iterable[GitReport], repo: str) -> dict[str, str]:
+    """Return a mark of each thing reported: of all its values, because a key may have several."""
+    marks: dict[str, set[str]] = {}
+    for report in listed:
+        marks.setdefault(report.describe(repo), set()).add(report.mark)
+    return {what: _joined(sorted(values)) for what, values in marks.items()}
+
+
+def _joined(values: list[str]) -> str:
+    """Return one mark for `values`: a single one as it is, as earlier versions recorded it."""
+    return values[0] if len(values) == 1 else _digest(values)
+
+
+def _digest(texts: Iterable[str]) -> str:
+    return sha256("\0".join(texts).encode(errors="surrogateescape")).hexdigest()
 
 
 def _unwrap(answer: list[GitReport] | RepomanError) -> list[GitReport]:

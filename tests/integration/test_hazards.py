@@ -177,6 +177,27 @@ def test_a_config_that_hides_a_key_is_found(host: LocalHost, repo: Path, text: s
     assert [what for what in hazards(host, repo) if what.startswith(".git/config")]
 
 
+SEVERAL = {
+    "a key": (".git/config", "[credential]\n\thelper = {}\n"),
+    "a step of a rebase": (".git/rebase-merge/git-rebase-todo", "exec {}\n"),
+}
+
+
+@pytest.mark.parametrize(("path", "text"), SEVERAL.values(), ids=SEVERAL)
+def test_a_value_before_one_that_was_seen_is_new(
+    host: LocalHost, repo: Path, path: str, text: str
+) -> None:
+    start = (repo / path).read_text() if (repo / path).exists() else ""
+    write(repo, path, text=start + text.format("make test"))
+    seen = marks(hazards(host, repo))
+    assert new(host, repo, seen) == set()
+    write(repo, path, text=start + text.format("!payload"))
+    changed = new(host, repo, seen)
+    assert len(changed) == 1, "positive control"
+    write(repo, path, text=start + text.format("!payload") + text.format("make test"))
+    assert new(host, repo, seen) == changed
+
+
 # --- folders that can't be read ---------------------------------------------------------------
 
 
