@@ -54,7 +54,7 @@ class _Entry:
     @property
     def kind(self) -> str:
         """Kind by its name, "" if it is of none."""
-        return kind_of(self.path)
+        return kind_of(self.path, link=self.letter == "l")
 
 
 @dataclass
@@ -289,10 +289,10 @@ def _scan(
     try:
         found = marks.result()
         of_git = {e.path: found[e.path] for e in walk.entries if e.kind == "git"}
-        hazards = git_hazards(host, repo, of_git, judged)
-        others = [entry for entry in walk.entries if entry.kind not in ("", "git")]
+        hazards = [*git_hazards(host, repo, of_git, judged), *walk.closed]
+        others = [e for e in walk.entries if e.kind and (e.kind != "git" or e.letter == "l")]
         hazards += [Hazard(entry.path, entry.kind, found[entry.path]) for entry in others]
-        hazards += walk.closed
     except RepomanError as problem:
         return problem
-    return Scan(tuple(hazards), walk.foreign)
+    unique = {hazard.what: hazard for hazard in hazards}  # git may name a link, too
+    return Scan(tuple(unique.values()), walk.foreign)

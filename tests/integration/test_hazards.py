@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -196,6 +197,58 @@ def test_a_value_before_one_that_was_seen_is_new(
     assert len(changed) == 1, "positive control"
     write(repo, path, text=start + text.format("!payload") + text.format("make test"))
     assert new(host, repo, seen) == changed
+
+
+# --- links in place of folders ----------------------------------------------------------------
+
+LINKS = {
+    "editors": (".vscode", ".idea", ".zed", ".devcontainer", ".helix"),
+    "agents": (".claude", ".codex", ".gemini", ".opencode", ".cursor", ".agents"),
+    "tools": (".husky", ".yarn", ".yarn/releases", ".config", ".config/mise", ".cargo"),
+    "git": (
+        *(".git/info", ".git/hooks", ".git/modules", ".git/modules/a", ".git/worktrees"),
+        *(".git/modules/a/hooks", "node_modules/a/.git/hooks"),
+    ),
+    "instructions": (".github",),
+}
+PLACES = {path: kind for kind, paths in LINKS.items() for path in paths}
+
+
+@pytest.mark.parametrize("path", PLACES)
+def test_a_link_in_place_of_a_folder_is_found(host: LocalHost, repo: Path, path: str) -> None:
+    place = repo / path
+    shutil.rmtree(place, ignore_errors=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    write(repo, "build/tasks.json")
+    assert path not in hazards(host, repo)
+    place.symlink_to(os.path.relpath(repo / "build", place.parent))
+    assert (place / "tasks.json").read_text() == "x", "positive control: programs follow it"
+    found = hazards(host, repo)
+    assert found[path].kind == PLACES[path]
+    assert len(found) == len(scans(host, repo)[str(repo)].hazards), "each is named once"
+    seen = marks(found)
+    assert new(host, repo, seen) == set()
+    write(repo, "build/tasks.json", text="changed")
+    assert new(host, repo, seen) == {path}
+
+
+@pytest.mark.parametrize("below", ["a/b/", ".claude/worktrees/one/"])
+def test_a_link_in_place_of_a_folder_is_found_at_any_depth(
+    host: LocalHost, repo: Path, below: str
+) -> None:
+    write(repo, "build/x", f"{below}README")
+    for path in (".vscode", ".claude", ".config"):
+        (repo / below / path).symlink_to(repo / "build")
+    kinds = {what: one.kind for what, one in hazards(host, repo).items()}
+    expected = {".vscode": "editors", ".claude": "agents", ".config": "tools"}
+    assert kinds == {f"{below}{path}": kind for path, kind in expected.items()}
+
+
+def test_other_links_and_files_of_such_names_are_not_found(host: LocalHost, repo: Path) -> None:
+    write(repo, ".config", ".cargo", ".claude/worktrees/one/.config", "node_modules/x")
+    (repo / "node_modules/.vscode").symlink_to("..")
+    (repo / "src").symlink_to("node_modules")
+    assert hazards(host, repo) == {}
 
 
 # --- folders that can't be read ---------------------------------------------------------------

@@ -45,6 +45,8 @@ _GIT = (
     r"(HEAD|commondir|config|config\.worktree|hooks/.*|info/attributes))?"
 )
 """As a file, .git leads to a git directory elsewhere. A HEAD marks the folder of a submodule."""
+_GIT_LINKS = r"\.git/((.*/)?(hooks|info)|(modules|worktrees)(/.*)?)"
+"""Links in place of these folders of git, which makes none itself."""
 _TEXTS = r"\.claude/(CLAUDE\.md|rules/.*)|\.cursor/rules/.*|\.gemini/GEMINI\.md"
 """Instructions in the folders of agents."""
 _DEPENDENCIES = "node_modules"
@@ -64,6 +66,13 @@ def _kind(kind: str) -> str:
     return "|".join([*parts, _either(_FILES[kind])])
 
 
+def _links(kind: str) -> str:
+    """Return the regular expression of folders that, as a link, lead to what counts elsewhere."""
+    names = (*_FOLDERS.get(kind, ()), *_FILES[kind])
+    parents = (name.rpartition("/")[0] for name in names)
+    return _either(tuple(dict.fromkeys(filter(None, (*_FOLDERS.get(kind, ()), *parents)))))
+
+
 _ANY = [_GIT, _TEXTS, *(_kind(kind) for kind in _FILES)]
 _PATTERNS = [
     (kind, re.compile(rf"(?:.*/)?(?:{pattern})", re.DOTALL))
@@ -72,6 +81,10 @@ _PATTERNS = [
         *((INSTRUCTIONS, _TEXTS), ("agents", _kind("agents"))),
         (INSTRUCTIONS, _kind(INSTRUCTIONS)),
     )
+]
+_LINKS = [
+    (kind, re.compile(rf"(?:.*/)?(?:{pattern})", re.DOTALL))
+    for kind, pattern in (("git", _GIT_LINKS), *((kind, _links(kind)) for kind in _FILES))
 ]
 _COPY = re.compile(rf"(?:.*/)?{_either((_WORKTREES,))}/[^/]*/", re.DOTALL)
 _FOLDER = re.compile(
@@ -95,7 +108,10 @@ def find_tests(start: str) -> list[str]:
     tests = [*any_name, "(", *below(_GIT), "-o", "-not", *below(f"{_DEPENDENCIES}/.*")]
     tests += ["(", *below(others), "-o", "-not", *below(f"{copies}/.*")]
     tests += ["-o", *below(f"{copies}/[^/]*/(.*/)?({agents})"), ")", ")"]
-    return ["-regextype", "posix-extended", "-not", "-type", "d", *tests]
+    links = ["-type", "l", *below("|".join([_GIT_LINKS, *map(_links, _FILES)]))]
+    links += ["(", *below(_GIT_LINKS), "-o", "-not", *below(f"{_DEPENDENCIES}/.*"), ")"]
+    either = ["(", *links, "-o", *tests, ")"]
+    return ["-regextype", "posix-extended", "-not", "-type", "d", *either]
 
 
 def is_git_config(path: str) -> bool:
@@ -103,10 +119,14 @@ def is_git_config(path: str) -> bool:
     return path == ".git/config" or (path.startswith(f"{MODULES}/") and path.endswith("/config"))
 
 
-def kind_of(path: str) -> str:
-    """Return the kind of the file at `path`, relative to its repo; "" if it is none of these."""
+def kind_of(path: str, *, link: bool = False) -> str:
+    """Return the kind of the file at `path`, relative to its repo; "" if it is none of these.
+
+    A `link` counts in place of a folder, too.
+    """
     path = _COPY.sub("", path, count=1)
-    return next((kind for kind, pattern in _PATTERNS if pattern.fullmatch(path)), "")
+    patterns = [*_PATTERNS, *_LINKS] if link else _PATTERNS
+    return next((kind for kind, pattern in patterns if pattern.fullmatch(path)), "")
 
 
 def place_of(path: str) -> str:
