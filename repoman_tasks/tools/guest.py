@@ -103,6 +103,10 @@ _ENTER = (
     DELAY
     + r"""
 name=$1 uid=$2 gid=$3 home=$4 dir=$5 lang=$6 mode=$7 secrets=$8; shift 8
+if [ -n "$secrets" ]; then
+    exec 3<"/run/repoman/$secrets"
+    rm -f "/run/repoman/$secrets"
+fi
 while IFS=: read -r n _ u _ _ _ shell; do
     [ "$n" = "$name" ] && [ "$u" = "$uid" ] && break
     shell=
@@ -117,8 +121,8 @@ if ! cd -- "$dir"; then
     exit 125
 fi
 if [ -n "$secrets" ]; then
-    while IFS= read -r line; do export "$line"; done <"/run/repoman/$secrets"
-    rm -f "/run/repoman/$secrets"
+    while IFS= read -r line; do export "$line"; done <&3
+    exec 3<&-
 fi
 export HOME="$home" USER="$name" LOGNAME="$name" SHELL="$shell"
 case $lang in
@@ -139,7 +143,8 @@ esac
 """
     + AS_USER
 )
-"""Becomes the user, with the groups of a login, enters the folder and runs the program."""
+"""Becomes the user, with the groups of a login, enters the folder and runs the program. The file of
+secrets is removed first, so that none stays if entering fails."""
 
 _STAGE_SECRETS = r"""
 umask 077
