@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
@@ -17,6 +18,8 @@ __all__ = ["git_hazards"]
 
 _JUDGED = (".git", "commondir", "config", "config.worktree", "HEAD")
 """Names of the files that the judge has git read."""
+_MAX_REPORTS = 512
+"""Limit of what the judge reports of one repo: beyond it, it stops."""
 _MAX_NESTED = 200
 """Limit of repos inside of a repo that are judged besides its submodules."""
 
@@ -32,14 +35,18 @@ def git_hazards(
     `files` are those that git reads, with their marks, and `judged` has the judge's reports.
     """
     nested = sorted(_nested(files))
-    listed = _unwrap(judged.result()[repo])
+    answers = [_unwrap(judged.result()[repo])]
     if nested:
         trees = [f"{repo}/{folder}" for folder in nested[:_MAX_NESTED]]
         more = submit_reports(host, trees).result()
-        listed = [*listed, *(report for tree in trees for report in _unwrap(more[tree]))]
+        answers += [_unwrap(more[tree]) for tree in trees]
+    listed = list(itertools.chain.from_iterable(answers))
     marks = _marks_of(listed, repo)
     hazards = {path: Hazard(path, "git", m) for path, m in files.items() if _counts(path, files)}
     hazards |= {w: Hazard(w, "git", (m,)) for w, m in marks.items() if w not in hazards}
+    if max(map(len, answers)) >= _MAX_REPORTS:  # nobody saw the rest, so it stays new
+        what = f".git: {_MAX_REPORTS} settings or more, of which the rest is not read"
+        hazards[what] = Hazard(what, "git", ())
     if len(nested) > _MAX_NESTED:
         what = f".git: more than {_MAX_NESTED} git directories"
         hazards[".git"] = Hazard(what, "git", (_digest(nested),))

@@ -199,6 +199,20 @@ def test_a_value_before_one_that_was_seen_is_new(
     assert new(host, repo, seen) == changed
 
 
+def test_too_many_settings_stay_new(host: LocalHost, repo: Path) -> None:
+    start = (repo / ".git/config").read_text()
+    keys = [f"\tk{number} = 1\n" for number in range(512)]
+    write(repo, ".git/config", text=start + "[x]\n" + "".join(keys[:-1]))
+    few = hazards(host, repo)
+    assert new(host, repo, marks(few)) == set()
+    text = start + "[x]\n" + "".join(keys) + "[core]\n\tfsmonitor = x\n"
+    write(repo, ".git/config", text=text)
+    found = hazards(host, repo)
+    assert ".git/config: core.fsmonitor" not in found, "the judge stopped before it"
+    what = ".git: 512 settings or more, of which the rest is not read"
+    assert new(host, repo, marks(found)) == {what}
+
+
 # --- links in place of folders ----------------------------------------------------------------
 
 LINKS = {
