@@ -73,7 +73,8 @@ def reconcile(session: Session) -> Future[EstateFacts]:
     def compare(folders: list[str | None]) -> EstateFacts:
         base, *real = folders
         repos = {p.name: f"{base}/{p.repo}" for p in registry.projects}
-        refresh_guard(host, [base] if base and not registry.missing else [], repos)
+        share = absolute(registry.defaults.nfs_repos, host.home)
+        refresh_guard(host, [base, share] if base and not registry.missing else [], repos)
         if base in (None, configured):  # else local_repos is a symlink
             return _estate_facts(host, registry, configured, real, revoked)
         revoked_there = _submit_revoked(host, registry, base)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from repoman_tasks.actions.apply import Plan, apply_plan
-from repoman_tasks.actions.facts import reconcile
+from repoman_tasks.actions.facts import reconcile, stored_registry
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Busy
 from repoman_tasks.hosts.base import Locked
@@ -15,6 +15,7 @@ from repoman_tasks.planning.guard_files import (
     path_hint,
     remove_guard,
 )
+from repoman_tasks.planning.names import absolute
 from repoman_tasks.registry.names_file import state_folder
 from repoman_tasks.session import Session
 from repoman_tasks.tools.git_guard_files import (
@@ -55,7 +56,8 @@ def git_guard(session: Session, action: str | None = None, dry_run: bool = False
         check_git_version(git_version(session.host))
     steps = install_guard(guard) if action == "install" else remove_guard(guard)
     if action == "install" and not dry_run and not session.dry:
-        guard_folders(session.host, [session.of(reconcile).local_repos])
+        share = absolute(session.of(stored_registry).defaults.nfs_repos, session.host.home)
+        guard_folders(session.host, [session.of(reconcile).local_repos, share])
     apply_plan(session, Plan(steps), dry_run=dry_run, on_confirm=lambda: _lock(session, guard))
     if action == "install" and not dry_run:
         _show_use(session, guard)

@@ -174,8 +174,9 @@ clean() {
         GIT_CONFIG_PARAMETERS GIT_CONFIG_COUNT GIT_GRAFT_FILE GIT_SHALLOW_FILE \
         GIT_IMPLICIT_WORK_TREE GIT_INTERNAL_SUPER_PREFIX GIT_REPLACE_REF_BASE \
         GIT_NO_REPLACE_OBJECTS GIT_TRACE GIT_TRACE2 GIT_TRACE2_EVENT GIT_TRACE2_PERF
-    LC_ALL=C GIT_NO_LAZY_FETCH=1 GIT_OPTIONAL_LOCKS=0
-    export LC_ALL GIT_NO_LAZY_FETCH GIT_OPTIONAL_LOCKS
+    # git before 2.39.4 and 2.44 does not know GIT_NO_LAZY_FETCH.
+    LC_ALL=C GIT_NO_LAZY_FETCH=1 GIT_ALLOW_PROTOCOL=none GIT_OPTIONAL_LOCKS=0
+    export LC_ALL GIT_NO_LAZY_FETCH GIT_ALLOW_PROTOCOL GIT_OPTIONAL_LOCKS
     # shellcheck disable=SC3045 # dash, busybox, bash and ksh have -t
     ulimit -t 10
 }
@@ -198,10 +199,13 @@ is_approved() {
 found() {
     if [ "$0" = repoman-judge ]; then
         [ -z "$stop_judging" ] || return 0
+        reports=$((reports + 1))
+        if [ "$reports" -gt "$most" ]; then
+            stop_judging=1
+            set -- unsafe "$first" 'too many reports' ''
+        fi
         fingerprint "$@"
         printf '%s\0' "$depth" "$@" "$mark"
-        reports=$((reports + 1))
-        [ "$reports" -lt "$most" ] || stop_judging=1
         return
     fi
     case $1 in
@@ -248,7 +252,7 @@ refuse() {
     exit 128
 }
 
-# Return 0 if the path $1 of another repo, as in a URL, is in no guarded folder.
+# Return 0 if the path $1 of a folder is in no guarded folder.
 is_elsewhere() {
     case $1/ in */../* | */./* | *//*) return 1 ;; esac
     ! is_guarded "$1" || return 1
@@ -265,9 +269,7 @@ is_safe_url() {
         case $host in -* | '') return 1 ;; esac
         case ${host##*@} in -* | '') return 1 ;; esac
         ;;
-    file:///*) is_elsewhere "${1#file://}" ;;
-    *://*) return 1 ;;
-    /*) is_elsewhere "$1" ;;
+    *://*) return 1 ;; # of file://, and of a path, git runs the hooks, and reads what is private
     *:*)
         host=${1%%:*}
         case $host in */* | -* | *[!A-Za-z0-9@._+~-]*) return 1 ;; esac
@@ -301,9 +303,9 @@ is_allowed() {
     core.fsmonitor) [ "$2" = false ] ;;
     core.hookspath) [ "$2" = /dev/null ] ;;
     core.worktree) is_own_worktree "$2" ;;
-    extensions.objectformat | extensions.compatobjectformat | extensions.refstorage | \
-        extensions.worktreeconfig | extensions.noop | extensions.preciousobjects | \
-        extensions.relativeworktrees) ;;
+    extensions.refstorage) case $2 in files | reftable) ;; *) return 1 ;; esac ;;
+    extensions.objectformat | extensions.compatobjectformat | extensions.worktreeconfig | \
+        extensions.noop | extensions.preciousobjects | extensions.relativeworktrees) ;;
     extensions.partialclone | remote.pushdefault | checkout.defaultremote) is_remote "$2" ;;
     user.name | user.email | user.useconfigonly | author.name | author.email | \
         committer.name | committer.email) ;;
@@ -428,6 +430,9 @@ judge_config() {
         case $key in
         core.hookspath) hooks_path=$value own_hooks=$own ;;
         diff.submodule) diff_submodule=$value ;;
+        push.recursesubmodules | submodule.recurse)
+            case $value in no | false | off | 0) ;; *) recurse=1 ;; esac
+            ;;
         esac
     done
 }
@@ -587,12 +592,16 @@ add_nested() {
     IFS=" $tab$nl"
 }
 
-# Return 0 if the command makes no other repo a submodule, and shows none in full.
+# Return 0 if the command makes no other repo a submodule, shows none in full, and goes on into
+# none that only another commit has, as a fetch does by itself.
 is_looking() {
-    case "${diff_submodule-} $arguments " in diff\ * | *" --submodule"*) return 1 ;; esac
+    case "${diff_submodule-} $arguments " in
+    diff\ * | *" --submodule"* | *[Rr][Ee][Cc][Uu][Rr][Ss]* | *" --rec"*) return 1 ;;
+    esac
+    case ${recurse-}$parsed in 1push | 1grep) return 1 ;; esac
     case $parsed in
     add | commit | status | diff | log | show | rev-parse | config | ls-files | describe | symbolic-ref | \
-        for-each-ref | branch | remote | fetch | push | tag | blame | grep | shortlog | reflog | \
+        for-each-ref | branch | push | tag | blame | grep | shortlog | reflog | \
         rev-list | cat-file | ls-tree | merge-base | name-rev | version | help | gc | fsck | '') ;;
     *) return 1 ;;
     esac
@@ -620,8 +629,15 @@ judge_gitmodules() {
     IFS=" $tab$nl"
 }
 
-# Add a folder to look into: a `tree` with a .git, or a `git` directory.
-add() { queue=$queue$((depth + 1))\ $1\ $2$nl; }
+# Add a folder to look into: a `tree` with a .git, or a `git` directory. $1 is its depth.
+enqueue() {
+    case $3 in
+    *"$nl"*) found unsafe "$3" 'a folder of an invalid name' '' ;;
+    *) queue=$queue$1\ $2\ $3$nl ;;
+    esac
+}
+
+add() { enqueue $((depth + 1)) "$1" "$2"; }
 
 # Print links, and the files of git directories and of working trees in `common`.
 find_inner() {
@@ -756,7 +772,7 @@ judge_git() {
 
 # Judge everything in `queue`.
 judge() {
-    seen=$nl count=0 reports=0 stop_judging=
+    seen=$nl count=0
     while [ -n "$queue" ] && [ -z "$stop_judging" ]; do
         item=${queue%%"$nl"*}
         queue=${queue#*"$nl"}
@@ -788,8 +804,9 @@ add_upwards() {
     at=$1 kind=tree
     while :; do
         if [ -e "$at/.git" ] || [ -L "$at/.git" ]; then
-            queue=${queue}0\ $kind\ $at$nl
-            first=${first:-$at} kind=outer
+            first=${first:-$at}
+            enqueue 0 "$kind" "$at"
+            kind=outer
         elif [ -e "$at/HEAD" ] && { [ -e "$at/objects" ] || [ -e "$at/commondir" ]; }; then
             case $at in
             */.git) ;;
@@ -802,10 +819,10 @@ add_upwards() {
     done
 }
 
-# Add the guarded repos that the arguments, or the remotes of an outer repo, name as paths.
+# Add the guarded repos that the arguments, or the remotes of the repo, name as paths.
 add_others() {
     others=$(
-        [ -n "$concerned" ] || "$real" -C "$dir" config --get-regexp \
+        "$real" -C "$dir" config --get-regexp \
             '^(remote\..*\.(push)?url|branch\..*\.(remote|pushremote))$' |
             sed 's/^[^ ]* //'
     )
@@ -837,9 +854,9 @@ if [ "$0" = repoman-judge ]; then
         known=$roots
     fi
     for first; do
-        queue='' roots=$known${first%/*}$nl
+        queue='' roots=$known${first%/*}$nl depth=0 reports=0 stop_judging=
         printf 'repo\0%s\0' "$first"
-        if [ -e "$first/.git" ] || [ -L "$first/.git" ]; then queue="0 tree $first$nl"; fi
+        if [ -e "$first/.git" ] || [ -L "$first/.git" ]; then enqueue 0 tree "$first"; fi
         judge
         printf 'end\0'
     done
@@ -848,12 +865,13 @@ fi
 
 # --- the guard ------------------------------------------------------------------------------
 
-arguments="$*" queue='' first='' hooks_off=1 hooks_exist=
+arguments="$*" queue='' first='' recurse='' hooks_off=1 hooks_exist=
 case $given_tree in '' | /*) ;; *) given_tree=$dir/$given_tree ;; esac
 if [ -z "$concerned" ]; then
     :
 elif [ -n "$given_dir" ]; then
-    first=$given_dir queue="0 given $given_dir$nl"
+    first=$given_dir
+    enqueue 0 given "$given_dir"
 elif [ -n "$outside" ]; then
     add_upwards "$dir" "$outside"
 else

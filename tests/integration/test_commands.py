@@ -921,7 +921,7 @@ def test_the_guard_is_installed_once_and_removed(ready: Estate) -> None:
     assert os.access(guard_of(ready), os.X_OK)
     assert f"not in use here: {guard_of(ready)} is not the first git on PATH" in done.out
     assert 'PATH="$HOME/.local/share/repoman/bin":"$PATH"' in done.err
-    assert guarded_folders(ready) == [str(ready.local_repos)]
+    assert guarded_folders(ready) == sorted([str(ready.local_repos), str(ready.share)])
     assert "nothing to do" in ready.run("git-guard", "install", code=0).out
     assert f"guarded: {ready.local_repos}" in ready.run("git-guard", code=0).out
     ready.run("git-guard", "remove", code=0)
@@ -937,7 +937,10 @@ def test_what_was_guarded_once_stays_guarded(isurus: Estate) -> None:
     text = isurus.registry.read_text()
     isurus.registry.write_text(text.replace(str(isurus.local_repos), str(other)))
     isurus.run("list", code=0)
-    assert guarded_folders(isurus) == [str(isurus.local_repos), str(other)]
+    assert guarded_folders(isurus) == [
+        *sorted([str(isurus.local_repos), str(isurus.share)]),
+        str(other),
+    ]
 
 
 def test_status_reports_a_guard_that_does_not_know_the_repos(ready: Estate) -> None:
@@ -948,7 +951,10 @@ def test_status_reports_a_guard_that_does_not_know_the_repos(ready: Estate) -> N
     shown = ready.run("status").out
     if not ready.host_flag:  # this host adds it
         assert "does not know" not in shown
-        assert guarded_folders(ready) == ["/elsewhere", str(ready.local_repos)]
+        assert guarded_folders(ready) == [
+            "/elsewhere",
+            *sorted([str(ready.local_repos), str(ready.share)]),
+        ]
     else:
         assert f"the guard for git does not know {ready.local_repos}" in shown
         ready.run("git-guard", "install", code=0)

@@ -82,6 +82,9 @@ def guarded(tmp_path: Path) -> Guarded:
     guard = home / ".local/share/repoman/bin/git"
     environ = isolate_environ(home)
     environ["PATH"] = f"{guard.parent}:{os.environ['PATH']}"
+    environ["GIT_SSH"] = str(tmp_path / "ssh")
+    (tmp_path / "ssh").write_text('#!/bin/sh\nshift $(($# - 1))\nexec sh -c "$1"\n')
+    (tmp_path / "ssh").chmod(0o755)
     made = Guarded(tmp_path, environ)
     for folder in (made.repo, made.outside, state / "guard", guard.parent):
         folder.mkdir(parents=True)
@@ -129,8 +132,8 @@ def test_an_attack_that_works_on_git_is_refused_and_reported(
 def test_usual_work_passes(guarded: Guarded) -> None:
     bare = guarded.base / "bare.git"
     assert guarded.git("init", "--quiet", "--bare", "-b", "main", str(bare)).code == 0
-    for line in WORK.format(bare=bare).strip().splitlines():
-        done = guarded.git("-c", "protocol.file.allow=always", *shlex.split(line))
+    for line in WORK.format(bare=f"example.org:{bare}").strip().splitlines():
+        done = guarded.git(*shlex.split(line))
         assert done.code == 0, (line, done)
         assert "repoman" not in done.err
     assert guarded.hazards() == []
@@ -360,7 +363,7 @@ URLS = {
         ("https://example.org/x", "http://u:p@example.org/x", "ssh://git@example.org:22/x"), True
     ),
     **dict.fromkeys(("git@example.org:x/y.git", "example.org:x", "git://example.org/x"), True),
-    **dict.fromkeys(("/srv/x.git", "file:///srv/x.git"), True),
+    **dict.fromkeys(("/srv/x.git", "file:///srv/x.git", "~/x"), False),
     **dict.fromkeys(("ext::sh -c x", "x::y", "repoman::y", "https::x", "fd::17"), False),
     **dict.fromkeys(
         ("ssh://-oProxyCommand=x/y", "-oProxyCommand=x:y", "a@-oProxyCommand=x:y"), False
@@ -386,6 +389,78 @@ def test_a_path_in_a_guarded_folder_is_no_safe_url(guarded: Guarded, path: str) 
     url = path.format(repos=guarded.repos, base=guarded.base)
     git(guarded.repo, "config", "remote.x.url", url)
     assert guarded.git("status").code == 128
+
+
+def test_a_private_repo_is_fetched_only_if_its_path_was_approved(guarded: Guarded) -> None:
+    """Else what it has could be read in the container, after one `git fetch`."""
+    git(guarded.outside, "init", "--quiet", "-b", "main")
+    git(guarded.outside, "commit", "--quiet", "--allow-empty", "-m", "SECRET")
+    for url in (str(guarded.outside), f"file://{guarded.outside}"):
+        git(guarded.repo, "config", "remote.origin.url", url)
+        assert guarded.hazards() == [".git/config: remote.origin.url"]
+        assert guarded.git("fetch").code == 128
+        approve(guarded)
+        assert guarded.git("fetch").code == 0
+        assert "SECRET" in guarded.real_git("log", "FETCH_HEAD").out
+
+
+def test_hooks_of_a_mirror_do_not_run(guarded: Guarded) -> None:
+    """They were written in a container; approved is the path, and not they."""
+    share = guarded.base / "share"
+    shutil.copytree(guarded.repo, share / "isurus")
+    hook = share / "isurus/.git/hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    shutil.copy(guarded.payload, hook)
+    guard_folders(LocalHost(guarded.environ), [str(share)])
+    git(guarded.repo, "config", "remote.origin.url", str(share / "isurus"))
+    for _ in range(2):
+        done = guarded.git("push", "origin", "HEAD:x")
+        assert (done.code, guarded.fired) == (128, False), done
+        approve(guarded)
+    assert "hooks/pre-receive" in done.err
+    guarded.real_git("push", "origin", "HEAD:x")
+    assert guarded.fired
+
+
+RECURSE = {
+    "push.recurseSubmodules": ("on-demand", ["push", "--quiet"]),
+    "submodule.recurse": ("true", ["push", "--quiet"]),
+    "x.y": ("false", ["push", "--quiet", "--recurse-submodules=on-demand"]),
+    "x.z": ("false", ["-c", "Submodule.Recurse=1", "push", "--quiet"]),
+}
+
+
+@pytest.mark.parametrize("key", RECURSE)
+def test_a_push_into_submodules_that_the_index_has_no_more(guarded: Guarded, key: str) -> None:
+    """git enters each repo at the path of a submodule, of any commit that it pushes."""
+    repo, sub = guarded.repo, guarded.repo / "sub"
+    for place in (repo, sub):
+        bare = guarded.base / f"{place.name}.git"
+        git(guarded.base, "init", "--quiet", "--bare", str(bare))
+        if place == sub:
+            git(repo, "init", "--quiet", "-b", "main", str(sub))
+            git(sub, "commit", "--quiet", "--allow-empty", "-m", "x")
+        git(place, "remote", "add", "origin", str(bare))
+        git(place, "push", "--quiet", "-u", "origin", "main")
+        git(place, "config", "remote.origin.url", f"example.org:{bare}")
+    git(sub, "commit", "--quiet", "--allow-empty", "-m", "y")
+    url = "https://example.org/x"
+    (repo / ".gitmodules").write_text(f'[submodule "sub"]\n\tpath = sub\n\turl = {url}\n')
+    git(repo, "add", ".gitmodules", "sub")
+    git(repo, "commit", "--quiet", "-m", "sub")
+    git(repo, "rm", "--quiet", "--cached", "sub")
+    git(repo, "commit", "--quiet", "-m", "none")
+    git(repo, "config", "submodule.sub.active", "true")
+    assert guarded.git("push", "--quiet", "--dry-run").code == 0
+    value, argv = RECURSE[key]
+    if not key.startswith("x."):
+        git(repo, "config", key, value)
+    assert guarded.git(*argv, "--dry-run").code == 0
+    git(sub, "config", "remote.origin.receivepack", str(guarded.payload))
+    done = guarded.git(*argv)
+    assert (done.code, guarded.fired) == (128, False), done
+    guarded.real_git(*argv)
+    assert guarded.fired
 
 
 @pytest.mark.parametrize("name", ["origin", "main"])
@@ -492,6 +567,108 @@ def test_more_submodules_than_are_judged_are_reported(guarded: Guarded) -> None:
             (folder / name).mkdir(parents=True)
         (folder / "HEAD").write_text("ref: refs/heads/main\n")
     assert "too many git directories" in "".join(guarded.hazards())
+
+
+def test_a_folder_that_cannot_be_listed_may_hide_a_repo(guarded: Guarded) -> None:
+    """git enters it by name, and needs no list; root lists everything, so find fails by itself."""
+    ATTACKS["gitlink of another branch"].plant(guarded.repo, guarded.payload)
+    guarded.fired  # noqa: B018
+    programs = guarded.base / "programs"
+    programs.mkdir()
+    (programs / "find").write_text(
+        '#!/bin/sh\ncase $1 in /*) exit 1 ;; esac\nexec /usr/bin/find "$@"\n'
+    )
+    (programs / "find").chmod(0o755)
+    environ = {**guarded.environ, "PATH": f"{programs}:{guarded.environ['PATH']}"}
+    done = run(["git", "checkout", "other"], environ, cwd=guarded.repo)
+    assert (done.code, guarded.fired) == (128, False), done
+    assert "a folder that cannot be listed" in done.err
+    assert run(["git", "status"], environ, cwd=guarded.repo).code == 0
+    guarded.real_git("checkout", "other")
+    assert guarded.fired
+
+
+def test_after_512_reports_there_is_one_more(guarded: Guarded) -> None:
+    with (guarded.repo / ".git/config").open("a") as config:
+        config.write("[x]\n" + "".join(f"\tk{number} = 1\n" for number in range(512)))
+    reports = judge_repo(LocalHost(guarded.environ), str(guarded.repo))
+    assert len(reports) == 512
+    git(guarded.repo, "config", "core.fsmonitor", str(guarded.payload))
+    reports = judge_repo(LocalHost(guarded.environ), str(guarded.repo))
+    assert (len(reports), reports[-1].key) == (513, "too many reports")
+    assert not reports[-1].can_be_approved
+
+
+def test_nothing_is_fetched_to_judge_by_an_old_git(guarded: Guarded) -> None:
+    """One that does not know GIT_NO_LAZY_FETCH. A sparse index needs a tree, which is missing."""
+    for name in "ab":
+        (guarded.repo / name).mkdir()
+        (guarded.repo / name / "file").write_text(name)
+    git(guarded.repo, "add", ".")
+    git(guarded.repo, "commit", "--quiet", "-m", "folders")
+    git(guarded.repo, "sparse-checkout", "set", "--cone", "--sparse-index", "a")
+    tree = git(guarded.repo, "rev-parse", "HEAD:b").strip()
+    with (guarded.repo / ".git/config").open("a") as config:
+        config.write(
+            "[core]\n\trepositoryformatversion = 1\n[extensions]\n\tpartialClone = origin\n"
+            f'[remote "origin"]\n\tpromisor = true\n\turl = {guarded.outside}\n'
+            f"\tuploadpack = {guarded.payload}\n"
+        )
+    (guarded.repo / ".git/objects" / tree[:2] / tree[2:]).unlink()
+    programs = guarded.base / "programs"
+    programs.mkdir()
+    (programs / "git").write_text(
+        f'#!/bin/sh\nunset GIT_NO_LAZY_FETCH\nexec {shutil.which("git")} "$@"\n'
+    )
+    (programs / "git").chmod(0o755)
+    environ = {**guarded.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+    judge_repo(LocalHost(environ), str(guarded.repo))
+    assert not guarded.fired
+    guarded.real_git("ls-files", "-s")
+    assert guarded.fired
+
+
+def test_a_line_break_in_a_path_is_refused(guarded: Guarded) -> None:
+    folder = guarded.repo / "a\n0 tree q"
+    folder.mkdir()
+    git(folder, "init", "--quiet")
+    git(folder, "config", "core.fsmonitor", str(guarded.payload))
+    for argv, cwd in (
+        (["status"], folder),
+        ([f"--git-dir={folder}/.git", "status"], guarded.repo),
+    ):
+        done = guarded.git(*argv, cwd=cwd)
+        assert (done.code, guarded.fired) == (128, False), done
+        assert done.err.startswith("repoman: git does not run here: a folder of an invalid name")
+    reports = judge_repo(LocalHost(guarded.environ), str(folder))
+    assert [report.key for report in reports] == ["a folder of an invalid name"]
+    guarded.real_git("status", cwd=folder)
+    assert guarded.fired
+
+
+def test_worktree_repair_overwrites_no_file_elsewhere(guarded: Guarded) -> None:
+    mine = guarded.outside / ".git"
+    mine.write_text("gitdir: /nowhere\n")
+    tree = guarded.repo / ".git/worktrees/tree"
+    tree.mkdir(parents=True)
+    for name, text in {
+        "gitdir": f"{mine}\n",
+        "commondir": "../..\n",
+        "HEAD": "ref: refs/heads/main\n",
+    }.items():
+        (tree / name).write_text(text)
+    assert guarded.hazards() == [".git/worktrees/tree/gitdir: gitdir"]
+    assert guarded.git("worktree", "repair").code == 128
+    assert mine.read_text() == "gitdir: /nowhere\n"
+    guarded.real_git("worktree", "repair")
+    assert str(guarded.repo) in mine.read_text()
+    assert guarded.hazards() == [], "it leads back now"
+
+
+@pytest.mark.parametrize(("value", "code"), [("files", 0), ("reftable:///srv/x", 128)])
+def test_refs_are_stored_in_the_repo(guarded: Guarded, value: str, code: int) -> None:
+    git(guarded.repo, "config", "extensions.refStorage", value)
+    assert guarded.git("config", "user.name").code in ((0, 1) if code == 0 else (128,))
 
 
 # --- links: git reads, writes and deletes where they lead -----------------------------------
