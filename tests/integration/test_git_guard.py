@@ -753,7 +753,7 @@ def test_links_among_the_hooks_are_judged_as_hooks(guarded: Guarded) -> None:
     link(guarded, "hooks", guarded.outside)
     assert guarded.git("status").code == 0
     shutil.copy(guarded.payload, guarded.outside / "pre-commit")
-    assert guarded.hazards() == [".git/hooks/pre-commit"]
+    assert guarded.hazards() == [".git/hooks", ".git/hooks/pre-commit"]
     guarded.git(*COMMIT)
     assert not guarded.fired
 
