@@ -473,15 +473,15 @@ def test_a_repo_outside_of_local_repos_is_no_project(
 
 
 def test_restore_in_place_needs_a_container_that_is_stopped(isurus: ContainerEstate) -> None:
-    isurus.run("sync", "isurus", code=0)
     readme = isurus.local_repos / "isurus/README.md"
-    before = readme.read_text()
+    readme.write_text("mirrored\n")
+    isurus.run("sync", "isurus", code=0)
     readme.write_text("written since\n")
     refused = isurus.run("restore", "isurus", "--in-place", "--yes", code=6)
     assert readme.read_text() == "written since\n"
     pasted = re.findall(r"`repoman ([^`]*)`", refused.err)
     isurus.run(*pasted[0].split(), code=0)
     isurus.run("restore", "isurus", "--in-place", "--yes", code=0)
-    assert readme.read_text() == before
+    assert readme.read_text() == "mirrored\n"
     inside = isurus.run("exec", "isurus", "--", "cat", "README.md", code=0)  # the same folder
-    assert inside.out == before
+    assert inside.out == "mirrored\n"
