@@ -220,8 +220,8 @@ def _close(workers: _Workers, context: SyncContext, plan: SyncPlan) -> None:
         for outcome in workers.outcomes
         if outcome.ok and outcome.state is not None and not outcome.unchanged
     }
-    if not workers.generation.opened or context.host.stopping.is_set():
-        return
+    if not written or not workers.generation.opened or context.host.stopping.is_set():
+        return  # where nothing was written, the share may not answer
     with contextlib.suppress(RepomanError):  # then they are compared in full the next time
         roots = context.share.submit_roots([repos[name] for name in written]).result()
         workers.generation.close(
