@@ -49,6 +49,7 @@ def test_the_wheel_has_the_package_and_nothing_else() -> None:
     assert found <= {"repoman_tasks", info, f"repoman_tasks-{__version__}.data"}
     modules = {str(path.relative_to(CHECKOUT)) for path in CHECKOUT.glob("repoman_tasks/**/*.py")}
     scripts = {f"repoman_tasks/completions/{name}" for name in SCRIPTS.values()}
+    scripts.add("repoman_tasks/guard/git.sh")
     inside = {n for n in zipfile.ZipFile(wheel).namelist() if n.startswith("repoman_tasks/")}
     assert inside == modules | scripts
     assert f"{info}/licenses/LICENSE" in zipfile.ZipFile(wheel).namelist()

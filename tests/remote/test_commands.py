@@ -47,7 +47,8 @@ def last_syncs(far: RemoteEstate) -> dict[str, str | None]:
 def started_sync(far: RemoteEstate, marker: str, *before: str) -> subprocess.Popen[bytes]:
     """Start a sync in which isurus finishes and lamna never does; `argv` comes first."""
     slow(far, marker)
-    (far.local_repos / "isurus/more").write_text("x")
+    for name in ("isurus", "lamna"):  # a repo without changes needs no rsync
+        (far.local_repos / name / "more").write_text("x")
     argv, pipe = [*far.argv, *before, "sync", "--jobs=2", "--json-lines"], subprocess.PIPE
     process = subprocess.Popen(argv, env=far.client_environ, stdout=pipe, stderr=pipe)
     assert process.stdout is not None
