@@ -19,6 +19,7 @@ from repoman_tasks.planning.text.layout import BAD, Cell
 from repoman_tasks.planning.text.wording import format_size, plural
 from repoman_tasks.session import Session
 from repoman_tasks.tools import rsync
+from repoman_tasks.tools.git_guard_files import guard_folders
 from repoman_tasks.wizards.project_choice import ask_restore
 
 _MOST = 20
@@ -85,6 +86,7 @@ def restore(
     if in_place:
         _confirm(session, run, items, counts)
     with _lock(session, name):
+        guard_folders(session.host, run.target.folders)  # git must not trust a copy, either
         counts, different = run.run(), run.differences()
     return _report(session, run, counts, json=json, different=different)
 

@@ -320,6 +320,13 @@ def test_no_git_runs_in_the_copy(mirrored: Estate) -> None:
     assert fired.exists()
 
 
+def test_the_guard_for_git_knows_the_copy(mirrored: Estate) -> None:
+    mirrored.run("restore", "isurus", code=0)
+    (copy,) = restored(mirrored)
+    guarded = (mirrored.home / ".local/state/repoman/guard/folders").read_text().splitlines()
+    assert str(copy) in guarded
+
+
 def test_json(mirrored: Estate) -> None:
     dry = mirrored.run("restore", "isurus", "--dry-run", "--json", code=0).json
     assert restored(mirrored) == []

@@ -55,6 +55,11 @@ class Target:
         parent, name = posixpath.split(self.folder)
         return posixpath.join(parent, f".{name}.partial")
 
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """All folders that get files of the copy, or files that it replaces."""
+        return (self.folder, self.aside or self.partial)
+
 
 def inner_paths(paths: Sequence[str], repo: str) -> tuple[str, ...]:
     """Return `paths` relative to the repo at `repo`, normalized. Raise UsageError if outside it."""
