@@ -202,7 +202,7 @@ TIERS = (
     ),
     Tier(
         "nightly",
-        ("tests/containers", "tests/security"),
+        ("tests/containers", "tests/integration/test_git_guard.py", "tests/security"),
         {**_RSYNC_GIT, **_INCUS},
         budget=300,
         optional=_NPM,

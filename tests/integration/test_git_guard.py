@@ -104,7 +104,14 @@ def guarded(tmp_path: Path) -> Guarded:
     return made
 
 
-@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
+SLOW = {"300 gitlinks": pytest.mark.nightly}
+"""Attacks whose test takes as long as all others together."""
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [pytest.param(attack, id=name, marks=SLOW.get(name, ())) for name, attack in ATTACKS.items()],
+)
 def test_an_attack_that_works_on_git_is_refused_and_reported(
     guarded: Guarded, attack: Attack
 ) -> None:
