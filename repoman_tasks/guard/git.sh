@@ -306,13 +306,13 @@ is_allowed() {
     extensions.refstorage) case $2 in files | reftable) ;; *) return 1 ;; esac ;;
     extensions.objectformat | extensions.compatobjectformat | extensions.worktreeconfig | \
         extensions.noop | extensions.preciousobjects | extensions.relativeworktrees) ;;
-    extensions.partialclone | remote.pushdefault | checkout.defaultremote) is_remote "$2" ;;
+    remote.pushdefault | checkout.defaultremote) is_remote "$2" ;;
     user.name | user.email | user.useconfigonly | author.name | author.email | \
         committer.name | committer.email) ;;
     remote.*.url | remote.*.pushurl | lfs.url | remote.*.lfsurl) is_safe_url "$2" ;;
     remote.*.fetch | remote.*.push | remote.*.tagopt | remote.*.prune | remote.*.prunetags | \
         remote.*.mirror | remote.*.skipdefaultupdate | remote.*.skipfetchall | \
-        remote.*.promisor | remote.*.partialclonefilter | remote.*.followremotehead) ;;
+        remote.*.followremotehead) ;;
     branch.*.remote | branch.*.pushremote) is_remote "$2" ;;
     branch.*.merge | branch.*.rebase | branch.*.description | branch.autosetupmerge | \
         branch.autosetuprebase | branch.sort | branch.*.vscode-merge-base | \
@@ -343,6 +343,7 @@ is_allowed() {
         pack.writebitmaphashcache | repack.usedeltabaseoffset | repack.writebitmaps | \
         index.version | index.threads | index.sparse | index.skiphash | feature.manyfiles | \
         feature.experimental) ;;
+    status.submodulesummary) return 1 ;; # it has git log run in submodules
     color.* | column.* | advice.* | status.* | log.date | log.decorate | log.follow | \
         log.abbrevcommit | diff.algorithm | diff.renames | diff.renamelimit | diff.context | \
         diff.interhunkcontext | diff.mnemonicprefix | diff.noprefix | diff.colormoved | \
@@ -452,6 +453,9 @@ judge_files() {
     for file in "$git"/rebase-*/strategy; do
         [ ! -e "$file" ] || judge_lines "$file" strategy "^($strategies)\$"
     done
+    file=$git/rebase-apply/apply-opt # options of git apply, some of which write to any file
+    [ ! -e "$file" ] || judge_lines "$file" option "^( '($apply_options)')*\$"
+    [ ! -f "$git/MERGE_RR" ] || judge_rerere
     file=$git/sequencer/opts # a configuration: what is on the list, as git writes it
     [ ! -e "$file" ] || judge_lines "$file" option \
         "^(\[options\]|[[:blank:]]*($options) = [a-z0-9=-]+|[[:blank:]]*strategy = ($strategies))\$"
@@ -464,6 +468,18 @@ strategies='ort|recursive|resolve|octopus|ours|subtree' # of another one, git ru
 options='no-commit|edit|signoff|mainline|record-origin|allow-ff|strategy-option|allow-rerere-auto'
 options="$options|allow-empty|allow-empty-message|drop-redundant-commits|keep-redundant-commits"
 options="$options|default-msg-cleanup"
+
+outside='(.*/)?([.][.]?|[.][gG][iI][tT])(/|"?$)' # the end of a path that git puts into no index
+apply_options='--whitespace=[a-z-]+|-C[0-9]+|-p[0-9]+|--reject|--ignore-whitespace|--ignore-space-change'
+
+# Report paths in MERGE_RR that lead out of the working tree: git reads and writes these files.
+judge_rerere() {
+    lines=$(
+        clean
+        tr '\000' '\n' <"$git/MERGE_RR" | grep -E "$tab(/|$outside)"
+    )
+    [ -z "$lines" ] || found unsafe "$git/MERGE_RR" 'a path outside of the repo' ''
+}
 
 # Judge a file that tells git how to go on: report each line as $2 that does not match $3, which
 # lists what is known to run no program.
@@ -555,7 +571,7 @@ judge_tree() {
         cd -- "$top" || exit
         { "$real" --git-dir="$git" --work-tree="$top" -c core.fsmonitor=false \
             -c core.quotepath=false ls-files -s 2>/dev/null && echo end; } |
-            grep -E '^(160000 |end$)'
+            grep -E "^(160000 |end\$)|$tab\"?(/|$outside)"
     )
     case $links in *end) ;; *)
         found unsafe "$git/index" 'an index that git cannot read' ''
@@ -565,7 +581,13 @@ judge_tree() {
     [ ${#links} -lt "$most_text" ] || found unsafe "$git/index" 'too many submodules' ''
     IFS=$nl
     for link in ${links%end}; do
-        link=${link#*"$tab"}
+        case $link in
+        160000\ *) link=${link#*"$tab"} ;;
+        *)
+            found unsafe "$git/index" 'a path outside of the repo' "${link#*"$tab"}"
+            continue
+            ;;
+        esac
         case $link in '"'*) found unsafe "$git/index" 'a submodule of an invalid name' "$link" ;; esac
         if [ -e "$top/$link/.git" ] || [ -L "$top/$link/.git" ]; then
             add tree "$top/$link"
@@ -596,11 +618,11 @@ add_nested() {
 # none that only another commit has, as a fetch does by itself.
 is_looking() {
     case "${diff_submodule-} $arguments " in
-    diff\ * | *" --submodule"* | *[Rr][Ee][Cc][Uu][Rr][Ss]* | *" --rec"*) return 1 ;;
+    diff\ * | log\ * | *" --submodule"* | *[Rr][Ee][Cc][Uu][Rr][Ss]* | *" --rec"*) return 1 ;;
     esac
     case ${recurse-}$parsed in 1push | 1grep) return 1 ;; esac
     case $parsed in
-    add | commit | status | diff | log | show | rev-parse | config | ls-files | describe | symbolic-ref | \
+    add | status | diff | log | show | rev-parse | config | ls-files | describe | symbolic-ref | \
         for-each-ref | branch | push | tag | blame | grep | shortlog | reflog | \
         rev-list | cat-file | ls-tree | merge-base | name-rev | version | help | gc | fsck | '') ;;
     *) return 1 ;;
@@ -653,7 +675,6 @@ is_own_gitdir() {
     IFS= read -r line <"$1" || :
     case $line in /*) ;; *) line=${1%/*}/$line ;; esac
     resolve "${line%/*}" || return 0
-    ! is_guarded "$physical" || return 0
     # shellcheck disable=SC3013
     [ -f "$line" ] && read_gitfile "$line" "${line%/*}" && [ "$leads" -ef "${1%/*}" ]
 }
@@ -895,4 +916,6 @@ if [ "$hooks_off" != approved ]; then
         ;;
     esac
 fi
-exec "$real" -c safe.bareRepository=explicit -c core.fsmonitor=false "$@"
+# rerere writes to the paths in MERGE_RR, and a multi-pack-index may name packs of another repo.
+exec "$real" -c safe.bareRepository=explicit -c core.fsmonitor=false -c rerere.enabled=false \
+    -c core.multiPackIndex=false "$@"

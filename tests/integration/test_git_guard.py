@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
 import shutil
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -946,3 +948,67 @@ def test_a_folder_that_is_guarded_later_as_one_that_was_restored(guarded: Guarde
         assert (done.code, guarded.fired) == (128, False)
     assert f"`repoman trust --git '{restored}'`" in done.err
     assert guarded.git("status").code == 0
+
+
+# --- files of git that name paths ------------------------------------------------------------
+
+
+def make_index(guarded: Guarded, path: str) -> None:
+    """Write an index with one entry at `path`, which git itself would not accept."""
+    blob = guarded.base / "blob"
+    blob.write_text("of the agent\n")
+    oid = bytes.fromhex(guarded.real_git("hash-object", "-w", str(blob)).out.strip())
+    name = os.fsencode(path)
+    entry = struct.pack(">10I", 0, 0, 0, 0, 0, 0, 0o100644, 0, 0, 0) + oid
+    entry += struct.pack(">H", min(len(name), 0xFFF)) + name
+    entry += b"\0" * (8 - len(entry) % 8)
+    data = b"DIRC" + struct.pack(">II", 2, 1) + entry
+    (guarded.repo / ".git/index").write_bytes(data + hashlib.sha1(data).digest())
+
+
+@pytest.mark.parametrize("form", ["../../mine", "{mine}"])
+def test_a_path_in_the_index_that_leads_outside_is_refused(guarded: Guarded, form: str) -> None:
+    mine = guarded.repo.parent.parent / "mine"
+    mine.write_text("mine\n")
+    make_index(guarded, form.format(mine=mine))
+    assert any(".git/index" in hazard for hazard in guarded.hazards())
+    assert guarded.git("checkout", ".").code == 128
+    assert mine.read_text() == "mine\n"
+    guarded.real_git("checkout", ".")
+    assert mine.read_text() == "of the agent\n", "where nothing holds it, it works"
+
+
+def test_rerere_reads_no_file_outside(guarded: Guarded) -> None:
+    secret, number = guarded.base / "secret", "ab" * 20
+    secret.write_text("SECRET\n")
+    cache = guarded.repo / f".git/rr-cache/{number}"
+    cache.mkdir(parents=True)
+    (cache / "preimage").write_text("x\n")
+    (guarded.repo / ".git/MERGE_RR").write_text(f"{number}\t{secret}\0")
+    assert any("MERGE_RR" in hazard for hazard in guarded.hazards())
+    argv = ("commit", "--allow-empty", "-m", "x")
+    assert guarded.git(*argv).code == 128
+    assert not (cache / "postimage").exists()
+    guarded.real_git(*argv)
+    assert "SECRET" in (cache / "postimage").read_text(), "where nothing holds it, it works"
+
+
+def test_options_of_apply_are_judged(guarded: Guarded) -> None:
+    folder = guarded.repo / ".git/rebase-apply"
+    folder.mkdir()
+    (folder / "apply-opt").write_text(" '--whitespace=fix' '-C2'\n")
+    assert guarded.hazards() == []
+    (folder / "apply-opt").write_text(f" '--build-fake-ancestor={guarded.base}/mine'\n")
+    assert any("rebase-apply/apply-opt: option" in hazard for hazard in guarded.hazards())
+    assert guarded.git("am", "--skip").code == 128
+
+
+@pytest.mark.parametrize(
+    "key", ["extensions.partialClone", "remote.origin.promisor", "status.submoduleSummary"]
+)
+def test_keys_that_have_git_fetch_or_go_into_submodules_by_itself(
+    guarded: Guarded, key: str
+) -> None:
+    guarded.real_git("config", key, "true")
+    assert any(key.lower() in hazard.lower() for hazard in guarded.hazards())
+    assert guarded.git("status").code == 128
