@@ -8,6 +8,7 @@ from pathlib import Path
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
+from repoman_tasks.planning.container.agents import volume_variables
 from tests.containers.conftest import ContainerEstate
 from tests.support import terminals
 
@@ -259,5 +260,6 @@ def test_the_environment_of_the_host_stays_there(estate: ContainerEstate) -> Non
     assert names <= {
         *("HOME", "USER", "LOGNAME", "SHELL", "LANG", "PATH", "PWD", "SHLVL", "TERM", "OLDPWD"),
         *("container", "_"),
+        *volume_variables(),
     }
     assert not Path("/run/agent").exists()

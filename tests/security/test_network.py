@@ -335,7 +335,7 @@ def test_an_exception_is_removed_with_a_container_that_is_forgotten(
     networked.incus("delete", "--force", "isurus")
     networked.run("status", "--missing", "forget")
     assert egress(networked) == before
-    assert networked.findings() == {}
+    assert networked.findings() == {"isurus": ["volume"]}
     networked.run("remove", "isurus", "--yes", code=0)
     assert networked.projects() == []
 

@@ -459,7 +459,7 @@ def test_a_race_of_renames_under_the_mirror(estate: ContainerEstate) -> None:
         assert ".config" not in names
     assert list(outside.iterdir()) == []
     assert {path.name for path in estate.share.iterdir()} <= {
-        *("isurus", "outside", ".repoman-share"),
+        *("isurus", "outside", ".repoman-share", ".repoman-generation"),
     }
 
 
