@@ -175,13 +175,13 @@ def test_nothing_is_overwritten_when_both_have_content(isurus: ContainerEstate) 
     assert inside(isurus, 'cat "$HOME/notes/x" "$HOME/notes.before-keep/x"') == "new\nnew\n"
 
 
-@pytest.mark.parametrize("keep", ["work", "work/lamna", "work/lamna/src"])
+@pytest.mark.parametrize("keep", ["code", "code/lamna", "code/lamna/src"])
 def test_a_mounted_folder_is_never_moved(isurus: ContainerEstate, keep: str) -> None:
     """To move it would delete what is mounted."""
     home = inside(isurus, "cd && pwd -P").strip()
     (isurus.local_repos / "lamna/src").mkdir(parents=True)
     (isurus.local_repos / "lamna/src/main.py").write_text("precious\n")
-    mount = f'{{source = "{isurus.local_repos}/lamna", path = "{home}/work/lamna"}}'
+    mount = f'{{source = "{isurus.local_repos}/lamna", path = "{home}/code/lamna"}}'
     lines = f'name = "isurus"\nmounts = [{mount}]\nkeep = ["notes", "{keep}"]\n'
     text = isurus.registry.read_text()
     isurus.registry.write_text(text.replace('name = "isurus"\n', lines))

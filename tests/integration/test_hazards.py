@@ -314,7 +314,7 @@ def test_a_folder_that_can_be_entered_but_not_listed_is_new_until_it_can(
     assert new(ordinary(), closed_repo, marks(found)) == expected, "nobody can have seen it"
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root gives folders to others")
+@pytest.mark.skipif(os.getuid() != 0, reason="not here: only root gives folders to others")
 @pytest.mark.parametrize("mode", [0o711, 0o755])
 def test_a_folder_of_a_user_of_a_container(closed_repo: Path, mode: int) -> None:
     os.chown(closed_repo / ".vscode", 1_000_000, 1_000_000)

@@ -42,7 +42,7 @@ def test_no_secret_stays_if_entering_fails(
     assert not (tmp_path / "staged").exists()
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root becomes a user")
+@pytest.mark.skipif(os.getuid() != 0, reason="not here: only root becomes a user")
 def test_secrets_are_read_before_they_are_removed(tmp_path: Path) -> None:
     assert enter(tmp_path, "root", 0, tmp_path).stdout == b"s3cret\n"
     assert not (tmp_path / "staged").exists()
