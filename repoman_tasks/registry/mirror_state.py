@@ -7,22 +7,20 @@ guard: then the files in the mirrors are counted, and the mirrors compared in fu
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import fields
 from typing import Any
 
-from repoman_tasks.errors import Busy
-from repoman_tasks.hosts.base import Future, Host, Locked
+from repoman_tasks.hosts.base import Future, Host
 from repoman_tasks.model import Mirrored, Tally
 from repoman_tasks.planning.mirror.known_mirrors import Mirrors
 from repoman_tasks.registry.names_file import state_folder
+from repoman_tasks.registry.write_lock import write_lock
 
 __all__ = ["MirrorState"]
 
 _SCHEMA = 1
-_WAIT_SECONDS = 60.0
-"""Time limit for another writer of the state."""
 
 
 class MirrorState:
@@ -53,16 +51,9 @@ class MirrorState:
         """Write the states; the caller holds the lock."""
         self._host.write_file(self.path, _text(mirrors), noted=False)
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other writers out."""
-        try:
-            with self._host.lock(f"{self.path}.lock", wait_seconds=_WAIT_SECONDS):
-                yield
-        except Locked as error:
-            raise Busy(
-                f"{self.path} is {error}", "wait until that has ended, then try again"
-            ) from None
+    def locked(self) -> AbstractContextManager[None]:
+        """Return a context that keeps other writers out."""
+        return write_lock(self._host, self.path)
 
 
 def _text(mirrors: Mirrors) -> bytes:

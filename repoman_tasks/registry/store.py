@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 
-from repoman_tasks.errors import Busy, UsageError
-from repoman_tasks.hosts.base import Future, Host, Locked
+from repoman_tasks.errors import UsageError
+from repoman_tasks.hosts.base import Future, Host
 from repoman_tasks.model import SCHEMA, Registry
 from repoman_tasks.planning.registry_edits import Edit, SetKeys
 from repoman_tasks.registry.edits import edited
@@ -14,11 +13,9 @@ from repoman_tasks.registry.migrations import migrated
 from repoman_tasks.registry.mirror_state import MirrorState
 from repoman_tasks.registry.names_file import refresh_names
 from repoman_tasks.registry.reader import parse
+from repoman_tasks.registry.write_lock import write_lock
 
 __all__ = ["Store"]
-
-_WAIT_SECONDS = 60.0
-"""Time limit for another writer of the registry."""
 
 
 class Store:
@@ -58,7 +55,7 @@ class Store:
         `edits` is given the registry as read under the lock. A file of an older schema is
         migrated, and a copy of it kept. A file that can't be parsed is not changed.
         """
-        with self._locked():
+        with write_lock(self._host, self.path):
             before = self._text()
             registry = parse(before, self.path, self._host.environ)
             changes = list(edits(registry))
@@ -75,16 +72,6 @@ class Store:
             self._host.write_file(self.path, after.encode())
             refresh_names(self._host, self.path, result)
             return result
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        try:
-            with self._host.lock(f"{self.path}.lock", wait_seconds=_WAIT_SECONDS):
-                yield
-        except Locked as error:
-            raise Busy(
-                f"{self.path} is {error}", "wait until that has ended, then try again"
-            ) from None
 
     def _text(self) -> str:
         data = self._host.read_file(self.path)
