@@ -272,7 +272,7 @@ class Mirrored:
     rules: str = ""
     """Hash of the rules and options of rsync then."""
     root: str = ""
-    """What identifies the folder of the mirror, and changes with it."""
+    """Identity of the mirror's folder, which changes with it."""
     compared: str = ""
     """When the mirror was last compared in full (UTC)."""
     warnings: tuple[str, ...] = ()
@@ -289,7 +289,7 @@ class Registry:
     origins: Mapping[str, str] = field(default_factory=dict)
     hosts: tuple[Address, ...] = ()
     counted: Mapping[str, Mirrored] = field(default_factory=dict)
-    """What a file of schema 1 or older recorded of the last syncs, by project; now it is state."""
+    """Counts of the last syncs in a file of schema 1 or older, by project; now they are state."""
 
     @property
     def missing(self) -> bool:

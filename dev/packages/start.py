@@ -1,4 +1,4 @@
-"""Where both programs begin in the packages that bring a Python of their own."""
+"""Start of both programs in the packages that bring a Python of their own."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class SyncContext:
     host: Host
     share: Share
     roots: Mapping[str, str]
-    """What identifies the mirrors and their parent folders that existed when the run began."""
+    """Identities of the mirrors and their parent folders that existed when the run began."""
     registry: Registry
     local_repos: str
     options: SyncOptions
@@ -45,7 +45,7 @@ class SyncContext:
     now: Callable[[], str]
     lock_path: Callable[[str], str]
     mirrors: Mirrors = field(default_factory=Mirrors)
-    """What the last syncs left."""
+    """States that the last syncs left."""
     token: str = ""
     """The token that the share had when the run began."""
     before_write: Callable[[], None] = lambda: None

@@ -32,15 +32,15 @@ _CAPABILITIES = {
     b"server-option": (),
     b"object-format": (),
 }
-"""What may be offered for a fetch, with its features. `packfile-uris`, `bundle-uri` and
-`sideband-all` are left out: with the first two git reads from elsewhere, with the last one any
-packet may hold text."""
+"""Capabilities that may be offered for a fetch, with their features. `packfile-uris`,
+`bundle-uri` and `sideband-all` are left out: with the first two git reads from elsewhere, with the
+last one any packet may hold text."""
 _RECEIVE_CAPABILITIES = (
     *(b"report-status", b"delete-refs", b"side-band-64k", b"quiet", b"atomic", b"ofs-delta"),
     *(b"push-options", b"object-format", b"agent"),
 )
-"""What may be offered for a push. With `report-status-v2` the container could rename the refs that
-git records as pushed."""
+"""Capabilities that may be offered for a push. With `report-status-v2` the container could rename
+the refs that git records as pushed."""
 _CHECKED_OUT = re.compile(rb"ng refs/heads/[^\n]* branch is currently checked out\n")
 
 

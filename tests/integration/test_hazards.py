@@ -1,4 +1,4 @@
-"""What in a repo runs programs on this host, and what a person has seen of it: on real files."""
+"""Find files of a repo that programs of this host run, and mark those seen: on real files."""
 
 from __future__ import annotations
 

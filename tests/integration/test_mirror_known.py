@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import multiprocessing
 import os
@@ -11,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -230,17 +232,23 @@ def test_other_rules(ready: Estate) -> None:
     assert compared(ready) == set()
 
 
+@contextlib.contextmanager
+def rsync_then(estate: Estate, script: str) -> Iterator[None]:
+    """Have each rsync followed by a line of shell."""
+    program = estate.base / "bin/rsync"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\n{shutil.which("rsync")} "$@"\n{script}\n')
+    program.chmod(0o755)
+    path = estate.environ["PATH"]
+    estate.environ["PATH"] = f"{program.parent}:{path}"
+    yield
+    estate.environ["PATH"] = path
+
+
 def test_a_sync_that_fails_makes_nothing_known(ready: Estate) -> None:
     (ready.local_repos / "isurus/new").write_text("x")
-    program = ready.base / "bin/rsync"
-    program.parent.mkdir()
-    real = shutil.which("rsync")
-    program.write_text(f'#!/bin/sh\n{real} "$@"\nexit 23\n')
-    program.chmod(0o755)
-    path = ready.environ["PATH"]
-    ready.environ["PATH"] = f"{program.parent}:{path}"
-    assert sync(ready) == 4
-    ready.environ["PATH"] = path
+    with rsync_then(ready, "exit 23"):
+        assert sync(ready) == 4
     assert compared(ready) == {"isurus"}
     assert compared(ready) == set()
 
@@ -256,15 +264,8 @@ def test_what_no_delete_leaves_is_not_taken_for_complete(ready: Estate) -> None:
 def test_a_repo_that_is_written_during_the_sync_is_compared_again(ready: Estate) -> None:
     repo = ready.local_repos / "isurus"
     (repo / "new").write_text("x")
-    program = ready.base / "bin/rsync"
-    program.parent.mkdir()
-    real = shutil.which("rsync")
-    program.write_text(f'#!/bin/sh\n{real} "$@"\ncode=$?\necho y >>{repo}/new\nexit $code\n')
-    program.chmod(0o755)
-    path = ready.environ["PATH"]
-    ready.environ["PATH"] = f"{program.parent}:{path}"
-    assert sync(ready) == 0
-    ready.environ["PATH"] = path
+    with rsync_then(ready, f"code=$?\necho y >>{repo}/new\nexit $code"):
+        assert sync(ready) == 0
     assert compared(ready) == {"isurus"}
     check(ready)
 

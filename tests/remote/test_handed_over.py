@@ -37,7 +37,7 @@ except Exit as error:
     print(error.message, file=sys.stderr)
     sys.exit(error.code)
 """
-"""What `exec` and git's helper do without a container in between."""
+"""Calls that `exec` and git's helper make, without a container in between."""
 CALLS = {
     "hand_over": "host.hand_over(sys.argv[2:])",
     "relay": "host.relay(sys.argv[2:], lambda d: os.write(1, d), lambda d: os.write(2, d))",

@@ -1,4 +1,4 @@
-"""What agents keep: on the host, where it would run, and for another project."""
+"""Keep the folders of agents apart: from the host, where they would run, and other projects."""
 
 from __future__ import annotations
 

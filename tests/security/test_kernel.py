@@ -1,4 +1,4 @@
-"""What the kernel counts for the containers and the host together.
+"""Use up what the kernel counts for the containers and the host together.
 
 Each attack first runs at the limits of a kernel that nobody set up, where it is felt outside.
 """

@@ -142,7 +142,7 @@ def test_decoys_hide_nothing(estate: ContainerEstate, repo: Path) -> None:
 
 
 def test_only_what_was_listed_is_marked_as_seen(estate: ContainerEstate, repo: Path) -> None:
-    """What changed between listing and marking stays new; an overview lists nothing in full."""
+    """A change between listing and marking stays new; an overview lists nothing in full."""
     write_inside(estate, repo / ".npmrc", "a")
     estate.run("status", code=3)
     estate.run("status", "isurus", "--json", code=3)

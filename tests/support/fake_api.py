@@ -27,7 +27,7 @@ _SECRETS = ("authorization", "x-api-key", "x-goog-api-key")
 
 @dataclass(frozen=True)
 class Request:
-    """What an agent sent."""
+    """A request of an agent."""
 
     host: str
     path: str

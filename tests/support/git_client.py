@@ -14,7 +14,7 @@ __all__ = ["GitClient", "packets"]
 _HELPER = f"""#!/bin/sh
 exec {sys.executable} -P -c 'from repoman_tasks.entry import git_remote; git_remote()' "$@"
 """
-"""What the package installs, also if it was installed before it had that."""
+"""Program that the package installs, also if it was installed before it had that."""
 
 
 def packets(*payloads: bytes | None) -> bytes:

@@ -85,7 +85,7 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
     tally: Tally | None = None
     state: Mirrored | None = None
-    """What is known of the mirror now; the last state itself if nothing had to be compared."""
+    """State of the mirror now; the last state itself if nothing had to be compared."""
     unchanged: bool = False
     """If true, nothing had to be compared."""
     synced_at: str = ""

@@ -7,7 +7,7 @@ the file, in the repo at this path, with mounts that resolve to these folders.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from repoman_tasks.model import Defaults, Mount, Project, Requested
@@ -170,24 +170,25 @@ def approval_changes(approval: Approval | None, request: Request, defaults: Defa
 
 def forbidden_reason(real: str, forbidden: ForbiddenPaths) -> str:
     """Return why the real path `real` must not be mounted, or an empty string if it may be."""
-    for never in (*forbidden.never, *forbidden.agents):
-        if inside(real, never) or inside(never, real):
-            return f"containers may not have {never}"
-    if inside(forbidden.home, real):
-        return "containers may not have a whole home directory"
+    if reason := _never_reason(real, (*forbidden.never, *forbidden.agents), forbidden.home):
+        return reason
     for folder in forbidden.written:
         if real != folder and inside(real, folder):
             return f"a container could replace it with a link, because it is inside {folder}"
     return ""
 
 
+def _never_reason(real: str, never: Iterable[str], home: str) -> str:
+    for path in never:
+        if inside(real, path) or inside(path, real):
+            return f"containers may not have {path}"
+    return "containers may not have a whole home directory" if inside(home, real) else ""
+
+
 def copy_reason(real: str, forbidden: ForbiddenPaths) -> str:
     """Return why the real path `real` must not be copied into a container, or an empty string."""
-    for never in (*forbidden.never, *forbidden.private):
-        if inside(real, never) or inside(never, real):
-            return f"containers may not have {never}"
-    if inside(forbidden.home, real):
-        return "containers may not have a whole home directory"
+    if reason := _never_reason(real, (*forbidden.never, *forbidden.private), forbidden.home):
+        return reason
     for folder in forbidden.written:
         if inside(real, folder):
             return f"a container can write {folder}, and could replace it with a link"

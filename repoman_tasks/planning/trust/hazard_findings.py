@@ -22,7 +22,7 @@ __all__ += ["instructions_finding", "lost_mounts_finding", "merged_marks", "owne
 __all__ += ["protect_findings", "scan_finding"]
 
 Marks = Mapping[str, Sequence[str]]
-"""What a person has seen: by hazard, the marks that it had."""
+"""Hazards that a person has seen, each with the marks that it had."""
 
 PROTECTED = (
     *(".git/hooks", ".git/config", ".git/info/attributes", ".husky", ".vscode", ".idea", ".zed"),

@@ -23,7 +23,7 @@ NOT_PRIVATE = (
     *("192.172.0.0/14", "192.176.0.0/12", "192.192.0.0/10", "193.0.0.0/8", "194.0.0.0/7"),
     *("196.0.0.0/6", "200.0.0.0/5", "208.0.0.0/4"),
 )
-"""What WireGuard's users write for all but the LAN."""
+"""Routes that WireGuard's users write for all but the LAN."""
 
 
 @pytest.mark.parametrize(
