@@ -86,9 +86,9 @@ def _target(
     """Return where the copy goes. Raise Refused if something could be lost there."""
     facts, host = session.of(reconcile), session.host
     repo = repo_path(facts, project)
+    missing = _is_missing(session, repo)
     target = plan_target(
-        *(project.name, repo, source.label, options, host.home, session.now()),
-        missing=_is_missing(session, repo),
+        *(project.name, repo, source.label, options, host.home, session.now()), missing=missing
     )
     if not (options.to or target.in_place or target.folder == repo):
         folder = f"{host.home}/{RESTORED}"
@@ -99,7 +99,7 @@ def _target(
     if target.in_place:
         _check_stopped(session, project)
         _check_no_links(session, repo, source.paths)
-    elif target.folder != repo or not _is_missing(session, repo):
+    elif target.folder != repo or not missing:
         _check_new(session, target)
     return target
 

@@ -79,7 +79,7 @@ def restore(
         session, name, options, lambda item: items.append(item) if len(items) < _MOST else None
     )
     counts = run.preview() if dry or in_place else Counts()
-    if dry or (in_place and not _total(counts)):
+    if dry or (in_place and not counts.entries):
         if not json:
             _list(session, items, counts)
         return _report(session, run, counts, json=json, dry_run=True)
@@ -91,16 +91,12 @@ def restore(
     return _report(session, run, counts, json=json, different=different)
 
 
-def _total(counts: Counts) -> int:
-    return counts.new + counts.changed + counts.deleted + counts.attributes
-
-
 def _list(session: Session, items: list[rsync.Item], counts: Counts) -> None:
     for item in items:
         kind = Cell(f"{item.kind:10}", BAD if item.kind is rsync.Kind.DELETED else "")
         session.screen.line(kind, f" {item.path.decode(errors='replace')}")
-    if _total(counts) > len(items):
-        session.screen.line(f"and {_total(counts) - len(items)} more")
+    if counts.entries > len(items):
+        session.screen.line(f"and {counts.entries - len(items)} more")
 
 
 def _confirm(session: Session, run: Restore, items: list[rsync.Item], counts: Counts) -> None:
@@ -137,12 +133,12 @@ def _report(
         session.screen.json(_as_json(run, counts, dry_run=dry_run, different=different))
         return code
     source, target = run.source, run.target
-    if target.in_place and not _total(counts):
+    if target.in_place and not counts.entries:
         session.screen.line(f"nothing to do: {target.folder} has all of it")
         return code
     what = "the mirror" if source.label == "mirror" else f"the snapshot {source.label}"
     verb = "would be restored" if dry_run else "restored"
-    entries = plural(_total(counts), "entry", "entries")
+    entries = plural(counts.entries, "entry", "entries")
     session.screen.line(
         f"{entries} ({format_size(counts.bytes)}) {verb} from {what} to {target.folder}"
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from repoman_tasks.errors import ExitCode, Failed, RepomanError
 from repoman_tasks.hosts.base import Host
@@ -51,7 +51,6 @@ class Restore:
     excludes: Excludes
     stall_seconds: float
     see: Callable[[rsync.Item], object]
-    complaints: list[str] = field(default_factory=list)
 
     def preview(self) -> Counts:
         """Return the counts of what a run would change; each change is passed to `see`."""
@@ -68,8 +67,7 @@ class Restore:
 
     def differences(self) -> int:
         """Return how many entries of the copy differ from the source in content or attributes."""
-        counts = self._rsync(dry_run=True, contents=True)
-        return counts.new + counts.changed + counts.deleted + counts.attributes
+        return self._rsync(dry_run=True, contents=True).entries
 
     def _make_folder(self, folder: str) -> None:
         for path in (posixpath.dirname(folder), folder):  # -m is for the last folder only

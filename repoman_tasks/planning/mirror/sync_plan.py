@@ -67,6 +67,11 @@ class Counts:
         setattr(self, kind, getattr(self, kind) + 1)
         self.bytes += size
 
+    @property
+    def entries(self) -> int:
+        """Number of entries that differ in content or attributes."""
+        return self.new + self.changed + self.deleted + self.attributes
+
     def __add__(self, other: Counts) -> Counts:
         return Counts(
             *(left + right for left, right in zip(astuple(self), astuple(other), strict=True))
