@@ -30,8 +30,10 @@ settings.register_profile(
 )
 settings.load_profile("repoman")
 
-# Background jobs of a shell ignore SIGINT, and what tests start and interrupt would inherit that.
+# Background jobs of a shell ignore SIGINT, what nohup starts SIGHUP, and what tests start and
+# interrupt would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
