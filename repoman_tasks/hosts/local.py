@@ -46,6 +46,7 @@ from repoman_tasks.hosts.processes import (
     reader_check,
     wait_for_lock,
 )
+from repoman_tasks.hosts.signals import defer_signals
 
 __all__ = ["Child", "LocalHost", "Pipe"]
 
@@ -165,7 +166,7 @@ class LocalHost(Host):
         sys.stdout.flush()
         process = None
         try:
-            with _starting(argv, self.environ.get("PATH")):
+            with defer_signals(), _starting(argv, self.environ.get("PATH")):
                 process = subprocess.Popen(argv)
             return process.wait()
         except KeyboardInterrupt:
@@ -193,18 +194,20 @@ class LocalHost(Host):
 
     @contextlib.contextmanager
     def _start(self, argv: Argv, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-        with self._beginning:
-            process = self._begin(argv, **options)
-            self._running.add(process)
-        well = False
+        process, well = None, False
         try:
+            # A signal while it starts would leave it running, as nobody knew its PID yet.
+            with defer_signals(), self._beginning:
+                process = self._begin(argv, **options)
+                self._running.add(process)
             yield process
             well = process.returncode is not None
         finally:
-            self._running.discard(process)
-            if not well:
-                _end(process)
-            _close_pipes(process)
+            if process is not None:
+                self._running.discard(process)
+                if not well:
+                    _end(process)
+                _close_pipes(process)
 
     def _begin(self, argv: Argv, **options: Any) -> subprocess.Popen[bytes]:
         """Start a child in its own session, so that it can be killed with its children."""

@@ -33,7 +33,7 @@ def take_signals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def defer_signals() -> Iterator[None]:
-    """Defer signals until the context ends.
+    """Defer signals until the context ends; then the first one is handled.
 
     For short steps that must not be interrupted midway, and for undoing. Signals are delivered
     to the main thread only, so this does nothing in others.
@@ -41,10 +41,10 @@ def defer_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came: list[int] = []
+    came: list[signal.Signals] = []
 
     def remember(number: int, _frame: FrameType | None) -> None:
-        came.append(number)
+        came.append(signal.Signals(number))
 
     numbers = [n for n in _WANTED if callable(signal.getsignal(n))]
     before = {number: signal.signal(number, remember) for number in numbers}
@@ -53,8 +53,8 @@ def defer_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if came:
-        raise KeyboardInterrupt(came[0])
+    if came and callable(handler := before[came[0]]):
+        handler(came[0], None)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import pytest
 from tests.containers.conftest import ContainerEstate
 from tests.support.estate import run
 from tests.support.fake_api import ANSWER, FakeApi
-from tests.support.processes import wait_until
+from tests.support.processes import find_processes, wait_until
 from tests.support.terminals import Window
 from tests.worlds.daemon.agents import agent_folder
 from tests.worlds.daemon.lan import HOST
@@ -104,7 +104,8 @@ def test_claude_with_a_token_asks_nothing_and_answers(
     estate.run("restart", "isurus", code=0)
     wait_for_address(estate, "isurus")
     starts_without_a_question(estate, binary)
-    # Positive control: without the settings of a first start it asks
+    # Positive control: without the settings of a first start it asks. It writes them as it ends
+    wait_until(lambda: not find_processes(binary))
     estate.exec_inside("isurus", "rm", SETTINGS)
     with window(estate, binary) as shown:
         shown.wait_for_line("Choose the text style")

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -22,6 +23,7 @@ from repoman_tasks.errors import Failed, Interrupted, Refused, RepomanError
 from repoman_tasks.hosts import processes
 from repoman_tasks.hosts.base import Entry, Locked, Stalled, TimedOut
 from repoman_tasks.hosts.local import LocalHost
+from repoman_tasks.hosts.signals import take_signals
 from tests.support.clocks import Clock, make_paced_program
 from tests.support.processes import WAIT_SECONDS, find_processes, notice_open, wait_until
 
@@ -226,6 +228,23 @@ class TestEnd:
         with pytest.raises(ZeroDivisionError):
             host.stream(argv, take, take)
         wait_until(lambda: not find_processes(marker))
+
+
+@pytest.mark.parametrize("verb", ["read", "lend"])
+def test_a_signal_while_it_starts(
+    host: LocalHost, marker: str, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes when the program runs, but before its starter knows the PID."""
+
+    class SignalledPopen(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(subprocess, "Popen", SignalledPopen)
+    with take_signals(), pytest.raises(KeyboardInterrupt):
+        getattr(host, verb)(["sleep", marker])
+    wait_until(lambda: not find_processes(marker))
 
 
 def test_a_program_that_prints_is_not_stalled(
