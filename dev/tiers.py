@@ -129,7 +129,7 @@ TIERS = (
         ("tests/integration",),
         _RSYNC_GIT,
         budget=150,
-        optional={"setpriv": "util-linux", "ps": "procps"},
+        optional={"setpriv": "util-linux", "ps": "procps", "/usr/bin/coreutils": "rust-coreutils"},
         parallel=True,
         measured=True,
     ),

@@ -33,6 +33,9 @@ from repoman_tasks.tools.file_tree import PRUNED
 __all__ = ["Share", "mounted_shares", "open_share"]
 
 _MOUNTINFO = "/proc/self/mountinfo"
+_ROOT = r"%y %i %T@ %C@\0%p\0"
+_IDENTITY = r"%D %i %U %G %T@\0%p\0"
+"""What find prints of each path; see `_parse_listing`."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +72,22 @@ class Share:
         holding = sorted({f"{self.root}/{path.rpartition('/')[0]}" for path in paths})
         if not holding:
             return Future(dict)
-        argv = ["find", *holding, "-mindepth", "1", "-maxdepth", "1"]
-        found = self._submit([*argv, "-printf", r"%y %i %T@ %C@ %p\0"])
-        return Future(lambda: self._roots(found.result(), paths))
+        found = self._submit(_listing(holding))
+        return Future(lambda: self._roots(found.result(), holding, paths))
 
-    def _roots(self, result: Result, paths: Container[str]) -> dict[str, str]:
-        if not all(map(_is_missing, result.err.splitlines())):
-            raise TargetUnusable(f"{self.probe.path} can't be read", result.complaint)
-        entries = (line.partition(f" {self.root}/") for line in result.text.split("\0")[:-1])
-        return {path: root for root, _, path in entries if path in paths}
+    def _roots(
+        self, result: Result, holding: Sequence[str], paths: Container[str]
+    ) -> dict[str, str]:
+        entries = _parse_listing(result)
+        if result.code:
+            # find has one exit status for what is missing, which is no error, and for all others.
+            existing = [path for path in holding if path in entries]
+            again = self.read(_listing(existing)) if existing else result
+            if again.code:
+                raise TargetUnusable(f"{self.probe.path} can't be read", again.complaint)
+            entries = _parse_listing(again)
+        cut = len(self.root) + 1
+        return {path[cut:]: told for path, told in entries.items() if path[cut:] in paths}
 
     def submit_token(self) -> Future[str]:
         """Ask for the token that the share has, "" if none."""
@@ -145,7 +155,9 @@ class Share:
         temporary, marker = f"{self.root}/{MARKER}.new", f"{self.root}/{MARKER}"
         text = marker_text(estate, when).encode()
         self._change(["dd", f"of={temporary}", "conv=fsync", "status=none"], text)
-        self._change(["touch", "-d", f"@1700000000.{MARKER_NANOSECONDS:09}", "--", temporary])
+        # Where touch can't, as that of uutils, syncs compare whole seconds.
+        when_marked = f"@1700000000.{MARKER_NANOSECONDS:09}"
+        self.host.change(["touch", "-d", when_marked, "--", temporary], timeout=self.timeout)
         for group in sorted(self.probe.other_groups)[:1]:
             # The group that the file has afterwards shows if the share allows chgrp at all.
             self.host.change(["chgrp", "--", str(group), temporary], timeout=self.timeout)
@@ -177,8 +189,15 @@ def _no_answer(path: str, seconds: float) -> TargetUnusable:
     return TargetUnusable(problem, "check the file server and the network")
 
 
-def _is_missing(complaint: bytes) -> bool:
-    return complaint.endswith((b": No such file or directory", b": Not a directory"))
+def _listing(folders: Sequence[str]) -> list[str]:
+    """Return the argv that lists `folders` and their entries, for `_parse_listing`."""
+    return ["find", *folders, "-maxdepth", "1", "-printf", _ROOT]
+
+
+def _parse_listing(result: Result) -> dict[str, str]:
+    """Return what identifies each path that was listed."""
+    told, paths = result.text.split("\0")[0:-1:2], result.text.split("\0")[1::2]
+    return dict(zip(paths, told, strict=False))
 
 
 def _mounts(mountinfo: bytes | None) -> tuple[MountEntry, ...]:
@@ -228,14 +247,17 @@ def _probe(host: Host, path: str, local_repos: str, holder: Holder, timeout: flo
     inside, marker = f"{holder.path}/.", f"{holder.path}/{MARKER}"
     submit = partial(host.submit, timeout=timeout)
     real, mountinfo = holder.submit_real(), host.submit_file(_MOUNTINFO)
-    stat = submit(["stat", "-c", "%d:%i %u %g %.9Y", "--", inside, f"{path}/.", marker])
+    # find, since stat of uutils (Ubuntu since 25.10) prints no exact nanoseconds.
+    folders = [inside, f"{path}/."]
+    stat = submit(["find", *folders, marker, "-maxdepth", "0", "-printf", _IDENTITY])
     text = submit(["head", "-c", "4096", "--", marker])
     writable = submit(["test", "-w", inside])
     space = submit(["stat", "-f", "-c", "%a %S", inside])
     local = host.submit_folders([local_repos])
 
     root, mounts = real.result(), _mounts(mountinfo.result())
-    pinned, current, found_marker = _parse_stat(stat.result(), text)
+    identities = _parse_listing(stat.result())
+    pinned, current = (_device_inode(identities.get(folder, "")) for folder in folders)
     can_be_written, free = writable.result().code == 0, space.result().text.split()
     return Probe(
         path=path,
@@ -244,24 +266,23 @@ def _probe(host: Host, path: str, local_repos: str, holder: Holder, timeout: flo
         local_mount=find_mount(mounts, local.result()[0] or local_repos),
         # `path` led to the pinned folder before and after the mounts were read, so the mount
         # that was found for the path is the one that is pinned.
-        still_there=pinned == current,
+        still_there=bool(pinned) and pinned == current,
         writable=can_be_written,
         free_mib=int(free[0]) * int(free[1]) >> 20 if len(free) == 2 else 0,
-        marker=found_marker,
+        marker=_parse_marker(identities.get(marker, ""), text),
         uid=host.uid,
         other_groups=host.other_groups,
     )
 
 
-def _parse_stat(stat: Result, text: Future[Result]) -> tuple[str, str, Marker | None]:
-    """Return the device and inode of the pinned folder, those of its path now, and the marker."""
-    lines = [line.split() for line in stat.text.splitlines()]
-    if len(lines) < 2:
-        return "pinned", "missing", None
-    (pinned, *_), (current, *_) = lines[:2]
-    if len(lines) < 3:
-        return pinned, current, None
-    _, owner, group, mtime = lines[2]
+def _device_inode(identity: str) -> str:
+    return " ".join(identity.split()[:2])
+
+
+def _parse_marker(identity: str, text: Future[Result]) -> Marker | None:
+    if not identity:
+        return None
+    _, _, owner, group, mtime = identity.split()
     content = text.result().out.decode(errors="replace")
-    nanoseconds = int(mtime.partition(".")[2] or 0)
-    return pinned, current, parse_marker(content, int(owner), nanoseconds, int(group))
+    nanoseconds = int(mtime.partition(".")[2][:9] or 0)
+    return parse_marker(content, int(owner), nanoseconds, int(group))

@@ -1,0 +1,49 @@
+"""Systems whose programs are not GNU's, or say more than they should."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.support.estate import Estate
+
+UUTILS = Path("/usr/bin/coreutils")
+REPLACED = ("cat", "dd", "env", "head", "id", "mkdir", "mv", "realpath", "rm", "stat", "touch")
+
+
+@pytest.fixture
+def ready(estate: Estate) -> Estate:
+    return estate.prepare("isurus")
+
+
+def check_syncs(estate: Estate) -> None:
+    """Mirror a first time, nothing, and an edit that keeps size and second."""
+    readme = estate.local_repos / "isurus/README.md"
+    os.utime(readme, ns=(10**18, 10**18))
+    estate.run("sync", code=0)
+    assert "nothing to do" in estate.run("sync", code=0).out
+    readme.write_text(readme.read_text().swapcase())
+    os.utime(readme, ns=(10**18, 10**18 + 500))
+    estate.run("sync", code=0)
+    assert (estate.mirror("isurus") / "README.md").read_text() == readme.read_text()
+
+
+def test_a_loader_that_complains_in_each_program(ready: Estate) -> None:
+    ready.environ["LD_PRELOAD"] = "/nonexistent/library.so"
+    check_syncs(ready)
+    ready.run("status", code=0)
+
+
+def test_coreutils_of_uutils(estate: Estate, tmp_path: Path) -> None:
+    if not UUTILS.exists():
+        pytest.skip("not here: rust-coreutils is not installed")
+    programs = tmp_path / "uutils"
+    programs.mkdir()
+    for name in REPLACED:
+        (programs / name).symlink_to(UUTILS)
+    estate.environ["PATH"] = f"{programs}:{estate.environ['PATH']}"
+    estate.prepare("isurus")
+    check_syncs(estate)
+    estate.run("status", code=0)
