@@ -57,7 +57,18 @@ KINDS: Mapping[str, str] = {
 """The kind of an argument's value, by the name of the argument."""
 
 FREE = (
-    *("at", "clone", "from-project", "interval", "jobs", "k", "network", "path", "storage-pool"),
+    *(
+        "at",
+        "clone",
+        "from-project",
+        "interval",
+        "jobs",
+        "k",
+        "limit",
+        "network",
+        "path",
+        "storage-pool",
+    ),
     "tier",
 )
 """Arguments whose value can be anything."""

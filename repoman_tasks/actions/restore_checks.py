@@ -25,7 +25,7 @@ from repoman_tasks.planning.mirror.restore_plan import (
     plan_target,
     unused,
 )
-from repoman_tasks.planning.mirror.snapshots import find_snapshot
+from repoman_tasks.planning.mirror.snapshots import Snapshot, find_snapshot
 from repoman_tasks.planning.mirror.sync_plan import find_project, first_symlink
 from repoman_tasks.planning.names import absolute, with_parents
 from repoman_tasks.session import Session
@@ -34,9 +34,10 @@ from repoman_tasks.tools.rsync import Item
 from repoman_tasks.tools.share import Share
 from repoman_tasks.tools.snapshot_folders import check_source, list_snapshots
 
-__all__ = ["prepare_restore"]
+__all__ = ["MIRROR", "find_snapshots", "prepare_restore", "taken_at"]
 
 MIRROR = "mirror"
+"""The label of the mirror itself, beside the names of snapshots."""
 
 
 def prepare_restore(
@@ -66,18 +67,29 @@ def _source(
     link = first_symlink(share.submit_roots([project.repo]).result(), project.repo)
     if link:
         raise Refused(f"{share.probe.path}/{link} on the share is a symlink", "restore it by hand")
-    defaults = session.of(reconcile).registry.defaults
     source = RestoreSource(MIRROR, share.root, project.repo, paths, project.last_sync)
     snapshot = ""
     if at:
-        now = datetime.now().astimezone()
-        assert now.tzinfo is not None
-        found = find_snapshot(list_snapshots(share, defaults.snapshots, now.tzinfo), at, now)
-        taken = found.taken.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if found.taken else ""
-        source = RestoreSource(found.name, found.root, project.repo, paths, taken)
+        snapshots, now = find_snapshots(session, share)
+        found = find_snapshot(snapshots, at, now)
+        source = RestoreSource(found.name, found.root, project.repo, paths, taken_at(found))
         snapshot = found.name
     check_source(share, source.root, project.repo, paths, snapshot)
     return source
+
+
+def find_snapshots(session: Session, share: Share) -> tuple[list[Snapshot], datetime]:
+    """Return the snapshots of the share, and the time now in this host's zone, that of theirs."""
+    now = datetime.now().astimezone()
+    assert now.tzinfo is not None
+    pattern = session.of(reconcile).registry.defaults.snapshots
+    return list_snapshots(share, pattern, now.tzinfo), now
+
+
+def taken_at(snapshot: Snapshot) -> str:
+    """Return when it was taken, in the registry's format; empty if unknown."""
+    taken = snapshot.taken
+    return taken.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if taken else ""
 
 
 def _target(

@@ -24,6 +24,9 @@ completion --dry-run::Show what would change, and change nothing.
 exec:project:Run a program in a project'\''s container.
 git-guard:choice install remove!:Have git judge the repos of containers before it reads them.
 git-guard --dry-run::Show what would change, and change nothing.
+history:project!:List the versions that the mirror and snapshots of the share hold, the newest first.
+history --limit:any:Number of snapshots to look at, the newest first (default: 20); 0 for all.
+history --json::Print JSON.
 list::List the projects: state, address, last sync, repo and image.
 list --json::Print JSON.
 login:choice claude codex gemini opencode aider:Log an agent in: keep its token or API key, and give it to containers.

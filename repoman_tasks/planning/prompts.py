@@ -88,7 +88,7 @@ SUDO = Prompt("Run this with sudo now?", _answers("setup", "yes"))
 
 PROJECT = Prompt(
     "Which project?",
-    _answers("exec remove restart restore shell start stop trust untrust update", "name"),
+    _answers("exec history remove restart restore shell start stop trust untrust update", "name"),
 )
 CONTAINER = Prompt("Which container?", _answers("adopt", "name"))
 ARGV = Prompt("Which command should run there?", {}, {"exec": "pass it after --"})

@@ -72,7 +72,7 @@ class Share:
         holding = sorted({f"{self.root}/{path.rpartition('/')[0]}" for path in paths})
         if not holding:
             return Future(dict)
-        found = self._submit(_listing(holding))
+        found = self.submit(_listing(holding))
         return Future(lambda: self._roots(found.result(), holding, paths))
 
     def _roots(
@@ -91,7 +91,7 @@ class Share:
 
     def submit_token(self) -> Future[str]:
         """Ask for the token that the share has, "" if none."""
-        found = self._submit(["head", "-c", "4096", "--", f"{self.root}/{TOKEN}"])
+        found = self.submit(["head", "-c", "4096", "--", f"{self.root}/{TOKEN}"])
         return Future(lambda: found.result().text.strip())
 
     def put_token(self, token: str) -> None:
@@ -163,18 +163,23 @@ class Share:
             self.host.change(["chgrp", "--", str(group), temporary], timeout=self.timeout)
         self._change(["mv", "-fT", "--", temporary, marker])
 
-    def read(self, argv: Argv) -> Result:
-        """Run a program that looks at the share. Raise TargetUnusable if it does not answer."""
-        return self._submit(argv).result()
+    def read(self, argv: Argv, timeout: float = 0) -> Result:
+        """Run a program that looks at the share. Raise TargetUnusable if it does not answer.
 
-    def _submit(self, argv: Argv) -> Future[Result]:
-        asked = self.host.submit(argv, timeout=self.timeout)
+        `timeout` is in seconds; 0 for the one of the share.
+        """
+        return self.submit(argv, timeout).result()
+
+    def submit(self, argv: Argv, timeout: float = 0) -> Future[Result]:
+        """Submit a program that looks at the share; see `read`."""
+        timeout = timeout or self.timeout
+        asked = self.host.submit(argv, timeout=timeout)
 
         def result() -> Result:
             try:
                 return asked.result()
             except TimedOut:
-                raise _no_answer(self.probe.path, self.timeout) from None
+                raise _no_answer(self.probe.path, timeout) from None
 
         return Future(result)
 

@@ -12,7 +12,7 @@ from repoman_tasks.planning.mirror.snapshots import Snapshot, snapshot_time
 from repoman_tasks.planning.names import with_parents
 from repoman_tasks.tools.share import Share
 
-__all__ = ["check_source", "list_snapshots"]
+__all__ = ["check_source", "has_folders", "list_snapshots"]
 
 _FOLDERS = (".zfs/snapshot", ".snapshot", "#snapshot")
 """Folders that hold snapshots: of ZFS, NetApp and others, Synology."""
@@ -62,6 +62,11 @@ def _folders(share: Share, parent: str, pattern: str) -> list[str]:
     return share.read([*argv, "-name", pattern, "-printf", "%f\\0"]).text.split("\0")[:-1]
 
 
+def has_folders(share: Share, root: str) -> bool:
+    """Return True if a folder is directly in `root`; a snapshot that is not mounted has none."""
+    return bool(_folders(share, root, "*"))
+
+
 def check_source(share: Share, root: str, repo: str, paths: Sequence[str], snapshot: str) -> None:
     """Raise Failed if the mirror of `repo` below `root`, or one of `paths` in it, does not exist.
 
@@ -71,7 +76,7 @@ def check_source(share: Share, root: str, repo: str, paths: Sequence[str], snaps
     what = f"the snapshot {snapshot}" if snapshot else f"the mirrors on {share.probe.path}"
     folder = f"{root}/{repo}"
     if not _modes(share, [folder]):
-        if snapshot and not _folders(share, root, "*"):
+        if snapshot and not has_folders(share, root):
             raise Failed(
                 f"{what} is an empty folder on this host, so its content is unknown",
                 "export the file system with the option crossmnt, or mount it by itself",

@@ -63,6 +63,7 @@ def test_yes_neither_approves_nor_deletes_a_repo() -> None:
 def test_each_required_argument_has_a_prompt(command: str) -> None:
     arguments = TASKS[command].get_arguments()
     required = {arg.name for arg in arguments if arg.positional and arg.kind is not list}
+    required -= {"path"}  # all of the repo
     prompted = {name for prompt in PROMPTS.values() for name in prompt.answers.get(command, ())}
     assert required <= prompted
 
