@@ -179,7 +179,11 @@ clean() {
     export LC_ALL GIT_NO_LAZY_FETCH GIT_ALLOW_PROTOCOL GIT_OPTIONAL_LOCKS
     # shellcheck disable=SC3045 # dash, busybox, bash and ksh have -t
     ulimit -t 10
+    exec </dev/null # which a file that git includes may name
 }
+
+# Run the real git for at most ten seconds: what it opens may be a pipe.
+bounded() { timeout 10 "$real" "$@"; }
 
 # Set `mark` to the fingerprint of the arguments.
 fingerprint() {
@@ -315,7 +319,7 @@ is_allowed() {
         remote.*.followremotehead) ;;
     branch.*.remote | branch.*.pushremote) is_remote "$2" ;;
     branch.*.merge | branch.*.rebase | branch.*.description | branch.autosetupmerge | \
-        branch.autosetuprebase | branch.sort | branch.*.vscode-merge-base | \
+        branch.autosetuprebase | branch.*.vscode-merge-base | \
         branch.*.github-pr-owner-number | branch.*.github-pr-base-branch) ;;
     submodule.*.url) is_safe_url "$2" ;;
     submodule.*.update) case $2 in checkout | merge | rebase | none) ;; *) return 1 ;; esac ;;
@@ -332,7 +336,7 @@ is_allowed() {
         merge.stat | merge.autostash | merge.directoryrenames | rebase.autosquash | \
         rebase.autostash | rebase.updaterefs | rebase.stat | rerere.enabled | \
         rerere.autoupdate | commit.gpgsign | commit.verbose | commit.status | commit.cleanup | \
-        tag.gpgsign | tag.sort | stash.showpatch | stash.showstat | \
+        tag.gpgsign | stash.showpatch | stash.showstat | \
         stash.showincludeuntracked) ;;
     gc.auto | gc.autodetach | gc.autopacklimit | gc.pruneexpire | gc.reflogexpire | \
         gc.reflogexpireunreachable | gc.worktreepruneexpire | gc.packrefs | gc.cruftpacks | \
@@ -343,14 +347,20 @@ is_allowed() {
         pack.writebitmaphashcache | repack.usedeltabaseoffset | repack.writebitmaps | \
         index.version | index.threads | index.sparse | index.skiphash | feature.manyfiles | \
         feature.experimental) ;;
-    status.submodulesummary) return 1 ;; # it has git log run in submodules
-    color.* | column.* | advice.* | status.* | log.date | log.decorate | log.follow | \
+    branch.sort | tag.sort) # a signature has gpg run
+        case $2 in *[!a-z:-]* | *signature* | *describe*) return 1 ;; esac
+        ;;
+    color.* | column.* | advice.* | status.short | status.branch | status.relativepaths | \
+        status.aheadbehind | status.displaycommentprefix | status.renames | status.renamelimit | \
+        status.showstash | status.showuntrackedfiles | log.date | log.decorate | log.follow | \
         log.abbrevcommit | diff.algorithm | diff.renames | diff.renamelimit | diff.context | \
         diff.interhunkcontext | diff.mnemonicprefix | diff.noprefix | diff.colormoved | \
         diff.colormovedws | diff.indentheuristic | diff.ignoresubmodules | \
         diff.relative | diff.suppressblankempty | diff.wserrorhighlight | \
-        blame.ignorerevsfile | blame.date | i18n.commitencoding | i18n.logoutputencoding | \
-        init.defaultbranch | gui.wmstate | gui.geometry | http.postbuffer) ;;
+        blame.date | init.defaultbranch | http.postbuffer) ;;
+    blame.ignorerevsfile) is_top_file "$2" ;;
+    i18n.commitencoding | i18n.logoutputencoding) case $2 in *[!A-Za-z0-9._-]*) return 1 ;; esac ;;
+    gui.wmstate | gui.geometry) case $2 in *[!a-z0-9+\ -]*) return 1 ;; esac ;;
     lfs.repositoryformatversion | lfs.*.access | lfs.*.locksverify | filter.lfs.required) ;;
     filter.lfs.clean) [ "$2" = 'git-lfs clean -- %f' ] ;;
     filter.lfs.smudge)
@@ -361,6 +371,13 @@ is_allowed() {
         ;;
     *) return 1 ;;
     esac
+}
+
+# Return 0 if $1 is the name of a plain file at the top of the working tree, or of none there.
+is_top_file() {
+    case $1 in '' | .. | *[!A-Za-z0-9._-]*) return 1 ;; esac
+    set -- "${top:-${dir-}}/$1"
+    [ ! -L "$1" ] && { [ -f "$1" ] || [ ! -e "$1" ]; }
 }
 
 # Set `owner` to the working tree of the repo that has the git directory $1 of a submodule.
@@ -405,7 +422,7 @@ try_list() { read_list "$@" || read_list "$@" || read_list "$@"; }
 
 # Judge the configuration of `git`, as git itself reads it.
 judge_config() {
-    read_list "$real" --no-pager --git-dir="$git" config --list -z --show-scope --show-origin \
+    read_list bounded --no-pager --git-dir="$git" config --list -z --show-scope --show-origin \
         --includes || {
         found unsafe "$git/config" 'a configuration that git cannot read, or too long' ''
         return 1
@@ -431,6 +448,7 @@ judge_config() {
         case $key in
         core.hookspath) hooks_path=$value own_hooks=$own ;;
         diff.submodule) diff_submodule=$value ;;
+        status.submodulesummary) case $value in no | false | off | 0) summary='' ;; *) summary=1 ;; esac ;;
         push.recursesubmodules | submodule.recurse)
             case $value in no | false | off | 0) ;; *) recurse=1 ;; esac
             ;;
@@ -441,7 +459,9 @@ judge_config() {
 # Judge what git finds in `git` besides its configuration: files of remotes, and work to go on with.
 judge_files() {
     set +f
-    for file in "$common"/remotes/* "$common"/branches/*; do
+    set -- "$common"/remotes/* "$common"/branches/*
+    set -f
+    for file; do
         [ ! -e "$file" ] || found_file remote "$file"
     done
     for file in "$common"/objects/info/alternates "$common"/objects/info/http-alternates; do
@@ -450,7 +470,7 @@ judge_files() {
     for file in "$git/rebase-merge/git-rebase-todo" "$git/sequencer/todo"; do
         [ ! -e "$file" ] || judge_lines "$file" step "^[[:blank:]]*(\$|#|($steps)([[:space:]]|\$))"
     done
-    for file in "$git"/rebase-*/strategy; do
+    for file in "$git/rebase-merge/strategy" "$git/rebase-apply/strategy"; do
         [ ! -e "$file" ] || judge_lines "$file" strategy "^($strategies)\$"
     done
     file=$git/rebase-apply/apply-opt # options of git apply, some of which write to any file
@@ -459,7 +479,6 @@ judge_files() {
     file=$git/sequencer/opts # a configuration: what is on the list, as git writes it
     [ ! -e "$file" ] || judge_lines "$file" option \
         "^(\[options\]|[[:blank:]]*($options) = [a-z0-9=-]+|[[:blank:]]*strategy = ($strategies))\$"
-    set -f
 }
 
 steps='p|pick|r|reword|e|edit|s|squash|f|fixup|d|drop|l|label|t|reset|m|merge|u|update-ref'
@@ -472,13 +491,27 @@ options="$options|default-msg-cleanup"
 outside='(.*/)?([.][.]?|[.][gG][iI][tT])(/|"?$)' # the end of a path that git puts into no index
 apply_options='--whitespace=[a-z-]+|-C[0-9]+|-p[0-9]+|--reject|--ignore-whitespace|--ignore-space-change'
 
-# Report paths in MERGE_RR that lead out of the working tree: git reads and writes these files.
-judge_rerere() {
+# Set `lines` to those of the file $1 that grep prints with the arguments after $2, which stands for
+# NUL in them. Return 1 if the file is too long.
+find_lines() {
     lines=$(
         clean
-        tr '\000' '\n' <"$git/MERGE_RR" | grep -E "$tab(/|$outside)"
+        file=$1 nul=$2
+        shift 2
+        head -c "$most_text" <"$file" | tr '\000' "$nul" | grep -E "$@"
     )
-    [ -z "$lines" ] || found unsafe "$git/MERGE_RR" 'a path outside of the repo' ''
+    length=$(
+        clean
+        head -c "$most_text" <"$1" | wc -c
+    )
+    [ "$length" -lt "$most_text" ]
+}
+
+# Report paths in MERGE_RR that lead out of the working tree: git reads and writes these files.
+judge_rerere() {
+    if ! find_lines "$git/MERGE_RR" '\n' "$tab(/|$outside)" || [ -n "$lines" ]; then
+        found unsafe "$git/MERGE_RR" 'a path outside of the repo, or too long' ''
+    fi
 }
 
 # Judge a file that tells git how to go on: report each line as $2 that does not match $3, which
@@ -488,14 +521,22 @@ judge_lines() {
         found unsafe "$1" 'not a plain file' ''
         return
     }
-    lines=$(
-        clean
-        tr '\000' '?' <"$1" | grep -Ev "$3"
-    )
-    [ ${#lines} -lt "$most_text" ] || lines='too long'
+    find_lines "$1" '?' -v "$3" || {
+        found_file todo "$1"
+        return
+    }
     IFS=$nl
     for line in $lines; do found todo "$1" "$2" "$line"; done
     IFS=" $tab$nl"
+}
+
+# Set `content` to the hash of the file $1; return 1 if it can't be read.
+hash_file() {
+    content=$(
+        clean
+        sha256sum <"$1"
+    ) || return 1
+    content=${content%% *}
 }
 
 # Report a file by its content.
@@ -504,11 +545,11 @@ found_file() {
         found unsafe "$2" 'not a plain file' ''
         return
     }
-    content=$(
-        clean
-        sha256sum <"$2"
-    ) || content=unreadable
-    found "$1" "$2" "${2##*/}" "${content%% *}"
+    hash_file "$2" || {
+        found unsafe "$2" 'a file that cannot be read' ''
+        return
+    }
+    found "$1" "$2" "${2##*/}" "$content"
 }
 
 # Set `hooks` to the folder of the hooks that git would run. Return 1 if these are a person's own.
@@ -537,19 +578,23 @@ is_one_line() {
 
 # Call $1 with the path of each hook in `hooks`.
 each_hook() {
+    call=$1
     set +f
-    for file in "$hooks"/*; do
-        case $file in *.sample) continue ;; esac
-        [ -d "$file" ] || ! [ -x "$file" ] || "$1" "$file"
-    done
+    set -- "$hooks"/*
     set -f
+    for file; do
+        case $file in *.sample) continue ;; esac
+        [ -d "$file" ] || ! [ -x "$file" ] || "$call" "$file"
+    done
 }
 
 report_hook() { found_file hook "$1"; }
 
 check_hook() {
     hooks_exist=1
-    content=$(sha256sum <"$1") && is_approved hook "$1" "${1##*/}" "${content%% *}" || hooks_off=1
+    [ -z "$hooks_off" ] || return 0
+    [ -f "$1" ] && [ -f "$state/approvals/git" ] && hash_file "$1" &&
+        is_approved hook "$1" "${1##*/}" "$content" || hooks_off=1
 }
 
 # Judge the hooks. Those of the repo itself can be switched off, those of a submodule can't.
@@ -617,10 +662,12 @@ add_nested() {
 # Return 0 if the command makes no other repo a submodule, shows none in full, and goes on into
 # none that only another commit has, as a fetch does by itself.
 is_looking() {
-    case "${diff_submodule-} $arguments " in
-    diff\ * | log\ * | *" --submodule"* | *[Rr][Ee][Cc][Uu][Rr][Ss]* | *" --rec"*) return 1 ;;
+    [ -z "${GIT_CONFIG_COUNT-}${GIT_CONFIG_PARAMETERS-}" ] || return 1 # they may have the same keys
+    case "$diff_submodule $arguments " in
+    diff\ * | log\ * | *" --sub"* | *.[Ss][Uu][Bb][Mm][Oo][Dd][Uu][Ll][Ee]* | \
+        *[Rr][Ee][Cc][Uu][Rr][Ss]* | *" --rec"*) return 1 ;;
     esac
-    case ${recurse-}$parsed in 1push | 1grep) return 1 ;; esac
+    case $summary,$recurse,$parsed in 1,*,status | *,1,push | *,1,grep | *,1,branch) return 1 ;; esac
     case $parsed in
     add | status | diff | log | show | rev-parse | config | ls-files | describe | symbolic-ref | \
         for-each-ref | branch | push | tag | blame | grep | shortlog | reflog | \
@@ -634,7 +681,7 @@ judge_gitmodules() {
         found unsafe "$top/.gitmodules" 'not a plain file' ''
         return
     }
-    read_list "$real" --no-pager --git-dir="$git" config --file "$top/.gitmodules" --list -z || {
+    read_list bounded --no-pager --git-dir="$git" config --file "$top/.gitmodules" --list -z || {
         found unsafe "$top/.gitmodules" 'a file that git cannot read, or too long' ''
         return
     }
@@ -661,11 +708,11 @@ enqueue() {
 
 add() { enqueue $((depth + 1)) "$1" "$2"; }
 
-# Print links, and the files of git directories and of working trees in `common`.
+# Print links and pipes, and the files of git directories and of working trees in `common`.
 find_inner() {
     cd -- "$common" || return
     find . \( -path './objects/[0-9a-f][0-9a-f]' -type d -o -path ./hooks \) -prune \
-        -o \( -type l -o -name HEAD -o -name commondir -o -name gitdir \) -print0
+        -o \( -type l -o -type p -o -name HEAD -o -name commondir -o -name gitdir \) -print0
 }
 
 # Return 0 if the file of a working tree $1 names one in a guarded folder, or of this repo, or none:
@@ -676,10 +723,11 @@ is_own_gitdir() {
     case $line in /*) ;; *) line=${1%/*}/$line ;; esac
     resolve "${line%/*}" || return 0
     # shellcheck disable=SC3013
-    [ -f "$line" ] && read_gitfile "$line" "${line%/*}" && [ "$leads" -ef "${1%/*}" ]
+    is_one_line "$line" && read_gitfile "$line" "${line%/*}" && [ "$leads" -ef "${1%/*}" ]
 }
 
-# Report links in `common`: git reads, writes and deletes where they lead. Add the git directories
+# Report links in `common`: git reads, writes and deletes where they lead. And pipes, for which it
+# waits. Add the git directories
 # of submodules and working trees in it.
 judge_inner() {
     try_list find_inner || {
@@ -693,6 +741,9 @@ judge_inner() {
         folder=${folder%/*}
         if [ -L "$file" ]; then
             found unsafe "$file" 'a symbolic link' ''
+            continue
+        elif [ -p "$file" ]; then
+            found unsafe "$file" 'not a plain file' ''
             continue
         fi
         case $entry in
@@ -720,7 +771,7 @@ judge_inner() {
 is_what_git_finds() {
     git_finds=$(
         clean
-        cd -- "$top" && "$real" --git-dir=.git rev-parse --absolute-git-dir && echo .
+        cd -- "$top" && bounded --git-dir=.git rev-parse --absolute-git-dir && echo .
     )
     # shellcheck disable=SC3013
     [ "${git_finds%"$nl".}" -ef "$1" ]
@@ -820,13 +871,18 @@ judge() {
     done
 }
 
-# Add the repos that git finds from the folder $1 upwards to the folder $2.
+# Add the repos that git finds from the folder $1 upwards to the folder $2. Only those around the
+# first are `outer`, so that has to be one for git, too: it looks further up otherwise.
 add_upwards() {
     at=$1 kind=tree
     while :; do
         if [ -e "$at/.git" ] || [ -L "$at/.git" ]; then
             first=${first:-$at}
             enqueue 0 "$kind" "$at"
+            if [ "$kind" = outer ] && [ -d "$first/.git" ]; then
+                top=$first
+                is_what_git_finds "$first/.git" || found unsafe "$first/.git" 'no git directory' ''
+            fi
             kind=outer
         elif [ -e "$at/HEAD" ] && { [ -e "$at/objects" ] || [ -e "$at/commondir" ]; }; then
             case $at in
@@ -843,7 +899,7 @@ add_upwards() {
 # Add the guarded repos that the arguments, or the remotes of the repo, name as paths.
 add_others() {
     others=$(
-        "$real" -C "$dir" config --get-regexp \
+        bounded -C "$dir" config --get-regexp \
             '^(remote\..*\.(push)?url|branch\..*\.(remote|pushremote))$' |
             sed 's/^[^ ]* //'
     )
@@ -886,7 +942,7 @@ fi
 
 # --- the guard ------------------------------------------------------------------------------
 
-arguments="$*" queue='' first='' recurse='' hooks_off=1 hooks_exist=
+arguments="$*" queue='' first='' recurse='' summary='' diff_submodule='' hooks_off=1 hooks_exist=
 case $given_tree in '' | /*) ;; *) given_tree=$dir/$given_tree ;; esac
 if [ -z "$concerned" ]; then
     :

@@ -523,12 +523,12 @@ def test_a_key_that_is_not_on_the_list_is_refused(
     guarded: Guarded, keys: list[tuple[str, str, str]]
 ) -> None:
     """The list is that of the program's text; none of its wildcards stands for a whole section
-    but those of colours, columns, advice and status."""
+    but those of colours, columns and advice."""
     listed = guard_script("/x")
     unlisted = {
         ".".join(filter(None, key))
         for key in keys
-        if key[0] not in ("color", "column", "advice", "status", "include", "includeif")
+        if key[0] not in ("color", "column", "advice", "include", "includeif")
         and f".{key[2]}" not in listed
     }
     config = guarded.repo / ".git/config"
@@ -672,6 +672,124 @@ def test_worktree_repair_overwrites_no_file_elsewhere(guarded: Guarded) -> None:
     guarded.real_git("worktree", "repair")
     assert str(guarded.repo) in mine.read_text()
     assert guarded.hazards() == [], "it leads back now"
+
+
+VALUES = {
+    "branch.sort": ("-committerdate", "signature"),
+    "tag.sort": ("version:refname", "describe"),
+    "i18n.logOutputEncoding": ("ISO-8859-1", "../../x"),
+    "gui.geometry": ("841x483+2+28 189 210", "[exec x]"),
+    "status.showUntrackedFiles": ("no", None),
+    "status.compareBranches": (None, "x"),
+}
+"""Keys, each with a value that is allowed and one that is refused."""
+
+
+@pytest.mark.parametrize(("key", "values"), VALUES.items())
+def test_the_values_of_a_key(
+    guarded: Guarded, key: str, values: tuple[str | None, str | None]
+) -> None:
+    for value, refused in zip(values, (False, True), strict=True):
+        if value is not None:
+            git(guarded.repo, "config", key, value)
+            assert bool(guarded.hazards()) is refused, value
+            assert guarded.git("status").code == (128 if refused else 0)
+
+
+def test_git_blame_reads_no_file_outside(guarded: Guarded) -> None:
+    """It prints the first line of one that is no list of commits."""
+    secret = guarded.base / "secret"
+    secret.write_text("SECRET\n")
+    (guarded.repo / "a-link").symlink_to(secret)
+    os.mkfifo(guarded.repo / "a-pipe")
+    (guarded.repo / "folder").mkdir()
+    (guarded.repo / ".ignored").write_text("")
+    for value in (str(secret), "../../../secret", "~/x", "a-link", "a-pipe", "folder", "", ".."):
+        git(guarded.repo, "config", "blame.ignoreRevsFile", value)
+        done = guarded.git("blame", "README.md")
+        assert (done.code, "SECRET" in done.err) == (128, False), value
+        assert guarded.hazards() == [".git/config: blame.ignorerevsfile"], value
+        if value in (str(secret), "../../../secret", "a-link"):
+            assert "SECRET" in guarded.real_git("blame", "README.md").err, value
+    for value in (".ignored", "missing"):
+        git(guarded.repo, "config", "blame.ignoreRevsFile", value)
+        assert guarded.hazards() == [], value
+
+
+# --- files that never end ---------------------------------------------------------------------
+
+
+def impatient(guarded: Guarded) -> dict[str, str]:
+    """Return an environment in which `timeout` waits for a second, whatever it is given."""
+    programs = guarded.base / "programs"
+    programs.mkdir()
+    program = programs / "timeout"
+    program.write_text('#!/bin/sh\nshift\nexec /usr/bin/timeout 1 "$@"\n')
+    program.chmod(0o755)
+    return {**guarded.environ, "PATH": f"{programs}:{guarded.environ['PATH']}"}
+
+
+def test_a_pipe_that_git_would_include_is_not_waited_for(guarded: Guarded) -> None:
+    os.mkfifo(guarded.repo / "pipe")
+    git(guarded.repo, "config", "include.path", "../pipe")
+    environ = impatient(guarded)
+    done = run(["git", "status"], environ, cwd=guarded.repo)
+    assert done.code == 128
+    assert "a configuration that git cannot read" in done.err
+    real = shutil.which("git", path=os.environ["PATH"]) or ""
+    done = run(["timeout", "1", real, "status"], environ, cwd=guarded.repo)
+    assert done.code == 124, "git alone waits for ever"
+
+
+def test_a_pipe_deep_in_the_git_directory_is_refused(guarded: Guarded) -> None:
+    pipe = guarded.repo / ".git/packed-refs"
+    os.mkfifo(pipe)
+    assert guarded.hazards() == [".git/packed-refs: not a plain file"]
+    assert guarded.git("status").code == 128
+    done = run(["timeout", "1", "/usr/bin/git", "status"], guarded.environ, cwd=guarded.repo)
+    assert done.code == 124, "git alone waits for ever"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "sparse"])
+def test_a_hook_without_an_end_is_off(guarded: Guarded, kind: str) -> None:
+    """No hash of it is computed while a person has approved nothing."""
+    hook = guarded.repo / ".git/hooks/pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    if kind == "pipe":
+        os.mkfifo(hook)
+        (guarded.base / "home/.local/state/repoman/approvals").mkdir(exist_ok=True)
+        (guarded.base / "home/.local/state/repoman/approvals/git").write_text("")
+    else:
+        with hook.open("w") as file:
+            file.truncate(1 << 40)
+    hook.chmod(0o755)
+    assert guarded.git("status").code == 0
+
+
+def test_a_todo_without_an_end_is_not_read_to_it(guarded: Guarded) -> None:
+    folder = guarded.repo / ".git/rebase-merge"
+    folder.mkdir()
+    todo = folder / "git-rebase-todo"
+    with todo.open("w") as file:
+        file.write("noop\n" * 60000)
+    assert guarded.hazards() == [".git/rebase-merge/git-rebase-todo: git-rebase-todo"]
+    approve(guarded)
+    assert guarded.git("rebase", "--continue").code != 128
+    with todo.open("a") as file:
+        file.write(f"exec {guarded.payload}\n")
+    assert guarded.git("rebase", "--continue").code == 128
+
+
+def test_a_step_of_a_rebase_is_no_pattern(guarded: Guarded) -> None:
+    """A person would be shown, and approve, the name of a file in place of the program."""
+    (guarded.repo / "exec harmless").write_text("")
+    folder = guarded.repo / ".git/rebase-merge"
+    folder.mkdir()
+    (folder / "git-rebase-todo").write_text("exec *\n")
+    judged = judge_repo(LocalHost(guarded.environ), str(guarded.repo))
+    assert [report.value for report in judged] == ["exec *"]
+    done = guarded.git("rebase", "--continue")
+    assert (done.code, "step = exec * in" in done.err) == (128, True), done
 
 
 @pytest.mark.parametrize(("value", "code"), [("files", 0), ("reftable:///srv/x", 128)])
@@ -911,6 +1029,40 @@ def test_a_person_whose_git_shows_submodules_in_full(guarded: Guarded) -> None:
     done = run(["git", "show", "other"], environ, cwd=guarded.repo)
     assert (done.code, guarded.fired) == (128, False), done
     run(["git", "show", "other"], {**environ, "PATH": os.environ["PATH"]}, cwd=guarded.repo)
+    assert guarded.fired
+
+
+WAYS = {
+    "of the person": ([], {}),
+    "in the environment": ([], {"GIT_CONFIG_COUNT": "1"}),
+    "as an argument": (["-c", "status.SubmoduleSummary=1"], {}),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_status_that_sums_up_submodules(guarded: Guarded, way: str) -> None:
+    """git enters the repo at the path of a submodule that the index has no more, and looks for the commit there."""
+    repo, sub = guarded.repo, guarded.repo / "sub"
+    git(repo, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},sub")
+    git(repo, "commit", "--quiet", "-m", "sub")
+    blob = git(repo, "hash-object", "-w", "README.md").strip()
+    git(repo, "update-index", "--add", "--cacheinfo", f"100644,{blob},sub")
+    git(repo, "init", "--quiet", str(sub))
+    argv, environ = WAYS[way]
+    key = {"GIT_CONFIG_KEY_0": "status.submoduleSummary", "GIT_CONFIG_VALUE_0": "true"}
+    settings_file = guarded.base / "gitconfig"
+    settings_file.write_text("[status]\n\tsubmoduleSummary\n" if way == "of the person" else "")
+    environ = {**guarded.environ, "GIT_CONFIG_GLOBAL": str(settings_file), **environ, **key}
+    assert run(["git", *argv, "status"], environ, cwd=repo).code == 0
+    with (sub / ".git/config").open("a") as config:
+        config.write(
+            "[core]\n\trepositoryformatversion = 1\n[extensions]\n\tpartialClone = origin\n"
+            '[remote "origin"]\n\tpromisor = true\n\turl = ssh://example.org/x\n'
+            f"[core]\n\tsshCommand = {guarded.payload}\n"
+        )
+    done = run(["git", *argv, "status"], environ, cwd=repo)
+    assert (done.code, guarded.fired) == (128, False), done
+    run(["git", *argv, "status"], {**environ, "PATH": os.environ["PATH"]}, cwd=repo)
     assert guarded.fired
 
 

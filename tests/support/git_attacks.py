@@ -144,6 +144,12 @@ def _other_branch(repo: Path, payload: Path) -> None:
     (repo / "elsewhere").rename(repo / "sub")
 
 
+def _empty_git_directory(repo: Path, payload: Path) -> None:
+    """A folder whose .git is none for git, which takes the repo around it."""
+    _other_branch(repo, payload)
+    (repo / "docs/.git").mkdir(parents=True)
+
+
 def _many_gitlinks(repo: Path, payload: Path) -> None:
     """300 nested repos, the last with the payload."""
     _nested(repo, "n000", None)
@@ -366,6 +372,9 @@ ATTACKS = {
     ),
     "gitlink of another branch, by show": Attack(
         _other_branch, ("show", "--submodule=diff", "other"), reported="filter.x.clean"
+    ),
+    "gitlink of another branch, below an empty .git": Attack(
+        _empty_git_directory, ("checkout", "other"), "filter.x.clean", worktree="docs"
     ),
     "300 gitlinks": Attack(_many_gitlinks),
     "gitfile": Attack(_gitfile, reported=".git: neither a folder"),
