@@ -16,6 +16,7 @@ __all__ = [
     "Defaults",
     "Estate",
     "Excludes",
+    "Failure",
     "Mirrored",
     "Mount",
     "Pairs",
@@ -277,6 +278,25 @@ class Mirrored:
     """When the mirror was last compared in full (UTC)."""
     warnings: tuple[str, ...] = ()
     """Those of the last sync, which are true as long as the repo is the same."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The last attempt to mirror a project, which failed; one that succeeds removes it."""
+
+    time: str
+    """When it ended (UTC)."""
+    code: int
+    """Exit code of the project."""
+    what: str
+    cure: str = ""
+    times: int = 1
+    """Number of attempts since the last one that succeeded."""
+
+    @property
+    def error(self) -> str:
+        """What went wrong, with its cure."""
+        return f"{self.what}: {self.cure}" if self.cure else self.what
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed, RepomanError, TargetUnusable
 from repoman_tasks.hosts.base import Future, Host
-from repoman_tasks.model import Defaults, Person, Project, Registry
+from repoman_tasks.model import Defaults, Failure, Person, Project, Registry
 from repoman_tasks.planning.container.drift import Containers, unknown_containers
 from repoman_tasks.planning.container.memory_bound import MemoryBound
 from repoman_tasks.planning.findings import EstateFacts, repo_state
@@ -40,6 +40,7 @@ __all__ = [
     "addresses",
     "backup_share",
     "containers",
+    "failures",
     "fence_facts",
     "folders",
     "forbidden_paths",
@@ -148,6 +149,19 @@ def folders(session: Session) -> Future[list[str]]:
     """Find the names of all folders in local_repos."""
     local_repos = _local_repos(session.host, session.of(stored_registry))
     return submit_folder_names(session.host, local_repos)
+
+
+@task()
+def failures(session: Session) -> Future[Mapping[str, Failure]]:
+    """Find the projects whose last sync failed; none if the state can't be read."""
+    state = session.store.mirrors.submit_load()
+
+    def wait() -> Mapping[str, Failure]:
+        with suppress(RepomanError):
+            return state.result().failures
+        return {}
+
+    return Future(wait)
 
 
 @task()

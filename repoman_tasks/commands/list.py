@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from repoman_tasks.actions.facts import addresses, containers, reconcile, stored_registry
+from repoman_tasks.actions.facts import addresses, containers, failures, reconcile, stored_registry
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed, without_backticks
-from repoman_tasks.model import Defaults, Project
+from repoman_tasks.model import Defaults, Failure, Project
 from repoman_tasks.planning.container.drift import (
     Containers,
     container_state,
@@ -15,7 +15,16 @@ from repoman_tasks.planning.container.drift import (
     drift_findings,
 )
 from repoman_tasks.planning.container.spec import IMAGE_TAG
-from repoman_tasks.planning.findings import EstateFacts, RepoState, mirror_is_old
+from repoman_tasks.planning.findings import (
+    EstateFacts,
+    Finding,
+    RepoState,
+    failure_finding,
+    failure_word,
+    mirror_is_old,
+)
+from repoman_tasks.planning.mirror.attempts import reportable
+from repoman_tasks.planning.text.grouping import group_findings
 from repoman_tasks.planning.text.layout import BAD, FAINT, GOOD, Cell, Column
 from repoman_tasks.planning.text.wording import format_age
 from repoman_tasks.session import Session
@@ -23,7 +32,7 @@ from repoman_tasks.session import Session
 
 @task(
     name="list",
-    pre=[reconcile, containers],
+    pre=[reconcile, containers, failures],
     many_hosts=True,
     help={"json": "Print JSON."},
     examples={
@@ -42,7 +51,8 @@ def list_(session: Session, json: bool = False) -> None:
     facts, existing = session.of(reconcile), session.of(containers)
     screen, now = session.screen, session.now()
     ips = _addresses(session, existing)
-    rows = [_row(facts, project, existing, ips) for project in facts.registry.projects]
+    failed = {p.name: reportable(p, session.of(failures)) for p in facts.registry.projects}
+    rows = [_row(facts, p, existing, ips, failed[p.name]) for p in facts.registry.projects]
     if json:
         screen.json({"schema": 1, "projects": [_as_json(row) for row in rows]})
         return
@@ -52,7 +62,7 @@ def list_(session: Session, json: bool = False) -> None:
         screen.note("No registry yet: `repoman setup` creates one.")
     else:
         screen.note("No projects yet: `repoman new NAME` creates one.")
-    for finding in drift_findings(facts, existing, (), orphans=True):
+    for finding in [*_failed(rows, now), *drift_findings(facts, existing, (), orphans=True)]:
         screen.note(f"{finding.subject}: {finding.what}: {finding.cure}", hang=2)
     if existing.by_name or any(project.container for project in facts.registry.projects):
         screen.note(f"containers: {containers_summary(existing)}")
@@ -66,6 +76,7 @@ class _Row:
     ip: str
     image: str
     notes: list[str]
+    failure: Failure | None
 
 
 def _addresses(session: Session, existing: Containers) -> dict[str, str]:
@@ -78,7 +89,24 @@ def _addresses(session: Session, existing: Containers) -> dict[str, str]:
         return {}
 
 
-def _row(facts: EstateFacts, project: Project, existing: Containers, ips: dict[str, str]) -> _Row:
+def _failed(rows: list[_Row], now: str) -> list[Finding]:
+    """Return the findings about last syncs that failed, those of many projects as one."""
+    return group_findings(
+        [
+            failure_finding(row.project, row.failure, now)
+            for row in rows
+            if row.failure and not row.repo.problem
+        ]
+    )
+
+
+def _row(
+    facts: EstateFacts,
+    project: Project,
+    existing: Containers,
+    ips: dict[str, str],
+    failure: Failure | None,
+) -> _Row:
     repo, name = facts.repos[project.name], project.name
     notes = [f"repo {repo.problem}"] if repo.problem else []
     if not existing.problem:  # else the line below the table has it
@@ -87,7 +115,7 @@ def _row(facts: EstateFacts, project: Project, existing: Containers, ips: dict[s
     actual_image = container.config.get(IMAGE_TAG, "") if container else ""
     image = actual_image or project.requested_image or project.image
     state = container_state(project, existing)
-    return _Row(project, repo, state, ips.get(name, ""), image, notes)
+    return _Row(project, repo, state, ips.get(name, ""), image, notes, failure)
 
 
 _COLUMNS = (
@@ -121,18 +149,21 @@ def _cells(row: _Row, now: str, defaults: Defaults) -> tuple[Cell, ...]:
         Cell(row.project.name),
         Cell(row.state, _STATE_STYLES.get(row.state, BAD)),
         Cell(without_backticks(row.ip)),
-        _sync_age(row.project, now, defaults),
+        _sync_age(row, now, defaults),
         Cell(row.repo.path, BAD if row.repo.problem else ""),
         Cell(without_backticks(row.image)),
         Cell("; ".join(row.notes)),
     )
 
 
-def _sync_age(project: Project, now: str, defaults: Defaults) -> Cell:
+def _sync_age(row: _Row, now: str, defaults: Defaults) -> Cell:
+    project, failure = row.project, row.failure
     if not project.backup:
         return Cell("no backup", FAINT)
-    old = mirror_is_old(project, defaults, now)
-    return Cell(format_age(project.last_sync, now), BAD if old else "")
+    age = format_age(project.last_sync, now)
+    if failure:
+        return Cell(f"{age}, then {failure_word(failure)}", BAD)
+    return Cell(age, BAD if mirror_is_old(project, defaults, now) else "")
 
 
 def _as_json(row: _Row) -> dict[str, object]:
@@ -147,5 +178,7 @@ def _as_json(row: _Row) -> dict[str, object]:
         "container": project.container,
         "created": project.created or None,
         "last_sync": project.last_sync or None,
+        "failed_at": row.failure.time if row.failure else None,
+        "error": row.failure.error if row.failure else None,
         "notes": row.notes,
     }

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import asdict
 
 from repoman_tasks.actions.facts import readable_share, reconcile
+from repoman_tasks.actions.logged_attempt import logged_restore
 from repoman_tasks.actions.restore_checks import prepare_restore
 from repoman_tasks.cli.task import task
-from repoman_tasks.errors import Busy, ExitCode, Interrupted, UsageError
+from repoman_tasks.errors import Busy, ExitCode, Failed, Interrupted, UsageError
 from repoman_tasks.hosts.base import Locked
 from repoman_tasks.mirror.restore_run import Restore
 from repoman_tasks.planning.mirror.restore_plan import RestoreOptions
@@ -85,9 +86,14 @@ def restore(
         return _report(session, run, counts, json=json, dry_run=True)
     if in_place:
         _confirm(session, run, items, counts)
-    with _lock(session, name):
+    whole = not path and run.target.folder.endswith(f"/{run.source.repo}")
+    with _lock(session, name), logged_restore(session, name, in_its_place=whole) as result:
         guard_folders(session.host, run.target.folders)  # git must not trust a copy, either
-        counts, different = run.run(), run.differences()
+        result.counts = run.run()
+        different = run.differences()
+        if different:
+            result.fail(Failed(f"{plural(different, 'entry', 'entries')} of the copy differ"))
+    counts = result.counts
     return _report(session, run, counts, json=json, different=different)
 
 

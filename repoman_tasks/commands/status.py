@@ -11,6 +11,7 @@ from repoman_tasks.actions.facts import (
     addresses,
     backup_share,
     containers,
+    failures,
     fence_facts,
     folders,
     incus,
@@ -138,7 +139,7 @@ def status(
 def _submit_pre_tasks(session: Session, *, all_projects: bool) -> None:
     """Submit the pre-tasks whose facts will be needed, before waiting for any of them."""
     projects = session.of(stored_registry).projects
-    pre_tasks: list[Task[Future[Any]]] = [reconcile, containers, volumes, backup_share]
+    pre_tasks: list[Task[Future[Any]]] = [reconcile, containers, failures, volumes, backup_share]
     pre_tasks += [folders] if all_projects else []
     pre_tasks += [person, fence_facts] if any(project.container for project in projects) else []
     pre_tasks += [addresses] if any(project.address for project in projects) else []
@@ -191,8 +192,8 @@ def _estate_findings(
     problem = (share.what, share.cure) if isinstance(share, TargetUnusable) else None
     needs_share = name is None or projects[0].backup
     names = session.of(folders) if name is None else []
-    problem = problem if needs_share else None
-    return estate_findings(facts, problem, projects, names, session.now())
+    problem, failed = problem if needs_share else None, session.of(failures)
+    return estate_findings(facts, problem, projects, names, session.now(), failed)
 
 
 def _submit_inside(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from repoman_tasks.actions.facts import backup_share, reconcile, require_share
 from repoman_tasks.cli.task import task
-from repoman_tasks.errors import UsageError
+from repoman_tasks.errors import RepomanError, UsageError
 from repoman_tasks.mirror.rsync_pass import SyncContext
-from repoman_tasks.mirror.sync_run import mirror_estate
+from repoman_tasks.mirror.sync_run import mirror_estate, record_unusable
 from repoman_tasks.planning.mirror.sync_plan import SyncOptions, SyncPlan, plan_sync, sync_exit_code
 from repoman_tasks.session import Session
 from repoman_tasks.terminal.sync_output import OutputOptions, show_events, show_result
@@ -74,7 +74,11 @@ def sync(
         progress=output.progress,
     )
     sync_plan = plan_sync(session.of(reconcile).registry, name, jobs, options)
-    context = _sync_context(session, sync_plan)
+    try:
+        context = _sync_context(session, sync_plan)
+    except RepomanError as error:
+        record_unusable(session.store, sync_plan, error, session.now(), dry=session.dry)
+        raise
     with show_events(screen, output, sync_plan, session.now) as emit:
         outcomes = mirror_estate(context, sync_plan, session.store, emit)
     code = sync_exit_code(sync_plan, outcomes)

@@ -344,6 +344,15 @@ class Host(ABC):
         return self.submit_file(path).result()
 
     @abstractmethod
+    def submit_append(self, path: str, data: bytes) -> Future[int]:
+        """Submit `data` to be appended to the file at `path`, at the latest when it is awaited.
+
+        The result is the file's size then. One write does it, so that lines of several processes
+        do not mix. The observer is not told: it is repoman's own state. Raise Failed if it can't
+        be written, in part or at all. Not with --dry.
+        """
+
+    @abstractmethod
     def hold_folder(self, path: str, *, timeout: float) -> AbstractContextManager[Holder]:
         """Keep the directory at `path` in use.
 

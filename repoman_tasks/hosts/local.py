@@ -274,6 +274,9 @@ class LocalHost(Host):
                 os.unlink(temporary)
             raise Failed(f"{path} can't be written", _reason(error)) from None
 
+    def submit_append(self, path: str, data: bytes) -> Future[int]:
+        return Future(partial(_append, path, data))
+
     def cache_file(self, path: str, data: bytes) -> None:
         temporary = f"{path}.{threading.get_native_id()}"  # others may write it at the same time
         with contextlib.suppress(Failed, OSError, ValueError):
@@ -396,6 +399,19 @@ def _content(path: str) -> bytes | None:
         return None
     except OSError as error:
         raise Failed(f"{path} can't be read", _reason(error)) from None
+
+
+def _append(path: str, data: bytes) -> int:
+    """Append `data` to the file at `path`; return its size."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        _make_folders(os.path.dirname(path))
+        with open(os.open(path, flags, 0o600), "ab", buffering=0) as file:
+            if file.write(data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise Failed(f"{path} can't be written", _reason(error)) from None
 
 
 class Child:

@@ -18,11 +18,9 @@ from dataclasses import replace
 
 from repoman_tasks.errors import (
     Busy,
-    ExitCode,
+    Failed,
     Interrupted,
     Refused,
-    RepomanError,
-    internal_error,
     quoted,
 )
 from repoman_tasks.hosts.base import Entry, Future, Lock, Locked
@@ -68,17 +66,12 @@ def mirror_project(context: SyncContext, project: Project) -> Outcome:
             outcome.synced_at = context.now()
             outcome.state = mirrored(context, project, outcome, digest)
     except Locked as error:
-        outcome.code = ExitCode.SOME_FAILED
-        outcome.error = f"another sync writes its mirror, {error}: let it finish, or pass --wait"
-    except RepomanError as error:
+        outcome.busy, what = True, f"another sync writes its mirror, {error}"
+        outcome.fail(Failed(what, "let it finish, or pass --wait"))
+    except Exception as error:  # a bug fails this project, but not the others
         if isinstance(error, PassFailed) and error.refused:
             outcome.stopped_at = context.now()
-        failed = error.code is ExitCode.FAILED
-        outcome.code = ExitCode.SOME_FAILED if failed else error.code
-        outcome.error = str(error)
-    except Exception as error:  # a bug fails this project, but not the others
-        outcome.code = ExitCode.SOME_FAILED
-        outcome.error = internal_error(error)
+        outcome.fail(error)
     outcome.seconds = time.monotonic() - began
     context.emit(Finished(outcome))
     return outcome

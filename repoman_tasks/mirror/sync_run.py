@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -20,13 +21,14 @@ from repoman_tasks.mirror.project_sync import mirror_project
 from repoman_tasks.mirror.rsync_pass import SyncContext
 from repoman_tasks.mirror.unchanged import find_unchanged
 from repoman_tasks.model import Project
+from repoman_tasks.planning.mirror.attempts import noted, outcome_record
 from repoman_tasks.planning.mirror.source_check import has_own_mirror
-from repoman_tasks.planning.mirror.sync_plan import Outcome, SyncPlan, noted, sync_batches
+from repoman_tasks.planning.mirror.sync_plan import Outcome, SyncPlan, sync_batches
 from repoman_tasks.planning.registry_edits import Edit
 from repoman_tasks.registry import Store, record_mirror, record_stop, record_sync
 from repoman_tasks.tools.rsync import everywhere
 
-__all__ = ["mirror_estate"]
+__all__ = ["mirror_estate", "record_unusable"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -51,9 +53,7 @@ def mirror_estate(
     events: queue.Queue[Event | None] = queue.Queue(_QUEUED_EVENTS)
     with _Stop(context.host) as stop, ThreadPoolExecutor(plan.jobs) as pool:
         generation = Generation(store.mirrors, context.share)
-        running = replace(
-            context, emit=_emitter(events, context.host), before_write=generation.open
-        )
+        running = replace(context, emit=_emitter(events, context), before_write=generation.open)
         workers = _Workers(running, pool, events, generation)
         workers.start(plan)
         unrecorded: list[Outcome] = []
@@ -66,13 +66,13 @@ def mirror_estate(
                         see(event)
                 elif unrecorded:  # nothing else to do
                     with contextlib.suppress(RepomanError):  # retried at the end
-                        _record(store, unrecorded, context, plan)
+                        _record(store, unrecorded, plan, dry=context.dry)
         except BaseException:  # nobody reads events any more
             context.host.stopping.set()
             raise
         finally:
             rest = [event.outcome for event in workers.events() if isinstance(event, Finished)]
-            _record(store, [*unrecorded, *rest], context, plan)
+            _record(store, [*unrecorded, *rest], plan, dry=context.dry)
             _close(workers, context, plan)
     order = [project.name for project in plan.projects]
     return sorted(workers.outcomes, key=lambda outcome: order.index(outcome.name))
@@ -91,12 +91,14 @@ def _claimed(context: SyncContext, plan: SyncPlan, store: Store) -> SyncPlan:
     return replace(plan, projects=tuple(projects))
 
 
-def _emitter(events: queue.Queue[Event | None], host: Host) -> Callable[[Event], None]:
+def _emitter(events: queue.Queue[Event | None], context: SyncContext) -> Callable[[Event], None]:
     """Return a function that queues events; it waits for room, but not while stopping."""
 
     def emit(event: Event) -> None:
+        if isinstance(event, Finished):
+            event.outcome.ended_at = context.now()
         while True:
-            if host.stopping.is_set() and not isinstance(event, Finished):
+            if context.host.stopping.is_set() and not isinstance(event, Finished):
                 return None
             with contextlib.suppress(queue.Full):
                 return events.put(event, timeout=0.1)
@@ -191,23 +193,35 @@ class _Workers:
         return bool(self._look or self._batches or self._singles)
 
 
-def _record(store: Store, outcomes: list[Outcome], context: SyncContext, plan: SyncPlan) -> None:
+def record_unusable(
+    store: Store, plan: SyncPlan, error: RepomanError, now: str, *, dry: bool
+) -> None:
+    """Record that `error` kept all projects of `plan` from being mirrored. Never fails."""
+    outcomes = [Outcome(project.name, ended_at=now) for project in plan.projects]
+    for outcome in outcomes:
+        outcome.fail(error)
+    _record(store, outcomes, plan, dry=dry or plan.options.dry_run)
+
+
+def _record(store: Store, outcomes: list[Outcome], plan: SyncPlan, *, dry: bool) -> None:
     """Record `outcomes` in state and registry, and empty the list.
 
     The state comes first: it counts only once the registry names the same sync.
     """
     folders = {project.name: project.repo for project in plan.projects}
     edits: list[Edit] = []
-    done = [outcome for outcome in outcomes if outcome.ok and outcome.state is not None]
     for outcome in outcomes:
         if outcome.ok and outcome.tally is not None:
             edits.append(record_sync(outcome.name, outcome.synced_at))
             edits.append(record_mirror(outcome.name, folders[outcome.name]))
         elif outcome.stopped_at:
             edits.append(record_stop(outcome.name, outcome.stopped_at))
-    if edits and not context.dry:
-        if done:
-            store.mirrors.update(lambda known: noted(known, done))
+    if outcomes and not dry:
+        needed = any(outcome.ok for outcome in outcomes)
+        with contextlib.nullcontext() if needed else contextlib.suppress(RepomanError):
+            change = partial(noted, outcomes=tuple(outcomes))
+            store.mirrors.update(change, [outcome_record("sync", it) for it in outcomes])
+    if edits and not dry:
         store.update(lambda _: edits)
     outcomes.clear()
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from repoman_tasks.errors import quoted, without_backticks
-from repoman_tasks.model import Defaults, Project, Registry
+from repoman_tasks.errors import ExitCode, quoted, without_backticks
+from repoman_tasks.model import Defaults, Failure, Project, Registry
+from repoman_tasks.planning.mirror.attempts import reportable
 from repoman_tasks.planning.names import inside
 from repoman_tasks.planning.text.wording import format_age, hours_since
 
@@ -15,6 +16,8 @@ __all__ = [
     "Finding",
     "RepoState",
     "estate_findings",
+    "failure_finding",
+    "failure_word",
     "mirror_is_old",
     "no_registry_finding",
     "project_findings",
@@ -101,23 +104,56 @@ def unregistered_folders(folders: Iterable[str], projects: Iterable[Project]) ->
 
 
 def project_findings(
-    project: Project, state: RepoState, registry: Registry, now: str
+    project: Project,
+    state: RepoState,
+    registry: Registry,
+    now: str,
+    failure: Failure | None = None,
 ) -> list[Finding]:
-    """Return the findings about one project's repo and mirror."""
+    """Return the findings about one project's repo and mirror; `failure` is of its last sync."""
     found = []
+    sync = f"run `repoman sync {quoted(project.name)}`"
     if state.problem:
-        cure = f"restore it, or run `repoman remove {quoted(project.name)}`"
+        restore = f"run `repoman restore {quoted(project.name)}`"
+        mirrored = state.problem == "missing" and project.last_sync
+        cure = (
+            f"{restore if mirrored else 'restore it'}, or `repoman remove {quoted(project.name)}`"
+        )
         found.append(Finding(project.name, f"repo {state.path} {state.phrase}", cure))
     if project.stopped_at:
         cure = f"list the rest with `repoman sync {quoted(project.name)} --dry-run --force`"
         found.append(Finding(project.name, "its last sync stopped at max_delete", cure))
-    sync = f"run `repoman sync {quoted(project.name)}`"
+    if failure and not found:
+        found.append(failure_finding(project, failure, now))
     if project.backup and not project.last_sync:
         found.append(Finding(project.name, "never mirrored", sync))
     elif mirror_is_old(project, registry.defaults, now):
         what = f"last mirrored {format_age(project.last_sync, now)}"
         found.append(Finding(project.name, what, sync))
     return found
+
+
+def failure_word(failure: Failure) -> str:
+    """Return how the sync ended: refused, interrupted, or failed."""
+    words = {ExitCode.REFUSED: "refused", ExitCode.INTERRUPTED: "interrupted"}
+    return words.get(ExitCode(failure.code), "failed")
+
+
+def failure_finding(project: Project, failure: Failure, now: str) -> Finding:
+    """Return the finding about the last sync of `project`, which failed.
+
+    Of an unusable share only a sync can tell if it is usable again.
+    """
+    word, age = failure_word(failure), format_age(failure.time, now)
+    sync = f"run `repoman sync {quoted(project.name)}`"
+    many = failure.times > 1
+    what = f"the last {failure.times} syncs" if many else f"its last sync, {age},"
+    what += (" were " if many else " was ") + word if word != "failed" else " failed"
+    what += f", the newest {age}" if many else ""
+    again = failure.code in (ExitCode.TARGET, ExitCode.INTERRUPTED)
+    reason = "" if word == "interrupted" else f": {failure.what}"
+    cure = sync if again or not failure.cure else failure.cure
+    return Finding(project.name, what + reason, cure, kind="sync")
 
 
 def no_registry_finding(path: str) -> Finding:
@@ -131,14 +167,21 @@ def estate_findings(
     projects: Iterable[Project],
     folders: Iterable[str],
     now: str,
+    failures: Mapping[str, Failure] | None = None,
 ) -> list[Finding]:
-    """Return the findings about the share, `projects`, and `folders` below local_repos."""
+    """Return the findings about the share, `projects`, and `folders` below local_repos.
+
+    `failures` are those of the last syncs. If the share is not usable now, that says it all.
+    """
     registry = facts.registry
     found = []
     if share_problem:
         found.append(Finding("share", *share_problem))
     for project in projects:
-        found += project_findings(project, facts.repos[project.name], registry, now)
+        failure = reportable(project, failures or {})
+        if share_problem and failure and failure.code == ExitCode.TARGET:
+            failure = None
+        found += project_findings(project, facts.repos[project.name], registry, now, failure)
         if project.name in facts.revoked:
             found.append(_revoked_finding(project.name, facts.revoked[project.name]))
     for folder in unregistered_folders(folders, registry.projects):

@@ -7,14 +7,16 @@ guard: then the files in the mirrors are counted, and the mirrors compared in fu
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from repoman_tasks.hosts.base import Future, Host
-from repoman_tasks.model import Mirrored, Tally
+from repoman_tasks.model import Failure, Mirrored, Tally
+from repoman_tasks.planning.mirror.attempts import Record
 from repoman_tasks.planning.mirror.known_mirrors import Mirrors
+from repoman_tasks.registry.attempt_log import AttemptLog
 from repoman_tasks.registry.names_file import state_folder
 from repoman_tasks.registry.write_lock import write_lock
 
@@ -30,6 +32,7 @@ class MirrorState:
         self._host = host
         self.folder = f"{state_folder(host)}/mirrors/{registry_path.replace('/', '%')}"
         self.path = f"{self.folder}/state.json"
+        self.log = AttemptLog(host, f"{self.folder}/attempts.jsonl")
 
     def submit_load(self) -> Future[Mirrors]:
         """Ask for the states; those that can't be read are left out."""
@@ -39,10 +42,15 @@ class MirrorState:
         """Return the answer of `submit_load`."""
         return self.submit_load().result()
 
-    def update(self, change: Callable[[Mirrors], Mirrors]) -> None:
-        """Replace the states by those that `change` returns for them, under a lock."""
+    def update(self, change: Callable[[Mirrors], Mirrors], records: Sequence[Record] = ()) -> None:
+        """Replace the states by those that `change` returns for them, under a lock.
+
+        Append `records` to the log of attempts, which takes no round trip of its own.
+        """
         with self.locked():
+            logged = self.log.submit_append(records)
             before = self.load()
+            logged.result()
             after = change(before)
             if after != before:
                 self.save(after)
@@ -59,7 +67,8 @@ class MirrorState:
 def _text(mirrors: Mirrors) -> bytes:
     """Return the file's content: JSON with a line for each project."""
     tokens = {"token": mirrors.token, "next": mirrors.next, "open": dict(mirrors.open)}
-    head = json.dumps({"schema": _SCHEMA, **tokens})[:-1]
+    failures = {name: asdict(failure) for name, failure in mirrors.failures.items()}
+    head = json.dumps({"schema": _SCHEMA, **tokens, "failures": failures})[:-1]
     lines = [
         f"{json.dumps(name)}: {json.dumps(_table(state))}"
         for name, state in mirrors.projects.items()
@@ -81,12 +90,14 @@ def _parsed(data: bytes) -> Mirrors:
         pairs = [(name, _mirrored(table)) for name, table in document["projects"].items()]
         tokens = [document.get(key, "") for key in ("token", "next")]
         opened = dict(document.get("open", {}))
+        failed = {name: _failure(it) for name, it in document.get("failures", {}).items()}
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return Mirrors()
     known = {name: state for name, state in pairs if state is not None}
+    failures = {name: failure for name, failure in failed.items() if failure is not None}
     if not all(isinstance(text, str) for text in [*tokens, *opened.values()]):
-        return Mirrors(known)
-    return Mirrors(known, opened, *tokens)
+        return Mirrors(known, failures=failures)
+    return Mirrors(known, opened, tokens[0], tokens[1], failures)
 
 
 _TEXTS = {key.name for key in fields(Mirrored) if key.type == "str"}
@@ -103,6 +114,13 @@ def _mirrored(table: Mapping[str, Any]) -> Mirrored | None:
     if not all(_is(kind, counts[key]) for key, kind in _COUNTS.items()):
         return None
     return Mirrored(tally=Tally(**counts), warnings=tuple(warnings), **texts)
+
+
+def _failure(table: Mapping[str, Any]) -> Failure | None:
+    """Return the failure in `table`, None if it has another form."""
+    values = {key.name: table.get(key.name) for key in fields(Failure)}
+    good = all(_is(str(key.type), values[key.name]) for key in fields(Failure))
+    return Failure(**values) if good else None  # type: ignore[arg-type]
 
 
 def _is(kind: str, value: Any) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 __all__ = ["SCHEMAS", "check_json", "find_schema_errors", "load_schema"]
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs/schemas"
-_COMMANDS = ("history", "list", "restore", "status", "sync")
+_COMMANDS = ("history", "list", "log", "restore", "status", "sync")
 
 
 def check_json(argv: Sequence[str | bytes], out: str) -> None:
@@ -20,7 +20,8 @@ def check_json(argv: Sequence[str | bytes], out: str) -> None:
     if len(commands) != 1 or not out:
         return
     if "--json" in argv:
-        _check(str(commands[0]), json.loads(out), argv)
+        name = "records" if commands[0] == "log" else str(commands[0])  # that of REPOMAN_LOG
+        _check(name, json.loads(out), argv)
     elif "--json-lines" in argv:
         for line in out.splitlines():
             _check("sync-lines", json.loads(line), argv)

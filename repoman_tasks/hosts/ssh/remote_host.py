@@ -211,6 +211,17 @@ class RemoteHost(Host):
         if answer.end != "0":
             raise Failed(f"{path} can't be written", reason_of(answer))
 
+    def submit_append(self, path: str, data: bytes) -> Future[int]:
+        packed = base64.b64encode(data).decode()
+        question = Question(("append", path, packed), _FILE_SECONDS)
+
+        def size(answer: Answer) -> int:
+            if answer.end != "0" or not answer.out.strip().isdigit():
+                raise Failed(f"{path} can't be written", reason_of(answer))
+            return int(answer.out)
+
+        return self._submit(question).then(size)
+
     def submit_folders(self, paths: Sequence[str]) -> Future[list[str | None]]:
         stdin = [path for path in paths if "\0" not in path]
         if not stdin:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zlib import crc32
 
-from repoman_tasks.model import Mirrored, Project
+from repoman_tasks.model import Failure, Mirrored, Project
 from repoman_tasks.planning.mirror.source_check import valid_state
 
 __all__ = ["TOKEN", "Mirrors", "is_due", "trusted"]
@@ -27,6 +27,8 @@ class Mirrors:
     """The token that the share had."""
     next: str = ""
     """The token that the share was to get next; if that was interrupted, it has either."""
+    failures: Mapping[str, Failure] = field(default_factory=dict)
+    """The projects whose last sync failed."""
 
     def having(self, states: Mapping[str, Mirrored]) -> Mirrors:
         """Return this with `states` of projects in place of the known ones."""
@@ -47,7 +49,7 @@ class Mirrors:
             for name, state in self.projects.items()
         }
         still = {**self.open, **dict.fromkeys(names, token)}
-        return Mirrors(projects, still, seen if well else "", token)
+        return replace(self, projects=projects, open=still, token=seen if well else "", next=token)
 
     def closing(self, seen: str, token: str) -> Mirrors:
         """Return this for a sync that has written all, and the share to get `token`."""
@@ -61,7 +63,7 @@ class Mirrors:
         own = {name for name, token in self.open.items() if token == mine}
         kept = {name: state for name, state in states.items() if name in own}
         still = {name: token for name, token in self.open.items() if name not in own}
-        return Mirrors({**self.projects, **kept}, still, self.next, "")
+        return replace(self.having(kept), open=still, token=self.next, next="")
 
 
 def trusted(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import astuple, dataclass, field
 
-from repoman_tasks.errors import ExitCode, UsageError
+from repoman_tasks.errors import ExitCode, RepomanError, UsageError, internal_error, one_line
 from repoman_tasks.model import Mirrored, Project, Registry, Tally
-from repoman_tasks.planning.mirror.known_mirrors import Mirrors
 from repoman_tasks.planning.names import nearest, with_parents
 
 __all__ = [
@@ -84,7 +83,9 @@ class Outcome:
 
     name: str
     code: ExitCode = ExitCode.OK
-    error: str = ""
+    what: str = ""
+    """What went wrong; empty if it succeeded."""
+    cure: str = ""
     counts: Counts = field(default_factory=Counts)
     seconds: float = 0.0
     warnings: list[str] = field(default_factory=list)
@@ -95,11 +96,28 @@ class Outcome:
     """If true, nothing had to be compared."""
     synced_at: str = ""
     stopped_at: str = ""
+    ended_at: str = ""
+    busy: bool = False
+    """If true, another sync of the project was running, and so nothing was done."""
 
     @property
     def ok(self) -> bool:
         """True if the mirror of the project is complete."""
         return self.code is ExitCode.OK
+
+    @property
+    def error(self) -> str:
+        """What went wrong, with its cure."""
+        return one_line(f"{self.what}: {self.cure}" if self.cure else self.what)
+
+    def fail(self, error: BaseException) -> None:
+        """Take the code of `error` and its text; one that is no RepomanError is a bug."""
+        if isinstance(error, RepomanError):
+            failed = error.code is ExitCode.FAILED
+            self.code = ExitCode.SOME_FAILED if failed else error.code
+            self.what, self.cure = error.what, error.cure
+        else:
+            self.code, self.what = ExitCode.SOME_FAILED, internal_error(error)
 
 
 def first_symlink(roots: Mapping[str, str], repo: str) -> str:
@@ -108,23 +126,6 @@ def first_symlink(roots: Mapping[str, str], repo: str) -> str:
     `roots` has what identifies paths on the share; it begins with find's letter of the kind.
     """
     return next((path for path in with_parents(repo) if roots.get(path, "").startswith("l")), "")
-
-
-def noted(known: Mirrors, outcomes: Iterable[Outcome]) -> Mirrors:
-    """Return `known` with the counts of `outcomes`, all complete, until the run has ended.
-
-    The state of an unchanged mirror stays, unless another sync has written it meanwhile.
-    """
-    states = {}
-    for outcome in outcomes:
-        assert outcome.state is not None
-        if not outcome.unchanged:
-            states[outcome.name] = replace(outcome.state, digest="")
-        elif known.projects.get(outcome.name) == outcome.state and outcome.name not in known.open:
-            states[outcome.name] = replace(
-                outcome.state, last_sync=outcome.synced_at, before=outcome.state.last_sync
-            )
-    return known.having(states)
 
 
 def sync_batches(

@@ -57,20 +57,20 @@ def test_repo_state(real: str | None, problem: str) -> None:
         pytest.param(
             Project("a", last_sync=FRESH),
             RepoState("/r/a", "missing"),
-            [("repo /r/a is missing", "restore it, or run `repoman remove a`")],
+            [("repo /r/a is missing", "run `repoman restore a`, or `repoman remove a`")],
             id="missing",
         ),
         pytest.param(
             Project("a", last_sync=FRESH),
             RepoState("/r/a", "is a symlink to /r/b"),
-            [("repo /r/a is a symlink to /r/b", "restore it, or run `repoman remove a`")],
+            [("repo /r/a is a symlink to /r/b", "restore it, or `repoman remove a`")],
             id="a symlink",
         ),
         pytest.param(
             Project("a"),
             RepoState("/r/a", "missing"),
             [
-                ("repo /r/a is missing", "restore it, or run `repoman remove a`"),
+                ("repo /r/a is missing", "restore it, or `repoman remove a`"),
                 ("never mirrored", "run `repoman sync a`"),
             ],
             id="two findings",

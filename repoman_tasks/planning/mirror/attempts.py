@@ -1,0 +1,166 @@
+"""What is remembered of each sync and restore, also of those that failed. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+
+from repoman_tasks.errors import ExitCode
+from repoman_tasks.model import Failure, Project
+from repoman_tasks.planning.mirror.known_mirrors import Mirrors
+from repoman_tasks.planning.mirror.sync_plan import Outcome
+from repoman_tasks.planning.text.wording import hours_since
+
+__all__ = [
+    "INTERRUPTIONS",
+    "Record",
+    "noted",
+    "outcome_record",
+    "records_in",
+    "records_text",
+    "reportable",
+    "restored",
+    "without_older",
+]
+
+INTERRUPTIONS = 3
+"""Number of interruptions in a row from which they are a problem. One may be a person's Ctrl-C."""
+_MOST_TEXT = 1000
+"""The most characters to keep of an error."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One sync or restore of one project."""
+
+    time: str
+    """When it ended (UTC)."""
+    project: str
+    command: str
+    """`sync` or `restore`."""
+    exit: int
+    """Exit code of the project."""
+    seconds: float
+    new: int
+    changed: int
+    deleted: int
+    attributes: int
+    bytes: int
+    error: str = ""
+    """The error with its cure; empty if it succeeded."""
+
+
+_KINDS = {"str": (str,), "int": (int,), "float": (int, float)}
+_TYPES = {field.name: _KINDS[str(field.type)] for field in fields(Record)}
+
+
+def outcome_record(command: str, outcome: Outcome) -> Record:
+    """Return the record of an attempt that has ended."""
+    text = outcome.error
+    return Record(
+        outcome.ended_at,
+        outcome.name,
+        command,
+        int(outcome.code),
+        round(outcome.seconds, 3),
+        **asdict(outcome.counts),
+        error=text if len(text) <= _MOST_TEXT else f"{text[: _MOST_TEXT - 1]}…",
+    )
+
+
+def records_text(records: Iterable[Record]) -> bytes:
+    """Return a line of JSON for each of `records`.
+
+    It begins with a line break, which ends a line that a full disk or a crash cut short.
+    """
+    return "".join(f"\n{json.dumps(asdict(record))}" for record in records).encode() + b"\n"
+
+
+def records_in(data: bytes) -> list[Record]:
+    """Return the records in a file's content, newest first. Lines of another form are left out.
+
+    A line that was written twice, because a connection failed, counts once.
+    """
+    lines = dict.fromkeys(data.split(b"\n"))
+    return [record for line in reversed(lines) if line and (record := _parsed(line))]
+
+
+def without_older(data: bytes, size: int) -> bytes:
+    """Return the newest lines of `data`, at most `size` bytes."""
+    return data[-size:].partition(b"\n")[2] if len(data) > size else data
+
+
+def _parsed(line: bytes) -> Record | None:
+    try:
+        table = json.loads(line)
+        known = {name: table[name] for name in _TYPES}
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    good = all(isinstance(known[name], kind) for name, kind in _TYPES.items())
+    return Record(**known) if good else None
+
+
+# --- the last attempt of each project --------------------------------------------------------
+
+
+def noted(known: Mirrors, outcomes: Iterable[Outcome]) -> Mirrors:
+    """Return `known` after `outcomes`: the counts of complete mirrors, and the failures.
+
+    The digests of complete ones follow when the run has ended. The state of an unchanged mirror
+    stays, unless another sync has written it meanwhile.
+    """
+    states, failures = {}, dict(known.failures)
+    for outcome in outcomes:
+        _note_failure(failures, outcome)
+        if not outcome.ok or outcome.state is None:
+            continue
+        if not outcome.unchanged:
+            states[outcome.name] = replace(outcome.state, digest="")
+        elif known.projects.get(outcome.name) == outcome.state and outcome.name not in known.open:
+            states[outcome.name] = replace(
+                outcome.state, last_sync=outcome.synced_at, before=outcome.state.last_sync
+            )
+    return replace(known.having(states), failures=failures)
+
+
+def _note_failure(failures: dict[str, Failure], outcome: Outcome) -> None:
+    """Replace the failure of a project by that of its latest attempt.
+
+    Another sync of the project that was running is none: that one has an outcome, too. And an
+    interruption says nothing against what the attempt before it found.
+    """
+    before = failures.get(outcome.name)
+    if outcome.ok:
+        failures.pop(outcome.name, None)
+    elif not outcome.busy and (before is None or before.time != outcome.ended_at):
+        times = before.times + 1 if before else 1
+        what, cure = outcome.what[:_MOST_TEXT], outcome.cure[:_MOST_TEXT]
+        failure = Failure(outcome.ended_at, int(outcome.code), what, cure, times)
+        if before and outcome.code is ExitCode.INTERRUPTED != before.code:
+            failure = replace(before, times=times)
+        failures[outcome.name] = failure
+
+
+def restored(known: Mirrors, name: str) -> Mirrors:
+    """Return `known` after the repo was restored: what its last failure advised is done."""
+    failure = known.failures.get(name)
+    if failure is None:
+        return known
+    return replace(known, failures={**known.failures, name: replace(failure, cure="")})
+
+
+def reportable(project: Project, failures: Mapping[str, Failure]) -> Failure | None:
+    """Return the failure of the project's last sync if a person should know it, else None.
+
+    One from before the last complete sync, or from before the project was registered, which may
+    have replaced another one of this name, is over.
+    """
+    failure = failures.get(project.name)
+    if failure is None or not project.backup:
+        return None
+    since = (project.last_sync, project.created)
+    if any(then and hours_since(failure.time, then) > 0 for then in since):
+        return None
+    once = failure.code == ExitCode.INTERRUPTED and failure.times < INTERRUPTIONS
+    return None if once else failure
