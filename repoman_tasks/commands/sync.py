@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from repoman_tasks.actions.facts import backup_share, reconcile, require_share
+from repoman_tasks.actions.forced_sync import confirm_force
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import RepomanError, UsageError
 from repoman_tasks.mirror.rsync_pass import SyncContext
@@ -19,7 +20,7 @@ from repoman_tasks.terminal.sync_output import OutputOptions, show_events, show_
         "name": "Name of a project (default: all that have a backup).",
         "dry_run": "List what would change, and write nothing.",
         "no_delete": "Keep files in the mirror that the repo no longer has.",
-        "force": "Mirror a repo even if it lost most of its files since its last sync.",
+        "force": "Make the mirror as empty as the repo, even if that lost most of its files; asks.",
         "full": "Compare the mirrors of unchanged repos, too.",
         "itemize": "List each change.",
         "jobs": "Number of projects to mirror at the same time.",
@@ -30,14 +31,14 @@ from repoman_tasks.terminal.sync_output import OutputOptions, show_events, show_
     examples={
         "repoman sync --dry-run": "List what would change",
         "repoman sync": "Mirror all projects",
-        "repoman sync isurus --force": "Mirror a repo that shrank on purpose",
+        "repoman sync isurus --force": "Mirror a repo that is smaller on purpose",
         "repoman sync --no-input": "Mirror all projects from cron or a timer",
     },
     exit_codes={
         "4": "a project failed, or another sync of it is running",
         "5": "the backup share is not usable; nothing was written",
         "6": "refused, because files could be lost",
-        "130": "interrupted",
+        "130": "interrupted, or a prompt was answered with no",
     },
 )
 def sync(
@@ -73,12 +74,16 @@ def sync(
         itemize=(itemize or dry_run) and not in_json,
         progress=output.progress,
     )
+    if force and name is None and session.prompter.possible:
+        raise UsageError("--force needs the name of a project", "`repoman sync NAME --force`")
     sync_plan = plan_sync(session.of(reconcile).registry, name, jobs, options)
     try:
         context = _sync_context(session, sync_plan)
     except RepomanError as error:
         record_unusable(session.store, sync_plan, error, session.now(), dry=session.dry)
         raise
+    if force and not (dry_run or session.dry):
+        confirm_force(session, context, sync_plan)
     with show_events(screen, output, sync_plan, session.now) as emit:
         outcomes = mirror_estate(context, sync_plan, session.store, emit)
     code = sync_exit_code(sync_plan, outcomes)

@@ -93,7 +93,7 @@ stop --dry-run::Show what would change, and change nothing.
 sync:project:Mirror the repos to the backup share.
 sync --dry-run::List what would change, and write nothing.
 sync --no-delete::Keep files in the mirror that the repo no longer has.
-sync --force::Mirror a repo even if it lost most of its files since its last sync.
+sync --force::Make the mirror as empty as the repo, even if that lost most of its files; asks.
 sync --full::Compare the mirrors of unchanged repos, too.
 sync --itemize::List each change.
 sync --jobs:any:Number of projects to mirror at the same time.

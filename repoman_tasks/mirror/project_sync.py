@@ -191,8 +191,11 @@ class _ProjectSync:
         if self._context.options.force:
             return
         source.check_not_stopped(self._project)
+        counted = "the last sync counted" if self._last else "its mirror holds"
         last = self._last or self._mirrored()
-        source.check_shrinkage(self._project.name, self._path, tally, last, self._max_shrink)
+        source.check_shrinkage(
+            self._project.name, self._path, tally, last, self._max_shrink, counted
+        )
         self._may_delete = source.deletion_limit(self._project, last, self._max_shrink)
 
     @property

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from repoman_tasks.errors import ExitCode, Failed, RepomanError, quoted, without_backticks
+from repoman_tasks.errors import ExitCode, Failed, RepomanError, without_backticks
 from repoman_tasks.hosts.base import Host, Lock, Result
 from repoman_tasks.mirror.events import Event, Itemized, Progress
 from repoman_tasks.model import Mirrored, Project, Registry
 from repoman_tasks.planning.mirror.known_mirrors import Mirrors, trusted
-from repoman_tasks.planning.mirror.source_check import valid_state
+from repoman_tasks.planning.mirror.source_check import stopped_cure, valid_state
 from repoman_tasks.planning.mirror.sync_plan import Counts, Outcome, SyncOptions
 from repoman_tasks.planning.names import with_parents
 from repoman_tasks.tools import rsync
@@ -119,7 +119,7 @@ class PassFailed(RepomanError):
         cure = "; ".join(text for text in complaints if not text.startswith("rsync error:"))
         fault = next(filter(None, map(rsync.target_fault, complaints)), "")
         if self.refused:
-            cure = f"`repoman sync {quoted(projects[0].name)} --force`"
+            cure = stopped_cure(projects[0].name)
         elif fault:
             what, self.code = fault, ExitCode.TARGET
         super().__init__(what, cure)

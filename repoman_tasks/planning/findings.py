@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from repoman_tasks.errors import ExitCode, quoted, without_backticks
 from repoman_tasks.model import Defaults, Failure, Project, Registry
 from repoman_tasks.planning.mirror.attempts import reportable
+from repoman_tasks.planning.mirror.source_check import stopped_cure
 from repoman_tasks.planning.names import inside
 from repoman_tasks.planning.text.wording import format_age, hours_since
 
@@ -121,7 +122,7 @@ def project_findings(
         )
         found.append(Finding(project.name, f"repo {state.path} {state.phrase}", cure))
     if project.stopped_at:
-        cure = f"list the rest with `repoman sync {quoted(project.name)} --dry-run --force`"
+        cure = stopped_cure(project.name)
         found.append(Finding(project.name, "its last sync stopped at max_delete", cure))
     if failure and not found:
         found.append(failure_finding(project, failure, now))

@@ -25,6 +25,7 @@ __all__ = [
     "DELETE_CONTAINER",
     "DELETE_REPO",
     "FIRST_PROJECT",
+    "FORCE",
     "GO_AHEAD",
     "IMAGE",
     "INIT_INCUS",
@@ -131,6 +132,7 @@ REPAIR = Prompt(
     "What should happen to {}?", _answers("status", "missing", "orphan", "half_made", "yes")
 )
 DELETE_CONTAINER = Prompt("The container {} will be deleted.", _answers("status", "yes"))
+FORCE = Prompt("The mirror becomes as empty as the repo: {} go. Go ahead?", _answers("sync", "yes"))
 REPO = Prompt("What should happen to its repo?", _answers("remove", "keep_repo", "delete_repo"))
 DELETE_REPO = Prompt("{} will be deleted.", _answers("remove", "yes"))
 APPROVE = Prompt(

@@ -382,11 +382,15 @@ def test_an_empty_source_is_refused(ready: Estate) -> None:
     for argv in (("sync", "isurus"), ("sync", "isurus", "--no-delete"), ("sync", "isurus", "-n")):
         done = ready.run(*argv, code=REFUSED)
         assert "is empty, the last sync counted" in done.err
-        assert "--force" in done.err
+        restore, force = (done.err.index(word) for word in ("`repoman restore isurus", "--force"))
+        assert restore < force
     ready.run("sync", code=SOME_FAILED)
     assert inner(ready.mirror("isurus")) == before
-    ready.run("sync", "isurus", "--force", code=0)
+    done = ready.run("sync", "isurus", "--force", code=0)
+    assert "the next version refuses --force without --yes" in done.err
     assert [path.name for path in ready.mirror("isurus").iterdir()] == []
+    assert ready.run("sync", "isurus", "--force", "--yes", code=0).err == ""
+    assert "the name of a project" in ready.run("sync", "--force", "--yes", code=0).err
 
 
 def test_a_source_that_shrank_by_half_is_refused(ready: Estate) -> None:
@@ -452,7 +456,7 @@ def test_a_lost_registry_does_not_disarm_the_guard(ready: Estate) -> None:
     (ready.local_repos / "isurus").rename(ready.base / "away")
     (ready.local_repos / "isurus").mkdir()
     ready.run("new", "isurus", "--no-container", code=0)
-    ready.run("sync", "isurus", code=REFUSED)
+    assert "is empty, its mirror holds" in ready.run("sync", "isurus", code=REFUSED).err
     assert inner(ready.mirror("isurus")) == before
 
 

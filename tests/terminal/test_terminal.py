@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -70,6 +71,41 @@ def plain(shown: str) -> str:
 
 def setup_words(estate: Estate) -> tuple[str, ...]:
     return ("setup", "--local-repos", str(estate.local_repos), "--nfs-repos", str(estate.share))
+
+
+@pytest.fixture
+def emptied(isurus: Estate) -> Estate:
+    """Return the estate after a sync, with a repo that has lost all files."""
+    isurus.run("sync", code=0)
+    for path in (isurus.local_repos / "isurus").iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return isurus
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n", 130), ("", 130), ("y", 0)])
+def test_force_asks_with_the_number_of_entries_that_go(
+    emptied: Estate, spawn: Spawn, answer: str, code: int
+) -> None:
+    held = sum(1 for _ in emptied.mirror("isurus").rglob("*"))
+    child = spawn("sync", "isurus", "--force")
+    child.expect_exact(f"The mirror becomes as empty as the repo: {held} entries go. Go ahead?")
+    child.sendline(answer)
+    status, shown = end(child)
+    assert status == code, shown
+    assert any(emptied.mirror("isurus").iterdir()) is (code != 0)
+
+
+def test_force_asks_nothing_if_nothing_goes(isurus: Estate, spawn: Spawn) -> None:
+    isurus.run("sync", code=0)
+    (isurus.local_repos / "isurus/new").write_text("x")
+    code, shown = end(spawn("sync", "isurus", "--force"))
+    assert (code, "Go ahead?" in shown) == (0, False)
+
+
+def test_force_of_all_is_refused_on_a_terminal(emptied: Estate, spawn: Spawn) -> None:
+    code, shown = end(spawn("sync", "--force"))
+    assert (code, "--force needs the name of a project" in shown) == (2, True)
+    assert any(emptied.mirror("isurus").iterdir())
 
 
 # --- questions -------------------------------------------------------------------------

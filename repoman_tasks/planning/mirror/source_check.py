@@ -11,6 +11,7 @@ __all__ = [
     "check_shrinkage",
     "deletion_limit",
     "has_own_mirror",
+    "stopped_cure",
     "valid_state",
 ]
 
@@ -38,45 +39,59 @@ def valid_state(project: Project, state: Mirrored | None) -> Mirrored | None:
 
 
 def check_shrinkage(
-    name: str, path: str, tally: Tally, last: Tally | None, max_shrink: float
+    name: str,
+    path: str,
+    tally: Tally,
+    last: Tally | None,
+    max_shrink: float,
+    counted: str = "the last sync counted",
 ) -> None:
     """Raise Refused if the repo at `path` has shrunk by more than `max_shrink` since `last`.
 
-    `last` is the tally of the last sync or, if none is recorded, of the mirror.
+    `last` is the tally of the last sync or, if none is recorded, of the mirror; `counted` says so.
     """
     if last is None:
         return
-    cure = (
-        f"get the mirror's content by `repoman restore {quoted(name)}`; "
-        f"only if the repo is right, make the mirror as small "
-        f"with `repoman sync {quoted(name)} --force`"
-    )
     if tally.files == 0 and last.files:
-        counted = plural(last.files, "file")
-        raise Refused(f"{path} is empty, the last sync counted {counted}", cure)
+        files = plural(last.files, "file")
+        raise Refused(f"{path} is empty, {counted} {files}", _restore_cure(name, files))
     if tally.files < last.files * (1 - max_shrink):
         raise Refused(
-            f"{path} holds {plural(tally.files, 'file')}, the last sync counted {last.files} "
+            f"{path} holds {plural(tally.files, 'file')}, {counted} {last.files} "
             f"(max_shrink = {max_shrink:g})",
-            cure,
+            _restore_cure(name, plural(last.files - tally.files, "file")),
         )
     unpacked = tally.packs == last.packs and last.loose >= _MANY_LOOSE
     if unpacked and tally.loose < last.loose * (1 - max_shrink):
         raise Refused(
             f"{path} holds {plural(tally.loose, 'loose git object')} and no new pack, "
-            f"the last sync counted {last.loose}",
-            cure,
+            f"{counted} {last.loose}",
+            _restore_cure(name, plural(last.loose - tally.loose, "object")),
         )
+
+
+def _restore_cure(name: str, gone: str) -> str:
+    """Return the cure of a refusal: first what loses nothing. `gone` is what --force deletes."""
+    return (
+        f"get the mirror's content by `repoman restore {quoted(name)}`; only if the repo is right, "
+        f"`repoman sync {quoted(name)} --force` makes the mirror as empty as the repo: {gone} go"
+    )
+
+
+def stopped_cure(name: str) -> str:
+    """Return the cure if a sync of the project called `name` stopped at max_delete."""
+    return (
+        f"list the rest with `repoman sync {quoted(name)} --dry-run --force`; bring back what was "
+        f"deleted by mistake with `repoman restore {quoted(name)}`, else let "
+        f"`repoman sync {quoted(name)} --force` delete it from the mirror"
+    )
 
 
 def check_not_stopped(project: Project) -> None:
     """Raise Refused if the last sync stopped at max_delete: another one needs --force."""
     if project.stopped_at:
-        raise Refused(
-            f"the last sync, at {project.stopped_at}, stopped at max_delete",
-            f"list the rest with `repoman sync {quoted(project.name)} --dry-run --force`, "
-            f"then delete it with `repoman sync {quoted(project.name)} --force`",
-        )
+        what = f"the last sync, at {project.stopped_at}, stopped at max_delete"
+        raise Refused(what, stopped_cure(project.name))
 
 
 def deletion_limit(project: Project, last: Tally | None, max_shrink: float) -> int | None:
