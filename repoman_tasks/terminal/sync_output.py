@@ -50,15 +50,19 @@ class OutputOptions:
 def show_events(
     screen: Screen, output: OutputOptions, planned: SyncPlan, now: Callable[[], str]
 ) -> Iterator[See]:
-    """Yield a function that prints an event. Failures go to standard error in every form."""
+    """Yield a function that prints an event. Failures go to standard error in every form.
+
+    Of several projects, those without changes get no line, unless changes are itemized.
+    """
+    all_lines = len(planned.projects) == 1 or planned.options.itemize
     if output.bars:
         widest = max((len(project.name) for project in planned.projects), default=0)
         with Bars(len(planned.projects)) as shown:
-            yield lambda event: _in_bars(shown, event, widest)
+            yield lambda event: _in_bars(shown, event, widest, all_lines=all_lines)
     elif output.lines:
         yield _Lines(screen, now)
     else:
-        yield lambda event: _in_lines(screen, event, output.quiet)
+        yield lambda event: _in_lines(screen, event, output.quiet, all_lines=all_lines)
 
 
 def show_result(
@@ -85,7 +89,7 @@ def show_result(
 # --- for a person ------------------------------------------------------------------------
 
 
-def _in_lines(screen: Screen, event: Event, quiet: bool) -> None:
+def _in_lines(screen: Screen, event: Event, quiet: bool, *, all_lines: bool = True) -> None:
     if isinstance(event, Itemized):
         path = event.path.encode(errors="surrogateescape").decode(errors="replace")
         kind = Cell(f"{event.kind:10}", BAD if event.kind == "deleted" else "")
@@ -94,13 +98,13 @@ def _in_lines(screen: Screen, event: Event, quiet: bool) -> None:
         outcome = event.outcome
         if not outcome.ok:
             screen.note(_line(outcome))
-        elif not quiet:
+        elif not quiet and (all_lines or _changed(outcome.counts)):
             screen.line(_line(outcome))
         for warning in outcome.warnings:
             screen.note(f"{outcome.name}: warning: {warning}")
 
 
-def _in_bars(bars: Bars, event: Event, widest: int) -> None:
+def _in_bars(bars: Bars, event: Event, widest: int, *, all_lines: bool) -> None:
     if isinstance(event, Started):
         bars.started(event.name)
     elif isinstance(event, Progress):
@@ -108,7 +112,9 @@ def _in_bars(bars: Bars, event: Event, widest: int) -> None:
     elif isinstance(event, Finished):
         outcome = event.outcome
         warnings = [Cell(f"{outcome.name}: warning: {text}", BAD) for text in outcome.warnings]
-        bars.finished(outcome.name, Cell(_line(outcome, widest), _look(outcome)), *warnings)
+        shown = all_lines or not outcome.ok or _changed(outcome.counts)
+        line = [Cell(_line(outcome, widest), _look(outcome))] if shown else []
+        bars.finished(outcome.name, *line, *warnings)
 
 
 def _line(outcome: Outcome, widest: int = 0) -> str:
@@ -139,7 +145,10 @@ def _sum(outcomes: Sequence[Outcome], options: SyncOptions) -> str:
     failed = sum(not outcome.ok for outcome in outcomes)
     verb = "would be mirrored" if options.dry_run else "mirrored"
     rest = f", {failed} failed" if failed else ""
-    mirrored = plural(len(outcomes) - failed, "project")
+    ok = [outcome for outcome in outcomes if outcome.ok]
+    unchanged = sum(not _changed(outcome.counts) for outcome in ok)
+    rest += f", {unchanged} unchanged" if 0 < unchanged < len(ok) else ""
+    mirrored = plural(len(ok), "project")
     return f"{mirrored} {verb}{rest}: {_counted(total_counts(outcomes))}"
 
 

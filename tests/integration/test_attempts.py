@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -193,3 +194,16 @@ def test_the_file_does_not_grow_for_ever(mirrored: Estate) -> None:
     size = log_file(mirrored).stat().st_size
     assert (1 << 20) < size <= (2 << 20)
     assert records(mirrored, "--limit", "1") == [("lamna", "sync", 0)]
+
+
+def test_unchanged_projects_get_no_line_of_a_sync_of_many(mirrored: Estate) -> None:
+    (mirrored.local_repos / "isurus/new").write_text("x")
+    (mirrored.local_repos / "lamna/.git/index.lock").touch()
+    first, last = mirrored.run("sync", code=0).out.splitlines()
+    assert first.startswith("isurus: 0 changed, 1 new")
+    assert last == "2 projects mirrored, 1 unchanged: 0 changed, 1 new, 0 deleted, 1 B"
+    assert mirrored.run("sync", code=0).out == "2 projects mirrored: nothing to do\n"
+    assert "lamna: nothing to do" in mirrored.run("sync", "--itemize", code=0).out
+    assert "lamna: nothing to do" in mirrored.run("sync", "lamna", code=0).out
+    os.mkfifo(mirrored.local_repos / "lamna/pipe")
+    assert "lamna: warning: FIFO" in mirrored.run("sync", code=0).err

@@ -122,7 +122,7 @@ def test_what_is_unchanged_is_not_compared(ready: Estate) -> None:
     (ready.mirror("isurus") / "README.md").write_text("by hand")
     token = (ready.share / TOKEN).read_text()
     assert sync(ready) == 0
-    assert "isurus: nothing to do" in out(ready)
+    assert out(ready) == "2 projects mirrored: nothing to do\n"
     assert (ready.share / TOKEN).read_text() == token, "nothing was written to the share"
     assert compared(ready, "isurus") == set()
     assert compared(ready, "--full") == {"isurus", "lamna"}
