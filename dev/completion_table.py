@@ -67,6 +67,7 @@ FREE = (
         "limit",
         "network",
         "path",
+        "sample",
         "storage-pool",
     ),
     "tier",

@@ -25,6 +25,7 @@ __all__ = [
     "Registry",
     "Requested",
     "Tally",
+    "Verified",
     "env_name",
     "keys",
 ]
@@ -249,13 +250,15 @@ class Tally:
 
     `files` leaves out `loose` git objects: `git gc` packs thousands of them into one file
     without loss. `packs` is a fingerprint of the packs' names, `tree` one of all entries with
-    times and inodes, which changes with any write.
+    times and inodes, which changes with any write. `newest` is the newest ctime of an entry, in
+    nanoseconds: what changes after the walk gets a newer one.
     """
 
     files: int
     loose: int = 0
     packs: str = ""
     tree: str = ""
+    newest: int = 0
 
 
 @dataclass(frozen=True)
@@ -297,6 +300,22 @@ class Failure:
     def error(self) -> str:
         """What went wrong, with its cure."""
         return f"{self.what}: {self.cure}" if self.cure else self.what
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What `verify` has proven of a mirror, in rounds: a round compares all of its files."""
+
+    last_verified: str = ""
+    """When the last round ended (UTC)."""
+    proven: int = 0
+    """Percentage of the mirror that the present round has compared."""
+    after: str = ""
+    """Path in the repo after which the next sample begins."""
+    damaged: tuple[str, ...] = ()
+    """Paths in the repo that were found damaged, and not well since."""
+    created: str = ""
+    """When the project was registered: a later one of its name has another mirror."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed, RepomanError, TargetUnusable
 from repoman_tasks.hosts.base import Future, Host
-from repoman_tasks.model import Defaults, Failure, Person, Project, Registry
+from repoman_tasks.model import Defaults, Failure, Person, Project, Registry, Verified
 from repoman_tasks.planning.container.drift import Containers, unknown_containers
 from repoman_tasks.planning.container.memory_bound import MemoryBound
 from repoman_tasks.planning.findings import EstateFacts, repo_state
@@ -51,6 +51,7 @@ __all__ = [
     "require_containers",
     "require_share",
     "stored_registry",
+    "verified",
     "volumes",
 ]
 
@@ -149,6 +150,19 @@ def folders(session: Session) -> Future[list[str]]:
     """Find the names of all folders in local_repos."""
     local_repos = _local_repos(session.host, session.of(stored_registry))
     return submit_folder_names(session.host, local_repos)
+
+
+@task()
+def verified(session: Session) -> Future[Mapping[str, Verified]]:
+    """Find what `verify` has proven, by project; nothing if the state can't be read."""
+    state = session.store.verified.submit_load()
+
+    def wait() -> Mapping[str, Verified]:
+        with suppress(RepomanError):
+            return state.result()
+        return {}
+
+    return Future(wait)
 
 
 @task()

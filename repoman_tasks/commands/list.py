@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from repoman_tasks.actions.facts import addresses, containers, failures, reconcile, stored_registry
+from repoman_tasks.actions.facts import (
+    addresses,
+    containers,
+    failures,
+    reconcile,
+    stored_registry,
+    verified,
+)
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed, without_backticks
-from repoman_tasks.model import Defaults, Failure, Project
+from repoman_tasks.model import Defaults, Failure, Project, Verified
 from repoman_tasks.planning.container.drift import (
     Containers,
     container_state,
@@ -24,6 +31,7 @@ from repoman_tasks.planning.findings import (
     mirror_is_old,
 )
 from repoman_tasks.planning.mirror.attempts import reportable
+from repoman_tasks.planning.mirror.damage import valid_verified
 from repoman_tasks.planning.text.grouping import group_findings
 from repoman_tasks.planning.text.layout import BAD, FAINT, GOOD, Cell, Column
 from repoman_tasks.planning.text.wording import format_age
@@ -32,7 +40,7 @@ from repoman_tasks.session import Session
 
 @task(
     name="list",
-    pre=[reconcile, containers, failures],
+    pre=[reconcile, containers, failures, verified],
     many_hosts=True,
     help={"json": "Print JSON."},
     examples={
@@ -52,7 +60,10 @@ def list_(session: Session, json: bool = False) -> None:
     screen, now = session.screen, session.now()
     ips = _addresses(session, existing)
     failed = {p.name: reportable(p, session.of(failures)) for p in facts.registry.projects}
-    rows = [_row(facts, p, existing, ips, failed[p.name]) for p in facts.registry.projects]
+    rows = [
+        _row(facts, p, existing, ips, failed[p.name], session.of(verified).get(p.name))
+        for p in facts.registry.projects
+    ]
     if json:
         screen.json({"schema": 1, "projects": [_as_json(row) for row in rows]})
         return
@@ -77,6 +88,7 @@ class _Row:
     image: str
     notes: list[str]
     failure: Failure | None
+    verified: Verified
 
 
 def _addresses(session: Session, existing: Containers) -> dict[str, str]:
@@ -106,6 +118,7 @@ def _row(
     existing: Containers,
     ips: dict[str, str],
     failure: Failure | None,
+    proven: Verified | None,
 ) -> _Row:
     repo, name = facts.repos[project.name], project.name
     notes = [f"repo {repo.problem}"] if repo.problem else []
@@ -115,19 +128,21 @@ def _row(
     actual_image = container.config.get(IMAGE_TAG, "") if container else ""
     image = actual_image or project.requested_image or project.image
     state = container_state(project, existing)
-    return _Row(project, repo, state, ips.get(name, ""), image, notes, failure)
+    known = valid_verified(project, proven)
+    return _Row(project, repo, state, ips.get(name, ""), image, notes, failure, known)
 
 
 _COLUMNS = (
     Column("NAME"),
     Column("STATE"),
-    Column("IP", drop_order=3),
-    Column("LAST SYNC", drop_order=4),
-    Column("REPO", min_width=14, drop_order=2),
+    Column("IP", drop_order=4),
+    Column("LAST SYNC", drop_order=5),
+    Column("VERIFIED", drop_order=2),
+    Column("REPO", min_width=14, drop_order=3),
     Column("IMAGE", min_width=14, drop_order=1),
-    Column("NOTES", min_width=24, drop_order=5),
+    Column("NOTES", min_width=24, drop_order=6),
 )
-_OPTIONAL_COLUMNS = ("IP", "IMAGE", "NOTES")
+_OPTIONAL_COLUMNS = ("IP", "VERIFIED", "IMAGE", "NOTES")
 """Columns that are left out if all their values are empty."""
 _STATE_STYLES = {"running": GOOD, "stopped": "", "frozen": "", "no container": FAINT, "unknown": ""}
 """Styles of the states that are no problem."""
@@ -150,6 +165,7 @@ def _cells(row: _Row, now: str, defaults: Defaults) -> tuple[Cell, ...]:
         Cell(row.state, _STATE_STYLES.get(row.state, BAD)),
         Cell(without_backticks(row.ip)),
         _sync_age(row, now, defaults),
+        _verified_age(row.verified, now),
         Cell(row.repo.path, BAD if row.repo.problem else ""),
         Cell(without_backticks(row.image)),
         Cell("; ".join(row.notes)),
@@ -166,6 +182,15 @@ def _sync_age(row: _Row, now: str, defaults: Defaults) -> Cell:
     return Cell(age, BAD if mirror_is_old(project, defaults, now) else "")
 
 
+def _verified_age(verified: Verified, now: str) -> Cell:
+    """Return when all was last proven, else what part is."""
+    if verified.damaged:
+        return Cell("damaged", BAD)
+    if verified.last_verified:
+        return Cell(format_age(verified.last_verified, now))
+    return Cell(f"{verified.proven} %" if verified.proven else "")
+
+
 def _as_json(row: _Row) -> dict[str, object]:
     project = row.project
     return {
@@ -180,5 +205,8 @@ def _as_json(row: _Row) -> dict[str, object]:
         "last_sync": project.last_sync or None,
         "failed_at": row.failure.time if row.failure else None,
         "error": row.failure.error if row.failure else None,
+        "last_verified": row.verified.last_verified or None,
+        "proven": row.verified.proven,
+        "damaged": list(row.verified.damaged),
         "notes": row.notes,
     }

@@ -18,6 +18,7 @@ from repoman_tasks.actions.facts import (
     person,
     reconcile,
     stored_registry,
+    verified,
     volumes,
 )
 from repoman_tasks.actions.hazards import (
@@ -54,11 +55,12 @@ from repoman_tasks.planning.findings import (
     no_registry_finding,
 )
 from repoman_tasks.planning.guard_files import guard_findings
+from repoman_tasks.planning.mirror.damage import damage_findings, valid_verified
 from repoman_tasks.planning.mirror.excludes import exclude_finding
 from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.text.grouping import group_findings
 from repoman_tasks.planning.text.layout import BAD, GOOD, STRONG, Cell, Column
-from repoman_tasks.planning.text.wording import format_toml, plural
+from repoman_tasks.planning.text.wording import format_age, format_toml, plural
 from repoman_tasks.planning.trust.hazard_findings import protect_findings
 from repoman_tasks.session import Session
 from repoman_tasks.terminal.screen import Screen
@@ -139,7 +141,8 @@ def status(
 def _submit_pre_tasks(session: Session, *, all_projects: bool) -> None:
     """Submit the pre-tasks whose facts will be needed, before waiting for any of them."""
     projects = session.of(stored_registry).projects
-    pre_tasks: list[Task[Future[Any]]] = [reconcile, containers, failures, volumes, backup_share]
+    pre_tasks: list[Task[Future[Any]]] = [reconcile, containers, failures, verified]
+    pre_tasks += [volumes, backup_share]
     pre_tasks += [folders] if all_projects else []
     pre_tasks += [person, fence_facts] if any(project.container for project in projects) else []
     pre_tasks += [addresses] if any(project.address for project in projects) else []
@@ -193,7 +196,11 @@ def _estate_findings(
     needs_share = name is None or projects[0].backup
     names = session.of(folders) if name is None else []
     problem, failed = problem if needs_share else None, session.of(failures)
-    return estate_findings(facts, problem, projects, names, session.now(), failed)
+    found = estate_findings(facts, problem, projects, names, session.now(), failed)
+    for project in projects:
+        known = valid_verified(project, session.of(verified).get(project.name))
+        found += damage_findings(project, known)
+    return found
 
 
 def _submit_inside(
@@ -270,10 +277,26 @@ def _show_summary(session: Session, projects: int, problems: int) -> None:
     if isinstance(share, Share):
         probe = share.probe
         screen.line(f"share: {probe.path}, {probe.free_mib / 1024:.1f} GiB free", hang=2)
+        if proven := _format_verified(session):
+            screen.line(f"verified: {proven}", hang=2)
     fence = session.of(fence_facts) if existing.by_name else None
     screen.line(f"containers: {_format_containers(existing, fence)}", hang=2)
     verdict = Cell(plural(problems, "problem"), BAD) if problems else Cell("all well", GOOD)
     screen.line(f"{plural(projects, 'project')}, ", verdict)
+
+
+def _format_verified(session: Session) -> str:
+    """Return how many mirrors were proven as a whole, and when the first; empty if none was."""
+    known, facts = session.of(verified), session.of(reconcile)
+    backed_up = [project for project in facts.registry.projects if project.backup]
+    times = [
+        valid_verified(project, known.get(project.name)).last_verified for project in backed_up
+    ]
+    proven = sorted(filter(None, times))
+    if not proven:
+        return ""
+    first = format_age(proven[0], session.now())
+    return f"{len(proven)} of {plural(len(backed_up), 'mirror')}, the first {first}"
 
 
 def _format_containers(existing: Containers, fence: FenceFacts | RepomanError | None) -> str:
@@ -297,6 +320,7 @@ def _as_json(session: Session, registry: Registry, findings: list[Finding]) -> d
             "path": registry.defaults.nfs_repos,
             "free_mib": share.probe.free_mib if isinstance(share, Share) else None,
         },
+        "mirrors": [_mirror_as_json(session, project) for project in registry.projects],
         "containers": containers_summary(session.of(containers)),
         "values": {
             key.name: {
@@ -305,4 +329,15 @@ def _as_json(session: Session, registry: Registry, findings: list[Finding]) -> d
             }
             for key in keys(Defaults)
         },
+    }
+
+
+def _mirror_as_json(session: Session, project: Project) -> dict[str, object]:
+    known = valid_verified(project, session.of(verified).get(project.name))
+    return {
+        "project": project.name,
+        "last_sync": project.last_sync or None,
+        "last_verified": known.last_verified or None,
+        "proven": known.proven,
+        "damaged": list(known.damaged),
     }

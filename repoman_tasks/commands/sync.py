@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from repoman_tasks.actions.facts import backup_share, reconcile, require_share
 from repoman_tasks.actions.forced_sync import confirm_force
+from repoman_tasks.actions.sync_facts import sync_context
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import RepomanError, UsageError
-from repoman_tasks.mirror.rsync_pass import SyncContext
 from repoman_tasks.mirror.sync_run import mirror_estate, record_unusable
-from repoman_tasks.planning.mirror.sync_plan import SyncOptions, SyncPlan, plan_sync, sync_exit_code
+from repoman_tasks.planning.mirror.sync_plan import SyncOptions, plan_sync, sync_exit_code
 from repoman_tasks.session import Session
 from repoman_tasks.terminal.sync_output import OutputOptions, show_events, show_result
 
@@ -22,6 +22,7 @@ from repoman_tasks.terminal.sync_output import OutputOptions, show_events, show_
         "no_delete": "Keep files in the mirror that the repo no longer has.",
         "force": "Make the mirror as empty as the repo, even if that lost most of its files; asks.",
         "full": "Compare the mirrors of unchanged repos, too.",
+        "checksum": "Compare all files by content, not by size and time.",
         "itemize": "List each change.",
         "jobs": "Number of projects to mirror at the same time.",
         "wait": "Wait if another sync of the same project is running.",
@@ -48,6 +49,7 @@ def sync(
     no_delete: bool = False,
     force: bool = False,
     full: bool = False,
+    checksum: bool = False,
     itemize: bool = False,
     jobs: int | None = None,
     wait: bool = False,
@@ -70,7 +72,8 @@ def sync(
         dry_run=dry_run,
         force=force,
         wait=wait,
-        full=full,
+        full=full or checksum,
+        checksum=checksum,
         itemize=(itemize or dry_run) and not in_json,
         progress=output.progress,
     )
@@ -78,7 +81,7 @@ def sync(
         raise UsageError("--force needs the name of a project", "`repoman sync NAME --force`")
     sync_plan = plan_sync(session.of(reconcile).registry, name, jobs, options)
     try:
-        context = _sync_context(session, sync_plan)
+        context = sync_context(session, require_share(session), sync_plan)
     except RepomanError as error:
         record_unusable(session.store, sync_plan, error, session.now(), dry=session.dry)
         raise
@@ -89,24 +92,3 @@ def sync(
     code = sync_exit_code(sync_plan, outcomes)
     show_result(screen, output, outcomes, options, int(code), session.now)
     return code
-
-
-def _sync_context(session: Session, sync_plan: SyncPlan) -> SyncContext:
-    """Return what each sync needs. Raise TargetUnusable if the share is not usable."""
-    facts, share = session.of(reconcile), require_share(session)
-    registry, state = facts.registry, session.store.mirrors
-    roots = share.submit_roots([project.repo for project in sync_plan.projects])
-    token, mirrors = share.submit_token(), state.submit_load()
-    return SyncContext(
-        host=session.host,
-        share=share,
-        roots=roots.result(),
-        registry=registry,
-        local_repos=facts.local_repos,
-        options=sync_plan.options,
-        emit=lambda _: None,
-        now=session.now,
-        lock_path=session.store.lock_path,
-        mirrors=mirrors.result().having(registry.counted),
-        token=token.result(),
-    )

@@ -96,6 +96,7 @@ sync --dry-run::List what would change, and write nothing.
 sync --no-delete::Keep files in the mirror that the repo no longer has.
 sync --force::Make the mirror as empty as the repo, even if that lost most of its files; asks.
 sync --full::Compare the mirrors of unchanged repos, too.
+sync --checksum::Compare all files by content, not by size and time.
 sync --itemize::List each change.
 sync --jobs:any:Number of projects to mirror at the same time.
 sync -j:any:Number of projects to mirror at the same time.
@@ -111,6 +112,10 @@ update --restart::Restart the container if a change requires it.
 update --rebuild::Recreate its disk if the image changed; installed packages are lost.
 update --trust::Approve what the repo'\''s .repoman.toml requests beyond its container.
 update --dry-run::Show what would change, and change nothing.
+verify:project:Compare mirrors with their repos, by content, and write nothing on the share.
+verify --full::Compare all files, and check git objects by their names (the default).
+verify --sample:any:Compare the next PERCENT of the files only, in turn.
+verify --json::Print JSON.
 dev.bench::Run the benchmarks and print the figures beside their targets.
 dev.completion::Generate the tables of the shells'\'' completions from the tasks.
 dev.demo::Show repoman on throwaway repos.

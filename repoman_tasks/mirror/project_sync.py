@@ -38,7 +38,7 @@ from repoman_tasks.planning.mirror import source_check as source
 from repoman_tasks.planning.mirror.sync_plan import Outcome, first_symlink
 from repoman_tasks.planning.names import inside, real_repo
 from repoman_tasks.tools import rsync
-from repoman_tasks.tools.file_tree import PRUNED, Survey, git_state, survey_entries
+from repoman_tasks.tools.file_tree import PRUNED, Survey, git_state, submit_ctime, survey_entries
 
 __all__ = ["check_paths", "mirror_project", "submit_survey"]
 
@@ -95,16 +95,21 @@ def submit_survey(context: SyncContext, project: Project) -> Future[Survey]:
     The result raises Refused if the repo or its mirror is not a real folder.
     """
     checked = _submit_path_check(context, project)
-    walk = context.host.submit_walk(_repo_path(context, project), prune=PRUNED)
-    return checked.then(lambda _: _survey(context, project, walk.result()))
+    path = _repo_path(context, project)
+    walk, ctime = context.host.submit_walk(path, prune=PRUNED), submit_ctime(context.host, path)
+    return checked.then(lambda _: _survey(context, project, walk.result(), ctime.result()))
 
 
-def _survey(context: SyncContext, project: Project, entries: Iterable[Entry]) -> Survey:
+def _survey(context: SyncContext, project: Project, entries: Iterable[Entry], ctime: int) -> Survey:
+    """Return the survey of `entries` in the project's repo, whose own folder has the `ctime`."""
     survey = survey_entries(entries)
+    newest = max(survey.tally.newest, ctime)
+    survey = replace(survey, tally=replace(survey.tally, newest=newest))
     if not context.registry.excludes(project):
         return survey
     census = count_entries(context, project)
-    return replace(survey, tally=census.tally(survey.tally.tree), git_dirs=census.git_dirs())
+    tally = census.tally(survey.tally.tree, survey.tally.newest)
+    return replace(survey, tally=tally, git_dirs=census.git_dirs())
 
 
 def _repo_path(context: SyncContext, project: Project) -> str:

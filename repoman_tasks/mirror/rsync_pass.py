@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from repoman_tasks.errors import ExitCode, Failed, RepomanError, without_backticks
 from repoman_tasks.hosts.base import Host, Lock, Result
@@ -19,7 +19,15 @@ from repoman_tasks.tools import rsync
 from repoman_tasks.tools.file_tree import Census, is_loose_object
 from repoman_tasks.tools.share import Share
 
-__all__ = ["Pass", "PassFailed", "SyncContext", "count_entries", "mirrored", "run_pass"]
+__all__ = [
+    "Pass",
+    "PassFailed",
+    "SyncContext",
+    "count_entries",
+    "list_entries",
+    "mirrored",
+    "run_pass",
+]
 
 _MOST_NAMED = 20
 """The most lines of standard error to keep of one rsync."""
@@ -116,6 +124,7 @@ class PassFailed(RepomanError):
         self.refused = status == _STOPPED
         what, self.code = rsync.status_message(status), rsync.exit_code(status)
         self.torn = status == _PARTIAL and all(map(rsync.changed_while_read, complaints))
+        self.vanished = status == _PARTIAL and all(map(rsync.misses_source, complaints))
         cure = "; ".join(text for text in complaints if not text.startswith("rsync error:"))
         fault = next(filter(None, map(rsync.target_fault, complaints)), "")
         if self.refused:
@@ -149,6 +158,7 @@ def run_pass(
         max_delete=max_delete,
         dry_run=options.dry_run,
         progress=options.progress,
+        contents=options.checksum,
     )
     done = Pass({project.name: Counts() for project in projects})
     if not context.dry:
@@ -174,11 +184,15 @@ def mirrored(
 
     `digest` is that of the repo, "" if the mirror may not equal it.
     """
-    if outcome.tally is None:
+    tally = outcome.tally
+    if tally is None:
         return None
+    if not context.options.delete:  # what is gone from the repo is still in the mirror
+        last = context.last(project)
+        tally = replace(tally, newest=last.tally.newest if last else 1)
     return Mirrored(
         outcome.synced_at,
-        outcome.tally,
+        tally,
         digest=digest,
         rules=context.rules_hash(project),
         compared=outcome.synced_at,
@@ -189,22 +203,36 @@ def mirrored(
 def count_entries(context: SyncContext, project: Project) -> Census:
     """Count the entries that a pass over the project's repo copies, without excluded ones."""
     census = Census()
+
+    def add(path: bytes, _: int) -> None:
+        census.add(path.rstrip(b"/"), folder=path.endswith(b"/"))
+
+    list_entries(context, project, add)
+    return census
+
+
+def list_entries(
+    context: SyncContext, project: Project, see: Callable[[bytes, int], object]
+) -> None:
+    """Call `see` with the path of each entry that a pass copies, and the bytes of a file.
+
+    Paths are relative to the repo; folders end with /.
+    """
     prefix = len(project.repo.encode(errors="surrogateescape")) + 1
 
-    def see(line: bytes) -> None:
+    def read(line: bytes) -> None:
         item = rsync.parse_item(line)
         if item is not None and len(item.path) > prefix:
-            census.add(item.path[prefix:].rstrip(b"/"), folder=item.path.endswith(b"/"))
+            see(item.path[prefix:], item.size)
 
     rules = rsync.filters(project.repo, context.registry.excludes(project))
     argv = rsync.listing_argv(context.local_repos, project.repo, rules)
     complaints: list[bytes] = []
-    status = context.host.stream(argv, see, complaints.append, changes=False)
+    status = context.host.stream(argv, read, complaints.append, changes=False)
     if rsync.exit_code(status) not in (ExitCode.OK, ExitCode.SOME_FAILED):
         raise Failed(
             rsync.status_message(status), Result((), status, err=b"\n".join(complaints)).complaint
         )
-    return census
 
 
 class _Reader:

@@ -101,17 +101,18 @@ def _parsed(data: bytes) -> Mirrors:
 
 
 _TEXTS = {key.name for key in fields(Mirrored) if key.type == "str"}
-_COUNTS = {key.name: str(key.type) for key in fields(Tally)}
+_COUNTS = {key.name: (str(key.type), key.default) for key in fields(Tally)}
+"""Type and default of each count; a state of an earlier version may lack one that has a default."""
 
 
 def _mirrored(table: Mapping[str, Any]) -> Mirrored | None:
     """Return the state in `table`, None if it has another form."""
     texts = {key: table.get(key, "") for key in _TEXTS}
     warnings = table.get("warnings", [])
-    counts: dict[str, Any] = {key: table.get(key) for key in _COUNTS}
+    counts: dict[str, Any] = {key: table.get(key, default) for key, (_, default) in _COUNTS.items()}
     if not all(isinstance(text, str) for text in [*texts.values(), *warnings]):
         return None
-    if not all(_is(kind, counts[key]) for key, kind in _COUNTS.items()):
+    if not all(_is(kind, counts[key]) for key, (kind, _) in _COUNTS.items()):
         return None
     return Mirrored(tally=Tally(**counts), warnings=tuple(warnings), **texts)
 

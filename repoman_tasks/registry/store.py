@@ -13,6 +13,7 @@ from repoman_tasks.registry.migrations import migrated
 from repoman_tasks.registry.mirror_state import MirrorState
 from repoman_tasks.registry.names_file import refresh_names
 from repoman_tasks.registry.reader import parse
+from repoman_tasks.registry.verified_state import VerifiedState
 from repoman_tasks.registry.write_lock import write_lock
 
 __all__ = ["Store"]
@@ -32,6 +33,7 @@ class Store:
             )
         self.folder = self.path.rpartition("/")[0] or "/"
         self.mirrors = MirrorState(host, self.path)
+        self.verified = VerifiedState(host, self.mirrors.folder)
 
     def submit_exists(self) -> Future[bool]:
         """Ask whether the file is there."""

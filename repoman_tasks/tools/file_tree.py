@@ -21,6 +21,7 @@ __all__ = [
     "Survey",
     "git_state",
     "is_loose_object",
+    "submit_ctime",
     "submit_folder_names",
     "survey_entries",
 ]
@@ -51,6 +52,12 @@ def submit_folder_names(host: Host, path: str) -> Future[list[str]]:
     return names.then(lambda result: result.text.split("\0")[:-1])
 
 
+def submit_ctime(host: Host, path: str) -> Future[int]:
+    """Ask for the ctime of what is at `path`, in nanoseconds, 0 if it is missing."""
+    asked = host.submit(["stat", "-c", "%.9Z", "--", path])
+    return asked.then(lambda result: int(result.text.strip().replace(".", "") or 0))
+
+
 def is_loose_object(path: bytes) -> bool:
     """Return True if the file at `path`, relative to its repo, is a loose git object."""
     return bool(_LOOSE_OBJECT.search(path))
@@ -77,9 +84,9 @@ class Census:
             if name.endswith(b".pack"):
                 self._packs += _hash(path)
 
-    def tally(self, tree: str) -> Tally:
-        """Return the counts so far, with the fingerprint `tree`."""
-        return Tally(self._files, self._loose, _hex(self._packs), tree)
+    def tally(self, tree: str, newest: int) -> Tally:
+        """Return the counts so far, with the fingerprint `tree` and the newest ctime."""
+        return Tally(self._files, self._loose, _hex(self._packs), tree, newest)
 
     def git_dirs(self) -> tuple[bytes, ...]:
         """Return the folders that hold HEAD, objects and refs: git directories of any name."""
@@ -89,18 +96,19 @@ class Census:
 def survey_entries(entries: Iterable[Entry]) -> Survey:
     """Count the entries of a walk over a repo, and find its git directories and special files."""
     census = Census()
-    tree = 0
+    tree = newest = 0
     hard_links = False
     specials: list[str] = []
     for entry in entries:
         tree += _fingerprint(entry)
+        newest = max(newest, entry.ctime_ns)
         if entry.kind not in _SPECIAL:
             folder = entry.kind == "d"
             census.add(entry.path, folder=folder)
             hard_links |= not folder and entry.links > 1
         elif len(specials) < _MOST_SPECIALS:
             specials.append(f"{_SPECIAL[entry.kind]} {entry.path.decode(errors='replace')}")
-    return Survey(census.tally(_hex(tree)), census.git_dirs(), tuple(specials), hard_links)
+    return Survey(census.tally(_hex(tree), newest), census.git_dirs(), tuple(specials), hard_links)
 
 
 def git_state(host: Host, root: str, git_dirs: Iterable[bytes]) -> int:

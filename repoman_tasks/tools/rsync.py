@@ -22,6 +22,7 @@ __all__ = [
     "filters",
     "filters_of_all",
     "listing_argv",
+    "misses_source",
     "parse_item",
     "parse_progress",
     "pass_argv",
@@ -257,6 +258,13 @@ def changed_while_read(complaint: str) -> bool:
         or "failed verification -- update " in complaint
         or complaint.startswith(("rsync error:", "file has vanished:"))
     )
+
+
+def misses_source(complaint: str) -> bool:
+    """Return True if a line of stderr only reports that a named source is not there any more."""
+    missing = "No such file or directory (2)"
+    of_sender = complaint.startswith("rsync: [sender] link_stat ") and complaint.endswith(missing)
+    return of_sender or complaint.startswith("rsync error:")
 
 
 def reports_vanished(line: bytes) -> bool:

@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.integration.test_mirror import changes, inner
+from tests.integration.test_verify import UNHEALTHY, flip
 from tests.support.estate import Estate
 
 NAME = (
@@ -128,3 +129,46 @@ def test_a_mirror_is_the_repo(shared: Estate, first: list, second: list) -> None
         real = shared.run("sync", "isurus", "--itemize", "--force", code=0)
         assert inner(shared.mirror("isurus")) == inner(repo)
         assert read_changes(dry.out, repo) == read_changes(real.out, repo)
+
+
+def damage(path: Path, kind: str) -> str:
+    """Damage the entry at `path` of a mirror in the way `kind`, or another if that is impossible.
+
+    Return the path that is damaged.
+    """
+    if kind == "added" and path.is_dir() and not path.is_symlink():
+        (path / "one more").write_text("x")
+        return str(path / "one more")
+    if path.is_symlink():
+        path.unlink()
+        if kind != "removed":
+            path.symlink_to("another target")
+    elif path.is_dir():
+        shutil.rmtree(path) if kind == "removed" else path.chmod(path.stat().st_mode ^ 0o010)
+    elif kind == "removed":
+        path.unlink()
+    elif kind in ("flipped", "truncated") and path.stat().st_size:
+        flip(path) if kind == "flipped" else os.truncate(path, path.stat().st_size - 1)
+    else:
+        path.chmod(path.stat().st_mode ^ 0o010)
+    return str(path)
+
+
+@settings(max_examples=10)
+@given(
+    tree=TREE,
+    kind=st.sampled_from(["flipped", "truncated", "removed", "added", "mode"]),
+    number=st.integers(min_value=0),
+)
+def test_any_damage_is_found(shared: Estate, tree: list, kind: str, number: int) -> None:  # type: ignore[type-arg]
+    repo, mirror = shared.local_repos / "isurus", shared.mirror("isurus")
+    for path, entry in tree:
+        if stay_inside(os.fsencode(repo), path):
+            put(os.fsencode(repo), path, entry)
+    shared.run("sync", "isurus", "--checksum", "--force", code=0)
+    entries = sorted([mirror, *mirror.rglob("*")])
+    chosen = entries[number % len(entries)]
+    linked = not chosen.is_dir() and chosen.lstat().st_nlink > 1  # one name stands for all
+    where = os.path.relpath(damage(chosen, kind), mirror)
+    found = shared.run("verify", "--json", code=UNHEALTHY).json["projects"][0]
+    assert linked or where in [entry["path"] for entry in found["damaged"]]

@@ -11,7 +11,7 @@ from typing import Any
 __all__ = ["SCHEMAS", "check_json", "find_schema_errors", "load_schema"]
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs/schemas"
-_COMMANDS = ("history", "list", "log", "restore", "status", "sync")
+_COMMANDS = ("history", "list", "log", "restore", "status", "sync", "verify")
 
 
 def check_json(argv: Sequence[str | bytes], out: str) -> None:

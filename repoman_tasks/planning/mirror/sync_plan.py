@@ -36,6 +36,8 @@ class SyncOptions:
     force: bool = False
     wait: bool = False
     full: bool = False
+    checksum: bool = False
+    """Compare by content, not by size and time."""
     itemize: bool = False
     progress: bool = False
 

@@ -93,7 +93,7 @@ class TestEveryTask:
 
 @pytest.mark.parametrize("name", sorted(TYPED))
 def test_what_changes_something_can_show_it_first(name: str) -> None:
-    reads_only = {"history", "list", "log"}
+    reads_only = {"history", "verify", "list", "log"}
     asks_first = {"status", "trust"}  # of which one changes something by --repair alone
     takes_back = {"untrust"}
     hands_over = {"exec", "shell"}

@@ -1,0 +1,32 @@
+"""Collects what a sync, or a comparison by the rules of a sync, needs to know."""
+
+from __future__ import annotations
+
+from repoman_tasks.actions.facts import reconcile
+from repoman_tasks.mirror.rsync_pass import SyncContext
+from repoman_tasks.planning.mirror.sync_plan import SyncPlan
+from repoman_tasks.session import Session
+from repoman_tasks.tools.share import Share
+
+__all__ = ["sync_context"]
+
+
+def sync_context(session: Session, share: Share, sync_plan: SyncPlan) -> SyncContext:
+    """Return what the sync of each project of `sync_plan` needs."""
+    facts, state = session.of(reconcile), session.store.mirrors
+    registry = facts.registry
+    roots = share.submit_roots([project.repo for project in sync_plan.projects])
+    token, mirrors = share.submit_token(), state.submit_load()
+    return SyncContext(
+        host=session.host,
+        share=share,
+        roots=roots.result(),
+        registry=registry,
+        local_repos=facts.local_repos,
+        options=sync_plan.options,
+        emit=lambda _: None,
+        now=session.now,
+        lock_path=session.store.lock_path,
+        mirrors=mirrors.result().having(registry.counted),
+        token=token.result(),
+    )

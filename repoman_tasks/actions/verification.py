@@ -1,0 +1,54 @@
+"""Compares mirrors with their repos, one after the other, and records what is proven."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+from repoman_tasks.mirror.rsync_pass import SyncContext
+from repoman_tasks.mirror.verify_run import verify_project
+from repoman_tasks.model import Project
+from repoman_tasks.planning.mirror.damage import Verdict, valid_verified
+from repoman_tasks.planning.text.wording import plural
+from repoman_tasks.session import Session
+
+__all__ = ["describe", "verify_each"]
+
+
+def verify_each(
+    session: Session,
+    context: SyncContext,
+    projects: Sequence[Project],
+    percent: float | None,
+    until: float | None = None,
+) -> Iterator[Verdict]:
+    """Compare the mirrors of `projects`, all of each or its next `percent`; yield the verdicts.
+
+    None is begun after the time `until`, of the monotonic clock, and a sample ends there.
+    """
+    state = session.store.verified
+    known = state.submit_load().result()
+    for project in projects:
+        if until is not None and time.monotonic() > until:
+            return
+        before = valid_verified(project, known.get(project.name))
+        with session.screen.progress(f"{project.name}: comparing its mirror"):
+            verdict = verify_project(
+                context, project, before, percent=percent, state_folder=state.folder, until=until
+            )
+        if not verdict.error and not session.dry:
+            state.record(project.name, verdict.verified)
+        yield verdict
+
+
+def describe(verdict: Verdict) -> str:
+    """Return what was found, without the cure."""
+    if verdict.error:
+        return verdict.error
+    files = f"{plural(verdict.files, 'file')} compared"
+    if verdict.damaged or verdict.objects:
+        count = plural(len(verdict.damaged) + len(verdict.objects), "entry", "entries")
+        return f"{count} damaged, {files}"
+    changed = f", {verdict.changed} changed since its last sync" if verdict.changed else ""
+    proven = f", {verdict.verified.proven} % proven" if verdict.verified.proven < 100 else ""
+    return f"well, {files}{proven}{changed}"
