@@ -131,6 +131,9 @@ class Defaults:
     full_every: int = _key(
         7, "Days after which `sync` compares the mirror of an unchanged project, too; 0 for always."
     )
+    verify_seconds: int = _key(
+        0, "Time in seconds for `sync` to compare mirrors by content afterwards; 0 for not at all."
+    )
     exclude: tuple[str, ...] = _key((), "rsync patterns to exclude from all mirrors.")
     max_shrink: float = _key(
         0.5, "Share of a repo's files that may be missing since its last sync; a sync refuses more."

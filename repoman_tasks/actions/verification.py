@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from repoman_tasks.mirror.rsync_pass import SyncContext
 from repoman_tasks.mirror.verify_run import verify_project
 from repoman_tasks.model import Project
-from repoman_tasks.planning.mirror.damage import Verdict, valid_verified
+from repoman_tasks.planning.mirror.damage import (
+    Verdict,
+    damage_cure,
+    due_for_proof,
+    valid_verified,
+)
+from repoman_tasks.planning.mirror.sync_plan import Outcome
 from repoman_tasks.planning.text.wording import plural
 from repoman_tasks.session import Session
 
-__all__ = ["describe", "verify_each"]
+__all__ = ["describe", "verify_after_sync", "verify_each"]
 
 
 def verify_each(
@@ -39,6 +46,29 @@ def verify_each(
         if not verdict.error and not session.dry:
             state.record(project.name, verdict.verified)
         yield verdict
+
+
+def verify_after_sync(
+    session: Session, context: SyncContext, outcomes: Sequence[Outcome], seconds: float
+) -> bool:
+    """Compare files of the mirrors that `outcomes` completed, for so many seconds.
+
+    Print damage on standard error; return True if there is none.
+    """
+    until = time.monotonic() + seconds
+    registry, state = session.store.load(), session.store.mirrors.submit_load()
+    complete = {outcome.name for outcome in outcomes if outcome.ok}
+    synced = [project for project in registry.projects if project.name in complete]
+    known = session.store.verified.submit_load().result()
+    due = due_for_proof(synced, known, session.now(), registry.defaults.full_every)
+    after = replace(context, registry=registry, mirrors=state.result())
+    well = True
+    for verdict in verify_each(session, after, due, 100, until):
+        if not verdict.well:
+            well = False
+            cure = verdict.cure if verdict.error else damage_cure(verdict.name)
+            session.screen.note(f"{verdict.name}: {describe(verdict)}: {cure}")
+    return well
 
 
 def describe(verdict: Verdict) -> str:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from repoman_tasks.actions.facts import backup_share, reconcile, require_share
 from repoman_tasks.actions.forced_sync import confirm_force
 from repoman_tasks.actions.sync_facts import sync_context
+from repoman_tasks.actions.verification import verify_after_sync
 from repoman_tasks.cli.task import task
-from repoman_tasks.errors import RepomanError, UsageError
+from repoman_tasks.errors import ExitCode, RepomanError, UsageError
 from repoman_tasks.mirror.sync_run import mirror_estate, record_unusable
 from repoman_tasks.planning.mirror.sync_plan import SyncOptions, plan_sync, sync_exit_code
 from repoman_tasks.session import Session
 from repoman_tasks.terminal.sync_output import OutputOptions, show_events, show_result
+
+_VERIFY_SECONDS = 60
+"""Time for --verify if the registry has none."""
 
 
 @task(
@@ -23,6 +27,7 @@ from repoman_tasks.terminal.sync_output import OutputOptions, show_events, show_
         "force": "Make the mirror as empty as the repo, even if that lost most of its files; asks.",
         "full": "Compare the mirrors of unchanged repos, too.",
         "checksum": "Compare all files by content, not by size and time.",
+        "verify": "Compare files of the mirrors by content afterwards, for verify_seconds or 60 s.",
         "itemize": "List each change.",
         "jobs": "Number of projects to mirror at the same time.",
         "wait": "Wait if another sync of the same project is running.",
@@ -36,6 +41,7 @@ from repoman_tasks.terminal.sync_output import OutputOptions, show_events, show_
         "repoman sync --no-input": "Mirror all projects from cron or a timer",
     },
     exit_codes={
+        "3": "all is mirrored, but a mirror was found damaged",
         "4": "a project failed, or another sync of it is running",
         "5": "the backup share is not usable; nothing was written",
         "6": "refused, because files could be lost",
@@ -50,6 +56,7 @@ def sync(
     force: bool = False,
     full: bool = False,
     checksum: bool = False,
+    verify: bool = False,
     itemize: bool = False,
     jobs: int | None = None,
     wait: bool = False,
@@ -90,5 +97,9 @@ def sync(
     with show_events(screen, output, sync_plan, session.now) as emit:
         outcomes = mirror_estate(context, sync_plan, session.store, emit)
     code = sync_exit_code(sync_plan, outcomes)
+    seconds = context.registry.defaults.verify_seconds or _VERIFY_SECONDS * verify
+    if seconds and code is not ExitCode.INTERRUPTED and not (dry_run or session.dry):
+        well = verify_after_sync(session, context, outcomes, seconds)
+        code = ExitCode.UNHEALTHY if code is ExitCode.OK and not well else code
     show_result(screen, output, outcomes, options, int(code), session.now)
     return code

@@ -97,6 +97,7 @@ sync --no-delete::Keep files in the mirror that the repo no longer has.
 sync --force::Make the mirror as empty as the repo, even if that lost most of its files; asks.
 sync --full::Compare the mirrors of unchanged repos, too.
 sync --checksum::Compare all files by content, not by size and time.
+sync --verify::Compare files of the mirrors by content afterwards, for verify_seconds or 60 s.
 sync --itemize::List each change.
 sync --jobs:any:Number of projects to mirror at the same time.
 sync -j:any:Number of projects to mirror at the same time.

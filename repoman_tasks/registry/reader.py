@@ -65,6 +65,7 @@ TIMES = ("created", "last_sync", "stopped_at")
 LEAST: dict[str, float] = {
     "jobs": 1,
     "full_every": 0,
+    "verify_seconds": 0,
     "max_shrink": 0,
     "min_free_mib": 0,
     "probe_seconds": 1,

@@ -263,6 +263,35 @@ def test_a_file_that_is_gone_from_the_repo_meanwhile(mirrored: Estate) -> None:
     assert verified(mirrored, "--sample", "100")["well"]
 
 
+# --- after a sync ---------------------------------------------------------------------------
+
+
+def test_a_sync_verifies_what_is_due(mirrored: Estate) -> None:
+    mirrored.repo("lamna", commits=1)
+    mirrored.register("lamna")
+    flip(mirrored.mirror("isurus") / "docs/plan.md")
+    done = mirrored.run("sync", "--verify", "--json", code=UNHEALTHY)
+    assert "isurus: 1 entry damaged" in done.err
+    assert all(project["ok"] for project in done.json["projects"])
+    rows = mirrored.run("list", "--json", code=0).json["projects"]
+    assert [(row["proven"], row["damaged"]) for row in rows] == [(100, ["docs/plan.md"]), (100, [])]
+    flip(mirrored.mirror("isurus") / "docs/plan.md")
+    flip(mirrored.mirror("lamna") / "README.md")
+    mirrored.run("sync", "--verify", code=0)  # none is due within the next days
+    text = mirrored.registry.read_text()
+    defaults = "[defaults]\nverify_seconds = 30\nfull_every = 0"
+    mirrored.registry.write_text(text.replace("[defaults]", defaults))
+    assert "lamna: 1 entry damaged" in mirrored.run("sync", code=UNHEALTHY).err
+    rows = mirrored.run("list", "--json", code=0).json["projects"]
+    assert [row["damaged"] for row in rows] == [[], ["README.md"]]
+
+
+def test_a_dry_run_verifies_nothing(mirrored: Estate) -> None:
+    mirrored.run("sync", "--verify", "--dry-run", code=0)
+    (row,) = mirrored.run("list", "--json", code=0).json["projects"]
+    assert row["proven"] == 0
+
+
 # --- what goes wrong ------------------------------------------------------------------------
 
 

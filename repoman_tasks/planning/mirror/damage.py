@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from repoman_tasks.errors import ExitCode, RepomanError, quoted
 from repoman_tasks.model import Project, Verified
 from repoman_tasks.planning.findings import Finding
+from repoman_tasks.planning.mirror.known_mirrors import is_due
 from repoman_tasks.planning.text.wording import plural
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "choose_samples",
     "damage_cure",
     "damage_findings",
+    "due_for_proof",
     "is_damage",
     "proven_by",
     "valid_verified",
@@ -155,6 +157,18 @@ def valid_verified(project: Project, verified: Verified | None) -> Verified:
     """Return what was proven of the mirror of `project`, nothing if it is of another project."""
     valid = verified is not None and verified.created == project.created
     return verified if verified is not None and valid else Verified()
+
+
+def due_for_proof(
+    projects: Sequence[Project], known: Mapping[str, Verified], now: str, every: int
+) -> list[Project]:
+    """Return those of `projects` that were not proven within `every` days, the oldest proof first.
+
+    So the rounds of all go on where the last sync stopped.
+    """
+    last = {p.name: valid_verified(p, known.get(p.name)).last_verified for p in projects}
+    due = [project for project in projects if is_due(project.name, last[project.name], now, every)]
+    return sorted(due, key=lambda project: last[project.name])
 
 
 def damage_findings(project: Project, verified: Verified) -> list[Finding]:
