@@ -11,7 +11,7 @@ from repoman_tasks.planning.steps import DeleteRepo
 from repoman_tasks.tools import rsync
 from repoman_tasks.tools.share import Share
 
-__all__ = ["compare_with_mirror", "erase_repo"]
+__all__ = ["check_deletable", "erase_repo"]
 
 _MOST_LISTED = 3
 """Limit of differing files that a message lists."""
@@ -19,12 +19,14 @@ _SECONDS = 24 * 3600.0
 _UNSAVED = (rsync.Kind.NEW, rsync.Kind.CHANGED)
 
 
-def compare_with_mirror(host: Host, share: Share, local_repos: str, name: str, repo: str) -> None:
-    """Raise Refused if the project's repo has files that its mirror lacks, or has otherwise.
+def check_deletable(host: Host, share: Share, local_repos: str, name: str, repo: str) -> None:
+    """Raise Refused if a project's repo can't be deleted without loss, or only in part.
 
-    Contents are compared. Excluded files count, too, because there is no other copy of them.
+    All of it has to be in the mirror. Contents are compared. Excluded files count, too, because
+    there is no other copy of them.
     """
     share.check()
+    _check_folders(host, f"{local_repos}/{repo}")
     total, listed = _unsaved_files(host, share, local_repos, repo)
     if total:
         more = f" and {total - len(listed)} more" if total > len(listed) else ""
@@ -71,11 +73,27 @@ def erase_repo(host: Host, share: Share, step: DeleteRepo, registry: Registry) -
     project = find_project(registry, step.name)
     configured = absolute(registry.defaults.local_repos, host.home)
     local_repos = host.real_folder(configured) or configured
-    compare_with_mirror(host, share, local_repos, project.name, project.repo)
+    check_deletable(host, share, local_repos, project.name, project.repo)
+    # The user's own folders may be read-only, as those of Go's module cache.
+    closed = ["-type", "d", "-user", str(host.uid), "!", "-perm", "-u=rwx"]
+    chmod = ["-exec", "chmod", "u+rwx", "--", "{}", ";"]
+    host.change(["find", step.path, "-xdev", *closed, *chmod], timeout=_SECONDS)
     argv = ["rm", "-rf", "--one-file-system", "--", step.path]
     result = host.change(argv, timeout=_SECONDS)
     if result.code:
         raise Failed(
             f"{step.path} was deleted only in part, its mirror has all of it",
             f"{result.complaint}; delete files of a container's root as root",
+        )
+
+
+def _check_folders(host: Host, path: str) -> None:
+    """Raise Refused if a folder in a repo can't be emptied, as one of a container's root."""
+    full = ["-type", "d", "!", "-user", str(host.uid), "!", "-writable", "!", "-empty"]
+    found = host.read(["find", path, "-xdev", *full, "-print0", "-quit"], timeout=_SECONDS)
+    if found.code or found.out:
+        folder = found.text.rstrip("\0")
+        raise Refused(
+            f"{path} can't be deleted: {folder or found.complaint}",
+            f"make it yours: `{quoted('sudo', 'chown', '-R', str(host.uid), path)}`",
         )

@@ -15,7 +15,7 @@ from repoman_tasks.actions.facts import (
     require_share,
 )
 from repoman_tasks.actions.project_container import lock_container, repo_path
-from repoman_tasks.actions.repo_deletion import compare_with_mirror
+from repoman_tasks.actions.repo_deletion import check_deletable
 from repoman_tasks.actions.volumes import delete_volume_steps
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import UsageError
@@ -116,5 +116,5 @@ def _share_with_mirror(session: Session, project: Project) -> Share:
     share = require_share(session)
     host, local_repos = session.host, session.of(reconcile).local_repos
     if host.real_folder(repo_path(session.of(reconcile), project)) is not None:
-        compare_with_mirror(host, share, local_repos, project.name, project.repo)
+        check_deletable(host, share, local_repos, project.name, project.repo)
     return share

@@ -12,7 +12,7 @@ import pytest
 
 from repoman_tasks.planning.container.spec import IMAGE_TAG, MAKING_TAG, PROJECT_TAG, REPO_TAG
 from tests.containers.conftest import ContainerEstate
-from tests.support.estate import run
+from tests.support.estate import hash_tree, run
 from tests.support.processes import WAIT_SECONDS
 from tests.worlds.daemon.sandbox import POOL
 
@@ -385,6 +385,30 @@ def test_delete_repo_only_where_the_mirror_holds_everything(isurus: ContainerEst
     assert not repo.exists()
     assert isurus.projects() == []
     assert (isurus.mirror("isurus") / "file").read_text() == "one"
+
+
+def test_delete_repo_deletes_all_or_nothing(isurus: ContainerEstate) -> None:
+    """Folders that are read-only are deleted; those of another user keep all of it."""
+    repo = isurus.local_repos / "isurus"
+    cache = repo / ".go/pkg/mod/x@v1"
+    cache.mkdir(parents=True)
+    (cache / "x.go").write_text("package x\n")
+    cache.chmod(0o555)
+    cache.parent.chmod(0o500)
+    (repo / "of root").mkdir()
+    (repo / "of root/file").write_text("x\n")
+    isurus.run("sync", "isurus", code=0)
+    before = hash_tree(repo).keys()
+    isurus.exec_inside("isurus", "chown", "-R", "root:root", str(repo / "of root"))
+    argv = ["remove", "isurus", "--delete-repo", "--yes"]
+    done = isurus.run(*argv, code=6)
+    assert str(repo / "of root") in done.err
+    assert hash_tree(repo).keys() == before
+    assert isurus.instances()["isurus"]["status"] == "Running"
+    (cure,) = re.findall(r"`(sudo chown[^`]*)`", done.err)
+    subprocess.run(["sh", "-c", cure], check=True)
+    isurus.run(*argv, code=0)
+    assert not repo.exists()
 
 
 def test_delete_repo_counts_what_is_excluded(isurus: ContainerEstate) -> None:
