@@ -41,6 +41,7 @@ from repoman_tasks.planning.steps import (
 from repoman_tasks.planning.text.wording import redact_url
 from repoman_tasks.tools.agent_files import AgentFile, copy_agent_files
 from repoman_tasks.tools.guest import GuestHandle, check_repo_writable, set_up_user, wait_until_up
+from repoman_tasks.tools.guest_preferences import Preferences, set_preferences
 from repoman_tasks.tools.guest_volume import set_up_volume
 from repoman_tasks.tools.incus import Incus, retry_while
 
@@ -262,8 +263,10 @@ class StepRunner:
             self.incus.set_state(step.name, "start")
         handle = GuestHandle(self.incus, step.name, self.person)
         self._report(f"waiting until {step.name} is up")
+        preferences = Preferences(self.host)
         wait_until_up(handle)
         set_up_user(handle)
+        set_preferences(handle, preferences)
         set_up_volume(handle, self._kept_folders(step.name), step.path)
         copy_agent_files(handle, self._agent_files(step.name))
         check_repo_writable(handle, step.path)

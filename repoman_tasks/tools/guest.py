@@ -87,7 +87,7 @@ if [ "$makehome" = yes ]; then
 fi
 if [ "$sudo" = yes ]; then
     umask 226
-    printf '%s ALL=(ALL:ALL) NOPASSWD: ALL\n' "$name" >/etc/sudoers.d/90-repoman
+    printf '#%s ALL=(ALL:ALL) NOPASSWD: ALL\n' "$uid" >/etc/sudoers.d/90-repoman
 fi
 """
 
@@ -125,6 +125,18 @@ if [ -n "$secrets" ]; then
     exec 3<&-
 fi
 export HOME="$home" USER="$name" LOGNAME="$name" SHELL="$shell"
+case ${TERM-} in
+'' | */* | .*) ;;
+*)
+    known= fallback=$TERM
+    for folder in "$home/.terminfo" /etc/terminfo /lib/terminfo /usr/lib/terminfo \
+        /usr/share/terminfo /usr/local/share/terminfo; do
+        [ ! -e "$folder/${TERM%"${TERM#?}"}/$TERM" ] || known=1
+        [ ! -e "$folder/x/xterm-256color" ] || fallback=xterm-256color
+    done
+    [ -n "$known" ] || export TERM="$fallback"
+    ;;
+esac
 case $lang in
 '') ;;
 C|POSIX|C.UTF-8|C.utf8) export LANG="$lang" ;;
