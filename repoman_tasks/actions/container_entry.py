@@ -61,12 +61,17 @@ def enter(
             secrets=stage_secrets(handle, variables, repo) if variables else "",
         )
         code = host.hand_over(inner)
-    container = session.of(containers).by_name.get(project.name)
-    read_only = protected_paths(container) if container else ()
-    if code and may_write_config(argv) and ".git/config" in read_only:
-        what = "if git could not write its configuration: .git/config is read-only in there"
-        screen.note(f"{what}, run this outside of the container")
+    if code and may_write_config(argv):
+        _explain_read_only(session, project)
     return code if code >= 0 else 128 - code
+
+
+def _explain_read_only(session: Session, project: Project) -> None:
+    """Print why git may have failed, if its configuration is read-only in the container."""
+    container = session.of(containers).by_name.get(project.name)
+    if container and ".git/config" in protected_paths(container):
+        what = "if git could not write its configuration: .git/config is read-only in there"
+        session.screen.note(f"{what}, run this outside of the container")
 
 
 def ready_project(

@@ -95,8 +95,7 @@ def update(
     updated = with_addresses(updated, facts.registry, network)
     updated = with_protected(updated, answers.protection.result())
     spec = spec_of(facts, updated)
-    container, user_is_missing = _check_user(container, runner, answers.user)
-    user_is_missing |= container.running and not answers.links.result()
+    container, user_is_missing = _check_user(container, runner, answers)
     steps, left = update_steps(
         spec,
         container,
@@ -181,16 +180,16 @@ def _with_requests(
 
 
 def _check_user(
-    container: Container, runner: StepRunner, has_user: Future[bool] | None
+    container: Container, runner: StepRunner, answers: _Answers
 ) -> tuple[Container, bool]:
-    """Return the container in its present state, and True if it runs without its user.
+    """Return the container in its present state, and True if it runs without its user or links.
 
     A container that a killed command was stopping may still be running for Incus, though no program
     can run in it. Then try again until it is stopped.
     """
-    if has_user is None:
+    if answers.user is None:
         return container, False
-    first = iter([has_user])
+    first = iter([answers.user])
 
     def check() -> tuple[Container, bool]:
         if submitted := next(first, None):
@@ -199,4 +198,5 @@ def _check_user(
         handle = GuestHandle(runner.incus, container.name, runner.person)
         return current, current.running and not submit_user_check(handle).result()
 
-    return retry_while(Failed, runner.host, check, _STOP_SECONDS)
+    current, is_missing = retry_while(Failed, runner.host, check, _STOP_SECONDS)
+    return current, is_missing or (current.running and not answers.links.result())

@@ -44,6 +44,8 @@ class FenceAnswers:
 
     incus: Incus
     defaults: Defaults
+    login: str
+    """Path of the folder of the shared login, or ""."""
     folders: Future[list[str | None]]
     server: Future[Any]
     project: Future[Any]
@@ -68,11 +70,13 @@ class FenceAnswers:
 def submit_fence(incus: Incus, defaults: Defaults) -> FenceAnswers:
     """Ask for all answers; the pool is guessed from `defaults`."""
     host, pool = incus.host, defaults.storage_pool or _USUAL_POOL
+    login = login_folder(host, defaults)
     return FenceAnswers(
         incus=incus,
         defaults=defaults,
+        login=login,
         server=incus.submit(_SERVER),
-        folders=host.submit_folders(_folders(login_folder(host, defaults))),
+        folders=host.submit_folders(_folders(login)),
         project=incus.submit(incus.project_path),
         profiles=incus.submit(incus.at("profiles"), recursion=1),
         pools=incus.submit(_POOLS),
@@ -80,7 +84,7 @@ def submit_fence(incus: Incus, defaults: Defaults) -> FenceAnswers:
         acls=incus.submit(_ACLS),
         spaces={pool: incus.submit(_resources(pool))},
         host_networks=submit_host_networks(host),
-        login_others=submit_other_names(host, login_folder(host, defaults)),
+        login_others=submit_other_names(host, login),
         processors=host.submit(["nproc"]).then(_parse_count),
         ufw=_submit_text(host, _UFW).then(lambda text: text or ""),
         subuid=_submit_text(host, _SUBUID),
@@ -102,12 +106,9 @@ def read_fence_facts(
     Raise Failed, with the fitting cure, if Incus gives no answer. `find_person` is called last.
     """
     host, defaults = answers.incus.host, answers.defaults
-    login = login_folder(host, defaults)
     server, config = _server(answers), answers.project.result()
     profiles = _by_name(answers.profiles) if config is not None else {}
-    real = dict(zip(_folders(login), answers.folders.result(), strict=True))
-    real_login = real.get(login)
-    check_login_folder(login, real_login or login)
+    real = dict(zip(_folders(answers.login), answers.folders.result(), strict=True))
     return FenceFacts(
         version=str((server.get("environment") or {}).get("server_version", "")),
         pools=_pools(answers),
@@ -122,8 +123,8 @@ def read_fence_facts(
         processors=answers.processors.result(),
         person=find_person(),
         local_repos=facts.local_repos,
-        login_folder=real_login or login,
-        login_exists=real_login is not None,
+        login_folder=_real_login(answers.login, real),
+        login_exists=real.get(answers.login) is not None,
         login_others=answers.login_others.result(),
         mounts=_mounts(facts, host.home),
         subuid=answers.subuid.result(),
@@ -142,6 +143,13 @@ def _mounts(facts: EstateFacts, home: str) -> tuple[str, ...]:
         for project in facts.registry.projects
         for mount in (*project.mounts, *project.requested_mounts)
     )
+
+
+def _real_login(login: str, real: Mapping[str, str | None]) -> str:
+    """Return the real path of the folder of the login. Raise Refused if it leads elsewhere."""
+    path = real.get(login) or login
+    check_login_folder(login, path)
+    return path
 
 
 def _folders(login: str) -> list[str]:
