@@ -67,7 +67,7 @@ def _parse_remote(argv: Sequence[str]) -> _Remote:
         raise UsageError(f"{_COMMAND} is run by git", "use `git fetch repoman::NAME`")
     title, url = argv
     host, slash, name = re.sub("^repoman:(:|//)", "", url).rpartition("/")
-    if not name or (slash and not host):
+    if not name or "/" in host or (slash and not host.strip(".")):  # `..` is that of a path
         raise UsageError(f"{url!r} names no project", "use repoman::NAME or repoman::HOST/NAME")
     return _Remote(title, host, name)
 

@@ -179,8 +179,10 @@ def test_what_is_no_repo_is_one_line(estate: ContainerEstate) -> None:
         (line,) = [line for line in done.err.splitlines() if line.startswith("repoman:")]
         assert says in line
         assert "\x1b" not in done.err
-    for url in ("repoman::", "repoman::/isurus"):
-        assert "names no project" in git.run("ls-remote", url, code=128).err
+    for url in ("repoman::", "repoman::/isurus", "repoman::../../x", "repoman::../x"):
+        error = git.run("ls-remote", url, code=128).err
+        assert "names no project: use repoman::NAME or repoman::HOST/NAME" in error
+    assert "no host is called a..b" in git.run("ls-remote", "repoman::a..b/isurus", code=128).err
     assert "not a valid host name" in git.run("ls-remote", "repoman::-x/isurus", code=128).err
 
 

@@ -473,6 +473,7 @@ def fine(_estate: Estate) -> None:
         (fine, ["sync", "--jobs", "0"], 2, "at least 1"),
         (fine, ["sync", "--jobs", "x"], 2, "whole number"),
         (fine, ["sync", "--host", "elsewhere.invalid"], 1, "no host is called elsewhere.invalid"),
+        (fine, ["sync", "--host", "../.."], 1, "no host is called ../.."),
         (fine, ["sync", "--", "isurus"], 2, "after --"),
         (fine, ["-T", "x", "list"], 2, "x"),
         (fine, ["-D", "x", "list"], 2, "x"),

@@ -1041,7 +1041,7 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_status_that_sums_up_submodules(guarded: Guarded, way: str) -> None:
-    """git enters the repo at the path of a submodule that the index has no more, and looks for the commit there."""
+    """git looks for the commit of a submodule in the repo there, which the index has no more."""
     repo, sub = guarded.repo, guarded.repo / "sub"
     git(repo, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},sub")
     git(repo, "commit", "--quiet", "-m", "sub")

@@ -262,7 +262,7 @@ def _sentences(config: SshConfig, address: Address, pipes: list[Pipe]) -> Iterat
     except AuthenticationException:
         denied = connection_errors.denied(config.user, where, typed)
         raise connection_errors.or_by_ssh(denied, address.name) from None
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):  # Python can't encode names such as a..b
         raise connection_errors.unknown_host(config.hostname) from None
     except TimeoutError:
         raise connection_errors.no_answer(where) from None
