@@ -91,7 +91,7 @@ def submit_new_hazards(
                 findings.append(scan_finding(name, repo, scan.what))
                 continue
             new[repo] = [hazard for hazard in scan.hazards if is_new(hazard, marks)]
-            findings += hazard_findings(name, repo, scan.hazards, marks)
+            findings += hazard_findings(name, repo, scan.hazards, marks, incus_project)
             findings += (
                 instructions_finding(name, repo, scan.hazards, marks) if instructions else []
             )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from itertools import islice
 
 from repoman_tasks.errors import Failed, Refused
@@ -18,6 +19,7 @@ from repoman_tasks.registry.names_file import state_folder
 __all__ = [
     "check_devices",
     "check_source",
+    "path_batches",
     "real_paths",
     "submit_forbidden_paths",
     "submit_real_paths",
@@ -34,18 +36,38 @@ _OF_HOME = (
 )
 
 
+_MOST_BYTES = 256 << 10
+"""Limit of the paths in one argument list. The kernel has one too, of 2 MiB or less."""
+
+
+def path_batches(paths: Iterable[str]) -> list[list[str]]:
+    """Divide `paths`, in order, so that a program can be given each batch as its arguments."""
+    batches: list[list[str]] = []
+    size = _MOST_BYTES
+    for path in paths:
+        length = len(path.encode(errors="surrogateescape"))
+        if size + length > _MOST_BYTES:
+            batches.append([])
+            size = 0
+        batches[-1].append(path)
+        size += length
+    return batches
+
+
 def submit_real_paths(host: Host, paths: Sequence[str]) -> Future[list[str]]:
     """Ask for each of the absolute `paths` with symlinks resolved, as far as it exists."""
-    if not paths:
-        return Future(list)
+    answers = [
+        host.submit(["realpath", "-z", "-m", "--", *batch]).then(partial(_parse_real, len(batch)))
+        for batch in path_batches(paths)
+    ]
+    return Future(lambda: [path for answer in answers for path in answer.result()])
 
-    def parse(result: Result) -> list[str]:
-        real = result.out.decode(errors="surrogateescape").split("\0")[:-1]
-        if result.code or len(real) != len(paths):
-            raise Failed("paths can't be resolved", result.complaint)
-        return real
 
-    return host.submit(["realpath", "-z", "-m", "--", *paths]).then(parse)
+def _parse_real(count: int, result: Result) -> list[str]:
+    real = result.text.split("\0")[:-1]
+    if result.code or len(real) != count:
+        raise Failed("paths can't be resolved", result.complaint)
+    return real
 
 
 def real_paths(host: Host, paths: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import posixpath
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
@@ -44,9 +45,11 @@ def git_hazards(
     marks = _marks_of(listed, repo)
     hazards = {path: Hazard(path, "git", m) for path, m in files.items() if _counts(path, files)}
     hazards |= {w: Hazard(w, "git", (m,)) for w, m in marks.items() if w not in hazards}
-    if max(map(len, answers)) >= _MAX_REPORTS:  # nobody saw the rest, so it stays new
-        what = f".git: {_MAX_REPORTS} settings or more, of which the rest is not read"
-        hazards[what] = Hazard(what, "git", ())
+    for reports in answers:
+        if len(reports) >= _MAX_REPORTS:  # nobody saw the rest, so it stays new
+            ((file, _),) = Counter(report.file for report in reports).most_common(1)
+            what = f"{file.removeprefix(f'{repo}/')} has too many settings of git, not all are read"
+            hazards[what] = Hazard(what, "git", ())
     if len(nested) > _MAX_NESTED:
         what = f".git: more than {_MAX_NESTED} git directories"
         hazards[".git"] = Hazard(what, "git", (_digest(nested),))

@@ -12,7 +12,7 @@ from repoman_tasks.planning.names import inside
 from repoman_tasks.planning.trust.git_reports import GitReport
 from repoman_tasks.planning.trust.hazard_findings import PROTECTED, Hazard, Marks
 from repoman_tasks.planning.trust.hazard_names import MODULES, find_tests, kind_of
-from repoman_tasks.tools.forbidden_paths import submit_real_paths
+from repoman_tasks.tools.forbidden_paths import path_batches, submit_real_paths
 from repoman_tasks.tools.git_hazards import git_hazards
 from repoman_tasks.tools.git_judge import submit_reports
 from repoman_tasks.tools.regular_file import submit_head
@@ -221,9 +221,10 @@ def _closed_folder(record: str) -> Hazard:
     nothing in one that can't be entered, which may be marked as seen.
     """
     metadata, _, path = record.partition("\t")
-    missing = "listed" if metadata == "x" else "entered"
-    marks = () if metadata == "x" else (metadata,)
-    return Hazard(f"{path or '.'}: a folder that can't be {missing}", "git", marks)
+    path = path or "."
+    if metadata == "x":
+        return Hazard(f"{path}: a folder that can't be listed", "git", (), unlisted=path)
+    return Hazard(f"{path}: a folder that can't be entered", "git", (metadata,))
 
 
 def _parse_entry(record: str) -> _Entry:
@@ -265,13 +266,16 @@ def _submit_targets(host: Host, repo: str, links: Sequence[str]) -> Future[dict[
 
     def walk(paths: list[str]) -> dict[str, str]:
         within = [path for path in dict.fromkeys(paths) if inside(path, repo) and path != repo]
-        argv = ["find", *within, "-maxdepth", "4", "-printf", "%H\\t%P %s.%i.%C@\\0"]
-        listed = host.submit(argv, timeout=_SECONDS, max_bytes=_MAX_OUTPUT)
-        lines = listed.result().text.split("\0")[:-1] if within else []
+        tests = ["-maxdepth", "4", "-printf", "%H\\t%P %s.%i.%C@\\0"]
+        answers = [
+            host.submit(["find", *batch, *tests], timeout=_SECONDS, max_bytes=_MAX_OUTPUT)
+            for batch in path_batches(within)
+        ]
         found: dict[str, list[str]] = {}
-        for line in lines:
-            target, _, rest = line.partition("\t")
-            found.setdefault(target, []).append(rest)
+        for answer in answers:
+            for line in answer.result().text.split("\0")[:-1]:
+                target, _, rest = line.partition("\t")
+                found.setdefault(target, []).append(rest)
         texts = ["\0".join([path, *sorted(found.get(path, ()))]) for path in paths]
         marks = [sha256(text.encode(errors="surrogateescape")).hexdigest() for text in texts]
         return dict(zip(links, marks, strict=True))

@@ -154,6 +154,13 @@ def _parse_credentials(data: bytes) -> dict[str, Any]:
     access, refresh = login["accessToken"], login.get("refreshToken") or ""
     if not all(isinstance(text, str) for text in (access, refresh, account)):
         raise TypeError("not text")
-    until = None if refresh else float(login["expiresAt"]) / 1000 if access else 0.0
+    until = None if refresh else _seconds(login["expiresAt"]) if access else 0.0
     printable = account.isprintable() and len(account) < _ACCOUNT_BYTES
     return {"usable_until": until, "account": account if printable else ""}
+
+
+def _seconds(milliseconds: object) -> float:
+    """Return a time in seconds. Raise TypeError unless it is a number: float() takes "nan", too."""
+    if isinstance(milliseconds, bool) or not isinstance(milliseconds, int | float):
+        raise TypeError("not a number")
+    return milliseconds / 1000

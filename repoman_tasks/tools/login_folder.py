@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from repoman_tasks.errors import Refused, quoted
-from repoman_tasks.hosts.base import Future, Host, Result
+from repoman_tasks.errors import Failed, Refused, quoted
+from repoman_tasks.hosts.base import Future, Host
 from repoman_tasks.model import Defaults
 
 __all__ = ["check_login_folder", "login_folder", "submit_other_names"]
@@ -33,12 +33,19 @@ def check_login_folder(path: str, real: str) -> None:
 
 
 def submit_other_names(host: Host, path: str) -> Future[tuple[str, ...]]:
-    """Ask for the names of what is in the folder of the login, except that login."""
+    """Ask for the names of what is in the folder of the login, except that login.
+
+    Containers can write them, so too many must not hide what else there is to report.
+    """
     if not path:
         return Future(tuple)
     argv = ["find", path, "-mindepth", "1", "-maxdepth", "1", "!", "-name", f"{_LOGIN}*"]
+    answer = host.submit([*argv, "-printf", "%f\\0"], max_bytes=_MOST_BYTES)
 
-    def parse(result: Result) -> tuple[str, ...]:
-        return tuple(result.out.decode(errors="replace").split("\0")[:-1])
+    def read() -> tuple[str, ...]:
+        try:
+            return tuple(answer.result().out.decode(errors="replace").split("\0")[:-1])
+        except Failed:
+            return ("more files than can be listed",)
 
-    return host.submit([*argv, "-printf", "%f\\0"], max_bytes=_MOST_BYTES).then(parse)
+    return Future(read)

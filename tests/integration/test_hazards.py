@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -25,6 +27,7 @@ from repoman_tasks.tools.hazard_records import (
     submit_seen,
 )
 from repoman_tasks.tools.hazard_scan import Scan, submit_scan
+from tests.support.estate import run
 
 
 @pytest.fixture
@@ -209,8 +212,14 @@ def test_too_many_settings_stay_new(host: LocalHost, repo: Path) -> None:
     write(repo, ".git/config", text=text)
     found = hazards(host, repo)
     assert ".git/config: core.fsmonitor" not in found, "the judge stopped before it"
-    what = ".git: 512 settings or more, of which the rest is not read"
+    what = ".git/config has too many settings of git, not all are read"
     assert new(host, repo, marks(found)) == {what}
+    listed = hazard_findings("isurus", str(repo), found.values(), marks(found), "repoman")
+    assert [(f.what, f.cure) for f in listed] == [
+        (f"in {repo}, {what}", "delete from it what you do not know, then look again")
+    ]
+    write(repo, ".git/config", text=start)
+    assert hazards(host, repo) == {}
 
 
 # --- links in place of folders ----------------------------------------------------------------
@@ -312,6 +321,10 @@ def test_a_folder_that_can_be_entered_but_not_listed_is_new_until_it_can(
     expected = {f"{folder}: a folder that can't be listed" for folder in CLOSED}
     assert set(found) == expected
     assert new(ordinary(), closed_repo, marks(found)) == expected, "nobody can have seen it"
+    (finding,) = hazard_findings("a", str(closed_repo), found.values(), marks(found), "repoman")
+    (command,) = re.findall("`incus exec --project repoman a -- (.*)`", finding.cure)
+    run(shlex.split(command), dict(os.environ))  # as root does in the container
+    assert set(hazards(ordinary(), closed_repo)) == set(open_ones)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="not here: only root gives folders to others")
@@ -481,6 +494,19 @@ def listed(host: LocalHost, repo: Path, found: Sequence[Hazard]) -> Marks:
     return submit_seen(host, str(repo)).result()
 
 
+def test_more_links_than_an_argument_list_holds(host: LocalHost, repo: Path) -> None:
+    """Each leads to a path of its own in the repo; together they are longer than 2 MiB."""
+    folder = repo / ".claude" / ("a" * 250) / ("b" * 250)
+    folder.mkdir(parents=True)
+    for number in range(5000):
+        (folder / f"link-{number}").symlink_to(f"to-{number}")
+    found = hazards(host, repo)
+    assert len(found) == 5000
+    assert new(host, repo, marks(found)) == set()
+    (folder / "to-4999").write_text("x")
+    assert new(host, repo, marks(found)) >= {f".claude/{'a' * 250}/{'b' * 250}/link-4999"}
+
+
 def test_what_changed_after_it_was_listed_is_still_new(host: LocalHost, repo: Path) -> None:
     write(repo, ".envrc", ".npmrc")
     before = list(hazards(host, repo).values())
@@ -503,7 +529,7 @@ def test_decoys_do_not_crowd_out_the_dangerous(host: LocalHost, repo: Path) -> N
     write(repo, *(f".idea/a{number}" for number in range(300)), ".vscode/tasks.json")
     write(repo, *(f"z{number}/.idea/x" for number in range(300)))
     write(repo, ".git/hooks/pre-commit", ".claude/settings.json")
-    (finding,) = hazard_findings("isurus", "/r", hazards(host, repo).values(), {})
+    (finding,) = hazard_findings("isurus", "/r", hazards(host, repo).values(), {}, "repoman")
     assert "1 of git: .git/hooks/pre-commit; 1 of agents: .claude/settings.json" in finding.what
     assert "601 of editors: .idea (300 files), .vscode/tasks.json, " in finding.what
     assert "and 297 more" in finding.what

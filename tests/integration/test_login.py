@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from repoman_tasks.hosts.local import LocalHost
+from repoman_tasks.tools.login_folder import submit_other_names
 from tests.support.estate import Estate, Result, run
 
 TOKEN = "sk-ant-oat01-abcdefghijklmnopqrstuvwxyz-S3cret"
@@ -259,10 +261,12 @@ def test_a_shared_login_that_can_be_used(isurus: Estate, shared: Path) -> None:
         *("", "[]", "{}", "null", '{"claudeAiOauth": 1}', '{"claudeAiOauth": {}}', "\xff"),
         *("[" * 60_000, "x" * 70_000, '{"claudeAiOauth": {"accessToken": 1}}'),
         json.dumps({"claudeAiOauth": {**CREDENTIALS, "refreshToken": [1]}, "x": 10**400}),
-        json.dumps({"claudeAiOauth": {**CREDENTIALS, "refreshToken": "", "expiresAt": "\x1b"}}),
-        json.dumps({"claudeAiOauth": {**CREDENTIALS, "refreshToken": "", "expiresAt": 10**400}}),
+        *(
+            json.dumps({"claudeAiOauth": {**CREDENTIALS, "refreshToken": "", "expiresAt": time}})
+            for time in ("\x1b", 10**400, "nan", "inf", True, None)
+        ),
     ],
-    ids=range(13),
+    ids=range(17),
 )
 def test_a_shared_login_that_can_not_be_parsed(isurus: Estate, shared: Path, text: str) -> None:
     shared.write_bytes(text.encode("latin-1"))
@@ -314,3 +318,14 @@ def test_a_shared_login_of_another_account(isurus: Estate, shared: Path) -> None
     assert findings(isurus) == []
     write(shared, {}, account="\x1b[31m" + "x" * 1000)
     assert findings(isurus) == [], "nothing is believed of a name that can't be one"
+
+
+def test_a_shared_folder_with_more_files_than_can_be_listed(isurus: Estate, shared: Path) -> None:
+    """It is a finding like others, and hides none."""
+    host, folder = LocalHost(isurus.environ), str(shared.parent)
+    assert submit_other_names(host, folder).result() == ()
+    (shared.parent / "settings.json").write_text("")
+    assert submit_other_names(host, folder).result() == ("settings.json",)
+    for number in range(3000):
+        (shared.parent / f"settings-of-another-kind-{number}").write_text("")
+    assert submit_other_names(host, folder).result() == ("more files than can be listed",)

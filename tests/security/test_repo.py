@@ -88,6 +88,29 @@ def test_a_new_hazard_is_reported(
     assert "hazard" not in estate.findings().get("isurus", [])
 
 
+@pytest.mark.parametrize("as_root", [False, True], ids=["user", "root"])
+def test_a_folder_that_cannot_be_listed(estate: ContainerEstate, repo: Path, as_root: bool) -> None:
+    """Programs of the host open what is in it by its name, so it is reported until it is listed."""
+    script = 'mkdir "$0/.zed"; echo x >"$0/.zed/tasks.json"; chmod 711 "$0/.zed"'
+    if as_root:
+        assert estate.exec_inside("isurus", "sh", "-c", script, str(repo)).code == 0
+    else:
+        script = script.replace("711", "311")
+        assert as_user(estate, "sh", "-c", script, str(repo)) == 0
+    assert run(["cat", str(repo / ".zed/tasks.json")], estate.environ).out == "x\n", "control"
+    estate.run("status", "isurus", code=3)
+    estate.run("status", "isurus", "--seen")
+    out = estate.run("status", "isurus", code=3).out
+    assert ".zed: a folder that can't be listed" in out
+    (command,) = re.findall("`(incus exec [^`]*chmod[^`]*)`", out)
+    assert run(["sh", "-c", command], estate.environ).code == 0
+    out = estate.run("status", "isurus", code=3).out
+    assert ".zed/tasks.json" in out
+    assert "can't be listed" not in out
+    estate.accept("isurus")
+    assert "hazard" not in estate.findings().get("isurus", [])
+
+
 def write_inside(estate: ContainerEstate, path: Path, text: str) -> None:
     """Write a file as the user inside; the folder is made."""
     script = 'mkdir -p "${0%/*}"; printf %s "$1" >"$0"'

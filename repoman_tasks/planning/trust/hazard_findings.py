@@ -7,6 +7,7 @@ ones are reported, too.
 
 from __future__ import annotations
 
+import posixpath
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,7 +50,9 @@ class Hazard:
     kind: str
     marks: tuple[str, ...]
     """Fingerprints: of the file's metadata, which any write changes, and perhaps one of its
-    content, which comes back if a branch is checked out again."""
+    content, which comes back if a branch is checked out again. Without any, it is always new."""
+    unlisted: str = ""
+    """Folder, relative to the repo, that hides what is in it until it can be listed."""
 
 
 def is_new(hazard: Hazard, seen: Marks) -> bool:
@@ -65,12 +68,23 @@ def merged_marks(seen: Marks, more: Marks) -> dict[str, list[str]]:
     return merged
 
 
-def hazard_findings(name: str, path: str, hazards: Iterable[Hazard], seen: Marks) -> list[Finding]:
-    """Return a finding about hazards that are new or changed in the repo at `path`.
+def hazard_findings(
+    name: str, path: str, hazards: Iterable[Hazard], seen: Marks, incus_project: str
+) -> list[Finding]:
+    """Return findings about hazards that are new or changed in the repo at `path`.
 
-    It counts them by kind and names some of each; `items` has all of them.
+    `items` of each has all of them, and its text counts and names some. Those that can't be marked
+    as seen have findings of their own, because the cure is another.
     """
     new = {hazard.what: hazard for hazard in hazards if is_new(hazard, seen)}
+    return [
+        *_seen_findings(name, path, {what: h for what, h in new.items() if h.marks}),
+        *_unlisted_findings(name, path, [h for h in new.values() if h.unlisted], incus_project),
+        *_flood_findings(name, path, [h for h in new.values() if not (h.marks or h.unlisted)]),
+    ]
+
+
+def _seen_findings(name: str, path: str, new: Mapping[str, Hazard]) -> list[Finding]:
     kinds = [(kind, [h.what for h in new.values() if h.kind == kind]) for kind in KINDS]
     found = [(kind, _ordered(whats)) for kind, whats in kinds if whats]
     if not found:
@@ -83,6 +97,28 @@ def hazard_findings(name: str, path: str, hazards: Iterable[Hazard], seen: Marks
     )
     items = tuple(what for _, whats in found for what in whats)
     return [Finding(name, what, cure, kind="hazard", items=items)]
+
+
+def _unlisted_findings(
+    name: str, path: str, new: Sequence[Hazard], incus_project: str
+) -> list[Finding]:
+    if not new:
+        return []
+    items = tuple(_ordered(hazard.what for hazard in new))
+    what = f"{plural(len(new), 'folder')} in {path} may hold what programs on this host run"
+    # By root inside, whose folder it may be. A command of root here could be led elsewhere.
+    folders = [posixpath.normpath(f"{path}/{hazard.unlisted}") for hazard in new[:_MAX_NAMED]]
+    enter = ("incus", "exec", "--project", incus_project, name, "--")
+    cure = f"run `{quoted(*enter, 'chmod', 'a+rx', *folders)}`, then look again"
+    return [Finding(name, f"{what}: {_named(items)}", cure, kind="hazard", items=items)]
+
+
+def _flood_findings(name: str, path: str, new: Sequence[Hazard]) -> list[Finding]:
+    cure = "delete from it what you do not know, then look again"
+    return [
+        Finding(name, f"in {path}, {hazard.what}", cure, kind="hazard", items=(hazard.what,))
+        for hazard in new
+    ]
 
 
 def _ordered(whats: Iterable[str]) -> list[str]:
