@@ -14,6 +14,7 @@ from repoman_tasks.actions.facts import (
 )
 from repoman_tasks.actions.project_container import repo_path
 from repoman_tasks.errors import Refused, quoted
+from repoman_tasks.hosts.base import Future
 from repoman_tasks.mirror.restore_run import Restore, RestoreSource
 from repoman_tasks.model import Project
 from repoman_tasks.planning.mirror.restore_plan import (
@@ -34,7 +35,7 @@ from repoman_tasks.tools.rsync import Item
 from repoman_tasks.tools.share import Share
 from repoman_tasks.tools.snapshot_folders import check_source, list_snapshots
 
-__all__ = ["MIRROR", "find_snapshots", "prepare_restore", "taken_at"]
+__all__ = ["MIRROR", "find_snapshots", "missing_repos", "prepare_restore", "taken_at"]
 
 MIRROR = "mirror"
 """The label of the mirror itself, beside the names of snapshots."""
@@ -116,10 +117,22 @@ def _target(
     return target
 
 
-def _is_missing(session: Session, folder: str) -> bool:
-    """Return True if `folder` does not exist or is empty."""
+def missing_repos(session: Session) -> list[Project]:
+    """Return the projects with a backup whose repo does not exist or is empty."""
+    facts = session.of(reconcile)
+    backed_up = [project for project in facts.registry.projects if project.backup]
+    missing = [_submit_missing(session, repo_path(facts, project)) for project in backed_up]
+    return [project for project, asked in zip(backed_up, missing, strict=True) if asked.result()]
+
+
+def _submit_missing(session: Session, folder: str) -> Future[bool]:
+    """Ask if `folder` does not exist or is empty."""
     argv = ["find", f"{folder}/", "-maxdepth", "0", "!", "-empty", "-printf", "x"]
-    return not session.host.read(argv).out
+    return session.host.submit(argv).then(lambda result: not result.out)
+
+
+def _is_missing(session: Session, folder: str) -> bool:
+    return _submit_missing(session, folder).result()
 
 
 def _check_no_links(session: Session, repo: str, paths: Sequence[str]) -> None:

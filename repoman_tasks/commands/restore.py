@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
-from repoman_tasks.actions.facts import readable_share, reconcile
+from repoman_tasks.actions.facts import readable_share, reconcile, require_share
 from repoman_tasks.actions.logged_attempt import logged_restore
-from repoman_tasks.actions.restore_checks import prepare_restore
+from repoman_tasks.actions.restore_checks import missing_repos, prepare_restore
 from repoman_tasks.cli.task import task
-from repoman_tasks.errors import Busy, ExitCode, Failed, Interrupted, UsageError
+from repoman_tasks.errors import (
+    Busy,
+    ExitCode,
+    Failed,
+    Interrupted,
+    RepomanError,
+    TargetUnusable,
+    UsageError,
+)
 from repoman_tasks.hosts.base import Locked
 from repoman_tasks.mirror.restore_run import Restore
 from repoman_tasks.planning.mirror.restore_plan import RestoreOptions
@@ -35,6 +43,8 @@ _MOST = 20
     help={
         "name": "Name of the project.",
         "path": "Files and folders in the repo (default: all of it).",
+        "all": "Bring back each repo that is missing or empty.",
+        "from_mirror": "Restore from the mirror as it is (the default).",
         "at": "Time, or name of a snapshot of the share (default: the mirror as it is).",
         "to": "New folder for the copy (default: the repo's own place if it is missing or empty, "
         "else one in ~/restored).",
@@ -47,6 +57,7 @@ _MOST = 20
         "repoman restore isurus docs/plan.md --at yesterday": (
             "Bring a file back as it was at the end of yesterday"
         ),
+        "repoman restore --all": "Bring all lost repos back, after the disk was replaced",
         "repoman restore isurus --in-place --dry-run": "Show what differs from the mirror",
     },
     exit_codes={
@@ -61,6 +72,8 @@ def restore(
     name: str | None = None,
     *,
     path: list[str],
+    all: bool = False,
+    from_mirror: bool = False,
     at: str = "",
     to: str = "",
     in_place: bool = False,
@@ -72,29 +85,78 @@ def restore(
     Nothing is overwritten: the copy becomes a new folder; with --in-place, what it replaces is
     moved aside. The copy is compared with its source afterwards.
     """
+    if from_mirror and at:
+        raise UsageError("--from-mirror and --at can't be combined", "choose one")
+    options, dry = RestoreOptions(tuple(path), at, to, in_place), dry_run or session.dry
+    if all:
+        if name is not None or to or in_place:
+            raise UsageError("--all takes no name, --to or --in-place", "leave them out")
+        return _restore_all(session, options, json=json, dry=dry)
     if name is None:
         raise UsageError("restore needs a name", "`repoman restore NAME`")
-    dry, items = dry_run or session.dry, list[rsync.Item]()
-    options = RestoreOptions(tuple(path), at, to, in_place)
+    result = _restore(session, name, options, quiet=json, dry=dry)
+    if json:
+        session.screen.json({"schema": 1, **_as_json(result)})
+    return _exit_code(result)
+
+
+@dataclass(frozen=True)
+class _Result:
+    """Result of the restore of one project."""
+
+    run: Restore
+    counts: Counts
+    dry: bool = False
+    different: int = 0
+
+
+def _exit_code(result: _Result) -> ExitCode:
+    return ExitCode.SOME_FAILED if result.different else ExitCode.OK
+
+
+def _restore_all(session: Session, options: RestoreOptions, *, json: bool, dry: bool) -> int:
+    """Restore each repo that is missing or empty; return the exit code."""
+    require_share(session, readable_share)  # an error of it is not one of each project
+    results, failed = [], dict[str, str]()
+    for project in missing_repos(session):
+        try:
+            results.append(_restore(session, project.name, options, quiet=json, dry=dry))
+        except (Interrupted, TargetUnusable):
+            raise
+        except RepomanError as error:
+            failed[project.name] = str(error)
+            session.screen.note(f"{project.name}: {error}")
+    if json:
+        done = [_as_json(result) for result in results]
+        session.screen.json({"schema": 1, "restored": done, "failed": failed})
+    elif not (results or failed):
+        session.screen.line("nothing to do: no repo is missing")
+    return ExitCode.SOME_FAILED if failed else max(map(_exit_code, results), default=ExitCode.OK)
+
+
+def _restore(
+    session: Session, name: str, options: RestoreOptions, *, quiet: bool, dry: bool
+) -> _Result:
+    """Restore the project called `name`, and print the result unless `quiet`."""
+    items = list[rsync.Item]()
     run = prepare_restore(
         session, name, options, lambda item: items.append(item) if len(items) < _MOST else None
     )
-    counts = run.preview() if dry or in_place else Counts()
-    if dry or (in_place and not counts.entries):
-        if not json:
+    counts = run.preview() if dry or options.in_place else Counts()
+    if dry or (options.in_place and not counts.entries):
+        if not quiet:
             _list(session, items, counts)
-        return _report(session, run, counts, json=json, dry_run=True)
-    if in_place:
+        return _shown(session, _Result(run, counts, dry=True), quiet=quiet)
+    if options.in_place:
         _confirm(session, run, items, counts)
-    whole = not path and run.target.folder.endswith(f"/{run.source.repo}")
-    with _lock(session, name), logged_restore(session, name, in_its_place=whole) as result:
+    whole = not options.paths and run.target.folder.endswith(f"/{run.source.repo}")
+    with _lock(session, name), logged_restore(session, name, in_its_place=whole) as outcome:
         guard_folders(session.host, run.target.folders)  # git must not trust a copy, either
-        result.counts = run.run()
+        outcome.counts = run.run()
         different = run.differences()
         if different:
-            result.fail(Failed(f"{plural(different, 'entry', 'entries')} of the copy differ"))
-    counts = result.counts
-    return _report(session, run, counts, json=json, different=different)
+            outcome.fail(Failed(f"{plural(different, 'entry', 'entries')} of the copy differ"))
+    return _shown(session, _Result(run, outcome.counts, different=different), quiet=quiet)
 
 
 def _list(session: Session, items: list[rsync.Item], counts: Counts) -> None:
@@ -124,52 +186,39 @@ def _lock(session: Session, name: str) -> Iterator[None]:
         raise Busy(f"a sync of {name} is running, {error}", "let it finish") from None
 
 
-def _report(
-    session: Session,
-    run: Restore,
-    counts: Counts,
-    *,
-    json: bool,
-    dry_run: bool = False,
-    different: int = 0,
-) -> int:
-    """Print the result; return the exit code."""
-    code = ExitCode.SOME_FAILED if different else ExitCode.OK
-    if json:
-        session.screen.json(_as_json(run, counts, dry_run=dry_run, different=different))
-        return code
-    source, target = run.source, run.target
+def _shown(session: Session, result: _Result, *, quiet: bool) -> _Result:
+    """Print the result unless `quiet`, and return it."""
+    if quiet:
+        return result
+    screen, counts = session.screen, result.counts
+    source, target = result.run.source, result.run.target
     if target.in_place and not counts.entries:
-        session.screen.line(f"nothing to do: {target.folder} has all of it")
-        return code
+        screen.line(f"nothing to do: {target.folder} has all of it")
+        return result
     what = "the mirror" if source.label == "mirror" else f"the snapshot {source.label}"
-    verb = "would be restored" if dry_run else "restored"
+    verb = "would be restored" if result.dry else "restored"
     entries = plural(counts.entries, "entry", "entries")
-    session.screen.line(
-        f"{entries} ({format_size(counts.bytes)}) {verb} from {what} to {target.folder}"
-    )
-    if target.aside and not dry_run:
-        session.screen.line(f"what was replaced is in {target.aside}")
-    if different:
-        session.screen.note(
-            f"{plural(different, 'entry', 'entries')} of the copy differ: run it again"
-        )
-    elif not dry_run:
-        session.screen.line("compared with its source: no difference")
-    return code
+    screen.line(f"{entries} ({format_size(counts.bytes)}) {verb} from {what} to {target.folder}")
+    if target.aside and not result.dry:
+        screen.line(f"what was replaced is in {target.aside}")
+    if result.different:
+        differing = plural(result.different, "entry", "entries")
+        screen.note(f"{differing} of the copy differ: run it again")
+    elif not result.dry:
+        screen.line("compared with its source: no difference")
+    return result
 
 
-def _as_json(run: Restore, counts: Counts, *, dry_run: bool, different: int) -> dict[str, object]:
-    source, target = run.source, run.target
+def _as_json(result: _Result) -> dict[str, object]:
+    source, target = result.run.source, result.run.target
     return {
-        "schema": 1,
         "source": source.label,
         "taken": source.taken or None,
         "repo": source.repo,
         "paths": list(source.paths),
         "target": target.folder,
-        "replaced": (target.aside or None) if not dry_run else None,
-        "dry_run": dry_run,
-        **asdict(counts),
-        "different": different,
+        "replaced": (target.aside or None) if not result.dry else None,
+        "dry_run": result.dry,
+        **asdict(result.counts),
+        "different": result.different,
     }

@@ -58,6 +58,8 @@ restart:project:Restart a project'\''s container; one that is stopped is started
 restart --force::Stop it at once, without asking it to shut down.
 restart --dry-run::Show what would change, and change nothing.
 restore:project!:Bring a repo, or files of it, back from its mirror or from a snapshot of the share.
+restore --all::Bring back each repo that is missing or empty.
+restore --from-mirror::Restore from the mirror as it is (the default).
 restore --at:any:Time, or name of a snapshot of the share (default: the mirror as it is).
 restore --to:folder:New folder for the copy (default: the repo'\''s own place if it is missing or empty, else one in ~/restored).
 restore --in-place::Make the repo equal to the copy; what it replaces is moved to ~/restored.

@@ -86,7 +86,9 @@ def ask_remove(wizard: Wizard) -> None:
 
 
 def ask_restore(wizard: Wizard) -> None:
-    """Prompt for a project that has a backup."""
+    """Prompt for a project that has a backup, unless all are meant."""
+    if wizard.arguments.get("all"):
+        return
     projects = wizard.session.of(reconcile).registry.projects
     _project(wizard, [project.name for project in projects if project.backup])
 

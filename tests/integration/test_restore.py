@@ -213,6 +213,50 @@ def test_an_empty_snapshot_is_unknown(mirrored: Estate) -> None:
     assert "so its content is unknown" in done.err
 
 
+# --- all -----------------------------------------------------------------------------------
+
+
+@pytest.mark.over_ssh
+def test_all_that_is_missing_comes_back(mirrored: Estate) -> None:
+    mirrored.repo("lamna", commits=1)
+    mirrored.repo("sphyrna", commits=1)
+    mirrored.register("lamna", "sphyrna")
+    mirrored.run("sync", code=0)
+    before = hash_tree(mirrored.local_repos)
+    assert "nothing to do" in mirrored.run("restore", "--all", code=0).out
+    shutil.rmtree(mirrored.local_repos / "isurus")
+    shutil.rmtree(mirrored.local_repos / "lamna")
+    (mirrored.local_repos / "lamna").mkdir()
+    (mirrored.local_repos / "sphyrna/README.md").write_text("newer than the mirror\n")
+    newer = hash_tree(mirrored.local_repos / "sphyrna")
+    dry = mirrored.run("restore", "--all", "--dry-run", code=0).out
+    assert dry.count("would be restored") == 2
+    done = mirrored.run("restore", "--all", "--json", code=0).json
+    assert sorted(one["repo"] for one in done["restored"]) == ["isurus", "lamna"]
+    after = hash_tree(mirrored.local_repos)
+    lost = [path for path in before if "/sphyrna" not in path and not path.endswith("/repos/.")]
+    assert [after[path] for path in lost] == [before[path] for path in lost]
+    assert hash_tree(mirrored.local_repos / "sphyrna") == newer
+    assert restored(mirrored) == []
+
+
+def test_one_that_has_no_mirror_stops_no_other(mirrored: Estate) -> None:
+    mirrored.register("aaa", "zzz")
+    shutil.rmtree(mirrored.local_repos / "isurus")
+    done = mirrored.run("restore", "--all", "--json", code=SOME_FAILED)
+    assert [one["repo"] for one in done.json["restored"]] == ["isurus"]
+    assert sorted(done.json["failed"]) == ["aaa", "zzz"]
+    assert "there is no aaa in the mirrors" in done.err
+
+
+def test_options_that_contradict(mirrored: Estate) -> None:
+    mirrored.run("restore", "isurus", "--from-mirror", code=0)
+    mirrored.run("restore", "isurus", "--from-mirror", "--at", "yesterday", code=USAGE)
+    mirrored.run("restore", "isurus", "--all", code=USAGE)
+    mirrored.run("restore", "--all", "--to", "~/x", code=USAGE)
+    mirrored.run("restore", "--all", "--in-place", code=USAGE)
+
+
 # --- what goes wrong ------------------------------------------------------------------------
 
 

@@ -67,7 +67,7 @@ def test_an_interrupted_sample_goes_on_where_it_stopped() -> None:
 def test_a_round_begins_anew_if_the_files_behind_it_are_gone() -> None:
     (sample,) = choose_samples(FILES[:3], "30", 100, at_once=10)
     assert sample.paths == ("00", "01", "02")
-    assert list(choose_samples([], "", 10, at_once=10))[0].proven == 100
+    assert next(choose_samples([], "", 10, at_once=10)).proven == 100
 
 
 def test_the_oldest_proof_is_renewed_first() -> None:
