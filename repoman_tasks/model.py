@@ -275,13 +275,16 @@ class Mirrored:
     """The last sync before, if nothing had to be written since: a registry that could not be
     written afterwards still names it."""
     digest: str = ""
-    """Digest of the repo (`hosts.digests`), if the mirror equals it; else empty."""
+    """Digest of the repo (`hosts.digests`) before that sync, which the mirror equals but for
+    `written`; empty if it may not."""
     rules: str = ""
     """Hash of the rules and options of rsync then."""
     root: str = ""
     """Identity of the mirror's folder, which changes with it."""
     compared: str = ""
     """When the mirror was last compared in full (UTC)."""
+    written: tuple[str, ...] = ()
+    """Paths in the repo that changed during that sync, undecodable bytes as surrogates."""
     warnings: tuple[str, ...] = ()
     """Those of the last sync, which are true as long as the repo is the same."""
 

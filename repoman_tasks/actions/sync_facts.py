@@ -27,6 +27,7 @@ def sync_context(session: Session, share: Share, sync_plan: SyncPlan) -> SyncCon
         emit=lambda _: None,
         now=session.now,
         lock_path=session.store.lock_path,
+        manifest_path=state.manifest_path,
         mirrors=mirrors.result().having(registry.counted),
         token=token.result(),
     )

@@ -20,6 +20,7 @@ __all__ = [
     "MAX_BYTES",
     "WALK_SECONDS",
     "Argv",
+    "Comparison",
     "Entry",
     "Future",
     "Holder",
@@ -80,6 +81,20 @@ class Entry:
     mtime_ns: int
     ctime_ns: int
     links: int = 1
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A walk over a tree, compared with a known one; see `digests` for the lines."""
+
+    digest: str
+    """That of the walk; empty if the tree can't be read entirely."""
+    known: str = ""
+    """Digest of the known walk; empty if there is none."""
+    gone: tuple[bytes, ...] = ()
+    """The lines that only the known walk has."""
+    new: tuple[bytes, ...] = ()
+    """The lines that the known walk does not have."""
 
 
 class Future(Generic[T]):
@@ -380,6 +395,15 @@ class Host(ABC):
         """Submit the question for a digest of each of the trees at `roots`; see `digests`.
 
         It is empty for a tree that can't be read entirely. The walk is `stoppable` (see `submit`).
+        """
+
+    @abstractmethod
+    def submit_comparison(self, root: str, known: str, keep: str) -> Future[Comparison]:
+        """Submit a walk over the tree at `root`, compared with the one in the file `known`.
+
+        It is kept in the file `keep`, for a later comparison, unless that is empty. A file that is
+        missing or damaged is not an error. The result raises Failed if `keep` can't be written. The
+        walk is `stoppable` (see `submit`).
         """
 
     @abstractmethod

@@ -12,14 +12,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-__all__ = ["DIGEST_SCRIPT", "RECENT_SECONDS", "TreeDigests", "script_digests", "tree_argv"]
+__all__ = [
+    "DIGEST_SCRIPT",
+    "RECENT_SECONDS",
+    "WALK_SCRIPT",
+    "TreeDigests",
+    "script_digests",
+    "tree_argv",
+]
 
 RECENT_SECONDS = 2
 """Age of a change from which on another one is sure to get another ctime: the coarsest clock of a
 file system ticks every two seconds."""
 
 _ENTRY = r"%d %y %m %U %G %i %s %T@ %C@ "
-_FOLDER, _OTHER, _RECENT = rf"{_ENTRY}%P\0", rf"{_ENTRY}%n %P\0", r"recent %s\0"
+_FOLDER, _OTHER, _RECENT = rf"{_ENTRY}%P\0", rf"{_ENTRY}%n %P\0", r"recent %s %%y %%P\0"
 _ROOT = b"0 "
 """The start of the entry of a root: its depth. No other entry starts with it."""
 
@@ -70,17 +77,21 @@ class TreeDigests:
         self._hash = hashlib.sha256()
 
 
-DIGEST_SCRIPT = rf"""
+WALK_SCRIPT = rf"""
 now=$(date +%s.%N)
 since=$((${{now%.*}} - {RECENT_SECONDS})).${{now#*.}}
+walk() {{
+    find "$1" -type d -name .zfs -prune -o \
+        '(' -type d -printf '{_FOLDER}' -o -printf '{_OTHER}' ')' \
+        -newerct "@$since" -printf "{_RECENT % "$since"}" || echo failed >&2
+}}
+"""
+"""Defines a POSIX shell's function that prints what `tree_argv` does, and complaints if the tree
+can't be read entirely."""
+
+DIGEST_SCRIPT = rf"""{WALK_SCRIPT}
 for root do
-    bad=$({{
-        {{
-            find "$root" -type d -name .zfs -prune -o \
-                '(' -type d -printf '{_FOLDER}' -o -printf '{_OTHER}' ')' \
-                -newerct "@$since" -printf "{_RECENT % "$since"}" 2>&4 || echo failed >&4
-        }} | sha256sum >&3
-    }} 4>&1) 3>&1
+    bad=$({{ walk "$root" 2>&4 | sha256sum >&3; }} 4>&1) 3>&1
     echo "${{bad:+bad}}"
 done
 """

@@ -26,6 +26,7 @@ from repoman_tasks.errors import Failed, Interrupted
 from repoman_tasks.hosts.base import (
     MAX_BYTES,
     Argv,
+    Comparison,
     Entry,
     Future,
     Holder,
@@ -36,6 +37,7 @@ from repoman_tasks.hosts.base import (
     TimedOut,
 )
 from repoman_tasks.hosts.digests import RECENT_SECONDS, TreeDigests, tree_argv
+from repoman_tasks.hosts.kept_walks import KeptWalk, difference, kept_digest
 from repoman_tasks.hosts.processes import (
     StallTimer,
     cut_lines,
@@ -373,14 +375,34 @@ class LocalHost(Host):
 
     def _digests(self, roots: Sequence[str]) -> list[str]:
         """Return the digests of several trees by one find, or by one for each if that fails."""
-        trees, complaints = TreeDigests(), bytearray()
-        since = f"{time.time() - RECENT_SECONDS:.9f}"
-        with self._start(tree_argv(roots, since), stdin=subprocess.DEVNULL) as process:
-            code = self._drain(process, trees.feed, complaints.extend, self._check_stopping)
+        trees = TreeDigests()
+        complete = self._list_trees(roots, trees.feed)
         digests = trees.digests()
-        if code == 0 and not complaints and len(digests) == len(roots):
+        if complete and len(digests) == len(roots):
             return digests
         return [""] if len(roots) == 1 else [self._digests([root])[0] for root in roots]
+
+    def _list_trees(self, roots: Sequence[str], feed: Callable[[bytes], object]) -> bool:
+        """Pass on what find prints of trees; return True if they could be read entirely."""
+        complaints = bytearray()
+        since = f"{time.time() - RECENT_SECONDS:.9f}"
+        with self._start(tree_argv(roots, since), stdin=subprocess.DEVNULL) as process:
+            code = self._drain(process, feed, complaints.extend, self._check_stopping)
+        return code == 0 and not complaints
+
+    def submit_comparison(self, root: str, known: str, keep: str) -> Future[Comparison]:
+        return Future(partial(self._compare, root, known, keep))
+
+    def _compare(self, root: str, known: str, keep: str) -> Comparison:
+        walk, before = KeptWalk(), _content(known)
+        complete = self._list_trees([root], walk.feed)
+        digest, now = walk.finish()
+        digest = digest if complete else ""
+        if keep:
+            self._write_file(keep, now)
+        if before is None:
+            return Comparison(digest)
+        return Comparison(digest, kept_digest(before), *difference(before, now))
 
     def _check_stopping(self) -> None:
         if self.stopping.is_set():

@@ -15,7 +15,7 @@ from repoman_tasks.errors import RepomanError
 from repoman_tasks.hosts.base import Future, Lock
 from repoman_tasks.mirror.events import Finished, Started
 from repoman_tasks.mirror.project_sync import submit_survey
-from repoman_tasks.mirror.rsync_pass import Pass, SyncContext, mirrored, run_pass
+from repoman_tasks.mirror.rsync_pass import Equal, Pass, SyncContext, mirrored, run_pass
 from repoman_tasks.model import Project
 from repoman_tasks.planning.mirror import source_check as source
 from repoman_tasks.planning.mirror.sync_plan import Outcome
@@ -124,5 +124,6 @@ def _outcome(
         tally=survey.tally,
         synced_at=context.now(),
     )
-    outcome.state = mirrored(context, project, outcome, digest if context.options.delete else "")
+    equal = Equal(digest if context.options.delete else "")
+    outcome.state = mirrored(context, project, outcome, equal)
     return outcome

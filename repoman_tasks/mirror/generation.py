@@ -25,9 +25,13 @@ __all__ = ["Generation"]
 class Generation:
     """The tokens of one run of `sync`."""
 
-    def __init__(self, state: MirrorState, share: Share) -> None:
+    def __init__(self, state: MirrorState, share: Share, began_with: str) -> None:
+        """`began_with` is the token that the share had when it was decided what to compare."""
         self._state = state
         self._share = share
+        self._began_with = began_with
+        self._foreign = False
+        """If true, another host wrote to the share after that."""
         self.opened = ""
         """The token that the share got before the first transfer; empty if there was none."""
         self._names: frozenset[str] = frozenset()
@@ -48,6 +52,7 @@ class Generation:
             token = _new_token()
             with self._state.locked():
                 known, seen = self._state.load(), self._share.submit_token().result()
+                self._foreign = seen != self._began_with and not known.accepts(seen)
                 self._state.save(known.opened(self._names, seen, token))
                 self._share.put_token(token)
             self.opened = token
@@ -57,7 +62,7 @@ class Generation:
         token = _new_token()
         with self._state.locked():
             known, seen = self._state.load(), self._share.submit_token().result()
-            if not known.accepts(seen):
+            if self._foreign or not known.accepts(seen):
                 states = {name: replace(state, digest="") for name, state in states.items()}
             closing = known.closing(seen, token)
             self._state.save(closing)

@@ -12,9 +12,10 @@ that was created after the branches were listed.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 from repoman_tasks.errors import (
     Busy,
@@ -25,7 +26,9 @@ from repoman_tasks.errors import (
 )
 from repoman_tasks.hosts.base import Entry, Future, Lock, Locked
 from repoman_tasks.mirror.events import Finished, Started
+from repoman_tasks.mirror.repo_walks import RepoWalks
 from repoman_tasks.mirror.rsync_pass import (
+    Equal,
     Pass,
     PassFailed,
     SyncContext,
@@ -35,6 +38,7 @@ from repoman_tasks.mirror.rsync_pass import (
 )
 from repoman_tasks.model import Project, Tally
 from repoman_tasks.planning.mirror import source_check as source
+from repoman_tasks.planning.mirror.manifest import Changes
 from repoman_tasks.planning.mirror.sync_plan import Outcome, first_symlink
 from repoman_tasks.planning.names import inside, real_repo
 from repoman_tasks.tools import rsync
@@ -48,6 +52,8 @@ _ENOUGH_ROUNDS = 3
 """After so many rounds, one in which no file vanished is enough, even if commits go on."""
 _TORN_PASSES = 4
 """Limit of passes that are repeated because a file was written while it was read."""
+_MOST_LISTED = 20_000
+"""Limit of paths to list for rsync. With more, to compare the whole repo asks hardly more."""
 _MOST_GIT_DIRS = 100
 """With more, rsync gets one rule for all of them, not one for each."""
 _WAIT_SECONDS = 7 * 24 * 3600.0
@@ -62,9 +68,9 @@ def mirror_project(context: SyncContext, project: Project) -> Outcome:
             raise Interrupted("not started")
         context.emit(Started(project.name))
         with _locks(context, project) as locks:
-            digest = _ProjectSync(context, project, locks, outcome).run()
+            equal = _ProjectSync(context, project, locks, outcome).run()
             outcome.synced_at = context.now()
-            outcome.state = mirrored(context, project, outcome, digest)
+            outcome.state = mirrored(context, project, outcome, equal)
     except Locked as error:
         outcome.busy, what = True, f"another sync writes its mirror, {error}"
         outcome.fail(Failed(what, "let it finish, or pass --wait"))
@@ -160,6 +166,7 @@ class _ProjectSync:
         self._locks = locks
         self._outcome = outcome
         self._path = _repo_path(context, project)
+        self._walks = RepoWalks(context, project)
         self._may_delete: int | None = None
         """Limit of entries that the remaining passes may delete; None for no limit."""
         last = context.last(project)
@@ -168,28 +175,65 @@ class _ProjectSync:
         """Loose git objects in the mirror. It may hold more than the survey counted, and the next
         sync must be allowed to delete them all."""
 
-    def run(self) -> str:
-        """Mirror the project; return the digest of the repo, "" if the mirror may not equal it."""
+    def run(self) -> Equal:
+        """Mirror the project; return the walk over the repo that the mirror then equals."""
         context, project = self._context, self._project
-        digest = self._submit_digest()
+        walk = self._walks.submit_before()
         pending, mounted = submit_survey(context, project), context.share.submit_check()
-        before, survey = digest.result(), pending.result()
+        changes, survey = walk.result(), pending.result()
         self._outcome.tally = survey.tally
         self._outcome.warnings += [f"{special} is not mirrored" for special in survey.specials]
         self._guard(survey.tally)
         mounted.result()
-        self._copy(survey)
-        mounted, paths = context.share.submit_check(), _submit_path_check(context, project)
-        digest = self._submit_digest()
-        mounted.result()
-        paths.result()  # fails if the repo was replaced meanwhile
-        # Equal digests mean that nothing changed from before the first pass until after the last.
-        return before if before == digest.result() and context.options.delete else ""
+        last = context.trusted(project) if self._can_be_listed(changes) else None
+        done = self._first_pass(changes, in_full=last is None)
+        self._look_again()
+        if not context.dry and self._walks.changed_meanwhile(survey.git_dirs):
+            self._repeat_rounds(survey)
+            if context.options.delete:  # else it also holds objects that gc packed long ago
+                loose = max(survey.tally.loose, self._loose)
+                self._outcome.tally = replace(survey.tally, loose=loose)
+            self._look_again()
+        elif done.vanished:
+            self._outcome.warnings.append(f"{rsync.status_message(24)} ({done.vanished})")
+        if last is None or changes is None:
+            return self._walks.keep(None, "")
+        return self._walks.keep(changes.paths, last.compared)
 
-    def _submit_digest(self) -> Future[str]:
-        dry = self._context.dry
-        roots = [] if dry else [self._path]
-        return self._host.submit_digests(roots).then(lambda found: found[0] if found else "")
+    def _look_again(self) -> None:
+        """Walk over the repo again. Raise an error if repo or share were replaced meanwhile."""
+        mounted = self._context.share.submit_check()
+        paths = _submit_path_check(self._context, self._project)
+        walked = self._walks.submit_after()
+        mounted.result()
+        paths.result()
+        walked.result()
+
+    def _can_be_listed(self, changes: Changes | None) -> bool:
+        """Return True if to send only `changes` makes the mirror equal the repo."""
+        options = self._context.options
+        if changes is None or options.full or options.force or not options.delete:
+            return False
+        return len(changes.paths) <= _MOST_LISTED
+
+    def _first_pass(self, changes: Changes | None, *, in_full: bool) -> Pass:
+        """Mirror the whole repo, or `changes` only unless `in_full`.
+
+        A pass in full compares by size and time, so it is followed by one over `changes` if a file
+        may have changed that kept both.
+        """
+        everything = [f"{self._project.repo}/"]
+        if changes is None:
+            return self._pass(everything)
+        if len(changes.paths) > _MOST_LISTED:
+            return self._pass(everything, gone=changes.gone, contents=changes.contents)
+        done = self._pass(everything, gone=changes.gone) if in_full else None
+        if done is not None and not changes.contents:
+            return done
+        listed = self._walks.write_list(changes.paths)
+        gone = 0 if in_full else changes.gone
+        sent = self._pass([""], gone=gone, listed=listed, contents=changes.contents)
+        return done or sent
 
     def _guard(self, tally: Tally) -> None:
         """Set the limit of deletions; raise Refused if the repo has lost too many files."""
@@ -212,20 +256,6 @@ class _ProjectSync:
         if self._project.repo not in self._context.roots:
             return None
         return Tally(self._context.share.count(self._project.repo))
-
-    def _copy(self, survey: Survey) -> None:
-        dry = self._context.dry
-        before = None if dry else self._git_state(survey)
-        done = self._pass([f"{self._project.repo}/"])
-        if dry:
-            return
-        if before != self._git_state(survey):
-            self._repeat_rounds(survey)
-            if self._context.options.delete:  # else it also holds objects that gc packed long ago
-                loose = max(survey.tally.loose, self._loose)
-                self._outcome.tally = replace(survey.tally, loose=loose)
-        elif done.vanished:
-            self._outcome.warnings.append(f"{rsync.status_message(24)} ({done.vanished})")
 
     def _git_state(self, survey: Survey) -> int:
         return git_state(self._host, self._path, survey.git_dirs)
@@ -286,8 +316,21 @@ class _ProjectSync:
         inner = git_dir.decode(errors="surrogateescape")
         return f"{self._project.repo}/{inner}" if inner else self._project.repo
 
-    def _pass(self, sources: Sequence[str], rules: Sequence[str] = ()) -> Pass:
-        done = self._untorn_pass(sources, rules)
+    def _pass(
+        self,
+        sources: Sequence[str],
+        rules: Sequence[str] = (),
+        *,
+        gone: int = 0,
+        listed: str = "",
+        contents: bool = False,
+    ) -> Pass:
+        """Run a pass, see `run_pass`; it will delete about `gone` entries, as far as known."""
+        run = partial(run_pass, projects=[self._project], locks=self._locks, sources=sources)
+        run = partial(run, rules=rules, listed=listed, contents=contents)
+        if self._may_delete is not None and gone > self._may_delete:
+            self._check_deletions(run, self._may_delete)
+        done = _untorn(partial(run, self._context, max_delete=self._may_delete))
         self._loose += done.loose_new - done.loose_deleted
         if self._may_delete is not None:
             gained = 2 * done.loose_new if self._project.max_delete is None else 0
@@ -295,16 +338,24 @@ class _ProjectSync:
         self._outcome.counts += done.counts[self._project.name]
         return done
 
-    def _untorn_pass(self, sources: Sequence[str], rules: Sequence[str]) -> Pass:
-        """Run a pass; repeat it if a file was truncated while it was read, as editors do."""
-        for _ in range(_TORN_PASSES):
-            try:
-                return self._run_pass(sources, rules)
-            except PassFailed as failure:
-                if not failure.torn:
-                    raise
-        return self._run_pass(sources, rules)
+    def _check_deletions(self, run: Callable[..., Pass], may_delete: int) -> None:
+        """Raise PassFailed if a pass would delete too much; a dry run of it asks before it writes.
 
-    def _run_pass(self, sources: Sequence[str], rules: Sequence[str]) -> Pass:
-        project, locks = [self._project], self._locks
-        return run_pass(self._context, project, locks, sources, rules, self._may_delete)
+        Some of what is gone may never have been mirrored.
+        """
+        options = replace(self._context.options, dry_run=True, itemize=False, progress=False)
+        done = run(replace(self._context, options=options))
+        if done.deleted > may_delete:
+            done.stopped = True
+            raise PassFailed([self._project], 0, done)
+
+
+def _untorn(run: Callable[[], Pass]) -> Pass:
+    """Run a pass; repeat it if a file was truncated while it was read, as editors do."""
+    for _ in range(_TORN_PASSES):
+        try:
+            return run()
+        except PassFailed as failure:
+            if not failure.torn:
+                raise
+    return run()

@@ -11,7 +11,7 @@ from repoman_tasks.errors import ExitCode, Failed, RepomanError, without_backtic
 from repoman_tasks.hosts.base import Host, Lock, Result
 from repoman_tasks.mirror.events import Event, Itemized, Progress
 from repoman_tasks.model import Mirrored, Project, Registry
-from repoman_tasks.planning.mirror.known_mirrors import Mirrors, trusted
+from repoman_tasks.planning.mirror.known_mirrors import Mirrors, is_due, trusted
 from repoman_tasks.planning.mirror.source_check import stopped_cure, valid_state
 from repoman_tasks.planning.mirror.sync_plan import Counts, Outcome, SyncOptions
 from repoman_tasks.planning.names import with_parents
@@ -20,9 +20,11 @@ from repoman_tasks.tools.file_tree import Census, is_loose_object
 from repoman_tasks.tools.share import Share
 
 __all__ = [
+    "Equal",
     "Pass",
     "PassFailed",
     "SyncContext",
+    "carried_folders",
     "count_entries",
     "list_entries",
     "mirrored",
@@ -52,6 +54,7 @@ class SyncContext:
     emit: Callable[[Event], None]
     now: Callable[[], str]
     lock_path: Callable[[str], str]
+    manifest_path: Callable[[str], str]
     mirrors: Mirrors = field(default_factory=Mirrors)
     """States that the last syncs left."""
     token: str = ""
@@ -69,12 +72,14 @@ class SyncContext:
         return valid_state(project, self.mirrors.projects.get(project.name))
 
     def trusted(self, project: Project) -> Mirrored | None:
-        """Return the state of a mirror that needs no comparison while the repo is the same."""
-        every = self.registry.defaults.full_every
+        """Return the state of a mirror if that is as the last sync left it, and not due to be
+        compared in full."""
         root = self.roots.get(project.repo, "")
-        return trusted(
-            self.mirrors, project, self.token, self.rules_hash(project), root, self.now(), every
-        )
+        state = trusted(self.mirrors, project, self.token, self.rules_hash(project), root)
+        every = self.registry.defaults.full_every
+        if state is None or is_due(project.name, state.compared, self.now(), every):
+            return None
+        return state
 
     def rules_hash(self, project: Project) -> str:
         """Return a hash of all that decides what of the repo its mirror holds, and how."""
@@ -115,6 +120,16 @@ class Pass:
             self.complaints.append(without_backticks(text))
 
 
+@dataclass(frozen=True)
+class Equal:
+    """The walk over a repo that its mirror equals; see `Mirrored` for the fields."""
+
+    digest: str = ""
+    written: tuple[str, ...] = ()
+    compared: str = ""
+    """Empty if it was compared in full just now."""
+
+
 class PassFailed(RepomanError):
     """rsync did not copy everything; the exit code tells a fault of the share from others."""
 
@@ -141,11 +156,15 @@ def run_pass(
     sources: Sequence[str],
     rules: Sequence[str] = (),
     max_delete: int | None = None,
+    *,
+    listed: str = "",
+    contents: bool = False,
 ) -> Pass:
     """Copy `sources`, paths of `projects` relative to local_repos, to the share.
 
-    `rules` are filter rules to put before those of the projects. Raise PassFailed if rsync did
-    not copy everything; files that vanished meanwhile are only counted.
+    `rules` are filter rules to put before those of the projects; for `listed` and `contents` see
+    `rsync.pass_argv`. Raise PassFailed if rsync did not copy everything; files that vanished
+    meanwhile are only counted.
     """
     options = context.options
     excludes = [(project.repo, context.registry.excludes(project)) for project in projects]
@@ -158,7 +177,8 @@ def run_pass(
         max_delete=max_delete,
         dry_run=options.dry_run,
         progress=options.progress,
-        contents=options.checksum,
+        listed=listed,
+        contents=contents or options.checksum,
     )
     done = Pass({project.name: Counts() for project in projects})
     if not context.dry:
@@ -178,12 +198,9 @@ def run_pass(
 
 
 def mirrored(
-    context: SyncContext, project: Project, outcome: Outcome, digest: str
+    context: SyncContext, project: Project, outcome: Outcome, equal: Equal
 ) -> Mirrored | None:
-    """Return what is known of a mirror after a complete pass over the whole repo.
-
-    `digest` is that of the repo, "" if the mirror may not equal it.
-    """
+    """Return the state of a mirror after a complete sync."""
     tally = outcome.tally
     if tally is None:
         return None
@@ -193,10 +210,11 @@ def mirrored(
     return Mirrored(
         outcome.synced_at,
         tally,
-        digest=digest,
+        digest=equal.digest,
         rules=context.rules_hash(project),
-        compared=outcome.synced_at,
+        compared=equal.compared or outcome.synced_at,
         warnings=tuple(outcome.warnings),
+        written=equal.written,
     )
 
 
@@ -211,12 +229,27 @@ def count_entries(context: SyncContext, project: Project) -> Census:
     return census
 
 
+def carried_folders(context: SyncContext, project: Project) -> frozenset[bytes]:
+    """Return the folders in the project's repo that no rule excludes, by relative path."""
+    folders = {b""}
+
+    def add(path: bytes, _: int) -> None:
+        folders.add(path.rstrip(b"/"))
+
+    list_entries(context, project, add, ("+ */", "- *"))
+    return frozenset(folders)
+
+
 def list_entries(
-    context: SyncContext, project: Project, see: Callable[[bytes, int], object]
+    context: SyncContext,
+    project: Project,
+    see: Callable[[bytes, int], object],
+    more: Sequence[str] = (),
 ) -> None:
     """Call `see` with the path of each entry that a pass copies, and the bytes of a file.
 
-    Paths are relative to the repo; folders end with /.
+    Paths are relative to the repo; folders end with /. `more` are filter rules to put after those
+    of the project.
     """
     prefix = len(project.repo.encode(errors="surrogateescape")) + 1
 
@@ -225,7 +258,7 @@ def list_entries(
         if item is not None and len(item.path) > prefix:
             see(item.path[prefix:], item.size)
 
-    rules = rsync.filters(project.repo, context.registry.excludes(project))
+    rules = [*rsync.filters(project.repo, context.registry.excludes(project)), *more]
     argv = rsync.listing_argv(context.local_repos, project.repo, rules)
     complaints: list[bytes] = []
     status = context.host.stream(argv, read, complaints.append, changes=False)

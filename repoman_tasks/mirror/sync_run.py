@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -52,7 +52,7 @@ def mirror_estate(
     plan = _claimed(context, plan, store)
     events: queue.Queue[Event | None] = queue.Queue(_QUEUED_EVENTS)
     with _Stop(context.host) as stop, ThreadPoolExecutor(plan.jobs) as pool:
-        generation = Generation(store.mirrors, context.share)
+        generation = Generation(store.mirrors, context.share, context.token)
         running = replace(context, emit=_emitter(events, context), before_write=generation.open)
         workers = _Workers(running, pool, events, generation)
         workers.start(plan)
@@ -134,8 +134,11 @@ class _Workers:
         else:
             self._look = self._hand_out(find_unchanged, plan.projects)
 
-    def _begin(self, plan: SyncPlan) -> None:
-        """Start a job for each project that probably changed, and one per batch of the others."""
+    def _begin(self, plan: SyncPlan, changed: Collection[str] = ()) -> None:
+        """Start a job for each project that changed, and one per batch of the others.
+
+        Those that are not in `changed` may have changed, too.
+        """
         registry, options = self._context.registry, self._context.options
         self.generation.expect(project.name for project in plan.projects)
         patterns = {
@@ -143,7 +146,9 @@ class _Workers:
         }
         alone = plan.single or options.force or self._context.dry
         known = {
-            p.name for p in plan.projects if (last := self._context.last(p)) and last.tally.tree
+            p.name
+            for p in plan.projects
+            if p.name not in changed and (last := self._context.last(p)) and last.tally.tree
         }
         batches = [] if alone else sync_batches(plan.projects, known, patterns, plan.jobs)
         in_batch = {project.name for batch in batches for project in batch}
@@ -181,7 +186,8 @@ class _Workers:
             outcomes, left = self._look.result()
             self._look = None
             self.outcomes += outcomes
-            self._begin(replace(self._plan, projects=tuple(left)))
+            changed = {project.name for project in left if self._context.trusted(project)}
+            self._begin(replace(self._plan, projects=tuple(left)), changed)
         for batch in [future for future in self._batches if future.done()]:
             self._batches.remove(batch)
             outcomes, left = batch.result()

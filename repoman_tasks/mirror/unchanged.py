@@ -48,7 +48,7 @@ def _same(
     return [
         (project, state)
         for (project, state), path, digest in found
-        if digest == state.digest and _is_there(context, project, path)
+        if digest == state.digest and not state.written and _is_there(context, project, path)
     ]
 
 

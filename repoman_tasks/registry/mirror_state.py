@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, fields
+from itertools import chain
 from typing import Any
 
 from repoman_tasks.hosts.base import Future, Host
@@ -33,6 +34,10 @@ class MirrorState:
         self.folder = f"{state_folder(host)}/mirrors/{registry_path.replace('/', '%')}"
         self.path = f"{self.folder}/state.json"
         self.log = AttemptLog(host, f"{self.folder}/attempts.jsonl")
+
+    def manifest_path(self, name: str) -> str:
+        """Return the path of the manifest of the project called `name`."""
+        return f"{self.folder}/manifests/{name}"
 
     def submit_load(self) -> Future[Mirrors]:
         """Ask for the states; those that can't be read are left out."""
@@ -101,6 +106,7 @@ def _parsed(data: bytes) -> Mirrors:
 
 
 _TEXTS = {key.name for key in fields(Mirrored) if key.type == "str"}
+_LISTS = {key.name for key in fields(Mirrored) if key.type == "tuple[str, ...]"}
 _COUNTS = {key.name: (str(key.type), key.default) for key in fields(Tally)}
 """Type and default of each count; a state of an earlier version may lack one that has a default."""
 
@@ -108,13 +114,14 @@ _COUNTS = {key.name: (str(key.type), key.default) for key in fields(Tally)}
 def _mirrored(table: Mapping[str, Any]) -> Mirrored | None:
     """Return the state in `table`, None if it has another form."""
     texts = {key: table.get(key, "") for key in _TEXTS}
-    warnings = table.get("warnings", [])
+    lists = {key: table.get(key, []) for key in _LISTS}
     counts: dict[str, Any] = {key: table.get(key, default) for key, (_, default) in _COUNTS.items()}
-    if not all(isinstance(text, str) for text in [*texts.values(), *warnings]):
+    if not all(isinstance(text, str) for text in chain(texts.values(), *lists.values())):
         return None
     if not all(_is(kind, counts[key]) for key, (kind, _) in _COUNTS.items()):
         return None
-    return Mirrored(tally=Tally(**counts), warnings=tuple(warnings), **texts)
+    tuples: dict[str, Any] = {key: tuple(texts) for key, texts in lists.items()}
+    return Mirrored(tally=Tally(**counts), **tuples, **texts)
 
 
 def _failure(table: Mapping[str, Any]) -> Failure | None:

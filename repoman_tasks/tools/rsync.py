@@ -178,6 +178,7 @@ def pass_argv(
     dry_run: bool = False,
     progress: bool = False,
     contents: bool = False,
+    listed: str = "",
     backup: str = "",
     target: str = ".",
 ) -> list[str]:
@@ -186,11 +187,14 @@ def pass_argv(
     The working folder is the share's root. The target is `.`, so that rsync resolves no path of
     the share: it stays on the file system that was checked, whatever is mounted later. With
     `contents`, files are compared by checksum instead of size and time. What is replaced or
-    deleted goes to the folder `backup`, if given.
+    deleted goes to the folder `backup`, if given. With `listed`, a file with names relative to the
+    only source, each ended by NUL, only these are copied: a folder with all that it directly holds
+    if its name ends with a slash.
     """
     if not sources:
         raise ValueError("without a source rsync would list the share")
-    argv = ["rsync", "--recursive", "--links", "--perms", "--times", "--hard-links", "--sparse"]
+    argv = ["rsync", "--dirs" if listed else "--recursive"]
+    argv += ["--links", "--perms", "--times", "--hard-links", "--sparse"]
     argv += ["--relative", "--whole-file", "--no-human-readable", _OUT_FORMAT]
     # A set-uid file of a container's root must not become one of the person.
     argv += ["--chmod=Fug-s"] * (not keeps.owners)
@@ -200,6 +204,8 @@ def pass_argv(
         argv.append("--delete-after")
         argv += [f"--max-delete={max_delete}"] if max_delete is not None else []
     argv += ["--checksum"] * contents
+    # What vanishes after it was listed changes its folder, and so is found by the next walk.
+    argv += ["--from0", f"--files-from={listed}", "--ignore-missing-args"] if listed else []
     argv += ["--backup", f"--backup-dir={backup}", "--no-implied-dirs"] if backup else []
     argv += ["--dry-run"] * dry_run + ["--info=progress2"] * progress
     argv += [f"--filter={rule}" for rule in rules]

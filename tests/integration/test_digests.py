@@ -10,8 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from repoman_tasks.errors import Failed
+from repoman_tasks.hosts import local
+from repoman_tasks.hosts.base import Comparison
 from repoman_tasks.hosts.digests import DIGEST_SCRIPT, RECENT_SECONDS, TreeDigests, script_digests
+from repoman_tasks.hosts.kept_walks import (
+    COMPARE_SCRIPT,
+    KeptWalk,
+    difference,
+    script_comparison,
+)
 from repoman_tasks.hosts.local import LocalHost
+from repoman_tasks.planning.mirror.manifest import changed_paths
 
 
 @pytest.fixture
@@ -139,3 +149,110 @@ def test_output_in_parts() -> None:
     for byte in output:
         single.feed(bytes([byte]))
     assert single.digests() == expected
+
+
+# --- walks that are kept ---------------------------------------------------------------
+
+
+@pytest.fixture
+def calm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder that is like one of `trees`, without the wait: no change counts as recent."""
+    monkeypatch.setattr(local, "RECENT_SECONDS", -1000)
+    return make_tree(tmp_path / "e\nf")
+
+
+def compare_here(root: Path, known: Path | None, keep: Path | None) -> Comparison:
+    known_path, keep_path = (str(path or "") for path in (known, keep))
+    return LocalHost().submit_comparison(str(root), known_path, keep_path).result()
+
+
+def compare_there(root: Path, known: Path | None, keep: Path | None) -> Comparison:
+    words = [str(root), str(known or ""), str(keep or "")]
+    script = COMPARE_SCRIPT.replace(f"- {RECENT_SECONDS})", f"- {local.RECENT_SECONDS})")  # type: ignore[attr-defined]
+    argv = ["sh", "-c", script, "sh", *words]
+    done = subprocess.run(argv, capture_output=True, check=True, env={**os.environ, "LC_ALL": "C"})
+    return Comparison(*script_comparison(done.stdout))
+
+
+BOTH = pytest.mark.parametrize("compare", [compare_here, compare_there])
+
+
+@BOTH
+def test_a_kept_walk_is_compared_with_a_later_one(
+    compare: Callable[..., Comparison], calm: Path, tmp_path: Path
+) -> None:
+    """Here and far away read each other's files."""
+    kept = tmp_path / "state/kept"
+    first = compare(calm, None, kept)
+    assert first == Comparison(here(calm)[0])
+    unchanged = Comparison(first.digest, first.digest)
+    assert compare_here(calm, kept, None) == compare_there(calm, kept, None) == unchanged
+    assert oct(kept.stat().st_mode) == oct(0o100600)
+    swap(calm)
+    (calm / "link").unlink()
+    now = compare(calm, kept, kept)
+    assert (now.digest, now.known) == (here(calm)[0], first.digest)
+    assert changed_paths(now.gone, now.new) == {b"", b"link", b"sub/x"}
+    assert compare(calm, kept, None) == Comparison(now.digest, now.digest)
+
+
+def test_both_find_the_same_differences(calm: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    compare_here(calm, None, kept)
+    for number in range(300):
+        (calm / f"sub/{number}\n\t\\").touch()
+    (calm / "sub/x").rename(calm / "0 d\t\x01")
+    found = compare_here(calm, kept, None)
+    assert found == compare_there(calm, kept, None)
+    assert len(found.new) == 303
+    assert len(changed_paths(found.gone, found.new)) == 304
+
+
+@BOTH
+@pytest.mark.parametrize("fate", ["missing", "empty", "not gzip", "cut short"])
+def test_a_kept_walk_that_is_damaged(
+    compare: Callable[..., Comparison], fate: str, calm: Path, tmp_path: Path
+) -> None:
+    """Its digest is not the one that was noted."""
+    kept = tmp_path / "kept"
+    noted = compare_here(calm, None, kept).digest
+    data = kept.read_bytes()
+    damaged = {"empty": b"", "not gzip": b"x" * 99, "cut short": data[:-20]}
+    kept.unlink()
+    if fate != "missing":
+        kept.write_bytes(damaged[fate])
+    found = compare(calm, kept, None)
+    assert found.digest == noted
+    assert found.known != noted
+
+
+@BOTH
+def test_a_walk_that_is_not_complete_has_no_digest(
+    compare: Callable[..., Comparison], tmp_path: Path
+) -> None:
+    assert compare(tmp_path / "missing", None, tmp_path / "kept") == Comparison("")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="not here: root writes everywhere")
+@BOTH
+def test_a_walk_that_can_t_be_kept(
+    compare: Callable[..., Comparison], calm: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "closed").mkdir(mode=0o500)
+    with pytest.raises((Failed, subprocess.CalledProcessError)):
+        compare(calm, None, tmp_path / "closed/kept")
+
+
+def test_few_lines_are_in_memory_if_walks_are_alike() -> None:
+    """Lines in another order still cancel each other."""
+
+    def packed(lines: list[bytes]) -> bytes:
+        walk = KeptWalk()
+        for line in lines:
+            walk.feed(line + b"\0")
+        return walk.finish()[1]
+
+    lines = [b"%d" % number for number in range(1000)]
+    assert difference(packed(lines), packed(lines[::-1])) == ((), ())
+    assert difference(packed(lines), packed([b"x", *lines])) == ((), (b"x",))
+    assert difference(packed(lines), packed(lines[1:-1])) == ((b"0", b"999"), ())

@@ -89,7 +89,13 @@ def out(estate: Estate) -> str:
 
 
 def compared(estate: Estate, *argv: str, recent: int = -1000) -> set[str]:
-    """Run a sync; return the mirrors that an rsync compared."""
+    """Run a sync; return the mirrors that an rsync compared, in full or in part."""
+    whole, part = passes(estate, *argv, recent=recent)
+    return whole | part
+
+
+def passes(estate: Estate, *argv: str, recent: int = -1000) -> tuple[set[str], set[str]]:
+    """Run a sync; return the mirrors that an rsync compared in full, and those in part."""
     log = estate.base / "log"
     log.unlink(missing_ok=True)
     environ = estate.environ
@@ -100,8 +106,13 @@ def compared(estate: Estate, *argv: str, recent: int = -1000) -> set[str]:
         estate.environ = environ
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     words = [line["words"] for line in lines if line.get("words", [""])[0] == "rsync"]
-    repos = [word.partition("/./")[2] for argv in words for word in argv if "/./" in word]
-    return {repo.split("/")[0] for repo in repos}
+    whole, part = set(), set()
+    for word in (word for argv in words for word in argv):
+        if word.startswith("--files-from="):
+            part.add(Path(word).stem)
+        elif repo := word.partition("/./")[2]:
+            whole.add(repo.split("/")[0])
+    return whole, part
 
 
 def state_of(estate: Estate) -> Path:

@@ -18,6 +18,7 @@ from repoman_tasks.hosts.base import (
     MAX_BYTES,
     WALK_SECONDS,
     Argv,
+    Comparison,
     Entry,
     Future,
     Holder,
@@ -27,6 +28,7 @@ from repoman_tasks.hosts.base import (
     Sink,
 )
 from repoman_tasks.hosts.digests import script_digests
+from repoman_tasks.hosts.kept_walks import script_comparison
 from repoman_tasks.hosts.processes import (
     StallTimer,
     deadline_check,
@@ -247,6 +249,16 @@ class RemoteHost(Host):
         return self._submit(question).then(
             lambda answer: script_digests(answer.out.decode(), len(roots))
         )
+
+    def submit_comparison(self, root: str, known: str, keep: str) -> Future[Comparison]:
+        question = Question(("compare", root, known, keep), WALK_SECONDS, stoppable=True)
+
+        def found(answer: Answer) -> Comparison:
+            if answer.end != "0":
+                raise Failed(f"{root} can't be compared with {known}", reason_of(answer))
+            return Comparison(*script_comparison(answer.out))
+
+        return self._submit(question).then(found)
 
     def hold_folder(self, path: str, *, timeout: float) -> AbstractContextManager[Holder]:
         return self._held(path, self._begin(["stand", path]), timeout)

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from repoman_tasks.hosts.digests import DIGEST_SCRIPT
+from repoman_tasks.hosts.kept_walks import COMPARE_SCRIPT
 
 __all__ = [
     "ABSENT",
@@ -209,8 +210,11 @@ feed() {
     job=$!
     attend
 }
-digests() {
-    setsid sh -c "$digesting" sh "$@" </dev/null 3<&- &
+digests() { script "$digesting" "$@"; }
+compare() { script "$comparing" "$@"; }
+script() {
+    text=$1; shift
+    setsid sh -c "$text" sh "$@" </dev/null 3<&- &
     job=$!
     attend
 }
@@ -278,6 +282,7 @@ _PRELUDE = "\n".join(
     [
         f"keeping={shlex.quote(_KEEPING)}",
         f"digesting={shlex.quote(DIGEST_SCRIPT)}",
+        f"comparing={shlex.quote(COMPARE_SCRIPT)}",
         f"holding={shlex.quote(_HOLDING)}",
         f"standing={shlex.quote(_STANDING)}",
         f"looking={shlex.quote(_LOOKING)}",

@@ -67,21 +67,18 @@ class Mirrors:
 
 
 def trusted(
-    mirrors: Mirrors, project: Project, token: str, rules: str, root: str, now: str, every: int
+    mirrors: Mirrors, project: Project, token: str, rules: str, root: str
 ) -> Mirrored | None:
     """Return the state of the project's mirror if the mirror is as the last sync left it.
 
     `token` is that of the share; `rules` is the hash of rsync's rules now, and `root` identifies
-    the mirror's folder, "" if there is none. None if the mirror is due to be compared in full,
-    which it is `every` days.
+    the mirror's folder, "" if there is none.
     """
     state = valid_state(project, mirrors.projects.get(project.name))
     if state is None or project.name in mirrors.open or project.stopped_at:
         return None
     known = state.digest and root and (state.rules, state.root) == (rules, root)
-    if not known or not mirrors.accepts(token):
-        return None
-    return None if is_due(project.name, state.compared, now, every) else state
+    return state if known and mirrors.accepts(token) else None
 
 
 def is_due(name: str, compared: str, now: str, every: int) -> bool:

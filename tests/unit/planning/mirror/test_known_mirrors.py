@@ -23,9 +23,8 @@ def known(
     token: str = "t1",
     rules: str = "rules",
     root: str = "root",
-    every: int = 7,
 ) -> bool:
-    return trusted(mirrors, project, token, rules, root, NOW, every) is not None
+    return trusted(mirrors, project, token, rules, root) is not None
 
 
 def test_a_mirror_that_is_known() -> None:
@@ -50,7 +49,6 @@ def written_before(last_sync: str) -> Mirrors:
         pytest.param({"rules": "others"}, id="other rules"),
         pytest.param({"root": "other"}, id="another folder"),
         pytest.param({"root": ""}, id="no folder"),
-        pytest.param({"every": 0}, id="always in full"),
         pytest.param({"project": replace(PROJECT, last_sync="2026-01-01T00:00:00Z")}, id="sync"),
         pytest.param({"project": replace(PROJECT, mirror="")}, id="not its mirror"),
         pytest.param({"project": replace(PROJECT, stopped_at=NOW)}, id="stopped"),
@@ -113,6 +111,10 @@ def test_about_the_same_number_is_due_every_day() -> None:
     names = [f"project-{number}" for number in range(700)]
     due = [is_due(name, "2026-04-28T20:00:00Z", "2026-04-29T20:00:00Z", 7) for name in names]
     assert 70 < sum(due) < 130
+
+
+def test_every_mirror_is_due_if_all_are_compared_each_time() -> None:
+    assert is_due("isurus", NOW, NOW, 0)
 
 
 @pytest.mark.parametrize("compared", ["", "yesterday", "2027-01-01T00:00:00Z"])

@@ -1,0 +1,105 @@
+"""The walks over a repo before and after its sync.
+
+The first is the new manifest, which lies beside the old one until the sync is complete. Compared
+with the old one it shows what to send; compared with the second one, what changed meanwhile. A
+manifest counts only if the state has its digest, so a crash between both leaves none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from repoman_tasks.hosts.base import Comparison, Future
+from repoman_tasks.mirror.rsync_pass import Equal, SyncContext, carried_folders
+from repoman_tasks.model import Project
+from repoman_tasks.planning.mirror.manifest import (
+    Changes,
+    carried,
+    changed_paths,
+    find_changes,
+    find_written,
+    one_is_in,
+)
+
+__all__ = ["RepoWalks"]
+
+_MOST_WRITTEN = 1000
+"""Limit of paths to note that changed during a sync. With more, the next one compares in full."""
+
+
+class RepoWalks:
+    """The walks of one sync of one project. A dry run makes none."""
+
+    def __init__(self, context: SyncContext, project: Project) -> None:
+        self._context = context
+        self._project = project
+        self._root = f"{context.local_repos}/{project.repo}"
+        self._path = context.manifest_path(project.name)
+        self._before = Comparison("")
+        self._after = Comparison("")
+
+    def submit_before(self) -> Future[Changes | None]:
+        """Walk before the first pass; the result is what changed since the last complete sync, None
+        if that is not known."""
+        return self._submit(self._path, self._new).then(self._changes)
+
+    def _changes(self, walk: Comparison) -> Changes | None:
+        self._before = walk
+        state = self._context.last(self._project)
+        if state is None or not state.digest or not walk.digest or walk.known != state.digest:
+            return None
+        written = (path.encode(errors="surrogateescape") for path in state.written)
+        try:
+            return find_changes(walk.gone, walk.new, written)
+        except ValueError:
+            return None
+
+    def submit_after(self) -> Future[None]:
+        """Walk after the last pass so far."""
+        return self._submit(self._new, "").then(self._note_after)
+
+    def _note_after(self, walk: Comparison) -> None:
+        self._after = walk
+
+    def changed_meanwhile(self, folders: Sequence[bytes]) -> bool:
+        """Return True if something in `folders` changed between both walks, or may have."""
+        walk = self._after
+        try:
+            return not walk.known or one_is_in(changed_paths(walk.gone, walk.new), folders)
+        except ValueError:
+            return True
+
+    def keep(self, sent: Iterable[bytes] | None, compared: str) -> Equal:
+        """Keep the manifest after a complete sync, and return what the mirror equals.
+
+        `sent` are the paths that were listed for rsync, None for the whole repo. `compared` is when
+        the mirror was compared in full, empty for now.
+        """
+        before, after = self._before, self._after
+        if not (before.digest and after.digest and before.digest == after.known):
+            return Equal(compared=compared)
+        written = find_written(after.gone, after.new, sent)
+        if written is None or len(written) > _MOST_WRITTEN or not self._context.options.delete:
+            return Equal(compared=compared)
+        self._context.host.change(["mv", "-fT", "--", self._new, self._path])
+        paths = (path.decode(errors="surrogateescape") for path in sorted(written))
+        return Equal(before.digest, tuple(paths), compared)
+
+    @property
+    def _new(self) -> str:
+        return f"{self._path}.new"
+
+    def _submit(self, known: str, keep: str) -> Future[Comparison]:
+        if self._context.dry:
+            return Future(lambda: Comparison(""))
+        return self._context.host.submit_comparison(self._root, known, keep)
+
+    def write_list(self, paths: Iterable[bytes]) -> str:
+        """Write those of `paths` that are not in an excluded folder to a file for rsync; return the
+        path of that."""
+        repo = self._project.repo.encode(errors="surrogateescape")
+        kept = carried(paths, carried_folders(self._context, self._project))
+        sources = (repo + b"/" + path.lstrip(b"/") if path else repo for path in kept)
+        path = f"{self._path}.list"
+        self._context.host.write_file(path, b"\0".join(sources), noted=False)
+        return path

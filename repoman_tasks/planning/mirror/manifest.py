@@ -1,0 +1,144 @@
+"""Find what a sync has to send: the difference between a repo's manifest and a walk over it. Pure.
+
+The manifest is the walk before the last sync. The mirror holds what it lists, but for `written`:
+the paths that changed until the end of that sync, so that rsync may have read anything there. Each
+change of an entry sets its ctime, and so its line; a folder's line changes with its list of names.
+What has the same line in both walks need not be looked at.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+
+__all__ = ["Changes", "carried", "changed_paths", "find_changes", "find_written", "one_is_in"]
+
+_RECENT = b"recent "
+_MIRRORED = (b"d", b"f", b"l")
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The entries of a mirror to compare, by paths relative to the repo."""
+
+    paths: tuple[bytes, ...]
+    """A folder with a slash at its end is compared with the names in it, too."""
+    gone: int = 0
+    """The number of entries that the repo no longer has."""
+    contents: bool = False
+    """If true, a file may have changed with its size and time kept."""
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What a line says of an entry."""
+
+    kind: bytes
+    size: bytes = b""
+    mtime: bytes = b""
+
+
+def find_changes(gone: Iterable[bytes], new: Iterable[bytes], written: Iterable[bytes]) -> Changes:
+    """Return what differs between a manifest and a walk now.
+
+    `gone` are the lines (`hosts.digests.tree_argv`) that only the manifest has, and `new` those
+    that only the walk has; `written` is the answer of `find_written` for the last sync. Raise
+    ValueError if a line has another form.
+    """
+    gone, new = list(gone), list(new)
+    old, now = _entries(gone), _entries(new)
+    removed = {path: entry for path, entry in old.items() if path not in now}
+    again = {_inner(path): _Entry(b"d" if path.endswith(b"/") else b"f") for path in written}
+    recent = _recent(gone) | _recent(new)
+    unsure = {path: now.get(path, e) for path, e in (recent | again).items() if path not in removed}
+    # A name that went, or may have come and gone meanwhile, is deleted by comparing its folder.
+    whole = {path for path, entry in unsure.items() if entry.kind == b"d"}
+    others = {path for path, entry in now.items() if entry.kind != b"d"}
+    whole |= {_folder_left(path, removed.keys() | others) for path in removed}
+    changed = {path for path, entry in (now | unsure).items() if entry.kind in _MIRRORED}
+    return Changes(
+        tuple(sorted(({b""} | changed) - whole | {path + b"/" for path in whole})),
+        sum(entry.kind in _MIRRORED for entry in removed.values()),
+        any(path in again or entry.kind == b"f" for path, entry in unsure.items())
+        or any(_looks_same(old[path], entry) for path, entry in now.items() if path in old),
+    )
+
+
+def changed_paths(gone: Iterable[bytes], new: Iterable[bytes]) -> frozenset[bytes]:
+    """Return the paths of all entries that differ between two walks.
+
+    An entry that changed just before one of them is not one.
+    """
+    return frozenset(_entries(gone).keys() | _entries(new).keys())
+
+
+def find_written(
+    gone: Iterable[bytes], new: Iterable[bytes], sent: Iterable[bytes] | None
+) -> frozenset[bytes] | None:
+    """Return the paths of which the mirror may not have what the walk before a sync lists.
+
+    `gone` and `new` are as above, for the walks before and after it. `sent` are the paths that were
+    listed for rsync, None for the whole repo. A folder that changed may have been another one, or a
+    link, while rsync read in it, so that nothing is known of what was sent from it: if that is all,
+    the answer is None.
+    """
+    entries = _entries(gone) | _entries(new)
+    folders = {path for path, entry in entries.items() if entry.kind == b"d"}
+    if sent is None and folders:
+        return None
+    inside = {path for path in sent or () if _lies_in(posixpath.dirname(path).strip(b"/"), folders)}
+    return frozenset(inside | entries.keys() - folders)
+
+
+def carried(paths: Iterable[bytes], folders: Container[bytes]) -> list[bytes]:
+    """Return those of `paths` that are in one of `folders`, which no rule excludes from the mirror.
+
+    rsync itself leaves out a path that it is given if a rule matches, but asks no rule for the
+    folders above it.
+    """
+    return [path for path in paths if posixpath.dirname(path).strip(b"/") in folders]
+
+
+def one_is_in(paths: Iterable[bytes], folders: Iterable[bytes]) -> bool:
+    """Return True if one of `paths` is one of `folders` or lies in it."""
+    known = set(folders)
+    return any(_lies_in(path, known) for path in paths)
+
+
+def _inner(path: bytes) -> bytes:
+    return path.removesuffix(b"/")
+
+
+def _lies_in(path: bytes, folders: Container[bytes]) -> bool:
+    while path and path not in folders:
+        path = posixpath.dirname(path)
+    return path in folders
+
+
+def _folder_left(path: bytes, others: Container[bytes]) -> bytes:
+    """Return the innermost folder of `path` that is there, and no other kind of entry now."""
+    while path and path in others:
+        path = posixpath.dirname(path)
+    return path
+
+
+def _looks_same(old: _Entry, now: _Entry) -> bool:
+    """Return True if rsync would take a changed file for the old one."""
+    return (old.kind, old.size, old.mtime) == (b"f", now.size, now.mtime) and now.kind == b"f"
+
+
+def _recent(lines: Iterable[bytes]) -> dict[bytes, _Entry]:
+    """Return the entries that changed just before a walk: another change might not show."""
+    fields = [line.split(b" ", 3) for line in lines if line.startswith(_RECENT)]
+    return {path: _Entry(kind) for _, _, kind, path in fields}
+
+
+def _entries(lines: Iterable[bytes]) -> dict[bytes, _Entry]:
+    return dict(_parsed(line) for line in lines if not line.startswith(_RECENT))
+
+
+def _parsed(line: bytes) -> tuple[bytes, _Entry]:
+    _, kind, _, _, _, _, size, mtime, _, rest = line.split(b" ", 9)
+    path = rest if kind == b"d" else rest.partition(b" ")[2]  # after the number of its links
+    return path, _Entry(kind, size, mtime)

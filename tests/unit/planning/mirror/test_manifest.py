@@ -1,0 +1,151 @@
+"""What a sync has to send, by the lines in which a manifest and a walk differ."""
+
+from __future__ import annotations
+
+import pytest
+
+from repoman_tasks.planning.mirror.manifest import (
+    carried,
+    changed_paths,
+    find_changes,
+    find_written,
+    one_is_in,
+)
+
+
+def line(path: bytes, kind: bytes = b"f", **fields: bytes) -> bytes:
+    """Return the line of an entry, as find prints it."""
+    given = {b"inode": b"7", b"size": b"5", b"mtime": b"1.5", b"ctime": b"1.5", b"links": b"1"}
+    given |= {key.encode(): value for key, value in fields.items()}
+    words = [b"1", kind, b"644", b"1000", b"1000", given[b"inode"], given[b"size"]]
+    words += [given[b"mtime"], given[b"ctime"]] + [given[b"links"]] * (kind != b"d")
+    return b" ".join([*words, path])
+
+
+def folder(path: bytes, **fields: bytes) -> bytes:
+    return line(path, b"d", **fields)
+
+
+def recent(path: bytes, kind: bytes = b"f", since: bytes = b"9.1") -> bytes:
+    return b"recent %b %b %b" % (since, kind, path)
+
+
+def test_nothing_differs() -> None:
+    """The root is always compared, so that every sync writes its token."""
+    found = find_changes([], [], [])
+    assert (found.paths, found.gone, found.contents) == ((b"",), 0, False)
+
+
+def test_a_changed_file_and_a_new_folder() -> None:
+    old = [line(b"a/x"), folder(b"")]
+    new = [line(b"a/x", size=b"6"), folder(b"", ctime=b"2.0"), folder(b"b"), line(b"b/y")]
+    found = find_changes(old, new, [])
+    assert (found.paths, found.gone, found.contents) == ((b"", b"a/x", b"b", b"b/y"), 0, False)
+
+
+def test_the_folder_of_what_is_gone_is_compared_with_its_names() -> None:
+    old = [folder(b"a"), line(b"a/x"), folder(b"a/b"), line(b"a/b/y"), line(b"a/b/z")]
+    found = find_changes(old, [folder(b"a", ctime=b"2.0")], [])
+    assert (found.paths, found.gone) == ((b"", b"a/"), 4)
+
+
+def test_a_folder_that_is_gone_with_all_that_it_held() -> None:
+    found = find_changes([folder(b"a"), line(b"a/x"), folder(b"")], [folder(b"", ctime=b"2.0")], [])
+    assert (found.paths, found.gone) == ((b"/",), 2)
+
+
+@pytest.mark.parametrize("kind", [b"f", b"l"])
+def test_a_folder_that_became_another_kind(kind: bytes) -> None:
+    old = [folder(b"a/b"), line(b"a/b/x")]
+    found = find_changes(old, [line(b"a/b", kind)], [])
+    assert (found.paths, found.gone) == ((b"", b"a/", b"a/b"), 1)
+
+
+def test_an_edit_that_keeps_size_and_time() -> None:
+    assert find_changes([line(b"x")], [line(b"x", ctime=b"2.0")], []).contents
+    assert find_changes([line(b"x")], [line(b"x", inode=b"8")], []).contents, "moved over it"
+    assert not find_changes([line(b"x")], [line(b"x", mtime=b"2.0")], []).contents
+    assert not find_changes([line(b"x")], [line(b"x", b"l", ctime=b"2.0")], []).contents
+    assert not find_changes([folder(b"x")], [folder(b"x", ctime=b"2.0")], []).contents
+
+
+def test_what_changed_just_before_the_walk_is_compared_by_content() -> None:
+    """Another change within the same tick of the clock would not show."""
+    found = find_changes([recent(b"x"), recent(b"a", b"d")], [], [])
+    assert (found.paths, found.contents) == ((b"", b"a/", b"x"), True)
+    assert find_changes([], [recent(b"x")], []).contents, "the clock was set back"
+    found = find_changes([line(b"x"), recent(b"x")], [folder(b"")], [])
+    assert (found.paths, found.gone) == ((b"/",), 1), "gone since"
+    found = find_changes([line(b"x"), recent(b"x")], [folder(b"x")], [])
+    assert found.paths == (b"", b"x/"), "it has another kind now"
+
+
+def test_what_was_written_during_the_last_sync_is_compared_by_content() -> None:
+    """The mirror may have what it held in between."""
+    found = find_changes([line(b"x")], [line(b"x", size=b"6")], [b"x"])
+    assert (found.paths, found.contents) == ((b"", b"x"), True)
+    same = find_changes([], [], [b"came and went, or is as before", b"a/", b"/"])
+    assert same.paths == (b"/", b"a/", b"came and went, or is as before")
+    assert same.contents
+    gone = find_changes([line(b"x"), folder(b"a")], [folder(b"x")], [b"x", b"a/"])
+    assert gone.paths == (b"/", b"x/"), "one went, and one has another kind"
+
+
+def test_special_files_are_not_sent() -> None:
+    found = find_changes([line(b"p", b"p")], [line(b"s", b"s"), folder(b"")], [])
+    assert (found.paths, found.gone) == ((b"/",), 0)
+
+
+def test_names_of_any_bytes() -> None:
+    names = [b" x", b"x ", b"a\nb", b"-x", b"\xff", b"1 d 2", b"recent 1 f x", b"\\x"]
+    assert find_changes([], [line(name) for name in names], []).paths == tuple(
+        sorted([b"", *names])
+    )
+    assert find_changes([recent(name) for name in names], [], []).paths == tuple(
+        sorted([b"", *names])
+    )
+
+
+@pytest.mark.parametrize("bad", [b"", b"1 f 644", b"recent 1"])
+def test_a_line_of_another_form(bad: bytes) -> None:
+    with pytest.raises(ValueError, match="values to unpack"):
+        find_changes([bad], [], [])
+
+
+def test_paths_that_differ() -> None:
+    old, new = [line(b"x"), recent(b"y")], [line(b"x", size=b"6"), folder(b"z")]
+    assert changed_paths(old, new) == {b"x", b"z"}
+
+
+def test_what_was_written_during_a_sync() -> None:
+    """In a folder that changed, rsync may have read anything."""
+    old, new = [line(b"x"), line(b"a/b/y")], [line(b"x", ctime=b"2.0"), line(b"a/b/y", size=b"6")]
+    assert written(old, new, None) == {b"x", b"a/b/y"}
+    assert written([], [], None) == set()
+    assert written([recent(b"x")], [recent(b"x", since=b"9.2")], None) == set()
+    new = [*new, folder(b"a", ctime=b"2.0")]
+    assert find_written(old, new, None) is None
+    sent = [b"", b"a/", b"a/z", b"a/b/c/", b"b/x"]
+    assert written(old, new, sent) == {b"x", b"a/b/y", b"a/", b"a/z", b"a/b/c/"}
+    assert written(old, new, [b"a"]) == {b"x", b"a/b/y"}, "it was not read in"
+    assert written([folder(b"")], [], [b"/", b"b/x"]) == {b"/", b"b/x"}
+
+
+def written(old: list[bytes], new: list[bytes], sent: list[bytes] | None) -> set[bytes]:
+    found = find_written(old, new, sent)
+    assert found is not None
+    return set(found)
+
+
+def test_paths_in_git_directories() -> None:
+    assert one_is_in([b"a/.git/refs/x"], [b"b", b"a/.git"])
+    assert one_is_in([b"a/.git"], [b"a/.git"])
+    assert one_is_in([b"x"], [b""]), "a bare repo"
+    assert not one_is_in([b"a", b"a/.gitx", b""], [b"a/.git"])
+    assert not one_is_in([], [b""])
+
+
+def test_what_is_in_an_excluded_folder_is_not_sent() -> None:
+    paths = [b"", b"/", b"x", b"a/", b"a/x", b"a/b/x", b"build", b"build/", b"build/x"]
+    left = carried(paths, {b"", b"a", b"a/b"})
+    assert left == [b"", b"/", b"x", b"a/", b"a/x", b"a/b/x", b"build"], "rsync judges the last"
