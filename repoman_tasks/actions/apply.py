@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from repoman_tasks.actions.container_steps import StepRunner
+from repoman_tasks.actions.mirror_without_project import delete_mirror, restore_repo
 from repoman_tasks.actions.repo_deletion import erase_repo
 from repoman_tasks.errors import Failed, Interrupted, RepomanError, quoted
 from repoman_tasks.hosts.base import Host
@@ -28,12 +29,14 @@ from repoman_tasks.planning.steps import (
     CreateVolume,
     DeleteContainer,
     DeleteFile,
+    DeleteMirror,
     DeleteRepo,
     DeleteVolume,
     MakeFolder,
     MakeRepo,
     MarkShare,
     RebuildContainer,
+    RestoreRepo,
     Step,
     WriteFile,
     WriteRegistry,
@@ -109,7 +112,7 @@ def _run_all(session: Session, plan: Plan) -> None:
     while len(steps) > 1:
         step = steps.popleft()
         _run(session, step, plan)
-        if isinstance(step, CloneRepo | MakeRepo) and plan.replan is not None:
+        if isinstance(step, CloneRepo | MakeRepo | RestoreRepo) and plan.replan is not None:
             steps = deque(plan.replan())
     # A Ctrl-C must not separate the last step from the commit.
     atomic = runner is not None and runner.can_undo
@@ -157,20 +160,32 @@ def _run_on_host(session: Session, step: Step, plan: Plan) -> bool:
         result = session.host.change(["mkdir", "-p", *mode, "--", path])
         if result.code:
             raise Failed(f"{step.path} can't be created", result.complaint)
-    elif isinstance(step, MarkShare):
-        assert plan.share is not None
-        plan.share.mark(step.estate, session.now())
     elif isinstance(step, WriteRegistry):
         _write_registry(session.store, step, plan.check)
     elif isinstance(step, AsRoot):
         argv = step.argv if session.host.uid == 0 else ("sudo", *step.argv)
         if session.host.hand_over(argv):
             raise Failed(f"{quoted(*argv)} failed", "run it yourself, then `repoman setup`")
-    elif isinstance(step, DeleteRepo):
-        assert plan.share is not None
-        erase_repo(session.host, plan.share, step, session.store.load())
     else:
-        return _run_on_files(session.host, step)
+        return _run_on_share(session, step, plan.share) or _run_on_files(session.host, step)
+    return True
+
+
+def _run_on_share(session: Session, step: Step, share: Share | None) -> bool:
+    if isinstance(step, MarkShare):
+        assert share is not None
+        share.mark(step.estate, session.now())
+    elif isinstance(step, DeleteRepo):
+        assert share is not None
+        erase_repo(session.host, share, step, session.store.load())
+    elif isinstance(step, DeleteMirror):
+        assert share is not None
+        delete_mirror(session, share, step)
+    elif isinstance(step, RestoreRepo):
+        assert share is not None
+        restore_repo(session, share, step)
+    else:
+        return False
     return True
 
 

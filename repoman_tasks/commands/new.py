@@ -15,8 +15,9 @@ from repoman_tasks.actions.container_plans import (
     with_protected,
 )
 from repoman_tasks.actions.container_steps import StepRunner
-from repoman_tasks.actions.facts import reconcile, require_containers
+from repoman_tasks.actions.facts import readable_share, reconcile, require_containers, require_share
 from repoman_tasks.actions.hazards import prepare_baseline, require_guard
+from repoman_tasks.actions.mirror_without_project import has_mirror
 from repoman_tasks.actions.project_container import (
     check_incus_project,
     lock_container,
@@ -37,9 +38,12 @@ from repoman_tasks.planning.container.spec import apply_requested, with_pool
 from repoman_tasks.planning.estate_steps import new_project
 from repoman_tasks.planning.findings import repo_state
 from repoman_tasks.planning.names import absolute, check_name, image_fault, profile_fault
-from repoman_tasks.planning.steps import CloneRepo, MakeRepo, Step
+from repoman_tasks.planning.steps import CloneRepo, MakeRepo, RestoreRepo, Step
 from repoman_tasks.session import Session
+from repoman_tasks.tools.hazard_records import was_recorded
 from repoman_tasks.tools.images import image_origin
+from repoman_tasks.tools.share import Share
+from repoman_tasks.tools.snapshot_folders import check_source
 from repoman_tasks.wizards.new_questions import ask_new
 
 
@@ -55,6 +59,7 @@ from repoman_tasks.wizards.new_questions import ask_new
         "profile": "Incus profile of the container, in place of the default ones; may be repeated.",
         "clone": "Clone this URL into the folder first.",
         "create": "Create the folder first, with an empty git repo.",
+        "restore": "Bring the folder back from its mirror on the share first.",
         "protect": "What is read-only inside (default: true); guard: all but git's configuration.",
         "no_container": "Create no container: the project is only backed up.",
         "no_backup": "Leave the repo out of every sync.",
@@ -69,9 +74,11 @@ from repoman_tasks.wizards.new_questions import ask_new
             "Start with an empty repo and a chosen image"
         ),
         "repoman new notes --no-container": "Only back up a folder that exists",
+        "repoman new isurus --restore": "Bring back a repo of which only the mirror is left",
     },
     exit_codes={
         "4": "another command is working on the project",
+        "5": "the backup share is not usable, which --restore needs",
         "6": "refused: a request was not approved, or is never allowed",
         "130": "interrupted, or a prompt was answered with no",
     },
@@ -84,6 +91,7 @@ def new(
     image: str = "",
     clone: str = "",
     create: bool = False,
+    restore: bool = False,
     protect: str = "",
     no_container: bool = False,
     no_backup: bool = False,
@@ -92,14 +100,16 @@ def new(
 ) -> None:
     """Register a repo as a project, and create its container.
 
-    Without --clone or --create, the folder has to exist. If a step fails or is interrupted, what
-    was created before it is removed again.
+    Without --clone, --create or --restore, the folder has to exist. If a step fails or is
+    interrupted, what was created before it is removed again, but for a repo that was restored.
     """
     if name is None:
         raise UsageError("new needs a name", "`repoman new NAME`")
     check_name(name)
     parts = not no_container, not no_backup
-    options = _NewOptions(image, tuple(profile), clone, create, *parts, trust, dry_run, protect)
+    options = _NewOptions(
+        image, tuple(profile), clone, create, restore, *parts, trust, dry_run, protect
+    )
     options.check()
     if protect == GUARD:
         require_guard(session.host)
@@ -117,6 +127,7 @@ class _NewOptions:
     profiles: tuple[str, ...]
     clone: str
     create: bool
+    restore: bool
     container: bool
     backup: bool
     trust: bool
@@ -125,12 +136,14 @@ class _NewOptions:
 
     @property
     def creates_repo(self) -> bool:
-        return bool(self.clone) or self.create
+        return bool(self.clone) or self.create or self.restore
 
     def check(self) -> None:
         """Raise UsageError for an invalid option, or for options that can't be combined."""
-        if self.clone and self.create:
-            raise UsageError("--clone and --create can't be combined", "choose one")
+        sources = {"--clone": self.clone, "--create": self.create, "--restore": self.restore}
+        given = [flag for flag, value in sources.items() if value]
+        if len(given) > 1:
+            raise UsageError(f"{' and '.join(given)} can't be combined", "choose one")
         if self.clone.startswith("-"):
             raise UsageError(f"--clone {self.clone}", "not a valid URL")
         self._check_container()
@@ -166,30 +179,53 @@ def _plan(session: Session, name: str, repo: str, options: _NewOptions) -> Plan:
     project = make_project(facts.registry)
     path = repo_path(facts, project)
     _check_folder(host, path, facts.local_repos, options)
+    if options.backup:
+        _tell_of_mirror(session, project, options)
     runner = step_runner(session)
     project_steps = partial(_project_steps, session, project, options, runner)
-    steps = [*_repo_steps(path, options), *project_steps()]
-    plan = Plan(steps, runner=runner, check=make_project, replan=project_steps)
-    if not options.container:
+    share = _share_with_mirror(session, project) if options.restore else None
+    steps = [*_repo_steps(path, project, options), *project_steps()]
+    plan = Plan(steps, share, runner, check=make_project, replan=project_steps)
+    # A restored repo may hold what a container left there: what was new then is new still.
+    if not options.container or (options.restore and was_recorded(host, path)):
         return plan
     record = prepare_baseline(host, path, created=options.creates_repo)
     return replace(plan, on_success=record)
 
 
+def _share_with_mirror(session: Session, project: Project) -> Share:
+    """Return the share; raise Failed if it has no mirror of the project's repo."""
+    share = require_share(session, readable_share)
+    check_source(share, share.root, project.repo, (), "")
+    return share
+
+
+def _tell_of_mirror(session: Session, project: Project, options: _NewOptions) -> None:
+    """Say if the share has a mirror of a repo that is to be made anew."""
+    if options.restore or not options.creates_repo or not has_mirror(session, project.repo):
+        return
+    first = f"run `repoman new {quoted(project.name)} --restore` in place of this"
+    after = f"`repoman restore {quoted(project.name)}` copies it"
+    cure = first if session.prompter.possible or options.dry_run else after
+    session.screen.note(f"the share has a mirror of {project.repo} already: {cure}")
+
+
 def _check_folder(host: Host, path: str, local_repos: str, options: _NewOptions) -> None:
     """Raise UsageError unless `path` is a real folder in local_repos, or can be created there."""
     if options.creates_repo and host.real_folder(path) is not None:
-        option = "--clone" if options.clone else "--create"
+        option = "--clone" if options.clone else "--create" if options.create else "--restore"
         raise UsageError(f"{path} already exists", f"leave out {option}, or choose another --repo")
     folder = path.rpartition("/")[0] if options.creates_repo else path
     state = repo_state(folder, host.real_folder(folder), local_repos)
     if state.problem and not (options.creates_repo and folder == local_repos):
         cure = "choose a real folder in local_repos"
-        alternative = "" if options.creates_repo else ", or add --create or --clone URL"
+        alternative = "" if options.creates_repo else ", or add --create, --clone URL or --restore"
         raise UsageError(f"{folder} {state.phrase}", cure + alternative)
 
 
-def _repo_steps(path: str, options: _NewOptions) -> list[Step]:
+def _repo_steps(path: str, project: Project, options: _NewOptions) -> list[Step]:
+    if options.restore:
+        return [RestoreRepo(project.repo, path)]
     if options.clone:
         return [CloneRepo(options.clone, path)]
     return [MakeRepo(path)] if options.create else []

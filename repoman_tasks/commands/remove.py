@@ -14,6 +14,7 @@ from repoman_tasks.actions.facts import (
     require_containers,
     require_share,
 )
+from repoman_tasks.actions.mirror_without_project import plan_deletion
 from repoman_tasks.actions.project_container import lock_container, repo_path
 from repoman_tasks.actions.repo_deletion import check_deletable
 from repoman_tasks.actions.volumes import delete_volume_steps
@@ -22,7 +23,8 @@ from repoman_tasks.errors import UsageError
 from repoman_tasks.model import Project
 from repoman_tasks.planning.estate_steps import remove_steps
 from repoman_tasks.planning.mirror.sync_plan import find_project
-from repoman_tasks.planning.prompts import DELETE_REPO
+from repoman_tasks.planning.names import check_repo
+from repoman_tasks.planning.prompts import DELETE_MIRROR, DELETE_REPO
 from repoman_tasks.planning.steps import DeleteContainer, Step
 from repoman_tasks.session import Session
 from repoman_tasks.tools.share import Share
@@ -38,6 +40,7 @@ from repoman_tasks.wizards.project_choice import ask_remove
         "name": "Name of the project.",
         "keep_repo": "Keep the repo, which is the default.",
         "delete_repo": "Delete the repo too, if its mirror holds all of it.",
+        "mirror": "Delete the mirror called NAME on the share instead, which no project has.",
         "keep_volume": "Keep its volume, with the agents' state, for a project of the same name.",
         "dry_run": "Show what would change, and change nothing.",
     },
@@ -47,11 +50,12 @@ from repoman_tasks.wizards.project_choice import ask_remove
         "repoman remove isurus --delete-repo": (
             "Remove a project and its repo; only the mirror stays"
         ),
+        "repoman remove isurus --mirror": "Delete the mirror of a project that was removed before",
     },
     exit_codes={
         "4": "another command is working on the project",
-        "5": "the backup share is not usable, which --delete-repo needs",
-        "6": "refused, because the mirror does not hold all of the repo",
+        "5": "the backup share is not usable, which --delete-repo and --mirror need",
+        "6": "refused: the mirror does not hold all of the repo, or belongs to a project",
         "130": "interrupted, or a prompt was answered with no",
     },
 )
@@ -60,6 +64,7 @@ def remove(
     name: str | None = None,
     keep_repo: bool = False,
     delete_repo: bool = False,
+    mirror: bool = False,
     keep_volume: bool = False,
     dry_run: bool = False,
 ) -> None:
@@ -68,6 +73,11 @@ def remove(
         raise UsageError("remove needs a name", "`repoman remove NAME`")
     if keep_repo and delete_repo:
         raise UsageError("--keep-repo and --delete-repo can't be combined", "choose one")
+    if mirror:
+        if keep_repo or delete_repo or keep_volume:
+            raise UsageError("--mirror can't be combined with other options", "leave them out")
+        _remove_mirror(session, name, dry_run=dry_run)
+        return
     lock = partial(lock_container, session, name)
     project = session.of(reconcile).registry.project(name)
     volume = [] if keep_volume else _volume_steps(session, name)
@@ -93,6 +103,17 @@ def remove(
     apply_plan(
         session, plan, dry_run=dry_run, default=False, confirmed=confirmed, on_confirm=on_confirm
     )
+
+
+def _remove_mirror(session: Session, name: str, *, dry_run: bool) -> None:
+    """Delete a mirror of no project, after a person typed its name."""
+    share = require_share(session)
+    step = plan_deletion(session, share, check_repo(name))
+    confirmed = not (dry_run or session.dry)
+    if confirmed:
+        session.screen.note(f"  {step}")
+        session.prompter.typed(DELETE_MIRROR, step.path, name)
+    apply_plan(session, Plan([step], share), dry_run=dry_run, confirmed=confirmed)
 
 
 def _volume_steps(session: Session, name: str) -> list[Step]:

@@ -52,6 +52,7 @@ from repoman_tasks.planning.findings import (
     EstateFacts,
     Finding,
     estate_findings,
+    mirror_findings,
     no_registry_finding,
 )
 from repoman_tasks.planning.guard_files import guard_findings
@@ -180,7 +181,11 @@ def _findings(
     drifted += _volume_findings(session, facts, name)
     excludes = [finding for finding in map(exclude_finding, projects) if finding]
     found += logins.result() + network.result() + excludes + drifted + inside.result()
-    found += guard_findings(guard.result(), facts.local_repos) if name is None else []
+    if name is None:
+        share = session.of(backup_share)
+        mirrors = share.folders if isinstance(share, Share) else []
+        found += mirror_findings(mirrors, facts.registry)
+        found += guard_findings(guard.result(), facts.local_repos)
     found += protect_findings(projects, guarded=guard.result().present)
     return found + hazards.result().findings, hazards.result()
 

@@ -44,6 +44,7 @@ new --repo:repo:Folder of the repo, relative to local_repos or absolute (default
 new --image:image:Image of the container, such as images:debian/12.
 new --clone:any:Clone this URL into the folder first.
 new --create::Create the folder first, with an empty git repo.
+new --restore::Bring the folder back from its mirror on the share first.
 new --protect:choice true false guard:What is read-only inside (default: true); guard: all but git'\''s configuration.
 new --no-container::Create no container: the project is only backed up.
 new --no-backup::Leave the repo out of every sync.
@@ -52,6 +53,7 @@ new --dry-run::Show what would change, and change nothing.
 remove:project!:Delete a project'\''s container and volume, and forget it; its repo and mirror stay.
 remove --keep-repo::Keep the repo, which is the default.
 remove --delete-repo::Delete the repo too, if its mirror holds all of it.
+remove --mirror::Delete the mirror called NAME on the share instead, which no project has.
 remove --keep-volume::Keep its volume, with the agents'\'' state, for a project of the same name.
 remove --dry-run::Show what would change, and change nothing.
 restart:project:Restart a project'\''s container; one that is stopped is started.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from repoman_tasks.errors import ExitCode, quoted, without_backticks
+from repoman_tasks.errors import ExitCode, UsageError, quoted, without_backticks
 from repoman_tasks.model import Defaults, Failure, Project, Registry
 from repoman_tasks.planning.mirror.attempts import reportable
 from repoman_tasks.planning.mirror.source_check import stopped_cure
-from repoman_tasks.planning.names import inside
+from repoman_tasks.planning.names import check_name, check_repo, inside
 from repoman_tasks.planning.text.wording import format_age, hours_since
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "estate_findings",
     "failure_finding",
     "failure_word",
+    "mirror_findings",
     "mirror_is_old",
     "no_registry_finding",
     "project_findings",
@@ -189,6 +190,28 @@ def estate_findings(
         what = "a folder below local_repos without a project"
         found.append(Finding(folder, what, _register_cure(folder), False))
     return found
+
+
+def mirror_findings(folders: Iterable[str], registry: Registry) -> list[Finding]:
+    """Return the findings about `folders` in the share's root that belong to no project."""
+    unused = unregistered_folders(folders, registry.projects)
+    what = "a folder on the share without a project"
+    return [
+        Finding(folder, what, _restore_cure(folder), False, kind="mirror")
+        for folder in unused
+        if folder != "lost+found"
+    ]
+
+
+def _restore_cure(folder: str) -> str:
+    try:
+        check_name(check_repo(folder))
+    except UsageError:
+        return "if it is a mirror, rename it: a project can't have this name"
+    return (
+        f"if it is a mirror, bring it back with `repoman new {quoted(folder)} --restore`, "
+        f"or delete it with `repoman remove {quoted(folder)} --mirror`"
+    )
 
 
 def _revoked_finding(name: str, why: str) -> Finding:

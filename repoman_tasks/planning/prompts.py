@@ -23,6 +23,7 @@ __all__ = [
     "CLOSE_SHARED",
     "CONTAINER",
     "DELETE_CONTAINER",
+    "DELETE_MIRROR",
     "DELETE_REPO",
     "FIRST_PROJECT",
     "FORCE",
@@ -102,7 +103,8 @@ SECRET = Prompt("What is the {} of {}? It will not be shown.", _answers("login",
 
 NEW_NAME = Prompt("Name of the project?", _answers("new", "name"))
 SOURCE = Prompt(
-    "Source of the repo: a number, or a URL to clone?", _answers("new", "create", "clone", "repo")
+    "Source of the repo: a number, or a URL to clone?",
+    _answers("new", "create", "clone", "restore", "repo"),
 )
 PARTS = Prompt("Container, backup, or both?", _answers("new", "no_container", "no_backup"))
 IMAGE = Prompt("Image of the container?", _answers("new", "image"))
@@ -134,6 +136,7 @@ REPAIR = Prompt(
 DELETE_CONTAINER = Prompt("The container {} will be deleted.", _answers("status", "yes"))
 FORCE = Prompt("The mirror becomes as empty as the repo: {} go. Go ahead?", _answers("sync", "yes"))
 REPO = Prompt("What should happen to its repo?", _answers("remove", "keep_repo", "delete_repo"))
+DELETE_MIRROR = Prompt("{} will be deleted.", _answers("remove", "yes"))
 DELETE_REPO = Prompt("{} will be deleted.", _answers("remove", "yes"))
 APPROVE = Prompt(
     "A program in the container may have written this. Approve it?",

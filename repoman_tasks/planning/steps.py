@@ -23,12 +23,14 @@ __all__ = [
     "CreateVolume",
     "DeleteContainer",
     "DeleteFile",
+    "DeleteMirror",
     "DeleteRepo",
     "DeleteVolume",
     "MakeFolder",
     "MakeRepo",
     "MarkShare",
     "RebuildContainer",
+    "RestoreRepo",
     "Step",
     "WriteFile",
     "WriteRegistry",
@@ -114,6 +116,17 @@ class MakeRepo:
 
     def __str__(self) -> str:
         return f"create an empty git repo in {self.path}"
+
+
+@dataclass(frozen=True)
+class RestoreRepo:
+    """Step that brings a repo back from its mirror; `repo` is its folder on the share."""
+
+    repo: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"restore {self.path} from its mirror"
 
 
 @dataclass(frozen=True)
@@ -239,6 +252,20 @@ class DeleteRepo:
 
 
 @dataclass(frozen=True)
+class DeleteMirror:
+    """Step that deletes a folder on the share that belongs to no project."""
+
+    path: str
+    repo: str
+    """The same, relative to the share."""
+    about: str
+    """Size and age, for the person who is asked."""
+
+    def __str__(self) -> str:
+        return f"DELETE the mirror {self.path}, {self.about}"
+
+
+@dataclass(frozen=True)
 class WriteFile:
     """Step that writes a file in the person's home."""
 
@@ -274,12 +301,14 @@ Step = (
     | CreateVolume
     | DeleteContainer
     | DeleteFile
+    | DeleteMirror
     | DeleteRepo
     | DeleteVolume
     | MakeFolder
     | MakeRepo
     | MarkShare
     | RebuildContainer
+    | RestoreRepo
     | WriteFile
     | WriteRegistry
 )

@@ -46,6 +46,20 @@ class Share:
     holder: Holder
     probe: Probe
     timeout: float
+    listing: Future[Result]
+    """The names of the folders in its root, which `folders` returns. They are asked for with the
+    probe, which saves a round trip."""
+
+    @property
+    def folders(self) -> list[str]:
+        """Return the names of the folders in the root as it was when the share was opened.
+
+        None if it does not answer any more.
+        """
+        try:
+            return self.listing.result().text.split("\0")[:-1]
+        except Failed:
+            return []
 
     @property
     def root(self) -> str:
@@ -238,7 +252,10 @@ def _open(
     with contextlib.ExitStack() as stack:
         try:
             holder = stack.enter_context(entering)
-            share = Share(host, holder, _probe(host, path, local_repos, holder, timeout), timeout)
+            argv = ["find", f"{holder.path}/.", "-mindepth", "1", "-maxdepth", "1", "-type", "d"]
+            listing = host.submit([*argv, "-printf", r"%f\0"], timeout=timeout)
+            probe = _probe(host, path, local_repos, holder, timeout)
+            share = Share(host, holder, probe, timeout, listing)
         except TimedOut:
             raise _no_answer(path, timeout) from None
         except Failed as error:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from repoman_tasks.actions.facts import incus, reconcile, require_containers
+from repoman_tasks.actions.mirror_without_project import has_mirror
 from repoman_tasks.actions.project_container import check_incus_project
 from repoman_tasks.cli.wizard import Wizard
 from repoman_tasks.errors import RepomanError, UsageError
@@ -98,17 +99,19 @@ def _ask_source(wizard: Wizard, whole: bool) -> None:
         check_incus_project(session.of(incus))
     session.screen.note(f"{path} does not exist yet.")
     folders = _folders_without_project(session)
-    options = {"create": "create it as an empty git repo"}
+    mirrored = not wizard.arguments["no_backup"] and has_mirror(session, name)
+    options = {"restore": "bring it back from its mirror on the share"} if mirrored else {}
+    options |= {"create": "create it as an empty git repo"}
     options |= {f"{local_repos}/{folder}": f"use {local_repos}/{folder}" for folder in folders}
     answer = wizard.choose(
         SOURCE,
         options=options,
-        default="create",
+        default=next(iter(options)),
         free=True,
         check=partial(_check_source, session, name),
     )
-    if answer == "create":
-        wizard.arguments["create"] = True
+    if answer in ("create", "restore"):
+        wizard.arguments[answer] = True
     elif answer.startswith(("/", "~")):
         wizard.arguments["repo"] = answer
     else:
@@ -123,7 +126,7 @@ def _check_source(session: Session, name: str, answer: str) -> None:
                 f"there is no folder {path}", "enter a folder in local_repos, or a URL"
             )
         check_new(session, name, path)
-    elif answer != "create" and (":" not in answer or answer.startswith("-")):
+    elif answer not in ("create", "restore") and (":" not in answer or answer.startswith("-")):
         raise UsageError(f"{answer!r} is neither a URL nor an absolute path", "choose again")
 
 
@@ -180,7 +183,7 @@ def _ask_image(wizard: Wizard) -> None:
 def _requested_image(wizard: Wizard) -> str:
     """Return the image that the repo's .repoman.toml requests, "" if none or there is no repo."""
     session, arguments = wizard.session, wizard.arguments
-    if arguments["create"] or arguments["clone"]:
+    if arguments["create"] or arguments["clone"] or arguments["restore"]:
         return ""
     facts, host = session.of(reconcile), session.host
     repo = relative_repo(arguments["repo"] or arguments["name"], facts.local_repos, host.home)

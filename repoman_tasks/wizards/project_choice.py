@@ -73,6 +73,8 @@ def ask_remove(wizard: Wizard) -> None:
     """
     if wizard.arguments["name"] is not None or wizard.session.prompter.yes:
         return
+    if wizard.arguments["mirror"]:
+        return
     projects = wizard.session.of(reconcile).registry.projects
     _project(wizard, [project.name for project in projects])
     if wizard.arguments["name"] is None:

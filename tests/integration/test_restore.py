@@ -380,3 +380,80 @@ def test_json(mirrored: Estate) -> None:
         k: v for k, v in done.items() if k not in changing
     }
     assert done["different"] == 0
+
+
+# --- mirrors of no project -----------------------------------------------------------------
+
+
+@pytest.fixture
+def forgotten(mirrored: Estate) -> Estate:
+    """Return an estate in which only the mirror of a project is left."""
+    mirrored.run("remove", "isurus", "--yes", code=0)
+    (mirrored.local_repos / "isurus").rename(mirrored.base / "away")
+    return mirrored
+
+
+@pytest.mark.over_ssh
+def test_status_names_how_a_mirror_without_a_project_comes_back(forgotten: Estate) -> None:
+    (forgotten.share / "lost+found").mkdir()
+    (forgotten.share / "not a name").mkdir()
+    (forgotten.share / "a file").touch()
+    (forgotten.local_repos / "deep/inner").mkdir(parents=True)
+    forgotten.run("new", "inner", "--repo", "deep/inner", "--no-container", code=0)
+    forgotten.run("sync", code=0)
+    findings = forgotten.run("status", "--json", code=0).json["findings"]
+    found = {f["subject"]: f["cure"] for f in findings if f["kind"] == "mirror"}
+    assert set(found) == {"isurus", "not a name"}
+    assert "`repoman new isurus --restore`" in found["isurus"]
+    done = forgotten.run("new", "isurus", "--restore", "--no-container", code=0)
+    assert "restore" in done.out
+    assert inner(forgotten.local_repos / "isurus") == inner(forgotten.base / "away")
+    assert "nothing to do" in forgotten.run("sync", "isurus", code=0).out
+
+
+def test_new_says_that_there_is_a_mirror(forgotten: Estate) -> None:
+    done = forgotten.run("new", "isurus", "--create", "--no-container", "--dry-run", code=0)
+    assert "run `repoman new isurus --restore` in place of this" in done.err
+    done = forgotten.run("new", "isurus", "--create", "--no-container", code=0)
+    assert "`repoman restore isurus` copies it" in done.err
+    forgotten.run("restore", "isurus", code=0)
+    (copy,) = restored(forgotten)
+    assert inner(copy) == inner(forgotten.base / "away")
+    assert "mirror" not in forgotten.run("new", "apus", "--create", "--no-container", code=0).err
+
+
+def test_new_restores_only_what_is_there(forgotten: Estate) -> None:
+    done = forgotten.run("new", "apus", "--restore", "--no-container", code=1)
+    assert "there is no apus in the mirrors" in done.err
+    assert not (forgotten.local_repos / "apus").exists()
+    both = ("--restore", "--create")
+    assert "choose one" in forgotten.run("new", "isurus", "--no-container", *both, code=USAGE).err
+    (forgotten.share / ".repoman-share").unlink()
+    forgotten.run("new", "isurus", "--restore", "--no-container", code=TARGET)
+    assert forgotten.run("new", "isurus", "--create", "--no-container", code=0).err.count("\n") == 1
+
+
+@pytest.mark.over_ssh
+def test_a_mirror_of_no_project_is_deleted_on_request(forgotten: Estate) -> None:
+    mirror = forgotten.mirror("isurus")
+    asked = forgotten.run("remove", "isurus", "--mirror", code=USAGE)
+    assert "DELETE the mirror" in asked.err
+    assert "KiB, last changed " in asked.err
+    assert "pass --yes" in asked.err
+    assert "would DELETE" in forgotten.run("remove", "isurus", "--mirror", "--dry-run", code=0).out
+    assert mirror.is_dir()
+    forgotten.run("remove", "--mirror", "isurus", "--yes", code=0)
+    assert not mirror.exists()
+    assert "--mirror" not in forgotten.run("status", code=0).out
+    forgotten.run("remove", "isurus", "--mirror", "--yes", code=1)
+
+
+@pytest.mark.parametrize("name", ["isurus", "isurus/docs", "deep", "link", "..", "/", ".", ".zfs"])
+def test_no_other_folder_of_the_share_is_deleted(mirrored: Estate, name: str) -> None:
+    (mirrored.local_repos / "deep/inner").mkdir(parents=True)
+    mirrored.run("new", "inner", "--repo", "deep/inner", "--no-container", code=0)
+    mirrored.run("sync", code=0)
+    (mirrored.share / "link").symlink_to("isurus")
+    before = hash_tree(mirrored.share)
+    assert mirrored.run("remove", name, "--mirror", "--yes").code in (USAGE, REFUSED)
+    assert hash_tree(mirrored.share) == before

@@ -102,6 +102,21 @@ def test_force_asks_nothing_if_nothing_goes(isurus: Estate, spawn: Spawn) -> Non
     assert (code, "Go ahead?" in shown) == (0, False)
 
 
+def test_new_offers_to_restore_what_only_the_mirror_has(isurus: Estate, spawn: Spawn) -> None:
+    isurus.run("sync", code=0)
+    isurus.run("remove", "isurus", "--yes", code=0)
+    shutil.rmtree(isurus.local_repos / "isurus")
+    child = spawn("new", "isurus", "--no-container")
+    child.expect_exact("bring it back from its mirror on the share")
+    child.expect_exact("or a URL to clone? [1] ")
+    child.sendline("")
+    child.expect_exact("Go ahead? [Y/n] ")
+    child.sendline("")
+    code, shown = end(child)
+    assert code == 0, shown
+    assert (isurus.local_repos / "isurus/README.md").is_file()
+
+
 def test_force_of_all_is_refused_on_a_terminal(emptied: Estate, spawn: Spawn) -> None:
     code, shown = end(spawn("sync", "--force"))
     assert (code, "--force needs the name of a project" in shown) == (2, True)

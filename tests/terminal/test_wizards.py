@@ -301,7 +301,7 @@ def test_a_stop_at_the_first_question_leaves_it_as_it_was(
         (["start"], "start needs a name"),
         (["trust"], "trust needs a name"),
         (["completion"], "completion needs install or remove"),
-        (["new", "raja", "--no-container"], "or add --create or --clone URL"),
+        (["new", "raja", "--no-container"], "or add --create, --clone URL or --restore"),
         (["remove", "isurus"], "No terminal to ask on: pass --yes"),
     ],
 )

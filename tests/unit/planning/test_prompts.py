@@ -137,7 +137,7 @@ def test_a_prompt_without_an_option_is_a_bug() -> None:
 def test_the_error_without_a_terminal_names_the_option() -> None:
     with pytest.raises(UsageError, match=r"No terminal to ask on: pass --yes"):
         Prompter("remove", yes=False, no_input=True).confirm(prompts.GO_AHEAD, default=False)
-    with pytest.raises(UsageError, match=r"pass --create or --clone or --repo"):
+    with pytest.raises(UsageError, match=r"pass --create or --clone or --restore or --repo"):
         Prompter("new", yes=False, no_input=True).choose(prompts.SOURCE, options={})
     assert not Prompter("new", yes=True, no_input=True).grant(prompts.APPROVE)
 
