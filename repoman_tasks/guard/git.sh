@@ -156,7 +156,7 @@ if [ "$0" != repoman-judge ]; then
     case $concerned$parsed in
     1*) ;;
     # These run git in another repo, too, which may be a guarded one.
-    push | fetch | pull | clone | ls-remote | remote | submodule | archive) ;;
+    push | fetch | pull | clone | ls-remote | remote | submodule | archive | *-pack) ;;
     *) exec "$real" "$@" ;;
     esac
 fi
@@ -448,6 +448,7 @@ judge_config() {
         case $key in
         core.hookspath) hooks_path=$value own_hooks=$own ;;
         diff.submodule) diff_submodule=$value ;;
+        log.diffmerges) diff_merges=$value ;;
         status.submodulesummary) case $value in no | false | off | 0) summary='' ;; *) summary=1 ;; esac ;;
         push.recursesubmodules | submodule.recurse)
             case $value in no | false | off | 0) ;; *) recurse=1 ;; esac
@@ -659,14 +660,17 @@ add_nested() {
     IFS=" $tab$nl"
 }
 
-# Return 0 if the command makes no other repo a submodule, shows none in full, and goes on into
-# none that only another commit has, as a fetch does by itself.
+# Return 0 if the command makes no other repo a submodule, shows none in full, merges none, and goes
+# on into none that only another commit has, as a fetch does by itself.
 is_looking() {
-    [ -z "${GIT_CONFIG_COUNT-}${GIT_CONFIG_PARAMETERS-}" ] || return 1 # they may have the same keys
+    # These may have the same keys, and another index other submodules.
+    [ -z "${GIT_CONFIG_COUNT-}${GIT_CONFIG_PARAMETERS-}${GIT_INDEX_FILE-}" ] || return 1
     case "$diff_submodule $arguments " in
     diff\ * | log\ * | *" --sub"* | *.[Ss][Uu][Bb][Mm][Oo][Dd][Uu][Ll][Ee]* | \
         *[Rr][Ee][Cc][Uu][Rr][Ss]* | *" --rec"*) return 1 ;;
+    *" --rem"* | *" --diff-m"* | *.[Dd][Ii][Ff][Ff][Mm]*) return 1 ;; # a merge that is done again
     esac
+    case $diff_merges in r*) return 1 ;; esac
     case $summary,$recurse,$parsed in 1,*,status | *,1,push | *,1,grep | *,1,branch) return 1 ;; esac
     case $parsed in
     add | status | diff | log | show | rev-parse | config | ls-files | describe | symbolic-ref | \
@@ -942,7 +946,8 @@ fi
 
 # --- the guard ------------------------------------------------------------------------------
 
-arguments="$*" queue='' first='' recurse='' summary='' diff_submodule='' hooks_off=1 hooks_exist=
+arguments="$*" queue='' first='' recurse='' summary='' diff_submodule='' diff_merges=''
+hooks_off=1 hooks_exist=
 case $given_tree in '' | /*) ;; *) given_tree=$dir/$given_tree ;; esac
 if [ -z "$concerned" ]; then
     :
@@ -955,7 +960,7 @@ else
     add_upwards "$dir" "$around"
 fi
 case $parsed in
-push | fetch | pull | clone | ls-remote | remote | submodule | archive) add_others "$@" ;;
+push | fetch | pull | clone | ls-remote | remote | submodule | archive | *-pack) add_others "$@" ;;
 esac
 judge
 [ -n "$concerned" ] || exec "$real" "$@"

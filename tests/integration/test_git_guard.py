@@ -348,7 +348,11 @@ def test_a_push_into_a_guarded_repo_from_outside(guarded: Guarded) -> None:
     hook.write_text(guarded.payload.read_text())
     hook.chmod(0o755)
     git(clone, "commit", "--quiet", "--allow-empty", "-m", "x")
-    for argv in (["push", "origin", "more"], ["push", "-q"], ["push", str(guarded.repo), "more"]):
+    path = str(guarded.repo)
+    for argv in (
+        *(["push", "origin", "more"], ["push", "-q"], ["push", path, "more"]),
+        ["send-pack", path, "more"],
+    ):
         assert guarded.git(*argv, cwd=clone).code == 128, argv
         assert not guarded.fired
     guarded.real_git("push", "origin", "more", cwd=clone)
@@ -1020,15 +1024,24 @@ def test_a_rebase_with_exec_can_be_looked_at_and_ended(guarded: Guarded) -> None
     assert not guarded.fired
 
 
-def test_a_person_whose_git_shows_submodules_in_full(guarded: Guarded) -> None:
+@pytest.mark.parametrize(
+    ("name", "setting", "argv"),
+    [
+        ("gitlink of another branch, by show", "[diff]\n\tsubmodule = diff\n", ["other"]),
+        ("gitlink of a merge", "[log]\n\tdiffMerges = remerge\n", ["-m", "merge"]),
+    ],
+)
+def test_a_person_whose_git_shows_submodules_in_full(
+    guarded: Guarded, name: str, setting: str, argv: list[str]
+) -> None:
     """git enters each repo at the path of a submodule, of any commit that it shows."""
-    ATTACKS["gitlink of another branch, by show"].plant(guarded.repo, guarded.payload)
+    ATTACKS[name].plant(guarded.repo, guarded.payload)
     guarded.fired  # noqa: B018
-    (guarded.base / "gitconfig").write_text("[diff]\n\tsubmodule = diff\n")
+    (guarded.base / "gitconfig").write_text(setting)
     environ = {**guarded.environ, "GIT_CONFIG_GLOBAL": str(guarded.base / "gitconfig")}
-    done = run(["git", "show", "other"], environ, cwd=guarded.repo)
+    done = run(["git", "show", *argv], environ, cwd=guarded.repo)
     assert (done.code, guarded.fired) == (128, False), done
-    run(["git", "show", "other"], {**environ, "PATH": os.environ["PATH"]}, cwd=guarded.repo)
+    run(["git", "show", *argv], {**environ, "PATH": os.environ["PATH"]}, cwd=guarded.repo)
     assert guarded.fired
 
 

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import platform
+import select
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -103,7 +104,7 @@ def test_inotify_instances(debian: ContainerEstate, marker: str, uid: int) -> No
             assert root_can_watch()
 
 
-# --- pipes and keys: of one user inside and outside -----------------------------------------
+# --- pipes, epoll watches and keys: of one user inside and outside --------------------------
 
 _PIPES = """\
 ulimit -n 4096
@@ -133,6 +134,44 @@ def test_pipes(debian: ContainerEstate, marker: str, uid: int) -> None:
             assert pipe_can_grow() == (uid == 0), "the control: those of uid 1000 are ours"
         with kernel_setting(name, LIMITS[name]):
             assert pipe_can_grow()
+
+
+_EPOLL = {"x86_64": (291, 233, 290, "LQ"), "aarch64": (20, 21, 19, "Lx4Q")}
+"""The numbers of epoll_create1, epoll_ctl and eventfd2, and Perl's form of an epoll_event."""
+_WATCHES = """\
+ulimit -n 1024
+exec perl -e '($create, $ctl, $eventfd, $form) = splice @ARGV, 0, 4; $event = pack $form, 1, 0;
+    push @files, syscall($eventfd, 0, 0) for 1 .. 300;
+    for (1 .. 400) { $e = syscall($create, 0); syscall($ctl, $e, 1, $_, $event) for @files }
+    exec "sleep", shift' \
+"""
+
+
+def can_watch_files() -> bool:
+    """Return True if this user gets an epoll watch."""
+    ends = os.pipe()
+    error = 0
+    with select.epoll() as epoll:
+        try:
+            epoll.register(ends[0])
+        except OSError as problem:
+            error = problem.errno or 0
+    for end in ends:
+        os.close(end)
+    assert error in (0, errno.ENOSPC)
+    return not error
+
+
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_epoll_watches(debian: ContainerEstate, marker: str, uid: int) -> None:
+    """120,000 of them, at a limit of 100,000: a machine of 1 GiB has twice as many."""
+    name = "fs.epoll.max_user_watches"
+    words = " ".join(map(str, _EPOLL[platform.machine()]))
+    with attack(debian, uid, f"{_WATCHES} {words} {marker}", marker):
+        with kernel_setting(name, 100_000):
+            assert can_watch_files() == (uid == 0), "the control: those of uid 1000 are ours"
+        with kernel_setting(name, LIMITS[name]):
+            assert can_watch_files()
 
 
 _KEY = 'syscall(NUMBER, my $t = "user", my $d = "key$_", my $p = "x", 1, -4)'

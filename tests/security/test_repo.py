@@ -441,6 +441,60 @@ def test_no_command_runs_a_program_of_a_git_directory(estate: ContainerEstate, r
     assert trap.exists()
 
 
+WRITTEN_INSIDE = ("gitlink", "commondir", "include", "exec in a rebase")
+"""Attacks of each kind; those of tests/integration/test_git_guard.py are the same for git."""
+
+
+def emptied(estate: ContainerEstate, repo: Path) -> None:
+    """Empty the folder of the repo, which stays mounted, as root inside."""
+    script = 'find "$0" -mindepth 1 -maxdepth 1 -exec rm -rf {} +'
+    assert estate.exec_inside("isurus", "sh", "-c", script, str(repo)).code == 0
+
+
+def write_tree(estate: ContainerEstate, repo: Path, archive: bytes, *, as_root: bool) -> None:
+    """Replace what is in the repo, from inside; root gives what it writes to the user."""
+    emptied(estate, repo)
+    ids = [] if as_root else [f"--user={os.getuid()}", f"--group={os.getgid()}"]
+    argv = ["incus", "exec", "isurus", "--project", estate.project, *ids, "--"]
+    argv += ["busybox", "tar", "-C", str(repo), "-x", "-f", "-"]
+    subprocess.run(argv, input=archive, env=estate.environ, check=True)
+
+
+@pytest.mark.parametrize("as_root", [False, True], ids=["user", "root"])
+def test_a_git_directory_that_was_written_inside(
+    estate: ContainerEstate, repo: Path, as_root: bool
+) -> None:
+    """Without the mounts that make it read-only, which root can take away."""
+    registry = estate.registry.read_text()
+    estate.registry.write_text(
+        registry.replace('name = "isurus"\n', 'name = "isurus"\nprotect = false\n')
+    )
+    estate.run("update", "isurus", "--restart", code=0)
+    estate.run("git-guard", "install", code=0)
+    guard = estate.home / ".local/share/repoman/bin"
+    guarded = {**estate.environ, "PATH": f"{guard}:{estate.environ['PATH']}"}
+    fired, payload = estate.base / "fired", estate.base / "payload"
+    payload.write_text(f"#!/bin/sh\ntouch {fired}\nexit 1\n")
+    payload.chmod(0o755)
+    pack = ["tar", "-C", str(repo), "-c", "."]
+    clean = subprocess.run(pack, stdout=subprocess.PIPE, check=True).stdout
+    for name in WRITTEN_INSIDE:
+        attack = ATTACKS[name]
+        attack.plant(repo, payload)
+        archive = subprocess.run(pack, stdout=subprocess.PIPE, check=True).stdout
+        write_tree(estate, repo, archive, as_root=as_root)
+        fired.unlink(missing_ok=True)
+        found = estate.run("status", "--json", code=3).json["findings"]
+        items = [item for finding in found for item in finding["items"]]
+        assert any(attack.reported in item for item in items), (name, items)
+        done = run(["git", *attack.argv], guarded, cwd=repo / attack.worktree)
+        assert (done.code, fired.exists()) == (128, False), (name, done)
+        run(["git", *attack.argv], estate.environ, cwd=repo / attack.worktree)
+        assert fired.exists(), f"{name}: where nothing holds it, it works"
+        write_tree(estate, repo, clean, as_root=as_root)
+    assert run(["git", "status"], guarded, cwd=repo).code == 0
+
+
 # --- the mirror -------------------------------------------------------------------------------
 
 

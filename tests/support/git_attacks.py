@@ -144,6 +144,29 @@ def _other_branch(repo: Path, payload: Path) -> None:
     (repo / "elsewhere").rename(repo / "sub")
 
 
+def _merged_gitlink(repo: Path, payload: Path) -> None:
+    """A merge of submodules whose commits are missing, which is shown by doing it again."""
+    git(repo, "checkout", "--quiet", "--detach")
+    heads = []
+    for digit in "123":
+        git(repo, "update-index", "--add", "--cacheinfo", f"160000,{digit * 40},sub")
+        git(repo, "commit", "--quiet", "-m", digit)
+        heads.append(git(repo, "rev-parse", "HEAD").strip())
+        git(repo, "reset", "--quiet", "--soft", heads[0])
+    parents = ("-p", heads[1], "-p", heads[2])
+    merge = git(repo, "commit-tree", *parents, "-m", "x", f"{heads[1]}^{{tree}}").strip()
+    git(repo, "tag", "merge", merge)
+    git(repo, "update-index", "--force-remove", "sub")
+    git(repo, "checkout", "--quiet", "main")
+    git(repo, "init", "--quiet", "sub")
+    _append(
+        repo / "sub/.git/config",
+        "[core]\n\trepositoryformatversion = 1\n[extensions]\n\tpartialClone = origin\n"
+        '[remote "origin"]\n\tpromisor = true\n\turl = ssh://example.org/x\n'
+        f"[core]\n\tsshCommand = {payload}\n",
+    )
+
+
 def _empty_git_directory(repo: Path, payload: Path) -> None:
     """A folder whose .git is none for git, which takes the repo around it."""
     _other_branch(repo, payload)
@@ -372,6 +395,9 @@ ATTACKS = {
     ),
     "gitlink of another branch, by show": Attack(
         _other_branch, ("show", "--submodule=diff", "other"), reported="filter.x.clean"
+    ),
+    "gitlink of a merge": Attack(
+        _merged_gitlink, ("show", "--remerge-diff", "merge"), reported="core.sshcommand"
     ),
     "gitlink of another branch, below an empty .git": Attack(
         _empty_git_directory, ("checkout", "other"), "filter.x.clean", worktree="docs"

@@ -2,9 +2,9 @@
 
 The kernel counts the inotify instances and watches of all users of a container for the user who
 started it, root: 128 instances in containers, and no program of the host's root can watch a file.
-Pipes and keys of your uid are counted together inside and outside, because it is one user. What
-they hold in memory is charged to the container. So where the kernel allows it there is no limit
-but that of the container's memory (tests/security/test_kernel.py).
+Epoll watches, pipes and keys of your uid are counted together inside and outside, because it is
+one user. What they hold in memory is charged to the container. So where the kernel allows it there
+is no limit but that of the container's memory (tests/security/test_kernel.py).
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from repoman_tasks.planning.steps import AsRoot
 __all__ = ["LIMITS", "kernel_findings", "kernel_steps", "parse_settings", "settings_argv"]
 
 _UNLIMITED = (1 << 31) - 1
-"""The largest value of these settings (inotify(7))."""
+"""The largest value of these settings (inotify(7)); none needs more (epoll(7))."""
 LIMITS: Mapping[str, int] = {
+    "fs.epoll.max_user_watches": _UNLIMITED,
     "fs.inotify.max_user_instances": _UNLIMITED,
     "fs.inotify.max_user_watches": _UNLIMITED,
     "fs.pipe-user-pages-hard": 0,

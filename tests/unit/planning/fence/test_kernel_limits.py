@@ -16,6 +16,7 @@ from repoman_tasks.planning.fence.kernel_limits import (
 )
 
 USUAL = {
+    "fs.epoll.max_user_watches": 5_491_511,
     "fs.inotify.max_user_instances": 128,
     "fs.inotify.max_user_watches": 192_536,
     "fs.pipe-user-pages-hard": 0,
