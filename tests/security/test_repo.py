@@ -442,7 +442,11 @@ def test_no_command_runs_a_program_of_a_git_directory(estate: ContainerEstate, r
 
 
 WRITTEN_INSIDE = ("gitlink", "commondir", "include", "exec in a rebase")
-"""Attacks of each kind; those of tests/integration/test_git_guard.py are the same for git."""
+"""An attack of each kind. All of them are in tests/integration/test_git_guard.py."""
+MORE_WRITTEN_INSIDE = (
+    *("gitfile", "config.worktree", "60 decoys in modules", "hooksPath", "256 KiB of comments"),
+    *("byte order mark", "form feed", "gitlink of a merge"),
+)
 
 
 def emptied(estate: ContainerEstate, repo: Path) -> None:
@@ -461,8 +465,13 @@ def write_tree(estate: ContainerEstate, repo: Path, archive: bytes, *, as_root: 
 
 
 @pytest.mark.parametrize("as_root", [False, True], ids=["user", "root"])
+@pytest.mark.parametrize(
+    "names",
+    [WRITTEN_INSIDE, pytest.param(MORE_WRITTEN_INSIDE, marks=pytest.mark.nightly)],
+    ids=["some", "more"],
+)
 def test_a_git_directory_that_was_written_inside(
-    estate: ContainerEstate, repo: Path, as_root: bool
+    estate: ContainerEstate, repo: Path, as_root: bool, names: tuple[str, ...]
 ) -> None:
     """Without the mounts that make it read-only, which root can take away."""
     registry = estate.registry.read_text()
@@ -478,7 +487,7 @@ def test_a_git_directory_that_was_written_inside(
     payload.chmod(0o755)
     pack = ["tar", "-C", str(repo), "-c", "."]
     clean = subprocess.run(pack, stdout=subprocess.PIPE, check=True).stdout
-    for name in WRITTEN_INSIDE:
+    for name in names:
         attack = ATTACKS[name]
         attack.plant(repo, payload)
         archive = subprocess.run(pack, stdout=subprocess.PIPE, check=True).stdout
