@@ -8,6 +8,7 @@ from functools import partial
 
 from repoman_tasks.actions.apply import Plan, apply_plan
 from repoman_tasks.actions.container_plans import step_runner
+from repoman_tasks.actions.estate_copy import takeover_steps
 from repoman_tasks.actions.facts import fence_facts, reconcile, stored_registry
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Busy, RepomanError, quoted
@@ -19,6 +20,7 @@ from repoman_tasks.planning.fence.fence_plan import fence_findings, fence_steps
 from repoman_tasks.planning.mirror.share_check import check_share
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.prompts import SUDO
+from repoman_tasks.planning.registry_edits import AddProject
 from repoman_tasks.planning.steps import AsRoot, Step, WriteRegistry
 from repoman_tasks.session import Session
 from repoman_tasks.tools.share import open_share
@@ -35,7 +37,7 @@ _RSYNC = ("rsync", "--version")
         "local_repos": "Folder that holds your working copies.",
         "nfs_repos": "Folder on the mounted backup share.",
         "new_share": "Mark this share even if another one was marked before.",
-        "adopt_share": "Take over a share that is already marked, if its registry was lost.",
+        "adopt_share": "Take over a share whose registry was lost, with the projects in its copy.",
         "storage_pool": "Incus storage pool for the disks of the containers.",
         "network": "Incus network for the containers.",
         "init_incus": "Create a storage pool and a network if Incus was never initialised.",
@@ -87,9 +89,16 @@ def setup(
     fence_options = FenceOptions(storage_pool, network, init_incus, repair)
     registry, plan = _plan(session, options, fence_options, dry_run=dry_run)
     lock = partial(_lock_setup, session, registry)
-    done = apply_plan(session, plan, dry_run=dry_run, on_confirm=lock)
+    adopts = _adopts_projects(plan)
+    done = apply_plan(session, plan, dry_run=dry_run, default=not adopts, on_confirm=lock)
     if done and session.follow_ups is None:
-        session.screen.note("Next: repoman new NAME")
+        session.screen.note(f"Next: repoman {'restore --all' if adopts else 'new NAME'}")
+
+
+def _adopts_projects(plan: Plan) -> bool:
+    """Return True if the plan registers projects, which only a person may approve."""
+    written = (step for step in plan.steps if isinstance(step, WriteRegistry))
+    return any(isinstance(edit, AddProject) for step in written for edit in step.edits)
 
 
 def _plan(
@@ -113,6 +122,8 @@ def _plan(
     (real,) = folders.result()
     estate = str(uuid.uuid4())
     steps = setup_steps(registry, exists.result(), options, real is not None, share.probe, estate)
+    if options.adopt_share and not registry.estate.id:
+        steps += takeover_steps(session, share, registry)
     steps = [*_fence_steps(session, fence_options, real or local), *steps]
     steps = _order_steps(session, steps, dry_run=dry_run)
     return registry, Plan(steps, share, step_runner(session))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from repoman_tasks.actions.estate_copy import copy_registry
 from repoman_tasks.actions.facts import backup_share, reconcile, require_share
 from repoman_tasks.actions.forced_sync import confirm_force
 from repoman_tasks.actions.sync_facts import sync_context
@@ -97,6 +98,8 @@ def sync(
     with show_events(screen, output, sync_plan, session.now) as emit:
         outcomes = mirror_estate(context, sync_plan, session.store, emit)
     code = sync_exit_code(sync_plan, outcomes)
+    if any(outcome.ok for outcome in outcomes) and not context.dry:
+        copy_registry(session, context)
     seconds = context.registry.defaults.verify_seconds or _VERIFY_SECONDS * verify
     if seconds and code is not ExitCode.INTERRUPTED and not (dry_run or session.dry):
         well = verify_after_sync(session, context, outcomes, seconds)

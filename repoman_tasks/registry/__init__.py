@@ -13,11 +13,13 @@ from repoman_tasks.registry.edits import (
 from repoman_tasks.registry.migrations import migrated
 from repoman_tasks.registry.mirror_state import MirrorState
 from repoman_tasks.registry.reader import parse, parse_requested
+from repoman_tasks.registry.registry_copy import copy_text
 from repoman_tasks.registry.store import Store
 
 __all__ = [
     "MirrorState",
     "Store",
+    "copy_text",
     "edited",
     "migrated",
     "parse",

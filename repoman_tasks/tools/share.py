@@ -17,6 +17,7 @@ from repoman_tasks.planning.mirror.known_mirrors import TOKEN
 from repoman_tasks.planning.mirror.share_check import (
     MARKER,
     MARKER_NANOSECONDS,
+    REGISTRY_COPIES,
     Marker,
     MountEntry,
     Probe,
@@ -33,6 +34,8 @@ from repoman_tasks.tools.file_tree import PRUNED
 __all__ = ["Share", "mounted_shares", "open_share"]
 
 _MOUNTINFO = "/proc/self/mountinfo"
+_MOST_REGISTRY = 16 << 20
+"""The most bytes of a registry to read."""
 _ROOT = r"%y %i %T@ %C@\0%p\0"
 _IDENTITY = r"%D %i %U %G %T@\0%p\0"
 """What find prints of each path; see `_parse_listing`."""
@@ -127,6 +130,27 @@ class Share:
                     f"{TOKEN} on {self.probe.path} can't be written", result.complaint
                 ) from None
 
+    def put_registry(self, source: str, day: str) -> None:
+        """Copy the file `source` of the host to the share, as the copy of the registry of `day`.
+
+        Raise Failed or TargetUnusable if that fails.
+        """
+        target = f"{self.root}/{REGISTRY_COPIES}/{day}.toml"
+        what = "the copy of the registry"
+        self._change(["install", "-D", "-m", "600", "--", source, f"{target}.new"], what=what)
+        self._change(["mv", "-fT", "--", f"{target}.new", target], what=what)
+
+    def read_registry(self) -> tuple[str, str]:
+        """Return the path and the text of the newest copy of the registry, both empty if none."""
+        folder = f"{self.root}/{REGISTRY_COPIES}"
+        argv = ["find", folder, "-maxdepth", "1", "-type", "f", "-name", "*.toml"]
+        names = self.read([*argv, "-printf", r"%f\0"]).text.split("\0")[:-1]
+        if not names:
+            return "", ""
+        newest = max(names)
+        text = self.read(["head", "-c", f"{_MOST_REGISTRY}", "--", f"{folder}/{newest}"]).out
+        return f"{self.probe.path}/{REGISTRY_COPIES}/{newest}", text.decode(errors="replace")
+
     def count(self, folder: str) -> int:
         """Return the number of files in the mirror at `folder`, without loose git objects."""
         argv = ["find", f"{self.root}/{folder}"]
@@ -197,10 +221,10 @@ class Share:
 
         return Future(result)
 
-    def _change(self, argv: Argv, given: bytes = b"") -> None:
+    def _change(self, argv: Argv, given: bytes = b"", what: str = "the marker") -> None:
         result = self.host.change(argv, timeout=self.timeout, stdin=given)
         if result.code:
-            raise Failed(f"the marker on {self.probe.path} can't be written", result.complaint)
+            raise Failed(f"{what} on {self.probe.path} can't be written", result.complaint)
 
 
 def _no_answer(path: str, seconds: float) -> TargetUnusable:

@@ -26,7 +26,7 @@ from repoman_tasks.terminal.screen import Recorder
 from tests.support.estate import Estate
 
 TASKS = collection().tasks
-ALONE = {"git-guard", "list", "log", "status", "sync"}
+ALONE = {"git-guard", "list", "log", "status", "sync", "verify"}
 """Commands that ask for no argument."""
 NOBODY = 65534
 """The uid of a user that every host has, and who is not root."""
@@ -189,8 +189,9 @@ def test_yes_leaves_what_has_a_default(known: Estate, command: str) -> None:
     assert set(questions) <= {
         *(prompts.PROJECT, prompts.CONTAINER, prompts.NEW_NAME, prompts.ARGV, prompts.SHELL)
     }
+    defaults = TASKS[command].default_arguments()
     for name, value in arguments.items():
-        assert name in ("name", "shell") or not value
+        assert name in ("name", "shell") or value == defaults[name]
 
 
 def test_all_that_new_asks(known: Estate) -> None:

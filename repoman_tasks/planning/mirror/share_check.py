@@ -14,6 +14,7 @@ from repoman_tasks.planning.names import inside
 __all__ = [
     "MARKER",
     "MARKER_NANOSECONDS",
+    "REGISTRY_COPIES",
     "Marker",
     "MountEntry",
     "Probe",
@@ -29,6 +30,8 @@ __all__ = [
 ]
 
 MARKER = ".repoman-share"
+REGISTRY_COPIES = ".repoman-share.registry"
+"""Folder on the share with copies of the registry, one for each day on which it changed."""
 """File on the share that names the estate it belongs to."""
 
 MARKER_NANOSECONDS = 123_456_789

@@ -1,0 +1,53 @@
+"""Copies the registry to the share after a sync, and reads the copy if the registry is lost."""
+
+from __future__ import annotations
+
+from repoman_tasks.errors import RepomanError
+from repoman_tasks.mirror.rsync_pass import SyncContext
+from repoman_tasks.model import Registry
+from repoman_tasks.planning.steps import Step
+from repoman_tasks.planning.takeover import plan_takeover
+from repoman_tasks.registry import copy_text, parse
+from repoman_tasks.session import Session
+from repoman_tasks.tools.share import Share
+
+__all__ = ["copy_registry", "takeover_steps"]
+
+
+def copy_registry(session: Session, context: SyncContext) -> None:
+    """Copy the registry to the share if it changed since; print why if that fails.
+
+    The state holds the text that the share has, unless another host wrote there since.
+    """
+    path = f"{session.store.mirrors.folder}/registry-copy.toml"
+    try:
+        text = copy_text(session.store.load()).encode()
+        if session.host.read_file(path) == text and context.mirrors.accepts(context.token):
+            return
+        new = f"{path}.new"
+        session.host.write_file(new, text, noted=False)
+        context.share.put_registry(new, session.now()[:10])
+        session.host.write_file(path, text, noted=False)
+    except RepomanError as error:
+        session.screen.note(f"the registry could not be copied to the share, {error}")
+
+
+def takeover_steps(session: Session, share: Share, registry: Registry) -> list[Step]:
+    """Return the steps that take over projects and settings from the newest copy on the share.
+
+    Print what they leave out.
+    """
+    path, text = share.read_registry()
+    if not path:
+        session.screen.note(f"there is no copy of the registry on {share.probe.path}")
+        return []
+    try:
+        takeover = plan_takeover(parse(text, path, {}), registry)
+    except RepomanError as error:
+        session.screen.note(f"the copy of the registry is not used, {error}")
+        return []
+    if takeover is None:
+        return []
+    for line in takeover.left_out:
+        session.screen.note(f"not taken over from {path}: {line}")
+    return [takeover.step]
