@@ -202,7 +202,12 @@ TIERS = (
     ),
     Tier(
         "nightly",
-        ("tests/containers", "tests/integration/test_git_guard.py", "tests/security"),
+        (
+            "tests/containers",
+            "tests/integration/test_git_guard.py",
+            "tests/integration/test_mirror_known.py",
+            "tests/security",
+        ),
         {**_RSYNC_GIT, **_INCUS},
         budget=300,
         optional=_NPM,

@@ -327,10 +327,11 @@ SEED = int(os.environ.get("REPOMAN_TEST_SEED", "1"))
 """Both are read before a fixture isolates the environment."""
 
 
-def test_random_rounds(ready: Estate) -> None:
+@pytest.mark.parametrize("rounds", [ROUNDS, pytest.param(300, marks=pytest.mark.nightly)])
+def test_random_rounds(ready: Estate, rounds: int) -> None:
     """Renames, changes of kind, hard links, odd names, kept times, killed syncs."""
-    chance = random.Random(SEED)
-    for _ in range(ROUNDS):
+    chance = random.Random(SEED + rounds)
+    for _ in range(rounds):
         for name in chance.sample(["isurus", "lamna"], chance.randint(0, 2)):
             for _ in range(chance.randint(1, 6)):
                 change(chance, ready.local_repos / name)

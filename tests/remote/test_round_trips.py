@@ -35,3 +35,17 @@ def test_round_trips_if_nothing_changes(far: RemoteEstate) -> None:
     assert count_round_trips(far, "sync", jobs=1) == 14, (
         "it looks at the repos and the share, and notes that it did"
     )
+
+
+def test_round_trips_of_changed_projects(far: RemoteEstate) -> None:
+    """Each sends what changed, and adds at most nine."""
+    counts = []
+    for names in (["p0"], ["p1", "p2", "p3"]):
+        for name in names:
+            (far.local_repos / name / "new").write_text("x")
+        counts.append(count_round_trips(far, "sync", jobs=1))
+    one, four = counts  # what the first one sent had changed just before: it is sent again
+    assert four - one <= 3 * 9
+    lists = far.home.glob(".local/state/repoman/mirrors/*/manifests/*.list")
+    sent = {path.stem: path.read_bytes().split(b"\0") for path in lists}
+    assert sent == {f"p{n}": [f"p{n}/".encode(), f"p{n}/new".encode()] for n in range(4)}
