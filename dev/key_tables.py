@@ -9,6 +9,7 @@ from typing import Any
 
 from repoman_tasks.model import (
     Address,
+    Alerts,
     Defaults,
     Estate,
     Mount,
@@ -27,6 +28,7 @@ TABLES: Mapping[str, type[Any]] = {
     "defaults": Defaults,
     "project": Project,
     "hosts": Address,
+    "alerts": Alerts,
     "mount": Mount,
     "repo": Requested,
 }

@@ -13,6 +13,7 @@ __all__ = [
     "SCHEMA",
     "TRANSPORTS",
     "Address",
+    "Alerts",
     "Defaults",
     "Estate",
     "Excludes",
@@ -235,6 +236,22 @@ class Estate:
     schema: int = _key(0, "Schema version of this file.")
 
 
+@dataclass(frozen=True, repr=False)
+class Alerts:
+    """`[alerts]` of the registry: who is told how a sync went. The values are secrets."""
+
+    healthchecks: str = _key(
+        "", "URL that each sync of all projects pings, with `/start` and `/fail`: healthchecks.io."
+    )
+    ntfy: str = _key("", "URL of a topic that hears if a project fails, or no longer: ntfy.sh.")
+    command: tuple[str, ...] = _key(
+        (), "Program with its arguments that then gets the JSON of `sync --json` on its input."
+    )
+
+    def __bool__(self) -> bool:
+        return bool(self.healthchecks or self.ntfy or self.command)
+
+
 @dataclass(frozen=True)
 class Address:
     """`[hosts.NAME]` of the registry: how to connect to the host called NAME."""
@@ -335,6 +352,7 @@ class Registry:
     hosts: tuple[Address, ...] = ()
     counted: Mapping[str, Mirrored] = field(default_factory=dict)
     """Counts of the last syncs in a file of schema 1 or older, by project; now they are state."""
+    alerts: Alerts = Alerts()
 
     @property
     def missing(self) -> bool:
@@ -357,6 +375,7 @@ class Registry:
 
 def keys(
     table: type[Address]
+    | type[Alerts]
     | type[Defaults]
     | type[Project]
     | type[Estate]

@@ -50,7 +50,7 @@ from repoman_tasks.wizards.project_choice import ask_remove
         "repoman remove isurus --delete-repo": (
             "Remove a project and its repo; only the mirror stays"
         ),
-        "repoman remove isurus --mirror": "Delete the mirror of a project that was removed before",
+        "repoman remove oldie --mirror": "Delete the mirror of a project that was removed before",
     },
     exit_codes={
         "4": "another command is working on the project",

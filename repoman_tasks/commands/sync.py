@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from repoman_tasks.actions.alerts import SyncAlerts
 from repoman_tasks.actions.estate_copy import copy_registry
 from repoman_tasks.actions.facts import backup_share, reconcile, require_share
 from repoman_tasks.actions.forced_sync import confirm_force
@@ -88,10 +89,12 @@ def sync(
     if force and name is None and session.prompter.possible:
         raise UsageError("--force needs the name of a project", "`repoman sync NAME --force`")
     sync_plan = plan_sync(session.of(reconcile).registry, name, jobs, options)
+    alerts = SyncAlerts(session, sync_plan)
     try:
         context = sync_context(session, require_share(session), sync_plan)
     except RepomanError as error:
-        record_unusable(session.store, sync_plan, error, session.now(), dry=session.dry)
+        now, dry = session.now(), session.dry
+        alerts.send(record_unusable(session.store, sync_plan, error, now, dry=dry), error.code)
         raise
     if force and not (dry_run or session.dry):
         confirm_force(session, context, sync_plan)
@@ -105,4 +108,5 @@ def sync(
         well = verify_after_sync(session, context, outcomes, seconds)
         code = ExitCode.UNHEALTHY if code is ExitCode.OK and not well else code
     show_result(screen, output, outcomes, options, int(code), session.now)
+    alerts.send(outcomes, code)
     return code

@@ -121,12 +121,13 @@ class LocalHost(Host):
 
     def _run(self, argv: Argv, stdin: bytes, timeout: float, max_bytes: int) -> Result:
         out, err = bytearray(), bytearray()
-        with self._start(argv, stdin=subprocess.PIPE) as process:
-            assert process.stdin is not None
-            with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
-                pipe.write(stdin)  # fits into the pipe's buffer
-            check = limit_check(argv[0], timeout, max_bytes, lambda: len(out) + len(err))
-            code = self._drain(process, out.extend, err.extend, check)
+        # A pipe would take no more than its buffer if the program does not read.
+        with open(os.memfd_create("stdin"), "w+b", buffering=0) as given:
+            given.write(stdin)
+            given.seek(0)
+            with self._start(argv, stdin=given) as process:
+                check = limit_check(argv[0], timeout, max_bytes, lambda: len(out) + len(err))
+                code = self._drain(process, out.extend, err.extend, check)
         return Result(tuple(argv), code, bytes(out), bytes(err))
 
     def _stream(

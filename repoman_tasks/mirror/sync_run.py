@@ -201,12 +201,16 @@ class _Workers:
 
 def record_unusable(
     store: Store, plan: SyncPlan, error: RepomanError, now: str, *, dry: bool
-) -> None:
-    """Record that `error` kept all projects of `plan` from being mirrored. Never fails."""
+) -> list[Outcome]:
+    """Record that `error` kept all projects of `plan` from being mirrored. Never fails.
+
+    Return their outcomes.
+    """
     outcomes = [Outcome(project.name, ended_at=now) for project in plan.projects]
     for outcome in outcomes:
         outcome.fail(error)
-    _record(store, outcomes, plan, dry=dry or plan.options.dry_run)
+    _record(store, list(outcomes), plan, dry=dry or plan.options.dry_run)
+    return outcomes
 
 
 def _record(store: Store, outcomes: list[Outcome], plan: SyncPlan, *, dry: bool) -> None:

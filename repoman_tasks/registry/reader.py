@@ -18,6 +18,7 @@ from repoman_tasks.model import (
     SCHEMA,
     TRANSPORTS,
     Address,
+    Alerts,
     Defaults,
     Estate,
     Mirrored,
@@ -51,12 +52,14 @@ from repoman_tasks.registry.line_index import line_of
 __all__ = ["COUNTS", "LEAST", "MOST", "RENAMED", "TIMES", "parse", "parse_requested"]
 
 _TABLES: dict[
-    str, type[Address] | type[Defaults] | type[Project] | type[Estate] | type[Requested]
+    str,
+    type[Address] | type[Alerts] | type[Defaults] | type[Project] | type[Estate] | type[Requested],
 ] = {
     "estate": Estate,
     "defaults": Defaults,
     "project": Project,
     "hosts": Address,
+    "alerts": Alerts,
 }
 _SHAPES = {**_TABLES, "": Requested}
 """The tables, and as "" the top-level keys of a .repoman.toml."""
@@ -145,7 +148,8 @@ def parse(text: str, path: str, environ: Mapping[str, str]) -> Registry:
     source = replace(source, old=estate.schema < _NO_COUNTS)
     counted: dict[str, Mirrored] = {}
     projects, hosts = _projects(source, document, counted), _hosts(source, document)
-    return Registry(estate, defaults, projects, origins, hosts, counted)
+    alerts = Alerts(**_table(source, document, "alerts"))
+    return Registry(estate, defaults, projects, origins, hosts, counted, alerts)
 
 
 def parse_requested(text: str, path: str) -> Requested:
@@ -284,9 +288,8 @@ def _values(source: _Source, table: dict[str, Any], name: str, index: int) -> di
         try:
             values[known[key].name] = _checked(known[key], value)
         except ValueError as error:
-            raise source.error(
-                f"{key} = {format_toml(value)}: {error}", "correct it", name, index, key
-            ) from None
+            shown = key if name == "alerts" else f"{key} = {format_toml(value)}"  # a secret
+            raise source.error(f"{shown}: {error}", "correct it", name, index, key) from None
     return values
 
 
@@ -315,6 +318,10 @@ def _check_string(key: Field[Any], value: str) -> None:
     _checked_text(value)
     _no_fault(image_fault(value) if value and key.name.endswith("image") else "")
     _check_choice(key, value)
+    if key.name in ("healthchecks", "ntfy") and value:
+        from repoman_tasks.planning.alert_text import url_fault
+
+        _no_fault(url_fault(value))
     if key.name == "memory_total" and value:
         from repoman_tasks.planning.container.memory_bound import memory_fault
 

@@ -22,7 +22,7 @@ from repoman_tasks.planning.text.wording import format_counts, format_seconds, f
 from repoman_tasks.terminal.progress_bars import Bars
 from repoman_tasks.terminal.screen import Screen
 
-__all__ = ["OutputOptions", "show_events", "show_result"]
+__all__ = ["OutputOptions", "show_events", "show_result", "sync_json"]
 
 SCHEMA = 1
 See = Callable[[Event], None]
@@ -75,7 +75,7 @@ def show_result(
 ) -> None:
     """Print the total; `code` is the command's exit code."""
     if output.json:
-        screen.json(_as_json(outcomes, options, code))
+        screen.json(sync_json(outcomes, options, code))
     elif output.lines:
         failed = sum(not outcome.ok for outcome in outcomes)
         about = {"projects": len(outcomes), "failed": failed, **asdict(total_counts(outcomes))}
@@ -193,7 +193,8 @@ def _outcome(outcome: Outcome) -> dict[str, object]:
     }
 
 
-def _as_json(outcomes: Sequence[Outcome], options: SyncOptions, code: int) -> dict[str, object]:
+def sync_json(outcomes: Sequence[Outcome], options: SyncOptions, code: int) -> dict[str, object]:
+    """Return what `sync --json` prints; `code` is the command's exit code."""
     return {
         "schema": SCHEMA,
         "dry_run": options.dry_run,

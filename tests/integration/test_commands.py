@@ -417,6 +417,7 @@ EXAMPLES = [
 @pytest.mark.parametrize("line", EXAMPLES)
 def test_an_example_does_what_it_says(isurus: Estate, line: str) -> None:
     isurus.run("sync", code=0)
+    isurus.mirror("oldie").mkdir()
     done = isurus.run(*shlex.split(line)[1:], "--yes", environ={"SHELL": "/bin/bash"}, code=0)
     assert done.out
 
