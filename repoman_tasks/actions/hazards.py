@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from repoman_tasks.actions.facts import reconcile
-from repoman_tasks.errors import Refused, RepomanError, UsageError, quoted
+from repoman_tasks.errors import Refused, RepomanError, UsageError, quoted, without_backticks
 from repoman_tasks.hosts.base import Future, Host
 from repoman_tasks.model import Person, Project
 from repoman_tasks.planning.findings import EstateFacts, Finding
@@ -157,7 +157,7 @@ def _ask_about(session: Session, project: str, repo: str) -> None:
         raise Refused(f"{project}: 'status {project}' has not listed what is new", cure)
     session.screen.note(f"new in {repo}:")
     for hazard in new:
-        session.screen.note(f"  {hazard.what}")
+        session.screen.note(f"  {without_backticks(hazard.what)}")
     if not session.prompter.grant(SEEN):
         raise Refused(f"{project}: nothing was marked as seen", cure)
     record_seen(host, repo, _marks(new))

@@ -78,10 +78,12 @@ KINDS = {
         ),
         *(".codex/config.toml", ".gemini/settings.json", ".opencode/plugin/x.js", "opencode.json"),
         *(".cursor/mcp.json", ".claude/agents/CLAUDE.md", ".mcp.json"),
+        *(".windsurf/mcp.json", ".continue/config.yaml", ".kiro/settings/mcp.json", "crush.json"),
     ),
     "editors": (
         *(".vscode/tasks.json", ".idea/workspace.xml", ".zed/tasks.json", "a.code-workspace"),
         *(".exrc", ".nvim.lua", ".dir-locals.el", ".devcontainer/devcontainer.json"),
+        *(".vimrc", ".fleet/run.json"),
     ),
     "tools": (
         *("mise.toml", ".tool-versions", ".pre-commit-config.yaml", "lefthook.yml", ".npmrc"),
@@ -226,7 +228,7 @@ def test_too_many_settings_stay_new(host: LocalHost, repo: Path) -> None:
 
 LINKS = {
     "editors": (".vscode", ".idea", ".zed", ".devcontainer", ".helix"),
-    "agents": (".claude", ".codex", ".gemini", ".opencode", ".cursor", ".agents"),
+    "agents": (".claude", ".codex", ".gemini", ".opencode", ".cursor", ".agents", ".kiro"),
     "tools": (".husky", ".yarn", ".yarn/releases", ".config", ".config/mise", ".cargo"),
     "git": (
         *(".git/info", ".git/hooks", ".git/modules", ".git/modules/a", ".git/worktrees"),

@@ -18,7 +18,8 @@ __all__ = [
 ]
 
 _FIELDS = 6
-_MOST_SHOWN = 300
+_MOST_SHOWN = 4000
+"""Limit of characters of a value that are shown."""
 _UNSAFE = "unsafe"
 _ABOUT_FILE = ("hook", "remote")
 
@@ -38,8 +39,8 @@ class GitReport:
 
     @property
     def can_be_approved(self) -> bool:
-        """Return False if git would leave the repo, or can't read it."""
-        return self.kind != _UNSAFE
+        """Return False if git would leave the repo or can't read it, or if not all is shown."""
+        return self.kind != _UNSAFE and len(self.value) <= _MOST_SHOWN
 
     def describe(self, repo: str) -> str:
         """Return what is refused and where, with a path relative to `repo`."""
@@ -47,7 +48,7 @@ class GitReport:
         return file if self.kind in _ABOUT_FILE else f"{file}: {self.key}"
 
     def show(self, repo: str) -> str:
-        """Return it with its value, shortened, as a line for a person."""
+        """Return it with its value, shortened if it is very long, as a line for a person."""
         if self.kind in _ABOUT_FILE:
             return f"{self.describe(repo)} ({self.kind}, sha256 {self.value[:16]})"
         value = self.value.replace("\t", "\n")

@@ -17,19 +17,26 @@ INSTRUCTIONS = "instructions"
 MODULES = ".git/modules"
 
 _FOLDERS = {
-    "editors": (".vscode", ".idea", ".zed", ".devcontainer", ".helix"),
-    "agents": (".claude", ".codex", ".gemini", ".opencode", ".cursor", ".agents"),
+    "editors": (".vscode", ".idea", ".zed", ".devcontainer", ".helix", ".fleet"),
+    "agents": (
+        *(".claude", ".codex", ".gemini", ".opencode", ".cursor", ".agents", ".windsurf"),
+        *(".continue", ".roo", ".kiro", ".qwen", ".amazonq"),
+    ),
     "tools": (".husky", ".lefthook", ".yarn/releases", ".yarn/plugins", ".mise", ".config/mise"),
 }
 """Folders by kind, all of whose content counts."""
 _FILES = {
-    "agents": (".mcp.json", "opencode.json", "opencode.jsonc", ".aider.conf.yml"),
+    "agents": (
+        *(".mcp.json", "opencode.json", "opencode.jsonc", ".aider.conf.yml"),
+        *("crush.json", ".crush.json"),
+    ),
     "editors": (
         *("*.code-workspace", "*.sublime-project", ".exrc", ".nvimrc", ".nvim.lua"),
+        *(".vimrc", ".gvimrc"),  # as .exrc, with the option exrc
         *(".dir-locals.el", ".dir-locals-2.el", ".devcontainer.json"),
     ),
     "tools": (
-        *(".envrc", "mise.toml", ".mise.toml", "mise.local.toml", ".mise.local.toml"),
+        *(".envrc", ".rvmrc", "mise.toml", ".mise.toml", "mise.local.toml", ".mise.local.toml"),
         *(".tool-versions", ".pre-commit-config.yaml", "lefthook.yml", "lefthook.yaml"),
         *(".lefthook.yml", ".lefthook.yaml", "lefthook-local.yml", ".npmrc", ".yarnrc"),
         *(".yarnrc.yml", ".pnpmfile.cjs", "bunfig.toml", ".cargo/config", ".cargo/config.toml"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,6 +46,14 @@ def test_a_report_is_shown_with_its_place_and_value() -> None:
     assert REPORT.describe("/r/a") == ".git/config: core.pager"
     assert REPORT.show("/r/a") == ".git/config: core.pager = less\nmore"
     assert HOOK.show("/r/a") == "s/.git/hooks/pre-push (hook, sha256 0123456789abcdef)"
+
+
+def test_only_what_is_shown_in_full_can_be_approved() -> None:
+    fits, long = (replace(REPORT, value="x" * size + "!evil") for size in (3995, 3996))
+    assert fits.can_be_approved
+    assert fits.show("/r/a").endswith("!evil")
+    assert not long.can_be_approved
+    assert long.show("/r/a").endswith("x!evi… (4001 characters)")
 
 
 def test_approvals_of_one_repo_replace_only_its_own() -> None:
