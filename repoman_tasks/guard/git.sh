@@ -314,8 +314,10 @@ is_allowed() {
     user.name | user.email | user.useconfigonly | author.name | author.email | \
         committer.name | committer.email) ;;
     remote.*.url | remote.*.pushurl | lfs.url | remote.*.lfsurl) is_safe_url "$2" ;;
-    remote.*.fetch | remote.*.push | remote.*.tagopt | remote.*.prune | remote.*.prunetags | \
-        remote.*.mirror | remote.*.skipdefaultupdate | remote.*.skipfetchall | \
+    remote.*.mirror) case $2 in no | false | off | 0) ;; *) return 1 ;; esac ;; # deletes branches there
+    remote.*.push) case $2 in +* | :*) return 1 ;; esac ;;
+    remote.*.fetch | remote.*.tagopt | remote.*.prune | remote.*.prunetags | \
+        remote.*.skipdefaultupdate | remote.*.skipfetchall | \
         remote.*.followremotehead) ;;
     branch.*.remote | branch.*.pushremote) is_remote "$2" ;;
     branch.*.merge | branch.*.rebase | branch.*.description | branch.autosetupmerge | \

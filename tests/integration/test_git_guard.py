@@ -683,6 +683,8 @@ VALUES = {
     "tag.sort": ("version:refname", "describe"),
     "i18n.logOutputEncoding": ("ISO-8859-1", "../../x"),
     "gui.geometry": ("841x483+2+28 189 210", "[exec x]"),
+    "remote.x.mirror": ("false", "true"),
+    "remote.x.push": ("refs/heads/a:refs/heads/b", ":refs/heads/b"),
     "status.showUntrackedFiles": ("no", None),
     "status.compareBranches": (None, "x"),
 }
