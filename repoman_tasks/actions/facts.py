@@ -285,7 +285,10 @@ def _submit_share(session: Session, check: ShareCheck) -> Future[Share | TargetU
     registry = session.of(stored_registry)
     local_repos = _local_repos(session.host, registry)
     path = absolute(registry.defaults.nfs_repos, session.host.home)
-    opening = open_share(session.host, path, local_repos, registry.defaults.probe_seconds)
+    defaults = registry.defaults
+    opening = open_share(
+        session.host, path, local_repos, defaults.probe_seconds, defaults.snapshots
+    )
     return Future(partial(_open_usable, session.stack, opening, registry, check))
 
 

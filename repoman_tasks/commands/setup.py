@@ -18,6 +18,7 @@ from repoman_tasks.planning.estate_steps import SetupOptions, setup_steps
 from repoman_tasks.planning.fence.fence_facts import REPAIR_CURE, FenceOptions
 from repoman_tasks.planning.fence.fence_plan import fence_findings, fence_steps
 from repoman_tasks.planning.mirror.share_check import check_share
+from repoman_tasks.planning.mirror.snapshots import NO_SNAPSHOTS, NO_SNAPSHOTS_CURE
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.prompts import SUDO
 from repoman_tasks.planning.registry_edits import AddProject
@@ -91,6 +92,8 @@ def setup(
     lock = partial(_lock_setup, session, registry)
     adopts = _adopts_projects(plan)
     done = apply_plan(session, plan, dry_run=dry_run, default=not adopts, on_confirm=lock)
+    if done and plan.share is not None and not plan.share.snapshot_names:
+        session.screen.note(f"share: {NO_SNAPSHOTS}: {NO_SNAPSHOTS_CURE}")
     if done and session.follow_ups is None:
         session.screen.note(f"Next: repoman {'restore --all' if adopts else 'new NAME'}")
 
@@ -111,7 +114,7 @@ def _plan(
     host, defaults = session.host, session.of(stored_registry).defaults
     local = options.local_repos or absolute(defaults.local_repos, host.home)
     path = options.nfs_repos or absolute(defaults.nfs_repos, host.home)
-    pending_share = open_share(host, path, local, defaults.probe_seconds)
+    pending_share = open_share(host, path, local, defaults.probe_seconds, defaults.snapshots)
     exists = session.store.submit_exists()
     folders, rsync = host.submit_folders([local]), host.submit(_RSYNC)
     session.submit(fence_facts)

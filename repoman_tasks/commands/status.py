@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -58,6 +59,7 @@ from repoman_tasks.planning.findings import (
 from repoman_tasks.planning.guard_files import guard_findings
 from repoman_tasks.planning.mirror.damage import damage_findings, valid_verified
 from repoman_tasks.planning.mirror.excludes import exclude_finding
+from repoman_tasks.planning.mirror.snapshots import snapshot_findings
 from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.text.grouping import group_findings
 from repoman_tasks.planning.text.layout import BAD, GOOD, STRONG, Cell, Column
@@ -183,11 +185,21 @@ def _findings(
     found += logins.result() + network.result() + excludes + drifted + inside.result()
     if name is None:
         share = session.of(backup_share)
-        mirrors = share.folders if isinstance(share, Share) else []
-        found += mirror_findings(mirrors, facts.registry)
+        if isinstance(share, Share):
+            found += mirror_findings(share.folders, facts.registry)
+            found += _snapshot_findings(session, share)
         found += guard_findings(guard.result(), facts.local_repos)
     found += protect_findings(projects, guarded=guard.result().present)
     return found + hazards.result().findings, hazards.result()
+
+
+def _snapshot_findings(session: Session, share: Share) -> list[Finding]:
+    registry, zone = session.of(reconcile).registry, datetime.now().astimezone().tzinfo
+    assert zone is not None
+    return snapshot_findings(
+        *(share.snapshot_names, zone, registry.projects, session.now()),
+        registry.defaults.max_age_hours,
+    )
 
 
 def _estate_findings(

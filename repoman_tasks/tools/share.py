@@ -30,6 +30,7 @@ from repoman_tasks.planning.mirror.share_check import (
 )
 from repoman_tasks.planning.names import with_parents
 from repoman_tasks.tools.file_tree import PRUNED
+from repoman_tasks.tools.snapshot_names import SnapshotListing
 
 __all__ = ["Share", "mounted_shares", "open_share"]
 
@@ -52,6 +53,19 @@ class Share:
     listing: Future[Result]
     """The names of the folders in its root, which `folders` returns. They are asked for with the
     probe, which saves a round trip."""
+
+    snapshots: SnapshotListing
+    """The question for the names of its snapshots, which was asked with the probe, too."""
+
+    @property
+    def snapshot_names(self) -> Sequence[str]:
+        """Return the names of the snapshots when the share was opened; none if it hangs."""
+        top = self.probe.mount.target if self.probe.mount else self.probe.real
+        inner = self.probe.real.removeprefix(top).strip("/")
+        try:
+            return self.snapshots.names(len(inner.split("/")) if inner else 0)
+        except Failed:
+            return []
 
     @property
     def folders(self) -> list[str]:
@@ -253,16 +267,18 @@ def mounted_shares(host: Host, fstypes: Sequence[str]) -> list[str]:
 
 
 def open_share(
-    host: Host, path: str, local_repos: str, timeout: float
+    host: Host, path: str, local_repos: str, timeout: float, snapshots: str = ""
 ) -> AbstractContextManager[Share]:
     """Return a context that holds the share at `path` open and has probed it.
 
     If the share is usable is decided by `share_check`. A remote host starts at once (see
-    `Host.pin`). `timeout` is in seconds for each access. To enter the context raises TargetUnusable
-    if the share can't be entered or does not answer.
+    `Host.pin`). `timeout` is in seconds for each access, `snapshots` the path of one by the
+    registry. To enter the context raises TargetUnusable if the share can't be entered or does not
+    answer.
     """
     # Only a process inside the share triggers an automount, so it is entered before it is probed.
-    return _open(host, host.hold_folder(path, timeout=timeout), path, local_repos, timeout)
+    entering = host.hold_folder(path, timeout=timeout)
+    return _open(host, entering, path, local_repos, timeout, snapshots)
 
 
 @contextlib.contextmanager
@@ -272,14 +288,16 @@ def _open(
     path: str,
     local_repos: str,
     timeout: float,
+    pattern: str,
 ) -> Iterator[Share]:
     with contextlib.ExitStack() as stack:
         try:
             holder = stack.enter_context(entering)
             argv = ["find", f"{holder.path}/.", "-mindepth", "1", "-maxdepth", "1", "-type", "d"]
             listing = host.submit([*argv, "-printf", r"%f\0"], timeout=timeout)
+            snapshots = SnapshotListing(host, holder.path, path, pattern, timeout)
             probe = _probe(host, path, local_repos, holder, timeout)
-            share = Share(host, holder, probe, timeout, listing)
+            share = Share(host, holder, probe, timeout, listing, snapshots)
         except TimedOut:
             raise _no_answer(path, timeout) from None
         except Failed as error:

@@ -11,12 +11,9 @@ from repoman_tasks.errors import Failed, Refused
 from repoman_tasks.planning.mirror.snapshots import Snapshot, snapshot_time
 from repoman_tasks.planning.names import with_parents
 from repoman_tasks.tools.share import Share
+from repoman_tasks.tools.snapshot_names import PLACEHOLDER, SNAPSHOT_FOLDERS
 
 __all__ = ["check_source", "has_folders", "list_snapshots"]
-
-_FOLDERS = (".zfs/snapshot", ".snapshot", "#snapshot")
-"""Folders that hold snapshots: of ZFS, NetApp and others, Synology."""
-_PLACEHOLDER = "{name}"
 
 
 def list_snapshots(share: Share, pattern: str, zone: tzinfo) -> list[Snapshot]:
@@ -43,7 +40,7 @@ def _bases(share: Share) -> Iterator[tuple[str, str]]:
 
 def _of_base(share: Share, base: str, inner: str) -> Iterator[tuple[str, str]]:
     """Yield name and root of each snapshot in the known folders of `base`."""
-    for folder in _FOLDERS:
+    for folder in SNAPSHOT_FOLDERS:
         for name in _folders(share, f"{base}/{folder}", "*"):
             yield name, posixpath.join(base, folder, name, inner).rstrip("/")
     for name in _folders(share, base, "@GMT-*"):
@@ -51,7 +48,7 @@ def _of_base(share: Share, base: str, inner: str) -> Iterator[tuple[str, str]]:
 
 
 def _of_pattern(share: Share, pattern: str) -> Iterator[tuple[str, str]]:
-    before, _, after = pattern.partition(_PLACEHOLDER)
+    before, _, after = pattern.partition(PLACEHOLDER)
     for name in _folders(share, before, "*"):
         yield name, f"{before}{name}{after}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,46 @@ def test_no_snapshots_at_all(estate: Estate) -> None:
     done = estate.run("history", "isurus", code=0)
     assert "mirror" in done.out
     assert "no snapshot of the share was found" in done.err
+
+
+# --- what status says of them ---------------------------------------------------------------
+
+
+def notes(estate: Estate) -> list[str]:
+    found = estate.run("status", "--json", code=0).json["findings"]
+    return [finding["what"] for finding in found if finding["kind"] == "snapshots"]
+
+
+@pytest.mark.over_ssh
+@pytest.mark.parametrize("folder", [".zfs/snapshot", ".snapshot", "#snapshot"])
+def test_status_says_if_there_are_none_or_only_old_ones(estate: Estate, folder: str) -> None:
+    estate.prepare("isurus")
+    estate.run("sync", code=0)
+    assert notes(estate) == [
+        "no snapshots of it were found, so a mirror is the only copy of a repo"
+    ]
+    take_snapshot(estate, "nightly.2020-01-20", folder)
+    (note,) = notes(estate)
+    assert note.startswith("its newest snapshot was taken ")
+    take_snapshot(estate, f"nightly.{datetime.now():%Y-%m-%d_%H%M%S}", folder)
+    assert notes(estate) == []
+    assert "all well" in estate.run("status", code=0).out
+
+
+@pytest.mark.parametrize("name", ["@GMT-2099.01.20-03.25.00", ".snapshots/7"])
+def test_status_finds_them_elsewhere(estate: Estate, name: str) -> None:
+    estate.prepare("isurus")
+    estate.run("sync", code=0)
+    take_snapshot(estate, name, ".")
+    pattern = f'snapshots = "{estate.share}/.snapshots/{{name}}"'
+    text = estate.registry.read_text()
+    estate.registry.write_text(text.replace("[defaults]", f"[defaults]\n{pattern}"))
+    assert notes(estate) == []
+
+
+def test_setup_says_if_there_are_none(estate: Estate) -> None:
+    paths = ("--local-repos", str(estate.local_repos), "--nfs-repos", str(estate.share))
+    assert "no snapshots of it were found" in estate.run("setup", *paths, code=0).err
 
 
 def test_invalid_arguments(versioned: Estate) -> None:

@@ -8,13 +8,30 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta, timezone, tzinfo
 
 from repoman_tasks.errors import UsageError
+from repoman_tasks.model import Project
+from repoman_tasks.planning.findings import Finding
+from repoman_tasks.planning.text.wording import format_age, hours_since
 
-__all__ = ["Snapshot", "find_snapshot", "newest_first", "parse_when", "snapshot_time"]
+__all__ = [
+    "NO_SNAPSHOTS",
+    "NO_SNAPSHOTS_CURE",
+    "Snapshot",
+    "find_snapshot",
+    "newest_first",
+    "parse_when",
+    "snapshot_findings",
+    "snapshot_time",
+]
 
 _UTC = timezone(timedelta())
 _DATE = r"(\d{4})[-._]?(\d{2})[-._]?(\d{2})"
 _TIME = r"(\d{2})[-._:h]?(\d{2})(?:[-._:m]?(\d{2}))?"
 _STAMP = re.compile(rf"(?<!\d){_DATE}(?:[-._@T ]?{_TIME})?(?!\d)")
+NO_SNAPSHOTS = "no snapshots of it were found, so a mirror is the only copy of a repo"
+NO_SNAPSHOTS_CURE = (
+    "let the file server take some every night, or set snapshots in [defaults] to where they are"
+)
+_OLD_SNAPSHOTS_CURE = "check the file server's schedule: it should take one after each night's sync"
 _AGO = re.compile(r"(\d{1,5}) ?(minute|hour|day|week)s? ago")
 
 
@@ -44,6 +61,27 @@ def snapshot_time(name: str, zone: tzinfo) -> datetime | None:
         return datetime(*parts, tzinfo=_UTC if in_utc else zone)  # type: ignore[arg-type,misc]
     except ValueError:
         return None
+
+
+def snapshot_findings(
+    names: Iterable[str], zone: tzinfo, projects: Iterable[Project], now: str, max_hours: float
+) -> list[Finding]:
+    """Return a note if no snapshot of the share is called one of `names`, or if all are old.
+
+    They are old if the newest was taken over `max_hours` before the last sync of one of `projects`.
+    """
+    last_sync = max((project.last_sync for project in projects if project.backup), default="")
+    if not last_sync:
+        return []
+    names = list(names)
+    if not names:
+        return [Finding("share", NO_SNAPSHOTS, NO_SNAPSHOTS_CURE, False, kind="snapshots")]
+    times = [taken for name in names if (taken := snapshot_time(name, zone))]
+    newest = max(times, default=None)
+    if newest is None or hours_since(newest.isoformat(), last_sync) <= max_hours:
+        return []
+    what = f"its newest snapshot was taken {format_age(newest.isoformat(), now)}"
+    return [Finding("share", what, _OLD_SNAPSHOTS_CURE, False, kind="snapshots")]
 
 
 def parse_when(text: str, now: datetime) -> datetime | None:
