@@ -613,14 +613,22 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
     A process that waits for a dead file server can outlive both; it is left to the kernel.
     """
-    for number, seconds in ((signal.SIGTERM, _TERM_SECONDS), (signal.SIGKILL, _KILL_SECONDS)):
-        deadline = time.monotonic() + seconds
-        _signal_group(process.pid, number)
-        while time.monotonic() < deadline:
-            process.poll()
-            if not _signal_group(process.pid, 0) or not _living(process.pid):
+    with defer_signals():  # git sends one more to its helpers; the second part must not be skipped
+        for number, seconds in ((signal.SIGTERM, _TERM_SECONDS), (signal.SIGKILL, _KILL_SECONDS)):
+            if _ended_by(process, number, seconds):
                 return
-            time.sleep(0.005)
+
+
+def _ended_by(process: subprocess.Popen[bytes], number: int, seconds: float) -> bool:
+    """Signal a process and its group; return True if none of them runs after `seconds`."""
+    deadline = time.monotonic() + seconds
+    _signal_group(process.pid, number)
+    while time.monotonic() < deadline:
+        process.poll()
+        if not _signal_group(process.pid, 0) or not _living(process.pid):
+            return True
+        time.sleep(0.005)
+    return False
 
 
 def _living(group: int) -> bool:

@@ -247,6 +247,26 @@ def test_a_signal_while_it_starts(
     wait_until(lambda: not find_processes(marker))
 
 
+def test_a_second_signal_while_it_ends(
+    host: LocalHost, marker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes when a program that ignores SIGTERM is about to be killed, as git's helpers get."""
+    argv = ["sh", "-c", f"trap '' TERM; echo ready; while :; do sleep {marker}; done"]
+
+    def interrupt(_data: bytes) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    def interrupt_again(_group: int, number: int, kill: Any = os.killpg) -> None:
+        kill(_group, number)
+        if number == signal.SIGTERM:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(os, "killpg", interrupt_again)
+    with take_signals(), pytest.raises(KeyboardInterrupt):
+        host.relay(argv, interrupt, interrupt)
+    wait_until(lambda: not find_processes(marker))
+
+
 def test_a_program_that_prints_is_not_stalled(
     host: LocalHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
