@@ -51,14 +51,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=f"not here: over SSH, {local.args[0]}"))
 
 
+def isolate(patch: pytest.MonkeyPatch, home: Path) -> None:
+    """Clear the environment so that nothing leads out of `home`."""
+    environ = isolate_environ(home)
+    for name in set(os.environ) - set(environ):
+        patch.delenv(name)
+    for name, value in environ.items():
+        patch.setenv(name, value)
+
+
 @pytest.fixture(autouse=True)
 def _isolate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clear the environment so that nothing leads out of `tmp_path`."""
-    environ = isolate_environ(tmp_path / "nobody")
-    for name in set(os.environ) - set(environ):
-        monkeypatch.delenv(name)
-    for name, value in environ.items():
-        monkeypatch.setenv(name, value)
+    isolate(monkeypatch, tmp_path / "nobody")
 
 
 @pytest.fixture

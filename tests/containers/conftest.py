@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,15 +16,16 @@ from typing import Any
 import pytest
 
 from repoman_tasks.registry import parse
-from tests.conftest import LOCAL, SSH_TRANSPORT
+from tests.conftest import LOCAL, SSH_TRANSPORT, isolate
+from tests.containers.network import plugged_in
 from tests.support.estate import CHECKOUT, Estate, Result, run
 from tests.support.processes import wait_until
 from tests.support.ssh_estate import RemoteEstate
 from tests.worlds.daemon.images import image
-from tests.worlds.daemon.sandbox import BRIDGES, POOL, running_daemon
+from tests.worlds.daemon.sandbox import BRIDGES, POOL, SHARED_BRIDGES, running_daemon
 
 DAEMON = os.environ.get("REPOMAN_TEST_INCUS_DIR", "")
-WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 """Read before a fixture isolates the environment."""
 
 
@@ -44,7 +46,7 @@ class ContainerEstate(Estate):
             "INCUS_PROJECT": self.project,
             "DEFAULT_IMAGE": "busybox",
             "REPOMAN_STORAGE_POOL": POOL,  # a test may create another one meanwhile
-            "REPOMAN_BRIDGE": BRIDGES[int(WORKER.removeprefix("gw"))],
+            "REPOMAN_BRIDGE": BRIDGES[WORKER],
         }
         (self.home / ".claude").mkdir()
 
@@ -131,14 +133,25 @@ class ContainerEstate(Estate):
 class RemoteContainerEstate(RemoteEstate, ContainerEstate):
     """An estate with containers behind an sshd."""
 
+    def seen_from_its_host(self) -> ContainerEstate:
+        """Return the same estate, for commands that are typed there."""
+        estate = ContainerEstate.__new__(ContainerEstate)
+        vars(estate).update(vars(self))
+        return estate
+
 
 @pytest.fixture
 def fresh_estate(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ContainerEstate]:
-    """Yield an estate beside a daemon, with nothing set up.
+    """Yield an estate beside a daemon, with nothing set up unless the test has the mark `shared`.
 
     The parameter is `LOCAL`, or the transport by which it is on another host.
     """
     host = getattr(request, "param", SSH_TRANSPORT or LOCAL)
+    if request.node.get_closest_marker("shared"):
+        shared = request.getfixturevalue("shared_estate")
+        shared.use_transport(host)
+        yield shared.seen_from_its_host() if host == LOCAL else shared
+        return
     with (
         ContainerEstate(tmp_path)
         if host == LOCAL
@@ -147,16 +160,61 @@ def fresh_estate(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Con
         yield estate
 
 
+@pytest.fixture(scope="module")
+def shared_estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RemoteContainerEstate]:
+    """Yield an estate for all tests of a module that have the mark `shared`.
+
+    It has a bridge of its own, so that a test with another estate does not touch it.
+    """
+    base = tmp_path_factory.mktemp("shared")
+    with pytest.MonkeyPatch.context() as patch:
+        isolate(patch, base / "nobody")
+        with RemoteContainerEstate(base) as estate:
+            estate.environ["REPOMAN_BRIDGE"] = SHARED_BRIDGES[WORKER]
+            yield estate
+
+
 @pytest.fixture
 def estate(fresh_estate: ContainerEstate) -> ContainerEstate:
     """Yield an estate that is set up."""
-    return fresh_estate.setup()
+    return fresh_estate if fresh_estate.registry.exists() else fresh_estate.setup()
 
 
 @pytest.fixture
 def isurus(estate: ContainerEstate) -> ContainerEstate:
     """Yield an estate with the project isurus, whose container runs."""
-    return estate.new("isurus")
+    return estate if "isurus" in estate.projects() else estate.new("isurus")
+
+
+@pytest.fixture
+def networked(isurus: ContainerEstate) -> Iterator[ContainerEstate]:
+    """Yield an estate with the project isurus, whose container has an address.
+
+    Undo afterwards what the registry opens or closes.
+    """
+    plugged_in(isurus, "isurus")
+    before = isurus.registry.read_text()
+    yield isurus
+    if "isurus" in isurus.projects() and isurus.registry.read_text() != before:
+        isurus.registry.write_text(before)
+        isurus.run("setup", "--repair", code=0)
+        isurus.run("update", "isurus", code=0)
+
+
+@pytest.fixture
+def git_repo(estate: ContainerEstate) -> Path:
+    """Return the git repo of isurus as if it was new; its container has git, and only that."""
+    if "isurus" not in estate.projects():
+        path = estate.repo("isurus")
+        estate.new("isurus", "--image=debian")
+        return path
+    assert estate.exec_inside("isurus", "rm", "-f", "/usr/local/bin/git", "/inside").code == 0
+    for old in (estate.local_repos / "isurus").iterdir():
+        if old.is_dir():
+            shutil.rmtree(old)
+        else:
+            old.unlink()
+    return estate.repo("isurus")
 
 
 @pytest.fixture

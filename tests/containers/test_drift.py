@@ -22,6 +22,7 @@ def mend(estate: ContainerEstate, *argv: str, out: str = "done: ") -> None:
     assert estate.instances() == before
 
 
+@pytest.mark.shared
 @pytest.mark.over_ssh
 def test_no_drift(isurus: ContainerEstate) -> None:
     assert isurus.findings() == {}
@@ -30,6 +31,7 @@ def test_no_drift(isurus: ContainerEstate) -> None:
 # --- missing ------------------------------------------------------------------------------
 
 
+@pytest.mark.shared
 @pytest.mark.over_ssh
 def test_missing_recreate_gives_one_that_behaves_alike(isurus: ContainerEstate) -> None:
     text = '[env]\nGREETING = "hello"\n'
@@ -51,6 +53,8 @@ def test_missing_recreate_gives_one_that_behaves_alike(isurus: ContainerEstate) 
     }
     done = isurus.run("exec", "isurus", "--", "sh", "-c", 'echo "$GREETING"', code=0)
     assert done.out == "hello\n"
+    (isurus.local_repos / "isurus/.repoman.toml").unlink()
+    isurus.run("update", "isurus", "--restart", code=0)
 
 
 def test_missing_forget_keeps_the_project_and_its_backup(isurus: ContainerEstate) -> None:
@@ -110,6 +114,7 @@ def test_orphan_destroy_asks_for_the_name(isurus: ContainerEstate) -> None:
     assert (isurus.local_repos / "isurus").is_dir()
 
 
+@pytest.mark.shared
 def test_an_orphan_that_repoman_did_not_make(isurus: ContainerEstate) -> None:
     isurus.incus("init", "busybox", "stray")
     (isurus.local_repos / "stray").mkdir()
@@ -121,6 +126,8 @@ def test_an_orphan_that_repoman_did_not_make(isurus: ContainerEstate) -> None:
     assert done.out.endswith(f"\n{isurus.local_repos}/stray\n")
     assert isurus.findings() == {}
     assert "already has a project" in isurus.run("adopt", "stray", code=2).err
+    isurus.run("remove", "stray", "--yes", code=0)
+    (isurus.local_repos / "stray").rmdir()
 
 
 def write_hook(estate: ContainerEstate, name: str, hook: str) -> None:
@@ -152,6 +159,7 @@ def test_a_hazard_from_before_the_registry_was_lost_is_reported(isurus: Containe
     assert "hazard" not in isurus.findings().get("isurus", [])
 
 
+@pytest.mark.shared
 def test_adopt_refuses(isurus: ContainerEstate) -> None:
     isurus.incus("init", "busybox", "stray")
     assert "is missing" in isurus.run("adopt", "stray", code=2).err
@@ -160,6 +168,7 @@ def test_adopt_refuses(isurus: ContainerEstate) -> None:
     there = isurus.run("adopt", "ghost", "--from-project", "default", code=1)
     assert "there is no container" in there.err
     assert isurus.findings() == {"stray": ["orphan"]}
+    isurus.incus("delete", "stray")
 
 
 def test_adopt_from_the_default_project(estate: ContainerEstate) -> None:
@@ -250,6 +259,7 @@ def test_a_hazard_is_reported_until_it_was_seen(isurus: ContainerEstate) -> None
 # --- renamed, in error, not expected ------------------------------------------------------
 
 
+@pytest.mark.shared
 def test_renamed(isurus: ContainerEstate) -> None:
     isurus.incus("stop", "--force", "isurus")
     isurus.incus("rename", "isurus", "other")
@@ -263,6 +273,7 @@ def test_renamed(isurus: ContainerEstate) -> None:
     isurus.run("exec", "isurus", "--", "true", code=0)
 
 
+@pytest.mark.shared
 def test_not_expected(isurus: ContainerEstate) -> None:
     text = isurus.registry.read_text()
     isurus.registry.write_text(f"{text}container = false\n")
@@ -273,6 +284,7 @@ def test_not_expected(isurus: ContainerEstate) -> None:
     isurus.run("exec", "isurus", "--", "true", code=0)
 
 
+@pytest.mark.shared
 def test_a_container_without_its_tags(isurus: ContainerEstate) -> None:
     isurus.incus("config", "unset", "isurus", PROJECT_TAG)
     assert isurus.findings() == {"isurus": ["differs"]}
@@ -301,6 +313,7 @@ def test_half_made_and_not_registered(isurus: ContainerEstate) -> None:
     assert isurus.instances() == {}
 
 
+@pytest.mark.shared
 def test_new_replaces_a_half_made_container(isurus: ContainerEstate) -> None:
     half_made(isurus)
     isurus.exec_inside("isurus", "true")
@@ -309,6 +322,7 @@ def test_new_replaces_a_half_made_container(isurus: ContainerEstate) -> None:
     assert isurus.findings() == {}
 
 
+@pytest.mark.shared
 def test_half_made_and_registered(isurus: ContainerEstate) -> None:
     isurus.incus("config", "set", "isurus", f"{MAKING_TAG}=token")
     assert isurus.findings() == {"isurus": ["half-made"]}
@@ -331,6 +345,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.shared
 def test_drift_is_found_shown_and_repaired_by_update(isurus: ContainerEstate) -> None:
     (isurus.local_repos / "other").mkdir()
     isurus.incus("profile", "create", "extra")
@@ -355,6 +370,7 @@ def test_drift_is_found_shown_and_repaired_by_update(isurus: ContainerEstate) ->
         (isurus.local_repos / "isurus/mine").unlink()
 
 
+@pytest.mark.shared
 def test_a_user_that_is_missing_inside(isurus: ContainerEstate) -> None:
     isurus.exec_inside("isurus", "sh", "-c", "grep root: /etc/passwd >/p; cat /p >/etc/passwd")
     assert isurus.findings() == {"isurus": ["inside"]}
@@ -365,6 +381,7 @@ def test_a_user_that_is_missing_inside(isurus: ContainerEstate) -> None:
     isurus.run("exec", "isurus", "--", "true", code=0)
 
 
+@pytest.mark.shared
 def test_a_mount_that_is_hidden_inside(isurus: ContainerEstate) -> None:
     repo = f"{isurus.local_repos}/isurus"
     assert isurus.exec_inside("isurus", "sh", "-c", f"busybox umount {repo}").code == 0
@@ -373,11 +390,15 @@ def test_a_mount_that_is_hidden_inside(isurus: ContainerEstate) -> None:
     assert isurus.findings() == {}
 
 
-def test_an_incus_project_that_does_not_exist(isurus: ContainerEstate) -> None:
-    isurus.environ["INCUS_PROJECT"] = "nowhere & ?recursion=0"
+@pytest.mark.shared
+def test_an_incus_project_that_does_not_exist(
+    isurus: ContainerEstate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(isurus.environ, "INCUS_PROJECT", "nowhere & ?recursion=0")
     assert isurus.findings() == {"incus": ["fence"], "isurus": ["missing"]}
 
 
+@pytest.mark.shared
 def test_a_user_who_may_not_ask(estate: ContainerEstate) -> None:
     as_nobody = ["sudo", "-n", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     environ = [f"INCUS_DIR={estate.environ['INCUS_DIR']}", "HOME=/nonexistent"]
@@ -386,11 +407,13 @@ def test_a_user_who_may_not_ask(estate: ContainerEstate) -> None:
     assert "don't have the needed permissions" in said.err, "what tools.incus looks for"
 
 
+@pytest.mark.shared
 def test_a_flag_that_is_off(estate: ContainerEstate) -> None:
     assert "did you mean recreate" in estate.run("status", "--missing", "recreat", code=2).err
     assert "adopt or destroy" in estate.run("status", "--orphan", "x", code=2).err
 
 
+@pytest.mark.shared
 def test_what_a_container_mounts_stays_guarded(isurus: ContainerEstate) -> None:
     """Also if the registry knows another folder of repos by now."""
     repo, other = isurus.local_repos / "isurus", isurus.home / "other"
@@ -401,3 +424,4 @@ def test_what_a_container_mounts_stays_guarded(isurus: ContainerEstate) -> None:
     isurus.registry.write_text(text.replace(str(isurus.local_repos), str(other)))
     isurus.run("status")
     assert {str(repo), str(other)} <= set(folders.read_text().splitlines())
+    isurus.registry.write_text(text)

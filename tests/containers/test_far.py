@@ -19,13 +19,18 @@ from tests.support.round_trips import count_round_trips
 
 
 @pytest.fixture(params=TRANSPORTS)
-def isurus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RemoteContainerEstate]:
-    """Yield a remote estate with the project isurus, whose container runs."""
-    with RemoteContainerEstate(tmp_path, request.param) as estate:
+def isurus(
+    request: pytest.FixtureRequest, shared_estate: RemoteContainerEstate
+) -> RemoteContainerEstate:
+    """Return a remote estate with the project isurus, whose container runs. Tests share it."""
+    estate = shared_estate
+    estate.use_transport(request.param)
+    if not estate.registry.exists():
         estate.setup()
+    if "isurus" not in estate.projects():
         estate.new("isurus")
-        estate.sshd.set_session_environ(estate.environ)
-        yield estate
+    estate.sshd.set_session_environ(estate.environ)
+    return estate
 
 
 def test_the_life_of_a_project(isurus: RemoteContainerEstate) -> None:
@@ -94,7 +99,7 @@ def test_without_a_name_it_says_what_to_type(isurus: RemoteContainerEstate) -> N
 
 def test_streams_go_through(isurus: RemoteContainerEstate) -> None:
     """The throughput is in docs/benchmarks.md."""
-    size = 64 << 20
+    size = 16 << 20
     argv = [*isurus.argv, "exec", "isurus", "--", "cat"]
     with open("/dev/zero", "rb") as zeros:
         head = subprocess.Popen(["head", "-c", str(size)], stdin=zeros, stdout=subprocess.PIPE)
@@ -134,7 +139,7 @@ def test_a_missing_incus_is_reported(
     isurus: RemoteContainerEstate, argv: list[str], code: int
 ) -> None:
     programs = isurus.base / "programs"
-    programs.mkdir()
+    programs.mkdir(exist_ok=True)
     for program in {*Path("/usr/bin").iterdir(), *Path("/bin").iterdir()}:
         if not program.name.startswith("incus"):
             with contextlib.suppress(FileExistsError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,15 +19,17 @@ FSCK_CURE = "git config --global transfer.fsckObjects true"
 
 
 @pytest.fixture
-def isurus(estate: ContainerEstate) -> ContainerEstate:
-    """Yield an estate with the git repo isurus, whose container has git."""
-    estate.repo("isurus")
-    return estate.new("isurus", "--image=debian")
+def isurus(estate: ContainerEstate, git_repo: Path) -> ContainerEstate:
+    """Return an estate with the git repo isurus, whose container has git."""
+    assert git_repo.exists()
+    return estate
 
 
 @pytest.fixture
-def git(isurus: ContainerEstate) -> GitClient:
-    return GitClient(isurus)
+def git(isurus: ContainerEstate) -> Iterator[GitClient]:
+    client = GitClient(isurus)
+    yield client
+    shutil.rmtree(client.folder)
 
 
 def inside(estate: ContainerEstate, script: str) -> str:
@@ -49,6 +53,7 @@ def own_commit(git: GitClient, clone: Path, text: str) -> str:
     return git.run("rev-parse", "HEAD", cwd=clone).out.strip()
 
 
+@pytest.mark.shared
 @pytest.mark.over_ssh("fabric", "openssh")
 def test_clone_fetch_review_and_push(isurus: ContainerEstate, git: GitClient) -> None:
     clone = git.clone("isurus")
@@ -69,6 +74,7 @@ def test_clone_fetch_review_and_push(isurus: ContainerEstate, git: GitClient) ->
     assert inside(isurus, "git branch --list mine") == ""
 
 
+@pytest.mark.shared
 def test_a_part_of_a_repo(isurus: ContainerEstate, git: GitClient) -> None:
     inside(isurus, "git tag v1; git branch other")
     clone = git.clone("isurus", "--depth=1", "--no-single-branch")
@@ -82,6 +88,7 @@ def test_a_part_of_a_repo(isurus: ContainerEstate, git: GitClient) -> None:
     git.run("fsck", "--full", cwd=clone)
 
 
+@pytest.mark.shared
 def test_all_refs_and_objects_of_a_larger_repo_arrive(
     isurus: ContainerEstate, git: GitClient
 ) -> None:
@@ -98,6 +105,7 @@ def test_all_refs_and_objects_of_a_larger_repo_arrive(
     git.run("fsck", "--full", cwd=clone)
 
 
+@pytest.mark.shared
 @pytest.mark.over_ssh
 def test_the_branch_that_is_checked_out_is_not_overwritten(
     isurus: ContainerEstate, git: GitClient
@@ -121,24 +129,24 @@ def test_the_branch_that_is_checked_out_is_not_overwritten(
     assert (isurus.local_repos / "isurus/mine").read_text() == "mine"
 
 
+@pytest.mark.shared
 @pytest.mark.over_ssh
 def test_a_stopped_container_is_started(isurus: ContainerEstate, git: GitClient) -> None:
-    isurus.run("stop", "isurus", code=0)
-    done = git.run("ls-remote", git.url("isurus"))
-    assert "refs/heads/main" in done.out
-    assert "starting isurus\n" in done.err
-    isurus.run("stop", "isurus", code=0)
+    isurus.incus("stop", "--force", "isurus")
     (isurus.local_repos / "isurus").rename(isurus.local_repos / "away")
     error = git.run("ls-remote", git.url("isurus"), code=128).err
     assert "isurus can't be started, its repo" in error
     assert isurus.state("isurus") == "stopped"
+    (isurus.local_repos / "away").rename(isurus.local_repos / "isurus")
+    done = git.run("ls-remote", git.url("isurus"))
+    assert "refs/heads/main" in done.out
+    assert "starting isurus\n" in done.err
 
 
+@pytest.mark.shared
 @pytest.mark.over_ssh
-def test_without_checks_nothing_is_fetched_and_the_cures_work(
-    isurus: ContainerEstate,
-) -> None:
-    git = GitClient(isurus, checks=False)
+def test_without_checks_nothing_is_fetched_and_the_cures_work(git: GitClient) -> None:
+    git.config.write_text("")
     url = git.url("isurus")
     assert "refs/heads/main" in git.run("ls-remote", url).out, "this fetches nothing"
     error = git.run("clone", url, code=128).err
@@ -186,17 +194,21 @@ def test_what_is_no_repo_is_one_line(estate: ContainerEstate) -> None:
     assert "not a valid host name" in git.run("ls-remote", "repoman::-x/isurus", code=128).err
 
 
-def test_a_folder_without_git_and_a_user_that_is_missing(estate: ContainerEstate) -> None:
-    estate.new("isurus", "--image=debian")
-    git = GitClient(estate)
+@pytest.mark.shared
+def test_a_folder_without_git_and_a_user_that_is_missing(
+    isurus: ContainerEstate, git: GitClient
+) -> None:
+    shutil.rmtree(isurus.local_repos / "isurus/.git")
     error = git.run("ls-remote", git.url("isurus"), code=128).err
     assert "git in isurus failed: fatal:" in error
     assert "not appear to be a git repository" in error
-    estate.exec_inside("isurus", "sh", "-c", "sed -i /^dev:/d /etc/passwd")
+    isurus.exec_inside("isurus", "sh", "-c", "cp -p /etc/passwd /; sed -i /^dev:/d /etc/passwd")
     error = git.run("ls-remote", git.url("isurus"), code=128).err
     assert "isurus can't be entered: the container has no user dev" in error
+    isurus.exec_inside("isurus", "mv", "/passwd", "/etc/passwd")
 
 
+@pytest.mark.shared
 def test_both_forms_of_the_url(git: GitClient) -> None:
     refs = git.run("ls-remote", git.url("isurus")).out
     assert refs
@@ -208,10 +220,13 @@ def test_both_forms_of_the_url(git: GitClient) -> None:
     assert (done.code, done.out, done.err) == (0, "fallback\n", "")
 
 
-def test_a_push_and_a_start_are_in_the_log(isurus: ContainerEstate, git: GitClient) -> None:
-    isurus.run("stop", "isurus", code=0)
+@pytest.mark.shared
+def test_a_push_and_a_start_are_in_the_log(
+    isurus: ContainerEstate, git: GitClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    isurus.incus("stop", "--force", "isurus")
     log = git.folder / "changes"
-    isurus.environ["REPOMAN_LOG"] = str(log)
+    monkeypatch.setitem(isurus.environ, "REPOMAN_LOG", str(log))
     git.run("ls-remote", git.url("isurus"))
     lines = log.read_text()
     assert '"command": "git-remote-repoman", "project": "isurus"' in lines
@@ -219,6 +234,7 @@ def test_a_push_and_a_start_are_in_the_log(isurus: ContainerEstate, git: GitClie
     assert '"words": ["incus", "exec", "isurus"]' in lines
 
 
+@pytest.mark.shared
 @pytest.mark.local_only("the page is typed on the host itself")
 def test_every_block_of_the_page(isurus: ContainerEstate, git: GitClient) -> None:
     """git@example.org is a folder here, and so is the other host."""

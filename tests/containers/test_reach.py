@@ -14,7 +14,7 @@ from typing import IO
 import pytest
 
 from tests.containers.conftest import ContainerEstate
-from tests.security.network import greeted, plugged_in, reaches
+from tests.containers.network import greeted, plugged_in, reaches
 from tests.support.estate import Result, run
 from tests.support.processes import WAIT_SECONDS
 from tests.worlds.daemon.lan import INTERNET
@@ -31,13 +31,6 @@ def way_out() -> Iterator[IO[bytes]]:
     with open(Path(tempfile.gettempdir(), "way-out.lock"), "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         yield lock
-
-
-@pytest.fixture
-def networked(isurus: ContainerEstate) -> ContainerEstate:
-    """An estate with the project isurus, whose container has an address."""
-    plugged_in(isurus, "isurus")
-    return isurus
 
 
 IN_NAMESPACE = pytest.mark.local_only("repoman runs in a namespace with files of its own")
@@ -70,6 +63,7 @@ def beside_docker(estate: ContainerEstate, *argv: str) -> Result:
     return run([*namespace, "env", "-i", *environ, *estate.argv, *argv], estate.environ)
 
 
+@pytest.mark.shared
 def test_nothing_is_in_the_way(networked: ContainerEstate) -> None:
     assert networked.findings() == {}
     assert "no address" not in networked.run("status").out
@@ -83,6 +77,7 @@ def test_a_container_without_an_address(isurus: ContainerEstate) -> None:
     assert isurus.findings() == {}
 
 
+@pytest.mark.shared
 @pytest.mark.parametrize("rule", ["", "ip protocol != icmp", "udp dport 33434-33534"])
 def test_what_is_sent_on_is_dropped(networked: ContainerEstate, rule: str) -> None:
     bridge = networked.environ["REPOMAN_BRIDGE"]
@@ -101,13 +96,16 @@ def test_what_is_sent_on_is_dropped(networked: ContainerEstate, rule: str) -> No
     assert networked.findings() == {}
 
 
+@pytest.mark.shared
 @IN_NAMESPACE
 def test_docker_that_lets_through_is_not_worth_a_word(networked: ContainerEstate) -> None:
     assert "Docker" not in beside_docker(networked, "status").out
-    networked.run("stop", "isurus", code=0)
+    networked.incus("stop", "--force", "isurus")
     assert "· incus: Docker is on this host" in beside_docker(networked, "status").out
+    networked.incus("start", "isurus")
 
 
+@pytest.mark.shared
 def test_names_that_are_dropped(networked: ContainerEstate) -> None:
     with dropped(networked, "input", "udp dport 53"):
         done = networked.run("status", code=3)
@@ -116,6 +114,7 @@ def test_names_that_are_dropped(networked: ContainerEstate) -> None:
     assert networked.findings() == {}
 
 
+@pytest.mark.shared
 def test_a_host_without_a_way_out_is_not_blamed(
     networked: ContainerEstate, way_out: IO[bytes]
 ) -> None:
@@ -134,6 +133,7 @@ def test_a_host_without_a_way_out_is_not_blamed(
             subprocess.run([*namespace, "delete", "table", "ip", "repoman_test_out"], check=True)
 
 
+@pytest.mark.shared
 @pytest.mark.parametrize("network", ["open", "none"])
 def test_a_container_of_another_mode(networked: ContainerEstate, network: str) -> None:
     text = networked.registry.read_text()
@@ -163,6 +163,7 @@ def test_an_image_that_has_perl(estate: ContainerEstate) -> None:
     assert estate.findings() == {}
 
 
+@pytest.mark.shared
 def test_what_a_container_pretends(networked: ContainerEstate) -> None:
     """It can hide the state of its own network, and nothing else."""
     fake = "#!/bin/sh\nprintf '\\033[2J x\\n'; exit 0\n"
@@ -171,3 +172,4 @@ def test_what_a_container_pretends(networked: ContainerEstate) -> None:
     done = networked.run("status")
     assert "\x1b" not in done.out + done.err
     assert networked.findings() == {}
+    assert networked.exec_inside("isurus", "rm", "/bin/perl").code == 0

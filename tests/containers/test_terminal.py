@@ -30,6 +30,7 @@ def spawn(isurus: ContainerEstate) -> Iterator[Spawn]:
         child.close(force=True)
 
 
+@pytest.mark.shared
 @pytest.mark.over_ssh(*TRANSPORTS)
 def test_a_login_shell(spawn: Spawn, isurus: ContainerEstate, marker: str) -> None:
     child = spawn("shell", "isurus")
@@ -63,9 +64,12 @@ def test_a_login_shell(spawn: Spawn, isurus: ContainerEstate, marker: str) -> No
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 7
-    assert (isurus.local_repos / "isurus/made").read_text() == "hello from vi\n"
+    made = isurus.local_repos / "isurus/made"
+    assert made.read_text() == "hello from vi\n"
+    made.unlink()
 
 
+@pytest.mark.shared
 def test_repair_asks_and_leaving_it_is_the_default(spawn: Spawn, isurus: ContainerEstate) -> None:
     isurus.incus("delete", "--force", "isurus")
     child = spawn("status", "--repair")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pexpect  # type: ignore[import-untyped]
@@ -16,13 +17,16 @@ QUESTION = "Approve it? [y/N] "
 
 
 @pytest.fixture
-def tools(isurus: ContainerEstate) -> Path:
-    """Create a folder, far from the repos, that the repo of isurus requests."""
+def tools(isurus: ContainerEstate) -> Iterator[Path]:
+    """Yield a folder, far from the repos, that the repo of isurus requests; then withdraw that."""
     folder = isurus.home / "tools"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     (folder / "tool").write_text("useful\n")
     ask(isurus, folder)
-    return folder
+    yield folder
+    (isurus.local_repos / "isurus/.repoman.toml").unlink()
+    for argv in (("untrust", "isurus"), ("update", "isurus", "--restart"), ("setup", "--repair")):
+        isurus.run(*argv, code=0)
 
 
 def ask(estate: ContainerEstate, folder: Path | str, path: str = "/opt/tools") -> None:
@@ -49,6 +53,7 @@ def approvals(estate: ContainerEstate) -> list[Path]:
     return sorted((estate.home / ".local/state/repoman/approvals").glob("*"))
 
 
+@pytest.mark.shared
 def test_without_a_person_it_is_refused_with_the_command_to_run(
     isurus: ContainerEstate, tools: Path
 ) -> None:
@@ -59,10 +64,11 @@ def test_without_a_person_it_is_refused_with_the_command_to_run(
         assert "--trust" in error
     assert tool(isurus) == ""
     assert approvals(isurus) == []
-    isurus.environ |= {"REPOMAN_TRUST": "1", "REPOMAN_YES": "1", "INVOKE_RUN_TRUST": "1"}
-    isurus.run("update", "isurus", code=6)
+    yes = {"REPOMAN_TRUST": "1", "REPOMAN_YES": "1", "INVOKE_RUN_TRUST": "1"}
+    isurus.run("update", "isurus", environ=yes, code=6)
 
 
+@pytest.mark.shared
 def test_the_scripted_form_prints_what_it_approved(isurus: ContainerEstate, tools: Path) -> None:
     shown = isurus.run("update", "isurus", "--trust", "--dry-run", code=0)
     assert "would change isurus" in shown.out
@@ -81,6 +87,7 @@ def test_the_scripted_form_prints_what_it_approved(isurus: ContainerEstate, tool
     assert tool(isurus) == "useful\n"
 
 
+@pytest.mark.shared
 def test_a_person_is_asked_and_no_is_the_default(isurus: ContainerEstate, tools: Path) -> None:
     for answer in ("\r", "n\r", "x\r", "\x03", "\x04"):
         child = on_terminal(isurus, "trust", "isurus", "--yes")
@@ -100,6 +107,7 @@ def test_a_person_is_asked_and_no_is_the_default(isurus: ContainerEstate, tools:
     assert tool(isurus) == "useful\n"
 
 
+@pytest.mark.shared
 def test_another_request_is_shown_as_a_difference(isurus: ContainerEstate, tools: Path) -> None:
     isurus.run("update", "isurus", "--trust", code=0)
     other = isurus.home / "other"
@@ -115,6 +123,7 @@ def test_another_request_is_shown_as_a_difference(isurus: ContainerEstate, tools
     child.expect(pexpect.EOF)
 
 
+@pytest.mark.shared
 def test_any_change_takes_it_back(isurus: ContainerEstate, tools: Path) -> None:
     """`status` warns while the folder is mounted, and `update` unmounts it."""
     isurus.run("update", "isurus", "--trust", code=0)
@@ -134,6 +143,7 @@ def test_any_change_takes_it_back(isurus: ContainerEstate, tools: Path) -> None:
     assert tool(isurus) == "useful\n"
 
 
+@pytest.mark.shared
 @pytest.mark.usefixtures("tools")
 def test_untrust(isurus: ContainerEstate) -> None:
     isurus.run("update", "isurus", "--trust", code=0)
@@ -198,6 +208,7 @@ def test_an_approval_holds_for_its_own_repo_only(isurus: ContainerEstate, tools:
     assert isurus.run("exec", "lamna", "--", "cat", "/opt/tools/tool").out == "useful\n"
 
 
+@pytest.mark.shared
 @pytest.mark.usefixtures("tools")
 def test_a_broken_approval_approves_nothing(isurus: ContainerEstate) -> None:
     isurus.run("update", "isurus", "--trust", code=0)
@@ -209,6 +220,7 @@ def test_a_broken_approval_approves_nothing(isurus: ContainerEstate) -> None:
     assert tool(isurus) == ""
 
 
+@pytest.mark.shared
 def test_the_approved_folder_is_requested_by_a_symlink(
     isurus: ContainerEstate, tools: Path
 ) -> None:

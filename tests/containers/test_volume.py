@@ -39,6 +39,7 @@ def delete_container(estate: ContainerEstate) -> None:
 # --- what it is ------------------------------------------------------------------------------
 
 
+@pytest.mark.shared
 def test_agents_and_shells_keep_their_state_on_it(isurus: ContainerEstate) -> None:
     made = inside(isurus, 'echo "$CLAUDE_CONFIG_DIR $CODEX_HOME $GEMINI_CLI_HOME $HISTFILE"')
     assert made == f"{VOLUME}/claude {VOLUME}/codex {VOLUME}/gemini {VOLUME}/history\n"
@@ -127,21 +128,20 @@ def test_a_volume_that_is_gone_is_created_again(isurus: ContainerEstate) -> None
 # --- containers of earlier versions ------------------------------------------------------------
 
 
-@pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
-def test_a_container_of_an_earlier_version_gets_one(isurus: ContainerEstate, running: bool) -> None:
-    isurus.incus("config", "device", "remove", "isurus", "volume")
-    isurus.incus("config", "unset", "isurus", "environment.CLAUDE_CONFIG_DIR")
-    isurus.incus("storage", "volume", "delete", "--project", isurus.project, POOL, "isurus")
-    if not running:
-        isurus.run("stop", "isurus", code=0)
-    assert isurus.findings() == {"isurus": ["differs"]}
-    isurus.run("exec", "isurus", "--", "true", code=0)  # it works as before
-    if not running:
-        isurus.run("stop", "isurus", code=0)
-    isurus.run("update", "isurus", code=0)
-    assert isurus.findings() == {}
-    assert inside(isurus, 'echo talk >"$CLAUDE_CONFIG_DIR/x"; echo $?') == "0\n"
-    assert isurus.run("update", "isurus", code=0).out == "nothing to do\n"
+def test_a_container_of_an_earlier_version_gets_one(isurus: ContainerEstate) -> None:
+    """Running, then stopped."""
+    for argv in (("start", "isurus"), ("stop", "isurus")):
+        isurus.incus("config", "device", "remove", "isurus", "volume")
+        isurus.incus("config", "unset", "isurus", "environment.CLAUDE_CONFIG_DIR")
+        isurus.incus("storage", "volume", "delete", "--project", isurus.project, POOL, "isurus")
+        isurus.run(*argv, code=0)
+        assert isurus.findings() == {"isurus": ["differs"]}
+        isurus.run("exec", "isurus", "--", "true", code=0)  # it works as before
+        isurus.run(*argv, code=0)
+        isurus.run("update", "isurus", code=0)
+        assert isurus.findings() == {}
+        assert inside(isurus, 'echo talk >"$CLAUDE_CONFIG_DIR/x"; echo $?') == "0\n"
+        assert isurus.run("update", "isurus", code=0).out == "nothing to do\n"
 
 
 # --- folders to keep ---------------------------------------------------------------------------
@@ -175,20 +175,20 @@ def test_nothing_is_overwritten_when_both_have_content(isurus: ContainerEstate) 
     assert inside(isurus, 'cat "$HOME/notes/x" "$HOME/notes.before-keep/x"') == "new\nnew\n"
 
 
-@pytest.mark.parametrize("keep", ["code", "code/lamna", "code/lamna/src"])
-def test_a_mounted_folder_is_never_moved(isurus: ContainerEstate, keep: str) -> None:
+def test_a_mounted_folder_is_never_moved(isurus: ContainerEstate) -> None:
     """To move it would delete what is mounted."""
     home = inside(isurus, "cd && pwd -P").strip()
     (isurus.local_repos / "lamna/src").mkdir(parents=True)
     (isurus.local_repos / "lamna/src/main.py").write_text("precious\n")
     mount = f'{{source = "{isurus.local_repos}/lamna", path = "{home}/code/lamna"}}'
-    lines = f'name = "isurus"\nmounts = [{mount}]\nkeep = ["notes", "{keep}"]\n'
     text = isurus.registry.read_text()
-    isurus.registry.write_text(text.replace('name = "isurus"\n', lines))
-    isurus.run("update", "isurus")
-    done = isurus.run("restart", "isurus", code=1)
-    assert "holds a mounted folder, or is in one: it can't be kept" in done.err
-    assert (isurus.local_repos / "lamna/src/main.py").read_text() == "precious\n"
+    for keep in ("code", "code/lamna", "code/lamna/src"):
+        lines = f'name = "isurus"\nmounts = [{mount}]\nkeep = ["notes", "{keep}"]\n'
+        isurus.registry.write_text(text.replace('name = "isurus"\n', lines))
+        isurus.run("update", "isurus")
+        done = isurus.run("restart", "isurus", code=1)
+        assert "holds a mounted folder, or is in one: it can't be kept" in done.err, keep
+        assert (isurus.local_repos / "lamna/src/main.py").read_text() == "precious\n", keep
     assert inside(isurus, 'cd "$HOME/notes" && pwd -P') == f"{VOLUME}/keep/notes\n"
 
 

@@ -30,8 +30,8 @@ def agent(estate: ContainerEstate) -> Iterator[ContainerEstate]:
     process = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
     wait_until(lambda: os.path.exists(socket))
     estate.environ["SSH_AUTH_SOCK"] = socket
-    (estate.local_repos / "isurus").mkdir()
-    estate.new("isurus", "--image", "debian")
+    if "isurus" not in estate.projects():
+        estate.new("isurus", "--image", "debian")
     yield estate
     process.terminate()
     process.wait()
@@ -45,6 +45,7 @@ def lent(estate: ContainerEstate) -> list[str]:
     return [name for name in estate.instances()["isurus"]["devices"] if name.startswith("agent-")]
 
 
+@pytest.mark.shared
 def test_the_agent_is_lent_for_one_session_on_request(agent: ContainerEstate) -> None:
     for command in ("shell", "exec"):
         done = agent.run(command, "isurus", "--", "sh", "-c", 'echo "[$SSH_AUTH_SOCK]"', code=0)
@@ -59,6 +60,7 @@ def test_the_agent_is_lent_for_one_session_on_request(agent: ContainerEstate) ->
     assert "no SSH agent" in agent.run("shell", "isurus", FLAG, code=2).err
 
 
+@pytest.mark.shared
 def test_two_sessions_at_once(agent: ContainerEstate) -> None:
     argv = ["shell", "isurus", FLAG, "--", "sh", "-c", "echo up; cat"]
     first = agent.start(*argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -74,6 +76,7 @@ def test_two_sessions_at_once(agent: ContainerEstate) -> None:
     assert proxies(agent) == "block"
 
 
+@pytest.mark.shared
 def test_an_agent_left_by_a_killed_session_is_reported_and_removed(agent: ContainerEstate) -> None:
     argv = ["shell", "isurus", FLAG, "--", "sh", "-c", "echo up; sleep 600"]
     process = agent.start(*argv, stdout=subprocess.PIPE)

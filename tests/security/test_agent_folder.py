@@ -46,6 +46,7 @@ def start_agent(folder: Path) -> None:
         subprocess.run(["sh", "-c", hook], check=True)
 
 
+@pytest.mark.shared
 @pytest.mark.parametrize("as_root", [False, True], ids=["user", "root"])
 def test_the_folder_of_an_agent_on_the_host(isurus: ContainerEstate, as_root: bool) -> None:
     """A control first: mounted as earlier versions did, a container gets code to run here."""
@@ -64,6 +65,7 @@ def test_the_folder_of_an_agent_on_the_host(isurus: ContainerEstate, as_root: bo
     assert isurus.findings() == {}
 
 
+@pytest.mark.shared
 def test_no_project_reads_what_another_one_keeps(isurus: ContainerEstate) -> None:
     """A control first: the project's own container does."""
     write = 'echo secret-talk >"$CLAUDE_CONFIG_DIR/transcript"'
@@ -75,3 +77,4 @@ def test_no_project_reads_what_another_one_keeps(isurus: ContainerEstate) -> Non
     assert isurus.exec_inside("lamna", *search).out == ""
     assert f"{VOLUME_PATH} " in isurus.exec_inside("lamna", "cat", "/proc/self/mounts").out
     assert "isurus" not in isurus.exec_inside("lamna", "cat", "/proc/self/mountinfo").out
+    isurus.run("remove", "lamna", "--yes", code=0)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,16 +30,15 @@ REFS = packets(
 
 
 @pytest.fixture
-def repo(estate: ContainerEstate) -> Path:
-    """Return the git repo of isurus, whose container has git."""
-    made = estate.repo("isurus")
-    estate.new("isurus", "--image=debian")
-    return made
+def repo(git_repo: Path) -> Path:
+    return git_repo
 
 
 @pytest.fixture
-def git(estate: ContainerEstate) -> GitClient:
-    return GitClient(estate)
+def git(estate: ContainerEstate) -> Iterator[GitClient]:
+    client = GitClient(estate)
+    yield client
+    shutil.rmtree(client.folder)
 
 
 def replace_git(estate: ContainerEstate, script: str) -> None:
@@ -47,6 +47,7 @@ def replace_git(estate: ContainerEstate, script: str) -> None:
     assert estate.exec_inside("isurus", "sh", "-c", put, "sh", script).code == 0
 
 
+@pytest.mark.shared
 def test_control_characters_in_what_git_prints(
     estate: ContainerEstate, git: GitClient, repo: Path
 ) -> None:
@@ -66,6 +67,7 @@ def test_control_characters_in_what_git_prints(
     assert "refs/heads/a??31m\n" in refs
 
 
+@pytest.mark.shared
 def test_control_characters_of_a_hook_at_a_push(
     estate: ContainerEstate, git: GitClient, repo: Path
 ) -> None:
@@ -82,6 +84,7 @@ def test_control_characters_of_a_hook_at_a_push(
     assert estate.git(repo, "rev-parse", "x") == estate.git(repo, "rev-parse", "main")
 
 
+@pytest.mark.shared
 @pytest.mark.parametrize("ending", ["exit 3", "cat {stream}; exit 3"])
 def test_what_git_in_a_container_prints_beside_its_packets(
     estate: ContainerEstate, git: GitClient, repo: Path, ending: str
@@ -95,6 +98,7 @@ def test_what_git_in_a_container_prints_beside_its_packets(
     assert len(done.err) < 3 << 16, "what is beyond a limit is left out"
 
 
+@pytest.mark.shared
 def test_an_older_protocol(estate: ContainerEstate, git: GitClient, repo: Path) -> None:
     assert repo.exists()
     replace_git(estate, 'unset GIT_PROTOCOL; exec /usr/bin/git "$@"')
@@ -104,6 +108,7 @@ def test_an_older_protocol(estate: ContainerEstate, git: GitClient, repo: Path) 
     git.clone("isurus")
 
 
+@pytest.mark.shared
 def test_what_is_no_packet(estate: ContainerEstate, git: GitClient, repo: Path) -> None:
     for text, says in {
         "zzzz": "an invalid length",
@@ -124,9 +129,16 @@ def interrupt(process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.mark.over_ssh
-@pytest.mark.parametrize("end", [interrupt, subprocess.Popen.kill], ids=["Ctrl-C", "kill -9"])
-@pytest.mark.parametrize("kind", ["stalled", "endless"])
 def test_a_stream_that_never_ends(
+    estate: ContainerEstate, git: GitClient, repo: Path, marker: str
+) -> None:
+    """Whatever ends git ends the program in the container, too."""
+    for kind in ("stalled", "endless"):
+        for end in (interrupt, subprocess.Popen.kill):
+            ends_with_git(estate, git, repo, marker, kind, end)
+
+
+def ends_with_git(
     estate: ContainerEstate,
     git: GitClient,
     repo: Path,
@@ -134,13 +146,12 @@ def test_a_stream_that_never_ends(
     kind: str,
     end: Callable[[subprocess.Popen[bytes]], None],
 ) -> None:
-    """Whatever ends git ends the program in the container, too."""
     begin = packets(b"packfile\n", b"\2still here\n")
     (repo / "stream").write_bytes(ADVERTISED + REFS + begin)
     loop = f'exec sh -c "while :; do printf \\"%s\\" \\"\\$0\\"; done" "000b\2more \n" {marker}'
     more = loop if kind == "endless" else f"exec sleep {marker}"
     replace_git(estate, f"cat {repo}/stream; trap '' INT TERM HUP; {more}")
-    process = git.start("clone", git.url("isurus"), "clone")
+    process = git.start("clone", git.url("isurus"), f"{kind}-{end.__name__}")
     try:
         wait_until(lambda: "still here" in (git.folder / "log").read_text(errors="replace"))
         wait_until(lambda: find_processes(marker))
@@ -156,6 +167,7 @@ TRAP = '#!/bin/sh\n[ -e /inside ] && where=inside || where=outside\ntouch "{}/ra
 HOOKS = ("reference-transaction", "pre-receive", "update", "post-receive", "post-update")
 
 
+@pytest.mark.shared
 def test_what_git_in_the_repo_would_run_runs_inside_only(
     estate: ContainerEstate, git: GitClient, repo: Path
 ) -> None:
@@ -180,6 +192,7 @@ def test_what_git_in_the_repo_would_run_runs_inside_only(
     assert outside.exists(), "the attack works where nothing holds it"
 
 
+@pytest.mark.shared
 def test_objects_from_outside_of_the_container(
     estate: ContainerEstate, git: GitClient, repo: Path
 ) -> None:
@@ -195,6 +208,7 @@ def test_objects_from_outside_of_the_container(
         git.run("-C", str(clone), "cat-file", "-t", oid, code=128)
 
 
+@pytest.mark.shared
 def test_an_object_that_git_would_trip_over(
     estate: ContainerEstate, git: GitClient, repo: Path
 ) -> None:
@@ -212,11 +226,14 @@ def test_an_object_that_git_would_trip_over(
     assert not (git.folder / "clone").exists()
 
 
+@pytest.mark.shared
 def test_no_variable_of_the_host_reaches_git_inside(
-    estate: ContainerEstate, git: GitClient, repo: Path
+    estate: ContainerEstate, git: GitClient, repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace_git(estate, f'env >{repo}/env; exec /usr/bin/git "$@"')
-    estate.environ |= {"SECRET_TOKEN": "x", "GIT_TRACE_X": "1", "SSH_AUTH_SOCK": "/s", "LANG": "C"}
+    secret = {"SECRET_TOKEN": "x", "GIT_TRACE_X": "1", "SSH_AUTH_SOCK": "/s", "LANG": "C"}
+    for variable, value in secret.items():
+        monkeypatch.setitem(estate.environ, variable, value)
     clone = git.clone("isurus")
     fetching = (repo / "env").read_text()
     assert "GIT_PROTOCOL=version=2\n" in fetching

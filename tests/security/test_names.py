@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pexpect  # type: ignore[import-untyped]
@@ -46,6 +47,7 @@ def left_alone(estate: ContainerEstate) -> None:
     assert in_default(estate) == []
 
 
+@pytest.mark.shared
 @pytest.mark.parametrize("more", [[], ["--no-container"]], ids=["container", "backup only"])
 def test_as_the_name_of_a_project(estate: ContainerEstate, more: list[str]) -> None:
     for name in NAMES:
@@ -55,17 +57,23 @@ def test_as_the_name_of_a_project(estate: ContainerEstate, more: list[str]) -> N
     left_alone(estate)
 
 
+@pytest.mark.shared
 @pytest.mark.parametrize("flag", ["--image", "--profile", "--repo", "--clone"])
 def test_as_the_value_of_a_flag(estate: ContainerEstate, flag: str) -> None:
+    repo = estate.local_repos / "isurus"
     if flag not in ("--clone", "--repo"):
-        (estate.local_repos / "isurus").mkdir()
+        repo.mkdir()
     for name in filter(None, NAMES):
         done = estate.run("new", "isurus", f"{flag}={name}")
         assert done.code in (1, 2, 6), (name, done)
         assert "\x1b" not in done.err
-        left_alone(estate)
+        assert estate.projects() == [], name
+    left_alone(estate)
+    if repo.exists():
+        repo.rmdir()
 
 
+@pytest.mark.shared
 @pytest.mark.parametrize("flag", ["--host", "--storage-pool", "--network"])
 def test_as_the_value_of_a_flag_of_setup(estate: ContainerEstate, flag: str) -> None:
     before = estate.registry.read_text()
@@ -126,6 +134,7 @@ TEXTS = [
 ]
 
 
+@pytest.mark.shared
 def test_in_a_repos_own_file(estate: ContainerEstate) -> None:
     repo = estate.local_repos / "isurus"
     repo.mkdir()
@@ -135,7 +144,9 @@ def test_in_a_repos_own_file(estate: ContainerEstate) -> None:
             done = estate.run("new", "isurus", *trust)
             assert done.code in (2, 6), (text[:80], done)
             assert "Traceback" not in done.err
-        left_alone(estate)
+        assert estate.projects() == [], text[:80]
+    left_alone(estate)
+    shutil.rmtree(repo)
 
 
 def test_as_the_folder_of_a_repo(estate: ContainerEstate) -> None:
@@ -193,7 +204,7 @@ def test_what_is_never_mounted_by_any_spelling(estate: ContainerEstate) -> None:
         (estate.home / name).mkdir(parents=True, exist_ok=True)
     link = estate.home / "link"
     link.symlink_to(estate.home / ".ssh")
-    estate.new("lamna")
+    estate.new("lamna", "--no-container")
     (estate.local_repos / "lamna/sub").mkdir()
     short = {
         "@incus": estate.environ["INCUS_DIR"],
@@ -209,25 +220,24 @@ def test_what_is_never_mounted_by_any_spelling(estate: ContainerEstate) -> None:
         (repo / ".repoman.toml").write_text(f'[[mount]]\nsource = "{source}"\npath = "/mnt"\n')
         done = estate.run("new", "isurus", "--trust")
         assert done.code in (2, 6), (source, done)
-        assert estate.projects() == ["lamna"]
-        assert list(estate.instances()) == ["lamna"]
+        assert estate.projects() == ["lamna"], source
+    assert estate.instances() == {}
     assert not list((estate.home / ".local/state/repoman").glob("approvals/*"))
 
 
 NEVER = ["/etc", "~/.ssh", "~/.config/repoman", "~/.claude", "~/.codex/prompts", "~/.claude.json"]
 
 
-@pytest.mark.parametrize("source", NEVER)
-def test_nor_by_the_registry(estate: ContainerEstate, source: str) -> None:
+def test_nor_by_the_registry(isurus: ContainerEstate) -> None:
     """The only function that adds a device checks each of them."""
-    (estate.home / ".ssh").mkdir()
-    estate.new("isurus")
-    mount = f'mounts = [{{source = "{source}", path = "/mnt"}}]\n'
-    text = estate.registry.read_text().replace('name = "isurus"\n', f'name = "isurus"\n{mount}')
-    estate.registry.write_text(text)
-    done = estate.run("update", "isurus", code=6)
-    assert "can't be mounted" in done.err
-    assert "mount-1" not in estate.instances()["isurus"]["devices"]
+    (isurus.home / ".ssh").mkdir()
+    text = isurus.registry.read_text()
+    for source in NEVER:
+        mount = f'mounts = [{{source = "{source}", path = "/mnt"}}]\n'
+        added = text.replace('name = "isurus"\n', f'name = "isurus"\n{mount}')
+        isurus.registry.write_text(added)
+        assert "can't be mounted" in isurus.run("update", "isurus", code=6).err, source
+        assert "mount-1" not in isurus.instances()["isurus"]["devices"], source
 
 
 def test_an_approval_race(estate: ContainerEstate) -> None:

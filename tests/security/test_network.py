@@ -8,21 +8,23 @@ import socket
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from repoman_tasks.planning.fence.host_filter import filter_path
 from tests.containers.conftest import ContainerEstate
-from tests.security.network import greeted, plugged_in, reaches
+from tests.containers.network import greeted, plugged_in, reaches
 from tests.support.processes import wait_until
 from tests.worlds.daemon.lan import GREETING, HOST, HOST6, INTERNET, INTERNET6, LAN, LAN6, PORT
 
 
 @pytest.fixture
-def networked(isurus: ContainerEstate) -> ContainerEstate:
-    """An estate with the project isurus, whose container has an address."""
-    plugged_in(isurus, "isurus")
-    return isurus
+def lamna(networked: ContainerEstate) -> Iterator[str]:
+    """Yield the address of another container, lamna."""
+    networked.new("lamna")
+    yield plugged_in(networked, "lamna")
+    networked.run("remove", "lamna", "--yes", code=0)
 
 
 def bridge(estate: ContainerEstate) -> dict[str, str]:
@@ -38,6 +40,7 @@ def is_kept_from(estate: ContainerEstate, name: str, address: str) -> None:
     assert not greeted(estate, name, address), address
 
 
+@pytest.mark.shared
 def test_the_internet_is_there(networked: ContainerEstate) -> None:
     """The control of all the others."""
     reaches(networked, "isurus", INTERNET)
@@ -47,6 +50,7 @@ def test_the_internet_is_there(networked: ContainerEstate) -> None:
     assert "isurus" in found.out, "the bridge answers for names"
 
 
+@pytest.mark.shared
 def test_neither_the_host_nor_the_lan(networked: ContainerEstate) -> None:
     for address in (HOST, LAN, "127.0.0.1"):
         assert not greeted(networked, "isurus", address), address
@@ -61,11 +65,13 @@ def read_greeting(address: str) -> bytes:
         return b""
 
 
+@pytest.mark.shared
 def test_the_host_by_its_address_on_the_bridge(networked: ContainerEstate) -> None:
     wait_until(lambda: GREETING in read_greeting(gateway(networked)))
     assert not greeted(networked, "isurus", gateway(networked))
 
 
+@pytest.mark.shared
 def test_the_host_by_a_link_local_address(networked: ContainerEstate) -> None:
     name = networked.environ["REPOMAN_BRIDGE"]
     with open("/proc/net/if_inet6") as table:
@@ -86,6 +92,7 @@ def give_ipv6(estate: ContainerEstate, own: str) -> None:
     assert estate.exec_inside("isurus", "sh", "-c", script, own, router).code == 0
 
 
+@pytest.mark.shared
 def test_neither_the_host_nor_the_lan_by_ipv6(networked: ContainerEstate) -> None:
     own = bridge(networked)["ipv6.address"].replace("::1/64", "::99")
     argv = ("config", "device", "override", "isurus", "eth0", f"ipv6.address={own}")
@@ -94,16 +101,18 @@ def test_neither_the_host_nor_the_lan_by_ipv6(networked: ContainerEstate) -> Non
     reaches(networked, "isurus", INTERNET6)  # it is in the network
     for address in (HOST6, LAN6, bridge(networked)["ipv6.address"].partition("/")[0]):
         assert not greeted(networked, "isurus", address), address
+    networked.incus("config", "device", "remove", "isurus", "eth0")
 
 
 def dns_answers(estate: ContainerEstate, address: str, uid: int) -> bool:
     """Return True if a DNS server answers there, be it only that it knows no such name."""
-    script = 'sleep 0.05; busybox timeout 5 busybox nslookup isurus.incus "$0" 2>&1'
+    script = 'sleep 0.05; busybox timeout 2 busybox nslookup isurus.incus "$0" 2>&1'
     argv = ("exec", "isurus", f"--user={uid}", "--", "sh", "-c", script, address)
     said = estate.incus(*argv, check=False).out
     return "Address" in said.partition("\n\n")[2] or "NXDOMAIN" in said or "REFUSED" in said
 
 
+@pytest.mark.shared
 def test_dns_of_another_address_of_the_host(networked: ContainerEstate) -> None:
     """A second bridge has a DNS server of its own. `setup` sets the rule that closes it."""
     own, name = gateway(networked), networked.environ["REPOMAN_BRIDGE"]
@@ -116,7 +125,7 @@ def test_dns_of_another_address_of_the_host(networked: ContainerEstate) -> None:
     try:
         for uid in (0, 1000):
             assert not dns_answers(networked, other, uid)
-            assert dns_answers(networked, own, uid)
+            wait_until(partial(dns_answers, networked, own, uid))
         reaches(networked, "isurus", INTERNET)
         assert "reach DNS" not in networked.run("status").out
     finally:
@@ -146,6 +155,8 @@ def closes_with_its_route(estate: ContainerEstate, address: str) -> None:
     assert estate.findings() == {}
 
 
+@pytest.mark.alone
+@pytest.mark.shared
 def test_a_network_that_the_host_reaches_by_a_route(networked: ContainerEstate) -> None:
     reaches(networked, "isurus", INTERNET)
     with routes("8.8.4.0/24", via=LAN):
@@ -154,6 +165,8 @@ def test_a_network_that_the_host_reaches_by_a_route(networked: ContainerEstate) 
     reaches(networked, "isurus", INTERNET)
 
 
+@pytest.mark.alone
+@pytest.mark.shared
 def test_a_network_that_the_host_reaches_by_a_route_of_ipv6(networked: ContainerEstate) -> None:
     own = bridge(networked)["ipv6.address"].replace("::1/64", "::99")
     networked.incus("config", "device", "override", "isurus", "eth0", f"ipv6.address={own}")
@@ -165,8 +178,11 @@ def test_a_network_that_the_host_reaches_by_a_route_of_ipv6(networked: Container
         networked.run("setup", code=0)
         for uid in (0, 1000):
             assert not greeted(networked, "isurus", INTERNET6, uid=uid)
+    networked.run("setup", code=0)
 
 
+@pytest.mark.alone
+@pytest.mark.shared
 def test_the_internet_is_there_by_a_vpn_for_all_of_it(networked: ContainerEstate) -> None:
     with routes("0.0.0.0/1", "128.0.0.0/1", via=LAN):
         assert networked.findings() == {}
@@ -174,21 +190,23 @@ def test_the_internet_is_there_by_a_vpn_for_all_of_it(networked: ContainerEstate
         reaches(networked, "isurus", INTERNET)
 
 
+@pytest.mark.shared
 def test_an_ipv6_address_of_ones_own_choice(networked: ContainerEstate) -> None:
     give_ipv6(networked, bridge(networked)["ipv6.address"].replace("::1/64", "::77"))
     for address in (INTERNET6, LAN6, HOST6):
         assert not greeted(networked, "isurus", address)
+    networked.incus("restart", "--force", "isurus")
 
 
-def test_another_container(networked: ContainerEstate) -> None:
-    networked.new("lamna")
-    other = plugged_in(networked, "lamna")
+@pytest.mark.shared
+def test_another_container(networked: ContainerEstate, lamna: str) -> None:
     listening = f"busybox nc -ll -p {PORT} -e echo {GREETING.decode()} >/dev/null 2>&1 &"
     assert networked.exec_inside("lamna", "sh", "-c", listening).code == 0
-    wait_until(lambda: GREETING in read_greeting(other))  # a person may look at what runs inside
-    assert not greeted(networked, "isurus", other)
+    wait_until(lambda: GREETING in read_greeting(lamna))  # a person may look at what runs inside
+    assert not greeted(networked, "isurus", lamna)
 
 
+@pytest.mark.shared
 def test_the_address_of_another_container(networked: ContainerEstate) -> None:
     """Used by this container, it reaches nothing, so no rule for it helps."""
     own = networked.exec_inside(
@@ -202,8 +220,10 @@ def test_the_address_of_another_container(networked: ContainerEstate) -> None:
     )
     networked.exec_inside("isurus", "sh", "-c", script, address, other, gateway(networked))
     assert not greeted(networked, "isurus", INTERNET)
+    networked.incus("restart", "--force", "isurus")
 
 
+@pytest.mark.shared
 def test_the_hardware_address_of_another_container(networked: ContainerEstate) -> None:
     script = (
         "busybox ip link set eth0 down; busybox ip link set eth0 address 02:00:00:00:00:09;"
@@ -211,8 +231,10 @@ def test_the_hardware_address_of_another_container(networked: ContainerEstate) -
     )
     networked.exec_inside("isurus", "sh", "-c", script, gateway(networked))
     assert not greeted(networked, "isurus", INTERNET)
+    networked.incus("restart", "--force", "isurus")
 
 
+@pytest.mark.shared
 def test_a_rule_added_by_another_client_is_found_and_repaired(networked: ContainerEstate) -> None:
     name = networked.environ["REPOMAN_BRIDGE"]
     acl = ("network", "acl", "rule", "add", name, "egress", "action=allow", f"destination={LAN}")
@@ -224,6 +246,7 @@ def test_a_rule_added_by_another_client_is_found_and_repaired(networked: Contain
     assert networked.findings() == {}
 
 
+@pytest.mark.shared
 def test_a_bridge_that_was_opened_is_found_and_repaired(networked: ContainerEstate) -> None:
     for setting in ("security.acls=", "security.acls.default.egress.action=allow"):
         networked.incus("network", "set", networked.environ["REPOMAN_BRIDGE"], setting)
@@ -257,9 +280,9 @@ def again(estate: ContainerEstate) -> None:
     plugged_in(estate, "isurus")
 
 
+@pytest.mark.shared
+@pytest.mark.usefixtures("lamna")
 def test_an_exception_of_one_project(networked: ContainerEstate) -> None:
-    networked.new("lamna")
-    plugged_in(networked, "lamna")
     set_project(networked, f'allow = ["{LAN}:{PORT}"]')
     networked.run("update", "isurus", code=0)
     again(networked)
@@ -275,6 +298,7 @@ def in_the_registry(estate: ContainerEstate, key: str) -> str:
     return str(tomllib.loads(estate.registry.read_text())["project"][0][key])
 
 
+@pytest.mark.shared
 def test_an_exception_by_ipv6(networked: ContainerEstate) -> None:
     set_project(networked, f'allow = ["[{LAN6}]:{PORT}"]')
     networked.run("update", "isurus", code=0)
@@ -284,9 +308,9 @@ def test_an_exception_by_ipv6(networked: ContainerEstate) -> None:
     assert networked.findings() == {}
 
 
+@pytest.mark.shared
+@pytest.mark.usefixtures("lamna")
 def test_one_that_is_closed_in_an_open_estate(networked: ContainerEstate) -> None:
-    networked.new("lamna")
-    plugged_in(networked, "lamna")
     text = networked.registry.read_text()
     networked.registry.write_text(text.replace("[defaults]\n", '[defaults]\nnetwork = "open"\n'))
     set_project(networked, f'network = "internet"\nallow = ["{HOST}:{PORT}"]')
@@ -340,6 +364,7 @@ def test_an_exception_is_removed_with_a_container_that_is_forgotten(
     assert networked.projects() == []
 
 
+@pytest.mark.shared
 def test_update_takes_an_exception_away_that_the_registry_has_no_more(
     networked: ContainerEstate,
 ) -> None:
@@ -360,6 +385,7 @@ def test_update_takes_an_exception_away_that_the_registry_has_no_more(
     assert networked.run("update", "isurus", code=0).out == "nothing to do\n"
 
 
+@pytest.mark.shared
 def test_a_project_without_a_network(networked: ContainerEstate) -> None:
     set_project(networked, 'network = "none"')
     networked.run("update", "isurus", code=0)
@@ -368,6 +394,7 @@ def test_a_project_without_a_network(networked: ContainerEstate) -> None:
     assert networked.findings() == {}
 
 
+@pytest.mark.shared
 def test_a_project_that_may_go_everywhere(networked: ContainerEstate) -> None:
     set_project(networked, 'network = "open"')
     networked.run("update", "isurus", code=0)
@@ -376,6 +403,7 @@ def test_a_project_that_may_go_everywhere(networked: ContainerEstate) -> None:
     assert networked.findings() == {}
 
 
+@pytest.mark.shared
 def test_an_exception_of_the_estate(networked: ContainerEstate) -> None:
     text = networked.registry.read_text()
     line = f'[defaults]\nallow = ["{LAN}:{PORT}"]\n'

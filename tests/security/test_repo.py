@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,15 +19,30 @@ from tests.support.processes import WAIT_SECONDS
 
 
 @pytest.fixture
-def repo(estate: ContainerEstate) -> Path:
-    """Return the git repo of isurus, which has a container, and an editor's folder."""
+def repo(estate: ContainerEstate) -> Iterator[Path]:
+    """Yield the git repo of isurus, which has a container, and an editor's folder.
+
+    Remove afterwards what a test put beside them.
+    """
+    path = estate.local_repos / "isurus"
+    if not path.exists():
+        make_repo(estate)
+    before = set(path.iterdir())
+    yield path
+    for more in set(path.iterdir()) - before:
+        if more.is_symlink() or more.is_file():
+            more.unlink()
+        else:
+            shutil.rmtree(more, ignore_errors=True)
+
+
+def make_repo(estate: ContainerEstate) -> None:
     made = estate.repo("isurus", commits=3)
     (made / ".vscode").mkdir()
     (made / ".vscode/tasks.json").write_text("{}")
     (made / ".envrc").write_text("true\n")
     (made / ".repoman.toml").write_text('[env]\nA = "1"\n')
     estate.run("new", "isurus", code=0)
-    return made
 
 
 def as_user(estate: ContainerEstate, *argv: str) -> int:
@@ -50,11 +66,12 @@ PROTECTED = {
 }
 
 
+@pytest.mark.shared
 def test_what_the_host_runs_is_read_only(estate: ContainerEstate, repo: Path) -> None:
     for what, script in PROTECTED.items():
         assert as_user(estate, "sh", "-c", script, str(repo)) != 0, what
         assert estate.exec_inside("isurus", "sh", "-c", script, str(repo)).code != 0, what
-        assert estate.findings() == {}, what
+    assert estate.findings() == {}
 
 
 NEW = {
@@ -71,20 +88,18 @@ NEW = {
 }
 
 
-@pytest.mark.parametrize(("path", "text", "message"), NEW.values(), ids=NEW)
-def test_a_new_hazard_is_reported(
-    estate: ContainerEstate, repo: Path, path: str, text: str, message: str
-) -> None:
+def test_a_new_hazard_is_reported(estate: ContainerEstate, repo: Path) -> None:
     """If root unmounts it, or nothing was mounted, `status` reports it until it was seen."""
-    if path in (".git/config",) or path.startswith(".git/hooks"):
-        unmount(estate, repo, "/".join(path.split("/")[:2]))
+    unmount(estate, repo, ".git/config", ".git/hooks")
+    config = (repo / ".git/config").read_text()
     script = 'mkdir -p "${0%/*}"; printf %s "$1" >>"$0"'
-    assert estate.exec_inside("isurus", "sh", "-c", script, f"{repo}/{path}", text).code == 0
-    assert "hazard" in estate.findings()["isurus"]
-    done = estate.run("status", code=3)
-    assert message in done.out
-    assert "run by programs on this host" in done.out
-    estate.accept("isurus")
+    for what, (path, text, message) in NEW.items():
+        assert estate.exec_inside("isurus", "sh", "-c", script, f"{repo}/{path}", text).code == 0
+        done = estate.run("status", "isurus", code=3)
+        assert message in done.out, what
+        assert "run by programs on this host" in done.out, what
+        assert "marked as seen" in estate.run("status", "isurus", "--seen").err, what
+        (repo / ".git/config").write_text(config)
     assert "hazard" not in estate.findings().get("isurus", [])
 
 
@@ -128,6 +143,7 @@ NESTED = {
 }
 
 
+@pytest.mark.shared
 def test_what_other_programs_run_is_reported_at_any_depth(
     estate: ContainerEstate, repo: Path
 ) -> None:
@@ -140,6 +156,7 @@ def test_what_other_programs_run_is_reported_at_any_depth(
     assert "hazard" not in estate.findings().get("isurus", [])
 
 
+@pytest.mark.shared
 def test_instructions_of_agents_are_a_note(estate: ContainerEstate, repo: Path) -> None:
     write_inside(estate, repo / "AGENTS.md", "x")
     assert estate.findings() == {}
@@ -151,6 +168,7 @@ def test_instructions_of_agents_are_a_note(estate: ContainerEstate, repo: Path) 
     assert estate.findings("isurus") == {}
 
 
+@pytest.mark.shared
 def test_decoys_hide_nothing(estate: ContainerEstate, repo: Path) -> None:
     """The kinds are counted, and under a name all are listed."""
     script = 'mkdir "$0"; i=0; while [ $i -lt 300 ]; do : >"$0/$i"; i=$((i+1)); done'
@@ -223,21 +241,22 @@ def test_what_is_protected_outlives_the_container(estate: ContainerEstate, repo:
     assert {path: path.read_bytes() for path in files} == before
 
 
-@pytest.mark.parametrize("target", ["/etc", "@/lamna", "../lamna", "@/isurus/.."])
-def test_a_link_in_the_place_of_what_is_protected(
-    estate: ContainerEstate, repo: Path, target: str
-) -> None:
+def test_a_link_in_the_place_of_what_is_protected(estate: ContainerEstate, repo: Path) -> None:
     """It is not followed: the container does not start, and `update` omits that mount."""
-    estate.new("lamna")
+    estate.new("lamna", "--no-container")
     (estate.local_repos / "lamna/secret").write_text("x")
-    to = target.replace("@", str(estate.local_repos))
-    unmount(estate, repo, ".vscode")
     script = 'mv "$0/.vscode" "$0/.old"; ln -s "$1" "$0/.vscode"'
-    assert estate.exec_inside("isurus", "sh", "-c", script, str(repo), to).code == 0
-    assert estate.run("restart", "isurus", "--force").code != 0
-    estate.run("update", "isurus", code=0)
-    estate.run("start", "isurus", code=0)
-    assert estate.exec_inside("isurus", "cat", f"{repo}/.vscode/secret").code != 0
+    for target in ("/etc", "@/lamna", "../lamna", "@/isurus/.."):
+        to = target.replace("@", str(estate.local_repos))
+        unmount(estate, repo, ".vscode")
+        assert estate.exec_inside("isurus", "sh", "-c", script, str(repo), to).code == 0
+        assert estate.run("restart", "isurus", "--force").code != 0, target
+        estate.run("update", "isurus", code=0)
+        estate.run("start", "isurus", code=0)
+        assert estate.exec_inside("isurus", "cat", f"{repo}/.vscode/secret").code != 0, target
+        (repo / ".vscode").unlink()
+        (repo / ".old").rename(repo / ".vscode")
+        estate.run("update", "isurus", "--restart", code=0)
 
 
 def test_a_person_can_do_without_protection(estate: ContainerEstate, repo: Path) -> None:
@@ -262,6 +281,7 @@ def paste_cure(estate: ContainerEstate, words: str) -> None:
     estate.run(*command[1].split(), "--yes", code=0)
 
 
+@pytest.mark.shared
 def test_a_mount_that_a_change_outside_took_away(estate: ContainerEstate, repo: Path) -> None:
     """The kernel drops a mount on a file that is replaced, as git and sed do; so it is told."""
     writes = {
@@ -280,8 +300,10 @@ def test_a_mount_that_a_change_outside_took_away(estate: ContainerEstate, repo: 
     assert "lost-mount" not in estate.findings()["isurus"]
     for path, argv in writes.items():
         assert as_user(estate, *argv) != 0, path
+    estate.accept("isurus")
 
 
+@pytest.mark.shared
 def test_a_mount_that_root_inside_took_away(estate: ContainerEstate, repo: Path) -> None:
     """It is told, unless root inside lies: what looks from inside can be deceived."""
     unmount(estate, repo, ".vscode")
@@ -296,13 +318,16 @@ def test_a_mount_that_root_inside_took_away(estate: ContainerEstate, repo: Path)
     assert estate.findings() == {}
 
 
+@pytest.mark.shared
 def test_a_protected_file_that_is_gone_has_no_mount_to_lose(
     estate: ContainerEstate, repo: Path
 ) -> None:
+    content = (repo / ".envrc").read_text()
     (repo / ".envrc").unlink()
     assert estate.findings() == {}
-    (repo / ".envrc").write_text("true\n")
+    (repo / ".envrc").write_text(content)
     assert "lost-mount" in estate.findings()["isurus"]
+    estate.run("restart", "isurus", "--force", code=0)
 
 
 WRITES_CONFIG = {
@@ -340,6 +365,7 @@ def test_gits_configuration_can_be_left_to_the_guard(estate: ContainerEstate) ->
     """With it git does all inside; hooks stay read-only. Without it, each of these fails."""
     estate.repo("isurus", commits=1)
     assert "run `repoman git-guard install`" in estate.run("new", "isurus", "--protect=guard").err
+    estate.git(estate.local_repos / "isurus", "remote", "add", "origin", "/var/tmp/far.git")
     estate.run("new", "isurus", "--image", "debian", code=0)
     prepare = """
         set -e
@@ -348,8 +374,6 @@ def test_gits_configuration_can_be_left_to_the_guard(estate: ContainerEstate) ->
     """
     repo = f"{estate.local_repos}/isurus"
     assert as_user(estate, "sh", "-c", prepare, repo) == 0
-    estate.git(estate.local_repos / "isurus", "remote", "add", "origin", "/var/tmp/far.git")
-    estate.run("restart", "isurus", "--force", code=0)
     assert as_user(estate, "git", "fetch", "--quiet") == 0
     for what, script in WRITES_CONFIG.items():
         done = estate.run("exec", "isurus", "--", "sh", "-c", script)
@@ -391,6 +415,7 @@ def test_git_still_works_inside(estate: ContainerEstate) -> None:
     assert "hazard" not in estate.findings().get("isurus", [])
 
 
+@pytest.mark.shared
 def test_files_of_other_users_are_listed_with_a_cure_that_works(
     estate: ContainerEstate, repo: Path
 ) -> None:
@@ -507,6 +532,7 @@ def test_a_git_directory_that_was_written_inside(
 # --- the mirror -------------------------------------------------------------------------------
 
 
+@pytest.mark.shared
 def test_links_are_mirrored_as_links(estate: ContainerEstate, repo: Path) -> None:
     secret = estate.home / "secret"
     secret.write_text("x")
@@ -568,6 +594,7 @@ def test_a_repo_that_leaves_itself_out_of_its_mirror(estate: ContainerEstate, re
     assert ", ".join(names) in estate.run("status").out
 
 
+@pytest.mark.shared
 def test_a_link_on_the_share_is_not_written_through(estate: ContainerEstate, repo: Path) -> None:
     estate.run("sync", code=0)
     elsewhere = estate.share / "elsewhere"
@@ -578,6 +605,8 @@ def test_a_link_on_the_share_is_not_written_through(estate: ContainerEstate, rep
     done = estate.run("sync", "isurus")
     assert done.code == 6
     assert sorted(os.listdir(elsewhere)) == before
+    estate.mirror("isurus").unlink()
+    elsewhere.rename(estate.mirror("isurus"))
 
 
 def test_a_pipe_in_every_place_that_is_looked_at(estate: ContainerEstate, repo: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,17 +18,20 @@ SECRET = "s3cret $(touch pwned) 'x' \\ \"y\""
 
 
 @pytest.fixture
-def secrets(isurus: ContainerEstate) -> Path:
-    """Create the file that the registry names for isurus."""
+def secrets(isurus: ContainerEstate) -> Iterator[Path]:
+    """Yield the file that the registry names for isurus."""
     file = isurus.home / "isurus.env"
     file.write_text(f"# a comment\n\nTOKEN={SECRET}\nexport OTHER='two words'\nEMPTY=\n")
     file.chmod(0o600)
     text = isurus.registry.read_text()
     line = 'name = "isurus"\nenv_file = "~/isurus.env"\n'
     isurus.registry.write_text(text.replace('name = "isurus"\n', line))
-    return file
+    yield file
+    isurus.registry.write_text(text)
+    file.unlink()
 
 
+@pytest.mark.shared
 @pytest.mark.usefixtures("secrets")
 @pytest.mark.parametrize("command", ["exec", "shell"])
 def test_a_project_has_its_secrets_inside(isurus: ContainerEstate, command: str) -> None:
@@ -41,6 +45,7 @@ def test_a_project_has_its_secrets_inside(isurus: ContainerEstate, command: str)
     assert list(isurus.base.rglob("pwned")) == []
 
 
+@pytest.mark.shared
 @pytest.mark.usefixtures("secrets")
 def test_secrets_are_nowhere_else(isurus: ContainerEstate) -> None:
     """Not in Incus, the list of processes, the registry, or repoman's output."""
@@ -62,6 +67,7 @@ def test_secrets_are_nowhere_else(isurus: ContainerEstate) -> None:
     assert "s3cret" not in output
 
 
+@pytest.mark.shared
 def test_a_file_of_secrets_that_others_can_read(isurus: ContainerEstate, secrets: Path) -> None:
     for mode in (0o644, 0o640, 0o604):
         secrets.chmod(mode)
@@ -69,6 +75,7 @@ def test_a_file_of_secrets_that_others_can_read(isurus: ContainerEstate, secrets
         assert "can be read by others" in done.err
 
 
+@pytest.mark.shared
 def test_an_invalid_file_of_secrets(isurus: ContainerEstate, secrets: Path) -> None:
     for text in ("s3cret", "A B=s3cret", "=s3cret", "x" * 70_000):
         secrets.write_text(text)
@@ -136,8 +143,7 @@ _PLACES = ("/etc", "/home", "/root", "/run", "/tmp", "/usr", "/var", "/dev/shm")
 
 @pytest.fixture
 def logged_in(isurus: ContainerEstate) -> ContainerEstate:
-    """Store a login, and give it to isurus but not to lamna."""
-    isurus.new("lamna")
+    """Store a login, and give it to isurus."""
     argv = ("login", "claude", "--project", "isurus", "--stdin")
     isurus.run(*argv, given=f"{LOGIN}\n", code=0)
     return isurus
@@ -154,7 +160,7 @@ def holders(estate: ContainerEstate, name: str) -> list[str]:
 
 def test_a_login_is_where_it_was_given_and_nowhere_else(logged_in: ContainerEstate) -> None:
     """`shell` and `exec` carry it for as long as they run; no other door does."""
-    estate, script = logged_in, 'printf %s "$CLAUDE_CODE_OAUTH_TOKEN"'
+    estate, script = logged_in.new("lamna"), 'printf %s "$CLAUDE_CODE_OAUTH_TOKEN"'
     for command in ("exec", "shell"):
         assert estate.run(command, "isurus", "--", "sh", "-c", script, code=0).out == LOGIN
         assert estate.run(command, "lamna", "--", "sh", "-c", script, code=0).out == ""

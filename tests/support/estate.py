@@ -179,14 +179,14 @@ class Estate:
         return self.home / ".local/state/repoman/names" / str(registry).replace("/", "%")
 
     def repo(self, name: str, *, commits: int = 2) -> Path:
-        """Create a git repo below local_repos, with some commits and files."""
+        """Create a git repo below local_repos, or in an empty folder there, with some commits."""
         path = self.local_repos / name
         if (name, commits) not in _REPOS:
             template = Path(_folder_for_repos(), str(len(_REPOS)))
             template.mkdir()
             self._make_repo(template, name, commits)
             _REPOS[name, commits] = template
-        shutil.copytree(_REPOS[name, commits], path, symlinks=True)
+        shutil.copytree(_REPOS[name, commits], path, symlinks=True, dirs_exist_ok=True)
         return path
 
     def _make_repo(self, path: Path, name: str, commits: int) -> None:

@@ -28,8 +28,8 @@ def packets(*payloads: bytes | None) -> bytes:
 class GitClient:
     """The git of a person who keeps clones outside of the estate's repos."""
 
-    def __init__(self, estate: Estate, *, checks: bool = True) -> None:
-        """If `checks`, this person's git checks what it fetches."""
+    def __init__(self, estate: Estate) -> None:
+        """This person's git checks what it fetches, by its configuration."""
         self._estate = estate
         self.folder = estate.base / "clones"
         self.folder.mkdir(exist_ok=True)
@@ -39,7 +39,7 @@ class GitClient:
         helper.write_text(_HELPER)
         helper.chmod(0o755)
         self.config = self.folder / "config"
-        self.config.write_text("[transfer]\n\tfsckObjects = true\n" if checks else "")
+        self.config.write_text("[transfer]\n\tfsckObjects = true\n")
 
     def url(self, name: str) -> str:
         """Return the URL of the repo in the container called `name`."""

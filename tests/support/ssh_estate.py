@@ -182,12 +182,16 @@ class RemoteEstate(Estate):
         (self.laptop / ".ssh/config").write_text(self.sshd.config_stanza("there"))
         (self.laptop / ".ssh/known_hosts").write_text(self.sshd.known_hosts_line())
         self._path = f"{install_ssh(self.laptop)}:{os.environ['PATH']}"
-        registry = self.laptop / ".config/repoman/repoman.toml"
-        registry.parent.mkdir(parents=True)
-        names = ("there", "nas", "down")
-        registry.write_text("".join(f'hosts.{n}.transport = "{transport}"\n' for n in names))
+        self.use_transport(transport)
 
     host_flag = " --host there"
+
+    def use_transport(self, transport: str) -> None:
+        """Connect by this transport from now on."""
+        registry = self.laptop / ".config/repoman/repoman.toml"
+        registry.parent.mkdir(parents=True, exist_ok=True)
+        names = ("there", "nas", "down")
+        registry.write_text("".join(f'hosts.{n}.transport = "{transport}"\n' for n in names))
 
     def close(self) -> None:
         self.sshd.__exit__()

@@ -28,6 +28,7 @@ __all__ = [
     "HIDDEN_FOLDERS",
     "PEOPLE",
     "POOL",
+    "SHARED_BRIDGES",
     "DaemonError",
     "clean",
     "run",
@@ -39,6 +40,9 @@ ADMINS = "incus-admin"
 POOL = "pool"
 BRIDGES = ("rmbr0", "rmbr1", "rmbr2")
 """One for each worker: on one bridge no two containers may have the same name."""
+SHARED_BRIDGES = ("rmsh0", "rmsh1", "rmsh2")
+"""One more for each worker, for the estate that the tests of a module share."""
+_ALL_BRIDGES = (*BRIDGES, *SHARED_BRIDGES)
 PEOPLE = {"dev": (1000, 1000), "dee": (1001, 1002)}
 """Names with their uids and gids; `dev` runs the tests."""
 
@@ -135,7 +139,7 @@ def _kernel(scratch: Path) -> None:
         subprocess.run(["mount", "--bind", str(ours), str(theirs.resolve())], check=True)
     for folder in filter(Path.exists, HIDDEN_FOLDERS):
         _mount_tmpfs(folder)
-    for path, text in ((Path(filter_path(bridge)), filter_unit(bridge)) for bridge in BRIDGES):
+    for path, text in ((Path(filter_path(bridge)), filter_unit(bridge)) for bridge in _ALL_BRIDGES):
         if path.parent.exists():
             path.write_text(text)
 
@@ -202,7 +206,7 @@ def _certificate(scratch: Path) -> str:
 
 def _furnish(folder: Path, images: Collection[str]) -> None:
     _incus(folder, "storage", "create", POOL, "btrfs", "size=6GiB")  # btrfs copies without delay
-    for number, name in enumerate(BRIDGES):
+    for number, name in enumerate(_ALL_BRIDGES):
         address = f"ipv4.address=10.83.{57 + number}.1/24"
         address6 = f"ipv6.address=fd42:83:{57 + number}::1/64"
         _incus(folder, "network", "create", name, address, address6, "ipv6.nat=true")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tests.containers.conftest import ContainerEstate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.containers.conftest import ContainerEstate
 from tests.support.processes import wait_until
 from tests.worlds.daemon.lan import GREETING, PORT
 
@@ -17,7 +20,8 @@ busybox ip route add default via "$router"
 
 def plugged_in(estate: ContainerEstate, name: str) -> str:
     """Make the small image request an IPv4 address, as others do by themselves; return it."""
-    script = f"cat >/leased <<'END'\n#!/bin/sh\n{_LEASED}END\nchmod +x /leased"
+    written = f"cat >/leased <<'END'\n#!/bin/sh\n{_LEASED}END\nchmod +x /leased"
+    script = f"{written}; busybox ip link set eth0 up"  # down, if it was added to a container
     assert estate.exec_inside(name, "sh", "-c", script).code == 0
     argv = ("busybox", "udhcpc", "-f", "-n", "-q", "-t", "30", "-i", "eth0", "-s", "/leased")
     done = estate.exec_inside(name, *argv)
