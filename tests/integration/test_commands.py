@@ -21,7 +21,6 @@ from repoman_tasks.registry import parse
 from tests.support.estate import CHECKOUT, Estate, Result, hash_home, hash_tree, run
 from tests.support.processes import WAIT_SECONDS
 
-pytestmark = pytest.mark.over_ssh
 SCRIPT = Path(sys.executable).with_name("repoman")
 
 
@@ -60,6 +59,7 @@ def share_of(estate: Estate) -> str:
 # --- setup -----------------------------------------------------------------------------
 
 
+@pytest.mark.over_ssh
 def test_setup_the_first_and_the_second_time(estate: Estate) -> None:
     paths = ("--local-repos", str(estate.local_repos), "--nfs-repos", str(estate.share))
     first = estate.run("setup", *paths, code=0)
@@ -75,6 +75,7 @@ def test_setup_the_first_and_the_second_time(estate: Estate) -> None:
     assert estate.hash_files() == before
 
 
+@pytest.mark.over_ssh
 def test_setup_makes_the_default_folder_in_the_home(estate: Estate, tmp_path: Path) -> None:
     estate.local_repos.rmdir()
     elsewhere = tmp_path / "elsewhere"
@@ -84,6 +85,7 @@ def test_setup_makes_the_default_folder_in_the_home(estate: Estate, tmp_path: Pa
     assert estate.local_repos.is_dir()
 
 
+@pytest.mark.over_ssh
 def test_setup_shows_first_what_it_would_do(estate: Estate) -> None:
     before = estate.hash_files()
     argv = ("setup", "--local-repos", "~/new", "--nfs-repos", str(estate.share), "--dry-run")
@@ -97,6 +99,7 @@ def test_setup_shows_first_what_it_would_do(estate: Estate) -> None:
     assert estate.hash_files() == before
 
 
+@pytest.mark.over_ssh
 def test_setup_takes_another_share_only_on_request(ready: Estate) -> None:
     other = ready.make_second_share()
     before = ready.hash_files()
@@ -109,6 +112,7 @@ def test_setup_takes_another_share_only_on_request(ready: Estate) -> None:
     assert f'nfs_repos = "{other}"' in ready.registry.read_text()
 
 
+@pytest.mark.over_ssh
 def test_setup_does_not_touch_the_share_of_another_estate(ready: Estate, tmp_path: Path) -> None:
     theirs = share_of(ready)
     home = tmp_path / "other-home"
@@ -139,6 +143,7 @@ DISKS = "tmpfs,ext4,ext3,ext2,xfs,btrfs,overlay,zfs,f2fs,9p,virtiofs,bcachefs"
         ("{share}", {"REPOMAN_NFS_FSTYPES": "nfs4"}, 5, "is on tmpfs"),
     ],
 )
+@pytest.mark.over_ssh
 def test_setup_of_what_is_no_share(
     estate: Estate, share: str, environ: Mapping[str, str], code: int, says: str
 ) -> None:
@@ -178,6 +183,7 @@ def test_setup_of_what_is_no_share(
         pytest.param(["x", "--repo", b"caf\xe9"], "caf", id="a name that is not UTF-8"),
     ],
 )
+@pytest.mark.over_ssh
 def test_new_refuses(isurus: Estate, argv: Sequence[str | bytes], says: str) -> None:
     repos = isurus.local_repos
     (repos / "lamna").mkdir()
@@ -195,6 +201,7 @@ def test_new_refuses(isurus: Estate, argv: Sequence[str | bytes], says: str) -> 
     assert isurus.hash_files() == before
 
 
+@pytest.mark.over_ssh
 def test_new_with_a_container_but_no_incus(isurus: Estate) -> None:
     (isurus.local_repos / "lamna").mkdir()
     before = isurus.hash_files()
@@ -217,6 +224,7 @@ def test_new_with_a_container_but_no_incus(isurus: Estate) -> None:
         ("ünïcode 木", "ünïcode 木"),
     ],
 )
+@pytest.mark.over_ssh
 def test_new_and_its_first_mirror(ready: Estate, folder: str, given: str | None) -> None:
     path = ready.repo(folder, commits=1)
     repo = ["--repo", given.format(repos=ready.local_repos)] if given else []
@@ -229,6 +237,7 @@ def test_new_and_its_first_mirror(ready: Estate, folder: str, given: str | None)
     assert ready.git(mirrored, "rev-parse", "HEAD") == ready.git(path, "rev-parse", "HEAD")
 
 
+@pytest.mark.over_ssh
 def test_new_by_the_way_a_person_reaches_local_repos(estate: Estate) -> None:
     """local_repos may be behind a symlink; a path through the link is below local_repos."""
     link = estate.home / "link"
@@ -239,6 +248,7 @@ def test_new_by_the_way_a_person_reaches_local_repos(estate: Estate) -> None:
     assert names(estate) == ["lamna"]
 
 
+@pytest.mark.over_ssh
 def test_new_by_many_at_once(ready: Estate) -> None:
     expected = [f"p{number}" for number in range(8)]
     for name in expected:
@@ -251,6 +261,7 @@ def test_new_by_many_at_once(ready: Estate) -> None:
 # --- list, status and their JSON -------------------------------------------------------
 
 
+@pytest.mark.over_ssh
 def test_list(isurus: Estate) -> None:
     done = isurus.run("list", code=0)
     head, row = done.out.splitlines()
@@ -259,6 +270,7 @@ def test_list(isurus: Estate) -> None:
     assert done.err == "", "a backup alone needs no Incus"
 
 
+@pytest.mark.over_ssh
 def test_list_as_json(isurus: Estate) -> None:
     done = isurus.run("list", "--json", code=0)
     (project,) = done.json["projects"]
@@ -271,6 +283,7 @@ def test_list_as_json(isurus: Estate) -> None:
     assert [note.split()[0] for note in project["notes"]] == ["repo"]
 
 
+@pytest.mark.over_ssh
 def test_status(isurus: Estate) -> None:
     done = isurus.run("status", code=3)
     assert "isurus: never mirrored" in done.out
@@ -282,6 +295,7 @@ def test_status(isurus: Estate) -> None:
     assert "stray" in isurus.run("status", code=0).out, "a note is not a problem"
 
 
+@pytest.mark.over_ssh
 def test_status_as_json(isurus: Estate) -> None:
     done = isurus.run("status", "--json", code=3)
     assert done.err == ""
@@ -294,12 +308,14 @@ def test_status_as_json(isurus: Estate) -> None:
     assert values["jobs"]["from"] == "built-in"
 
 
+@pytest.mark.over_ssh
 def test_status_shows_the_source_of_each_value(isurus: Estate) -> None:
     out = isurus.run("status", "--values", code=3).out
     assert re.search(r"^jobs +4 +built-in$", out, re.MULTILINE)
     assert re.search(r"^min_free_mib +1 +environment REPOMAN_MIN_FREE_MIB$", out, re.MULTILINE)
 
 
+@pytest.mark.over_ssh
 def test_status_of_one(isurus: Estate) -> None:
     isurus.add("lamna")
     isurus.run("sync", "lamna", code=0)
@@ -308,6 +324,7 @@ def test_status_of_one(isurus: Estate) -> None:
     assert "did you mean 'lamna'?" in is_one_line(isurus.run("status", "lamma"), 2)
 
 
+@pytest.mark.over_ssh
 @pytest.mark.parametrize("argv", [["list"], ["status"], ["sync"], ["sync", "--dry-run"]])
 def test_json_without_a_registry_or_a_share(estate: Estate, argv: list[str]) -> None:
     done = estate.run(*argv, "--json")
@@ -319,6 +336,7 @@ def test_json_without_a_registry_or_a_share(estate: Estate, argv: list[str]) -> 
     assert "No registry yet: `repoman setup" in estate.run("list", code=0).err
 
 
+@pytest.mark.over_ssh
 def test_status_before_setup_names_what_is_missing(estate: Estate) -> None:
     done = estate.run("status", code=3)
     assert f"registry: there is no registry at {estate.registry}\n" in done.out
@@ -328,6 +346,7 @@ def test_status_before_setup_names_what_is_missing(estate: Estate) -> None:
     assert (finding["subject"], finding["problem"]) == ("registry", True)
 
 
+@pytest.mark.over_ssh
 def test_exec_looks_for_the_project_before_the_program(isurus: Estate) -> None:
     for argv in (["ls"], ["ls", "--", "ls"]):
         assert "no project is called 'ls'" in is_one_line(isurus.run("exec", *argv), 2)
@@ -340,6 +359,7 @@ def test_exec_looks_for_the_project_before_the_program(isurus: Estate) -> None:
     assert "exec needs a program to run: `repoman exec isurus" in error
 
 
+@pytest.mark.over_ssh
 def test_sync_as_json(isurus: Estate) -> None:
     dry = isurus.run("sync", "--json", "--dry-run", code=0).json
     assert dry["dry_run"] is True
@@ -353,6 +373,7 @@ def test_sync_as_json(isurus: Estate) -> None:
 # --- remove ----------------------------------------------------------------------------
 
 
+@pytest.mark.over_ssh
 @pytest.mark.parametrize("argv", [["remove", "isurus"], ["remove", "isurus", "--no-input"]])
 def test_remove_asks_and_gets_no_answer(isurus: Estate, argv: list[str]) -> None:
     before = isurus.hash_files()
@@ -360,6 +381,7 @@ def test_remove_asks_and_gets_no_answer(isurus: Estate, argv: list[str]) -> None
     assert isurus.hash_files() == before
 
 
+@pytest.mark.over_ssh
 def test_remove_leaves_repo_and_mirror(isurus: Estate) -> None:
     isurus.run("sync", code=0)
     before = {**hash_tree(isurus.local_repos), **hash_tree(isurus.share)}
@@ -380,6 +402,7 @@ def test_remove_leaves_repo_and_mirror(isurus: Estate) -> None:
         (["--hlep", "--yes"], "did you mean --help?"),
     ],
 )
+@pytest.mark.over_ssh
 def test_remove_refuses(isurus: Estate, argv: list[str], says: str) -> None:
     before = isurus.hash_files()
     assert says in is_one_line(isurus.run("remove", *argv), 2)
@@ -494,6 +517,7 @@ def fine(_estate: Estate) -> None:
         (link_on_the_share, ["sync", "isurus"], 6, "symlink"),
     ],
 )
+@pytest.mark.over_ssh
 def test_each_kind_of_error_is_one_line_with_its_code(
     isurus: Estate, spoil: object, argv: list[str], code: int, says: str
 ) -> None:
@@ -517,6 +541,7 @@ def without_traces(tree: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+@pytest.mark.over_ssh
 def test_some_failed(isurus: Estate) -> None:
     isurus.add("lamna")
     shutil.rmtree(isurus.local_repos / "isurus")
@@ -527,6 +552,7 @@ def test_some_failed(isurus: Estate) -> None:
     assert "1 project mirrored, 1 failed" in done.out
 
 
+@pytest.mark.over_ssh
 def test_busy(isurus: Estate) -> None:
     lock = f"{isurus.registry.parent}/locks/isurus.lock"
     with LocalHost().lock(lock):
@@ -535,6 +561,7 @@ def test_busy(isurus: Estate) -> None:
     assert "since 20" in error
 
 
+@pytest.mark.over_ssh
 def test_unhealthy_without_a_share(isurus: Estate) -> None:
     no_share(isurus)
     done = isurus.run("status", code=3)
@@ -551,6 +578,7 @@ def test_a_failed_task_ends_the_command(isurus: Estate) -> None:
     assert "isurus" in isurus.run("sync", "isurus", "list", code=0).out.splitlines()[-1]
 
 
+@pytest.mark.over_ssh
 def test_a_pattern_that_no_program_can_be_given_stops_no_other_project(isurus: Estate) -> None:
     isurus.add("lamna")
     text = isurus.registry.read_text()
@@ -615,6 +643,7 @@ def test_a_closed_pipe(isurus: Estate, argv: list[str], code: int) -> None:
     assert (done.code, done.err) == (code, "")
 
 
+@pytest.mark.over_ssh
 @pytest.mark.parametrize("script", [NO_READER, '"$@" 2>&1 | true; exit ${PIPESTATUS[0]}'])
 @pytest.mark.parametrize("argv", [["sync"], ["sync", "--itemize"], ["sync", "--json"]])
 def test_a_closed_pipe_does_not_stop_the_command(
@@ -659,6 +688,7 @@ def test_output_that_can_not_be_written(
         assert done.err.count("standard output can't be written") == 1
 
 
+@pytest.mark.over_ssh
 @pytest.mark.parametrize("script", [FULL, CLOSED], ids=["full", "closed"])
 def test_output_that_can_not_be_written_does_not_end_the_work(isurus: Estate, script: str) -> None:
     done = piped(isurus, script, "sync")
@@ -717,6 +747,7 @@ def test_output_in_a_locale_that_has_not_every_letter(
         assert not CLEAN.search(done.err), done.err
 
 
+@pytest.mark.over_ssh
 def test_names_of_files_send_no_escape_sequences_to_the_terminal(isurus: Estate) -> None:
     (isurus.local_repos / "isurus/\x1b[2J\r").touch()
     (isurus.local_repos / "stray\x1b[2J\n").mkdir()
@@ -763,6 +794,7 @@ def without_seconds(done: Result) -> Result:
     return Result(done.code, shorn(done.out), shorn(done.err))
 
 
+@pytest.mark.over_ssh
 def test_inv_does_the_same_work(isurus: Estate) -> None:
     assert isurus.inv("sync").code == 0
     assert "nothing to do" in isurus.run("sync", code=0).out
@@ -859,6 +891,7 @@ def test_a_persons_own_invoke_settings_do_not_take_the_executor_away(isurus: Est
 SHOWS = ["sync", "sync isurus", "remove isurus --yes", "new lamna --no-container --yes", "setup"]
 
 
+@pytest.mark.over_ssh
 @pytest.mark.parametrize("given", [*SHOWS, "setup --local-repos ~/other --yes", "sync --force"])
 @pytest.mark.parametrize("flag", ["-R", "--dry-run"])
 def test_a_dry_run_changes_nothing(isurus: Estate, flag: str, given: str) -> None:
@@ -873,6 +906,7 @@ def test_a_dry_run_changes_nothing(isurus: Estate, flag: str, given: str) -> Non
     assert isurus.hash_files() == before
 
 
+@pytest.mark.over_ssh
 @pytest.mark.parametrize("argv", [["--dry", "sync"], ["sync", "--dry"], ["sync", "isurus", "-R"]])
 def test_invokes_dry_changes_nothing_at_any_position(isurus: Estate, argv: list[str]) -> None:
     before = isurus.hash_files()
@@ -880,6 +914,7 @@ def test_invokes_dry_changes_nothing_at_any_position(isurus: Estate, argv: list[
     assert isurus.hash_files() == before
 
 
+@pytest.mark.over_ssh
 @pytest.mark.parametrize("flag", ["-R", "--dry-run"])
 def test_a_dry_run_of_the_first_setup_changes_nothing(estate: Estate, flag: str) -> None:
     before = estate.hash_files()
@@ -888,6 +923,7 @@ def test_a_dry_run_of_the_first_setup_changes_nothing(estate: Estate, flag: str)
     assert estate.hash_files() == before
 
 
+@pytest.mark.over_ssh
 def test_a_dry_run_after_a_change_changes_nothing(isurus: Estate) -> None:
     isurus.run("sync", code=0)
     (isurus.local_repos / "isurus/new").write_text("x")
@@ -917,6 +953,7 @@ def guarded_folders(estate: Estate) -> list[str]:
     return (estate.home / ".local/state/repoman/guard/folders").read_text().splitlines()
 
 
+@pytest.mark.over_ssh
 def test_the_guard_is_installed_once_and_removed(ready: Estate) -> None:
     assert "not installed" in ready.run("git-guard", code=0).out
     shown = ready.run("git-guard", "install", "--dry-run", code=0)
@@ -948,6 +985,7 @@ def test_what_was_guarded_once_stays_guarded(isurus: Estate) -> None:
     ]
 
 
+@pytest.mark.over_ssh
 def test_status_reports_a_guard_that_does_not_know_the_repos(ready: Estate) -> None:
     ready.run("git-guard", "install", code=0)
     found = ready.run("status", "--json").json["findings"]
@@ -966,6 +1004,7 @@ def test_status_reports_a_guard_that_does_not_know_the_repos(ready: Estate) -> N
         assert "does not know" not in ready.run("status").out
 
 
+@pytest.mark.over_ssh
 def test_a_guard_of_another_version_is_replaced(ready: Estate) -> None:
     ready.run("git-guard", "install", code=0)
     text = guard_of(ready).read_text()
@@ -979,6 +1018,7 @@ def test_a_guard_of_another_version_is_replaced(ready: Estate) -> None:
     ]
 
 
+@pytest.mark.over_ssh
 def test_another_program_in_the_place_of_the_guard_is_kept(ready: Estate) -> None:
     guard_of(ready).parent.mkdir(parents=True)
     guard_of(ready).write_text("#!/bin/sh\nexec git\n")
@@ -988,10 +1028,12 @@ def test_another_program_in_the_place_of_the_guard_is_kept(ready: Estate) -> Non
     assert guard_of(ready).read_text() == "#!/bin/sh\nexec git\n"
 
 
+@pytest.mark.over_ssh
 def test_an_unknown_action_of_the_guard(ready: Estate) -> None:
     assert "did you mean install?" in ready.run("git-guard", "instal", code=2).err
 
 
+@pytest.mark.over_ssh
 def test_git_approvals_need_a_terminal_and_never_yes(isurus: Estate) -> None:
     repo = isurus.local_repos / "isurus"
     isurus.git(repo, "config", "core.pager", "less")
