@@ -1,4 +1,4 @@
-"""Running the tiers of tests, in one or two lanes at the same time."""
+"""Running the tiers of tests, in lanes that run at the same time."""
 
 from __future__ import annotations
 
@@ -279,11 +279,12 @@ def _is_interrupted(code: int, result: TierResult) -> bool:
 def _pytest_argv(run: _Run, tier: Tier, report: Path) -> list[str]:
     pytest = [sys.executable, "-m", "pytest", *tier.paths]
     pytest += ["-m", tiers.mark_expression(tier), *(["-k", run.keyword] if run.keyword else [])]
-    pytest += ["-n", "auto", *_WORK_STEALING] if tier.parallel else []
+    workers = tier.parallel * len(os.sched_getaffinity(0))
+    pytest += ["-n", str(workers), *_WORK_STEALING] if workers else []
     if tier.machine:
         return _in_machine(pytest, report.parent)
     if tier.name in _WITH_DAEMON:
-        pytest += ["-n", "2" if tier.second_lane else "3", *_WORK_STEALING]
+        pytest += ["-n", "2" if tier.lane else "3", *_WORK_STEALING]
         return _with_daemon(run, _WITH_DAEMON[tier.name], pytest, report)
     pytest += ["--cov", "--cov-report="] if run.coverage and tier.measured else []
     coverage_file = str(report.parent / ".coverage")

@@ -107,30 +107,34 @@ class Tier:
     """Seconds that it may take on two cores if all tiers run. More is reported, not a failure."""
     optional: Mapping[str, str] = field(default_factory=dict)
     """Programs, or patterns of files, without which some tests are skipped, with their packages."""
-    parallel: bool = False
-    """If true, run its tests in several processes."""
+    parallel: int = 0
+    """Number of its worker processes for each processor; 0: its tests run one by one."""
     measured: bool = False
     """If true, it counts for the line coverage."""
     root: bool = False
     """If true, it needs root."""
     machine: bool = False
     """If true, it runs in a virtual machine with one processor."""
-    second_lane: bool = False
-    """If true, it can run beside the others: it uses one processor and measures no short times."""
+    lane: int = 0
+    """Number of its lane: the lanes run at the same time, the tiers of each one by one.
+
+    Lane 1 mostly waits for timeouts of NFS; lanes 1 and 2 use one processor and measure no short
+    times.
+    """
     nightly: bool = False
     """If true, it runs the tests with the mark `nightly`, which the other tiers leave out."""
 
 
 TIERS = (
     Tier("lint", (), {}, budget=60, optional={"shellcheck": "shellcheck"}),
-    Tier("unit", ("tests/unit",), {}, budget=60, parallel=True, measured=True),
+    Tier("unit", ("tests/unit",), {}, budget=60, parallel=1, measured=True),
     Tier(
         "integration",
         ("tests/integration",),
         _RSYNC_GIT,
         budget=150,
         optional={"setpriv": "util-linux", "ps": "procps", "/usr/bin/coreutils": "rust-coreutils"},
-        parallel=True,
+        parallel=1,
         measured=True,
     ),
     Tier(
@@ -138,7 +142,7 @@ TIERS = (
         ("tests/remote", *_OVER_SSH),
         {**_RSYNC_GIT, **_SSH},
         budget=180,
-        parallel=True,
+        parallel=2,  # many of its tests wait for a host that is silent
         root=True,
     ),
     Tier(
@@ -147,7 +151,7 @@ TIERS = (
         {**_RSYNC_GIT, "tmux": "tmux"},
         budget=100,
         optional=_SHELLS,
-        parallel=True,
+        parallel=1,
     ),
     Tier(
         "containers",
@@ -164,7 +168,7 @@ TIERS = (
         budget=120,
         root=True,
         machine=True,
-        second_lane=True,
+        lane=1,
     ),
     Tier(
         "nfs-faults",
@@ -173,7 +177,7 @@ TIERS = (
         budget=240,
         root=True,
         machine=True,
-        second_lane=True,
+        lane=1,
     ),
     Tier(
         "as-root",
@@ -181,7 +185,7 @@ TIERS = (
         _RSYNC_GIT,
         budget=60,
         root=True,
-        second_lane=True,
+        lane=1,
     ),
     Tier(
         "packages",
@@ -190,7 +194,7 @@ TIERS = (
         budget=300,
         optional=_CARRIED,
         root=True,
-        second_lane=True,
+        lane=2,
     ),
     Tier(
         "security",
@@ -198,7 +202,7 @@ TIERS = (
         {**_RSYNC_GIT, **_INCUS},
         budget=240,
         root=True,
-        second_lane=True,
+        lane=2,
     ),
     Tier(
         "nightly",
@@ -212,7 +216,7 @@ TIERS = (
         budget=300,
         optional=_NPM,
         root=True,
-        second_lane=True,
+        lane=2,
         nightly=True,
     ),
 )
@@ -224,7 +228,8 @@ def mark_expression(tier: Tier) -> str:
     """Return the expression for pytest's -m that selects the tests of a tier."""
     if tier.nightly:
         return "nightly"
-    return "over_ssh and not nightly" if tier.name == "ssh" else "not nightly"
+    needed = {"ssh": "over_ssh and ", "as-root": "as_root and "}.get(tier.name, "")
+    return f"{needed}not nightly"
 
 
 @dataclass(frozen=True)
@@ -292,8 +297,8 @@ def missing_packages(requested: Sequence[Tier], facts: Facts) -> list[str]:
 
 
 def plan_lanes(requested: Sequence[Tier]) -> list[list[Tier]]:
-    """Return one or two lanes; lanes run at the same time, the tiers of a lane one by one."""
-    lanes = ([t for t in requested if t.second_lane is second] for second in (False, True))
+    """Return the tiers of each lane, without lanes that have none."""
+    lanes = ([t for t in requested if t.lane == n] for n in range(max(t.lane for t in TIERS) + 1))
     return [lane for lane in lanes if lane]
 
 

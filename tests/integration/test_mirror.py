@@ -54,6 +54,7 @@ def last_sync(estate: Estate, name: str = "isurus") -> str | None:
 # --- faithful ----------------------------------------------------------------------------
 
 
+@pytest.mark.as_root
 @pytest.mark.over_ssh
 def test_everything_is_carried(ready: Estate) -> None:
     repo = ready.local_repos / "isurus"
@@ -94,6 +95,7 @@ def test_same_size_and_same_second_is_seen(ready: Estate) -> None:
     assert (ready.mirror("isurus") / "README.md").read_text() == path.read_text()
 
 
+@pytest.mark.as_root
 def test_what_can_t_be_mirrored_is_named(ready: Estate) -> None:
     repo = ready.local_repos / "isurus"
     os.mkfifo(repo / "pipe")
@@ -108,6 +110,7 @@ def test_what_can_t_be_mirrored_is_named(ready: Estate) -> None:
     assert not os.path.lexists(ready.mirror("isurus") / "pipe")
 
 
+@pytest.mark.as_root
 def test_git_locks_and_snapshots_stay_behind(ready: Estate) -> None:
     repo = ready.local_repos / "isurus"
     (repo / ".git/index.lock").touch()
@@ -311,6 +314,7 @@ def test_json(ready: Estate) -> None:
     assert again["total"] == {"new": 0, "changed": 0, "deleted": 0, "attributes": 0, "bytes": 0}
 
 
+@pytest.mark.as_root
 def test_a_mirror_that_was_changed_is_repaired(ready: Estate) -> None:
     """Also if nothing changed in the repos and one rsync checks several of them."""
     ready.add("apus", "vela")
@@ -328,6 +332,7 @@ def test_a_mirror_that_was_changed_is_repaired(ready: Estate) -> None:
         assert inner(ready.mirror(name)) == inner(ready.local_repos / name)
 
 
+@pytest.mark.as_root
 @pytest.mark.over_ssh
 def test_one_project_s_failure_stops_no_other(ready: Estate) -> None:
     ready.add("apus", "vela")
@@ -351,6 +356,7 @@ def test_one_project_s_failure_stops_no_other(ready: Estate) -> None:
     assert (ready.mirror("apus") / "README.md").exists()
 
 
+@pytest.mark.as_root
 def test_a_file_that_can_t_be_read(ready: Estate) -> None:
     if os.geteuid() == 0:
         pytest.skip("not here: root reads everything")
@@ -486,6 +492,7 @@ def test_a_lost_state_does_not_disarm_the_guard(ready: Estate, lost: str) -> Non
     assert inner(ready.mirror("isurus")) == before
 
 
+@pytest.mark.as_root
 def test_a_symlink_on_the_share_is_not_followed(ready: Estate) -> None:
     victim = ready.share / "victim"
     victim.mkdir()
@@ -498,6 +505,7 @@ def test_a_symlink_on_the_share_is_not_followed(ready: Estate) -> None:
     assert ready.mirror("apus").is_dir()
 
 
+@pytest.mark.as_root
 @pytest.mark.over_ssh
 def test_a_source_that_became_a_symlink_is_refused(ready: Estate) -> None:
     ready.run("sync", code=0)
@@ -512,6 +520,7 @@ def test_a_source_that_became_a_symlink_is_refused(ready: Estate) -> None:
     assert inner(ready.mirror("isurus")) == before
 
 
+@pytest.mark.as_root
 def test_renames_under_the_mirror_write_nothing_outside(ready: Estate) -> None:
     """A folder and a symlink to the outside swap names while rsync reads."""
     repo, outside = ready.local_repos / "isurus", ready.base / "outside"
@@ -674,6 +683,7 @@ def rsync_that(ready: Estate, script: str) -> dict[str, str]:
     return {"PATH": f"{folder}:{os.environ['PATH']}"}
 
 
+@pytest.mark.as_root
 def test_a_repo_that_becomes_a_symlink_meanwhile(ready: Estate) -> None:
     ready.run("sync", code=0)
     before = inner(ready.mirror("isurus"))
@@ -753,6 +763,7 @@ def test_git_objects_without_a_pack_in_their_place(ready: Estate) -> None:
     assert "no new pack" in ready.run("sync", "isurus", code=REFUSED).err
 
 
+@pytest.mark.as_root
 def test_a_folder_that_repoman_did_not_make_keeps_everything(ready: Estate) -> None:
     foreign = ready.mirror("isurus")
     foreign.mkdir()
@@ -780,6 +791,7 @@ def test_counts_of_another_repo_are_not_this_one_s(ready: Estate) -> None:
     assert other.is_dir()
 
 
+@pytest.mark.as_root
 @pytest.mark.over_ssh
 def test_a_first_sync_that_broke_off_is_completed(ready: Estate) -> None:
     """The folder that it left is known to be repoman's."""
@@ -808,6 +820,7 @@ def test_a_pattern_with_a_slash_does_not_meet_the_repo_s_own_name(estate: Estate
     assert not (mirror / "deep/build/in.txt").exists()
 
 
+@pytest.mark.as_root
 def test_hard_links_are_listed_and_stay_within_their_project(ready: Estate) -> None:
     ready.add("apus", "vela")
     for name in ("isurus", "apus", "vela"):
@@ -830,6 +843,7 @@ def test_hard_links_are_listed_and_stay_within_their_project(ready: Estate) -> N
     assert inodes["apus"] != inodes["vela"]
 
 
+@pytest.mark.as_root
 @pytest.mark.over_ssh
 def test_a_lock_that_can_t_be_taken_stops_no_other(ready: Estate) -> None:
     ready.add("apus", "vela")

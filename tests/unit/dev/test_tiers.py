@@ -34,7 +34,7 @@ EVERYTHING = Facts(
     is_root=True,
     test_files={folder: 1 for tier in TIERS for folder in tier.paths},
 )
-BESIDE = ["nfs", "nfs-faults", "as-root", "packages", "security", "nightly"]
+ON_NFS, WITH_DAEMON = ["nfs", "nfs-faults", "as-root"], ["packages", "security", "nightly"]
 NO_ROOT = replace(EVERYTHING, is_root=False)
 NOTHING = replace(EVERYTHING, programs=frozenset())
 NO_NOBODY = replace(EVERYTHING, nobody_problem="closed")
@@ -155,6 +155,7 @@ def test_packages_are_those_of_the_tiers_that_run() -> None:
     [
         ("unit", "not nightly"),
         ("ssh", "over_ssh and not nightly"),
+        ("as-root", "as_root and not nightly"),
         ("nightly", "nightly"),
     ],
 )
@@ -178,11 +179,11 @@ def test_nightly_tests_are_in_the_folders_of_that_tier() -> None:
     [
         (
             [tier.name for tier in TIERS],
-            [["lint", "unit", "integration", "ssh", "terminal", "containers"], BESIDE],
+            [["lint", "unit", "integration", "ssh", "terminal", "containers"], ON_NFS, WITH_DAEMON],
         ),
         (["nfs", "unit", "lint"], [["lint", "unit"], ["nfs"]]),
         (["unit"], [["unit"]]),
-        (["packages", "nfs-faults"], [["nfs-faults", "packages"]]),
+        (["security", "as-root", "packages"], [["as-root"], ["packages", "security"]]),
     ],
 )
 def test_what_runs_at_once(names: list[str], side_by_side: list[list[str]]) -> None:
