@@ -19,7 +19,7 @@ from repoman_tasks.errors import (
     TargetUnusable,
     UsageError,
 )
-from repoman_tasks.hosts.base import Locked
+from repoman_tasks.hosts.base import Lock, Locked
 from repoman_tasks.mirror.restore_run import Restore
 from repoman_tasks.planning.mirror.restore_plan import RestoreOptions
 from repoman_tasks.planning.mirror.sync_plan import Counts
@@ -61,7 +61,7 @@ _MOST = 20
         "repoman restore isurus --in-place --dry-run": "Show what differs from the mirror",
     },
     exit_codes={
-        "4": "not everything could be restored, or a sync of the project is running",
+        "4": "not everything could be restored, or a sync or restore of the project is running",
         "5": "the backup share is not usable",
         "6": "refused, because something could be lost",
         "130": "interrupted; the same command goes on where it stopped",
@@ -150,9 +150,12 @@ def _restore(
     if options.in_place:
         _confirm(session, run, items, counts)
     whole = not options.paths and run.target.folder.endswith(f"/{run.source.repo}")
-    with _lock(session, name), logged_restore(session, name, in_its_place=whole) as outcome:
+    with (
+        _lock(session, name) as lock,
+        logged_restore(session, name, in_its_place=whole) as outcome,
+    ):
         guard_folders(session.host, run.target.folders)  # git must not trust a copy, either
-        outcome.counts = run.run()
+        outcome.counts = run.run([lock])
         different = run.differences()
         if different:
             outcome.fail(Failed(f"{plural(different, 'entry', 'entries')} of the copy differ"))
@@ -177,13 +180,13 @@ def _confirm(session: Session, run: Restore, items: list[rsync.Item], counts: Co
 
 
 @contextmanager
-def _lock(session: Session, name: str) -> Iterator[None]:
-    """Keep a sync of the project out."""
+def _lock(session: Session, name: str) -> Iterator[Lock]:
+    """Keep a sync of the project, and another restore, out."""
     try:
-        with session.host.lock(session.store.lock_path(name)):
-            yield
+        with session.host.lock(session.store.lock_path(name)) as lock:
+            yield lock
     except Locked as error:
-        raise Busy(f"a sync of {name} is running, {error}", "let it finish") from None
+        raise Busy(f"a sync or restore of {name} is running, {error}", "let it finish") from None
 
 
 def _shown(session: Session, result: _Result, *, quiet: bool) -> _Result:

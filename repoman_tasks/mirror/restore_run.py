@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from repoman_tasks.errors import ExitCode, Failed, RepomanError
-from repoman_tasks.hosts.base import Host
+from repoman_tasks.hosts.base import Host, Lock
 from repoman_tasks.model import Excludes
 from repoman_tasks.planning.mirror.restore_plan import Target
 from repoman_tasks.planning.mirror.sync_plan import Counts
@@ -56,11 +56,14 @@ class Restore:
         """Return the counts of what a run would change; each change is passed to `see`."""
         return self._rsync(dry_run=True)
 
-    def run(self) -> Counts:
-        """Copy; return the counts of changes. Raise Failed if not everything could be copied."""
+    def run(self, keep: Sequence[Lock] = ()) -> Counts:
+        """Copy; return the counts of changes. Raise Failed if not everything could be copied.
+
+        The locks in `keep` stay held until rsync ends, even if repoman is killed.
+        """
         target = self.target
         self._make_folder(target.aside or target.partial)
-        counts = self._rsync()
+        counts = self._rsync(keep=keep)
         if not target.in_place:
             self._change(["mv", "-T", "--", target.partial, target.folder], target.folder)
         return counts
@@ -78,7 +81,9 @@ class Restore:
         if result.code:
             raise Failed(f"{folder} can't be created", result.complaint)
 
-    def _rsync(self, *, dry_run: bool = False, contents: bool = False) -> Counts:
+    def _rsync(
+        self, *, dry_run: bool = False, contents: bool = False, keep: Sequence[Lock] = ()
+    ) -> Counts:
         """Run rsync. `contents` compares with what the run has made."""
         counts = Counts()
 
@@ -94,6 +99,7 @@ class Restore:
             read,
             complaints.append,
             stall_seconds=self.stall_seconds,
+            keep=keep,
             changes=not dry_run,
         )
         if status:
