@@ -37,6 +37,7 @@ from repoman_tasks.planning.steps import (
     MarkShare,
     RebuildContainer,
     RestoreRepo,
+    RunProgram,
     Step,
     WriteFile,
     WriteRegistry,
@@ -198,6 +199,10 @@ def _run_on_files(host: Host, step: Step) -> bool:
         result = host.change(["rm", "--", step.path])
         if result.code:
             raise Failed(f"{step.path} can't be deleted", result.complaint)
+    elif isinstance(step, RunProgram):
+        result = host.change(step.argv, stdin=step.stdin.encode())
+        if result.code:
+            raise Failed(f"{quoted(*step.argv)} failed", result.complaint)
     else:
         return False
     return True

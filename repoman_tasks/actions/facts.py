@@ -45,6 +45,7 @@ __all__ = [
     "folders",
     "forbidden_paths",
     "incus",
+    "nightly_state",
     "person",
     "readable_share",
     "reconcile",
@@ -176,6 +177,14 @@ def failures(session: Session) -> Future[Mapping[str, Failure]]:
         return {}
 
     return Future(wait)
+
+
+@task()
+def nightly_state(session: Session) -> Future[Mapping[str, str]]:
+    """Find the time of day of the nightly sync and since when it is installed; else nothing."""
+    from repoman_tasks.tools.nightly_files import submit_state
+
+    return submit_state(session.host, session.store.mirrors.folder)
 
 
 @task()

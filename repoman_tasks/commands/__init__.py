@@ -18,7 +18,16 @@ _RESERVED = ("exec", "list")
 GROUPS = {
     "Get started": ("setup", "new", "adopt"),
     "Work in a container": ("shell", "exec", "start", "stop", "restart"),
-    "Look and back up": ("list", "status", "sync", "verify", "history", "restore", "log"),
+    "Look and back up": (
+        "list",
+        "status",
+        "sync",
+        "verify",
+        "history",
+        "restore",
+        "log",
+        "nightly",
+    ),
     "Change a container": ("update", "login", "trust", "untrust"),
     "Remove": ("remove",),
     "Other": ("completion", "git-guard"),

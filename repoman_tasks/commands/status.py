@@ -16,6 +16,7 @@ from repoman_tasks.actions.facts import (
     fence_facts,
     folders,
     incus,
+    nightly_state,
     person,
     reconcile,
     stored_registry,
@@ -61,6 +62,7 @@ from repoman_tasks.planning.mirror.damage import damage_findings, valid_verified
 from repoman_tasks.planning.mirror.excludes import exclude_finding
 from repoman_tasks.planning.mirror.snapshots import snapshot_findings
 from repoman_tasks.planning.mirror.sync_plan import find_project
+from repoman_tasks.planning.nightly_job import overdue_finding
 from repoman_tasks.planning.text.grouping import group_findings
 from repoman_tasks.planning.text.layout import BAD, GOOD, STRONG, Cell, Column
 from repoman_tasks.planning.text.wording import format_age, format_toml, plural
@@ -146,7 +148,7 @@ def _submit_pre_tasks(session: Session, *, all_projects: bool) -> None:
     projects = session.of(stored_registry).projects
     pre_tasks: list[Task[Future[Any]]] = [reconcile, containers, failures, verified]
     pre_tasks += [volumes, backup_share]
-    pre_tasks += [folders] if all_projects else []
+    pre_tasks += [folders, nightly_state] if all_projects else []
     pre_tasks += [person, fence_facts] if any(project.container for project in projects) else []
     pre_tasks += [addresses] if any(project.address for project in projects) else []
     for pre_task in pre_tasks:
@@ -189,6 +191,8 @@ def _findings(
             found += mirror_findings(share.folders, facts.registry)
             found += _snapshot_findings(session, share)
         found += guard_findings(guard.result(), facts.local_repos)
+        job, failed = session.of(nightly_state), session.of(failures)
+        found += overdue_finding(job, facts.registry.projects, failed, session.now())
     found += protect_findings(projects, guarded=guard.result().present)
     return found + hazards.result().findings, hazards.result()
 

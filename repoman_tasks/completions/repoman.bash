@@ -51,6 +51,9 @@ new --no-container::Create no container: the project is only backed up.
 new --no-backup::Leave the repo out of every sync.
 new --trust::Approve what the repo'\''s .repoman.toml requests beyond its container.
 new --dry-run::Show what would change, and change nothing.
+nightly:choice install remove!:Run `sync` every night, by a timer of systemd or, where there is none, by cron.
+nightly --at:any:Time of day at which to run, such as 03:17, the default.
+nightly --dry-run::Show what would change, and change nothing.
 remove:project!:Delete a project'\''s container and volume, and forget it; its repo and mirror stay.
 remove --keep-repo::Keep the repo, which is the default.
 remove --delete-repo::Delete the repo too, if its mirror holds all of it.

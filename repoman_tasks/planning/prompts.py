@@ -82,7 +82,9 @@ def _answers(commands: str, *arguments: str) -> dict[str, tuple[str, ...]]:
 
 GO_AHEAD = Prompt(
     "Go ahead?",
-    _answers("adopt completion git-guard login new remove restore setup status update", "yes"),
+    _answers(
+        "adopt completion git-guard login new nightly remove restore setup status update", "yes"
+    ),
 )
 SUDO = Prompt("Run this with sudo now?", _answers("setup", "yes"))
 

@@ -31,6 +31,7 @@ __all__ = [
     "MarkShare",
     "RebuildContainer",
     "RestoreRepo",
+    "RunProgram",
     "Step",
     "WriteFile",
     "WriteRegistry",
@@ -280,6 +281,18 @@ class WriteFile:
 
 
 @dataclass(frozen=True)
+class RunProgram:
+    """Step that runs a program of the host."""
+
+    what: str
+    argv: tuple[str, ...]
+    stdin: str = field(default="", repr=False)
+
+    def __str__(self) -> str:
+        return self.what
+
+
+@dataclass(frozen=True)
 class DeleteFile:
     """Step that deletes a file that repoman wrote in the person's home."""
 
@@ -309,6 +322,7 @@ Step = (
     | MarkShare
     | RebuildContainer
     | RestoreRepo
+    | RunProgram
     | WriteFile
     | WriteRegistry
 )
