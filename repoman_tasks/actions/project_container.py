@@ -8,6 +8,7 @@ from repoman_tasks.model import Project
 from repoman_tasks.planning.container.drift import Containers, project_drift
 from repoman_tasks.planning.container.spec import Container, Spec, container_spec
 from repoman_tasks.planning.current_project import named_or_current
+from repoman_tasks.planning.fence.project_steps import check_own_project
 from repoman_tasks.planning.findings import EstateFacts
 from repoman_tasks.session import Session
 from repoman_tasks.terminal.screen import Screen
@@ -81,7 +82,8 @@ def spec_of(facts: EstateFacts, project: Project) -> Spec:
 
 
 def check_incus_project(incus: Incus) -> None:
-    """Raise UsageError if the Incus project does not exist, which isolates containers."""
+    """Raise UsageError if the Incus project, which isolates containers, is missing or Incus's."""
+    check_own_project(incus.project)
     if incus.get(incus.project_path) is None:
         raise UsageError(f"the Incus project {incus.project} does not exist", "run `repoman setup`")
     if incus.host.uid == 0:

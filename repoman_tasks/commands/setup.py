@@ -17,6 +17,7 @@ from repoman_tasks.model import Registry
 from repoman_tasks.planning.estate_steps import SetupOptions, setup_steps
 from repoman_tasks.planning.fence.fence_facts import REPAIR_CURE, FenceOptions
 from repoman_tasks.planning.fence.fence_plan import fence_findings, fence_steps
+from repoman_tasks.planning.fence.project_steps import check_own_project
 from repoman_tasks.planning.mirror.share_check import check_share
 from repoman_tasks.planning.mirror.snapshots import NO_SNAPSHOTS, NO_SNAPSHOTS_CURE
 from repoman_tasks.planning.names import absolute
@@ -112,6 +113,7 @@ def _plan(
     Raise TargetUnusable if the share is not usable.
     """
     host, defaults = session.host, session.of(stored_registry).defaults
+    check_own_project(defaults.incus_project)
     local = options.local_repos or absolute(defaults.local_repos, host.home)
     path = options.nfs_repos or absolute(defaults.nfs_repos, host.home)
     pending_share = open_share(host, path, local, defaults.probe_seconds, defaults.snapshots)

@@ -89,6 +89,9 @@ def _changed_defaults(registry: Registry, options: SetupOptions) -> dict[str, st
         current = getattr(registry.defaults, key)
         if (given and given != current) or registry.origins.get(key) != "registry":
             values[key] = given or current
+    if registry.origins.get("incus_project", "").startswith("environment"):
+        # Commands without the variable, as of cron, would see other containers.
+        values["incus_project"] = registry.defaults.incus_project
     in_registry = {k for k, origin in registry.origins.items() if origin == "registry"}
     current = vars(registry.defaults)
     chosen = {k: v for k, v in options.chosen.items() if k not in in_registry or current[k] != v}

@@ -222,6 +222,28 @@ def test_an_incus_that_was_never_initialised(fresh: ContainerEstate) -> None:
     fresh.incus("network", "delete", network, "--project", "default")
 
 
+def test_the_project_of_the_environment_is_written_to_the_registry(
+    fresh_estate: ContainerEstate,
+) -> None:
+    fresh_estate.setup()
+    fresh_estate.new("isurus")
+    del fresh_estate.environ["INCUS_PROJECT"]
+    assert fresh_estate.state("isurus") == "running"
+    assert fresh_estate.findings() == {}
+
+
+def test_the_project_of_incus_itself_is_never_taken(fresh_estate: ContainerEstate) -> None:
+    def read_profile() -> str:
+        return fresh_estate.incus("query", "local:/1.0/profiles/default?project=default").out
+
+    fresh_estate.environ["INCUS_PROJECT"] = "default"
+    before = read_profile()
+    for argv in (["setup", "--new-share"], ["setup", "--new-share", "--repair"]):
+        assert "unset INCUS_PROJECT" in fresh_estate.run(*argv, "--yes", code=2).err
+        assert read_profile() == before
+    assert not fresh_estate.registry.exists()
+
+
 IN_NAMESPACE = pytest.mark.local_only("repoman runs in a namespace with files of its own")
 
 

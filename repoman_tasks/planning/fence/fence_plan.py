@@ -21,6 +21,7 @@ from repoman_tasks.planning.fence.kernel_limits import kernel_findings, kernel_s
 from repoman_tasks.planning.fence.profile_steps import profile_findings, profile_steps
 from repoman_tasks.planning.fence.project_steps import (
     allow_folders_step,
+    check_own_project,
     create_project_step,
     old_folder_findings,
     project_faults,
@@ -71,6 +72,7 @@ def _project_steps(
 def fence_findings(facts: FenceFacts, project: str) -> list[Finding]:
     """Return findings about parts of the fence that are missing or weaker than required."""
     try:
+        check_own_project(project)
         check_fence_facts(facts)
         pool, network = _pool(facts, FenceOptions()), _bridge(facts, FenceOptions())
     except RepomanError as problem:

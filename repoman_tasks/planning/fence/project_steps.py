@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from repoman_tasks.errors import UsageError
 from repoman_tasks.planning.container.spec import Spec
 from repoman_tasks.planning.fence.fence_facts import DESCRIPTION, FenceFacts
 from repoman_tasks.planning.findings import Finding
@@ -21,6 +22,7 @@ from repoman_tasks.planning.steps import CallIncus, Step
 __all__ = [
     "allow_folders_step",
     "allow_mounts_steps",
+    "check_own_project",
     "create_project_step",
     "old_folder_findings",
     "project_faults",
@@ -105,6 +107,15 @@ def project_faults(facts: FenceFacts, network: str) -> list[str]:
 
 
 # --- steps ----------------------------------------------------------------------------------
+
+
+def check_own_project(project: str) -> None:
+    """Raise UsageError if `project` is Incus's own one, which other containers are in."""
+    if project == "default":
+        raise UsageError(
+            "the Incus project `default` is Incus's own, and other containers may be in it",
+            "set incus_project in [defaults] to another name, or unset INCUS_PROJECT",
+        )
 
 
 def create_project_step(facts: FenceFacts, project: str, network: str) -> Step:
