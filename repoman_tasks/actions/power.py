@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from repoman_tasks.actions.apply import Plan, apply_plan
 from repoman_tasks.actions.container_plans import step_runner
 from repoman_tasks.actions.facts import containers, reconcile, require_containers
@@ -11,20 +13,72 @@ from repoman_tasks.actions.project_container import (
     require_container,
     resolve_project,
 )
+from repoman_tasks.errors import Failed, RepomanError, UsageError, quoted
+from repoman_tasks.model import Project
 from repoman_tasks.planning.steps import ChangeState
 from repoman_tasks.session import Session
 
-__all__ = ["change_state"]
+__all__ = ["change_states"]
 
 _STOPPED = ("stopped", "error")
 
 
-def change_state(
-    session: Session, name: str | None, action: str, *, force: bool = False, dry_run: bool = False
+def change_states(
+    session: Session,
+    names: Sequence[str],
+    action: str,
+    *,
+    every: bool = False,
+    force: bool = False,
+    dry_run: bool = False,
 ) -> None:
-    """Start, stop or restart the container of the project called `name`, or of the current one."""
+    """Start, stop or restart the containers of the projects called `names`, or all if `every`.
+
+    Without a name it is that of the current project. If one fails, the others are done, and Failed
+    is raised at the end.
+    """
+    if every and names:
+        raise UsageError("--all and names can't be combined", "choose one")
+    projects = _choose(session, names, action, every)
+    if len(projects) == 1:
+        _change_state(session, projects[0], action, force, dry_run)
+        return
+    failed = []
+    for project in projects:
+        try:
+            _change_state(session, project, action, force, dry_run)
+        except RepomanError as problem:
+            session.screen.note(f"{project.name}: {problem}")
+            failed.append(project.name)
+    if failed:
+        raise Failed(
+            f"{len(failed)} of {len(projects)} containers did not {action}",
+            f"see above, then run `repoman {quoted(action, *failed)}`",
+        )
+    if not projects:
+        session.screen.line("nothing to do")
+
+
+def _choose(session: Session, names: Sequence[str], action: str, every: bool) -> list[Project]:
+    """Return the projects that are meant; of all, those that run if `action` is not to start."""
+    facts, folder = session.of(reconcile), session.host.folder
+    if not every:
+        named: Sequence[str | None] = names or [None]
+        chosen = [resolve_project(facts, name, folder, action)[0] for name in named]
+        return list(dict.fromkeys(chosen))
+    found = require_containers(session).by_name
+    running = {name for name, container in found.items() if container.status not in _STOPPED}
+    return [
+        project
+        for project in facts.registry.projects
+        if project.container and (action == "start" or project.name in running)
+    ]
+
+
+def _change_state(
+    session: Session, project: Project, action: str, force: bool, dry_run: bool
+) -> None:
     facts, screen = session.of(reconcile), session.screen
-    project, _ = resolve_project(facts, name, session.host.folder, action)
     container = require_containers(session).by_name.get(project.name)
     if container is None or not (force and container.status == "error"):
         container = require_container(facts, session.of(containers), project)

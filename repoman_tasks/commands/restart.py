@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from repoman_tasks.actions.facts import containers, reconcile
-from repoman_tasks.actions.power import change_state
+from repoman_tasks.actions.power import change_states
 from repoman_tasks.cli.task import task
 from repoman_tasks.session import Session
-from repoman_tasks.wizards.project_choice import ask_project
+from repoman_tasks.wizards.project_choice import ask_projects
 
 
 @task(
-    wizard=ask_project,
+    wizard=ask_projects,
     pre=[reconcile, containers],
     positional=["name"],
     help={
-        "name": "Name of the project (default: the one whose repo you are in).",
+        "name": "Names of projects (default: the one whose repo you are in).",
+        "all": "Restart all that run.",
         "force": "Stop it at once, without asking it to shut down.",
         "dry_run": "Show what would change, and change nothing.",
     },
@@ -27,7 +28,12 @@ from repoman_tasks.wizards.project_choice import ask_project
     },
 )
 def restart(
-    session: Session, name: str | None = None, force: bool = False, dry_run: bool = False
+    session: Session,
+    name: list[str],
+    *,
+    all: bool = False,
+    force: bool = False,
+    dry_run: bool = False,
 ) -> None:
-    """Restart a project's container; one that is stopped is started."""
-    change_state(session, name, "restart", force=force, dry_run=dry_run)
+    """Restart the containers of projects; those that are stopped are started."""
+    change_states(session, name, "restart", every=all, force=force, dry_run=dry_run)

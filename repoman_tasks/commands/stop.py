@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 from repoman_tasks.actions.facts import containers, reconcile
-from repoman_tasks.actions.power import change_state
+from repoman_tasks.actions.power import change_states
 from repoman_tasks.cli.task import task
 from repoman_tasks.session import Session
-from repoman_tasks.wizards.project_choice import ask_project
+from repoman_tasks.wizards.project_choice import ask_projects
 
 
 @task(
-    wizard=ask_project,
+    wizard=ask_projects,
     pre=[reconcile, containers],
     positional=["name"],
     help={
-        "name": "Name of the project (default: the one whose repo you are in).",
+        "name": "Names of projects (default: the one whose repo you are in).",
+        "all": "Stop all that run.",
         "force": "Stop it at once, without asking it to shut down.",
         "dry_run": "Show what would change, and change nothing.",
     },
     examples={
-        "repoman stop isurus": "Shut a container down",
+        "repoman stop isurus lamna": "Shut two containers down",
         "repoman stop isurus --force": "Stop one that does not shut down",
     },
 )
 def stop(
-    session: Session, name: str | None = None, force: bool = False, dry_run: bool = False
+    session: Session,
+    name: list[str],
+    *,
+    all: bool = False,
+    force: bool = False,
+    dry_run: bool = False,
 ) -> None:
-    """Stop a project's container; its disk is kept."""
-    change_state(session, name, "stop", force=force, dry_run=dry_run)
+    """Stop the containers of projects; their disks are kept."""
+    change_states(session, name, "stop", every=all, force=force, dry_run=dry_run)

@@ -60,7 +60,8 @@ remove --delete-repo::Delete the repo too, if its mirror holds all of it.
 remove --mirror::Delete the mirror called NAME on the share instead, which no project has.
 remove --keep-volume::Keep its volume, with the agents'\'' state, for a project of the same name.
 remove --dry-run::Show what would change, and change nothing.
-restart:project:Restart a project'\''s container; one that is stopped is started.
+restart:project:Restart the containers of projects; those that are stopped are started.
+restart --all::Restart all that run.
 restart --force::Stop it at once, without asking it to shut down.
 restart --dry-run::Show what would change, and change nothing.
 restore:project!:Bring a repo, or files of it, back from its mirror or from a snapshot of the share.
@@ -83,7 +84,8 @@ setup --repair::Restore restrictions of the Incus project and its profiles that 
 setup --dry-run::Show what would change, and change nothing.
 shell:project:Open a login shell in a project'\''s container, or run a program through one.
 shell --forward-agent::Make your SSH agent available in the container until the shell exits.
-start:project:Start a project'\''s container.
+start:project:Start the containers of projects.
+start --all::Start all containers.
 start --dry-run::Show what would change, and change nothing.
 status:project:Report problems, each with its fix; exits with 3 if there are any.
 status --values::Show each setting, its value and where it comes from.
@@ -95,7 +97,8 @@ status --seen::Mark what `status NAME` listed as new in a repo as seen.
 status --json::Print JSON.
 status --watch::Repeat, and redraw the screen, until Ctrl-C.
 status --interval:any:Seconds between two updates of --watch (default: 5).
-stop:project:Stop a project'\''s container; its disk is kept.
+stop:project:Stop the containers of projects; their disks are kept.
+stop --all::Stop all that run.
 stop --force::Stop it at once, without asking it to shut down.
 stop --dry-run::Show what would change, and change nothing.
 sync:project:Mirror the repos to the backup share.

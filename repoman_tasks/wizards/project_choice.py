@@ -20,6 +20,7 @@ __all__ = [
     "ask_exec",
     "ask_login",
     "ask_project",
+    "ask_projects",
     "ask_remove",
     "ask_restore",
 ]
@@ -33,6 +34,16 @@ def ask_project(wizard: Wizard) -> None:
     facts = wizard.session.of(reconcile)
     if project_at(facts.registry, facts.local_repos, wizard.session.host.folder) is None:
         _project(wizard, [p.name for p in facts.registry.projects if p.container])
+
+
+def ask_projects(wizard: Wizard) -> None:
+    """Prompt for a project as `ask_project` does, unless some are named, or all are meant."""
+    if wizard.arguments["name"] or wizard.arguments["all"]:
+        return
+    wizard.arguments["name"] = None
+    ask_project(wizard)
+    name = wizard.arguments["name"]
+    wizard.arguments["name"] = [] if name is None else [name]
 
 
 def _project(wizard: Wizard, names: list[str]) -> None:

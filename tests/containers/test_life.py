@@ -372,6 +372,26 @@ def test_remove_of_a_half_removed_project_succeeds(isurus: ContainerEstate) -> N
     assert isurus.instances() == {}
 
 
+def test_several_containers_and_all(isurus: ContainerEstate) -> None:
+    isurus.new("lamna").new("carcharias", "--no-container")
+    assert (
+        isurus.run("stop", "isurus", "lamna", code=0).out == "done: stop isurus\ndone: stop lamna\n"
+    )
+    assert isurus.run("stop", "--all", code=0).out == "nothing to do\n"
+    assert isurus.run("restart", "--all", code=0).out == "nothing to do\n"
+    assert isurus.run("start", "lamna", "nosuch", code=2).out == "", "all are looked up first"
+    assert "choose one" in isurus.run("start", "--all", "lamna", code=2).err
+    assert isurus.run("start", "lamna", "lamna", code=0).out == "done: start lamna\n"
+    (isurus.local_repos / "isurus").rename(isurus.local_repos / "moved")
+    done = isurus.run("start", "--all", code=1)
+    assert done.out == "lamna is already running\n", "the others are done"
+    assert "1 of 2 containers did not start" in done.err
+    (isurus.local_repos / "moved").rename(isurus.local_repos / "isurus")
+    (cure,) = re.findall(r"then run `repoman ([^`]*)`", done.err)
+    assert isurus.run(*cure.split(), code=0).out == "done: start isurus\n"
+    assert isurus.state("isurus") == "running"
+
+
 @pytest.mark.over_ssh
 def test_delete_repo_only_where_the_mirror_holds_everything(isurus: ContainerEstate) -> None:
     repo = isurus.local_repos / "isurus"

@@ -113,7 +113,7 @@ def check_own_project(project: str) -> None:
     """Raise UsageError if `project` is Incus's own one, which other containers are in."""
     if project == "default":
         raise UsageError(
-            "the Incus project `default` is Incus's own, and other containers may be in it",
+            "the Incus project default is Incus's own, and other containers may be in it",
             "set incus_project in [defaults] to another name, or unset INCUS_PROJECT",
         )
 
