@@ -52,8 +52,8 @@ _ENOUGH_ROUNDS = 3
 """After so many rounds, one in which no file vanished is enough, even if commits go on."""
 _TORN_PASSES = 4
 """Limit of passes that are repeated because a file was written while it was read."""
-_MOST_LISTED = 20_000
-"""Limit of paths to list for rsync. With more, to compare the whole repo asks hardly more."""
+_MOST_RULES = 2000
+"""Limit of paths in rsync's rules, since it tries each rule for each entry."""
 _MOST_GIT_DIRS = 100
 """With more, rsync gets one rule for all of them, not one for each."""
 _WAIT_SECONDS = 7 * 24 * 3600.0
@@ -185,7 +185,7 @@ class _ProjectSync:
         self._outcome.warnings += [f"{special} is not mirrored" for special in survey.specials]
         self._guard(survey.tally)
         mounted.result()
-        last = context.trusted(project) if self._can_be_listed(changes) else None
+        last = context.trusted(project) if self._is_enough(changes) else None
         done = self._first_pass(changes, in_full=last is None)
         self._look_again()
         if not context.dry and self._walks.changed_meanwhile(survey.git_dirs):
@@ -196,9 +196,11 @@ class _ProjectSync:
             self._look_again()
         elif done.vanished:
             self._outcome.warnings.append(f"{rsync.status_message(24)} ({done.vanished})")
-        if last is None or changes is None:
+        if last is None:
             return self._walks.keep(None, "")
-        return self._walks.keep(changes.paths, last.compared)
+        # What a repo itself excludes is excluded after its git directories are included.
+        other_rules = context.registry.excludes(project).requested
+        return self._walks.keep(None if other_rules else changes, last.compared)
 
     def _look_again(self) -> None:
         """Walk over the repo again. Raise an error if repo or share were replaced meanwhile."""
@@ -209,12 +211,12 @@ class _ProjectSync:
         paths.result()
         walked.result()
 
-    def _can_be_listed(self, changes: Changes | None) -> bool:
-        """Return True if to send only `changes` makes the mirror equal the repo."""
+    def _is_enough(self, changes: Changes | None) -> bool:
+        """Return True if to send only `changes` makes a known mirror equal the repo."""
         options = self._context.options
         if changes is None or options.full or options.force or not options.delete:
             return False
-        return len(changes.paths) <= _MOST_LISTED
+        return _few(changes)
 
     def _first_pass(self, changes: Changes | None, *, in_full: bool) -> Pass:
         """Mirror the whole repo, or `changes` only unless `in_full`.
@@ -222,18 +224,20 @@ class _ProjectSync:
         A pass in full compares by size and time, so it is followed by one over `changes` if a file
         may have changed that kept both.
         """
-        everything = [f"{self._project.repo}/"]
         if changes is None:
-            return self._pass(everything)
-        if len(changes.paths) > _MOST_LISTED:
-            return self._pass(everything, gone=changes.gone, contents=changes.contents)
-        done = self._pass(everything, gone=changes.gone) if in_full else None
+            return self._pass(self._whole)
+        if not _few(changes):
+            return self._pass(self._whole, gone=changes.gone, contents=changes.contents)
+        done = self._pass(self._whole, gone=changes.gone) if in_full else None
         if done is not None and not changes.contents:
             return done
-        listed = self._walks.write_list(changes.paths)
         gone = 0 if in_full else changes.gone
-        sent = self._pass([""], gone=gone, listed=listed, contents=changes.contents)
+        sent = self._pass(self._whole, gone=gone, only=changes, contents=changes.contents)
         return done or sent
+
+    @property
+    def _whole(self) -> list[str]:
+        return [f"{self._project.repo}/"]
 
     def _guard(self, tally: Tally) -> None:
         """Set the limit of deletions; raise Refused if the repo has lost too many files."""
@@ -322,15 +326,21 @@ class _ProjectSync:
         rules: Sequence[str] = (),
         *,
         gone: int = 0,
-        listed: str = "",
+        only: Changes | None = None,
         contents: bool = False,
     ) -> Pass:
         """Run a pass, see `run_pass`; it will delete about `gone` entries, as far as known."""
+        context, file = self._context, ""
+        if only is not None:
+            file = self._walks.write_rules(only)
+            # To delete, rsync asks the share for all names in each folder on the way.
+            delete = context.options.delete and bool(only.trees)
+            context = replace(context, options=replace(context.options, delete=delete))
         run = partial(run_pass, projects=[self._project], locks=self._locks, sources=sources)
-        run = partial(run, rules=rules, listed=listed, contents=contents)
+        run = partial(run, rules=rules, only=file, contents=contents)
         if self._may_delete is not None and gone > self._may_delete:
             self._check_deletions(run, self._may_delete)
-        done = _untorn(partial(run, self._context, max_delete=self._may_delete))
+        done = _untorn(partial(run, context, max_delete=self._may_delete))
         self._loose += done.loose_new - done.loose_deleted
         if self._may_delete is not None:
             gained = 2 * done.loose_new if self._project.max_delete is None else 0
@@ -348,6 +358,11 @@ class _ProjectSync:
         if done.deleted > may_delete:
             done.stopped = True
             raise PassFailed([self._project], 0, done)
+
+
+def _few(changes: Changes) -> bool:
+    """Return True if rules can limit a pass to `changes`."""
+    return len(changes.paths) + len(changes.trees) <= _MOST_RULES
 
 
 def _untorn(run: Callable[[], Pass]) -> Pass:

@@ -7,19 +7,19 @@ manifest counts only if the state has its digest, so a crash between both leaves
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from repoman_tasks.hosts.base import Comparison, Future
-from repoman_tasks.mirror.rsync_pass import Equal, SyncContext, carried_folders
+from repoman_tasks.mirror.rsync_pass import Equal, SyncContext
 from repoman_tasks.model import Project
 from repoman_tasks.planning.mirror.manifest import (
     Changes,
-    carried,
     changed_paths,
     find_changes,
     find_written,
     one_is_in,
 )
+from repoman_tasks.tools import rsync
 
 __all__ = ["RepoWalks"]
 
@@ -69,11 +69,11 @@ class RepoWalks:
         except ValueError:
             return True
 
-    def keep(self, sent: Iterable[bytes] | None, compared: str) -> Equal:
+    def keep(self, sent: Changes | None, compared: str) -> Equal:
         """Keep the manifest after a complete sync, and return what the mirror equals.
 
-        `sent` are the paths that were listed for rsync, None for the whole repo. `compared` is when
-        the mirror was compared in full, empty for now.
+        `sent` is what rsync looked at, None for the whole repo. `compared` is when the mirror was
+        compared in full, empty for now.
         """
         before, after = self._before, self._after
         if not (before.digest and after.digest and before.digest == after.known):
@@ -82,8 +82,7 @@ class RepoWalks:
         if written is None or len(written) > _MOST_WRITTEN or not self._context.options.delete:
             return Equal(compared=compared)
         self._context.host.change(["mv", "-fT", "--", self._new, self._path])
-        paths = (path.decode(errors="surrogateescape") for path in sorted(written))
-        return Equal(before.digest, tuple(paths), compared)
+        return Equal(before.digest, tuple(map(_text, sorted(written))), compared)
 
     @property
     def _new(self) -> str:
@@ -94,12 +93,15 @@ class RepoWalks:
             return Future(lambda: Comparison(""))
         return self._context.host.submit_comparison(self._root, known, keep)
 
-    def write_list(self, paths: Iterable[bytes]) -> str:
-        """Write those of `paths` that are not in an excluded folder to a file for rsync; return the
-        path of that."""
-        repo = self._project.repo.encode(errors="surrogateescape")
-        kept = carried(paths, carried_folders(self._context, self._project))
-        sources = (repo + b"/" + path.lstrip(b"/") if path else repo for path in kept)
-        path = f"{self._path}.list"
-        self._context.host.write_file(path, b"\0".join(sources), noted=False)
+    def write_rules(self, changes: Changes) -> str:
+        """Write the rules that limit a pass to `changes` to a file; return the path of that."""
+        paths, trees = (map(_text, found) for found in (changes.paths - {b""}, changes.trees))
+        rules = rsync.only_rules(self._project.repo, paths, trees)
+        data = b"".join(rule.encode(errors="surrogateescape") + b"\0" for rule in rules)
+        path = f"{self._path}.rules"
+        self._context.host.write_file(path, data, noted=False)
         return path
+
+
+def _text(path: bytes) -> str:
+    return path.decode(errors="surrogateescape")

@@ -24,7 +24,6 @@ __all__ = [
     "Pass",
     "PassFailed",
     "SyncContext",
-    "carried_folders",
     "count_entries",
     "list_entries",
     "mirrored",
@@ -157,12 +156,12 @@ def run_pass(
     rules: Sequence[str] = (),
     max_delete: int | None = None,
     *,
-    listed: str = "",
+    only: str = "",
     contents: bool = False,
 ) -> Pass:
     """Copy `sources`, paths of `projects` relative to local_repos, to the share.
 
-    `rules` are filter rules to put before those of the projects; for `listed` and `contents` see
+    `rules` are filter rules to put before those of the projects; for `only` and `contents` see
     `rsync.pass_argv`. Raise PassFailed if rsync did not copy everything; files that vanished
     meanwhile are only counted.
     """
@@ -177,7 +176,7 @@ def run_pass(
         max_delete=max_delete,
         dry_run=options.dry_run,
         progress=options.progress,
-        listed=listed,
+        only=only,
         contents=contents or options.checksum,
     )
     done = Pass({project.name: Counts() for project in projects})
@@ -229,27 +228,12 @@ def count_entries(context: SyncContext, project: Project) -> Census:
     return census
 
 
-def carried_folders(context: SyncContext, project: Project) -> frozenset[bytes]:
-    """Return the folders in the project's repo that no rule excludes, by relative path."""
-    folders = {b""}
-
-    def add(path: bytes, _: int) -> None:
-        folders.add(path.rstrip(b"/"))
-
-    list_entries(context, project, add, ("+ */", "- *"))
-    return frozenset(folders)
-
-
 def list_entries(
-    context: SyncContext,
-    project: Project,
-    see: Callable[[bytes, int], object],
-    more: Sequence[str] = (),
+    context: SyncContext, project: Project, see: Callable[[bytes, int], object]
 ) -> None:
     """Call `see` with the path of each entry that a pass copies, and the bytes of a file.
 
-    Paths are relative to the repo; folders end with /. `more` are filter rules to put after those
-    of the project.
+    Paths are relative to the repo; folders end with /.
     """
     prefix = len(project.repo.encode(errors="surrogateescape")) + 1
 
@@ -258,7 +242,7 @@ def list_entries(
         if item is not None and len(item.path) > prefix:
             see(item.path[prefix:], item.size)
 
-    rules = [*rsync.filters(project.repo, context.registry.excludes(project)), *more]
+    rules = rsync.filters(project.repo, context.registry.excludes(project))
     argv = rsync.listing_argv(context.local_repos, project.repo, rules)
     complaints: list[bytes] = []
     status = context.host.stream(argv, read, complaints.append, changes=False)

@@ -23,6 +23,7 @@ __all__ = [
     "filters_of_all",
     "listing_argv",
     "misses_source",
+    "only_rules",
     "parse_item",
     "parse_progress",
     "pass_argv",
@@ -178,7 +179,7 @@ def pass_argv(
     dry_run: bool = False,
     progress: bool = False,
     contents: bool = False,
-    listed: str = "",
+    only: str = "",
     backup: str = "",
     target: str = ".",
 ) -> list[str]:
@@ -187,14 +188,12 @@ def pass_argv(
     The working folder is the share's root. The target is `.`, so that rsync resolves no path of
     the share: it stays on the file system that was checked, whatever is mounted later. With
     `contents`, files are compared by checksum instead of size and time. What is replaced or
-    deleted goes to the folder `backup`, if given. With `listed`, a file with names relative to the
-    only source, each ended by NUL, only these are copied: a folder with all that it directly holds
-    if its name ends with a slash.
+    deleted goes to the folder `backup`, if given. `only` is a file with further rules, each ended
+    by NUL; see `only_rules`.
     """
     if not sources:
         raise ValueError("without a source rsync would list the share")
-    argv = ["rsync", "--dirs" if listed else "--recursive"]
-    argv += ["--links", "--perms", "--times", "--hard-links", "--sparse"]
+    argv = ["rsync", "--recursive", "--links", "--perms", "--times", "--hard-links", "--sparse"]
     argv += ["--relative", "--whole-file", "--no-human-readable", _OUT_FORMAT]
     # A set-uid file of a container's root must not become one of the person.
     argv += ["--chmod=Fug-s"] * (not keeps.owners)
@@ -204,12 +203,24 @@ def pass_argv(
         argv.append("--delete-after")
         argv += [f"--max-delete={max_delete}"] if max_delete is not None else []
     argv += ["--checksum"] * contents
-    # What vanishes after it was listed changes its folder, and so is found by the next walk.
-    argv += ["--from0", f"--files-from={listed}", "--ignore-missing-args"] if listed else []
     argv += ["--backup", f"--backup-dir={backup}", "--no-implied-dirs"] if backup else []
     argv += ["--dry-run"] * dry_run + ["--info=progress2"] * progress
     argv += [f"--filter={rule}" for rule in rules]
+    argv += ["--from0", f"--filter=. {only}"] if only else []
     return [*argv, "--", *(f"{root.rstrip('/')}/./{source}" for source in sources), target]
+
+
+def only_rules(repo: str, paths: Iterable[str], trees: Iterable[str]) -> list[str]:
+    """Return the rules that limit a pass to `paths` in the repo, and to `trees` with all they hold.
+
+    They come after those of the repo. With a list for --files-from, rsync would follow links in
+    place of the folders above a path.
+    """
+    paths, trees = {f"{repo}/{path}" for path in paths}, {f"{repo}/{tree}" for tree in trees}
+    above = {parent for path in paths | trees for parent in with_parents(path)[:-1]}
+    rules = [f"+ /{_escaped(folder)}/" for folder in sorted(above)]
+    rules += [f"+ /{_escaped(path)}" for path in sorted(paths | trees)]
+    return [*rules, *(f"+ /{_WILD.sub(_backslash, tree)}/***" for tree in sorted(trees)), "- *"]
 
 
 def listing_argv(root: str, repo: str, rules: Sequence[str]) -> list[str]:

@@ -106,12 +106,11 @@ def passes(estate: Estate, *argv: str, recent: int = -1000) -> tuple[set[str], s
         estate.environ = environ
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     words = [line["words"] for line in lines if line.get("words", [""])[0] == "rsync"]
-    whole, part = set(), set()
-    for word in (word for argv in words for word in argv):
-        if word.startswith("--files-from="):
-            part.add(Path(word).stem)
-        elif repo := word.partition("/./")[2]:
-            whole.add(repo.split("/")[0])
+    whole: set[str] = set()
+    part: set[str] = set()
+    for rsync in words:
+        repos = {word.partition("/./")[2].split("/")[0] for word in rsync if "/./" in word}
+        (part if "--from0" in rsync else whole).update(repos)
     return whole, part
 
 

@@ -12,7 +12,7 @@ import posixpath
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
-__all__ = ["Changes", "carried", "changed_paths", "find_changes", "find_written", "one_is_in"]
+__all__ = ["Changes", "changed_paths", "find_changes", "find_written", "one_is_in"]
 
 _RECENT = b"recent "
 _MIRRORED = (b"d", b"f", b"l")
@@ -22,8 +22,9 @@ _MIRRORED = (b"d", b"f", b"l")
 class Changes:
     """The entries of a mirror to compare, by paths relative to the repo."""
 
-    paths: tuple[bytes, ...]
-    """A folder with a slash at its end is compared with the names in it, too."""
+    paths: frozenset[bytes]
+    trees: frozenset[bytes]
+    """Those to compare with all that they hold, or to delete."""
     gone: int = 0
     """The number of entries that the repo no longer has."""
     contents: bool = False
@@ -52,13 +53,12 @@ def find_changes(gone: Iterable[bytes], new: Iterable[bytes], written: Iterable[
     again = {_inner(path): _Entry(b"d" if path.endswith(b"/") else b"f") for path in written}
     recent = _recent(gone) | _recent(new)
     unsure = {path: now.get(path, e) for path, e in (recent | again).items() if path not in removed}
-    # A name that went, or may have come and gone meanwhile, is deleted by comparing its folder.
-    whole = {path for path, entry in unsure.items() if entry.kind == b"d"}
-    others = {path for path, entry in now.items() if entry.kind != b"d"}
-    whole |= {_folder_left(path, removed.keys() | others) for path in removed}
+    trees = {path for path in again if path in unsure and unsure[path].kind == b"d"}
+    trees |= {path for path in removed if posixpath.dirname(path) not in removed}
     changed = {path for path, entry in (now | unsure).items() if entry.kind in _MIRRORED}
     return Changes(
-        tuple(sorted(({b""} | changed) - whole | {path + b"/" for path in whole})),
+        frozenset(changed - trees),
+        frozenset(trees),
         sum(entry.kind in _MIRRORED for entry in removed.values()),
         any(path in again or entry.kind == b"f" for path, entry in unsure.items())
         or any(_looks_same(old[path], entry) for path, entry in now.items() if path in old),
@@ -74,30 +74,22 @@ def changed_paths(gone: Iterable[bytes], new: Iterable[bytes]) -> frozenset[byte
 
 
 def find_written(
-    gone: Iterable[bytes], new: Iterable[bytes], sent: Iterable[bytes] | None
+    gone: Iterable[bytes], new: Iterable[bytes], sent: Changes | None
 ) -> frozenset[bytes] | None:
     """Return the paths of which the mirror may not have what the walk before a sync lists.
 
-    `gone` and `new` are as above, for the walks before and after it. `sent` are the paths that were
-    listed for rsync, None for the whole repo. A folder that changed may have been another one, or a
-    link, while rsync read in it, so that nothing is known of what was sent from it: if that is all,
-    the answer is None.
+    `gone` and `new` are as above, for the walks before and after it; `sent` is what rsync looked
+    at, None for the whole repo. A folder that changed may have been another one while rsync read in
+    it, so that nothing is known of what was sent from it: if that is all, the answer is None. A
+    slash ends the path of a folder of which that is true.
     """
     entries = _entries(gone) | _entries(new)
     folders = {path for path, entry in entries.items() if entry.kind == b"d"}
-    if sent is None and folders:
-        return None
-    inside = {path for path in sent or () if _lies_in(posixpath.dirname(path).strip(b"/"), folders)}
+    if sent is None:
+        return None if folders else frozenset(entries)
+    inside = {path for path in sent.paths if path and _lies_in(posixpath.dirname(path), folders)}
+    inside |= {path + b"/" for path in sent.trees if _lies_in(path, folders)}
     return frozenset(inside | entries.keys() - folders)
-
-
-def carried(paths: Iterable[bytes], folders: Container[bytes]) -> list[bytes]:
-    """Return those of `paths` that are in one of `folders`, which no rule excludes from the mirror.
-
-    rsync itself leaves out a path that it is given if a rule matches, but asks no rule for the
-    folders above it.
-    """
-    return [path for path in paths if posixpath.dirname(path).strip(b"/") in folders]
 
 
 def one_is_in(paths: Iterable[bytes], folders: Iterable[bytes]) -> bool:
@@ -114,13 +106,6 @@ def _lies_in(path: bytes, folders: Container[bytes]) -> bool:
     while path and path not in folders:
         path = posixpath.dirname(path)
     return path in folders
-
-
-def _folder_left(path: bytes, others: Container[bytes]) -> bytes:
-    """Return the innermost folder of `path` that is there, and no other kind of entry now."""
-    while path and path in others:
-        path = posixpath.dirname(path)
-    return path
 
 
 def _looks_same(old: _Entry, now: _Entry) -> bool:

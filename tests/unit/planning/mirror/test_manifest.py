@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from repoman_tasks.planning.mirror.manifest import (
-    carried,
+    Changes,
     changed_paths,
     find_changes,
     find_written,
@@ -31,34 +31,29 @@ def recent(path: bytes, kind: bytes = b"f", since: bytes = b"9.1") -> bytes:
 
 
 def test_nothing_differs() -> None:
-    """The root is always compared, so that every sync writes its token."""
-    found = find_changes([], [], [])
-    assert (found.paths, found.gone, found.contents) == ((b"",), 0, False)
+    assert find_changes([], [], []) == Changes(frozenset(), frozenset())
 
 
 def test_a_changed_file_and_a_new_folder() -> None:
     old = [line(b"a/x"), folder(b"")]
     new = [line(b"a/x", size=b"6"), folder(b"", ctime=b"2.0"), folder(b"b"), line(b"b/y")]
-    found = find_changes(old, new, [])
-    assert (found.paths, found.gone, found.contents) == ((b"", b"a/x", b"b", b"b/y"), 0, False)
+    assert find_changes(old, new, []) == Changes(
+        frozenset({b"", b"a/x", b"b", b"b/y"}), frozenset()
+    )
 
 
-def test_the_folder_of_what_is_gone_is_compared_with_its_names() -> None:
+def test_what_is_gone() -> None:
+    """A folder that is gone is named once, with all that it held."""
     old = [folder(b"a"), line(b"a/x"), folder(b"a/b"), line(b"a/b/y"), line(b"a/b/z")]
     found = find_changes(old, [folder(b"a", ctime=b"2.0")], [])
-    assert (found.paths, found.gone) == ((b"", b"a/"), 4)
-
-
-def test_a_folder_that_is_gone_with_all_that_it_held() -> None:
-    found = find_changes([folder(b"a"), line(b"a/x"), folder(b"")], [folder(b"", ctime=b"2.0")], [])
-    assert (found.paths, found.gone) == ((b"/",), 2)
+    assert found == Changes(frozenset({b"a"}), frozenset({b"a/x", b"a/b"}), gone=4)
 
 
 @pytest.mark.parametrize("kind", [b"f", b"l"])
 def test_a_folder_that_became_another_kind(kind: bytes) -> None:
     old = [folder(b"a/b"), line(b"a/b/x")]
     found = find_changes(old, [line(b"a/b", kind)], [])
-    assert (found.paths, found.gone) == ((b"", b"a/", b"a/b"), 1)
+    assert found == Changes(frozenset({b"a/b"}), frozenset({b"a/b/x"}), gone=1)
 
 
 def test_an_edit_that_keeps_size_and_time() -> None:
@@ -72,38 +67,35 @@ def test_an_edit_that_keeps_size_and_time() -> None:
 def test_what_changed_just_before_the_walk_is_compared_by_content() -> None:
     """Another change within the same tick of the clock would not show."""
     found = find_changes([recent(b"x"), recent(b"a", b"d")], [], [])
-    assert (found.paths, found.contents) == ((b"", b"a/", b"x"), True)
+    assert found == Changes(frozenset({b"a", b"x"}), frozenset(), contents=True)
     assert find_changes([], [recent(b"x")], []).contents, "the clock was set back"
-    found = find_changes([line(b"x"), recent(b"x")], [folder(b"")], [])
-    assert (found.paths, found.gone) == ((b"/",), 1), "gone since"
+    found = find_changes([line(b"x"), recent(b"x")], [], [])
+    assert found == Changes(frozenset(), frozenset({b"x"}), gone=1), "gone since"
     found = find_changes([line(b"x"), recent(b"x")], [folder(b"x")], [])
-    assert found.paths == (b"", b"x/"), "it has another kind now"
+    assert found == Changes(frozenset({b"x"}), frozenset()), "it has another kind now"
 
 
 def test_what_was_written_during_the_last_sync_is_compared_by_content() -> None:
     """The mirror may have what it held in between."""
     found = find_changes([line(b"x")], [line(b"x", size=b"6")], [b"x"])
-    assert (found.paths, found.contents) == ((b"", b"x"), True)
-    same = find_changes([], [], [b"came and went, or is as before", b"a/", b"/"])
-    assert same.paths == (b"/", b"a/", b"came and went, or is as before")
+    assert found == Changes(frozenset({b"x"}), frozenset(), contents=True)
+    same = find_changes([], [], [b"came and went, or is as before", b"a/"])
+    assert same.paths == {b"came and went, or is as before"}
+    assert same.trees == {b"a"}
     assert same.contents
     gone = find_changes([line(b"x"), folder(b"a")], [folder(b"x")], [b"x", b"a/"])
-    assert gone.paths == (b"/", b"x/"), "one went, and one has another kind"
+    assert gone.trees == {b"x", b"a"}, "one has another kind, and one went"
 
 
 def test_special_files_are_not_sent() -> None:
-    found = find_changes([line(b"p", b"p")], [line(b"s", b"s"), folder(b"")], [])
-    assert (found.paths, found.gone) == ((b"/",), 0)
+    found = find_changes([line(b"p", b"p")], [line(b"s", b"s")], [])
+    assert found == Changes(frozenset(), frozenset({b"p"}), gone=0)
 
 
 def test_names_of_any_bytes() -> None:
-    names = [b" x", b"x ", b"a\nb", b"-x", b"\xff", b"1 d 2", b"recent 1 f x", b"\\x"]
-    assert find_changes([], [line(name) for name in names], []).paths == tuple(
-        sorted([b"", *names])
-    )
-    assert find_changes([recent(name) for name in names], [], []).paths == tuple(
-        sorted([b"", *names])
-    )
+    names = {b" x", b"x ", b"a\nb", b"-x", b"\xff", b"1 d 2", b"recent 1 f x", b"\\x"}
+    assert find_changes([], [line(name) for name in names], []).paths == names
+    assert find_changes([recent(name) for name in names], [], []).paths == names
 
 
 @pytest.mark.parametrize("bad", [b"", b"1 f 644", b"recent 1"])
@@ -125,13 +117,14 @@ def test_what_was_written_during_a_sync() -> None:
     assert written([recent(b"x")], [recent(b"x", since=b"9.2")], None) == set()
     new = [*new, folder(b"a", ctime=b"2.0")]
     assert find_written(old, new, None) is None
-    sent = [b"", b"a/", b"a/z", b"a/b/c/", b"b/x"]
-    assert written(old, new, sent) == {b"x", b"a/b/y", b"a/", b"a/z", b"a/b/c/"}
-    assert written(old, new, [b"a"]) == {b"x", b"a/b/y"}, "it was not read in"
-    assert written([folder(b"")], [], [b"/", b"b/x"]) == {b"/", b"b/x"}
+    sent = Changes(frozenset({b"", b"a", b"a/z", b"b/x"}), frozenset({b"a/b/c", b"b"}))
+    assert written(old, new, sent) == {b"x", b"a/b/y", b"a/z", b"a/b/c/"}
+    whole = Changes(frozenset(), frozenset({b"a"}))
+    assert written(old, new, whole) == {b"x", b"a/b/y", b"a/"}
+    assert written([folder(b"")], [], sent) == {b"a", b"a/z", b"b/x", b"a/b/c/", b"b/"}
 
 
-def written(old: list[bytes], new: list[bytes], sent: list[bytes] | None) -> set[bytes]:
+def written(old: list[bytes], new: list[bytes], sent: Changes | None) -> set[bytes]:
     found = find_written(old, new, sent)
     assert found is not None
     return set(found)
@@ -143,9 +136,3 @@ def test_paths_in_git_directories() -> None:
     assert one_is_in([b"x"], [b""]), "a bare repo"
     assert not one_is_in([b"a", b"a/.gitx", b""], [b"a/.git"])
     assert not one_is_in([], [b""])
-
-
-def test_what_is_in_an_excluded_folder_is_not_sent() -> None:
-    paths = [b"", b"/", b"x", b"a/", b"a/x", b"a/b/x", b"build", b"build/", b"build/x"]
-    left = carried(paths, {b"", b"a", b"a/b"})
-    assert left == [b"", b"/", b"x", b"a/", b"a/x", b"a/b/x", b"build"], "rsync judges the last"
