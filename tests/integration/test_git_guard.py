@@ -1047,6 +1047,72 @@ def test_a_person_whose_git_shows_submodules_in_full(
     assert guarded.fired
 
 
+LOOKING = """
+add -n .
+add more.txt
+blame README.md
+branch -a --contains merge
+branch another merge
+cat-file -p merge
+describe --all --dirty
+diff --cached merge
+diff --ignore-submodules=none merge
+diff --textconv --ext-diff merge
+diff -R --raw --stat merge HEAD
+for-each-ref --format=%(upstream:track)%(objectname)
+fsck --connectivity-only
+grep --cached README
+grep --untracked README
+log --all --graph --decorate -p -m
+log --cc -p merge
+log -S1 -p merge -- sub
+log --walk-reflogs -p
+ls-files -s -o -m -d
+ls-tree -r -l merge
+merge-base main merge
+name-rev HEAD
+push --quiet origin merge:refs/heads/merge
+reflog show -p
+rev-list --objects --disk-usage merge
+rev-parse merge:sub
+shortlog merge
+show --show-signature -m -p --stat merge
+show merge^{tree}
+status --ignore-submodules=none -uall
+status --porcelain=2 --branch --ignored
+status -vv
+tag another
+"""
+
+
+@pytest.mark.parametrize("is_file", [False, True], ids=["none", "a file"])
+def test_git_enters_no_repo_when_it_only_looks(guarded: Guarded, is_file: bool) -> None:
+    """Before these commands, the guard does not judge a repo that the index has not.
+
+    A merge has a submodule there; the index has nothing, or a file.
+    """
+    ATTACKS["gitlink of a merge"].plant(guarded.repo, guarded.payload)
+    git(guarded.repo / "sub", "commit", "--quiet", "--allow-empty", "-m", "x")
+    (guarded.repo / "sub/.gitattributes").write_text("* filter=x diff=x\n")
+    with (guarded.repo / "sub/.git/config").open("a") as config:
+        config.write(f"[core]\n\tfsmonitor = {guarded.payload}\n")
+        config.write(f'[filter "x"]\n\tclean = {guarded.payload}\n')
+        config.write(f"[diff]\n\texternal = {guarded.payload}\n")
+    bare = guarded.base / "bare.git"
+    git(guarded.base, "init", "--quiet", "--bare", str(bare))
+    git(guarded.repo, "remote", "add", "origin", f"example.org:{bare}")
+    if is_file:
+        blob = git(guarded.repo, "rev-parse", "HEAD:README.md").strip()
+        git(guarded.repo, "update-index", "--add", "--cacheinfo", f"100644,{blob},sub")
+    guarded.fired  # noqa: B018
+    for line in LOOKING.strip().splitlines():
+        done = guarded.git(*line.split())
+        assert (done.code in (0, 1), guarded.fired) == (True, False), (line, done)
+        assert "repoman" not in done.err, line
+    guarded.real_git("show", "--remerge-diff", "merge")
+    assert guarded.fired, "positive control"
+
+
 WAYS = {
     "of the person": ([], {}),
     "in the environment": ([], {"GIT_CONFIG_COUNT": "1"}),
