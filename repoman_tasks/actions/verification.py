@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
+from repoman_tasks.errors import ExitCode, RepomanError
 from repoman_tasks.mirror.rsync_pass import SyncContext
 from repoman_tasks.mirror.verify_run import verify_project
 from repoman_tasks.model import Project
+from repoman_tasks.planning.mirror.attempts import Record
 from repoman_tasks.planning.mirror.damage import (
     Verdict,
     damage_cure,
@@ -43,9 +46,24 @@ def verify_each(
             verdict = verify_project(
                 context, project, before, percent=percent, state_folder=state.folder, until=until
             )
-        if not verdict.error and not session.dry:
-            state.record(project.name, verdict.verified)
+        if not session.dry:
+            _record(session, verdict)
         yield verdict
+
+
+def _record(session: Session, verdict: Verdict) -> None:
+    """Keep what is proven, and a record of the comparison; that it can't be kept is no error."""
+    store, code = session.store, verdict.code
+    error = ": ".join(filter(None, [verdict.error, verdict.cure]))
+    if verdict.damaged or verdict.objects:
+        code, error = ExitCode.UNHEALTHY, f"{describe(verdict)}: {damage_cure(verdict.name)}"
+    record = Record(
+        session.now(), verdict.name, "verify", int(code), round(verdict.seconds, 3), error=error
+    )
+    with suppress(RepomanError):
+        if not verdict.error:
+            store.verified.record(verdict.name, verdict.verified)
+        store.mirrors.update(lambda known: known, [record])
 
 
 def verify_after_sync(

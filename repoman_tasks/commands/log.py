@@ -33,7 +33,7 @@ _MOST = 100
 def log(
     session: Session, name: str | None = None, limit: int | None = None, json: bool = False
 ) -> None:
-    """Show the syncs and restores of the past, newest first: when, how long, and how they ended.
+    """Show past syncs, restores and verifications, newest first, and how they ended.
 
     The file that they are in is limited to the newest ones, some ten thousand.
     """
@@ -70,6 +70,7 @@ def _row(records: list[Record]) -> list[Cell]:
     first = records[0]
     subject = first.project if len(records) == 1 else plural(len(records), "project")
     counts = format_counts(first.changed, first.new, first.deleted, first.bytes)
+    counts = "no damage" if first.command == "verify" else counts
     time = first.time.replace("T", " ").removesuffix("Z")
     if first.exit:
         refused = "refused: " if first.exit == ExitCode.REFUSED else ""

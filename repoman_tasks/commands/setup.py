@@ -127,7 +127,7 @@ def _plan(
     (real,) = folders.result()
     estate = str(uuid.uuid4())
     steps = setup_steps(registry, exists.result(), options, real is not None, share.probe, estate)
-    if options.adopt_share and not registry.estate.id:
+    if options.adopt_share and not registry.projects:  # also if the first try was interrupted
         steps += takeover_steps(session, share, registry)
     steps = [*_fence_steps(session, fence_options, real or local), *steps]
     steps = _order_steps(session, steps, dry_run=dry_run)

@@ -30,7 +30,7 @@ history --limit:any:Number of snapshots to look at, the newest first (default: 2
 history --json::Print JSON.
 list::List the projects: state, address, last sync, repo and image.
 list --json::Print JSON.
-log:project:Show the syncs and restores of the past, newest first: when, how long, and how they ended.
+log:project:Show past syncs, restores and verifications, newest first, and how they ended.
 log --limit:any:Number of records to print (default: 100).
 log --json::Print JSON.
 login:choice claude codex gemini opencode aider:Log an agent in: keep its token or API key, and give it to containers.

@@ -132,6 +132,21 @@ def test_a_copy_that_was_forged_is_not_used(mirrored: Estate) -> None:
         assert "project" not in mirrored.registry.read_text().replace("projects exist", "")
 
 
+def test_a_setup_that_was_interrupted_goes_on(mirrored: Estate) -> None:
+    """It was killed after it had written the registry, and before it took the projects over."""
+    (copy,) = copies(mirrored)
+    setup = commands_of_the_page(mirrored)[0]
+    lose_home(mirrored)
+    away = copy.rename(mirrored.share / ".away")
+    mirrored.run(*setup, "--yes", code=0)
+    away.rename(copy)
+    assert "take over 3 projects" in mirrored.run(*setup, "--dry-run", code=0).out
+    mirrored.run(*setup, "--yes", code=0)
+    assert "nothing to do" in mirrored.run(*setup, "--yes", code=0).out
+    mirrored.run("restore", "--all", code=0)
+    mirrored.run("sync", code=0)
+
+
 def test_a_share_without_a_copy(mirrored: Estate) -> None:
     lose_home(mirrored)
     shutil.rmtree(mirrored.share / REGISTRY_COPIES)

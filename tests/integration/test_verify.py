@@ -355,6 +355,17 @@ def test_status_and_list_remember_it(mirrored: Estate) -> None:
     mirrored.run("status", code=0)
 
 
+def test_a_record_of_each_is_kept(mirrored: Estate) -> None:
+    mirrored.run("verify", code=0)
+    flip(mirrored.mirror("isurus") / "docs/plan.md")
+    mirrored.run("verify", code=UNHEALTHY)
+    newest, older, *_ = mirrored.run("log", "--json", code=0).json["records"]
+    assert (newest["command"], newest["exit"], newest["project"]) == ("verify", 3, "isurus")
+    assert "1 entry damaged" in newest["error"]
+    assert (older["command"], older["exit"], older["error"]) == ("verify", 0, "")
+    assert "no damage" in mirrored.run("log", code=0).out
+
+
 def test_another_project_of_the_name_has_proven_nothing(mirrored: Estate) -> None:
     mirrored.run("verify", code=0)
     mirrored.run("remove", "isurus", "--yes", code=0)

@@ -1,4 +1,4 @@
-"""What is remembered of each sync and restore, also of those that failed. Pure."""
+"""What is remembered of each sync, restore and verify, also of those that failed. Pure."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ _MOST_TEXT = 1000
 
 @dataclass(frozen=True)
 class Record:
-    """One sync or restore of one project."""
+    """One sync, restore or verify of one project."""
 
     time: str
     """When it ended (UTC)."""
     project: str
     command: str
-    """`sync` or `restore`."""
+    """`sync`, `restore` or `verify`."""
     exit: int
     """Exit code of the project."""
     seconds: float
-    new: int
-    changed: int
-    deleted: int
-    attributes: int
-    bytes: int
+    new: int = 0
+    changed: int = 0
+    deleted: int = 0
+    attributes: int = 0
+    bytes: int = 0
     error: str = ""
     """The error with its cure; empty if it succeeded."""
 
