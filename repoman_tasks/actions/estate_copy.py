@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+from dataclasses import replace
+
 from repoman_tasks.errors import RepomanError
 from repoman_tasks.mirror.rsync_pass import SyncContext
 from repoman_tasks.model import Registry
@@ -14,14 +17,19 @@ from repoman_tasks.tools.share import Share
 __all__ = ["copy_registry", "takeover_steps"]
 
 
-def copy_registry(session: Session, context: SyncContext) -> None:
+def copy_registry(session: Session, context: SyncContext, complete: Container[str]) -> None:
     """Copy the registry to the share if it changed since; print why if that fails.
 
-    The state holds the text that the share has, unless another host wrote there since.
+    `complete` has the names of the projects whose mirrors the sync completed. The state holds the
+    text that the share has, unless another host wrote there since.
     """
     path = f"{session.store.mirrors.folder}/registry-copy.toml"
     try:
-        text = copy_text(session.store.load()).encode()
+        projects = (
+            replace(project, mirror=project.repo) if project.name in complete else project
+            for project in context.registry.projects
+        )
+        text = copy_text(replace(context.registry, projects=tuple(projects))).encode()
         if session.host.read_file(path) == text and context.mirrors.accepts(context.token):
             return
         new = f"{path}.new"

@@ -101,8 +101,9 @@ def sync(
     with show_events(screen, output, sync_plan, session.now) as emit:
         outcomes = mirror_estate(context, sync_plan, session.store, emit)
     code = sync_exit_code(sync_plan, outcomes)
-    if any(outcome.ok for outcome in outcomes) and not context.dry:
-        copy_registry(session, context)
+    complete = {outcome.name for outcome in outcomes if outcome.ok}
+    if complete and not context.dry:
+        copy_registry(session, context, complete)
     seconds = context.registry.defaults.verify_seconds or _VERIFY_SECONDS * verify
     if seconds and code is not ExitCode.INTERRUPTED and not (dry_run or session.dry):
         well = verify_after_sync(session, context, outcomes, seconds)

@@ -15,6 +15,15 @@ from repoman_tasks.model import SCHEMA, Address, Defaults, Mount, Project, Regis
 __all__ = ["copy_text"]
 
 _LEFT_OUT = ("env", "last_sync", "stopped_at")
+_COPIED = {
+    table: [
+        (key.name, key.default)
+        for key in keys(table)
+        if key.name not in _LEFT_OUT and not key.name.startswith("requested_")
+    ]
+    for table in (Address, Project)
+}
+"""Name and default of each key that is copied, by its table."""
 
 
 def copy_text(registry: Registry) -> str:
@@ -33,11 +42,10 @@ def copy_text(registry: Registry) -> str:
 
 def _changed(table: type[Address] | type[Project], row: Address | Project) -> Iterator[str]:
     """Yield a line for each key of `row` that differs from its default."""
-    for key in keys(table):
-        value = getattr(row, key.name)
-        private = key.name in _LEFT_OUT or key.name.startswith("requested_")
-        if value != key.default and not private:
-            yield f"{key.name} = {_value(value)}"
+    for name, default in _COPIED[table]:
+        value = getattr(row, name)
+        if value != default:
+            yield f"{name} = {_value(value)}"
 
 
 def _value(value: Any) -> str:

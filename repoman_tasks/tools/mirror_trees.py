@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import WALK_SECONDS, Future, Result
@@ -28,34 +29,46 @@ def read_trees(share: Share, roots: Sequence[str], inner: str) -> Iterator[Tree 
     """
     for start in range(0, len(roots), _AT_ONCE):
         chunk = roots[start : start + _AT_ONCE]
-        kinds = _kinds(share, [f"{root}/{path}" for root in chunk for path in with_parents(inner)])
-        trees = [_submit_tree(share, root, inner, kinds) for root in chunk]
+        paths = [f"{root}/{path}" for root in chunk for path in with_parents(inner)]
+        found = share.read(["find", *paths, "-maxdepth", "0", "-printf", rf"%p\0{_ENTRY}"])
+        told = found.text.split("\0")
+        entries = dict(zip(told[:-1:2], map(_entry, told[1::2]), strict=True))
+        trees = [_submit_tree(share, root, inner, entries) for root in chunk]
         yield from (tree.result() for tree in trees)
 
 
 def _submit_tree(
-    share: Share, root: str, inner: str, kinds: Mapping[str, str]
+    share: Share, root: str, inner: str, entries: Mapping[str, _Entry]
 ) -> Future[Tree | None]:
+    """Ask for the entries at `inner`; `entries` are that itself, and its parents, of all roots."""
     path = f"{root}/{inner}"
     parents = [f"{root}/{parent}" for parent in with_parents(inner)[:-1]]
-    if path not in kinds or any(kinds[parent] != FOLDER for parent in parents):
+    if path not in entries or any(entries[parent].stamp != FOLDER for parent in parents):
         return Future(lambda: {} if has_folders(share, root) else None)
+    if entries[path].stamp != FOLDER:
+        return Future(lambda: _as_tree([entries[path]]))
     argv = ["find", path, "-name", ".zfs", "-prune", "-o", "-printf", _ENTRY]
     return share.submit(argv, WALK_SECONDS).then(partial(_tree, path))
-
-
-def _kinds(share: Share, paths: Sequence[str]) -> dict[str, str]:
-    """Return find's letter of the kind of each of `paths` that exists."""
-    found = share.read(["find", *paths, "-maxdepth", "0", "-printf", r"%y %p\0"]).text
-    entries = (line.partition(" ") for line in found.split("\0")[:-1])
-    return {path: kind for kind, _, path in entries}
 
 
 def _tree(path: str, found: Result) -> Tree:
     if found.code:
         raise Failed(f"{path} can't be read", found.complaint)
-    entries = (line.split(" ", 3) for line in found.text.split("\0")[:-1])
-    return {
-        name: (0, FOLDER) if kind == FOLDER else (int(size), f"{kind} {mtime}")
-        for kind, size, mtime, name in entries
-    }
+    return _as_tree(map(_entry, found.text.split("\0")[:-1]))
+
+
+class _Entry(NamedTuple):
+    """An entry as in `Tree`."""
+
+    path: str
+    size: int
+    stamp: str
+
+
+def _entry(text: str) -> _Entry:
+    kind, size, mtime, path = text.split(" ", 3)
+    return _Entry(path, 0, FOLDER) if kind == FOLDER else _Entry(path, int(size), f"{kind} {mtime}")
+
+
+def _as_tree(entries: Iterable[_Entry]) -> Tree:
+    return {entry.path: (entry.size, entry.stamp) for entry in entries}
