@@ -6,6 +6,7 @@ from collections.abc import Container
 from dataclasses import replace
 
 from repoman_tasks.errors import RepomanError
+from repoman_tasks.hosts.base import Future
 from repoman_tasks.mirror.rsync_pass import SyncContext
 from repoman_tasks.model import Registry
 from repoman_tasks.planning.steps import Step
@@ -14,23 +15,37 @@ from repoman_tasks.registry import copy_text, parse
 from repoman_tasks.session import Session
 from repoman_tasks.tools.share import Share
 
-__all__ = ["copy_registry", "takeover_steps"]
+__all__ = ["copy_registry", "submit_copied", "takeover_steps"]
 
 
-def copy_registry(session: Session, context: SyncContext, complete: Container[str]) -> None:
+def submit_copied(session: Session) -> Future[bytes | None]:
+    """Ask for the copy that the share has, unless another host wrote there since."""
+    return session.host.submit_file(_copied_path(session))
+
+
+def _copied_path(session: Session) -> str:
+    return f"{session.store.mirrors.folder}/registry-copy.toml"
+
+
+def copy_registry(
+    session: Session,
+    context: SyncContext,
+    complete: Container[str],
+    copied: Future[bytes | None],
+) -> None:
     """Copy the registry to the share if it changed since; print why if that fails.
 
-    `complete` has the names of the projects whose mirrors the sync completed. The state holds the
-    text that the share has, unless another host wrote there since.
+    `complete` has the names of the projects whose mirrors the sync completed, `copied` is the
+    answer of `submit_copied`.
     """
-    path = f"{session.store.mirrors.folder}/registry-copy.toml"
+    path = _copied_path(session)
     try:
         projects = (
             replace(project, mirror=project.repo) if project.name in complete else project
             for project in context.registry.projects
         )
         text = copy_text(replace(context.registry, projects=tuple(projects))).encode()
-        if session.host.read_file(path) == text and context.mirrors.accepts(context.token):
+        if copied.result() == text and context.mirrors.accepts(context.token):
             return
         new = f"{path}.new"
         session.host.write_file(new, text, noted=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from repoman_tasks.actions.alerts import SyncAlerts
-from repoman_tasks.actions.estate_copy import copy_registry
+from repoman_tasks.actions.estate_copy import copy_registry, submit_copied
 from repoman_tasks.actions.facts import backup_share, reconcile, require_share
 from repoman_tasks.actions.forced_sync import confirm_force
 from repoman_tasks.actions.sync_facts import sync_context
@@ -90,6 +90,7 @@ def sync(
         raise UsageError("--force needs the name of a project", "`repoman sync NAME --force`")
     sync_plan = plan_sync(session.of(reconcile).registry, name, jobs, options)
     alerts = SyncAlerts(session, sync_plan)
+    copied = submit_copied(session)
     try:
         context = sync_context(session, require_share(session), sync_plan)
     except RepomanError as error:
@@ -103,7 +104,7 @@ def sync(
     code = sync_exit_code(sync_plan, outcomes)
     complete = {outcome.name for outcome in outcomes if outcome.ok}
     if complete and not context.dry:
-        copy_registry(session, context, complete)
+        copy_registry(session, context, complete, copied)
     seconds = context.registry.defaults.verify_seconds or _VERIFY_SECONDS * verify
     if seconds and code is not ExitCode.INTERRUPTED and not (dry_run or session.dry):
         well = verify_after_sync(session, context, outcomes, seconds)
