@@ -110,7 +110,7 @@ Nice=10
 # Try again if the share is not usable (5), but not after errors that waiting does not cure.
 Restart=on-failure
 RestartSec=15min
-RestartPreventExitStatus=1 2 4 6 130
+RestartPreventExitStatus=1 2 3 4 6 130
 """
     timer = f"""{MARK}
 [Unit]

@@ -34,7 +34,7 @@ def sync_argv() -> tuple[str, ...]:
     program = shutil.which(sys.argv[0])
     started = program and os.path.basename(program).startswith("repoman")
     argv = [os.path.abspath(program)] if program and started else _MODULE
-    return (*argv, "sync", "--no-input")
+    return (*argv, "sync", "--no-input", "--verify")
 
 
 _MODULE = [sys.executable, "-m", "repoman_tasks"]

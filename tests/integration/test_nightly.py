@@ -97,6 +97,8 @@ def test_what_the_service_starts_mirrors(systemd: Estate) -> None:
     done = run(shlex.split(line), {**others, **variables})
     assert done.code == 0, done
     assert (systemd.mirror("isurus") / "README.md").is_file()
+    (row, *_) = systemd.run("list", "--json", code=0).json["projects"]
+    assert row["proven"] == 100, "it also compares a part of the mirrors by content"
 
 
 @pytest.mark.parametrize("action", ["install", "remove"])
