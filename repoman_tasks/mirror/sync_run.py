@@ -226,11 +226,14 @@ def _record(store: Store, outcomes: list[Outcome], plan: SyncPlan, *, dry: bool)
             edits.append(record_mirror(outcome.name, folders[outcome.name]))
         elif outcome.stopped_at:
             edits.append(record_stop(outcome.name, outcome.stopped_at))
-    if outcomes and not dry:
-        needed = any(outcome.ok for outcome in outcomes)
+    new = [outcome for outcome in outcomes if not outcome.noted]
+    if new and not dry:
+        needed = any(outcome.ok for outcome in new)
         with contextlib.nullcontext() if needed else contextlib.suppress(RepomanError):
-            change = partial(noted, outcomes=tuple(outcomes))
-            store.mirrors.update(change, [outcome_record("sync", it) for it in outcomes])
+            change = partial(noted, outcomes=new)
+            store.mirrors.update(change, [outcome_record("sync", outcome) for outcome in new])
+        for outcome in new:
+            outcome.noted = True
     if edits and not dry:
         store.update(lambda _: edits)
     outcomes.clear()

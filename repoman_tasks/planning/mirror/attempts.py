@@ -133,7 +133,7 @@ def _note_failure(failures: dict[str, Failure], outcome: Outcome) -> None:
     before = failures.get(outcome.name)
     if outcome.ok:
         failures.pop(outcome.name, None)
-    elif not outcome.busy and (before is None or before.time != outcome.ended_at):
+    elif not outcome.busy:
         times = before.times + 1 if before else 1
         what, cure = outcome.what[:_MOST_TEXT], outcome.cure[:_MOST_TEXT]
         failure = Failure(outcome.ended_at, int(outcome.code), what, cure, times)

@@ -99,6 +99,8 @@ class Outcome:
     synced_at: str = ""
     stopped_at: str = ""
     ended_at: str = ""
+    noted: bool = False
+    """If true, the state has it already, though the registry may not."""
     busy: bool = False
     """If true, another sync of the project was running, and so nothing was done."""
 
