@@ -571,7 +571,8 @@ def test_a_race_of_renames_under_the_mirror(estate: ContainerEstate) -> None:
         assert ".config" not in names
     assert list(outside.iterdir()) == []
     assert {path.name for path in estate.share.iterdir()} <= {
-        *("isurus", "outside", ".repoman-share", ".repoman-generation"),
+        *("isurus", "outside", ".repoman-share", ".repoman-share.registry"),
+        ".repoman-generation",
     }
 
 
