@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import IO
 
 import pytest
 
@@ -20,17 +16,6 @@ from tests.support.processes import WAIT_SECONDS
 from tests.worlds.daemon.lan import INTERNET
 
 TABLE = "repoman_test"
-
-
-@pytest.fixture(autouse=True)
-def way_out() -> Iterator[IO[bytes]]:
-    """Hold a shared lock on the host's route to the next router, which all workers share.
-
-    A test that changes the route takes the lock alone.
-    """
-    with open(Path(tempfile.gettempdir(), "way-out.lock"), "wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)
-        yield lock
 
 
 IN_NAMESPACE = pytest.mark.local_only("repoman runs in a namespace with files of its own")
@@ -114,12 +99,10 @@ def test_names_that_are_dropped(networked: ContainerEstate) -> None:
     assert networked.findings() == {}
 
 
+@pytest.mark.alone
 @pytest.mark.shared
-def test_a_host_without_a_way_out_is_not_blamed(
-    networked: ContainerEstate, way_out: IO[bytes]
-) -> None:
+def test_a_host_without_a_way_out_is_not_blamed(networked: ContainerEstate) -> None:
     """If the next router does not answer the host either, nothing is known."""
-    fcntl.flock(way_out, fcntl.LOCK_EX)
     with dropped(networked, "forward", ""):
         drop = (
             "table ip repoman_test_out { chain one { type filter hook output priority 0; "

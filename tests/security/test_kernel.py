@@ -1,6 +1,7 @@
 """Use up what the kernel counts for the containers and the host together.
 
-Each attack first runs at the limits of a kernel that nobody set up, where it is felt outside.
+Each attack also runs at the limits of a kernel that nobody set up, where it is felt outside: by all
+tests of this machine, so this control is left to the tier `nightly`, which runs alone.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ _SET_PIPE_SIZE = 1031
 _ADD_KEY = {"x86_64": 248, "aarch64": 217}
 _INOTIFY_INIT1 = {"x86_64": 294, "aarch64": 26}
 SUDO = ("sudo", "-n")
+INOTIFY, EPOLL = "fs.inotify.max_user_instances", "fs.epoll.max_user_watches"
+FELT = (pytest.mark.nightly, pytest.mark.alone)
+"""Marks of a control that all programs of this machine feel."""
 
 
 @pytest.fixture
@@ -95,17 +99,13 @@ def root_can_watch() -> bool:
     return subprocess.run(argv, check=False).returncode == 0
 
 
-@pytest.mark.alone
 @pytest.mark.shared
+@pytest.mark.parametrize("limit", [LIMITS[INOTIFY], pytest.param(128, marks=FELT)])
 @pytest.mark.parametrize("uid", [0, 1000])
-def test_inotify_instances(debian: ContainerEstate, marker: str, uid: int) -> None:
-    name = "fs.inotify.max_user_instances"
+def test_inotify_instances(debian: ContainerEstate, marker: str, uid: int, limit: int) -> None:
     script = _INSTANCES.replace("NUMBER", str(_INOTIFY_INIT1[platform.machine()]))
-    with attack(debian, uid, f"{script}{marker}", marker):
-        with kernel_setting(name, 128):
-            assert not root_can_watch(), "the control: as many as it gets inside"
-        with kernel_setting(name, LIMITS[name]):
-            assert root_can_watch()
+    with attack(debian, uid, f"{script}{marker}", marker), kernel_setting(INOTIFY, limit):
+        assert root_can_watch() == (limit != 128), "the control: as many as it gets inside"
 
 
 # --- pipes, epoll watches and keys: of one user inside and outside --------------------------
@@ -168,16 +168,15 @@ def can_watch_files() -> bool:
     return not error
 
 
+@pytest.mark.shared
+@pytest.mark.parametrize("limit", [LIMITS[EPOLL], pytest.param(100_000, marks=FELT)])
 @pytest.mark.parametrize("uid", [0, 1000])
-def test_epoll_watches(debian: ContainerEstate, marker: str, uid: int) -> None:
+def test_epoll_watches(debian: ContainerEstate, marker: str, uid: int, limit: int) -> None:
     """120,000 of them, at a limit of 100,000: a machine of 1 GiB has twice as many."""
-    name = "fs.epoll.max_user_watches"
     words = " ".join(map(str, _EPOLL[platform.machine()]))
-    with attack(debian, uid, f"{_WATCHES} {words} {marker}", marker):
-        with kernel_setting(name, 100_000):
-            assert can_watch_files() == (uid == 0), "the control: those of uid 1000 are ours"
-        with kernel_setting(name, LIMITS[name]):
-            assert can_watch_files()
+    with attack(debian, uid, f"{_WATCHES} {words} {marker}", marker), kernel_setting(EPOLL, limit):
+        felt = limit == 100_000 and uid == 1000
+        assert can_watch_files() == (not felt), "the control: those of uid 1000 are ours"
 
 
 _KEY = 'syscall(NUMBER, my $t = "user", my $d = "key$_", my $p = "x", 1, -4)'
