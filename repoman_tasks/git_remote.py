@@ -55,7 +55,9 @@ def run(argv: Sequence[str]) -> int:
     """Serve git, which passes the name and the URL of the remote; return the exit code."""
     open_streams()
     try:
-        with exit_on_error(debug=False), take_signals(), Connections(dry=False) as connections:
+        # After Ctrl-C, git sends its helpers SIGTERM at once.
+        signals = take_signals(once=True)
+        with exit_on_error(debug=False), signals, Connections(dry=False) as connections:
             return _serve(_parse_remote(argv), connections)
     except Exit as end:
         print(end.message, file=sys.stderr)

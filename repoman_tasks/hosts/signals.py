@@ -16,10 +16,15 @@ _WANTED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextlib.contextmanager
-def take_signals() -> Iterator[None]:
-    """Raise KeyboardInterrupt on Ctrl-C, SIGTERM and SIGHUP; its argument is the signal."""
+def take_signals(*, once: bool = False) -> Iterator[None]:
+    """Raise KeyboardInterrupt on Ctrl-C, SIGTERM and SIGHUP; its argument is the signal.
+
+    With `once`, ignore those after the first, so that none cuts the tidying up short.
+    """
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
+        for each in numbers if once else ():
+            signal.signal(each, lambda *_: None)
         raise KeyboardInterrupt(number)
 
     numbers = [n for n in _WANTED if signal.getsignal(n) is not signal.SIG_IGN]

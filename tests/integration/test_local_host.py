@@ -267,6 +267,22 @@ def test_a_second_signal_while_it_ends(
     wait_until(lambda: not find_processes(marker))
 
 
+def test_two_signals_at_once(host: LocalHost, marker: str) -> None:
+    """As git's helpers get them: the program is killed all the same."""
+    argv = ["sh", "-c", f"trap '' TERM; echo ready; while :; do sleep {marker}; done"]
+    both = {signal.SIGINT, signal.SIGTERM}
+
+    def interrupt_twice(_data: bytes) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, both)
+        for number in both:
+            signal.raise_signal(number)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
+
+    with take_signals(once=True), pytest.raises(KeyboardInterrupt):
+        host.relay(argv, interrupt_twice, interrupt_twice)
+    wait_until(lambda: not find_processes(marker))
+
+
 def test_a_program_that_prints_is_not_stalled(
     host: LocalHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -411,7 +427,7 @@ def test_a_writer_that_is_killed_leaves_the_old_or_the_new_file(
     path = tmp_path / "file"
     path.write_bytes(b"a" * 300_000)
     moments = random.Random(1)
-    for _ in range(30):
+    for _ in range(10):
         writer = start(WRITER, str(path))
         time.sleep(moments.uniform(0, 0.02))
         kill(writer)
