@@ -287,7 +287,7 @@ def test_a_writer_that_is_killed_leaves_the_old_or_the_new_file(store: Store, pa
     """Two values always change together, so they never come from two different files."""
     store.update(lambda _: [SetKeys({"local_repos": "/r0", "nfs_repos": "/n0"})])
     moments = random.Random(2)
-    for _ in range(25):
+    for _ in range(10):
         before = path.read_text()
         writer = start(KEEP_CHANGING, path)
         wait_until(lambda before=before: path.read_text() != before)  # type: ignore[misc]

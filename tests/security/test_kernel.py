@@ -22,7 +22,7 @@ import pytest
 
 from repoman_tasks.planning.fence.kernel_limits import LIMITS
 from tests.containers.conftest import ContainerEstate
-from tests.support.processes import WAIT_SECONDS, find_sleeps, wait_until
+from tests.support.processes import WAIT_SECONDS, find_processes, find_sleeps, wait_until
 
 _SET_PIPE_SIZE = 1031
 """F_SETPIPE_SZ (fcntl(2))."""
@@ -80,7 +80,7 @@ def attack(estate: ContainerEstate, uid: int, script: str, marker: str) -> Itera
             subprocess.run([*SUDO, "kill", "-9", str(pid)], check=False)
         process.kill()
         process.wait(WAIT_SECONDS)
-        wait_until(lambda: not find_sleeps(marker))
+        wait_until(lambda: not find_processes(marker))  # Incus's own, too
 
 
 # --- inotify: of all users of a container for root ------------------------------------------
