@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         local = item.get_closest_marker("local_only")
         if SSH_TRANSPORT and local:
             item.add_marker(pytest.mark.skip(reason=f"not here: over SSH, {local.args[0]}"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run a test that changes this host, with the mark `alone`, while no other worker runs one."""
+    folder = os.open(tempfile.gettempdir(), os.O_RDONLY)  # all workers have the same
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH)
+        return (yield)
+    finally:
+        os.close(folder)
 
 
 def isolate(patch: pytest.MonkeyPatch, home: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -10,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +33,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/containers" in str(item.path) and not DAEMON:
             item.add_marker(pytest.mark.skip(reason="not here: `python -m tests.worlds.daemon`"))
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Run a test that changes this host, with the mark `alone`, while no other worker runs one."""
-    folder = os.open(tempfile.gettempdir(), os.O_RDONLY)  # all workers have the same
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH)
-        return (yield)
-    finally:
-        os.close(folder)
 
 
 class ContainerEstate(Estate):

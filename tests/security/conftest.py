@@ -12,7 +12,6 @@ from tests.containers.conftest import (
     git_repo,
     isurus,
     networked,
-    pytest_runtest_protocol,
     shared_estate,
 )
 
@@ -22,7 +21,6 @@ __all__ = [
     "git_repo",
     "isurus",
     "networked",
-    "pytest_runtest_protocol",
     "shared_estate",
 ]
 
