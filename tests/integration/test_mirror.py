@@ -459,13 +459,12 @@ def test_a_lost_registry_does_not_disarm_the_guard(ready: Estate) -> None:
     before = inner(ready.mirror("isurus"))
     ready.registry.unlink()
     ready.run(
-        *("setup", "--adopt-share", "--local-repos", str(ready.local_repos)),
+        *("setup", "--adopt-share", "--yes", "--local-repos", str(ready.local_repos)),
         *("--nfs-repos", str(ready.share)),
         code=0,
     )
     (ready.local_repos / "isurus").rename(ready.base / "away")
     (ready.local_repos / "isurus").mkdir()
-    ready.run("new", "isurus", "--no-container", code=0)
     assert "is empty, its mirror holds" in ready.run("sync", "isurus", code=REFUSED).err
     assert inner(ready.mirror("isurus")) == before
 
