@@ -115,7 +115,7 @@ class ContainerEstate(Estate):
         """Return the kinds of findings that `status` reports about containers, by subject."""
         found: dict[str, list[str]] = {}
         for finding in self.run("status", "--json", *argv).json["findings"]:
-            if finding["kind"]:
+            if finding["kind"] not in ("", "snapshots"):  # which this share has not
                 found.setdefault(finding["subject"], []).append(finding["kind"])
         return found
 
