@@ -10,8 +10,14 @@ from repoman_tasks.actions.sync_facts import sync_context
 from repoman_tasks.actions.verification import verify_after_sync
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import ExitCode, RepomanError, UsageError
+from repoman_tasks.mirror.rsync_pass import SyncContext
 from repoman_tasks.mirror.sync_run import mirror_estate, record_unusable
-from repoman_tasks.planning.mirror.sync_plan import SyncOptions, plan_sync, sync_exit_code
+from repoman_tasks.planning.mirror.sync_plan import (
+    SyncOptions,
+    SyncPlan,
+    plan_sync,
+    sync_exit_code,
+)
 from repoman_tasks.session import Session
 from repoman_tasks.terminal.sync_output import OutputOptions, show_events, show_result
 
@@ -72,8 +78,8 @@ def sync(
     """
     if json and json_lines:
         raise UsageError("--json and --json-lines can't be combined", "choose one")
-    screen, in_json = session.screen, json or json_lines
-    bars = screen.live and not (in_json or itemize or dry_run)
+    listed, in_json = itemize or dry_run, json or json_lines
+    bars = session.screen.live and not (in_json or listed)
     # --dry prints the argv of each rsync instead of running it
     output = OutputOptions(json, json_lines, bars, quiet=json or session.dry)
     options = SyncOptions(
@@ -83,7 +89,7 @@ def sync(
         wait=wait,
         full=full or checksum,
         checksum=checksum,
-        itemize=(itemize or dry_run) and not in_json,
+        itemize=listed and not in_json,
         progress=output.progress,
     )
     if force and name is None and session.prompter.possible:
@@ -91,24 +97,29 @@ def sync(
     sync_plan = plan_sync(session.of(reconcile).registry, name, jobs, options)
     alerts = SyncAlerts(session, sync_plan)
     copied = submit_copied(session)
-    try:
-        context = sync_context(session, require_share(session), sync_plan)
-    except RepomanError as error:
-        now, dry = session.now(), session.dry
-        alerts.send(record_unusable(session.store, sync_plan, error, now, dry=dry), error.code)
-        raise
-    if force and not (dry_run or session.dry):
+    context = _open_context(session, sync_plan, alerts)
+    if force and not context.dry:
         confirm_force(session, context, sync_plan)
-    with show_events(screen, output, sync_plan, session.now) as emit:
+    with show_events(session.screen, output, sync_plan, session.now) as emit:
         outcomes = mirror_estate(context, sync_plan, session.store, emit)
     code = sync_exit_code(sync_plan, outcomes)
     complete = {outcome.name for outcome in outcomes if outcome.ok}
     if complete and not context.dry:
         copy_registry(session, context, complete, copied)
     seconds = context.registry.defaults.verify_seconds or _VERIFY_SECONDS * verify
-    if seconds and code is not ExitCode.INTERRUPTED and not (dry_run or session.dry):
+    if seconds and code is not ExitCode.INTERRUPTED and not context.dry:
         well = verify_after_sync(session, context, outcomes, seconds)
         code = ExitCode.UNHEALTHY if code is ExitCode.OK and not well else code
-    show_result(screen, output, outcomes, options, int(code), session.now)
+    show_result(session.screen, output, outcomes, options, int(code), session.now)
     alerts.send(outcomes, code)
     return code
+
+
+def _open_context(session: Session, sync_plan: SyncPlan, alerts: SyncAlerts) -> SyncContext:
+    """Return the context of the sync; if the share is not usable, note and tell that, and raise."""
+    try:
+        return sync_context(session, require_share(session), sync_plan)
+    except RepomanError as error:
+        now, dry = session.now(), session.dry
+        alerts.send(record_unusable(session.store, sync_plan, error, now, dry=dry), error.code)
+        raise

@@ -33,7 +33,7 @@ def check(svg: str, name: str) -> None:
     machine."""
     shown = argv(svg)
     assert shown[0] == f"$ repoman {name}"
-    assert len(shown) > 4
+    assert len(shown) > 3
     assert [line for line in shown if PLACES.search(line) or "Traceback" in line] == []
     assert re.findall(r"https?://(?!www\.w3\.org/2000/svg)|@import|@font-face|url\(", svg) == []
 
