@@ -68,7 +68,8 @@ def _unchanged(record: Record) -> bool:
 def _row(records: list[Record]) -> list[Cell]:
     """Return the cells of a record, or of several without changes."""
     first = records[0]
-    subject = first.project if len(records) == 1 else plural(len(records), "project")
+    names = {record.project for record in records}
+    subject = first.project if len(names) == 1 else plural(len(names), "project")
     counts = format_counts(first.changed, first.new, first.deleted, first.bytes)
     counts = "no damage" if first.command == "verify" else counts
     time = first.time.replace("T", " ").removesuffix("Z")
