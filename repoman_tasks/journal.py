@@ -82,9 +82,10 @@ class Journal:
     def _call(self) -> dict[str, Any]:
         given = {**self._arguments, **self._common}
         flags = sorted(name for name, value in given.items() if value and name != "name")
+        name = given.get("name")
         return {
             "command": self._command,
-            "project": given.get("name") or None,
+            "project": (" ".join(name) if isinstance(name, list) else name) or None,
             "flags": [flag.replace("_", "-") for flag in flags],
         }
 

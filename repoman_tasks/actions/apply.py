@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from repoman_tasks.actions.container_steps import StepRunner
 from repoman_tasks.actions.mirror_without_project import delete_mirror, restore_repo
 from repoman_tasks.actions.repo_deletion import erase_repo
+from repoman_tasks.actions.sync_facts import submit_hostname
 from repoman_tasks.errors import Failed, Interrupted, RepomanError, quoted
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.hosts.signals import defer_signals
+from repoman_tasks.mirror.generation import take_over
 from repoman_tasks.model import Registry
 from repoman_tasks.planning.log_events import loggable_step
 from repoman_tasks.planning.names import absolute
@@ -39,6 +41,7 @@ from repoman_tasks.planning.steps import (
     RestoreRepo,
     RunProgram,
     Step,
+    TakeOverShare,
     WriteFile,
     WriteRegistry,
 )
@@ -176,6 +179,10 @@ def _run_on_share(session: Session, step: Step, share: Share | None) -> bool:
     if isinstance(step, MarkShare):
         assert share is not None
         share.mark(step.estate, session.now())
+    elif isinstance(step, TakeOverShare):
+        assert share is not None
+        hostname = submit_hostname(session.host).result()
+        take_over(session.store.mirrors, share, hostname, session.now())
     elif isinstance(step, DeleteRepo):
         assert share is not None
         erase_repo(session.host, share, step, session.store.load())

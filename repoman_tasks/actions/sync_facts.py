@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from repoman_tasks.actions.facts import reconcile
+from repoman_tasks.hosts.base import Future, Host
 from repoman_tasks.mirror.rsync_pass import SyncContext
 from repoman_tasks.planning.mirror.sync_plan import SyncPlan
 from repoman_tasks.session import Session
 from repoman_tasks.tools.share import Share
 
-__all__ = ["sync_context"]
+__all__ = ["submit_hostname", "sync_context"]
 
 
 def sync_context(session: Session, share: Share, sync_plan: SyncPlan) -> SyncContext:
@@ -17,6 +18,7 @@ def sync_context(session: Session, share: Share, sync_plan: SyncPlan) -> SyncCon
     registry = facts.registry
     roots = share.submit_roots([project.repo for project in sync_plan.projects])
     token, mirrors = share.submit_token(), state.submit_load()
+    hostname = submit_hostname(session.host)
     return SyncContext(
         host=session.host,
         share=share,
@@ -30,4 +32,11 @@ def sync_context(session: Session, share: Share, sync_plan: SyncPlan) -> SyncCon
         manifest_path=state.manifest_path,
         mirrors=mirrors.result().having(registry.counted),
         token=token.result(),
+        hostname=hostname.result(),
     )
+
+
+def submit_hostname(host: Host) -> Future[str]:
+    """Ask for the name of `host`, as it knows itself."""
+    name = host.submit_file("/proc/sys/kernel/hostname")
+    return name.then(lambda data: (data or b"").decode(errors="replace").strip() or "unknown")

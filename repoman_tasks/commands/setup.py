@@ -10,6 +10,7 @@ from repoman_tasks.actions.apply import Plan, apply_plan
 from repoman_tasks.actions.container_plans import step_runner
 from repoman_tasks.actions.estate_copy import takeover_steps
 from repoman_tasks.actions.facts import fence_facts, reconcile, stored_registry
+from repoman_tasks.actions.sync_facts import submit_hostname
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Busy, RepomanError, quoted
 from repoman_tasks.hosts.base import Locked
@@ -18,14 +19,15 @@ from repoman_tasks.planning.estate_steps import SetupOptions, setup_steps
 from repoman_tasks.planning.fence.fence_facts import REPAIR_CURE, FenceOptions
 from repoman_tasks.planning.fence.fence_plan import fence_findings, fence_steps
 from repoman_tasks.planning.fence.project_steps import check_own_project
+from repoman_tasks.planning.mirror.known_mirrors import other_writer
 from repoman_tasks.planning.mirror.share_check import check_share
 from repoman_tasks.planning.mirror.snapshots import NO_SNAPSHOTS, NO_SNAPSHOTS_CURE
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.prompts import SUDO
 from repoman_tasks.planning.registry_edits import AddProject
-from repoman_tasks.planning.steps import AsRoot, Step, WriteRegistry
+from repoman_tasks.planning.steps import AsRoot, Step, TakeOverShare, WriteRegistry
 from repoman_tasks.session import Session
-from repoman_tasks.tools.share import open_share
+from repoman_tasks.tools.share import Share, open_share
 from repoman_tasks.wizards.setup_questions import ask_setup
 
 _RSYNC = ("rsync", "--version")
@@ -40,6 +42,7 @@ _RSYNC = ("rsync", "--version")
         "nfs_repos": "Folder on the mounted backup share.",
         "new_share": "Mark this share even if another one was marked before.",
         "adopt_share": "Take over a share whose registry was lost, with the projects in its copy.",
+        "take_over": "Sync from this host from now on, instead of the one that wrote there last.",
         "storage_pool": "Incus storage pool for the disks of the containers.",
         "network": "Incus network for the containers.",
         "init_incus": "Create a storage pool and a network if Incus was never initialised.",
@@ -68,6 +71,7 @@ def setup(
     nfs_repos: str = "",
     new_share: bool = False,
     adopt_share: bool = False,
+    take_over: bool = False,
     storage_pool: str = "",
     network: str = "",
     init_incus: bool = False,
@@ -86,6 +90,7 @@ def setup(
         absolute(nfs_repos, home) if nfs_repos else "",
         new_share,
         adopt_share,
+        take_over or adopt_share,
         {key: value for key, value in incus_defaults.items() if value},
     )
     fence_options = FenceOptions(storage_pool, network, init_incus, repair)
@@ -129,9 +134,19 @@ def _plan(
     steps = setup_steps(registry, exists.result(), options, real is not None, share.probe, estate)
     if options.adopt_share and not registry.projects:  # also if the first try was interrupted
         steps += takeover_steps(session, share, registry)
+    if options.take_over:
+        steps += _other_writer_steps(session, share)
     steps = [*_fence_steps(session, fence_options, real or local), *steps]
     steps = _order_steps(session, steps, dry_run=dry_run)
     return registry, Plan(steps, share, step_runner(session))
+
+
+def _other_writer_steps(session: Session, share: Share) -> list[Step]:
+    """Return the step that takes the share over from another host, if that wrote there last."""
+    mirrors, token = session.store.mirrors.submit_load(), share.submit_token()
+    hostname = submit_hostname(session.host)
+    found = other_writer(mirrors.result(), token.result(), hostname.result())
+    return [TakeOverShare(share.probe.path, *found)] if found else []
 
 
 def _fence_steps(session: Session, options: FenceOptions, local_repos: str) -> list[Step]:

@@ -12,6 +12,7 @@ from repoman_tasks.cli.task import task
 from repoman_tasks.errors import ExitCode, RepomanError, UsageError
 from repoman_tasks.mirror.rsync_pass import SyncContext
 from repoman_tasks.mirror.sync_run import mirror_estate, record_unusable
+from repoman_tasks.planning.mirror.known_mirrors import check_writer
 from repoman_tasks.planning.mirror.sync_plan import (
     SyncOptions,
     SyncPlan,
@@ -118,7 +119,10 @@ def sync(
 def _open_context(session: Session, sync_plan: SyncPlan, alerts: SyncAlerts) -> SyncContext:
     """Return the context of the sync; if the share is not usable, note and tell that, and raise."""
     try:
-        return sync_context(session, require_share(session), sync_plan)
+        share = require_share(session)
+        context = sync_context(session, share, sync_plan)
+        check_writer(context.mirrors, context.token, context.hostname, share.probe.path)
+        return context
     except RepomanError as error:
         now, dry = session.now(), session.dry
         alerts.send(record_unusable(session.store, sync_plan, error, now, dry=dry), error.code)

@@ -10,32 +10,47 @@ the tokens differ, and all projects are.
 from __future__ import annotations
 
 import secrets
-import socket
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from repoman_tasks.model import Mirrored
+from repoman_tasks.planning.mirror.known_mirrors import token_text
 from repoman_tasks.registry import MirrorState
 from repoman_tasks.tools.share import Share
 
-__all__ = ["Generation"]
+__all__ = ["Generation", "take_over"]
 
 
 class Generation:
     """The tokens of one run of `sync`."""
 
-    def __init__(self, state: MirrorState, share: Share, began_with: str) -> None:
-        """`began_with` is the token that the share had when it was decided what to compare."""
+    def __init__(
+        self,
+        state: MirrorState,
+        share: Share,
+        began_with: str,
+        hostname: str,
+        now: Callable[[], str],
+    ) -> None:
+        """`began_with` is the token that the share had when it was decided what to compare.
+
+        `hostname` is that of the host whose repos are mirrored.
+        """
         self._state = state
         self._share = share
         self._began_with = began_with
+        self._hostname = hostname
+        self._now = now
         self._foreign = False
         """If true, another host wrote to the share after that."""
         self.opened = ""
         """The token that the share got before the first transfer; empty if there was none."""
         self._names: frozenset[str] = frozenset()
         self._turn = threading.Lock()
+
+    def _make_token(self) -> str:
+        return _new_token(self._hostname, self._now())
 
     def expect(self, names: Iterable[str]) -> None:
         """Take `names` as the projects whose mirrors may be written."""
@@ -49,7 +64,7 @@ class Generation:
         with self._turn:
             if self.opened:
                 return
-            token = _new_token()
+            token = self._make_token()
             with self._state.locked():
                 known, seen = self._state.load(), self._share.submit_token().result()
                 self._foreign = seen != self._began_with and not known.accepts(seen)
@@ -59,7 +74,7 @@ class Generation:
 
     def close(self, states: Mapping[str, Mirrored]) -> None:
         """Note `states`, which the mirrors have after the last transfer."""
-        token = _new_token()
+        token = self._make_token()
         with self._state.locked():
             known, seen = self._state.load(), self._share.submit_token().result()
             if self._foreign or not known.accepts(seen):
@@ -70,6 +85,16 @@ class Generation:
             self._state.save(closing.closed(states, self.opened))
 
 
-def _new_token() -> str:
-    """Return a new token. It begins with the host's name, for people."""
-    return f"{socket.gethostname()} {secrets.token_hex(16)}"
+def take_over(state: MirrorState, share: Share, hostname: str, now: str) -> None:
+    """Have the share written by this host from now on, whichever wrote last.
+
+    All mirrors are compared in full by the next sync. The other host stops there.
+    """
+    token = _new_token(hostname, now)
+    with state.locked():
+        state.save(state.load().opened(frozenset(), "", token))
+        share.put_token(token)
+
+
+def _new_token(hostname: str, now: str) -> str:
+    return token_text(hostname, now, secrets.token_hex(16))

@@ -58,6 +58,8 @@ class SyncContext:
     """States that the last syncs left."""
     token: str = ""
     """The token that the share had when the run began."""
+    hostname: str = ""
+    """That of the host whose repos are mirrored."""
     before_write: Callable[[], None] = lambda: None
     """Called before each rsync that may write."""
 

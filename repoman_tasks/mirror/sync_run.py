@@ -52,7 +52,8 @@ def mirror_estate(
     plan = _claimed(context, plan, store)
     events: queue.Queue[Event | None] = queue.Queue(_QUEUED_EVENTS)
     with _Stop(context.host) as stop, ThreadPoolExecutor(plan.jobs) as pool:
-        generation = Generation(store.mirrors, context.share, context.token)
+        names = context.hostname, context.now
+        generation = Generation(store.mirrors, context.share, context.token, *names)
         running = replace(context, emit=_emitter(events, context), before_write=generation.open)
         workers = _Workers(running, pool, events, generation)
         workers.start(plan)

@@ -34,6 +34,7 @@ class SetupOptions:
     nfs_repos: str = ""
     new_share: bool = False
     adopt_share: bool = False
+    take_over: bool = False
     chosen: Mapping[str, str] = field(default_factory=dict)
     """Other keys to set in [defaults]."""
 

@@ -33,6 +33,7 @@ __all__ = [
     "RestoreRepo",
     "RunProgram",
     "Step",
+    "TakeOverShare",
     "WriteFile",
     "WriteRegistry",
 ]
@@ -58,6 +59,18 @@ class MarkShare:
 
     def __str__(self) -> str:
         return f"mark {self.path} as the backup share of estate {self.estate}"
+
+
+@dataclass(frozen=True)
+class TakeOverShare:
+    """Step that lets this host, instead of another one, write to the share."""
+
+    path: str
+    writer: str
+    when: str
+
+    def __str__(self) -> str:
+        return f"take {self.path} over from {self.writer}, which wrote there at {self.when}"
 
 
 @dataclass(frozen=True)
@@ -320,6 +333,7 @@ Step = (
     | MakeFolder
     | MakeRepo
     | MarkShare
+    | TakeOverShare
     | RebuildContainer
     | RestoreRepo
     | RunProgram

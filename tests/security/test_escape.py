@@ -190,7 +190,7 @@ def attack(estate: ContainerEstate, script: str) -> subprocess.Popen[bytes]:
 def test_a_fork_bomb(two: ContainerEstate) -> None:
     two.incus("profile", "set", "default", "limits.processes=200")
     two.run("restart", "isurus", "--force", code=0)
-    process = attack(two, "bomb() { bomb | bomb & }; bomb; sleep 600")
+    process = attack(two, "bomb() { sleep 600 & bomb | bomb & }; bomb; sleep 600")
     try:
         wait_until(lambda: state(two, "isurus")["processes"] > 150)
         goes_on(two)

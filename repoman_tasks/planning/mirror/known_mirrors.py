@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zlib import crc32
 
+from repoman_tasks.errors import TargetUnusable
 from repoman_tasks.model import Failure, Mirrored, Project
 from repoman_tasks.planning.mirror.source_check import valid_state
 
-__all__ = ["TOKEN", "Mirrors", "is_due", "trusted"]
+__all__ = ["TOKEN", "Mirrors", "check_writer", "is_due", "other_writer", "token_text", "trusted"]
 
 TOKEN = ".repoman-generation"
 """File on the share with a token that each sync that writes there replaces."""
@@ -64,6 +65,38 @@ class Mirrors:
         kept = {name: state for name, state in states.items() if name in own}
         still = {name: token for name, token in self.open.items() if name not in own}
         return replace(self.having(kept), open=still, token=self.next, next="")
+
+
+def token_text(hostname: str, when: str, random: str) -> str:
+    """Return a new token: who writes, when (UTC), and what makes it unlike every other one."""
+    return f"{hostname} {when} {random}"
+
+
+def other_writer(mirrors: Mirrors, token: str, hostname: str) -> tuple[str, str] | None:
+    """Return the host that wrote to the share last, and when, if it is not the one of `mirrors`.
+
+    `token` is that of the share. A token of this host that `mirrors` does not know is one of a
+    share or a state that was brought back.
+    """
+    if mirrors.accepts(token):
+        return None
+    writer, *rest = token.split()[:3] or [""]
+    if writer in ("", hostname) or not rest:
+        return None
+    return writer, rest[0] if len(rest) == 2 else "an unknown time"
+
+
+def check_writer(mirrors: Mirrors, token: str, hostname: str, path: str) -> None:
+    """Raise TargetUnusable if another host wrote to the share at `path` last: see `other_writer`.
+
+    What it mirrored may be newer than the repos of this host.
+    """
+    if found := other_writer(mirrors, token, hostname):
+        writer, when = found
+        raise TargetUnusable(
+            f"{writer} wrote to {path} last, at {when}",
+            "sync there, or run `repoman setup --take-over` to sync from this host from now on",
+        )
 
 
 def trusted(

@@ -76,6 +76,7 @@ EVERY_STEP: list[steps.Step] = [
     steps.CallIncus(SECRET, "PUT", "/1.0/profiles/default", {"config": SECRET}),
     steps.ChangeContainer("isurus", SECRET, {"config": {"environment.A": SECRET}}),
     steps.ChangeState("isurus", "rename", to="lamna"),
+    steps.TakeOverShare("/nfs/repos", SECRET, SECRET),
     steps.CloneRepo(f"https://u:{SECRET}@example.org/x.git", "/home/dev/repos/x"),
     steps.CreateContainer("isurus", SPEC, {"alias": SECRET}),
     steps.CreateVolume("isurus", "default", "10GiB"),
