@@ -69,7 +69,7 @@ class Restore:
         return counts
 
     def differences(self) -> int:
-        """Return how many entries of the copy differ from the source in content or attributes."""
+        """Return how many entries of the copy differ from the source, or are not in it."""
         return self._rsync(dry_run=True, contents=True).entries
 
     def _make_folder(self, folder: str) -> None:
@@ -129,7 +129,6 @@ class Restore:
             self.source.paths or ("",),
             rsync.filters_of_all([]),
             keeps,
-            delete=False,
             dry_run=dry_run,
             contents=contents,
             target=f"{self.target.folder if contents else target}/",

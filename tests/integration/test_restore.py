@@ -332,8 +332,9 @@ def test_an_interrupted_restore_goes_on(mirrored: Estate, number: int) -> None:
         file.truncate(1 << 38)
     shutil.rmtree(repo)
     process = mirrored.start("restore", "isurus")
-    partial = mirrored.local_repos / ".isurus.partial"
-    wait_until((partial / "docs/plan.md").exists)
+    copied = ".isurus.*.partial/docs/plan.md"
+    wait_until(lambda: any(mirrored.local_repos.glob(copied)))
+    partial = next(mirrored.local_repos.glob(copied)).parent.parent
     os.kill(process.pid, number)
     assert process.wait(WAIT_SECONDS) in (INTERRUPTED, 143, -number)
     assert not repo.exists()
@@ -357,6 +358,38 @@ def test_a_copy_that_cannot_be_complete_gets_no_name(mirrored: Estate) -> None:
     assert "some files could not be copied" in done.err
     assert "docs/tool" in done.err
     assert not (mirrored.local_repos / "isurus").exists()
+
+
+def test_a_failed_restore_leaves_nothing_in_another_copy(mirrored: Estate, tmp_path: Path) -> None:
+    repo, mirror = mirrored.local_repos / "isurus", mirrored.mirror("isurus")
+    snapshot = take_snapshot(mirrored, "2026-01-02")
+    for path in ("docs/.envrc", "docs/more/.envrc"):
+        (mirror / path).parent.mkdir(exist_ok=True)
+        (mirror / path).write_text("bad")
+    shutil.rmtree(repo)
+    environ = failing_rsync(tmp_path)
+    for paths in ([], ["docs"]):
+        mirrored.run("restore", "isurus", *paths, code=SOME_FAILED, environ=environ)
+    mirrored.run("restore", "isurus", "--at", "2026-01-02", code=0)
+    assert inner(repo) == inner(snapshot / "isurus")
+    mirrored.run("restore", "isurus", "docs/plan.md", code=0)
+    assert [entry.name for entry in (mirrored.home / "restored").glob("isurus*/docs/*")] == [
+        "plan.md"
+    ]
+    (mirror / "docs/.envrc").unlink()
+    shutil.rmtree(mirror / "docs/more")
+    shutil.rmtree(repo)
+    mirrored.run("restore", "isurus", code=0)  # goes on, with what the mirror has by now
+    assert inner(repo) == inner(mirror)
+
+
+def failing_rsync(folder: Path) -> dict[str, str]:
+    """Return the environment in which rsync copies all, and reports that it failed."""
+    program, rsync = folder / "bin/rsync", shutil.which("rsync")
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\n{rsync} "$@"\nexit 23\n')
+    program.chmod(0o755)
+    return {"PATH": f"{program.parent}:{os.environ['PATH']}"}
 
 
 def test_no_git_runs_in_the_copy(mirrored: Estate) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import posixpath
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from repoman_tasks.errors import Refused, UsageError
 from repoman_tasks.planning.names import absolute, overlapping
@@ -43,6 +44,8 @@ class Target:
     """Absolute path of the folder that the copy becomes, or is merged into."""
     aside: str = ""
     """Folder for what a copy in place replaces; empty for a new folder."""
+    origin: str = ""
+    """Project, source and paths of the copy, in any form."""
 
     @property
     def in_place(self) -> bool:
@@ -51,9 +54,13 @@ class Target:
 
     @property
     def partial(self) -> str:
-        """Path of the folder until the copy is complete."""
+        """Path of the folder until the copy is complete.
+
+        Only the same restore goes on there: what another source left must not get into this copy.
+        """
         parent, name = posixpath.split(self.folder)
-        return posixpath.join(parent, f".{name}.partial")
+        digest = hashlib.sha256(self.origin.encode(errors="surrogateescape")).hexdigest()
+        return posixpath.join(parent, f".{name}.{digest[:8]}.partial")
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -97,11 +104,12 @@ def plan_target(
             raise UsageError(f"{repo} is missing or empty", "leave out --in-place")
         stamp = now.translate({ord(sign): None for sign in "-:"})
         return Target(repo, f"{home}/{RESTORED}/{name}-replaced-{stamp}")
+    origin = "\0".join([name, source if options.at else "", *options.paths])
     if options.to:
-        return Target(absolute(options.to, home))
+        return Target(absolute(options.to, home), origin=origin)
     if missing and not options.paths:
-        return Target(repo)
-    return Target(f"{home}/{RESTORED}/{name}-{source}")
+        return Target(repo, origin=origin)
+    return Target(f"{home}/{RESTORED}/{name}-{source}", origin=origin)
 
 
 def unused(target: Target, existing: Container[str]) -> Target:
@@ -109,7 +117,7 @@ def unused(target: Target, existing: Container[str]) -> Target:
     parent, name = posixpath.split(target.folder)
     names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
     free = next(name for name in names if name not in existing)
-    return Target(posixpath.join(parent, free))
+    return replace(target, folder=posixpath.join(parent, free))
 
 
 def check_target(target: Target, repos: Sequence[str], protected: Sequence[str]) -> None:
