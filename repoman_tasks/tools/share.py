@@ -133,7 +133,7 @@ class Share:
         """
         new, path = f"{self.root}/{TOKEN}.new", f"{self.root}/{TOKEN}"
         try:
-            self._change(["dd", f"of={new}", "conv=fsync", "status=none"], f"{token}\n".encode())
+            self._change(_write_argv(new), f"{token}\n".encode())
             self._change(["mv", "-fT", "--", new, path])
         except TimedOut:
             raise _no_answer(self.probe.path, self.timeout) from None
@@ -149,7 +149,10 @@ class Share:
 
         Raise Failed or TargetUnusable if that fails.
         """
-        target = f"{self.root}/{REGISTRY_COPIES}/{day}.toml"
+        folder = f"{self.root}/{REGISTRY_COPIES}"
+        if self.read(["test", "-L", folder]).code == 0:
+            raise Failed(f"{self.probe.path}/{REGISTRY_COPIES} is a symlink", "remove it")
+        target = f"{folder}/{day}.toml"
         what = "the copy of the registry"
         self._change(["install", "-D", "-m", "600", "--", source, f"{target}.new"], what=what)
         self._change(["mv", "-fT", "--", f"{target}.new", target], what=what)
@@ -206,7 +209,7 @@ class Share:
         """Write the marker of the estate with the ID `estate`; raise Failed if that fails."""
         temporary, marker = f"{self.root}/{MARKER}.new", f"{self.root}/{MARKER}"
         text = marker_text(estate, when).encode()
-        self._change(["dd", f"of={temporary}", "conv=fsync", "status=none"], text)
+        self._change(_write_argv(temporary), text)
         # Where touch can't, as that of uutils, syncs compare whole seconds.
         when_marked = f"@1700000000.{MARKER_NANOSECONDS:09}"
         self.host.change(["touch", "-d", when_marked, "--", temporary], timeout=self.timeout)
@@ -239,6 +242,14 @@ class Share:
         result = self.host.change(argv, timeout=self.timeout, stdin=given)
         if result.code:
             raise Failed(f"{what} on {self.probe.path} can't be written", result.complaint)
+
+
+def _write_argv(path: str) -> list[str]:
+    """Return the argv that writes standard input to the file at `path`.
+
+    Others may write the share: a symlink there is an error, and a FIFO can't block.
+    """
+    return ["dd", f"of={path}", "oflag=nofollow,nonblock", "conv=fsync", "status=none"]
 
 
 def _no_answer(path: str, seconds: float) -> TargetUnusable:

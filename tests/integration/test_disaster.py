@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from repoman_tasks.planning.mirror.share_check import REGISTRY_COPIES
+from repoman_tasks.planning.mirror.known_mirrors import TOKEN
+from repoman_tasks.planning.mirror.share_check import MARKER, REGISTRY_COPIES
 from tests.integration.test_attempts import UNHEALTHY, USAGE
 from tests.integration.test_docs import DOCS, fenced
 from tests.support.estate import Estate, hash_tree
@@ -163,3 +165,50 @@ def test_a_copy_that_fails_fails_no_sync(mirrored: Estate) -> None:
     (mirrored.share / REGISTRY_COPIES).unlink()
     mirrored.run("sync", code=0)
     assert "prionace" in copies(mirrored)[0].read_text()
+
+
+# --- whoever else can write the share ---------------------------------------------------
+
+
+def change(estate: Estate, text: str) -> None:
+    (estate.local_repos / "isurus/README.md").write_text(text)
+
+
+def test_no_link_on_the_share_leads_a_sync_to_a_file_of_this_host(mirrored: Estate) -> None:
+    victim, new = mirrored.home / ".bashrc", mirrored.share / f"{TOKEN}.new"
+    victim.write_text("precious\n")
+    new.symlink_to(victim)
+    change(mirrored, "changed")
+    mirrored.run("sync", code=0)
+    assert victim.read_text() == "precious\n"
+    assert (mirrored.mirror("isurus") / "README.md").read_text() == "changed"
+    assert not os.path.lexists(new), "it is removed, so that the next sync needs no full one"
+    os.mkfifo(new)
+    change(mirrored, "changed again")
+    mirrored.run("sync", code=0)
+    assert (mirrored.mirror("isurus") / "README.md").read_text() == "changed again"
+
+
+def test_the_registry_is_not_copied_through_a_link(mirrored: Estate) -> None:
+    private, folder = mirrored.home / "private", mirrored.share / REGISTRY_COPIES
+    private.mkdir()
+    shutil.rmtree(folder)
+    folder.symlink_to(private)
+    text = mirrored.registry.read_text()
+    mirrored.registry.write_text(text.replace("jobs = 3", "jobs = 4"))
+    change(mirrored, "changed")
+    assert f"{folder} is a symlink" in mirrored.run("sync", code=0).err
+    assert list(private.iterdir()) == []
+    folder.unlink()
+    change(mirrored, "changed again")
+    mirrored.run("sync", code=0)
+    assert len(copies(mirrored)) == 1
+
+
+def test_the_share_is_not_marked_through_a_link(mirrored: Estate) -> None:
+    victim = mirrored.home / ".bashrc"
+    victim.write_text("precious\n")
+    (mirrored.share / MARKER).unlink()
+    (mirrored.share / f"{MARKER}.new").symlink_to(victim)
+    assert "can't be written" in mirrored.run("setup", "--new-share", "--yes").err
+    assert victim.read_text() == "precious\n"
