@@ -11,6 +11,7 @@ that was created after the branches were listed.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -54,6 +55,8 @@ _TORN_PASSES = 4
 """Limit of passes that are repeated because a file was written while it was read."""
 _MOST_RULES = 2000
 """Limit of paths in rsync's rules, since it tries each rule for each entry."""
+_LONGEST_RULE = 4000
+"""Limit of bytes of a rule; rsync discards one of 4,096."""
 _MOST_GIT_DIRS = 100
 """With more, rsync gets one rule for all of them, not one for each."""
 _WAIT_SECONDS = 7 * 24 * 3600.0
@@ -216,7 +219,17 @@ class _ProjectSync:
         options = self._context.options
         if changes is None or options.full or options.force or not options.delete:
             return False
-        return _few(changes)
+        return self._few(changes)
+
+    def _few(self, changes: Changes) -> bool:
+        """Return True if rules can limit a pass to `changes`."""
+        few = len(changes.paths) + len(changes.trees) <= _MOST_RULES
+        return few and self._fit(changes.paths | changes.trees)
+
+    def _fit(self, paths: Iterable[bytes]) -> bool:
+        """Return True if no rule for one of `paths` is too long, with each byte escaped."""
+        longest = max(map(len, paths), default=0) + len(os.fsencode(self._project.repo))
+        return 2 * longest <= _LONGEST_RULE
 
     def _first_pass(self, changes: Changes | None, *, in_full: bool) -> Pass:
         """Mirror the whole repo, or `changes` only unless `in_full`.
@@ -226,7 +239,7 @@ class _ProjectSync:
         """
         if changes is None:
             return self._pass(self._whole)
-        if not _few(changes):
+        if not self._few(changes):
             return self._pass(self._whole, gone=changes.gone, contents=changes.contents)
         done = self._pass(self._whole, gone=changes.gone) if in_full else None
         if done is not None and not changes.contents:
@@ -306,15 +319,19 @@ class _ProjectSync:
 
     def _refs(self, git_dirs: Sequence[bytes]) -> tuple[list[str], list[str]]:
         """Return sources and filter rules of a pass over the git directories without objects."""
-        if len(git_dirs) > _MOST_GIT_DIRS:
+        if self._many(git_dirs):
             return [f"{self._project.repo}/"], ["- objects/"]
         objects = self._objects(git_dirs)
         return [self._below(d) for d in git_dirs], [rsync.exclude_path(path) for path in objects]
 
     def _objects(self, git_dirs: Sequence[bytes]) -> list[str]:
-        if len(git_dirs) > _MOST_GIT_DIRS:
+        if self._many(git_dirs):
             return [f"{self._project.repo}/"]
         return [f"{self._below(git_dir)}/objects" for git_dir in git_dirs]
+
+    def _many(self, git_dirs: Sequence[bytes]) -> bool:
+        """Return True if rsync should get one rule for all of `git_dirs`."""
+        return len(git_dirs) > _MOST_GIT_DIRS or not self._fit(git_dirs)
 
     def _below(self, git_dir: bytes) -> str:
         inner = git_dir.decode(errors="surrogateescape")
@@ -358,11 +375,6 @@ class _ProjectSync:
         if done.deleted > may_delete:
             done.stopped = True
             raise PassFailed([self._project], 0, done)
-
-
-def _few(changes: Changes) -> bool:
-    """Return True if rules can limit a pass to `changes`."""
-    return len(changes.paths) + len(changes.trees) <= _MOST_RULES
 
 
 def _untorn(run: Callable[[], Pass]) -> Pass:

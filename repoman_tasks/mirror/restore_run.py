@@ -102,9 +102,9 @@ class Restore:
             keep=keep,
             changes=not dry_run,
         )
-        if status:
+        if status or any(map(rsync.discards_rule, complaints)):
             lines = [rsync.unescaped(line).decode(errors="replace") for line in complaints]
-            raise _RestoreFailed(rsync.status_message(status), lines[:_MOST_COMPLAINTS])
+            raise _RestoreFailed(rsync.status_message(status or 23), lines[:_MOST_COMPLAINTS])
         return counts
 
     def _argv(self, *, dry_run: bool, contents: bool) -> list[str]:

@@ -104,6 +104,8 @@ class Pass:
     vanished: int = 0
     stopped: bool = False
     """If true, rsync reached --max-delete."""
+    discarded: bool = False
+    """If true, rsync left out a filter rule."""
     loose_new: int = 0
     loose_deleted: int = 0
 
@@ -116,6 +118,7 @@ class Pass:
         """Process one line of standard error."""
         self.vanished += rsync.reports_vanished(line)
         self.stopped |= rsync.reports_max_delete(line)
+        self.discarded |= rsync.discards_rule(line)
         if len(self.complaints) < _MOST_NAMED:
             text = rsync.unescaped(line).decode(errors="replace")
             self.complaints.append(without_backticks(text))
@@ -193,8 +196,8 @@ def run_pass(
         stall_seconds=context.registry.defaults.stall_seconds,
         keep=locks,
     )
-    if rsync.exit_code(status) is not ExitCode.OK:
-        raise PassFailed(projects, status, done)
+    if rsync.exit_code(status) is not ExitCode.OK or done.discarded:
+        raise PassFailed(projects, status or _PARTIAL, done)
     return done
 
 

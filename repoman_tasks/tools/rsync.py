@@ -16,6 +16,7 @@ __all__ = [
     "Kind",
     "Preserved",
     "changed_while_read",
+    "discards_rule",
     "everywhere",
     "exclude_path",
     "exit_code",
@@ -282,6 +283,14 @@ def misses_source(complaint: str) -> bool:
     missing = "No such file or directory (2)"
     of_sender = complaint.startswith("rsync: [sender] link_stat ") and complaint.endswith(missing)
     return of_sender or complaint.startswith("rsync error:")
+
+
+def discards_rule(line: bytes) -> bool:
+    """Return True if a line of standard error reports a rule that is too long; rsync exits with 0.
+
+    More is copied or deleted without it, or less.
+    """
+    return line.startswith(b"discarding over-long ")
 
 
 def reports_vanished(line: bytes) -> bool:

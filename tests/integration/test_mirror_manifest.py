@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from repoman_tasks.planning.mirror.known_mirrors import TOKEN
+from tests.integration.test_mirror import SOME_FAILED
 from tests.integration.test_mirror_known import check, passes, state_of, sync
 from tests.support.estate import Estate
 
@@ -152,6 +153,27 @@ def test_a_change(ready: Estate, what: str) -> None:
         or (ready.mirror("isurus") / "a/x").read_bytes() == (repo_of(ready) / "a/x").read_bytes()
     )
     assert passes(ready) == (set(), set())
+
+
+def test_a_path_whose_rule_is_too_long(ready: Estate) -> None:
+    """rsync discards a rule of 4,096 bytes or more, and exits with 0."""
+    repo, mirror = repo_of(ready), ready.mirror("isurus")
+    deep = Path(*["[" * 250] * 9)
+    (repo / deep).mkdir(parents=True)
+    (repo / deep / "file").write_text("one")
+    assert passes(ready) == IN_FULL
+    (repo / deep / "file").write_text("two, and longer")
+    (repo / "top").write_text("two")
+    assert passes(ready) == IN_FULL
+    assert (mirror / deep / "file").read_text() == "two, and longer"
+    check(ready)
+    assert passes(ready) == (set(), set())
+
+
+def test_a_rule_that_rsync_discards_is_an_error(ready: Estate) -> None:
+    exclude(ready, "x" * 4100)
+    done = ready.run("sync", code=SOME_FAILED)
+    assert "discarding over-long filter" in done.err
 
 
 def test_several_hard_links(ready: Estate) -> None:
