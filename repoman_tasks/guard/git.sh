@@ -399,7 +399,17 @@ find_owner() {
 # Return 0 if core.worktree = $1 is what git itself writes for a submodule. Sets `top`.
 is_own_worktree() {
     find_owner "$git" || return 1
-    case $1 in /*) resolve "$1" ;; *) resolve "$git/$1" ;; esac || return 0 # not checked out
+    case $1 in
+    *[[:cntrl:]]*) return 1 ;; # which `read_list` has replaced
+    /*) folder=$1 ;;
+    *) folder=$git/$1 ;;
+    esac
+    # git enters a relative one from `git`, so it may enter what is too long here.
+    [ ${#folder} -lt 1000 ] || return 1
+    if ! resolve "$folder"; then
+        [ ! -e "$folder" ] && [ ! -L "$folder" ] # not checked out
+        return
+    fi
     case $physical/ in "$owner"/?*/) ;; *) return 1 ;; esac
     # shellcheck disable=SC3013
     [ -z "$top" ] || [ "$physical" -ef "$top" ] || return 1
@@ -612,16 +622,19 @@ judge_hooks() {
     fi
 }
 
+# Print what the index of `top` has besides files and links of plain names, and `end`.
+list_links() {
+    clean
+    cd -- "$top" || return
+    { bounded --git-dir="$git" --work-tree="$top" -c core.fsmonitor=false -c core.quotepath=false \
+        ls-files -s 2>/dev/null && echo end; } |
+        sed -E -e '/^(100644|100755|120000) /!b' -e "\\#$tab\"?(/|$outside)#!d"
+}
+
 # Add the nested repos that the index of `top` has, and judge .gitmodules.
 judge_tree() {
-    links=$(
-        clean
-        cd -- "$top" || exit
-        { "$real" --git-dir="$git" --work-tree="$top" -c core.fsmonitor=false \
-            -c core.quotepath=false ls-files -s 2>/dev/null && echo end; } |
-            grep -E "^(160000 |end\$)|$tab\"?(/|$outside)"
-    )
-    case $links in *end) ;; *)
+    links=$(list_links)
+    case $nl$links in *"${nl}end") ;; *)
         found unsafe "$git/index" 'an index that git cannot read' ''
         return
         ;;
@@ -629,17 +642,20 @@ judge_tree() {
     [ ${#links} -lt "$most_text" ] || found unsafe "$git/index" 'too many submodules' ''
     IFS=$nl
     for link in ${links%end}; do
-        case $link in
-        160000\ *) link=${link#*"$tab"} ;;
-        *)
-            found unsafe "$git/index" 'a path outside of the repo' "${link#*"$tab"}"
-            continue
+        mode=${link%% *} link=${link#*"$tab"}
+        case $mode,/$link/ in
+        160000,/\"*) found unsafe "$git/index" 'a submodule of an invalid name' "$link" ;;
+        100644,* | 100755,* | 120000,* | *,*//* | *,*/./* | *,*/../* | *,*/.[Gg][Ii][Tt]/*)
+            found unsafe "$git/index" 'a path outside of the repo' "$link"
             ;;
+        160000,*)
+            if [ -e "$top/$link/.git" ] || [ -L "$top/$link/.git" ]; then
+                add tree "$top/$link"
+            fi
+            ;;
+        # git takes it for a submodule by some of its bits.
+        *) found unsafe "$git/index" "a file of the unknown mode $mode" "$link" ;;
         esac
-        case $link in '"'*) found unsafe "$git/index" 'a submodule of an invalid name' "$link" ;; esac
-        if [ -e "$top/$link/.git" ] || [ -L "$top/$link/.git" ]; then
-            add tree "$top/$link"
-        fi
     done
     IFS=" $tab$nl"
     [ ! -e "$top/.gitmodules" ] || judge_gitmodules
@@ -793,9 +809,9 @@ enter_tree() {
         */worktrees/*/modules/* | */.git/modules/*)
             if find_owner "$leads" && case $top/ in "$owner"/?*/) ;; *) false ;; esac then
                 git=$leads
-                [ "$depth" -gt 0 ] || return 0
-                add git "$git" # the same as by its folder in `modules`
-                return 1
+                # Its folder in `modules` may have led to the same.
+                case $judged in *"$nl$git$tab$top$nl"*) return 1 ;; esac
+                return 0
             fi
             ;;
         */worktrees/*)
@@ -837,6 +853,7 @@ judge_git() {
     enter_common || return 0
     judge_inner
     judge_config || return 0
+    judged=$judged$git$tab$top$nl
     judge_files
     [ "$kind" != given ] || top=${top:-$dir}
     [ "$depth" -gt 0 ] || [ -z "${given_tree-}" ] || top=$given_tree
@@ -850,7 +867,7 @@ judge_git() {
 
 # Judge everything in `queue`.
 judge() {
-    seen=$nl count=0
+    seen=$nl judged=$nl count=0
     while [ -n "$queue" ] && [ -z "$stop_judging" ]; do
         item=${queue%%"$nl"*}
         queue=${queue#*"$nl"}

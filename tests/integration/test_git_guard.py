@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shlex
 import shutil
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +19,7 @@ from repoman_tasks.tools.git_guard_files import guard_folders
 from repoman_tasks.tools.git_judge import approve_reports, judge_repo, revoke_reports
 from repoman_tasks.tools.hazard_scan import find_hazards
 from tests.support.estate import Result, isolate_environ, run
-from tests.support.git_attacks import ATTACKS, Attack, git
+from tests.support.git_attacks import ATTACKS, Attack, git, write_index
 
 SHELLS = tuple(
     shell for shell in (("dash",), ("busybox", "sh"), ("bash", "--posix")) if shutil.which(shell[0])
@@ -756,6 +754,24 @@ def test_a_pipe_deep_in_the_git_directory_is_refused(guarded: Guarded) -> None:
     assert done.code == 124, "git alone waits for ever"
 
 
+def test_a_pipe_that_is_read_for_the_index_is_not_waited_for(guarded: Guarded) -> None:
+    (guarded.repo / "sub").mkdir()
+    (guarded.repo / "sub/file").write_text("x\n")
+    git(guarded.repo, "add", "sub")
+    git(guarded.repo, "commit", "--quiet", "-m", "sub")
+    git(guarded.repo, "sparse-checkout", "set", "--cone", "--sparse-index", "other")
+    oid = git(guarded.repo, "rev-parse", "HEAD:sub").strip()
+    tree = guarded.repo / f".git/objects/{oid[:2]}/{oid[2:]}"
+    tree.unlink()
+    os.mkfifo(tree)
+    environ = impatient(guarded)
+    done = run(["git", "log"], environ, cwd=guarded.repo)
+    assert done.code == 128
+    assert "an index that git cannot read" in done.err
+    reports = judge_repo(LocalHost(environ), str(guarded.repo))
+    assert [report.key for report in reports] == ["an index that git cannot read"]
+
+
 @pytest.mark.parametrize("kind", ["pipe", "sparse"])
 def test_a_hook_without_an_end_is_off(guarded: Guarded, kind: str) -> None:
     """No hash of it is computed while a person has approved nothing."""
@@ -1190,13 +1206,8 @@ def make_index(guarded: Guarded, path: str) -> None:
     """Write an index with one entry at `path`, which git itself would not accept."""
     blob = guarded.base / "blob"
     blob.write_text("of the agent\n")
-    oid = bytes.fromhex(guarded.real_git("hash-object", "-w", str(blob)).out.strip())
-    name = os.fsencode(path)
-    entry = struct.pack(">10I", 0, 0, 0, 0, 0, 0, 0o100644, 0, 0, 0) + oid
-    entry += struct.pack(">H", min(len(name), 0xFFF)) + name
-    entry += b"\0" * (8 - len(entry) % 8)
-    data = b"DIRC" + struct.pack(">II", 2, 1) + entry
-    (guarded.repo / ".git/index").write_bytes(data + hashlib.sha1(data).digest())
+    oid = guarded.real_git("hash-object", "-w", str(blob)).out.strip()
+    write_index(guarded.repo, path, 0o100644, oid)
 
 
 @pytest.mark.parametrize("form", ["../../mine", "{mine}"])
@@ -1209,6 +1220,22 @@ def test_a_path_in_the_index_that_leads_outside_is_refused(guarded: Guarded, for
     assert mine.read_text() == "mine\n"
     guarded.real_git("checkout", ".")
     assert mine.read_text() == "of the agent\n", "where nothing holds it, it works"
+
+
+def test_an_index_that_was_not_read_to_its_end_is_refused(guarded: Guarded) -> None:
+    """Even if what git printed before it failed ends in that word."""
+    programs = guarded.base / "programs"
+    programs.mkdir()
+    (programs / "git").write_text(
+        "#!/bin/sh\n"
+        'case " $* " in *" ls-files "*) printf "160000 0 0\\tthe-end\\n" && exit 1 ;; esac\n'
+        f'PATH="{os.environ["PATH"]}" exec git "$@"\n'
+    )
+    (programs / "git").chmod(0o755)
+    path = f"{guarded.guard.parent}:{programs}:{os.environ['PATH']}"
+    done = run(["git", "status"], {**guarded.environ, "PATH": path}, cwd=guarded.repo)
+    assert done.code == 128
+    assert "an index that git cannot read" in done.err
 
 
 def test_rerere_reads_no_file_outside(guarded: Guarded) -> None:

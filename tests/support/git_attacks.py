@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.estate import run
 
-__all__ = ["ATTACKS", "Attack", "git"]
+__all__ = ["ATTACKS", "Attack", "git", "write_index"]
 
 Plant = Callable[[Path, Path], None]
 """Plants the payload, a program, in the repo."""
@@ -39,6 +42,16 @@ def git(repo: Path, *argv: str) -> str:
     done = run(["git", "-c", "protocol.file.allow=always", "-C", str(repo), *argv], environ)
     assert done.code == 0, done
     return done.out
+
+
+def write_index(repo: Path, path: str, mode: int, oid: str) -> None:
+    """Write an index with one entry, which git itself may not accept."""
+    name = os.fsencode(path)
+    entry = struct.pack(">10I", 0, 0, 0, 0, 0, 0, mode, 0, 0, 0) + bytes.fromhex(oid)
+    entry += struct.pack(">H", min(len(name), 0xFFF)) + name
+    entry += b"\0" * (8 - len(entry) % 8)
+    data = b"DIRC" + struct.pack(">II", 2, 1) + entry
+    (repo / ".git/index").write_bytes(data + hashlib.sha1(data).digest())
 
 
 def _append(path: Path, text: str | bytes) -> None:
@@ -127,6 +140,17 @@ def _deep_gitlink(repo: Path, payload: Path) -> None:
     _nested(repo / "a", "b ü", payload)
 
 
+def _odd_gitlink(name: str, mode: int = 0o160000) -> Plant:
+    """Return a plant of a nested repo at `name` in the index, with {} for the repo."""
+
+    def plant(repo: Path, payload: Path) -> None:
+        _nested(repo, "sub", payload)
+        head = git(repo / "sub", "rev-parse", "HEAD").strip()
+        write_index(repo, name.format(repo), mode, head)
+
+    return plant
+
+
 def _other_branch(repo: Path, payload: Path) -> None:
     """A nested repo that becomes a submodule by a checkout, in the midst of it."""
     git(repo, "checkout", "--quiet", "-b", "other")
@@ -202,6 +226,22 @@ def _submodule(repo: Path) -> Path:
 
 def _module(repo: Path, payload: Path) -> None:
     _append(_submodule(repo) / "config", _fsmonitor(payload))
+
+
+def _deep_module(name: str = "") -> Plant:
+    """Return a plant of a repo nested in a submodule, which has core.worktree `name` or none."""
+
+    def plant(repo: Path, payload: Path) -> None:
+        _submodule(repo)
+        _nested(repo / "mod", "deep", payload)
+        if name:
+            (repo / name).mkdir()
+            (repo / "mod/deep").rename(repo / name / "deep")
+            git(repo / "mod", "config", "core.worktree", f"../../../{name}")
+        else:
+            git(repo / "mod", "config", "--unset", "core.worktree")
+
+    return plant
 
 
 def _module_hook(repo: Path, payload: Path) -> None:
@@ -387,6 +427,15 @@ ATTACKS = {
     "commondir": Attack(_commondir, reported="commondir"),
     "gitlink": Attack(_gitlink),
     "gitlink in a gitlink": Attack(_deep_gitlink),
+    "gitlink with permissions": Attack(_odd_gitlink("sub", 0o160755), reported=".git/index"),
+    "gitlink with more bits": Attack(_odd_gitlink("sub", 0o1160000), reported=".git/index"),
+    "gitlink of an absolute path": Attack(_odd_gitlink("{}/sub"), reported=".git/index"),
+    "gitlink of a path upwards": Attack(_odd_gitlink("../isurus/sub"), reported=".git/index"),
+    "gitlink in a submodule without a folder": Attack(_deep_module()),
+    "gitlink in a submodule with a tab": Attack(_deep_module("mod\tx"), reported="core.worktree"),
+    "gitlink in a submodule with a line break": Attack(
+        _deep_module("mod\nx"), reported="core.worktree"
+    ),
     "gitlink of another branch": Attack(
         _other_branch, ("checkout", "other"), reported="filter.x.clean"
     ),
