@@ -208,7 +208,10 @@ def command_line(
     False and empty values are left out, and so are secrets in a URL. `argv` follows after --.
     """
     values = {name: value for name, value in given.items() if value}
-    line = ["repoman", command, *(str(values.pop(name)) for name in positional if name in values)]
+    line = ["repoman", command]
+    for name in positional:
+        value = values.pop(name, [])
+        line += map(str, value) if isinstance(value, list) else [str(value)]
     for name, value in values.items():
         printable = redact_url(str(value)) if name == "clone" else value
         line += _option(f"--{name.replace('_', '-')}", printable)

@@ -390,11 +390,9 @@ def test_a_mount_that_is_hidden_inside(isurus: ContainerEstate) -> None:
     assert isurus.findings() == {}
 
 
-@pytest.mark.shared
-def test_an_incus_project_that_does_not_exist(
-    isurus: ContainerEstate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(isurus.environ, "INCUS_PROJECT", "nowhere & ?recursion=0")
+def test_an_incus_project_that_does_not_exist(isurus: ContainerEstate) -> None:
+    text = isurus.registry.read_text()
+    isurus.registry.write_text(text.replace(isurus.project, "nowhere & ?recursion=0"))
     assert isurus.findings() == {"incus": ["fence"], "isurus": ["missing"]}
 
 

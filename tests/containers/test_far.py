@@ -83,12 +83,12 @@ def test_round_trips_if_nothing_changes(busy: RemoteContainerEstate) -> None:
     assert count_round_trips(busy, "status") == 5
     assert count_round_trips(busy, "status", name="isurus") == 5
     for name in ("isurus", "lamna"):
-        assert count_round_trips(busy, "start", name=name) == 3, name
+        assert count_round_trips(busy, "start", name=[name]) == 3, name
         assert count_round_trips(busy, "update", name=name) == 6, name
         assert count_round_trips(busy, "trust", name=name) == 4, name
     assert count_round_trips(busy, "setup") == 4
     busy.run("stop", "isurus", code=0)
-    assert count_round_trips(busy, "stop", name="isurus") == 3
+    assert count_round_trips(busy, "stop", name=["isurus"]) == 3
 
 
 def test_without_a_name_it_says_what_to_type(isurus: RemoteContainerEstate) -> None:

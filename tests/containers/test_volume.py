@@ -236,7 +236,9 @@ def test_a_half_made_volume_is_removed_by_a_repair(estate: ContainerEstate) -> N
     (estate.local_repos / "isurus").mkdir()
     kill_after_volume(estate)
     if "isurus" in estate.instances():
-        estate.incus("delete", "--force", "isurus")
+        # Incus may be busy starting it still.
+        delete = ("delete", "--force", "isurus")
+        wait_until(lambda: estate.incus(*delete, check=False).code == 0)
     assert estate.findings() == {"isurus": ["half-made-volume"]}
     estate.run("status", "--repair", "--yes")
     assert volumes(estate) == {}

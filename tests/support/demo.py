@@ -17,7 +17,7 @@ __all__ = ["interrupt_demo", "run_demo"]
 
 _DEMO = (sys.executable, "-m", "dev.demo")
 _FOLDER = re.compile(r"^~ is (/tmp/repoman-demo-\w+), ", re.MULTILINE)
-_MOST_LINES = 60
+_MOST_LINES = 64
 
 
 def run_demo(prefix: Sequence[str], environ: Mapping[str, str]) -> str:

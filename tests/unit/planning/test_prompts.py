@@ -206,6 +206,7 @@ def test_without_options_a_number_is_a_value() -> None:
         ({"yes": True, "host": "nas", "name": "a"}, (), "repoman stop a --yes --host nas"),
         ({"host": "", "repo": "", "jobs": None}, (), "repoman stop"),
         ({"name": "a"}, ("ls", "a b"), "repoman stop a -- ls 'a b'"),
+        ({"name": ["a", "b c"], "force": True}, (), "repoman stop a 'b c' --force"),
     ],
 )
 def test_command_line(given: dict[str, object], argv: tuple[str, ...], line: str) -> None:
