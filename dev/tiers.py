@@ -126,13 +126,13 @@ class Tier:
 
 
 TIERS = (
-    Tier("lint", (), {}, budget=60, optional={"shellcheck": "shellcheck"}),
+    Tier("lint", (), {}, budget=30, optional={"shellcheck": "shellcheck"}),
     Tier("unit", ("tests/unit",), {}, budget=60, parallel=1, measured=True),
     Tier(
         "integration",
         ("tests/integration",),
         _RSYNC_GIT,
-        budget=150,
+        budget=220,
         optional={"setpriv": "util-linux", "ps": "procps", "/usr/bin/coreutils": "rust-coreutils"},
         parallel=1,
         measured=True,
@@ -141,7 +141,7 @@ TIERS = (
         "ssh",
         ("tests/remote", *_OVER_SSH),
         {**_RSYNC_GIT, **_SSH},
-        budget=180,
+        budget=220,
         parallel=2,  # many of its tests wait for a host that is silent
         root=True,
     ),
@@ -149,7 +149,7 @@ TIERS = (
         "terminal",
         ("tests/terminal",),
         {**_RSYNC_GIT, "tmux": "tmux"},
-        budget=100,
+        budget=70,
         optional=_SHELLS,
         parallel=1,
     ),
@@ -183,7 +183,7 @@ TIERS = (
         "as-root",
         ("tests/integration/test_mirror.py",),
         _RSYNC_GIT,
-        budget=60,
+        budget=30,
         root=True,
         lane=1,
     ),
@@ -200,7 +200,7 @@ TIERS = (
         "security",
         ("tests/security",),
         {**_RSYNC_GIT, **_INCUS},
-        budget=240,
+        budget=400,
         root=True,
         lane=2,
     ),

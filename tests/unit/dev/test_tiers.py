@@ -248,7 +248,7 @@ def test_the_table_and_the_last_line() -> None:
         TierResult("unit", passed=9, failed=1, skipped=2, seconds=99, reason="2 skipped, later"),
     ]
     assert format_rows(outcomes) == [
-        ("lint", "passed", "4", "0", "0", "2.0", "60", ""),
+        ("lint", "passed", "4", "0", "0", "2.0", "30", ""),
         ("unit", "failed", "9", "1", "2", "99.0", "60", "over budget by 39 s; 2 skipped, later"),
         ("nfs", "did not run", "", "", "", "", "120", "needs root"),
     ]
