@@ -56,21 +56,23 @@ def copy_registry(
 
 
 def takeover_steps(session: Session, share: Share, registry: Registry) -> list[Step]:
-    """Return the steps that take over projects and settings from the newest copy on the share.
+    """Return the steps that take over projects and settings from the newest valid copy.
 
-    Print what they leave out.
+    Print what they leave out, and which copies are not valid.
     """
-    path, text = share.read_registry()
-    if not path:
+    found = False
+    for path, text in share.registry_copies():
+        found = True
+        try:
+            takeover = plan_takeover(parse(text, path, {}), registry, session.now())
+        except RepomanError as error:
+            session.screen.note(f"the copy of the registry is not used, {error}")
+            continue
+        if takeover is None:
+            return []
+        for line in takeover.left_out:
+            session.screen.note(f"not taken over from {path}: {line}")
+        return [takeover.step]
+    if not found:
         session.screen.note(f"there is no copy of the registry on {share.probe.path}")
-        return []
-    try:
-        takeover = plan_takeover(parse(text, path, {}), registry)
-    except RepomanError as error:
-        session.screen.note(f"the copy of the registry is not used, {error}")
-        return []
-    if takeover is None:
-        return []
-    for line in takeover.left_out:
-        session.screen.note(f"not taken over from {path}: {line}")
-    return [takeover.step]
+    return []

@@ -7,7 +7,7 @@ secret, opens the network or loosens a limit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from repoman_tasks.model import Defaults, Project, Registry, keys
 from repoman_tasks.planning.registry_edits import AddProject, Edit, SetKeys
@@ -17,7 +17,7 @@ from repoman_tasks.planning.text.wording import format_toml, plural
 __all__ = ["Takeover", "plan_takeover"]
 
 _PROJECT_KEYS = (
-    *("name", "repo", "image", "created", "mirror", "backup", "container", "exclude"),
+    *("name", "repo", "image", "mirror", "backup", "container", "exclude"),
     "max_delete",
 )
 _DEFAULTS_KEYS = (
@@ -37,8 +37,12 @@ class Takeover:
     """Keys that are for a person to add, each as `PROJECT: KEY, KEY`."""
 
 
-def plan_takeover(copy: Registry, registry: Registry) -> Takeover | None:
-    """Return what to take over from `copy` into the new `registry`, None if there is nothing."""
+def plan_takeover(copy: Registry, registry: Registry, now: str) -> Takeover | None:
+    """Return what to take over from `copy` into the new `registry`, None if there is nothing.
+
+    Projects count as created `now`, in the registry's format: failures before that are not
+    reported, so a later time would hide those that follow.
+    """
     values = {
         key.name: getattr(copy.defaults, key.name)
         for key in keys(Defaults)
@@ -47,7 +51,7 @@ def plan_takeover(copy: Registry, registry: Registry) -> Takeover | None:
     settings = {name: value for name, value in values.items() if name in _DEFAULTS_KEYS}
     new = [project for project in copy.projects if registry.project(project.name) is None]
     edits: list[Edit] = [SetKeys(settings)] if settings else []
-    edits += [AddProject(_plain(project)) for project in new]
+    edits += [AddProject(replace(_plain(project), created=now)) for project in new]
     if not edits:
         return None
     told = [f"{name} = {format_toml(value)}" for name, value in settings.items()]
@@ -75,6 +79,6 @@ def _described(project: Project) -> str:
 
 def _others(project: Project) -> list[str]:
     """Return the keys that differ from their defaults and are not taken over."""
-    ignored = (*_PROJECT_KEYS, *_COMPUTED)
+    ignored = (*_PROJECT_KEYS, *_COMPUTED, "created")
     others = (key for key in keys(Project) if key.name not in ignored)
     return [key.name for key in others if getattr(project, key.name) != key.default]

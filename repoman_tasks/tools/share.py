@@ -38,6 +38,8 @@ _MOUNTINFO = "/proc/self/mountinfo"
 _MOST_REGISTRY = 16 << 20
 """The most bytes of a registry to read."""
 _ROOT = r"%y %i %T@ %C@\0%p\0"
+_REGISTRY_COPY = f"{'[0-9]' * 4}-{'[0-9]' * 2}-{'[0-9]' * 2}.toml"
+"""Pattern of find for the names of its copies."""
 _IDENTITY = r"%D %i %U %G %T@\0%p\0"
 """What find prints of each path; see `_parse_listing`."""
 
@@ -157,16 +159,14 @@ class Share:
         self._change(["install", "-D", "-m", "600", "--", source, f"{target}.new"], what=what)
         self._change(["mv", "-fT", "--", f"{target}.new", target], what=what)
 
-    def read_registry(self) -> tuple[str, str]:
-        """Return the path and the text of the newest copy of the registry, both empty if none."""
+    def registry_copies(self) -> Iterator[tuple[str, str]]:
+        """Yield the path and the text of each copy of the registry, newest first."""
         folder = f"{self.root}/{REGISTRY_COPIES}"
-        argv = ["find", folder, "-maxdepth", "1", "-type", "f", "-name", "*.toml"]
+        argv = ["find", folder, "-maxdepth", "1", "-type", "f", "-name", _REGISTRY_COPY]
         names = self.read([*argv, "-printf", r"%f\0"]).text.split("\0")[:-1]
-        if not names:
-            return "", ""
-        newest = max(names)
-        text = self.read(["head", "-c", f"{_MOST_REGISTRY}", "--", f"{folder}/{newest}"]).out
-        return f"{self.probe.path}/{REGISTRY_COPIES}/{newest}", text.decode(errors="replace")
+        for name in sorted(names, reverse=True):
+            text = self.read(["head", "-c", f"{_MOST_REGISTRY}", "--", f"{folder}/{name}"]).out
+            yield f"{self.probe.path}/{REGISTRY_COPIES}/{name}", text.decode(errors="replace")
 
     def count(self, folder: str) -> int:
         """Return the number of files in the mirror at `folder`, without loose git objects."""

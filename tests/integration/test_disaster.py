@@ -14,6 +14,7 @@ from repoman_tasks.planning.mirror.known_mirrors import TOKEN
 from repoman_tasks.planning.mirror.share_check import MARKER, REGISTRY_COPIES
 from tests.integration.test_attempts import UNHEALTHY, USAGE
 from tests.integration.test_docs import DOCS, fenced
+from tests.integration.test_mirror import REFUSED
 from tests.support.estate import Estate, hash_tree
 
 _HEADING = "## If the disk of this host is lost"
@@ -187,6 +188,27 @@ def test_no_link_on_the_share_leads_a_sync_to_a_file_of_this_host(mirrored: Esta
     change(mirrored, "changed again")
     mirrored.run("sync", code=0)
     assert (mirrored.mirror("isurus") / "README.md").read_text() == "changed again"
+
+
+def test_a_copy_with_a_time_in_the_future_hides_no_failure(mirrored: Estate) -> None:
+    (copy,) = copies(mirrored)
+    text = re.sub(r'created = ".*"', 'created = "2099-01-01T00:00:00Z"', copy.read_text())
+    copy.write_text(text)
+    for name in ("2099-01-01.toml", "2098-01-01\x1b[31m.toml"):
+        (copy.parent / name).write_text("[estate")
+    lose_home(mirrored)
+    adopt, restore, _ = commands_of_the_page(mirrored)
+    done = mirrored.run(*adopt, "--yes", code=0)
+    assert "2099-01-01.toml" in done.err, "an invalid copy hides no older one"
+    assert "2098" not in done.err
+    assert "2099" not in mirrored.registry.read_text()
+    mirrored.run(*restore, "--yes", code=0)
+    mirrored.run("sync", code=0)
+    shutil.rmtree(mirrored.mirror("isurus"))
+    mirrored.mirror("isurus").symlink_to(mirrored.home)
+    mirrored.run("sync", "isurus", code=REFUSED)
+    found = mirrored.run("status", "isurus", "--json", code=UNHEALTHY).json["findings"]
+    assert any("is a symlink" in finding["what"] for finding in found)
 
 
 def test_the_registry_is_not_copied_through_a_link(mirrored: Estate) -> None:
