@@ -99,22 +99,26 @@ class _Verification:
             raise Failed("never mirrored", f"run `repoman sync {quoted(project.name)}`")
         check_paths(context, project, context.host.real_folder(self._root))
         sample = None if percent is None else self._compare_sample(percent, until)
-        if sample is None:
-            self._compare_all()
-        self._judge()
+        git_dirs = self._compare_all() if sample is None else ()
+        self._judge()  # before git reads objects: what it can't read must not hide damage
+        self._check_objects(git_dirs)
         verdict, now = self._verdict, context.now()
         verdict.verified = proven_by(verdict, project, verdict.verified, sample, now)
 
-    def _compare_all(self) -> None:
-        context, project, verdict = self._context, self._project, self._verdict
-        census = count_entries(context, project)
+    def _compare_all(self) -> tuple[bytes, ...]:
+        """Compare all entries; return the git directories among them."""
+        census = count_entries(self._context, self._project)
         tally = census.tally("", 0)
-        verdict.files = tally.files + tally.loose
+        self._verdict.files = tally.files + tally.loose
         self._compare([""], delete=True)
-        stall = context.registry.defaults.stall_seconds
-        for git_dir in census.git_dirs():
-            path = f"{project.repo}/{git_dir.decode(errors='surrogateescape')}"
-            verdict.objects += check_objects(context.share, path, self._state_folder, stall)
+        return census.git_dirs()
+
+    def _check_objects(self, git_dirs: Sequence[bytes]) -> None:
+        share = self._context.share
+        stall = self._context.registry.defaults.stall_seconds
+        for git_dir in git_dirs:
+            path = f"{self._project.repo}/{git_dir.decode(errors='surrogateescape')}"
+            self._verdict.objects += check_objects(share, path, self._state_folder, stall)
 
     def _compare_sample(self, percent: float, until: float | None) -> Sample:
         """Compare the next files until `percent` of all, or the time, is used up."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 
 from repoman_tasks.errors import Failed
+from repoman_tasks.hosts.base import WALK_SECONDS
 from repoman_tasks.tools.share import Share
 
 __all__ = ["check_objects"]
@@ -31,6 +32,9 @@ def check_objects(share: Share, git_dir: str, folder: str, stall_seconds: float)
     objects = posixpath.join(share.root, git_dir, "objects")
     if share.read(["test", "-d", objects]).code:
         return []  # excluded from the mirror
+    blocking = _blocking_link(share, objects)
+    if blocking:
+        return [f"objects not checked: {blocking} leads to a FIFO, socket or device"]
     found: list[bytes] = []
 
     def see(line: bytes) -> None:
@@ -49,10 +53,24 @@ def check_objects(share: Share, git_dir: str, folder: str, stall_seconds: float)
     return [line.replace(f"{share.root}/", "") for line in told]
 
 
+def _blocking_link(share: Share, objects: str) -> str:
+    """Return the path in the mirror of a link in `objects` that git might read for ever, or ""."""
+    argv = ["find", objects, "-type", "l", "(", "-false"]
+    for kind in "pscb":
+        argv += ["-o", "-xtype", kind]
+    found = share.read([*argv, ")", "-printf", r"%p\n", "-quit"], WALK_SECONDS).text
+    return found.rstrip("\n").removeprefix(f"{share.root}/")
+
+
 def _own_repository(share: Share, git_dir: str, folder: str) -> str:
     """Return the path of an empty repository with the hash of the one at `git_dir`; make it."""
     config = posixpath.join(share.root, git_dir, "config")
-    sha256 = share.read(["grep", "-qiE", r"^\s*objectformat\s*=\s*sha256", "--", config]).code == 0
+    sha256 = (
+        share.read(
+            ["grep", "-qiE", "-D", "skip", r"^\s*objectformat\s*=\s*sha256", "--", config]
+        ).code
+        == 0
+    )
     kind = "sha256" if sha256 else "sha1"
     path = f"{folder}/objects-{kind}.git"
     init = ["git", "init", "--quiet", "--bare", "--template=", f"--object-format={kind}", path]

@@ -30,6 +30,7 @@ from repoman_tasks.planning.mirror.share_check import (
 )
 from repoman_tasks.planning.names import with_parents
 from repoman_tasks.tools.file_tree import PRUNED
+from repoman_tasks.tools.regular_file import head_argv
 from repoman_tasks.tools.snapshot_names import SnapshotListing
 
 __all__ = ["Share", "mounted_shares", "open_share"]
@@ -37,9 +38,9 @@ __all__ = ["Share", "mounted_shares", "open_share"]
 _MOUNTINFO = "/proc/self/mountinfo"
 _MOST_REGISTRY = 16 << 20
 """The most bytes of a registry to read."""
-_ROOT = r"%y %i %T@ %C@\0%p\0"
 _REGISTRY_COPY = f"{'[0-9]' * 4}-{'[0-9]' * 2}-{'[0-9]' * 2}.toml"
 """Pattern of find for the names of its copies."""
+_ROOT = r"%y %i %T@ %C@\0%p\0"
 _IDENTITY = r"%D %i %U %G %T@\0%p\0"
 """What find prints of each path; see `_parse_listing`."""
 
@@ -194,15 +195,18 @@ class Share:
         return count
 
     def head_resolves(self, git_dir: str) -> bool:
-        """Return True if the mirrored `git_dir` has the branch that its HEAD names."""
+        """Return True if the mirrored `git_dir` has the branch that its HEAD names.
+
+        Links in it may lead to FIFOs of this host, which must not block.
+        """
         path = f"{self.root}/{git_dir}"
-        head = self.read(["head", "-c", "4096", "--", f"{path}/HEAD"]).text
+        head = self.read(head_argv(f"{path}/HEAD", 4096)).text
         branch = head.removeprefix("ref: ").strip()
         if branch == head.strip():  # a commit, not a branch
             return True
         if self.read(["test", "-e", f"{path}/{branch}"]).code == 0:
             return True
-        argv = ["grep", "-qF", "-e", f" {branch}", "--", f"{path}/packed-refs"]
+        argv = ["grep", "-qF", "-D", "skip", "-e", f" {branch}", "--", f"{path}/packed-refs"]
         return self.read(argv).code == 0
 
     def mark(self, estate: str, when: str) -> None:

@@ -153,3 +153,19 @@ def test_submodules_worktrees_and_bare_repos(estate: Estate) -> None:
             estate.run("sync", code=0)
             for place in (".", "nested", "bare-without-suffix", "sub"):
                 check(estate, estate.mirror("isurus") / place)
+
+
+def test_a_head_that_leads_to_a_fifo_does_not_stop_a_sync(estate: Estate) -> None:
+    estate.setup()
+    repo = estate.repo("isurus")
+    estate.run("new", "isurus", "--no-container", code=0)
+    bare = repo / "bare.git"
+    for folder in ("objects", "refs"):
+        (bare / folder).mkdir(parents=True)
+    os.mkfifo(repo / "pipe")
+    for name in ("HEAD", "packed-refs"):
+        (bare / name).symlink_to(repo / "pipe")
+    # git writes during each pass, so that the sync ends with a look at each HEAD in the mirror
+    writes = dict.fromkeys(range(1, 60), f"date +%N >>{bare}/refs/x")
+    done = estate.run("sync", code=0, environ=rsync_after(estate, writes))
+    assert "written to during the whole sync" in done.err + done.out

@@ -240,6 +240,27 @@ def test_objects_named_by_sha256(mirrored: Estate) -> None:
     assert verified(mirrored, code=UNHEALTHY)["objects"]
 
 
+def test_a_link_to_a_fifo_hides_no_damage(mirrored: Estate) -> None:
+    repo, mirror = mirrored.local_repos / "isurus", mirrored.mirror("isurus")
+    os.mkfifo(repo / "pipe")
+    bare = repo / "bare.git"
+    (bare / "objects/info").mkdir(parents=True)
+    (bare / "refs").mkdir()
+    (bare / "HEAD").symlink_to(repo / "pipe")
+    (bare / "config").symlink_to(repo / "pipe")
+    settle(mirrored)
+    flip(mirror / "docs/plan.md")
+    found = verified(mirrored, code=UNHEALTHY)
+    assert (set(damage_of(found)), found["objects"]) == ({"docs/plan.md"}, [])
+    alternates = bare / "objects/info/alternates"
+    alternates.symlink_to(repo / "pipe")
+    mirrored.run("sync", code=0)
+    found = verified(mirrored, code=UNHEALTHY)
+    assert set(damage_of(found)) == {"docs/plan.md"}
+    (line,) = found["objects"]
+    assert "isurus/bare.git/objects/info/alternates leads to a FIFO" in line
+
+
 # --- samples ------------------------------------------------------------------------------
 
 
