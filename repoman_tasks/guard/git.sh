@@ -136,6 +136,27 @@ concerns_guarded() {
     fi
 }
 
+# Return 0 if the command $1 is one of git itself, which no alias replaces, and runs git in no other
+# repo, which may be a guarded one.
+stays_here() {
+    case $1 in
+    '' | add | am | apply | bisect | blame | branch | cat-file | check-attr | check-ignore | \
+        check-ref-format | checkout | checkout-index | cherry | cherry-pick | clean | \
+        commit | commit-graph | commit-tree | config | count-objects | credential | \
+        describe | diff | diff-files | diff-index | diff-tree | difftool | fast-export | \
+        fast-import | fmt-merge-msg | for-each-ref | format-patch | fsck | gc | grep | \
+        hash-object | help | index-pack | init | interpret-trailers | log | ls-files | \
+        ls-tree | merge | merge-base | merge-file | merge-tree | mktree | multi-pack-index | \
+        mv | name-rev | notes | pack-objects | pack-refs | patch-id | prune | prune-packed | \
+        range-diff | read-tree | rebase | reflog | repack | replace | rerere | reset | \
+        restore | rev-list | rev-parse | revert | rm | shortlog | show | show-branch | \
+        show-ref | sparse-checkout | stash | status | stripspace | switch | symbolic-ref | \
+        tag | unpack-file | unpack-objects | update-index | update-ref | update-server-info | \
+        var | verify-commit | verify-pack | verify-tag | version | worktree | write-tree) ;;
+    *) return 1 ;;
+    esac
+}
+
 if [ "$0" != repoman-judge ]; then
     find_real
     [ -n "${real-}" ] || {
@@ -153,12 +174,7 @@ if [ "$0" != repoman-judge ]; then
     dir=$physical
     concerned=
     concerns_guarded && concerned=1
-    case $concerned$parsed in
-    1*) ;;
-    # These run git in another repo, too, which may be a guarded one.
-    push | fetch | pull | clone | ls-remote | remote | submodule | archive | *-pack) ;;
-    *) exec "$real" "$@" ;;
-    esac
+    [ -n "$concerned" ] || ! stays_here "$parsed" || exec "$real" "$@"
 fi
 
 # --- the judge ------------------------------------------------------------------------------
@@ -315,7 +331,9 @@ is_allowed() {
         committer.name | committer.email) ;;
     remote.*.url | remote.*.pushurl | lfs.url | remote.*.lfsurl) is_safe_url "$2" ;;
     remote.*.mirror) case $2 in no | false | off | 0) ;; *) return 1 ;; esac ;; # deletes branches there
-    remote.*.push) case $2 in +* | :*) return 1 ;; esac ;;
+    remote.*.push) # `git push x feature` would go to main
+        case $2 in +* | :*) return 1 ;; *:*) [ "${2%%:*}" = "${2#*:}" ] ;; esac
+        ;;
     remote.*.fetch | remote.*.tagopt | remote.*.prune | remote.*.prunetags | \
         remote.*.skipdefaultupdate | remote.*.skipfetchall | \
         remote.*.followremotehead) ;;
@@ -978,9 +996,7 @@ elif [ -n "$outside" ]; then
 else
     add_upwards "$dir" "$around"
 fi
-case $parsed in
-push | fetch | pull | clone | ls-remote | remote | submodule | archive | *-pack) add_others "$@" ;;
-esac
+stays_here "$parsed" || add_others "$@"
 judge
 [ -n "$concerned" ] || exec "$real" "$@"
 case $parsed in
@@ -996,6 +1012,7 @@ if [ "$hooks_off" != approved ]; then
         ;;
     esac
 fi
-# rerere writes to the paths in MERGE_RR, and a multi-pack-index may name packs of another repo.
-exec "$real" -c safe.bareRepository=explicit -c core.fsmonitor=false -c rerere.enabled=false \
+# rerere writes to the paths in MERGE_RR, and a multi-pack-index may name packs of another repo. A
+# replaced object is not the one that is pushed.
+exec "$real" --no-replace-objects -c safe.bareRepository=explicit -c core.fsmonitor=false -c rerere.enabled=false \
     -c core.multiPackIndex=false "$@"

@@ -346,15 +346,20 @@ def test_a_push_into_a_guarded_repo_from_outside(guarded: Guarded) -> None:
     hook.write_text(guarded.payload.read_text())
     hook.chmod(0o755)
     git(clone, "commit", "--quiet", "--allow-empty", "-m", "x")
+    git(clone, "config", "alias.p", "push")
     path = str(guarded.repo)
     for argv in (
         *(["push", "origin", "more"], ["push", "-q"], ["push", path, "more"]),
         ["send-pack", path, "more"],
+        ["-c", "alias.p=push", "p", "origin", "more"],
+        ["p", "origin", "more"],
+        ["subtree", "push", "--prefix=sub", "origin", "x"],
     ):
         assert guarded.git(*argv, cwd=clone).code == 128, argv
         assert not guarded.fired
-    guarded.real_git("push", "origin", "more", cwd=clone)
-    assert guarded.fired
+    for argv in (["push", "origin", "more"], ["p", "origin", "more"]):
+        guarded.real_git(*argv, cwd=clone)
+        assert guarded.fired, argv
 
 
 def test_a_working_tree_outside_of_the_repo(guarded: Guarded) -> None:
@@ -682,7 +687,9 @@ VALUES = {
     "i18n.logOutputEncoding": ("ISO-8859-1", "../../x"),
     "gui.geometry": ("841x483+2+28 189 210", "[exec x]"),
     "remote.x.mirror": ("false", "true"),
-    "remote.x.push": ("refs/heads/a:refs/heads/b", ":refs/heads/b"),
+    "remote.x.push": ("refs/heads/a:refs/heads/a", "refs/heads/a:refs/heads/b"),
+    "remote.y.push": ("HEAD", ":refs/heads/b"),
+    "remote.z.push": ("refs/heads/*:refs/heads/*", "+refs/heads/a"),
     "status.showUntrackedFiles": ("no", None),
     "status.compareBranches": (None, "x"),
 }
@@ -1236,6 +1243,19 @@ def test_an_index_that_was_not_read_to_its_end_is_refused(guarded: Guarded) -> N
     done = run(["git", "status"], {**guarded.environ, "PATH": path}, cwd=guarded.repo)
     assert done.code == 128
     assert "an index that git cannot read" in done.err
+
+
+def test_what_is_shown_is_what_is_pushed(guarded: Guarded) -> None:
+    """No object is replaced by another one."""
+    oids = []
+    for word in ("evil", "good"):
+        git(guarded.repo, "commit", "--quiet", "--allow-empty", "-m", word)
+        oids.append(git(guarded.repo, "rev-parse", "HEAD").strip())
+    git(guarded.repo, "reset", "--quiet", oids[0])
+    git(guarded.repo, "replace", *oids)
+    argv = ("log", "-1", "--format=%s")
+    assert guarded.git(*argv).out == "evil\n"
+    assert guarded.real_git(*argv).out == "good\n", "where nothing holds it, it works"
 
 
 def test_rerere_reads_no_file_outside(guarded: Guarded) -> None:

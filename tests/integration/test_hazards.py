@@ -79,15 +79,21 @@ KINDS = {
         *(".codex/config.toml", ".gemini/settings.json", ".opencode/plugin/x.js", "opencode.json"),
         *(".cursor/mcp.json", ".claude/agents/CLAUDE.md", ".mcp.json"),
         *(".windsurf/mcp.json", ".continue/config.yaml", ".kiro/settings/mcp.json", "crush.json"),
+        *(".trae/mcp.json", ".junie/mcp/mcp.json", ".kilocode/mcp.json", ".factory/mcp.json"),
+        ".github/hooks/a.json",
     ),
     "editors": (
         *(".vscode/tasks.json", ".idea/workspace.xml", ".zed/tasks.json", "a.code-workspace"),
         *(".exrc", ".nvim.lua", ".dir-locals.el", ".devcontainer/devcontainer.json"),
-        *(".vimrc", ".fleet/run.json"),
+        *(".vimrc", ".fleet/run.json", ".lazy.lua", ".vim/coc-settings.json"),
+        *(".bsp/sbt.json", ".vs/launch.vs.json"),
     ),
     "tools": (
         *("mise.toml", ".tool-versions", ".pre-commit-config.yaml", "lefthook.yml", ".npmrc"),
         *(".cargo/config.toml", ".envrc", ".husky/pre-commit", ".yarn/releases/yarn.cjs"),
+        *("mise.dev.toml", "mise/config.toml", ".config/mise.toml", "lefthook.toml"),
+        *(".lefthook-local.json", ".pnpmfile.mjs", "pnpm-workspace.yaml"),
+        *(".irbrc", ".pryrc", ".Rprofile", ".ghci", ".pdbrc"),
     ),
     "git": (".gitmodules", ".git/hooks/pre-commit", ".git/info/attributes"),
     "instructions": (
@@ -227,14 +233,22 @@ def test_too_many_settings_stay_new(host: LocalHost, repo: Path) -> None:
 # --- links in place of folders ----------------------------------------------------------------
 
 LINKS = {
-    "editors": (".vscode", ".idea", ".zed", ".devcontainer", ".helix"),
-    "agents": (".claude", ".codex", ".gemini", ".opencode", ".cursor", ".agents", ".kiro"),
+    "editors": (".vscode", ".idea", ".zed", ".devcontainer", ".helix", ".vs", ".vim"),
+    "agents": (
+        ".claude",
+        ".codex",
+        ".gemini",
+        ".opencode",
+        ".cursor",
+        ".agents",
+        ".kiro",
+        ".github",
+    ),
     "tools": (".husky", ".yarn", ".yarn/releases", ".config", ".config/mise", ".cargo"),
     "git": (
         *(".git/info", ".git/hooks", ".git/modules", ".git/modules/a", ".git/worktrees"),
         *(".git/modules/a/hooks", "node_modules/a/.git/hooks"),
     ),
-    "instructions": (".github",),
 }
 PLACES = {path: kind for kind, paths in LINKS.items() for path in paths}
 

@@ -17,14 +17,16 @@ INSTRUCTIONS = "instructions"
 MODULES = ".git/modules"
 
 _FOLDERS = {
-    "editors": (".vscode", ".idea", ".zed", ".devcontainer", ".helix", ".fleet"),
+    "editors": (".vscode", ".idea", ".zed", ".devcontainer", ".helix", ".fleet", ".bsp", ".vs"),
     "agents": (
         *(".claude", ".codex", ".gemini", ".opencode", ".cursor", ".agents", ".windsurf"),
         *(".continue", ".roo", ".kiro", ".qwen", ".amazonq"),
+        *(".trae", ".junie", ".kilocode", ".factory", ".github/hooks"),
     ),
     "tools": (".husky", ".lefthook", ".yarn/releases", ".yarn/plugins", ".mise", ".config/mise"),
 }
 """Folders by kind, all of whose content counts."""
+_LEFTHOOK = ("lefthook", ".lefthook", "lefthook-local", ".lefthook-local")
 _FILES = {
     "agents": (
         *(".mcp.json", "opencode.json", "opencode.jsonc", ".aider.conf.yml"),
@@ -32,14 +34,18 @@ _FILES = {
     ),
     "editors": (
         *("*.code-workspace", "*.sublime-project", ".exrc", ".nvimrc", ".nvim.lua"),
+        *(".lazy.lua", ".vim/coc-settings.json"),
         *(".vimrc", ".gvimrc"),  # as .exrc, with the option exrc
         *(".dir-locals.el", ".dir-locals-2.el", ".devcontainer.json"),
     ),
     "tools": (
-        *(".envrc", ".rvmrc", "mise.toml", ".mise.toml", "mise.local.toml", ".mise.local.toml"),
-        *(".tool-versions", ".pre-commit-config.yaml", "lefthook.yml", "lefthook.yaml"),
-        *(".lefthook.yml", ".lefthook.yaml", "lefthook-local.yml", ".npmrc", ".yarnrc"),
-        *(".yarnrc.yml", ".pnpmfile.cjs", "bunfig.toml", ".cargo/config", ".cargo/config.toml"),
+        *(".envrc", ".rvmrc", "mise.toml", ".mise.toml", "mise.*.toml", ".mise.*.toml"),
+        *("mise/config.toml", "mise/config.*.toml", ".config/mise.toml"),
+        *(".tool-versions", ".pre-commit-config.yaml", ".npmrc", ".yarnrc", ".yarnrc.yml"),
+        *(f"{name}.{end}" for name in _LEFTHOOK for end in ("yml", "yaml", "toml", "json")),
+        *(".pnpmfile.cjs", ".pnpmfile.mjs", "pnpm-workspace.yaml", "bunfig.toml"),
+        *(".irbrc", ".pryrc", ".Rprofile", ".ghci", ".pdbrc"),  # a shell of the language
+        *(".cargo/config", ".cargo/config.toml"),
         *("rust-toolchain", "rust-toolchain.toml"),
     ),
     INSTRUCTIONS: (
