@@ -196,8 +196,9 @@ def pass_argv(
         raise ValueError("without a source rsync would list the share")
     argv = ["rsync", "--recursive", "--links", "--perms", "--times", "--hard-links", "--sparse"]
     argv += ["--relative", "--whole-file", "--no-human-readable", _OUT_FORMAT]
-    # A set-uid file of a container's root must not become one of the person.
-    argv += ["--chmod=Fug-s"] * (not keeps.owners)
+    # A set-uid file of a container's root must not become one of the person; and the person, who
+    # read it as another user, must be able to read the copy.
+    argv += ["--chmod=Fug-s,Fu+r,Du+rx"] * (not keeps.owners)
     argv += ["--owner"] * keeps.owners + ["--group"] * keeps.groups
     argv += ["--modify-window=-1"] * keeps.nanoseconds
     if delete:  # --delete-delay asks less, but deletes before an error in a later folder is known

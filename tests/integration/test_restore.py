@@ -312,6 +312,23 @@ def test_a_set_uid_file_of_another_owner_is_not_one_of_mine(mirrored: Estate) ->
     assert "nothing to do" in mirrored.run("sync", code=0).out
 
 
+@pytest.mark.as_root
+def test_what_another_owner_denies_to_itself_is_readable_in_the_mirror(mirrored: Estate) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("not here: only root can give files away")
+    docs, mirror = mirrored.local_repos / "isurus/docs", mirrored.mirror("isurus") / "docs"
+    for name, mode in (("old", 0o055), ("plan.md", 0o044), ("tool", 0o700)):
+        os.chown(docs / name, 12345, 12345)
+        (docs / name).chmod(mode)
+    os.chown(mirrored.share / ".repoman-share", 12345, 12345)  # owners are not kept
+    mirrored.run("sync", code=0)
+    modes = [(mirror / name).stat().st_mode & 0o777 for name in ("old", "plan.md", "tool")]
+    assert modes == [0o555, 0o444, 0o700]
+    assert "nothing to do" in mirrored.run("sync", "--full", code=0).out
+    mirrored.run("verify", code=0)
+    assert "no difference" in mirrored.run("restore", "isurus", code=0).out
+
+
 def test_a_share_that_is_full_is_read(mirrored: Estate) -> None:
     environ = {"REPOMAN_MIN_FREE_MIB": "999999999"}
     mirrored.run("sync", environ=environ, code=TARGET)
