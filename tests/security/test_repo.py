@@ -126,10 +126,14 @@ def test_a_folder_that_cannot_be_listed(estate: ContainerEstate, repo: Path, as_
     assert "hazard" not in estate.findings().get("isurus", [])
 
 
-def write_inside(estate: ContainerEstate, path: Path, text: str) -> None:
-    """Write a file as the user inside; the folder is made."""
+def run_inside(estate: ContainerEstate, *argv: str, as_root: bool) -> int:
+    return estate.exec_inside("isurus", *argv).code if as_root else as_user(estate, *argv)
+
+
+def write_inside(estate: ContainerEstate, path: Path, text: str, *, as_root: bool = False) -> None:
+    """Write a file inside; the folder is made."""
     script = 'mkdir -p "${0%/*}"; printf %s "$1" >"$0"'
-    assert as_user(estate, "sh", "-c", script, str(path), text) == 0
+    assert run_inside(estate, "sh", "-c", script, str(path), text, as_root=as_root) == 0
 
 
 NESTED = {
@@ -144,16 +148,18 @@ NESTED = {
 
 
 @pytest.mark.shared
+@pytest.mark.parametrize("as_root", [False, True], ids=["user", "root"])
 def test_what_other_programs_run_is_reported_at_any_depth(
-    estate: ContainerEstate, repo: Path
+    estate: ContainerEstate, repo: Path, as_root: bool
 ) -> None:
     for path in NESTED.values():
-        write_inside(estate, repo / path, "x")
+        write_inside(estate, repo / "below" / path, f"x{as_root}", as_root=as_root)
     assert "hazard" in estate.findings()["isurus"]
     done = estate.run("status", "isurus", code=3)
-    assert [path for path in NESTED.values() if f"- {path}\n" not in done.out] == []
+    assert [path for path in NESTED.values() if f"- below/{path}\n" not in done.out] == []
     estate.accept("isurus")
     assert "hazard" not in estate.findings().get("isurus", [])
+    assert estate.exec_inside("isurus", "rm", "-rf", f"{repo}/below").code == 0
 
 
 @pytest.mark.shared
@@ -169,17 +175,20 @@ def test_instructions_of_agents_are_a_note(estate: ContainerEstate, repo: Path) 
 
 
 @pytest.mark.shared
-def test_decoys_hide_nothing(estate: ContainerEstate, repo: Path) -> None:
+@pytest.mark.parametrize("as_root", [False, True], ids=["user", "root"])
+def test_decoys_hide_nothing(estate: ContainerEstate, repo: Path, as_root: bool) -> None:
     """The kinds are counted, and under a name all are listed."""
     script = 'mkdir "$0"; i=0; while [ $i -lt 300 ]; do : >"$0/$i"; i=$((i+1)); done'
-    assert as_user(estate, "sh", "-c", script, f"{repo}/.idea") == 0
-    write_inside(estate, repo / ".claude/settings.json", "{}")
+    assert run_inside(estate, "sh", "-c", script, f"{repo}/.idea", as_root=as_root) == 0
+    write_inside(estate, repo / ".claude/settings.json", "{}", as_root=as_root)
     done = estate.run("status", code=3)
     assert "1 of agents: .claude/settings.json; 300 of editors: .idea (300 files)" in done.out
     done = estate.run("status", "isurus", code=3)
     assert done.out.count("    - .idea/") == 300
     items = estate.run("status", "--json").json["findings"]
     assert next(len(one["items"]) for one in items if one["kind"] == "hazard") == 301
+    made = (f"{repo}/.idea", f"{repo}/.claude")
+    assert estate.exec_inside("isurus", "rm", "-rf", *made).code == 0
 
 
 def test_only_what_was_listed_is_marked_as_seen(estate: ContainerEstate, repo: Path) -> None:
@@ -290,10 +299,12 @@ def test_a_mount_that_a_change_outside_took_away(estate: ContainerEstate, repo: 
     }
     for path, argv in writes.items():
         assert as_user(estate, *argv) != 0, path
+        assert estate.exec_inside("isurus", *argv).code != 0, path
     estate.git(repo, "remote", "add", "origin", "https://example.org/x.git")
     assert run(["sed", "-i", "s/true/false/", str(repo / ".envrc")], estate.environ).code == 0
     for path, argv in writes.items():
         assert as_user(estate, *argv) == 0, f"{path} can be written from inside now"
+        assert estate.exec_inside("isurus", *argv).code == 0, path
     assert "lost-mount" in estate.findings()["isurus"]
     assert "because a mount was lost: .git/config, .envrc" in estate.run("status", code=3).out
     paste_cure(estate, "restart isurus")
