@@ -27,7 +27,8 @@ def guard(estate: Estate) -> dict[str, dict[str, float]]:
     shutil.copytree(plain, outside)
     parent = estate.repo("parent")
     estate.git(parent, "-c", "protocol.file.allow=always", "submodule", "add", str(outside), "sub")
-    for file in (parent / ".git/config", parent / ".git/modules/sub/config"):
+    for name in (".git/config", ".git/modules/sub/config", ".gitmodules"):
+        file = parent / name
         file.write_text(file.read_text().replace(str(outside), "https://example.org/x"))
     places = {
         "not guarded, `git status`": (outside, ["status"]),
