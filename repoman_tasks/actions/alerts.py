@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from repoman_tasks.actions.facts import stored_registry
 from repoman_tasks.errors import ExitCode, RepomanError
@@ -15,7 +15,9 @@ from repoman_tasks.planning.alert_text import Alert, change_alert, failing, ping
 from repoman_tasks.planning.mirror.sync_plan import Outcome, SyncPlan
 from repoman_tasks.session import Session
 from repoman_tasks.terminal.sync_output import sync_json
-from repoman_tasks.tools.web_hook import SECONDS, WebHook
+
+if TYPE_CHECKING:
+    from repoman_tasks.tools.web_hook import WebHook
 
 __all__ = ["SyncAlerts"]
 
@@ -52,6 +54,8 @@ class SyncAlerts:
             self._warn(f"an alert could not be sent, {type(error).__name__}")
 
     def _send(self, outcomes: Sequence[Outcome], code: int) -> None:
+        from repoman_tasks.tools.web_hook import SECONDS
+
         registry = self._session.store.load()
         now = failing(registry.projects, self._session.store.mirrors.load().failures)
         ping = self._ping(
@@ -68,7 +72,9 @@ class SyncAlerts:
             hooks["ntfy"] = _notify(self._alerts.ntfy, alerts["ntfy"])
         failed = {}
         if "command" in alerts:
-            failed["command"] = self._run_command(sync_json(outcomes, self._plan.options, code))
+            failed["command"] = self._run_command(
+                sync_json(outcomes, self._plan.options, code), SECONDS
+            )
         ends = time.monotonic() + SECONDS
         failed |= {name: hook.wait(ends - time.monotonic()) for name, hook in hooks.items()}
         for channel, problem in failed.items():
@@ -83,14 +89,14 @@ class SyncAlerts:
     def _ping(self, word: str, text: str) -> WebHook | None:
         if not self._on or not self._alerts.healthchecks or self._plan.single:
             return None
-        return WebHook(ping_url(self._alerts.healthchecks, word), text)
+        return _post(ping_url(self._alerts.healthchecks, word), text)
 
-    def _run_command(self, document: Mapping[str, Any]) -> str:
+    def _run_command(self, document: Mapping[str, Any], seconds: float) -> str:
         """Run the command with the result of the sync; return what went wrong."""
         given = json.dumps(document).encode()
         try:
             argv = self._alerts.command
-            result = self._session.host.change(argv, timeout=SECONDS, stdin=given)
+            result = self._session.host.change(argv, timeout=seconds, stdin=given)
         except RepomanError as error:
             return error.what
         return f"it exited with status {result.code}" if result.code else ""
@@ -110,4 +116,10 @@ class SyncAlerts:
 def _notify(url: str, alert: Alert) -> WebHook:
     headers = {"Title": alert.title.encode("ascii", "replace").decode()}
     headers |= {"Priority": "high", "Tags": "warning"} if alert.bad else {}
-    return WebHook(url, alert.text, headers)
+    return _post(url, alert.text, headers)
+
+
+def _post(url: str, text: str, headers: Mapping[str, str] | None = None) -> WebHook:
+    from repoman_tasks.tools.web_hook import WebHook  # 20 ms that a sync without alerts saves
+
+    return WebHook(url, text, headers)
