@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed, RepomanError, TargetUnusable
@@ -55,6 +55,8 @@ __all__ = [
     "verified",
     "volumes",
 ]
+
+T = TypeVar("T")
 
 
 @task()
@@ -156,24 +158,21 @@ def folders(session: Session) -> Future[list[str]]:
 @task()
 def verified(session: Session) -> Future[Mapping[str, Verified]]:
     """Find what `verify` has proven, by project; nothing if the state can't be read."""
-    state = session.store.verified.submit_load()
-
-    def wait() -> Mapping[str, Verified]:
-        with suppress(RepomanError):
-            return state.result()
-        return {}
-
-    return Future(wait)
+    return _readable(session.store.verified.submit_load().result)
 
 
 @task()
 def failures(session: Session) -> Future[Mapping[str, Failure]]:
     """Find the projects whose last sync failed; none if the state can't be read."""
-    state = session.store.mirrors.submit_load()
+    return _readable(session.store.mirrors.submit_load().then(lambda state: state.failures).result)
 
-    def wait() -> Mapping[str, Failure]:
+
+def _readable(answer: Callable[[], Mapping[str, T]]) -> Future[Mapping[str, T]]:
+    """Return a future of an answer; it is empty if the answer is an error."""
+
+    def wait() -> Mapping[str, T]:
         with suppress(RepomanError):
-            return state.result().failures
+            return answer()
         return {}
 
     return Future(wait)
