@@ -12,7 +12,7 @@ from repoman_tasks.registry import Store
 from repoman_tasks.terminal.prompter import Prompter
 from repoman_tasks.terminal.screen import Screen
 
-__all__ = ["FollowUps", "Session", "utc_now"]
+__all__ = ["FollowUps", "Session", "utc_now", "utc_text"]
 
 R = TypeVar("R")
 
@@ -22,7 +22,12 @@ FollowUps = Callable[[], Iterator[tuple[str, dict[str, Any]]]]
 
 def utc_now() -> str:
     """Return the current time in UTC, in the registry's format."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return utc_text(datetime.now(UTC))
+
+
+def utc_text(when: datetime) -> str:
+    """Return a time of any zone in UTC, in the registry's format."""
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Session:

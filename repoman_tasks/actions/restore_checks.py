@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from repoman_tasks.actions.facts import (
     readable_share,
@@ -29,7 +29,7 @@ from repoman_tasks.planning.mirror.restore_plan import (
 from repoman_tasks.planning.mirror.snapshots import Snapshot, find_snapshot
 from repoman_tasks.planning.mirror.sync_plan import find_project, first_symlink
 from repoman_tasks.planning.names import absolute, with_parents
-from repoman_tasks.session import Session
+from repoman_tasks.session import Session, utc_text
 from repoman_tasks.tools.file_tree import submit_folder_names
 from repoman_tasks.tools.rsync import Item
 from repoman_tasks.tools.share import Share
@@ -89,8 +89,7 @@ def find_snapshots(session: Session, share: Share) -> tuple[list[Snapshot], date
 
 def taken_at(snapshot: Snapshot) -> str:
     """Return when it was taken, in the registry's format; empty if unknown."""
-    taken = snapshot.taken
-    return taken.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if taken else ""
+    return utc_text(snapshot.taken) if snapshot.taken else ""
 
 
 def _target(
