@@ -321,13 +321,13 @@ class Failure:
 
     @property
     def error(self) -> str:
-        """What went wrong, with its cure."""
+        """The error, with its cure."""
         return f"{self.what}: {self.cure}" if self.cure else self.what
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What `verify` has proven of a mirror, in rounds: a round compares all of its files."""
+    """The proof of a mirror by `verify`, in rounds: a round compares all of its files."""
 
     last_verified: str = ""
     """When the last round ended (UTC)."""

@@ -91,7 +91,7 @@ class _Verification:
         self._state_folder = state_folder
         self._root = f"{context.local_repos}/{project.repo}"
         self._items: dict[bytes, str] = {}
-        """How each entry differs, by its path."""
+        """The kind of difference of each entry, by its path."""
 
     def run(self, percent: float | None, until: float | None) -> None:
         context, project = self._context, self._project

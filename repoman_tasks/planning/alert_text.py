@@ -1,4 +1,4 @@
-"""What alerts say, and when there is one. Pure."""
+"""Decide when there is an alert, and write its text. Pure."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ time that it takes."""
 
 @dataclass(frozen=True)
 class Job:
-    """What runs each night."""
+    """The program that runs each night."""
 
     at: str
     argv: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What `setup --adopt-share` takes over from the copy of a lost registry. Pure.
+"""Decide what `setup --adopt-share` takes over from the copy of a lost registry. Pure.
 
 Whoever can write the share could have written the copy. So only what says which repos exist and how
 they are mirrored is taken over, after it was shown: nothing that mounts a folder, passes on a

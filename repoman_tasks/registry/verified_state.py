@@ -1,4 +1,4 @@
-"""What `verify` has proven of each mirror: state, apart from the registry.
+"""Keep what `verify` has proven of each mirror: state, apart from the registry.
 
 It is kept apart from the state of the mirrors, too, because a sync leaves it as it is. Losing it
 only loses the record of what was proven.

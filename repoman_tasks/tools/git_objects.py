@@ -20,7 +20,8 @@ _NOT_FOUND = 127
 _CLEAN = ("GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null")
 _FSCK = ("git", "fsck", "--full", "--no-dangling", "--no-reflogs", "--no-progress")
 _IGNORED = ("error in ", "error: object directory ")
-"""What git would not write today, but reads; and a repo to borrow objects from that is not here."""
+"""Complaints of fsck to ignore: of what git would not write today, but reads; and of a repo to
+borrow objects from that is not here."""
 
 
 def check_objects(share: Share, git_dir: str, folder: str, stall_seconds: float) -> list[str]:

@@ -37,7 +37,7 @@ set -- sh -c 'set -C; printf %s "$1" >"$HOME/.gitconfig"' sh "$identity"
 
 
 class Preferences:
-    """What the person prefers on the host, asked for when this is made."""
+    """The preferences of the person on the host, asked for when this is made."""
 
     def __init__(self, host: Host) -> None:
         keys = r"^user\.(name|email)$"

@@ -1,4 +1,4 @@
-"""What runs the nightly sync: units of systemd or the crontab, and a note that it is installed."""
+"""Install the nightly sync: units of systemd or the crontab, and a note that it is there."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 _NO_CRONTAB = ("no crontab for", "No such file")
-"""What crontab prints if a user has none, by Debian's cron, cronie and busybox."""
+"""Messages of crontab if a user has none, by Debian's cron, cronie and busybox."""
 
 
 def sync_argv() -> tuple[str, ...]:

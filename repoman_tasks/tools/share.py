@@ -42,7 +42,7 @@ _REGISTRY_COPY = f"{'[0-9]' * 4}-{'[0-9]' * 2}-{'[0-9]' * 2}.toml"
 """Pattern of find for the names of its copies."""
 _ROOT = r"%y %i %T@ %C@\0%p\0"
 _IDENTITY = r"%D %i %U %G %T@\0%p\0"
-"""What find prints of each path; see `_parse_listing`."""
+"""Formats for find to print of each path; see `_parse_listing`."""
 
 
 @dataclass(frozen=True)

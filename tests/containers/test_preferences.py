@@ -1,4 +1,4 @@
-"""What a container has of the person: the time zone, the name in git, a terminal that works."""
+"""A container has of the person: the time zone, the name in git, a terminal that works."""
 
 from __future__ import annotations
 

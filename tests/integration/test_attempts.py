@@ -1,4 +1,4 @@
-"""What is remembered of syncs and restores: in `list`, `status` and `log`, until it is over."""
+"""Syncs and restores are remembered: in `list`, `status` and `log`, until it is over."""
 
 from __future__ import annotations
 

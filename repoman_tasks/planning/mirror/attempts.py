@@ -1,4 +1,4 @@
-"""What is remembered of each sync, restore and verify, also of those that failed. Pure."""
+"""Make the records of syncs, restores and verifies, also of those that failed. Pure."""
 
 from __future__ import annotations
 

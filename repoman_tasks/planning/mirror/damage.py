@@ -31,13 +31,13 @@ __all__ = [
 ]
 
 ABSENT, EXTRA, DIFFERENT, ATTRIBUTES = "missing", "extra", "different", "attributes"
-"""How an entry of a mirror differs from the repo's: it has none, only it has one, another content
-or kind, other attributes."""
+"""Differences of an entry of a mirror from the repo's: it has none, only it has one, another
+content or kind, other attributes."""
 
 _MOST_DAMAGED = 100
 """The most paths to remember."""
 _COST = 4096
-"""What the comparison of a file costs beside its bytes, in bytes."""
+"""The cost of comparing a file beside its bytes, in bytes."""
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Verdict:
     files: int = 0
     """Number of files that were compared."""
     damaged: dict[str, str] = field(default_factory=dict)
-    """How each damaged entry differs, by its path in the repo."""
+    """The kind of damage of each entry, by its path in the repo."""
     objects: list[str] = field(default_factory=list)
     """Complaints of git about objects in the mirror."""
     changed: int = 0

@@ -33,7 +33,7 @@ class Changes:
 
 @dataclass(frozen=True)
 class _Entry:
-    """What a line says of an entry."""
+    """The content of a line about an entry."""
 
     kind: bytes
     size: bytes = b""

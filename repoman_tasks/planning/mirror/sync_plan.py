@@ -86,7 +86,7 @@ class Outcome:
     name: str
     code: ExitCode = ExitCode.OK
     what: str = ""
-    """What went wrong; empty if it succeeded."""
+    """The error; empty if it succeeded."""
     cure: str = ""
     counts: Counts = field(default_factory=Counts)
     seconds: float = 0.0
@@ -111,7 +111,7 @@ class Outcome:
 
     @property
     def error(self) -> str:
-        """What went wrong, with its cure."""
+        """The error, with its cure."""
         return one_line(f"{self.what}: {self.cure}" if self.cure else self.what)
 
     def fail(self, error: BaseException) -> None:

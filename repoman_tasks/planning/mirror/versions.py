@@ -18,7 +18,7 @@ FOLDER = "d"
 
 @dataclass(frozen=True)
 class SnapshotState:
-    """What a snapshot, or the mirror itself, holds."""
+    """The content of a snapshot, or of the mirror itself."""
 
     name: str
     taken: str

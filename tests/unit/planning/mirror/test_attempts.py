@@ -1,4 +1,4 @@
-"""What is remembered of attempts, and for how long."""
+"""The records of attempts, and for how long they count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sync has to send, by the lines in which a manifest and a walk differ."""
+"""Find what a sync has to send, by the lines in which a manifest and a walk differ."""
 
 from __future__ import annotations
 
