@@ -71,6 +71,8 @@ class Plan:
     replan: Callable[[], Sequence[Step]] | None = None
     """Returns the steps after the creation of a repo, whose .repoman.toml can be read only then."""
     on_success: Callable[[], None] = _nothing
+    subject: str = ""
+    """The project that it is about, if others have plans, too."""
 
 
 def apply_plan(
@@ -89,7 +91,7 @@ def apply_plan(
     steps created is removed.
     """
     if not plan.steps:
-        session.screen.line("nothing to do")
+        session.screen.line(f"{plan.subject}: nothing to do" if plan.subject else "nothing to do")
         return False
     if dry_run or session.dry:
         for step in plan.steps:

@@ -11,10 +11,15 @@ from repoman_tasks.actions.project_container import (
     check_startable,
     print_drift,
     require_container,
-    resolve_project,
 )
-from repoman_tasks.errors import Failed, RepomanError, UsageError, quoted
+from repoman_tasks.actions.several_projects import (
+    check_all_or_named,
+    flags_of,
+    for_each,
+    named_containers,
+)
 from repoman_tasks.model import Project
+from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.steps import ChangeState
 from repoman_tasks.session import Session
 
@@ -37,40 +42,24 @@ def change_states(
     Without a name it is that of the current project. If one fails, the others are done, and Failed
     is raised at the end.
     """
-    if every and names:
-        raise UsageError("--all and names can't be combined", "choose one")
-    projects = _choose(session, names, action, every)
-    if len(projects) == 1:
-        _change_state(session, projects[0], action, force, dry_run)
-        return
-    failed = []
-    for project in projects:
-        try:
-            _change_state(session, project, action, force, dry_run)
-        except RepomanError as problem:
-            session.screen.note(f"{project.name}: {problem}")
-            failed.append(project.name)
-    if failed:
-        raise Failed(
-            f"{len(failed)} of {len(projects)} containers did not {action}",
-            f"see above, then run `repoman {quoted(action, *failed)}`",
-        )
-    if not projects:
-        session.screen.line("nothing to do")
+    check_all_or_named(names, every=every)
+    chosen = _all(session, action) if every else named_containers(session, names, action)
+
+    def change(name: str) -> None:
+        project = find_project(session.of(reconcile).registry, name)
+        _change_state(session, project, action, force, dry_run)
+
+    failure = f"containers did not {action}"
+    for_each(session, chosen, change, failure, action, flags_of(force=force))
 
 
-def _choose(session: Session, names: Sequence[str], action: str, every: bool) -> list[Project]:
-    """Return the projects that are meant; of all, those that run if `action` is not to start."""
-    facts, folder = session.of(reconcile), session.host.folder
-    if not every:
-        named: Sequence[str | None] = names or [None]
-        chosen = [resolve_project(facts, name, folder, action)[0] for name in named]
-        return list(dict.fromkeys(chosen))
+def _all(session: Session, action: str) -> list[str]:
+    """Return the names of all projects, if `action` is not to start only of those that run."""
     found = require_containers(session).by_name
     running = {name for name, container in found.items() if container.status not in _STOPPED}
     return [
-        project
-        for project in facts.registry.projects
+        project.name
+        for project in session.of(reconcile).registry.projects
         if project.container and (action == "start" or project.name in running)
     ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from repoman_tasks.actions.apply import Plan, apply_plan
@@ -13,10 +15,12 @@ from repoman_tasks.actions.facts import (
     reconcile,
     require_containers,
     require_share,
+    volumes,
 )
 from repoman_tasks.actions.mirror_without_project import plan_deletion
 from repoman_tasks.actions.project_container import lock_container, repo_path
 from repoman_tasks.actions.repo_deletion import check_deletable
+from repoman_tasks.actions.several_projects import check_all_or_named, flags_of, for_each
 from repoman_tasks.actions.volumes import delete_volume_steps
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import UsageError
@@ -37,7 +41,8 @@ from repoman_tasks.wizards.project_choice import ask_remove
     positional=["name"],
     greedy=True,
     help={
-        "name": "Name of the project.",
+        "name": "Names of projects.",
+        "all": "Remove all projects.",
         "keep_repo": "Keep the repo, which is the default.",
         "delete_repo": "Delete the repo too, if its mirror holds all of it.",
         "mirror": "Delete the mirror called NAME on the share instead, which no project has.",
@@ -50,6 +55,7 @@ from repoman_tasks.wizards.project_choice import ask_remove
         "repoman remove isurus --delete-repo": (
             "Remove a project and its repo; only the mirror stays"
         ),
+        "repoman remove --all --dry-run": "Show what would be deleted of all projects",
         "repoman remove oldie --mirror": "Delete the mirror of a project that was removed before",
     },
     exit_codes={
@@ -61,26 +67,67 @@ from repoman_tasks.wizards.project_choice import ask_remove
 )
 def remove(
     session: Session,
-    name: str | None = None,
+    name: list[str],
+    *,
+    all: bool = False,
     keep_repo: bool = False,
     delete_repo: bool = False,
     mirror: bool = False,
     keep_volume: bool = False,
     dry_run: bool = False,
 ) -> None:
-    """Delete a project's container and volume, and forget it; its repo and mirror stay."""
-    if name is None:
+    """Delete containers and volumes of projects, and forget them; their repos and mirrors stay."""
+    check_all_or_named(name, every=all)
+    if not (name or all):
         raise UsageError("remove needs a name", "`repoman remove NAME`")
     if keep_repo and delete_repo:
         raise UsageError("--keep-repo and --delete-repo can't be combined", "choose one")
-    if mirror:
-        if keep_repo or delete_repo or keep_volume:
-            raise UsageError("--mirror can't be combined with other options", "leave them out")
-        _remove_mirror(session, name, dry_run=dry_run)
-        return
+    if mirror and (keep_repo or delete_repo or keep_volume or all):
+        raise UsageError("--mirror can't be combined with other options", "leave them out")
+    projects = session.of(reconcile).registry.projects
+    names = [p.name for p in projects] if all else list(dict.fromkeys(name))
+    options = _Options(delete_repo, keep_volume, dry_run)
+    if len(names) > 1 and not mirror:
+        _check_known(session, names)
+
+    def change(one: str) -> None:
+        if one != names[0]:
+            session.discard_facts()  # the others are gone
+        if mirror:
+            _remove_mirror(session, one, dry_run=dry_run)
+        else:
+            _remove(session, one, options)
+
+    what = "mirrors were not deleted" if mirror else "projects were not removed"
+    flags = flags_of(
+        delete_repo=delete_repo, mirror=mirror, keep_volume=keep_volume, dry_run=dry_run
+    )
+    for_each(session, names, change, what, "remove", flags)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """Options of `remove`."""
+
+    delete_repo: bool
+    keep_volume: bool
+    dry_run: bool
+
+
+def _check_known(session: Session, names: Sequence[str]) -> None:
+    """Raise UsageError if one of `names` has neither project, container nor volume."""
+    facts, found = session.of(reconcile), session.of(containers).by_name
+    for name in names:
+        if name not in found and name not in session.of(volumes):
+            find_project(facts.registry, name)
+
+
+def _remove(session: Session, name: str, options: _Options) -> None:
+    """Remove one project, or a container or volume of that name without a project."""
+    delete_repo, dry_run = options.delete_repo, options.dry_run
     lock = partial(lock_container, session, name)
     project = session.of(reconcile).registry.project(name)
-    volume = [] if keep_volume else _volume_steps(session, name)
+    volume = [] if options.keep_volume else _volume_steps(session, name)
     orphan = project is None and name in session.of(containers).by_name
     if orphan or (project is None and volume):
         container = [DeleteContainer(name, ", of no project")] if orphan else []

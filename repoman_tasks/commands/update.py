@@ -24,12 +24,17 @@ from repoman_tasks.actions.project_container import (
     lock_container,
     repo_path,
     require_container,
-    resolve_project,
     spec_of,
+)
+from repoman_tasks.actions.several_projects import (
+    check_all_or_named,
+    flags_of,
+    for_each,
+    named_containers,
 )
 from repoman_tasks.actions.volumes import VolumeAnswers, submit_volume
 from repoman_tasks.cli.task import task
-from repoman_tasks.errors import Failed, Refused, quoted
+from repoman_tasks.errors import Failed, Refused, UsageError, quoted
 from repoman_tasks.hosts.base import Future
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.lifecycle import record_steps, update_steps
@@ -47,18 +52,19 @@ from repoman_tasks.tools.guest import GuestHandle, submit_user_check
 from repoman_tasks.tools.guest_volume import submit_volume_check
 from repoman_tasks.tools.images import image_origin
 from repoman_tasks.tools.incus import retry_while
-from repoman_tasks.wizards.project_choice import ask_project
+from repoman_tasks.wizards.project_choice import ask_projects
 
 _STOP_SECONDS = 10
 """Time limit for a container that is shutting down, in which no program can run."""
 
 
 @task(
-    wizard=ask_project,
+    wizard=ask_projects,
     pre=[reconcile, containers, person],
     positional=["name"],
     help={
-        "name": "Name of the project (default: the one whose repo you are in).",
+        "name": "Names of projects (default: the one whose repo you are in).",
+        "all": "Update all containers.",
         "restart": "Restart the container if a change requires it.",
         "rebuild": "Recreate its disk if the image changed; installed packages are lost.",
         "trust": "Approve what the repo's .repoman.toml requests beyond its container.",
@@ -67,6 +73,7 @@ _STOP_SECONDS = 10
     examples={
         "repoman update isurus --dry-run": "Show what differs",
         "repoman update isurus --restart": "Apply all changes, with a restart if one requires it",
+        "repoman update --all --dry-run": "Show what differs in all of them",
         "repoman update isurus --rebuild --yes": (
             "Recreate its disk from a new image, without questions"
         ),
@@ -79,18 +86,51 @@ _STOP_SECONDS = 10
 )
 def update(
     session: Session,
-    name: str | None = None,
+    name: list[str],
+    *,
+    all: bool = False,
     restart: bool = False,
     rebuild: bool = False,
     trust: bool = False,
     dry_run: bool = False,
 ) -> None:
-    """Apply the registry and the repo's .repoman.toml to a project's container."""
-    facts = session.of(reconcile)
-    project, _ = resolve_project(facts, name, session.host.folder, "update")
+    """Apply the registry and the repo's .repoman.toml to the containers of projects."""
+    check_all_or_named(name, every=all)
+    if all and trust:
+        raise UsageError("--all and --trust can't be combined", "name the projects to approve")
+    projects = session.of(reconcile).registry.projects
+    every = [project.name for project in projects if project.container]
+    names = every if all else named_containers(session, name, "update")
+    options = _Options(restart, rebuild, trust, dry_run, several=len(names) > 1)
+
+    def change(one: str) -> None:
+        if one != names[0]:
+            session.discard_facts()  # the others have changed the registry
+        _update(session, find_project(session.of(reconcile).registry, one), options)
+
+    flags = flags_of(restart=restart, rebuild=rebuild, trust=trust, dry_run=dry_run)
+    for_each(session, names, change, "containers were not updated", "update", flags)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """Options of `update`."""
+
+    restart: bool
+    rebuild: bool
+    trust: bool
+    dry_run: bool
+    several: bool
+    """True if other projects are updated, too."""
+
+
+def _update(session: Session, project: Project, options: _Options) -> None:
+    """Update one container. Raise Refused after all else if a request was not approved."""
+    facts, dry_run = session.of(reconcile), options.dry_run
     container = require_container(facts, session.of(containers), project)
     runner, answers = step_runner(session), _submit(session, project, container)
-    updated, refusal = _with_requests(session, project, answers, trusted=trust, dry_run=dry_run)
+    trusted = options.trust
+    updated, refusal = _with_requests(session, project, answers, trusted=trusted, dry_run=dry_run)
     network = answers.network or _submit_network(session, updated)
     updated = with_addresses(updated, facts.registry, network)
     updated = with_protected(updated, answers.protection.result())
@@ -99,20 +139,22 @@ def update(
     steps, left = update_steps(
         spec,
         container,
-        image_origin(runner.incus, spec.image) if rebuild else None,
+        image_origin(runner.incus, spec.image) if options.rebuild else None,
         ArrangeUser(project.name, runner.person.name, repo_path(facts, project)),
-        restart=restart,
+        restart=options.restart,
         user_is_missing=user_is_missing,
     )
+    label = f"{project.name}: " if options.several else ""
     for difference in left:
-        session.screen.note(f"not changed without --{difference.need}: {difference.what}")
+        session.screen.note(f"{label}not changed without --{difference.need}: {difference.what}")
     stored = find_project(facts.stored, project.name)
     preparation = [
         *answers.volume.steps(facts.registry.defaults.volume_size),
         *(mount_permission_steps(session, spec) if steps else []),
         *acl_steps(facts.registry, runner.incus, updated, network),
     ]
-    plan = Plan([*preparation, *steps, *record_steps(stored, updated)], runner=runner)
+    whole = [*preparation, *steps, *record_steps(stored, updated)]
+    plan = Plan(whole, runner=runner, subject=project.name if options.several else "")
     lock = partial(lock_container, session, project.name)
     apply_plan(session, plan, dry_run=dry_run, on_confirm=lock)
     if refusal:  # all else was applied

@@ -53,7 +53,8 @@ new --dry-run::Show what would change, and change nothing.
 nightly:choice install remove!:Run `sync` every night, by a timer of systemd or, where there is none, by cron.
 nightly --at:any:Time of day at which to run, such as 03:17, the default.
 nightly --dry-run::Show what would change, and change nothing.
-remove:project!:Delete a project'\''s container and volume, and forget it; its repo and mirror stay.
+remove:project!:Delete containers and volumes of projects, and forget them; their repos and mirrors stay.
+remove --all::Remove all projects.
 remove --keep-repo::Keep the repo, which is the default.
 remove --delete-repo::Delete the repo too, if its mirror holds all of it.
 remove --mirror::Delete the mirror called NAME on the share instead, which no project has.
@@ -118,7 +119,8 @@ trust:project:Show what a repo'\''s .repoman.toml requests beyond its container,
 trust --git::Review what the guard for git refuses there; NAME may be the path of a folder.
 untrust:project:Revoke the approval of a repo'\''s .repoman.toml.
 untrust --git::Revoke what `trust --git` approved; NAME may be the path of a folder.
-update:project:Apply the registry and the repo'\''s .repoman.toml to a project'\''s container.
+update:project:Apply the registry and the repo'\''s .repoman.toml to the containers of projects.
+update --all::Update all containers.
 update --restart::Restart the container if a change requires it.
 update --rebuild::Recreate its disk if the image changed; installed packages are lost.
 update --trust::Approve what the repo'\''s .repoman.toml requests beyond its container.

@@ -82,14 +82,16 @@ def ask_remove(wizard: Wizard) -> None:
 
     Not with `--yes`: a mistyped number would be the last question.
     """
-    if wizard.arguments["name"] is not None or wizard.session.prompter.yes:
+    arguments = wizard.arguments
+    if arguments["name"] or wizard.session.prompter.yes:
         return
-    if wizard.arguments["mirror"]:
+    if arguments["mirror"] or arguments["all"]:
         return
     projects = wizard.session.of(reconcile).registry.projects
-    _project(wizard, [project.name for project in projects])
-    if wizard.arguments["name"] is None:
+    if not projects:
         return
+    options = dict.fromkeys((project.name for project in projects), "")
+    arguments["name"] = [wizard.choose(PROJECT, options=options)]
     choices = {
         "keep_repo": "leave it as it is",
         "delete_repo": "delete it, too, if its mirror is complete",

@@ -393,6 +393,37 @@ def test_several_containers_and_all(isurus: ContainerEstate) -> None:
 
 
 @pytest.mark.over_ssh
+def test_update_takes_several_names_or_all(isurus: ContainerEstate) -> None:
+    isurus.new("lamna").new("carcharias").new("notes", "--no-container")
+    said = isurus.run("update", "--all", code=0)
+    assert said.out.splitlines() == [
+        f"{n}: nothing to do" for n in ("isurus", "lamna", "carcharias")
+    ]
+    text = isurus.registry.read_text()
+    isurus.registry.write_text(text.replace("[defaults]", '[defaults]\nallow = ["192.0.2.7"]'))
+    assert "choose one" in isurus.run("update", "--all", "lamna", code=2).err
+    assert "name the projects" in isurus.run("update", "--all", "--trust", code=2).err
+    assert isurus.run("update", "lamna", "nosuch", code=2).out == "", "all are looked up first"
+    for name in ("isurus", "lamna"):
+        (isurus.local_repos / name / ".repoman.toml").write_text(f'env = {{ WHO = "{name}" }}\n')
+    isurus.incus("delete", "--force", "carcharias")
+    done = isurus.run("update", "--all", "--yes", code=1)
+    assert "carcharias: " in done.err
+    assert "1 of 3 containers were not updated" in done.err
+    for name in ("isurus", "lamna"):
+        assert isurus.instances()[name]["config"]["environment.WHO"] == name
+    again = isurus.run("update", "isurus", "lamna", code=0).out
+    assert again == "isurus: nothing to do\nlamna: nothing to do\n"
+
+
+def test_remove_all_with_their_containers(isurus: ContainerEstate) -> None:
+    isurus.new("lamna")
+    isurus.run("remove", "--all", "--yes", code=0)
+    assert isurus.instances() == {}
+    assert isurus.projects() == []
+
+
+@pytest.mark.over_ssh
 def test_delete_repo_only_where_the_mirror_holds_everything(isurus: ContainerEstate) -> None:
     repo = isurus.local_repos / "isurus"
     (repo / "file").write_text("one")

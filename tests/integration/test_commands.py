@@ -398,7 +398,9 @@ def test_remove_leaves_repo_and_mirror(isurus: Estate) -> None:
         (["isuruss", "--yes"], "did you mean 'isurus'?"),
         (["", "--yes"], "no project is called ''"),
         (["--yes=isurus"], "--yes"),
-        (["isurus", "lamna", "--yes"], "unexpected argument"),
+        (["isurus", "lamna", "--yes"], "no project is called 'lamna'"),
+        (["isurus", "--all", "--yes"], "--all and names can't be combined"),
+        (["--all", "--mirror", "--yes"], "--mirror can't be combined"),
         (["--hlep", "--yes"], "did you mean --help?"),
     ],
 )
@@ -407,6 +409,37 @@ def test_remove_refuses(isurus: Estate, argv: list[str], says: str) -> None:
     before = isurus.hash_files()
     assert says in is_one_line(isurus.run("remove", *argv), 2)
     assert isurus.hash_files() == before
+
+
+@pytest.mark.over_ssh
+def test_remove_takes_several_names_or_all(isurus: Estate) -> None:
+    isurus.add("lamna", "notes", "plans")
+    listed = isurus.run("remove", "isurus", "lamna", "--dry-run", code=0).out.splitlines()
+    assert [line.split(" from ")[0] for line in listed] == [
+        "would remove isurus",
+        "would remove lamna",
+    ]
+    done = isurus.run("remove", "isurus", "lamna", "isurus", "--yes", code=0)
+    assert len(done.out.splitlines()) == 2, "each is removed once"
+    assert names(isurus) == ["notes", "plans"]
+    isurus.run("remove", "--all", "--yes", code=0)
+    assert names(isurus) == []
+    assert isurus.run("remove", "--all", "--yes", code=0).out == "nothing to do\n"
+    assert {path.name for path in isurus.local_repos.iterdir()} > {"isurus", "notes"}
+
+
+def test_the_other_projects_are_removed_if_one_is_not(isurus: Estate) -> None:
+    isurus.add("lamna", "notes")
+    isurus.run("sync", code=0)
+    (isurus.local_repos / "lamna/new").write_text("not in its mirror")
+    done = isurus.run("remove", "--all", "--delete-repo", "--yes", code=1)
+    assert "lamna: " in done.err
+    assert names(isurus) == ["lamna"]
+    isurus.run("sync", code=0)
+    (cure,) = re.findall(r"then run `repoman ([^`]*)`", done.err)
+    isurus.run(*cure.split(), "--yes", code=0)
+    assert names(isurus) == []
+    assert list(isurus.local_repos.iterdir()) == []
 
 
 @pytest.mark.parametrize("columns", [80, 200])
