@@ -31,6 +31,7 @@ from repoman_tasks.tools.person import submit_person
 
 if TYPE_CHECKING:  # what not every command needs is imported when it does
     from repoman_tasks.planning.fence.fence_facts import FenceFacts
+    from repoman_tasks.planning.mirror.known_mirrors import Mirrors
     from repoman_tasks.planning.mirror.share_check import Probe
     from repoman_tasks.tools.share import Share
 
@@ -164,7 +165,13 @@ def verified(session: Session) -> Future[Mapping[str, Verified]]:
 @task()
 def failures(session: Session) -> Future[Mapping[str, Failure]]:
     """Find the projects whose last sync failed; none if the state can't be read."""
-    return _readable(session.store.mirrors.submit_load().then(lambda state: state.failures).result)
+    from repoman_tasks.hosts.processes import is_over
+    from repoman_tasks.planning.mirror.attempts import killed, noted
+
+    def known(state: Mirrors) -> Mapping[str, Failure]:
+        return noted(state, killed(state, state.begun, is_over)).failures
+
+    return _readable(session.store.mirrors.submit_load().then(known).result)
 
 
 def _readable(answer: Callable[[], Mapping[str, T]]) -> Future[Mapping[str, T]]:

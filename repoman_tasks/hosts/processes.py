@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -20,11 +21,13 @@ __all__ = [
     "StallTimer",
     "cut_lines",
     "deadline_check",
+    "is_over",
     "limit_check",
     "lock_note",
     "locked_error",
     "not_installed",
     "reader_check",
+    "this_process",
     "wait_for_lock",
 ]
 
@@ -132,6 +135,25 @@ class StallTimer:
             raise Stalled(f"no progress for {self._limit:g} s")
         self._counters = counters
         self._moved()
+
+
+def this_process() -> str:
+    """Return what identifies this process: its pid, when it started, and its host."""
+    return _process(str(os.getpid()), os.uname().nodename)
+
+
+def is_over(process: str) -> bool:
+    """Return True if `process`, from `this_process`, has ended; False if it is of another host."""
+    pid, _, host = process.partition(" ")
+    return host == os.uname().nodename and _process(pid.partition("@")[0], host) != process
+
+
+def _process(pid: str, host: str) -> str:
+    start = ""
+    if pid.isdecimal():
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
+            start = file.read().rpartition(b")")[2].split()[19].decode()  # see proc_pid_stat(5)
+    return f"{pid}@{start} {host}"
 
 
 def lock_note(pid: int | str, **more: str) -> str:

@@ -14,7 +14,9 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
+from repoman_tasks.hosts.processes import is_over, this_process
 from repoman_tasks.model import Mirrored
+from repoman_tasks.planning.mirror.attempts import begin, outcome_record
 from repoman_tasks.planning.mirror.known_mirrors import token_text
 from repoman_tasks.registry import MirrorState
 from repoman_tasks.tools.share import Share
@@ -68,6 +70,9 @@ class Generation:
             with self._state.locked():
                 known, seen = self._state.load(), self._share.submit_token().result()
                 self._foreign = seen != self._began_with and not known.accepts(seen)
+                known, killed = begin(known, self._names, this_process(), self._now(), is_over)
+                records = [outcome_record("sync", outcome) for outcome in killed]
+                self._state.log.submit_append(records).result()
                 self._state.save(known.opened(self._names, seen, token))
                 self._share.put_token(token)
             self.opened = token

@@ -73,7 +73,8 @@ def _text(mirrors: Mirrors) -> bytes:
     """Return the file's content: JSON with a line for each project."""
     tokens = {"token": mirrors.token, "next": mirrors.next, "open": dict(mirrors.open)}
     failures = {name: asdict(failure) for name, failure in mirrors.failures.items()}
-    head = json.dumps({"schema": _SCHEMA, **tokens, "failures": failures})[:-1]
+    attempts = {"failures": failures, "begun": dict(mirrors.begun)}
+    head = json.dumps({"schema": _SCHEMA, **tokens, **attempts})[:-1]
     lines = [
         f"{json.dumps(name)}: {json.dumps(_table(state))}"
         for name, state in mirrors.projects.items()
@@ -94,15 +95,15 @@ def _parsed(data: bytes) -> Mirrors:
             return Mirrors()
         pairs = [(name, _mirrored(table)) for name, table in document["projects"].items()]
         tokens = [document.get(key, "") for key in ("token", "next")]
-        opened = dict(document.get("open", {}))
+        opened, begun = (dict(document.get(key, {})) for key in ("open", "begun"))
         failed = {name: _failure(it) for name, it in document.get("failures", {}).items()}
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return Mirrors()
     known = {name: state for name, state in pairs if state is not None}
     failures = {name: failure for name, failure in failed.items() if failure is not None}
-    if not all(isinstance(text, str) for text in [*tokens, *opened.values()]):
+    if not all(isinstance(text, str) for text in [*tokens, *opened.values(), *begun.values()]):
         return Mirrors(known, failures=failures)
-    return Mirrors(known, opened, tokens[0], tokens[1], failures)
+    return Mirrors(known, opened, tokens[0], tokens[1], failures, begun)
 
 
 _TEXTS = {key.name for key in fields(Mirrored) if key.type == "str"}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_mirror import REFUSED, SOME_FAILED
+from tests.integration.test_mirror import REFUSED, SOME_FAILED, rsync_that
 from tests.support.estate import Estate, Result
 from tests.support.processes import WAIT_SECONDS
 
@@ -112,6 +112,23 @@ def test_a_project_of_the_same_name_inherits_no_failure(mirrored: Estate) -> Non
     text = mirrored.registry.read_text()
     mirrored.registry.write_text(text.replace("2026-01-01T00:00:00Z", "2999-01-01T00:00:00Z"))
     assert mirrored.run("list", "--json", code=0).json["projects"][0]["failed_at"] is None
+
+
+def test_syncs_that_were_killed_are_told_from_the_third_on(mirrored: Estate) -> None:
+    environ = rsync_that(mirrored, "kill -9 $PPID; exit")
+    lock = mirrored.registry.parent / "locks/isurus.lock"
+    for number in range(1, 4):
+        (mirrored.local_repos / "isurus/new").write_text(str(number))
+        assert mirrored.run("sync", "isurus", environ=environ).code == -9
+        subprocess.run(["flock", lock, "rmdir", mirrored.base / "shim/once"], check=True)
+        found = mirrored.run("status", "isurus", code=UNHEALTHY if number == 3 else 0).out
+    assert "the last 3 syncs were interrupted" in found
+    (row, _) = mirrored.run("list", "--json", code=0).json["projects"]
+    assert row["failed_at"]
+    assert paste(mirrored, found).code == 0
+    assert "all well" in mirrored.run("status", "isurus", code=0).out
+    assert records(mirrored, "isurus")[:2] == [("isurus", "sync", 0), ("isurus", "sync", 130)]
+    assert "killed before it ended" in mirrored.run("log", code=0).out
 
 
 # --- the log -----------------------------------------------------------------------------

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 
-from repoman_tasks.errors import ExitCode
+from repoman_tasks.errors import ExitCode, Interrupted
 from repoman_tasks.model import Failure, Project
 from repoman_tasks.planning.mirror.known_mirrors import Mirrors
 from repoman_tasks.planning.mirror.sync_plan import Outcome
@@ -15,6 +15,8 @@ from repoman_tasks.planning.text.wording import hours_since
 __all__ = [
     "INTERRUPTIONS",
     "Record",
+    "begin",
+    "killed",
     "noted",
     "outcome_record",
     "records_in",
@@ -110,9 +112,11 @@ def noted(known: Mirrors, outcomes: Iterable[Outcome]) -> Mirrors:
     The digests of complete ones follow when the run has ended. The state of an unchanged mirror
     stays, unless another sync has written it meanwhile.
     """
-    states, failures = {}, dict(known.failures)
+    states, failures, begun = {}, dict(known.failures), dict(known.begun)
     for outcome in outcomes:
         _note_failure(failures, outcome)
+        if not outcome.busy:
+            begun.pop(outcome.name, None)
         if not outcome.ok or outcome.state is None:
             continue
         if not outcome.unchanged:
@@ -121,7 +125,34 @@ def noted(known: Mirrors, outcomes: Iterable[Outcome]) -> Mirrors:
             states[outcome.name] = replace(
                 outcome.state, last_sync=outcome.synced_at, before=outcome.state.last_sync
             )
-    return replace(known.having(states), failures=failures)
+    return replace(known.having(states), failures=failures, begun=begun)
+
+
+def begin(
+    known: Mirrors, names: Iterable[str], run: str, now: str, is_over: Callable[[str], bool]
+) -> tuple[Mirrors, list[Outcome]]:
+    """Return `known` for the process `run` that begins to write mirrors at the time `now`.
+
+    Also return the outcomes of the syncs of `names` that were killed; see `killed`.
+    """
+    begun = dict.fromkeys(names, f"{now} {run}")
+    ends = killed(known, begun, is_over)
+    return replace(noted(known, ends), begun={**known.begun, **begun}), ends
+
+
+def killed(known: Mirrors, names: Iterable[str], is_over: Callable[[str], bool]) -> list[Outcome]:
+    """Return the outcomes of syncs of `names` that noted no end, and whose process is over.
+
+    `is_over` is given a process as `begin` got it.
+    """
+    outcomes = []
+    for name in names:
+        began, _, run = known.begun.get(name, "").partition(" ")
+        if began and is_over(run):
+            outcome = Outcome(name, ended_at=began)
+            outcome.fail(Interrupted("killed before it ended"))
+            outcomes.append(outcome)
+    return outcomes
 
 
 def _note_failure(failures: dict[str, Failure], outcome: Outcome) -> None:

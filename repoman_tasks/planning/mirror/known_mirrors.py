@@ -30,6 +30,8 @@ class Mirrors:
     """The token that the share was to get next; if that was interrupted, it has either."""
     failures: Mapping[str, Failure] = field(default_factory=dict)
     """The projects whose last sync failed."""
+    begun: Mapping[str, str] = field(default_factory=dict)
+    """When a sync began to write (UTC), and its process, by project, until it notes its end."""
 
     def having(self, states: Mapping[str, Mirrored]) -> Mirrors:
         """Return this with `states` of projects in place of the known ones."""

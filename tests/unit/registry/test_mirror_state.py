@@ -18,7 +18,7 @@ ISURUS = Mirrored(
     warnings=("FIFO x is not mirrored",),
 )
 LAMNA = Mirrored("2026-04-29T20:17:03Z", Tally(0))
-FULL = Mirrors({"isurus": ISURUS, "lamna": LAMNA}, {"lamna": "t"}, "t", "u")
+FULL = Mirrors({"isurus": ISURUS, "lamna": LAMNA}, {"lamna": "t"}, "t", "u", begun={"lamna": "t"})
 
 
 @pytest.fixture

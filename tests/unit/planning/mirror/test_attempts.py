@@ -9,6 +9,9 @@ import pytest
 from repoman_tasks.errors import ExitCode, Refused
 from repoman_tasks.model import Failure, Project
 from repoman_tasks.planning.mirror.attempts import (
+    INTERRUPTIONS,
+    begin,
+    killed,
     noted,
     outcome_record,
     records_in,
@@ -103,3 +106,32 @@ def test_what_is_no_record_is_left_out(line: bytes) -> None:
 def test_only_whole_lines_are_kept() -> None:
     assert without_older(b"aaa\nbbb\nccc\n", 6) == b"ccc\n"
     assert without_older(b"aaa\n", 6) == b"aaa\n"
+
+
+# --- killed ------------------------------------------------------------------------------
+
+
+def begun(known: Mirrors, at: str, *, over: bool = True) -> tuple[Mirrors, list[Outcome]]:
+    return begin(known, ["isurus"], "1@2 desk", at, lambda run: over and run == "1@2 desk")
+
+
+def test_a_sync_without_an_end_counts_as_an_interruption_when_the_next_begins() -> None:
+    known, ends = begun(Mirrors(), FIRST)
+    assert (ends, known.failures) == ([], {})
+    for number in range(1, INTERRUPTIONS + 1):
+        known, (end,) = begun(known, SECOND)
+        assert (end.name, end.code) == ("isurus", ExitCode.INTERRUPTED)
+        assert known.failures["isurus"].times == number
+    assert reportable(PROJECT, known.failures)
+    assert noted(known, [ended(ExitCode.OK, THIRD)]).failures == {}
+
+
+def test_a_sync_that_noted_its_end_or_still_runs_was_not_killed() -> None:
+    known, _ = begun(Mirrors(), FIRST)
+    assert begun(known, SECOND, over=False)[1] == []
+    assert killed(known, ["lamna"], lambda _: True) == []
+    known = noted(known, [ended(ExitCode.SOME_FAILED, SECOND)])
+    assert begun(known, THIRD)[1] == []
+    known, _ = begun(Mirrors(), FIRST)
+    known = noted(known, [ended(ExitCode.SOME_FAILED, SECOND, busy=True)])
+    assert len(begun(known, THIRD)[1]) == 1, "that was another sync"
