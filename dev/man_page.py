@@ -56,6 +56,8 @@ ENVIRONMENT: Mapping[str, str] = {
     "INCUS_CONF": "Folder of the settings of incus(1).",
     "INCUS_SOCKET": "Socket of Incus, if it is not the default one.",
     "SSH_AUTH_SOCK": "SSH agent, for logins and for `shell --forward-agent`.",
+    "MONITOR_SERVICE_RESULT": "Result of a nightly sync that failed, from systemd.",
+    "MONITOR_EXIT_STATUS": "Its exit status.",
     "LANG": "Passed to programs in a container, like the next two.",
     "LC_ALL": "Takes precedence over LANG.",
     "TERM": "Type of the terminal.",

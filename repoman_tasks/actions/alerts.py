@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SyncAlerts"]
 
+_SECONDS = 10.0
+"""Time limit of all requests together, and of the command."""
+
 _Told = Mapping[str, Mapping[str, int]]
 """By channel and project, the exit codes that the last alert was about."""
 
@@ -42,7 +45,25 @@ class SyncAlerts:
         here = session.host.keeps_caches
         self._on = here and not (session.dry or plan.options.dry_run) and bool(self._alerts)
         self._path = f"{session.store.mirrors.folder}/alerts.json"
+
+    def start(self) -> None:
+        """Tell that the sync begins."""
         self._ping("start", "")
+
+    def send_crash(self, reason: str) -> None:
+        """Tell that the sync ended before it could tell how, for `reason`."""
+        if not self._on:
+            return
+        text = f"the nightly sync did not end by itself ({reason}): see its journal"
+        alert = Alert(f"repoman on {os.uname().nodename}: the nightly sync failed", text, bad=True)
+        ping, failed = self._ping("fail", text), dict[str, str]()
+        hooks = {"healthchecks": ping} if ping else {}
+        if self._alerts.ntfy:
+            hooks["ntfy"] = _notify(self._alerts.ntfy, alert)
+        if self._alerts.command:
+            document = sync_json([], self._plan.options, ExitCode.FAILED)
+            failed["command"] = self._run_command(document, _SECONDS)
+        self._await(hooks, failed)
 
     def send(self, outcomes: Sequence[Outcome], code: int) -> None:
         """Send what there is to tell of `outcomes`; an interrupted sync tells nothing."""
@@ -54,8 +75,6 @@ class SyncAlerts:
             self._warn(f"an alert could not be sent, {type(error).__name__}")
 
     def _send(self, outcomes: Sequence[Outcome], code: int) -> None:
-        from repoman_tasks.tools.web_hook import SECONDS
-
         registry = self._session.store.load()
         now = failing(registry.projects, self._session.store.mirrors.load().failures)
         ping = self._ping(
@@ -73,15 +92,20 @@ class SyncAlerts:
         failed = {}
         if "command" in alerts:
             failed["command"] = self._run_command(
-                sync_json(outcomes, self._plan.options, code), SECONDS
+                sync_json(outcomes, self._plan.options, code), _SECONDS
             )
-        ends = time.monotonic() + SECONDS
-        failed |= {name: hook.wait(ends - time.monotonic()) for name, hook in hooks.items()}
-        for channel, problem in failed.items():
-            if problem:
-                self._warn(f"alert by {channel}: {problem}")
+        failed = self._await(hooks, failed)
         codes = {name: failure.code for name, failure in now.items()}
         self._remember({**told, **{name: codes for name in alerts if not failed[name]}})
+
+    def _await(self, hooks: Mapping[str, WebHook], failed: Mapping[str, str]) -> dict[str, str]:
+        """Return what went wrong by channel, with the answers of `hooks`, and print it."""
+        ends = time.monotonic() + _SECONDS
+        problems = {name: hook.wait(ends - time.monotonic()) for name, hook in hooks.items()}
+        for channel, problem in {**failed, **problems}.items():
+            if problem:
+                self._warn(f"alert by {channel}: {problem}")
+        return {**failed, **problems}
 
     def _warn(self, text: str) -> None:
         self._session.screen.note(f"repoman: warning: {text}")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from repoman_tasks.actions.alerts import SyncAlerts
 from repoman_tasks.actions.apply import Plan, apply_plan
 from repoman_tasks.actions.facts import nightly_state, person, stored_registry
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import UsageError
+from repoman_tasks.planning.mirror.sync_plan import SyncOptions, plan_sync
 from repoman_tasks.planning.nightly_job import (
     DEFAULT_AT,
     Job,
     check_nightly_action,
     check_time,
+    crash_reason,
     install_cron,
     install_timer,
     linger_hint,
@@ -20,6 +23,7 @@ from repoman_tasks.planning.nightly_job import (
 from repoman_tasks.planning.steps import Step
 from repoman_tasks.session import Session
 from repoman_tasks.tools.nightly_files import (
+    failed_argv,
     has_systemd,
     is_active,
     lingers,
@@ -37,7 +41,8 @@ _VARIABLES = ("REPOMAN_CONFIG", "XDG_CONFIG_HOME", "XDG_STATE_HOME")
     positional=["action"],
     greedy=True,
     help={
-        "action": "What to do: install, remove or show (default: show).",
+        "action": "What to do: install, remove or show (default: show). systemd runs failed if a "
+        "nightly sync failed.",
         "at": "Time of day at which to run, such as 03:17, the default.",
         "dry_run": "Show what would change, and change nothing.",
     },
@@ -60,6 +65,9 @@ def nightly(
         raise UsageError("nightly works on this host only", "run it on the host itself")
     if session.of(stored_registry).missing:
         raise UsageError("there is no registry yet", "run `repoman setup`")
+    if action == "failed":
+        _tell_failed(session)
+        return
     systemd = has_systemd(session.host)
     if action in (None, "show"):
         _show(session, systemd=systemd)
@@ -70,17 +78,34 @@ def nightly(
 def _change(session: Session, at: str, *, installs: bool, systemd: bool, dry_run: bool) -> None:
     """Install or remove what runs the sync, and note that."""
     known = session.of(nightly_state).get("at", "")
-    job = Job(check_time(at or known or DEFAULT_AT), sync_argv(), _environ(session))
+    job = _job(session, check_time(at or known or DEFAULT_AT))
     steps = _steps(session, job, installs=installs, systemd=systemd)
     replaces = installs and systemd and any(unit.foreign for unit in read_units(session.host))
     apply_plan(session, Plan(steps), dry_run=dry_run, default=not replaces)
     if dry_run or session.dry:
         return
-    state = {"at": job.at, "since": session.now()} if installs else {}
-    if state.get("at", "") != known:
+    by = "systemd" if systemd else "cron"
+    state = {"at": job.at, "since": session.now(), "by": by} if installs else {}
+    before = session.of(nightly_state)
+    if any(state.get(key, "") != before.get(key, "") for key in ("at", "by")):
         write_state(session.host, session.store.mirrors.folder, state)
     if installs and systemd:
         _show_lingering(session)
+
+
+def _job(session: Session, at: str) -> Job:
+    return Job(at, sync_argv(), failed_argv(), _environ(session))
+
+
+def _tell_failed(session: Session) -> None:
+    """Send the alerts that a sync which was killed, or could not start, did not send."""
+    reason = crash_reason(session.host.environ)
+    if not reason:
+        session.screen.line("the nightly sync has told how it ended: see `repoman log`")
+        return
+    plan = plan_sync(session.of(stored_registry), None, None, SyncOptions())
+    SyncAlerts(session, plan).send_crash(reason)
+    session.screen.note(f"the nightly sync did not end by itself ({reason})")
 
 
 def _environ(session: Session) -> tuple[tuple[str, str], ...]:
@@ -107,7 +132,7 @@ def _show(session: Session, *, systemd: bool) -> None:
         screen.note("Next: repoman nightly install")
         return
     screen.line(f"every night at {state['at']}, since {state['since']}")
-    job = Job(state["at"], sync_argv(), _environ(session))
+    job = _job(session, state["at"])
     if _steps(session, job, installs=True, systemd=systemd):
         screen.line("it is not as it was installed")
         screen.note("Next: repoman nightly install")

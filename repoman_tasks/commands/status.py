@@ -62,7 +62,7 @@ from repoman_tasks.planning.mirror.damage import damage_findings, valid_verified
 from repoman_tasks.planning.mirror.excludes import exclude_finding
 from repoman_tasks.planning.mirror.snapshots import snapshot_findings
 from repoman_tasks.planning.mirror.sync_plan import find_project
-from repoman_tasks.planning.nightly_job import overdue_finding
+from repoman_tasks.planning.nightly_job import gone_finding, overdue_finding
 from repoman_tasks.planning.text.grouping import group_findings
 from repoman_tasks.planning.text.layout import BAD, GOOD, STRONG, Cell, Column
 from repoman_tasks.planning.text.wording import format_age, format_toml, plural
@@ -70,6 +70,7 @@ from repoman_tasks.planning.trust.hazard_findings import protect_findings
 from repoman_tasks.session import Session
 from repoman_tasks.terminal.screen import Screen
 from repoman_tasks.tools.git_guard_files import submit_guard
+from repoman_tasks.tools.nightly_files import submit_in_place
 from repoman_tasks.tools.share import Share
 
 
@@ -179,6 +180,7 @@ def _findings(
         instructions=name is not None,
     )
     guard = submit_guard(session.host)
+    nightly = _submit_nightly(session) if name is None else Future[list[Finding]](list)
     found = _estate_findings(session, facts, projects, name)
     if has_containers:
         found += _fence_findings(session.of(fence_facts))
@@ -191,10 +193,22 @@ def _findings(
             found += mirror_findings(share.folders, facts.registry)
             found += _snapshot_findings(session, share)
         found += guard_findings(guard.result(), facts.local_repos)
-        job, failed = session.of(nightly_state), session.of(failures)
-        found += overdue_finding(job, facts.registry.projects, failed, session.now())
+    found += nightly.result()
     found += protect_findings(projects, guarded=guard.result().present)
     return found + hazards.result().findings, hazards.result()
+
+
+def _submit_nightly(session: Session) -> Future[list[Finding]]:
+    """Ask for the findings about the nightly sync."""
+    job = session.of(nightly_state)
+    in_place = submit_in_place(session.host, job)
+
+    def wait() -> list[Finding]:
+        projects, failed = session.of(stored_registry).projects, session.of(failures)
+        found = gone_finding(job, in_place=in_place.result())
+        return found or overdue_finding(job, projects, failed, session.now())
+
+    return Future(wait)
 
 
 def _snapshot_findings(session: Session, share: Share) -> list[Finding]:

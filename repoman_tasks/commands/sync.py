@@ -97,6 +97,7 @@ def sync(
         raise UsageError("--force needs the name of a project", "`repoman sync NAME --force`")
     sync_plan = plan_sync(session.of(reconcile).registry, name, jobs, options)
     alerts = SyncAlerts(session, sync_plan)
+    alerts.start()
     copied = submit_copied(session)
     context = _open_context(session, sync_plan, alerts)
     if force and not context.dry:

@@ -17,6 +17,7 @@ from repoman_tasks.planning.text.wording import format_age, hours_since
 __all__ = [
     "ACTIONS",
     "DEFAULT_AT",
+    "FAILED",
     "MARK",
     "SERVICE",
     "TIMER",
@@ -24,8 +25,10 @@ __all__ = [
     "Unit",
     "check_nightly_action",
     "check_time",
+    "crash_reason",
     "cron_line",
     "cron_text",
+    "gone_finding",
     "install_cron",
     "install_timer",
     "linger_hint",
@@ -35,11 +38,15 @@ __all__ = [
     "unit_texts",
 ]
 
-ACTIONS = ("install", "remove", "show")
+ACTIONS = ("install", "remove", "show", "failed")
 DEFAULT_AT = "03:17"
 MARK = "# written by repoman nightly"
 """Begins the units, and ends the line of cron, that repoman may replace or remove."""
 SERVICE, TIMER = "repoman-sync.service", "repoman-sync.timer"
+FAILED = "repoman-sync-failed.service"
+"""The service that systemd starts if the other one has failed."""
+_TOLD = tuple(str(code) for code in (3, 4, 5, 6, 130))
+"""Exit codes of a sync that has sent its alerts, or that a person interrupted."""
 _LATE_HOURS = 26
 """Hours without a sync from which the nightly one is overdue: a day, its random delay, and the
 time that it takes."""
@@ -51,6 +58,8 @@ class Job:
 
     at: str
     argv: tuple[str, ...]
+    failed_argv: tuple[str, ...] = ()
+    """Runs if the program has failed."""
     environ: tuple[tuple[str, str], ...] = ()
     """Variables that lead to the registry."""
 
@@ -93,20 +102,18 @@ def check_time(text: str) -> str:
 # --- systemd ------------------------------------------------------------------------------
 
 
-def unit_texts(job: Job) -> tuple[str, str]:
-    """Return the texts of the service and of its timer."""
-    variables = "".join(f"Environment={_for_systemd(f'{k}={v}')}\n" for k, v in job.environ)
-    command = " ".join(_for_systemd(word).replace("$", "$$") for word in job.argv)
+def unit_texts(job: Job) -> tuple[str, str, str]:
+    """Return the texts of the service, of its timer, and of the service that tells of failures."""
     service = f"""{MARK}
 [Unit]
 Description=Mirror the repos to the backup share
+OnFailure={FAILED}
 StartLimitIntervalSec=6h
 StartLimitBurst=6
 
 [Service]
 Type=oneshot
-{variables}ExecStart={command}
-Nice=10
+{_command(job, job.argv)}Nice=10
 # Try again if the share is not usable (5), but not after errors that waiting does not cure.
 Restart=on-failure
 RestartSec=15min
@@ -124,7 +131,21 @@ Persistent=true
 [Install]
 WantedBy=timers.target
 """
-    return service, timer
+    failed = f"""{MARK}
+[Unit]
+Description=Tell that the nightly mirroring of the repos has failed
+
+[Service]
+Type=oneshot
+{_command(job, job.failed_argv)}"""
+    return service, timer, failed
+
+
+def _command(job: Job, argv: Sequence[str]) -> str:
+    """Return the lines of a unit that run `argv` with the variables of `job`."""
+    variables = "".join(f"Environment={_for_systemd(f'{k}={v}')}\n" for k, v in job.environ)
+    command = " ".join(_for_systemd(word).replace("$", "$$") for word in argv)
+    return f"{variables}ExecStart={command}\n"
 
 
 def _for_systemd(word: str) -> str:
@@ -206,6 +227,33 @@ def _write_cron(present: str, text: str) -> list[Step]:
 
 
 # --- if it runs ---------------------------------------------------------------------------
+
+
+def crash_reason(environ: Mapping[str, str]) -> str:
+    """Return how a nightly sync ended that could not tell itself; empty if it could.
+
+    `environ` has the variables of systemd.exec(5) for a unit of OnFailure, which before version
+    251 it has not.
+    """
+    result = environ.get("MONITOR_SERVICE_RESULT", "")
+    status = environ.get("MONITOR_EXIT_STATUS", "")
+    if result == "success" or (result == "exit-code" and status in _TOLD):
+        return ""
+    if result == "start-limit-hit":  # each try has told that the share is not usable
+        return ""
+    return f"{result or 'it failed'}{f', {status}' if status else ''}"
+
+
+def gone_finding(installed: Mapping[str, str], *, in_place: bool | None) -> list[Finding]:
+    """Return the finding about a nightly sync that was installed, but is no longer in place.
+
+    `in_place` is None if that can't be found out.
+    """
+    if not installed or in_place is not False:
+        return []
+    what = f"the nightly sync of {installed['at']} is installed no longer, or it is not active"
+    cure = "run `repoman nightly install`, or `repoman nightly remove` if that is right"
+    return [Finding("nightly", what, cure, kind="nightly-gone")]
 
 
 def overdue_finding(

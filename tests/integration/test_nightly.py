@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from repoman_tasks.planning.nightly_job import MARK
-from tests.support.estate import Estate, run
+from tests.support.estate import Estate, Result, run
 
 UNHEALTHY, USAGE = 3, 2
 ABSENT = "#!/bin/sh\nexit 1\n"
@@ -79,7 +79,7 @@ def test_a_timer_is_installed_changed_and_removed(systemd: Estate) -> None:
     assert "not as it was installed" in systemd.run("nightly", "show", code=0).out
     systemd.run("nightly", "remove", code=0)
     assert not unit(systemd, "timer").exists()
-    assert not unit(systemd, "service").exists()
+    assert list(unit(systemd, "service").parent.glob("repoman-sync*")) == []
     assert "no nightly sync" in systemd.run("nightly", "show", code=0).out
     assert systemd.run("nightly", "remove", code=0).out == "nothing to do\n"
 
@@ -194,11 +194,85 @@ def test_status_reports_a_nightly_sync_that_did_not_run(systemd: Estate) -> None
     assert "overdue" not in systemd.run("status", code=0).out
 
 
+def test_status_reports_a_timer_that_is_gone(systemd: Estate) -> None:
+    systemd.run("sync", code=0)
+    systemd.run("nightly", "install", code=0)
+    assert "all well" in systemd.run("status", code=0).out
+    (systemd.home / "active").unlink()
+    found = systemd.run("status", code=UNHEALTHY).out
+    assert "nightly: the nightly sync of 03:17 is installed no longer" in found
+    provide(systemd, systemctl=ABSENT)  # which can't be asked
+    assert "all well" in systemd.run("status", code=0).out
+    provide(systemd, systemctl=SYSTEMCTL)
+    systemd.run("nightly", "install", code=0)
+    assert "all well" in systemd.run("status", code=0).out
+
+
+def test_status_reports_a_line_of_cron_that_is_gone(cron: Estate) -> None:
+    cron.run("sync", code=0)
+    cron.run("nightly", "install", code=0)
+    assert "all well" in cron.run("status", code=0).out
+    (cron.home / "crontab").write_text("# empty\n")
+    assert "is installed no longer" in cron.run("status", code=UNHEALTHY).out
+    (cron.home / "crontab").unlink()
+    assert "is installed no longer" in cron.run("status", code=UNHEALTHY).out
+    cron.run("nightly", "remove", code=0)
+    assert "all well" in cron.run("status", code=0).out
+
+
+# --- a sync that systemd found failed -------------------------------------------------------
+
+
+def failed_service(estate: Estate, **variables: str) -> Result:
+    """Run what systemd starts if the nightly sync has failed, with its variables."""
+    text = unit(estate, "service").read_text()
+    (name,) = re.findall("^OnFailure=(.*)$", text, re.MULTILINE)
+    text = (estate.home / ".config/systemd/user" / name).read_text()
+    (line,) = re.findall("^ExecStart=(.*)$", text, re.MULTILINE)
+    return run(shlex.split(line), {**estate.environ, **variables})
+
+
+def told(estate: Estate) -> list[int]:
+    """Return the exit codes in the documents that the alert's command has got."""
+    path = estate.home / "told"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [json.loads(line)["exit"] for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("result", "status", "tells"),
+    [
+        ("signal", "KILL", True),
+        ("oom-kill", "", True),
+        ("exit-code", "1", True),
+        ("exit-code", "203", True),
+        ("", "", True),  # an older systemd
+        ("exit-code", "4", False),
+        ("start-limit-hit", "5", False),
+    ],
+)
+def test_a_sync_that_could_not_tell_is_told_of(
+    systemd: Estate, result: str, status: str, tells: bool
+) -> None:
+    command = ["sh", "-c", f"cat >>{systemd.home}/told; echo >>{systemd.home}/told"]
+    with systemd.registry.open("a") as file:
+        file.write(f"\n[alerts]\ncommand = {json.dumps(command)}\n")
+    systemd.run("nightly", "install", code=0)
+    done = failed_service(
+        systemd, MONITOR_SERVICE_RESULT=result, MONITOR_EXIT_STATUS=status, MONITOR_UNIT="x"
+    )
+    assert done.code == 0, done
+    assert told(systemd) == ([1] if tells else [])
+    assert ("did not end by itself" in done.err) is tells
+
+
 def test_units_are_valid_for_systemd(systemd: Estate) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("not here: systemd-analyze")
     systemd.run("nightly", "install", code=0)
-    units = [str(unit(systemd, kind)) for kind in ("service", "timer")]
+    folder = systemd.home / ".config/systemd/user"
+    units = [str(path) for path in folder.glob("repoman-sync*") if path.is_file()]
+    assert len(units) == 3
     argv = ["systemd-analyze", "--user", "verify", *units]
     environ = {**systemd.environ, "XDG_RUNTIME_DIR": str(systemd.home)}
     done = run(argv, environ)
