@@ -61,7 +61,8 @@ class ParseMachine(_InvokeParseMachine):
     """invoke's state machine, with four more rules.
 
     An argument that begins with - is an option or an error, positionals are optional, one that is
-    a list takes all that follow, and otherwise the name of a task starts that task.
+    a list takes all that follow, a greedy one after its first up to the name of a task, and
+    otherwise the name of a task starts that task.
     """
 
     def handle(self, token: str) -> None:
@@ -98,7 +99,7 @@ class ParseMachine(_InvokeParseMachine):
         repeatable = next((arg for arg in self.context.positional_args if arg.kind is list), None)
         if self.waiting_for_flag_value:
             super().handle(token)
-        elif repeatable is not None and not missing:
+        elif repeatable is not None and not missing and not self._ends(repeatable, token):
             repeatable.set_value(token)
         elif token in self.contexts and not (missing and getattr(missing[0], "greedy", False)):
             self.see_context(token)
@@ -108,6 +109,12 @@ class ParseMachine(_InvokeParseMachine):
             self._reject_argument(token)
         else:
             self.error(f"no command is called {token!r}", nearest(token, self.contexts))
+
+    def _ends(self, repeatable: Argument, token: str) -> bool:
+        """Return True if the names of projects that a greedy list takes end at this task's name."""
+        first = self.context.positional_args[0] is repeatable
+        greedy = first and getattr(repeatable, "greedy", False)
+        return greedy and bool(repeatable.value) and token in self.contexts
 
     def _reject_argument(self, token: str) -> None:
         name = next((arg for arg in self.context.args.values() if _before_program(arg)), None)

@@ -50,7 +50,6 @@ from repoman_tasks.wizards.project_choice import ask_remove
         "dry_run": "Show what would change, and change nothing.",
     },
     examples={
-        "repoman remove isurus --dry-run": "Show what would be deleted",
         "repoman remove isurus": "Remove a project, and keep its repo",
         "repoman remove isurus --delete-repo": (
             "Remove a project and its repo; only the mirror stays"

@@ -481,7 +481,7 @@ def test_an_example_does_what_it_says(isurus: Estate, line: str) -> None:
 def test_remove_help_removes_nothing(isurus: Estate) -> None:
     before = isurus.hash_files()
     for argv in (["--help", "--yes"], ["--yes", "isurus", "--help"]):
-        assert "forget it" in isurus.run("remove", *argv, code=0).out
+        assert "forget them" in isurus.run("remove", *argv, code=0).out
     assert isurus.hash_files() == before
 
 
