@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 
 from repoman_tasks.errors import Failed, RepomanError
@@ -51,7 +52,7 @@ class _Entry:
     executable: bool
     mark: str
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """Kind by its name, "" if it is of none."""
         return kind_of(self.path, link=self.letter == "l")

@@ -116,7 +116,7 @@ LINKED = [((b"b",), ("file", b"x", 0o644, 1)), ((b"c",), ("hard", (b"b",)))]
 
 
 @example(first=FOLDERS, second=LINKED)
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(first=TREE, second=TREE)
 def test_a_mirror_is_the_repo(shared: Estate, first: list, second: list) -> None:  # type: ignore[type-arg]
     repo = shared.local_repos / "isurus"

@@ -242,16 +242,16 @@ def test_counts_of_schema_1_become_state(store: Store, path: Path) -> None:
 
 # --- many writers ----------------------------------------------------------------------
 
-ADD_TEN = """
+ADD_MANY = """
 import os, sys
 from repoman_tasks.hosts.local import LocalHost
 from repoman_tasks.model import Project
 from repoman_tasks.planning.registry_edits import AddProject, SetKeys
 from repoman_tasks.registry import Store, store as module
-module._WAIT_SECONDS = 600.0  # of twenty, one may wait for all the others
+module._WAIT_SECONDS = 600.0  # of eight, one may wait for all the others
 store, me = Store(LocalHost()), sys.argv[1]
 print("ready", flush=True)
-for number in range(10):
+for number in range(25):
     name = f"p{me}-{number}"
     store.update(lambda _: [AddProject(Project(name, name))])
 """
@@ -259,9 +259,9 @@ for number in range(10):
 
 def test_two_hundred_concurrent_changes_lose_nothing(store: Store, path: Path) -> None:
     write(path, HAND)
-    writers = [start(ADD_TEN, path, str(number)) for number in range(20)]
-    assert [writer.wait(WAIT_SECONDS) for writer in writers] == [0] * 20
-    added = {f"p{writer}-{number}" for writer in range(20) for number in range(10)}
+    writers = [start(ADD_MANY, path, str(number)) for number in range(8)]
+    assert [writer.wait(WAIT_SECONDS) for writer in writers] == [0] * 8
+    added = {f"p{writer}-{number}" for writer in range(8) for number in range(25)}
     registry = store.load()
     assert {p.name for p in registry.projects} == added | {"isurus"}
     assert registry.defaults.jobs == 2

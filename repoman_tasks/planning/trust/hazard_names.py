@@ -137,7 +137,8 @@ def kind_of(path: str, *, link: bool = False) -> str:
 
     A `link` counts in place of a folder, too.
     """
-    path = _COPY.sub("", path, count=1)
+    copy = _COPY.match(path)  # anchored: a search is quadratic in the length of the path
+    path = path[copy.end() :] if copy else path
     patterns = [*_PATTERNS, *_LINKS] if link else _PATTERNS
     return next((kind for kind, pattern in patterns if pattern.fullmatch(path)), "")
 
