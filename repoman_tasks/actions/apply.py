@@ -105,7 +105,7 @@ def apply_plan(
     try:
         _run_all(session, plan)
     except BaseException:
-        if plan.runner is not None and plan.runner.can_undo:
+        if plan.runner is not None:
             _undo(session.screen, plan.runner)
         raise
     session.prompter.outcome = "nothing more was changed"
@@ -129,13 +129,20 @@ def _run_all(session: Session, plan: Plan) -> None:
 
 
 def _undo(screen: Screen, runner: StepRunner) -> None:
-    screen.note("removing what was created")
     with defer_signals():
+        if runner.can_undo:
+            screen.note("removing what was created")
+            try:
+                runner.undo()
+            except RepomanError as problem:
+                screen.note(f"not everything could be removed, {problem}")
+                screen.note("run `repoman status --repair` to remove the rest")
         try:
-            runner.undo()
+            for step in runner.take_back():
+                screen.note(f"taken back: {step}")
         except RepomanError as problem:
-            screen.note(f"not everything could be removed, {problem}")
-            screen.note("run `repoman status --repair` to remove the rest")
+            screen.note(f"not everything that was allowed could be taken back, {problem}")
+            screen.note("run `repoman setup --repair` to take back the rest")
 
 
 def _confirm(session: Session, steps: Sequence[Step], default: bool) -> None:
@@ -228,12 +235,10 @@ def _write_registry(store: Store, step: WriteRegistry, check: Check | None) -> N
 
 def _run_on_container(step: Step, runner: StepRunner | None) -> bool:
     assert runner is not None
-    if isinstance(step, CallIncus):
-        runner.incus.change(step.method, step.path, step.body)
-        return True
     methods: dict[type, Callable[..., None]] = {
         AdoptContainer: runner.adopt,
         ArrangeUser: runner.set_up_user,
+        CallIncus: runner.call_incus,
         ChangeContainer: runner.change,
         ChangeState: runner.set_state,
         CloneRepo: runner.clone,

@@ -15,7 +15,12 @@ from repoman_tasks.hosts.base import Future, Host
 from repoman_tasks.model import Project, Registry
 from repoman_tasks.planning.container.agents import agent_file, kept_folders
 from repoman_tasks.planning.container.spec import REPO_DEVICE, VOLUME_DEVICE, Spec
-from repoman_tasks.planning.fence.acl import acl, choose_address, matching_address6
+from repoman_tasks.planning.fence.acl import (
+    acl,
+    choose_address,
+    common_rules,
+    matching_address6,
+)
 from repoman_tasks.planning.fence.bridge import has_rules
 from repoman_tasks.planning.fence.bridge_steps import acl_update_steps
 from repoman_tasks.planning.fence.project_steps import allow_mounts_steps
@@ -97,13 +102,22 @@ def with_protected(project: Project, paths: tuple[str, ...] | None) -> Project:
 
 
 def acl_steps(
-    registry: Registry, incus: Incus, project: Project, network: NetworkAnswers | None = None
+    registry: Registry,
+    incus: Incus,
+    project: Project,
+    network: NetworkAnswers | None = None,
+    *,
+    only_close: bool = False,
 ) -> list[Step]:
-    """Return the steps that make the bridge's ACL fit `project`."""
+    """Return the steps that make the bridge's ACL fit `project`.
+
+    If `only_close`, allow nothing that is not allowed yet: nobody has its address so far, so that
+    another container might get it.
+    """
     # A project that had network rules before still has an address.
     if not (has_rules(project) or project.address):
         return []
-    return _acl_steps(registry, incus, project, [project], network)
+    return _acl_steps(registry, incus, project, [project], network, only_close=only_close)
 
 
 def acl_removal_steps(session: Session, project: Project) -> list[Step]:
@@ -124,13 +138,16 @@ def _acl_steps(
     project: Project,
     after: Sequence[Project],
     network: NetworkAnswers | None = None,
+    *,
+    only_close: bool = False,
 ) -> list[Step]:
     """Return the steps to the ACL of all projects, with `after` in place of `project`."""
     name = registry.defaults.bridge
     answers = network or submit_network(incus, name)
     others = [other for other in registry.projects if other.name != project.name]
     spec = acl(registry.defaults, [*others, *after], answers.host_networks.result())
-    return acl_update_steps(name, answers.rules.result() or {}, spec)
+    actual = answers.rules.result() or {}
+    return acl_update_steps(name, actual, common_rules(spec, actual) if only_close else spec)
 
 
 def project_keep(registry: Registry, name: str) -> list[str]:

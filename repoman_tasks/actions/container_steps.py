@@ -7,12 +7,13 @@ that another process created.
 
 from __future__ import annotations
 
+import contextlib
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from repoman_tasks.errors import Failed, Interrupted, quoted
+from repoman_tasks.errors import Failed, Interrupted, Refused, quoted
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.model import Person
 from repoman_tasks.planning.container.spec import (
@@ -28,6 +29,7 @@ from repoman_tasks.planning.container.volume import volume_path
 from repoman_tasks.planning.steps import (
     AdoptContainer,
     ArrangeUser,
+    CallIncus,
     ChangeContainer,
     ChangeState,
     CloneRepo,
@@ -89,6 +91,8 @@ class StepRunner:
         self._agent_files = agent_files
         self._token = uuid.uuid4().hex
         self._undo_stack: list[Callable[[], None]] = []
+        self._allowed: list[CallIncus] = []
+        """Requests that allowed something."""
         self._unfinished: list[str] = []
         """Containers whose config holds MAKING_TAG."""
         self._unfinished_volumes: list[str] = []
@@ -114,6 +118,7 @@ class StepRunner:
     def commit(self) -> None:
         """Mark the containers as finished; there is nothing to undo from here on."""
         self._undo_stack.clear()
+        self._allowed.clear()
         while self._unfinished_volumes:
             config = {"config": {MAKING_TAG: ""}}  # an empty value unsets
             self.incus.change("PATCH", self._unfinished_volumes.pop(), config)
@@ -124,6 +129,20 @@ class StepRunner:
         """Remove what the steps created, the last one first."""
         while self._undo_stack:
             self._undo_stack.pop()()
+
+    def call_incus(self, step: CallIncus) -> None:
+        """Send a request to Incus."""
+        self.incus.change(step.method, step.path, step.body)
+        if step.take_back is not None:
+            self._allowed.append(step)
+
+    def take_back(self) -> Iterator[CallIncus]:
+        """Take back what the steps allowed, unless it is in use by now; yield each such step."""
+        while self._allowed:
+            step = self._allowed.pop()
+            with contextlib.suppress(Refused):  # by Incus: a container has it
+                self.incus.change("PUT", step.path, step.take_back)
+                yield step
 
     # --- repos ---------------------------------------------------------------------
 

@@ -148,10 +148,13 @@ def _update(session: Session, project: Project, options: _Options) -> None:
     for difference in left:
         session.screen.note(f"{label}not changed without --{difference.need}: {difference.what}")
     stored = find_project(facts.stored, project.name)
+    no_address = any(difference.network for difference in left)
+    if no_address:
+        updated = replace(updated, address=project.address, address6=project.address6)
     preparation = [
         *answers.volume.steps(facts.registry.defaults.volume_size),
         *(mount_permission_steps(session, spec) if steps else []),
-        *acl_steps(facts.registry, runner.incus, updated, network),
+        *acl_steps(facts.registry, runner.incus, updated, network, only_close=no_address),
     ]
     whole = [*preparation, *steps, *record_steps(stored, updated)]
     plan = Plan(whole, runner=runner, subject=project.name if options.several else "")

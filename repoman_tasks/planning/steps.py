@@ -92,6 +92,8 @@ class CallIncus:
     method: str
     path: str
     body: Mapping[str, Any]
+    take_back: Mapping[str, Any] | None = None
+    """Body of a PUT that takes back what the request allowed; None if it allows nothing new."""
 
     def __post_init__(self) -> None:  # others may have chosen the values in it
         object.__setattr__(self, "what", without_backticks(self.what))

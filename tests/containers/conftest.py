@@ -198,7 +198,7 @@ def networked(isurus: ContainerEstate) -> Iterator[ContainerEstate]:
     if "isurus" in isurus.projects() and isurus.registry.read_text() != before:
         isurus.registry.write_text(before)
         isurus.run("setup", "--repair", code=0)
-        isurus.run("update", "isurus", code=0)
+        isurus.run("update", "isurus", "--restart", code=0)
 
 
 @pytest.fixture

@@ -118,6 +118,21 @@ def test_local_repos_that_moved(isurus: ContainerEstate) -> None:
     assert isurus.findings() == {}
 
 
+def test_nesting_is_switched_on_and_off_with_a_container_there(isurus: ContainerEstate) -> None:
+    off = isurus.registry.read_text()
+    on = off.replace("[defaults]\n", "[defaults]\nnesting = true\n")
+    for text, nesting in ((on, "true"), (off, None)):
+        isurus.registry.write_text(text)
+        assert isurus.findings() == {"incus": ["fence", "fence"]}
+        shown = isurus.run("setup", "--repair", code=0)
+        assert "takes effect at the next start of a container" in shown.out
+        assert isurus.api("profiles/default")["config"].get("security.nesting") == nesting
+        allowed = project(isurus).get("restricted.containers.nesting")
+        assert allowed == ("allow" if nesting else None)
+        assert isurus.findings() == {}
+        assert isurus.run("setup", "--repair", code=0).out == "nothing to do\n"
+
+
 def kinds_beside_the_login(estate: ContainerEstate) -> list[str]:
     """Return the kinds of findings, without those about the login itself: none is logged in."""
     kinds = [kind for kinds in estate.findings().values() for kind in kinds]

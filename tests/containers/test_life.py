@@ -250,6 +250,25 @@ def test_a_source_that_vanished_before_the_start(isurus: ContainerEstate) -> Non
     isurus.run("start", "isurus", code=0)
 
 
+@pytest.mark.shared
+def test_a_failed_update_allows_nothing(isurus: ContainerEstate) -> None:
+    """A folder that the Incus project allows for a mount is not allowed any more if that fails."""
+    before = isurus.incus("project", "show", isurus.project).out
+    text = isurus.registry.read_text()
+    mounts = f'mounts = [{{source = "{isurus.home}/nowhere", path = "/srv/data"}}]\n'
+    isurus.registry.write_text(text.replace('name = "isurus"\n', f'name = "isurus"\n{mounts}'))
+    done = isurus.run("update", "isurus", code=1)
+    assert "done: allow mounts from" in done.out
+    assert "taken back: allow mounts from" in done.err
+    assert isurus.incus("project", "show", isurus.project).out == before
+    (isurus.home / "nowhere").mkdir()
+    isurus.run("update", "isurus", code=0)
+    assert isurus.findings() == {}
+    isurus.registry.write_text(text)
+    isurus.run("update", "isurus", code=0)
+    isurus.run("setup", "--repair", code=0)
+
+
 # --- states, each twice -------------------------------------------------------------------
 
 

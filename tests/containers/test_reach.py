@@ -122,7 +122,7 @@ def test_a_container_of_another_mode(networked: ContainerEstate, network: str) -
     text = networked.registry.read_text()
     line = f'name = "isurus"\nnetwork = "{network}"\n'
     networked.registry.write_text(text.replace('name = "isurus"\n', line))
-    networked.run("update", "isurus", code=0)
+    networked.run("update", "isurus", "--restart", code=0)
     if network == "open":
         networked.exec_inside("isurus", "busybox", "ip", "-4", "address", "flush", "dev", "eth0")
         plugged_in(networked, "isurus")

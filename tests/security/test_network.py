@@ -284,7 +284,7 @@ def again(estate: ContainerEstate) -> None:
 @pytest.mark.usefixtures("lamna")
 def test_an_exception_of_one_project(networked: ContainerEstate) -> None:
     set_project(networked, f'allow = ["{LAN}:{PORT}"]')
-    networked.run("update", "isurus", code=0)
+    networked.run("update", "isurus", "--restart", code=0)
     again(networked)
     reaches(networked, "isurus", LAN)
     assert not greeted(networked, "isurus", HOST)
@@ -301,7 +301,7 @@ def in_the_registry(estate: ContainerEstate, key: str) -> str:
 @pytest.mark.shared
 def test_an_exception_by_ipv6(networked: ContainerEstate) -> None:
     set_project(networked, f'allow = ["[{LAN6}]:{PORT}"]')
-    networked.run("update", "isurus", code=0)
+    networked.run("update", "isurus", "--restart", code=0)
     give_ipv6(networked, in_the_registry(networked, "address6"))
     reaches(networked, "isurus", LAN6)
     assert not greeted(networked, "isurus", HOST6)
@@ -314,7 +314,7 @@ def test_one_that_is_closed_in_an_open_estate(networked: ContainerEstate) -> Non
     text = networked.registry.read_text()
     networked.registry.write_text(text.replace("[defaults]\n", '[defaults]\nnetwork = "open"\n'))
     set_project(networked, f'network = "internet"\nallow = ["{HOST}:{PORT}"]')
-    networked.run("update", "isurus", code=0)
+    networked.run("update", "isurus", "--restart", code=0)
     again(networked)
     give_ipv6(networked, in_the_registry(networked, "address6"))
     reaches(networked, "lamna", LAN)
@@ -336,7 +336,7 @@ def test_an_exception_is_removed_with_its_project(networked: ContainerEstate) ->
     networked.new("lamna")
     before = egress(networked)
     set_project(networked, f'allow = ["{LAN}:{PORT}"]')
-    networked.run("update", "isurus", code=0)
+    networked.run("update", "isurus", "--restart", code=0)
     address = next(rule["source"] for rule in egress(networked) if rule.get("source"))
     shown = networked.run("remove", "isurus", "--dry-run", code=0).out
     assert "would update the rules of the network ACL" in shown
@@ -355,7 +355,7 @@ def test_an_exception_is_removed_with_a_container_that_is_forgotten(
 ) -> None:
     before = egress(networked)
     set_project(networked, f'allow = ["{LAN}:{PORT}"]')
-    networked.run("update", "isurus", code=0)
+    networked.run("update", "isurus", "--restart", code=0)
     networked.incus("delete", "--force", "isurus")
     networked.run("status", "--missing", "forget")
     assert egress(networked) == before
@@ -371,14 +371,14 @@ def test_update_takes_an_exception_away_that_the_registry_has_no_more(
     before = egress(networked)
     line = f'allow = ["{LAN}:{PORT}"]'
     set_project(networked, line)
-    networked.run("update", "isurus", code=0)
+    networked.run("update", "isurus", "--restart", code=0)
     again(networked)
     reaches(networked, "isurus", LAN)
     networked.registry.write_text(networked.registry.read_text().replace(f"{line}\n", ""))
     assert networked.findings() == {"incus": ["network"], "isurus": ["differs"]}
     shown = networked.run("update", "isurus", "--dry-run", code=0).out
     assert "would update the rules of the network ACL" in shown
-    networked.run("update", "isurus", code=0)
+    networked.run("update", "isurus", "--restart", code=0)
     assert egress(networked) == before
     assert not greeted(networked, "isurus", LAN)
     assert networked.findings() == {}
@@ -397,7 +397,7 @@ def test_a_project_without_a_network(networked: ContainerEstate) -> None:
 @pytest.mark.shared
 def test_a_project_that_may_go_everywhere(networked: ContainerEstate) -> None:
     set_project(networked, 'network = "open"')
-    networked.run("update", "isurus", code=0)
+    networked.run("update", "isurus", "--restart", code=0)
     again(networked)
     reaches(networked, "isurus", LAN)
     assert networked.findings() == {}

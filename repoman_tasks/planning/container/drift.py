@@ -12,9 +12,11 @@ from repoman_tasks.model import Project
 from repoman_tasks.planning.container.spec import (
     PROJECT_TAG,
     Container,
+    Difference,
     container_spec,
     differences,
 )
+from repoman_tasks.planning.fence.bridge import has_rules
 from repoman_tasks.planning.findings import EstateFacts, Finding
 
 __all__ = [
@@ -166,7 +168,7 @@ def _difference_findings(
 ) -> list[Finding]:
     name = project.name
     spec = container_spec(project, facts.registry, facts.local_repos, facts.home)
-    differing = differences(spec, container)
+    differing = [*differences(spec, container), *_missing_rules(project)]
     if not differing:
         return []
     if all(d.protection for d in differing):
@@ -174,7 +176,23 @@ def _difference_findings(
         cure = f"run `repoman update {quoted(name)} --restart`"
         return [Finding(name, what, cure, problem=False, kind="protection")]
     what = "its container differs from the registry: " + "; ".join(d.what for d in differing)
-    return [Finding(name, what, f"run `repoman update {quoted(name)}`", kind="differs")]
+    return [Finding(name, what, _update_cure(container, differing), kind="differs")]
+
+
+def _update_cure(container: Container, differing: Sequence[Difference]) -> str:
+    """Return the `update` that leaves none of the differences."""
+    needs, command = {d.need for d in differing}, f"repoman update {quoted(container.name)}"
+    if "rebuild" in needs:
+        return f"run `{command} --rebuild`, which recreates its disk: installed packages are lost"
+    flag = " --restart" if "restart" in needs and container.running else ""
+    return f"run `{command}{flag}`"
+
+
+def _missing_rules(project: Project) -> list[Difference]:
+    """Return the difference of a project whose `network` or `allow` has not been applied yet."""
+    if not has_rules(project) or project.address:
+        return []
+    return [Difference("network: give it the address that its rules need", "restart")]
 
 
 def _absence_findings(project: Project, containers: Containers) -> list[Finding]:

@@ -14,9 +14,9 @@ from repoman_tasks.planning.container.spec import (
     Difference,
     Spec,
     differences,
+    keep_until_restart,
     protection_differs,
     update_body,
-    with_actual_protection,
 )
 from repoman_tasks.planning.mirror.excludes import exclude_changes
 from repoman_tasks.planning.names import overlapping
@@ -125,7 +125,7 @@ def update_steps(
     left = [d for d in all_differences if d.need == "rebuild" and not rebuild]
     if needs_restart and not (restart or rebuild):
         left += [d for d in all_differences if d.need == "restart"]
-        spec = with_actual_protection(spec, container)
+        spec = keep_until_restart(spec, container)
     steps: list[Step] = []
     changes = [d.what for d in differences(spec, container) if d.need != "rebuild"]
     if changes:
@@ -198,6 +198,8 @@ def _adopt_in_place_steps(spec: Spec, container: Container, user_step: ArrangeUs
         steps.append(user_step)
     elif any(isinstance(step, ChangeState) for step in steps):
         steps.append(ChangeState(container.name, "start"))
+    elif container.running and any(d.network for d in differing):
+        steps.append(ChangeState(container.name, "restart"))
     return steps
 
 

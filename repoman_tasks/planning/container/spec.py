@@ -18,6 +18,7 @@ __all__ = [
     "CREATED_TAG",
     "IMAGE_TAG",
     "MAKING_TAG",
+    "NETWORK_DEVICE",
     "PROJECT_TAG",
     "PROTECTED_DEVICE",
     "REPO_DEVICE",
@@ -33,11 +34,11 @@ __all__ = [
     "container_spec",
     "differences",
     "has_volume",
+    "keep_until_restart",
     "project_from_container",
     "protected_paths",
     "protection_differs",
     "update_body",
-    "with_actual_protection",
     "with_pool",
 ]
 
@@ -51,6 +52,7 @@ MAKING_TAG = "user.repoman.making"
 
 REPO_DEVICE = "repo"
 VOLUME_DEVICE = "volume"
+NETWORK_DEVICE = "eth0"
 AGENT_DEVICE = "agent-"
 PROTECTED_DEVICE = "protected-"
 _READ_ONLY = {"readonly": "true", "required": "false"}
@@ -112,6 +114,8 @@ class Difference:
     need: str = ""
     protection: bool = False
     """True if it concerns only what is read-only."""
+    network: bool = False
+    """True if it concerns its address."""
 
     def __post_init__(self) -> None:  # others may have chosen the values in it
         object.__setattr__(self, "what", without_backticks(self.what))
@@ -150,9 +154,9 @@ def container_spec(project: Project, registry: Registry, local_repos: str, home:
         config[CREATED_TAG] = project.created
     devices = _disks(project, f"{local_repos}/{project.repo}", home)
     if project.network == "none":
-        devices["eth0"] = {"type": "none"}
+        devices[NETWORK_DEVICE] = {"type": "none"}
     elif has_rules(project) and project.address:
-        devices["eth0"] = nic(registry.defaults.bridge, project.address, project.address6)
+        devices[NETWORK_DEVICE] = nic(registry.defaults.bridge, project.address, project.address6)
     return Spec(image, _profiles(project, registry), config, devices)
 
 
@@ -225,7 +229,7 @@ def differences(spec: Spec, container: Container) -> list[Difference]:
         found.append(Difference(f"profiles: {before} -> {after}"))
     found += _env_differences(spec, container)
     found += _device_differences(spec, container)
-    weakening = [key for key in container.config if key.startswith(WEAKENING)]
+    weakening = _weakening(container).keys() - spec.config.keys()
     found += [Difference(f"setting: remove {key}", "restart") for key in sorted(weakening)]
     tags = (PROJECT_TAG, REPO_TAG, CREATED_TAG)
     if any(container.config.get(tag) != spec.config.get(tag) for tag in tags):
@@ -256,9 +260,19 @@ def _device_differences(spec: Spec, container: Container) -> Iterator[Difference
             yield Difference("your SSH agent is forwarded to it by `shell --forward-agent`")
             continue
         protection = name.startswith(PROTECTED_DEVICE)
-        need = "restart" if protection else ""
+        network = name == NETWORK_DEVICE and not _is_none(after)
+        need = "restart" if protection or network else ""
         what = f"remove {name}" if after is None else f"set {name} to {_describe(after)}"
-        yield Difference(f"device: {what}", need, protection)
+        yield Difference(f"device: {what}", need, protection, network)
+
+
+def _is_none(device: Mapping[str, str] | None) -> bool:
+    """Return True if `device` takes away the one of that name of a profile."""
+    return device is not None and device.get("type") == "none"
+
+
+def _weakening(container: Container) -> dict[str, str]:
+    return {key: value for key, value in container.config.items() if key.startswith(WEAKENING)}
 
 
 def _describe(device: Mapping[str, str]) -> str:
@@ -276,10 +290,24 @@ def protection_differs(devices: Mapping[str, Mapping[str, str]], container: Cont
     return _protection(devices) != _protection(container.devices)
 
 
-def with_actual_protection(spec: Spec, container: Container) -> Spec:
-    """Return `spec` with the read-only devices that the container has now."""
-    others = {n: d for n, d in spec.devices.items() if not n.startswith(PROTECTED_DEVICE)}
-    return replace(spec, devices=others | _protection(container.devices))
+def keep_until_restart(spec: Spec, container: Container) -> Spec:
+    """Return `spec` with all that a running container can change only by a restart as it is now.
+
+    That is what is read-only, its address, and the settings that weaken the fence. Many a DHCP
+    client does not notice another address, and Incus drops the packets of the old one. If these
+    were changed before a restart, nothing would report later that the restart is still to come.
+    """
+    devices = dict(spec.devices)
+    kept = [name for name in devices if name.startswith(PROTECTED_DEVICE)]
+    if not _is_none(devices.get(NETWORK_DEVICE)):
+        kept.append(NETWORK_DEVICE)
+    for name in kept:
+        devices.pop(name, None)
+    actual = _protection(container.devices)
+    if NETWORK_DEVICE in kept and NETWORK_DEVICE in container.devices:
+        actual[NETWORK_DEVICE] = container.devices[NETWORK_DEVICE]
+    config = {**spec.config, **_weakening(container)}
+    return replace(spec, config=config, devices=devices | actual)
 
 
 def _protection(devices: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
@@ -329,7 +357,7 @@ def project_from_container(container: Container, repo: str, now: str) -> Project
         profiles=container.profiles,
         env=env,
         mounts=tuple(devices),
-        network="none" if container.devices.get("eth0", {}).get("type") == "none" else "",
+        network="none" if _is_none(container.devices.get(NETWORK_DEVICE)) else "",
         protected=protected_paths(container),
         created=container.config.get(CREATED_TAG) or now,
     )

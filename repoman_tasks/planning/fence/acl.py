@@ -29,6 +29,7 @@ __all__ = [
     "acl",
     "allow_fault",
     "choose_address",
+    "common_rules",
     "internet_networks",
     "matching_address6",
     "same_rules",
@@ -208,8 +209,21 @@ def same_rules(actual: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
     return all(_rules(actual, way) == _rules(desired, way) for way in ("egress", "ingress"))
 
 
+def common_rules(desired: Mapping[str, Any], actual: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ACL `desired` without the rules that `actual` does not have."""
+    common = {
+        way: [rule for rule in desired.get(way) or [] if _rule(rule) in _rules(actual, way)]
+        for way in ("egress", "ingress")
+    }
+    return {**desired, **common}
+
+
 def _rules(body: Mapping[str, Any], way: str) -> set[frozenset[tuple[str, str]]]:
-    return {frozenset((k, v) for k, v in rule.items() if v) for rule in body.get(way) or []}
+    return {_rule(rule) for rule in body.get(way) or []}
+
+
+def _rule(rule: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    return frozenset((key, value) for key, value in rule.items() if value)
 
 
 # --- addresses ------------------------------------------------------------------------------

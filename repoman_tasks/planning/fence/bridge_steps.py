@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from repoman_tasks.planning.fence.acl import acl, same_rules
+from repoman_tasks.planning.fence.acl import acl, common_rules, same_rules
 from repoman_tasks.planning.fence.bridge import (
     OVERRIDING_KEYS,
     Bridge,
@@ -38,7 +38,9 @@ def acl_update_steps(
     if same_rules(actual, desired):
         return []
     what = f"update the rules of the network ACL {name}"
-    return [CallIncus(what, "PUT", f"/1.0/network-acls/{quote(name, safe='')}", desired)]
+    path, common = f"/1.0/network-acls/{quote(name, safe='')}", common_rules(desired, actual)
+    take_back = None if same_rules(common, desired) else common
+    return [CallIncus(what, "PUT", path, desired, take_back)]
 
 
 def network_findings(facts: FenceFacts, name: str) -> list[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from urllib.parse import quote
 
 from repoman_tasks.errors import Failed, RepomanError, UsageError
@@ -20,7 +21,7 @@ from repoman_tasks.planning.fence.idmap import missing_subids, subid_step
 from repoman_tasks.planning.fence.kernel_limits import kernel_findings, kernel_steps
 from repoman_tasks.planning.fence.profile_steps import profile_findings, profile_steps
 from repoman_tasks.planning.fence.project_steps import (
-    allow_folders_step,
+    allow_step,
     check_own_project,
     create_project_step,
     old_folder_findings,
@@ -64,9 +65,12 @@ def _project_steps(
         return [create_project_step(facts, project, network), *profiles]
     if not options.repair or not project_faults(facts, network):
         return profiles
-    allow = allow_folders_step(facts, project, network) if profiles else None
-    first = [allow] if allow else []
-    return [*first, *profiles, repair_project_step(facts, project, network)]
+    first = allow_step(facts, project, network) if profiles else None
+    if not isinstance(first, CallIncus):
+        return [*profiles, repair_project_step(facts, project, network)]
+    wider = replace(facts, project=first.body["config"])
+    last = [repair_project_step(wider, project, network)] if project_faults(wider, network) else []
+    return [first, *profiles, *last]
 
 
 def fence_findings(facts: FenceFacts, project: str) -> list[Finding]:

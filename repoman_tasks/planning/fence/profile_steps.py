@@ -24,6 +24,8 @@ from repoman_tasks.planning.steps import CallIncus, Step
 __all__ = ["profile_findings", "profile_steps"]
 
 _DEFAULT = "default"
+_AT_START = ("security.", "raw.")
+"""Prefixes of the settings that a container reads only at its start."""
 _NO_KEYS = "\n".join(f"{call} errno 38" for call in ("add_key", "keyctl", "request_key"))
 """Keys of your uid are counted together inside and outside, and no cgroup bounds them. To programs
 inside, it is a kernel without keys (ENOSYS), as in containers of Docker and Podman."""
@@ -42,6 +44,8 @@ def profile_steps(
         steps.append(CallIncus(what, "PUT", path, desired))
     elif options.repair and (faults := _profile_faults(actual or {}, desired)):
         what = f"repair the profile default: {'; '.join(faults)}"
+        if any(fault.startswith(_AT_START) for fault in faults):
+            what += "; this takes effect at the next start of a container"
         steps.append(CallIncus(what, "PUT", path, _repaired(actual or {}, desired)))
     return [*steps, *login_profile_steps(facts, options, query)]
 

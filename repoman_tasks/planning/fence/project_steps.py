@@ -8,11 +8,11 @@ that nobody has outside (Incus: reference on projects, raw.idmap).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from repoman_tasks.errors import UsageError
+from repoman_tasks.errors import UsageError, quoted
 from repoman_tasks.planning.container.spec import Spec
 from repoman_tasks.planning.fence.fence_facts import DESCRIPTION, FenceFacts
 from repoman_tasks.planning.findings import Finding
@@ -20,8 +20,8 @@ from repoman_tasks.planning.names import inside
 from repoman_tasks.planning.steps import CallIncus, Step
 
 __all__ = [
-    "allow_folders_step",
     "allow_mounts_steps",
+    "allow_step",
     "check_own_project",
     "create_project_step",
     "old_folder_findings",
@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 _PATHS = "restricted.devices.disk.paths"
+_NESTING = "restricted.containers.nesting"
 _STRICT_VALUES = ("block", "managed", "unprivileged", "isolated", "false", "")
 """Values of `restricted.…` keys that allow nothing."""
 
@@ -54,7 +55,7 @@ def _desired_config(facts: FenceFacts, network: str) -> dict[str, str]:
         "restricted.idmap.gid": str(facts.person.gid),
     }
     if facts.defaults.nesting:
-        config["restricted.containers.nesting"] = "allow"
+        config[_NESTING] = "allow"
     return config
 
 
@@ -126,15 +127,19 @@ def create_project_step(facts: FenceFacts, project: str, network: str) -> Step:
     return CallIncus(what, "POST", "/1.0/projects", body)
 
 
-def allow_folders_step(facts: FenceFacts, project: str, network: str) -> Step | None:
-    """Return the step that allows new folders besides the old ones; None if there are none.
+def allow_step(facts: FenceFacts, project: str, network: str) -> Step | None:
+    """Return the step that allows what is new besides what is old; None if nothing is new.
 
-    Profiles that move from an old folder to a new one need both until they have moved.
+    Profiles that move from an old folder to a new one need both until they have moved, and
+    Incus takes no setting in a profile that the project does not allow yet.
     """
-    config = facts.project or {}
-    allowed, desired = _allowed_folders(config), _allowed_folders(_desired_config(facts, network))
-    new = [folder for folder in desired if folder not in allowed]
-    return _allow_step(project, config, new) if new else None
+    config, desired = facts.project or {}, _desired_config(facts, network)
+    allowed = _allowed_folders(config)
+    new = [folder for folder in _allowed_folders(desired) if folder not in allowed]
+    nesting = desired.get(_NESTING) == "allow" != config.get(_NESTING)
+    if not (new or nesting):
+        return None
+    return _allow_step(project, config, new, {_NESTING: "allow"} if nesting else {})
 
 
 def repair_project_step(facts: FenceFacts, project: str, network: str) -> Step:
@@ -143,7 +148,7 @@ def repair_project_step(facts: FenceFacts, project: str, network: str) -> Step:
     kept = {k: v for k, v in (facts.project or {}).items() if not _is_extra(k, v, desired)}
     faults = "; ".join(project_faults(facts, network))
     what = f"repair the Incus project {project}: {faults}"
-    return CallIncus(what, "PUT", _api_path(project), {"config": kept | desired})
+    return CallIncus(what, "PUT", _api_path(project), _body(kept | desired))
 
 
 def allow_mounts_steps(project: str, config: Mapping[str, str], spec: Spec) -> list[Step]:
@@ -154,12 +159,21 @@ def allow_mounts_steps(project: str, config: Mapping[str, str], spec: Spec) -> l
     return [_allow_step(project, config, new)] if new else []
 
 
-def _allow_step(project: str, config: Mapping[str, str], new: list[str]) -> Step:
+def _allow_step(
+    project: str, config: Mapping[str, str], new: list[str], more: Mapping[str, str] | None = None
+) -> Step:
     # PUT, because Incus takes features that a PATCH leaves out for changed.
     folders = dict.fromkeys([*_allowed_folders(config), *new])
-    body = {"config": {**config, _PATHS: ",".join(folders)}}
-    what = f"allow mounts from {', '.join(new)} in the Incus project {project}"
-    return CallIncus(what, "PUT", _api_path(project), body)
+    body = _body({**config, _PATHS: ",".join(folders), **(more or {})})
+    kinds = [f"mounts from {', '.join(new)}"] if new else []
+    kinds += ["containers in containers"] if more else []
+    what = f"allow {' and '.join(kinds)} in the Incus project {project}"
+    return CallIncus(what, "PUT", _api_path(project), body, _body(config))
+
+
+def _body(config: Mapping[str, str]) -> dict[str, Any]:
+    """Return the body of a PUT to a project, which clears a description that it leaves out."""
+    return {"config": dict(config), "description": DESCRIPTION}
 
 
 def _api_path(project: str) -> str:
@@ -171,13 +185,18 @@ def _api_path(project: str) -> str:
 
 def old_folder_findings(facts: FenceFacts) -> list[Finding]:
     """Return a finding for each folder that is allowed only because it is still mounted."""
-    cure = "run `repoman update` for each container, then `repoman setup --repair`"
     return [
         Finding(
             "incus",
             f"{folder} is still allowed, because it is mounted by {', '.join(names)}",
-            cure,
+            _free_folder_cure(name for name in names if name in facts.containers),
             kind="fence",
         )
         for folder, names in _folders_in_use(facts).items()
     ]
+
+
+def _free_folder_cure(names: Iterable[str]) -> str:
+    """Return the cure of a folder that the containers called `names` mount."""
+    updates = [f"`repoman update {quoted(name)}`" for name in names]
+    return f"run {', '.join([*updates, ''])}then `repoman setup --repair`"

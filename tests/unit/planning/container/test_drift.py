@@ -150,6 +150,33 @@ def test_drift(containers: Containers, expected: list[tuple[str, str]]) -> None:
     assert subjects_and_kinds(containers) == expected
 
 
+@pytest.mark.parametrize(
+    ("changed", "flags"),
+    [
+        ({"profiles": ("other",)}, ""),
+        ({"config": {**RUNNING.config, "raw.lxc": "x"}}, " --restart"),
+        ({"config": {**RUNNING.config, "raw.lxc": "x"}, "status": "stopped"}, ""),
+        ({"config": {**RUNNING.config, "user.repoman.image": "old"}}, " --rebuild"),
+        (
+            {"config": {**RUNNING.config, "user.repoman.image": "old", "raw.lxc": "x"}},
+            " --rebuild",
+        ),
+    ],
+)
+def test_the_cure_of_a_difference_has_the_option_that_it_needs(
+    changed: dict[str, Any], flags: str
+) -> None:
+    found = drift_findings(FACTS, containers_of(replace(RUNNING, **changed)), ALL, orphans=False)
+    assert f"`repoman update isurus{flags}`" in found[0].cure
+
+
+def test_network_rules_that_were_not_applied_yet_are_drift() -> None:
+    ruled = replace(ISURUS, allow=("192.168.1.20",))
+    (found,) = drift_findings(FACTS, containers_of(RUNNING), [ruled], orphans=False)
+    assert found.kind == "differs"
+    assert found.cure == "run `repoman update isurus --restart`"
+
+
 def test_a_copy_names_its_original_project() -> None:
     found = drift_findings(
         FACTS, containers_of(RUNNING, replace(RUNNING, name="copy")), [], orphans=True

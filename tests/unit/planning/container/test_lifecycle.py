@@ -22,12 +22,14 @@ from repoman_tasks.planning.container.repairs import CHOICES, RepairOptions
 from repoman_tasks.planning.container.spec import (
     MAKING_TAG,
     Container,
+    Spec,
     apply_requested,
     container_spec,
 )
 from repoman_tasks.planning.current_project import named_or_current
+from repoman_tasks.planning.fence.bridge import nic
 from repoman_tasks.planning.registry_edits import AddProject, SetKeys
-from repoman_tasks.planning.steps import ArrangeUser, Step, WriteRegistry
+from repoman_tasks.planning.steps import ArrangeUser, ChangeContainer, Step, WriteRegistry
 
 ISURUS = Project("isurus", "isurus", image="debian")
 LAMNA = Project("lamna", "deep/lamna")
@@ -61,7 +63,13 @@ def test_create() -> None:
     [
         ({}, {}, [], []),
         ({"profiles": ()}, {}, ["ChangeContainer"], []),
-        ({"config": {**SPEC.config, "raw.lxc": "x"}}, {}, ["ChangeContainer"], ["restart"]),
+        ({"config": {**SPEC.config, "raw.lxc": "x"}}, {}, [], ["restart"]),
+        (
+            {"config": {**SPEC.config, "raw.lxc": "x"}, "profiles": ()},
+            {},
+            ["ChangeContainer"],
+            ["restart"],
+        ),
         (
             {"config": {**SPEC.config, "raw.lxc": "x"}},
             {"restart": True},
@@ -98,6 +106,56 @@ def test_update(
     )
     assert kinds(found) == steps
     assert [difference.need for difference in remains] == left
+
+
+PINNED = nic("br0", "10.0.0.9")
+OTHER = nic("br0", "10.0.0.8")
+CUT_OFF: dict[str, str] = {"type": "none"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "now"),
+    [
+        pytest.param(None, PINNED, False, id="another address"),
+        pytest.param(OTHER, PINNED, False, id="a third address"),
+        pytest.param(PINNED, None, False, id="any address"),
+        pytest.param(CUT_OFF, None, False, id="a network"),
+        pytest.param(None, CUT_OFF, True, id="no network"),
+        pytest.param(PINNED, CUT_OFF, True, id="no network any more"),
+    ],
+)
+def test_a_running_container_keeps_its_address_until_a_restart(
+    before: dict[str, str] | None, after: dict[str, str] | None, now: bool
+) -> None:
+    """Many a DHCP client would not notice another one."""
+
+    def devices(device: dict[str, str] | None) -> dict[str, dict[str, str]]:
+        return {**map_devices(SPEC), **({"eth0": device} if device else {})}
+
+    spec = replace(SPEC, devices=devices(after))
+    container = replace(WHOLE, devices=devices(before), profiles=())
+    steps, left = update_steps(
+        spec, container, None, USER_STEP, restart=False, user_is_missing=False
+    )
+    assert isinstance(steps[0], ChangeContainer)  # the profiles
+    assert steps[0].changes["devices"].get("eth0") == (after if now else before)
+    assert [difference.need for difference in left] == ([] if now else ["restart"])
+    restarted, rest = update_steps(
+        spec, container, None, USER_STEP, restart=True, user_is_missing=False
+    )
+    assert isinstance(restarted[0], ChangeContainer)
+    assert restarted[0].changes["devices"].get("eth0") == after
+    assert kinds(restarted[1:]) == ([] if now else ["ChangeState"])
+    assert not rest
+    stopped = replace(container, status="stopped")
+    steps, left = update_steps(spec, stopped, None, USER_STEP, restart=False, user_is_missing=False)
+    assert isinstance(steps[0], ChangeContainer)
+    assert steps[0].changes["devices"].get("eth0") == after
+    assert not left
+
+
+def map_devices(spec: Spec) -> dict[str, dict[str, str]]:
+    return {name: dict(device) for name, device in spec.devices.items()}
 
 
 def test_changed_keys_are_recorded() -> None:

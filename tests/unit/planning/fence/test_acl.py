@@ -13,6 +13,7 @@ from repoman_tasks.planning.fence.acl import (
     acl,
     allow_fault,
     choose_address,
+    common_rules,
     internet_networks,
     matching_address6,
     same_rules,
@@ -190,6 +191,16 @@ def test_order_and_empty_values_of_rules_do_not_matter() -> None:
     more = {**actual, "egress": [*actual["egress"], {"action": "allow", "state": "enabled"}]}
     assert not same_rules(more, desired)
     assert not same_rules({**actual, "ingress": [{"action": "allow"}]}, desired)
+
+
+def test_common_rules_allow_nothing_that_either_acl_does_not_allow() -> None:
+    wide = acl(replace(DEFAULTS, allow=("192.168.1.20", "192.168.1.21")), [], HOST)
+    other = acl(replace(DEFAULTS, allow=("192.168.1.20", "192.168.1.22")), [], HOST)
+    assert same_rules(
+        common_rules(wide, other), acl(replace(DEFAULTS, allow=("192.168.1.20",)), [], HOST)
+    )
+    assert common_rules(wide, {})["egress"] == []
+    assert same_rules(common_rules(wide, wide), wide)
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,20 @@ def test_nesting_comes_from_the_defaults() -> None:
     assert fence_findings(made, "repoman") == []
 
 
+def test_nesting_is_allowed_before_a_profile_has_it_and_forbidden_after() -> None:
+    """Incus refuses a profile with a setting that its project does not allow."""
+    on = replace(SET_UP, defaults=Defaults(nesting=True))
+    steps = fence_steps(on, REPAIR, "repoman")
+    assert calls(steps) == [
+        ("PUT", "/1.0/projects/repoman"),
+        ("PUT", "/1.0/profiles/default?project=repoman"),
+    ]
+    made = facts_after(on, steps)
+    assert fence_findings(made, "repoman") == []
+    off = replace(made, defaults=Defaults())
+    assert calls(fence_steps(off, REPAIR, "repoman"))[::-1] == calls(steps)
+
+
 @pytest.mark.parametrize(
     ("facts", "error", "message"),
     [
