@@ -279,6 +279,10 @@ class Tally:
     packs: str = ""
     tree: str = ""
     newest: int = 0
+    bytes: int = 0
+    """Those of all files."""
+    left_out: int = 0
+    """Those of files that exclude patterns leave out, which are not counted otherwise."""
 
 
 @dataclass(frozen=True)
@@ -304,6 +308,10 @@ class Mirrored:
     """Paths in the repo that changed during that sync, undecodable bytes as surrogates."""
     warnings: tuple[str, ...] = ()
     """Those of the last sync, which are true as long as the repo is the same."""
+    size_since: str = ""
+    """When the mirror got the size that it still has (UTC)."""
+    left_out_then: int = 0
+    """`left_out` of the tally of that time."""
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ __all__ = [
     "folders",
     "forbidden_paths",
     "incus",
+    "mirrors",
     "nightly_state",
     "person",
     "readable_share",
@@ -163,6 +164,21 @@ def verified(session: Session) -> Future[Mapping[str, Verified]]:
 
 
 @task()
+def mirrors(session: Session) -> Future[Mirrors]:
+    """Find what the last syncs left; nothing if the state can't be read."""
+    from repoman_tasks.planning.mirror.known_mirrors import Mirrors
+
+    answer = session.store.mirrors.submit_load()
+
+    def wait() -> Mirrors:
+        with suppress(RepomanError):
+            return answer.result()
+        return Mirrors()
+
+    return Future(wait)
+
+
+@task()
 def failures(session: Session) -> Future[Mapping[str, Failure]]:
     """Find the projects whose last sync failed; none if the state can't be read."""
     from repoman_tasks.hosts.processes import is_over
@@ -171,7 +187,7 @@ def failures(session: Session) -> Future[Mapping[str, Failure]]:
     def known(state: Mirrors) -> Mapping[str, Failure]:
         return noted(state, killed(state, state.begun, is_over)).failures
 
-    return _readable(session.store.mirrors.submit_load().then(known).result)
+    return session.submit(mirrors).then(known)
 
 
 def _readable(answer: Callable[[], Mapping[str, T]]) -> Future[Mapping[str, T]]:

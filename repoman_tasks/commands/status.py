@@ -16,6 +16,7 @@ from repoman_tasks.actions.facts import (
     fence_facts,
     folders,
     incus,
+    mirrors,
     nightly_state,
     person,
     reconcile,
@@ -60,6 +61,7 @@ from repoman_tasks.planning.findings import (
 from repoman_tasks.planning.guard_files import guard_findings
 from repoman_tasks.planning.mirror.damage import damage_findings, valid_verified
 from repoman_tasks.planning.mirror.excludes import exclude_finding
+from repoman_tasks.planning.mirror.growth import growth_findings
 from repoman_tasks.planning.mirror.snapshots import snapshot_findings
 from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.nightly_job import gone_finding, overdue_finding
@@ -235,6 +237,8 @@ def _estate_findings(
     for project in projects:
         known = valid_verified(project, session.of(verified).get(project.name))
         found += damage_findings(project, known)
+        state = session.of(mirrors).projects.get(project.name)
+        found += growth_findings(project, state, session.now())
     return found
 
 

@@ -118,7 +118,8 @@ def _survey(context: SyncContext, project: Project, entries: Iterable[Entry], ct
         return survey
     census = count_entries(context, project)
     tally = census.tally(survey.tally.tree, survey.tally.newest)
-    return replace(survey, tally=tally, git_dirs=census.git_dirs())
+    left_out = max(0, survey.tally.bytes - tally.bytes)
+    return replace(survey, tally=replace(tally, left_out=left_out), git_dirs=census.git_dirs())
 
 
 def _repo_path(context: SyncContext, project: Project) -> str:

@@ -11,6 +11,7 @@ from repoman_tasks.errors import ExitCode, Failed, RepomanError, without_backtic
 from repoman_tasks.hosts.base import Host, Lock, Result
 from repoman_tasks.mirror.events import Event, Itemized, Progress
 from repoman_tasks.model import Mirrored, Project, Registry
+from repoman_tasks.planning.mirror.growth import with_growth
 from repoman_tasks.planning.mirror.known_mirrors import Mirrors, is_due, trusted
 from repoman_tasks.planning.mirror.source_check import stopped_cure, valid_state
 from repoman_tasks.planning.mirror.sync_plan import Counts, Outcome, SyncOptions
@@ -211,7 +212,7 @@ def mirrored(
     if not context.options.delete:  # what is gone from the repo is still in the mirror
         last = context.last(project)
         tally = replace(tally, newest=last.tally.newest if last else 1)
-    return Mirrored(
+    state = Mirrored(
         outcome.synced_at,
         tally,
         digest=equal.digest,
@@ -220,14 +221,15 @@ def mirrored(
         warnings=tuple(outcome.warnings),
         written=equal.written,
     )
+    return with_growth(state, context.last(project))
 
 
 def count_entries(context: SyncContext, project: Project) -> Census:
     """Count the entries that a pass over the project's repo copies, without excluded ones."""
     census = Census()
 
-    def add(path: bytes, _: int) -> None:
-        census.add(path.rstrip(b"/"), folder=path.endswith(b"/"))
+    def add(path: bytes, size: int) -> None:
+        census.add(path.rstrip(b"/"), size, folder=path.endswith(b"/"))
 
     list_entries(context, project, add)
     return census

@@ -107,6 +107,7 @@ def _parsed(data: bytes) -> Mirrors:
 
 
 _TEXTS = {key.name for key in fields(Mirrored) if key.type == "str"}
+_NUMBERS = {key.name for key in fields(Mirrored) if key.type == "int"}
 _LISTS = {key.name for key in fields(Mirrored) if key.type == "tuple[str, ...]"}
 _COUNTS = {key.name: (str(key.type), key.default) for key in fields(Tally)}
 """Type and default of each count; a state of an earlier version may lack one that has a default."""
@@ -116,13 +117,16 @@ def _mirrored(table: Mapping[str, Any]) -> Mirrored | None:
     """Return the state in `table`, None if it has another form."""
     texts = {key: table.get(key, "") for key in _TEXTS}
     lists = {key: table.get(key, []) for key in _LISTS}
+    numbers = {key: table.get(key, 0) for key in _NUMBERS}
     counts: dict[str, Any] = {key: table.get(key, default) for key, (_, default) in _COUNTS.items()}
     if not all(isinstance(text, str) for text in chain(texts.values(), *lists.values())):
+        return None
+    if not all(_is("int", number) for number in numbers.values()):
         return None
     if not all(_is(kind, counts[key]) for key, (kind, _) in _COUNTS.items()):
         return None
     tuples: dict[str, Any] = {key: tuple(texts) for key, texts in lists.items()}
-    return Mirrored(tally=Tally(**counts), **tuples, **texts)
+    return Mirrored(tally=Tally(**counts), **tuples, **texts, **numbers)
 
 
 def _failure(table: Mapping[str, Any]) -> Failure | None:

@@ -67,16 +67,17 @@ class Census:
     """Counter of the entries of a repo."""
 
     def __init__(self) -> None:
-        self._files = self._loose = self._packs = 0
+        self._files = self._loose = self._packs = self._bytes = 0
         self._parents: dict[bytes, set[bytes]] = {b"HEAD": set(), b"objects": set(), b"refs": set()}
 
-    def add(self, path: bytes, *, folder: bool) -> None:
-        """Count one entry that can be mirrored."""
+    def add(self, path: bytes, size: int, *, folder: bool) -> None:
+        """Count one entry that can be mirrored; `size` is that of a file."""
         parent, _, name = path.rpartition(b"/")
         if name in self._parents:
             self._parents[name].add(parent)
         if folder:
             return
+        self._bytes += size
         if is_loose_object(path):
             self._loose += 1
         else:
@@ -86,7 +87,7 @@ class Census:
 
     def tally(self, tree: str, newest: int) -> Tally:
         """Return the counts so far, with the fingerprint `tree` and the newest ctime."""
-        return Tally(self._files, self._loose, _hex(self._packs), tree, newest)
+        return Tally(self._files, self._loose, _hex(self._packs), tree, newest, self._bytes)
 
     def git_dirs(self) -> tuple[bytes, ...]:
         """Return the folders that hold HEAD, objects and refs: git directories of any name."""
@@ -104,7 +105,7 @@ def survey_entries(entries: Iterable[Entry]) -> Survey:
         newest = max(newest, entry.ctime_ns)
         if entry.kind not in _SPECIAL:
             folder = entry.kind == "d"
-            census.add(entry.path, folder=folder)
+            census.add(entry.path, entry.size, folder=folder)
             hard_links |= not folder and entry.links > 1
         elif len(specials) < _MOST_SPECIALS:
             specials.append(f"{_SPECIAL[entry.kind]} {entry.path.decode(errors='replace')}")

@@ -225,3 +225,22 @@ def test_unchanged_projects_get_no_line_of_a_sync_of_many(mirrored: Estate) -> N
     assert "lamna: nothing to do" in mirrored.run("sync", "lamna", code=0).out
     os.mkfifo(mirrored.local_repos / "lamna/pipe")
     assert "lamna: warning: FIFO" in mirrored.run("sync", code=0).err
+
+
+def test_a_mirror_that_stays_as_it_is_while_the_repo_grows(mirrored: Estate) -> None:
+    text = mirrored.registry.read_text()
+    mirrored.registry.write_text(text.replace("[defaults]", '[defaults]\nexclude = ["*.db"]', 1))
+    repo = mirrored.local_repos / "isurus"
+    mirrored.run("sync", code=0)
+    with (repo / "notes.db").open("wb") as file:
+        file.truncate(20 << 20)
+    mirrored.run("sync", code=0)
+    assert "has not grown" not in mirrored.run("status", code=0).out
+    state = log_file(mirrored).parent / "state.json"
+    old = re.sub('"size_since": "[^"]+"', '"size_since": "2026-01-02T00:00:00Z"', state.read_text())
+    state.write_text(old)
+    found = mirrored.run("status", code=0).out
+    assert re.search(r"isurus: its mirror has not grown since .*, by 20 MiB that exclude", found)
+    mirrored.registry.write_text(text)
+    assert paste(mirrored, found).code == 0
+    assert "has not grown" not in mirrored.run("status", code=0).out
