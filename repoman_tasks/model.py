@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, field, fields
 from typing import Any
+
+from repoman_tasks.late_dataclass import dataclass
 
 __all__ = [
     "GUARD",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from repoman_tasks.actions.container_steps import StepRunner
 from repoman_tasks.actions.mirror_without_project import delete_mirror, restore_repo
@@ -14,6 +13,7 @@ from repoman_tasks.actions.sync_facts import submit_hostname
 from repoman_tasks.errors import Failed, Interrupted, RepomanError, quoted
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.hosts.signals import defer_signals
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.mirror.generation import take_over
 from repoman_tasks.model import Registry
 from repoman_tasks.planning.log_events import loggable_step

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from repoman_tasks.actions.facts import forbidden_paths, reconcile
 from repoman_tasks.errors import Refused
 from repoman_tasks.hosts.base import Future
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Project, Requested
 from repoman_tasks.planning.prompts import APPROVE
 from repoman_tasks.planning.trust.approval_rules import (

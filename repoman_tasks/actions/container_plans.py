@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +12,7 @@ from repoman_tasks.actions.container_steps import Devices, StepRunner
 from repoman_tasks.actions.facts import containers, forbidden_paths, person, reconcile
 from repoman_tasks.actions.facts import incus as find_incus
 from repoman_tasks.hosts.base import Future, Host
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Project, Registry
 from repoman_tasks.planning.container.agents import agent_file, kept_folders
 from repoman_tasks.planning.container.spec import REPO_DEVICE, VOLUME_DEVICE, Spec

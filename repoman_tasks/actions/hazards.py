@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from repoman_tasks.actions.facts import reconcile
 from repoman_tasks.errors import Refused, RepomanError, UsageError, quoted, without_backticks
 from repoman_tasks.hosts.base import Future, Host
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Person, Project
 from repoman_tasks.planning.findings import EstateFacts, Finding
 from repoman_tasks.planning.mirror.sync_plan import find_project

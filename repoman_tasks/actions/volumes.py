@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Future
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.planning.container.spec import MAKING_TAG
 from repoman_tasks.planning.container.volume import volume_path, volume_steps
 from repoman_tasks.planning.steps import DeleteVolume, Step

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from invoke.parser.argument import Argument
 
 from repoman_tasks.cli.task import COMMON_OPTIONS, Task
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import PROTECTIONS
 from repoman_tasks.planning.completion_files import SHELLS
 from repoman_tasks.planning.container.repairs import CHOICES

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from repoman_tasks.errors import ExitCode, RepomanError, internal_error
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.planning.text.layout import Cell, Column
 from repoman_tasks.terminal.screen import Recorder, Screen
 

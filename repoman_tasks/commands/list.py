@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from repoman_tasks.actions.facts import (
     addresses,
     containers,
@@ -14,6 +12,7 @@ from repoman_tasks.actions.facts import (
 )
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed, without_backticks
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Defaults, Failure, Project, Verified
 from repoman_tasks.planning.container.drift import (
     Containers,

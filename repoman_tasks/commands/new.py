@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from repoman_tasks.actions.apply import Plan, apply_plan
@@ -28,6 +28,7 @@ from repoman_tasks.actions.volumes import find_volume
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import UsageError, quoted
 from repoman_tasks.hosts.base import Host
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import GUARD, PROTECTIONS, Project, Registry
 from repoman_tasks.planning.container.lifecycle import (
     create_steps,

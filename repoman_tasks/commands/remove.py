@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from repoman_tasks.actions.apply import Plan, apply_plan
@@ -24,6 +23,7 @@ from repoman_tasks.actions.several_projects import check_all_or_named, flags_of,
 from repoman_tasks.actions.volumes import delete_volume_steps
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import UsageError
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Project
 from repoman_tasks.planning.estate_steps import remove_steps
 from repoman_tasks.planning.mirror.sync_plan import find_project

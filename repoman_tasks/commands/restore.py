@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from repoman_tasks.actions.facts import readable_share, reconcile, require_share
 from repoman_tasks.actions.logged_attempt import logged_restore
@@ -20,6 +20,7 @@ from repoman_tasks.errors import (
     UsageError,
 )
 from repoman_tasks.hosts.base import Lock, Locked
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.mirror.restore_run import Restore
 from repoman_tasks.planning.mirror.restore_plan import RestoreOptions
 from repoman_tasks.planning.mirror.sync_plan import Counts

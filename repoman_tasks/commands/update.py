@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from repoman_tasks.actions.apply import Plan, apply_plan
@@ -36,6 +36,7 @@ from repoman_tasks.actions.volumes import VolumeAnswers, submit_volume
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed, Refused, UsageError, quoted
 from repoman_tasks.hosts.base import Future
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.lifecycle import record_steps, update_steps
 from repoman_tasks.planning.container.spec import (

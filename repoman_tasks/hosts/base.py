@@ -10,11 +10,11 @@ import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from threading import Event
 from typing import Generic, TypeVar
 
 from repoman_tasks.errors import Failed, Interrupted, without_backticks
+from repoman_tasks.late_dataclass import dataclass
 
 __all__ = [
     "MAX_BYTES",

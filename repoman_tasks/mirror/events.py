@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.planning.mirror.sync_plan import Outcome
 from repoman_tasks.tools.rsync import Kind
 

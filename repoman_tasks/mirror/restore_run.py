@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from repoman_tasks.errors import ExitCode, Failed, RepomanError
 from repoman_tasks.hosts.base import Host, Lock
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Excludes
 from repoman_tasks.planning.mirror.restore_plan import Target
 from repoman_tasks.planning.mirror.sync_plan import Counts

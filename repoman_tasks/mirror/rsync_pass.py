@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from repoman_tasks.errors import ExitCode, Failed, RepomanError, without_backticks
 from repoman_tasks.hosts.base import Host, Lock, Result
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.mirror.events import Event, Itemized, Progress
 from repoman_tasks.model import Mirrored, Project, Registry
 from repoman_tasks.planning.mirror.growth import with_growth

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 from repoman_tasks.errors import one_line
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Failure, Project
 from repoman_tasks.planning.mirror.attempts import reportable
 from repoman_tasks.planning.text.wording import plural

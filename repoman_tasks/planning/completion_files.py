@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from repoman_tasks.errors import UsageError, quoted
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.planning.names import nearest
 from repoman_tasks.planning.steps import DeleteFile, Step, WriteFile
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from repoman_tasks.errors import Refused, UsageError
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import SCHEMA, Project, Registry
 from repoman_tasks.planning.mirror.share_check import Probe
 from repoman_tasks.planning.names import check_name, overlapping, relative_repo

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from repoman_tasks.errors import ExitCode, UsageError, quoted, without_backticks
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Defaults, Failure, Project, Registry
 from repoman_tasks.planning.mirror.attempts import reportable
 from repoman_tasks.planning.mirror.source_check import stopped_cure

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from repoman_tasks.errors import Failed, Refused, UsageError
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.planning.completion_files import ACTIONS
 from repoman_tasks.planning.findings import Finding
 from repoman_tasks.planning.names import inside, nearest

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from repoman_tasks.errors import UsageError, quoted
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Failure, Project
 from repoman_tasks.planning.findings import Finding
 from repoman_tasks.planning.names import nearest

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from repoman_tasks.errors import UsageError
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.planning.names import nearest
 from repoman_tasks.planning.text.wording import redact_url
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Project
 
 __all__ = ["AddProject", "DropProject", "Edit", "SetKeys"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from repoman_tasks.errors import quoted, without_backticks
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.planning.container.spec import Spec
 from repoman_tasks.planning.registry_edits import Edit
 from repoman_tasks.planning.text.wording import redact_url

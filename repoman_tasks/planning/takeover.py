@@ -7,8 +7,9 @@ secret, opens the network or loosens a limit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Defaults, Project, Registry, keys
 from repoman_tasks.planning.registry_edits import AddProject, Edit, SetKeys
 from repoman_tasks.planning.steps import WriteRegistry

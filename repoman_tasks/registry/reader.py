@@ -6,12 +6,13 @@ import math
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import Field, dataclass, fields, replace
+from dataclasses import Field, fields, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from repoman_tasks.errors import UsageError
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import (
     GUARD,
     MODES,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.mirror.events import Event, Finished, Itemized, Progress, Started
 from repoman_tasks.planning.mirror.sync_plan import (
     Counts,

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from repoman_tasks.errors import Failed, Refused
 from repoman_tasks.hosts.base import Future, Host, Result
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.planning.trust.approval_rules import ForbiddenPaths, copy_reason
 from repoman_tasks.tools.forbidden_paths import real_paths
 from repoman_tasks.tools.guest import AS_USER, DELAY, GuestHandle

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Future, Host, Result
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Defaults, Person
 from repoman_tasks.planning.container.drift import Containers
 from repoman_tasks.planning.container.memory_bound import host_memory

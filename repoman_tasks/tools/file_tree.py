@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from hashlib import blake2b
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Entry, Future, Host
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Tally
 
 __all__ = [

@@ -10,10 +10,10 @@ import posixpath
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Future, Host, Result
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Person
 from repoman_tasks.planning.container.agents import SETTINGS_PATH, first_start_settings
 from repoman_tasks.planning.container.user_files import (

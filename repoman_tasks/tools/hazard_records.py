@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Future, Host
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.planning.trust.hazard_findings import Hazard, Marks, merged_marks
 from repoman_tasks.registry.names_file import state_folder
 from repoman_tasks.tools.approvals import state_path

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from hashlib import sha256
 
 from repoman_tasks.errors import Failed, RepomanError
 from repoman_tasks.hosts.base import Argv, Future, Host, Result
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.planning.names import inside
 from repoman_tasks.planning.trust.git_reports import GitReport
 from repoman_tasks.planning.trust.hazard_findings import PROTECTED, Hazard, Marks

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from repoman_tasks.errors import ExitCode
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Excludes
 from repoman_tasks.planning.names import with_parents
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Container, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
 
 from repoman_tasks.errors import Failed, TargetUnusable
 from repoman_tasks.hosts.base import Argv, Future, Holder, Host, Result, Stalled, TimedOut
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.planning.mirror.known_mirrors import TOKEN
 from repoman_tasks.planning.mirror.share_check import (
     MARKER,

@@ -6,12 +6,12 @@ import base64
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from repoman_tasks.errors import Failed, without_backticks
 from repoman_tasks.hosts.base import Argv, Entry, Result, TimedOut
 from repoman_tasks.hosts.processes import not_installed
 from repoman_tasks.hosts.ssh.scripts import ABSENT
+from repoman_tasks.late_dataclass import dataclass
 
 __all__ = [
     "Answer",

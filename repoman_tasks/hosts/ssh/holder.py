@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Argv
@@ -14,6 +13,7 @@ from repoman_tasks.hosts.processes import deadline_check
 from repoman_tasks.hosts.ssh.answers import Answer, malformed
 from repoman_tasks.hosts.ssh.shells import Check, Shell
 from repoman_tasks.hosts.ssh.transport import ConnectionLost
+from repoman_tasks.late_dataclass import dataclass
 
 __all__ = ["HolderAnswer", "HolderShell"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from repoman_tasks.hosts.ssh.connection_errors import (
@@ -14,6 +13,7 @@ from repoman_tasks.hosts.ssh.connection_errors import (
     or_by_ssh,
 )
 from repoman_tasks.hosts.ssh.ssh_config import SshConfig, typed
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Address
 
 if TYPE_CHECKING:

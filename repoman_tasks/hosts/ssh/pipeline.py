@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from threading import Event
 
 from repoman_tasks.errors import Failed, Interrupted
@@ -14,6 +13,7 @@ from repoman_tasks.hosts.processes import deadline_check
 from repoman_tasks.hosts.ssh.answers import Answer, Call
 from repoman_tasks.hosts.ssh.shells import Check, Shell, Shells
 from repoman_tasks.hosts.ssh.transport import ConnectionLost, TooManySessions
+from repoman_tasks.late_dataclass import dataclass
 
 __all__ = ["Pipeline", "Question", "stoppable"]
 

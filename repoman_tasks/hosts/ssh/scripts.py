@@ -11,10 +11,11 @@ import base64
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from repoman_tasks.hosts.digests import DIGEST_SCRIPT
 from repoman_tasks.hosts.kept_walks import COMPARE_SCRIPT
+from repoman_tasks.late_dataclass import dataclass
 
 __all__ = [
     "ABSENT",

@@ -12,13 +12,14 @@ import re
 import shutil
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 from repoman_tasks.errors import Failed, quoted
 from repoman_tasks.hosts.local import LocalHost
 from repoman_tasks.hosts.ssh.paramiko_config import DEFAULT_KEYS, read_files
 from repoman_tasks.hosts.ssh.tokens import Tokens
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Address
 
 __all__ = ["SshConfig", "read", "route", "target", "typed"]

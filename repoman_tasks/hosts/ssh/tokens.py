@@ -6,7 +6,9 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from repoman_tasks.late_dataclass import dataclass
 
 __all__ = ["Tokens", "split_command"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Pairs
 from repoman_tasks.planning.names import absolute, inside
 

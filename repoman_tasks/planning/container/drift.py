@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from repoman_tasks.errors import Failed, quoted
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.spec import (
     PROJECT_TAG,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from repoman_tasks.errors import UsageError
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Defaults, Project, Registry
 from repoman_tasks.planning.container.agents import AGENT_NAMES, AGENTS, Agent, Key
 from repoman_tasks.planning.names import nearest

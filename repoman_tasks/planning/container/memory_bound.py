@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from repoman_tasks.errors import Refused, quoted
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.planning.container.spec import Container
 from repoman_tasks.planning.findings import Finding
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from repoman_tasks.errors import UsageError
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.planning.names import nearest
 
 __all__ = ["CHOICES", "LEAVE", "RepairOptions"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from repoman_tasks.errors import without_backticks
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import GUARD, Mount, Pairs, Project, Registry, Requested
 from repoman_tasks.planning.container.agents import VOLUME_PATH, volume_variables
 from repoman_tasks.planning.fence.bridge import has_rules, nic

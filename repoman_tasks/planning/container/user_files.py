@@ -8,10 +8,10 @@ has to be installed in the container.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from repoman_tasks.errors import Failed
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Person
 
 __all__ = ["UserChanges", "UserFiles", "parse_user_files", "plan_user", "user_data"]

@@ -6,8 +6,8 @@ The rules of the bridge are in `planning.fence.acl`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Project
 
 __all__ = ["OVERRIDING_KEYS", "Bridge", "bridge_config", "bridge_faults", "has_rules", "nic"]

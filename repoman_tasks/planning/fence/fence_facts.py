@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from repoman_tasks.errors import Failed, UsageError
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Defaults, Person, Project
 from repoman_tasks.planning.container.spec import Container
 from repoman_tasks.planning.fence.bridge import Bridge

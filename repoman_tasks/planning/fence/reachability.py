@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.planning.findings import Finding
 
 __all__ = ["Reachability", "none_reach_router", "parse_reachability", "reachability_findings"]

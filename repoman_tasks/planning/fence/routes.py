@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Any
+
+from repoman_tasks.late_dataclass import dataclass
 
 __all__ = ["Route", "parse_routes", "routed_networks"]
 

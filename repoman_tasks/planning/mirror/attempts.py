@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 
 from repoman_tasks.errors import ExitCode, Interrupted
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Failure, Project
 from repoman_tasks.planning.mirror.known_mirrors import Mirrors
 from repoman_tasks.planning.mirror.sync_plan import Outcome

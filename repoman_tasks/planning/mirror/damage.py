@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from repoman_tasks.errors import ExitCode, RepomanError, quoted
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Project, Verified
 from repoman_tasks.planning.findings import Finding
 from repoman_tasks.planning.mirror.known_mirrors import is_due

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from zlib import crc32
 
 from repoman_tasks.errors import TargetUnusable
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Failure, Mirrored, Project
 from repoman_tasks.planning.mirror.source_check import valid_state
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
+
+from repoman_tasks.late_dataclass import dataclass
 
 __all__ = ["Changes", "changed_paths", "find_changes", "find_written", "one_is_in"]
 

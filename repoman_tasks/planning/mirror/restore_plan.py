@@ -6,9 +6,10 @@ import hashlib
 import itertools
 import posixpath
 from collections.abc import Container, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from repoman_tasks.errors import Refused, UsageError
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.planning.names import absolute, overlapping
 
 __all__ = [

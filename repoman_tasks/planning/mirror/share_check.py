@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from repoman_tasks.errors import TargetUnusable, quoted
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Defaults
 from repoman_tasks.planning.names import inside
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, time, timedelta, timezone, tzinfo
 
 from repoman_tasks.errors import UsageError
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Project
 from repoman_tasks.planning.findings import Finding
 from repoman_tasks.planning.text.wording import format_age, hours_since

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, field
 
 from repoman_tasks.errors import ExitCode, RepomanError, UsageError, internal_error, one_line
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Mirrored, Project, Registry, Tally
 from repoman_tasks.planning.names import nearest, with_parents
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.planning.mirror.sync_plan import Counts
 
 __all__ = ["FOLDER", "SnapshotState", "Tree", "Version", "find_versions"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from repoman_tasks.late_dataclass import dataclass
 
 __all__ = ["BAD", "FAINT", "GAP", "GOOD", "STRONG", "Cell", "Column"]
 __all__ += ["cell_width", "fit_columns", "fit_lines", "line_breaks", "shorten"]

@@ -8,8 +8,9 @@ the file, in the repo at this path, with mounts that resolve to these folders.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Defaults, Mount, Project, Requested
 from repoman_tasks.planning.names import inside
 

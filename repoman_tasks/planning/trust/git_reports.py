@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from repoman_tasks.late_dataclass import dataclass
 
 __all__ = [
     "GitReport",

@@ -10,9 +10,9 @@ from __future__ import annotations
 import posixpath
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from repoman_tasks.errors import quoted
+from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import GUARD, Project
 from repoman_tasks.planning.findings import Finding
 from repoman_tasks.planning.text.wording import plural
