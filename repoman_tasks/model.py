@@ -144,10 +144,21 @@ class Defaults:
     nfs_fstypes: tuple[str, ...] = _key(
         ("nfs", "nfs4"), "File system types that the backup share may have."
     )
-    min_free_mib: int = _key(1024, "Free space in MiB that a sync requires on the share.")
+    min_free_mib: int = _key(
+        1024, "Free space in MiB below which a sync may not enlarge a mirror on the share."
+    )
+    max_size_gib: int = _key(
+        200, "Size in GiB of a repo, holes counted, beyond which `sync` does not copy it."
+    )
+    max_entries: int = _key(
+        2_000_000, "Number of entries beyond which `sync` does not copy a repo."
+    )
     probe_seconds: int = _key(10, "Time limit in seconds for the share to answer.")
     stall_seconds: int = _key(
         600, "Time in seconds without progress after which a sync is stopped."
+    )
+    sync_seconds: int = _key(
+        21_600, "Time in seconds that the sync of one project may take; 0 for any."
     )
     snapshots: str = _key(
         "",
@@ -201,6 +212,8 @@ class Project:
     max_delete: int | None = _key(
         None, "Limit of entries that one sync may delete from its mirror."
     )
+    max_size_gib: int | None = _key(None, "Size limit of the repo, if not as in `[defaults]`.")
+    max_entries: int | None = _key(None, "Limit of its entries, if not as in `[defaults]`.")
     stopped_at: str = _key(
         "", "When a sync stopped at its limit of deletions; the next one needs --force."
     )
@@ -282,7 +295,7 @@ class Tally:
     tree: str = ""
     newest: int = 0
     bytes: int = 0
-    """Those of all files."""
+    """Those of all files, holes counted."""
     left_out: int = 0
     """Those of files that exclude patterns leave out, which are not counted otherwise."""
 

@@ -56,6 +56,7 @@ __all__ = [
     "stored_registry",
     "verified",
     "volumes",
+    "writable_share",
 ]
 
 T = TypeVar("T")
@@ -300,6 +301,14 @@ def backup_share(session: Session) -> Future[Share | TargetUnusable]:
     from repoman_tasks.planning.mirror.share_check import check_share
 
     return _submit_share(session, check_share)
+
+
+@task(needs_holder=True)
+def writable_share(session: Session) -> Future[Share | TargetUnusable]:
+    """Do as `backup_share`, also if there is too little free space for a mirror to grow."""
+    from repoman_tasks.planning.mirror.share_check import check_writable
+
+    return _submit_share(session, check_writable)
 
 
 @task(needs_holder=True)

@@ -8,13 +8,13 @@ from functools import partial
 from repoman_tasks.actions.apply import Plan, apply_plan
 from repoman_tasks.actions.container_plans import acl_removal_steps, step_runner
 from repoman_tasks.actions.facts import (
-    backup_share,
     containers,
     incus,
     reconcile,
     require_containers,
     require_share,
     volumes,
+    writable_share,
 )
 from repoman_tasks.actions.mirror_without_project import plan_deletion
 from repoman_tasks.actions.project_container import lock_container, repo_path
@@ -153,7 +153,7 @@ def _remove(session: Session, name: str, options: _Options) -> None:
 
 def _remove_mirror(session: Session, name: str, *, dry_run: bool) -> None:
     """Delete a mirror of no project, after a person typed its name."""
-    share = require_share(session)
+    share = require_share(session, writable_share)
     step = plan_deletion(session, share, check_repo(name))
     confirmed = not (dry_run or session.dry)
     if confirmed:
@@ -179,8 +179,8 @@ def _container_status(session: Session, project: Project) -> str | None:
 
 def _share_with_mirror(session: Session, project: Project) -> Share:
     """Return the share. Raise Refused if the project's mirror does not hold all of its repo."""
-    session.of(backup_share)
-    share = require_share(session)
+    session.of(writable_share)
+    share = require_share(session, writable_share)
     host, local_repos = session.host, session.of(reconcile).local_repos
     if host.real_folder(repo_path(session.of(reconcile), project)) is not None:
         check_deletable(host, share, local_repos, project.name, project.repo)

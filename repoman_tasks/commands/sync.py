@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from repoman_tasks.actions.alerts import SyncAlerts
 from repoman_tasks.actions.estate_copy import copy_registry, submit_copied
-from repoman_tasks.actions.facts import backup_share, reconcile, require_share
+from repoman_tasks.actions.facts import reconcile, require_share, writable_share
 from repoman_tasks.actions.forced_sync import confirm_force
 from repoman_tasks.actions.sync_facts import sync_context
 from repoman_tasks.actions.verification import verify_after_sync
@@ -27,7 +27,7 @@ _VERIFY_SECONDS = 60
 
 
 @task(
-    pre=[reconcile, backup_share],
+    pre=[reconcile, writable_share],
     positional=["name"],
     help={
         "name": "Name of a project (default: all that have a backup).",
@@ -120,7 +120,7 @@ def sync(
 def _open_context(session: Session, sync_plan: SyncPlan, alerts: SyncAlerts) -> SyncContext:
     """Return the context of the sync; if the share is not usable, note and tell that, and raise."""
     try:
-        share = require_share(session)
+        share = require_share(session, writable_share)
         context = sync_context(session, share, sync_plan)
         check_writer(context.mirrors, context.token, context.hostname, share.probe.path)
         return context

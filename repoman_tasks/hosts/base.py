@@ -28,6 +28,7 @@ __all__ = [
     "Lock",
     "Locked",
     "Observer",
+    "OutOfTime",
     "Result",
     "Sink",
     "Stalled",
@@ -122,6 +123,10 @@ class TimedOut(Failed):
 
 class Stalled(Failed):
     """A program made no progress and was killed with its children."""
+
+
+class OutOfTime(Failed):
+    """A streamed program took longer than its limit and was killed with its children."""
 
 
 class Unread(Interrupted):
@@ -223,15 +228,17 @@ class Host(ABC):
         timeout: float = 60.0,
         stdin: bytes = b"",
         max_bytes: int = MAX_BYTES,
+        stoppable: bool = False,
     ) -> Result:
-        """Run a program that changes something. Raise TimedOut and Failed as `submit` does.
+        """Run a program that changes something. Raise TimedOut, Failed and Interrupted as `submit`
+        does.
 
         `stdin` is its standard input, a few kB at most.
         """
         if self._print_if_dry(argv):
             return Result(tuple(argv), 0)
         with self._observed(argv) as codes:
-            result = self._change(argv, timeout, stdin, max_bytes)
+            result = self._change(argv, timeout, stdin, max_bytes, stoppable)
             codes.append(result.code)
         return result
 
@@ -244,13 +251,15 @@ class Host(ABC):
         cwd: str = "",
         shown_cwd: str = "",
         stall_seconds: float = 0,
+        limit_seconds: float = 0,
         keep: Sequence[Lock] = (),
         changes: bool = True,
     ) -> int:
         """Run a program and pass on its lines as they come; return its exit status.
 
         A carriage return ends a line, too. Raise Stalled after `stall_seconds` without output or
-        I/O of the program, Interrupted if `stopping` is set; both kill it with its children. The
+        I/O of the program, OutOfTime after `limit_seconds`, which are 0 for no limit, and
+        Interrupted if `stopping` is set; each kills it with its children. The
         program itself changes to `cwd`, so that a dead file server can't block repoman;
         `shown_cwd` is a path of it for --dry to print. The locks in `keep` stay held until the
         program ends, even if repoman is killed.
@@ -258,10 +267,11 @@ class Host(ABC):
         if changes and self._print_if_dry(argv, shown_cwd or cwd):
             return 0
         inner = ["env", "-C", cwd, *argv] if cwd else argv
+        limits = stall_seconds, limit_seconds
         if not changes:
-            return self._stream(argv[0], inner, out, err, stall_seconds, keep)
+            return self._stream(argv[0], inner, out, err, limits, keep)
         with self._observed(argv) as codes:
-            codes.append(self._stream(argv[0], inner, out, err, stall_seconds, keep))
+            codes.append(self._stream(argv[0], inner, out, err, limits, keep))
         return codes[0]
 
     def hand_over(self, argv: Argv) -> int:
@@ -428,7 +438,9 @@ class Host(ABC):
     # --- for each kind of host to implement; never called with --dry ---------------------
 
     @abstractmethod
-    def _change(self, argv: Argv, timeout: float, stdin: bytes, max_bytes: int) -> Result: ...
+    def _change(
+        self, argv: Argv, timeout: float, stdin: bytes, max_bytes: int, stoppable: bool
+    ) -> Result: ...
 
     @abstractmethod
     def _stream(
@@ -437,7 +449,7 @@ class Host(ABC):
         argv: Argv,
         out: Sink,
         err: Sink,
-        stall_seconds: float,
+        limits: tuple[float, float],
         keep: Sequence[Lock],
     ) -> int: ...
 

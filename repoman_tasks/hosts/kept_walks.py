@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import zip_longest
 
 from repoman_tasks.hosts.digests import WALK_SCRIPT
@@ -18,6 +18,10 @@ __all__ = ["COMPARE_SCRIPT", "KeptWalk", "difference", "kept_digest", "script_co
 _GZIP = 31
 """zlib's number for the format of gzip."""
 _PART = 1 << 14
+_MOST_BYTES = 1 << 30
+"""The most bytes of a walk to keep: those of about ten million entries."""
+_LINES = 1 << 12
+"""Number of lines after which a comparison looks if it should end."""
 
 
 class KeptWalk:
@@ -27,9 +31,18 @@ class KeptWalk:
         self._hash = hashlib.sha256()
         self._packer = zlib.compressobj(1, wbits=_GZIP)
         self._parts: list[bytes] = []
+        self._size = 0
+
+    @property
+    def whole(self) -> bool:
+        """Return True unless the output was so long that the rest was left out."""
+        return self._size <= _MOST_BYTES
 
     def feed(self, data: bytes) -> None:
         """Add a part of the output."""
+        self._size += len(data)
+        if not self.whole:
+            return
         self._hash.update(data)
         self._parts.append(self._packer.compress(data))
 
@@ -46,14 +59,19 @@ def kept_digest(packed: bytes) -> str:
     return kept.hexdigest()
 
 
-def difference(old: bytes, new: bytes) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+def difference(
+    old: bytes, new: bytes, check: Callable[[], object] = lambda: None
+) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
     """Return the lines that only one of the walks in two files has: those of `old`, of `new`.
 
-    Walks list a tree in about the same order, so that few lines are in memory at a time.
+    Walks list a tree in about the same order, so that few lines are in memory at a time. `check` is
+    called from time to time, and may raise.
     """
     gone: set[bytes] = set()
     came: set[bytes] = set()
-    for before, after in zip_longest(_lines(old), _lines(new)):
+    for number, (before, after) in enumerate(zip_longest(_lines(old), _lines(new))):
+        if number % _LINES == 0:
+            check()
         if before != after:
             _cancel(before, gone, came)
             _cancel(after, came, gone)

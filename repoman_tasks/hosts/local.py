@@ -107,26 +107,36 @@ class LocalHost(Host):
         *,
         timeout: float = 30.0,
         max_bytes: int = MAX_BYTES,
-        stoppable: bool = False,  # noqa: ARG002  # what is quick is not stopped here
+        stoppable: bool = False,
     ) -> Future[Result]:
-        return Future(partial(self._run, argv, b"", timeout, max_bytes))
+        return Future(partial(self._run, argv, b"", timeout, max_bytes, stoppable=stoppable))
 
     def submit_beside(self, argv: Argv, *, timeout: float) -> Future[Result]:
         with self._beginning:
             self._threads = self._threads or ThreadPoolExecutor(_BESIDE)
             return Future(self._threads.submit(self._run, argv, b"", timeout, _MOST_SAID).result)
 
-    def _change(self, argv: Argv, timeout: float, stdin: bytes, max_bytes: int) -> Result:
-        return self._run(argv, stdin, timeout, max_bytes)
+    def _change(
+        self, argv: Argv, timeout: float, stdin: bytes, max_bytes: int, stoppable: bool
+    ) -> Result:
+        return self._run(argv, stdin, timeout, max_bytes, stoppable=stoppable)
 
-    def _run(self, argv: Argv, stdin: bytes, timeout: float, max_bytes: int) -> Result:
+    def _run(
+        self, argv: Argv, stdin: bytes, timeout: float, max_bytes: int, *, stoppable: bool = False
+    ) -> Result:
         out, err = bytearray(), bytearray()
         # A pipe would take no more than its buffer if the program does not read.
         with open(os.memfd_create("stdin"), "w+b", buffering=0) as given:
             given.write(stdin)
             given.seek(0)
             with self._start(argv, stdin=given) as process:
-                check = limit_check(argv[0], timeout, max_bytes, lambda: len(out) + len(err))
+                limits = limit_check(argv[0], timeout, max_bytes, lambda: len(out) + len(err))
+
+                def check() -> None:
+                    limits()
+                    if stoppable:
+                        self._check_stopping()
+
                 code = self._drain(process, out.extend, err.extend, check)
         return Result(tuple(argv), code, bytes(out), bytes(err))
 
@@ -136,14 +146,14 @@ class LocalHost(Host):
         argv: Argv,
         out: Sink,
         err: Sink,
-        stall_seconds: float,
+        limits: tuple[float, float],
         keep: Sequence[Lock],
     ) -> int:
         _require(program, self.environ.get("PATH"))
         out_lines, err_lines = _Lines(out), _Lines(err)
         inherited = tuple(lock.fd for lock in keep if isinstance(lock, _LocalLock))
         with self._start(argv, stdin=subprocess.DEVNULL, pass_fds=inherited) as process:
-            stall = StallTimer(stall_seconds, partial(_io_of_session, process.pid))
+            stall = StallTimer(limits[0], partial(_io_of_session, process.pid), limits[1])
 
             def check() -> None:
                 self._check_stopping()
@@ -351,6 +361,7 @@ class LocalHost(Host):
         folders = [base]
         while folders:
             folder = folders.pop()
+            self._check_stopping()
             for entry in _entries(folder, needed=folder == base):
                 if entry.name in prune:
                     continue
@@ -396,14 +407,15 @@ class LocalHost(Host):
 
     def _compare(self, root: str, known: str, keep: str) -> Comparison:
         walk, before = KeptWalk(), _content(known)
-        complete = self._list_trees([root], walk.feed)
+        complete = self._list_trees([root], walk.feed) and walk.whole
         digest, now = walk.finish()
         digest = digest if complete else ""
         if keep:
             self._write_file(keep, now)
         if before is None:
             return Comparison(digest)
-        return Comparison(digest, kept_digest(before), *difference(before, now))
+        gone, new = difference(before, now, self._check_stopping)
+        return Comparison(digest, kept_digest(before), gone, new)
 
     def _check_stopping(self) -> None:
         if self.stopping.is_set():

@@ -15,7 +15,7 @@ from threading import Event
 from typing import TypeVar
 
 from repoman_tasks.errors import Failed, Interrupted
-from repoman_tasks.hosts.base import Locked, Stalled, TimedOut, Unread
+from repoman_tasks.hosts.base import Locked, OutOfTime, Stalled, TimedOut, Unread
 
 __all__ = [
     "StallTimer",
@@ -103,10 +103,14 @@ def cut_lines(data: bytearray) -> list[bytes]:
 
 
 class StallTimer:
-    """Detects a program that makes no progress, by its output and its I/O counters."""
+    """Detects a program that makes no progress, by its output and its I/O counters, or that takes
+    too long."""
 
-    def __init__(self, stall_seconds: float, count: Callable[[], int]) -> None:
+    def __init__(
+        self, stall_seconds: float, count: Callable[[], int], limit_seconds: float = 0
+    ) -> None:
         self._limit = stall_seconds
+        self._deadline = time.monotonic() + limit_seconds if limit_seconds else math.inf
         self._count = count
         self._since = time.monotonic()
         self._counters = 0
@@ -127,7 +131,10 @@ class StallTimer:
         return watched
 
     def check(self) -> None:
-        """Raise Stalled after too long without output, unless the I/O counters changed."""
+        """Raise Stalled after too long without output, unless the I/O counters changed, and
+        OutOfTime after the limit."""
+        if time.monotonic() > self._deadline:
+            raise OutOfTime("its time is used up")
         if not self._limit or time.monotonic() - self._since < self._limit:
             return
         counters = self._count()

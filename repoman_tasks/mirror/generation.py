@@ -49,6 +49,8 @@ class Generation:
         self.opened = ""
         """The token that the share got before the first transfer; empty if there was none."""
         self._names: frozenset[str] = frozenset()
+        self._written: set[str] = set()
+        self._before: dict[str, Mirrored] = {}
         self._turn = threading.Lock()
 
     def _make_token(self) -> str:
@@ -58,18 +60,23 @@ class Generation:
         """Take `names` as the projects whose mirrors may be written."""
         self._names = frozenset(names)
 
-    def open(self) -> None:
-        """Note, before the first transfer, that mirrors are about to be written.
+    def open(self, names: Iterable[str]) -> None:
+        """Note that the mirrors of `names` are about to be written.
 
         A sync that is refused before that leaves the share as it is.
         """
         with self._turn:
+            self._written.update(names)
             if self.opened:
                 return
             token = self._make_token()
             with self._state.locked():
                 known, seen = self._state.load(), self._share.submit_token().result()
                 self._foreign = seen != self._began_with and not known.accepts(seen)
+                if known.accepts(seen):
+                    self._before = {
+                        name: state for name, state in known.projects.items() if name in self._names
+                    }
                 known, killed = begin(known, self._names, this_process(), self._now(), is_over)
                 records = [outcome_record("sync", outcome) for outcome in killed]
                 self._state.log.submit_append(records).result()
@@ -78,7 +85,12 @@ class Generation:
             self.opened = token
 
     def close(self, states: Mapping[str, Mirrored]) -> None:
-        """Note `states`, which the mirrors have after the last transfer."""
+        """Note `states`, which the mirrors have after the last transfer.
+
+        A mirror that nothing was written to, as of a project that was refused, is as before.
+        """
+        kept = {n: state for n, state in self._before.items() if n not in self._written}
+        states = {**kept, **states}
         token = self._make_token()
         with self._state.locked():
             known, seen = self._state.load(), self._share.submit_token().result()

@@ -11,18 +11,21 @@ that was created after the branches were listed.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 
 from repoman_tasks.errors import (
     Busy,
     Failed,
     Interrupted,
     Refused,
+    TargetUnusable,
     quoted,
 )
 from repoman_tasks.hosts.base import Entry, Future, Lock, Locked
@@ -35,11 +38,13 @@ from repoman_tasks.mirror.rsync_pass import (
     SyncContext,
     count_entries,
     mirrored,
+    out_of_time,
     run_pass,
 )
 from repoman_tasks.model import Project, Tally
 from repoman_tasks.planning.mirror import source_check as source
 from repoman_tasks.planning.mirror.manifest import Changes
+from repoman_tasks.planning.mirror.share_check import check_free
 from repoman_tasks.planning.mirror.sync_plan import Outcome, first_symlink
 from repoman_tasks.planning.names import inside, real_repo
 from repoman_tasks.tools import rsync
@@ -106,7 +111,14 @@ def submit_survey(context: SyncContext, project: Project) -> Future[Survey]:
     checked = _submit_path_check(context, project)
     path = _repo_path(context, project)
     walk, ctime = context.host.submit_walk(path, prune=PRUNED), submit_ctime(context.host, path)
-    return checked.then(lambda _: _survey(context, project, walk.result(), ctime.result()))
+    most = _most_entries(context, project)
+    found = walk.then(lambda entries: islice(entries, most + 1))  # the rest would be in vain
+    return checked.then(lambda _: _survey(context, project, found.result(), ctime.result()))
+
+
+def _most_entries(context: SyncContext, project: Project) -> int:
+    own = project.max_entries
+    return context.registry.defaults.max_entries if own is None else own
 
 
 def _survey(context: SyncContext, project: Project, entries: Iterable[Entry], ctime: int) -> Survey:
@@ -119,7 +131,14 @@ def _survey(context: SyncContext, project: Project, entries: Iterable[Entry], ct
     census = count_entries(context, project)
     tally = census.tally(survey.tally.tree, survey.tally.newest)
     left_out = max(0, survey.tally.bytes - tally.bytes)
-    return replace(survey, tally=replace(tally, left_out=left_out), git_dirs=census.git_dirs())
+    return replace(
+        survey,
+        tally=replace(tally, left_out=left_out),
+        git_dirs=census.git_dirs(),
+        # A walk that was cut short may not have come to them all.
+        hard_links=survey.hard_links or survey.entries > _most_entries(context, project),
+        entries=census.entries,
+    )
 
 
 def _repo_path(context: SyncContext, project: Project) -> str:
@@ -171,6 +190,8 @@ class _ProjectSync:
         self._outcome = outcome
         self._path = _repo_path(context, project)
         self._walks = RepoWalks(context, project)
+        seconds = context.registry.defaults.sync_seconds
+        self._until = time.monotonic() + seconds if seconds else math.inf
         self._may_delete: int | None = None
         """Limit of entries that the remaining passes may delete; None for no limit."""
         last = context.last(project)
@@ -187,8 +208,10 @@ class _ProjectSync:
         changes, survey = walk.result(), pending.result()
         self._outcome.tally = survey.tally
         self._outcome.warnings += [f"{special} is not mirrored" for special in survey.specials]
+        self._check_size(survey)
         self._guard(survey.tally)
         mounted.result()
+        self._check_room(survey.tally)
         last = context.trusted(project) if self._is_enough(changes) else None
         done = self._first_pass(changes, in_full=last is None)
         self._look_again()
@@ -253,6 +276,22 @@ class _ProjectSync:
     def _whole(self) -> list[str]:
         return [f"{self._project.repo}/"]
 
+    def _check_size(self, survey: Survey) -> None:
+        """Raise Refused if the repo is so large that it would hold up the others."""
+        defaults, tally = self._context.registry.defaults, survey.tally
+        name, entries = self._project.name, survey.entries
+        source.check_size(name, self._path, tally.bytes, entries, defaults, self._project)
+
+    def _check_room(self, tally: Tally) -> None:
+        """Raise TargetUnusable if the share is too full for this mirror: it may get smaller."""
+        context = self._context
+        try:
+            check_free(context.share.probe, context.registry.defaults)
+        except TargetUnusable:
+            repo, there = self._project.repo, self._project.repo in context.roots
+            if not there or tally.bytes > context.share.measure(repo).bytes:
+                raise
+
     def _guard(self, tally: Tally) -> None:
         """Set the limit of deletions; raise Refused if the repo has lost too many files."""
         if self._context.options.force:
@@ -273,7 +312,7 @@ class _ProjectSync:
         """Return a tally of the mirror, in place of one that a lost registry had recorded."""
         if self._project.repo not in self._context.roots:
             return None
-        return Tally(self._context.share.count(self._project.repo))
+        return Tally(self._context.share.measure(self._project.repo).files)
 
     def _git_state(self, survey: Survey) -> int:
         return git_state(self._host, self._path, survey.git_dirs)
@@ -354,7 +393,10 @@ class _ProjectSync:
             # To delete, rsync asks the share for all names in each folder on the way.
             delete = context.options.delete and bool(only.trees)
             context = replace(context, options=replace(context.options, delete=delete))
+        if time.monotonic() > self._until:
+            raise out_of_time(context)
         run = partial(run_pass, projects=[self._project], locks=self._locks, sources=sources)
+        run = partial(run, until=self._until)
         run = partial(run, rules=rules, only=file, contents=contents)
         if self._may_delete is not None and gone > self._may_delete:
             self._check_deletions(run, self._may_delete)

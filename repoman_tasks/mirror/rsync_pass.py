@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
 
 from repoman_tasks.errors import ExitCode, Failed, RepomanError, without_backticks
-from repoman_tasks.hosts.base import Host, Lock, Result
+from repoman_tasks.hosts.base import Host, Lock, OutOfTime, Result
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.mirror.events import Event, Itemized, Progress
 from repoman_tasks.model import Mirrored, Project, Registry
@@ -29,6 +30,7 @@ __all__ = [
     "count_entries",
     "list_entries",
     "mirrored",
+    "out_of_time",
     "run_pass",
 ]
 
@@ -62,8 +64,8 @@ class SyncContext:
     """The token that the share had when the run began."""
     hostname: str = ""
     """That of the host whose repos are mirrored."""
-    before_write: Callable[[], None] = lambda: None
-    """Called before each rsync that may write."""
+    before_write: Callable[[Sequence[str]], None] = lambda _: None
+    """Called before each rsync that may write, with the names of its projects."""
 
     @property
     def dry(self) -> bool:
@@ -165,12 +167,13 @@ def run_pass(
     *,
     only: str = "",
     contents: bool = False,
+    until: float = math.inf,
 ) -> Pass:
     """Copy `sources`, paths of `projects` relative to local_repos, to the share.
 
     `rules` are filter rules to put before those of the projects; for `only` and `contents` see
-    `rsync.pass_argv`. Raise PassFailed if rsync did not copy everything; files that vanished
-    meanwhile are only counted.
+    `rsync.pass_argv`. Raise PassFailed if rsync did not copy everything, and Failed at the time
+    `until`, of the monotonic clock; files that vanished meanwhile are only counted.
     """
     options = context.options
     excludes = [(project.repo, context.registry.excludes(project)) for project in projects]
@@ -188,19 +191,34 @@ def run_pass(
     )
     done = Pass({project.name: Counts() for project in projects})
     if not context.dry:
-        context.before_write()
-    status = context.host.stream(
-        argv,
-        _Reader(projects, done, options.itemize, context.emit),
-        done.complain,
-        cwd=context.share.root,
-        shown_cwd=context.share.probe.path,
-        stall_seconds=context.registry.defaults.stall_seconds,
-        keep=locks,
-    )
+        context.before_write([project.name for project in projects])
+    left = until - time.monotonic()
+    try:
+        status = context.host.stream(
+            argv,
+            _Reader(projects, done, options.itemize, context.emit),
+            done.complain,
+            cwd=context.share.root,
+            shown_cwd=context.share.probe.path,
+            stall_seconds=context.registry.defaults.stall_seconds,
+            limit_seconds=max(0.001, left) if left < math.inf else 0,
+            keep=locks,
+        )
+    except OutOfTime:
+        raise out_of_time(context) from None
     if rsync.exit_code(status) is not ExitCode.OK or done.discarded:
         raise PassFailed(projects, status or _PARTIAL, done)
     return done
+
+
+def out_of_time(context: SyncContext) -> Failed:
+    """Return the error for a project whose sync takes longer than sync_seconds."""
+    limit = context.registry.defaults.sync_seconds
+    return Failed(
+        f"not complete after {limit} s, the limit of sync_seconds",
+        "the next sync goes on; if that is too slow, raise sync_seconds in [defaults] or exclude "
+        "what need not be mirrored",
+    )
 
 
 def mirrored(

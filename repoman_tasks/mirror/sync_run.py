@@ -145,7 +145,7 @@ class _Workers:
         patterns = {
             p.name: tuple(filter(everywhere, registry.excludes(p).own)) for p in plan.projects
         }
-        alone = plan.single or options.force or self._context.dry
+        alone = plan.single or options.force or self._context.dry or _is_low(self._context)
         known = {
             p.name
             for p in plan.projects
@@ -198,6 +198,11 @@ class _Workers:
             self._singles.remove(single)
             self.outcomes.append(single.result())
         return bool(self._look or self._batches or self._singles)
+
+
+def _is_low(context: SyncContext) -> bool:
+    """Return True if the share is so full that each project has to be looked at alone."""
+    return context.share.probe.free_mib < context.registry.defaults.min_free_mib
 
 
 def record_unusable(

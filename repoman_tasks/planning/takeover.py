@@ -19,11 +19,12 @@ __all__ = ["Takeover", "plan_takeover"]
 
 _PROJECT_KEYS = (
     *("name", "repo", "image", "mirror", "backup", "container", "exclude"),
-    "max_delete",
+    *("max_delete", "max_size_gib", "max_entries"),
 )
 _DEFAULTS_KEYS = (
     *("default_image", "jobs", "full_every", "verify_seconds", "exclude", "probe_seconds"),
-    *("stall_seconds", "min_free_mib", "max_age_hours"),
+    *("stall_seconds", "sync_seconds", "min_free_mib", "max_age_hours"),
+    *("max_size_gib", "max_entries"),
 )
 _COMPUTED = ("address", "address6", "protected", "local_repos", "nfs_repos")
 """Keys that the commands on the new host set themselves."""

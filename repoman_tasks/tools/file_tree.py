@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
 from hashlib import blake2b
 
 from repoman_tasks.errors import Failed
@@ -32,6 +33,8 @@ PRUNED = frozenset({b".zfs"})
 _LOOSE_OBJECT = re.compile(rb"(?:^|/)objects/[0-9a-f]{2}/[0-9a-f]+$")
 _SPECIAL = {"p": "FIFO", "s": "socket", "b": "block device", "c": "character device"}
 _MOST_SPECIALS = 100
+_MOST_WALKS = 20
+"""Number of git directories beyond which one walk over the whole repo takes less time."""
 _MASK = (1 << 128) - 1
 
 
@@ -43,6 +46,7 @@ class Survey:
     git_dirs: tuple[bytes, ...] = ()
     specials: tuple[str, ...] = ()
     hard_links: bool = False
+    entries: int = 0
 
 
 def submit_folder_names(host: Host, path: str) -> Future[list[str]]:
@@ -54,7 +58,7 @@ def submit_folder_names(host: Host, path: str) -> Future[list[str]]:
 
 def submit_ctime(host: Host, path: str) -> Future[int]:
     """Ask for the ctime of what is at `path`, in nanoseconds, 0 if it is missing."""
-    asked = host.submit(["stat", "-c", "%.9Z", "--", path])
+    asked = host.submit(["stat", "-c", "%.9Z", "--", path], stoppable=True)
     return asked.then(lambda result: int(result.text.strip().replace(".", "") or 0))
 
 
@@ -67,11 +71,13 @@ class Census:
     """Counter of the entries of a repo."""
 
     def __init__(self) -> None:
+        self.entries = 0
         self._files = self._loose = self._packs = self._bytes = 0
         self._parents: dict[bytes, set[bytes]] = {b"HEAD": set(), b"objects": set(), b"refs": set()}
 
     def add(self, path: bytes, size: int, *, folder: bool) -> None:
-        """Count one entry that can be mirrored; `size` is that of a file."""
+        """Count one entry that can be mirrored; a file has `size` bytes."""
+        self.entries += 1
         parent, _, name = path.rpartition(b"/")
         if name in self._parents:
             self._parents[name].add(parent)
@@ -95,21 +101,28 @@ class Census:
 
 
 def survey_entries(entries: Iterable[Entry]) -> Survey:
-    """Count the entries of a walk over a repo, and find its git directories and special files."""
+    """Count the entries of a walk over a repo, and find its git directories and special files.
+
+    The size of a file with several names counts once.
+    """
     census = Census()
     tree = newest = 0
-    hard_links = False
+    linked: set[int] = set()
     specials: list[str] = []
-    for entry in entries:
+    count = 0
+    for count, entry in enumerate(entries, 1):  # noqa: B007  # the number is used after the loop
         tree += _fingerprint(entry)
         newest = max(newest, entry.ctime_ns)
         if entry.kind not in _SPECIAL:
             folder = entry.kind == "d"
-            census.add(entry.path, entry.size, folder=folder)
-            hard_links |= not folder and entry.links > 1
+            again = entry.inode in linked
+            census.add(entry.path, 0 if again else entry.size, folder=folder)
+            if not folder and entry.links > 1:
+                linked.add(entry.inode)
         elif len(specials) < _MOST_SPECIALS:
             specials.append(f"{_SPECIAL[entry.kind]} {entry.path.decode(errors='replace')}")
-    return Survey(census.tally(_hex(tree), newest), census.git_dirs(), tuple(specials), hard_links)
+    tally = census.tally(_hex(tree), newest)
+    return Survey(tally, census.git_dirs(), tuple(specials), bool(linked), count)
 
 
 def git_state(host: Host, root: str, git_dirs: Iterable[bytes]) -> int:
@@ -117,12 +130,21 @@ def git_state(host: Host, root: str, git_dirs: Iterable[bytes]) -> int:
 
     A git directory that vanished adds nothing to it.
     """
+    outermost = _outermost(git_dirs)
+    if len(outermost) > _MOST_WALKS:
+        inside = partial(_is_inside, frozenset(outermost))
+        entries = host.walk(root, prune=PRUNED)
+        return sum(_fingerprint(entry) for entry in entries if inside(entry.path))
     state = 0
-    for git_dir in _outermost(git_dirs):
+    for git_dir in outermost:
         path = root if not git_dir else f"{root}/{git_dir.decode(errors='surrogateescape')}"
         with contextlib.suppress(Failed):
             state += sum(_fingerprint(entry) for entry in host.walk(path, prune=PRUNED))
     return state
+
+
+def _is_inside(folders: frozenset[bytes], path: bytes) -> bool:
+    return not folders.isdisjoint(_parents(path))
 
 
 def _outermost(git_dirs: Iterable[bytes]) -> list[bytes]:

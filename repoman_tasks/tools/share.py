@@ -13,6 +13,7 @@ from functools import partial
 from repoman_tasks.errors import Failed, TargetUnusable
 from repoman_tasks.hosts.base import Argv, Future, Holder, Host, Result, Stalled, TimedOut
 from repoman_tasks.late_dataclass import dataclass
+from repoman_tasks.model import Tally
 from repoman_tasks.planning.mirror.known_mirrors import TOKEN
 from repoman_tasks.planning.mirror.share_check import (
     MARKER,
@@ -141,7 +142,8 @@ class Share:
         except TimedOut:
             raise _no_answer(self.probe.path, self.timeout) from None
         except Failed:
-            result = self.host.change(["rm", "-f", "--", path, new], timeout=self.timeout)
+            argv = ["rm", "-f", "--", path, new]
+            result = self.host.change(argv, timeout=self.timeout, stoppable=True)
             if result.code:
                 raise TargetUnusable(
                     f"{TOKEN} on {self.probe.path} can't be written", result.complaint
@@ -169,17 +171,22 @@ class Share:
             text = self.read(["head", "-c", f"{_MOST_REGISTRY}", "--", f"{folder}/{name}"]).out
             yield f"{self.probe.path}/{REGISTRY_COPIES}/{name}", text.decode(errors="replace")
 
-    def count(self, folder: str) -> int:
-        """Return the number of files in the mirror at `folder`, without loose git objects."""
+    def measure(self, folder: str) -> Tally:
+        """Return the number of files in the mirror at `folder`, and their size.
+
+        Loose git objects are counted apart.
+        """
         argv = ["find", f"{self.root}/{folder}"]
         for name in PRUNED:
             argv += ["-name", name.decode(), "-prune", "-o"]
-        argv += ["-path", "*/objects/[0-9a-f][0-9a-f]/*", "-o", "!", "-type", "d", "-printf", "x"]
-        count = 0
+        argv += ["!", "-type", "d", "(", "-path", "*/objects/[0-9a-f][0-9a-f]/*"]
+        argv += ["-printf", r"loose %s\n", "-o", "-printf", r"file %s\n", ")"]
+        counts = {b"loose": 0, b"file": 0, b"bytes": 0}
 
         def add(line: bytes) -> None:
-            nonlocal count
-            count += len(line)
+            kind, _, size = line.partition(b" ")
+            counts[kind] += 1
+            counts[b"bytes"] += int(size)
 
         errors: list[bytes] = []
         stall = self.timeout * 6
@@ -192,7 +199,7 @@ class Share:
             raise TargetUnusable(
                 f"the files in {self.probe.path}/{folder} can't be counted", complaint
             )
-        return count
+        return Tally(counts[b"file"], counts[b"loose"], bytes=counts[b"bytes"])
 
     def head_resolves(self, git_dir: str) -> bool:
         """Return True if the mirrored `git_dir` has the branch that its HEAD names.
@@ -232,7 +239,7 @@ class Share:
     def submit(self, argv: Argv, timeout: float = 0) -> Future[Result]:
         """Submit a program that looks at the share; see `read`."""
         timeout = timeout or self.timeout
-        asked = self.host.submit(argv, timeout=timeout)
+        asked = self.host.submit(argv, timeout=timeout, stoppable=True)
 
         def result() -> Result:
             try:
@@ -243,7 +250,7 @@ class Share:
         return Future(result)
 
     def _change(self, argv: Argv, given: bytes = b"", what: str = "the marker") -> None:
-        result = self.host.change(argv, timeout=self.timeout, stdin=given)
+        result = self.host.change(argv, timeout=self.timeout, stdin=given, stoppable=True)
         if result.code:
             raise Failed(f"{what} on {self.probe.path} can't be written", result.complaint)
 

@@ -388,3 +388,20 @@ def alter(chance: random.Random, path: Path, kind: str) -> None:
         path.chmod(chance.choice([0o755, 0o700]))
     elif path.is_file():
         path.write_text(path.read_text() + "y")
+
+
+def test_a_project_that_was_refused_is_neither_known_nor_compared_in_full(ready: Estate) -> None:
+    """Its mirror is as before, since nothing was written there, whatever the others got."""
+    repo = ready.local_repos / "isurus"
+    away = ready.base / "away"
+    repo.rename(away)
+    repo.mkdir()
+    (ready.local_repos / "lamna/new").write_text("x")
+    assert sync(ready) == 4
+    assert sync(ready) == 4, "not taken for unchanged"
+    repo.rmdir()
+    away.rename(repo)
+    (repo / "new").write_text("x")
+    assert passes(ready) == (set(), {"isurus"})
+    check(ready)
+    assert compared(ready) == set()

@@ -143,6 +143,7 @@ class Estate:
             **isolate_environ(self.home),
             "REPOMAN_NFS_FSTYPES": "tmpfs",
             "REPOMAN_MIN_FREE_MIB": "1",
+            "REPOMAN_MAX_SIZE_GIB": "100000",  # tests use files that are all hole
             "REPOMAN_PROBE_SECONDS": f"{WAIT_SECONDS:.0f}",
         }
 

@@ -15,7 +15,7 @@ from repoman_tasks.hosts.ssh.shells import Check, Shell, Shells
 from repoman_tasks.hosts.ssh.transport import ConnectionLost, TooManySessions
 from repoman_tasks.late_dataclass import dataclass
 
-__all__ = ["Pipeline", "Question", "stoppable"]
+__all__ = ["Pipeline", "Question", "stopped_check"]
 
 
 @dataclass(eq=False)
@@ -97,12 +97,12 @@ class Pipeline:
                 if shell.size() > question.max_bytes:
                     raise question.too_long()
 
-            return stoppable(self._stopping, check) if question.stoppable else check
+            return stopped_check(self._stopping, check) if question.stoppable else check
 
         return check_of
 
 
-def stoppable(stopping: Event, check: Check) -> Check:
+def stopped_check(stopping: Event, check: Check) -> Check:
     """Return `check`, which also raises Interrupted if `stopping` is set."""
 
     def checked() -> None:

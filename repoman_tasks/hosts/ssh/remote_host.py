@@ -52,7 +52,7 @@ from repoman_tasks.hosts.ssh.answers import (
     result_of,
 )
 from repoman_tasks.hosts.ssh.holder import HolderAnswer, HolderShell
-from repoman_tasks.hosts.ssh.pipeline import Pipeline, Question, stoppable
+from repoman_tasks.hosts.ssh.pipeline import Pipeline, Question, stopped_check
 from repoman_tasks.hosts.ssh.scripts import ABSENT, parse_host_facts, shell_command, terminal_script
 from repoman_tasks.hosts.ssh.shells import Shell, Shells
 from repoman_tasks.hosts.ssh.transport import SSHTransport
@@ -137,19 +137,15 @@ class RemoteHost(Host):
             pipeline = self._threads.pipeline = Pipeline(self._shells, self.stopping)
         return Future(partial(pipeline.answer, pipeline.submit(question)))
 
-    def _change(self, argv: Argv, timeout: float, stdin: bytes, max_bytes: int) -> Result:
-        self._registry.clear()
-        if not stdin:
-            return self._run("run", argv, argv, timeout, max_bytes)
-        packed = base64.b64encode(stdin).decode()
-        return self._run("feed", [packed, *argv], argv, timeout, max_bytes)
-
-    def _run(
-        self, function: str, arguments: Argv, argv: Argv, timeout: float, max_bytes: int
+    def _change(
+        self, argv: Argv, timeout: float, stdin: bytes, max_bytes: int, stoppable: bool
     ) -> Result:
+        self._registry.clear()
+        packed = [base64.b64encode(stdin).decode()] if stdin else []
         with self._shells.one() as shell:
             check = limit_check(argv[0], timeout, max_bytes, shell.size)
-            answer = shell.ask(function, *arguments, check=check)
+            check = stopped_check(self.stopping, check) if stoppable else check
+            answer = shell.ask("feed" if packed else "run", *packed, *argv, check=check)
         return result_of(argv, answer)
 
     def _stream(
@@ -158,21 +154,21 @@ class RemoteHost(Host):
         argv: Argv,
         out: Sink,
         err: Sink,
-        stall_seconds: float,
+        limits: tuple[float, float],
         keep: Sequence[Lock],
     ) -> int:
         self._registry.clear()
         kept = [lock for lock in keep if isinstance(lock, _RemoteLock)]
         marks = [word for lock in kept for word in (lock.mark, lock.path)]
         session: list[str] = []
-        stall = StallTimer(stall_seconds, lambda: self._moved(session[0]) if session else 0)
+        stall = StallTimer(limits[0], lambda: self._moved(session[0]) if session else 0, limits[1])
 
         with self._shells.one() as shell:
             end = shell.follow(
                 *("keep", program, str(len(kept)), *marks, *argv),
                 out=stall.counting(out),
                 err=stall.counting(err),
-                check=stoppable(self.stopping, stall.check),
+                check=stopped_check(self.stopping, stall.check),
                 told=session.append,
             )
         if end == ABSENT:

@@ -18,10 +18,12 @@ __all__ = [
     "Marker",
     "MountEntry",
     "Probe",
+    "check_free",
     "check_marker",
     "check_readable",
     "check_share",
     "check_still_mounted",
+    "check_writable",
     "find_mount",
     "marker_text",
     "parse_marker",
@@ -185,6 +187,12 @@ def check_readable(probe: Probe, defaults: Defaults) -> MountEntry:
 
 def check_share(probe: Probe, defaults: Defaults) -> None:
     """Raise TargetUnusable if mirrors can't be written here. The marker is not checked."""
+    check_writable(probe, defaults)
+    check_free(probe, defaults)
+
+
+def check_writable(probe: Probe, defaults: Defaults) -> None:
+    """Raise TargetUnusable as `check_share` does, but not if there is too little free space."""
     where, mount = probe.path, check_readable(probe, defaults)
     if mount.read_only:
         raise TargetUnusable(
@@ -195,7 +203,12 @@ def check_share(probe: Probe, defaults: Defaults) -> None:
             f"{where} can't be written by uid {probe.uid}",
             "check its owner and mode on the file server, and root_squash if you are root",
         )
+
+
+def check_free(probe: Probe, defaults: Defaults) -> None:
+    """Raise TargetUnusable if the share has too little free space for a mirror to grow."""
     if probe.free_mib < defaults.min_free_mib:
+        where = probe.path
         raise TargetUnusable(
             f"{where} has {probe.free_mib} MiB free, min_free_mib is {defaults.min_free_mib}",
             "make room on the file server, or lower min_free_mib in [defaults]",

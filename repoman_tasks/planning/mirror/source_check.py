@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from repoman_tasks.errors import Refused, quoted
-from repoman_tasks.model import Mirrored, Project, Tally
+from repoman_tasks.model import Defaults, Mirrored, Project, Tally
 from repoman_tasks.planning.text.wording import plural
 
 __all__ = [
     "check_not_stopped",
     "check_shrinkage",
+    "check_size",
     "deletion_limit",
     "has_own_mirror",
     "stopped_cure",
@@ -17,8 +18,28 @@ __all__ = [
 
 _ALWAYS_DELETABLE = 100
 """Number of deletions that are always allowed: small repos often change as a whole."""
+_GIB = 1 << 30
 _MANY_LOOSE = 200
 """Number of loose objects from which losing them without a new pack is suspicious."""
+
+
+def check_size(
+    name: str, path: str, size: int, entries: int, defaults: Defaults, project: Project
+) -> None:
+    """Raise Refused if the repo at `path` is too large to be copied; `size` is in bytes."""
+    limits = {
+        "max_size_gib": (f"{size / _GIB:.1f} GiB", size, _GIB),
+        "max_entries": (plural(entries, "entry", "entries"), entries, 1),
+    }
+    for key, (shown, value, unit) in limits.items():
+        own = getattr(project, key)
+        limit = getattr(defaults, key) if own is None else own
+        if value > limit * unit:
+            raise Refused(
+                f"{path} has {shown}, {key} is {limit}",
+                f"delete or exclude what need not be mirrored, or raise {key} of {quoted(name)} in "
+                "the registry",
+            )
 
 
 def has_own_mirror(project: Project) -> bool:
