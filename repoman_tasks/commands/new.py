@@ -15,6 +15,7 @@ from repoman_tasks.actions.container_plans import (
     with_protected,
 )
 from repoman_tasks.actions.container_steps import StepRunner
+from repoman_tasks.actions.current_folder import folder_without_project
 from repoman_tasks.actions.facts import readable_share, reconcile, require_containers, require_share
 from repoman_tasks.actions.hazards import prepare_baseline, require_guard
 from repoman_tasks.actions.mirror_without_project import has_mirror
@@ -54,7 +55,7 @@ from repoman_tasks.wizards.new_questions import ask_new
     positional=["name"],
     greedy=True,
     help={
-        "name": "Name of the project.",
+        "name": "Name of the project (default: that of the folder in local_repos you are in).",
         "repo": "Folder of the repo, relative to local_repos or absolute (default: NAME).",
         "image": "Image of the container, such as images:debian/12.",
         "profile": "Incus profile of the container, in place of the default ones; may be repeated.",
@@ -101,9 +102,13 @@ def new(
 ) -> None:
     """Register a repo as a project, and create its container.
 
-    Without --clone, --create or --restore, the folder has to exist. If a step fails or is
-    interrupted, what was created before it is removed again, but for a repo that was restored.
+    In a folder below local_repos, that folder is meant, or the git repo around it. Without --clone,
+    --create or --restore, the folder has to exist. If a step fails or is interrupted, what was
+    created before it is removed again, but for a repo that was restored.
     """
+    if name is None and not (repo or clone or create or restore):
+        repo = folder_without_project(session)
+        name = repo.rpartition("/")[2] or None
     if name is None:
         raise UsageError("new needs a name", "`repoman new NAME`")
     check_name(name)

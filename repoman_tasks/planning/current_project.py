@@ -5,15 +5,23 @@ from __future__ import annotations
 from repoman_tasks.errors import UsageError
 from repoman_tasks.model import Project, Registry
 from repoman_tasks.planning.mirror.sync_plan import find_project
-from repoman_tasks.planning.names import inside
+from repoman_tasks.planning.names import inside, with_parents
 
-__all__ = ["named_or_current", "project_at"]
+__all__ = ["candidate_repos", "named_or_current", "project_at"]
 
 
 def project_at(registry: Registry, local_repos: str, folder: str) -> Project | None:
     """Return the project whose repo contains `folder`; None if there is none or no folder."""
     matches = (p for p in registry.projects if inside(folder, f"{local_repos}/{p.repo}"))
     return next(matches, None) if folder else None
+
+
+def candidate_repos(local_repos: str, folder: str) -> list[str]:
+    """Return `folder` and the folders above it that are below `local_repos`, the deepest first."""
+    if folder == local_repos or not inside(folder, local_repos):
+        return []
+    relative = folder.removeprefix(f"{local_repos}/")
+    return [f"{local_repos}/{path}" for path in reversed(with_parents(relative))]
 
 
 def named_or_current(

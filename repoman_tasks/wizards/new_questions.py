@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Sequence
 from functools import partial
 
+from repoman_tasks.actions.current_folder import folder_without_project
 from repoman_tasks.actions.facts import incus, reconcile, require_containers
 from repoman_tasks.actions.mirror_without_project import has_mirror
 from repoman_tasks.actions.project_container import check_incus_project
@@ -72,7 +73,19 @@ def _folders_without_project(session: Session) -> list[str]:
 
 
 def _ask_name(wizard: Wizard) -> None:
+    """Take the folder that the person is in, or prompt for the name."""
     session, repo = wizard.session, wizard.arguments["repo"]
+    if not any(wizard.arguments[key] for key in ("repo", "clone", "create", "restore")):
+        repo = folder_without_project(session)
+    name = repo.rpartition("/")[2]
+    if repo and not wizard.arguments["repo"]:
+        session.screen.note(f"The repo is {session.of(reconcile).local_repos}/{repo}.")
+        wizard.arguments["repo"] = "" if repo == name else repo
+        with contextlib.suppress(UsageError):  # else another name is asked for
+            check_new(session, name, repo)
+            wizard.arguments["name"] = name
+            return
+        wizard.arguments["repo"] = repo
     wizard.arguments["name"] = wizard.choose(
         NEW_NAME,
         options={} if repo else possible_names(session),

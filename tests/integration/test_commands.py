@@ -238,6 +238,27 @@ def test_new_and_its_first_mirror(ready: Estate, folder: str, given: str | None)
 
 
 @pytest.mark.over_ssh
+def test_new_without_a_name_takes_the_folder(ready: Estate) -> None:
+    repo = ready.repo("lamna", commits=1)
+    (repo / "src/deep").mkdir(parents=True)
+    plain = ready.local_repos / "group/notes"
+    plain.mkdir(parents=True)
+    (ready.local_repos / "a_b").mkdir()
+    said = ready.run("new", "--no-container", "--dry-run", cwd=repo / "src", code=0).out
+    assert said == f"would register lamna with the repo {repo}\n"
+    ready.run("new", "--no-container", "--yes", cwd=repo / "src/deep", code=0)
+    ready.run("new", "--no-container", "--yes", cwd=plain, code=0)
+    assert names(ready) == ["lamna", "notes"]
+    assert ready.run("list", "--json", code=0).json["projects"][1]["repo"] == str(plain)
+    before = ready.hash_files()
+    for folder in (repo, plain, plain.parent, ready.local_repos, ready.home):
+        error = is_one_line(ready.run("new", "--no-container", "--yes", cwd=folder), 2)
+        assert "new needs a name" in error
+    odd = ready.run("new", "--no-container", "--yes", cwd=ready.local_repos / "a_b")
+    assert "'a_b' is not a valid project name" in is_one_line(odd, 2)
+    assert ready.hash_files() == before
+
+
 def test_new_by_the_way_a_person_reaches_local_repos(estate: Estate) -> None:
     """local_repos may be behind a symlink; a path through the link is below local_repos."""
     link = estate.home / "link"

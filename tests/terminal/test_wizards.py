@@ -30,8 +30,8 @@ def spawn(estate: Estate) -> Iterator[Spawn]:
     started: list[pexpect.spawn[str]] = []
 
     def start(*argv: str, **environ: str) -> pexpect.spawn[str]:
-        command = [*estate.argv, *argv]
-        child = terminals.spawn(command, estate.environ, estate.home, columns=200, **environ)
+        command, folder = [*estate.argv, *argv], estate.home / environ.pop("folder", "")
+        child = terminals.spawn(command, estate.environ, folder, columns=200, **environ)
         started.append(child)
         return child
 
@@ -101,6 +101,27 @@ def test_new_asks_until_an_answer_is_valid(isurus: Estate, spawn: Spawn) -> None
     assert "Next: repoman sync raja" in shown
     assert projects(isurus) == ["isurus", "raja"]
     assert (isurus.local_repos / "raja/.git").is_dir()
+
+
+def test_new_in_a_folder_takes_its_name(isurus: Estate, spawn: Spawn) -> None:
+    (isurus.local_repos / "group/lamna").mkdir(parents=True)
+    code, _ = talk(
+        spawn("new", folder="repos/group/lamna"),
+        (f"The repo is {isurus.local_repos}/group/lamna.", ""),
+        ("no container: ", ""),
+        (GO, "\r"),
+    )
+    assert code == 0
+    (isurus.local_repos / "a_b").mkdir()
+    code, _ = talk(
+        spawn("new", folder="repos/a_b"),
+        (f"The repo is {isurus.local_repos}/a_b.", ""),
+        (NAME, "raja\r"),
+        ("by flags: repoman new raja --repo a_b --no-container --yes", ""),
+        (GO, "\r"),
+    )
+    assert code == 0
+    assert projects(isurus) == ["isurus", "lamna", "raja"]
 
 
 @pytest.mark.parametrize(
