@@ -61,6 +61,7 @@ FREE = (
         "at",
         "clone",
         "from-project",
+        "incus-project",
         "interval",
         "jobs",
         "k",

@@ -45,6 +45,8 @@ class Session:
         self.stack = ExitStack()
         self.argv: tuple[str, ...] = ()
         """The arguments after `--`."""
+        self.incus_project = ""
+        """Incus project in place of the one in the registry, if not empty."""
         self.now: Callable[[], str] = utc_now
         self.equivalent: Callable[[], str] | None = None
         """If a wizard prompted: returns the command line that gives the same without prompts."""

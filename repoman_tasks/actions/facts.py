@@ -215,7 +215,8 @@ def incus(session: Session) -> Future[Incus]:
     """Return the Incus project of the estate, without a request to Incus."""
     defaults = session.of(stored_registry).defaults
     bound = MemoryBound(defaults.memory_total, defaults.memory)
-    return Future(lambda: Incus(session.host, defaults.incus_project, bound))
+    project = session.incus_project or defaults.incus_project
+    return Future(lambda: Incus(session.host, project, bound))
 
 
 @task()
@@ -229,7 +230,7 @@ def containers(session: Session) -> Future[Containers]:
         except Failed as problem:
             return unknown_containers(problem)
         refresh_guard(session.host, [s for c in found.values() for s in c.sources])
-        return Containers(found)
+        return Containers(found, uid=session.host.uid)
 
     return Future(wait)
 

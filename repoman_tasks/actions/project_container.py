@@ -8,6 +8,7 @@ from repoman_tasks.model import Project
 from repoman_tasks.planning.container.drift import Containers, project_drift
 from repoman_tasks.planning.container.spec import Container, Spec, container_spec
 from repoman_tasks.planning.current_project import named_or_current
+from repoman_tasks.planning.fence.ownership import check_project_owner
 from repoman_tasks.planning.fence.project_steps import check_own_project
 from repoman_tasks.planning.findings import EstateFacts
 from repoman_tasks.session import Session
@@ -82,10 +83,12 @@ def spec_of(facts: EstateFacts, project: Project) -> Spec:
 
 
 def check_incus_project(incus: Incus) -> None:
-    """Raise UsageError if the Incus project, which isolates containers, is missing or Incus's."""
+    """Raise UsageError if the Incus project is missing, Incus's own or another person's."""
     check_own_project(incus.project)
-    if incus.get(incus.project_path) is None:
+    project = incus.get(incus.project_path)
+    if project is None:
         raise UsageError(f"the Incus project {incus.project} does not exist", "run `repoman setup`")
+    check_project_owner(incus.project, project.get("config") or {}, incus.host.uid)
     if incus.host.uid == 0:
         raise UsageError(
             "containers are for an ordinary user, not for root", "run repoman as yourself"

@@ -9,7 +9,7 @@ from functools import partial
 from repoman_tasks.actions.apply import Plan, apply_plan
 from repoman_tasks.actions.container_plans import step_runner
 from repoman_tasks.actions.estate_copy import takeover_steps
-from repoman_tasks.actions.facts import fence_facts, reconcile, stored_registry
+from repoman_tasks.actions.facts import fence_facts, incus, reconcile, stored_registry
 from repoman_tasks.actions.sync_facts import submit_hostname
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Busy, RepomanError, quoted
@@ -43,6 +43,7 @@ _RSYNC = ("rsync", "--version")
         "new_share": "Mark this share even if another one was marked before.",
         "adopt_share": "Take over a share whose registry was lost, with the projects in its copy.",
         "take_over": "Sync from this host from now on, instead of the one that wrote there last.",
+        "incus_project": "Incus project of the containers, if the usual one is another person's.",
         "storage_pool": "Incus storage pool for the disks of the containers.",
         "network": "Incus network for the containers.",
         "init_incus": "Create a storage pool and a network if Incus was never initialised.",
@@ -72,6 +73,7 @@ def setup(
     new_share: bool = False,
     adopt_share: bool = False,
     take_over: bool = False,
+    incus_project: str = "",
     storage_pool: str = "",
     network: str = "",
     init_incus: bool = False,
@@ -83,7 +85,12 @@ def setup(
     On a terminal it prompts for what is missing, and offers to create a first project. If all is
     set up already, it changes nothing.
     """
-    incus_defaults = {"storage_pool": storage_pool, "bridge": network}
+    session.incus_project = incus_project
+    incus_defaults = {
+        "incus_project": incus_project,
+        "storage_pool": storage_pool,
+        "bridge": network,
+    }
     home = session.host.home
     options = SetupOptions(
         absolute(local_repos, home) if local_repos else "",
@@ -118,7 +125,7 @@ def _plan(
     Raise TargetUnusable if the share is not usable.
     """
     host, defaults = session.host, session.of(stored_registry).defaults
-    check_own_project(defaults.incus_project)
+    check_own_project(session.of(incus).project)
     local = options.local_repos or absolute(defaults.local_repos, host.home)
     path = options.nfs_repos or absolute(defaults.nfs_repos, host.home)
     pending_share = open_share(host, path, local, defaults.probe_seconds, defaults.snapshots)
@@ -159,10 +166,10 @@ def _fence_steps(session: Session, options: FenceOptions, local_repos: str) -> l
         if isinstance(facts, RepomanError):
             raise facts
         facts = replace(facts, local_repos=local_repos)
-        project = facts.defaults.incus_project
+        project = session.of(incus).project
         steps = fence_steps(facts, options, project)
     except RepomanError as problem:
-        if options != FenceOptions():
+        if options != FenceOptions() or session.incus_project:
             raise
         session.screen.note(f"containers: not set up, {problem}")
         return []

@@ -45,7 +45,12 @@ from repoman_tasks.errors import (
 )
 from repoman_tasks.hosts.base import Future
 from repoman_tasks.model import Defaults, Project, Registry, keys
-from repoman_tasks.planning.container.drift import Containers, containers_summary, drift_findings
+from repoman_tasks.planning.container.drift import (
+    Containers,
+    containers_summary,
+    drift_findings,
+    is_of_another,
+)
 from repoman_tasks.planning.container.repairs import RepairOptions
 from repoman_tasks.planning.container.spec import protected_paths
 from repoman_tasks.planning.container.volume import volume_findings
@@ -184,7 +189,8 @@ def _findings(
     guard = submit_guard(session.host)
     nightly = _submit_nightly(session) if name is None else Future[list[Finding]](list)
     found = _estate_findings(session, facts, projects, name)
-    if has_containers:
+    others = any(is_of_another(one, existing.uid) for one in existing.by_name.values())
+    if has_containers or (others and name is None):
         found += _fence_findings(session.of(fence_facts))
     drifted += _volume_findings(session, facts, name)
     excludes = [finding for finding in map(exclude_finding, projects) if finding]

@@ -79,6 +79,7 @@ setup --nfs-repos:folder:Folder on the mounted backup share.
 setup --new-share::Mark this share even if another one was marked before.
 setup --adopt-share::Take over a share whose registry was lost, with the projects in its copy.
 setup --take-over::Sync from this host from now on, instead of the one that wrote there last.
+setup --incus-project:any:Incus project of the containers, if the usual one is another person'\''s.
 setup --storage-pool:any:Incus storage pool for the disks of the containers.
 setup --network:any:Incus network for the containers.
 setup --init-incus::Create a storage pool and a network if Incus was never initialised.

@@ -28,6 +28,7 @@ __all__ = ["FenceAnswers", "read_fence_facts", "submit_fence", "submit_host_netw
 
 _SERVER = "/1.0"
 _POOLS = "/1.0/storage-pools?recursion=1"
+_PROJECTS = "/1.0/projects?recursion=1"
 _NETWORKS = "/1.0/networks?recursion=1"
 _ACLS = "/1.0/network-acls?recursion=1"
 _DOCKER, _FIREWALLD = "/sys/class/net/docker0", "/run/firewalld"
@@ -48,7 +49,7 @@ class FenceAnswers:
     """Path of the folder of the shared login, or ""."""
     folders: Future[list[str | None]]
     server: Future[Any]
-    project: Future[Any]
+    all_projects: Future[Any]
     profiles: Future[Any]
     pools: Future[Any]
     networks: Future[Any]
@@ -77,7 +78,7 @@ def submit_fence(incus: Incus, defaults: Defaults) -> FenceAnswers:
         login=login,
         server=incus.submit(_SERVER),
         folders=host.submit_folders(_folders(login)),
-        project=incus.submit(incus.project_path),
+        all_projects=incus.submit(_PROJECTS),
         profiles=incus.submit(incus.at("profiles"), recursion=1),
         pools=incus.submit(_POOLS),
         networks=incus.submit(_NETWORKS),
@@ -106,7 +107,9 @@ def read_fence_facts(
     Raise Failed, with the fitting cure, if Incus gives no answer. `find_person` is called last.
     """
     host, defaults = answers.incus.host, answers.defaults
-    server, config = _server(answers), answers.project.result()
+    server, all_projects = _server(answers), _by_name(answers.all_projects)
+    others = {name: dict(one.get("config") or {}) for name, one in all_projects.items()}
+    config = others.get(answers.incus.project)
     profiles = _by_name(answers.profiles) if config is not None else {}
     real = dict(zip(_folders(answers.login), answers.folders.result(), strict=True))
     return FenceFacts(
@@ -117,7 +120,8 @@ def read_fence_facts(
         host_networks=answers.host_networks.result(),
         projects=facts.registry.projects,
         firewalls=_firewalls(answers.ufw.result(), real),
-        project=None if config is None else dict(config.get("config") or {}),
+        project=config,
+        others=others,
         profiles=profiles,
         mount_users=_mount_users(containers, profiles) if config is not None else {},
         processors=answers.processors.result(),
@@ -178,7 +182,12 @@ def _is_new_member(host: Host) -> bool:
 def _bridges(answers: FenceAnswers) -> dict[str, Bridge]:
     networks = answers.networks.result() or []
     bridges = filter(_is_bridge, networks)
-    return {str(bridge["name"]): Bridge(bridge.get("config") or {}) for bridge in bridges}
+    return {
+        str(bridge["name"]): Bridge(
+            bridge.get("config") or {}, tuple(map(str, bridge.get("used_by") or ()))
+        )
+        for bridge in bridges
+    }
 
 
 def submit_host_networks(host: Host) -> Future[tuple[str, ...]]:

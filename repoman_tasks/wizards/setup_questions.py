@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from repoman_tasks.actions.facts import fence_facts, reconcile
+from repoman_tasks.actions.facts import fence_facts, incus, reconcile
 from repoman_tasks.cli.wizard import Wizard
+from repoman_tasks.errors import UsageError
 from repoman_tasks.planning.estate_steps import SetupOptions, choose_estate_id
 from repoman_tasks.planning.fence.fence_facts import FenceFacts, check_folder
 from repoman_tasks.planning.fence.fence_plan import selectable_pools
 from repoman_tasks.planning.fence.login_profile import shared_folders
+from repoman_tasks.planning.fence.ownership import check_project_owner
 from repoman_tasks.planning.mirror.share_check import check_share
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.prompts import (
@@ -98,6 +100,7 @@ def _check_share(wizard: Wizard, answer: str, local: str) -> None:
 
 def _ask_incus(wizard: Wizard) -> None:
     """Prompt for what Incus needs and repoman can't know."""
+    wizard.session.incus_project = wizard.arguments["incus_project"]
     found = wizard.session.of(fence_facts)
     if not isinstance(found, FenceFacts) or found.person.uid == 0:
         return
@@ -144,4 +147,10 @@ def _first_project(session: Session) -> str:
 def _without_containers(session: Session) -> bool:
     """Return True if this host can have no containers; `setup` has printed why."""
     found = session.of(fence_facts)
-    return not isinstance(found, FenceFacts) or found.project is None
+    if not isinstance(found, FenceFacts) or found.project is None:
+        return True
+    try:
+        check_project_owner(session.of(incus).project, found.project, found.person.uid)
+    except UsageError:
+        return True
+    return False

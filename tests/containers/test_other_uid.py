@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 import uuid
@@ -48,9 +50,13 @@ class Dee:
 
     def repoman(self, *argv: str) -> str:
         """Run repoman as dee; it has to succeed."""
-        done = self.typed(*self.estate.argv, *argv)
+        done = self.tried(*argv)
         assert done.code == 0, done
         return done.out
+
+    def tried(self, *argv: str) -> Result:
+        """Run repoman as dee."""
+        return self.typed(*self.estate.argv, *argv)
 
 
 @pytest.fixture
@@ -77,3 +83,48 @@ def test_the_life_of_a_project_with_uid_1001_and_gid_1002(dee: Dee, image: str) 
     default = dee.estate.api("profiles/default")
     assert default["config"]["raw.idmap"] == f"uid {UID} {UID}\ngid {GID} {GID}"
     dee.repoman("remove", "isurus", "--yes")
+
+
+def everything(estate: ContainerEstate) -> str:
+    """Return what Incus has of an estate, but for what changes by itself."""
+    shown = (
+        estate.incus("project", "show", estate.project).out,
+        estate.incus("profile", "show", "default").out,
+        estate.incus("network", "acl", "show", estate.environ["REPOMAN_BRIDGE"]).out,
+        str(sorted(estate.instances())),
+    )
+    return "\n".join(shown)
+
+
+def test_a_second_person_with_the_same_names_is_told_and_touches_nothing(dee: Dee) -> None:
+    estate = dee.estate.setup().new("isurus")
+    before = everything(estate)
+    told = f"the Incus project {estate.project} is of another person, with the uid {os.getuid()}"
+    done = dee.tried("setup", "--nfs-repos", str(dee.share))
+    assert done.code == 0, done
+    assert told in done.err
+    for argv in (("new", "lamna", "--create"), ("setup", "--repair"), ("adopt", "isurus")):
+        done = dee.tried(*argv, "--yes")
+        assert (done.code, told in done.err) == (2, True), done
+    assert not (dee.home / "repos/lamna").exists()
+    found = dee.tried("status")
+    assert told in found.out
+    assert "adopt" not in found.out
+    assert "destroy" not in dee.tried("status", "--orphan", "destroy", "--yes").out
+    assert everything(estate) == before
+    assert estate.findings() == {}
+    (cure,) = re.findall(r"to have your own, run `repoman ([^`]*)`", found.out)
+    own = ["--incus-project", f"repoman-{UID}"]
+    assert cure.split() == ["setup", *own, "--network", f"rm{UID}", "--init-incus"]
+    try:
+        done = dee.tried("setup", *own)
+        assert (done.code, "the network" in done.err) == (2, True), done
+        dee.repoman(*cure.split())
+        dee.repoman("new", "lamna", "--create")
+        assert dee.repoman("exec", "lamna", "--", "echo", "well") == "well\n"
+        assert everything(estate) == before
+        dee.repoman("remove", "lamna", "--yes")
+    finally:
+        for kind, name in (("project", f"repoman-{UID}"), ("network", f"rm{UID}")):
+            force = ["--force"] if kind == "project" else []
+            estate.incus(kind, "delete", name, *force, given="yes\n", check=False)

@@ -17,6 +17,7 @@ from repoman_tasks.planning.container.spec import (
     differences,
 )
 from repoman_tasks.planning.fence.bridge import has_rules
+from repoman_tasks.planning.fence.ownership import mapped_uid
 from repoman_tasks.planning.findings import EstateFacts, Finding
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "container_state",
     "containers_summary",
     "drift_findings",
+    "is_of_another",
     "parse_container",
     "parse_containers",
     "project_drift",
@@ -44,6 +46,8 @@ class Containers:
     by_name: Mapping[str, Container]
     problem: tuple[str, str] | None = None
     """Problem that kept Incus from answering, and its cure."""
+    uid: int = 0
+    """Uid of the person who asked; 0 if unknown."""
 
     def find_renamed(self, project: str) -> Container | None:
         """Return the container that was created for `project` but has another name now.
@@ -79,6 +83,7 @@ def parse_container(instance: Any) -> Container:
             _sources(instance.get("expanded_devices") or devices),
             _root_pool(instance.get("expanded_devices") or {}),
             str((instance.get("expanded_config") or {}).get("limits.memory", "")),
+            mapped_uid(str((instance.get("expanded_config") or {}).get("raw.idmap", ""))),
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         raise _malformed() from None
@@ -211,12 +216,17 @@ def _orphan_findings(facts: EstateFacts, containers: Containers) -> list[Finding
     names = {project.name for project in facts.registry.projects}
     findings = []
     for container in containers.by_name.values():
-        if container.name in names:
+        if container.name in names or is_of_another(container, containers.uid):
             continue
         if container.project in names and containers.find_renamed(container.project) is container:
             continue
         findings.append(_orphan_finding(container))
     return findings
+
+
+def is_of_another(container: Container, uid: int) -> bool:
+    """Return True if the container is for another person than the one with `uid`."""
+    return bool(container.uid and uid) and container.uid != uid
 
 
 def _orphan_finding(container: Container) -> Finding:

@@ -80,6 +80,8 @@ class Container:
     """Storage pool of its root disk."""
     memory: str = ""
     """Its memory limit, by its own configuration or that of its profiles; empty if it has none."""
+    uid: int = 0
+    """Uid of the person whom it is for, by its id map or that of its profiles; 0 if unknown."""
 
     @property
     def project(self) -> str:

@@ -24,6 +24,8 @@ class Bridge:
     """Managed bridge as Incus has it."""
 
     config: Mapping[str, str]
+    used_by: tuple[str, ...] = ()
+    """Paths in Incus's API of what uses it."""
 
     @property
     def gateway(self) -> str:

@@ -78,6 +78,8 @@ class FenceFacts:
     """Managed bridges by name."""
     project: Mapping[str, str] | None
     """Configuration of the Incus project; None if it does not exist."""
+    others: Mapping[str, Mapping[str, str]] = field(default_factory=dict, kw_only=True)
+    """Configuration of all Incus projects by name."""
     profiles: Mapping[str, Mapping[str, Any]]
     """Profiles of the Incus project by name."""
     processors: int

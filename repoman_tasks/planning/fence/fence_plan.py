@@ -19,6 +19,7 @@ from repoman_tasks.planning.fence.fence_facts import (
 from repoman_tasks.planning.fence.host_filter import filter_findings, filter_steps
 from repoman_tasks.planning.fence.idmap import missing_subids, subid_step
 from repoman_tasks.planning.fence.kernel_limits import kernel_findings, kernel_steps
+from repoman_tasks.planning.fence.ownership import check_bridge_owner, check_project_owner
 from repoman_tasks.planning.fence.profile_steps import profile_findings, profile_steps
 from repoman_tasks.planning.fence.project_steps import (
     allow_step,
@@ -45,6 +46,7 @@ def fence_steps(facts: FenceFacts, options: FenceOptions, project: str) -> list[
     reports them. Raise RepomanError if there can be no fence.
     """
     check_fence_facts(facts)
+    _check_owner(facts, options, project)
     pool, network = _pool(facts, options), _bridge(facts, options)
     steps = [*_pool_steps(facts, pool), *network_steps(facts, network)]
     if missing_subids(facts):
@@ -55,6 +57,13 @@ def fence_steps(facts: FenceFacts, options: FenceOptions, project: str) -> list[
     query = f"?project={quote(project, safe='')}"
     profiles = profile_steps(facts, options, pool, network, query)
     return [*steps, *_project_steps(facts, options, project, network, profiles)]
+
+
+def _check_owner(facts: FenceFacts, options: FenceOptions, project: str) -> None:
+    """Raise UsageError if the Incus project or the bridge is another person's."""
+    uid, name = facts.person.uid, options.network or facts.defaults.bridge
+    check_project_owner(project, facts.project or {}, uid)
+    check_bridge_owner(name, facts.networks.get(name), facts.others, uid)
 
 
 def _project_steps(
@@ -78,6 +87,7 @@ def fence_findings(facts: FenceFacts, project: str) -> list[Finding]:
     try:
         check_own_project(project)
         check_fence_facts(facts)
+        _check_owner(facts, FenceOptions(), project)
         pool, network = _pool(facts, FenceOptions()), _bridge(facts, FenceOptions())
     except RepomanError as problem:
         return [Finding("incus", problem.what, problem.cure, kind="fence")]
