@@ -182,6 +182,7 @@ fi
 most=512 # folders to look into, and reports
 most_deep=16
 most_text=262144
+most_path=1000 # characters: the judge opens files by longer paths than git, which may enter folders
 
 # Every variable that git itself clears for another repo, besides those that find one.
 clean() {
@@ -212,7 +213,8 @@ is_approved() {
     [ -f "$state/approvals/git" ] || return 1
     fingerprint "$@"
     [ -n "${approved-}" ] || approved=$(cat -- "$state/approvals/git")
-    case $approved in *"$mark"*) ;; *) return 1 ;; esac
+    # Only at the start of a line: further on it is what a repo has named so.
+    case $nl$approved in *"$nl$mark$tab"*) ;; *) return 1 ;; esac
 }
 
 # Report something by KIND FILE KEY VALUE. What is of the kind `unsafe` can't be approved.
@@ -423,7 +425,7 @@ is_own_worktree() {
     *) folder=$git/$1 ;;
     esac
     # git enters a relative one from `git`, so it may enter what is too long here.
-    [ ${#folder} -lt 1000 ] || return 1
+    is_short "$folder" || return 1
     if ! resolve "$folder"; then
         [ ! -e "$folder" ] && [ ! -L "$folder" ] # not checked out
         return
@@ -619,17 +621,28 @@ each_hook() {
     done
 }
 
-report_hook() { found_file hook "$1"; }
+report_hook() {
+    found_file hook "$1"
+    is_kept "$1" || hooks_in_tree=1
+}
 
 check_hook() {
     hooks_exist=1
+    is_kept "$1" || hooks_in_tree=1
     [ -z "$hooks_off" ] || return 0
     [ -f "$1" ] && [ -f "$state/approvals/git" ] && hash_file "$1" &&
         is_approved hook "$1" "${1##*/}" "$content" || hooks_off=1
 }
 
+# Return 0 if no command replaces the hook $1 by what another commit has: it is in the git directory.
+is_kept() {
+    [ ! -L "$1" ] && resolve "${1%/*}" && case $physical/ in "$common"/*) ;; *) return 1 ;; esac
+}
+
 # Judge the hooks. Those of the repo itself can be switched off, those of a submodule can't.
 judge_hooks() {
+    ! find_hooks || [ ! -d "$hooks" ] || [ -r "$hooks" ] ||
+        found unsafe "$hooks" 'a folder that cannot be listed' ''
     if [ "$0" = repoman-judge ] || [ "$depth" -gt 0 ]; then
         ! find_hooks || each_hook report_hook
     else
@@ -667,7 +680,7 @@ judge_tree() {
             found unsafe "$git/index" 'a path outside of the repo' "$link"
             ;;
         160000,*)
-            if [ -e "$top/$link/.git" ] || [ -L "$top/$link/.git" ]; then
+            if ! is_short "$top/$link" || [ -e "$top/$link/.git" ] || [ -L "$top/$link/.git" ]; then
                 add tree "$top/$link"
             fi
             ;;
@@ -708,6 +721,11 @@ is_looking() {
     esac
     case $diff_merges in r*) return 1 ;; esac
     case $summary,$recurse,$parsed in 1,*,status | *,1,push | *,1,grep | *,1,branch) return 1 ;; esac
+    keeps_tree
+}
+
+# Return 0 if the command brings nothing from another commit into the working tree.
+keeps_tree() {
     case $parsed in
     add | status | diff | log | show | rev-parse | config | ls-files | describe | symbolic-ref | \
         for-each-ref | branch | push | tag | blame | grep | shortlog | reflog | \
@@ -742,9 +760,19 @@ judge_gitmodules() {
 enqueue() {
     case $3 in
     *"$nl"*) found unsafe "$3" 'a folder of an invalid name' '' ;;
-    *) queue=$queue$1\ $2\ $3$nl ;;
+    *)
+        if is_short "$3"; then
+            queue=$queue$1\ $2\ $3$nl
+        else
+            found unsafe "$3" 'a folder of too long a path' ''
+        fi
+        ;;
     esac
 }
+
+# Return 0 if the judge can open the files of a git directory in the folder $1 by their paths. git
+# opens them by shorter ones.
+is_short() { [ ${#1} -lt "$most_path" ]; }
 
 add() { enqueue $((depth + 1)) "$1" "$2"; }
 
@@ -779,7 +807,10 @@ judge_inner() {
         IFS=" $tab$nl"
         file=$common/${entry#./} folder=$common/${entry#./}
         folder=${folder%/*}
-        if [ -L "$file" ]; then
+        if ! is_short "$file"; then
+            found unsafe "$common" 'a file of too long a path' ''
+            continue
+        elif [ -L "$file" ]; then
             found unsafe "$file" 'a symbolic link' ''
             continue
         elif [ -p "$file" ]; then
@@ -868,6 +899,10 @@ enter_common() {
 
 # Judge one git directory, and add those that git would go on into.
 judge_git() {
+    is_short "$git" || {
+        found unsafe "$git" 'a folder of too long a path' ''
+        return 0
+    }
     enter_common || return 0
     judge_inner
     judge_config || return 0
@@ -974,7 +1009,9 @@ if [ "$0" = repoman-judge ]; then
     for first; do
         queue='' roots=$known${first%/*}$nl depth=0 reports=0 stop_judging=
         printf 'repo\0%s\0' "$first"
-        if [ -e "$first/.git" ] || [ -L "$first/.git" ]; then enqueue 0 tree "$first"; fi
+        if ! is_short "$first" || [ -e "$first/.git" ] || [ -L "$first/.git" ]; then
+            enqueue 0 tree "$first"
+        fi
         judge
         printf 'end\0'
     done
@@ -984,7 +1021,7 @@ fi
 # --- the guard ------------------------------------------------------------------------------
 
 arguments="$*" queue='' first='' recurse='' summary='' diff_submodule='' diff_merges=''
-hooks_off=1 hooks_exist=
+hooks_off=1 hooks_exist='' hooks_in_tree=
 case $given_tree in '' | /*) ;; *) given_tree=$dir/$given_tree ;; esac
 if [ -z "$concerned" ]; then
     :
@@ -1001,10 +1038,18 @@ judge
 [ -n "$concerned" ] || exec "$real" "$@"
 case $parsed in
 config | rev-parse) hooks_off=approved ;; # these tell where hooks are, and run none
+commit) ;;
+*)
+    if [ "$hooks_off$hooks_in_tree" = approved1 ] && ! keeps_tree; then
+        hooks_off=tree
+        echo "repoman: the hooks here are off for this command, which may replace them:" \
+            "they are in the working tree" >&2
+    fi
+    ;;
 esac
 if [ "$hooks_off" != approved ]; then
     set -- -c core.hooksPath=/dev/null "$@"
-    case $hooks_exist$parsed in
+    [ "$hooks_off" = tree ] || case $hooks_exist$parsed in
     1commit | 1merge | 1push | 1pull | 1rebase | 1am | 1cherry-pick | 1revert)
         find_name "$first"
         echo "repoman: the hooks here are off; to see and approve them," \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
@@ -119,16 +120,18 @@ def test_an_attack_that_works_on_git_is_refused_and_reported(
     attack.plant(guarded.repo, guarded.payload)
     place = guarded.repo / attack.worktree
     guarded.fired  # noqa: B018 # what the real git ran while planting
-    copy = guarded.base / "copy"
-    shutil.copytree(guarded.repo, copy, symlinks=True)
+    copy = guarded.base / "copy.tar"  # by tar, as a path may be too long for others
+    tar = ["tar", "--format=posix", "-C", str(guarded.repo)]
+    assert run([*tar, "-cf", str(copy), "."], guarded.environ).code == 0
     assert attack.reported in "\n".join(guarded.hazards())
     assert not guarded.fired, "the judge runs nothing"
     done = guarded.git(*attack.argv, cwd=place)
     assert not guarded.fired, done
     if attack.reported != ".git/hooks/pre-commit":  # switched off, and not refused
         assert done.code == 128, done
-    shutil.rmtree(guarded.repo)
-    copy.rename(guarded.repo)
+    assert run(["rm", "-rf", str(guarded.repo)], guarded.environ).code == 0
+    guarded.repo.mkdir()
+    assert run([*tar, "-xf", str(copy)], guarded.environ).code == 0
     guarded.real_git(*attack.argv, cwd=place)
     assert guarded.fired, "where nothing holds it, it works"
 
@@ -990,6 +993,26 @@ def test_an_approval_is_of_one_value_in_one_file(guarded: Guarded) -> None:
     assert not revoke_reports(LocalHost(guarded.environ), str(guarded.repo))
 
 
+def test_a_key_that_is_named_like_an_approval_approves_nothing(guarded: Guarded) -> None:
+    """The file of approvals has the names of keys, too, which a repo chooses."""
+    config = str(guarded.repo / ".git/config")
+    evil = ("config", config, "diff.external", str(guarded.payload))
+    mark = hashlib.sha256("".join(f"{word}\0" for word in evil).encode()).hexdigest()
+    git(guarded.repo, "config", f"github.{mark}.user", "somebody")
+    approve(guarded)
+    assert guarded.git("diff", "HEAD^").code == 0
+    git(guarded.repo, "config", *evil[2:])
+    (report,) = (
+        r for r in judge_repo(LocalHost(guarded.environ), str(guarded.repo)) if r.value in evil
+    )
+    assert report.mark == mark
+    assert guarded.git("diff", "HEAD^").code == 128
+    assert not guarded.fired
+    approve(guarded)
+    guarded.git("diff", "HEAD^")
+    assert guarded.fired, "approved by itself, it runs"
+
+
 def test_what_an_approved_include_has_later_is_refused(guarded: Guarded) -> None:
     git(guarded.repo, "config", "include.path", "../more")
     (guarded.repo / "more").write_text("[user]\n\tname = x\n")
@@ -1016,6 +1039,86 @@ def test_hooks_are_off_until_they_are_approved(guarded: Guarded) -> None:
     hook.write_text(hook.read_text() + "true\n")
     assert guarded.git(*argv).code == 0
     assert not guarded.fired
+
+
+def plant_tracked_hook(guarded: Guarded) -> None:
+    """Commit a harmless hook, and the payload in its place to the branch `evil`."""
+    hook = guarded.repo / ".githooks/post-checkout"
+    hook.parent.mkdir()
+    git(guarded.repo, "branch", "evil")
+    for branch, text in (("main", "#!/bin/sh\n"), ("evil", guarded.payload.read_text())):
+        git(guarded.repo, "checkout", "--quiet", branch)
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(text)
+        hook.chmod(0o755)
+        git(guarded.repo, "add", ".githooks")
+        git(guarded.repo, "commit", "--quiet", "-m", branch)
+    git(guarded.repo, "checkout", "--quiet", "main")
+    assert not guarded.fired
+
+
+@pytest.mark.parametrize("way", ["hooksPath", "a linked file", "a linked folder"])
+def test_a_checkout_runs_no_hook_that_it_brings(guarded: Guarded, way: str) -> None:
+    plant_tracked_hook(guarded)
+    hooks = guarded.repo / ".git/hooks"
+    if way == "hooksPath":
+        git(guarded.repo, "config", "core.hooksPath", ".githooks")
+    elif way == "a linked file":
+        link(guarded, "hooks/post-checkout", guarded.repo / ".githooks/post-checkout")
+    else:
+        shutil.rmtree(hooks, ignore_errors=True)
+        hooks.symlink_to("../.githooks")
+    approve(guarded)
+    done = guarded.git("checkout", "evil")
+    assert (done.code, guarded.fired) == (0, False)
+    assert "the hooks here are off for this command, which may replace them" in done.err
+    guarded.real_git("checkout", "main")
+    assert not guarded.fired
+    guarded.real_git("checkout", "evil")
+    assert guarded.fired, "where nothing holds it, it works"
+
+
+def test_an_approved_hook_in_the_working_tree_runs_at_a_commit(guarded: Guarded) -> None:
+    hook = guarded.repo / ".githooks/pre-commit"
+    hook.parent.mkdir()
+    hook.write_text(guarded.payload.read_text())
+    hook.chmod(0o755)
+    git(guarded.repo, "config", "core.hooksPath", ".githooks")
+    approve(guarded)
+    done = guarded.git(*COMMIT)
+    assert (done.code, guarded.fired, done.err) == (1, True, "")
+    assert guarded.git("status").err == ""
+
+
+WITHOUT_CAPABILITIES = (
+    () if os.getuid() else ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+)
+"""Start of the argv of a program that modes bind, even if the tests are root's."""
+
+
+def test_hooks_that_cannot_be_listed_are_refused(guarded: Guarded) -> None:
+    """git runs them by their names."""
+    ATTACKS["gitlink"].plant(guarded.repo, guarded.payload)
+    git(guarded.repo / "sub", "config", "--unset", "core.fsmonitor")
+    (guarded.repo / "sub/file").write_text("x\n")
+    git(guarded.repo / "sub", "add", "file")
+    git(guarded.repo, "commit", "--quiet", "-m", "sub")
+    hooks = guarded.repo / "sub/.git/hooks"
+    for folder, program in ((guarded.repo / ".git/hooks", "/bin/true"), (hooks, guarded.payload)):
+        folder.mkdir(exist_ok=True)
+        shutil.copy(program, folder / "post-index-change")
+    os.utime(guarded.repo / "sub/file")
+    guarded.fired  # noqa: B018
+    (guarded.repo / "sub/.git/hooks/post-index-change").rename(guarded.base / "hook")
+    approve(guarded)
+    (guarded.base / "hook").rename(hooks / "post-index-change")
+    hooks.chmod(0o311)
+    argv = [*WITHOUT_CAPABILITIES, "git", "status"]
+    done = run(argv, guarded.environ, cwd=guarded.repo)
+    assert (done.code, guarded.fired) == (128, False), done
+    assert f"a folder that cannot be listed in {hooks}" in done.err
+    run(argv, {**guarded.environ, "PATH": os.environ["PATH"]}, cwd=guarded.repo)
+    assert guarded.fired, "where nothing holds it, it works"
 
 
 def test_hooks_of_the_person_run(guarded: Guarded) -> None:

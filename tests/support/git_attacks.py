@@ -197,6 +197,35 @@ def _empty_git_directory(repo: Path, payload: Path) -> None:
     (repo / "docs/.git").mkdir(parents=True)
 
 
+def _long_gitlink(repo: Path, payload: Path) -> None:
+    """A nested repo that git enters by its path in the repo. The whole path of its .git is longer
+    than the kernel takes."""
+    _nested(repo, "sub", None)
+    head = git(repo / "sub", "rev-parse", "HEAD").strip()
+    (repo / "sub/.gitattributes").write_text("* filter=x\n")
+    (repo / "sub/file").write_text("x\n")
+    git(repo / "sub", "add", ".")
+    _append(repo / "sub/.git/config", f'[filter "x"]\n\tclean = {payload}\n')
+    (repo / "sub/file").write_text("y\n")  # of the same size, so git compares contents
+    git(repo, "rm", "--quiet", "--cached", "--force", "sub")
+    left = os.pathconf(repo, "PC_PATH_MAX") - 2 - len(os.fsencode(repo))
+    folders = [*["d" * 200] * (left // 201 - 1)]
+    left -= 201 * len(folders)
+    folders += ["e" * (left // 2), "f" * (left - left // 2 - 2)]
+    here = os.open(repo, os.O_RDONLY)
+    inner = os.dup(here)
+    for folder in folders[:-1]:
+        os.mkdir(folder, dir_fd=inner)
+        outer, inner = inner, os.open(folder, os.O_RDONLY, dir_fd=inner)
+        os.close(outer)
+    os.rename("sub", folders[-1], src_dir_fd=here, dst_dir_fd=inner)
+    os.close(here)
+    os.close(inner)
+    lines = f"160000 {head}\t{'/'.join(folders)}\n"
+    argv = ["git", "-C", str(repo), "update-index", "--index-info"]
+    assert run(argv, {"PATH": "/usr/bin:/bin"}, given=lines).code == 0
+
+
 def _many_gitlinks(repo: Path, payload: Path) -> None:
     """300 nested repos, the last with the payload."""
     _nested(repo, "n000", None)
@@ -451,6 +480,7 @@ ATTACKS = {
     "gitlink of another branch, below an empty .git": Attack(
         _empty_git_directory, ("checkout", "other"), "filter.x.clean", worktree="docs"
     ),
+    "gitlink of a long path": Attack(_long_gitlink, reported="a folder of too long a path"),
     "300 gitlinks": Attack(_many_gitlinks),
     "gitfile": Attack(_gitfile, reported=".git: neither a folder"),
     "symbolic link": Attack(_link, reported=".git: neither a folder"),
