@@ -321,6 +321,8 @@ class Mirrored:
     """When the mirror was last compared in full (UTC)."""
     written: tuple[str, ...] = ()
     """Paths in the repo that changed during that sync, undecodable bytes as surrogates."""
+    mounts: tuple[str, ...] = ()
+    """Mount points in the repo, relative to it, "." for the repo itself."""
     warnings: tuple[str, ...] = ()
     """Those of the last sync, which are true as long as the repo is the same."""
     size_since: str = ""

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed, RepomanError, TargetUnusable
-from repoman_tasks.hosts.base import Future, Host
+from repoman_tasks.hosts.base import Future, Host, HungFolders
 from repoman_tasks.model import Defaults, Failure, Person, Project, Registry, Verified
 from repoman_tasks.planning.container.drift import Containers, unknown_containers
 from repoman_tasks.planning.container.memory_bound import MemoryBound
-from repoman_tasks.planning.findings import EstateFacts, repo_state
+from repoman_tasks.planning.findings import HUNG, EstateFacts, RepoState, repo_state
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.trust.approval_rules import (
     Approval,
@@ -78,17 +78,23 @@ def reconcile(session: Session) -> Future[EstateFacts]:
     existing = host.submit_folders(paths)
     revoked = _submit_revoked(host, registry, configured)
 
-    def compare(folders: list[str | None]) -> EstateFacts:
-        base, *real = folders
+    def compare() -> EstateFacts:
+        hung: frozenset[str] = frozenset()
+        try:
+            base, *real = existing.result()
+        except HungFolders as problem:
+            if configured in problem.hung:
+                raise
+            (base, *real), hung = problem.found, problem.hung
         repos = {p.name: f"{base}/{p.repo}" for p in registry.projects}
         share = absolute(registry.defaults.nfs_repos, host.home)
         refresh_guard(host, [base, share] if base and not registry.missing else [], repos)
         if base in (None, configured):  # else local_repos is a symlink
-            return _estate_facts(host, registry, configured, real, revoked)
+            return _estate_facts(host, registry, configured, real, revoked, hung)
         revoked_there = _submit_revoked(host, registry, base)
-        return _estate_facts(host, registry, base, real, revoked_there)
+        return _estate_facts(host, registry, base, real, revoked_there, hung)
 
-    return existing.then(compare)
+    return Future(compare)
 
 
 def _local_repos(host: Host, registry: Registry) -> str:
@@ -102,11 +108,16 @@ def _estate_facts(
     local_repos: str,
     folders: Sequence[str | None],
     reasons: Mapping[str, Future[str]],
+    hung: frozenset[str],
 ) -> EstateFacts:
     repos = {
         project.name: repo_state(f"{local_repos}/{project.repo}", real, local_repos)
         for project, real in zip(registry.projects, folders, strict=True)
     }
+    configured = _local_repos(host, registry)
+    for project in registry.projects:
+        if f"{configured}/{project.repo}" in hung:
+            repos[project.name] = RepoState(f"{local_repos}/{project.repo}", HUNG)
     revoked = {name: reason for name, future in reasons.items() if (reason := future.result())}
     projects = (_without_requests(p) if p.name in revoked else p for p in registry.projects)
     valid = replace(registry, projects=tuple(projects))

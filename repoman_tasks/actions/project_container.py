@@ -10,7 +10,7 @@ from repoman_tasks.planning.container.spec import Container, Spec, container_spe
 from repoman_tasks.planning.current_project import named_or_current
 from repoman_tasks.planning.fence.ownership import check_project_owner
 from repoman_tasks.planning.fence.project_steps import check_own_project
-from repoman_tasks.planning.findings import EstateFacts
+from repoman_tasks.planning.findings import HUNG, UNHANG, EstateFacts
 from repoman_tasks.session import Session
 from repoman_tasks.terminal.screen import Screen
 from repoman_tasks.tools.incus import Incus
@@ -58,9 +58,10 @@ def check_startable(facts: EstateFacts, project: Project) -> None:
     """Raise Refused if the project's repo can't be mounted."""
     repo = facts.repos[project.name]
     if repo.problem:
+        cure = f"bring it back, or run `repoman remove {quoted(project.name)}`"
         raise Refused(
             f"{project.name} can't be started, its repo {repo.path} {repo.phrase}",
-            f"bring it back, or run `repoman remove {quoted(project.name)}`",
+            UNHANG if repo.problem == HUNG else cure,
         )
 
 

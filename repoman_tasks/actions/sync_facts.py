@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from repoman_tasks.actions.facts import reconcile
+from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Future, Host
+from repoman_tasks.mirror.repo_mounts import submit_inner_mounts
 from repoman_tasks.mirror.rsync_pass import SyncContext
+from repoman_tasks.planning.findings import HUNG, UNHANG, EstateFacts
+from repoman_tasks.planning.mirror.inner_mounts import InnerMounts
 from repoman_tasks.planning.mirror.sync_plan import SyncPlan
 from repoman_tasks.session import Session
 from repoman_tasks.tools.share import Share
@@ -18,6 +22,7 @@ def sync_context(session: Session, share: Share, sync_plan: SyncPlan) -> SyncCon
     registry = facts.registry
     roots = share.submit_roots([project.repo for project in sync_plan.projects])
     token, mirrors = share.submit_token(), state.submit_load()
+    inner_mounts = submit_inner_mounts(share, registry, facts.local_repos, sync_plan.projects)
     hostname = submit_hostname(session.host)
     return SyncContext(
         host=session.host,
@@ -33,7 +38,17 @@ def sync_context(session: Session, share: Share, sync_plan: SyncPlan) -> SyncCon
         mirrors=mirrors.result().having(registry.counted),
         token=token.result(),
         hostname=hostname.result(),
+        inner_mounts={**inner_mounts.result(), **_hung_repos(facts)},
     )
+
+
+def _hung_repos(facts: EstateFacts) -> dict[str, InnerMounts]:
+    """Return the error of each project whose repo does not answer."""
+    hung = {name: state for name, state in facts.repos.items() if state.problem == HUNG}
+    return {
+        name: InnerMounts(problem=Failed(f"{state.path} {HUNG}", UNHANG))
+        for name, state in hung.items()
+    }
 
 
 def submit_hostname(host: Host) -> Future[str]:

@@ -17,6 +17,7 @@ from repoman_tasks.errors import Failed, Interrupted, without_backticks
 from repoman_tasks.late_dataclass import dataclass
 
 __all__ = [
+    "FOLDER_SECONDS",
     "MAX_BYTES",
     "WALK_SECONDS",
     "Argv",
@@ -25,6 +26,7 @@ __all__ = [
     "Future",
     "Holder",
     "Host",
+    "HungFolders",
     "Lock",
     "Locked",
     "Observer",
@@ -41,6 +43,9 @@ MAX_BYTES = 256 << 20
 
 WALK_SECONDS = 600.0
 """Time limit of a walk over a repo."""
+
+FOLDER_SECONDS = 5.0
+"""Time limit of a look for folders, which a dead file system would block for ever."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -119,6 +124,19 @@ class Future(Generic[T]):
 
 class TimedOut(Failed):
     """A program exceeded its time limit and was killed."""
+
+
+class HungFolders(TimedOut):
+    """Some folders did not answer, as on a dead file system; the others did."""
+
+    def __init__(self, hung: Sequence[str], found: Sequence[str | None]) -> None:
+        """`found` is the answer for all folders, with None for those that are `hung`."""
+        super().__init__(
+            f"{', '.join(hung)} did not answer within {FOLDER_SECONDS:g} s",
+            "unmount what is mounted there, or bring its file server back",
+        )
+        self.hung = frozenset(hung)
+        self.found = list(found)
 
 
 class Stalled(Failed):
@@ -420,8 +438,27 @@ class Host(ABC):
     def submit_folders(self, paths: Sequence[str]) -> Future[list[str | None]]:
         """Submit the question for each path with symlinks resolved, None if it is not a folder.
 
-        Not for paths on a share, which may block.
+        The result raises HungFolders if some do not answer in time, as on a dead file system.
         """
+
+    def _each_folder(self, paths: Sequence[str]) -> list[str | None]:
+        """Return the answer for `paths` by a question for each, as one for all was not answered.
+
+        Raise HungFolders if some do not answer.
+        """
+        if len(paths) == 1:
+            raise HungFolders(paths, [None])
+        found: list[str | None] = []
+        hung: list[str] = []
+        for path in paths:
+            try:
+                found.append(self.real_folder(path))
+            except TimedOut:
+                found.append(None)
+                hung.append(path)
+        if hung:
+            raise HungFolders(hung, found)
+        return found
 
     def real_folders(self, paths: Sequence[str]) -> list[str | None]:
         """Return the answer of `submit_folders`."""

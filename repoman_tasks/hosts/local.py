@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import math
 import os
 import pwd
 import selectors
@@ -17,14 +18,17 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import IO, Any
 
 from repoman_tasks.errors import Failed, Interrupted
 from repoman_tasks.hosts.base import (
+    FOLDER_SECONDS,
     MAX_BYTES,
+    WALK_SECONDS,
     Argv,
     Comparison,
     Entry,
@@ -41,6 +45,7 @@ from repoman_tasks.hosts.kept_walks import KeptWalk, difference, kept_digest
 from repoman_tasks.hosts.processes import (
     StallTimer,
     cut_lines,
+    deadline_check,
     limit_check,
     lock_note,
     locked_error,
@@ -49,6 +54,12 @@ from repoman_tasks.hosts.processes import (
     wait_for_lock,
 )
 from repoman_tasks.hosts.signals import defer_signals
+from repoman_tasks.hosts.tree_walks import (
+    check_complaints,
+    entries_argv,
+    not_a_folder,
+    parse_entry,
+)
 
 __all__ = ["Child", "LocalHost", "Pipe"]
 
@@ -64,6 +75,8 @@ _WALKERS = 2
 """Walks over trees at the same time: more only fight for the disk."""
 _ROOTS = 32
 """Trees that one find walks over: to start one takes as long as to look at a hundred files."""
+_HURRY_SECONDS = 0.3
+"""Time for a quick program to end by itself once everything is to stop."""
 _TERM_SECONDS = 1.0
 """Time between SIGTERM and SIGKILL."""
 _KILL_SECONDS = 0.5
@@ -131,9 +144,11 @@ class LocalHost(Host):
             given.seek(0)
             with self._start(argv, stdin=given) as process:
                 limits = limit_check(argv[0], timeout, max_bytes, lambda: len(out) + len(err))
+                hurry = self._hurry_check()
 
                 def check() -> None:
                     limits()
+                    hurry()
                     if stoppable:
                         self._check_stopping()
 
@@ -354,27 +369,35 @@ class LocalHost(Host):
         return Future(partial(self._walk, root, prune))
 
     def _walk(self, root: str, prune: frozenset[bytes]) -> Iterator[Entry]:
-        base = os.fsencode(root)
-        cut = len(base.rstrip(b"/")) + 1
-        if os.path.islink(base[: cut - 1]):
-            raise Failed(f"{root} can't be read", "not a directory")
-        folders = [base]
-        while folders:
-            folder = folders.pop()
-            self._check_stopping()
-            for entry in _entries(folder, needed=folder == base):
-                if entry.name in prune:
-                    continue
-                try:
-                    info = entry.stat(follow_symlinks=False)
-                except OSError:  # vanished meanwhile
-                    continue
-                kind = _KINDS.get(stat.S_IFMT(info.st_mode), "f")
-                if kind == "d":
-                    folders.append(entry.path)
-                times = info.st_mtime_ns, info.st_ctime_ns
-                path = entry.path[cut:]
-                yield Entry(kind, path, info.st_ino, info.st_size, *times, info.st_nlink)
+        none_below = True
+        with tempfile.TemporaryFile() as said:
+            records = self._records(entries_argv(root, prune), said)
+            if next(records, b"")[:2] != b"d ":
+                deque(records, maxlen=0)  # until it ends, and has said why
+                check_complaints(root, _content_of(said), none_below=True)
+                raise not_a_folder(root)
+            for record in records:
+                none_below = False
+                yield parse_entry(record)
+            check_complaints(root, _content_of(said), none_below=none_below)
+
+    def _records(self, argv: Argv, said: IO[bytes]) -> Iterator[bytes]:
+        """Yield what a program prints, cut at each NUL; its complaints go to the file `said`."""
+        in_time, rest = deadline_check(argv[0], WALK_SECONDS), b""
+        with self._start(argv, stdin=subprocess.DEVNULL, stderr=said) as process:
+            assert process.stdout is not None
+            with selectors.DefaultSelector() as selector:
+                selector.register(process.stdout, selectors.EVENT_READ)
+                while True:
+                    if selector.select(_POLL_SECONDS):
+                        data = os.read(process.stdout.fileno(), _CHUNK)
+                        if not data:
+                            break
+                        *records, rest = (rest + data).split(b"\0")
+                        yield from records
+                    self._check_stopping()
+                    in_time()
+            process.wait()
 
     def submit_digests(self, roots: Sequence[str]) -> Future[list[str]]:
         chunks = [roots[n : n + _ROOTS] for n in range(0, len(roots), _ROOTS)]
@@ -399,7 +422,13 @@ class LocalHost(Host):
         complaints = bytearray()
         since = f"{time.time() - RECENT_SECONDS:.9f}"
         with self._start(tree_argv(roots, since), stdin=subprocess.DEVNULL) as process:
-            code = self._drain(process, feed, complaints.extend, self._check_stopping)
+            in_time = deadline_check("find", WALK_SECONDS)
+
+            def check() -> None:
+                self._check_stopping()
+                in_time()
+
+            code = self._drain(process, feed, complaints.extend, check)
         return code == 0 and not complaints
 
     def submit_comparison(self, root: str, known: str, keep: str) -> Future[Comparison]:
@@ -417,12 +446,51 @@ class LocalHost(Host):
         gone, new = difference(before, now, self._check_stopping)
         return Comparison(digest, kept_digest(before), gone, new)
 
+    def _hurry_check(self) -> Callable[[], None]:
+        """Return a check that raises Interrupted a moment after `stopping` was set, or at `close`.
+
+        What is quick ends by itself meanwhile; what waits for a dead file system does not.
+        """
+        until = math.inf
+
+        def check() -> None:
+            nonlocal until
+            if self.stopping.is_set():
+                until = min(until, time.monotonic() + _HURRY_SECONDS)
+            if self._closed or time.monotonic() > until:
+                raise Interrupted("interrupted")
+
+        return check
+
     def _check_stopping(self) -> None:
         if self.stopping.is_set():
             raise Interrupted("interrupted")
 
     def submit_folders(self, paths: Sequence[str]) -> Future[list[str | None]]:
-        return Future(lambda: [_real_folder(path) for path in paths])
+        return Future(partial(self._folders, paths))
+
+    def _folders(self, paths: Sequence[str]) -> list[str | None]:
+        """Return the real paths of folders, asked by children: a dead file system blocks these."""
+        asked = [path for path in paths if path and "\0" not in path]
+        try:
+            real = self._real_paths(asked)
+            if len(real) < len(asked):  # which of them are none?
+                argv = ["find", "-L", *map(os.path.abspath, asked), "-maxdepth", "0", "-type", "d"]
+                found = self.read([*argv, "-print0"], timeout=FOLDER_SECONDS).text.split("\0")
+                there = set(found)
+                asked = [path for path in asked if os.path.abspath(path) in there]
+                real = self._real_paths(asked)
+        except TimedOut:
+            return self._each_folder(paths)
+        known = dict(zip(asked, real, strict=False)) if len(real) == len(asked) else {}
+        return [known.get(path) for path in paths]
+
+    def _real_paths(self, paths: Sequence[str]) -> list[str]:
+        """Return the real paths of those `paths` that are folders."""
+        if not paths:
+            return []
+        argv = ["realpath", "-ez", "--", *(f"{path}/." for path in paths)]
+        return self.read(argv, timeout=FOLDER_SECONDS).text.split("\0")[:-1]
 
 
 def _content(path: str) -> bytes | None:
@@ -512,24 +580,6 @@ class Pipe:
             self._said = -1
 
 
-_KINDS = {
-    stat.S_IFDIR: "d",
-    stat.S_IFLNK: "l",
-    stat.S_IFIFO: "p",
-    stat.S_IFSOCK: "s",
-    stat.S_IFBLK: "b",
-    stat.S_IFCHR: "c",
-}
-
-
-def _real_folder(path: str) -> str | None:
-    try:
-        real = os.path.realpath(path, strict=True)
-    except (OSError, ValueError):
-        return None
-    return real if os.path.isdir(real) else None
-
-
 def _working_folder() -> str:
     try:
         return os.getcwd()
@@ -554,16 +604,9 @@ def _starting(argv: Argv, path: str | None) -> Iterator[None]:
         raise Failed(f"{argv[0]} could not be started", str(error)) from None
 
 
-def _entries(folder: bytes, *, needed: bool) -> list[os.DirEntry[bytes]]:
-    """Return the entries of `folder`; unless `needed`, none if it is missing or not readable."""
-    try:
-        with os.scandir(folder) as found:
-            return list(found)
-    except OSError as error:
-        passing = isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError)
-        if needed or not passing:
-            raise Failed(f"{os.fsdecode(folder)} can't be read", _reason(error)) from None
-        return []
+def _content_of(file: IO[bytes]) -> bytes:
+    """Return all that was written to an open file."""
+    return os.pread(file.fileno(), _MOST_SAID, 0)
 
 
 class _LocalLock(Lock):

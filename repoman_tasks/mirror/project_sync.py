@@ -43,6 +43,7 @@ from repoman_tasks.mirror.rsync_pass import (
 )
 from repoman_tasks.model import Project, Tally
 from repoman_tasks.planning.mirror import source_check as source
+from repoman_tasks.planning.mirror.inner_mounts import check_mounted_again
 from repoman_tasks.planning.mirror.manifest import Changes
 from repoman_tasks.planning.mirror.share_check import check_free
 from repoman_tasks.planning.mirror.sync_plan import Outcome, first_symlink
@@ -203,6 +204,7 @@ class _ProjectSync:
     def run(self) -> Equal:
         """Mirror the project; return the walk over the repo that the mirror then equals."""
         context, project = self._context, self._project
+        self._check_mounts()
         walk = self._walks.submit_before()
         pending, mounted = submit_survey(context, project), context.share.submit_check()
         changes, survey = walk.result(), pending.result()
@@ -228,6 +230,15 @@ class _ProjectSync:
         # What a repo itself excludes is excluded after its git directories are included.
         other_rules = context.registry.excludes(project).requested
         return self._walks.keep(None if other_rules else changes, last.compared)
+
+    def _check_mounts(self) -> None:
+        """Raise an error if a file system in the repo is dead, is the share, or is not mounted."""
+        context, project = self._context, self._project
+        context.check_mounts(project)
+        last = context.last(project)
+        if last is not None and not context.options.force:
+            now = context.inner(project).paths
+            check_mounted_again(project.name, self._path, now, last.mounts)
 
     def _look_again(self) -> None:
         """Walk over the repo again. Raise an error if repo or share were replaced meanwhile."""

@@ -14,6 +14,7 @@ from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.mirror.events import Event, Itemized, Progress
 from repoman_tasks.model import Mirrored, Project, Registry
 from repoman_tasks.planning.mirror.growth import with_growth
+from repoman_tasks.planning.mirror.inner_mounts import InnerMounts
 from repoman_tasks.planning.mirror.known_mirrors import Mirrors, is_due, trusted
 from repoman_tasks.planning.mirror.source_check import stopped_cure, valid_state
 from repoman_tasks.planning.mirror.sync_plan import Counts, Outcome, SyncOptions
@@ -66,6 +67,8 @@ class SyncContext:
     """That of the host whose repos are mirrored."""
     before_write: Callable[[Sequence[str]], None] = lambda _: None
     """Called before each rsync that may write, with the names of its projects."""
+    inner_mounts: Mapping[str, InnerMounts] = field(default_factory=dict)
+    """The file systems in repos, by project; only of projects that have some."""
 
     @property
     def dry(self) -> bool:
@@ -85,6 +88,24 @@ class SyncContext:
         if state is None or is_due(project.name, state.compared, self.now(), every):
             return None
         return state
+
+    def check_mounts(self, project: Project) -> None:
+        """Raise the error that keeps the project from being mirrored with the file systems in it.
+
+        Nothing has touched them by then but children with a time limit.
+        """
+        problem = self.inner(project).problem
+        if problem is not None:
+            raise problem
+
+    def inner(self, project: Project) -> InnerMounts:
+        """Return the file systems in the project's repo."""
+        return self.inner_mounts.get(project.name, InnerMounts())
+
+    def same_mounts(self, project: Project) -> bool:
+        """Return True if the repo has the same file systems in it as at its last sync."""
+        last = self.last(project)
+        return last is None or set(last.mounts) == set(self.inner(project).paths)
 
     def rules_hash(self, project: Project) -> str:
         """Return a hash of all that decides what of the repo its mirror holds, and how."""
@@ -237,6 +258,7 @@ def mirrored(
         digest=equal.digest,
         rules=context.rules_hash(project),
         compared=equal.compared or outcome.synced_at,
+        mounts=context.inner(project).paths,
         warnings=tuple(outcome.warnings),
         written=equal.written,
     )

@@ -150,6 +150,7 @@ class _Workers:
             p.name
             for p in plan.projects
             if p.name not in changed and (last := self._context.last(p)) and last.tally.tree
+            if not (last.mounts or self._context.inner(p).paths)
         }
         batches = [] if alone else sync_batches(plan.projects, known, patterns, plan.jobs)
         in_batch = {project.name for batch in batches for project in batch}

@@ -24,6 +24,7 @@ def find_unchanged(
     """Return the outcomes of the unchanged ones of `projects`, and the other projects."""
     began = time.monotonic()
     known = [(project, state) for project in projects if (state := context.trusted(project))]
+    known = [(project, state) for project, state in known if _can_be_read(context, project)]
     try:
         same = _same(context, known)
     except RepomanError:  # the sync of each single project will report the error
@@ -50,6 +51,11 @@ def _same(
         for (project, state), path, digest in found
         if digest == state.digest and not state.written and _is_there(context, project, path)
     ]
+
+
+def _can_be_read(context: SyncContext, project: Project) -> bool:
+    """Return True if nothing is known of the file systems in the repo that a sync must report."""
+    return context.inner(project).problem is None and context.same_mounts(project)
 
 
 def _is_there(context: SyncContext, project: Project, real: str | None) -> bool:

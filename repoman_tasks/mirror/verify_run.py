@@ -97,6 +97,7 @@ class _Verification:
         context, project = self._context, self._project
         if not project.last_sync:
             raise Failed("never mirrored", f"run `repoman sync {quoted(project.name)}`")
+        context.check_mounts(project)
         check_paths(context, project, context.host.real_folder(self._root))
         sample = None if percent is None else self._compare_sample(percent, until)
         git_dirs = self._compare_all() if sample is None else ()

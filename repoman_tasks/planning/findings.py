@@ -14,6 +14,8 @@ from repoman_tasks.planning.names import check_name, check_repo, inside
 from repoman_tasks.planning.text.wording import format_age, hours_since
 
 __all__ = [
+    "HUNG",
+    "UNHANG",
     "EstateFacts",
     "Finding",
     "RepoState",
@@ -27,6 +29,12 @@ __all__ = [
     "repo_state",
     "unregistered_folders",
 ]
+
+
+HUNG = "does not answer"
+"""Problem of a repo on a dead file system."""
+UNHANG = "unmount what is mounted there, or bring its file server back"
+"""The cure."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +130,7 @@ def project_findings(
         cure = (
             f"{restore if mirrored else 'restore it'}, or `repoman remove {quoted(project.name)}`"
         )
+        cure = UNHANG if state.problem == HUNG else cure
         found.append(Finding(project.name, f"repo {state.path} {state.phrase}", cure))
     if project.stopped_at:
         cure = stopped_cure(project.name)

@@ -358,6 +358,7 @@ def _probe(host: Host, path: str, local_repos: str, holder: Holder, timeout: flo
         marker=_parse_marker(identities.get(marker, ""), text),
         uid=host.uid,
         other_groups=host.other_groups,
+        mounts=mounts,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
 from collections.abc import Iterator, Sequence
 
@@ -11,6 +10,7 @@ from repoman_tasks.errors import Failed, without_backticks
 from repoman_tasks.hosts.base import Argv, Entry, Result, TimedOut
 from repoman_tasks.hosts.processes import not_installed
 from repoman_tasks.hosts.ssh.scripts import ABSENT
+from repoman_tasks.hosts.tree_walks import check_complaints, not_a_folder, parse_entry
 from repoman_tasks.late_dataclass import dataclass
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "content_answer",
     "content_argv",
     "content_of",
-    "entries_argv",
     "entries_of",
     "folders_of",
     "look_of",
@@ -121,47 +120,17 @@ def folders_of(paths: Sequence[str], answer: Answer) -> list[str | None]:
     ]
 
 
-def entries_argv(root: str, prune: frozenset[bytes]) -> list[str]:
-    """Return the argv that prints `root` and all entries below it."""
-    argv = ["find", root.rstrip("/") or "/"]
-    for name in sorted(prune):
-        argv += ["-name", os.fsdecode(name), "-prune", "-o"]
-    return [*argv, "-printf", r"%y %i %s %T@ %C@ %n %P\0"]
-
-
-_PASSING = (f": {_NO_FILE}", ": Not a directory", ": Permission denied")
-"""Errors that a walk skips: entries that vanished or are not readable."""
-
-
 def entries_of(root: str, found: Result) -> Iterator[Entry]:
     """Return the entries of a walk. Raise Failed if `root` can't be read or is not a folder."""
     below = found.out.split(b"\0")[1:-1]
-    for complaint in found.err.decode(errors="replace").splitlines():
-        passing = complaint.endswith(_PASSING)
-        if not passing or (found.code and not below):
-            raise Failed(f"{root} can't be read", complaint.rpartition(": ")[2].lower())
+    check_complaints(root, found.err, none_below=bool(found.code) and not below)
     if not found.out.startswith(b"d "):
-        raise Failed(f"{root} can't be read", "not a directory")
+        raise not_a_folder(root)
     return map(_entry, below)
 
 
-def _entry(line: bytes) -> Entry:
+def _entry(record: bytes) -> Entry:
     try:
-        return _parse_entry(line)
+        return parse_entry(record)
     except ValueError:
         raise malformed() from None
-
-
-def _parse_entry(line: bytes) -> Entry:
-    kind, inode, size, mtime, ctime, links, path = line.split(b" ", 6)
-    times = _nanoseconds(mtime), _nanoseconds(ctime)
-    letter = kind.decode()
-    return Entry(
-        letter if letter in "fdlpsbc" else "f", path, int(inode), int(size), *times, int(links)
-    )
-
-
-def _nanoseconds(text: bytes) -> int:
-    """Return find's %T@, seconds with ten decimals, in nanoseconds."""
-    seconds, _, fraction = text.partition(b".")
-    return int(seconds) * 10**9 + int(fraction[:9].ljust(9, b"0"))

@@ -15,6 +15,7 @@ from functools import partial
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import (
+    FOLDER_SECONDS,
     MAX_BYTES,
     WALK_SECONDS,
     Argv,
@@ -26,6 +27,7 @@ from repoman_tasks.hosts.base import (
     Lock,
     Result,
     Sink,
+    TimedOut,
 )
 from repoman_tasks.hosts.digests import script_digests
 from repoman_tasks.hosts.kept_walks import script_comparison
@@ -44,7 +46,6 @@ from repoman_tasks.hosts.ssh.answers import (
     content_answer,
     content_argv,
     content_of,
-    entries_argv,
     entries_of,
     folders_of,
     look_of,
@@ -56,6 +57,7 @@ from repoman_tasks.hosts.ssh.pipeline import Pipeline, Question, stopped_check
 from repoman_tasks.hosts.ssh.scripts import ABSENT, parse_host_facts, shell_command, terminal_script
 from repoman_tasks.hosts.ssh.shells import Shell, Shells
 from repoman_tasks.hosts.ssh.transport import SSHTransport
+from repoman_tasks.hosts.tree_walks import entries_argv
 
 __all__ = ["RemoteHost"]
 
@@ -224,12 +226,16 @@ class RemoteHost(Host):
         stdin = [path for path in paths if "\0" not in path]
         if not stdin:
             return Future(lambda: [None for _ in paths])
+        asked = self._submit(Question(("folders", *stdin), FOLDER_SECONDS))
 
-        def found(answer: Answer) -> list[str | None]:
-            real = dict(zip(stdin, folders_of(stdin, answer), strict=False))
+        def found() -> list[str | None]:
+            try:
+                real = dict(zip(stdin, folders_of(stdin, asked.result()), strict=False))
+            except TimedOut:
+                return self._each_folder(paths)
             return [real.get(path) for path in paths]
 
-        return self._submit(Question(("folders", *stdin), _FILE_SECONDS)).then(found)
+        return Future(found)
 
     def submit_walk(
         self, root: str, *, prune: frozenset[bytes] = frozenset()

@@ -51,6 +51,8 @@ class MountEntry:
     fstype: str
     source: str
     read_only: bool
+    root: str = "/"
+    """Folder of the file system that is mounted: another one than / by a bind mount."""
 
 
 def parse_mountinfo(mountinfo: str) -> tuple[MountEntry, ...]:
@@ -60,7 +62,7 @@ def parse_mountinfo(mountinfo: str) -> tuple[MountEntry, ...]:
 
 def _parse_line(line: str) -> MountEntry:
     left, _, right = line.partition(" - ")
-    number, parent, device, _, target, options, *_ = left.split(" ")
+    number, parent, device, root, target, options, *_ = left.split(" ")
     fstype, source, super_options = [*right.split(" "), "", ""][:3]
     return MountEntry(
         id=int(number),
@@ -70,6 +72,7 @@ def _parse_line(line: str) -> MountEntry:
         fstype=fstype,
         source=_unescaped(source),
         read_only="ro" in options.split(",") or "ro" in super_options.split(","),
+        root=_unescaped(root),
     )
 
 
@@ -150,6 +153,8 @@ class Probe:
     uid: int
     other_groups: frozenset[int] = frozenset()
     """Supplementary groups of the user."""
+    mounts: tuple[MountEntry, ...] = ()
+    """All mounts of the host."""
 
     @property
     def keeps_owners(self) -> bool:
