@@ -181,7 +181,11 @@ TIERS = (
     ),
     Tier(
         "as-root",
-        ("tests/integration/test_mirror.py",),
+        (
+            "tests/integration/test_mirror.py",
+            "tests/integration/test_inner_mounts.py",
+            "tests/integration/test_local_host.py",
+        ),
         _RSYNC_GIT,
         budget=30,
         root=True,

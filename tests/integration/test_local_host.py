@@ -25,6 +25,7 @@ from repoman_tasks.hosts.base import Entry, Locked, Stalled, TimedOut
 from repoman_tasks.hosts.local import LocalHost
 from repoman_tasks.hosts.signals import take_signals
 from tests.support.clocks import Clock, make_paced_program
+from tests.support.mounts import hanging
 from tests.support.processes import WAIT_SECONDS, find_processes, notice_open, wait_until
 
 
@@ -731,3 +732,25 @@ def test_dry_says_what_would_change_and_changes_nothing(
     seen: list[bytes] = []
     host.stream(["printf", "x"], seen.append, print, changes=False)
     assert seen == [b"x"]
+
+
+@pytest.mark.as_root
+@pytest.mark.parametrize("verb", ["walk", "digests", "folders", "read"])
+def test_what_waits_for_a_dead_file_system_ends_when_everything_stops(
+    host: LocalHost, tmp_path: Path, verb: str
+) -> None:
+    if os.geteuid():
+        pytest.skip("not here: only root mounts a file system that hangs")
+    path = str(tmp_path)
+    asks: dict[str, Callable[[], object]] = {
+        "walk": lambda: list(host.walk(path)),
+        "digests": lambda: host.submit_digests([path]).result(),
+        "folders": lambda: host.real_folder(path),
+        "read": lambda: host.read(["find", path], timeout=WAIT_SECONDS),
+    }
+    with hanging(tmp_path):
+        stop = threading.Timer(0.5, host.stopping.set)
+        stop.start()
+        with pytest.raises(Interrupted):
+            asks[verb]()
+        stop.join()

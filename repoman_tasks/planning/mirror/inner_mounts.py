@@ -28,8 +28,10 @@ class InnerMounts:
 def find_inner_mounts(mounts: Sequence[MountEntry], repo: str) -> tuple[MountEntry, ...]:
     """Return the mounts that can be seen at or below the real path `repo`, by path."""
     targets = {mount.target for mount in mounts if inside(mount.target, repo)}
-    seen = (find_mount(mounts, target) for target in sorted(targets))
-    return tuple(mount for mount in seen if mount is not None and mount.target in targets)
+    seen = {target: find_mount(mounts, target) for target in sorted(targets)}
+    return tuple(
+        mount for path, mount in seen.items() if mount is not None and mount.target == path
+    )
 
 
 def check_no_share_in(

@@ -116,7 +116,8 @@ def test_read_only_options(options: str, super_options: str, read_only: bool) ->
 
 def test_all_fields_of_a_mount() -> None:
     (mount,) = parse_mountinfo(r"41 40 0:60 /sub /nfs/re\040pos rw - nfs4 tank:/my\040repos rw")
-    assert mount == MountEntry(41, 40, "0:60", "/nfs/re pos", "nfs4", "tank:/my repos", False)
+    expected = (41, 40, "0:60", "/nfs/re pos", "nfs4", "tank:/my repos", False, "/sub")
+    assert mount == MountEntry(*expected)
 
 
 # --- find_mount against a step-by-step walk --------------------------------------------
