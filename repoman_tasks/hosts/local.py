@@ -35,6 +35,7 @@ from repoman_tasks.hosts.base import (
     Future,
     Holder,
     Host,
+    HungFolders,
     Lock,
     Result,
     Sink,
@@ -42,6 +43,7 @@ from repoman_tasks.hosts.base import (
 )
 from repoman_tasks.hosts.digests import RECENT_SECONDS, TreeDigests, tree_argv
 from repoman_tasks.hosts.kept_walks import KeptWalk, difference, kept_digest
+from repoman_tasks.hosts.local_folders import MayHang, real_folder, slow_mount_points
 from repoman_tasks.hosts.processes import (
     StallTimer,
     cut_lines,
@@ -470,27 +472,30 @@ class LocalHost(Host):
         return Future(partial(self._folders, paths))
 
     def _folders(self, paths: Sequence[str]) -> list[str | None]:
-        """Return the real paths of folders, asked by children: a dead file system blocks these."""
-        asked = [path for path in paths if path and "\0" not in path]
-        try:
-            real = self._real_paths(asked)
-            if len(real) < len(asked):  # which of them are none?
-                argv = ["find", "-L", *map(os.path.abspath, asked), "-maxdepth", "0", "-type", "d"]
-                found = self.read([*argv, "-print0"], timeout=FOLDER_SECONDS).text.split("\0")
-                there = set(found)
-                asked = [path for path in asked if os.path.abspath(path) in there]
-                real = self._real_paths(asked)
-        except TimedOut:
-            return self._each_folder(paths)
-        known = dict(zip(asked, real, strict=False)) if len(real) == len(asked) else {}
-        return [known.get(path) for path in paths]
-
-    def _real_paths(self, paths: Sequence[str]) -> list[str]:
-        """Return the real paths of those `paths` that are folders."""
-        if not paths:
-            return []
-        argv = ["realpath", "-ez", "--", *(f"{path}/." for path in paths)]
-        return self.read(argv, timeout=FOLDER_SECONDS).text.split("\0")[:-1]
+        """Return the real paths of folders; children look where a file system may hang."""
+        slow, known, asked = (
+            slow_mount_points(),
+            dict[str, str | None](),
+            dict[str, Future[Result]](),
+        )
+        for path in paths:
+            try:
+                known[path] = None
+                if "\0" not in path:
+                    known[path] = real_folder(os.path.abspath(path), slow)
+            except MayHang:
+                argv = ["realpath", "-ez", "--", f"{path}/."]
+                asked[path] = self.submit_beside(argv, timeout=FOLDER_SECONDS)
+        hung: list[str] = []
+        for path, answer in asked.items():
+            try:
+                known[path] = answer.result().text.removesuffix("\0") or None
+            except TimedOut:
+                hung.append(path)
+        found = [known[path] for path in paths]
+        if hung:
+            raise HungFolders(hung, found)
+        return found
 
 
 def _content(path: str) -> bytes | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Sequence
 
-
 from repoman_tasks.errors import Refused, RepomanError, quoted
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.planning.mirror.share_check import MountEntry, find_mount
