@@ -29,8 +29,9 @@ _WORLDS = {
     "far": ["tests.worlds.daemon"],
     "git": ["tests.worlds.daemon"],
     "nfs": ["tests.worlds.machine", "--timeout=900"],
+    "size": [],
 }
-"""Benchmarks that need a world of their own, and how that is started."""
+"""Benchmarks that are programs of their own, and the world that each of them needs."""
 MEASURE = """\
 import sys
 from repoman_tasks.entry import main
@@ -139,11 +140,12 @@ def main() -> None:
 
 
 def in_worlds(requested: Sequence[str]) -> None:
-    """Run those that need a world of their own."""
+    """Run those that are programs of their own, in their worlds."""
     for name, world in _WORLDS.items():
         if name in requested:
+            outside = [sys.executable, "-m", *world, "--"] if world else []
             inside = [sys.executable, "-m", f"tests.benchmarks.{name}"]
-            subprocess.run([sys.executable, "-m", *world, "--", *inside], check=True)
+            subprocess.run([*outside, *inside], check=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,134 @@
+"""Measure a sync at the size that people have, compared with rsync.
+
+Requests are counted on a share that answers after a millisecond: `tests/benchmarks/slow_share.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.benchmarks.slow_share import slow_share
+from tests.benchmarks.table import fill, timed
+from tests.support.estate import Estate
+
+__all__ = ["main"]
+
+_SECONDS = 0.001
+_FORGET_SECONDS = 3
+"""Time after which the kernel has forgotten what it knew of the share, and a walk trusts ctimes."""
+_RSYNC = ("rsync", "-aH", "--delete")
+
+Count = Callable[[Callable[[], float]], tuple[float, int | None]]
+
+
+@dataclass(frozen=True)
+class _Side:
+    """Seconds that a command takes, and the requests that it sends to the share."""
+
+    name: str
+    seconds: float
+    requests: int | None
+
+
+def _uncounted(run: Callable[[], float]) -> tuple[float, None]:
+    return run(), None
+
+
+class _Bench:
+    """Projects and their mirrors."""
+
+    def __init__(self, estate: Estate, projects: int, files: int, count: Count) -> None:
+        self.estate = estate
+        self.names = [f"p{number}" for number in range(projects)]
+        self.title = f"{projects} projects x {files} files"
+        self._count = count
+        for name in self.names:
+            fill(estate.local_repos / name, files)
+        time.sleep(_FORGET_SECONDS)
+
+    def sync(self, *options: str) -> float:
+        """Return the seconds that a sync of all takes."""
+        argv = [*self.estate.argv, "sync", "--jobs=8", *options]
+        return timed(argv, env=self.estate.environ)
+
+    def rsync(self, names: list[str]) -> float:
+        """Return the seconds that one rsync of these takes."""
+        sources = [str(self.estate.local_repos / name) for name in names]
+        return timed([*_RSYNC, *sources, f"{self.estate.share}/"])
+
+    def rsyncs(self, jobs: int) -> float:
+        """Return the seconds that an rsync for each project takes, `jobs` at once."""
+        began = time.monotonic()
+        with ThreadPoolExecutor(jobs) as pool:
+            list(pool.map(lambda name: self.rsync([name]), self.names))
+        return time.monotonic() - began
+
+    def change_three(self) -> None:
+        """Write to a file in each of three projects."""
+        for name in self.names[:3]:
+            (self.estate.local_repos / name / "d0/f0").write_text(f"{time.time_ns()}\n")
+
+    def measure(self, job: str, sides: dict[str, Callable[[], float]]) -> None:
+        """Print a row for each side."""
+        for name, run in sides.items():
+            time.sleep(_FORGET_SECONDS)
+            seconds, requests = self._count(run)
+            counted = "" if requests is None else f"{requests:,}"
+            print(f"| {job}, {self.title} | {name} | {seconds:.2f} s | {counted} |", flush=True)
+
+
+def _measure_slow(base: Path, projects: int, files: int) -> None:
+    with Estate(base) as estate, slow_share(base) as share:
+        estate.share = share.mount_point
+        estate.environ["REPOMAN_NFS_FSTYPES"] = "fuse"
+        bench = _Bench(estate, projects, files, share.count)
+        estate.prepare().register(*bench.names)
+        for name in bench.names:
+            subprocess.run(["cp", "-a", estate.local_repos / name, share.behind], check=True)
+        bench.sync()
+        share.delay(_SECONDS)
+        both = {"repoman": bench.sync, "8 rsyncs at once": lambda: bench.rsyncs(8)}
+        bench.measure("nothing to do", both)
+        bench.change_three()
+        bench.measure("three files changed", {"repoman": bench.sync})
+        one = {"one rsync": lambda: bench.rsync(bench.names)}
+        bench.measure("all compared", {"repoman": lambda: bench.sync("--full"), **one})
+
+
+def _measure_memory(base: Path, projects: int, files: int) -> None:
+    with Estate(base) as estate:
+        bench = _Bench(estate, projects, files, _uncounted)
+        estate.prepare().register(*bench.names)
+        bench.measure("first mirror", {"repoman": bench.sync})
+        sides = {"repoman": bench.sync, "one rsync": lambda: bench.rsync(bench.names)}
+        bench.measure("nothing to do", sides)
+
+
+def main() -> None:
+    """Measure and print the tables."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.size")
+    parser.add_argument("--projects", type=int, default=100)
+    parser.add_argument("--files", type=int, default=5000)
+    parser.add_argument("--share", choices=["slow", "memory"])
+    given = parser.parse_args()
+    for share, measure in {"slow": _measure_slow, "memory": _measure_memory}.items():
+        if given.share in (None, share):
+            titles = {"slow": "A share that answers after 1 ms", "memory": "A share in memory"}
+            print(f"\n{titles[share]}\n\n| job | | time | requests |\n| --- | --- | ---: | ---: |")
+            base = Path(tempfile.mkdtemp(prefix="repoman-bench-", dir="/var/tmp"))
+            try:
+                measure(base, given.projects, given.files)
+            finally:
+                shutil.rmtree(base)
+
+
+if __name__ == "__main__":
+    main()
