@@ -641,7 +641,8 @@ is_kept() {
 
 # Judge the hooks. Those of the repo itself can be switched off, those of a submodule can't.
 judge_hooks() {
-    ! find_hooks || [ ! -d "$hooks" ] || [ -r "$hooks" ] ||
+    # `status` finds such folders by itself.
+    [ "$0" = repoman-judge ] || ! find_hooks || [ ! -d "$hooks" ] || [ -r "$hooks" ] ||
         found unsafe "$hooks" 'a folder that cannot be listed' ''
     if [ "$0" = repoman-judge ] || [ "$depth" -gt 0 ]; then
         ! find_hooks || each_hook report_hook
