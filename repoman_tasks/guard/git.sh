@@ -349,7 +349,8 @@ is_allowed() {
         submodule.*.fetchrecursesubmodules | submodule.active | submodule.recurse | \
         submodule.fetchjobs | submodule.propagatebranches | submodule.alternatelocation | \
         submodule.alternateerrorstrategy) ;;
-    pull.rebase | pull.ff | push.default | push.autosetupremote | push.followtags | \
+    push.default) case $2 in nothing | current | simple) ;; *) return 1 ;; esac ;; # to the same name
+    pull.rebase | pull.ff | push.autosetupremote | push.followtags | \
         push.recursesubmodules | fetch.prune | fetch.prunetags | fetch.parallel | \
         fetch.recursesubmodules | fetch.writecommitgraph | fetch.fsckobjects | \
         fetch.showforcedupdates | transfer.fsckobjects | receive.fsckobjects | \
@@ -436,6 +437,15 @@ is_own_worktree() {
     top=$physical
 }
 
+# Return 0 if no container can write the file $1 of a person's configuration, which may be a link.
+is_own_file() {
+    own_file=$1
+    [ ! -L "$own_file" ] || own_file=$(readlink -f -- "$own_file") || return 1
+    case $own_file in */*) ;; *) return 0 ;; esac # no file, but the command line
+    ! is_guarded "$own_file" || return 1
+    resolve "${own_file%/*}/" && ! is_guarded "$physical"
+}
+
 # Read what git's NUL-separated output has into `list`, a record on each line: a line break in it
 # becomes a tab. Return 1 if git failed or it is too long.
 read_list() {
@@ -443,7 +453,7 @@ read_list() {
         {
             clean
             "$@" 2>/dev/null && printf 'end\0'
-        } | tr '\000\011\012' '\012\002\011'
+        } | head -c "$most_text" | tr '\000\011\012' '\012\002\011'
     )
     [ ${#list} -lt "$most_text" ] || return 1
     case $nl$list in *"${nl}end") ;; *) return 1 ;; esac
@@ -454,8 +464,9 @@ try_list() { read_list "$@" || read_list "$@" || read_list "$@"; }
 
 # Judge the configuration of `git`, as git itself reads it.
 judge_config() {
-    read_list bounded --no-pager --git-dir="$git" config --list -z --show-scope --show-origin \
-        --includes || {
+    # With a working tree git does not enter that of core.worktree, which may be missing.
+    read_list bounded --no-pager --git-dir="$git" --work-tree=. config --list -z --show-scope \
+        --show-origin --includes || {
         found unsafe "$git/config" 'a configuration that git cannot read, or too long' ''
         return 1
     }
@@ -463,7 +474,7 @@ judge_config() {
     # shellcheck disable=SC2086
     set -- $list
     IFS=" $tab$nl"
-    hooks_path='' own_hooks=
+    hooks_path='' own_hooks='' known_origin='' known_own='' updates_tree=
     while [ $# -gt 3 ]; do
         scope=$1 origin=$2 key=${3%%"$tab"*} value=${3#"${3%%"$tab"*}"}
         value=${value#"$tab"}
@@ -471,7 +482,8 @@ judge_config() {
         case $scope in
         system | global | command)
             # A file of the person's configuration may be one that the container can write.
-            if is_guarded "${origin#file:}"; then own=; else own=1; fi
+            [ "$origin" = "$known_origin" ] || { is_own_file "${origin#file:}" && known_own=1 || known_own=; }
+            known_origin=$origin own=$known_own
             ;;
         *) own= ;;
         esac
@@ -480,6 +492,7 @@ judge_config() {
         case $key in
         core.hookspath) hooks_path=$value own_hooks=$own ;;
         diff.submodule) diff_submodule=$value ;;
+        receive.denycurrentbranch) case $value in [Uu][Pp][Dd]*) updates_tree=1 ;; *) updates_tree= ;; esac ;;
         log.diffmerges) diff_merges=$value ;;
         status.submodulesummary) case $value in no | false | off | 0) summary='' ;; *) summary=1 ;; esac ;;
         push.recursesubmodules | submodule.recurse)
@@ -916,6 +929,7 @@ judge_git() {
     case $0,$depth,$kind in
     repoman-judge,* | *,outer) ;; # `status` looks for nested repos by itself
     *,0,*) [ -z "$top" ] || is_looking || add_nested ;;
+    *) [ -z "$top" ] || [ -z "$updates_tree" ] || add_nested ;; # a push changes it
     esac
 }
 
@@ -973,26 +987,79 @@ add_upwards() {
     done
 }
 
+# Set `decoded` to the path $1 of a URL.
+decode() {
+    rest=$1 decoded=
+    while :; do
+        case $rest in
+        *%[0-9A-Fa-f][0-9A-Fa-f]*)
+            decoded=$decoded${rest%%\%[0-9A-Fa-f][0-9A-Fa-f]*}
+            rest=${rest#"${rest%%\%[0-9A-Fa-f][0-9A-Fa-f]*}"%}
+            number=$((0x${rest%"${rest#??}"}))
+            # shellcheck disable=SC2059
+            decoded=$decoded$(printf "\\$(printf %03o "$number")") rest=${rest#??}
+            ;;
+        *)
+            decoded=$decoded$rest
+            return
+            ;;
+        esac
+    done
+}
+
+# Set `base` to the value that `url.BASE.insteadOf` replaces $1 by, for each of `list`, and call
+# add_other with it.
+add_rewritten() {
+    for rule in $list; do
+        case $rule in url.*.insteadof"$tab"* | url.*.pushinsteadof"$tab"*) ;; *) continue ;; esac
+        before=${rule#*"$tab"}
+        case $1 in "$before"*) ;; *) continue ;; esac
+        base=${rule%%"$tab"*}
+        base=${base#url.}
+        add_other "${base%.*}${1#"$before"}"
+        IFS=$nl
+    done
+}
+
+# Add the repo at the path or URL $1 if it is a guarded one.
+add_other() {
+    other=$1
+    case $other in
+    file://*)
+        decode "${other#file://}"
+        other=$decoded
+        ;;
+    esac
+    case $other in
+    -* | '') return ;;
+    /*) ;;
+    [~]/*) other=${HOME-}/${other#??} ;;
+    *) other=$dir/$other ;;
+    esac
+    for folder in "$other" "$other.git"; do
+        if ! [ -d "$folder" ] || ! resolve "$folder" || ! is_guarded "$physical"; then
+            continue
+        fi
+        first=${first:-$physical}
+        if [ -e "$physical/.git" ]; then add tree "$physical"; else add git "$physical"; fi
+    done
+}
+
 # Add the guarded repos that the arguments, or the remotes of the repo, name as paths.
 add_others() {
-    others=$(
-        bounded -C "$dir" config --get-regexp \
-            '^(remote\..*\.(push)?url|branch\..*\.(remote|pushremote))$' |
-            sed 's/^[^ ]* //'
+    depth=0
+    list=$(
+        bounded -C "$dir" config -z --get-regexp \
+            '^(remote\..*\.(push)?url|remote\.pushdefault|branch\..*\.(remote|pushremote)|url\..*\.(push)?insteadof)$' |
+            tr '\000\011\012' '\012\002\011'
     )
-    for other; do others=$others$nl$other; done
-    IFS=$nl depth=0
-    for other in $others; do
-        other=${other#file://}
-        case $other in -* | '') continue ;; /*) ;; *) other=$dir/$other ;; esac
-        for folder in "$other" "$other.git"; do
-            if ! [ -d "$folder" ] || ! resolve "$folder" || ! is_guarded "$physical"; then
-                continue
-            fi
-            first=${first:-$physical}
-            if [ -e "$physical/.git" ]; then add tree "$physical"; else add git "$physical"; fi
-        done
+    IFS=$nl
+    for other; do list="$list${nl}argument$tab$other"; done
+    for record in $list; do
         IFS=$nl
+        add_other "${record#*"$tab"}"
+        IFS=$nl
+        add_rewritten "${record#*"$tab"}"
     done
     IFS=" $tab$nl"
 }
@@ -1059,6 +1126,8 @@ if [ "$hooks_off" != approved ]; then
     esac
 fi
 # rerere writes to the paths in MERGE_RR, and a multi-pack-index may name packs of another repo. A
-# replaced object is not the one that is pushed.
+# replaced object is not the one that is pushed, nor are a commit's tree and parents in a graph or in
+# a file of grafts.
+export GIT_GRAFT_FILE="${GIT_GRAFT_FILE-/dev/null/none}"
 exec "$real" --no-replace-objects -c safe.bareRepository=explicit -c core.fsmonitor=false -c rerere.enabled=false \
-    -c core.multiPackIndex=false "$@"
+    -c core.multiPackIndex=false -c core.commitGraph=false "$@"

@@ -365,6 +365,62 @@ def test_a_push_into_a_guarded_repo_from_outside(guarded: Guarded) -> None:
         assert guarded.fired, argv
 
 
+FORMS = {
+    "home": {"remote.origin.url": "~/repos/isurus"},
+    "a URL with escapes": {"remote.origin.url": "file://{home}/re%70os/%69surus"},
+    "pushDefault": {"remote.pushDefault": "{home}/repos/isurus"},
+    "insteadOf": {"remote.origin.url": "x:isurus", "url.{home}/repos/.insteadOf": "x:"},
+    "pushInsteadOf": {"remote.origin.url": "x:isurus", "url.~/repos/.pushInsteadOf": "x:"},
+}
+"""Configurations of a clone by which a push goes to the guarded repo."""
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_push_into_a_guarded_repo_that_is_named_otherwise(guarded: Guarded, name: str) -> None:
+    clone, home = guarded.outside / "clone", guarded.environ["HOME"]
+    git(guarded.outside, "clone", "--quiet", str(guarded.repo), str(clone))
+    git(clone, "checkout", "--quiet", "-b", "more")
+    git(clone, "commit", "--quiet", "--allow-empty", "-m", "x")
+    git(clone, "remote", "remove", "origin")
+    git(clone, "config", "push.default", "current")
+    for key, value in FORMS[name].items():
+        git(clone, "config", key.format(home=home), value.format(home=home))
+    hook = guarded.repo / ".git/hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    shutil.copy(guarded.payload, hook)
+    assert guarded.git("push", cwd=clone).code == 128
+    assert not guarded.fired
+    guarded.real_git("push", cwd=clone)
+    assert guarded.fired, "where nothing holds it, it works"
+
+
+def test_a_push_that_updates_a_working_tree_enters_no_nested_repo(guarded: Guarded) -> None:
+    clone, sub = guarded.outside / "clone", guarded.repo / "sub"
+    git(guarded.outside, "clone", "--quiet", str(guarded.repo), str(clone))
+    sub.mkdir()
+    git(sub, "init", "--quiet")
+    (sub / "file").write_text("x\n")
+    (sub / ".gitattributes").write_text("* filter=x\n")
+    git(sub, "add", ".")
+    git(sub, "commit", "--quiet", "-m", "x")
+    git(sub, "config", "filter.x.smudge", str(guarded.payload))
+    git(sub, "config", "filter.x.clean", str(guarded.payload))
+    (sub / "file").write_text("y\n")
+    head = git(sub, "rev-parse", "HEAD").strip()
+    git(clone, "update-index", "--add", "--cacheinfo", f"160000,{head},sub")
+    (clone / ".gitmodules").write_text('[submodule "sub"]\n\tpath = sub\n\turl = ssh://e/x\n')
+    git(clone, "add", ".gitmodules")
+    git(clone, "commit", "--quiet", "-m", "sub")
+    for key, value in (("submodule.recurse", "true"), ("submodule.active", ".")):
+        git(guarded.repo, "config", key, value)
+    git(guarded.repo, "config", "receive.denyCurrentBranch", "updateInstead")
+    assert not guarded.fired
+    assert guarded.git("push", "origin", "main", cwd=clone).code == 128
+    assert not guarded.fired
+    guarded.real_git("push", "origin", "main", cwd=clone)
+    assert guarded.fired, "where nothing holds it, it works"
+
+
 def test_a_working_tree_outside_of_the_repo(guarded: Guarded) -> None:
     """git would overwrite what is there."""
     (guarded.outside / "README.md").write_text("mine\n")
@@ -693,6 +749,7 @@ VALUES = {
     "remote.x.push": ("refs/heads/a:refs/heads/a", "refs/heads/a:refs/heads/b"),
     "remote.y.push": ("HEAD", ":refs/heads/b"),
     "remote.z.push": ("refs/heads/*:refs/heads/*", "+refs/heads/a"),
+    "push.default": ("current", "upstream"),
     "status.showUntrackedFiles": ("no", None),
     "status.compareBranches": (None, "x"),
 }
@@ -1144,6 +1201,29 @@ def test_a_file_of_the_person_that_is_in_a_repo_is_judged(guarded: Guarded) -> N
     assert (done.code, guarded.fired) == (128, False), done
 
 
+def test_a_file_of_the_person_that_is_a_link_into_a_repo_is_judged(guarded: Guarded) -> None:
+    """Such as ~/.gitconfig, if the dotfiles are a project."""
+    inside, settings_file = guarded.repo / "gitconfig", guarded.base / "gitconfig"
+    inside.write_text(f"[core]\n\tfsmonitor = {guarded.payload}\n")
+    environ = {**guarded.environ, "GIT_CONFIG_GLOBAL": str(settings_file)}
+    settings_file.symlink_to(inside)
+    done = run(["git", "status"], environ, cwd=guarded.repo)
+    assert (done.code, guarded.fired) == (128, False), done
+    settings_file.unlink()
+    (guarded.base / "linked").symlink_to(guarded.repo)
+    for path in (guarded.base / "linked/gitconfig", guarded.outside / "../linked/./gitconfig"):
+        settings_file.write_text(f"[include]\n\tpath = {path}\n")
+        done = run(["git", "status"], environ, cwd=guarded.repo)
+        assert (done.code, guarded.fired) == (128, False), done
+    other = guarded.outside / "gitconfig"
+    inside.rename(other)
+    settings_file.write_text(f"[include]\n\tpath = {guarded.outside}/../outside/gitconfig\n")
+    assert run(["git", "status"], environ, cwd=guarded.repo).code == 0
+    settings_file.unlink()
+    settings_file.symlink_to(other)
+    assert run(["git", "status"], environ, cwd=guarded.repo).code == 0
+
+
 def test_a_rebase_with_exec_can_be_looked_at_and_ended(guarded: Guarded) -> None:
     ATTACKS["exec in a rebase"].plant(guarded.repo, guarded.payload)
     assert guarded.git("status").code == 0
@@ -1359,6 +1439,67 @@ def test_what_is_shown_is_what_is_pushed(guarded: Guarded) -> None:
     argv = ("log", "-1", "--format=%s")
     assert guarded.git(*argv).out == "evil\n"
     assert guarded.real_git(*argv).out == "good\n", "where nothing holds it, it works"
+
+
+def test_no_graft_hides_a_commit(guarded: Guarded) -> None:
+    git(guarded.repo, "commit", "--quiet", "--allow-empty", "-m", "third")
+    head, _, first = git(guarded.repo, "log", "--format=%H").split()
+    grafts = guarded.repo / ".git/info/grafts"
+    grafts.parent.mkdir(exist_ok=True)
+    grafts.write_text(f"{head} {first}\n")
+    argv = ("log", "--format=%s")
+    assert guarded.git(*argv).out.split() == ["third", "more.txt", "README.md"]
+    assert guarded.real_git(*argv).out.split() == ["third", "README.md"], "it works on git alone"
+
+
+def test_no_commit_graph_hides_a_change(guarded: Guarded) -> None:
+    """It has a commit's tree and parents, which git takes from there."""
+    git(guarded.repo, "commit-graph", "write", "--reachable")
+    graph = guarded.repo / ".git/objects/info/commit-graph"
+    evil, good = (
+        bytes.fromhex(git(guarded.repo, "rev-parse", f"{name}^{{tree}}"))
+        for name in ("HEAD", "HEAD^")
+    )
+    data = graph.read_bytes()[:-20].replace(evil, good)
+    graph.chmod(0o644)
+    graph.write_bytes(data + hashlib.sha1(data).digest())
+    argv = ("show", "--format=", "--name-only", "HEAD")
+    assert guarded.git(*argv).out == "more.txt\n"
+    assert guarded.real_git(*argv).out == "", "where nothing holds it, it works"
+
+
+def test_a_submodule_that_is_no_longer_checked_out_is_judged(guarded: Guarded) -> None:
+    """Nor is one in it, whose core.worktree leads nowhere."""
+    for repo in (guarded.repos / "deep", guarded.repos / "mod"):
+        repo.mkdir()
+        git(repo, "init", "--quiet")
+        git(repo, "commit", "--quiet", "--allow-empty", "-m", "x")
+    git(repo, "submodule", "--quiet", "add", str(guarded.repos / "deep"), "deep")
+    git(repo, "commit", "--quiet", "-m", "deep")
+    git(guarded.repo, "submodule", "--quiet", "add", str(repo), "mod")
+    git(guarded.repo, "submodule", "--quiet", "update", "--init", "--recursive")
+    approve(guarded)
+    git(guarded.repo, "submodule", "--quiet", "deinit", "--force", "mod")
+    assert guarded.git("status").code == 0
+    config = guarded.repo / ".git/modules/mod/modules/deep/config"
+    config.write_text(f"{config.read_text()}[core]\n\tfsmonitor = x\n")
+    assert guarded.git("status").code == 128
+
+
+def test_of_a_list_without_an_end_no_more_is_read_than_is_judged(guarded: Guarded) -> None:
+    programs, written = guarded.base / "programs", guarded.base / "written"
+    programs.mkdir()
+    (programs / "find").write_text(
+        "#!/bin/sh\nchunk=$(head -c 65536 /dev/zero | tr '\\0' x)\ni=0\n"
+        'while [ $i -lt 200 ]; do printf %s "$chunk" || exit; echo >>'
+        + f"{written}; i=$((i + 1)); done\n"
+    )
+    (programs / "find").chmod(0o755)
+    environ = {**guarded.environ, "PATH": f"{programs}:{guarded.environ['PATH']}"}
+    done = run(["git", "status"], environ, cwd=guarded.repo)
+    assert done.code == 128
+    assert "too much" in done.err
+    assert len(written.read_text()) < 200, "200 chunks would be one list that was read to its end"
 
 
 def test_rerere_reads_no_file_outside(guarded: Guarded) -> None:
