@@ -48,7 +48,7 @@ def table(kind: type[Any]) -> str:
     head = ["Key", "Type", "Default", *(["Variable"] if with_variables else []), "Meaning"]
     rows = [head, ["---"] * len(head)]
     for key in keys(kind):
-        variable = [f"`{env_name(key)}`"] if with_variables else []
+        variable = [f"`{env_name(key)}`" if env_name(key) else ""] if with_variables else []
         rows.append([f"`{key.name}`", _type(key), _default(key), *variable, key.metadata["doc"]])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 

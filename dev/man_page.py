@@ -164,7 +164,9 @@ def _environment() -> Iterator[str]:
     yield from _listed(ENVIRONMENT)
     yield ".PP"
     yield "Each of these is used for a key of [defaults] that the registry does not set."
-    yield from _listed({env_name(key): key.metadata["doc"] for key in keys(Defaults)})
+    yield from _listed(
+        {env_name(key): key.metadata["doc"] for key in keys(Defaults) if env_name(key)}
+    )
 
 
 # --- the language of the page ------------------------------------------------------------

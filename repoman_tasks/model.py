@@ -52,7 +52,7 @@ SCHEMA = 2
 """The schema version of the registry that this code writes."""
 
 
-def _key(default: Any, doc: str, *, env: str = "") -> Any:
+def _key(default: Any, doc: str, *, env: str | None = "") -> Any:
     return field(default=default, metadata={"doc": doc, "env": env})
 
 
@@ -70,10 +70,18 @@ class Person:
 
 @dataclass(frozen=True)
 class Mount:
-    """A folder of the host and its path in a container."""
+    """A folder or file of the host and its path in a container."""
 
-    source: str = field(metadata={"doc": "Folder of the host, absolute or starting with `~/`."})
+    source: str = field(
+        metadata={"doc": "Folder or file of the host, absolute or starting with `~/`."}
+    )
     path: str = field(metadata={"doc": "Absolute path inside the container."})
+    readonly: bool = field(
+        default=False, metadata={"doc": "True if the container may only read it."}
+    )
+
+    def __str__(self) -> str:
+        return f"{self.source} at {self.path}" + (", read-only" if self.readonly else "")
 
 
 @dataclass(frozen=True)
@@ -96,6 +104,13 @@ class Defaults:
     shared: str = _key("", "Without effect: earlier versions mounted this folder in containers.")
     shared_login: bool = _key(
         False, "Share one login of Claude Code with all containers that have claude-share."
+    )
+    env: Pairs = _key((), "Environment variables in all containers.", env=None)
+    env_file: str = _key(
+        "", "File of mode 0600 with variables as NAME=value, for `shell` and `exec` only."
+    )
+    mounts: tuple[Mount, ...] = _key(
+        (), "Folders and files of the host to mount in all containers.", env=None
     )
     logins: tuple[str, ...] = _key(
         (), "Agents whose logins `shell` and `exec` pass into containers: see `repoman login`."
@@ -183,7 +198,7 @@ class Project:
     logins: tuple[str, ...] | None = _key(
         None, "Agents whose logins `shell` and `exec` pass in, if not as in `[defaults]`."
     )
-    mounts: tuple[Mount, ...] = _key((), "Folders of the host to mount in the container.")
+    mounts: tuple[Mount, ...] = _key((), "Folders and files of the host to mount in it.")
     keep: tuple[str, ...] = _key((), "Further folders of the home to keep on its volume.")
     agent_files: tuple[str, ...] = _key((), "Further files and folders to copy at each start.")
     network: str = _key("", "Where it may connect to, if not as in `[defaults]`.")
@@ -195,7 +210,7 @@ class Project:
     )
     requested_profiles: tuple[str, ...] | None = _key(None, "Profiles that it requested then.")
     requested_env: Pairs = _key((), "Environment variables that it requested then.")
-    requested_mounts: tuple[Mount, ...] = _key((), "Folders of the host that it requested then.")
+    requested_mounts: tuple[Mount, ...] = _key((), "Folders and files that it requested then.")
     requested_exclude: tuple[str, ...] = _key((), "Patterns to exclude that it requested then.")
     protect: bool | str = _key(
         True,
@@ -226,7 +241,7 @@ class Requested:
     image: str = _key("", "Image of the container.")
     profiles: tuple[str, ...] | None = _key(None, "Profiles of the container.")
     env: Pairs = _key((), "Environment variables in the container.")
-    mount: tuple[Mount, ...] = _key((), "Folders of the host to mount in the container.")
+    mount: tuple[Mount, ...] = _key((), "Folders and files of the host to mount in the container.")
     exclude: tuple[str, ...] = _key((), "rsync patterns to exclude from its mirror.")
 
 
@@ -389,6 +404,12 @@ class Registry:
         """Return the project called `name`, or None."""
         return next((p for p in self.projects if p.name == name), None)
 
+    @property
+    def all_mounts(self) -> tuple[Mount, ...]:
+        """Return the mounts of all containers."""
+        own = (m for p in self.projects for m in (*p.mounts, *p.requested_mounts))
+        return (*self.defaults.mounts, *own)
+
     def host(self, name: str) -> Address:
         """Return the address of the host called `name`, a plain one if the registry has none."""
         return next((host for host in self.hosts if host.name == name), Address(name))
@@ -412,5 +433,10 @@ def keys(
 
 
 def env_name(key: Field[Any]) -> str:
-    """Return the environment variable that sets a `[defaults]` key missing in the registry."""
+    """Return the environment variable that sets a `[defaults]` key missing in the registry.
+
+    It is empty for a key whose value is a table.
+    """
+    if key.metadata["env"] is None:
+        return ""
     return key.metadata["env"] or f"REPOMAN_{key.name.upper()}"

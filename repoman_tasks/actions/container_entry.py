@@ -14,7 +14,6 @@ from repoman_tasks.actions.project_container import (
     resolve_project,
 )
 from repoman_tasks.errors import Failed, quoted
-from repoman_tasks.hosts.base import Future
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.logins import given_agents
 from repoman_tasks.planning.container.spec import Container, protected_paths
@@ -92,27 +91,30 @@ def ready_project(
 
 
 def _read_secrets(session: Session, project: Project) -> dict[str, str]:
-    """Return the variables of the logins that a project is given, and of its env_file, which wins.
+    """Return the variables of the logins that a project is given, and of the env_files.
 
-    Print a note for each login that is missing.
+    That of `[defaults]` wins over a login, and that of the project over both. Print a note
+    for each login that is missing.
     """
     host, defaults = session.host, session.of(reconcile).registry.defaults
     agents = given_agents(project, defaults)
-    if not (agents or project.env_file):
+    files = [path for path in (defaults.env_file, project.env_file) if path]
+    if not (agents or files):
         return {}
     from repoman_tasks.tools.login_files import submit_login
     from repoman_tasks.tools.secrets import submit_secrets
 
     logins = {agent: submit_login(host, agent) for agent in agents}
-    path = absolute(project.env_file, host.home) if project.env_file else ""
-    own = submit_secrets(host, path) if path else Future[dict[str, str]](dict)
+    own = [submit_secrets(host, absolute(path, host.home)) for path in files]
     variables: dict[str, str] = {}
     for agent, login in logins.items():
         try:
             variables |= login.result()
         except Failed:
             session.screen.note(f"{agent} is not logged in: run `repoman login {quoted(agent)}`")
-    return variables | own.result()
+    for answer in own:
+        variables |= answer.result()
+    return variables
 
 
 def _start(session: Session, container: Container) -> None:

@@ -72,7 +72,7 @@ from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.nightly_job import gone_finding, overdue_finding
 from repoman_tasks.planning.text.grouping import group_findings
 from repoman_tasks.planning.text.layout import BAD, GOOD, STRONG, Cell, Column
-from repoman_tasks.planning.text.wording import format_age, format_toml, plural
+from repoman_tasks.planning.text.wording import format_age, format_toml, plural, printable_setting
 from repoman_tasks.planning.trust.hazard_findings import protect_findings
 from repoman_tasks.session import Session
 from repoman_tasks.terminal.screen import Screen
@@ -296,9 +296,13 @@ def _fence_findings(fence: FenceFacts | RepomanError) -> list[Finding]:
     return fence_findings(fence, fence.defaults.incus_project)
 
 
+def _setting(registry: Registry, name: str) -> object:
+    return printable_setting(getattr(registry.defaults, name))
+
+
 def _show_values(screen: Screen, registry: Registry) -> None:
     rows = [
-        (key.name, format_toml(getattr(registry.defaults, key.name)), registry.origins[key.name])
+        (key.name, format_toml(_setting(registry, key.name)), registry.origins[key.name])
         for key in keys(Defaults)
     ]
     columns = (Column("SETTING"), Column("VALUE", min_width=20), Column("FROM"))
@@ -369,7 +373,7 @@ def _as_json(session: Session, registry: Registry, findings: list[Finding]) -> d
         "containers": containers_summary(session.of(containers)),
         "values": {
             key.name: {
-                "value": getattr(registry.defaults, key.name),
+                "value": _setting(registry, key.name),
                 "from": registry.origins[key.name],
             }
             for key in keys(Defaults)

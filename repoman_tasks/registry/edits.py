@@ -140,11 +140,16 @@ def _plain(value: Any) -> Any:
         import tomlkit
 
         mounts = tomlkit.array()
-        mounts.extend(_inline(vars(mount)) for mount in value)
+        mounts.extend(_inline(_mount_keys(mount)) for mount in value)
         return mounts
     if value and isinstance(value[0], tuple):
         return _inline(dict(value))
     return list(value)
+
+
+def _mount_keys(mount: Mount) -> dict[str, Any]:
+    always = {"source": mount.source, "path": mount.path}
+    return always | ({"readonly": True} if mount.readonly else {})
 
 
 def _inline(values: Mapping[str, Any]) -> Any:

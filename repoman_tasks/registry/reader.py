@@ -362,15 +362,18 @@ def _pairs(value: Any) -> Pairs:
 
 def _mounts(value: Any) -> tuple[Mount, ...]:
     tables: list[Any] = value if isinstance(value, list) else [None]
-    if not all(isinstance(t, dict) and set(t) == {"source", "path"} for t in tables):
+    if not all(isinstance(t, dict) and set(t) - {"readonly"} == {"source", "path"} for t in tables):
         raise ValueError("must be a list of tables, each with source and path")
-    for text in (text for table in tables for text in table.values()):
-        if not isinstance(text, str):
-            raise ValueError("source and path must be strings")
-        _checked_text(text)
-    for table in tables:
-        _no_fault(mount_fault(table["source"], table["path"]))
-    return tuple(Mount(table["source"], table["path"]) for table in tables)
+    return tuple(_mount(**table) for table in tables)
+
+
+def _mount(source: Any, path: Any, readonly: Any = False) -> Mount:
+    if not isinstance(source, str) or not isinstance(path, str):
+        raise ValueError("source and path must be strings")
+    if not isinstance(readonly, bool):
+        raise ValueError("readonly must be true or false")
+    _no_fault(mount_fault(_checked_text(source), _checked_text(path)))
+    return Mount(source, path, readonly)
 
 
 def _no_fault(fault: str) -> None:

@@ -31,7 +31,8 @@ def copy_text(registry: Registry) -> str:
     lines = ["# A copy of repoman's registry, without environment variables: see docs/mirror.md."]
     lines += ["[estate]", f"schema = {SCHEMA}", f"id = {_value(registry.estate.id)}"]
     lines += ["", "[defaults]"]
-    defaults = (key.name for key in keys(Defaults) if registry.origins[key.name] == "registry")
+    stored = (key.name for key in keys(Defaults) if registry.origins[key.name] == "registry")
+    defaults = (name for name in stored if name not in _LEFT_OUT)
     lines += [f"{name} = {_value(getattr(registry.defaults, name))}" for name in defaults]
     for host in registry.hosts:
         lines += ["", f"[hosts.{_value(host.name)}]", *_changed(Address, host)]
@@ -51,7 +52,8 @@ def _changed(table: type[Address] | type[Project], row: Address | Project) -> It
 def _value(value: Any) -> str:
     """Return `value` as TOML, which has the strings of JSON but for one character."""
     if isinstance(value, Mount):
-        return f"{{ source = {_value(value.source)}, path = {_value(value.path)} }}"
+        readonly = ", readonly = true" if value.readonly else ""
+        return f"{{ source = {_value(value.source)}, path = {_value(value.path)}{readonly} }}"
     if isinstance(value, tuple):
         return f"[{', '.join(map(_value, value))}]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -32,10 +32,14 @@ def _parse(data: bytes | None) -> Approval | None:
         stored = parse_json(data or b"")
         if stored["schema"] != _SCHEMA:
             return None
-        mounts = tuple(Mount(mount["source"], mount["path"]) for mount in stored["mounts"])
+        mounts = tuple(_mount(**mount) for mount in stored["mounts"])
         return Approval(stored["repo"], stored["digest"], mounts, tuple(stored["lines"]))
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _mount(source: str, path: str, readonly: bool = False) -> Mount:
+    return Mount(source, path, readonly)
 
 
 def approve(host: Host, approval: Approval, now: str) -> None:

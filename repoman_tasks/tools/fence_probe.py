@@ -142,11 +142,7 @@ def read_fence_facts(
 
 
 def _mounts(facts: EstateFacts, home: str) -> tuple[str, ...]:
-    return tuple(
-        absolute(mount.source, home)
-        for project in facts.registry.projects
-        for mount in (*project.mounts, *project.requested_mounts)
-    )
+    return tuple(absolute(mount.source, home) for mount in facts.registry.all_mounts)
 
 
 def _real_login(login: str, real: Mapping[str, str | None]) -> str:

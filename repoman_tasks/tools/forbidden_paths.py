@@ -103,11 +103,7 @@ def _forbidden_paths(
     never.append(guard_path(host.environ, home).rpartition("/")[0])
     never += _environment_paths(host.environ)
     written = [f"{facts.local_repos}/{project.repo}" for project in facts.registry.projects]
-    written += [
-        absolute(mount.source, home)
-        for project in facts.registry.projects
-        for mount in (*project.mounts, *project.requested_mounts)
-    ]
+    written += [absolute(m.source, home) for m in facts.registry.all_mounts if not m.readonly]
     return never, written
 
 

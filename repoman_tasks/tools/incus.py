@@ -407,7 +407,9 @@ def _error(said: str) -> RepomanError:
     if any(phrase in low for phrase in _FULL):
         return Failed(f"the storage pool is full, Incus says: {said}", "make room in the pool")
     if "missing source path" in low:
-        return Failed(f"a folder to be mounted is missing, Incus says: {said}", "restore it")
+        return Failed(
+            f"a folder or file to be mounted is missing, Incus says: {said}", "restore it"
+        )
     if any(phrase in low for phrase in _FENCED):
         return Refused(
             f"the Incus project does not allow it, Incus says: {said}",

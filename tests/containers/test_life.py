@@ -435,6 +435,55 @@ def test_update_takes_several_names_or_all(isurus: ContainerEstate) -> None:
     assert again == "isurus: nothing to do\nlamna: nothing to do\n"
 
 
+@pytest.mark.over_ssh
+def test_mounts_and_variables_of_all_containers(estate: ContainerEstate) -> None:
+    home = estate.home
+    (home / "rc").write_text("of the host\n")
+    (home / "shared").mkdir()
+    (home / "own").mkdir()
+    for name, text in (("all.env", "TOKEN=all\nALL=1\n"), ("own.env", "TOKEN=own\n")):
+        (home / name).write_text(text)
+        (home / name).chmod(0o600)
+    defaults = """[defaults]
+env_file = "~/all.env"
+env = {EDITOR = "vi", PAGER = "cat"}
+mounts = [
+  {source = "~/rc", path = "/etc/rc-of-all", readonly = true},
+  {source = "~/shared", path = "/srv/shared"},
+]
+"""
+    text = estate.registry.read_text()
+    estate.registry.write_text(text.replace("[defaults]\n", defaults))
+    estate.new("isurus").new("lamna")
+    own = """name = "lamna"
+env_file = "~/own.env"
+env = {PAGER = "less"}
+mounts = [{source = "~/own", path = "/srv/shared", readonly = true}]
+"""
+    text = estate.registry.read_text()
+    estate.registry.write_text(text.replace('name = "lamna"\n', own))
+    estate.run("update", "--all", "--yes", code=0)
+    script = "echo $EDITOR $PAGER $TOKEN $ALL; cat /etc/rc-of-all; touch /srv/shared/$1; echo $?"
+    for name, shown in (("isurus", "vi cat all 1"), ("lamna", "vi less own 1")):
+        done = estate.run("exec", name, "--", "sh", "-c", script, "sh", name, code=0)
+        assert done.out.splitlines()[:2] == [shown, "of the host"]
+        assert done.out.endswith("0\n") is (name == "isurus"), "lamna may only read"
+        refused = estate.exec_inside(name, "sh", "-c", "echo x >/etc/rc-of-all")
+        assert refused.code != 0, "root inside may not write it either"
+    assert (home / "rc").read_text() == "of the host\n"
+    assert [path.name for path in (home / "shared").iterdir()] == ["isurus"]
+    assert list((home / "own").iterdir()) == []
+    again = estate.run("update", "--all", code=0).out
+    assert again == "isurus: nothing to do\nlamna: nothing to do\n"
+    assert estate.findings() == {}
+    values = estate.run("status", "--json").json["values"]
+    assert values["env"]["value"] == ["EDITOR", "PAGER"], "values may be secret"
+    assert values["mounts"]["value"] == [
+        "~/rc at /etc/rc-of-all, read-only",
+        "~/shared at /srv/shared",
+    ]
+
+
 def test_remove_all_with_their_containers(isurus: ContainerEstate) -> None:
     isurus.new("lamna")
     isurus.run("remove", "--all", "--yes", code=0)

@@ -20,12 +20,20 @@ from tests.support.estate import Estate, hash_tree
 _HEADING = "## If the disk of this host is lost"
 
 
+_DEFAULTS = """[defaults]
+jobs = 3
+allow = ["192.168.1.20:5432"]
+env = { SECRET = "s3cret" }
+mounts = [{ source = "/srv", path = "/srv", readonly = true }]
+"""
+
+
 @pytest.fixture
 def mirrored(estate: Estate) -> Estate:
     """Return an estate with several projects of different settings, all mirrored."""
     estate.prepare("isurus", "lamna", "sphyrna")
     text = estate.registry.read_text()
-    text = text.replace("[defaults]", '[defaults]\njobs = 3\nallow = ["192.168.1.20:5432"]', 1)
+    text = text.replace("[defaults]", _DEFAULTS, 1)
     text = text.replace(
         'name = "lamna"',
         'name = "lamna"\nexclude = ["*.o"]\nmax_delete = 7\nenv = { TOKEN = "s3cret" }\n'
@@ -90,10 +98,10 @@ def test_what_could_do_harm_is_named_and_left_out(mirrored: Estate) -> None:
     assert not mirrored.registry.exists()
     done = mirrored.run(*setup, "--yes", code=0)
     assert re.search(r"not taken over from \S+\.toml: lamna: env_file, mounts", done.err)
-    assert re.search(r"not taken over from \S+\.toml: \[defaults\]: allow", done.err)
+    assert re.search(r"not taken over from \S+\.toml: \[defaults\]: mounts, allow", done.err)
     assert "Next: repoman restore --all" in done.err
     text = mirrored.registry.read_text()
-    assert not re.search("mounts|env_file|allow|TOKEN", text)
+    assert not re.search("mounts|env_file|allow|TOKEN|SECRET", text)
 
 
 def test_it_asks_once(mirrored: Estate) -> None:

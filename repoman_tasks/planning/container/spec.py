@@ -150,12 +150,14 @@ def container_spec(project: Project, registry: Registry, local_repos: str, home:
     pool of its volume is known only to Incus, see `with_pool`.
     """
     image = project.requested_image or project.image or registry.defaults.default_image
-    env = volume_variables() | dict(project.env) | dict(project.requested_env)
+    env = volume_variables() | dict(registry.defaults.env)
+    env |= dict(project.env) | dict(project.requested_env)
     config = {f"{_ENV}{name}": value for name, value in env.items()}
     config |= {PROJECT_TAG: project.name, REPO_TAG: project.repo, IMAGE_TAG: image}
     if project.created:
         config[CREATED_TAG] = project.created
-    devices = _disks(project, f"{local_repos}/{project.repo}", home)
+    mounts = _mounts(registry.defaults.mounts, project, home)
+    devices = _disks(project, f"{local_repos}/{project.repo}", mounts)
     if project.network == "none":
         devices[NETWORK_DEVICE] = {"type": "none"}
     elif has_rules(project) and project.address:
@@ -170,10 +172,10 @@ def _profiles(project: Project, registry: Registry) -> tuple[str, ...]:
     return registry.defaults.profiles
 
 
-def _disks(project: Project, repo: str, home: str) -> dict[str, dict[str, str]]:
+def _disks(project: Project, repo: str, mounts: Sequence[Mount]) -> dict[str, dict[str, str]]:
     devices = {REPO_DEVICE: _disk(Mount(repo, repo))}
     devices[VOLUME_DEVICE] = _disk(Mount(project.name, VOLUME_PATH)) | {"pool": ""}
-    for number, mount in enumerate(_mounts(project, home), 1):
+    for number, mount in enumerate(mounts, 1):
         devices[f"mount-{number}"] = _disk(mount)
     for number, path in enumerate(_read_only_paths(project), 1):
         device = {**_disk(Mount(f"{repo}/{path}", f"{repo}/{path}")), **_READ_ONLY}
@@ -188,13 +190,15 @@ def _read_only_paths(project: Project) -> tuple[str, ...]:
     return project.protected if project.protect else ()
 
 
-def _mounts(project: Project, home: str) -> list[Mount]:
-    by_path = {mount.path: mount for mount in (*project.mounts, *project.requested_mounts)}
-    return [Mount(absolute(mount.source, home), path) for path, mount in by_path.items()]
+def _mounts(shared: Sequence[Mount], project: Project, home: str) -> list[Mount]:
+    """Return the mounts of a container. Of those at the same path, the last one wins."""
+    by_path = {mount.path: mount for mount in (*shared, *project.mounts, *project.requested_mounts)}
+    return [replace(mount, source=absolute(mount.source, home)) for mount in by_path.values()]
 
 
 def _disk(mount: Mount) -> dict[str, str]:
-    return {"type": "disk", "source": mount.source, "path": mount.path}
+    disk = {"type": "disk", "source": mount.source, "path": mount.path}
+    return disk | ({"readonly": "true"} if mount.readonly else {})
 
 
 def with_pool(spec: Spec, pool: str) -> Spec:
@@ -280,7 +284,7 @@ def _weakening(container: Container) -> dict[str, str]:
 
 def _describe(device: Mapping[str, str]) -> str:
     if device["type"] == "disk":
-        return f"{device['source']} at {device['path']}"
+        return str(Mount(device["source"], device["path"], device.get("readonly") == "true"))
     return device.get("ipv4.address") or device["type"]
 
 
@@ -347,7 +351,7 @@ def project_from_container(container: Container, repo: str, now: str) -> Project
     `repo` and `now` stand in for a missing tag.
     """
     devices = [
-        Mount(device["source"], device["path"])
+        Mount(device["source"], device["path"], device.get("readonly") == "true")
         for name, device in container.devices.items()
         if name.startswith("mount-") and {"source", "path"} <= device.keys()
     ]

@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 
 __all__ = ["format_age", "format_counts", "format_seconds", "format_size", "format_toml"]
-__all__ += ["hours_since", "plural", "redact_url"]
+__all__ += ["hours_since", "plural", "printable_setting", "redact_url"]
 
 
 def hours_since(then: str, now: str) -> float:
@@ -64,6 +64,13 @@ def format_toml(value: object) -> str:
     return json.dumps(
         list(value) if isinstance(value, tuple) else value, ensure_ascii=False, default=str
     )
+
+
+def printable_setting(value: object) -> object:
+    """Return a setting without a table: mounts as phrases, of variables only the names."""
+    if not isinstance(value, tuple):
+        return value
+    return tuple(str(entry[0] if isinstance(entry, tuple) else entry) for entry in value)
 
 
 def redact_url(url: str) -> str:

@@ -81,7 +81,7 @@ def privileged_requests(request: Request, defaults: Defaults) -> tuple[str, ...]
     """Return the requests that reach out of the container, as phrases."""
     requested = request.requested
     phrases = [
-        f"mount {source} at {mount.path}"
+        f"mount {Mount(source, mount.path, mount.readonly)}"
         for source, mount in zip(request.sources, requested.mount, strict=True)
     ]
     phrases += [
@@ -134,7 +134,7 @@ def unprivileged_requests(request: Request, defaults: Defaults) -> Requested:
 
 def _mounts(request: Request) -> tuple[Mount, ...]:
     pairs = zip(request.sources, request.requested.mount, strict=True)
-    return tuple(Mount(source, mount.path) for source, mount in pairs)
+    return tuple(Mount(source, mount.path, mount.readonly) for source, mount in pairs)
 
 
 # --- approval -------------------------------------------------------------------------------

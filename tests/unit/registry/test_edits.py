@@ -290,7 +290,7 @@ PROFILES = st.lists(PROFILE, max_size=3).map(tuple)
 VARIABLE = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 ENV = st.dictionaries(VARIABLE, TEXT, max_size=3).map(lambda env: tuple(env.items()))
 PATH = st.from_regex(r"/[a-z'\"#\[\]={} ][a-z]{0,8}", fullmatch=True)
-MOUNTS = st.lists(st.builds(Mount, PATH, PATH), max_size=2).map(tuple)
+MOUNTS = st.lists(st.builds(Mount, PATH, PATH, st.booleans()), max_size=2).map(tuple)
 PROJECT = st.builds(
     Project,
     name=NAME,

@@ -98,6 +98,25 @@ def test_precedence_of_profiles(
     assert container_spec(project, Registry(defaults=defaults), "/r", "/h").profiles == profiles
 
 
+def test_env_and_mounts_of_defaults_come_first() -> None:
+    shared = replace(
+        REGISTRY.defaults,
+        env=(("A", "0"), ("B", "0"), ("C", "0")),
+        mounts=(Mount("~/a", "/a", True), Mount("~/b", "/b", True), Mount("~/c", "/c", True)),
+    )
+    mine = replace(PROJECT, env=(("B", "1"), ("C", "1")), mounts=(Mount("/x", "/b"),))
+    asks = Requested(env=(("C", "2"),), mount=(Mount("/y", "/c", True),))
+    project = apply_requested(mine, asks, "", ())
+    spec = container_spec(project, replace(REGISTRY, defaults=shared), "/r", "/home/me")
+    assert [spec.config[f"environment.{name}"] for name in "ABC"] == ["0", "1", "2"]
+    disk = {"type": "disk"}
+    assert [spec.devices[f"mount-{number}"] for number in (1, 2, 3)] == [
+        disk | {"source": "/home/me/a", "path": "/a", "readonly": "true"},
+        disk | {"source": "/x", "path": "/b"},
+        disk | {"source": "/y", "path": "/c", "readonly": "true"},
+    ]
+
+
 def test_env_and_mounts_of_registry_and_repo_add_up() -> None:
     mine = replace(PROJECT, env=(("A", "1"), ("B", "1")), mounts=(Mount("~/a", "/a"),))
     asks = Requested(env=(("B", "2"),), mount=(Mount("/r/b", "/b"), Mount("/r/a", "/a")))
