@@ -15,7 +15,12 @@ from repoman_tasks.hosts.base import Future, Host
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Project, Registry
 from repoman_tasks.planning.container.agents import agent_file, kept_folders
-from repoman_tasks.planning.container.spec import REPO_DEVICE, VOLUME_DEVICE, Spec
+from repoman_tasks.planning.container.spec import (
+    PROTECTED_DEVICE,
+    REPO_DEVICE,
+    VOLUME_DEVICE,
+    Spec,
+)
 from repoman_tasks.planning.fence.acl import (
     acl,
     choose_address,
@@ -29,9 +34,10 @@ from repoman_tasks.planning.steps import Step
 from repoman_tasks.session import Session
 from repoman_tasks.tools.agent_files import AgentFile, find_agent_files
 from repoman_tasks.tools.fence_probe import submit_host_networks
-from repoman_tasks.tools.forbidden_paths import check_devices
+from repoman_tasks.tools.forbidden_paths import check_devices, check_folders
 from repoman_tasks.tools.hazard_scan import submit_protected
 from repoman_tasks.tools.incus import Incus
+from repoman_tasks.tools.mount_sources import folders_to_allow
 
 __all__ = [
     "NetworkAnswers",
@@ -73,10 +79,15 @@ def mount_permission_steps(session: Session, spec: Spec) -> list[Step]:
     """
     if spec.devices.keys() <= {REPO_DEVICE, VOLUME_DEVICE}:
         return []
-    check_devices(session.host, session.of(forbidden_paths), spec.devices)
+    host, forbidden = session.host, session.of(forbidden_paths)
+    check_devices(host, forbidden, spec.devices)
+    mounts = (d for n, d in spec.devices.items() if not n.startswith(PROTECTED_DEVICE))
+    sources = [device["source"] for device in mounts if "source" in device and "pool" not in device]
+    folders = folders_to_allow(host, sources)
+    check_folders(host, forbidden, sources, folders)
     incus = session.of(find_incus)
     project = incus.get(incus.project_path) or {}
-    return allow_mounts_steps(incus.project, project.get("config") or {}, spec)
+    return allow_mounts_steps(incus.project, project.get("config") or {}, folders)
 
 
 def with_addresses(project: Project, registry: Registry, network: NetworkAnswers | None) -> Project:

@@ -19,10 +19,11 @@ from repoman_tasks.planning.fence.host_filter import filter_path
 from repoman_tasks.planning.fence.kernel_limits import parse_settings, settings_argv
 from repoman_tasks.planning.fence.routes import Route, parse_routes, routed_networks
 from repoman_tasks.planning.findings import EstateFacts
-from repoman_tasks.planning.names import absolute
+from repoman_tasks.planning.names import absolute, inside
 from repoman_tasks.planning.text.strict_json import parse_json
 from repoman_tasks.tools.incus import Incus
 from repoman_tasks.tools.login_folder import check_login_folder, login_folder, submit_other_names
+from repoman_tasks.tools.mount_sources import folders_to_allow
 
 __all__ = ["FenceAnswers", "read_fence_facts", "submit_fence", "submit_host_networks"]
 
@@ -130,7 +131,7 @@ def read_fence_facts(
         login_folder=_real_login(answers.login, real),
         login_exists=real.get(answers.login) is not None,
         login_others=answers.login_others.result(),
-        mounts=_mounts(facts, host.home),
+        mounts=_mounts(host, facts),
         subuid=answers.subuid.result(),
         subgid=answers.subgid.result(),
         filter_unit=answers.filter_unit.result(),
@@ -141,8 +142,11 @@ def read_fence_facts(
     )
 
 
-def _mounts(facts: EstateFacts, home: str) -> tuple[str, ...]:
-    return tuple(absolute(mount.source, home) for mount in facts.registry.all_mounts)
+def _mounts(host: Host, facts: EstateFacts) -> tuple[str, ...]:
+    """Return the folders to allow for mounts, but no home for a file in it: `update` refuses it."""
+    sources = [absolute(mount.source, host.home) for mount in facts.registry.all_mounts]
+    folders = zip(sources, folders_to_allow(host, sources), strict=True)
+    return tuple(f for source, f in folders if f == source or not inside(host.home, f))
 
 
 def _real_login(login: str, real: Mapping[str, str | None]) -> str:

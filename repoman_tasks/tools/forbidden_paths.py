@@ -18,6 +18,7 @@ from repoman_tasks.registry.names_file import state_folder
 
 __all__ = [
     "check_devices",
+    "check_folders",
     "check_source",
     "path_batches",
     "real_paths",
@@ -122,6 +123,23 @@ def check_source(forbidden: ForbiddenPaths, source: str, real: str) -> None:
     if reason:
         path = source if source == real else f"{source} (that is {real})"
         raise Refused(f"{path} can't be mounted: {reason}", "remove that mount")
+
+
+def check_folders(
+    host: Host, forbidden: ForbiddenPaths, sources: Sequence[str], folders: Sequence[str]
+) -> None:
+    """Raise Refused if one of `sources` is a file in a folder that is never mounted.
+
+    `folders` has the folder that Incus has to allow for each of them.
+    """
+    files = [
+        (file, folder) for file, folder in zip(sources, folders, strict=True) if file != folder
+    ]
+    real = real_paths(host, [folder for _, folder in files])
+    for (file, _), folder in zip(files, real, strict=True):
+        if reason := forbidden_reason(folder, forbidden):
+            what = f"{file} can't be mounted: Incus allows only its whole folder, and {reason}"
+            raise Refused(what, "move it to a folder of its own")
 
 
 def check_devices(

@@ -438,7 +438,8 @@ def test_update_takes_several_names_or_all(isurus: ContainerEstate) -> None:
 @pytest.mark.over_ssh
 def test_mounts_and_variables_of_all_containers(estate: ContainerEstate) -> None:
     home = estate.home
-    (home / "rc").write_text("of the host\n")
+    (home / "files").mkdir()
+    (home / "files/rc").write_text("of the host\n")
     (home / "shared").mkdir()
     (home / "own").mkdir()
     for name, text in (("all.env", "TOKEN=all\nALL=1\n"), ("own.env", "TOKEN=own\n")):
@@ -448,7 +449,7 @@ def test_mounts_and_variables_of_all_containers(estate: ContainerEstate) -> None
 env_file = "~/all.env"
 env = {EDITOR = "vi", PAGER = "cat"}
 mounts = [
-  {source = "~/rc", path = "/etc/rc-of-all", readonly = true},
+  {source = "~/files/rc", path = "/etc/rc-of-all", readonly = true},
   {source = "~/shared", path = "/srv/shared"},
 ]
 """
@@ -470,7 +471,7 @@ mounts = [{source = "~/own", path = "/srv/shared", readonly = true}]
         assert done.out.endswith("0\n") is (name == "isurus"), "lamna may only read"
         refused = estate.exec_inside(name, "sh", "-c", "echo x >/etc/rc-of-all")
         assert refused.code != 0, "root inside may not write it either"
-    assert (home / "rc").read_text() == "of the host\n"
+    assert (home / "files/rc").read_text() == "of the host\n"
     assert [path.name for path in (home / "shared").iterdir()] == ["isurus"]
     assert list((home / "own").iterdir()) == []
     again = estate.run("update", "--all", code=0).out
@@ -479,9 +480,17 @@ mounts = [{source = "~/own", path = "/srv/shared", readonly = true}]
     values = estate.run("status", "--json").json["values"]
     assert values["env"]["value"] == ["EDITOR", "PAGER"], "values may be secret"
     assert values["mounts"]["value"] == [
-        "~/rc at /etc/rc-of-all, read-only",
+        "~/files/rc at /etc/rc-of-all, read-only",
         "~/shared at /srv/shared",
     ]
+    assert "nothing to do" in estate.run("setup", "--repair", "--yes", code=0).out
+    (home / ".inputrc").touch()
+    text = estate.registry.read_text()
+    estate.registry.write_text(text.replace("~/files/rc", "~/.inputrc"))
+    error = estate.run("update", "isurus", "--yes", code=6).err
+    assert "Incus allows only its whole folder" in error
+    folders = estate.api(f"projects/{estate.project}")["config"]["restricted.devices.disk.paths"]
+    assert str(home) not in folders.split(",")
 
 
 def test_remove_all_with_their_containers(isurus: ContainerEstate) -> None:

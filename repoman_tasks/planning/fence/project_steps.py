@@ -8,12 +8,11 @@ that nobody has outside (Incus: reference on projects, raw.idmap).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from repoman_tasks.errors import UsageError, quoted
-from repoman_tasks.planning.container.spec import Spec
 from repoman_tasks.planning.fence.fence_facts import DESCRIPTION, FenceFacts
 from repoman_tasks.planning.findings import Finding
 from repoman_tasks.planning.names import inside
@@ -151,10 +150,11 @@ def repair_project_step(facts: FenceFacts, project: str, network: str) -> Step:
     return CallIncus(what, "PUT", _api_path(project), _body(kept | desired))
 
 
-def allow_mounts_steps(project: str, config: Mapping[str, str], spec: Spec) -> list[Step]:
-    """Return the step that allows the mounts of `spec` in the project; none if it allows them."""
+def allow_mounts_steps(
+    project: str, config: Mapping[str, str], sources: Sequence[str]
+) -> list[Step]:
+    """Return the step that allows mounts from `sources` in the project; none if it allows them."""
     allowed = _allowed_folders(config)
-    sources = [d["source"] for d in spec.devices.values() if "source" in d and "pool" not in d]
     new = [s for s in sources if not any(inside(s, folder) for folder in allowed)]
     return [_allow_step(project, config, new)] if new else []
 
