@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 from collections.abc import Container
+
+from repoman_tasks.mountinfo import parse_mountinfo
 
 __all__ = ["MayHang", "real_folder", "slow_mount_points"]
 
@@ -28,12 +29,8 @@ class MayHang(Exception):  # no error: the question has to be asked otherwise
 def slow_mount_points() -> frozenset[str]:
     """Return where file systems are mounted that may hang, or be mounted by a mere look."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        lines = [line.split(" ") for line in file]
-    return frozenset(
-        re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4])
-        for fields in lines
-        if fields[fields.index("-") + 1] not in _LOCAL_TYPES
-    )
+        mounts = parse_mountinfo(file.read())
+    return frozenset(mount.target for mount in mounts if mount.fstype not in _LOCAL_TYPES)
 
 
 def real_folder(path: str, slow: Container[str]) -> str | None:

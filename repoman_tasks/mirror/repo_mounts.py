@@ -7,13 +7,17 @@ from collections.abc import Mapping, Sequence
 from repoman_tasks.errors import Failed, Refused, RepomanError
 from repoman_tasks.hosts.base import Future, Result, TimedOut
 from repoman_tasks.model import Project, Registry
+from repoman_tasks.mountinfo import MountEntry
 from repoman_tasks.planning.mirror.inner_mounts import (
     InnerMounts,
     check_no_share_in,
     find_inner_mounts,
     share_in_repo,
 )
-from repoman_tasks.planning.mirror.share_check import MARKER, MountEntry, parse_marker
+from repoman_tasks.planning.mirror.share_check import (
+    MARKER,
+    parse_marker,
+)
 from repoman_tasks.tools.share import Share
 
 __all__ = ["submit_inner_mounts"]

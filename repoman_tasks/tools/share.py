@@ -14,19 +14,18 @@ from repoman_tasks.errors import Failed, TargetUnusable
 from repoman_tasks.hosts.base import Argv, Future, Holder, Host, Result, Stalled, TimedOut
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Tally
+from repoman_tasks.mountinfo import MountEntry, parse_mountinfo
 from repoman_tasks.planning.mirror.known_mirrors import TOKEN
 from repoman_tasks.planning.mirror.share_check import (
     MARKER,
     MARKER_NANOSECONDS,
     REGISTRY_COPIES,
     Marker,
-    MountEntry,
     Probe,
     check_still_mounted,
     find_mount,
     marker_text,
     parse_marker,
-    parse_mountinfo,
     writable_mount_points,
 )
 from repoman_tasks.planning.names import with_parents

@@ -104,7 +104,7 @@ def but(*names: str) -> list[Module]:
 
 # --- deciding is pure ------------------------------------------------------------------
 
-_PURE = own("late_dataclass", "model", "errors", "planning")
+_PURE = own("late_dataclass", "model", "mountinfo", "errors", "planning")
 
 
 def test_planning_imports_only_planning_model_and_errors() -> None:
@@ -185,7 +185,17 @@ def _in_backticks(string: ast.JoinedStr) -> Iterator[str]:
 
 
 LAYERS = (
-    *("late_dataclass", "errors", "model", "planning", "hosts", "registry", "guard", "tools"),
+    *(
+        "late_dataclass",
+        "errors",
+        "model",
+        "mountinfo",
+        "planning",
+        "hosts",
+        "registry",
+        "guard",
+        "tools",
+    ),
     *("mirror", "terminal", "session", "journal", "cli", "actions", "wizards", "completions"),
     *("commands", "git_remote", "entry", "__main__"),
 )
@@ -244,7 +254,9 @@ def test_no_two_rooms_have_a_module_of_one_name() -> None:
 @pytest.mark.parametrize(
     ("sources", "targets"),
     [
-        pytest.param(["model", "errors"], [""], id="values know nothing of the package"),
+        pytest.param(
+            ["model", "mountinfo", "errors"], [""], id="values know nothing of the package"
+        ),
         pytest.param(
             ["hosts"], ["planning", "registry"], id="a host does not know what it is used for"
         ),

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 
 from repoman_tasks.errors import Refused, RepomanError, quoted
 from repoman_tasks.late_dataclass import dataclass
-from repoman_tasks.planning.mirror.share_check import MountEntry, find_mount
+from repoman_tasks.mountinfo import MountEntry
+from repoman_tasks.planning.mirror.share_check import (
+    find_mount,
+)
 from repoman_tasks.planning.names import inside
 
 __all__ = ["InnerMounts", "check_mounted_again", "check_no_share_in", "find_inner_mounts"]

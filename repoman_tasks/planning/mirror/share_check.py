@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Sequence
 
 from repoman_tasks.errors import TargetUnusable, quoted
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Defaults
+from repoman_tasks.mountinfo import MountEntry
 from repoman_tasks.planning.names import inside
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "MARKER_NANOSECONDS",
     "REGISTRY_COPIES",
     "Marker",
-    "MountEntry",
     "Probe",
     "check_free",
     "check_marker",
@@ -27,57 +26,16 @@ __all__ = [
     "find_mount",
     "marker_text",
     "parse_marker",
-    "parse_mountinfo",
     "writable_mount_points",
 ]
 
 MARKER = ".repoman-share"
+"""File on the share that names the estate it belongs to."""
 REGISTRY_COPIES = ".repoman-share.registry"
 """Folder on the share with copies of the registry, one for each day on which it changed."""
-"""File on the share that names the estate it belongs to."""
 
 MARKER_NANOSECONDS = 123_456_789
 """Nanoseconds of the marker's modification time, by which a share that keeps them is recognised."""
-
-
-@dataclass(frozen=True)
-class MountEntry:
-    """Line of /proc/self/mountinfo (proc_pid_mountinfo(5))."""
-
-    id: int
-    parent: int
-    device: str
-    target: str
-    fstype: str
-    source: str
-    read_only: bool
-    root: str = "/"
-    """Folder of the file system that is mounted: another one than / by a bind mount."""
-
-
-def parse_mountinfo(mountinfo: str) -> tuple[MountEntry, ...]:
-    """Parse the text of /proc/self/mountinfo, in the kernel's order."""
-    return tuple(_parse_line(line) for line in mountinfo.splitlines() if " - " in line)
-
-
-def _parse_line(line: str) -> MountEntry:
-    left, _, right = line.partition(" - ")
-    number, parent, device, root, target, options, *_ = left.split(" ")
-    fstype, source, super_options = [*right.split(" "), "", ""][:3]
-    return MountEntry(
-        id=int(number),
-        parent=int(parent),
-        device=device,
-        target=_unescaped(target),
-        fstype=fstype,
-        source=_unescaped(source),
-        read_only="ro" in options.split(",") or "ro" in super_options.split(","),
-        root=_unescaped(root),
-    )
-
-
-def _unescaped(text: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), text)
 
 
 def find_mount(mounts: Sequence[MountEntry], path: str) -> MountEntry | None:

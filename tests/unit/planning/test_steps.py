@@ -10,9 +10,13 @@ import pytest
 
 from repoman_tasks.errors import Refused, UsageError
 from repoman_tasks.model import SCHEMA, Defaults, Estate, Project, Registry
+from repoman_tasks.mountinfo import MountEntry
 from repoman_tasks.planning.container.lifecycle import register_step
 from repoman_tasks.planning.estate_steps import SetupOptions, new_project, remove_steps, setup_steps
-from repoman_tasks.planning.mirror.share_check import Marker, MountEntry, Probe
+from repoman_tasks.planning.mirror.share_check import (
+    Marker,
+    Probe,
+)
 from repoman_tasks.planning.registry_edits import AddProject, DropProject, SetKeys
 from repoman_tasks.planning.steps import (
     CallIncus,

@@ -7,12 +7,12 @@ import contextlib
 import pytest
 
 from repoman_tasks.errors import Refused
+from repoman_tasks.mountinfo import MountEntry, parse_mountinfo
 from repoman_tasks.planning.mirror.inner_mounts import (
     check_mounted_again,
     check_no_share_in,
     find_inner_mounts,
 )
-from repoman_tasks.planning.mirror.share_check import MountEntry, parse_mountinfo
 
 REPO = "/home/dev/repos/isurus"
 MOUNTS = parse_mountinfo(

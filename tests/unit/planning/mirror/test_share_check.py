@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from repoman_tasks.errors import TargetUnusable
 from repoman_tasks.model import Defaults
+from repoman_tasks.mountinfo import MountEntry, parse_mountinfo
 from repoman_tasks.planning.mirror.share_check import (
     MARKER_NANOSECONDS,
     Marker,
-    MountEntry,
     Probe,
     check_marker,
     check_share,
@@ -22,7 +22,6 @@ from repoman_tasks.planning.mirror.share_check import (
     find_mount,
     marker_text,
     parse_marker,
-    parse_mountinfo,
 )
 
 ROOT = "22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
