@@ -41,6 +41,7 @@ from repoman_tasks.hosts.base import (
     Sink,
     TimedOut,
 )
+from repoman_tasks.hosts.builtin_programs import run_builtin
 from repoman_tasks.hosts.digests import RECENT_SECONDS, TreeDigests, tree_argv
 from repoman_tasks.hosts.kept_walks import KeptWalk, difference, kept_digest
 from repoman_tasks.hosts.local_folders import MayHang, real_folder, slow_mount_points
@@ -140,20 +141,22 @@ class LocalHost(Host):
         self, argv: Argv, stdin: bytes, timeout: float, max_bytes: int, *, stoppable: bool = False
     ) -> Result:
         out, err = bytearray(), bytearray()
+        limits = limit_check(argv[0], timeout, max_bytes, lambda: len(out) + len(err))
+        hurry = self._hurry_check()
+
+        def check() -> None:
+            limits()
+            hurry()
+            if stoppable:
+                self._check_stopping()
+
+        if builtin := run_builtin(argv, self.environ, out, check):
+            return builtin
         # A pipe would take no more than its buffer if the program does not read.
         with open(os.memfd_create("stdin"), "w+b", buffering=0) as given:
             given.write(stdin)
             given.seek(0)
             with self._start(argv, stdin=given) as process:
-                limits = limit_check(argv[0], timeout, max_bytes, lambda: len(out) + len(err))
-                hurry = self._hurry_check()
-
-                def check() -> None:
-                    limits()
-                    hurry()
-                    if stoppable:
-                        self._check_stopping()
-
                 code = self._drain(process, out.extend, err.extend, check)
         return Result(tuple(argv), code, bytes(out), bytes(err))
 

@@ -1,7 +1,8 @@
 """The REST API of Incus, called through its client.
 
 `incus query` finds the daemon's socket by INCUS_DIR and INCUS_SOCKET, and works the same on a
-remote host. Each call is a process of about 20 ms.
+remote host. It is a process of about 20 ms there; this host asks the socket itself
+(`hosts/builtin_programs.py`).
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import pytest
 
 from repoman_tasks.planning.container.spec import IMAGE_TAG, MAKING_TAG, PROJECT_TAG, REPO_TAG
 from tests.containers.conftest import ContainerEstate
+from tests.support.counted_socket import counted_socket
 from tests.support.estate import hash_tree, run
 from tests.support.processes import WAIT_SECONDS
 from tests.worlds.daemon.sandbox import POOL
@@ -132,27 +133,22 @@ def test_list_shows_state_address_and_image(isurus: ContainerEstate) -> None:
 
 
 def test_list_asks_incus_as_often_however_many_there_are(estate: ContainerEstate) -> None:
-    log = estate.base / "calls"
-    counting = estate.base / "counting"
-    counting.mkdir()
-    program = counting / "incus"
-    program.write_text(f'#!/bin/sh\necho call >>{log}\nexec /usr/bin/incus "$@"\n')
-    program.chmod(0o755)
-    environ = {"PATH": f"{counting}:{estate.environ['PATH']}"}
+    path = estate.base / "incus.socket"
+    with counted_socket(path, f"{estate.environ['INCUS_DIR']}/unix.socket") as sent:
 
-    def calls() -> int:
-        log.write_text("")
-        estate.run("list", environ=environ, code=0)
-        return len(log.read_text().splitlines())
+        def calls() -> int:
+            sent.clear()
+            estate.run("list", environ={"INCUS_SOCKET": str(path)}, code=0)
+            return sent.count(b"GET /1.0/instances")
 
-    estate.incus("init", "--empty", "a")
-    few = calls()
-    for number in range(8):
-        estate.incus("init", "--empty", f"a{number}")
-    assert calls() == few == 1
-    estate.new("isurus")
-    estate.new("lamna")
-    assert calls() == 2, "addresses, of all that run together"
+        estate.incus("init", "--empty", "a")
+        few = calls()
+        for number in range(8):
+            estate.incus("init", "--empty", f"a{number}")
+        assert calls() == few == 1
+        estate.new("isurus")
+        estate.new("lamna")
+        assert calls() == 2, "addresses, of all that run together"
 
 
 # --- entering -----------------------------------------------------------------------------
