@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -46,7 +47,11 @@ def _program() -> Callable[[], None]:
 
 @contextlib.contextmanager
 def _without_unused() -> Iterator[None]:
-    """Put empty modules in place of the unused ones for as long as the context lasts."""
+    """Put empty modules in place of the unused ones for as long as the context lasts.
+
+    What is imported meanwhile stays for good: a search for garbage in it takes a tenth of the time.
+    """
+    gc.disable()
     absent = [name for name in _UNUSED if name not in sys.modules]
     for name in absent:
         sys.modules[name] = _Empty(name)
@@ -55,6 +60,8 @@ def _without_unused() -> Iterator[None]:
     finally:
         for name in absent:
             del sys.modules[name]
+        gc.freeze()
+        gc.enable()
 
 
 def _leave_on_ctrl_c() -> None:

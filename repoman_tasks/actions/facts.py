@@ -24,7 +24,6 @@ from repoman_tasks.planning.trust.approval_rules import (
     has_privileged_requests,
 )
 from repoman_tasks.session import Session
-from repoman_tasks.tools.file_tree import submit_folder_names
 from repoman_tasks.tools.git_guard_files import refresh_guard
 from repoman_tasks.tools.incus import Incus
 from repoman_tasks.tools.person import submit_person
@@ -165,6 +164,8 @@ def _without_requests(project: Project) -> Project:
 @task()
 def folders(session: Session) -> Future[list[str]]:
     """Find the names of all folders in local_repos."""
+    from repoman_tasks.tools.file_tree import submit_folder_names
+
     local_repos = _local_repos(session.host, session.of(stored_registry))
     return submit_folder_names(session.host, local_repos)
 

@@ -15,14 +15,12 @@ import socket
 import stat
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from repoman_tasks.errors import Failed, Interrupted
 from repoman_tasks.hosts.base import (
@@ -42,8 +40,6 @@ from repoman_tasks.hosts.base import (
     TimedOut,
 )
 from repoman_tasks.hosts.builtin_programs import run_builtin
-from repoman_tasks.hosts.digests import RECENT_SECONDS, TreeDigests, tree_argv
-from repoman_tasks.hosts.kept_walks import KeptWalk, difference, kept_digest
 from repoman_tasks.hosts.local_folders import MayHang, real_folder, slow_mount_points
 from repoman_tasks.hosts.processes import (
     StallTimer,
@@ -63,6 +59,9 @@ from repoman_tasks.hosts.tree_walks import (
     not_a_folder,
     parse_entry,
 )
+
+if TYPE_CHECKING:  # what not every command needs is imported when it does
+    from concurrent.futures import ThreadPoolExecutor
 
 __all__ = ["Child", "LocalHost", "Pipe"]
 
@@ -128,6 +127,8 @@ class LocalHost(Host):
         return Future(partial(self._run, argv, b"", timeout, max_bytes, stoppable=stoppable))
 
     def submit_beside(self, argv: Argv, *, timeout: float) -> Future[Result]:
+        from concurrent.futures import ThreadPoolExecutor
+
         with self._beginning:
             self._threads = self._threads or ThreadPoolExecutor(_BESIDE)
             return Future(self._threads.submit(self._run, argv, b"", timeout, _MOST_SAID).result)
@@ -219,6 +220,8 @@ class LocalHost(Host):
 
     def pipe(self, argv: Argv) -> Pipe:
         """Start a program that carries a connection by its standard streams, until `close`."""
+        import tempfile
+
         ours, its = socket.socketpair()
         with its, tempfile.TemporaryFile() as said, self._beginning:
             process = self._begin(argv, stdin=its, stdout=its, stderr=said)
@@ -374,6 +377,8 @@ class LocalHost(Host):
         return Future(partial(self._walk, root, prune))
 
     def _walk(self, root: str, prune: frozenset[bytes]) -> Iterator[Entry]:
+        import tempfile
+
         none_below = True
         with tempfile.TemporaryFile() as said:
             records = self._records(entries_argv(root, prune), said)
@@ -405,6 +410,8 @@ class LocalHost(Host):
             process.wait()
 
     def submit_digests(self, roots: Sequence[str]) -> Future[list[str]]:
+        from concurrent.futures import ThreadPoolExecutor
+
         chunks = [roots[n : n + _ROOTS] for n in range(0, len(roots), _ROOTS)]
 
         def digests() -> list[str]:
@@ -415,6 +422,8 @@ class LocalHost(Host):
 
     def _digests(self, roots: Sequence[str]) -> list[str]:
         """Return the digests of several trees by one find, or by one for each if that fails."""
+        from repoman_tasks.hosts.digests import TreeDigests
+
         trees = TreeDigests()
         complete = self._list_trees(roots, trees.feed)
         digests = trees.digests()
@@ -424,6 +433,8 @@ class LocalHost(Host):
 
     def _list_trees(self, roots: Sequence[str], feed: Callable[[bytes], object]) -> bool:
         """Pass on what find prints of trees; return True if they could be read entirely."""
+        from repoman_tasks.hosts.digests import RECENT_SECONDS, tree_argv
+
         complaints = bytearray()
         since = f"{time.time() - RECENT_SECONDS:.9f}"
         with self._start(tree_argv(roots, since), stdin=subprocess.DEVNULL) as process:
@@ -440,6 +451,8 @@ class LocalHost(Host):
         return Future(partial(self._compare, root, known, keep))
 
     def _compare(self, root: str, known: str, keep: str) -> Comparison:
+        from repoman_tasks.hosts.kept_walks import KeptWalk, difference, kept_digest
+
         walk, before = KeptWalk(), _content(known)
         complete = self._list_trees([root], walk.feed) and walk.whole
         digest, now = walk.finish()

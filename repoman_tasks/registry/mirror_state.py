@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, fields
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -106,24 +107,33 @@ def _parsed(data: bytes) -> Mirrors:
     return Mirrors(known, opened, tokens[0], tokens[1], failures, begun)
 
 
-_TEXTS = {key.name for key in fields(Mirrored) if key.type == "str"}
-_NUMBERS = {key.name for key in fields(Mirrored) if key.type == "int"}
-_LISTS = {key.name for key in fields(Mirrored) if key.type == "tuple[str, ...]"}
-_COUNTS = {key.name: (str(key.type), key.default) for key in fields(Tally)}
-"""Type and default of each count; a state of an earlier version may lack one that has a default."""
+@cache
+def _names(kind: str) -> frozenset[str]:
+    """Return the names of those fields of a state that are of a type."""
+    return frozenset(key.name for key in fields(Mirrored) if key.type == kind)
+
+
+@cache
+def _counts() -> Mapping[str, tuple[str, Any]]:
+    """Return type and default of each count.
+
+    A state of an earlier version may lack one that has a default.
+    """
+    return {key.name: (str(key.type), key.default) for key in fields(Tally)}
 
 
 def _mirrored(table: Mapping[str, Any]) -> Mirrored | None:
     """Return the state in `table`, None if it has another form."""
-    texts = {key: table.get(key, "") for key in _TEXTS}
-    lists = {key: table.get(key, []) for key in _LISTS}
-    numbers = {key: table.get(key, 0) for key in _NUMBERS}
-    counts: dict[str, Any] = {key: table.get(key, default) for key, (_, default) in _COUNTS.items()}
+    texts = {key: table.get(key, "") for key in _names("str")}
+    lists = {key: table.get(key, []) for key in _names("tuple[str, ...]")}
+    numbers = {key: table.get(key, 0) for key in _names("int")}
+    kinds = _counts()
+    counts: dict[str, Any] = {key: table.get(key, default) for key, (_, default) in kinds.items()}
     if not all(isinstance(text, str) for text in chain(texts.values(), *lists.values())):
         return None
     if not all(_is("int", number) for number in numbers.values()):
         return None
-    if not all(_is(kind, counts[key]) for key, (kind, _) in _COUNTS.items()):
+    if not all(_is(kind, counts[key]) for key, (kind, _) in kinds.items()):
         return None
     tuples: dict[str, Any] = {key: tuple(texts) for key, texts in lists.items()}
     return Mirrored(tally=Tally(**counts), **tuples, **texts, **numbers)

@@ -102,7 +102,7 @@ class _Counts:
     last_tree: str = ""
 
 
-COUNTS = {key.name: key for key in fields(_Counts)}
+COUNTS = tuple(_Counts.__annotations__)
 """Keys of a project up to schema 1 that are state now (`mirror_state`)."""
 RENAMED = {
     f"asked_{name}": f"requested_{name}"
@@ -278,7 +278,8 @@ def _values(source: _Source, table: dict[str, Any], name: str, index: int) -> di
     """Return the values of one table. Raise UsageError for a key that is unknown or invalid."""
     known = {key.name: key for key in keys(_SHAPES[name])}
     if source.old and name == "project":
-        known |= COUNTS | {old: known[new] for old, new in RENAMED.items()}
+        known |= {key.name: key for key in fields(_Counts)}
+        known |= {old: known[new] for old, new in RENAMED.items()}
     values = {}
     for key, value in table.items():
         if key not in known:

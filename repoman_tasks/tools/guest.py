@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-import uuid
 from collections.abc import Mapping, Sequence
 
 from repoman_tasks.errors import Failed
@@ -381,7 +380,9 @@ def stage_secrets(handle: GuestHandle, secrets: Mapping[str, str], repo: str) ->
     They go through standard input: arguments can be seen by others in the list of processes, and
     Incus's configuration and repoman's output must not hold them either.
     """
-    name = uuid.uuid4().hex
+    from uuid import uuid4
+
+    name = uuid4().hex
     text = "".join(f"{key}={value}\n" for key, value in secrets.items())
     owner = f"{handle.person.uid}:{handle.person.gid}"
     settings = (SETTINGS_PATH, first_start_settings(repo), owner)

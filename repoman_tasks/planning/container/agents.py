@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import NamedTuple
 
-from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Pairs
 from repoman_tasks.planning.names import absolute, inside
 
@@ -38,8 +38,7 @@ _HISTORY = ("HISTFILE", "history")
 """Variable and file of the shell's history: bash and zsh use it."""
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(NamedTuple):
     """A secret that logs in, and the variable by which agents take it."""
 
     kind: str
@@ -56,8 +55,7 @@ _OPENAI = Key("API key", "OPENAI_API_KEY", _OPENAI_FORM)
 _GEMINI = Key("API key", "GEMINI_API_KEY", r"(AIza|AQ\.)[A-Za-z0-9_.-]{20,}")
 
 
-@dataclass(frozen=True)
-class Agent:
+class Agent(NamedTuple):
     """An agent; all paths are relative, those on the volume to VOLUME_PATH."""
 
     name: str

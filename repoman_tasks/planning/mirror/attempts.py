@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, fields, replace
+from functools import cache
 
 from repoman_tasks.errors import ExitCode, Interrupted
 from repoman_tasks.late_dataclass import dataclass
@@ -55,7 +56,12 @@ class Record:
 
 
 _KINDS = {"str": (str,), "int": (int,), "float": (int, float)}
-_TYPES = {field.name: _KINDS[str(field.type)] for field in fields(Record)}
+
+
+@cache
+def _types() -> Mapping[str, tuple[type, ...]]:
+    """Return the types of each value of a record."""
+    return {field.name: _KINDS[str(field.type)] for field in fields(Record)}
 
 
 def outcome_record(command: str, outcome: Outcome) -> Record:
@@ -97,10 +103,10 @@ def without_older(data: bytes, size: int) -> bytes:
 def _parsed(line: bytes) -> Record | None:
     try:
         table = json.loads(line)
-        known = {name: table[name] for name in _TYPES}
+        known = {name: table[name] for name in _types()}
     except (ValueError, LookupError, TypeError, RecursionError):
         return None
-    good = all(isinstance(known[name], kind) for name, kind in _TYPES.items())
+    good = all(isinstance(known[name], kind) for name, kind in _types().items())
     return Record(**known) if good else None
 
 

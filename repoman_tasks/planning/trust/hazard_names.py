@@ -8,6 +8,7 @@ change daily, and what an agent does about them is up to the agent.
 from __future__ import annotations
 
 import re
+from functools import cache
 
 __all__ = ["INSTRUCTIONS", "KINDS", "MODULES", "find_tests", "is_git_config", "kind_of", "place_of"]
 
@@ -87,23 +88,30 @@ def _links(kind: str) -> str:
 
 
 _ANY = [_GIT, _TEXTS, *(_kind(kind) for kind in _FILES)]
-_PATTERNS = [
-    (kind, re.compile(rf"(?:.*/)?(?:{pattern})", re.DOTALL))
-    for kind, pattern in (
-        *(("git", _GIT), ("editors", _kind("editors")), ("tools", _kind("tools"))),
-        *((INSTRUCTIONS, _TEXTS), ("agents", _kind("agents"))),
-        (INSTRUCTIONS, _kind(INSTRUCTIONS)),
-    )
-]
-_LINKS = [
-    (kind, re.compile(rf"(?:.*/)?(?:{pattern})", re.DOTALL))
-    for kind, pattern in (("git", _GIT_LINKS), *((kind, _links(kind)) for kind in _FILES))
-]
-_COPY = re.compile(rf"(?:.*/)?{_either((_WORKTREES,))}/[^/]*/", re.DOTALL)
-_FOLDER = re.compile(
-    rf"((?:.*?/)?(?:{_either(tuple(name for names in _FOLDERS.values() for name in names))}))/",
-    re.DOTALL,
-)
+
+
+class _Patterns:
+    """The patterns of Python, compiled when they are first needed: that takes 3 ms."""
+
+    def __init__(self) -> None:
+        self.files = [
+            (kind, re.compile(rf"(?:.*/)?(?:{pattern})", re.DOTALL))
+            for kind, pattern in (
+                *(("git", _GIT), ("editors", _kind("editors")), ("tools", _kind("tools"))),
+                *((INSTRUCTIONS, _TEXTS), ("agents", _kind("agents"))),
+                (INSTRUCTIONS, _kind(INSTRUCTIONS)),
+            )
+        ]
+        self.links = [
+            (kind, re.compile(rf"(?:.*/)?(?:{pattern})", re.DOTALL))
+            for kind, pattern in (("git", _GIT_LINKS), *((kind, _links(kind)) for kind in _FILES))
+        ]
+        self.copy = re.compile(rf"(?:.*/)?{_either((_WORKTREES,))}/[^/]*/", re.DOTALL)
+        folders = tuple(name for names in _FOLDERS.values() for name in names)
+        self.folder = re.compile(rf"((?:.*?/)?(?:{_either(folders)}))/", re.DOTALL)
+
+
+_patterns = cache(_Patterns)
 
 
 def find_tests(start: str) -> list[str]:
@@ -137,15 +145,15 @@ def kind_of(path: str, *, link: bool = False) -> str:
 
     A `link` counts in place of a folder, too.
     """
-    copy = _COPY.match(path)  # anchored: a search is quadratic in the length of the path
+    copy = _patterns().copy.match(path)  # anchored: a search is quadratic in the length of the path
     path = path[copy.end() :] if copy else path
-    patterns = [*_PATTERNS, *_LINKS] if link else _PATTERNS
+    patterns = [*_patterns().files, *_patterns().links] if link else _patterns().files
     return next((kind for kind, pattern in patterns if pattern.fullmatch(path)), "")
 
 
 def place_of(path: str) -> str:
     """Return the folder in which all content counts that holds `path`, else `path` itself."""
-    copy = _COPY.match(path)
+    copy = _patterns().copy.match(path)
     start = copy[0] if copy else ""
-    found = _FOLDER.match(path, len(start))
+    found = _patterns().folder.match(path, len(start))
     return start + found[1] if found else path
