@@ -172,7 +172,11 @@ TIERS = (
     ),
     Tier(
         "nfs-faults",
-        ("tests/worlds/machine", "tests/system/test_faults.py"),
+        (
+            "tests/worlds/machine",
+            "tests/system/test_faults.py",
+            "tests/system/test_restore_faults.py",
+        ),
         _ON_NFS,
         budget=240,
         root=True,

@@ -104,7 +104,7 @@ class SyncAlerts:
         problems = {name: hook.wait(ends - time.monotonic()) for name, hook in hooks.items()}
         for channel, problem in {**failed, **problems}.items():
             if problem:
-                self._warn(f"alert by {channel}: {problem}")
+                self._warn(f"alert by {channel}: {problem}: check {channel} in [alerts]")
         return {**failed, **problems}
 
     def _warn(self, text: str) -> None:

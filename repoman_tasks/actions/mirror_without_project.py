@@ -61,7 +61,7 @@ def plan_deletion(session: Session, share: Share, repo: str) -> DeleteMirror:
     link = first_symlink(share.submit_roots([repo]).result(), repo)
     if link:
         raise Refused(f"{share.probe.path}/{link} on the share is a symlink", "delete it yourself")
-    check_source(share, share.root, repo, (), "")
+    check_source(share, share.root, repo, (), "", "list what is there with `repoman status`")
     argv = [
         "du",
         "-s",

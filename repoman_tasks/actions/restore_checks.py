@@ -75,7 +75,9 @@ def _source(
         found = find_snapshot(snapshots, at, now)
         source = RestoreSource(found.name, found.root, project.repo, paths, taken_at(found))
         snapshot = found.name
-    check_source(share, source.root, project.repo, paths, snapshot)
+    words = (project.name, *paths[:1])
+    cure = f"list the versions that there are with `repoman history {quoted(*words)}`"
+    check_source(share, source.root, project.repo, paths, snapshot, cure)
     return source
 
 

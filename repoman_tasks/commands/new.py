@@ -202,7 +202,9 @@ def _plan(session: Session, name: str, repo: str, options: _NewOptions) -> Plan:
 def _share_with_mirror(session: Session, project: Project) -> Share:
     """Return the share; raise Failed if it has no mirror of the project's repo."""
     share = require_share(session, readable_share)
-    check_source(share, share.root, project.repo, (), "")
+    check_source(
+        share, share.root, project.repo, (), "", "list what is there with `repoman status`"
+    )
     return share
 
 

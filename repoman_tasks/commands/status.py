@@ -72,7 +72,13 @@ from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.nightly_job import gone_finding, overdue_finding
 from repoman_tasks.planning.text.grouping import group_findings
 from repoman_tasks.planning.text.layout import BAD, GOOD, STRONG, Cell, Column
-from repoman_tasks.planning.text.wording import format_age, format_toml, plural, printable_setting
+from repoman_tasks.planning.text.wording import (
+    format_age,
+    format_size,
+    format_toml,
+    plural,
+    printable_setting,
+)
 from repoman_tasks.planning.trust.hazard_findings import protect_findings
 from repoman_tasks.session import Session
 from repoman_tasks.terminal.screen import Screen
@@ -325,7 +331,7 @@ def _show_summary(session: Session, projects: int, problems: int) -> None:
     screen, share, existing = session.screen, session.of(backup_share), session.of(containers)
     if isinstance(share, Share):
         probe = share.probe
-        screen.line(f"share: {probe.path}, {probe.free_mib / 1024:.1f} GiB free", hang=2)
+        screen.line(f"share: {probe.path}, {format_size(probe.free_mib << 20)} free", hang=2)
         if proven := _format_verified(session):
             screen.line(f"verified: {proven}", hang=2)
     fence = session.of(fence_facts) if existing.by_name else None

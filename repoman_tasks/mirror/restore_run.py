@@ -11,7 +11,7 @@ import posixpath
 from collections.abc import Callable, Sequence
 
 from repoman_tasks.errors import ExitCode, Failed, RepomanError
-from repoman_tasks.hosts.base import Host, Lock
+from repoman_tasks.hosts.base import Host, Lock, Stalled
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Excludes
 from repoman_tasks.planning.mirror.restore_plan import Target
@@ -94,14 +94,17 @@ class Restore:
                 self.see(item)
 
         complaints: list[bytes] = []
-        status = self.host.stream(
-            self._argv(dry_run=dry_run, contents=contents),
-            read,
-            complaints.append,
-            stall_seconds=self.stall_seconds,
-            keep=keep,
-            changes=not dry_run,
-        )
+        try:
+            status = self.host.stream(
+                self._argv(dry_run=dry_run, contents=contents),
+                read,
+                complaints.append,
+                stall_seconds=self.stall_seconds,
+                keep=keep,
+                changes=not dry_run,
+            )
+        except Stalled as error:
+            raise _RestoreFailed(error.what, []) from None
         if status or any(map(rsync.discards_rule, complaints)):
             lines = [rsync.unescaped(line).decode(errors="replace") for line in complaints]
             raise _RestoreFailed(rsync.status_message(status or 23), lines[:_MOST_COMPLAINTS])
@@ -136,10 +139,10 @@ class Restore:
 
 
 class _RestoreFailed(RepomanError):
-    """rsync did not copy everything."""
+    """rsync did not copy everything; what it has copied is kept for the next time."""
 
     code = ExitCode.SOME_FAILED
 
     def __init__(self, what: str, complaints: Sequence[str]) -> None:
-        cure = "; ".join(text for text in complaints if not text.startswith("rsync error:"))
-        super().__init__(what, cure)
+        told = [text for text in complaints if not text.startswith("rsync error:")]
+        super().__init__(what, "; ".join([*told, "run it again, it goes on where it stopped"]))

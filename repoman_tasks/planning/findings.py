@@ -131,17 +131,20 @@ def project_findings(
             f"{restore if mirrored else 'restore it'}, or `repoman remove {quoted(project.name)}`"
         )
         cure = UNHANG if state.problem == HUNG else cure
-        found.append(Finding(project.name, f"repo {state.path} {state.phrase}", cure))
+        what = f"repo {state.path} {state.phrase}"
+        found.append(Finding(project.name, what, cure, kind="repo"))
     if project.stopped_at:
         cure = stopped_cure(project.name)
-        found.append(Finding(project.name, "its last sync stopped at max_delete", cure))
+        found.append(
+            Finding(project.name, "its last sync stopped at max_delete", cure, kind="stopped")
+        )
     if failure and not found:
         found.append(failure_finding(project, failure, now))
     if project.backup and not project.last_sync:
-        found.append(Finding(project.name, "never mirrored", sync))
+        found.append(Finding(project.name, "never mirrored", sync, kind="old"))
     elif mirror_is_old(project, registry.defaults, now):
         what = f"last mirrored {format_age(project.last_sync, now)}"
-        found.append(Finding(project.name, what, sync))
+        found.append(Finding(project.name, what, sync, kind="old"))
     return found
 
 
@@ -170,7 +173,8 @@ def failure_finding(project: Project, failure: Failure, now: str) -> Finding:
 
 def no_registry_finding(path: str) -> Finding:
     """Return the finding of a host on which `setup` has not been run yet."""
-    return Finding("registry", f"there is no registry at {path}", "run `repoman setup`")
+    what = f"there is no registry at {path}"
+    return Finding("registry", what, "run `repoman setup`", kind="registry")
 
 
 def estate_findings(
@@ -188,7 +192,7 @@ def estate_findings(
     registry = facts.registry
     found = []
     if share_problem:
-        found.append(Finding("share", *share_problem))
+        found.append(Finding("share", *share_problem, kind="share"))
     for project in projects:
         failure = reportable(project, failures or {})
         if share_problem and failure and failure.code == ExitCode.TARGET:
@@ -198,7 +202,7 @@ def estate_findings(
             found.append(_revoked_finding(project.name, facts.revoked[project.name]))
     for folder in unregistered_folders(folders, registry.projects):
         what = "a folder below local_repos without a project"
-        found.append(Finding(folder, what, _register_cure(folder), False))
+        found.append(Finding(folder, what, _register_cure(folder), False, kind="folder"))
     return found
 
 
@@ -236,4 +240,8 @@ def _register_cure(folder: str) -> str:
         folder.encode()
     except UnicodeEncodeError:
         return "rename it: its name is not UTF-8, so it can't be registered"
-    return f"to mirror it, run `repoman new NAME --repo {quoted(folder)} --no-container`"
+    try:
+        check_name(check_repo(folder))
+    except UsageError:
+        return f"to mirror it, run `repoman new NAME --repo {quoted(folder)} --no-container`"
+    return f"to mirror it, run `repoman new {quoted(folder)} --no-container`"

@@ -64,11 +64,14 @@ def has_folders(share: Share, root: str) -> bool:
     return bool(_folders(share, root, "*"))
 
 
-def check_source(share: Share, root: str, repo: str, paths: Sequence[str], snapshot: str) -> None:
+def check_source(
+    share: Share, root: str, repo: str, paths: Sequence[str], snapshot: str, cure: str
+) -> None:
     """Raise Failed if the mirror of `repo` below `root`, or one of `paths` in it, does not exist.
 
     Raise Refused if a folder above one of `paths` is a symlink, which rsync would follow.
-    `snapshot` is the name of the snapshot, empty for the mirrors themselves.
+    `snapshot` is the name of the snapshot, empty for the mirrors themselves; `cure` is for what
+    does not exist.
     """
     what = f"the snapshot {snapshot}" if snapshot else f"the mirrors on {share.probe.path}"
     folder = f"{root}/{repo}"
@@ -78,12 +81,12 @@ def check_source(share: Share, root: str, repo: str, paths: Sequence[str], snaps
                 f"{what} is an empty folder on this host, so its content is unknown",
                 "export the file system with the option crossmnt, or mount it by itself",
             )
-        raise Failed(f"there is no {repo} in {what}", "see `repoman list`")
+        raise Failed(f"there is no {repo} in {what}", cure)
     parents = {parent for path in paths for parent in with_parents(path)}
     modes = _modes(share, [f"{folder}/{parent}" for parent in sorted(parents)])
     for path in paths:
         if f"{folder}/{path}" not in modes:
-            raise Failed(f"there is no {path} in {repo} in {what}", f"look in {share.probe.path}")
+            raise Failed(f"there is no {path} in {repo} in {what}", cure)
         for parent in with_parents(path)[:-1]:
             if stat.S_ISLNK(modes[f"{folder}/{parent}"]):
                 raise Refused(f"{parent} in {repo} in {what} is a symlink", "name what it leads to")

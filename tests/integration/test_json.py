@@ -87,7 +87,7 @@ def test_the_output_matches_the_schemas(estate_in_trouble: Estate) -> None:
             assert find_schema_errors(name, value) == []
     (listed,), (status,) = found["list"], found["status"]
     assert {row["state"] for row in listed["projects"]} == {"no container", "unknown"}
-    assert {finding["kind"] for finding in status["findings"]} >= {"", "incus"}
+    assert {finding["kind"] for finding in status["findings"]} >= {"old", "repo", "incus"}
     assert {project["ok"] for project in found["sync"][1]["projects"]} == {True, False}
     times = [row["last_sync"] for row in listed["projects"]]
     assert [bool(time) for time in times] == [True, False, True]

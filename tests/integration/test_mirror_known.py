@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import json
-import multiprocessing
 import os
 import random
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from repoman_tasks.hosts import local
 from repoman_tasks.planning.mirror.known_mirrors import TOKEN
-from tests.support import forkserver, preload
 from tests.support.estate import Estate
+from tests.support.killing import output_of, run_killed
 
 pytestmark = pytest.mark.local_only("the changes that kill it are counted in its own process")
-assert preload  # imports what a command needs, before the first fork
-_fork = multiprocessing.get_context("fork")
 
 
 @pytest.fixture
@@ -37,55 +31,11 @@ def ready(estate: Estate) -> Estate:
 
 
 def sync(estate: Estate, *argv: str, killed_at: int = 0, recent: int = -1000) -> int:
-    """Run `sync` and return its exit code.
+    """Run `sync` and return its exit code; see `run_killed`.
 
-    With `killed_at`, it dies before the change with that number, from 1, of the host. Changes of
-    the last `recent` seconds count as recent: none, so that a test need not wait.
+    Changes of the last `recent` seconds count as recent: none, so that a test need not wait.
     """
-    child = _fork.Process(target=_sync, args=(estate, argv, killed_at, recent))
-    child.start()
-    child.join(60)
-    assert child.exitcode is not None
-    return child.exitcode
-
-
-def _sync(estate: Estate, argv: tuple[str, ...], killed_at: int, recent: int) -> None:
-    atexit._clear()  # what the tests remove at their end is not this process's to remove
-    local.RECENT_SECONDS = recent  # type: ignore[attr-defined]
-    if killed_at:
-        _die_before(killed_at)
-    out = estate.base / "streams"
-    out.mkdir(exist_ok=True)
-    (out / "in").touch()
-    (out / "out").write_text("")
-    (out / "err").write_text("")
-    folder = str(estate.home)
-    sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
-    forkserver._run_as_repoman(["sync", *argv], estate.environ, folder, str(out))
-
-
-def _die_before(number: int) -> None:
-    """Kill this process before the change of the host with that number."""
-    left = number
-
-    def counted(name: str) -> None:
-        method = getattr(local.LocalHost, name)
-
-        def changed(*args: object, **options: object) -> object:
-            nonlocal left
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), 9)
-            return method(*args, **options)
-
-        setattr(local.LocalHost, name, changed)
-
-    for name in ("_change", "_write_file", "_stream"):
-        counted(name)
-
-
-def out(estate: Estate) -> str:
-    return (estate.base / "streams/out").read_text()
+    return run_killed(estate, "sync", *argv, killed_at=killed_at, recent=recent)
 
 
 def compared(estate: Estate, *argv: str, recent: int = -1000) -> set[str]:
@@ -132,7 +82,7 @@ def test_what_is_unchanged_is_not_compared(ready: Estate) -> None:
     (ready.mirror("isurus") / "README.md").write_text("by hand")
     token = (ready.share / TOKEN).read_text()
     assert sync(ready) == 0
-    assert out(ready) == "2 projects mirrored: nothing to do\n"
+    assert output_of(ready) == "2 projects mirrored: nothing to do\n"
     assert (ready.share / TOKEN).read_text() == token, "nothing was written to the share"
     assert compared(ready, "isurus") == set()
     assert compared(ready, "--full") == {"isurus", "lamna"}

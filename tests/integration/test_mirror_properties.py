@@ -145,19 +145,39 @@ def damage(path: Path, kind: str) -> str:
             path.symlink_to("another target")
     elif path.is_dir():
         shutil.rmtree(path) if kind == "removed" else path.chmod(path.stat().st_mode ^ 0o010)
-    elif kind == "removed":
-        path.unlink()
     elif kind in ("flipped", "truncated") and path.stat().st_size:
         flip(path) if kind == "flipped" else os.truncate(path, path.stat().st_size - 1)
     else:
-        path.chmod(path.stat().st_mode ^ 0o010)
+        damage_file(path, kind)
     return str(path)
 
 
-@settings(max_examples=10)
+def damage_file(path: Path, kind: str) -> None:
+    """Damage a file in a way that takes no content; in the way `mode` if `kind` is not known."""
+    match kind:
+        case "removed":
+            path.unlink()
+        case "moved":
+            path.rename(path.with_name("moved away"))
+        case "of another kind":
+            path.unlink()
+            path.mkdir()
+        case "touched":
+            os.utime(path, ns=(1, path.stat().st_mtime_ns + 10**9))
+        case _:
+            path.chmod(path.stat().st_mode ^ 0o010)
+
+
+_DAMAGE = [
+    *("flipped", "truncated", "removed", "added", "mode"),
+    *("moved", "of another kind", "touched"),
+]
+
+
+@settings(max_examples=16)
 @given(
     tree=TREE,
-    kind=st.sampled_from(["flipped", "truncated", "removed", "added", "mode"]),
+    kind=st.sampled_from(_DAMAGE),
     number=st.integers(min_value=0),
 )
 def test_any_damage_is_found(shared: Estate, tree: list, kind: str, number: int) -> None:  # type: ignore[type-arg]
@@ -170,5 +190,5 @@ def test_any_damage_is_found(shared: Estate, tree: list, kind: str, number: int)
     chosen = entries[number % len(entries)]
     linked = not chosen.is_dir() and chosen.lstat().st_nlink > 1  # one name stands for all
     where = os.path.relpath(damage(chosen, kind), mirror)
-    found = shared.run("verify", "--json", code=UNHEALTHY).json["projects"][0]
+    found = shared.run("verify", "--full", "--json", code=UNHEALTHY).json["projects"][0]
     assert linked or where in [entry["path"] for entry in found["damaged"]]

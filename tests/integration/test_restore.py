@@ -11,6 +11,7 @@ import pytest
 
 from tests.integration.test_mirror import REFUSED, SOME_FAILED, inner
 from tests.support.estate import Estate, hash_tree
+from tests.support.odd_files import ODD_NAME, make_odd_files
 from tests.support.processes import WAIT_SECONDS, find_processes, wait_until
 
 INTERRUPTED, BUSY, TARGET, USAGE = 130, 4, 5, 2
@@ -20,16 +21,7 @@ INTERRUPTED, BUSY, TARGET, USAGE = 130, 4, 5, 2
 def mirrored(estate: Estate) -> Estate:
     """Return an estate whose project isurus was mirrored, with files of odd names and kinds."""
     estate.prepare("isurus")
-    repo = estate.local_repos / "isurus"
-    (repo / "docs/old").mkdir(parents=True)
-    (repo / "docs/plan.md").write_text("the plan\n")
-    (repo / "docs/tool").write_text("#!/bin/sh\n")
-    (repo / "docs/tool").chmod(0o751)
-    (repo / "docs/link").symlink_to("plan.md")
-    (repo / "docs/twin").hardlink_to(repo / "docs/plan.md")
-    (repo / "new\nline 'quote\" $(id) *?[x]").write_text("odd")
-    Path(os.fsdecode(os.fsencode(repo) + b"/\xff not utf-8")).write_text("bytes")
-    os.utime(repo / "docs/old", ns=(10**18, 10**18))
+    make_odd_files(estate.local_repos / "isurus")
     estate.run("sync", code=0)
     return estate
 
@@ -77,11 +69,10 @@ def test_a_repo_that_is_there_is_left_alone(mirrored: Estate) -> None:
 @pytest.mark.over_ssh
 def test_files_and_folders(mirrored: Estate) -> None:
     repo = mirrored.local_repos / "isurus"
-    odd = "new\nline 'quote\" $(id) *?[x]"
-    mirrored.run("restore", "isurus", "docs/plan.md", str(repo / "docs/old"), odd, code=0)
+    mirrored.run("restore", "isurus", "docs/plan.md", str(repo / "docs/old"), ODD_NAME, code=0)
     (folder,) = restored(mirrored)
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
-    assert names == ["docs", "docs/old", "docs/plan.md", odd]
+    assert names == ["docs", "docs/old", "docs/plan.md", ODD_NAME]
     assert (folder / "docs/old").stat().st_mtime_ns == 10**18
 
 

@@ -17,6 +17,7 @@ from repoman_tasks.hosts.digests import RECENT_SECONDS
 from tests.integration.test_mirror import REFUSED, SOME_FAILED, inner
 from tests.integration.test_restore import TARGET, USAGE
 from tests.support.estate import Estate, hash_tree
+from tests.support.odd_files import make_odd_files
 from tests.support.processes import wait_until
 
 UNHEALTHY = 3
@@ -26,13 +27,7 @@ UNHEALTHY = 3
 def mirrored(estate: Estate) -> Estate:
     """Return an estate whose project isurus was mirrored, with files of many kinds."""
     estate.prepare("isurus")
-    repo = estate.local_repos / "isurus"
-    (repo / "docs/old").mkdir(parents=True)
-    (repo / "docs/plan.md").write_text("the plan\n")
-    (repo / "docs/link").symlink_to("plan.md")
-    (repo / "docs/twin").hardlink_to(repo / "docs/plan.md")
-    (repo / "new\nline 'quote\" $(id) *?[x]").write_text("odd")
-    Path(os.fsdecode(os.fsencode(repo) + b"/\xff not utf-8")).write_text("bytes")
+    make_odd_files(estate.local_repos / "isurus")
     estate.run("sync", code=0)
     return estate
 

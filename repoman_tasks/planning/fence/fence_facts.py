@@ -11,6 +11,7 @@ from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Defaults, Person, Project
 from repoman_tasks.planning.container.spec import Container
 from repoman_tasks.planning.fence.bridge import Bridge
+from repoman_tasks.planning.text.wording import format_size
 
 __all__ = [
     "ADMIN_GROUP",
@@ -54,7 +55,7 @@ class Pool:
     @property
     def free_text(self) -> str:
         """Free space, such as "8.5 GiB"."""
-        return f"{self.free_mib / 1024:.1f} GiB"
+        return format_size(self.free_mib << 20)
 
     def disk_config(self, size: str) -> dict[str, str]:
         """Return the keys that limit a root disk to `size`, or to half of the pool if empty.

@@ -109,7 +109,9 @@ def _subid_findings(facts: FenceFacts) -> list[Finding]:
     if not missing:
         return []
     what = f"missing lines: {', '.join(f'/etc/{line}' for line in missing)}"
-    return [Finding("incus", what, f"run `repoman setup`, or {subid_step(facts.person)}")]
+    return [
+        Finding("incus", what, f"run `repoman setup`, or {subid_step(facts.person)}", kind="fence")
+    ]
 
 
 # --- the storage pool and the bridge --------------------------------------------------------

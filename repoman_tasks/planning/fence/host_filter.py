@@ -65,7 +65,7 @@ def filter_findings(bridge: str, unit: str | None) -> list[Finding]:
     if unit == filter_unit(bridge):
         return []
     what = f"containers on {bridge} reach DNS and DHCP of every address of this host"
-    return [Finding("incus", what, "run `repoman setup`", problem=False)]
+    return [Finding("incus", what, "run `repoman setup`", problem=False, kind="network")]
 
 
 def filter_steps(bridge: str, unit: str | None) -> list[AsRoot]:

@@ -56,7 +56,7 @@ def kernel_findings(settings: Mapping[str, int]) -> list[Finding]:
     if not low:
         return []
     what = f"containers can use up limits of this host's kernel: {', '.join(low)}"
-    return [Finding("kernel", what, "run `repoman setup`", problem=False)]
+    return [Finding("kernel", what, "run `repoman setup`", problem=False, kind="kernel")]
 
 
 def kernel_steps(settings: Mapping[str, int]) -> list[AsRoot]:

@@ -107,7 +107,7 @@ def _address_findings(
     fallback = f"allow UDP port 67 from {bridge} in the firewall of this host"
     cure = f"if this does not change: {_cures(bridge, input_filters, fallback)}"
     problem = bool(input_filters)
-    return [Finding("incus", what, cure, problem=problem, kind="reach" if problem else "")]
+    return [Finding("incus", what, cure, problem=problem, kind="reach")]
 
 
 def _dns_findings(
@@ -150,5 +150,5 @@ def _firewall_notes(
     for name in firewalls:
         what = f"{name} is on this host and {_EFFECTS[name]}, unless configured otherwise"
         cure = f"if containers have no internet: {_CURES[name].format(bridge=bridge)}"
-        notes.append(Finding("incus", what, cure, problem=False))
+        notes.append(Finding("incus", what, cure, problem=False, kind="reach"))
     return notes

@@ -1,0 +1,440 @@
+"""Paste every cure that `status` prints, and those of errors, then look again.
+
+The finding or error is gone, or the next step is named. What needs a container is pasted by the
+tests that `CONTAINER_CURES` names.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.test_nightly import ABSENT, CRONTAB, provide
+from tests.support.estate import CHECKOUT, Estate, Result
+from tests.support.odd_files import make_odd_files
+
+LONG_AGO, SNAPSHOT = "2026-01-02T00:00:00Z", "auto-2999-01-01_03-00"
+Act = Callable[[Estate], object]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A state of an estate, and what is to be done about it."""
+
+    name: str
+    make: Act
+    kind: str = ""
+    """Kind of the finding of `status`; for an error, empty."""
+    subject: str = "isurus"
+    argv: tuple[str, ...] = ("status",)
+    """The command that finds it."""
+    cures: tuple[tuple[int, ...], ...] = ((0,),)
+    """Numbers of printed commands: each sequence is a way out."""
+    looks: tuple[int, ...] = ()
+    """Numbers of printed commands that only show something, or copy something to look at."""
+    by_hand: Act | None = None
+    """Does what the cure asks a person to do: before its commands or, if an empty sequence is among
+    `cures`, in place of them."""
+    answers: Callable[[Estate], list[str]] = lambda _: []
+    """Options for what the first command would prompt for on a terminal."""
+
+
+def commands(text: str) -> list[list[str]]:
+    """Return the argvs of the commands of repoman in backticks."""
+    return [shlex.split(command) for command in re.findall(r"`repoman ([^`]*)`", text)]
+
+
+def find(estate: Estate, case: Case) -> str:
+    """Return the cure that is printed now, empty if the finding or error is gone."""
+    if case.kind:
+        found: list[dict[str, Any]] = estate.run(*case.argv, "--json").json["findings"]
+        cures = [f["cure"] for f in found if (f["kind"], f["subject"]) == (case.kind, case.subject)]
+        return " ".join(cures)
+    done = estate.run(*case.argv)
+    text = done.err or (done.out if done.code else "")
+    return re.sub(r"Next: (.*)", r"`\1`", text)
+
+
+def rewrite(estate: Estate, pattern: str, replacement: str) -> None:
+    text = estate.registry.read_text()
+    changed = re.sub(pattern, replacement, text)
+    assert changed != text
+    estate.registry.write_text(changed)
+
+
+def state_file(estate: Estate, name: str) -> Path:
+    (folder,) = (estate.home / ".local/state/repoman/mirrors").iterdir()
+    return folder / name
+
+
+# --- states of an estate ------------------------------------------------------------------
+
+
+def nothing(_: Estate) -> None:
+    """Do nothing: it is so already."""
+
+
+def synced(*acts: Act) -> Act:
+    """Return what syncs, and then does `acts`."""
+
+    def make(estate: Estate) -> None:
+        estate.run("sync", code=0)
+        for act in acts:
+            act(estate)
+
+    return make
+
+
+def no_registry(estate: Estate) -> None:
+    estate.registry.unlink()
+    (estate.share / ".repoman-share").unlink()
+
+
+def paths(estate: Estate) -> list[str]:
+    return ["--local-repos", str(estate.local_repos), "--nfs-repos", str(estate.share)]
+
+
+def no_marker(estate: Estate) -> None:
+    (estate.share / ".repoman-share").unlink()
+
+
+def wrong_type(estate: Estate) -> None:
+    del estate.environ["REPOMAN_NFS_FSTYPES"]
+
+
+def right_type(estate: Estate) -> None:
+    estate.environ["REPOMAN_NFS_FSTYPES"] = "tmpfs"
+
+
+def full(estate: Estate) -> None:
+    estate.environ["REPOMAN_MIN_FREE_MIB"] = "999999999"
+
+
+def roomy(estate: Estate) -> None:
+    estate.environ["REPOMAN_MIN_FREE_MIB"] = "1"
+
+
+def lose(estate: Estate) -> None:
+    shutil.rmtree(estate.local_repos / "isurus")
+
+
+def empty(estate: Estate) -> None:
+    lose(estate)
+    (estate.local_repos / "isurus").mkdir()
+
+
+def refuse(estate: Estate) -> None:
+    empty(estate)
+    estate.run("sync", "isurus", code=6)
+
+
+def stop(estate: Estate) -> None:
+    rewrite(estate, 'name = "isurus"', 'name = "isurus"\nmax_delete = 1')
+    shutil.rmtree(estate.local_repos / "isurus/docs")
+    estate.run("sync", code=4)
+
+
+def link_repo(estate: Estate) -> None:
+    repo = estate.local_repos / "isurus"
+    repo.rename(estate.home / "away")
+    repo.symlink_to(estate.home / "away")
+
+
+def unlink_repo(estate: Estate) -> None:
+    repo = estate.local_repos / "isurus"
+    repo.unlink()
+    (estate.home / "away").rename(repo)
+
+
+def grow_old(estate: Estate) -> None:
+    rewrite(estate, 'last_sync = "[^"]*"', f'last_sync = "{LONG_AGO}"')
+
+
+def damage(estate: Estate) -> None:
+    (estate.mirror("isurus") / "README.md").write_text("damaged")
+    estate.run("verify", code=3)
+
+
+def forget(estate: Estate) -> None:
+    estate.run("remove", "isurus", "--yes", code=0)
+    lose(estate)
+
+
+def forget_odd(estate: Estate) -> None:
+    (estate.share / "it's odd").mkdir()
+
+
+def no_container(_: Estate) -> list[str]:
+    return ["--no-container"]
+
+
+def lose_mirror(estate: Estate) -> None:
+    take_snapshot(estate)
+    mirror, folder = estate.mirror("isurus"), estate.share / ".zfs/snapshot" / SNAPSHOT
+    mirror.rename(folder / "isurus")
+    lose(estate)
+
+
+def restore_from_snapshot(estate: Estate) -> None:
+    estate.run("restore", "isurus", "--at", SNAPSHOT, code=0)
+    estate.run("sync", "isurus", code=0)
+
+
+def rename_odd(estate: Estate) -> None:
+    (estate.share / "it's odd").rename(estate.share / "lamna")
+
+
+def add_folder(estate: Estate) -> None:
+    estate.repo("isurus-2")
+
+
+def take_snapshot(estate: Estate) -> None:
+    (estate.share / ".zfs/snapshot" / SNAPSHOT).mkdir(parents=True)
+
+
+def take_old(estate: Estate) -> None:
+    (estate.share / ".zfs/snapshot/auto-2026-01-01_03-00").mkdir(parents=True)
+
+
+def install_nightly(estate: Estate) -> None:
+    provide(estate, systemctl=ABSENT, crontab=CRONTAB)
+    estate.run("nightly", "install", code=0)
+
+
+def miss_nights(estate: Estate) -> None:
+    install_nightly(estate)
+    note = {"at": "03:17", "since": LONG_AGO, "by": "cron"}
+    state_file(estate, "nightly.json").write_text(json.dumps(note))
+    grow_old(estate)
+    rewrite(estate, r"\[defaults\]", "[defaults]\nmax_age_hours = 9999999")
+
+
+def lose_crontab(estate: Estate) -> None:
+    install_nightly(estate)
+    (estate.home / "crontab").unlink()
+
+
+def exclude_growth(estate: Estate) -> None:
+    rewrite(estate, r"\[defaults\]", '[defaults]\nexclude = ["*.db"]')
+    estate.run("sync", code=0)
+    with (estate.local_repos / "isurus/x.db").open("wb") as file:
+        file.truncate(20 << 20)
+    estate.run("sync", code=0)
+    state = state_file(estate, "state.json")
+    state.write_text(
+        re.sub('"size_since": "[^"]+"', f'"size_since": "{LONG_AGO}"', state.read_text())
+    )
+
+
+def exclude_nothing(estate: Estate) -> None:
+    rewrite(estate, r'exclude = \["\*.db"\]', "")
+
+
+def break_guard(estate: Estate) -> None:
+    estate.run("git-guard", "install", code=0)
+    found = estate.home / ".local/share/repoman/bin/git"
+    found.write_text(found.read_text() + "\n# of another version\n")
+
+
+def rely_on_guard(estate: Estate) -> None:
+    rewrite(estate, "container = false", 'container = true\nprotect = "guard"')
+
+
+def write_from_elsewhere(estate: Estate) -> None:
+    (estate.share / ".repoman-generation").write_text(f"elsewhere {LONG_AGO} 0123456789abcdef")
+
+
+def link_mirror(estate: Estate) -> None:
+    mirror = estate.mirror("isurus")
+    mirror.rename(estate.share / ".away")
+    mirror.symlink_to(".away")
+
+
+def unlink_mirror(estate: Estate) -> None:
+    estate.mirror("isurus").unlink()
+    (estate.share / ".away").rename(estate.mirror("isurus"))
+
+
+def block_copies(estate: Estate) -> None:
+    shutil.rmtree(estate.share / ".repoman-share.registry")
+    (estate.share / ".repoman-share.registry").symlink_to(estate.home)
+    rewrite(estate, r"\[defaults\]", "[defaults]\njobs = 3")
+    (estate.local_repos / "isurus/new").write_text("x")
+
+
+def unblock_copies(estate: Estate) -> None:
+    (estate.share / ".repoman-share.registry").unlink()
+
+
+def alert_nobody(estate: Estate) -> None:
+    with estate.registry.open("a") as file:
+        file.write('\n[alerts]\nhealthchecks = "http://127.0.0.1:9/topic"\n')
+
+
+def drop_alerts(estate: Estate) -> None:
+    rewrite(estate, r"\n\[alerts\]\n.*\n", "")
+
+
+# --- the tables ---------------------------------------------------------------------------
+
+FINDINGS = [
+    Case("no registry", no_registry, "registry", "registry", answers=paths),
+    Case("no marker", no_marker, "share", "share", cures=((1,),), looks=(0,)),
+    Case("wrong type", wrong_type, "share", "share", cures=((),), by_hand=right_type),
+    Case("full share", full, "share", "share", cures=((),), by_hand=roomy),
+    Case("never mirrored", nothing, "old"),
+    Case("old mirror", synced(grow_old), "old"),
+    Case("missing repo", synced(lose), "repo", cures=((0,), (1,))),
+    Case("linked repo", synced(link_repo), "repo", cures=((0,), ()), by_hand=unlink_repo),
+    Case("refused sync", synced(refuse), "sync", cures=((0,), (1,))),
+    Case("stopped sync", synced(stop), "stopped", cures=((2,),), looks=(0, 1)),
+    Case("damaged mirror", synced(damage), "damaged", cures=((0, 1),), looks=(2,)),
+    Case("unused mirror", synced(forget), "mirror", cures=((0,), (1,)), answers=no_container),
+    Case("odd folder", forget_odd, "mirror", "it's odd", cures=((),), by_hand=rename_odd),
+    Case("folder without a project", add_folder, "folder", "isurus-2"),
+    Case("no snapshots", synced(), "snapshots", "share", cures=((),), by_hand=take_snapshot),
+    Case(
+        "old snapshots", synced(take_old), "snapshots", "share", cures=((),), by_hand=take_snapshot
+    ),
+    Case("missed nights", synced(miss_nights), "nightly", "nightly", cures=((0, 1),)),
+    Case("no crontab", lose_crontab, "nightly-gone", "nightly", cures=((0,), (1,))),
+    Case("growth", exclude_growth, "growth", by_hand=exclude_nothing),
+    Case("other guard", break_guard, "guard", "git-guard"),
+    Case("missing guard", rely_on_guard, "guard"),
+]
+ERRORS = [
+    Case("sync: missing", synced(lose), argv=("sync", "isurus"), cures=((0,), (1,))),
+    Case("sync: empty", synced(empty), argv=("sync", "isurus"), cures=((0,), (1,))),
+    Case("sync: other host", synced(write_from_elsewhere), argv=("sync",)),
+    Case(
+        *("sync: linked mirror", synced(link_mirror)),
+        argv=("sync", "isurus"),
+        cures=((),),
+        by_hand=unlink_mirror,
+    ),
+    Case(
+        *("sync: linked copies", synced(block_copies)),
+        argv=("sync",),
+        cures=((),),
+        by_hand=unblock_copies,
+    ),
+    Case("sync: no alert", synced(alert_nobody), argv=("sync",), cures=((),), by_hand=drop_alerts),
+    Case("sync: stopped", synced(stop), argv=("sync", "isurus"), cures=((2,),), looks=(0, 1)),
+    Case("verify: damaged", synced(damage), argv=("verify",), cures=((0, 1),), looks=(2,)),
+    Case("verify: never mirrored", nothing, argv=("verify", "isurus")),
+    Case("verify: missing", synced(lose), argv=("verify", "isurus"), cures=((0,), (1,))),
+    Case(
+        *("restore: no mirror", synced(lose_mirror)),
+        argv=("restore", "isurus"),
+        cures=((),),
+        looks=(0,),
+        by_hand=restore_from_snapshot,
+    ),
+    Case("nightly: no registry", no_registry, argv=("nightly",), answers=paths),
+    Case("sync: no registry", no_registry, argv=("sync",), answers=paths),
+]
+
+
+def ways(cases: list[Case]) -> list[Any]:
+    """Return each way out of each case as a parameter."""
+    return [
+        pytest.param(case, way, id=f"{case.name}-{number}")
+        for case in cases
+        for number, way in enumerate(case.cures)
+    ]
+
+
+@pytest.fixture
+def ready(estate: Estate) -> Estate:
+    """Return an estate with a project that was not mirrored yet."""
+    estate.prepare("isurus")
+    make_odd_files(estate.local_repos / "isurus")
+    return estate
+
+
+@pytest.mark.parametrize(("case", "way"), ways([*FINDINGS, *ERRORS]))
+def test_the_cure_cures(ready: Estate, case: Case, way: tuple[int, ...]) -> None:
+    case.make(ready)
+    before = find(ready, case)
+    assert before, "the finding is made"
+    printed = commands(before)
+    known = {*case.looks, *(number for numbers in case.cures for number in numbers)}
+    assert known == set(range(len(printed))), f"the table knows each command of: {before}"
+    if case.by_hand and (not way or () not in case.cures):
+        case.by_hand(ready)
+    for number in way:
+        answers = case.answers(ready) if number == 0 else []
+        done = paste(ready, [*printed[number], *answers])
+        assert done.code in (0, *_NEXT), done
+    after = find(ready, case)
+    assert after != before
+    assert not after or commands(after), f"the next step is named: {after}"
+
+
+@pytest.mark.parametrize("case", [case for case in [*FINDINGS, *ERRORS] if case.looks])
+def test_to_look_first_changes_nothing_for_the_worse(ready: Estate, case: Case) -> None:
+    case.make(ready)
+    before = find(ready, case)
+    for number in case.looks:
+        paste(ready, commands(before)[number])
+    assert find(ready, case) == before
+
+
+_NEXT = (3,)
+"""Exit codes of a pasted command that did what it should, and found more."""
+
+
+def paste(estate: Estate, argv: list[str]) -> Result:
+    """Run a printed command as a person does who says yes."""
+    return estate.run(*argv, "--yes")
+
+
+# --- no kind is forgotten -------------------------------------------------------------------
+
+CONTAINER_CURES = {
+    **dict.fromkeys(
+        ("differs", "error", "half-made", "incus", "inside", "missing", "orphan", "renamed"),
+        "containers/test_drift.py",
+    ),
+    **dict.fromkeys(("exclude", "trust", "protection"), "containers/test_trust.py"),
+    **dict.fromkeys(("hazard", "instructions", "lost-mount"), "security/test_repo.py"),
+    **dict.fromkeys(("volume", "half-made-volume"), "containers/test_volume.py"),
+    "fence": "containers/test_fence.py",
+    "kernel": "security/test_kernel.py",
+    "login": "integration/test_login.py",
+    "memory": "security/test_escape.py",
+    "network": "security/test_network.py",
+    "owner": "unit/planning/container/test_user_files.py",
+    "pool": "containers/test_drift.py",
+    "reach": "containers/test_reach.py",
+    "unexpected": "containers/test_drift.py",
+}
+"""File of the tests of findings that need a container, or Incus, by their kind."""
+
+
+def kinds_in_source() -> set[str]:
+    """Return the kinds of all findings; fail if one has none."""
+    found = set()
+    for path in (CHECKOUT / "repoman_tasks").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding":
+                kinds = [word.value for word in node.keywords if word.arg == "kind"]
+                assert kinds, f"{path.name}:{node.lineno}: a finding without a kind"
+                found |= {str(kind.value) for kind in kinds if isinstance(kind, ast.Constant)}
+    return found
+
+
+def test_the_tables_have_every_kind_of_finding() -> None:
+    pasted = {case.kind for case in FINDINGS}
+    assert kinds_in_source() == pasted | set(CONTAINER_CURES)
+    for path in CONTAINER_CURES.values():
+        assert (CHECKOUT / "tests" / path).is_file()
