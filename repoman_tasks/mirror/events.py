@@ -32,6 +32,8 @@ class Itemized:
     name: str
     kind: Kind
     path: str
+    size: int = 0
+    """Bytes of a file that is sent."""
 
 
 @dataclass(frozen=True)

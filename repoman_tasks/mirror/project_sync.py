@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -30,6 +30,8 @@ from repoman_tasks.errors import (
 )
 from repoman_tasks.hosts.base import Entry, Future, Lock, Locked
 from repoman_tasks.mirror.events import Finished, Started
+from repoman_tasks.mirror.loss_preview import preview_losses
+from repoman_tasks.mirror.object_guard import ObjectGuard
 from repoman_tasks.mirror.repo_walks import RepoWalks
 from repoman_tasks.mirror.rsync_pass import (
     Equal,
@@ -44,7 +46,7 @@ from repoman_tasks.mirror.rsync_pass import (
 from repoman_tasks.model import Project, Tally
 from repoman_tasks.planning.mirror import source_check as source
 from repoman_tasks.planning.mirror.inner_mounts import check_mounted_again
-from repoman_tasks.planning.mirror.manifest import Changes
+from repoman_tasks.planning.mirror.manifest import Changes, Losses
 from repoman_tasks.planning.mirror.share_check import check_free
 from repoman_tasks.planning.mirror.sync_plan import Outcome, first_symlink
 from repoman_tasks.planning.names import inside, real_repo
@@ -193,6 +195,7 @@ class _ProjectSync:
         self._walks = RepoWalks(context, project)
         seconds = context.registry.defaults.sync_seconds
         self._until = time.monotonic() + seconds if seconds else math.inf
+        self._objects_guard = ObjectGuard(context, project, self._until)
         self._may_delete: int | None = None
         """Limit of entries that the remaining passes may delete; None for no limit."""
         last = context.last(project)
@@ -212,6 +215,7 @@ class _ProjectSync:
         self._outcome.warnings += [f"{special} is not mirrored" for special in survey.specials]
         self._check_size(survey)
         self._guard(survey.tally)
+        self._guard_content(survey, changes)
         mounted.result()
         self._check_room(survey.tally)
         last = context.trusted(project) if self._is_enough(changes) else None
@@ -315,6 +319,23 @@ class _ProjectSync:
         )
         self._may_delete = source.deletion_limit(self._project, last, self._max_shrink)
 
+    def _guard_content(self, survey: Survey, changes: Changes | None) -> None:
+        """Raise Refused if the repo would overwrite what the mirror holds with damage."""
+        losses, sent = (None, ()) if changes is None else (changes.losses, changes.paths)
+        self._guard_losses(survey, losses, sent)
+
+    def _guard_losses(
+        self, survey: Survey, losses: Losses | None, sent: Collection[bytes] = ()
+    ) -> None:
+        """Raise Refused as above; `losses` is None if they are not known."""
+        context = self._context
+        if context.options.force or context.dry or self._project.repo not in context.roots:
+            return
+        if losses is None:
+            losses = preview_losses(context, self._project, self._locks)
+        if losses:
+            self._objects_guard.check(losses, survey.git_dirs, sent)
+
     @property
     def _max_shrink(self) -> float:
         return self._context.registry.defaults.max_shrink
@@ -361,6 +382,7 @@ class _ProjectSync:
         source.check_shrinkage(
             self._project.name, self._path, survey.tally, files_only, self._max_shrink
         )
+        self._guard_losses(survey, self._walks.submit_losses().result())
         return survey
 
     def _heads_resolve(self, git_dirs: Sequence[bytes]) -> bool:

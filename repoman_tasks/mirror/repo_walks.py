@@ -14,8 +14,10 @@ from repoman_tasks.mirror.rsync_pass import Equal, SyncContext
 from repoman_tasks.model import Project
 from repoman_tasks.planning.mirror.manifest import (
     Changes,
+    Losses,
     changed_paths,
     find_changes,
+    find_losses,
     find_written,
     one_is_in,
 )
@@ -42,6 +44,20 @@ class RepoWalks:
         """Walk before the first pass; the result is what changed since the last complete sync, None
         if that is not known."""
         return self._submit(self._path, self._new).then(self._changes)
+
+    def submit_losses(self) -> Future[Losses | None]:
+        """Walk again; the result is what a sync would take from the mirror as the last one left it,
+        None if that is not known."""
+        return self._submit(self._path, "").then(self._losses)
+
+    def _losses(self, walk: Comparison) -> Losses | None:
+        state = self._context.last(self._project)
+        if state is None or not state.digest or not walk.digest or walk.known != state.digest:
+            return None
+        try:
+            return find_losses(walk.gone, walk.new)
+        except ValueError:
+            return None
 
     def _changes(self, walk: Comparison) -> Changes | None:
         self._before = walk

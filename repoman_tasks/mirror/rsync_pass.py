@@ -332,7 +332,7 @@ class _Reader:
             self._done.loose_new += item.kind is rsync.Kind.NEW
             self._done.loose_deleted += item.kind is rsync.Kind.DELETED
         if self._itemize:
-            self._emit(Itemized(name, item.kind, path or "./"))
+            self._emit(Itemized(name, item.kind, path or "./", item.size))
 
     def _progress(self, line: bytes) -> None:
         now = time.monotonic()

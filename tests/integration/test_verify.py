@@ -191,7 +191,8 @@ def test_an_object_that_is_broken_in_both_is_found(mirrored: Estate) -> None:
     repo, mirror = mirrored.local_repos / "isurus", mirrored.mirror("isurus")
     name = next(path for path in (repo / ".git/objects").glob("[0-9a-f][0-9a-f]/*"))
     flip(name)
-    mirrored.run("sync", "--checksum", code=0)
+    mirrored.run("sync", "isurus", "--checksum", code=6)
+    mirrored.run("sync", "isurus", "--checksum", "--force", "--yes", code=0)
     assert inner(mirror) == inner(repo)
     found = verified(mirrored, code=UNHEALTHY)
     assert found["damaged"] == []

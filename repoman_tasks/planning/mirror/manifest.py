@@ -9,14 +9,28 @@ What has the same line in both walks need not be looked at.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 
 from repoman_tasks.late_dataclass import dataclass
 
-__all__ = ["Changes", "changed_paths", "find_changes", "find_written", "one_is_in"]
+__all__ = ["Changes", "Losses", "changed_paths", "find_changes", "find_losses", "find_written"]
+__all__ += ["one_is_in"]
 
 _RECENT = b"recent "
 _MIRRORED = (b"d", b"f", b"l")
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The files of a mirror whose content a sync would take away, by paths relative to the repo."""
+
+    replaced: frozenset[bytes] = frozenset()
+    emptied: frozenset[bytes] = frozenset()
+    """Those of `replaced` that the repo now has empty."""
+    gone: frozenset[bytes] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.replaced or self.gone)
 
 
 @dataclass(frozen=True)
@@ -30,6 +44,7 @@ class Changes:
     """The number of entries that the repo no longer has."""
     contents: bool = False
     """If true, a file may have changed with its size and time kept."""
+    losses: Losses = Losses()
 
 
 @dataclass(frozen=True)
@@ -63,7 +78,21 @@ def find_changes(gone: Iterable[bytes], new: Iterable[bytes], written: Iterable[
         sum(entry.kind in _MIRRORED for entry in removed.values()),
         any(path in again or entry.kind == b"f" for path, entry in unsure.items())
         or any(_looks_same(old[path], entry) for path, entry in now.items() if path in old),
+        _losses(old, now),
     )
+
+
+def find_losses(gone: Iterable[bytes], new: Iterable[bytes]) -> Losses:
+    """Return what a sync would take away, from the lines as `find_changes` gets them."""
+    return _losses(_entries(gone), _entries(new))
+
+
+def _losses(old: Mapping[bytes, _Entry], now: Mapping[bytes, _Entry]) -> Losses:
+    files = {path: entry for path, entry in old.items() if entry.kind == b"f"}
+    still = {path for path, entry in now.items() if entry.kind == b"f"}
+    replaced = files.keys() & still
+    emptied = {path for path in replaced if now[path].size == b"0" != files[path].size}
+    return Losses(frozenset(replaced), frozenset(emptied), frozenset(files.keys() - still))
 
 
 def changed_paths(gone: Iterable[bytes], new: Iterable[bytes]) -> frozenset[bytes]:
