@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from repoman_tasks.planning.mirror import manifest
 from repoman_tasks.planning.mirror.manifest import (
     Changes,
+    Losses,
     changed_paths,
-    find_changes,
+    find_losses,
     find_written,
     one_is_in,
 )
@@ -20,6 +24,11 @@ def line(path: bytes, kind: bytes = b"f", **fields: bytes) -> bytes:
     words = [b"1", kind, b"644", b"1000", b"1000", given[b"inode"], given[b"size"]]
     words += [given[b"mtime"], given[b"ctime"]] + [given[b"links"]] * (kind != b"d")
     return b" ".join([*words, path])
+
+
+def find_changes(old: list[bytes], new: list[bytes], before: list[bytes]) -> Changes:
+    """Return what has to be sent, without what that takes from the mirror."""
+    return replace(manifest.find_changes(old, new, before), losses=Losses())
 
 
 def folder(path: bytes, **fields: bytes) -> bytes:
@@ -102,6 +111,17 @@ def test_names_of_any_bytes() -> None:
 def test_a_line_of_another_form(bad: bytes) -> None:
     with pytest.raises(ValueError, match="values to unpack"):
         find_changes([bad], [], [])
+
+
+def test_what_a_sync_takes_from_the_mirror() -> None:
+    """Contents of files, of which those that become something else are gone."""
+    old = [line(b"x"), line(b"y"), line(b"z"), line(b"e", size=b"0"), line(b"p"), line(b"l", b"l")]
+    new = [line(b"x", size=b"6"), line(b"y", size=b"0"), line(b"e", size=b"0", ctime=b"2.0")]
+    new += [line(b"p", b"p"), line(b"n")]
+    found = Losses(frozenset({b"x", b"y", b"e"}), frozenset({b"y"}), frozenset({b"z", b"p"}))
+    assert find_losses(old, new) == found
+    assert manifest.find_changes(old, new, []).losses == found
+    assert not find_losses([], new)
 
 
 def test_paths_that_differ() -> None:
