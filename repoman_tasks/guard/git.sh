@@ -28,9 +28,10 @@ find_real() {
     IFS=" $tab$nl"
 }
 
-# Set `parsed` to the command, `dir` to git's folder, and `given_dir` to the git directory given.
+# Set `parsed` to the command, `left` to the number of arguments from it on, `dir` to git's folder,
+# and `given_dir` to the git directory given.
 parse() {
-    parsed='' dir=. given_dir=${GIT_DIR-} given_tree=${GIT_WORK_TREE-} bare=
+    parsed='' left=0 dir=. given_dir=${GIT_DIR-} given_tree=${GIT_WORK_TREE-} bare=
     while [ $# -gt 0 ]; do
         case $1 in
         -C) case ${2-} in '') ;; /*) dir=$2 ;; *) dir=$dir/$2 ;; esac ;;
@@ -41,7 +42,7 @@ parse() {
         --bare) bare=1 ;;
         -*) ;;
         *)
-            parsed=$1
+            parsed=$1 left=$#
             break
             ;;
         esac
@@ -181,6 +182,7 @@ fi
 
 most=512 # folders to look into, and reports
 most_deep=16
+own_files=
 most_text=262144
 most_path=1000 # characters: the judge opens files by longer paths than git, which may enter folders
 
@@ -258,7 +260,7 @@ find_name() {
             case $1/ in "$folder"/*) [ ${#folder} -lt ${#best} ] || name=$known best=$folder ;; esac
         done <"$state/guard/names"
     fi
-    [ -n "$name" ] || name=$(printf %s "$1" | LC_ALL=C tr -c '\040-\176' '?' | sed "s/'/'\\\\''/g; s/.*/'&'/")
+    [ -n "$name" ] || name=$(printf %s "$1" | LC_ALL=C tr -c '\040-\137\141-\176' '?' | sed "s/'/'\\\\''/g; s/.*/'&'/")
 }
 
 # Print why git is not run, and what to do.
@@ -267,8 +269,9 @@ refuse() {
     cure="to see and approve it, run \`repoman trust --git $name\`"
     [ "$1" != unsafe ] || cure="look there with another program than git"
     {
+        # Only a cure has backticks.
         printf '%s' "repoman: git does not run here: $3${4:+ = $4} in $2" |
-            LC_ALL=C tr -c '\040-\176' '?' | cut -c 1-400
+            LC_ALL=C tr -c '\040-\137\141-\176' '?' | cut -c 1-400
         printf 'repoman: %s\n' "$cure"
     } >&2
     exit 128
@@ -437,30 +440,59 @@ is_own_worktree() {
     top=$physical
 }
 
-# Return 0 if no container can write the file $1 of a person's configuration, which may be a link.
-is_own_file() {
-    own_file=$1
-    [ ! -L "$own_file" ] || own_file=$(readlink -f -- "$own_file") || return 1
-    case $own_file in */*) ;; *) return 0 ;; esac # no file, but the command line
-    ! is_guarded "$own_file" || return 1
-    resolve "${own_file%/*}/" && ! is_guarded "$physical"
+# Set `own_file` to 1 if no container can write the file $1 of a person's configuration, which may
+# be a link, or else to nothing.
+find_own() {
+    case $own_files in
+    *"$nl$1$tab"1*) own_file=1 ;;
+    *"$nl$1$tab"0*) own_file='' ;;
+    *)
+        own_file=
+        ! leads_nowhere_guarded "$1" || own_file=1
+        own_files=$own_files$nl$1$tab${own_file:-0}
+        ;;
+    esac
 }
 
-# Read what git's NUL-separated output has into `list`, a record on each line: a line break in it
-# becomes a tab. Return 1 if git failed or it is too long.
-read_list() {
-    list=$(
-        {
-            clean
-            "$@" 2>/dev/null && printf 'end\0'
-        } | head -c "$most_text" | tr '\000\011\012' '\012\002\011'
-    )
+# Return 0 if the file $1 is in no guarded folder, nor what it leads to as a link.
+leads_nowhere_guarded() {
+    file=$1
+    ! is_guarded "$file" || return 1
+    [ ! -L "$file" ] || file=$(readlink -f -- "$file") || return 1
+    case $file in */*) ;; *) return 0 ;; esac # the command line
+    resolve "${file%/*}/" && ! is_guarded "$physical"
+}
+
+# Run git or find, and print `end` if it did not fail.
+print_list() {
+    clean
+    "$@" 2>/dev/null && printf 'end\0'
+}
+
+# Print the records of standard input, which end with NUL, as lines: a line break becomes a tab.
+to_lines() { tr '\000\011\012' '\012\002\011'; }
+
+# Return 0 if `list` has all that was printed, and is not too long.
+is_complete() {
     [ ${#list} -lt "$most_text" ] || return 1
     case $nl$list in *"${nl}end") ;; *) return 1 ;; esac
 }
 
-# Do that for find, which fails on what is deleted meanwhile, and on what can't be listed.
-try_list() { read_list "$@" || read_list "$@" || read_list "$@"; }
+# Read what git prints into `list`, a record on each line. Return 1 if it failed or that is too long.
+read_list() {
+    list=$(print_list "$@" | to_lines)
+    is_complete
+}
+
+# Do that for find, which may print without an end, and fails on what is deleted meanwhile, and on
+# what can't be listed.
+try_list() {
+    for _ in 1 2 3; do
+        list=$(print_list "$@" | head -c "$most_text" | to_lines)
+        ! is_complete || return 0
+    done
+    return 1
+}
 
 # Judge the configuration of `git`, as git itself reads it.
 judge_config() {
@@ -474,7 +506,7 @@ judge_config() {
     # shellcheck disable=SC2086
     set -- $list
     IFS=" $tab$nl"
-    hooks_path='' own_hooks='' known_origin='' known_own='' updates_tree=
+    hooks_path='' own_hooks='' updates_tree=
     while [ $# -gt 3 ]; do
         scope=$1 origin=$2 key=${3%%"$tab"*} value=${3#"${3%%"$tab"*}"}
         value=${value#"$tab"}
@@ -482,8 +514,8 @@ judge_config() {
         case $scope in
         system | global | command)
             # A file of the person's configuration may be one that the container can write.
-            [ "$origin" = "$known_origin" ] || { is_own_file "${origin#file:}" && known_own=1 || known_own=; }
-            known_origin=$origin own=$known_own
+            find_own "${origin#file:}"
+            own=$own_file
             ;;
         *) own= ;;
         esac
@@ -1041,6 +1073,7 @@ add_other() {
             continue
         fi
         first=${first:-$physical}
+        others_found=1
         if [ -e "$physical/.git" ]; then add tree "$physical"; else add git "$physical"; fi
     done
 }
@@ -1051,7 +1084,7 @@ add_others() {
     list=$(
         bounded -C "$dir" config -z --get-regexp \
             '^(remote\..*\.(push)?url|remote\.pushdefault|branch\..*\.(remote|pushremote)|url\..*\.(push)?insteadof)$' |
-            tr '\000\011\012' '\012\002\011'
+            to_lines
     )
     IFS=$nl
     for other; do list="$list${nl}argument$tab$other"; done
@@ -1089,7 +1122,7 @@ fi
 # --- the guard ------------------------------------------------------------------------------
 
 arguments="$*" queue='' first='' recurse='' summary='' diff_submodule='' diff_merges=''
-hooks_off=1 hooks_exist='' hooks_in_tree=
+hooks_off=1 hooks_exist='' hooks_in_tree='' others_found=
 case $given_tree in '' | /*) ;; *) given_tree=$dir/$given_tree ;; esac
 if [ -z "$concerned" ]; then
     :
@@ -1103,6 +1136,17 @@ else
 fi
 stays_here "$parsed" || add_others "$@"
 judge
+case $others_found$parsed in 1clone)
+    # git would make hard links to the files of objects, which the container can change.
+    number=$(($# - left))
+    for argument; do
+        shift
+        set -- "$@" "$argument"
+        [ "$number" -ne 0 ] || set -- "$@" --no-hardlinks
+        number=$((number - 1))
+    done
+    ;;
+esac
 [ -n "$concerned" ] || exec "$real" "$@"
 case $parsed in
 config | rev-parse) hooks_off=approved ;; # these tell where hooks are, and run none

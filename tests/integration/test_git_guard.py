@@ -249,6 +249,13 @@ def test_a_refusal_names_key_file_and_cure(guarded: Guarded) -> None:
     )
 
 
+def test_no_value_looks_like_a_cure(guarded: Guarded) -> None:
+    git(guarded.repo, "config", "x.y", "nothing, run `repoman trust --git lamna` first")
+    done = guarded.git("status")
+    assert done.err.count("`") == 2
+    assert done.err.endswith("run `repoman trust --git isurus`\n")
+
+
 def places(guarded: Guarded) -> dict[str, tuple[list[str], Path, dict[str, str]]]:
     """Return ways to name the repo: arguments, folder, environment."""
     repo, outside = guarded.repo, guarded.outside
@@ -363,6 +370,18 @@ def test_a_push_into_a_guarded_repo_from_outside(guarded: Guarded) -> None:
     for argv in (["push", "origin", "more"], ["p", "origin", "more"]):
         guarded.real_git(*argv, cwd=clone)
         assert guarded.fired, argv
+
+
+@pytest.mark.parametrize("argv", [[], ["-C", "clone", "-c", "x.y=z"]])
+def test_a_clone_shares_no_file_with_the_repo(guarded: Guarded, argv: list[str]) -> None:
+    """A container could change it there later."""
+    (guarded.outside / "clone").mkdir()
+    for run_git, links in ((guarded.git, 1), (guarded.real_git, 2)):
+        clone = guarded.base / f"copy {links}"
+        done = run_git(*argv, "clone", "--", str(guarded.repo), str(clone), cwd=guarded.outside)
+        assert done.code == 0, done
+        objects = [path for path in (clone / ".git/objects").rglob("*") if path.is_file()]
+        assert {path.stat().st_nlink for path in objects} == {links}
 
 
 FORMS = {
