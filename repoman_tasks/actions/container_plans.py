@@ -11,6 +11,7 @@ from urllib.parse import quote
 from repoman_tasks.actions.container_steps import Devices, StepRunner
 from repoman_tasks.actions.facts import containers, forbidden_paths, person, reconcile
 from repoman_tasks.actions.facts import incus as find_incus
+from repoman_tasks.errors import UsageError
 from repoman_tasks.hosts.base import Future, Host
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Project, Registry
@@ -22,7 +23,9 @@ from repoman_tasks.planning.container.spec import (
     Spec,
 )
 from repoman_tasks.planning.fence.acl import (
+    NEVER_REACHED,
     acl,
+    allow_of_bridge,
     choose_address,
     common_rules,
     matching_address6,
@@ -91,10 +94,18 @@ def mount_permission_steps(session: Session, spec: Spec) -> list[Step]:
 
 
 def with_addresses(project: Project, registry: Registry, network: NetworkAnswers | None) -> Project:
-    """Return the project, with addresses if it has network rules."""
+    """Return the project, with addresses if it has network rules.
+
+    Raise UsageError if one of these has no effect.
+    """
     if not has_rules(project) or network is None:
         return project
     config = (network.bridge.result() or {}).get("config") or {}
+    if text := allow_of_bridge(project.allow, config):
+        raise UsageError(
+            f"allow of {project.name} has {text}, but {NEVER_REACHED}",
+            "remove it from the registry",
+        )
     taken = (other.address for other in registry.projects)
     ipv4 = project.address or choose_address(config, project.name, taken)
     return replace(

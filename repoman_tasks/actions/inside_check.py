@@ -59,7 +59,8 @@ def _submit(
         except RepomanError as error:
             look = Look(error.what)
         if look.problem:
-            cure = f"run `repoman update {quoted(name)}` or `repoman restart {quoted(name)}`"
+            command = "restart" if look.moved else "update"
+            cure = f"run `repoman {command} {quoted(name)}`"
             what = f"problem inside its container: {look.problem}"
             return [Finding(name, what, cure, kind="inside")]
         return [lost_mounts_finding(name, look.lost)] if look.lost else []

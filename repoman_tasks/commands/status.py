@@ -260,12 +260,13 @@ def _submit_inside(
     projects: Sequence[Project],
     drifted: Sequence[Finding],
 ) -> Future[list[Finding]]:
-    """Ask for findings inside the containers that run and have not drifted.
+    """Ask for findings inside the containers that run, have a repo, and have not drifted.
 
     One that only waits for a restart to make more files read-only is looked into, too.
     """
     subjects = {finding.subject for finding in drifted if finding.kind != "protection"}
     existing = session.of(containers)
+    subjects |= {name for name, repo in facts.repos.items() if repo.problem}
     intact = [project for project in projects if project.name not in subjects]
     running = {
         project: protected_paths(existing.by_name[project.name])

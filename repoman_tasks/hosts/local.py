@@ -571,6 +571,12 @@ class Child:
                 self._selector.unregister(key.fileobj)
         return came[0], came[1]
 
+    def end_input(self) -> None:
+        """End its standard input."""
+        pipe = self._process.stdin
+        assert pipe is not None
+        pipe.close()
+
     def close(self) -> None:
         """Kill it with its children; a second call does nothing."""
         if self._process.returncode is None:  # else its PID may belong to another process

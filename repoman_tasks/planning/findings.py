@@ -10,7 +10,7 @@ from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Defaults, Failure, Project, Registry
 from repoman_tasks.planning.mirror.attempts import reportable
 from repoman_tasks.planning.mirror.source_check import stopped_cure
-from repoman_tasks.planning.names import check_name, check_repo, inside
+from repoman_tasks.planning.names import check_name, check_repo, inside, possible_name
 from repoman_tasks.planning.text.wording import format_age, hours_since
 
 __all__ = [
@@ -240,8 +240,6 @@ def _register_cure(folder: str) -> str:
         folder.encode()
     except UnicodeEncodeError:
         return "rename it: its name is not UTF-8, so it can't be registered"
-    try:
-        check_name(check_repo(folder))
-    except UsageError:
-        return f"to mirror it, run `repoman new NAME --repo {quoted(folder)} --no-container`"
-    return f"to mirror it, run `repoman new {quoted(folder)} --no-container`"
+    name = possible_name(folder)
+    repo = [] if name == folder else ["--repo", folder]
+    return f"to mirror it, run `repoman new {quoted(name, *repo)} --no-container`"

@@ -35,6 +35,10 @@ def _are_rules(value: Any) -> bool:
     return isinstance(value, list) and all(map(_are_texts, value))
 
 
+def _are_paths(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
 def _is_state(value: Any) -> bool:
     return isinstance(value, dict) and _are_interfaces(value.get("network") or {})
 
@@ -53,6 +57,7 @@ def _are_addresses(value: Any) -> bool:
 _FORMS: Mapping[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("name", "status", "type", "driver", "target", "fingerprint"), _is_text),
     **dict.fromkeys(("devices", "expanded_devices"), _are_devices),
+    "used_by": _are_paths,
     **dict.fromkeys(("egress", "ingress"), _are_rules),
     **dict.fromkeys(("config", "expanded_config"), _are_texts),
     "environment": _is_object,

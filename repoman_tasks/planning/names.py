@@ -22,6 +22,7 @@ __all__ = [
     "mount_fault",
     "nearest",
     "overlapping",
+    "possible_name",
     "profile_fault",
     "real_repo",
     "relative_repo",
@@ -66,6 +67,14 @@ def check_name(name: str, reserved: Container[str] = RESERVED_NAMES) -> str:
             f"{name!r} is a command, so it can't be a project name", "choose another name"
         )
     return name
+
+
+def possible_name(folder: str) -> str:
+    """Return the name of a project for a folder: its own, or one that resembles it."""
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", folder).strip("-")[:58].rstrip("-")
+    tries = (folder, plain, f"repo-{plain}".rstrip("-"))
+    valid = (name for name in tries if _NAME.fullmatch(name))
+    return next(name for name in valid if name.lower() not in RESERVED_NAMES)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -215,6 +215,8 @@ class Look:
     """Problem of the repo's mount or of the user, "" if there is none."""
     lost: tuple[str, ...] = ()
     """Paths in the repo whose read-only mount was lost."""
+    moved: bool = False
+    """True if the repo inside is another folder than on the host, which a restart mends."""
 
 
 @dataclass(frozen=True)
@@ -324,7 +326,7 @@ def submit_check(handle: GuestHandle, path: str, protected: Sequence[str] = ()) 
                 return Look(result.complaint.removeprefix("repoman: "))
             first, *lines = result.text.split("\n")
             if first != outside.result().get(path, ""):
-                return Look(f"inside, {path} is another folder")
+                return Look(f"inside, {path} is another folder", moved=True)
             part = protected[number * _MAX_LOOKS :][:_MAX_LOOKS]
             lost += _lost(path, part, lines, outside.result())
         return Look("", tuple(lost))

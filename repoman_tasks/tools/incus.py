@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
-from repoman_tasks.errors import Failed, Refused, RepomanError
+from repoman_tasks.errors import Failed, Refused, RepomanError, quoted
 from repoman_tasks.hosts.base import Argv, Future, Host, Result, TimedOut
 from repoman_tasks.hosts.signals import defer_signals
 from repoman_tasks.planning.container.drift import parse_container, parse_containers
@@ -230,7 +230,14 @@ class Incus:
             raise Failed(
                 f"{name} did not {action} within {_STATE_SECONDS} s",
                 "root in it may have put a pipe in place of a mount point: "
-                "run `systemctl restart incus`, then `repoman update --rebuild` or remove it",
+                "run `systemctl restart incus`, "
+                f"then `repoman update {quoted(name)} --rebuild` or remove it",
+            ) from None
+        except _NotDown:
+            raise Failed(
+                f"{name} did not shut down within {seconds} s",
+                "wait if it is still booting, or end it with "
+                f"`repoman {quoted(action, name)} --force`",
             ) from None
 
     def _set_state(self, name: str, body: Mapping[str, Any]) -> None:
@@ -379,6 +386,10 @@ class _StillRunning(Failed):
     """A container can't be started because it runs, or a failed start has left it so."""
 
 
+class _NotDown(Failed):
+    """A container did not shut down in time."""
+
+
 class _NotStarted(Failed):
     """A container failed to start."""
 
@@ -397,6 +408,28 @@ _TRANSIENT: Mapping[str, type[Failed]] = {
 }
 """Phrases of errors after which a later attempt can succeed."""
 _FENCED = ("not allowed", "is forbidden", "are forbidden", "resolves outside of restricted")
+_LASTING: Sequence[tuple[Sequence[str], type[RepomanError], str, str]] = (
+    (_FULL, Failed, "the storage pool is full", "make room in the pool"),
+    (("missing source path",), Failed, "a folder or file to be mounted is missing", "restore it"),
+    (
+        *(_FENCED, Refused, "the Incus project does not allow it"),
+        "see `repoman status` for how the Incus project differs from its spec",
+    ),
+    (("failed shutting down instance",), _NotDown, "it did not shut down", "see `incus info`"),
+    (
+        *(("no root device could be found",), Failed),
+        *("no profile of the container has a root disk", "have default among its profiles"),
+    ),
+    (
+        *(("requested image couldn't be found",), Failed),
+        *("the image server has no such image", "choose one of `incus image list REMOTE:`"),
+    ),
+    (
+        *(("forkstart",), _NotStarted, "the container could not be started"),
+        "run `repoman setup` to check /etc/subuid and /etc/subgid, and see `incus info --show-log`",
+    ),
+)
+"""Phrases of other errors in lower case, each with the error, its sentence and its cure."""
 
 
 def _error(said: str) -> RepomanError:
@@ -405,28 +438,9 @@ def _error(said: str) -> RepomanError:
     for phrase, kind in _TRANSIENT.items():
         if phrase in said:
             return kind(f"Incus says: {said}", "try again in a moment")
-    if any(phrase in low for phrase in _FULL):
-        return Failed(f"the storage pool is full, Incus says: {said}", "make room in the pool")
-    if "missing source path" in low:
-        return Failed(
-            f"a folder or file to be mounted is missing, Incus says: {said}", "restore it"
-        )
-    if any(phrase in low for phrase in _FENCED):
-        return Refused(
-            f"the Incus project does not allow it, Incus says: {said}",
-            "see `repoman status` for how the Incus project differs from its spec",
-        )
-    if "requested image couldn't be found" in low:
-        return Failed(
-            f"the image server has no such image, Incus says: {said}",
-            "choose one of `incus image list REMOTE:`",
-        )
-    if "forkstart" in low:
-        return _NotStarted(
-            f"the container could not be started, Incus says: {said}",
-            "run `repoman setup` to check /etc/subuid and /etc/subgid, "
-            "and see `incus info --show-log`",
-        )
+    for phrases, error, what, cure in _LASTING:
+        if any(phrase in low for phrase in phrases):
+            return error(f"{what}, Incus says: {said}", cure)
     return Failed(f"Incus says: {said}", "see `incus info`")
 
 

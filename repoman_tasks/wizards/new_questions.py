@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import partial
+from typing import Any
 
 from repoman_tasks.actions.current_folder import folder_without_project
 from repoman_tasks.actions.facts import incus, reconcile, require_containers
@@ -208,14 +209,21 @@ def _ask_profiles(wizard: Wizard) -> None:
     session = wizard.session
     usual = list(session.of(reconcile).registry.defaults.profiles)
     there = session.of(incus)
-    names = sorted(str(one["name"]) for one in there.get(there.at("profiles"), recursion=1) or [])
+    profiles = there.get(there.at("profiles"), recursion=1) or []
+    rooted = {str(one["name"]) for one in profiles if _has_root_disk(one)}
+    names = sorted(str(one["name"]) for one in profiles)
     as_usual = ",".join(usual)
+    base = next((name for name in usual if name in rooted), "")
+    offered = [
+        name if name in rooted else f"{base},{name}" for name in names if name in rooted or base
+    ]
     answer = wizard.choose(
         PROFILES,
-        options={as_usual: f"the default: {' and '.join(usual)}"} | dict.fromkeys(names, ""),
+        options={as_usual: f"the default: {' and '.join(usual)}"}
+        | {answer: "" for answer in offered if answer != as_usual},
         default=as_usual,
         free=True,
-        check=lambda answer: _check_profiles(answer, [as_usual, *names]),
+        check=lambda answer: _check_profiles(answer, as_usual, names, rooted),
     )
     if answer and answer != as_usual:
         wizard.arguments["profile"] = _split_names(answer)
@@ -234,12 +242,21 @@ def _ask_protect(wizard: Wizard) -> None:
         wizard.arguments["protect"] = answer
 
 
-def _check_profiles(answer: str, names: Sequence[str]) -> None:
-    for name in _split_names(answer):
-        if name not in names and answer not in names:
+def _has_root_disk(profile: Mapping[str, Any]) -> bool:
+    """Return True if a container with this profile alone has a disk to start from."""
+    return any(device.get("path") == "/" for device in (profile.get("devices") or {}).values())
+
+
+def _check_profiles(answer: str, usual: str, names: Sequence[str], rooted: Set[str]) -> None:
+    """Raise UsageError unless all profiles exist and one has a root disk, or they are as usual."""
+    chosen = _split_names(answer) if answer != usual else []
+    for name in chosen:
+        if name not in names:
             near = nearest(name, names)
             hint = f"did you mean {near}?" if near else "separate profiles by commas"
             raise UsageError(f"Incus has no profile {name!r}", hint)
+    if chosen and rooted.isdisjoint(chosen):
+        raise UsageError(f"{answer} has no root disk", f"add {' or '.join(sorted(rooted))}")
 
 
 def _split_names(answer: str) -> list[str]:

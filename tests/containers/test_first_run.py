@@ -147,6 +147,8 @@ def test_new_asks_for_each_argument(spawn: Spawn, estate: ContainerEstate) -> No
     child.expect_exact("Incus profiles of the container? [1] ")
     child.send("defualt\r")
     child.expect_exact("Incus has no profile 'defualt': did you mean default?")
+    child.send("claude-share\r")
+    child.expect_exact("claude-share has no root disk: add default")
     child.send("default\r")
     same = "repoman new lamna --profile default --image local:busybox --no-backup --yes"
     child.expect_exact(f"The same by flags: {same}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -263,6 +265,70 @@ def test_a_failed_update_allows_nothing(isurus: ContainerEstate) -> None:
     isurus.registry.write_text(text)
     isurus.run("update", "isurus", code=0)
     isurus.run("setup", "--repair", code=0)
+
+
+@pytest.mark.shared
+def test_profiles_without_a_root_disk(isurus: ContainerEstate) -> None:
+    (isurus.local_repos / "lamna").mkdir(exist_ok=True)
+    done = isurus.run("new", "lamna", "--profile", "claude-share", code=1)
+    assert "no profile of the container has a root disk" in done.err
+    assert "have default among its profiles" in done.err
+    assert isurus.projects() == ["isurus"]
+    isurus.new("lamna", "--profile", "default", "--profile", "claude-share")
+    isurus.run("remove", "lamna", "--yes", code=0)
+
+
+@pytest.mark.nightly
+def test_a_container_that_does_not_shut_down(isurus: ContainerEstate) -> None:
+    pid = isurus.api("instances/isurus/state")["pid"]
+    subprocess.run(["sudo", "-n", "kill", "-STOP", str(pid)], check=True)
+    done = isurus.run("stop", "isurus", code=1)
+    assert "isurus did not shut down within 30 s" in done.err
+    (cure,) = re.findall(r"`repoman ([^`]*)`", done.err)
+    assert isurus.run(*cure.split(), code=0).out == "done: stop isurus\n"
+
+
+@contextlib.contextmanager
+def mounted(estate: ContainerEstate, kind: str) -> Iterator[None]:
+    """Make a folder of the home read-only, or let it be full."""
+    folder = {"read-only home": estate.home, "read-only registry": estate.registry.parent}.get(
+        kind, estate.home / ".local/state"
+    )
+    sudo = ["sudo", "-n"]
+    if kind.startswith("full"):
+        own = f"size=64k,uid={os.getuid()},mode=755"
+        subprocess.run([*sudo, "mount", "-t", "tmpfs", "-o", own, "full", str(folder)], check=True)
+        with contextlib.suppress(OSError), open(folder / "fill", "wb", buffering=0) as file:
+            while True:
+                file.write(b"x" * 4096)
+    else:
+        subprocess.run([*sudo, "mount", "--bind", str(folder), str(folder)], check=True)
+        again = ["mount", "-o", "remount,bind,ro", str(folder)]
+        subprocess.run([*sudo, *again], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run([*sudo, "umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.shared
+@pytest.mark.local_only("the folders are of this host")
+@pytest.mark.parametrize("kind", ["read-only home", "read-only registry", "full state"])
+def test_looking_and_stopping_work_where_nothing_can_be_written(
+    isurus: ContainerEstate, kind: str
+) -> None:
+    with mounted(isurus, kind):
+        assert isurus.state("isurus") == "running"
+        assert isurus.run("exec", "isurus", "--", "echo", "well", code=0).out == "well\n"
+        assert "error in repoman" not in isurus.run("status").err
+        assert isurus.run("stop", "isurus", code=0).out == "done: stop isurus\n"
+        assert isurus.run("start", "isurus", code=0).out == "done: start isurus\n"
+        for argv in (["log"], ["update", "isurus", "--dry-run"], ["sync", "--dry-run"]):
+            assert "error in repoman" not in isurus.run(*argv).err, argv
+        done = isurus.run("sync")
+        if done.code:
+            assert re.search(r"(read-only file system|no space left on device)", done.err)
+            assert "error in repoman" not in done.err
 
 
 # --- states, each twice -------------------------------------------------------------------

@@ -45,3 +45,21 @@ def test_an_exception_leaves_the_network_alone_until_a_restart(networked: Contai
     reaches(networked, "isurus", INTERNET)
     assert networked.findings() == {}
     assert networked.run("update", "isurus", "--restart", code=0).out == "nothing to do\n"
+
+
+@pytest.mark.shared
+def test_an_exception_for_another_container_is_refused(networked: ContainerEstate) -> None:
+    """It would have no effect: containers never reach each other."""
+    bridge = networked.incus("network", "get", networked.environ["REPOMAN_BRIDGE"], "ipv4.address")
+    address = bridge.out.strip().partition("/")[0]
+    other = f"{address.rpartition('.')[0]}.77"
+    before = rules(networked)
+    add_line(networked, f'allow = ["{other}:80"]')
+    done = networked.run("update", "isurus", "--restart", code=2)
+    assert f"allow of isurus has {other}:80, but no container ever reaches another one" in done.err
+    assert rules(networked) == before
+    assert "network" in networked.findings()["isurus"]
+    text = networked.registry.read_text()
+    networked.registry.write_text(text.replace(other, address))
+    networked.run("update", "isurus", "--restart", code=0)
+    assert networked.findings() == {}

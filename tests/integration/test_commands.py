@@ -17,6 +17,7 @@ from invoke.exceptions import Exit
 
 from repoman_tasks.commands import collection
 from repoman_tasks.hosts.local import LocalHost
+from repoman_tasks.planning.mirror.share_check import MARKER, marker_text
 from repoman_tasks.registry import parse
 from tests.support.estate import CHECKOUT, Estate, Result, hash_home, hash_tree, run
 from tests.support.processes import WAIT_SECONDS
@@ -1098,3 +1099,39 @@ def test_git_approvals_need_a_terminal_and_never_yes(isurus: Estate) -> None:
     assert isurus.run("untrust", "--git", "isurus", code=0).out == "nothing was approved\n"
     isurus.git(repo, "config", "--unset", "core.pager")
     assert isurus.run("trust", "--git", "isurus", code=0).out == "nothing to approve\n"
+
+
+@pytest.mark.over_ssh
+@pytest.mark.parametrize("folder", ["web log", "2024", "sync", "it's", "a.b_c"])
+def test_the_cure_for_a_folder_without_a_project_registers_it(estate: Estate, folder: str) -> None:
+    estate.prepare().repo(folder)
+    found = estate.run("status", "--json").json["findings"]
+    (cure,) = [one["cure"] for one in found if one["subject"] == folder]
+    command = cure.partition("run `repoman ")[2].rpartition("`")[0]
+    estate.run(*shlex.split(command), code=0)
+    assert folder not in [one["subject"] for one in estate.run("status", "--json").json["findings"]]
+    projects = estate.run("list", "--json", code=0).json["projects"]
+    assert [one["repo"] for one in projects] == [str(estate.local_repos / folder)]
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("marked", [True, False])
+def test_the_cure_for_another_share_lets_a_sync_pass(
+    estate: Estate, known: bool, marked: bool
+) -> None:
+    """The share of another estate, or one without a marker; for a registry with and without id."""
+    estate.prepare("isurus")
+    marker = estate.share / MARKER
+    if marked:
+        marker.write_text(
+            marker_text("22222222-2222-3333-4444-555555555555", "2026-01-01T00:00:00Z")
+        )
+    else:
+        marker.unlink()
+    if not known:
+        text = estate.registry.read_text()
+        estate.registry.write_text(re.sub(r'\nid *= *"[^"]*"', "", text))
+    done = estate.run("sync", code=5)
+    (cure,) = re.findall(r"`repoman (setup[^`]*)`", done.err)
+    estate.run(*cure.split(), "--yes", code=0)
+    estate.run("sync", code=0)

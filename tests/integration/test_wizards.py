@@ -65,7 +65,10 @@ def daemon(folder: Path, pools: list[str]) -> Path:
         "*/1.0/images/aliases*": [{"name": "debian", "target": "abc"}],
         "*/resources*": {},
         "*/1.0/storage-pools*": [{"name": name, "driver": "dir"} for name in pools],
-        "*/1.0/profiles*": [{"name": "default"}, {"name": "gpu"}],
+        "*/1.0/profiles*": [
+            {"name": "default", "devices": {"root": {"type": "disk", "path": "/"}}},
+            {"name": "gpu"},
+        ],
         "*/1.0/projects/*": {"config": {}},
         "*/1.0": {"environment": {"server_version": "6.0.4"}},
         "*": [],

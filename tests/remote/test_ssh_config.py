@@ -97,9 +97,17 @@ GETS_IN = {
     "family": "Host *\n AddressFamily inet\n BindAddress 127.0.0.1\n{localhost}",
     "fork": "Host *\n ForkAfterAuthentication yes\n RequestTTY force\n{stanza}",
     "connect timeout": "Host *\n ConnectTimeout 5\n ServerAliveInterval 3\n{stanza}",
+    "identity by the hash": "Host there\n IdentityFile {ssh}/by-%C\n{keyless}",
     "latin-1": "# caf\xe9\n{stanza}",
     "tags and equals": "Host=there\n Port={port}\n HostName = 127.0.0.1\n{stanza}",
 }
+
+
+def hash_of_connection(sshd: Sshd) -> str:
+    """Return what %C stands for."""
+    told = ["-o", "ControlPath=/%C", "-l", USER_NAME, "-p", str(sshd.port), "127.0.0.1"]
+    done = subprocess.run(["ssh", "-G", *told], capture_output=True, check=True, text=True)
+    return done.stdout.partition("controlpath /")[2].partition("\n")[0]
 
 
 @pytest.mark.parametrize("config", GETS_IN.values(), ids=list(GETS_IN))
@@ -108,7 +116,12 @@ def test_gets_in(sshd: Sshd, ssh: Path, transport: str, config: str) -> None:
     lines = stanza.partition("\n")[2]
     keyless = "".join(line for line in stanza.splitlines(True) if "IdentityFile" not in line)
     (ssh / "more").write_text(stanza)
-    for name in ("own", "a key", f"there-127.0.0.1-{sshd.port}-{USER_NAME}-{USER_NAME}"):
+    for name in (
+        "own",
+        "a key",
+        f"by-{hash_of_connection(sshd)}",
+        f"there-127.0.0.1-{sshd.port}-{USER_NAME}-{USER_NAME}",
+    ):
         shutil.copy(sshd.login_key, ssh / name)
     (ssh / "known_hosts").write_text(
         sshd.known_hosts_line() + sshd.known_hosts_line().replace("127.0.0.1", "localhost")
@@ -124,6 +137,42 @@ def test_a_token_in_hostname(sshd: Sshd, ssh: Path, transport: str) -> None:
     config = sshd.config_stanza("1").replace("HostName 127.0.0.1", "HostName 127.0.0.%h")
     (ssh / "config").write_text(config)
     gets_in(transport, "1")
+
+
+def test_a_host_as_a_url(sshd: Sshd, ssh: Path, transport: str) -> None:
+    (ssh / "known_hosts").write_text(sshd.known_hosts_line())
+    plain = [line for line in sshd.config_stanza("there").splitlines() if "Port" not in line]
+    (ssh / "config").write_text("\n".join(plain))
+    gets_in(transport, f"ssh://{USER_NAME}@there:{sshd.port}")
+    gets_in(transport, "nas", address=f"ssh://{USER_NAME}@there:{sshd.port}")
+
+
+UNKNOWN_TO_PARAMIKO = ("localnetwork 203.0.113.0/24", "tagged x", "version OpenSSH_0")
+
+
+@pytest.mark.parametrize("criterion", UNKNOWN_TO_PARAMIKO)
+def test_a_match_counts_as_ssh_counts_it(
+    sshd: Sshd, ssh: Path, transport: str, criterion: str
+) -> None:
+    """An ssh that does not know the criterion says so; nothing below it is ever applied."""
+    (ssh / "known_hosts").write_text(sshd.known_hosts_line())
+    lines = f"Match {criterion}\n ProxyJump bastion.invalid\n UserKnownHostsFile {ssh}/none\n"
+    (ssh / "config").write_text(lines + sshd.config_stanza("there"))
+    if subprocess.run(["ssh", "-G", "there"], capture_output=True, check=False).returncode == 0:
+        gets_in(transport)
+    else:
+        assert refusal(transport).startswith("ssh rejects there, ")
+
+
+def test_a_file_of_the_system_that_ssh_can_not_read(sshd: Sshd, ssh: Path, transport: str) -> None:
+    """One that ssh passes over is passed over here, and one that stops ssh is named."""
+    (ssh / "known_hosts").write_text(sshd.known_hosts_line())
+    (ssh / "unreadable").mkdir()
+    (ssh / "config").write_text(f"Include {ssh}/unreadable\n{sshd.config_stanza('there')}")
+    if subprocess.run(["ssh", "-G", "there"], capture_output=True, check=False).returncode == 0:
+        gets_in(transport)
+    else:
+        assert refusal(transport).startswith("ssh rejects there, ")
 
 
 @pytest.mark.parametrize(

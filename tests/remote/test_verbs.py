@@ -21,7 +21,7 @@ from repoman_tasks.errors import Failed, Interrupted, RepomanError
 from repoman_tasks.hosts import processes
 from repoman_tasks.hosts.base import Host, Locked, Stalled, TimedOut
 from repoman_tasks.hosts.local import LocalHost
-from repoman_tasks.hosts.ssh import fabric_transport, openssh_transport
+from repoman_tasks.hosts.ssh import fabric_transport, openssh_transport, remote_host, start_up
 from repoman_tasks.hosts.ssh.remote_host import RemoteHost
 from repoman_tasks.hosts.ssh.shells import Shell
 from repoman_tasks.model import Address
@@ -124,9 +124,40 @@ def test_what_start_up_files_print_is_passed_over(tmp_path: Path) -> None:
         host.close()
 
 
-def test_a_login_shell_that_starts_nothing_is_reported(tmp_path: Path) -> None:
-    with Sshd(tmp_path, "ForceCommand echo no") as sshd, pytest.raises(RepomanError):
+SILENT = {
+    "hands over to another shell": ("exec sh", "its login shell did not start sh"),
+    "hands over and ends": ("echo no", "its login shell did not start sh"),
+    "a restricted shell": (
+        'exec bash -r -c "$SSH_ORIGINAL_COMMAND"',
+        "its login shell did not start sh: .*restricted",
+    ),
+    "reads a line": ('read -r x; exec sh -c "$SSH_ORIGINAL_COMMAND"', "reads standard input"),
+    "reads all": ('cat >/dev/null; exec sh -c "$SSH_ORIGINAL_COMMAND"', "reads standard input"),
+    "redirects output": (
+        'exec >/dev/null; exec sh -c "$SSH_ORIGINAL_COMMAND"',
+        "redirects standard output",
+    ),
+}
+
+
+@pytest.mark.parametrize(("script", "error"), SILENT.values(), ids=list(SILENT))
+def test_start_up_files_after_which_nothing_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, error: str
+) -> None:
+    """Found by a second session, long before the time limit."""
+    monkeypatch.setattr(remote_host, "_OPEN_SECONDS", WAIT_SECONDS * 4)
+    with Sshd(tmp_path, f"ForceCommand {script}") as sshd, pytest.raises(Failed, match=error):
         connected(sshd)
+
+
+def test_a_slow_start_up_file_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start_up, "_PATIENCE_SECONDS", 0.0)
+    with Sshd(tmp_path, 'ForceCommand sleep 3; exec sh -c "$SSH_ORIGINAL_COMMAND"') as sshd:
+        host = connected(sshd)
+        assert host.read(["echo", "well"]).out == b"well\n"
+        host.close()
 
 
 def test_an_argument_with_a_nul_is_refused(host: RemoteHost) -> None:

@@ -63,7 +63,10 @@ def code_of(word: str) -> int:
 
 def malformed() -> Failed:
     """Return the error for an answer that repoman's shell does not give."""
-    return Failed("its shell did not answer as it should", "look what `ssh HOST sh` prints")
+    return Failed(
+        "its shell did not answer as it should",
+        "look at the login shell and its start-up files there",
+    )
 
 
 def look_of(argv: Argv, word: str, answer: Answer) -> Result:

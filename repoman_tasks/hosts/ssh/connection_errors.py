@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 
-from repoman_tasks.errors import Failed, Refused, RepomanError, quoted
+from repoman_tasks.errors import Failed, Refused, RepomanError, quoted, without_backticks
 from repoman_tasks.hosts.ssh.transport import ConnectionLost, TooManySessions
 
 __all__ = [
@@ -22,7 +22,10 @@ __all__ = [
     "no_answer",
     "no_connection",
     "no_terminal",
+    "not_started",
     "or_by_ssh",
+    "reads_input",
+    "redirects_output",
     "refused",
     "too_many",
     "unknown_host",
@@ -89,6 +92,33 @@ def too_many() -> TooManySessions:
 def no_terminal() -> Failed:
     """Return the error for a server that provides no terminal."""
     return Failed("it gives no terminal", "look at PermitTTY in its sshd_config")
+
+
+def not_started(typed: str, said: bytes = b"") -> Failed:
+    """Return the error for a login shell that runs something else; `said` is standard error."""
+    lines = said.decode(errors="replace").strip().splitlines()
+    why = f": {without_backticks(lines[-1].strip())}" if lines else ""
+    return Failed(
+        f"its login shell did not start sh{why}",
+        f"look at the shell and its start-up files, such as ~/.bashrc: `ssh {typed} true` has to "
+        "run true and end",
+    )
+
+
+def reads_input() -> Failed:
+    """Return the error for a host that never answers, because start-up files read the requests."""
+    return Failed(
+        "a start-up file of its login shell reads standard input",
+        "have ~/.bashrc, or its like, do so in an interactive shell only",
+    )
+
+
+def redirects_output() -> Failed:
+    """Return the error for a host whose answers go elsewhere."""
+    return Failed(
+        "a start-up file of its login shell redirects standard output",
+        "have ~/.bashrc, or its like, do so in an interactive shell only",
+    )
 
 
 def key_unknown(hostname: str, shown: str, typed: str) -> Refused:

@@ -52,6 +52,7 @@ class FabricTransport(SSHTransport):
     def __init__(self, address: Address, here: LocalHost, ask: Question) -> None:
         # Our sentences say what Paramiko logs; without a handler it goes to stderr.
         logging.getLogger("paramiko").addHandler(logging.NullHandler())
+        self.typed = ssh_config.typed(address)
         self._here = here
         self._gates: list[Connection] = []
         self._pipes: list[Pipe] = []
@@ -79,6 +80,9 @@ class FabricTransport(SSHTransport):
         from repoman_tasks.hosts.ssh.remote_terminal import relay
 
         return relay(self._session(), command, self._pulse.heard, out, err)
+
+    def lives(self) -> bool:
+        return self._pulse.ask()
 
     def close(self) -> None:
         for connection in reversed(self._gates):
@@ -149,6 +153,12 @@ class FabricProcess(RemoteProcess):
         except (OSError, EOFError) as error:
             raise self._pulse.lost(error) from None
 
+    def end_input(self) -> None:
+        try:
+            self._channel.shutdown_write()
+        except (OSError, EOFError) as error:
+            raise self._pulse.lost(error) from None
+
     def receive(self, seconds: float) -> tuple[bytes, bytes]:
         channel = self._channel
         if not (channel.recv_ready() or channel.recv_stderr_ready()):
@@ -191,12 +201,16 @@ class _Pulse:
             return connection_errors.lost(f"nothing came for {_SILENCE_SECONDS:g} s")
         return connection_errors.lost(str(error) if error else "")
 
+    def ask(self) -> bool:
+        """Wait for an answer of the server; return False if the connection ends before."""
+        with contextlib.suppress(OSError, EOFError):
+            # Every SSH server answers what it does not know, too (RFC 4254, section 4).
+            self._transport.global_request("keepalive@openssh.com", wait=True)
+        return bool(self._transport.is_active())
+
     def _ask(self) -> None:
         while self._transport.is_active():
-            with contextlib.suppress(OSError, EOFError):
-                # Every SSH server answers what it does not know, too (RFC 4254, section 4).
-                self._transport.global_request("keepalive@openssh.com", wait=True)
-            if self._transport.is_active():
+            if self.ask():
                 self.heard()
             time.sleep(_PULSE_SECONDS)
 

@@ -62,6 +62,7 @@ class OpensshTransport(SSHTransport):
             raise Failed("the local machine has no ssh", "install it, or remove `transport`")
         self._here = here
         self._address = address
+        self.typed = ssh_config.typed(address)
         self._wires: list[OpensshProcess] = []
         self._folder = _private_folder(here.environ.get("XDG_RUNTIME_DIR", ""))
         # After Ctrl-C a thread may still be connecting; its ssh must end, too.
@@ -76,12 +77,17 @@ class OpensshTransport(SSHTransport):
             raise
 
     def start(self, command: str) -> RemoteProcess:
-        wire = OpensshProcess(self._here.child(self._over("-T", command=command)))
+        wire = self.start_silent(command)
         try:
             wire.await_begin()
         except BaseException:
             wire.close()
+            self._wires.remove(wire)
             raise
+        return wire
+
+    def start_silent(self, command: str) -> OpensshProcess:
+        wire = OpensshProcess(self._here.child(self._over("-T", command=command)))
         self._wires.append(wire)
         return wire
 
@@ -107,7 +113,7 @@ class OpensshTransport(SSHTransport):
         said = self._read_log()
         if code == _FAILED and _ONE_TOO_MANY.decode() in said:
             raise connection_errors.too_many()
-        if code == _FAILED and not self._lives():
+        if code == _FAILED and not self.lives():
             raise connection_errors.lost()
 
     def _gives_no_terminal(self) -> bool:
@@ -158,7 +164,7 @@ class OpensshTransport(SSHTransport):
         argv += ["-o", "ProxyCommand=false", *flags, "--", self._address.name]
         return [*argv, command] if command else argv
 
-    def _lives(self) -> bool:
+    def lives(self) -> bool:
         check = self._over("-O", "check")
         return self._here.read(check, timeout=_LOCAL_SECONDS).code == 0
 
@@ -244,6 +250,8 @@ class OpensshProcess(RemoteProcess):
     def __init__(self, child: Child) -> None:
         self._child = child
         self._early: tuple[bytes, bytes] | None = None
+        self._first_said: bytes | None = b""
+        """Standard error before the first output."""
 
     def await_begin(self) -> None:
         """Wait for the first output, which repoman's shells print at once.
@@ -271,12 +279,17 @@ class OpensshProcess(RemoteProcess):
 
     def receive(self, seconds: float) -> tuple[bytes, bytes]:
         early, self._early = self._early, None
-        if early is not None:
-            return early
-        came = self._child.receive(seconds)
+        came = early if early is not None else self._child.receive(seconds)
         if came is None:
+            if _ONE_TOO_MANY in (self._first_said or b""):
+                raise connection_errors.too_many()
             raise connection_errors.lost()
+        if self._first_said is not None:
+            self._first_said = None if came[0] else (self._first_said + came[1])[-_MOST_SAID:]
         return came
+
+    def end_input(self) -> None:
+        self._child.end_input()
 
     def close(self) -> None:
         self._child.close()

@@ -52,11 +52,19 @@ from repoman_tasks.hosts.ssh.answers import (
     reason_of,
     result_of,
 )
+from repoman_tasks.hosts.ssh.connection_errors import not_started
 from repoman_tasks.hosts.ssh.holder import HolderAnswer, HolderShell
 from repoman_tasks.hosts.ssh.pipeline import Pipeline, Question, stopped_check
-from repoman_tasks.hosts.ssh.scripts import ABSENT, parse_host_facts, shell_command, terminal_script
+from repoman_tasks.hosts.ssh.scripts import (
+    ABSENT,
+    HostFacts,
+    parse_host_facts,
+    shell_command,
+    terminal_script,
+)
 from repoman_tasks.hosts.ssh.shells import Shell, Shells
-from repoman_tasks.hosts.ssh.transport import SSHTransport
+from repoman_tasks.hosts.ssh.start_up import StartUpCheck
+from repoman_tasks.hosts.ssh.transport import ConnectionLost, SSHTransport
 from repoman_tasks.hosts.tree_walks import entries_argv
 
 __all__ = ["RemoteHost"]
@@ -66,6 +74,20 @@ _FILE_SECONDS = 60.0
 _LOCK_SECONDS = 0.1
 """Pause between attempts to take a lock."""
 _LOST_LOCK = 75
+
+
+def _first_facts(shell: Shell, transport: SSHTransport, name: str) -> HostFacts:
+    """Return what the first shell prints at its start; raise Failed if it does not start."""
+    with contextlib.closing(StartUpCheck(transport, name, _OPEN_SECONDS)) as check:
+        try:
+            answer = shell.first_answer(check)
+            return parse_host_facts(answer.out, shell.token.encode())
+        except ValueError:
+            raise not_started(transport.typed) from None
+        except ConnectionLost:
+            if transport.lives():
+                raise not_started(transport.typed, shell.complaint()) from None
+            raise
 
 
 class RemoteHost(Host):
@@ -83,12 +105,7 @@ class RemoteHost(Host):
         if needs_holder:
             self._holder_shell.prepare()
         shell = Shell(transport, first=True)
-        try:
-            facts = parse_host_facts(
-                shell.first_answer(deadline_check(name, _OPEN_SECONDS)).out, shell.token.encode()
-            )
-        except ValueError:
-            raise Failed("its login shell did not start sh", "try `ssh HOST sh`") from None
+        facts = _first_facts(shell, transport, name)
         self._shells.add(shell)
         path, content = facts.registry
         self._registry: dict[str, Answer] = {path: content_answer(content)}

@@ -44,8 +44,9 @@ class Shell:
         self._data = (bytearray(), bytearray())
         self._ready = False
         self._partial = 0
+        self._typed = line.typed
         begin = first_script(self.token) if first else shell_script(self.token)
-        self._wire = line.start(shell_command(begin))
+        self._wire = (line.start_silent if first else line.start)(shell_command(begin))
 
     def ask(self, function: str, *words: str, check: Check = lambda: None) -> Answer:
         """Call a function of the shell; `check` is called while waiting and may raise."""
@@ -64,6 +65,10 @@ class Shell:
         for place in range(len(calls)):
             yield self.answer(check_of(place))
 
+    def complaint(self) -> bytes:
+        """Return what has come on standard error since the last answer."""
+        return bytes(self._data[1])
+
     def first_answer(self, check: Check) -> Answer:
         """Wait for the answer that follows what start-up files print; see `answer`."""
         return self.answer(check, _MOST_AT_LOGIN)
@@ -81,7 +86,7 @@ class Shell:
                 self._partial = sum(len(data) for data, whole in parts if whole is None)
                 check()
                 if self._partial > max_bytes or sum(map(len, self._data)) > 2 * MAX_BYTES:
-                    raise _too_long(max_bytes)
+                    raise _too_long(max_bytes, self._typed)
                 self._receive()
         (out, end, after_out), (err, _, after_err) = (part for part in found if part)
         del self._data[0][:after_out], self._data[1][:after_err]
@@ -144,9 +149,9 @@ class Shell:
             data += more
 
 
-def _too_long(max_bytes: int) -> Failed:
+def _too_long(max_bytes: int, typed: str) -> Failed:
     what = f"its shell printed more than {max_bytes >> 20} MiB and no answer"
-    return Failed(what, "look what `ssh HOST sh` prints")
+    return Failed(what, f"look what `ssh {typed} true` prints")
 
 
 class Shells:

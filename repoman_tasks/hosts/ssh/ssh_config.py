@@ -27,6 +27,8 @@ __all__ = ["SshConfig", "read", "route", "target", "typed"]
 _SECONDS = 20.0
 """Time limit of `ssh -G`, which asks DNS for CanonicalizeHostname and runs Match exec."""
 _MOST_BYTES = 1 << 18
+_HASH = "/%C"
+"""A path that `ssh -G` prints with %C replaced, which depends on the version of ssh."""
 _REFUSED = 255
 """OpenSSH's exit status if it can't read its configuration. Another ssh exits with another."""
 _MOST_HOPS = 16
@@ -114,7 +116,7 @@ def _hop(text: str) -> Address:
 
 def _by_ssh(address: Address, here: LocalHost, jump: str) -> Values | None:
     """Return what `ssh -G` prints; None if this ssh is not OpenSSH, and has no -G."""
-    argv = ["ssh", "-G", "-N", "-T", *(["-J", jump] if jump else [])]
+    argv = ["ssh", "-G", "-N", "-T", "-o", f"ControlPath={_HASH}", *(["-J", jump] if jump else [])]
     done = here.read([*argv, *target(address)], timeout=_SECONDS, max_bytes=_MOST_BYTES)
     if done.code == _REFUSED:
         raise _refused(address, done.err.decode(errors="replace"))
@@ -182,7 +184,7 @@ def _first(values: Values, keyword: str) -> str:
 
 
 def _tokens(address: Address, values: Values, here: LocalHost, home: str) -> Tokens:
-    """Return the tokens of ssh_config(5), without %C, which depends on the version of ssh."""
+    """Return the tokens of ssh_config(5)."""
     given = _first(values, "host") or (address.address or address.name).rpartition("@")[2]
     me, machine = pwd.getpwuid(here.uid).pw_name, socket.gethostname()
     letters = {
@@ -198,6 +200,8 @@ def _tokens(address: Address, values: Values, here: LocalHost, home: str) -> Tok
         "r": _first(values, "user") or me,
         "u": me,
     }
+    if path := _first(values, "controlpath").removeprefix("/"):
+        letters["C"] = path
     return Tokens(letters, here.environ, home)
 
 

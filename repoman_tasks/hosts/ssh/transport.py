@@ -26,6 +26,10 @@ class RemoteProcess(ABC):
         """Write to its standard input. Raise Lost if it reads no more."""
 
     @abstractmethod
+    def end_input(self) -> None:
+        """End its standard input. Raise Lost if it has ended."""
+
+    @abstractmethod
     def receive(self, seconds: float) -> tuple[bytes, bytes]:
         """Return new standard output and standard error, both empty after `seconds`.
 
@@ -40,9 +44,20 @@ class RemoteProcess(ABC):
 class SSHTransport(ABC):
     """A connection to a host."""
 
+    typed: str
+    """The arguments of `ssh` that reach the host, as a person types them."""
+
     @abstractmethod
     def start(self, command: str) -> RemoteProcess:
         """Start a command of the login shell. Raise TooMany if no more sessions are allowed."""
+
+    def start_silent(self, command: str) -> RemoteProcess:
+        """Start a command that may never print anything; `receive` may raise TooMany, too."""
+        return self.start(command)
+
+    @abstractmethod
+    def lives(self) -> bool:
+        """Return True if the connection has not ended."""
 
     @abstractmethod
     def hand_over(self, command: str) -> int:

@@ -69,9 +69,9 @@ def memory_findings(total: str, host: int, containers: Mapping[str, Container]) 
     if taken <= parse_memory(total, host):
         return []
     what = f"running containers may take {taken / _GIB:.1f} GiB of memory, memory_total is {total}"
-    return [
-        Finding("incus", what, "stop one with `repoman stop NAME`", problem=False, kind="memory")
-    ]
+    largest = max(running, key=lambda one: parse_memory(one.memory, host))
+    cure = f"stop one, as with `repoman stop {quoted(largest.name)}`"
+    return [Finding("incus", what, cure, problem=False, kind="memory")]
 
 
 def check_memory(

@@ -26,8 +26,10 @@ from repoman_tasks.model import Defaults, Project
 from repoman_tasks.planning.fence.bridge import has_rules
 
 __all__ = [
+    "NEVER_REACHED",
     "acl",
     "allow_fault",
+    "allow_of_bridge",
     "choose_address",
     "common_rules",
     "internet_networks",
@@ -43,6 +45,8 @@ _RESERVED = (
     *("2001::/32", "2002::/16"),
 )
 """Special-purpose networks (IANA registries), and tunnels that could lead to them."""
+NEVER_REACHED = "no container ever reaches another one"
+"""Reason why a value of `allow` has no effect."""
 _INTERNET = ("0.0.0.0/0", "2000::/3")
 
 
@@ -118,6 +122,29 @@ def allow_fault(text: str) -> str:
             "Examples: 192.168.1.20:5432, [fd00::1]:443"
         )
     return ""
+
+
+def allow_of_bridge(allow: Iterable[str], bridge: Mapping[str, str]) -> str:
+    """Return the first of `allow` that lies in the network of the bridge; empty if none does.
+
+    `bridge` is its configuration. Containers never reach each other, whatever the rules say. The
+    bridge's own address is the host's.
+    """
+    own = [bridge.get(f"{family}.address", "none") for family in ("ipv4", "ipv6")]
+    gateways = [ip_interface(text) for text in own if "/" in text]
+    for text in allow:
+        network, _ = _parse_allow(text)
+        for gateway in gateways:
+            alone = network.prefixlen == network.max_prefixlen
+            if alone and network.network_address == gateway.ip:
+                continue
+            if network.version == gateway.version and _within(network, gateway.network):
+                return text
+    return ""
+
+
+def _within(network: Any, other: Any) -> bool:
+    return bool(network.subnet_of(other))
 
 
 # --- rules ----------------------------------------------------------------------------------

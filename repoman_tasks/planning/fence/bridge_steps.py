@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from repoman_tasks.planning.fence.acl import acl, common_rules, same_rules
+from repoman_tasks.planning.fence.acl import (
+    NEVER_REACHED,
+    acl,
+    allow_of_bridge,
+    common_rules,
+    same_rules,
+)
 from repoman_tasks.planning.fence.bridge import (
     OVERRIDING_KEYS,
     Bridge,
@@ -44,12 +50,25 @@ def acl_update_steps(
 
 
 def network_findings(facts: FenceFacts, name: str) -> list[Finding]:
-    """Return a finding if the bridge `name` does not enforce the rules of the registry."""
+    """Return findings if the bridge `name` does not, or can't, enforce the registry's rules."""
+    found = _unreachable_findings(facts, name)
     faults = [*_bridge_faults(facts, name), *_acl_faults(facts, name)]
     if not faults:
-        return []
+        return found
     what = f"the network {name} does not enforce its rules: {'; '.join(faults)}"
-    return [Finding("incus", what, "run `repoman setup`", kind="network")]
+    return [*found, Finding("incus", what, "run `repoman setup`", kind="network")]
+
+
+def _unreachable_findings(facts: FenceFacts, name: str) -> list[Finding]:
+    """Return a finding for each `allow` with an address of the containers' own network."""
+    bridge = facts.networks.get(name, Bridge({})).config
+    allows = [("incus", facts.defaults.allow), *((p.name, p.allow) for p in facts.projects)]
+    cure = "remove it from the registry"
+    return [
+        Finding(subject, f"allow has {text}, but {NEVER_REACHED}", cure, kind="network")
+        for subject, allow in allows
+        if (text := allow_of_bridge(allow, bridge))
+    ]
 
 
 def _desired_acl(facts: FenceFacts) -> dict[str, Any]:

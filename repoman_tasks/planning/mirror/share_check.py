@@ -195,15 +195,17 @@ def _check_file_system(where: str, mount: MountEntry, probe: Probe, defaults: De
 def check_marker(probe: Probe, estate: str) -> None:
     """Raise TargetUnusable unless the share has the marker of the estate with the id `estate`."""
     if probe.marker is None:
+        right = "mount the right share, or mark this one with `repoman setup --new-share`"
         raise TargetUnusable(
             f"{probe.path} has no marker ({MARKER}), so it may be the wrong share",
-            "mark a first share with `repoman setup`, another one with `repoman setup --new-share`",
+            right if estate else "mark it with `repoman setup`",
         )
     if not estate or probe.marker.estate != estate:
+        right = "mount the right share, or take this one over with `repoman setup --new-share`"
         raise TargetUnusable(
             f"{probe.path} belongs to estate {probe.marker.estate or 'unknown'}, "
             f"this registry to estate {estate or 'none yet'}",
-            "mount the right share, or run `repoman setup`",
+            right if estate else "take it over with `repoman setup --adopt-share`",
         )
 
 

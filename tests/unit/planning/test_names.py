@@ -23,6 +23,7 @@ from repoman_tasks.planning.names import (
     keep_fault,
     nearest,
     overlapping,
+    possible_name,
     real_repo,
     relative_repo,
 )
@@ -286,3 +287,22 @@ def test_a_file_for_agents(text: str) -> None:
 )
 def test_no_file_for_agents(text: str) -> None:
     assert "must be ~/SOURCE or SOURCE:PATH" in agent_file_fault(text)
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("isurus", "isurus"),
+        ("my project", "my-project"),
+        ("web.log_2", "web-log-2"),
+        ("2024", "repo-2024"),
+        ("sync", "repo-sync"),
+        ("new", "repo-new"),
+        ("...", "repo"),
+        ("\u6728", "repo"),
+        ("x" * 80, "x" * 58),
+        ("-rf", "rf"),
+    ],
+)
+def test_a_possible_name_for_a_folder(folder: str, name: str) -> None:
+    assert possible_name(folder) == check_name(name)

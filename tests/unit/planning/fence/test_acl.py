@@ -12,6 +12,7 @@ from repoman_tasks.model import Defaults, Project
 from repoman_tasks.planning.fence.acl import (
     acl,
     allow_fault,
+    allow_of_bridge,
     choose_address,
     common_rules,
     internet_networks,
@@ -191,6 +192,26 @@ def test_order_and_empty_values_of_rules_do_not_matter() -> None:
     more = {**actual, "egress": [*actual["egress"], {"action": "allow", "state": "enabled"}]}
     assert not same_rules(more, desired)
     assert not same_rules({**actual, "ingress": [{"action": "allow"}]}, desired)
+
+
+@pytest.mark.parametrize(
+    ("text", "of_bridge"),
+    [
+        ("10.83.57.5", True),
+        ("10.83.57.5:80", True),
+        ("10.83.57.0/24", True),
+        ("10.83.57.1:80", False),
+        ("10.0.0.0/8", False),
+        ("10.83.58.5", False),
+        ("[fd42::5]:80", True),
+        ("[fd42::1]:80", False),
+        ("[fd43::5]:80", False),
+    ],
+)
+def test_addresses_of_other_containers_in_allow(text: str, of_bridge: bool) -> None:
+    bridge = {"ipv4.address": "10.83.57.1/24", "ipv6.address": "fd42::1/64"}
+    assert allow_of_bridge(["192.168.1.20", text], bridge) == (text if of_bridge else "")
+    assert allow_of_bridge([text], {"ipv4.address": "none"}) == ""
 
 
 def test_common_rules_allow_nothing_that_either_acl_does_not_allow() -> None:
