@@ -735,7 +735,19 @@ judge_tree() {
         esac
     done
     IFS=" $tab$nl"
-    [ ! -e "$top/.gitmodules" ] || judge_gitmodules
+    if [ -e "$top/.gitmodules" ] || [ -L "$top/.gitmodules" ]; then
+        [ -f "$top/.gitmodules" ] || {
+            found unsafe "$top/.gitmodules" 'not a plain file' ''
+            return
+        }
+        judge_gitmodules --file "$top/.gitmodules"
+    elif [ "${links%end}" ]; then
+        for blob in :.gitmodules HEAD:.gitmodules; do # as git does if there is no such file
+            read_list bounded --git-dir="$git" cat-file -e "$blob" || continue
+            judge_gitmodules --blob "$blob"
+            return
+        done
+    fi
 }
 
 # Add every repo in `top`: the command may make it a submodule, and go on into it.
@@ -780,12 +792,9 @@ keeps_tree() {
     esac
 }
 
+# Judge .gitmodules, which the options of git config $1 and $2 name.
 judge_gitmodules() {
-    [ -f "$top/.gitmodules" ] || {
-        found unsafe "$top/.gitmodules" 'not a plain file' ''
-        return
-    }
-    read_list bounded --no-pager --git-dir="$git" config --file "$top/.gitmodules" --list -z || {
+    read_list bounded --no-pager --git-dir="$git" config "$1" "$2" --list -z || {
         found unsafe "$top/.gitmodules" 'a file that git cannot read, or too long' ''
         return
     }

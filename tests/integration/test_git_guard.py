@@ -498,6 +498,36 @@ def test_a_private_repo_is_fetched_only_if_its_path_was_approved(guarded: Guarde
         assert "SECRET" in guarded.real_git("log", "FETCH_HEAD").out
 
 
+@pytest.mark.parametrize("place", ["the working tree", "the index", "HEAD"])
+def test_a_private_repo_is_no_submodule_until_its_path_was_approved(
+    guarded: Guarded, place: str
+) -> None:
+    """Of a person whom git lets use submodules at paths."""
+    git(guarded.outside, "init", "--quiet")
+    (guarded.outside / "secret").write_text("SECRET\n")
+    git(guarded.outside, "add", ".")
+    git(guarded.outside, "commit", "--quiet", "-m", "x")
+    head = git(guarded.outside, "rev-parse", "HEAD").strip()
+    modules = guarded.repo / ".gitmodules"
+    modules.write_text(f'[submodule "s"]\n\tpath = s\n\turl = {guarded.outside}\n')
+    git(guarded.repo, "add", ".gitmodules")
+    git(guarded.repo, "update-index", "--add", "--cacheinfo", f"160000,{head},s")
+    git(guarded.repo, "commit", "--quiet", "-m", "s")
+    if place != "the working tree":
+        modules.unlink()
+    if place == "HEAD":
+        git(guarded.repo, "rm", "--quiet", "--cached", ".gitmodules")
+    settings_file = guarded.base / "gitconfig"
+    settings_file.write_text("[protocol.file]\n\tallow = always\n")
+    environ = {**guarded.environ, "GIT_CONFIG_GLOBAL": str(settings_file)}
+    argv = ["git", "submodule", "update", "--init"]
+    done = run(argv, environ, cwd=guarded.repo)
+    assert done.code == 128, done
+    assert ".gitmodules: submodule.s.url" in "\n".join(guarded.hazards())
+    done = run(argv, {**environ, "PATH": os.environ["PATH"]}, cwd=guarded.repo)
+    assert (guarded.repo / "s/secret").exists(), "where nothing holds it, it works"
+
+
 def test_hooks_of_a_mirror_do_not_run(guarded: Guarded) -> None:
     """They were written in a container; approved is the path, and not they."""
     share = guarded.base / "share"
