@@ -44,6 +44,7 @@ class SyncAlerts:
         # is told by that host's next one.
         here = session.host.keeps_caches
         self._on = here and not (session.dry or plan.options.dry_run) and bool(self._alerts)
+        self._elsewhere = not (here or plan.options.dry_run) and bool(self._alerts)
         self._path = f"{session.store.mirrors.folder}/alerts.json"
 
     def start(self) -> None:
@@ -67,6 +68,8 @@ class SyncAlerts:
 
     def send(self, outcomes: Sequence[Outcome], code: int) -> None:
         """Send what there is to tell of `outcomes`; an interrupted sync tells nothing."""
+        if self._elsewhere:
+            self._session.screen.note("--host sends no alerts: the next sync there sends them")
         if not self._on or code == ExitCode.INTERRUPTED:
             return
         try:

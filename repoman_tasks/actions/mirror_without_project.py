@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from repoman_tasks.actions.facts import readable_share, reconcile
+from repoman_tasks.actions.restore_checks import lock_restore
 from repoman_tasks.errors import Failed, Refused, RepomanError, quoted
 from repoman_tasks.mirror.restore_run import Restore, RestoreSource
 from repoman_tasks.model import Excludes, Registry
@@ -45,8 +46,9 @@ def restore_repo(session: Session, share: Share, step: RestoreRepo) -> None:
     target = Target(step.path)
     run = Restore(session.host, share, source, target, Excludes(), stall, lambda _: None)
     guard_folders(session.host, target.folders)
-    run.run()
-    different = run.differences()
+    with lock_restore(session, step.name) as lock:
+        run.run([lock])
+        different = run.differences()
     if different:
         entries = plural(different, "entry", "entries")
         raise Failed(f"{entries} of the copy differ", "leave out --restore, then restore again")

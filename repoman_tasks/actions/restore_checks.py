@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
@@ -13,8 +14,8 @@ from repoman_tasks.actions.facts import (
     require_share,
 )
 from repoman_tasks.actions.project_container import repo_path
-from repoman_tasks.errors import Refused, quoted
-from repoman_tasks.hosts.base import Future
+from repoman_tasks.errors import Busy, Refused, quoted
+from repoman_tasks.hosts.base import Future, Lock, Locked
 from repoman_tasks.mirror.restore_run import Restore, RestoreSource
 from repoman_tasks.model import Project
 from repoman_tasks.planning.mirror.restore_plan import (
@@ -35,7 +36,14 @@ from repoman_tasks.tools.rsync import Item
 from repoman_tasks.tools.share import Share
 from repoman_tasks.tools.snapshot_folders import check_source, list_snapshots
 
-__all__ = ["MIRROR", "find_snapshots", "missing_repos", "prepare_restore", "taken_at"]
+__all__ = [
+    "MIRROR",
+    "find_snapshots",
+    "lock_restore",
+    "missing_repos",
+    "prepare_restore",
+    "taken_at",
+]
 
 MIRROR = "mirror"
 """The label of the mirror itself, beside the names of snapshots."""
@@ -56,6 +64,19 @@ def prepare_restore(
     target = _target(session, project, source, replace(options, paths=paths))
     excludes = facts.registry.excludes(project)
     return Restore(session.host, share, source, target, excludes, defaults.stall_seconds, see)
+
+
+@contextmanager
+def lock_restore(session: Session, name: str) -> Iterator[Lock]:
+    """Keep a sync of the project called `name`, and another restore, out.
+
+    Raise Busy if there is one.
+    """
+    try:
+        with session.host.lock(session.store.lock_path(name)) as lock:
+            yield lock
+    except Locked as error:
+        raise Busy(f"a sync or restore of {name} is running, {error}", "let it finish") from None
 
 
 def _source(

@@ -37,7 +37,7 @@ GROUPS = {
 NAMES = tuple(sorted(name for names in GROUPS.values() for name in names))
 
 
-_FOLLOW_UPS = {"setup": ("new", "sync")}
+_FOLLOW_UPS = {"setup": ("restore", "new", "sync")}
 """The commands that may follow a command, by its name."""
 
 

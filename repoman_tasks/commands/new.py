@@ -233,7 +233,7 @@ def _check_folder(host: Host, path: str, local_repos: str, options: _NewOptions)
 
 def _repo_steps(path: str, project: Project, options: _NewOptions) -> list[Step]:
     if options.restore:
-        return [RestoreRepo(project.repo, path)]
+        return [RestoreRepo(project.name, project.repo, path)]
     if options.clone:
         return [CloneRepo(options.clone, path)]
     return [MakeRepo(path)] if options.create else []

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 
 from repoman_tasks.actions.facts import readable_share, reconcile, require_share
 from repoman_tasks.actions.logged_attempt import logged_restore
-from repoman_tasks.actions.restore_checks import missing_repos, prepare_restore
+from repoman_tasks.actions.restore_checks import lock_restore, missing_repos, prepare_restore
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import (
-    Busy,
     ExitCode,
     Failed,
     Interrupted,
@@ -19,7 +16,6 @@ from repoman_tasks.errors import (
     TargetUnusable,
     UsageError,
 )
-from repoman_tasks.hosts.base import Lock, Locked
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.mirror.restore_run import Restore
 from repoman_tasks.planning.mirror.restore_plan import RestoreOptions
@@ -152,7 +148,7 @@ def _restore(
         _confirm(session, run, items, counts)
     whole = not options.paths and run.target.folder.endswith(f"/{run.source.repo}")
     with (
-        _lock(session, name) as lock,
+        lock_restore(session, name) as lock,
         logged_restore(session, name, in_its_place=whole) as outcome,
     ):
         guard_folders(session.host, run.target.folders)  # git must not trust a copy, either
@@ -178,16 +174,6 @@ def _confirm(session: Session, run: Restore, items: list[rsync.Item], counts: Co
         session.screen.note(f"what is replaced or deleted is moved to {run.target.aside}")
     if not session.prompter.confirm(GO_AHEAD, default=False):
         raise Interrupted(session.prompter.outcome)
-
-
-@contextmanager
-def _lock(session: Session, name: str) -> Iterator[Lock]:
-    """Keep a sync of the project, and another restore, out."""
-    try:
-        with session.host.lock(session.store.lock_path(name)) as lock:
-            yield lock
-    except Locked as error:
-        raise Busy(f"a sync or restore of {name} is running, {error}", "let it finish") from None
 
 
 def _shown(session: Session, result: _Result, *, quiet: bool) -> _Result:

@@ -126,6 +126,11 @@ CLOSE_SHARED = Prompt(
     "{} runs here what containers write there. Close it to them?", _answers("setup", "repair")
 )
 POOL = Prompt("Storage pool for the containers?", _answers("setup", "storage_pool"))
+ADOPT_SHARE = Prompt(
+    "{} has the mirrors of a lost registry. Take over its projects?",
+    _answers("setup", "adopt_share"),
+)
+RESTORE_ALL = Prompt("Restore {} now?", {}, {"setup": "run `repoman restore --all`"})
 FIRST_PROJECT = Prompt(
     "First project: a number, or a new name?", {}, {"setup": "run `repoman new`"}
 )

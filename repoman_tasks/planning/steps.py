@@ -137,8 +137,9 @@ class MakeRepo:
 
 @dataclass(frozen=True)
 class RestoreRepo:
-    """Step that brings a repo back from its mirror; `repo` is its folder on the share."""
+    """Step that brings the repo of a project back; `repo` is the folder of its mirror."""
 
+    name: str
     repo: str
     path: str
 

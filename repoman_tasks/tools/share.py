@@ -36,6 +36,8 @@ from repoman_tasks.tools.snapshot_names import SnapshotListing
 __all__ = ["Share", "mounted_shares", "open_share"]
 
 _MOUNTINFO = "/proc/self/mountinfo"
+_MOST_COPIES = 100
+"""The most copies of the registry to keep on the share, one of each day on which it changed."""
 _MOST_REGISTRY = 16 << 20
 """The most bytes of a registry to read."""
 _REGISTRY_COPY = f"{'[0-9]' * 4}-{'[0-9]' * 2}-{'[0-9]' * 2}.toml"
@@ -151,7 +153,7 @@ class Share:
     def put_registry(self, source: str, day: str) -> None:
         """Copy the file `source` of the host to the share, as the copy of the registry of `day`.
 
-        Raise Failed or TargetUnusable if that fails.
+        Of the copies of other days the newest stay. Raise Failed or TargetUnusable if that fails.
         """
         folder = f"{self.root}/{REGISTRY_COPIES}"
         if self.read(["test", "-L", folder]).code == 0:
@@ -160,13 +162,20 @@ class Share:
         what = "the copy of the registry"
         self._change(["install", "-D", "-m", "600", "--", source, f"{target}.new"], what=what)
         self._change(["mv", "-fT", "--", f"{target}.new", target], what=what)
+        old = [f"{folder}/{name}" for name in self._copy_names()[_MOST_COPIES:]]
+        if old:
+            self._change(["rm", "-f", "--", *old], what="an old copy of the registry")
+
+    def _copy_names(self) -> list[str]:
+        """Return the names of the copies of the registry, newest first."""
+        argv = ["find", f"{self.root}/{REGISTRY_COPIES}", "-maxdepth", "1", "-type", "f"]
+        answer = self.read([*argv, "-name", _REGISTRY_COPY, "-printf", r"%f\0"])
+        return sorted(answer.text.split("\0")[:-1], reverse=True)
 
     def registry_copies(self) -> Iterator[tuple[str, str]]:
         """Yield the path and the text of each copy of the registry, newest first."""
         folder = f"{self.root}/{REGISTRY_COPIES}"
-        argv = ["find", folder, "-maxdepth", "1", "-type", "f", "-name", _REGISTRY_COPY]
-        names = self.read([*argv, "-printf", r"%f\0"]).text.split("\0")[:-1]
-        for name in sorted(names, reverse=True):
+        for name in self._copy_names():
             text = self.read(["head", "-c", f"{_MOST_REGISTRY}", "--", f"{folder}/{name}"]).out
             yield f"{self.probe.path}/{REGISTRY_COPIES}/{name}", text.decode(errors="replace")
 

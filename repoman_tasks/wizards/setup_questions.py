@@ -7,8 +7,9 @@ from functools import partial
 from typing import Any
 
 from repoman_tasks.actions.facts import fence_facts, incus, reconcile
+from repoman_tasks.actions.restore_checks import missing_repos
 from repoman_tasks.cli.wizard import Wizard
-from repoman_tasks.errors import UsageError
+from repoman_tasks.errors import Refused, UsageError
 from repoman_tasks.planning.estate_steps import SetupOptions, choose_estate_id
 from repoman_tasks.planning.fence.fence_facts import FenceFacts, check_folder
 from repoman_tasks.planning.fence.fence_plan import selectable_pools
@@ -17,6 +18,7 @@ from repoman_tasks.planning.fence.ownership import check_project_owner
 from repoman_tasks.planning.mirror.share_check import check_share
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.prompts import (
+    ADOPT_SHARE,
     CLOSE_SHARED,
     FIRST_PROJECT,
     INIT_INCUS,
@@ -24,7 +26,9 @@ from repoman_tasks.planning.prompts import (
     MIRROR,
     NFS_REPOS,
     POOL,
+    RESTORE_ALL,
 )
+from repoman_tasks.planning.text.wording import plural
 from repoman_tasks.session import Session
 from repoman_tasks.tools.share import mounted_shares, open_share
 from repoman_tasks.wizards.new_questions import check_new, possible_names
@@ -41,7 +45,7 @@ def ask_setup(wizard: Wizard) -> None:
     Offer a first project afterwards, unless options gave everything.
     """
     arguments, session = wizard.arguments, wizard.session
-    by_flags = arguments["local_repos"] and arguments["nfs_repos"]
+    by_flags = arguments["local_repos"] and arguments["nfs_repos"] and not arguments["adopt_share"]
     _ask_paths(wizard)
     _ask_incus(wizard)
     only_looks = arguments["dry_run"] or session.dry
@@ -95,7 +99,13 @@ def _check_share(wizard: Wizard, answer: str, local: str) -> None:
     options = SetupOptions(new_share=arguments["new_share"], adopt_share=arguments["adopt_share"])
     with open_share(host, path, local, registry.defaults.probe_seconds) as share:
         check_share(share.probe, registry.defaults)
-        choose_estate_id(registry.estate.id, options, share.probe, "new")
+        try:
+            choose_estate_id(registry.estate.id, options, share.probe, "new")
+        except Refused:
+            known = registry.estate.id or not (share.probe.marker and share.probe.marker.estate)
+            if known or not session.prompter.confirm(ADOPT_SHARE, path, default=False):
+                raise
+            arguments["adopt_share"] = True
 
 
 def _ask_incus(wizard: Wizard) -> None:
@@ -117,8 +127,16 @@ def _ask_incus(wizard: Wizard) -> None:
 
 
 def _follow_ups(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield `new` if there is no project, then `sync` of the one that was never mirrored."""
+    """Yield `restore` of what is missing, and `new` if there is no project.
+
+    Then `sync` of the one that was never mirrored.
+    """
     session.discard_facts()
+    if missing := missing_repos(session):
+        repos = plural(len(missing), "missing repo", "missing repos")
+        if session.prompter.confirm(RESTORE_ALL, repos, default=True):
+            yield "restore", {"all": True}
+            session.discard_facts()
     if not session.of(reconcile).registry.projects:
         name = _first_project(session)
         if name == _NOT_NOW:

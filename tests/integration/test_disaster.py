@@ -14,7 +14,7 @@ from repoman_tasks.planning.mirror.known_mirrors import TOKEN
 from repoman_tasks.planning.mirror.share_check import MARKER, REGISTRY_COPIES
 from tests.integration.test_attempts import UNHEALTHY, USAGE
 from tests.integration.test_docs import DOCS, fenced
-from tests.integration.test_mirror import REFUSED
+from tests.integration.test_mirror import REFUSED, inner
 from tests.support.estate import Estate, hash_tree
 
 _HEADING = "## If the disk of this host is lost"
@@ -125,6 +125,30 @@ def test_the_copy_has_no_secrets_and_changes_with_the_registry_only(mirrored: Es
     assert copies(mirrored) == [older, copy]
     assert "prionace" in copy.read_text()
     assert "prionace" not in older.read_text()
+
+
+def test_the_number_of_copies_is_limited(mirrored: Estate) -> None:
+    (copy,) = copies(mirrored)
+    foreign = copy.with_name("notes.txt")
+    foreign.write_text("not a copy")
+    for number in range(130):
+        copy.with_name(f"20{number // 12 + 10}-{number % 12 + 1:02}-01.toml").write_text("old")
+    mirrored.run("new", "prionace", "--no-container", "--create", code=0)
+    mirrored.run("sync", code=0)
+    names = [path.name for path in copies(mirrored)]
+    assert len(names) == 101
+    assert {copy.name, foreign.name, "2020-10-01.toml"} <= set(names)
+    assert "2010-01-01.toml" not in names
+
+
+def test_twenty_projects_take_no_more_commands(estate: Estate) -> None:
+    estate.prepare(*(f"p{number}" for number in range(20)))
+    estate.run("sync", code=0)
+    before = {path.name: inner(path) for path in estate.local_repos.iterdir()}
+    lose_home(estate)
+    for argv in commands_of_the_page(estate)[:2]:
+        estate.run(*argv, "--yes", code=0)
+    assert {path.name: inner(path) for path in estate.local_repos.iterdir()} == before
 
 
 def test_a_dry_run_copies_nothing(estate: Estate) -> None:

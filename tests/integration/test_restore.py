@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -322,7 +324,7 @@ def test_what_another_owner_denies_to_itself_is_readable_in_the_mirror(mirrored:
 
 def test_a_share_that_is_full_is_read(mirrored: Estate) -> None:
     environ = {"REPOMAN_MIN_FREE_MIB": "999999999"}
-    mirrored.run("sync", environ=environ, code=TARGET)
+    assert "min_free_mib" in mirrored.run("status", environ=environ).out
     mirrored.run("restore", "isurus", environ=environ, code=0)
 
 
@@ -466,6 +468,21 @@ def test_new_says_that_there_is_a_mirror(forgotten: Estate) -> None:
     (copy,) = restored(forgotten)
     assert inner(copy) == inner(forgotten.base / "away")
     assert "mirror" not in forgotten.run("new", "apus", "--create", "--no-container", code=0).err
+
+
+def test_new_restores_beside_no_sync_of_the_project(forgotten: Estate) -> None:
+    lock = forgotten.registry.parent / "locks/isurus.lock"
+    with subprocess.Popen(["flock", lock, "sh", "-c", "echo held; cat"], **_PIPES) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        argv = ("new", "isurus", "--restore", "--no-container")
+        assert "sync or restore of isurus is running" in forgotten.run(*argv, code=BUSY).err
+        holder.communicate()
+    assert not (forgotten.local_repos / "isurus").exists()
+    forgotten.run(*argv, code=0)
+
+
+_PIPES: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
 
 
 def test_new_restores_only_what_is_there(forgotten: Estate) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
 
 import pexpect  # type: ignore[import-untyped]
@@ -250,8 +251,28 @@ def test_arguments_with_flags_are_not_asked_for(estate: Estate, spawn: Spawn) ->
 def test_the_share_of_another_estate_is_not_taken(isurus: Estate, spawn: Spawn) -> None:
     isurus.registry.unlink()
     child = spawn("setup")
-    questions = ((LOCAL, "\r"), (SHARE, f"{isurus.share}\r"), ("is the share of estate 1111", ""))
-    assert talk(child, *questions, (SHARE, CTRL_C))[0] == 130
+    questions = ((LOCAL, "\r"), (SHARE, f"{isurus.share}\r"), (ADOPT, "\r"))
+    again = (("is the share of estate 1111", ""), (SHARE, CTRL_C))
+    assert talk(child, *questions, *again)[0] == 130
+
+
+ADOPT = "Take over its projects? [y/N] "
+
+
+@pytest.mark.parametrize("argv", [(), ("--adopt-share",)])
+def test_a_lost_disk_comes_back_by_setup_alone(
+    isurus: Estate, spawn: Spawn, argv: tuple[str, ...]
+) -> None:
+    isurus.run("sync", code=0)
+    shutil.rmtree(isurus.home)
+    isurus.home.mkdir()
+    answers = [(LOCAL, "\r"), (SHARE, f"{isurus.share}\r")]
+    answers += [(ADOPT, "y\r")] if not argv else []
+    answers += [("take over 1 project", ""), ("Go ahead? [y/N] ", "y\r")]
+    answers += [("Restore 1 missing repo now? [Y/n] ", "\r")]
+    code, shown = talk(spawn("setup", *argv), *answers, ("Mirror isurus now? ", "n\r"))
+    assert code == 0, shown
+    assert (isurus.local_repos / "isurus/.git/HEAD").exists()
 
 
 # --- which one -------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ EVERY_STEP: list[steps.Step] = [
     steps.MakeRepo("/home/dev/repos/x"),
     steps.MarkShare("/nfs/repos", SECRET),
     steps.RebuildContainer("isurus", SPEC, {"alias": SECRET}),
-    steps.RestoreRepo("x", "/home/dev/repos/x"),
+    steps.RestoreRepo("x", "x", "/home/dev/repos/x"),
     steps.RunProgram(SECRET, ("crontab", SECRET), SECRET),
     steps.WriteFile(SECRET, "/x", SECRET),
     steps.WriteRegistry(SECRET, (SetKeys({"env": SECRET}),)),
