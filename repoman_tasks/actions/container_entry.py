@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
-from repoman_tasks.actions.facts import containers, incus, person, reconcile
+from repoman_tasks.actions.facts import containers, incus, person, reconcile, repo_identities
 from repoman_tasks.actions.project_container import (
     check_startable,
     print_drift,
@@ -58,11 +58,25 @@ def enter(
             terminal=terminal,
             lang=lang,
             secrets=stage_secrets(handle, variables, repo) if variables else "",
+            outside=(repo, _identity(session, project)),
         )
         code = host.hand_over(inner)
     if code and may_write_config(argv):
         _explain_read_only(session, project)
     return code if code >= 0 else 128 - code
+
+
+def _identity(session: Session, project: Project) -> str:
+    """Return the device and inode of the project's repo on the host; empty if not known.
+
+    Print a note if the repo is missing or does not answer.
+    """
+    facts = session.of(reconcile)
+    state = facts.repos[project.name]
+    if state.problem:
+        session.screen.note(f"{project.name}: its repo {state.path} {state.phrase}")
+    path = f"{facts.typed_repos}/{project.repo}"
+    return session.of(repo_identities).get(path, "")
 
 
 def _explain_read_only(session: Session, project: Project) -> None:

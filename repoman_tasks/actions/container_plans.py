@@ -195,7 +195,12 @@ def step_runner(session: Session) -> StepRunner:
 
     files = partial(_agent_files, session)
     incus, show = session.of(find_incus), session.screen.show_status
-    return StepRunner(incus, lambda: session.of(person), show, check, kept, repo, files)
+
+    def repos() -> tuple[str, str]:
+        facts = session.of(reconcile)
+        return facts.typed_repos, facts.local_repos
+
+    return StepRunner(incus, lambda: session.of(person), show, check, kept, repo, files, repos)
 
 
 def _agent_files(session: Session, name: str) -> list[AgentFile]:

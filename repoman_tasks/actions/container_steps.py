@@ -43,6 +43,7 @@ from repoman_tasks.planning.steps import (
 from repoman_tasks.planning.text.wording import redact_url
 from repoman_tasks.tools.agent_files import AgentFile, copy_agent_files
 from repoman_tasks.tools.guest import GuestHandle, check_repo_writable, set_up_user, wait_until_up
+from repoman_tasks.tools.guest_link import link_repos
 from repoman_tasks.tools.guest_preferences import Preferences, set_preferences
 from repoman_tasks.tools.guest_volume import set_up_volume
 from repoman_tasks.tools.incus import Incus, retry_while
@@ -75,12 +76,14 @@ class StepRunner:
         kept_folders: Callable[[str], Sequence[str]],
         find_repo: Callable[[str], str],
         agent_files: Callable[[str], Sequence[AgentFile]],
+        repos: Callable[[], tuple[str, str]],
     ) -> None:
         """`check_devices` raises if a container must not have one of the devices.
 
         `kept_folders` returns the folders of the home that a container has on its volume,
         `find_repo` the path of the repo of a project, empty if it is not registered yet, and
-        `agent_files` the files of the host that a container gets.
+        `agent_files` the files of the host that a container gets, and `repos` the path of
+        local_repos as it is configured and its real path.
         """
         self.incus = incus
         self._find_person = find_person
@@ -89,6 +92,7 @@ class StepRunner:
         self._kept_folders = kept_folders
         self._find_repo = find_repo
         self._agent_files = agent_files
+        self._repos = repos
         self._token = uuid.uuid4().hex
         self._undo_stack: list[Callable[[], None]] = []
         self._allowed: list[CallIncus] = []
@@ -283,11 +287,12 @@ class StepRunner:
         handle = GuestHandle(self.incus, step.name, self.person)
         self._report(f"waiting until {step.name} is up")
         preferences = Preferences(self.host)
-        wait_until_up(handle)
+        wait_until_up(handle, self._report)
         set_up_user(handle)
         set_preferences(handle, preferences)
         set_up_volume(handle, self._kept_folders(step.name), step.path)
         copy_agent_files(handle, self._agent_files(step.name))
+        link_repos(handle, *self._repos())
         check_repo_writable(handle, step.path)
         if step.name not in self._unfinished:
             self._unfinished.append(step.name)
@@ -334,6 +339,7 @@ class StepRunner:
         handle = GuestHandle(self.incus, name, self.person)
         set_up_volume(handle, self._kept_folders(name), self._find_repo(name))
         copy_agent_files(handle, self._agent_files(name))
+        link_repos(handle, *self._repos())
 
     def _rename_container(self, name: str, to: str) -> None:
         running = self._read(name).running

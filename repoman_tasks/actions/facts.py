@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed, RepomanError, TargetUnusable
-from repoman_tasks.hosts.base import Future, Host, HungFolders
+from repoman_tasks.hosts.base import FOLDER_SECONDS, Future, Host, HungFolders
 from repoman_tasks.model import Defaults, Failure, Person, Project, Registry, Verified
 from repoman_tasks.planning.container.drift import Containers, unknown_containers
 from repoman_tasks.planning.container.memory_bound import MemoryBound
@@ -50,6 +50,7 @@ __all__ = [
     "person",
     "readable_share",
     "reconcile",
+    "repo_identities",
     "require_containers",
     "require_share",
     "stored_registry",
@@ -74,7 +75,7 @@ def reconcile(session: Session) -> Future[EstateFacts]:
     host, registry = session.host, session.of(stored_registry)
     configured = _local_repos(host, registry)
     paths = [configured, *(f"{configured}/{project.repo}" for project in registry.projects)]
-    existing = host.submit_folders(paths)
+    existing, mountinfo = host.submit_folders(paths), host.submit_file("/proc/self/mountinfo")
     revoked = _submit_revoked(host, registry, configured)
 
     def compare() -> EstateFacts:
@@ -89,9 +90,11 @@ def reconcile(session: Session) -> Future[EstateFacts]:
         share = absolute(registry.defaults.nfs_repos, host.home)
         refresh_guard(host, [base, share] if base and not registry.missing else [], repos)
         if base in (None, configured):  # else local_repos is a symlink
-            return _estate_facts(host, registry, configured, real, revoked, hung)
+            found = _estate_facts(host, registry, configured, real, revoked, hung)
+            return replace(found, mountinfo=_text(mountinfo.result()))
         revoked_there = _submit_revoked(host, registry, base)
-        return _estate_facts(host, registry, base, real, revoked_there, hung)
+        found = _estate_facts(host, registry, base, real, revoked_there, hung)
+        return replace(found, mountinfo=_text(mountinfo.result()))
 
     return Future(compare)
 
@@ -120,7 +123,12 @@ def _estate_facts(
     revoked = {name: reason for name, future in reasons.items() if (reason := future.result())}
     projects = (_without_requests(p) if p.name in revoked else p for p in registry.projects)
     valid = replace(registry, projects=tuple(projects))
-    return EstateFacts(valid, local_repos, repos, host.home, revoked, registry)
+    facts = EstateFacts(valid, local_repos, repos, host.home, revoked, registry)
+    return replace(facts, typed_repos=configured)
+
+
+def _text(data: bytes | None) -> str:
+    return (data or b"").decode(errors="surrogateescape")
 
 
 def _submit_revoked(host: Host, registry: Registry, local_repos: str) -> dict[str, Future[str]]:
@@ -159,6 +167,30 @@ def _revoked(request: Future[Request], approval: Future[Approval | None]) -> str
 def _without_requests(project: Project) -> Project:
     """Return the project without requests of its repo that may need an approval."""
     return replace(project, requested_image="", requested_profiles=None, requested_mounts=())
+
+
+@task()
+def repo_identities(session: Session) -> Future[Mapping[str, str]]:
+    """Find the device and inode of each repo that has a container, by the path of the registry.
+
+    Those that are missing are left out, and all of them if one does not answer.
+    """
+    registry = session.of(stored_registry)
+    base = _local_repos(session.host, registry)
+    paths = [f"{base}/{project.repo}" for project in registry.projects if project.container]
+    if not paths:
+        return Future(dict)
+    argv = ["find", *paths, "-maxdepth", "0", "-printf", r"%D:%i\t%p\0"]
+    answer = session.host.submit(argv, timeout=FOLDER_SECONDS)
+
+    def wait() -> Mapping[str, str]:
+        try:
+            records = answer.result().text.split("\0")[:-1]
+        except Failed:
+            return {}
+        return {path: identity for identity, _, path in (r.partition("\t") for r in records)}
+
+    return Future(wait)
 
 
 @task()

@@ -6,6 +6,7 @@ from repoman_tasks.errors import Busy, Failed, Refused, UsageError, quoted
 from repoman_tasks.hosts.base import Locked
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.drift import Containers, project_drift
+from repoman_tasks.planning.container.host_mounts import host_mount_findings
 from repoman_tasks.planning.container.spec import Container, Spec, container_spec
 from repoman_tasks.planning.current_project import named_or_current
 from repoman_tasks.planning.fence.ownership import check_project_owner
@@ -68,8 +69,10 @@ def check_startable(facts: EstateFacts, project: Project) -> None:
 def print_drift(
     screen: Screen, facts: EstateFacts, containers: Containers, project: Project
 ) -> None:
-    """Print a line for each difference between the project's container and its spec."""
+    """Print a line for each difference of the container from its spec, and from the host."""
     for finding in project_drift(facts, project, containers):
+        screen.note(f"{finding.subject}: {finding.what}: {finding.cure}")
+    for finding in host_mount_findings(facts, project):
         screen.note(f"{finding.subject}: {finding.what}: {finding.cure}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from repoman_tasks.actions.container_entry import enter
-from repoman_tasks.actions.facts import containers, person, reconcile
+from repoman_tasks.actions.facts import containers, person, reconcile, repo_identities
 from repoman_tasks.actions.project_container import resolve_project
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import UsageError, quoted
@@ -14,7 +14,7 @@ from repoman_tasks.wizards.project_choice import ask_exec
 @task(
     wizard=ask_exec,
     name="exec",
-    pre=[reconcile, containers, person],
+    pre=[reconcile, containers, person, repo_identities],
     positional=["name"],
     needs_argv=True,
     help={"name": "Name of the project (default: the one whose repo you are in)."},

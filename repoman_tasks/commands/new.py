@@ -31,6 +31,7 @@ from repoman_tasks.errors import UsageError, quoted
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import GUARD, PROTECTIONS, Project, Registry
+from repoman_tasks.planning.container.host_mounts import host_mount_findings
 from repoman_tasks.planning.container.lifecycle import (
     create_steps,
     delete_half_made_steps,
@@ -251,6 +252,8 @@ def _project_steps(
     if not options.container:
         return [register_step(project, path)]
     check_incus_project(runner.incus)
+    for finding in host_mount_findings(facts, project):
+        session.screen.note(f"{finding.what}: {finding.cure}")
     deletion = delete_half_made_steps(project.name, require_containers(session).by_name)
     cure = f"review it, then run `repoman new {quoted(project.name)} --trust`"
     answers, protection = submit_requests(session, path), submit_protection(session.host, path)

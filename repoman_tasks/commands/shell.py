@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from repoman_tasks.actions.container_entry import enter
-from repoman_tasks.actions.facts import containers, person, reconcile
+from repoman_tasks.actions.facts import containers, person, reconcile, repo_identities
 from repoman_tasks.cli.task import task
 from repoman_tasks.session import Session
 from repoman_tasks.wizards.project_choice import ask_project
@@ -11,7 +11,7 @@ from repoman_tasks.wizards.project_choice import ask_project
 
 @task(
     wizard=ask_project,
-    pre=[reconcile, containers, person],
+    pre=[reconcile, containers, person, repo_identities],
     positional=["name"],
     takes_argv=True,
     help={

@@ -51,6 +51,7 @@ from repoman_tasks.planning.container.drift import (
     drift_findings,
     is_of_another,
 )
+from repoman_tasks.planning.container.host_mounts import host_mount_findings
 from repoman_tasks.planning.container.repairs import RepairOptions
 from repoman_tasks.planning.container.spec import protected_paths
 from repoman_tasks.planning.container.volume import volume_findings
@@ -247,6 +248,7 @@ def _estate_findings(
     problem, failed = problem if needs_share else None, session.of(failures)
     found = estate_findings(facts, problem, projects, names, session.now(), failed)
     for project in projects:
+        found += host_mount_findings(facts, project)
         known = valid_verified(project, session.of(verified).get(project.name))
         found += damage_findings(project, known)
         state = session.of(mirrors).projects.get(project.name)

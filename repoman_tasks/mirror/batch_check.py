@@ -20,6 +20,7 @@ from repoman_tasks.model import Project
 from repoman_tasks.planning.mirror import source_check as source
 from repoman_tasks.planning.mirror.sync_plan import Outcome
 from repoman_tasks.tools.file_tree import Survey
+from repoman_tasks.tools.git_elsewhere import submit_elsewhere
 
 __all__ = ["mirror_batch"]
 
@@ -117,10 +118,12 @@ def _check(
 def _outcome(
     context: SyncContext, project: Project, done: Pass, survey: Survey, digest: str
 ) -> Outcome:
+    repo = f"{context.local_repos}/{project.repo}"
+    elsewhere = submit_elsewhere(context.host, repo, survey.pointers).result()
     outcome = Outcome(
         project.name,
         counts=done.counts[project.name],
-        warnings=[f"{special} is not mirrored" for special in survey.specials],
+        warnings=[*survey.warnings, *elsewhere],
         tally=survey.tally,
         synced_at=context.now(),
     )

@@ -51,7 +51,15 @@ from repoman_tasks.planning.mirror.share_check import check_free
 from repoman_tasks.planning.mirror.sync_plan import Outcome, first_symlink
 from repoman_tasks.planning.names import inside, real_repo
 from repoman_tasks.tools import rsync
-from repoman_tasks.tools.file_tree import PRUNED, Survey, git_state, submit_ctime, survey_entries
+from repoman_tasks.tools.file_tree import (
+    PRUNED,
+    Folds,
+    Survey,
+    git_state,
+    submit_ctime,
+    survey_entries,
+)
+from repoman_tasks.tools.git_elsewhere import submit_elsewhere
 
 __all__ = ["check_paths", "mirror_project", "submit_survey"]
 
@@ -126,7 +134,9 @@ def _most_entries(context: SyncContext, project: Project) -> int:
 
 def _survey(context: SyncContext, project: Project, entries: Iterable[Entry], ctime: int) -> Survey:
     """Return the survey of `entries` in the project's repo, whose own folder has the `ctime`."""
-    survey = survey_entries(entries)
+    folds = Folds() if context.share.probe.folds_case else None
+    survey = survey_entries(folds.seeing(entries) if folds else entries)
+    survey = replace(survey, folded=folds.folded()) if folds else survey
     newest = max(survey.tally.newest, ctime)
     survey = replace(survey, tally=replace(survey.tally, newest=newest))
     if not context.registry.excludes(project):
@@ -192,6 +202,8 @@ class _ProjectSync:
         self._locks = locks
         self._outcome = outcome
         self._path = _repo_path(context, project)
+        self._left_out: list[str] = []
+        """Rules of rsync for what is left out because of its name."""
         self._walks = RepoWalks(context, project)
         seconds = context.registry.defaults.sync_seconds
         self._until = time.monotonic() + seconds if seconds else math.inf
@@ -212,7 +224,9 @@ class _ProjectSync:
         pending, mounted = submit_survey(context, project), context.share.submit_check()
         changes, survey = walk.result(), pending.result()
         self._outcome.tally = survey.tally
-        self._outcome.warnings += [f"{special} is not mirrored" for special in survey.specials]
+        elsewhere = submit_elsewhere(self._host, self._path, survey.pointers)
+        self._outcome.warnings += [*survey.warnings, *elsewhere.result()]
+        self._leave_out(survey)
         self._check_size(survey)
         self._guard(survey.tally)
         self._guard_content(survey, changes)
@@ -234,6 +248,28 @@ class _ProjectSync:
         # What a repo itself excludes is excluded after its git directories are included.
         other_rules = context.registry.excludes(project).requested
         return self._walks.keep(None if other_rules else changes, last.compared)
+
+    def _leave_out(self, survey: Survey) -> None:
+        """Leave out what the share can't tell from another entry by its name."""
+        for path, kept in survey.folded.items():
+            names = [name.decode(errors="replace") for name in (path, kept)]
+            what = f"{names[0]} is not mirrored, as the share does not tell it from {names[1]}"
+            self._outcome.warnings.append(what)
+            self._left_out.append(rsync.exclude_path(self._below(path)))
+        if not survey.folded and self._is_new_on_a_dataset():
+            self._outcome.warnings.append(
+                "the mirror begins in an empty folder that was on the share before: if it is a "
+                "dataset there, the server exports it without `crossmnt`, and this is not in it"
+            )
+
+    def _is_new_on_a_dataset(self) -> bool:
+        """Return True if the mirror's folder was there, empty, before the first sync."""
+        context, project = self._context, self._project
+        if project.last_sync or source.has_own_mirror(project) or context.dry:
+            return False
+        if project.repo not in context.roots:
+            return False
+        return not context.share.names_in(project.repo)
 
     def _check_mounts(self) -> None:
         """Raise an error if a file system in the repo is dead, is the share, or is not mounted."""
@@ -430,6 +466,7 @@ class _ProjectSync:
             raise out_of_time(context)
         run = partial(run_pass, projects=[self._project], locks=self._locks, sources=sources)
         run = partial(run, until=self._until)
+        rules = [*self._left_out, *rules]
         run = partial(run, rules=rules, only=file, contents=contents)
         if self._may_delete is not None and gone > self._may_delete:
             self._check_deletions(run, self._may_delete)

@@ -37,6 +37,8 @@ __all__ = [
 
 _MOST_NAMED = 20
 """The most lines of standard error to keep of one rsync."""
+_MOST_SHOWN = 3
+"""The most of them to show in an error."""
 _SECONDS_BETWEEN_PROGRESS = 0.1
 _PARTIAL = 23
 """Exit status of rsync if some files could not be copied."""
@@ -117,7 +119,12 @@ class SyncContext:
     def keeps(self) -> rsync.Preserved:
         """Return the metadata of files that the share preserves."""
         probe = self.share.probe
-        return rsync.Preserved(probe.keeps_owners, probe.keeps_groups, probe.keeps_nanoseconds)
+        return rsync.Preserved(
+            *(probe.keeps_owners, probe.keeps_groups, probe.keeps_nanoseconds),
+            case=not probe.folds_case,
+            modes=probe.keeps_modes,
+            times=probe.keeps_times,
+        )
 
 
 @dataclass
@@ -169,8 +176,12 @@ class PassFailed(RepomanError):
         what, self.code = rsync.status_message(status), rsync.exit_code(status)
         self.torn = status == _PARTIAL and all(map(rsync.changed_while_read, complaints))
         self.vanished = status == _PARTIAL and all(map(rsync.misses_source, complaints))
-        cure = "; ".join(text for text in complaints if not text.startswith("rsync error:"))
+        reasons = [text for text in complaints if not text.startswith("rsync error:")]
+        cure = "; ".join(reasons[:_MOST_SHOWN])
+        cure += f"; and {len(reasons) - _MOST_SHOWN} more" if len(reasons) > _MOST_SHOWN else ""
         fault = next(filter(None, map(rsync.target_fault, complaints)), "")
+        if reasons and all(map(rsync.refuses_metadata, reasons)):
+            what, cure = rsync.METADATA_REFUSED
         if self.refused:
             cure = stopped_cure(projects[0].name)
         elif fault:

@@ -151,6 +151,7 @@ class _Workers:
             for p in plan.projects
             if p.name not in changed and (last := self._context.last(p)) and last.tally.tree
             if not (last.mounts or self._context.inner(p).paths)
+            if not self._context.share.probe.folds_case  # each needs rules of its own
         }
         batches = [] if alone else sync_batches(plan.projects, known, patterns, plan.jobs)
         in_batch = {project.name for batch in batches for project in batch}

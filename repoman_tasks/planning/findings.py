@@ -10,7 +10,13 @@ from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Defaults, Failure, Project, Registry
 from repoman_tasks.planning.mirror.attempts import reportable
 from repoman_tasks.planning.mirror.source_check import stopped_cure
-from repoman_tasks.planning.names import check_name, check_repo, inside, possible_name
+from repoman_tasks.planning.names import (
+    SERVER_FOLDERS,
+    check_name,
+    check_repo,
+    inside,
+    possible_name,
+)
 from repoman_tasks.planning.text.wording import format_age, hours_since
 
 __all__ = [
@@ -64,6 +70,10 @@ class EstateFacts:
     left out of `registry`."""
     stored: Registry = field(default_factory=Registry)
     """Registry with these requests, as it was read."""
+    mountinfo: str = ""
+    """Mounts of the host, as the kernel lists them (proc_pid_mountinfo(5))."""
+    typed_repos: str = ""
+    """Path of `local_repos` as it is configured, possibly through a symlink."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +223,7 @@ def mirror_findings(folders: Iterable[str], registry: Registry) -> list[Finding]
     return [
         Finding(folder, what, _restore_cure(folder), False, kind="mirror")
         for folder in unused
-        if folder != "lost+found"
+        if folder != "lost+found" and folder not in SERVER_FOLDERS
     ]
 
 

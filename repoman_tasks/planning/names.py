@@ -11,6 +11,7 @@ from repoman_tasks.errors import Refused, UsageError
 __all__ = [
     "NAMES_NEVER_VALID",
     "RESERVED_NAMES",
+    "SERVER_FOLDERS",
     "RepoFolders",
     "absolute",
     "agent_file_fault",
@@ -48,6 +49,8 @@ RESERVED_NAMES = NAMES_NEVER_VALID | frozenset(
 """Names that a new project can't have: commands, present and planned. A registry may have those
 that were reserved later, so that a new version of repoman does not refuse it."""
 
+SERVER_FOLDERS = frozenset({"@eaDir", "#recycle", "#snapshot"})
+"""Folders that file servers put into any folder; only they can change or delete them."""
 _RESERVED_FOLDERS = (".repoman-share", ".zfs", "lost+found")
 """Prefixes of folders that a file server or repoman itself uses on a share."""
 

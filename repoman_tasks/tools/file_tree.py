@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import field
 from functools import partial
 from hashlib import blake2b
 
@@ -15,6 +16,7 @@ from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Entry, Future, Host
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Tally
+from repoman_tasks.planning.names import SERVER_FOLDERS
 
 __all__ = [
     "PRUNED",
@@ -33,6 +35,8 @@ PRUNED = frozenset({b".zfs"})
 _LOOSE_OBJECT = re.compile(rb"(?:^|/)objects/[0-9a-f]{2}/[0-9a-f]+$")
 _SPECIAL = {"p": "FIFO", "s": "socket", "b": "block device", "c": "character device"}
 _MOST_SPECIALS = 100
+_ALTERNATES = b"objects/info/alternates"
+_SERVER_NAMES = frozenset(map(str.encode, SERVER_FOLDERS))
 _MOST_WALKS = 20
 """Number of git directories beyond which one walk over the whole repo takes less time."""
 _MASK = (1 << 128) - 1
@@ -47,6 +51,15 @@ class Survey:
     specials: tuple[str, ...] = ()
     hard_links: bool = False
     entries: int = 0
+    pointers: tuple[bytes, ...] = ()
+    """Files by which git finds a part of a repo elsewhere."""
+    folded: Mapping[bytes, bytes] = field(default_factory=dict)
+    """Entries that a share without case does not tell from another one, each with that one."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return what of the repo is not mirrored."""
+        return [f"{special} is not mirrored" for special in self.specials]
 
 
 def submit_folder_names(host: Host, path: str) -> Future[list[str]]:
@@ -109,6 +122,7 @@ def survey_entries(entries: Iterable[Entry]) -> Survey:
     tree = newest = 0
     linked: set[int] = set()
     specials: list[str] = []
+    pointers: list[bytes] = []
     count = 0
     for count, entry in enumerate(entries, 1):  # noqa: B007  # the number is used after the loop
         tree += _fingerprint(entry)
@@ -119,10 +133,41 @@ def survey_entries(entries: Iterable[Entry]) -> Survey:
             census.add(entry.path, 0 if again else entry.size, folder=folder)
             if not folder and entry.links > 1:
                 linked.add(entry.inode)
+            name = entry.path.rpartition(b"/")[2]
+            if folder and name in _SERVER_NAMES and len(specials) < _MOST_SPECIALS:
+                specials.append(f"folder {entry.path.decode(errors='replace')}")
+            if not folder and (name == b".git" or entry.path.endswith(_ALTERNATES)):
+                pointers.append(entry.path)
         elif len(specials) < _MOST_SPECIALS:
             specials.append(f"{_SPECIAL[entry.kind]} {entry.path.decode(errors='replace')}")
     tally = census.tally(_hex(tree), newest)
-    return Survey(tally, census.git_dirs(), tuple(specials), bool(linked), count)
+    return Survey(
+        *(tally, census.git_dirs(), tuple(specials), bool(linked), count),
+        pointers=tuple(pointers[:_MOST_SPECIALS]),
+    )
+
+
+class Folds:
+    """Finds the entries of a walk whose names differ only in case."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+        self._folded: dict[bytes, str] = {}
+
+    def seeing(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Yield `entries`, and note them."""
+        for entry in entries:
+            key = entry.path.decode(errors="surrogateescape").casefold()
+            other = self._kept.setdefault(key, entry.path)
+            if other != entry.path:
+                self._kept[key] = min(other, entry.path)
+                self._folded[max(other, entry.path)] = key
+            yield entry
+
+    def folded(self) -> dict[bytes, bytes]:
+        """Return the entries to leave out, each with the one that is kept; none below another."""
+        found = {path: self._kept[key] for path, key in self._folded.items()}
+        return {path: kept for path, kept in found.items() if not found.keys() & {*_parents(path)}}
 
 
 def git_state(host: Host, root: str, git_dirs: Iterable[bytes]) -> int:

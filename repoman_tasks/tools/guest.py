@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from repoman_tasks.errors import Failed
-from repoman_tasks.hosts.base import Future, Host, Result
+from repoman_tasks.errors import Failed, quoted
+from repoman_tasks.hosts.base import Future, Host, Result, TimedOut
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Person
 from repoman_tasks.planning.container.agents import SETTINGS_PATH, first_start_settings
@@ -101,7 +101,8 @@ exec su -p -s /bin/sh -c 'exec "$@"' -- "$name" sh "$@"
 _ENTER = (
     DELAY
     + r"""
-name=$1 uid=$2 gid=$3 home=$4 dir=$5 lang=$6 mode=$7 secrets=$8; shift 8
+name=$1 uid=$2 gid=$3 home=$4 dir=$5 lang=$6 mode=$7 secrets=$8 repo=$9; shift 9
+identity=$1 restart=$2; shift 2
 if [ -n "$secrets" ]; then
     exec 3<"/run/repoman/$secrets"
     rm -f "/run/repoman/$secrets"
@@ -118,6 +119,15 @@ fi
 if ! cd -- "$dir"; then
     echo "repoman: $dir does not exist in the container: see \`repoman status\`" >&2
     exit 125
+fi
+if [ -n "$identity" ]; then
+    case $(stat -c %d:%i -- "$repo" 2>/dev/null) in
+    '' | "$identity") ;;
+    *)
+        echo "repoman: inside, $repo is another folder than on the host: run \`$restart\`" >&2
+        exit 125
+        ;;
+    esac
 fi
 if [ -n "$secrets" ]; then
     while IFS= read -r line; do export "$line"; done <&3
@@ -176,9 +186,9 @@ its settings; while these are as `guest_volume` wrote them, this adds the end of
 
 _CHECK_WRITABLE = r"""
 file=.repoman-proof.$$
-(umask 077 && : >"$file") && rm -f -- "$file" && stat -c %i .
+(umask 077 && : >"$file") && rm -f -- "$file" && stat -c %d:%i .
 """
-"""Creates and removes a file in the current folder, and prints the inode of the folder."""
+"""Creates and removes a file in the current folder, and prints the folder's device and inode."""
 
 _LOOK = r"""
 repo=$1 mounts=; shift
@@ -186,7 +196,7 @@ while read -r _ _ _ _ point options _; do
     case $point in "$repo"/*) ;; *) continue ;; esac
     case ,$options, in *,ro,*) mounts="$mounts $point|r" ;; *) mounts="$mounts $point|w" ;; esac
 done </proc/self/mountinfo
-stat -c %i .
+stat -c %d:%i .
 while [ $# -gt 1 ]; do
     last=${mounts##*" $2|"}
     [ "$last" != "$mounts" ] || last=-
@@ -194,9 +204,9 @@ while [ $# -gt 1 ]; do
     shift 2
 done
 """
-"""Prints the inode of the current folder; then for each path r, w or - with its inode: a read-only
-mount, a writable one, or none. Arguments: the repo, then pairs of a path in it and its mount point,
-both mount points escaped as in mountinfo."""
+"""Prints device and inode of the current folder; then for each path r, w or - with its inode: a
+read-only mount, a writable one, or none. Arguments: the repo, then pairs of a path in it and its
+mount point, both mount points escaped as in mountinfo."""
 _MAX_LOOKS = 40
 """Limit of paths of one look: of its output, 1000 bytes arrive from another host."""
 
@@ -238,10 +248,18 @@ class GuestHandle:
         return self.incus.exec_argv(self.name, inner, "--disable-stdin", *options)
 
 
-def wait_until_up(handle: GuestHandle) -> None:
-    """Wait until the container has booted, or its boot has failed."""
+def wait_until_up(handle: GuestHandle, report: Callable[[str], None]) -> None:
+    """Wait until the container has booted, or its boot has failed.
+
+    Go on after a time limit, as an image may upgrade itself for long: `report` is given a note.
+    """
     for _ in range(50):  # systemctl fails until PID 1 listens
-        result = handle.run(_UP, seconds=_UP_SECONDS)
+        try:
+            result = handle.run(_UP, seconds=_UP_SECONDS)
+        except TimedOut:
+            jobs = f"`repoman exec {quoted(handle.name)} -- systemctl list-jobs`"
+            report(f"{handle.name} is not up after {_UP_SECONDS:g} s, going on: see {jobs}")
+            return
         state = result.text.strip()
         if not result.code or state not in ("", "offline", "unknown", "initializing"):
             return
@@ -329,7 +347,7 @@ def submit_check(handle: GuestHandle, path: str, protected: Sequence[str] = ()) 
                 return Look(f"inside, {path} is another folder", moved=True)
             part = protected[number * _MAX_LOOKS :][:_MAX_LOOKS]
             lost += _lost(path, part, lines, outside.result())
-        return Look("", tuple(lost))
+        return Look("", lost=tuple(lost))
 
     return Future(compare)
 
@@ -356,12 +374,16 @@ def _lost(
     """
     answers = dict(zip(protected, lines, strict=False))
     existing = {one: outside[f"{path}/{one}"] for one in protected if f"{path}/{one}" in outside}
-    return [one for one, inode in existing.items() if answers.get(one) != f"r{inode}"]
+    return [
+        one
+        for one, identity in existing.items()
+        if answers.get(one) != f"r{identity.partition(':')[2]}"
+    ]
 
 
 def _submit_inodes(host: Host, paths: Sequence[str]) -> Future[dict[str, str]]:
-    """Ask for the inodes of those of `paths` that exist."""
-    argv = ["find", *paths, "-maxdepth", "0", "-printf", "%i\\t%p\\0"]
+    """Ask for the devices and inodes of those of `paths` that exist."""
+    argv = ["find", *paths, "-maxdepth", "0", "-printf", "%D:%i\\t%p\\0"]
 
     def parse(result: Result) -> dict[str, str]:
         found = (record.partition("\t") for record in result.text.split("\0")[:-1])
@@ -371,7 +393,7 @@ def _submit_inodes(host: Host, paths: Sequence[str]) -> Future[dict[str, str]]:
 
 
 def _inode_argv(path: str) -> list[str]:
-    return ["stat", "-c", "%i", "--", path]
+    return ["stat", "-c", "%d:%i", "--", path]
 
 
 def stage_secrets(handle: GuestHandle, secrets: Mapping[str, str], repo: str) -> str:
@@ -406,23 +428,33 @@ def enter_argv(
     terminal: str,
     lang: str,
     secrets: str = "",
+    outside: tuple[str, str] = ("", ""),
 ) -> list[str]:
     """Return the argv that runs `argv` in `folder` of a container as its user.
 
     With `login` it runs through the login shell; an empty `argv` then runs the shell itself.
     `terminal` is TERM, empty without a terminal, and `secrets` is what `stage_secrets` returned.
+    `outside` is the path of the repo and its device and inode on the host: a container that has
+    another folder there is not entered.
     """
     mode = ("through" if argv else "login") if login else "plain"
     options = ["--env", f"TERM={terminal}"] if terminal else []
-    inner = _inner_enter_argv(handle, folder, mode, argv, lang, secrets)
+    inner = _inner_enter_argv(handle, folder, mode, argv, lang, secrets, outside)
     return handle.incus.exec_argv(handle.name, inner, *options)
 
 
 def _inner_enter_argv(
-    handle: GuestHandle, folder: str, mode: str, argv: Sequence[str], lang: str, secrets: str = ""
+    handle: GuestHandle,
+    folder: str,
+    mode: str,
+    argv: Sequence[str],
+    lang: str,
+    secrets: str = "",
+    outside: tuple[str, str] = ("", ""),
 ) -> list[str]:
     """Return what runs in the container; `mode` is login, through (a login shell) or plain."""
     person = handle.person
     ids = (person.name, str(person.uid), str(person.gid))
-    context = (person.home, posixpath.normpath(folder), lang, mode, secrets)
+    restart = f"repoman restart {quoted(handle.name)}"
+    context = (person.home, posixpath.normpath(folder), lang, mode, secrets, *outside, restart)
     return ["sh", "-c", _ENTER, "sh", *ids, *context, *argv]

@@ -9,9 +9,10 @@ from enum import StrEnum
 from repoman_tasks.errors import ExitCode
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Excludes
-from repoman_tasks.planning.names import with_parents
+from repoman_tasks.planning.names import SERVER_FOLDERS, with_parents
 
 __all__ = [
+    "METADATA_REFUSED",
     "Item",
     "Kind",
     "Preserved",
@@ -28,6 +29,7 @@ __all__ = [
     "parse_item",
     "parse_progress",
     "pass_argv",
+    "refuses_metadata",
     "reports_max_delete",
     "reports_vanished",
     "status_message",
@@ -47,7 +49,8 @@ _GIT_TRANSIENTS = (
     "- .git/**/pack/tmp_*",
     "- .git/**/pack/.tmp-*",
 )
-_NEVER_WALKED = ("- .zfs/",)
+_NEVER_COPIED = ("- .zfs/", *(f"- {name}/" for name in sorted(SERVER_FOLDERS)), "P .snapshot/")
+"""What file servers put into folders. A repo may have a folder .snapshot, which is copied."""
 _GIT_DIRS = ("/.git", "/.git/**", "/**/.git", "/**/.git/**")
 _OUT_FORMAT = "--out-format=%i %l %n"
 _WILD = re.compile(r"[*?\[\\]")
@@ -78,6 +81,9 @@ class Preserved:
     owners: bool = False
     groups: bool = False
     nanoseconds: bool = True
+    case: bool = True
+    modes: bool = True
+    times: bool = True
 
 
 def filters(repo: str, excludes: Excludes) -> list[str]:
@@ -103,7 +109,7 @@ def filters_of_all(repos: Iterable[tuple[str, Excludes]]) -> list[str]:
         for pattern in filter(None, excludes.own):
             desired.update({f"- {rule}": None for rule in _anchored(repo, pattern)})
         requested += _requested_rules(repo, excludes.requested)
-    return [*own, *_NEVER_WALKED, *_GIT_TRANSIENTS, *desired, *requested]
+    return [*own, *_NEVER_COPIED, *_GIT_TRANSIENTS, *desired, *requested]
 
 
 def _requested_rules(repo: str, patterns: Sequence[str]) -> list[str]:
@@ -201,8 +207,13 @@ def pass_argv(
     argv += ["--chmod=Fug-s,Fu+r,Du+rx"] * (not keeps.owners)
     argv += ["--owner"] * keeps.owners + ["--group"] * keeps.groups
     argv += ["--modify-window=-1"] * keeps.nanoseconds
-    if delete:  # --delete-delay asks less, but deletes before an error in a later folder is known
+    argv += ["--no-perms"] * (not keeps.modes) + ["--no-times"] * (not keeps.times)
+    contents |= not keeps.times
+    if delete and not keeps.case:  # after a rename of makefile to Makefile, it would delete both
+        argv.append("--delete-before")
+    elif delete:  # --delete-delay asks less, but deletes before an error in a later folder is known
         argv.append("--delete-after")
+    if delete:
         argv += [f"--max-delete={max_delete}"] if max_delete is not None else []
     argv += ["--checksum"] * contents
     argv += ["--backup", f"--backup-dir={backup}", "--no-implied-dirs"] if backup else []
@@ -305,6 +316,20 @@ _TARGET_FAULTS = {
     "Read-only file system (30)": "the share is read-only",
     "Stale file handle (116)": "the file server no longer knows the share",
 }
+
+
+METADATA_REFUSED = (
+    "the share refused to change modes or times of files in the mirror",
+    "on the file server, give the mirror to the user who syncs, and remove its ACLs",
+)
+"""The error if nothing else failed, and its cure."""
+
+
+def refuses_metadata(complaint: str) -> bool:
+    """Return True if a line of stderr only reports that a mode or time could not be set."""
+    return (
+        "failed to set permissions on" in complaint or "failed to set times on" in complaint
+    ) and (complaint.endswith("Operation not permitted (1)"))
 
 
 def target_fault(complaint: str) -> str:

@@ -28,7 +28,7 @@ from repoman_tasks.planning.mirror.share_check import (
     parse_marker,
     writable_mount_points,
 )
-from repoman_tasks.planning.names import with_parents
+from repoman_tasks.planning.names import SERVER_FOLDERS, with_parents
 from repoman_tasks.tools.file_tree import PRUNED
 from repoman_tasks.tools.regular_file import head_argv
 from repoman_tasks.tools.snapshot_names import SnapshotListing
@@ -185,8 +185,8 @@ class Share:
         Loose git objects are counted apart.
         """
         argv = ["find", f"{self.root}/{folder}"]
-        for name in PRUNED:
-            argv += ["-name", name.decode(), "-prune", "-o"]
+        for name in [*map(bytes.decode, PRUNED), *sorted(SERVER_FOLDERS)]:
+            argv += ["-name", name, "-prune", "-o"]
         argv += ["!", "-type", "d", "(", "-path", "*/objects/[0-9a-f][0-9a-f]/*"]
         argv += ["-printf", r"loose %s\n", "-o", "-printf", r"file %s\n", ")"]
         counts = {b"loose": 0, b"file": 0, b"bytes": 0}
@@ -209,6 +209,11 @@ class Share:
             )
         return Tally(counts[b"file"], counts[b"loose"], bytes=counts[b"bytes"])
 
+    def names_in(self, folder: str) -> list[str]:
+        """Return the names of what is directly in `folder`."""
+        argv = ["find", f"{self.root}/{folder}", "-mindepth", "1", "-maxdepth", "1"]
+        return self.read([*argv, "-printf", r"%f\0", "-quit"]).text.split("\0")[:-1]
+
     def head_resolves(self, git_dir: str) -> bool:
         """Return True if the mirrored `git_dir` has the branch that its HEAD names.
 
@@ -227,15 +232,28 @@ class Share:
     def mark(self, estate: str, when: str) -> None:
         """Write the marker of the estate with the ID `estate`; raise Failed if that fails."""
         temporary, marker = f"{self.root}/{MARKER}.new", f"{self.root}/{MARKER}"
-        text = marker_text(estate, when).encode()
-        self._change(_write_argv(temporary), text)
+        self._change(_write_argv(temporary), marker_text(estate, when).encode())
+        if refuses := self._refused(temporary):
+            self._change(_write_argv(temporary), marker_text(estate, when, refuses).encode())
         # Where touch can't, as that of uutils, syncs compare whole seconds.
         when_marked = f"@1700000000.{MARKER_NANOSECONDS:09}"
-        self.host.change(["touch", "-d", when_marked, "--", temporary], timeout=self.timeout)
+        self._try(["touch", "-d", when_marked, "--", temporary])
         for group in sorted(self.probe.other_groups)[:1]:
             # The group that the file has afterwards shows if the share allows chgrp at all.
-            self.host.change(["chgrp", "--", str(group), temporary], timeout=self.timeout)
+            self._try(["chgrp", "--", str(group), temporary])
         self._change(["mv", "-fT", "--", temporary, marker])
+
+    def _refused(self, path: str) -> list[str]:
+        """Return what the share refuses to change of the file at `path`: "modes", "times"."""
+        attempts = {
+            "modes": [["chmod", mode, "--", path] for mode in ("750", "640")],
+            "times": [["touch", "-d", "@1700000000", "--", path]],
+        }
+        return [what for what, argvs in attempts.items() if not all(map(self._try, argvs))]
+
+    def _try(self, argv: Argv) -> bool:
+        """Run a program that the share may refuse; return True if it did not."""
+        return self.host.change(argv, timeout=self.timeout).code == 0
 
     def read(self, argv: Argv, timeout: float = 0) -> Result:
         """Run a program that looks at the share. Raise TargetUnusable if it does not answer.
@@ -343,7 +361,8 @@ def _probe(host: Host, path: str, local_repos: str, holder: Holder, timeout: flo
     real, mountinfo = holder.submit_real(), host.submit_file(_MOUNTINFO)
     # find, since stat of uutils (Ubuntu since 25.10) prints no exact nanoseconds.
     folders = [inside, f"{path}/."]
-    stat = submit(["find", *folders, marker, "-maxdepth", "0", "-printf", _IDENTITY])
+    other = f"{holder.path}/{MARKER.upper()}"
+    stat = submit(["find", *folders, marker, other, "-maxdepth", "0", "-printf", _IDENTITY])
     text = submit(["head", "-c", "4096", "--", marker])
     writable = submit(["test", "-w", inside])
     space = submit(["stat", "-f", "-c", "%a %S", inside])
@@ -366,6 +385,8 @@ def _probe(host: Host, path: str, local_repos: str, holder: Holder, timeout: flo
         marker=_parse_marker(identities.get(marker, ""), text),
         uid=host.uid,
         other_groups=host.other_groups,
+        folds_case=bool(_device_inode(identities.get(marker, "")))
+        and _device_inode(identities.get(marker, "")) == _device_inode(identities.get(other, "")),
         mounts=mounts,
     )
 

@@ -17,7 +17,12 @@ from repoman_tasks.planning.fence.fence_facts import (
     check_fence_facts,
 )
 from repoman_tasks.planning.fence.host_filter import filter_findings, filter_steps
-from repoman_tasks.planning.fence.idmap import missing_subids, subid_step
+from repoman_tasks.planning.fence.idmap import (
+    container_ids_fault,
+    container_ids_step,
+    missing_subids,
+    subid_step,
+)
 from repoman_tasks.planning.fence.kernel_limits import kernel_findings, kernel_steps
 from repoman_tasks.planning.fence.ownership import check_bridge_owner, check_project_owner
 from repoman_tasks.planning.fence.profile_steps import profile_findings, profile_steps
@@ -51,6 +56,8 @@ def fence_steps(facts: FenceFacts, options: FenceOptions, project: str) -> list[
     steps = [*_pool_steps(facts, pool), *network_steps(facts, network)]
     if missing_subids(facts):
         steps.append(subid_step(facts.person))
+    if ids_step := container_ids_step(facts):
+        steps.append(ids_step)
     if facts.login_folder and not facts.login_exists:
         steps.append(MakeFolder(facts.login_folder, private=True))
     steps += [*kernel_steps(facts.kernel), *filter_steps(network, facts.filter_unit)]
@@ -105,13 +112,15 @@ def fence_findings(facts: FenceFacts, project: str) -> list[Finding]:
 
 
 def _subid_findings(facts: FenceFacts) -> list[Finding]:
-    missing = missing_subids(facts)
-    if not missing:
-        return []
-    what = f"missing lines: {', '.join(f'/etc/{line}' for line in missing)}"
-    return [
-        Finding("incus", what, f"run `repoman setup`, or {subid_step(facts.person)}", kind="fence")
-    ]
+    found, missing = [], missing_subids(facts)
+    if missing:
+        what = f"missing lines: {', '.join(f'/etc/{line}' for line in missing)}"
+        cure = f"run `repoman setup`, or {subid_step(facts.person)}"
+        found.append(Finding("incus", what, cure, kind="fence"))
+    if fault := container_ids_fault(facts):
+        cure = f"run `repoman setup`, or {container_ids_step(facts)}"
+        found.append(Finding("incus", fault, cure, kind="fence"))
+    return found
 
 
 # --- the storage pool and the bridge --------------------------------------------------------

@@ -6,29 +6,89 @@ from repoman_tasks.model import Person
 from repoman_tasks.planning.fence.fence_facts import FenceFacts
 from repoman_tasks.planning.steps import AsRoot
 
-__all__ = ["idmap", "missing_subids", "subid_step"]
+__all__ = ["container_ids_fault", "container_ids_step", "idmap", "missing_subids", "subid_step"]
+
+_MOST_IDS = 1 << 16
+"""Ids that a container has at least: Incus passes over shorter ranges."""
+_IDS = 1_000_000
+"""Ids for all containers, and the first of them, if root has none."""
 
 
 def missing_subids(facts: FenceFacts) -> list[str]:
     """Return the lines missing in /etc/subuid and /etc/subgid, such as "subuid root:1000:1"."""
-    person = facts.person
-    files = (("subuid", facts.subuid, person.uid), ("subgid", facts.subgid, person.gid))
     return [
         f"{name} root:{number}:1"
-        for name, text, number in files
+        for name, text, number in _files(facts)
         if text is not None and not _allows(text, number)
     ]
 
 
+def _files(facts: FenceFacts) -> tuple[tuple[str, str | None, int], ...]:
+    """Return the name of each file, its content, and the person's id of that kind."""
+    person = facts.person
+    return ("subuid", facts.subuid, person.uid), ("subgid", facts.subgid, person.gid)
+
+
 def _allows(text: str, number: int) -> bool:
-    """Return True if a line `root:FIRST:COUNT` lets root map the id `number` (subuid(5))."""
+    """Return True if a line `root:FIRST:COUNT` lets root map the id `number` (subuid(5)).
+
+    The ids that Incus itself gives to containers do not count: it maps none of them twice.
+    """
+    return any(number in ids for ids in _ranges(text) if len(ids) < _MOST_IDS)
+
+
+def _ranges(text: str) -> list[range]:
+    """Return the ids that root may map."""
+    found = []
     for line in text.splitlines():
         parts = line.split(":")
         if len(parts) == 3 and parts[0] in ("root", "0") and "".join(parts[1:]).isdigit():
             first, count = int(parts[1]), int(parts[2])
-            if first <= number < first + count:
-                return True
-    return False
+            found.append(range(first, first + count))
+    return found
+
+
+def container_ids_step(facts: FenceFacts) -> AsRoot | None:
+    """Return the step after which root has ids for containers, and that of the person is none.
+
+    Incus takes the first range of at least 65,536 ids. A person of a directory service can have a
+    uid in it, and then Incus can't map that; without such a range it starts no container.
+    """
+    argv: list[str] = []
+    for name, text, number in _files(facts):
+        if text is None:
+            continue
+        ids = next((ids for ids in _ranges(text) if len(ids) >= _MOST_IDS), None)
+        if ids is None or number in ids:
+            argv += [f"--del-{name}s", _span(ids)] if ids else []
+            argv += [f"--add-{name}s", _span(_ids_without(number, ids))]
+    if not argv:
+        return None
+    why = "to give Incus ids for containers, none of them yours; then restart Incus"
+    return AsRoot(("usermod", *argv, "root"), why)
+
+
+def _ids_without(number: int, ids: range | None) -> range:
+    """Return ids for containers that leave out `number`, if possible a part of `ids`."""
+    parts = [range(ids.start, number), range(number + 1, ids.stop)] if ids else []
+    parts += [range(first, first + _IDS) for first in (_IDS, 4 * _IDS)]
+    return next(part for part in parts if len(part) >= _MOST_IDS and number not in part)
+
+
+def _span(ids: range) -> str:
+    return f"{ids.start}-{ids.stop - 1}"
+
+
+def container_ids_fault(facts: FenceFacts) -> str:
+    """Return what is wrong with the ids that Incus has for containers; empty if nothing is."""
+    for name, text, number in _files(facts):
+        ids = next((ids for ids in _ranges(text or "") if len(ids) >= _MOST_IDS), None)
+        if text is not None and ids is None:
+            return f"/etc/{name} has no range of {_MOST_IDS} ids or more for root"
+        if ids is not None and number in ids:
+            kind = name.removeprefix("sub")
+            return f"your {kind} {number} is one of the ids of containers in /etc/{name}"
+    return ""
 
 
 def idmap(person: Person) -> str:

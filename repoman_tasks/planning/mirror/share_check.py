@@ -74,23 +74,38 @@ class Marker:
     owner: int
     nanoseconds: int
     group: int = -1
+    modes: bool = True
+    """False if the share refused to change the mode of a file."""
+    times: bool = True
+    """False if it refused to change times."""
 
 
-def marker_text(estate: str, when: str) -> str:
-    """Return the marker's content for the estate with the id `estate`; `when` is a time."""
+def marker_text(estate: str, when: str, refuses: Sequence[str] = ()) -> str:
+    """Return the marker's content for the estate with the id `estate`; `when` is a time.
+
+    `refuses` names what the share does not let be changed of a file: "modes", "times".
+    """
     return (
         "# Backup share of one repoman estate. `repoman sync` writes and deletes files here.\n"
         f'estate = "{estate}"\nmarked = "{when}"\n'
+        + ("refuses = [{}]\n".format(", ".join(f'"{one}"' for one in refuses)) if refuses else "")
     )
 
 
 def parse_marker(text: str, owner: int, nanoseconds: int, group: int = -1) -> Marker:
     """Parse the marker's text; if that is impossible, its estate is an empty string."""
     try:
-        estate = tomllib.loads(text).get("estate", "")
+        table = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
-        estate = ""
-    return Marker(estate if isinstance(estate, str) else "", owner, nanoseconds, group)
+        table = {}
+    estate, refuses = table.get("estate", ""), table.get("refuses", [])
+    refuses = refuses if isinstance(refuses, list) else []
+    known = estate if isinstance(estate, str) else ""
+    return Marker(
+        *(known, owner, nanoseconds, group),
+        modes="modes" not in refuses,
+        times="times" not in refuses,
+    )
 
 
 @dataclass(frozen=True)
@@ -111,6 +126,8 @@ class Probe:
     uid: int
     other_groups: frozenset[int] = frozenset()
     """Supplementary groups of the user."""
+    folds_case: bool = False
+    """True if the share does not tell names from each other that differ only in case."""
     mounts: tuple[MountEntry, ...] = ()
     """All mounts of the host."""
 
@@ -129,6 +146,16 @@ class Probe:
         if self.marker is None or self.marker.owner != self.uid:
             return False
         return self.keeps_owners or self.marker.group in self.other_groups
+
+    @property
+    def keeps_modes(self) -> bool:
+        """True if the share lets modes be changed."""
+        return self.marker is None or self.marker.modes
+
+    @property
+    def keeps_times(self) -> bool:
+        """True if the share lets times be changed."""
+        return self.marker is None or self.marker.times
 
     @property
     def keeps_nanoseconds(self) -> bool:

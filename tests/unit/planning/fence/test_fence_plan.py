@@ -14,9 +14,15 @@ from repoman_tasks.planning.fence.bridge import Bridge
 from repoman_tasks.planning.fence.fence_facts import FenceFacts, FenceOptions, Pool
 from repoman_tasks.planning.fence.fence_plan import fence_findings, fence_steps
 from repoman_tasks.planning.fence.host_filter import filter_unit
-from repoman_tasks.planning.fence.idmap import idmap, missing_subids
+from repoman_tasks.planning.fence.idmap import (
+    container_ids_fault,
+    container_ids_step,
+    idmap,
+    missing_subids,
+    subid_step,
+)
 from repoman_tasks.planning.fence.login_profile import shared_folders
-from repoman_tasks.planning.steps import AsRoot, CallIncus, MakeFolder, Step
+from repoman_tasks.planning.steps import CallIncus, MakeFolder, Step
 
 POOL = Pool("zfs", 90 << 10, 9000)
 DEV = Person("dev", 1000, 1000, "dev", "/home/dev", "/bin/bash")
@@ -196,6 +202,7 @@ def test_an_uninitialised_incus() -> None:
         (None, None, []),
         ("root:1000:1\n", "root:1000:1\n", []),
         ("0:999:5\n", "root:1:2000\n", []),
+        ("root:1:70000\n", "root:1000:1\n", ["subuid root:1000:1"]),
         ("", "root:1000:1\n", ["subuid root:1000:1"]),
         ("dev:1000:1\n", "root:1001:1\n", ["subuid root:1000:1", "subgid root:1000:1"]),
         ("root:x:1\nroot:1000\n", None, ["subuid root:1000:1"]),
@@ -207,7 +214,36 @@ def test_lines_in_subuid_and_subgid(
     facts = replace(SET_UP, subuid=subuid, subgid=subgid)
     assert missing_subids(facts) == missing
     steps = fence_steps(facts, FenceOptions(), "repoman")
-    assert [type(step) for step in steps] == ([AsRoot] if missing else [])
+    assert (subid_step(facts.person) in steps) is bool(missing)
+
+
+BASE = "root:1000000:1000000000\n"
+
+
+@pytest.mark.parametrize(
+    ("subuid", "subgid", "fault", "argv"),
+    [
+        (None, None, "", ""),
+        (BASE, BASE, "your uid 400001104 is", "uids 1000000-1000999999 1000000-400001103"),
+        (f"root:400001104:1\n{BASE}", "root:1000000:65536", "your uid 400001104 is", "uids"),
+        ("root:1000000:65536\n", "root:1000000:65536\n", "", ""),
+        ("root:400001000:65536\n", None, "your uid", "uids 400001000-400066535 1000000-1999999"),
+        ("root:400001104:1\n", None, "no range of 65536 ids or more for root", "1000000-1999999"),
+        (None, "dev:100000:65536\n", "/etc/subgid has no range", "gids 1000000-1999999"),
+    ],
+)
+def test_ids_of_containers(subuid: str | None, subgid: str | None, fault: str, argv: str) -> None:
+    """A uid of a directory service may be one of them, and there may be none at all."""
+    person = replace(DEV, uid=400001104, gid=500)
+    facts = replace(SET_UP, person=person, subuid=subuid, subgid=subgid)
+    found = container_ids_fault(facts)
+    assert fault in found
+    step = container_ids_step(facts)
+    assert bool(found) is (step is not None) is bool(fault)
+    if step is not None:
+        words = " ".join(step.argv).replace("--del-sub", "").replace("--add-subuids ", "")
+        assert argv in words.replace("--add-sub", "")
+        assert step in fence_steps(replace(facts, project=None), FenceOptions(), "repoman")
 
 
 def test_idmap() -> None:
