@@ -9,7 +9,6 @@ from repoman_tasks.actions.inside_check import running_projects
 from repoman_tasks.errors import RepomanError
 from repoman_tasks.hosts.base import Future
 from repoman_tasks.model import Project
-from repoman_tasks.planning.fence.bridge import Bridge
 from repoman_tasks.planning.fence.reachability import (
     Reachability,
     none_reach_router,
@@ -17,13 +16,13 @@ from repoman_tasks.planning.fence.reachability import (
 )
 from repoman_tasks.planning.findings import Finding
 from repoman_tasks.session import Session
-from repoman_tasks.tools.incus import Incus
 from repoman_tasks.tools.reach_probe import router_answers, submit_reach
 
 __all__ = ["submit_network_check"]
 
 _MOST_PROBES = 3
-"""Limit of probed containers until one gets out; a single one may block itself."""
+"""Limit of probed containers; a single one may block itself. They are probed at the same time: if
+none gets out, each takes two seconds."""
 
 
 def submit_network_check(session: Session, projects: Sequence[Project]) -> Future[list[Finding]]:
@@ -36,10 +35,10 @@ def submit_network_check(session: Session, projects: Sequence[Project]) -> Futur
     if bridge is None or not bridge.gateway:
         return Future(lambda: reachability_findings(name, fence.firewalls, [], False))
     daemon, candidates = session.of(incus), _candidates(session, projects)
-    first = [submit_reach(daemon, name, bridge) for name in candidates[:1]]  # is mostly enough
+    asked = [submit_reach(daemon, name, bridge) for name in candidates]
 
     def collect() -> list[Finding]:
-        probes = _probe(daemon, bridge, candidates, first)
+        probes = _until_one_gets_out(asked)
         answers = none_reach_router(probes) and router_answers(daemon.host)
         return reachability_findings(name, fence.firewalls, probes, answers)
 
@@ -61,13 +60,11 @@ def _candidates(session: Session, projects: Sequence[Project]) -> list[str]:
     return names[:_MOST_PROBES]
 
 
-def _probe(
-    incus: Incus, bridge: Bridge, names: Sequence[str], first: Sequence[Future[Reachability]]
-) -> list[Reachability]:
-    """Probe one container after the other until one gets out; `first` is the probe of the first."""
-    probes = [pending.result() for pending in first]
-    for name in names[1:]:
+def _until_one_gets_out(asked: Sequence[Future[Reachability]]) -> list[Reachability]:
+    """Wait for one probe after the other until one got out; return those that have answered."""
+    probes: list[Reachability] = []
+    for pending in asked:
+        probes.append(pending.result())
         if probes[-1].unblocked:
             break
-        probes.append(submit_reach(incus, name, bridge).result())
     return probes

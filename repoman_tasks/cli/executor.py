@@ -76,7 +76,9 @@ class Executor(invoke.executor.Executor):
             if seconds:
                 code = watch(names, run_on, prompter, seconds)
             elif len(names) == 1:
-                code = run_on(names[0], Screen(names[0]), prompter)
+                screen = Screen(names[0])
+                with screen.telling_waits():
+                    code = run_on(names[0], screen, prompter)
             else:
                 code = show_outputs(Screen(), run_on_all(names, run_on))
             return journal.ended(finish_output(code))

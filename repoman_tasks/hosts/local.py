@@ -51,6 +51,7 @@ from repoman_tasks.hosts.processes import (
     not_installed,
     reader_check,
     wait_for_lock,
+    waits,
 )
 from repoman_tasks.hosts.signals import defer_signals
 from repoman_tasks.hosts.tree_walks import (
@@ -151,14 +152,20 @@ class LocalHost(Host):
             if stoppable:
                 self._check_stopping()
 
-        if builtin := run_builtin(argv, self.environ, out, check):
-            return builtin
+        try:
+            if builtin := run_builtin(argv, self.environ, out, check):
+                return builtin
+        finally:
+            waits.end()
         # A pipe would take no more than its buffer if the program does not read.
         with open(os.memfd_create("stdin"), "w+b", buffering=0) as given:
             given.write(stdin)
             given.seek(0)
             with self._start(argv, stdin=given) as process:
-                code = self._drain(process, out.extend, err.extend, check)
+                try:
+                    code = self._drain(process, out.extend, err.extend, check)
+                finally:
+                    waits.end()
         return Result(tuple(argv), code, bytes(out), bytes(err))
 
     def _stream(
@@ -189,6 +196,7 @@ class LocalHost(Host):
     def _hand_over(self, argv: Argv) -> int:
         # Ctrl-C reaches the program, which shares the terminal; repoman waits for it.
         # (Unlike SIG_IGN, a handler is not inherited.)
+        waits.end()
         before = signal.signal(signal.SIGINT, lambda *_: None)
         try:
             return self.lend(argv)
@@ -365,8 +373,12 @@ class LocalHost(Host):
         assert process.stderr is not None
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
-            if not selector.select(timeout):
-                raise TimedOut(f"{path} did not answer within {timeout:g} s")
+            in_time = deadline_check(path, timeout)
+            try:
+                while not selector.select(_POLL_SECONDS):
+                    in_time()
+            finally:
+                waits.end()
         if not os.read(process.stdout.fileno(), 1):
             said = Result((), 1, err=process.stderr.read()).complaint
             raise Failed(f"{path} can't be entered", said.rpartition(": ")[2])

@@ -19,6 +19,7 @@ from repoman_tasks.hosts.base import Locked, OutOfTime, Stalled, TimedOut, Unrea
 
 __all__ = [
     "StallTimer",
+    "Waits",
     "cut_lines",
     "deadline_check",
     "is_over",
@@ -29,6 +30,7 @@ __all__ = [
     "reader_check",
     "this_process",
     "wait_for_lock",
+    "waits",
 ]
 
 _LONGEST_LINE = 1 << 20
@@ -36,8 +38,34 @@ _LONGEST_LINE = 1 << 20
 
 T = TypeVar("T")
 
+_TOLD_SECONDS = 1.5
+"""Seconds of waiting after which the listener is told."""
 _UNREAD_SECONDS = 2.0
 """Time for a program to end after nobody reads its output any more."""
+
+
+class Waits:
+    """Tells a listener what is being waited for, and "" when that is over."""
+
+    def __init__(self) -> None:
+        self.listener: Callable[[str], None] | None = None
+        self._told = False
+
+    def tell(self, text: str) -> None:
+        """Tell the listener, if there is one."""
+        if self.listener is not None:
+            self._told = True
+            self.listener(text)
+
+    def end(self) -> None:
+        """Tell the listener that nothing is waited for, if it knows otherwise."""
+        if self._told and self.listener is not None:
+            self._told = False
+            self.listener("")
+
+
+waits = Waits()
+"""Those of this process, on all of its hosts."""
 
 
 def not_installed(program: str) -> Failed:
@@ -66,12 +94,18 @@ def reader_check() -> Callable[[], None]:
 
 
 def deadline_check(what: str, seconds: float) -> Callable[[], None]:
-    """Return a check that raises TimedOut after `seconds`."""
-    deadline = time.monotonic() + seconds
+    """Return a check that raises TimedOut after `seconds`.
+
+    What takes long is told to the listener of `waits` meanwhile.
+    """
+    began = time.monotonic()
 
     def check() -> None:
-        if time.monotonic() > deadline:
+        passed = time.monotonic() - began
+        if passed > seconds:
             raise TimedOut(f"{what} did not answer within {seconds:g} s")
+        if passed > _TOLD_SECONDS:
+            waits.tell(f"waiting for {what}, {passed:.0f} s of at most {seconds:g} s")
 
     return check
 
@@ -187,13 +221,18 @@ def wait_for_lock(
 
     Raise Locked after `wait_seconds`, Interrupted if `stopping` is set.
     """
-    deadline = time.monotonic() + wait_seconds
+    in_time = deadline_check("a lock", wait_seconds)
     while True:
         try:
-            return attempt()
-        except Locked:
-            if time.monotonic() >= deadline:
-                raise
+            taken = attempt()
+        except Locked as error:
+            try:
+                in_time()
+            except TimedOut:
+                raise error from None
+        else:
+            waits.end()
+            return taken
         if stopping is not None and stopping.is_set():
             raise Interrupted("interrupted")
         time.sleep(pause)

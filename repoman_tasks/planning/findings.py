@@ -17,7 +17,7 @@ from repoman_tasks.planning.names import (
     inside,
     possible_name,
 )
-from repoman_tasks.planning.text.wording import format_age, hours_since
+from repoman_tasks.planning.text.wording import format_age, hours_since, in_future
 
 __all__ = [
     "HUNG",
@@ -102,7 +102,9 @@ def mirror_is_old(project: Project, defaults: Defaults, now: str) -> bool:
     if not project.backup:
         return False
     then = project.last_sync
-    return not then or hours_since(then, now) > defaults.max_age_hours
+    if not then or in_future(then, now):  # by a clock that was wrong, it would stay new for long
+        return True
+    return hours_since(then, now) > defaults.max_age_hours
 
 
 def repo_state(path: str, real: str | None, real_local_repos: str) -> RepoState:
@@ -154,6 +156,8 @@ def project_findings(
         found.append(Finding(project.name, "never mirrored", sync, kind="old"))
     elif mirror_is_old(project, registry.defaults, now):
         what = f"last mirrored {format_age(project.last_sync, now)}"
+        if in_future(project.last_sync, now):
+            what, sync = f"{what}: a clock was wrong, or is", f"check the clock, then {sync}"
         found.append(Finding(project.name, what, sync, kind="old"))
     return found
 

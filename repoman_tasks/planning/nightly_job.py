@@ -12,7 +12,7 @@ from repoman_tasks.model import Failure, Project
 from repoman_tasks.planning.findings import Finding
 from repoman_tasks.planning.names import nearest
 from repoman_tasks.planning.steps import DeleteFile, RunProgram, Step, WriteFile
-from repoman_tasks.planning.text.wording import format_age, hours_since
+from repoman_tasks.planning.text.wording import format_age, hours_since, in_future
 
 __all__ = [
     "ACTIONS",
@@ -272,6 +272,7 @@ def overdue_finding(
         return []
     times = [installed["since"], *(p.last_sync for p in backed_up if p.last_sync)]
     times += [failures[p.name].time for p in backed_up if p.name in failures]
+    times = [time for time in times if not in_future(time, now)] or times
     last = min(times, key=lambda time: hours_since(time, now))
     if hours_since(last, now) <= _LATE_HOURS:
         return []

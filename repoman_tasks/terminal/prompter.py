@@ -8,6 +8,7 @@ import termios
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from repoman_tasks.errors import Interrupted, RepomanError, UsageError, one_line
+from repoman_tasks.hosts.processes import waits
 from repoman_tasks.hosts.signals import wait_for_line
 from repoman_tasks.planning.prompts import Prompt, is_menu, parse_choice
 
@@ -146,6 +147,7 @@ class Prompter:
         return UsageError(what, prompt.cure(self.command))
 
     def _line(self, question: str) -> str:
+        waits.end()
         while True:
             print(question, end="", file=sys.stderr, flush=True)
             wait_for_line(sys.stdin.fileno())

@@ -7,10 +7,11 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from repoman_tasks.errors import one_line, with_host_option
+from repoman_tasks.hosts.processes import waits
 from repoman_tasks.planning.text.layout import (
     BAD,
     FAINT,
@@ -49,6 +50,11 @@ class TextLine(NamedTuple):
 class Screen:
     """Standard output and error. Commands in messages get `--host HOST` if `host` is not empty."""
 
+    waiting = False
+    """True if the last line on the terminal says what is waited for. There is one terminal."""
+    in_progress = False
+    """True if a line of progress is shown."""
+
     prints = True
     """True if all that is shown is printed at once, and nothing is cut to the terminal's size."""
 
@@ -77,6 +83,7 @@ class Screen:
 
     def note(self, text: str, hang: int = -1) -> None:
         """Print one line on standard error, after the output so far; `hang` as in `line`."""
+        self._end_wait()
         sys.stdout.flush()
         line = Cell(one_line(with_host_option(self._host, text)))
         width = shutil.get_terminal_size().columns if sys.stderr.isatty() else 0
@@ -85,10 +92,13 @@ class Screen:
     @contextlib.contextmanager
     def progress(self, text: str) -> Iterator[None]:
         """On a terminal, show `text` as the last line for as long as the context lasts."""
+        self._end_wait()
         self.show_status(text)
+        Screen.in_progress = bool(text)
         try:
             yield
         finally:
+            Screen.in_progress = False
             self.show_status("")
 
     def show_status(self, text: str) -> None:
@@ -97,6 +107,34 @@ class Screen:
             sys.stdout.flush()
             columns = shutil.get_terminal_size().columns - 1
             print(f"\r\x1b[K{one_line(text)[:columns]}", end="", file=sys.stderr, flush=True)
+
+    @contextlib.contextmanager
+    def telling_waits(self) -> Iterator[None]:
+        """On a terminal, say what is waited for if that takes seconds, while the context lasts."""
+        self.listen(self.show_wait if self.live else None)
+        try:
+            yield
+        finally:
+            waits.end()
+            self.listen(None)
+
+    def listen(self, listener: Callable[[str], None] | None) -> None:
+        """Have `listener`, and no other, be told what is waited for."""
+        waits.end()
+        waits.listener = listener
+
+    def show_wait(self, text: str) -> None:
+        """Do as `show_status`, but remove the line before anything else is printed.
+
+        A line of progress that is shown already stays.
+        """
+        if not Screen.in_progress:
+            Screen.waiting = bool(text)
+            self.show_status(text)
+
+    def _end_wait(self) -> None:
+        if Screen.waiting:
+            self.show_wait("")
 
     def json(self, value: Any) -> None:
         """Print the result as JSON."""
@@ -118,6 +156,7 @@ class Screen:
 
     def write(self, text: str) -> None:
         """Write `text` to standard output unchanged."""
+        self._end_wait()
         sys.stdout.write(text)
 
 

@@ -58,6 +58,7 @@ def show_events(
     all_lines = len(planned.projects) == 1 or planned.options.itemize
     if output.bars:
         widest = max((len(project.name) for project in planned.projects), default=0)
+        screen.listen(None)
         with Bars(len(planned.projects)) as shown:
             yield lambda event: _in_bars(shown, event, widest, all_lines=all_lines)
     elif output.lines:

@@ -25,39 +25,49 @@ if [ $route = no ]; then
 elif command -v perl >/dev/null 2>&1; then
     said=$(perl -MSocket -e '
         my ($gateway, $name, $there) = @ARGV;
-        sub heard { my $bits = ""; vec($bits, fileno($_[0]), 1) = 1;
-                    return select($bits, undef, undef, 1) > 0 }
         socket(my $dns, PF_INET, SOCK_DGRAM, 0);
         connect($dns, pack_sockaddr_in(53, inet_aton($gateway)));
-        send($dns, pack("n6", 1, 256, 1, 0, 0, 0)
-            . join("", map { pack("C/a*", $_) } split(/\./, $name)) . pack("Cnn", 0, 1, 1), 0);
-        my $names = heard($dns) && defined(recv($dns, my $answer, 512, 0)) ? "yes" : "no";
-        my $router = socket(my $icmp, PF_INET, SOCK_RAW, 1) ? "no" : "unknown";
+        my $query = pack("n6", 1, 256, 1, 0, 0, 0)
+            . join("", map { pack("C/a*", $_) } split(/\./, $name)) . pack("Cnn", 0, 1, 1);
+        my ($names, $router) = ("no", socket(my $icmp, PF_INET, SOCK_RAW, 1) ? "no" : "unknown");
         socket(my $udp, PF_INET, SOCK_DGRAM, 0);
         setsockopt($udp, 0, 2, pack("i", 2));
         for (1 .. 2) {
-            last if $router ne "no";
-            send($udp, "", 0, pack_sockaddr_in(33434, inet_aton($there)));
-            for (1 .. 20) {
-                last if $router eq "yes" || !heard($icmp);
-                recv($icmp, my $packet, 512, 0);
-                my $at = 4 * (ord($packet) & 15);
-                $router = "yes" if ord(substr($packet, $at, 1)) == 11
-                    && substr($packet, $at + 24, 4) eq inet_aton($there);
+            send($dns, $query, 0) if $names eq "no";
+            send($udp, "", 0, pack_sockaddr_in(33434, inet_aton($there))) if $router eq "no";
+            my $left = 1;
+            while ($left > 0 && ($names eq "no" || $router eq "no")) {
+                my ($bits, $packet, $heard) = ("", "");
+                vec($bits, fileno($dns), 1) = 1 if $names eq "no";
+                vec($bits, fileno($icmp), 1) = 1 if $router eq "no";
+                ($heard, $left) = select($bits, undef, undef, $left);
+                last if $heard < 1;
+                if ($names eq "no" && vec($bits, fileno($dns), 1)) {
+                    $names = "yes" if defined(recv($dns, $packet, 512, 0));
+                }
+                if ($router eq "no" && vec($bits, fileno($icmp), 1)) {
+                    recv($icmp, $packet, 512, 0);
+                    my $at = 4 * (ord($packet) & 15);
+                    $router = "yes" if ord(substr($packet, $at, 1)) == 11
+                        && substr($packet, $at + 24, 4) eq inet_aton($there);
+                }
             }
         }
         print "$names $router";
     ' "$gateway" "$name" "$there" 2>/dev/null)
 elif busybox traceroute --help >/dev/null 2>&1; then
-    case $(busybox timeout 2 busybox nslookup "$name" "$gateway" 2>&1) in
-    *Name:*|*find*) said=yes ;;
-    *) said=no ;;
-    esac
-    case $(busybox traceroute -n -f 2 -m 2 -q 2 -w 1 "$there" 2>/dev/null | tail -n 1) in
-    *' ms '*'!'*) said="$said no" ;;
-    *' ms'*) said="$said yes" ;;
-    *) said="$said no" ;;
-    esac
+    heard=$(
+        case $(busybox timeout 2 busybox nslookup "$name" "$gateway" 2>&1) in
+        *Name:*|*find*) echo names ;;
+        esac &
+        case $(busybox traceroute -n -f 2 -m 2 -q 2 -w 1 "$there" 2>/dev/null | tail -n 1) in
+        *' ms '*'!'*) ;;
+        *' ms'*) echo router ;;
+        esac
+        wait
+    )
+    case $heard in *names*) said=yes ;; *) said=no ;; esac
+    case $heard in *router*) said="$said yes" ;; *) said="$said no" ;; esac
 else
     case $(ping -V 2>/dev/null) in
     *iputils*)
@@ -69,7 +79,8 @@ else
 fi
 echo "$route $said"
 """
-"""Prints what `parse_reachability` parses; the gateway itself resolves `name`."""
+"""Prints what `parse_reachability` parses; the gateway itself resolves `name`. It asks the gateway
+and the router at the same time, and takes two seconds if neither answers."""
 
 _PROBE_ROUTER = """
     socket(my $udp, PF_INET, SOCK_DGRAM, 0);
@@ -78,7 +89,7 @@ _PROBE_ROUTER = """
     connect($udp, pack_sockaddr_in(33434, inet_aton("192.0.2.1"))) or exit 1;
     send($udp, "", 0);
     my $bits = ""; vec($bits, fileno($udp), 1) = 1;
-    select($bits, undef, undef, 1) > 0 or exit 1;
+    select($bits, undef, undef, 0.5) > 0 or exit 1;
     exit(!defined(recv($udp, my $said, 512, 0)) && $! == 113 ? 0 : 1);
 """
 """Sends a packet with TTL 1 and waits for the router's "time exceeded", which IP_RECVERR reports as

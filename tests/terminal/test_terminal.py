@@ -382,3 +382,42 @@ def test_ctrl_c_at_any_moment_shows_no_traceback(isurus: Estate, spawn: Spawn) -
         else:
             assert code in (0, 130) or child.signalstatus == signal.SIGINT, shown
     assert isurus.registry.read_text() == before
+
+
+def make_slow_incus(estate: Estate) -> str:
+    """Return a PATH with an incus that never answers."""
+    program = estate.base / "slow/incus"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.chmod(0o755)
+    return f"{program.parent}:{estate.environ['PATH']}"
+
+
+@pytest.mark.parametrize("command", ["status", "list"])
+def test_what_takes_seconds_is_said_meanwhile(isurus: Estate, spawn: Spawn, command: str) -> None:
+    child = spawn(command, PATH=make_slow_incus(isurus))
+    child.expect(r"waiting for incus, (\d+) s of at most \d+ s")
+    assert int(child.match[1]) < 10
+    child.send(CTRL_C)
+    code, shown = end(child)
+    assert code == 130
+    assert shown.rindex("\x1b[K") < shown.rindex("repoman: interrupted"), "the line was removed"
+
+
+def test_a_lock_that_is_waited_for_is_said(isurus: Estate, spawn: Spawn) -> None:
+    isurus.run("sync", code=0)
+    lock = isurus.home / ".config/repoman/locks/isurus"
+    locks = list(lock.parent.glob("isurus*"))
+    (isurus.local_repos / "isurus/more").write_text("x")
+    assert locks
+    holder = pexpect.spawn("flock", [str(locks[0]), "sh", "-c", "echo held; cat"], encoding="utf-8")
+    holder.expect("held")
+    child = spawn("sync", "isurus", "--wait", "--itemize")
+    child.expect("waiting for a lock")
+    holder.close(force=True)
+    assert end(child)[0] == 0
+
+
+def test_without_a_terminal_no_waiting_is_said(isurus: Estate) -> None:
+    shown = isurus.run("list", environ={"PATH": make_slow_incus(isurus)}, code=0)
+    assert "waiting" not in shown.err + shown.out

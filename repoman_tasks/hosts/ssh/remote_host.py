@@ -39,6 +39,7 @@ from repoman_tasks.hosts.processes import (
     locked_error,
     not_installed,
     wait_for_lock,
+    waits,
 )
 from repoman_tasks.hosts.ssh.answers import (
     Answer,
@@ -205,6 +206,7 @@ class RemoteHost(Host):
 
     def _hand_over(self, argv: Argv) -> int:
         self._registry.clear()
+        waits.end()
         sys.stdout.flush()
         return self._transport.hand_over(shell_command(terminal_script(argv)))
 

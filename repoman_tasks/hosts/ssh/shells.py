@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import MAX_BYTES, Sink
-from repoman_tasks.hosts.processes import cut_lines
+from repoman_tasks.hosts.processes import cut_lines, waits
 from repoman_tasks.hosts.ssh.answers import Answer
 from repoman_tasks.hosts.ssh.scripts import (
     first_script,
@@ -88,6 +88,7 @@ class Shell:
                 if self._partial > max_bytes or sum(map(len, self._data)) > 2 * MAX_BYTES:
                     raise _too_long(max_bytes, self._typed)
                 self._receive()
+        waits.end()
         (out, end, after_out), (err, _, after_err) = (part for part in found if part)
         del self._data[0][:after_out], self._data[1][:after_err]
         return Answer(end, out, err)

@@ -6,7 +6,10 @@ import json
 from datetime import datetime
 
 __all__ = ["format_age", "format_counts", "format_seconds", "format_size", "format_toml"]
-__all__ += ["hours_since", "plural", "printable_setting", "redact_url"]
+__all__ += ["hours_since", "in_future", "plural", "printable_setting", "redact_url"]
+
+_CLOCKS_DIFFER_HOURS = 1.0
+"""Hours by which a time may be ahead, as of another host or after a change of the clock."""
 
 
 def hours_since(then: str, now: str) -> float:
@@ -15,15 +18,27 @@ def hours_since(then: str, now: str) -> float:
 
 
 def format_age(then: str, now: str) -> str:
-    """Format the time since `then`: "never" (if empty), "just now", "5 min ago", "12 d ago"."""
+    """Format the time since `then`: "never" (if empty), "just now", "5 min ago", "12 d ago".
+
+    A time that is yet to come, by more than clocks differ, is "3 d in the future".
+    """
     if not then:
         return "never"
     minutes = int(hours_since(then, now) * 60)
-    if minutes < 1:
-        return "just now"
+    if in_future(then, now):
+        return f"{_format_minutes(-minutes)} in the future"
+    return "just now" if minutes < 1 else f"{_format_minutes(minutes)} ago"
+
+
+def _format_minutes(minutes: int) -> str:
     if minutes < 60:
-        return f"{minutes} min ago"
-    return f"{minutes // 60} h ago" if minutes < 48 * 60 else f"{minutes // 1440} d ago"
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} d"
+
+
+def in_future(then: str, now: str) -> bool:
+    """Return True if `then` is so far ahead that a clock must have been wrong."""
+    return hours_since(then, now) < -_CLOCKS_DIFFER_HOURS
 
 
 def format_size(count: int) -> str:

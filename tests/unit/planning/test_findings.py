@@ -54,6 +54,17 @@ def test_repo_state(real: str | None, problem: str) -> None:
             id="old",
         ),
         pytest.param(
+            Project("a", last_sync="2036-04-28T20:00:00Z"),
+            PRESENT,
+            [
+                (
+                    "last mirrored 3653 d in the future: a clock was wrong, or is",
+                    "check the clock, then run `repoman sync a`",
+                )
+            ],
+            id="in the future",
+        ),
+        pytest.param(
             Project("a", last_sync=FRESH),
             RepoState("/r/a", "missing"),
             [("repo /r/a is missing", "run `repoman restore a`, or `repoman remove a`")],
