@@ -831,10 +831,14 @@ is_short() { [ ${#1} -lt "$most_path" ]; }
 
 add() { enqueue $((depth + 1)) "$1" "$2"; }
 
-# Print links and pipes, and the files of git directories and of working trees in `common`.
+# Print links and pipes, and the files of git directories and of working trees in `common`. Print
+# a file twice that git reads whole and that has more than 16 MiB, which may be a hole.
 find_inner() {
     cd -- "$common" || return
     find . \( -path './objects/[0-9a-f][0-9a-f]' -type d -o -path ./hooks \) -prune \
+        -o -type f -size +32768 ! -path '*/objects/*' \( -name '*HEAD' -o -name '*_MSG' -o \
+        -name 'BISECT_*' -o -name shallow -o -name 'config*' -o -path '*/refs/*' -o -path '*/info/*' -o \
+        -path '*/rebase-*/*' -o -path '*/sequencer/*' \) -print0 -print0 \
         -o \( -type l -o -type p -o -name HEAD -o -name commondir -o -name gitdir \) -print0
 }
 
@@ -857,13 +861,16 @@ judge_inner() {
         found unsafe "$common" 'a folder that cannot be listed, or too much' ''
         return
     }
-    IFS=$nl
+    IFS=$nl previous=
     for entry in ${list%end}; do
         IFS=" $tab$nl"
         file=$common/${entry#./} folder=$common/${entry#./}
         folder=${folder%/*}
         if ! is_short "$file"; then
             found unsafe "$common" 'a file of too long a path' ''
+            continue
+        elif [ "$entry" = "$previous" ]; then
+            found unsafe "$file" 'a file that is too long' ''
             continue
         elif [ -L "$file" ]; then
             found unsafe "$file" 'a symbolic link' ''
@@ -872,6 +879,7 @@ judge_inner() {
             found unsafe "$file" 'not a plain file' ''
             continue
         fi
+        previous=$entry
         case $entry in
         *"$tab"*) found unsafe "$common" 'a file of an invalid name' '' ;;
         */modules/*/HEAD)

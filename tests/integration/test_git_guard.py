@@ -870,6 +870,23 @@ def test_a_pipe_deep_in_the_git_directory_is_refused(guarded: Guarded) -> None:
     assert done.code == 124, "git alone waits for ever"
 
 
+@pytest.mark.parametrize(
+    "name", ["HEAD", "refs/heads/main", "info/exclude", "rebase-merge/done", "modules/m/HEAD"]
+)
+def test_a_hole_that_git_would_read_into_memory_is_refused(guarded: Guarded, name: str) -> None:
+    file = guarded.repo / ".git" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a") as opened:
+        opened.truncate(20 << 30)
+    assert guarded.hazards() == [f".git/{name}: a file that is too long"]
+    done = guarded.git("status")
+    assert (done.code, "a file that is too long" in done.err) == (128, True), done
+    if name.endswith(("HEAD", "main", "exclude")) and not name.startswith("modules"):
+        argv = ["sh", "-c", 'ulimit -v 500000; exec "$@"', "sh", "/usr/bin/git", "status"]
+        done = run(argv, guarded.environ, cwd=guarded.repo)
+        assert "Out of memory" in done.err, "git alone reads all of it"
+
+
 def test_a_pipe_that_is_read_for_the_index_is_not_waited_for(guarded: Guarded) -> None:
     (guarded.repo / "sub").mkdir()
     (guarded.repo / "sub/file").write_text("x\n")
