@@ -43,6 +43,8 @@ class ExitCode(IntEnum):
 
 def one_line(text: str) -> str:
     """Return `text` without a character that would break or repaint a terminal line."""
+    if text.isprintable():  # as nearly all are
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

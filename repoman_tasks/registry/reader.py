@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, fields, replace
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from repoman_tasks.errors import UsageError
@@ -274,12 +274,18 @@ def _is_time(text: str) -> bool:
         return False
 
 
+@cache
+def _known_keys(name: str) -> Mapping[str, Field[Any]]:
+    """Return the keys that a table called `name` may have."""
+    return {key.name: key for key in keys(_SHAPES[name])}
+
+
 def _values(source: _Source, table: dict[str, Any], name: str, index: int) -> dict[str, Any]:
     """Return the values of one table. Raise UsageError for a key that is unknown or invalid."""
-    known = {key.name: key for key in keys(_SHAPES[name])}
+    known = _known_keys(name)
     if source.old and name == "project":
-        known |= {key.name: key for key in fields(_Counts)}
-        known |= {old: known[new] for old, new in RENAMED.items()}
+        counts = {key.name: key for key in fields(_Counts)}
+        known = {**known, **counts, **{old: known[new] for old, new in RENAMED.items()}}
     values = {}
     for key, value in table.items():
         if key not in known:
