@@ -30,6 +30,7 @@ from repoman_tasks.errors import (
 )
 from repoman_tasks.hosts.base import Entry, Future, Lock, Locked
 from repoman_tasks.mirror.events import Finished, Started
+from repoman_tasks.mirror.loss_guard import LossGuard
 from repoman_tasks.mirror.loss_preview import preview_losses
 from repoman_tasks.mirror.object_guard import ObjectGuard
 from repoman_tasks.mirror.repo_walks import RepoWalks
@@ -54,6 +55,7 @@ from repoman_tasks.tools import rsync
 from repoman_tasks.tools.file_tree import (
     PRUNED,
     Folds,
+    NameSampler,
     Survey,
     git_state,
     submit_ctime,
@@ -114,9 +116,14 @@ def _locks(context: SyncContext, project: Project) -> Iterator[list[Lock]]:
         yield [lock]
 
 
-def submit_survey(context: SyncContext, project: Project) -> Future[Survey]:
+def submit_survey(
+    context: SyncContext,
+    project: Project,
+    sampler: Callable[[], NameSampler | None] = lambda: None,
+) -> Future[Survey]:
     """Ask for a survey of the project's repo, without what is excluded from the mirror.
 
+    `sampler` returns what its files are given to; it is called once the repo was walked over.
     The result raises Refused if the repo or its mirror is not a real folder.
     """
     checked = _submit_path_check(context, project)
@@ -124,7 +131,9 @@ def submit_survey(context: SyncContext, project: Project) -> Future[Survey]:
     walk, ctime = context.host.submit_walk(path, prune=PRUNED), submit_ctime(context.host, path)
     most = _most_entries(context, project)
     found = walk.then(lambda entries: islice(entries, most + 1))  # the rest would be in vain
-    return checked.then(lambda _: _survey(context, project, found.result(), ctime.result()))
+    return checked.then(
+        lambda _: _survey(context, project, found.result(), ctime.result(), sampler)
+    )
 
 
 def _most_entries(context: SyncContext, project: Project) -> int:
@@ -132,16 +141,22 @@ def _most_entries(context: SyncContext, project: Project) -> int:
     return context.registry.defaults.max_entries if own is None else own
 
 
-def _survey(context: SyncContext, project: Project, entries: Iterable[Entry], ctime: int) -> Survey:
+def _survey(
+    context: SyncContext,
+    project: Project,
+    entries: Iterable[Entry],
+    ctime: int,
+    sampler: Callable[[], NameSampler | None],
+) -> Survey:
     """Return the survey of `entries` in the project's repo, whose own folder has the `ctime`."""
     folds = Folds() if context.share.probe.folds_case else None
-    survey = survey_entries(folds.seeing(entries) if folds else entries)
+    survey = survey_entries(folds.seeing(entries) if folds else entries, sampler())
     survey = replace(survey, folded=folds.folded()) if folds else survey
     newest = max(survey.tally.newest, ctime)
     survey = replace(survey, tally=replace(survey.tally, newest=newest))
     if not context.registry.excludes(project):
         return survey
-    census = count_entries(context, project)
+    census = count_entries(context, project, sampler())
     tally = census.tally(survey.tally.tree, survey.tally.newest)
     left_out = max(0, survey.tally.bytes - tally.bytes)
     return replace(
@@ -151,6 +166,8 @@ def _survey(context: SyncContext, project: Project, entries: Iterable[Entry], ct
         # A walk that was cut short may not have come to them all.
         hard_links=survey.hard_links or survey.entries > _most_entries(context, project),
         entries=census.entries,
+        contents=census.contents(),
+        sampler=census.sampler,
     )
 
 
@@ -208,6 +225,7 @@ class _ProjectSync:
         seconds = context.registry.defaults.sync_seconds
         self._until = time.monotonic() + seconds if seconds else math.inf
         self._objects_guard = ObjectGuard(context, project, self._until)
+        self._loss_guard = LossGuard(context, project)
         self._may_delete: int | None = None
         """Limit of entries that the remaining passes may delete; None for no limit."""
         last = context.last(project)
@@ -221,7 +239,8 @@ class _ProjectSync:
         context, project = self._context, self._project
         self._check_mounts()
         walk = self._walks.submit_before()
-        pending, mounted = submit_survey(context, project), context.share.submit_check()
+        samplers, mounted = self._loss_guard.submit_sampler(), context.share.submit_check()
+        pending = submit_survey(context, project, lambda: samplers.result()())
         changes, survey = walk.result(), pending.result()
         self._outcome.tally = survey.tally
         elsewhere = submit_elsewhere(self._host, self._path, survey.pointers)
@@ -229,6 +248,8 @@ class _ProjectSync:
         self._leave_out(survey)
         self._check_size(survey)
         self._guard(survey.tally)
+        if not context.options.force:
+            self._loss_guard.check(survey)
         self._guard_content(survey, changes)
         mounted.result()
         self._check_room(survey.tally)
@@ -243,6 +264,7 @@ class _ProjectSync:
             self._look_again()
         elif done.vanished:
             self._outcome.warnings.append(f"{rsync.status_message(24)} ({done.vanished})")
+        self._outcome.warnings += self._loss_guard.note(survey)
         if last is None:
             return self._walks.keep(None, "")
         # What a repo itself excludes is excluded after its git directories are included.
@@ -371,6 +393,7 @@ class _ProjectSync:
             losses = preview_losses(context, self._project, self._locks)
         if losses:
             self._objects_guard.check(losses, survey.git_dirs, sent)
+            self._loss_guard.check_losses(losses)
 
     @property
     def _max_shrink(self) -> float:

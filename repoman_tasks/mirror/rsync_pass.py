@@ -20,7 +20,7 @@ from repoman_tasks.planning.mirror.source_check import stopped_cure, valid_state
 from repoman_tasks.planning.mirror.sync_plan import Counts, Outcome, SyncOptions
 from repoman_tasks.planning.names import with_parents
 from repoman_tasks.tools import rsync
-from repoman_tasks.tools.file_tree import Census, is_loose_object
+from repoman_tasks.tools.file_tree import Census, NameSampler, is_loose_object
 from repoman_tasks.tools.share import Share
 
 __all__ = [
@@ -276,9 +276,11 @@ def mirrored(
     return with_growth(state, context.last(project))
 
 
-def count_entries(context: SyncContext, project: Project) -> Census:
+def count_entries(
+    context: SyncContext, project: Project, sampler: NameSampler | None = None
+) -> Census:
     """Count the entries that a pass over the project's repo copies, without excluded ones."""
-    census = Census()
+    census = Census(sampler)
 
     def add(path: bytes, size: int) -> None:
         census.add(path.rstrip(b"/"), size, folder=path.endswith(b"/"))

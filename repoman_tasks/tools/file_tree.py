@@ -11,18 +11,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from functools import partial
 from hashlib import blake2b
+from heapq import heappush, heapreplace
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Entry, Future, Host
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Tally
+from repoman_tasks.planning.mirror.baseline import CAP, SAMPLED, Contents
 from repoman_tasks.planning.names import SERVER_FOLDERS
 
 __all__ = [
     "PRUNED",
     "Census",
+    "NameSampler",
     "Survey",
     "git_state",
+    "is_in_git",
     "is_loose_object",
     "submit_ctime",
     "submit_folder_names",
@@ -33,6 +37,7 @@ PRUNED = frozenset({b".zfs"})
 """Folders that no walk enters: ZFS mounts a snapshot for each access to one."""
 
 _LOOSE_OBJECT = re.compile(rb"(?:^|/)objects/[0-9a-f]{2}/[0-9a-f]+$")
+_IN_GIT = re.compile(rb"(?:^|/)\.git(?:/|$)|(?:^|/)objects/pack/pack-[0-9a-f]{40,64}\.[a-z]+$")
 _SPECIAL = {"p": "FIFO", "s": "socket", "b": "block device", "c": "character device"}
 _MOST_SPECIALS = 100
 _ALTERNATES = b"objects/info/alternates"
@@ -51,6 +56,8 @@ class Survey:
     specials: tuple[str, ...] = ()
     hard_links: bool = False
     entries: int = 0
+    contents: Contents = Contents()
+    sampler: NameSampler | None = None
     pointers: tuple[bytes, ...] = ()
     """Files by which git finds a part of a repo elsewhere."""
     folded: Mapping[bytes, bytes] = field(default_factory=dict)
@@ -80,11 +87,45 @@ def is_loose_object(path: bytes) -> bool:
     return bool(_LOOSE_OBJECT.search(path))
 
 
-class Census:
-    """Counter of the entries of a repo."""
+def is_in_git(path: bytes) -> bool:
+    """Return True if the file at `path`, relative to its repo, is in a `.git`, or a pack."""
+    return bool(_IN_GIT.search(path))
 
-    def __init__(self) -> None:
-        self.entries = 0
+
+class NameSampler:
+    """Samples the names of the files of a repo by their hashes, and finds known ones."""
+
+    def __init__(self, key: bytes, known: frozenset[int]) -> None:
+        self._key = key
+        self._known = known
+        self._smallest: list[int] = []
+        """A heap of the smallest hashes, negative."""
+        self.count = 0
+        self.found: set[int] = set()
+
+    def add(self, path: bytes) -> None:
+        """Note the file at `path`."""
+        self.count += 1
+        name = int.from_bytes(blake2b(path, digest_size=8, key=self._key).digest())
+        if name in self._known:
+            self.found.add(name)
+        if len(self._smallest) < SAMPLED:
+            heappush(self._smallest, -name)
+        elif name < -self._smallest[0]:
+            heapreplace(self._smallest, -name)
+
+    @property
+    def names(self) -> list[int]:
+        """Return the sample."""
+        return [-name for name in self._smallest]
+
+
+class Census:
+    """Counter of the entries of a repo; `sampler` gets the files outside of git directories."""
+
+    def __init__(self, sampler: NameSampler | None = None) -> None:
+        self.sampler = sampler
+        self.entries = self.filled = self.content = 0
         self._files = self._loose = self._packs = self._bytes = 0
         self._parents: dict[bytes, set[bytes]] = {b"HEAD": set(), b"objects": set(), b"refs": set()}
 
@@ -103,6 +144,19 @@ class Census:
             self._files += 1
             if name.endswith(b".pack"):
                 self._packs += _hash(path)
+            if not is_in_git(path):
+                self.filled += size > 0
+                self.content += min(size, CAP)
+                if self.sampler is not None:
+                    self.sampler.add(path)
+
+    def count_again(self, size: int) -> None:
+        """Note that the file just added was counted by another name."""
+        self._bytes -= size
+
+    def contents(self) -> Contents:
+        """Return what the repo holds outside of its git directories."""
+        return Contents(self._files, self.filled, self.content)
 
     def tally(self, tree: str, newest: int) -> Tally:
         """Return the counts so far, with the fingerprint `tree` and the newest ctime."""
@@ -113,12 +167,12 @@ class Census:
         return tuple(sorted(set.intersection(*self._parents.values())))
 
 
-def survey_entries(entries: Iterable[Entry]) -> Survey:
+def survey_entries(entries: Iterable[Entry], sampler: NameSampler | None = None) -> Survey:
     """Count the entries of a walk over a repo, and find its git directories and special files.
 
     The size of a file with several names counts once.
     """
-    census = Census()
+    census = Census(sampler)
     tree = newest = 0
     linked: set[int] = set()
     specials: list[str] = []
@@ -129,9 +183,10 @@ def survey_entries(entries: Iterable[Entry]) -> Survey:
         newest = max(newest, entry.ctime_ns)
         if entry.kind not in _SPECIAL:
             folder = entry.kind == "d"
-            again = entry.inode in linked
-            census.add(entry.path, 0 if again else entry.size, folder=folder)
+            census.add(entry.path, entry.size, folder=folder)
             if not folder and entry.links > 1:
+                if entry.inode in linked:
+                    census.count_again(entry.size)
                 linked.add(entry.inode)
             name = entry.path.rpartition(b"/")[2]
             if folder and name in _SERVER_NAMES and len(specials) < _MOST_SPECIALS:
@@ -143,6 +198,8 @@ def survey_entries(entries: Iterable[Entry]) -> Survey:
     tally = census.tally(_hex(tree), newest)
     return Survey(
         *(tally, census.git_dirs(), tuple(specials), bool(linked), count),
+        contents=census.contents(),
+        sampler=sampler,
         pointers=tuple(pointers[:_MOST_SPECIALS]),
     )
 

@@ -17,6 +17,7 @@ from repoman_tasks.model import Tally
 from repoman_tasks.mountinfo import MountEntry, parse_mountinfo
 from repoman_tasks.planning.mirror.known_mirrors import TOKEN
 from repoman_tasks.planning.mirror.share_check import (
+    BASELINES,
     MARKER,
     MARKER_NANOSECONDS,
     REGISTRY_COPIES,
@@ -36,6 +37,7 @@ from repoman_tasks.tools.snapshot_names import SnapshotListing
 __all__ = ["Share", "mounted_shares", "open_share"]
 
 _MOUNTINFO = "/proc/self/mountinfo"
+_MOST_BASELINE = 1 << 20
 _MOST_COPIES = 100
 """The most copies of the registry to keep on the share, one of each day on which it changed."""
 _MOST_REGISTRY = 16 << 20
@@ -155,16 +157,31 @@ class Share:
 
         Of the copies of other days the newest stay. Raise Failed or TargetUnusable if that fails.
         """
+        self._put(source, REGISTRY_COPIES, f"{day}.toml", "the copy of the registry")
         folder = f"{self.root}/{REGISTRY_COPIES}"
-        if self.read(["test", "-L", folder]).code == 0:
-            raise Failed(f"{self.probe.path}/{REGISTRY_COPIES} is a symlink", "remove it")
-        target = f"{folder}/{day}.toml"
-        what = "the copy of the registry"
-        self._change(["install", "-D", "-m", "600", "--", source, f"{target}.new"], what=what)
-        self._change(["mv", "-fT", "--", f"{target}.new", target], what=what)
         old = [f"{folder}/{name}" for name in self._copy_names()[_MOST_COPIES:]]
         if old:
             self._change(["rm", "-f", "--", *old], what="an old copy of the registry")
+
+    def put_baseline(self, source: str, name: str) -> None:
+        """Copy the file `source` of the host to the share, as the baseline of the project `name`.
+
+        Raise Failed or TargetUnusable if that fails.
+        """
+        self._put(source, BASELINES, name, "the copy of the baseline")
+
+    def submit_baseline(self, name: str) -> Future[bytes]:
+        """Ask for the copy of the baseline of the project `name`, empty if there is none."""
+        found = self.submit(head_argv(f"{self.root}/{BASELINES}/{name}", _MOST_BASELINE))
+        return found.then(lambda result: result.out)
+
+    def _put(self, source: str, inner: str, file: str, what: str) -> None:
+        folder = f"{self.root}/{inner}"
+        if self.read(["test", "-L", folder]).code == 0:
+            raise Failed(f"{self.probe.path}/{inner} is a symlink", "remove it")
+        target = f"{folder}/{file}"
+        self._change(["install", "-D", "-m", "600", "--", source, f"{target}.new"], what=what)
+        self._change(["mv", "-fT", "--", f"{target}.new", target], what=what)
 
     def _copy_names(self) -> list[str]:
         """Return the names of the copies of the registry, newest first."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from repoman_tasks.planning.mirror.known_mirrors import TOKEN
-from repoman_tasks.planning.mirror.share_check import MARKER, REGISTRY_COPIES
+from repoman_tasks.planning.mirror.share_check import BASELINES, MARKER, REGISTRY_COPIES
 from tests.support.estate import Estate, hash_tree
 from tests.support.processes import WAIT_SECONDS, find_processes, notice_open, wait_until
 
@@ -545,7 +545,7 @@ def test_renames_under_the_mirror_write_nothing_outside(ready: Estate) -> None:
     assert hash_tree(outside) == before
     assert not list(ready.mirror("isurus").rglob("secret"))
     names = {path.name for path in ready.share.iterdir()}
-    assert names <= {TOKEN, MARKER, REGISTRY_COPIES, "isurus"}
+    assert names <= {TOKEN, MARKER, BASELINES, REGISTRY_COPIES, "isurus"}
 
 
 # --- one at a time -----------------------------------------------------------------------

@@ -288,3 +288,155 @@ def test_the_configuration_of_a_repo_runs_nothing(ready: Estate) -> None:
     assert not trap.exists()
     subprocess.run(["git", "status"], cwd=repo, check=False, env=ready.environ, capture_output=True)
     assert trap.exists(), "it would have run"
+
+
+# --- files ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def files(estate: Estate) -> Estate:
+    """Return an estate with a mirrored project of three hundred files, without git."""
+    estate.prepare()
+    repo = repo_of(estate)
+    repo.mkdir()
+    for number in range(300):
+        lines = (f"line {line} of file {number}: {line * number}\n" for line in range(20))
+        (repo / f"file-{number}.py").write_text("".join(lines))
+    estate.register("isurus")
+    estate.run("sync", code=0)
+    return estate
+
+
+def some(repo: Path, part: float, begin: int = 0) -> list[Path]:
+    paths = sorted(repo.iterdir())[begin:]
+    return paths[: int(len(paths) * part)]
+
+
+def truncate_all(repo: Path) -> None:
+    for path in repo.iterdir():
+        path.write_text("")
+
+
+def cut_all(repo: Path) -> None:
+    for path in repo.iterdir():
+        path.write_text(path.read_text()[:9])
+
+
+def overwrite_all(repo: Path) -> None:
+    for path in repo.iterdir():
+        scribble(path)
+
+
+def overwrite_keeping_times(repo: Path) -> None:
+    for path in repo.iterdir():
+        info = path.stat()
+        scribble(path)
+        os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
+
+
+def overwrite_by_words(repo: Path) -> None:
+    for path in repo.iterdir():
+        path.write_text("all your files are gone\n" * 30)
+
+
+def delete_half(repo: Path) -> None:
+    for path in some(repo, 0.49):
+        path.unlink()
+
+
+def delete_half_and_add_junk(repo: Path) -> None:
+    paths = sorted(path for path in repo.iterdir() if path.name.startswith("file"))[:149]
+    for path in paths:
+        path.unlink()
+    for number in range(149):
+        (repo / f"junk-{number}-{len(paths)}-{len(list(repo.iterdir()))}").write_text("x" * 400)
+
+
+def overwrite_half(repo: Path) -> None:
+    paths = [path for path in sorted(repo.iterdir()) if path.read_bytes().startswith(b"line")]
+    for path in paths[:140]:
+        scribble(path)
+
+
+ATTACKS: dict[Callable[[Path], None], tuple[int, str]] = {
+    truncate_all: (0, "0 files that are not empty, in the last 14 days it held 300"),
+    cut_all: (0, "in its files, in the last 14 days it held"),
+    overwrite_all: (0, "now hold something else altogether"),
+    overwrite_keeping_times: (0, "now hold something else altogether"),
+    overwrite_by_words: (0, "now hold something else altogether"),
+    delete_half: (1, "in the last 14 days it held 300"),
+    delete_half_and_add_junk: (1, "% of the files that it had"),
+    overwrite_half: (1, "now hold something else altogether"),
+}
+"""How files are destroyed, how many syncs of that pass, and what refuses the next."""
+
+
+@pytest.mark.over_ssh
+@pytest.mark.parametrize("how", ATTACKS, ids=lambda how: how.__name__)
+def test_files_that_are_destroyed_stay_in_the_mirror(
+    files: Estate, how: Callable[[Path], None]
+) -> None:
+    repo, mirror = repo_of(files), files.mirror("isurus")
+    passing, sentence = ATTACKS[how]
+    for _ in range(passing):
+        how(repo)
+        files.run("sync", "isurus", code=0)
+    before = inner(mirror)
+    assert len(before) > 150
+    how(repo)
+    for _ in range(2):
+        done = files.run("sync", "isurus", code=REFUSED)
+        assert sentence in done.err
+        assert inner(mirror) == before
+    restore, force = (done.err.index(f"`repoman {word}") for word in ("restore", "sync"))
+    assert restore < force
+    files.run("restore", "isurus", code=0)
+    (restored,) = (files.home / "restored").iterdir()
+    assert inner(restored) == before
+    files.run("sync", "isurus", "--force", "--yes", code=0)
+    assert inner(mirror) == inner(repo), "without the guard, the mirror is destroyed"
+    (repo / "more").write_text("a new baseline has begun")
+    files.run("sync", "isurus", code=0)
+
+
+@pytest.mark.over_ssh
+@pytest.mark.parametrize("lost", ["baseline", "state", "registry"])
+def test_a_lost_state_does_not_begin_a_new_baseline(files: Estate, lost: str) -> None:
+    """Its copy on the share is found."""
+    repo = repo_of(files)
+    delete_half(repo)
+    files.run("sync", "isurus", code=0)
+    delete_half(repo)
+    if lost == "baseline":
+        (path,) = files.home.glob(".local/state/repoman/mirrors/*/manifests/*.baseline")
+        path.unlink()
+    else:
+        shutil.rmtree(files.home / ".local/state/repoman")
+    if lost == "registry":
+        files.registry.unlink()
+        paths = ("--local-repos", str(files.local_repos), "--nfs-repos", str(files.share))
+        files.run("setup", "--adopt-share", "--yes", *paths, code=0)
+    assert "in the last 14 days it held 300" in files.run("sync", "isurus", code=REFUSED).err
+
+
+def test_a_new_project_of_an_old_name_has_no_baseline(files: Estate) -> None:
+    files.run("remove", "isurus", "--yes", code=0)
+    files.run("remove", "isurus", "--mirror", "--yes", code=0)
+    shutil.rmtree(repo_of(files))
+    repo_of(files).mkdir()
+    (repo_of(files) / "file").write_text("x")
+    files.run("new", "isurus", "--no-container", code=0)
+    files.run("sync", "isurus", code=0)
+    (repo_of(files) / "file").write_text("other")
+    files.run("sync", "isurus", code=0)
+
+
+def test_a_formatter_is_no_loss(files: Estate) -> None:
+    repo = repo_of(files)
+    for path in repo.iterdir():
+        path.write_text(path.read_text().replace(" ", "  ").replace("\n", "\r\n"))
+    files.run("sync", code=0)
+    for path in repo.iterdir():
+        path.write_text(path.read_text().upper().lower().replace("line", "LINE"))
+    files.run("sync", code=0)
+    assert inner(files.mirror("isurus")) == inner(repo)

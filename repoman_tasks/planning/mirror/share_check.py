@@ -12,6 +12,7 @@ from repoman_tasks.mountinfo import MountEntry
 from repoman_tasks.planning.names import inside
 
 __all__ = [
+    "BASELINES",
     "MARKER",
     "MARKER_NANOSECONDS",
     "REGISTRY_COPIES",
@@ -31,6 +32,8 @@ __all__ = [
 
 MARKER = ".repoman-share"
 """File on the share that names the estate it belongs to."""
+BASELINES = ".repoman-share.baselines"
+"""Folder on the share with a copy of the baseline of each project."""
 REGISTRY_COPIES = ".repoman-share.registry"
 """Folder on the share with copies of the registry, one for each day on which it changed."""
 
