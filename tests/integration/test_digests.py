@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from repoman_tasks.errors import Failed
-from repoman_tasks.hosts import local
+from repoman_tasks.hosts import digests
 from repoman_tasks.hosts.base import Comparison
 from repoman_tasks.hosts.digests import DIGEST_SCRIPT, RECENT_SECONDS, TreeDigests, script_digests
 from repoman_tasks.hosts.kept_walks import (
@@ -157,7 +157,7 @@ def test_output_in_parts() -> None:
 @pytest.fixture
 def calm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder that is like one of `trees`, without the wait: no change counts as recent."""
-    monkeypatch.setattr(local, "RECENT_SECONDS", -1000)
+    monkeypatch.setattr(digests, "RECENT_SECONDS", -1000)
     return make_tree(tmp_path / "e\nf")
 
 

@@ -676,6 +676,7 @@ def rsync_that(ready: Estate, script: str) -> dict[str, str]:
     real = shutil.which("rsync")
     lines = (
         "#!/bin/sh",
+        f'case "$*" in *--dry-run*) exec {real} "$@" ;; esac',
         f"if mkdir {folder}/once 2>/dev/null; then {script}; fi",
         f'exec {real} "$@"',
     )

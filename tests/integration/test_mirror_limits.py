@@ -143,6 +143,7 @@ PHASES = {
     "the copy": ("rsync", "*--delete-after*", False),
     "the token of the share": ("head", "*.repoman-generation*", False),
     "the token before the copy": ("dd", "of=*.repoman-generation.new*", False),
+    "the check of git objects": ("git", "*fsck*", True),
     "the mirror's size": ("find", "*-printf*loose*", False),
 }
 """The program that hangs in each phase, a pattern of its arguments, and if repos are mirrored."""
@@ -168,6 +169,8 @@ def test_sigterm_ends_every_phase(ready: Estate, phase: str, marker: str) -> Non
     set_key(ready, "isurus", 'exclude = ["*.o"]')
     if mirrored or "size" in phase:
         ready.run("sync", code=0)
+    if program == "git":
+        ready.git(ready.local_repos / "isurus", "gc", "--quiet")
     if "size" in phase:
         ready.environ |= NO_ROOM
         (ready.local_repos / "isurus/new").touch()
