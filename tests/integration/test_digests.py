@@ -168,7 +168,7 @@ def compare_here(root: Path, known: Path | None, keep: Path | None) -> Compariso
 
 def compare_there(root: Path, known: Path | None, keep: Path | None) -> Comparison:
     words = [str(root), str(known or ""), str(keep or "")]
-    script = COMPARE_SCRIPT.replace(f"- {RECENT_SECONDS})", f"- {local.RECENT_SECONDS})")  # type: ignore[attr-defined]
+    script = COMPARE_SCRIPT.replace(f"- {RECENT_SECONDS})", f"- {digests.RECENT_SECONDS})")
     argv = ["sh", "-c", script, "sh", *words]
     done = subprocess.run(argv, capture_output=True, check=True, env={**os.environ, "LC_ALL": "C"})
     return Comparison(*script_comparison(done.stdout))

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import sys
 
-from repoman_tasks.hosts import local
+from repoman_tasks.hosts import digests, local
 from tests.support import forkserver, preload
 from tests.support.estate import Estate
 from tests.support.processes import WAIT_SECONDS
@@ -39,7 +39,7 @@ def output_of(estate: Estate) -> str:
 def _run(estate: Estate, argv: tuple[str, ...], killed_at: int, recent: int | None) -> None:
     atexit._clear()  # what the tests remove at their end is not this process's to remove
     if recent is not None:
-        local.RECENT_SECONDS = recent  # type: ignore[attr-defined]
+        digests.RECENT_SECONDS = recent
     if killed_at:
         _die_before(killed_at)
     out = estate.base / "streams"
