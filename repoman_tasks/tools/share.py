@@ -199,19 +199,23 @@ class Share:
     def measure(self, folder: str) -> Tally:
         """Return the number of files in the mirror at `folder`, and their size.
 
-        Loose git objects are counted apart.
+        Loose git objects are counted apart. The size of a file with several names counts once.
         """
         argv = ["find", f"{self.root}/{folder}"]
         for name in [*map(bytes.decode, PRUNED), *sorted(SERVER_FOLDERS)]:
             argv += ["-name", name, "-prune", "-o"]
         argv += ["!", "-type", "d", "(", "-path", "*/objects/[0-9a-f][0-9a-f]/*"]
-        argv += ["-printf", r"loose %s\n", "-o", "-printf", r"file %s\n", ")"]
+        argv += ["-printf", r"loose %s %n %i\n", "-o", "-printf", r"file %s %n %i\n", ")"]
         counts = {b"loose": 0, b"file": 0, b"bytes": 0}
 
+        linked: set[bytes] = set()
+
         def add(line: bytes) -> None:
-            kind, _, size = line.partition(b" ")
+            kind, size, names, inode = line.split(b" ")
             counts[kind] += 1
-            counts[b"bytes"] += int(size)
+            counts[b"bytes"] += 0 if inode in linked else int(size)
+            if names != b"1":
+                linked.add(inode)
 
         errors: list[bytes] = []
         stall = self.timeout * 6
