@@ -163,8 +163,8 @@ TIERS = (
     ),
     Tier(
         "nfs",
-        ("tests/system/test_target.py",),
-        _ON_NFS,
+        ("tests/system/test_target.py", "tests/system/test_fat.py"),
+        {**_ON_NFS, "mkfs.vfat": "dosfstools"},
         budget=120,
         root=True,
         machine=True,

@@ -221,15 +221,16 @@ def wait_for_lock(
 
     Raise Locked after `wait_seconds`, Interrupted if `stopping` is set.
     """
-    in_time = deadline_check("a lock", wait_seconds)
+    began = time.monotonic()
     while True:
         try:
             taken = attempt()
-        except Locked as error:
-            try:
-                in_time()
-            except TimedOut:
-                raise error from None
+        except Locked:
+            passed = time.monotonic() - began
+            if passed >= wait_seconds:
+                raise
+            if passed > _TOLD_SECONDS:
+                waits.tell(f"waiting for a lock, {passed:.0f} s of at most {wait_seconds:g} s")
         else:
             waits.end()
             return taken

@@ -124,6 +124,7 @@ class SyncContext:
             case=not probe.folds_case,
             modes=probe.keeps_modes,
             times=probe.keeps_times,
+            odd_seconds=probe.keeps_odd_seconds,
         )
 
 

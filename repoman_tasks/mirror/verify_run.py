@@ -14,7 +14,7 @@ from datetime import datetime
 from repoman_tasks.errors import Busy, Failed, RepomanError, internal_error, quoted
 from repoman_tasks.hosts.base import Locked
 from repoman_tasks.mirror.events import Event, Itemized
-from repoman_tasks.mirror.project_sync import check_paths
+from repoman_tasks.mirror.project_sync import check_paths, submit_survey
 from repoman_tasks.mirror.rsync_pass import (
     PassFailed,
     SyncContext,
@@ -38,7 +38,7 @@ from repoman_tasks.planning.mirror.damage import (
 from repoman_tasks.planning.mirror.sync_plan import SyncOptions
 from repoman_tasks.tools.file_tree import PRUNED, submit_ctime
 from repoman_tasks.tools.git_objects import check_objects
-from repoman_tasks.tools.rsync import Kind
+from repoman_tasks.tools.rsync import Kind, exclude_path
 
 __all__ = ["verify_project"]
 
@@ -154,10 +154,18 @@ class _Verification:
         sources = [f"{self._project.repo}/{path}" for path in paths]
         try:
             if sources:
-                run_pass(context, [self._project], [], sources)
+                run_pass(context, [self._project], [], sources, self._left_out())
         except PassFailed as failure:
             if not failure.vanished:
                 raise
+
+    def _left_out(self) -> list[str]:
+        """Return the rules for what the share does not tell from another entry."""
+        if not self._context.share.probe.folds_case:
+            return []
+        survey = submit_survey(self._context, self._project).result()
+        paths = (path.decode(errors="surrogateescape") for path in survey.folded)
+        return [exclude_path(f"{self._project.repo}/{path}") for path in paths]
 
     def _judge(self) -> None:
         """Tell damage from changes of the repo."""

@@ -84,6 +84,7 @@ class Preserved:
     case: bool = True
     modes: bool = True
     times: bool = True
+    odd_seconds: bool = True
 
 
 def filters(repo: str, excludes: Excludes) -> list[str]:
@@ -207,6 +208,7 @@ def pass_argv(
     argv += ["--chmod=Fug-s,Fu+r,Du+rx"] * (not keeps.owners)
     argv += ["--owner"] * keeps.owners + ["--group"] * keeps.groups
     argv += ["--modify-window=-1"] * keeps.nanoseconds
+    argv += ["--modify-window=1"] * (not keeps.odd_seconds)
     argv += ["--no-perms"] * (not keeps.modes) + ["--no-times"] * (not keeps.times)
     contents |= not keeps.times
     if delete and not keeps.case:  # after a rename of makefile to Makefile, it would delete both

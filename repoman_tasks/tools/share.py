@@ -20,6 +20,7 @@ from repoman_tasks.planning.mirror.share_check import (
     BASELINES,
     MARKER,
     MARKER_NANOSECONDS,
+    MARKER_SECONDS,
     REGISTRY_COPIES,
     Marker,
     Probe,
@@ -257,7 +258,7 @@ class Share:
         if refuses := self._refused(temporary):
             self._change(_write_argv(temporary), marker_text(estate, when, refuses).encode())
         # Where touch can't, as that of uutils, syncs compare whole seconds.
-        when_marked = f"@1700000000.{MARKER_NANOSECONDS:09}"
+        when_marked = f"@{MARKER_SECONDS}.{MARKER_NANOSECONDS:09}"
         self._try(["touch", "-d", when_marked, "--", temporary])
         for group in sorted(self.probe.other_groups)[:1]:
             # The group that the file has afterwards shows if the share allows chgrp at all.
@@ -266,11 +267,11 @@ class Share:
 
     def _refused(self, path: str) -> list[str]:
         """Return what the share refuses to change of the file at `path`: "modes", "times"."""
-        attempts = {
-            "modes": [["chmod", mode, "--", path] for mode in ("750", "640")],
-            "times": [["touch", "-d", "@1700000000", "--", path]],
-        }
-        return [what for what, argvs in attempts.items() if not all(map(self._try, argvs))]
+        changed = [self._try(["chmod", mode, "--", path]) for mode in ("750", "640")]
+        found = self.read(["find", path, "-maxdepth", "0", "-printf", "%m"]).text
+        modes = all(changed) and found == "640"  # FAT reports no error
+        times = self._try(["touch", "-d", f"@{MARKER_SECONDS}", "--", path])
+        return ["modes"] * (not modes) + ["times"] * (not times)
 
     def _try(self, argv: Argv) -> bool:
         """Run a program that the share may refuse; return True if it did not."""
@@ -421,5 +422,6 @@ def _parse_marker(identity: str, text: Future[Result]) -> Marker | None:
         return None
     _, _, owner, group, mtime = identity.split()
     content = text.result().out.decode(errors="replace")
-    nanoseconds = int(mtime.partition(".")[2][:9] or 0)
-    return parse_marker(content, int(owner), nanoseconds, int(group))
+    seconds, _, fraction = mtime.partition(".")
+    nanoseconds = int(fraction[:9] or 0)
+    return parse_marker(content, int(owner), nanoseconds, int(group), int(seconds))

@@ -15,6 +15,7 @@ __all__ = [
     "BASELINES",
     "MARKER",
     "MARKER_NANOSECONDS",
+    "MARKER_SECONDS",
     "REGISTRY_COPIES",
     "Marker",
     "Probe",
@@ -37,6 +38,8 @@ BASELINES = ".repoman-share.baselines"
 REGISTRY_COPIES = ".repoman-share.registry"
 """Folder on the share with copies of the registry, one for each day on which it changed."""
 
+MARKER_SECONDS = 1_700_000_101
+"""The seconds of that time. They are odd: a share that keeps only even ones is recognised, too."""
 MARKER_NANOSECONDS = 123_456_789
 """Nanoseconds of the marker's modification time, by which a share that keeps them is recognised."""
 
@@ -81,6 +84,8 @@ class Marker:
     """False if the share refused to change the mode of a file."""
     times: bool = True
     """False if it refused to change times."""
+    seconds: int = 0
+    """Seconds of its modification time."""
 
 
 def marker_text(estate: str, when: str, refuses: Sequence[str] = ()) -> str:
@@ -95,7 +100,9 @@ def marker_text(estate: str, when: str, refuses: Sequence[str] = ()) -> str:
     )
 
 
-def parse_marker(text: str, owner: int, nanoseconds: int, group: int = -1) -> Marker:
+def parse_marker(
+    text: str, owner: int, nanoseconds: int, group: int = -1, seconds: int = 0
+) -> Marker:
     """Parse the marker's text; if that is impossible, its estate is an empty string."""
     try:
         table = tomllib.loads(text)
@@ -106,6 +113,7 @@ def parse_marker(text: str, owner: int, nanoseconds: int, group: int = -1) -> Ma
     known = estate if isinstance(estate, str) else ""
     return Marker(
         *(known, owner, nanoseconds, group),
+        seconds=seconds,
         modes="modes" not in refuses,
         times="times" not in refuses,
     )
@@ -159,6 +167,11 @@ class Probe:
     def keeps_times(self) -> bool:
         """True if the share lets times be changed."""
         return self.marker is None or self.marker.times
+
+    @property
+    def keeps_odd_seconds(self) -> bool:
+        """True if the share keeps each second of times; FAT keeps every other one."""
+        return self.marker is None or self.marker.seconds != MARKER_SECONDS - 1
 
     @property
     def keeps_nanoseconds(self) -> bool:

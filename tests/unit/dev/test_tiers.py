@@ -69,7 +69,8 @@ GOOD = '<testsuite><testcase name="a"/></testsuite>'
         (
             "nfs",
             NOTHING,
-            "not installed: autofs, git, iproute2, nfs-kernel-server, rsync, user-mode-linux",
+            "not installed: autofs, dosfstools, git, iproute2, nfs-kernel-server, rsync, "
+            "user-mode-linux",
         ),
         ("nfs-faults", NO_TESTS, "tests/worlds/machine holds no tests"),
     ],
