@@ -154,7 +154,9 @@ class Defaults:
     )
     exclude: tuple[str, ...] = _key((), "rsync patterns to exclude from all mirrors.")
     max_shrink: float = _key(
-        0.5, "Share of a repo's files that may be missing since its last sync; a sync refuses more."
+        0.5,
+        "Share of a repo's files, their contents or its commits that the syncs of fourteen days "
+        "may take from its mirror; a sync refuses more.",
     )
     nfs_fstypes: tuple[str, ...] = _key(
         ("nfs", "nfs4"), "File system types that the backup share may have."

@@ -109,8 +109,14 @@ class LossGuard:
         pairs = [(a.result(), b.result()) for a, b in zip(old, new, strict=True)]
         return [a.code != 0 or b.code != 0 or has_in_common(a.out, b.out) for a, b in pairs]
 
-    def note(self, survey: Survey) -> list[str]:
-        """Note what the repo holds after a complete sync; return warnings."""
+    @property
+    def lost(self) -> int:
+        """Return the number of commits that the mirror lost in the last days."""
+        return self._known.best(self._today).lost
+
+    def note(self, survey: Survey, lost: int) -> list[str]:
+        """Note what the repo holds after a complete sync, which took `lost` commits from the
+        mirror; return warnings."""
         context = self._context
         if context.dry:
             return []
@@ -118,7 +124,7 @@ class LossGuard:
         if context.options.force:  # what is gone was agreed to
             before = Baseline(before.key)
         sampler = survey.sampler or self._sampler()
-        now: Contents = replace(survey.contents, overwritten=self._overwritten)
+        now: Contents = replace(survey.contents, overwritten=self._overwritten, lost=lost)
         after = with_sync(before, self._today, now, sampler.names, sampler.count)
         copies = context.options.force or needs_copy(self._known, after, self._today)
         if copies:

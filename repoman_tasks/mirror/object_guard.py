@@ -47,19 +47,27 @@ class ObjectGuard:
         self._root = f"{context.local_repos}/{project.repo}"
         self._mirror = f"{context.share.root}/{project.repo}"
         self._both = self._root, self._mirror
+        self.lost = 0
+        """Number of commits that the sync takes from the mirror."""
 
     def check(
-        self, losses: Losses, git_dirs: Collection[bytes], sent: Collection[bytes] = ()
+        self,
+        losses: Losses,
+        git_dirs: Collection[bytes],
+        sent: Collection[bytes] = (),
+        before: int = 0,
     ) -> None:
         """Raise Refused if a sync that takes `losses` would damage git objects, or lose history.
 
         `git_dirs` are the git directories in the repo, and `sent` the paths that are known to have
-        changed. Raise Busy if the repo changes all the time.
+        changed; the mirror lost `before` commits in the last days. Raise Busy if the repo changes
+        all the time.
         """
+        self.lost = 0
         for found in losses_by_folder(losses):
             inner = found.folder.decode(errors="surrogateescape")
             if found.objects and self._is_there(inner):
-                self._repeat(inner, partial(self._check_objects, inner, found))
+                self._repeat(inner, partial(self._check_objects, inner, found, before))
             if found.folder in git_dirs:
                 self._repeat(inner, partial(self._check_refs, inner, found, sent))
 
@@ -91,7 +99,7 @@ class ObjectGuard:
             "sync again when nothing writes to it",
         )
 
-    def _check_objects(self, inner: str, found: GitLosses) -> None:
+    def _check_objects(self, inner: str, found: GitLosses, before: int) -> None:
         name, path = self._project.name, _join(self._root, inner)
         store = self._store(path, "repo")
         blocking = store.blocking()
@@ -105,7 +113,7 @@ class ObjectGuard:
             complaints = [line for line in complaints if "invalid sha1 pointer" not in line]
         check_sound(name, path, complaints, broken=broken and not was_partial)
         if found.fewer:
-            self._check_history(inner, store)
+            self._check_history(inner, store, before)
 
     def _mirror_is(self, inner: str) -> tuple[bool, bool]:
         """Return if the mirror is a shallow clone, and if it is a partial one."""
@@ -115,7 +123,7 @@ class ObjectGuard:
         promised = share.submit([*argv, "-printf", "x", "-quit"])
         return shallow.result().code == 0, bool(promised.result().out)
 
-    def _check_history(self, inner: str, store: GitStore) -> None:
+    def _check_history(self, inner: str, store: GitStore, before: int) -> None:
         """Raise Refused if too many commits that the mirror has are not in `store`."""
         held: set[bytes] = set()
         mirror = open_store(self._store(_join(self._mirror, inner), "mirror"))
@@ -135,7 +143,8 @@ class ObjectGuard:
         kinds = mirror.kinds([name.hex() for name in held])
         lost = sum(kind == "commit" for kind in kinds.values())
         limit = self._context.registry.defaults.max_shrink
-        check_commits(self._project.name, store.path, lost, kept, limit)
+        check_commits(self._project.name, store.path, lost, kept, limit, before)
+        self.lost += lost
 
     def _check_refs(self, inner: str, found: GitLosses, sent: Collection[bytes]) -> None:
         """Raise Refused if a ref that the mirror has would come to lead to nothing."""

@@ -264,7 +264,7 @@ class _ProjectSync:
             self._look_again()
         elif done.vanished:
             self._outcome.warnings.append(f"{rsync.status_message(24)} ({done.vanished})")
-        self._outcome.warnings += self._loss_guard.note(survey)
+        self._outcome.warnings += self._loss_guard.note(survey, self._objects_guard.lost)
         if last is None:
             return self._walks.keep(None, "")
         # What a repo itself excludes is excluded after its git directories are included.
@@ -392,7 +392,7 @@ class _ProjectSync:
         if losses is None:
             losses = preview_losses(context, self._project, self._locks)
         if losses:
-            self._objects_guard.check(losses, survey.git_dirs, sent)
+            self._objects_guard.check(losses, survey.git_dirs, sent, self._loss_guard.lost)
             self._loss_guard.check_losses(losses)
 
     @property

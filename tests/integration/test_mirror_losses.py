@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_mirror import REFUSED, inner
+from tests.integration.test_mirror import REFUSED, inner, rsync_that
+from tests.integration.test_mirror_known import sync
 from tests.support.estate import Estate
 
 
@@ -168,6 +169,39 @@ def test_history_that_was_destroyed_stays_in_the_mirror(
     assert commits(ready, restored) == 22
     ready.run("sync", "isurus", "--force", "--yes", code=0)
     assert inner(mirror) == inner(repo), "without the guard, the mirror is destroyed"
+
+
+def test_history_that_is_lost_by_and_by(estate: Estate) -> None:
+    estate.prepare()
+    repo = estate.repo("isurus", commits=1)
+    for number in range(59):
+        estate.git(repo, "commit", "--quiet", "--allow-empty", f"--message={number}")
+    estate.register("isurus")
+    estate.run("sync", code=0)
+    estate.git(repo, "checkout", "--quiet", "-b", "kept", "HEAD~25")
+    estate.git(repo, "branch", "--quiet", "-D", "main")
+    prune(estate, repo)
+    estate.run("sync", code=0)
+    estate.git(repo, "checkout", "--quiet", "-b", "less", "HEAD~15")
+    estate.git(repo, "branch", "--quiet", "-D", "kept")
+    prune(estate, repo)
+    done = estate.run("sync", "isurus", code=REFUSED)
+    assert "lost 40 commits of 60 that its mirror held in the last days" in done.err
+
+
+@pytest.mark.local_only("what counts as recent is set in its own process")
+def test_objects_that_are_destroyed_during_a_sync(ready: Estate) -> None:
+    """Rounds follow, and each is checked, too."""
+    repo, mirror = repo_of(ready), ready.mirror("isurus")
+    path = next(path for path in (repo / ".git/objects").glob("??/*")).relative_to(repo)
+    before = (mirror / path).read_bytes()
+    assert sync(ready) == 0
+    ready.git(repo, "commit", "--quiet", "--allow-empty", "--message=more")
+    destroy = f"chmod u+w {repo / path}; head -c 100 /dev/urandom >{repo / path}"
+    ready.environ |= rsync_that(ready, destroy)
+    assert sync(ready, "isurus") == REFUSED
+    assert "are damaged" in (ready.base / "streams/err").read_text()
+    assert (mirror / path).read_bytes() == before
 
 
 # --- not destroyed -------------------------------------------------------------------------

@@ -67,14 +67,17 @@ class Contents:
     """Their bytes, `CAP` of a file at most."""
     overwritten: int = 0
     """Number of files that syncs of this day overwrote with something else altogether."""
+    lost: int = 0
+    """Number of commits that they took from the mirror."""
 
     def best(self, other: Contents) -> Contents:
-        """Return the best of both, and the sum of what they overwrote."""
+        """Return the best of both, and the sum of what they took."""
         return Contents(
             max(self.files, other.files),
             max(self.filled, other.filled),
             max(self.content, other.content),
             self.overwritten + other.overwritten,
+            self.lost + other.lost,
         )
 
 
@@ -253,4 +256,5 @@ def parse_baseline(data: bytes) -> Baseline | None:
 
 
 def _numbers(contents: Contents) -> list[int]:
-    return [contents.files, contents.filled, contents.content, contents.overwritten]
+    now = contents
+    return [now.files, now.filled, now.content, now.overwritten, now.lost]

@@ -117,14 +117,18 @@ def check_sound(name: str, path: str, complaints: Iterable[str], *, broken: bool
     raise Refused(f"git objects in {path} are damaged: {why}", _cure(name))
 
 
-def check_commits(name: str, path: str, lost: int, kept: int, max_shrink: float) -> None:
+def check_commits(
+    name: str, path: str, lost: int, kept: int, max_shrink: float, before: int = 0
+) -> None:
     """Raise Refused if `lost` commits of the mirror are not in the git directory at `path`.
 
-    `kept` commits are in both.
+    `kept` commits are in both, and `before` are those that the mirror lost in the last days.
     """
-    if lost <= _FEW_COMMITS or lost <= (lost + kept) * max_shrink:
+    gone, all_of_them = lost + before, lost + kept + before
+    if lost <= _FEW_COMMITS or gone <= all_of_them * max_shrink:
         return
-    what = f"{path} lost {plural(lost, 'commit')} of {lost + kept} that its mirror holds"
+    held = "that its mirror holds" if not before else "that its mirror held in the last days"
+    what = f"{path} lost {plural(gone, 'commit')} of {all_of_them} {held}"
     raise Refused(f"{what} (max_shrink = {max_shrink:g})", _cure(name))
 
 
