@@ -226,6 +226,8 @@ class Project:
     backup: bool = _key(True, "Mirror it by `sync`.")
     container: bool = _key(True, "It has a container.")
     exclude: tuple[str, ...] = _key((), "rsync patterns to exclude from its mirror.")
+    renaming: str = _key("", "New name of the project, until `rename` has completed.")
+    renaming_repo: str = _key("", "New folder of its repo until then, if that is renamed, too.")
     max_delete: int | None = _key(
         None, "Limit of entries that one sync may delete from its mirror."
     )

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 
 from repoman_tasks.actions.container_steps import StepRunner
 from repoman_tasks.actions.mirror_without_project import delete_mirror, restore_repo
+from repoman_tasks.actions.renamed_folders import rename_folder, rename_mirror
+from repoman_tasks.actions.renamed_state import rename_state
 from repoman_tasks.actions.repo_deletion import erase_repo
 from repoman_tasks.actions.sync_facts import submit_hostname
 from repoman_tasks.errors import Failed, Interrupted, RepomanError, quoted
@@ -31,6 +33,7 @@ from repoman_tasks.planning.steps import (
     CreateVolume,
     DeleteContainer,
     DeleteFile,
+    DeleteFolder,
     DeleteMirror,
     DeleteRepo,
     DeleteVolume,
@@ -38,6 +41,9 @@ from repoman_tasks.planning.steps import (
     MakeRepo,
     MarkShare,
     RebuildContainer,
+    RenameFolder,
+    RenameMirror,
+    RenameState,
     RestoreRepo,
     RunProgram,
     Step,
@@ -51,6 +57,8 @@ from repoman_tasks.terminal.screen import Screen
 from repoman_tasks.tools.share import Share
 
 __all__ = ["Plan", "apply_plan"]
+
+_DELETE_SECONDS = 600.0
 
 Check = Callable[[Registry], object]
 """Called with the registry under its lock; raises if the plan no longer fits it."""
@@ -175,6 +183,8 @@ def _run_on_host(session: Session, step: Step, plan: Plan) -> bool:
             raise Failed(f"{step.path} can't be created", result.complaint)
     elif isinstance(step, WriteRegistry):
         _write_registry(session.store, step, plan.check)
+    elif isinstance(step, RenameState):
+        rename_state(session, step)
     elif isinstance(step, AsRoot):
         argv = step.argv if session.host.uid == 0 else ("sudo", *step.argv)
         if session.host.hand_over(argv):
@@ -198,6 +208,9 @@ def _run_on_share(session: Session, step: Step, share: Share | None) -> bool:
     elif isinstance(step, DeleteMirror):
         assert share is not None
         delete_mirror(session, share, step)
+    elif isinstance(step, RenameMirror):
+        assert share is not None
+        rename_mirror(session.host, share, step)
     elif isinstance(step, RestoreRepo):
         assert share is not None
         restore_repo(session, share, step)
@@ -211,10 +224,10 @@ def _run_on_files(host: Host, step: Step) -> bool:
         host.write_file(step.path, step.text.encode())
         if step.executable and (result := host.change(["chmod", "755", "--", step.path])).code:
             raise Failed(f"{step.path} can't be made executable", result.complaint)
-    elif isinstance(step, DeleteFile):
-        result = host.change(["rm", "--", step.path])
-        if result.code:
-            raise Failed(f"{step.path} can't be deleted", result.complaint)
+    elif isinstance(step, DeleteFile | DeleteFolder):
+        _delete(host, step)
+    elif isinstance(step, RenameFolder):
+        rename_folder(host, step)
     elif isinstance(step, RunProgram):
         result = host.change(step.argv, stdin=step.stdin.encode())
         if result.code:
@@ -222,6 +235,13 @@ def _run_on_files(host: Host, step: Step) -> bool:
     else:
         return False
     return True
+
+
+def _delete(host: Host, step: DeleteFile | DeleteFolder) -> None:
+    flags = [] if isinstance(step, DeleteFile) else ["-rf", "--one-file-system"]
+    result = host.change(["rm", *flags, "--", step.path], timeout=_DELETE_SECONDS)
+    if result.code:
+        raise Failed(f"{step.path} can't be deleted", result.complaint)
 
 
 def _write_registry(store: Store, step: WriteRegistry, check: Check | None) -> None:

@@ -28,8 +28,8 @@ GROUPS = {
         "log",
         "nightly",
     ),
-    "Change a container": ("update", "login", "trust", "untrust"),
-    "Remove": ("remove",),
+    "Change a container": ("update", "rename", "login", "trust", "untrust"),
+    "Remove": ("remove", "uninstall"),
     "Other": ("completion", "git-guard"),
 }
 """The names of the commands by heading of the help page."""

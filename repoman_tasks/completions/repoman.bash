@@ -61,6 +61,9 @@ remove --delete-repo::Delete the repo too, if its mirror holds all of it.
 remove --mirror::Delete the mirror called NAME on the share instead, which no project has.
 remove --keep-volume::Keep its volume, with the agents'\'' state, for a project of the same name.
 remove --dry-run::Show what would change, and change nothing.
+rename:project!:Rename a project with its container, its volume and all that is recorded of it.
+rename --folder::Rename the folder of its repo and its mirror on the share, too.
+rename --dry-run::Show what would change, and change nothing.
 restart:project:Restart the containers of projects; those that are stopped are started.
 restart --all::Restart all that run.
 restart --force::Stop it at once, without asking it to shut down.
@@ -119,6 +122,8 @@ sync --json::Print JSON.
 sync --json-lines::Print a line of JSON for each event, while it runs.
 trust:project:Show what a repo'\''s .repoman.toml requests beyond its container, and approve it.
 trust --git::Review what the guard for git refuses there; NAME may be the path of a folder.
+uninstall::Remove everything that repoman made on this host, but no repo and no mirror.
+uninstall --dry-run::Show what would be removed, and remove nothing.
 untrust:project:Revoke the approval of a repo'\''s .repoman.toml.
 untrust --git::Revoke what `trust --git` approved; NAME may be the path of a folder.
 update:project:Apply the registry and the repo'\''s .repoman.toml to the containers of projects.

@@ -45,6 +45,7 @@ from repoman_tasks.mirror.rsync_pass import (
     run_pass,
 )
 from repoman_tasks.model import Project, Tally
+from repoman_tasks.planning.findings import unfinished_rename
 from repoman_tasks.planning.mirror import source_check as source
 from repoman_tasks.planning.mirror.inner_mounts import check_mounted_again
 from repoman_tasks.planning.mirror.manifest import Changes, Losses
@@ -184,6 +185,8 @@ def _submit_path_check(context: SyncContext, project: Project) -> Future[None]:
 
 def check_paths(context: SyncContext, project: Project, real: str | None) -> None:
     """Raise Refused as above; `real` is the repo's real path, None if the repo is missing."""
+    if project.renaming:
+        raise Refused(*unfinished_rename(project))
     path = _repo_path(context, project)
     share = context.share.probe
     link = first_symlink(context.roots, project.repo)

@@ -33,6 +33,7 @@ __all__ = [
     "no_registry_finding",
     "project_findings",
     "repo_state",
+    "unfinished_rename",
     "unregistered_folders",
 ]
 
@@ -126,6 +127,12 @@ def unregistered_folders(folders: Iterable[str], projects: Iterable[Project]) ->
     )
 
 
+def unfinished_rename(project: Project) -> tuple[str, str]:
+    """Return what to say of a rename that was interrupted, and the command that completes it."""
+    cure = f"run `repoman rename {quoted(project.name, project.renaming)}`"
+    return f"the rename of {project.name} to {project.renaming} was not completed", cure
+
+
 def project_findings(
     project: Project,
     state: RepoState,
@@ -134,6 +141,8 @@ def project_findings(
     failure: Failure | None = None,
 ) -> list[Finding]:
     """Return the findings about one project's repo and mirror; `failure` is of its last sync."""
+    if project.renaming:
+        return [Finding(project.name, *unfinished_rename(project), kind="rename")]
     found = []
     sync = f"run `repoman sync {quoted(project.name)}`"
     if state.problem:

@@ -34,6 +34,7 @@ __all__ = [
     "LOCAL_REPOS",
     "MIRROR",
     "NEW_NAME",
+    "NEW_NAME_OF",
     "NFS_REPOS",
     "PARTS",
     "POOL",
@@ -84,7 +85,9 @@ def _answers(commands: str, *arguments: str) -> dict[str, tuple[str, ...]]:
 GO_AHEAD = Prompt(
     "Go ahead?",
     _answers(
-        "adopt completion git-guard login new nightly remove restore setup status update", "yes"
+        "adopt completion git-guard login new nightly remove rename restore setup status "
+        "uninstall update",
+        "yes",
     ),
 )
 SUDO = Prompt("Run this with sudo now?", _answers("setup", "yes"))
@@ -93,8 +96,11 @@ SUDO = Prompt("Run this with sudo now?", _answers("setup", "yes"))
 
 PROJECT = Prompt(
     "Which project?",
-    _answers("exec history remove restart restore shell start stop trust untrust update", "name"),
+    _answers(
+        "exec history remove rename restart restore shell start stop trust untrust update", "name"
+    ),
 )
+NEW_NAME_OF = Prompt("New name of {}?", _answers("rename", "to"))
 CONTAINER = Prompt("Which container?", _answers("adopt", "name"))
 ARGV = Prompt("Which command should run there?", {}, {"exec": "pass it after --"})
 ACTION = Prompt("Install or remove?", _answers("completion", "action"))

@@ -24,6 +24,7 @@ __all__ = [
     "CreateVolume",
     "DeleteContainer",
     "DeleteFile",
+    "DeleteFolder",
     "DeleteMirror",
     "DeleteRepo",
     "DeleteVolume",
@@ -31,6 +32,9 @@ __all__ = [
     "MakeRepo",
     "MarkShare",
     "RebuildContainer",
+    "RenameFolder",
+    "RenameMirror",
+    "RenameState",
     "RestoreRepo",
     "RunProgram",
     "Step",
@@ -319,6 +323,52 @@ class DeleteFile:
         return f"delete {self.path}"
 
 
+@dataclass(frozen=True)
+class RenameFolder:
+    """Step that renames the folder of a repo."""
+
+    path: str
+    to: str
+
+    def __str__(self) -> str:
+        return f"rename the folder {self.path} to {self.to}"
+
+
+@dataclass(frozen=True)
+class RenameMirror:
+    """Step that renames a folder on the share; both paths are relative to it."""
+
+    source: str
+    to: str
+
+    def __str__(self) -> str:
+        return f"rename the mirror {self.source} on the share to {self.to}"
+
+
+@dataclass(frozen=True)
+class RenameState:
+    """Step that renames a project in what repoman keeps of it: syncs, approvals, what was seen."""
+
+    name: str
+    to: str
+    repo: str
+    """Its repo, relative to local_repos, and the new one."""
+    new_repo: str
+
+    def __str__(self) -> str:
+        return f"take over what is recorded of {self.name} for {self.to}"
+
+
+@dataclass(frozen=True)
+class DeleteFolder:
+    """Step that deletes a folder that only repoman writes, with all that is in it."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"delete {self.path} with all that is in it"
+
+
 Step = (
     AdoptContainer
     | ArrangeUser
@@ -331,6 +381,7 @@ Step = (
     | CreateVolume
     | DeleteContainer
     | DeleteFile
+    | DeleteFolder
     | DeleteMirror
     | DeleteRepo
     | DeleteVolume
@@ -339,6 +390,9 @@ Step = (
     | MarkShare
     | TakeOverShare
     | RebuildContainer
+    | RenameFolder
+    | RenameMirror
+    | RenameState
     | RestoreRepo
     | RunProgram
     | WriteFile

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from repoman_tasks.errors import RepomanError
@@ -38,6 +39,13 @@ class AttemptLog:
                 data = self._host.read_file(self.path) or b""
                 kept = without_older(data, _MAX_BYTES // 2)
                 self._host.write_file(self.path, kept, noted=False)
+
+    def rename(self, name: str, to: str) -> None:
+        """Rename a project in all records; the caller holds the lock of the state."""
+        records = self.submit_read().result()
+        if any(record.project == name for record in records):
+            renamed = [replace(r, project=to) if r.project == name else r for r in records]
+            self._host.write_file(self.path, records_text(reversed(renamed)), noted=False)
 
     def submit_read(self) -> Future[list[Record]]:
         """Ask for all records, newest first."""

@@ -61,6 +61,15 @@ class MirrorState:
             if after != before:
                 self.save(after)
 
+    def rename(self, name: str, to: str) -> None:
+        """Rename a project in the states and in the log of attempts, under the lock."""
+        with self.locked():
+            self.log.rename(name, to)
+            before = self.load()
+            after = before.renamed(name, to)
+            if after != before:
+                self.save(after)
+
     def save(self, mirrors: Mirrors) -> None:
         """Write the states; the caller holds the lock."""
         self._host.write_file(self.path, _text(mirrors), noted=False)

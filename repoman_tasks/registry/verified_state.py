@@ -30,13 +30,23 @@ class VerifiedState:
         """Ask for what was proven, by project; what can't be read is left out."""
         return self._host.submit_file(self.path).then(lambda data: _parsed(data or b""))
 
+    def rename(self, name: str, to: str) -> None:
+        """Rename a project in what was proven, under a lock."""
+        with write_lock(self._host, self.path):
+            known = self.submit_load().result()
+            if name in known:
+                self._write({to if key == name else key: value for key, value in known.items()})
+
     def record(self, name: str, verified: Verified) -> None:
         """Write what was proven of the project called `name`, under a lock."""
         with write_lock(self._host, self.path):
             known = {**self.submit_load().result(), name: verified}
-            tables = {project: vars(state) for project, state in known.items()}
-            text = json.dumps({"schema": 1, "projects": tables}, indent=1)
-            self._host.write_file(self.path, f"{text}\n".encode(), noted=False)
+            self._write(known)
+
+    def _write(self, known: Mapping[str, Verified]) -> None:
+        tables = {project: vars(state) for project, state in known.items()}
+        text = json.dumps({"schema": 1, "projects": tables}, indent=1)
+        self._host.write_file(self.path, f"{text}\n".encode(), noted=False)
 
 
 def _parsed(data: bytes) -> dict[str, Verified]:

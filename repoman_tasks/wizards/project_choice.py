@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 
 from repoman_tasks.actions.facts import containers, reconcile
 from repoman_tasks.actions.project_container import resolve_project
@@ -11,7 +12,17 @@ from repoman_tasks.errors import UsageError
 from repoman_tasks.planning.completion_files import ACTIONS, SHELLS
 from repoman_tasks.planning.container.agents import AGENT_NAMES
 from repoman_tasks.planning.current_project import project_at
-from repoman_tasks.planning.prompts import ACTION, AGENT, ARGV, CONTAINER, PROJECT, REPO, SHELL
+from repoman_tasks.planning.prompts import (
+    ACTION,
+    AGENT,
+    ARGV,
+    CONTAINER,
+    NEW_NAME_OF,
+    PROJECT,
+    REPO,
+    SHELL,
+)
+from repoman_tasks.planning.rename_steps import rename_target
 from repoman_tasks.tools.incus import Incus
 
 __all__ = [
@@ -22,6 +33,7 @@ __all__ = [
     "ask_project",
     "ask_projects",
     "ask_remove",
+    "ask_rename",
     "ask_restore",
 ]
 
@@ -98,6 +110,18 @@ def ask_remove(wizard: Wizard) -> None:
     }
     if wizard.choose(REPO, options=choices, default="keep_repo") == "delete_repo":
         wizard.arguments["delete_repo"] = True
+
+
+def ask_rename(wizard: Wizard) -> None:
+    """Prompt for the project and its new name."""
+    arguments, registry = wizard.arguments, wizard.session.of(reconcile).registry
+    _project(wizard, [project.name for project in registry.projects])
+    project = registry.project(arguments["name"] or "")
+    if project is not None and arguments["to"] is None:
+        check = partial(rename_target, registry, project, folder=arguments["folder"])
+        arguments["to"] = wizard.choose(
+            NEW_NAME_OF, project.name, options={}, free=True, check=check
+        )
 
 
 def ask_restore(wizard: Wizard) -> None:

@@ -106,6 +106,7 @@ def run(
         prompts.SHELL.text: "1",
         prompts.ARGV.text: "ls -l",
         prompts.NEW_NAME.text: "raja",
+        prompts.NEW_NAME_OF.text: "raja",
         prompts.NFS_REPOS.text: str(estate.share),
         prompts.POOL.text: "1",
     }
@@ -190,11 +191,12 @@ def test_each_question_fills_what_it_says(known: Estate, command: str) -> None:
 def test_yes_leaves_what_has_a_default(known: Estate, command: str) -> None:
     questions, arguments = run(known, command, {}, pools=[], yes=True)
     assert set(questions) <= {
-        *(prompts.PROJECT, prompts.CONTAINER, prompts.NEW_NAME, prompts.ARGV, prompts.SHELL)
+        *(prompts.PROJECT, prompts.CONTAINER, prompts.NEW_NAME, prompts.ARGV, prompts.SHELL),
+        prompts.NEW_NAME_OF,
     }
     defaults = TASKS[command].default_arguments()
     for name, value in arguments.items():
-        assert name in ("name", "shell") or not value or value == defaults[name]
+        assert name in ("name", "shell", "to") or not value or value == defaults[name]
 
 
 def test_all_that_new_asks(known: Estate) -> None:

@@ -13,13 +13,19 @@ import re
 from repoman_tasks.planning.findings import Finding
 from repoman_tasks.planning.steps import AsRoot
 
-__all__ = ["filter_findings", "filter_path", "filter_steps", "filter_unit"]
+__all__ = ["filter_findings", "filter_path", "filter_removal", "filter_steps", "filter_unit"]
 
 _INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
 _SCRIPT = (
     'umask 022; unit=$1 rules=$2; shift 2; mkdir -p "${unit%/*}" && '
     'printf "%s\\n" "$@" >"$unit" && nft "$rules" && { [ ! -d /run/systemd/system ] || '
     '{ systemctl daemon-reload && systemctl enable "${unit##*/}"; }; }'
+)
+
+
+_REMOVAL = (
+    'if [ -d /run/systemd/system ]; then systemctl disable "${1##*/}"; fi; '
+    'rm -f -- "$1" && { nft delete table "$2" || :; }'
 )
 
 
@@ -34,11 +40,23 @@ def _rules(bridge: str) -> str:
     The rule names no address: it drops what is not for an address of the interface that it came
     in by (nft(8), fib), so it also fits addresses that the host gets later.
     """
-    table = f"inet repoman_{re.sub(r'[^A-Za-z0-9]', '_', bridge)}"
+    table = _table(bridge)
     hook = "type filter hook input priority -10; policy accept;"
     rule = f"iifname {bridge} fib daddr . iif type != {{ local, broadcast, multicast }} drop"
     chain = f"chain input {{ {hook} {rule}; }};"
     return f"add table {table}; delete table {table}; table {table} {{ {chain} }}"
+
+
+def _table(bridge: str) -> str:
+    return f"inet repoman_{re.sub(r'[^A-Za-z0-9]', '_', bridge)}"
+
+
+def filter_removal(bridge: str, unit: str | None) -> list[AsRoot]:
+    """Return the step that removes the unit and the rule; none if there is no unit."""
+    if unit is None:
+        return []
+    argv = ("sh", "-c", _REMOVAL, "sh", filter_path(bridge), _table(bridge))
+    return [AsRoot(argv, f"to remove the rule about the addresses of this host on {bridge}")]
 
 
 def _lines(bridge: str) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from repoman_tasks.planning.findings import Finding
 from repoman_tasks.planning.steps import AsRoot
 
-__all__ = ["LIMITS", "kernel_findings", "kernel_steps", "parse_settings", "settings_argv"]
+__all__ = ["LIMITS", "LIMITS_FILE", "kernel_findings", "kernel_steps", "limits_removal"]
+__all__ += ["parse_settings", "settings_argv"]
 
 _UNLIMITED = (1 << 31) - 1
 """The largest value of these settings (inotify(7)); none needs more (epoll(7))."""
@@ -31,10 +32,10 @@ LIMITS: Mapping[str, int] = {
 """The least value of each setting. 0 stands for no limit (pipe(7)). The limits on keys are those
 that Incus recommends to hosts of many containers; keys are not charged to a container, so more
 would let it fill the memory of the kernel."""
-_FILE = "/etc/sysctl.d/60-repoman.conf"
+LIMITS_FILE = "/etc/sysctl.d/60-repoman.conf"
 _PROGRAM = "/sbin/sysctl"
 """Not in the PATH of ordinary users of Debian, who may run it all the same."""
-_SCRIPT = f'umask 022; printf "%s\\n" "$@" >{_FILE} && {_PROGRAM} -p {_FILE}'
+_SCRIPT = f'umask 022; printf "%s\\n" "$@" >{LIMITS_FILE} && {_PROGRAM} -p {LIMITS_FILE}'
 _LINE = re.compile(r"([a-z._-]+) = (\d{1,20})")
 
 
@@ -72,6 +73,15 @@ def kernel_steps(settings: Mapping[str, int]) -> list[AsRoot]:
     ]
     argv = ("sh", "-c", _SCRIPT, "sh", *lines)
     return [AsRoot(argv, "so that containers can't use up limits of this host's kernel")]
+
+
+def limits_removal(text: str | None) -> list[AsRoot]:
+    """Return the step that removes the file of settings with this text; none if it is not there.
+
+    The settings of the running kernel stay: others may rely on them.
+    """
+    argv = ("rm", "-f", "--", LIMITS_FILE)
+    return [] if text is None else [AsRoot(argv, "so that the kernel's own limits come back")]
 
 
 def _is_low(name: str, value: int) -> bool:

@@ -90,14 +90,21 @@ def _is_extra(key: str, value: str, desired: Mapping[str, str]) -> bool:
     return key.startswith("restricted.") and key not in desired and value not in _STRICT_VALUES
 
 
+def _is_as_desired(key: str, actual: str | None, desired: str) -> bool:
+    """Return True if a setting is as desired; the order of folders has no effect."""
+    if key == _PATHS and actual is not None:
+        return set(actual.split(",")) == set(desired.split(","))
+    # An unset features.networks is false in any project but Incus's default one.
+    return actual == desired or (key == "features.networks" and actual is None)
+
+
 def project_faults(facts: FenceFacts, network: str) -> list[str]:
     """Return the settings by which the project is weaker than required, as phrases."""
     actual, desired = facts.project or {}, _desired_config(facts, network)
-    # An unset features.networks is false in any project but Incus's default one.
     faults = [
         f"{key} = {actual.get(key, 'unset')}, expected {value}"
         for key, value in desired.items()
-        if actual.get(key) != value and not (key == "features.networks" and key not in actual)
+        if not _is_as_desired(key, actual.get(key), value)
     ]
     return faults + [
         f"{key} = {value}"

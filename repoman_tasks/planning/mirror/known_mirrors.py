@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field, replace
 from datetime import datetime
+from typing import TypeVar
 from zlib import crc32
 
 from repoman_tasks.errors import TargetUnusable
@@ -13,6 +14,8 @@ from repoman_tasks.model import Failure, Mirrored, Project
 from repoman_tasks.planning.mirror.source_check import valid_state
 
 __all__ = ["TOKEN", "Mirrors", "check_writer", "is_due", "other_writer", "token_text", "trusted"]
+
+T = TypeVar("T")
 
 TOKEN = ".repoman-generation"
 """File on the share with a token that each sync that writes there replaces."""
@@ -37,6 +40,20 @@ class Mirrors:
     def having(self, states: Mapping[str, Mirrored]) -> Mirrors:
         """Return this with `states` of projects in place of the known ones."""
         return replace(self, projects={**self.projects, **states})
+
+    def renamed(self, name: str, to: str) -> Mirrors:
+        """Return this with the project called `name` renamed."""
+
+        def moved(states: Mapping[str, T]) -> dict[str, T]:
+            return {to if known == name else known: state for known, state in states.items()}
+
+        return replace(
+            self,
+            projects=moved(self.projects),
+            open=moved(self.open),
+            failures=moved(self.failures),
+            begun=moved(self.begun),
+        )
 
     def accepts(self, token: str) -> bool:
         """Return True if a share with `token` is as repoman left it."""

@@ -1,0 +1,50 @@
+"""Renames a project in what repoman has recorded of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from repoman_tasks.actions.facts import reconcile
+from repoman_tasks.errors import Failed
+from repoman_tasks.hosts.base import Host
+from repoman_tasks.planning.steps import RenameState
+from repoman_tasks.session import Session
+from repoman_tasks.tools.approvals import approve, revoke, state_path, submit_approval
+from repoman_tasks.tools.git_judge import revoke_reports
+
+__all__ = ["rename_state"]
+
+_OF_REPO = ("seen", "listed")
+"""Kinds of state files that are named for the path of a repo."""
+
+
+def rename_state(session: Session, step: RenameState) -> None:
+    """Rename a project in the state of its syncs, and its repo in approvals; again does no harm."""
+    store, host = session.store, session.host
+    store.mirrors.rename(step.name, step.to)
+    store.verified.rename(step.name, step.to)
+    for end in ("", ".new"):
+        old, new = (store.mirrors.manifest_path(name) for name in (step.name, step.to))
+        _move(host, old + end, new + end)
+    if step.repo != step.new_repo:
+        local_repos = session.of(reconcile).local_repos
+        _rename_repo(session, f"{local_repos}/{step.repo}", f"{local_repos}/{step.new_repo}")
+
+
+def _rename_repo(session: Session, old: str, new: str) -> None:
+    host = session.host
+    approval = submit_approval(host, old).result()
+    if approval is not None:
+        approve(host, replace(approval, repo=new), session.now())
+        revoke(host, old)
+    revoke_reports(host, old)  # each names paths in the old folder
+    for kind in _OF_REPO:
+        _move(host, state_path(host, kind, old), state_path(host, kind, new))
+
+
+def _move(host: Host, path: str, to: str) -> None:
+    if host.read(["test", "-e", path]).code:
+        return
+    result = host.change(["mv", "-fT", "--", path, to])
+    if result.code:
+        raise Failed(f"{path} can't be renamed", result.complaint)

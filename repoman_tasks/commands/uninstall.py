@@ -1,0 +1,65 @@
+"""`uninstall`: take away everything that repoman made on this host."""
+
+from __future__ import annotations
+
+from repoman_tasks.actions.apply import Plan, apply_plan
+from repoman_tasks.actions.container_plans import step_runner
+from repoman_tasks.actions.facts import stored_registry
+from repoman_tasks.actions.host_inventory import find_inventory
+from repoman_tasks.cli.task import task
+from repoman_tasks.errors import Busy
+from repoman_tasks.hosts.base import Locked
+from repoman_tasks.planning.inventory import left_alone, uninstall_steps
+from repoman_tasks.session import Session
+
+
+@task(
+    help={"dry_run": "Show what would be removed, and remove nothing."},
+    examples={
+        "repoman uninstall --dry-run": "Show everything that repoman made on this host",
+        "repoman uninstall": "Remove it, after one question",
+    },
+    exit_codes={
+        "4": "another command is working on a project",
+        "130": "interrupted, or the prompt was answered with no",
+    },
+)
+def uninstall(session: Session, dry_run: bool = False) -> None:
+    """Remove everything that repoman made on this host, but no repo and no mirror.
+
+    These are the containers with their volumes and images, the Incus project, its bridge and
+    rules, the nightly sync, the guard for git, completion, state, logins, locks, log and registry.
+    If it is interrupted, run it again. The program itself is removed as it was installed.
+    """
+    facts = find_inventory(session)
+    steps = uninstall_steps(facts)
+    for sentence in left_alone(facts):
+        session.screen.note(sentence)
+    if not steps:
+        session.screen.line("nothing is left")
+        return
+    plan = Plan(steps, runner=step_runner(session))
+    done = apply_plan(
+        session, plan, dry_run=dry_run, default=False, on_confirm=lambda: _lock(session)
+    )
+    if done:
+        _remove_empty_folder(session)
+        session.screen.note("repos and mirrors stay where they are")
+
+
+def _lock(session: Session) -> None:
+    """Keep other commands from all projects until the end. Raise Busy if one is at work."""
+    for project in session.of(stored_registry).projects:
+        for name in (project.name, f"{project.name}.container"):
+            lock = session.host.lock(session.store.lock_path(name))
+            try:
+                session.stack.enter_context(lock)
+            except Locked as error:
+                what = f"another command is working on {project.name}, {error}"
+                raise Busy(what, "let it finish") from None
+
+
+def _remove_empty_folder(session: Session) -> None:
+    """Remove the folder of the registry, unless something else is in it, and our own locks."""
+    session.host.change(["rm", "-rf", "--", f"{session.store.folder}/locks"])
+    session.host.change(["rmdir", "--", session.store.folder])
