@@ -29,7 +29,7 @@ from repoman_tasks.tools.git_guard_files import submit_guard
 from repoman_tasks.tools.incus import Incus
 from repoman_tasks.tools.nightly_files import has_systemd, read_crontab, read_units
 
-__all__ = ["find_inventory"]
+__all__ = ["find_inventory", "log_path"]
 
 _BASE_IMAGE = "volatile.base_image"
 _LOG = "REPOMAN_LOG"
@@ -92,12 +92,18 @@ def _files(session: Session) -> list[str]:
     name = registry.rpartition("/")[2]
     argv = ["find", session.store.folder, "-mindepth", "1", "-maxdepth", "1", "-type", "f"]
     names = host.read([*argv, "-printf", r"%f\0"]).text.split("\0")[:-1]
-    ends = (".lock", ".completion", ".schema-", ".new")
+    ends = (".lock", ".completion", ".schema-", ".setup", ".new")
     beside = [one for one in names if one.startswith(tuple(name + end for end in ends))]
     files = [f"{session.store.folder}/{one}" for one in sorted(beside)]
-    log = host.environ.get(_LOG, "")
-    files += [absolute(log, host.home)] if log else []
+    # A log with nothing in it was opened by this very command.
+    files += [log] if (log := log_path(host)) and host.read(["test", "-s", log]).code == 0 else []
     return [path for path in [*files, registry] if host.read(["test", "-f", path]).code == 0]
+
+
+def log_path(host: Host) -> str:
+    """Return the path of the log of changes, empty if there is none."""
+    log = host.environ.get(_LOG, "")
+    return absolute(log, host.home) if log else ""
 
 
 # --- Incus ----------------------------------------------------------------------------------

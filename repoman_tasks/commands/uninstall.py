@@ -5,7 +5,7 @@ from __future__ import annotations
 from repoman_tasks.actions.apply import Plan, apply_plan
 from repoman_tasks.actions.container_plans import step_runner
 from repoman_tasks.actions.facts import stored_registry
-from repoman_tasks.actions.host_inventory import find_inventory
+from repoman_tasks.actions.host_inventory import find_inventory, log_path
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Busy
 from repoman_tasks.hosts.base import Locked
@@ -36,6 +36,8 @@ def uninstall(session: Session, dry_run: bool = False) -> None:
     for sentence in left_alone(facts):
         session.screen.note(sentence)
     if not steps:
+        if not (dry_run or session.dry):
+            _remove_empty(session)
         session.screen.line("nothing is left")
         return
     plan = Plan(steps, runner=step_runner(session))
@@ -43,7 +45,7 @@ def uninstall(session: Session, dry_run: bool = False) -> None:
         session, plan, dry_run=dry_run, default=False, on_confirm=lambda: _lock(session)
     )
     if done:
-        _remove_empty_folder(session)
+        _remove_empty(session)
         session.screen.note("repos and mirrors stay where they are")
 
 
@@ -59,7 +61,9 @@ def _lock(session: Session) -> None:
                 raise Busy(what, "let it finish") from None
 
 
-def _remove_empty_folder(session: Session) -> None:
-    """Remove the folder of the registry, unless something else is in it, and our own locks."""
+def _remove_empty(session: Session) -> None:
+    """Remove the locks of this command, and the log and the registry's folder if they are empty."""
+    if (log := log_path(session.host)) and session.host.read(["test", "-s", log]).code:
+        session.host.change(["rm", "-f", "--", log])
     session.host.change(["rm", "-rf", "--", f"{session.store.folder}/locks"])
     session.host.change(["rmdir", "--", session.store.folder])

@@ -61,7 +61,7 @@ class HostFacts:
     folders: tuple[str, ...] = ()
     """Folders that only repoman writes, of those that exist."""
     files: tuple[str, ...] = ()
-    """Files of repoman's that exist elsewhere; the registry is the last."""
+    """Files of repoman's that exist elsewhere."""
 
     @property
     def strays(self) -> list[str]:
@@ -194,11 +194,12 @@ INVENTORY: Mapping[str, Callable[[HostFacts], list[Step]]] = {
     "Incus project and profiles": _project,
     "bridge and its rules": _network,
     "settings of the host": _rules_of_host,
-    "state, logins, approvals and locks": _folders,
     "log and registry": _files,
+    "state, logins, approvals and locks": _folders,
 }
-"""What repoman makes, in the order in which it is removed: the registry, which leads to the rest,
-is the last, so that a command that was interrupted can be repeated."""
+"""What repoman makes, in the order in which it is removed, so that a command that was interrupted
+can be repeated: the registry says where the parts before it are. The state is the last, because
+each command caches names there while there is a registry."""
 
 _STATE, _REGISTRY = "state, logins, approvals and locks", "log and registry"
 _IN_INCUS = ("containers", "volumes", "images")

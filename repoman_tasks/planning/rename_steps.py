@@ -12,6 +12,7 @@ from typing import Any
 from repoman_tasks.errors import Refused, UsageError
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Project, Registry
+from repoman_tasks.planning.container.agents import VOLUME_PATH
 from repoman_tasks.planning.container.spec import (
     PROJECT_TAG,
     REPO_TAG,
@@ -119,7 +120,11 @@ def rename_steps(rename: Rename, project: Project, facts: RenameFacts) -> list[S
         steps.append(ChangeState(container.name, "stop"))
     if rename.old in facts.containers:
         steps.append(ChangeState(rename.old, "rename", rename.new))
-    if pool := facts.volumes.get(rename.old):
+    pool = facts.volumes.get(rename.old)
+    if pool and container is not None and VOLUME_DEVICE in container.devices:
+        # Incus waits for half a minute before it renames a volume that is attached.
+        steps.append(_detach(rename.new, container))
+    if pool:
         path = volume_path(facts.incus_project, pool, rename.old)
         what = f"rename the volume {rename.old} to {rename.new}"
         steps.append(CallIncus(what, "POST", path, {"name": rename.new}))
@@ -129,7 +134,7 @@ def rename_steps(rename: Rename, project: Project, facts: RenameFacts) -> list[S
         old, new = (f"{facts.local_repos}/{repo}" for repo in (rename.old_repo, rename.new_repo))
         steps.append(RenameFolder(old, new))
     if container is not None:
-        steps.append(_change_container(rename, facts.local_repos, container))
+        steps.append(_change_container(rename, facts, container))
     steps += [RenameState(rename.old, rename.new, rename.old_repo, rename.new_repo)]
     steps.append(_register(rename, project))
     # A restart is the last: a container that does not start is renamed all the same.
@@ -157,13 +162,25 @@ def _register(rename: Rename, project: Project) -> Step:
     return WriteRegistry(what, (SetKeys(values, project=rename.old),))
 
 
-def _change_container(rename: Rename, local_repos: str, container: Container) -> Step:
+def _detach(name: str, container: Container) -> Step:
+    """Return the step that takes the volume from the container, which is called `name` by then."""
+    others = {n: dict(d) for n, d in container.devices.items() if n != VOLUME_DEVICE}
+    changes = {
+        "config": dict(container.config),
+        "devices": others,
+        "profiles": list(container.profiles),
+    }
+    return ChangeContainer(name, "detach its volume", changes)
+
+
+def _change_container(rename: Rename, facts: RenameFacts, container: Container) -> Step:
     """Return the step that changes what in the container's configuration names the project."""
-    old, new = (f"{local_repos}/{repo}" for repo in (rename.old_repo, rename.new_repo))
+    old, new = (f"{facts.local_repos}/{repo}" for repo in (rename.old_repo, rename.new_repo))
     config = {**container.config, PROJECT_TAG: rename.new, REPO_TAG: rename.new_repo}
     devices = {name: _renamed(device, old, new) for name, device in container.devices.items()}
-    if VOLUME_DEVICE in devices:
-        devices[VOLUME_DEVICE]["source"] = rename.new
+    if pool := facts.volumes.get(rename.old) or facts.volumes.get(rename.new):
+        volume = {"type": "disk", "pool": pool, "source": rename.new, "path": VOLUME_PATH}
+        devices[VOLUME_DEVICE] = volume
     changes = {"config": config, "devices": devices, "profiles": list(container.profiles)}
     what = "its name, volume and repo" if rename.moves else "its name and volume"
     return ChangeContainer(rename.new, what, changes)

@@ -83,6 +83,7 @@ def test_it_goes_on_after_each_step(filled: ContainerEstate) -> None:
     repos = filled.local_repos
     for change in (
         lambda: filled.incus("rename", "isurus", "lamna"),
+        lambda: filled.incus("config", "device", "remove", "lamna", "volume"),
         lambda: filled.incus("query", "-X", "POST", "-d", '{"name": "lamna"}', f"local:{volume}"),
         lambda: (repos / "isurus").rename(repos / "lamna"),
     ):

@@ -80,7 +80,7 @@ def test_nothing_is_left_but_repos_and_mirrors(used: Estate) -> None:
 
 @pytest.mark.local_only("installs what works on this host only")
 def test_what_is_interrupted_is_completed(used: Estate, tmp_path: Path) -> None:
-    """A program on PATH ends the command after each of its deletions."""
+    """A program on PATH ends the command after each of its deletions of a file or folder."""
     fake = tmp_path / "programs/rm"
     fake.parent.mkdir()
     fake.write_text('#!/bin/sh\n/usr/bin/rm "$@"; kill -9 $PPID\n')

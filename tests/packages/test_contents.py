@@ -52,6 +52,13 @@ def test_the_wheel_has_the_package_and_nothing_else() -> None:
     scripts.add("repoman_tasks/guard/git.sh")
     inside = {n for n in zipfile.ZipFile(wheel).namelist() if n.startswith("repoman_tasks/")}
     assert inside == modules | scripts
+    data = {n for n in zipfile.ZipFile(wheel).namelist() if ".data/data/" in n}
+    assert {name.partition(".data/data/")[2] for name in data} == {
+        "share/man/man1/repoman.1",
+        "share/bash-completion/completions/repoman",
+        "share/zsh/site-functions/_repoman",
+        "share/fish/vendor_completions.d/repoman.fish",
+    }
     assert f"{info}/licenses/LICENSE" in zipfile.ZipFile(wheel).namelist()
 
 
