@@ -22,7 +22,7 @@ complete -p repoman
 
 @pytest.fixture(params=["pip", "pipx"])
 def installed(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
-    """Install the wheel without its dependencies; return the environment of a user's shell."""
+    """Install the wheel; return the environment of a user's shell."""
     (wheel,) = FIRST.glob("*.whl")
     home = tmp_path / "home"
     (home / ".local").mkdir(parents=True)
@@ -35,7 +35,7 @@ def installed(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     else:
         if shutil.which("pipx") is None:
             pytest.skip("not here: pipx")
-        argv = ["pipx", "install", "--pip-args=--no-deps", str(wheel)]
+        argv = ["pipx", "install", str(wheel)]  # it wants the dependencies, too
     done = run(argv, environ)
     assert done.code == 0, done
     return environ
