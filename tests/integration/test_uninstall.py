@@ -93,6 +93,7 @@ def test_what_is_interrupted_is_completed(used: Estate, tmp_path: Path) -> None:
         shown = used.run("uninstall", "-n", code=0).out.splitlines()
         assert len(shown) < len(left) or shown == ["nothing is left"]
         left = [] if shown == ["nothing is left"] else shown
+    assert used.run("uninstall", "--yes", code=0).out == "nothing is left\n"
     assert remains(used) == {"crontab"}
 
 

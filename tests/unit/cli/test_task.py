@@ -34,7 +34,7 @@ def test_the_commands_are_these() -> None:
     ("argv", "known"),
     [
         (["list"], {"list"}),
-        (["setup", "--dry-run"], {"setup", "new", "sync"}),  # it leads on to those
+        (["setup", "--dry-run"], {"setup", "new", "restore", "sync"}),  # it leads on to those
         (["sync", "--dry-run", "status", "--json"], {"sync", "status"}),
         (["shell", "isurus", "--", "exec"], {"shell", "exec"}),
         (["lst"], set(NAMES)),
