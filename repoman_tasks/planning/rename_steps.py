@@ -114,31 +114,37 @@ def check_rename(rename: Rename, facts: RenameFacts) -> None:
 def rename_steps(rename: Rename, project: Project, facts: RenameFacts) -> list[Step]:
     """Return the steps that are left of the rename of `project`."""
     steps: list[Step] = [] if rename.begun else [_note(rename)]
-    container = facts.containers.get(rename.old) or facts.containers.get(rename.new)
-    running = container is not None and container.status != "stopped"
-    if container is not None and running:
-        steps.append(ChangeState(container.name, "stop"))
-    if rename.old in facts.containers:
-        steps.append(ChangeState(rename.old, "rename", rename.new))
-    pool = facts.volumes.get(rename.old)
-    if pool and container is not None and VOLUME_DEVICE in container.devices:
-        # Incus waits for half a minute before it renames a volume that is attached.
-        steps.append(_detach(rename.new, container))
-    if pool:
-        path = volume_path(facts.incus_project, pool, rename.old)
-        what = f"rename the volume {rename.old} to {rename.new}"
-        steps.append(CallIncus(what, "POST", path, {"name": rename.new}))
+    container = facts.containers.get(rename.old)
+    renamed = facts.containers.get(rename.new)
+    running = any(one is not None and one.status != "stopped" for one in (container, renamed))
+    if running:
+        steps.append(ChangeState(rename.old if container else rename.new, "stop"))
+    steps += _volume_steps(rename, facts, container)
     if rename.old_repo in facts.mirrors:
         steps.append(RenameMirror(rename.old_repo, rename.new_repo))
     if rename.moves and rename.old_repo in facts.folders:
         old, new = (f"{facts.local_repos}/{repo}" for repo in (rename.old_repo, rename.new_repo))
         steps.append(RenameFolder(old, new))
     if container is not None:
+        # Incus changes a container that was just renamed only after half a minute.
         steps.append(_change_container(rename, facts, container))
-    steps += [RenameState(rename.old, rename.new, rename.old_repo, rename.new_repo)]
+        steps.append(ChangeState(rename.old, "rename", rename.new))
+    steps.append(RenameState(rename.old, rename.new, rename.old_repo, rename.new_repo))
     steps.append(_register(rename, project))
     # A restart is the last: a container that does not start is renamed all the same.
     return [*steps, ChangeState(rename.new, "start")] if running else steps
+
+
+def _volume_steps(rename: Rename, facts: RenameFacts, container: Container | None) -> list[Step]:
+    """Return the steps that rename the volume, which is detached for that."""
+    pool = facts.volumes.get(rename.old)
+    if not pool:
+        return []
+    path = volume_path(facts.incus_project, pool, rename.old)
+    what = f"rename the volume {rename.old} to {rename.new}"
+    step = CallIncus(what, "POST", path, {"name": rename.new})
+    attached = container is not None and VOLUME_DEVICE in container.devices
+    return [_detach(container), step] if container and attached else [step]
 
 
 def _note(rename: Rename) -> Step:
@@ -162,15 +168,15 @@ def _register(rename: Rename, project: Project) -> Step:
     return WriteRegistry(what, (SetKeys(values, project=rename.old),))
 
 
-def _detach(name: str, container: Container) -> Step:
-    """Return the step that takes the volume from the container, which is called `name` by then."""
+def _detach(container: Container) -> Step:
+    """Return the step that takes the volume from the container."""
     others = {n: dict(d) for n, d in container.devices.items() if n != VOLUME_DEVICE}
     changes = {
         "config": dict(container.config),
         "devices": others,
         "profiles": list(container.profiles),
     }
-    return ChangeContainer(name, "detach its volume", changes)
+    return ChangeContainer(container.name, "detach its volume", changes)
 
 
 def _change_container(rename: Rename, facts: RenameFacts, container: Container) -> Step:
@@ -183,7 +189,7 @@ def _change_container(rename: Rename, facts: RenameFacts, container: Container) 
         devices[VOLUME_DEVICE] = volume
     changes = {"config": config, "devices": devices, "profiles": list(container.profiles)}
     what = "its name, volume and repo" if rename.moves else "its name and volume"
-    return ChangeContainer(rename.new, what, changes)
+    return ChangeContainer(rename.old, what, changes)
 
 
 def _renamed(device: Mapping[str, str], old: str, new: str) -> dict[str, str]:
