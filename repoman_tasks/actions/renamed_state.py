@@ -23,12 +23,20 @@ def rename_state(session: Session, step: RenameState) -> None:
     store, host = session.store, session.host
     store.mirrors.rename(step.name, step.to)
     store.verified.rename(step.name, step.to)
-    for end in ("", ".new"):
-        old, new = (store.mirrors.manifest_path(name) for name in (step.name, step.to))
-        _move(host, old + end, new + end)
+    _move_manifests(session, step.name, step.to)
     if step.repo != step.new_repo:
         local_repos = session.of(reconcile).local_repos
         _rename_repo(session, f"{local_repos}/{step.repo}", f"{local_repos}/{step.new_repo}")
+
+
+def _move_manifests(session: Session, name: str, to: str) -> None:
+    """Rename the manifest and what is kept beside it; no name of a project has a dot."""
+    host, path = session.host, session.store.mirrors.manifest_path
+    folder = path(name).rpartition("/")[0]
+    argv = ["find", folder, "-mindepth", "1", "-maxdepth", "1"]
+    names = host.read([*argv, "-printf", r"%f\0"]).text.split("\0")[:-1]
+    for end in (one.removeprefix(name) for one in names if one.partition(".")[0] == name):
+        _move(host, path(name) + end, path(to) + end)
 
 
 def _rename_repo(session: Session, old: str, new: str) -> None:
