@@ -20,7 +20,7 @@ _OF_REPO = ("seen", "listed")
 
 def rename_state(session: Session, step: RenameState) -> None:
     """Rename a project in the state of its syncs, and its repo in approvals; again does no harm."""
-    store, host = session.store, session.host
+    store = session.store
     store.mirrors.rename(step.name, step.to)
     store.verified.rename(step.name, step.to)
     _move_manifests(session, step.name, step.to)
