@@ -219,7 +219,8 @@ is_approved() {
     case $nl$approved in *"$nl$mark$tab"*) ;; *) return 1 ;; esac
 }
 
-# Report something by KIND FILE KEY VALUE. What is of the kind `unsafe` can't be approved.
+# Report something by KIND FILE KEY VALUE. What is of the kind `unsafe` can't be approved. Nor can
+# what is `unread`: there may be more than is reported.
 found() {
     if [ "$0" = repoman-judge ]; then
         [ -z "$stop_judging" ] || return 0
@@ -233,7 +234,7 @@ found() {
         return
     fi
     case $1 in
-    unsafe) ;;
+    unsafe | unread) ;;
     todo) ! is_harmless_during_rebase && ! is_approved "$@" || return 0 ;;
     *) ! is_approved "$@" || return 0 ;;
     esac
@@ -267,7 +268,7 @@ find_name() {
 refuse() {
     find_name "$first"
     cure="to see and approve it, run \`repoman trust --git $name\`"
-    [ "$1" != unsafe ] || cure="look there with another program than git"
+    case $1 in unsafe | unread) cure="look there with another program than git" ;; esac
     {
         # Only a cure has backticks.
         printf '%s' "repoman: git does not run here: $3${4:+ = $4} in $2" |
@@ -499,7 +500,7 @@ judge_config() {
     # With a working tree git does not enter that of core.worktree, which may be missing.
     read_list bounded --no-pager --git-dir="$git" --work-tree=. config --list -z --show-scope \
         --show-origin --includes || {
-        found unsafe "$git/config" 'a configuration that git cannot read, or too long' ''
+        found unread "$git/config" 'a configuration that git cannot read, or too long' ''
         return 1
     }
     IFS=$nl
@@ -624,7 +625,7 @@ found_file() {
         return
     }
     hash_file "$2" || {
-        found unsafe "$2" 'a file that cannot be read' ''
+        found unread "$2" 'a file that cannot be read' ''
         return
     }
     found "$1" "$2" "${2##*/}" "$content"
@@ -712,11 +713,11 @@ list_links() {
 judge_tree() {
     links=$(list_links)
     case $nl$links in *"${nl}end") ;; *)
-        found unsafe "$git/index" 'an index that git cannot read' ''
+        found unread "$git/index" 'an index that git cannot read' ''
         return
         ;;
     esac
-    [ ${#links} -lt "$most_text" ] || found unsafe "$git/index" 'too many submodules' ''
+    [ ${#links} -lt "$most_text" ] || found unread "$git/index" 'too many submodules' ''
     IFS=$nl
     for link in ${links%end}; do
         mode=${link%% *} link=${link#*"$tab"}
@@ -753,7 +754,7 @@ judge_tree() {
 # Add every repo in `top`: the command may make it a submodule, and go on into it.
 add_nested() {
     try_list find "$top" -name .git -prune -print0 || {
-        found unsafe "$top" 'a folder that cannot be listed, or too many git directories' ''
+        found unread "$top" 'a folder that cannot be listed, or too many git directories' ''
         return
     }
     IFS=$nl
@@ -795,7 +796,7 @@ keeps_tree() {
 # Judge .gitmodules, which the options of git config $1 and $2 name.
 judge_gitmodules() {
     read_list bounded --no-pager --git-dir="$git" config "$1" "$2" --list -z || {
-        found unsafe "$top/.gitmodules" 'a file that git cannot read, or too long' ''
+        found unread "$top/.gitmodules" 'a file that git cannot read, or too long' ''
         return
     }
     IFS=$nl
@@ -819,7 +820,7 @@ enqueue() {
         if is_short "$3"; then
             queue=$queue$1\ $2\ $3$nl
         else
-            found unsafe "$3" 'a folder of too long a path' ''
+            found unread "$3" 'a folder of too long a path' ''
         fi
         ;;
     esac
@@ -858,7 +859,7 @@ is_own_gitdir() {
 # of submodules and working trees in it.
 judge_inner() {
     try_list find_inner || {
-        found unsafe "$common" 'a folder that cannot be listed, or too much' ''
+        found unread "$common" 'a folder that cannot be listed, or too much' ''
         return
     }
     IFS=$nl previous=
@@ -867,7 +868,7 @@ judge_inner() {
         file=$common/${entry#./} folder=$common/${entry#./}
         folder=${folder%/*}
         if ! is_short "$file"; then
-            found unsafe "$common" 'a file of too long a path' ''
+            found unread "$common" 'a file of too long a path' ''
             continue
         elif [ "$entry" = "$previous" ]; then
             found unsafe "$file" 'a file that is too long' ''
@@ -963,7 +964,7 @@ enter_common() {
 # Judge one git directory, and add those that git would go on into.
 judge_git() {
     is_short "$git" || {
-        found unsafe "$git" 'a folder of too long a path' ''
+        found unread "$git" 'a folder of too long a path' ''
         return 0
     }
     enter_common || return 0
@@ -995,7 +996,7 @@ judge() {
         count=$((count + 1))
         kind=${item%% *} path=${item#* } top=''
         if [ "$count" -gt "$most" ] || [ "$depth" -gt "$most_deep" ]; then
-            found unsafe "$path" 'too many git directories' ''
+            found unread "$path" 'too many git directories' ''
             return
         fi
         case $kind in

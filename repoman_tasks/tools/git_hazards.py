@@ -45,6 +45,8 @@ def git_hazards(
     marks = _marks_of(listed, repo)
     hazards = {path: Hazard(path, "git", m) for path, m in files.items() if _counts(path, files)}
     hazards |= {w: Hazard(w, "git", (m,)) for w, m in marks.items() if w not in hazards}
+    unread = {report.describe(repo) for report in listed if report.incomplete}
+    hazards |= {what: Hazard(what, "git", ()) for what in unread}
     for reports in answers:
         if len(reports) >= _MAX_REPORTS:  # nobody saw the rest, so it stays new
             ((file, _),) = Counter(report.file for report in reports).most_common(1)
@@ -52,7 +54,7 @@ def git_hazards(
             hazards[what] = Hazard(what, "git", ())
     if len(nested) > _MAX_NESTED:
         what = f".git: more than {_MAX_NESTED} git directories"
-        hazards[".git"] = Hazard(what, "git", (_digest(nested),))
+        hazards[".git"] = Hazard(what, "git", ())
     return list(hazards.values())
 
 

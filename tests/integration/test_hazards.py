@@ -210,6 +210,29 @@ def test_a_value_before_one_that_was_seen_is_new(
     assert new(host, repo, seen) == changed
 
 
+def test_a_configuration_that_is_too_long_stays_new(host: LocalHost, repo: Path) -> None:
+    config = repo / ".git/config"
+    start = config.read_text()
+    write(repo, ".git/config", text=start + "[user]\n" + f"\tname = {'x' * 1000}\n" * 300)
+    what = ".git/config: a configuration that git cannot read, or too long"
+    found = hazards(host, repo)
+    assert new(host, repo, marks(found)) == {what}
+    config.write_text(start)
+    assert new(host, repo, marks(found)) == set()
+
+
+def test_more_nested_repos_than_are_judged_stay_new(host: LocalHost, repo: Path) -> None:
+    for number in range(201):
+        write(repo, f"n/{number:03}/.git/HEAD", text="ref: refs/heads/main\n")
+        for name in ("objects", "refs"):
+            (repo / f"n/{number:03}/.git" / name).mkdir()
+    found = hazards(host, repo)
+    write(repo, "n/200/.git/config", text="[core]\n\tfsmonitor = x\n")
+    assert new(host, repo, marks(found)) == {".git: more than 200 git directories"}
+    shutil.rmtree(repo / "n/000")
+    assert new(host, repo, marks(found)) == {"n/200/.git/config: core.fsmonitor"}
+
+
 def test_too_many_settings_stay_new(host: LocalHost, repo: Path) -> None:
     start = (repo / ".git/config").read_text()
     keys = [f"\tk{number} = 1\n" for number in range(512)]

@@ -21,7 +21,7 @@ __all__ = [
 _FIELDS = 6
 _MOST_SHOWN = 4000
 """Limit of characters of a value that are shown."""
-_UNSAFE = "unsafe"
+_UNSAFE, _UNREAD = "unsafe", "unread"
 _ABOUT_FILE = ("hook", "remote")
 
 
@@ -41,7 +41,12 @@ class GitReport:
     @property
     def can_be_approved(self) -> bool:
         """Return False if git would leave the repo or can't read it, or if not all is shown."""
-        return self.kind != _UNSAFE and len(self.value) <= _MOST_SHOWN
+        return self.kind not in (_UNSAFE, _UNREAD) and len(self.value) <= _MOST_SHOWN
+
+    @property
+    def incomplete(self) -> bool:
+        """Return True if there may be more than is reported, which nobody can have seen."""
+        return self.kind == _UNREAD
 
     def describe(self, repo: str) -> str:
         """Return what is refused and where, with a path relative to `repo`."""

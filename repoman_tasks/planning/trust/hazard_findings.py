@@ -114,11 +114,11 @@ def _unlisted_findings(
 
 
 def _flood_findings(name: str, path: str, new: Sequence[Hazard]) -> list[Finding]:
+    if not new:
+        return []
+    items = tuple(_ordered(hazard.what for hazard in new))
     cure = "delete from it what you do not know, then look again"
-    return [
-        Finding(name, f"in {path}, {hazard.what}", cure, kind="hazard", items=(hazard.what,))
-        for hazard in new
-    ]
+    return [Finding(name, f"in {path}, {_named(items)}", cure, kind="hazard", items=items)]
 
 
 def _ordered(whats: Iterable[str]) -> list[str]:
