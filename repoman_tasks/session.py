@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from repoman_tasks.hosts.base import Future, Host
+from repoman_tasks.hosts.processes import utc_text
 from repoman_tasks.registry import Store
 from repoman_tasks.terminal.prompter import Prompter
 from repoman_tasks.terminal.screen import Screen
 
-__all__ = ["FollowUps", "Session", "utc_now", "utc_text"]
+__all__ = ["FollowUps", "Session", "utc_now"]
 
 R = TypeVar("R")
 
@@ -23,11 +24,6 @@ FollowUps = Callable[[], Iterator[tuple[str, dict[str, Any]]]]
 def utc_now() -> str:
     """Return the current time in UTC, in the registry's format."""
     return utc_text(datetime.now(UTC))
-
-
-def utc_text(when: datetime) -> str:
-    """Return a time of any zone in UTC, in the registry's format."""
-    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Session:

@@ -16,6 +16,7 @@ from repoman_tasks.actions.facts import (
 from repoman_tasks.actions.project_container import repo_path
 from repoman_tasks.errors import Busy, Refused, quoted
 from repoman_tasks.hosts.base import Future, Lock, Locked
+from repoman_tasks.hosts.processes import utc_text
 from repoman_tasks.mirror.restore_run import Restore, RestoreSource
 from repoman_tasks.model import Project
 from repoman_tasks.planning.mirror.restore_plan import (
@@ -30,7 +31,7 @@ from repoman_tasks.planning.mirror.restore_plan import (
 from repoman_tasks.planning.mirror.snapshots import Snapshot, find_snapshot
 from repoman_tasks.planning.mirror.sync_plan import find_project, first_symlink
 from repoman_tasks.planning.names import absolute, with_parents
-from repoman_tasks.session import Session, utc_text
+from repoman_tasks.session import Session
 from repoman_tasks.tools.file_tree import submit_folder_names
 from repoman_tasks.tools.rsync import Item
 from repoman_tasks.tools.share import Share

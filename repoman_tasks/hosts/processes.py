@@ -29,6 +29,7 @@ __all__ = [
     "not_installed",
     "reader_check",
     "this_process",
+    "utc_text",
     "wait_for_lock",
     "waits",
 ]
@@ -178,6 +179,11 @@ class StallTimer:
         self._moved()
 
 
+def utc_text(when: datetime) -> str:
+    """Return a time of any zone in UTC, in the registry's format."""
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def this_process() -> str:
     """Return what identifies this process: its pid, when it started, and its host."""
     return _process(str(os.getpid()), os.uname().nodename)
@@ -199,7 +205,7 @@ def _process(pid: str, host: str) -> str:
 
 def lock_note(pid: int | str, **more: str) -> str:
     """Return the first line of a lock's file: its holder, as JSON."""
-    since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    since = utc_text(datetime.now(UTC))
     command = " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
     return json.dumps({"pid": pid, "since": since, "command": command, **more})
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from repoman_tasks.errors import RepomanError, quoted
 from repoman_tasks.hosts.base import Future, Host, Result
+from repoman_tasks.hosts.processes import utc_text
 from repoman_tasks.planning.container.agents import Agent
 from repoman_tasks.planning.container.logins import (
     SHARING_AGENT,
@@ -84,7 +85,7 @@ def _stored(
         return StoredLogin(agent.name, path)
     fault, cure = _file_fault(host, path, words)
     cure = cure or f"run `repoman login {quoted(agent.name)}`"
-    stored = datetime.fromtimestamp(float(words[3]), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    stored = utc_text(datetime.fromtimestamp(float(words[3]), UTC))
     login = partial(StoredLogin, agent.name, path, True, stored=stored)
     if fault:
         return login(fault, cure)

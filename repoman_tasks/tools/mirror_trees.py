@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ __all__ = ["read_trees"]
 
 _AT_ONCE = 20
 """Number of snapshots that one child looks into."""
+_JOBS = 8
+"""Number of snapshots that are looked into at the same time: a file server answers late."""
 _ENTRY = r"%y %s %T@ %P\0"
 
 
@@ -33,12 +36,20 @@ def read_trees(share: Share, roots: Sequence[str], inner: str) -> Iterator[Tree 
         found = share.read(["find", *paths, "-maxdepth", "0", "-printf", rf"%p\0{_ENTRY}"])
         told = found.text.split("\0")
         entries = dict(zip(told[:-1:2], map(_entry, told[1::2]), strict=True))
-        trees = [_submit_tree(share, root, inner, entries) for root in chunk]
-        yield from (tree.result() for tree in trees)
+        if share.host.keeps_caches:  # here a program runs when its answer is awaited
+            with ThreadPoolExecutor(_JOBS) as pool:
+                yield from pool.map(partial(_read_tree, share, inner, entries), chunk)
+        else:  # there all of them take one round trip
+            trees = [_submit_tree(share, inner, entries, root) for root in chunk]
+            yield from (tree.result() for tree in trees)
+
+
+def _read_tree(share: Share, inner: str, entries: Mapping[str, _Entry], root: str) -> Tree | None:
+    return _submit_tree(share, inner, entries, root).result()
 
 
 def _submit_tree(
-    share: Share, root: str, inner: str, entries: Mapping[str, _Entry]
+    share: Share, inner: str, entries: Mapping[str, _Entry], root: str
 ) -> Future[Tree | None]:
     """Ask for the entries at `inner`; `entries` are that itself, and its parents, of all roots."""
     path = f"{root}/{inner}"

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 from tests.benchmarks.slow_share import slow_share
@@ -24,6 +26,7 @@ __all__ = ["main"]
 _SECONDS = 0.001
 _FORGET_SECONDS = 3
 """Time after which the kernel has forgotten what it knew of the share, and a walk trusts ctimes."""
+_SNAPSHOTS = 1000
 _RSYNC = ("rsync", "-aH", "--delete")
 
 Count = Callable[[Callable[[], float]], tuple[float, int | None]]
@@ -103,6 +106,32 @@ def _measure_slow(base: Path, projects: int, files: int) -> None:
         bench.measure("all compared", {"repoman": lambda: bench.sync("--full"), **one})
 
 
+def _measure_history(base: Path, _projects: int, _files: int) -> None:
+    """Measure the newest page of a thousand snapshots of a project, and one with all of them."""
+    with Estate(base) as estate, slow_share(base) as share:
+        estate.share = share.mount_point
+        estate.environ["REPOMAN_NFS_FSTYPES"] = "fuse"
+        estate.prepare("isurus")
+        fill(estate.local_repos / "isurus", 30)
+        timed([*estate.argv, "sync"], env=estate.environ)
+        for number in range(_SNAPSHOTS):
+            day = date(2024, 1, 1) + timedelta(days=number)
+            folder = share.behind / f".zfs/snapshot/auto-{day}_03-00"
+            folder.mkdir(parents=True)
+            subprocess.run(["cp", "-a", share.behind / "isurus", folder], check=True)
+            (folder / "isurus/README.md").write_text(f"{number}\n" * number)
+        share.delay(_SECONDS)
+        for what, argv in {
+            "newest page": ["isurus"],
+            "newest page, one file": ["isurus", "README.md"],
+            "all, one file": ["isurus", "README.md", "--limit", "0"],
+        }.items():
+            time.sleep(_FORGET_SECONDS)
+            words = [*estate.argv, "history", *argv]
+            seconds, requests = share.count(partial(timed, words, env=estate.environ))
+            print(f"| {what} | repoman | {seconds:.2f} s | {requests:,} |", flush=True)
+
+
 def _measure_memory(base: Path, projects: int, files: int) -> None:
     with Estate(base) as estate:
         bench = _Bench(estate, projects, files, _uncounted)
@@ -117,11 +146,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.size")
     parser.add_argument("--projects", type=int, default=100)
     parser.add_argument("--files", type=int, default=5000)
-    parser.add_argument("--share", choices=["slow", "memory"])
+    parser.add_argument("--share", choices=["slow", "memory", "history"])
     given = parser.parse_args()
-    for share, measure in {"slow": _measure_slow, "memory": _measure_memory}.items():
+    measures = {"slow": _measure_slow, "memory": _measure_memory, "history": _measure_history}
+    for share, measure in measures.items():
         if given.share in (None, share):
             titles = {"slow": "A share that answers after 1 ms", "memory": "A share in memory"}
+            titles["history"] = f"`history` of {_SNAPSHOTS} snapshots, 1 ms"
             print(f"\n{titles[share]}\n\n| job | | time | requests |\n| --- | --- | ---: | ---: |")
             base = Path(tempfile.mkdtemp(prefix="repoman-bench-", dir="/var/tmp"))
             try:
