@@ -404,7 +404,10 @@ class LocalHost(Host):
             check_complaints(root, _content_of(said), none_below=none_below)
 
     def _records(self, argv: Argv, said: IO[bytes]) -> Iterator[bytes]:
-        """Yield what a program prints, cut at each NUL; its complaints go to the file `said`."""
+        """Yield what a program prints, cut at each NUL; its complaints go to the file `said`.
+
+        The time limit is for a walk that prints nothing: a large repo may take longer.
+        """
         in_time, rest = deadline_check(argv[0], WALK_SECONDS), b""
         with self._start(argv, stdin=subprocess.DEVNULL, stderr=said) as process:
             assert process.stdout is not None
@@ -415,8 +418,10 @@ class LocalHost(Host):
                         data = os.read(process.stdout.fileno(), _CHUNK)
                         if not data:
                             break
+                        waits.end()
                         *records, rest = (rest + data).split(b"\0")
                         yield from records
+                        in_time = deadline_check(argv[0], WALK_SECONDS)
                     self._check_stopping()
                     in_time()
             process.wait()
@@ -456,7 +461,13 @@ class LocalHost(Host):
                 self._check_stopping()
                 in_time()
 
-            code = self._drain(process, feed, complaints.extend, check)
+            def moving(data: bytes) -> None:
+                nonlocal in_time
+                feed(data)
+                waits.end()
+                in_time = deadline_check("find", WALK_SECONDS)
+
+            code = self._drain(process, moving, complaints.extend, check)
         return code == 0 and not complaints
 
     def submit_comparison(self, root: str, known: str, keep: str) -> Future[Comparison]:

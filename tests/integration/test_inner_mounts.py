@@ -14,6 +14,7 @@ from tests.support.mounts import can_mount, hanging, run_with_mounts
 from tests.support.processes import WAIT_SECONDS, wait_until
 
 INTERRUPTED = 130
+IN_NAMESPACE = pytest.mark.local_only("repoman runs in a namespace with mounts of its own")
 
 
 @pytest.fixture
@@ -33,6 +34,7 @@ def files(folder: Path, count: int) -> Path:
 
 
 @pytest.mark.as_root
+@IN_NAMESPACE
 def test_the_share_seen_again_in_a_repo_is_refused(ready: Estate) -> None:
     archive = ready.local_repos / "isurus/archive"
     archive.mkdir()
@@ -48,6 +50,7 @@ def test_the_share_seen_again_in_a_repo_is_refused(ready: Estate) -> None:
 
 
 @pytest.mark.as_root
+@IN_NAMESPACE
 def test_the_share_seen_again_as_the_repo_itself_is_refused(ready: Estate) -> None:
     repo = ready.local_repos / "isurus"
     done = run_with_mounts(ready, {ready.share: repo}, "sync", "isurus", code=REFUSED)
@@ -55,6 +58,7 @@ def test_the_share_seen_again_as_the_repo_itself_is_refused(ready: Estate) -> No
 
 
 @pytest.mark.as_root
+@IN_NAMESPACE
 def test_a_view_of_the_share_by_another_file_system_is_known_by_its_marker(ready: Estate) -> None:
     archive, view = ready.local_repos / "isurus/archive", files(ready.base / "view", 1)
     archive.mkdir()
@@ -64,6 +68,7 @@ def test_a_view_of_the_share_by_another_file_system_is_known_by_its_marker(ready
 
 
 @pytest.mark.as_root
+@IN_NAMESPACE
 def test_what_was_mounted_at_the_last_sync_and_is_not_now_stays_in_the_mirror(
     ready: Estate,
 ) -> None:
@@ -89,6 +94,7 @@ def only_root() -> None:
 
 
 @pytest.mark.as_root
+@pytest.mark.over_ssh
 @pytest.mark.parametrize("folder", ["isurus/data", "isurus"])
 def test_a_dead_file_system_in_a_repo_fails_that_project_only(ready: Estate, folder: str) -> None:
     only_root()
