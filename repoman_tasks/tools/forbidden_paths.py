@@ -17,6 +17,8 @@ from repoman_tasks.planning.trust.approval_rules import ForbiddenPaths, forbidde
 from repoman_tasks.registry.names_file import state_folder
 
 __all__ = [
+    "NEVER_MOUNTED",
+    "NEVER_MOUNTED_OF_HOME",
     "check_devices",
     "check_folders",
     "check_source",
@@ -26,12 +28,12 @@ __all__ = [
     "submit_real_paths",
 ]
 
-_SYSTEM = (
+NEVER_MOUNTED = (
     *("/proc", "/sys", "/dev", "/etc", "/boot", "/run", "/var/run", "/root", "/usr", "/bin"),
     *("/sbin", "/lib", "/var/lib/incus", "/var/lib/docker", "/var/lib/containers", "/var/spool"),
 )
 """The sockets of Incus, of Docker and of the user's own session lie in /run."""
-_OF_HOME = (
+NEVER_MOUNTED_OF_HOME = (
     *(".ssh", ".gnupg", ".config/incus", ".local/share/keyrings", ".local/share/repoman"),
     *(".docker", ".kube", ".aws"),
 )
@@ -99,7 +101,7 @@ def _forbidden_paths(
 ) -> tuple[list[str], list[str]]:
     """Return the paths that are never mounted, and those that containers write; both unresolved."""
     defaults, home = facts.registry.defaults, facts.home
-    never = [*_SYSTEM, *(f"{home}/{name}" for name in _OF_HOME), registry_folder]
+    never = [*NEVER_MOUNTED, *(f"{home}/{name}" for name in NEVER_MOUNTED_OF_HOME), registry_folder]
     never += [state_folder(host), absolute(defaults.nfs_repos, home)]
     never.append(guard_path(host.environ, home).rpartition("/")[0])
     never += _environment_paths(host.environ)

@@ -28,6 +28,11 @@ DAEMON = os.environ.get("REPOMAN_TEST_INCUS_DIR", "")
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 """Read before a fixture isolates the environment."""
 
+_OF_REPOS = ("folder", "old", "registry", "repo", "share", "snapshots", "stopped")
+"""Kinds of findings about repos and their mirrors."""
+_NOTES = ("kernel", "memory", "network", "reach")
+"""Kinds of findings that may be notes about this machine."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
@@ -115,7 +120,8 @@ class ContainerEstate(Estate):
         """Return the kinds of findings that `status` reports about containers, by subject."""
         found: dict[str, list[str]] = {}
         for finding in self.run("status", "--json", *argv).json["findings"]:
-            if finding["kind"] not in ("", "snapshots"):  # which this share has not
+            note = not finding["problem"] and finding["kind"] in _NOTES
+            if finding["kind"] not in _OF_REPOS and not note:
                 found.setdefault(finding["subject"], []).append(finding["kind"])
         return found
 

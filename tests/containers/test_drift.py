@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -368,6 +369,43 @@ def test_drift_is_found_shown_and_repaired_by_update(isurus: ContainerEstate) ->
         assert isurus.run("update", "isurus", code=0).out == "nothing to do\n", change
         isurus.run("exec", "isurus", "--", "touch", "mine", code=0)
         (isurus.local_repos / "isurus/mine").unlink()
+
+
+def cure_of(estate: ContainerEstate, kind: str) -> list[str]:
+    """Return the arguments of the command that `status` suggests for a finding of `kind`."""
+    found = estate.run("status", "--json").json["findings"]
+    (cure,) = [one["cure"] for one in found if one["kind"] == kind]
+    return shlex.split(cure.partition("run `repoman ")[2].partition("`")[0])
+
+
+@pytest.mark.shared
+def test_the_cure_for_another_image(isurus: ContainerEstate) -> None:
+    text = isurus.registry.read_text()
+    isurus.registry.write_text(text.replace('image = "busybox"', 'image = "local:busybox"'))
+    assert isurus.findings() == {"isurus": ["differs"]}
+    done = isurus.run(*cure_of(isurus, "differs"), code=0)
+    assert "from local:busybox" in done.out
+    assert isurus.findings() == {}
+    isurus.registry.write_text(text)
+    isurus.run(*cure_of(isurus, "differs"), code=0)
+    assert isurus.findings() == {}
+
+
+@pytest.mark.shared
+def test_the_cure_for_a_repo_that_was_replaced_while_its_container_runs(
+    isurus: ContainerEstate,
+) -> None:
+    """One that was renamed and is missing has its own cure: a restart would be refused."""
+    repo, moved = isurus.local_repos / "isurus", isurus.local_repos / "moved"
+    repo.rename(moved)
+    assert "inside" not in isurus.findings().get("isurus", [])
+    repo.mkdir()
+    assert isurus.findings() == {"isurus": ["inside"]}
+    isurus.run(*cure_of(isurus, "inside"), code=0)
+    isurus.run("exec", "isurus", "--", "touch", "here", code=0)
+    assert (repo / "here").exists()
+    assert isurus.findings() == {}
+    moved.rmdir()
 
 
 @pytest.mark.shared

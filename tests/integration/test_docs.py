@@ -24,6 +24,7 @@ from repoman_tasks.commands import collection
 from repoman_tasks.errors import ExitCode, RepomanError, UsageError
 from repoman_tasks.model import Requested, keys
 from repoman_tasks.registry import parse, parse_requested
+from repoman_tasks.tools.forbidden_paths import NEVER_MOUNTED, NEVER_MOUNTED_OF_HOME
 from tests.support.estate import CHECKOUT, isolate_environ, run
 from tests.unit.test_structure import LAYERS
 
@@ -357,6 +358,12 @@ def test_sentences_come_from_every_part() -> None:
 def test_every_error_can_be_looked_up(where: str, sentence: str) -> None:
     page = " ".join(text_of("docs/troubleshooting.md").split())
     assert sentence in page, f"{where}: docs/troubleshooting.md does not have {sentence!r}"
+
+
+def test_security_lists_what_is_never_mounted() -> None:
+    mounts = text_of("docs/security.md").partition("- **Mounts.**")[2].partition("\n- **")[0]
+    paths = [*NEVER_MOUNTED, *(f"~/{path}" for path in NEVER_MOUNTED_OF_HOME)]
+    assert [path for path in paths if f"`{path}`" not in mounts] == []
 
 
 _NO_ATTACK = (
