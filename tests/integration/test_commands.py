@@ -238,7 +238,7 @@ def test_new_and_its_first_mirror(ready: Estate, folder: str, given: str | None)
     assert ready.git(mirrored, "rev-parse", "HEAD") == ready.git(path, "rev-parse", "HEAD")
 
 
-@pytest.mark.over_ssh
+@pytest.mark.local_only("another host has no current folder")
 def test_new_without_a_name_takes_the_folder(ready: Estate) -> None:
     repo = ready.repo("lamna", commits=1)
     (repo / "src/deep").mkdir(parents=True)
@@ -260,6 +260,7 @@ def test_new_without_a_name_takes_the_folder(ready: Estate) -> None:
     assert ready.hash_files() == before
 
 
+@pytest.mark.over_ssh
 def test_new_by_the_way_a_person_reaches_local_repos(estate: Estate) -> None:
     """local_repos may be behind a symlink; a path through the link is below local_repos."""
     link = estate.home / "link"
