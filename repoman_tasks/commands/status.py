@@ -68,6 +68,7 @@ from repoman_tasks.planning.guard_files import guard_findings
 from repoman_tasks.planning.mirror.damage import damage_findings, valid_verified
 from repoman_tasks.planning.mirror.excludes import exclude_finding
 from repoman_tasks.planning.mirror.growth import growth_findings
+from repoman_tasks.planning.mirror.restore_plan import partial_findings
 from repoman_tasks.planning.mirror.snapshots import snapshot_findings
 from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.nightly_job import gone_finding, overdue_finding
@@ -208,6 +209,8 @@ def _findings(
             found += mirror_findings(share.folders, facts.registry)
             found += _snapshot_findings(session, share)
         found += guard_findings(guard.result(), facts.local_repos)
+        left = session.of(folders)
+        found += partial_findings(left, projects, facts.repos, facts.local_repos)
     found += nightly.result()
     found += protect_findings(projects, guarded=guard.result().present)
     return found + hazards.result().findings, hazards.result()

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.integration.test_nightly import ABSENT, CRONTAB, provide
+from tests.integration.test_restore import failing_rsync
 from tests.support.estate import CHECKOUT, Estate, Result
 from tests.support.odd_files import make_odd_files
 
@@ -189,6 +190,25 @@ def restore_from_snapshot(estate: Estate) -> None:
     estate.run("sync", "isurus", code=0)
 
 
+def leave_partial(estate: Estate) -> None:
+    partial(estate).mkdir()
+    (partial(estate) / "left").write_text("x")
+
+
+def lose_and_leave(estate: Estate) -> None:
+    lose(estate)
+    environ = failing_rsync(estate.base)
+    estate.run("restore", "isurus", code=4, environ=environ)
+
+
+def partial(estate: Estate) -> Path:
+    return estate.local_repos / ".isurus.0123abcd.partial"
+
+
+def delete_partial(estate: Estate) -> None:
+    shutil.rmtree(partial(estate))
+
+
 def rename_odd(estate: Estate) -> None:
     (estate.share / "it's odd").rename(estate.share / "lamna")
 
@@ -301,6 +321,8 @@ FINDINGS = [
     Case("unused mirror", synced(forget), "mirror", cures=((0,), (1,)), answers=no_container),
     Case("odd folder", forget_odd, "mirror", "it's odd", cures=((),), by_hand=rename_odd),
     Case("folder without a project", add_folder, "folder", "isurus-2"),
+    Case("left by a restore", leave_partial, "partial", cures=((),), by_hand=delete_partial),
+    Case("left, and lost", synced(lose_and_leave), "partial"),
     Case("no snapshots", synced(), "snapshots", "share", cures=((),), by_hand=take_snapshot),
     Case(
         "old snapshots", synced(take_old), "snapshots", "share", cures=((),), by_hand=take_snapshot
@@ -410,6 +432,7 @@ CONTAINER_CURES = {
     **dict.fromkeys(("volume", "half-made-volume"), "containers/test_volume.py"),
     "fence": "containers/test_fence.py",
     "kernel": "security/test_kernel.py",
+    "mounts": "containers/test_same_folder.py",
     "login": "integration/test_login.py",
     "memory": "security/test_escape.py",
     "network": "security/test_network.py",

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import itertools
 import posixpath
-from collections.abc import Container, Sequence
+import re
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from repoman_tasks.errors import Refused, UsageError
+from repoman_tasks.errors import Refused, UsageError, quoted
 from repoman_tasks.late_dataclass import dataclass
+from repoman_tasks.model import Project
+from repoman_tasks.planning.findings import Finding, RepoState
 from repoman_tasks.planning.names import absolute, overlapping
 
 __all__ = [
@@ -18,6 +21,7 @@ __all__ = [
     "Target",
     "check_target",
     "inner_paths",
+    "partial_findings",
     "plan_target",
     "unused",
 ]
@@ -119,6 +123,27 @@ def unused(target: Target, existing: Container[str]) -> Target:
     names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
     free = next(name for name in names if name not in existing)
     return replace(target, folder=posixpath.join(parent, free))
+
+
+def partial_findings(
+    folders: Iterable[str], projects: Iterable[Project], repos: Mapping[str, RepoState], base: str
+) -> list[Finding]:
+    """Return a note for each of `folders` in local_repos, at `base`, that a restore left.
+
+    `repos` are the states of the repos of `projects`, by name: one that is missing can still come
+    back.
+    """
+    found = []
+    for project in projects:
+        left = re.compile(rf"\.{re.escape(project.repo)}\.[0-9a-f]{{8}}\.partial")
+        for folder in filter(left.fullmatch, folders):
+            delete = f"delete it with `{quoted('rm', '-rf', f'{base}/{folder}')}`"
+            cure = delete
+            if repos[project.name].problem == "missing":
+                cure = f"go on with `repoman restore {quoted(project.name)}`, or {delete}"
+            what = f"a restore of it that did not end has left {base}/{folder}"
+            found.append(Finding(project.name, what, cure, problem=False, kind="partial"))
+    return found
 
 
 def check_target(target: Target, repos: Sequence[str], protected: Sequence[str]) -> None:
