@@ -394,7 +394,7 @@ def overwrite_half(repo: Path) -> None:
 
 ATTACKS: dict[Callable[[Path], None], tuple[int, str]] = {
     truncate_all: (0, "0 files that are not empty, in the last 14 days it held 300"),
-    cut_all: (0, "in its files, in the last 14 days it held"),
+    cut_all: (0, "now hold something else altogether"),
     overwrite_all: (0, "now hold something else altogether"),
     overwrite_keeping_times: (0, "now hold something else altogether"),
     overwrite_by_words: (0, "now hold something else altogether"),

@@ -43,7 +43,7 @@ _FEW_FILES = 20
 """Number of files that may always become empty, or be overwritten."""
 _FEW_NAMES = 100
 """Number of files that may always go, as of `source_check`."""
-_FEW_BYTES = 64 << 10
+_FEW_BYTES = _FEW_FILES * CAP
 _MARGIN = 0.1
 """What a sample of names may be wrong by: three times its standard deviation."""
 _GROWN = 1.1
