@@ -68,6 +68,8 @@ __all__ = ["Child", "LocalHost", "Pipe"]
 
 _CHUNK = 1 << 16
 _POLL_SECONDS = 0.1
+_FORK_SECONDS = 5.0
+"""Time for a child to start its program, on a busy machine."""
 _LOCK_SECONDS = 0.02
 """Pause between attempts to take a lock."""
 _BESIDE = 8
@@ -760,10 +762,17 @@ def _signal_group(group: int, number: int) -> bool:
 
 def _take(fd: int) -> None:
     """Take the lock on `fd`. Raise Locked if another process holds it."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise locked_error(os.pread(fd, _MOST_SAID, 0)) from None
+    deadline = time.monotonic() + _FORK_SECONDS
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            said = os.pread(fd, _MOST_SAID, 0)
+            # Until its program starts, a child of another thread has what this process has freed.
+            if f'"pid": {os.getpid()},'.encode() not in said or time.monotonic() > deadline:
+                raise locked_error(said) from None
+            time.sleep(_LOCK_SECONDS)
     said = os.pread(fd, _MOST_SAID, 0)
     if _kept(said):
         fcntl.flock(fd, fcntl.LOCK_UN)
