@@ -145,7 +145,7 @@ class Defaults:
         (), "Files and folders to copy into containers at each start, as `SOURCE` or `SOURCE:PATH`."
     )
     nesting: bool = _key(False, "Allow containers inside containers, which Docker needs.")
-    jobs: int = _key(4, "Number of projects to mirror at the same time.")
+    jobs: int = _key(8, "Number of projects to mirror at the same time.")
     full_every: int = _key(
         7, "Days after which `sync` compares the mirror of an unchanged project, too; 0 for always."
     )

@@ -51,6 +51,7 @@ class _Bench:
     def __init__(self, estate: Estate, projects: int, files: int, count: Count) -> None:
         self.estate = estate
         self.names = [f"p{number}" for number in range(projects)]
+        self.jobs = 8
         self.title = f"{projects} projects x {files} files"
         self._count = count
         for name in self.names:
@@ -59,7 +60,7 @@ class _Bench:
 
     def sync(self, *options: str) -> float:
         """Return the seconds that a sync of all takes."""
-        argv = [*self.estate.argv, "sync", "--jobs=8", *options]
+        argv = [*self.estate.argv, "sync", f"--jobs={self.jobs}", *options]
         return timed(argv, env=self.estate.environ)
 
     def rsync(self, names: list[str]) -> float:
@@ -132,6 +133,20 @@ def _measure_history(base: Path, _projects: int, _files: int) -> None:
             print(f"| {what} | repoman | {seconds:.2f} s | {requests:,} |", flush=True)
 
 
+def _measure_first(base: Path, _projects: int, _files: int) -> None:
+    """Measure first mirrors of 20 projects x 300 files; rsync needs too long for more."""
+    with Estate(base) as estate, slow_share(base) as share:
+        estate.share = share.mount_point
+        estate.environ["REPOMAN_NFS_FSTYPES"] = "fuse"
+        bench = _Bench(estate, 20, 300, share.count)
+        estate.prepare().register(*bench.names)
+        share.delay(_SECONDS)
+        bench.measure("first mirror", {"rsync, in a row": lambda: bench.rsyncs(1)})
+        for name in bench.names:
+            shutil.rmtree(share.behind / name)
+        bench.measure("first mirror", {"repoman": bench.sync})
+
+
 def _measure_memory(base: Path, projects: int, files: int) -> None:
     with Estate(base) as estate:
         bench = _Bench(estate, projects, files, _uncounted)
@@ -141,19 +156,24 @@ def _measure_memory(base: Path, projects: int, files: int) -> None:
         bench.measure("nothing to do", sides)
 
 
+_MEASURES = {
+    "first": ("First mirrors on a share that answers after 1 ms", _measure_first),
+    "slow": ("A share that answers after 1 ms", _measure_slow),
+    "memory": ("A share in memory", _measure_memory),
+    "history": (f"`history` of {_SNAPSHOTS} snapshots, 1 ms", _measure_history),
+}
+
+
 def main() -> None:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.size")
     parser.add_argument("--projects", type=int, default=100)
     parser.add_argument("--files", type=int, default=5000)
-    parser.add_argument("--share", choices=["slow", "memory", "history"])
+    parser.add_argument("--only", choices=_MEASURES)
     given = parser.parse_args()
-    measures = {"slow": _measure_slow, "memory": _measure_memory, "history": _measure_history}
-    for share, measure in measures.items():
-        if given.share in (None, share):
-            titles = {"slow": "A share that answers after 1 ms", "memory": "A share in memory"}
-            titles["history"] = f"`history` of {_SNAPSHOTS} snapshots, 1 ms"
-            print(f"\n{titles[share]}\n\n| job | | time | requests |\n| --- | --- | ---: | ---: |")
+    for name, (title, measure) in _MEASURES.items():
+        if given.only in (None, name):
+            print(f"\n{title}\n\n| job | | time | requests |\n| --- | --- | ---: | ---: |")
             base = Path(tempfile.mkdtemp(prefix="repoman-bench-", dir="/var/tmp"))
             try:
                 measure(base, given.projects, given.files)

@@ -334,7 +334,7 @@ def test_status_as_json(isurus: Estate) -> None:
 @pytest.mark.over_ssh
 def test_status_shows_the_source_of_each_value(isurus: Estate) -> None:
     out = isurus.run("status", "--values", code=3).out
-    assert re.search(r"^jobs +4 +built-in$", out, re.MULTILINE)
+    assert re.search(r"^jobs +8 +built-in$", out, re.MULTILINE)
     assert re.search(r"^min_free_mib +1 +environment REPOMAN_MIN_FREE_MIB$", out, re.MULTILINE)
 
 

@@ -309,6 +309,28 @@ def test_a_host_that_allows_few_sessions(tmp_path: Path) -> None:
         host.close()
 
 
+@pytest.mark.parametrize("sessions", [3, 10])
+def test_streams_leave_a_shell_for_questions(tmp_path: Path, sessions: int) -> None:
+    """Each that stalls asks if its program moves: all of them at once, and have an answer."""
+    with Sshd(tmp_path, f"MaxSessions {sessions}") as sshd:
+        host = connected(sshd)
+
+        def stall(_: int) -> None:
+            with pytest.raises(Stalled):
+                host.stream(["sleep", "600"], print, print, stall_seconds=1)
+
+        with ThreadPoolExecutor(9) as threads:
+            list(threads.map(stall, range(9)))
+        host.close()
+
+
+def test_a_stream_where_no_question_can_be_asked_goes_on(tmp_path: Path) -> None:
+    with Sshd(tmp_path, "MaxSessions 1") as sshd:
+        host = connected(sshd)
+        assert host.stream(["sleep", "3"], print, print, stall_seconds=1) == 0
+        host.close()
+
+
 def test_a_host_that_allows_too_few_sessions(tmp_path: Path) -> None:
     with Sshd(tmp_path, "MaxSessions 1") as sshd:
         host = connected(sshd)

@@ -9,6 +9,7 @@ import re
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -65,7 +66,7 @@ from repoman_tasks.hosts.ssh.scripts import (
 )
 from repoman_tasks.hosts.ssh.shells import Shell, Shells
 from repoman_tasks.hosts.ssh.start_up import StartUpCheck
-from repoman_tasks.hosts.ssh.transport import ConnectionLost, SSHTransport
+from repoman_tasks.hosts.ssh.transport import ConnectionLost, SSHTransport, TooManySessions
 from repoman_tasks.hosts.tree_walks import entries_argv
 
 __all__ = ["RemoteHost"]
@@ -183,7 +184,7 @@ class RemoteHost(Host):
         session: list[str] = []
         stall = StallTimer(limits[0], lambda: self._moved(session[0]) if session else 0, limits[1])
 
-        with self._shells.one() as shell:
+        with self._shells.one(streams=True) as shell:
             end = shell.follow(
                 *("keep", program, str(len(kept)), *marks, *argv),
                 out=stall.counting(out),
@@ -200,8 +201,11 @@ class RemoteHost(Host):
 
     def _moved(self, session: str) -> int:
         """Return the sum of the I/O counters of all processes of `session`."""
-        with self._shells.one() as shell:
-            answer = shell.ask("moved", session, check=deadline_check("sh", _OPEN_SECONDS))
+        try:
+            with self._shells.one(nested=True) as shell:
+                answer = shell.ask("moved", session, check=deadline_check("sh", _OPEN_SECONDS))
+        except TooManySessions:
+            return time.monotonic_ns()  # it can't be asked, and counts as moving
         return sum(map(int, re.findall(rb"\d{1,20}", answer.out)))
 
     def _hand_over(self, argv: Argv) -> int:

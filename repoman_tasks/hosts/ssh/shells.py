@@ -12,6 +12,7 @@ from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import MAX_BYTES, Sink
 from repoman_tasks.hosts.processes import cut_lines, waits
 from repoman_tasks.hosts.ssh.answers import Answer
+from repoman_tasks.hosts.ssh.connection_errors import too_many
 from repoman_tasks.hosts.ssh.scripts import (
     first_script,
     request,
@@ -27,6 +28,8 @@ _POLL_SECONDS = 0.1
 _MOST = 8
 """Limit of shells. sshd allows ten sessions in a connection (MaxSessions in sshd_config(5)); the
 holder shell and a program with the terminal need one each."""
+_END_SECONDS = 60.0
+"""Time that sshd gets to see that a shell has ended, where it allows no other before."""
 _MOST_AT_LOGIN = 8 << 20
 """Limit of what start-up files print, and of the registry that follows, in bytes."""
 _LONGEST_END = 200
@@ -162,6 +165,9 @@ class Shells:
         self._transport = line
         self._free: list[Shell] = []
         self._open: set[Shell] = set()
+        self._streams = 0
+        self._ending = 0.0
+        """Time until which sshd may not have seen the end of a shell."""
         self._lock = threading.Condition()
 
     def add(self, shell: Shell) -> None:
@@ -170,23 +176,34 @@ class Shells:
         self._open.add(shell)
 
     @contextlib.contextmanager
-    def one(self) -> Iterator[Shell]:
-        """Lend a shell to the caller; end it if the caller raises."""
-        shell = self._take()
+    def one(self, *, streams: bool = False, nested: bool = False) -> Iterator[Shell]:
+        """Lend a shell to the caller; end it if the caller raises.
+
+        With `streams`, the caller may keep it for long; of several such, the last shell is lent to
+        none, so that they can ask questions meanwhile. One who does is `nested`: raise
+        TooManySessions where sshd allows no other shell than those that stream.
+        """
+        shell = self._take(streams=streams, nested=nested)
         try:
             yield shell
         except BaseException:
             self._end(shell)
             raise
-        with self._lock:
-            self._free.append(shell)
-            self._lock.notify()
+        else:
+            with self._lock:
+                self._free.append(shell)
+        finally:
+            with self._lock:
+                self._streams -= streams
+                self._lock.notify_all()
 
     def aside(self) -> Shell:
         """Return a shell beyond the limit; end a free one if the server allows no more."""
         while True:
             try:
-                return Shell(self._transport)
+                shell = Shell(self._transport)
+                self._ending = 0.0  # it has the place of the one that ended
+                return shell
             except TooManySessions:
                 with self._lock:
                     if not self._free:
@@ -199,20 +216,34 @@ class Shells:
         shell.close()
         with self._lock:
             self._open.discard(shell)
+            self._ending = time.monotonic() + _END_SECONDS
             self._lock.notify()
 
-    def _take(self) -> Shell:
+    def _take(self, *, streams: bool, nested: bool) -> Shell:
         with self._lock:
             while True:
-                if self._free:
+                if self._make_room(streams=streams) and self._free:
+                    self._streams += streams
                     return self._free.pop()
-                if len(self._open) < _MOST:
-                    try:
-                        shell = Shell(self._transport)
-                    except TooManySessions:
-                        if not self._open:
-                            raise
-                    else:
-                        self._open.add(shell)
-                        return shell
-                self._lock.wait(1.0)
+                ended = time.monotonic() > self._ending
+                if (not self._open and ended) or (nested and self._streams >= len(self._open)):
+                    raise too_many()
+                self._lock.wait(1.0 if self._open else _POLL_SECONDS)
+
+    def _make_room(self, *, streams: bool) -> bool:
+        """Open a shell if none is free. Return False if the next stream would leave none."""
+        if streams and self._streams:
+            while len(self._open) - self._streams < 2:
+                if not self._open_another():
+                    return False
+        return bool(self._free) or self._open_another()
+
+    def _open_another(self) -> bool:
+        if len(self._open) >= _MOST:
+            return False
+        try:
+            shell = Shell(self._transport)
+        except TooManySessions:
+            return False
+        self.add(shell)
+        return True

@@ -95,7 +95,7 @@ def test_empty_registry(text: str) -> None:
         ("", {"REPOMAN_JOBS": "7"}, "jobs", 7, "environment REPOMAN_JOBS"),
         ("", {"REPOMAN_MAX_SHRINK": "0.25"}, "max_shrink", 0.25, "environment REPOMAN_MAX_SHRINK"),
         ("", {"REPOMAN_EXCLUDE": "a, b,,"}, "exclude", ("a", "b"), "environment REPOMAN_EXCLUDE"),
-        ("", {"JOBS": "7"}, "jobs", 4, "built-in"),
+        ("", {"JOBS": "7"}, "jobs", 8, "built-in"),
     ],
 )
 def test_the_source_of_a_default(
