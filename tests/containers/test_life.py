@@ -533,6 +533,11 @@ mounts = [{source = "~/own", path = "/srv/shared", readonly = true}]
         assert done.out.endswith("0\n") is (name == "isurus"), "lamna may only read"
         refused = estate.exec_inside(name, "sh", "-c", "echo x >/etc/rc-of-all")
         assert refused.code != 0, "root inside may not write it either"
+        for path in ("/etc/rc-of-all", *(["/srv/shared"] if name == "lamna" else [])):
+            for options in ("remount,rw,bind", "remount,rw"):
+                estate.exec_inside(name, "busybox", "mount", "-o", options, "none", path)
+                write = f"test -d {path} && cd {path} || exec >{path}; echo x >root-was-here"
+                estate.exec_inside(name, "sh", "-c", f"cd /tmp; {write}")
     assert (home / "files/rc").read_text() == "of the host\n"
     assert [path.name for path in (home / "shared").iterdir()] == ["isurus"]
     assert list((home / "own").iterdir()) == []
