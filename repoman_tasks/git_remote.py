@@ -29,7 +29,7 @@ from repoman_tasks.session import Session
 from repoman_tasks.terminal.prompter import Prompter
 from repoman_tasks.terminal.screen import Screen
 from repoman_tasks.terminal.streams import open_streams
-from repoman_tasks.tools.guest import GuestHandle, piped_argv
+from repoman_tasks.tools.guest import GuestHandle, enter_argv
 
 __all__ = ["run"]
 
@@ -128,7 +128,9 @@ def _run_inside(session: Session, remote: _Remote, service: str) -> int:
     session.submit(person)
     project, repo = ready_project(session, remote.name, "", "exec")
     handle = GuestHandle(session.of(incus), project.name, session.of(person))
-    argv = piped_argv(handle, repo, _service_argv(service, repo))
+    argv = enter_argv(
+        *(handle, repo, _service_argv(service, repo)), login=False, terminal="", lang=""
+    )
     packets = (UploadPackFilter if service == _UPLOAD else ReceivePackFilter)(project.name)
     pump = _Pump(packets)
     code = 0

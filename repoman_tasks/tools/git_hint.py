@@ -15,7 +15,7 @@ _WRITES_CONFIG = (
 
 INSTALL_HINT = rf"""
 hint=/etc/profile.d/repoman-git.sh
-if [ "$mode" != plain ] && [ "$mode" != piped ] && [ -d "${{hint%/*}}" ] && [ ! -e "$hint" ]; then
+if [ "$mode" != plain ] && [ -d "${{hint%/*}}" ] && [ ! -e "$hint" ]; then
     (umask 022 && cat >"$hint.$$" && mv -f "$hint.$$" "$hint") 2>/dev/null <<'END'
 # From repoman: says why git can't write a configuration that is mounted read-only.
 if command -v git >/dev/null 2>&1; then

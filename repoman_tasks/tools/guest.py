@@ -31,7 +31,6 @@ __all__ = [
     "Look",
     "check_repo_writable",
     "enter_argv",
-    "piped_argv",
     "set_up_user",
     "stage_secrets",
     "submit_check",
@@ -43,7 +42,7 @@ _SECONDS = 20.0
 _UP_SECONDS = 180.0
 _MOST_BYTES = 1 << 20
 
-DELAY = "hurry=\nsleep 0.05 >/dev/null 2>&1 &\ntrap wait EXIT\n"
+DELAY = "sleep 0.05 >/dev/null 2>&1 &\ntrap wait EXIT\n"
 """Begins each script whose output is needed: it does not end before the sleep has. An Incus client
 built with gorilla/websocket before 1.5.1, such as Debian 12's backport, loses the output of a
 program that ends before the client has answered the first ping of its connections: on a busy host
@@ -93,14 +92,14 @@ fi
 
 AS_USER = r"""
 help=$(setpriv --help 2>&1)
-[ -n "${hurry-}" ] || wait
+wait
 case $help in
 *--init-groups*) exec setpriv --reuid="$uid" --regid="$gid" --init-groups -- "$@" ;;
 esac
 exec su -p -s /bin/sh -c 'exec "$@"' -- "$name" sh "$@"
 """
-"""Ends a script of root: becomes the user $name of $uid and $gid, and runs "$@". With $hurry, that
-program does not wait for the DELAY of the script."""
+"""Ends a script of root: becomes the user $name of $uid and $gid, and runs "$@" after its
+DELAY, if it has one."""
 
 _ENTER = (
     DELAY
@@ -162,7 +161,6 @@ esac
     + INSTALL_HINT
     + r"""
 case $mode in
-piped) hurry=1 ;;
 login) set -- "$shell" -l ;;
 through) set -- /bin/sh -lc 'exec "$@"' sh "$@" ;;
 esac
@@ -171,10 +169,6 @@ esac
 )
 """Becomes the user, with the groups of a login, enters the folder and runs the program. The file of
 secrets is removed first, so that none stays if entering fails."""
-
-_PIPED = '"$@" || { code=$?; sleep 0.05 2>/dev/null; exit "$code"; }'
-"""Runs a program that ends only after its client has answered it, unless it fails. A client that
-has answered loses no output (see DELAY)."""
 
 _STAGE_SECRETS = r"""
 umask 077
@@ -452,17 +446,6 @@ def enter_argv(
     return handle.incus.exec_argv(handle.name, inner, *options)
 
 
-def piped_argv(handle: GuestHandle, folder: str, argv: Sequence[str]) -> list[str]:
-    """Return the argv that runs `argv` in `folder` as the user, connected to another program.
-
-    It starts without delay, and so must not end before that program has answered it.
-    """
-    inner = ["sh", "-c", _PIPED, "sh", *argv]
-    return handle.incus.exec_argv(
-        handle.name, _inner_enter_argv(handle, folder, "piped", inner, "")
-    )
-
-
 def _inner_enter_argv(
     handle: GuestHandle,
     folder: str,
@@ -472,10 +455,7 @@ def _inner_enter_argv(
     secrets: str = "",
     outside: tuple[str, str] = ("", ""),
 ) -> list[str]:
-    """Return what runs in the container.
-
-    `mode` is login, through (a login shell), plain, or piped, without DELAY.
-    """
+    """Return what runs in the container; `mode` is login, through (a login shell) or plain."""
     person = handle.person
     ids = (person.name, str(person.uid), str(person.gid))
     restart = f"repoman restart {quoted(handle.name)}"

@@ -103,9 +103,8 @@ def smaller_pack(estate: Estate, repo: Path) -> None:
         text=True,
     )
     for ending in ("pack", "idx"):
-        shutil.copy(
-            estate.base / f"small-{made.stdout.strip()}.{ending}", old.with_suffix(f".{ending}")
-        )
+        new = estate.base / f"small-{made.stdout.strip()}.{ending}"
+        new.replace(old.with_suffix(f".{ending}"))
     (repo / ".git/packed-refs").unlink(missing_ok=True)
 
 
@@ -245,7 +244,9 @@ def nested_clone_goes(estate: Estate, repo: Path) -> None:
     for number in range(60):
         (repo / f"f{number}").write_text("x")
     subprocess.run(
-        ["git", "clone", "-q", repo, repo / "vendor/lib"], check=True, env=estate.environ
+        ["git", "clone", "-q", "--no-hardlinks", repo, repo / "vendor/lib"],
+        check=True,
+        env=estate.environ,
     )
     estate.run("sync", code=0)
     shutil.rmtree(repo / "vendor/lib")
