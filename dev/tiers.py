@@ -217,6 +217,7 @@ TIERS = (
         (
             "tests/containers",
             "tests/integration/test_git_guard.py",
+            "tests/integration/test_hazards.py",
             "tests/integration/test_mirror_known.py",
             "tests/security",
         ),

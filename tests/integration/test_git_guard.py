@@ -684,6 +684,7 @@ def test_more_than_can_be_judged_is_reported(guarded: Guarded) -> None:
     assert guarded.git("status").code == 128
 
 
+@pytest.mark.nightly  # hundreds of repos take long
 def test_more_submodules_than_are_judged_are_reported(guarded: Guarded) -> None:
     for number in range(600):
         folder = guarded.repo / f".git/modules/m{number}"

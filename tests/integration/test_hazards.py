@@ -221,6 +221,7 @@ def test_a_configuration_that_is_too_long_stays_new(host: LocalHost, repo: Path)
     assert new(host, repo, marks(found)) == set()
 
 
+@pytest.mark.nightly  # hundreds of repos take long
 def test_more_nested_repos_than_are_judged_stay_new(host: LocalHost, repo: Path) -> None:
     for number in range(201):
         write(repo, f"n/{number:03}/.git/HEAD", text="ref: refs/heads/main\n")
