@@ -92,7 +92,9 @@ def test_it_is_removed_with_the_project(isurus: ContainerEstate) -> None:
 def test_it_is_kept_on_request_and_found_by_the_next_project(isurus: ContainerEstate) -> None:
     inside(isurus, 'echo talk >"$CLAUDE_CONFIG_DIR/transcript"')
     isurus.run("remove", "isurus", "--keep-volume", "--yes", code=0)
-    (finding,) = [f for f in isurus.run("status", "--json").json["findings"] if f["kind"]]
+    (finding,) = [
+        f for f in isurus.run("status", "--json").json["findings"] if f["kind"] == "volume"
+    ]
     assert (finding["subject"], finding["kind"], finding["problem"]) == ("isurus", "volume", False)
     done = isurus.run("new", "isurus", code=0)
     assert "isurus gets the volume of that name, which exists already" in done.err
@@ -106,7 +108,9 @@ def test_it_is_kept_on_request_and_found_by_the_next_project(isurus: ContainerEs
 def test_a_forgotten_container_leaves_it_with_a_cure(isurus: ContainerEstate) -> None:
     delete_container(isurus)
     isurus.run("status", "--missing", "forget", "--yes")
-    (finding,) = [f for f in isurus.run("status", "--json").json["findings"] if f["kind"]]
+    (finding,) = [
+        f for f in isurus.run("status", "--json").json["findings"] if f["kind"] == "volume"
+    ]
     cure = str(finding["cure"]).split("`")[1]
     subprocess.run(cure.split(), env=isurus.environ, check=True)
     assert volumes(isurus) == {}
