@@ -22,7 +22,7 @@ with asyncio, which unittest.mock imports, they take a third of its start-up tim
 def main() -> None:
     """Run `repoman` and exit with its code."""
     _leave_on_ctrl_c()
-    _program()()
+    _end(_program())
 
 
 def git_remote() -> None:
@@ -30,7 +30,7 @@ def git_remote() -> None:
     _leave_on_ctrl_c()
     with _without_unused():
         from repoman_tasks.git_remote import run
-    sys.exit(run(sys.argv[1:]))
+    _end(lambda: sys.exit(run(sys.argv[1:])))
 
 
 def _program() -> Callable[[], None]:
@@ -67,6 +67,23 @@ def _without_unused() -> Iterator[None]:
 def _leave_on_ctrl_c() -> None:
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _leave)
+
+
+def _end(run: Callable[[], object]) -> None:
+    """Run a program, and leave at once if it was interrupted.
+
+    If a signal came while a class was made from text, as a dataclass is, `python -m` would
+    otherwise end by SIGINT, although the KeyboardInterrupt was caught (run_eval_code_obj in
+    pythonrun.c).
+    """
+    try:
+        run()
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.flush()
+            _leave()
+        raise
 
 
 def _leave(*_: object) -> None:
