@@ -267,13 +267,25 @@ class Incus:
 
     def delete(self, name: str) -> None:
         """Delete a container with its disk, running or not; do nothing if there is none."""
+        stopped = self._stop_to_delete(name)
+        try:
+            if stopped is not None:
+                self.change("DELETE", self.at("instances", name))
+        except Failed:  # a command that was killed may have had it started meanwhile
+            if self._stop_to_delete(name) is not False:
+                raise
+            self.change("DELETE", self.at("instances", name))
+
+    def _stop_to_delete(self, name: str) -> bool | None:
+        """Stop a container by force; return if it was stopped already, None if there is none."""
         container = self.container(name)
         if container is None:
-            return
-        if container.status not in ("stopped", "error"):
-            with contextlib.suppress(Failed):  # it may have stopped meanwhile
-                self.set_state(name, "stop", force=True)
-        self.change("DELETE", self.at("instances", name))
+            return None
+        if container.status in ("stopped", "error"):
+            return True
+        with contextlib.suppress(Failed):  # it may have stopped meanwhile
+            self.set_state(name, "stop", force=True)
+        return False
 
     def replace(self, name: str, changes: Mapping[str, Any]) -> None:
         """Replace the parts of a container's configuration that `changes` names.

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from repoman_tasks.planning.container.spec import MAKING_TAG
+from repoman_tasks.hosts.local import LocalHost
+from repoman_tasks.planning.container.spec import MAKING_TAG, Container
+from repoman_tasks.tools.incus import Incus
 from tests.containers.conftest import ContainerEstate, RemoteContainerEstate
 from tests.support.processes import WAIT_SECONDS, find_descendants, is_running, wait_until
 
@@ -246,3 +248,22 @@ def test_a_daemon_that_is_slow(quick: ContainerEstate, marker: str) -> None:
     done = quick.run("exec", "isurus", "--", "true", environ=slow)
     assert done.code in (1, 2)
     quick.run("list", environ=slow, code=0)
+
+
+def test_a_container_that_starts_while_it_is_deleted(
+    isurus: ContainerEstate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one does whose `new` was killed: Incus goes on with what it was told."""
+    incus = Incus(LocalHost(isurus.environ), isurus.project)
+    isurus.incus("stop", "--force", "isurus")
+    look = incus.container
+
+    def start_after_look(name: str) -> Container | None:
+        found = look(name)
+        if found is not None and found.status == "stopped":
+            isurus.incus("start", name)
+        return found
+
+    monkeypatch.setattr(incus, "container", start_after_look)
+    incus.delete("isurus")
+    assert isurus.instances() == {}

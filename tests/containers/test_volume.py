@@ -224,7 +224,8 @@ def kill_after_volume(estate: ContainerEstate) -> None:
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert estate.projects() == []
-    wait_until(lambda: not estate.incus("query", "local:/1.0/operations").out.count('"running"'))
+    operations = f"local:/1.0/operations?project={estate.project}"
+    wait_until(lambda: not estate.incus("query", operations).out.count('"running"'))
 
 
 def test_a_half_made_volume_is_used_by_the_next_new(estate: ContainerEstate) -> None:
