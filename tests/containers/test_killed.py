@@ -73,8 +73,7 @@ def repair_estate(estate: ContainerEstate) -> None:
     assert "not mended" not in done.err, done
     for name in estate.projects():
         estate.run("update", name, "--rebuild", "--restart", code=0)
-    found = estate.run("status", "--json").json["findings"]
-    assert [finding for finding in found if finding["kind"]] == []
+    assert estate.findings() == {}
     for name, instance in estate.instances().items():
         assert name in estate.projects()
         assert MAKING_TAG not in instance["config"]
