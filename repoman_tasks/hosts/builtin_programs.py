@@ -19,7 +19,7 @@ __all__ = ["run_builtin"]
 _QUERY = ["incus", "query", "--force-local", "--raw", "-X"]
 _PATH = re.compile(r"local:(/[!-~]*)")
 _SOCKETS = ("/run/incus/unix.socket", "/var/lib/incus/unix.socket")
-"""Where the client looks for the daemon's socket, in this order."""
+"""Paths at which the client looks for the daemon's socket, in this order."""
 _POLL_SECONDS = 0.1
 _CHUNK = 1 << 16
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)

@@ -35,7 +35,7 @@ __all__ = ["INVENTORY", "LEFT_BY", "MADE_BY", "HostFacts", "left_alone", "uninst
 
 @dataclass(frozen=True)
 class HostFacts:
-    """What there is on a host of all that repoman may have made."""
+    """The parts that a host has of all that repoman may have made."""
 
     incus_project: str = ""
     bridge: str = ""
@@ -197,7 +197,7 @@ INVENTORY: Mapping[str, Callable[[HostFacts], list[Step]]] = {
     "log and registry": _files,
     "state, logins, approvals and locks": _folders,
 }
-"""What repoman makes, in the order in which it is removed, so that a command that was interrupted
+"""All that repoman makes, in the order in which it is removed, so that an interrupted command
 can be repeated: the registry says where the parts before it are. The state is the last, because
 each command caches names there while there is a registry."""
 

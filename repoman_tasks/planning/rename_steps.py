@@ -56,7 +56,7 @@ class Rename:
 
 @dataclass(frozen=True)
 class RenameFacts:
-    """What exists under the old name, and what under the new one."""
+    """The parts of a project that exist under its old name, and those under the new one."""
 
     incus_project: str
     local_repos: str

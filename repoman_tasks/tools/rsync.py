@@ -50,7 +50,7 @@ _GIT_TRANSIENTS = (
     "- .git/**/pack/.tmp-*",
 )
 _NEVER_COPIED = ("- .zfs/", *(f"- {name}/" for name in sorted(SERVER_FOLDERS)), "P .snapshot/")
-"""What file servers put into folders. A repo may have a folder .snapshot, which is copied."""
+"""Names that file servers put into folders. A repo may have a folder .snapshot, which is copied."""
 _GIT_DIRS = ("/.git", "/.git/**", "/**/.git", "/**/.git/**")
 _OUT_FORMAT = "--out-format=%i %l %n"
 _WILD = re.compile(r"[*?\[\\]")

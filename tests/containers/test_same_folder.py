@@ -1,4 +1,4 @@
-"""What is inside at a path of the host is what is there on the host, or a command says so."""
+"""A path inside leads to the same folder as on the host, or a command says otherwise."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def hanging(estate: Estate, program: str, pattern: str, marker: str) -> dict[str
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_sigterm_ends_every_phase(ready: Estate, phase: str, marker: str) -> None:
-    """What hangs would hang for longer than the test waits, and ignores the signal itself."""
+    """The program that hangs does so for longer than the test waits, and ignores the signal."""
     program, pattern, mirrored = PHASES[phase]
     set_key(ready, "isurus", 'exclude = ["*.o"]')
     if mirrored or "size" in phase:

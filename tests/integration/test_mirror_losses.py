@@ -403,7 +403,7 @@ ATTACKS: dict[Callable[[Path], None], tuple[int, str]] = {
     delete_half_and_add_junk: (1, "% of the files that it had"),
     overwrite_half: (1, "now hold something else altogether"),
 }
-"""How files are destroyed, how many syncs of that pass, and what refuses the next."""
+"""Ways to destroy files, the number of syncs that pass, and the refusal of the next."""
 
 
 @pytest.mark.over_ssh

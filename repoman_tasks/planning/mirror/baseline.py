@@ -1,4 +1,4 @@
-"""What a repo held in the last fourteen days, to notice a loss that is spread over several. Pure.
+"""The contents of a repo in the last fourteen days, to notice a loss spread over several. Pure.
 
 A loss of less than `max_shrink` passes each check that compares with the last sync only. So each
 complete sync notes, for its day, the best that the repo had; and from time to time a sample of its
@@ -45,7 +45,7 @@ _FEW_NAMES = 100
 """Number of files that may always go, as of `source_check`."""
 _FEW_BYTES = _FEW_FILES * CAP
 _MARGIN = 0.1
-"""What a sample of names may be wrong by: three times its standard deviation."""
+"""Allowed error of a sample of names: three times its standard deviation."""
 _GROWN = 1.1
 _SHINGLE = 6
 """Number of bytes in a row that two files have in common or not."""
@@ -57,7 +57,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Contents:
-    """What a repo holds outside of its git directories, which have guards of their own."""
+    """The contents of a repo outside of its git directories, which have guards of their own."""
 
     files: int = 0
     """Number of all files, with those in git directories, but without loose objects."""
@@ -93,7 +93,7 @@ class Anchor:
 
 @dataclass(frozen=True)
 class Baseline:
-    """What the mirror of a project held lately."""
+    """The recent contents of the mirror of a project."""
 
     key: str
     """Hexadecimal; for the hashes."""

@@ -42,7 +42,7 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True)
 class GitLosses:
-    """What a sync would take from one git directory of a mirror; paths are relative to the repo."""
+    """Losses of one git directory of a mirror by a sync; paths are relative to the repo."""
 
     folder: bytes
     objects: frozenset[bytes] = frozenset()

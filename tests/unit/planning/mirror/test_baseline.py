@@ -1,4 +1,4 @@
-"""What a repo held in the last days, and what of it may be lost."""
+"""The contents of a repo in the last days, and the part of them that may be lost."""
 
 from __future__ import annotations
 
