@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import os
@@ -70,19 +71,26 @@ def _leave_on_ctrl_c() -> None:
 
 
 def _end(run: Callable[[], object]) -> None:
-    """Run a program, and leave at once if it was interrupted.
+    """Run a program; if it was interrupted, leave once the functions registered with atexit ran.
 
     If a signal came while a class was made from text, as a dataclass is, `python -m` would
     otherwise end by SIGINT, although the KeyboardInterrupt was caught (run_eval_code_obj in
     pythonrun.c).
     """
+    interrupted = False
+
+    def leave() -> None:
+        if interrupted:
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError, ValueError):
+                    stream.flush()
+            _leave()
+
+    atexit.register(leave)  # What is registered first runs last.
     try:
         run()
     except SystemExit as end:
-        if end.code == _INTERRUPTED:
-            with contextlib.suppress(OSError, ValueError):
-                sys.stderr.flush()
-            _leave()
+        interrupted = end.code == _INTERRUPTED
         raise
 
 

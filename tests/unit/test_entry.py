@@ -37,6 +37,13 @@ def test_an_interrupt_in_code_from_text_ends_it_as_any_other(tmp_path: Path) -> 
     assert (done.returncode, done.stderr) == (ExitCode.INTERRUPTED, b"interrupted\n")
 
 
+def test_an_interrupt_leaves_nothing_out_that_is_to_run_at_exit(tmp_path: Path) -> None:
+    """An ssh that is still connecting is ended there."""
+    before = "import atexit; atexit.register(print, 'ended'); run()"
+    done = _end_of(f"entry._program = lambda: lambda: exec({before!r}); entry.main()", tmp_path)
+    assert (done.returncode, done.stdout) == (ExitCode.INTERRUPTED, b"ended\n")
+
+
 @pytest.mark.skipif(
     sys.version_info[:2] != (3, 11), reason="not here: later ones may end otherwise"
 )
