@@ -134,7 +134,7 @@ TIERS = (
         _RSYNC_GIT,
         budget=220,
         optional={"setpriv": "util-linux", "ps": "procps", "/usr/bin/coreutils": "rust-coreutils"},
-        parallel=1,
+        parallel=2,  # many of its tests wait for a limit of time, or for a lock
         measured=True,
     ),
     Tier(

@@ -86,11 +86,7 @@ def setup(
     set up already, it changes nothing.
     """
     session.incus_project = incus_project
-    incus_defaults = {
-        "incus_project": incus_project,
-        "storage_pool": storage_pool,
-        "bridge": network,
-    }
+    incus = {"incus_project": incus_project, "storage_pool": storage_pool, "bridge": network}
     home = session.host.home
     options = SetupOptions(
         absolute(local_repos, home) if local_repos else "",
@@ -98,7 +94,7 @@ def setup(
         new_share,
         adopt_share,
         take_over or adopt_share,
-        {key: value for key, value in incus_defaults.items() if value},
+        {key: value for key, value in incus.items() if value},
     )
     fence_options = FenceOptions(storage_pool, network, init_incus, repair)
     registry, plan = _plan(session, options, fence_options, dry_run=dry_run)

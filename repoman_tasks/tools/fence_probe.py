@@ -103,18 +103,15 @@ def read_fence_facts(
     containers: Containers,
     find_person: Callable[[], Person],
 ) -> FenceFacts:
-    """Wait for `answers`, and return the facts for planning the fence.
-
-    Raise Failed, with the fitting cure, if Incus gives no answer. `find_person` is called last.
-    """
-    host, defaults = answers.incus.host, answers.defaults
-    server, all_projects = _server(answers), _by_name(answers.all_projects)
-    others = {name: dict(one.get("config") or {}) for name, one in all_projects.items()}
+    """Return the facts for planning the fence; raise Failed, with a cure, without an answer."""
+    version = str((_server(answers).get("environment") or {}).get("server_version", ""))
+    projects = _by_name(answers.all_projects)
+    others = {name: dict(one.get("config") or {}) for name, one in projects.items()}
     config = others.get(answers.incus.project)
     profiles = _by_name(answers.profiles) if config is not None else {}
     real = dict(zip(_folders(answers.login), answers.folders.result(), strict=True))
     return FenceFacts(
-        version=str((server.get("environment") or {}).get("server_version", "")),
+        version=version,
         pools=_pools(answers),
         networks=_bridges(answers),
         acls=_by_name(answers.acls),
@@ -126,19 +123,19 @@ def read_fence_facts(
         profiles=profiles,
         mount_users=_mount_users(containers, profiles) if config is not None else {},
         processors=answers.processors.result(),
-        person=find_person(),
+        person=find_person(),  # the last to be found
         local_repos=facts.local_repos,
         login_folder=_real_login(answers.login, real),
         login_exists=real.get(answers.login) is not None,
         login_others=answers.login_others.result(),
-        mounts=_mounts(host, facts),
+        mounts=_mounts(answers.incus.host, facts),
         subuid=answers.subuid.result(),
         subgid=answers.subgid.result(),
         filter_unit=answers.filter_unit.result(),
         memory=host_memory(answers.meminfo.result()),
         containers=containers.by_name,
         kernel=_settings(answers.kernel),
-        defaults=defaults,
+        defaults=answers.defaults,
     )
 
 

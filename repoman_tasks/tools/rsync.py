@@ -203,26 +203,34 @@ def pass_argv(
         raise ValueError("without a source rsync would list the share")
     argv = ["rsync", "--recursive", "--links", "--perms", "--times", "--hard-links", "--sparse"]
     argv += ["--relative", "--whole-file", "--no-human-readable", _OUT_FORMAT]
-    # A set-uid file of a container's root must not become one of the person; and the person, who
-    # read it as another user, must be able to read the copy.
-    argv += ["--chmod=Fug-s,Fu+r,Du+rx"] * (not keeps.owners)
-    argv += ["--owner"] * keeps.owners + ["--group"] * keeps.groups
-    argv += ["--modify-window=-1"] * keeps.nanoseconds
-    argv += ["--modify-window=1"] * (not keeps.odd_seconds)
-    argv += ["--no-perms"] * (not keeps.modes) + ["--no-times"] * (not keeps.times)
+    argv += _preserving(keeps)
     contents |= not keeps.times
-    if delete and not keeps.case:  # after a rename of makefile to Makefile, it would delete both
-        argv.append("--delete-before")
-    elif delete:  # --delete-delay asks less, but deletes before an error in a later folder is known
-        argv.append("--delete-after")
-    if delete:
-        argv += [f"--max-delete={max_delete}"] if max_delete is not None else []
+    argv += _deleting(keeps, max_delete) if delete else []
     argv += ["--checksum"] * contents
     argv += ["--backup", f"--backup-dir={backup}", "--no-implied-dirs"] if backup else []
     argv += ["--dry-run"] * dry_run + ["--info=progress2"] * progress
     argv += [f"--filter={rule}" for rule in rules]
     argv += ["--from0", f"--filter=. {only}"] if only else []
     return [*argv, "--", *(f"{root.rstrip('/')}/./{source}" for source in sources), target]
+
+
+def _preserving(keeps: Preserved) -> list[str]:
+    """Return the options for what the share can keep of a file."""
+    # A set-uid file of a container's root must not become one of the person; and the person, who
+    # read it as another user, must be able to read the copy.
+    argv = ["--chmod=Fug-s,Fu+r,Du+rx"] * (not keeps.owners)
+    argv += ["--owner"] * keeps.owners + ["--group"] * keeps.groups
+    argv += ["--modify-window=-1"] * keeps.nanoseconds
+    argv += ["--modify-window=1"] * (not keeps.odd_seconds)
+    return argv + ["--no-perms"] * (not keeps.modes) + ["--no-times"] * (not keeps.times)
+
+
+def _deleting(keeps: Preserved, max_delete: int | None) -> list[str]:
+    """Return the options that delete what is not in the source, at most `max_delete` entries."""
+    # If case is lost, --delete-after would delete both after a rename of makefile to Makefile;
+    # --delete-delay asks less, but deletes before an error in a later folder is known.
+    argv = ["--delete-after" if keeps.case else "--delete-before"]
+    return argv if max_delete is None else [*argv, f"--max-delete={max_delete}"]
 
 
 def only_rules(repo: str, paths: Iterable[str], trees: Iterable[str]) -> list[str]:
