@@ -20,6 +20,7 @@ def sync_context(session: Session, share: Share, sync_plan: SyncPlan) -> SyncCon
     """Return what the sync of each project of `sync_plan` needs."""
     facts, state = session.of(reconcile), session.store.mirrors
     registry = facts.registry
+    session.host.walk_seconds = registry.defaults.stall_seconds
     roots = share.submit_roots([project.repo for project in sync_plan.projects])
     token, mirrors = share.submit_token(), state.submit_load()
     inner_mounts = submit_inner_mounts(share, registry, facts.local_repos, sync_plan.projects)

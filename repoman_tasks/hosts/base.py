@@ -205,6 +205,8 @@ class Host(ABC):
     """invoke's --dry: print changes instead of making them."""
 
     def __init__(self) -> None:
+        self.walk_seconds = WALK_SECONDS
+        """Time limit of a walk that finds nothing for so long, as on a dead file system."""
         self.stopping = Event()
         """Set it to kill all streamed programs with their children."""
         self.observer = Observer()

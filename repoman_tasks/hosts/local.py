@@ -26,7 +26,6 @@ from repoman_tasks.errors import Failed, Interrupted
 from repoman_tasks.hosts.base import (
     FOLDER_SECONDS,
     MAX_BYTES,
-    WALK_SECONDS,
     Argv,
     Comparison,
     Entry,
@@ -395,7 +394,7 @@ class LocalHost(Host):
 
         none_below = True
         with tempfile.TemporaryFile() as said:
-            records = self._records(entries_argv(root, prune), said)
+            records = self._records(root, entries_argv(root, prune), said)
             if next(records, b"")[:2] != b"d ":
                 deque(records, maxlen=0)  # until it ends, and has said why
                 check_complaints(root, _content_of(said), none_below=True)
@@ -405,12 +404,12 @@ class LocalHost(Host):
                 yield parse_entry(record)
             check_complaints(root, _content_of(said), none_below=none_below)
 
-    def _records(self, argv: Argv, said: IO[bytes]) -> Iterator[bytes]:
-        """Yield what a program prints, cut at each NUL; its complaints go to the file `said`.
+    def _records(self, root: str, argv: Argv, said: IO[bytes]) -> Iterator[bytes]:
+        """Yield what a walk over `root` prints, cut at each NUL; complaints go to the file `said`.
 
         The time limit is for a walk that prints nothing: a large repo may take longer.
         """
-        in_time, rest = deadline_check(argv[0], WALK_SECONDS), b""
+        in_time, rest = deadline_check(root, self.walk_seconds), b""
         with self._start(argv, stdin=subprocess.DEVNULL, stderr=said) as process:
             assert process.stdout is not None
             with selectors.DefaultSelector() as selector:
@@ -423,7 +422,7 @@ class LocalHost(Host):
                         waits.end()
                         *records, rest = (rest + data).split(b"\0")
                         yield from records
-                        in_time = deadline_check(argv[0], WALK_SECONDS)
+                        in_time = deadline_check(root, self.walk_seconds)
                     self._check_stopping()
                     in_time()
             process.wait()
@@ -457,7 +456,7 @@ class LocalHost(Host):
         complaints = bytearray()
         since = f"{time.time() - RECENT_SECONDS:.9f}"
         with self._start(tree_argv(roots, since), stdin=subprocess.DEVNULL) as process:
-            in_time = deadline_check("find", WALK_SECONDS)
+            in_time = deadline_check(roots[0], self.walk_seconds)
 
             def check() -> None:
                 self._check_stopping()
@@ -467,7 +466,7 @@ class LocalHost(Host):
                 nonlocal in_time
                 feed(data)
                 waits.end()
-                in_time = deadline_check("find", WALK_SECONDS)
+                in_time = deadline_check(roots[0], self.walk_seconds)
 
             code = self._drain(process, moving, complaints.extend, check)
         return code == 0 and not complaints

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.test_mirror import REFUSED, SOME_FAILED, inner, last_sync
 from tests.support.estate import Estate
-from tests.support.mounts import can_mount, hanging, run_with_mounts
+from tests.support.mounts import Dying, can_mount, dying, hanging, run_with_mounts
 from tests.support.processes import WAIT_SECONDS, wait_until
 
 INTERRUPTED = 130
@@ -124,6 +124,53 @@ def test_a_signal_ends_what_waits_for_a_dead_file_system(
     with hanging(data):
         process = ready.start(*argv)
         wait_until(lambda: process.poll() is not None or waiting(process.pid))
+        process.send_signal(number)
+        process.wait(WAIT_SECONDS)
+    assert process.returncode == INTERRUPTED
+
+
+REQUESTS = {"names": Dying.READDIR, "file": Dying.LOOKUP, "content": Dying.READ}
+"""The request at which a file system dies: in the walks before the copy, or in the copy."""
+
+
+@pytest.fixture
+def data(ready: Estate) -> Path:
+    """Return a folder in isurus for a file system."""
+    only_root()
+    folder = ready.local_repos / "isurus/data"
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.as_root
+@pytest.mark.parametrize("request_", ["file", "content"])
+def test_a_file_system_that_dies_during_a_sync_fails_that_project_only(
+    ready: Estate, data: Path, request_: str
+) -> None:
+    ready.environ["REPOMAN_STALL_SECONDS"] = "3"
+    with dying(data, REQUESTS[request_]) as server:
+        done = ready.run("sync", code=SOME_FAILED)
+        assert server.dead.is_set()
+        whole = f"{data.parent} did not answer within 3 s"
+        assert ("no progress for 3 s" if request_ == "content" else whole) in done.err
+        assert last_sync(ready, "lamna")
+        assert not last_sync(ready, "isurus")
+    del ready.environ["REPOMAN_STALL_SECONDS"]
+    ready.run("sync", code=0)
+    assert last_sync(ready, "isurus")
+
+
+@pytest.mark.as_root
+@pytest.mark.parametrize(
+    ("request_", "number"),
+    [("names", signal.SIGTERM), ("file", signal.SIGINT), ("content", signal.SIGTERM)],
+)
+def test_a_signal_ends_a_sync_whose_file_system_died(
+    ready: Estate, data: Path, request_: str, number: int
+) -> None:
+    with dying(data, REQUESTS[request_]) as server:
+        process = ready.start("sync")
+        assert server.dead.wait(WAIT_SECONDS)
         process.send_signal(number)
         process.wait(WAIT_SECONDS)
     assert process.returncode == INTERRUPTED
