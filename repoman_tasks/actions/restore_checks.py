@@ -28,14 +28,14 @@ from repoman_tasks.planning.mirror.restore_plan import (
     plan_target,
     unused,
 )
-from repoman_tasks.planning.mirror.snapshots import Snapshot, find_snapshot
+from repoman_tasks.planning.mirror.snapshots import Snapshot, find_snapshot, snapshot_time
 from repoman_tasks.planning.mirror.sync_plan import find_project, first_symlink
 from repoman_tasks.planning.names import absolute, with_parents
 from repoman_tasks.session import Session
 from repoman_tasks.tools.file_tree import submit_folder_names
 from repoman_tasks.tools.rsync import Item
 from repoman_tasks.tools.share import Share
-from repoman_tasks.tools.snapshot_folders import check_source, list_snapshots
+from repoman_tasks.tools.snapshot_folders import check_source
 
 __all__ = [
     "MIRROR",
@@ -61,7 +61,7 @@ def prepare_restore(
     project, defaults = find_project(facts.registry, name), facts.registry.defaults
     paths = inner_paths(options.paths, repo_path(facts, project))
     share = require_share(session, readable_share)
-    source = _source(session, share, project, paths, options.at)
+    source = _source(share, project, paths, options.at)
     target = _target(session, project, source, replace(options, paths=paths))
     excludes = facts.registry.excludes(project)
     return Restore(session.host, share, source, target, excludes, defaults.stall_seconds, see)
@@ -80,9 +80,7 @@ def lock_restore(session: Session, name: str) -> Iterator[Lock]:
         raise Busy(f"a sync or restore of {name} is running, {error}", "let it finish") from None
 
 
-def _source(
-    session: Session, share: Share, project: Project, paths: tuple[str, ...], at: str
-) -> RestoreSource:
+def _source(share: Share, project: Project, paths: tuple[str, ...], at: str) -> RestoreSource:
     """Return what to restore: from the mirror or, if `at` is given, from a snapshot.
 
     Raise Failed if it does not exist, Refused if a path to it leads through a symlink.
@@ -93,7 +91,7 @@ def _source(
     source = RestoreSource(MIRROR, share.root, project.repo, paths, project.last_sync)
     snapshot = ""
     if at:
-        snapshots, now = find_snapshots(session, share)
+        snapshots, now = find_snapshots(share)
         found = find_snapshot(snapshots, at, now)
         source = RestoreSource(found.name, found.root, project.repo, paths, taken_at(found))
         snapshot = found.name
@@ -103,12 +101,12 @@ def _source(
     return source
 
 
-def find_snapshots(session: Session, share: Share) -> tuple[list[Snapshot], datetime]:
+def find_snapshots(share: Share) -> tuple[list[Snapshot], datetime]:
     """Return the snapshots of the share, and the time now in this host's zone, that of theirs."""
     now = datetime.now().astimezone()
     assert now.tzinfo is not None
-    pattern = session.of(reconcile).registry.defaults.snapshots
-    return list_snapshots(share, pattern, now.tzinfo), now
+    found = share.find_snapshots()
+    return [Snapshot(name, root, snapshot_time(name, now.tzinfo)) for name, root in found], now
 
 
 def taken_at(snapshot: Snapshot) -> str:

@@ -62,17 +62,35 @@ def history(
     project = find_project(facts.registry, name)
     inner = next(iter(inner_paths([path or "."], repo_path(facts, project))), "")
     share = require_share(session, readable_share)
-    snapshots = newest_first(find_snapshots(session, share)[0])
+    snapshots = newest_first(find_snapshots(share)[0])
     looked_at = snapshots[: limit or None]
     versions = _versions(share, project, inner, looked_at)
     if all(version.missing for version in versions):
-        what = f"{project.repo}/{inner}".rstrip("/")
-        raise Failed(f"neither mirror nor snapshots have {what}", f"look in {share.probe.path}")
+        raise _not_found(project, inner, share, searched=len(looked_at) == len(snapshots))
     if json:
         session.screen.json(_as_json(project, inner, versions, looked_at, len(snapshots)))
         return
     _show(session, versions)
     _note_rest(session, project, inner, looked_at, snapshots)
+
+
+def _not_found(project: Project, inner: str, share: Share, *, searched: bool) -> Failed:
+    """Return the error that no version exists; `searched` if all snapshots were looked at."""
+    if not searched:
+        cure = f"look at all snapshots with `{quoted(*_all_of_it(project, inner))}`"
+    elif not project.last_sync:
+        return Failed(
+            f"{project.name} was never mirrored", f"run `repoman sync {quoted(project.name)}`"
+        )
+    else:
+        cure = f"look in {share.probe.path}"
+    what = f"{project.repo}/{inner}".rstrip("/")
+    return Failed(f"neither mirror nor snapshots have {what}", cure)
+
+
+def _all_of_it(project: Project, inner: str) -> tuple[str, ...]:
+    """Return the argv that looks at all snapshots."""
+    return ("repoman", "history", project.name, *filter(None, [inner]), "--limit", "0")
 
 
 def _versions(
@@ -129,10 +147,9 @@ def _note_rest(
             "no snapshot of the share was found: set snapshots in [defaults] to where they are"
         )
     elif len(looked_at) < len(snapshots):
-        command = quoted("repoman", "history", project.name, *filter(None, [inner]))
         session.screen.note(
             f"looked at {len(looked_at)} of {plural(len(snapshots), 'snapshot')}: "
-            f"`{command} --limit 0` looks at all"
+            f"`{quoted(*_all_of_it(project, inner))}` looks at all"
         )
 
 

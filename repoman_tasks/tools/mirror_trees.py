@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import NamedTuple
 
 from repoman_tasks.errors import Failed
@@ -16,11 +15,12 @@ from repoman_tasks.tools.snapshot_folders import has_folders
 
 __all__ = ["read_trees"]
 
-_AT_ONCE = 20
-"""Number of snapshots that one child looks into."""
+_AT_ONCE = 24
+"""Number of snapshots to look into before their trees are passed on."""
 _JOBS = 8
-"""Number of snapshots that are looked into at the same time: a file server answers late."""
-_ENTRY = r"%y %s %T@ %P\0"
+"""Number of programs that look into them at the same time: a file server answers late."""
+_ENTRY = r"%H\0%y %s %T@ %P\0"
+_WALK = ("-name", ".zfs", "-prune", "-o", "-printf", _ENTRY)
 
 
 def read_trees(share: Share, roots: Sequence[str], inner: str) -> Iterator[Tree | None]:
@@ -33,39 +33,42 @@ def read_trees(share: Share, roots: Sequence[str], inner: str) -> Iterator[Tree 
     for start in range(0, len(roots), _AT_ONCE):
         chunk = roots[start : start + _AT_ONCE]
         paths = [f"{root}/{path}" for root in chunk for path in with_parents(inner)]
-        found = share.read(["find", *paths, "-maxdepth", "0", "-printf", rf"%p\0{_ENTRY}"])
-        told = found.text.split("\0")
-        entries = dict(zip(told[:-1:2], map(_entry, told[1::2]), strict=True))
-        if share.host.keeps_caches:  # here a program runs when its answer is awaited
-            with ThreadPoolExecutor(_JOBS) as pool:
-                yield from pool.map(partial(_read_tree, share, inner, entries), chunk)
-        else:  # there all of them take one round trip
-            trees = [_submit_tree(share, inner, entries, root) for root in chunk]
-            yield from (tree.result() for tree in trees)
+        found = share.read(["find", *paths, "-maxdepth", "0", "-printf", _ENTRY])
+        heads = dict(_entries(found))
+        present = [root for root in chunk if _is_there(heads, root, inner)]
+        folders = [f"{root}/{inner}" for root in present if heads[f"{root}/{inner}"].is_folder]
+        trees = _walk(share, folders)
+        for root in chunk:
+            path = f"{root}/{inner}"
+            if root not in present:
+                yield {} if root == share.root or has_folders(share, root) else None
+            else:
+                yield trees.get(path) or _as_tree([heads[path]])
 
 
-def _read_tree(share: Share, inner: str, entries: Mapping[str, _Entry], root: str) -> Tree | None:
-    return _submit_tree(share, inner, entries, root).result()
-
-
-def _submit_tree(
-    share: Share, inner: str, entries: Mapping[str, _Entry], root: str
-) -> Future[Tree | None]:
-    """Ask for the entries at `inner`; `entries` are that itself, and its parents, of all roots."""
-    path = f"{root}/{inner}"
+def _is_there(heads: Mapping[str, _Entry], root: str, inner: str) -> bool:
+    """Return True if `inner` exists below `root`, and no symlink leads to it."""
     parents = [f"{root}/{parent}" for parent in with_parents(inner)[:-1]]
-    if path not in entries or any(entries[parent].stamp != FOLDER for parent in parents):
-        return Future(lambda: {} if has_folders(share, root) else None)
-    if entries[path].stamp != FOLDER:
-        return Future(lambda: _as_tree([entries[path]]))
-    argv = ["find", path, "-name", ".zfs", "-prune", "-o", "-printf", _ENTRY]
-    return share.submit(argv, WALK_SECONDS).then(partial(_tree, path))
+    return f"{root}/{inner}" in heads and all(heads[parent].is_folder for parent in parents)
 
 
-def _tree(path: str, found: Result) -> Tree:
-    if found.code:
-        raise Failed(f"{path} can't be read", found.complaint)
-    return _as_tree(map(_entry, found.text.split("\0")[:-1]))
+def _walk(share: Share, folders: Sequence[str]) -> Mapping[str, Tree]:
+    """Return what each of `folders` holds."""
+    groups = [folders[number::_JOBS] for number in range(min(_JOBS, len(folders)))]
+    argvs = [["find", *group, *_WALK] for group in groups]
+    asked = [share.submit(argv, WALK_SECONDS) for argv in argvs]
+    if share.host.keeps_caches and len(asked) > 1:
+        # Here a program runs when its answer is awaited; on another host all take one round trip.
+        with ThreadPoolExecutor(_JOBS) as pool:
+            list(pool.map(Future.result, asked))
+    trees: dict[str, dict[str, tuple[int, str]]] = {}
+    for answer in asked:
+        found = answer.result()
+        if found.code:
+            raise Failed(f"a mirror on {share.probe.path} can't be read", found.complaint)
+        for path, entry in _entries(found):
+            trees.setdefault(path, {})[entry.path] = (entry.size, entry.stamp)
+    return trees
 
 
 class _Entry(NamedTuple):
@@ -74,6 +77,16 @@ class _Entry(NamedTuple):
     path: str
     size: int
     stamp: str
+
+    @property
+    def is_folder(self) -> bool:
+        return self.stamp == FOLDER
+
+
+def _entries(found: Result) -> Iterator[tuple[str, _Entry]]:
+    """Yield the entries that find printed, each with the path that it was found by."""
+    printed = found.text.split("\0")
+    return zip(printed[:-1:2], map(_entry, printed[1::2]), strict=True)
 
 
 def _entry(text: str) -> _Entry:

@@ -68,12 +68,21 @@ class Share:
     @property
     def snapshot_names(self) -> Sequence[str]:
         """Return the names of the snapshots when the share was opened; none if it hangs."""
-        top = self.probe.mount.target if self.probe.mount else self.probe.real
-        inner = self.probe.real.removeprefix(top).strip("/")
         try:
-            return self.snapshots.names(len(inner.split("/")) if inner else 0)
-        except Failed:
+            return [name for name, _ in self.find_snapshots()]
+        except (Failed, TargetUnusable):
             return []
+
+    def find_snapshots(self) -> Sequence[tuple[str, str]]:
+        """Return the name of each snapshot when the share was opened, and its path for the root.
+
+        Raise TargetUnusable if the share does not answer.
+        """
+        top = self.probe.mount.target if self.probe.mount else self.probe.real
+        try:
+            return self.snapshots.find(self.probe.real.removeprefix(top).strip("/"))
+        except TimedOut:
+            raise _no_answer(self.probe.path, self.timeout) from None
 
     @property
     def folders(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from datetime import datetime
 from pathlib import Path
@@ -123,21 +124,32 @@ def test_an_empty_snapshot_is_unknown(versioned: Estate) -> None:
     assert "crossmnt" in versioned.run("history", "isurus", _PLAN, code=0).out
 
 
+def count_programs(estate: Estate, *names: str) -> tuple[Path, dict[str, str]]:
+    """Return a file, and an environment whose programs called `names` note there what they get."""
+    noted, folder = estate.home / "noted", estate.home / "bin"
+    folder.mkdir()
+    for name in names:
+        noting = f"{{ printf '{name}'; printf '\\0%s' \"$@\"; echo; }} >>{noted}"
+        shim = folder / name
+        shim.write_text(f'#!/bin/sh\n{noting}\nexec {shutil.which(name)} "$@"\n')
+        shim.chmod(0o755)
+    return noted, {"PATH": f"{folder}:{estate.environ['PATH']}"}
+
+
 def test_only_a_page_of_a_thousand_is_read(versioned: Estate) -> None:
     for number in range(1000):
         (versioned.share / f".zfs/snapshot/hourly-2025-01-01_{number:04}/isurus").mkdir(
             parents=True
         )
-    asked = versioned.home / "asked"
-    shim = versioned.home / "bin/find"
-    shim.parent.mkdir()
-    shim.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >>{asked}\nexec {shutil.which("find")} "$@"\n')
-    shim.chmod(0o755)
-    environ = {"PATH": f"{shim.parent}:{versioned.environ['PATH']}"}
-    found = versioned.run("history", "isurus", _PLAN, "--json", environ=environ, code=0).json
+    asked, environ = count_programs(versioned, "find", "ls")
+    found = versioned.run("history", "isurus", "--json", environ=environ, code=0).json
     assert (found["snapshots"], found["looked_at"]) == (1005, 20)
-    looked_into = {line for line in asked.read_text().splitlines() if "/isurus/" in line}
-    assert len({line.partition("/isurus/")[0] for line in looked_into}) == 21
+    calls = [line.split("\0") for line in asked.read_text().splitlines()]
+    looking = [words for words in calls if any(word.endswith("/isurus") for word in words)]
+    looked_into = {word for words in looking for word in words if word.endswith("/isurus")}
+    assert (len(looked_into), len(looking)) == (21, 9), "all at once, then eight side by side"
+    listing = [words for words in calls if any(word.endswith("/snapshot/") for word in words)]
+    assert [words[0] for words in listing] == ["ls"], "find would look at each of them"
     page = versioned.run("history", "isurus", _PLAN, code=0)
     assert "looked at 20 of 1005 snapshots" in page.err
     all_of_them = page.err.partition("`repoman ")[2].partition("`")[0]
@@ -161,6 +173,20 @@ def test_no_snapshots_at_all(estate: Estate) -> None:
     done = estate.run("history", "isurus", code=0)
     assert "mirror" in done.out
     assert "no snapshot of the share was found" in done.err
+
+
+def test_there_is_no_mirror(versioned: Estate) -> None:
+    """It never was, or is in snapshots only: a missing mirror is not one that can't be read."""
+    shutil.rmtree(versioned.mirror("isurus"))
+    (newest, *_) = versioned.run("history", "isurus", "--json", code=0).json["versions"]
+    assert (newest["snapshots"], newest["missing"], newest["size"]) == (["mirror"], True, 0)
+    shutil.rmtree(versioned.share / ".zfs")
+    rewritten = re.sub("last_sync = .*", "", versioned.registry.read_text())
+    versioned.registry.write_text(rewritten)
+    done = versioned.run("history", "isurus", code=1)
+    assert "isurus was never mirrored: run `repoman sync isurus`" in done.err
+    versioned.run("sync", "isurus", code=0)
+    versioned.run("history", "isurus", code=0)
 
 
 # --- what status says of them ---------------------------------------------------------------
@@ -208,3 +234,5 @@ def test_invalid_arguments(versioned: Estate) -> None:
     assert "--limit" in versioned.run("history", "isurus", "--limit=-1", code=USAGE).err
     assert "is not in" in versioned.run("history", "isurus", "../x", code=USAGE).err
     assert "neither" in versioned.run("history", "isurus", "nothing", code=1).err
+    done = versioned.run("history", "isurus", "nothing", "--limit", "1", code=1)
+    assert "look at all snapshots with `repoman history isurus nothing --limit 0`" in done.err
