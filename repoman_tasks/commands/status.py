@@ -64,7 +64,7 @@ from repoman_tasks.planning.findings import (
     mirror_findings,
     no_registry_finding,
 )
-from repoman_tasks.planning.guard_files import guard_findings
+from repoman_tasks.planning.guard_files import Guard, guard_findings
 from repoman_tasks.planning.mirror.damage import damage_findings, valid_verified
 from repoman_tasks.planning.mirror.excludes import exclude_finding
 from repoman_tasks.planning.mirror.growth import growth_findings
@@ -204,16 +204,22 @@ def _findings(
     excludes = [finding for finding in map(exclude_finding, projects) if finding]
     found += logins.result() + network.result() + excludes + drifted + inside.result()
     if name is None:
-        share = session.of(backup_share)
-        if isinstance(share, Share):
-            found += mirror_findings(share.folders, facts.registry)
-            found += _snapshot_findings(session, share)
-        found += guard_findings(guard.result(), facts.local_repos)
-        left = session.of(folders)
-        found += partial_findings(left, projects, facts.repos, facts.local_repos)
+        found += _shared_findings(session, facts, guard.result())
     found += nightly.result()
     found += protect_findings(projects, guarded=guard.result().present)
     return found + hazards.result().findings, hazards.result()
+
+
+def _shared_findings(session: Session, facts: EstateFacts, guard: Guard) -> list[Finding]:
+    """Return the findings about mirrors, snapshots, the guard for git and folders of no project."""
+    found: list[Finding] = []
+    share = session.of(backup_share)
+    if isinstance(share, Share):
+        found += mirror_findings(share.folders, facts.registry)
+        found += _snapshot_findings(session, share)
+    found += guard_findings(guard, facts.local_repos)
+    projects, left = facts.registry.projects, session.of(folders)
+    return found + partial_findings(left, projects, facts.repos, facts.local_repos)
 
 
 def _submit_nightly(session: Session) -> Future[list[Finding]]:

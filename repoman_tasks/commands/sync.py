@@ -96,11 +96,18 @@ def sync(
     if force and name is None and session.prompter.possible:
         raise UsageError("--force needs the name of a project", "`repoman sync NAME --force`")
     sync_plan = plan_sync(session.of(reconcile).registry, name, jobs, options)
+    return _mirror(session, sync_plan, output, verify_seconds=_VERIFY_SECONDS * verify)
+
+
+def _mirror(
+    session: Session, sync_plan: SyncPlan, output: OutputOptions, *, verify_seconds: int
+) -> int:
+    """Mirror the projects of a plan, send alerts and print the result; return the exit code."""
     alerts = SyncAlerts(session, sync_plan)
     alerts.start()
     copied = submit_copied(session)
     context = _open_context(session, sync_plan, alerts)
-    if force and not context.dry:
+    if sync_plan.options.force and not context.dry:
         confirm_force(session, context, sync_plan)
     with show_events(session.screen, output, sync_plan, session.now) as emit:
         outcomes = mirror_estate(context, sync_plan, session.store, emit)
@@ -108,11 +115,11 @@ def sync(
     complete = {outcome.name for outcome in outcomes if outcome.ok}
     if complete and not context.dry:
         copy_registry(session, context, complete, copied)
-    seconds = context.registry.defaults.verify_seconds or _VERIFY_SECONDS * verify
+    seconds = context.registry.defaults.verify_seconds or verify_seconds
     if seconds and code is not ExitCode.INTERRUPTED and not context.dry:
         well = verify_after_sync(session, context, outcomes, seconds)
         code = ExitCode.UNHEALTHY if code is ExitCode.OK and not well else code
-    show_result(session.screen, output, outcomes, options, int(code), session.now)
+    show_result(session.screen, output, outcomes, sync_plan.options, int(code), session.now)
     alerts.send(outcomes, code)
     return code
 

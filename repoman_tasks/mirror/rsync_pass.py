@@ -209,11 +209,10 @@ def run_pass(
     `until`, of the monotonic clock; files that vanished meanwhile are only counted.
     """
     options = context.options
-    excludes = [(project.repo, context.registry.excludes(project)) for project in projects]
     argv = rsync.pass_argv(
         context.local_repos,
         sources,
-        [*rules, *rsync.filters_of_all(excludes)],
+        [*rules, *_excluding(context, projects)],
         context.keeps,
         delete=options.delete,
         max_delete=max_delete,
@@ -223,14 +222,35 @@ def run_pass(
         contents=contents or options.checksum,
     )
     done = Pass({project.name: Counts() for project in projects})
+    reader = _Reader(projects, done, options.itemize, context.emit)
+    status = _run_rsync(context, argv, reader, locks, until)
+    if rsync.exit_code(status) is not ExitCode.OK or done.discarded:
+        raise PassFailed(projects, status or _PARTIAL, done)
+    return done
+
+
+def _excluding(context: SyncContext, projects: Sequence[Project]) -> list[str]:
+    """Return the filter rules of `projects`."""
+    excludes = [(project.repo, context.registry.excludes(project)) for project in projects]
+    return rsync.filters_of_all(excludes)
+
+
+def _run_rsync(
+    context: SyncContext,
+    argv: Sequence[str],
+    reader: _Reader,
+    locks: Sequence[Lock],
+    until: float,
+) -> int:
+    """Run rsync in the share and return its exit status. Raise Failed at the time `until`."""
     if not context.dry:
-        context.before_write([project.name for project in projects])
+        context.before_write(reader.projects)
     left = until - time.monotonic()
     try:
-        status = context.host.stream(
+        return context.host.stream(
             argv,
-            _Reader(projects, done, options.itemize, context.emit),
-            done.complain,
+            reader,
+            reader.complain,
             cwd=context.share.root,
             shown_cwd=context.share.probe.path,
             stall_seconds=context.registry.defaults.stall_seconds,
@@ -239,9 +259,6 @@ def run_pass(
         )
     except OutOfTime:
         raise out_of_time(context) from None
-    if rsync.exit_code(status) is not ExitCode.OK or done.discarded:
-        raise PassFailed(projects, status or _PARTIAL, done)
-    return done
 
 
 def out_of_time(context: SyncContext) -> Failed:
@@ -329,6 +346,9 @@ class _Reader:
         self._itemize = itemize
         self._emit = emit
         self._told = 0.0
+        self.projects = list(done.counts)
+        """Names of the projects."""
+        self.complain = done.complain
 
     def __call__(self, line: bytes) -> None:
         item = rsync.parse_item(line)

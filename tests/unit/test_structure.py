@@ -242,6 +242,16 @@ def test_no_class_is_made_a_dataclass_at_once() -> None:
     assert arrows(but("late_dataclass"), "dataclasses.dataclass") == [], "use late_dataclass"
 
 
+def test_no_function_is_longer_than_forty_lines() -> None:
+    long = [
+        f"{module.name}.{node.name}"
+        for module in modules().values()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= 40
+    ]
+    assert long == []
+
+
 def test_no_two_rooms_have_a_module_of_one_name() -> None:
     found: dict[str, str] = {}
     for name in modules():
