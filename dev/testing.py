@@ -284,7 +284,6 @@ def _pytest_argv(run: _Run, tier: Tier, report: Path) -> list[str]:
     if tier.machine:
         return _in_machine(pytest, report.parent)
     if tier.name in _WITH_DAEMON:
-        pytest += ["-n", "2" if tier.lane else "3", *_WORK_STEALING]
         return _with_daemon(run, _WITH_DAEMON[tier.name], pytest, report)
     pytest += ["--cov", "--cov-report="] if run.coverage and tier.measured else []
     coverage_file = str(report.parent / ".coverage")

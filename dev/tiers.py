@@ -118,8 +118,7 @@ class Tier:
     lane: int = 0
     """Number of its lane: the lanes run at the same time, the tiers of each one by one.
 
-    Lane 1 mostly waits for timeouts of NFS; lanes 1 and 2 use one processor and measure no short
-    times.
+    Lane 1 mostly waits for timeouts of NFS, and lane 2 has all that needs an Incus daemon.
     """
     nightly: bool = False
     """If true, it runs the tests with the mark `nightly`, which the other tiers leave out."""
@@ -132,7 +131,7 @@ TIERS = (
         "integration",
         ("tests/integration",),
         _RSYNC_GIT,
-        budget=220,
+        budget=420,
         optional={"setpriv": "util-linux", "ps": "procps", "/usr/bin/coreutils": "rust-coreutils"},
         parallel=2,  # many of its tests wait for a limit of time, or for a lock
         measured=True,
@@ -141,7 +140,7 @@ TIERS = (
         "ssh",
         ("tests/remote", *_OVER_SSH),
         {**_RSYNC_GIT, **_SSH},
-        budget=220,
+        budget=300,
         parallel=2,  # many of its tests wait for a host that is silent
         root=True,
     ),
@@ -154,18 +153,10 @@ TIERS = (
         parallel=1,
     ),
     Tier(
-        "containers",
-        ("tests/containers",),
-        {**_RSYNC_GIT, **_INCUS},
-        budget=420,
-        optional=_NPM,
-        root=True,
-    ),
-    Tier(
         "nfs",
         ("tests/system/test_target.py", "tests/system/test_fat.py"),
         {**_ON_NFS, "mkfs.vfat": "dosfstools"},
-        budget=120,
+        budget=170,
         root=True,
         machine=True,
         lane=1,
@@ -178,7 +169,7 @@ TIERS = (
             "tests/system/test_restore_faults.py",
         ),
         _ON_NFS,
-        budget=240,
+        budget=320,
         root=True,
         machine=True,
         lane=1,
@@ -191,7 +182,7 @@ TIERS = (
             "tests/integration/test_local_host.py",
         ),
         _RSYNC_GIT,
-        budget=30,
+        budget=90,
         root=True,
         lane=1,
     ),
@@ -199,17 +190,29 @@ TIERS = (
         "packages",
         ("tests/packages",),
         {**_RSYNC_GIT, **_INCUS, **_SSHD, **_PACKING},
-        budget=300,
+        budget=200,
         optional=_CARRIED,
         root=True,
         lane=2,
+        parallel=1,
     ),
     Tier(
         "security",
         ("tests/security",),
         {**_RSYNC_GIT, **_INCUS},
-        budget=400,
+        budget=350,
         root=True,
+        lane=2,
+        parallel=1,
+    ),
+    Tier(
+        "containers",
+        ("tests/containers",),
+        {**_RSYNC_GIT, **_INCUS},
+        budget=450,
+        optional=_NPM,
+        root=True,
+        parallel=2,  # many of its tests wait for Incus
         lane=2,
     ),
     Tier(
@@ -227,6 +230,7 @@ TIERS = (
         root=True,
         lane=2,
         nightly=True,
+        parallel=1,
     ),
 )
 DEFAULT = ("lint", "unit", "integration", "terminal")
