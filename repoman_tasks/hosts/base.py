@@ -19,9 +19,11 @@ from repoman_tasks.late_dataclass import dataclass
 __all__ = [
     "FOLDER_SECONDS",
     "MAX_BYTES",
+    "MOST_LISTED",
     "WALK_SECONDS",
     "Argv",
     "Comparison",
+    "Differences",
     "Entry",
     "Future",
     "Holder",
@@ -40,6 +42,9 @@ __all__ = [
 
 MAX_BYTES = 256 << 20
 """Limit of a program's output, so that none can fill the memory."""
+
+MOST_LISTED = 32 << 20
+"""Limit of the bytes of a listing that is compared in memory: those of 300,000 entries."""
 
 WALK_SECONDS = 600.0
 """Time limit of a walk over a repo."""
@@ -101,6 +106,11 @@ class Comparison:
     """The lines that only the known walk has."""
     new: tuple[bytes, ...] = ()
     """The lines that the known walk does not have."""
+
+
+Differences = tuple[frozenset[bytes], frozenset[bytes]]
+"""The lines that only one of two listings has, and those that only the other one has; see
+`tree_pairs` for the lines."""
 
 
 class Future(Generic[T]):
@@ -434,6 +444,24 @@ class Host(ABC):
         It is kept in the file `keep`, for a later comparison, unless that is empty. A file that is
         missing or damaged is not an error. The result raises Failed if `keep` can't be written. The
         walk is `stoppable` (see `submit`).
+        """
+
+    @abstractmethod
+    def submit_differences(
+        self,
+        folders: tuple[str, str],
+        names: Sequence[str],
+        left_out: Sequence[str],
+        owner: str,
+        limits: tuple[float, float],
+    ) -> Future[Differences | None]:
+        """Submit a comparison of the trees at `names` in two folders, by size and time.
+
+        For `left_out` and `owner` see `tree_pairs.pair_argv`. The result is None if one of the
+        trees can't be read entirely, or if there is too much to compare in memory. `limits` are the
+        seconds without progress, and those that each listing may take, 0 for any. The result raises
+        Stalled, OutOfTime and Interrupted as `stream` does; on a remote host, it is None after ten
+        minutes.
         """
 
     @abstractmethod

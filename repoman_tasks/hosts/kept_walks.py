@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from itertools import zip_longest
 
+from repoman_tasks.hosts.base import MOST_LISTED
 from repoman_tasks.hosts.digests import WALK_SCRIPT
 
 __all__ = ["COMPARE_SCRIPT", "KeptWalk", "difference", "kept_digest", "script_comparison"]
@@ -104,11 +105,12 @@ def _unpacked(packed: bytes) -> Iterator[bytes]:
 
 
 COMPARE_SCRIPT = rf"""{WALK_SCRIPT}
-root=$1 known=$2 keep=$3
+root=$1 known=$2 keep=$3 most={_MOST_BYTES}
 work=$(mktemp -d) || exit
 trap 'rm -rf -- "$work"' EXIT
 trap 'exit 1' HUP INT TERM
-bad=$({{ walk "$root" >"$work/new"; }} 2>&1)
+bad=$({{ walk "$root" 2>&4 | head -c "$most" >"$work/new"; }} 4>&1)
+[ "$(wc -c <"$work/new")" -lt "$most" ] || bad=long
 sha256sum <"$work/new"
 echo "${{bad:+bad}}"
 if [ -n "$known" ] && [ -f "$known" ]; then gzip -dc <"$known" >"$work/old" 2>/dev/null; fi
@@ -118,14 +120,18 @@ if [ -n "$keep" ]; then
         mv -fT -- "$keep.tmp" "$keep" || exit
 fi
 if [ -f "$work/old" ]; then
-    sha256sum <"$work/old"
+    known=$(sha256sum <"$work/old")
     sort -z -o "$work/old" -- "$work/old" && sort -z -o "$work/new" -- "$work/new" &&
-        comm -z -3 -- "$work/old" "$work/new"
+        comm -z -3 -- "$work/old" "$work/new" | head -c {MOST_LISTED} >"$work/differ" || exit
+    [ "$(wc -c <"$work/differ")" -lt {MOST_LISTED} ] || exit 0
+    echo "$known"
+    cat <"$work/differ"
 fi
 """
 """A POSIX script that walks over a tree. It prints two lines as `DIGEST_SCRIPT` does. If the file
 `$2` holds a walk, it prints a line with its digest and the lines that only one of both has, those
-of the new walk after a tab. The walk is kept in the file `$3`, if given."""
+of the new walk after a tab; nothing if these are too many. The walk is kept in the file `$3`, if
+given. One that is too long counts as not read entirely."""
 
 
 def script_comparison(

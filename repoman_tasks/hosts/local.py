@@ -26,8 +26,10 @@ from repoman_tasks.errors import Failed, Interrupted
 from repoman_tasks.hosts.base import (
     FOLDER_SECONDS,
     MAX_BYTES,
+    MOST_LISTED,
     Argv,
     Comparison,
+    Differences,
     Entry,
     Future,
     Holder,
@@ -488,6 +490,44 @@ class LocalHost(Host):
         gone, new = difference(before, now, self._check_stopping)
         return Comparison(digest, kept_digest(before), gone, new)
 
+    def submit_differences(
+        self,
+        folders: tuple[str, str],
+        names: Sequence[str],
+        left_out: Sequence[str],
+        owner: str,
+        limits: tuple[float, float],
+    ) -> Future[Differences | None]:
+        from repoman_tasks.hosts.tree_pairs import differences, pair_argv
+
+        argv = pair_argv(names, left_out, owner)
+
+        def compare() -> Differences | None:
+            one = self._listed(folders[0], argv, limits)
+            other = None if one is None else self._listed(folders[1], argv, limits)
+            return None if one is None or other is None else differences(one, other)
+
+        return Future(compare)
+
+    def _listed(self, folder: str, argv: Argv, limits: tuple[float, float]) -> bytes | None:
+        """Return what find prints in `folder`; None if that is not all, or too much."""
+        out, err = bytearray(), bytearray()
+        argv = ["env", "-C", folder, *argv]
+        with self._start(argv, stdin=subprocess.DEVNULL) as process:
+            stall = StallTimer(limits[0], partial(_io_of_session, process.pid), limits[1])
+
+            def check() -> None:
+                self._check_stopping()
+                stall.check()
+                if len(out) > MOST_LISTED:
+                    raise _TooMuch
+
+            try:
+                code = self._drain(process, stall.counting(out.extend), err.extend, check)
+            except _TooMuch:
+                return None
+        return None if code or err else bytes(out)
+
     def _hurry_check(self) -> Callable[[], None]:
         """Return a check that raises Interrupted a moment after `stopping` was set, or at `close`.
 
@@ -536,6 +576,10 @@ class LocalHost(Host):
         if hung:
             raise HungFolders(hung, found)
         return found
+
+
+class _TooMuch(Exception):
+    """A program printed more than is of use."""
 
 
 def _content(path: str) -> bytes | None:

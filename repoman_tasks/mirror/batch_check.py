@@ -1,9 +1,9 @@
-"""The check of several unchanged projects with one rsync.
+"""The full comparison of several unchanged projects, by listings of their repos and mirrors.
 
-On most nights most projects have not changed, and to start one rsync per project costs more than
-its work. So projects whose files are as they were at the last sync share one rsync, which also
-repairs changes to their mirrors. A project that changed is synced alone, and so is each project of
-a batch that fails.
+On most nights most projects have not changed, and so their mirrors have not either. What shows this
+is two walks by find over several projects, which start fewer processes and ask the share for less
+than an rsync for each. A project that changed, or whose mirror did, is synced alone, and so is each
+project of a batch that fails.
 """
 
 from __future__ import annotations
@@ -12,37 +12,35 @@ import time
 from collections.abc import Sequence
 
 from repoman_tasks.errors import RepomanError
-from repoman_tasks.hosts.base import Future, Lock
 from repoman_tasks.mirror.events import Finished, Started
-from repoman_tasks.mirror.project_sync import submit_survey
-from repoman_tasks.mirror.rsync_pass import Equal, Pass, SyncContext, mirrored, run_pass
-from repoman_tasks.model import Project
-from repoman_tasks.planning.mirror import source_check as source
+from repoman_tasks.mirror.mirror_look import submit_look, without_excluded
+from repoman_tasks.mirror.project_sync import is_there
+from repoman_tasks.mirror.rsync_pass import Equal, SyncContext, mirrored
+from repoman_tasks.model import Mirrored, Project
+from repoman_tasks.planning.mirror.manifest import NOTHING
 from repoman_tasks.planning.mirror.sync_plan import Outcome
-from repoman_tasks.tools.file_tree import Survey
-from repoman_tasks.tools.git_elsewhere import submit_elsewhere
 
-__all__ = ["mirror_batch"]
+__all__ = ["check_batch"]
 
 
-def mirror_batch(
+def check_batch(
     context: SyncContext, projects: Sequence[Project]
 ) -> tuple[list[Outcome], list[Project]]:
-    """Mirror the unchanged ones of `projects`; return their outcomes and the other projects."""
+    """Compare the mirrors of the unchanged ones of `projects` in full; write nothing there.
+
+    Return the outcomes of those whose mirrors equal the repos, and the other projects.
+    """
     began = time.monotonic()
-    host = context.host
-    surveys, mounted = _submit_surveys(context, projects), context.share.submit_check()
-    unchanged = _unchanged(context, surveys)
-    paths = {context.lock_path(name): name for name in unchanged}
-    with host.locks(
-        list(paths)
-    ) as locks:  # the sync of a single project reports a lock that is taken
+    paths = {context.lock_path(project.name): project.name for project in projects}
+    with context.host.locks(list(paths)) as locks:  # the sync of a single one reports a taken lock
         locked = {paths[path] for path in locks}
         batch = [project for project in projects if project.name in locked]
         for project in batch:
             context.emit(Started(project.name))
-        held = list(locks.values())
-        outcomes = _check(context, batch, held, unchanged, mounted) if len(batch) > 1 else []
+        try:
+            outcomes = _check(context, batch)
+        except RepomanError:  # the sync of each single project will report the error
+            outcomes = []
     for outcome in outcomes:
         outcome.seconds = time.monotonic() - began
         context.emit(Finished(outcome))
@@ -50,83 +48,50 @@ def mirror_batch(
     return outcomes, [project for project in projects if project.name not in done]
 
 
-Surveys = Sequence[tuple[Project, Future[Survey]]]
+def _check(context: SyncContext, projects: Sequence[Project]) -> list[Outcome]:
+    """Return the outcomes of those of `projects` whose mirrors equal the repos.
 
-
-def _submit_surveys(context: SyncContext, projects: Sequence[Project]) -> Surveys:
-    """Ask for a survey of the repo of each of `projects`."""
-    return [(project, submit_survey(context, project)) for project in projects]
-
-
-def _unchanged(context: SyncContext, surveys: Surveys) -> dict[str, Survey]:
-    """Return the surveys that equal those of the last sync, by project."""
-    unchanged = {}
-    for project, pending in surveys:
-        if context.host.stopping.is_set():
-            return {}
-        try:
-            survey = pending.result()
-        except RepomanError:
-            continue
-        # One rsync would keep a hard link between two projects, and so tie their mirrors together.
-        last = context.last(project)
-        same = last is not None and survey.tally.tree == last.tally.tree
-        if same and not survey.hard_links:
-            unchanged[project.name] = survey
-    return unchanged
-
-
-def _check(
-    context: SyncContext,
-    projects: Sequence[Project],
-    locks: Sequence[Lock],
-    unchanged: dict[str, Survey],
-    mounted: Future[None],
-) -> list[Outcome]:
-    """Mirror `projects` with one rsync, and return their outcomes; none if it fails.
-
-    A project that changes meanwhile gets no outcome. `mounted` raises if the share is no longer
-    mounted as it was.
+    A repo with the digest of its last sync is what that sync found. If it changes after its
+    digest was taken, its next digest tells.
     """
-    max_shrink = context.registry.defaults.max_shrink
-    limits = [source.deletion_limit(p, unchanged[p.name].tally, max_shrink) for p in projects]
+    known = {project.name: state for project in projects if (state := context.settled(project))}
+    projects = [project for project in projects if project.name in known]
     roots = [f"{context.local_repos}/{project.repo}" for project in projects]
-    try:
-        before = context.host.submit_digests(roots).result()
-        mounted.result()
-        done = run_pass(
-            context,
-            projects,
-            locks,
-            [f"{project.repo}/" for project in projects],
-            max_delete=min((limit for limit in limits if limit is not None), default=None),
-        )
-        mounted, surveys = context.share.submit_check(), _submit_surveys(context, projects)
-        after = context.host.submit_digests(roots)
-        mounted.result()
-        still = {} if done.vanished else _unchanged(context, surveys)
-        same = [a if a == b else "" for a, b in zip(before, after.result(), strict=True)]
-    except Exception:  # the sync of each single project will report the error
-        return []
-    return [
-        _outcome(context, project, done, unchanged[project.name], digest)
-        for project, digest in zip(projects, same, strict=True)
-        if project.name in still
+    real, digests = context.host.submit_folders(roots), context.host.submit_digests(roots)
+    mounted = context.share.submit_check()
+    mounted.result()
+    found = zip(projects, real.result(), digests.result(), strict=True)
+    same = [
+        project
+        for project, path, digest in found
+        if digest == known[project.name].digest and is_there(context, project, path)
     ]
+    equal = _equal(context, same)
+    context.share.submit_check().result()
+    return [_outcome(context, project, known[project.name]) for project in equal]
 
 
-def _outcome(
-    context: SyncContext, project: Project, done: Pass, survey: Survey, digest: str
-) -> Outcome:
-    repo = f"{context.local_repos}/{project.repo}"
-    elsewhere = submit_elsewhere(context.host, repo, survey.pointers).result()
+def _equal(context: SyncContext, projects: Sequence[Project]) -> list[Project]:
+    """Return those of `projects` whose mirrors equal the repos."""
+    if not projects:
+        return []
+    context.before_write([project.name for project in projects])
+    limit = context.registry.defaults.sync_seconds
+    found = submit_look(context, projects, limit).result() or {}
+    differ = {
+        project.name: without_excluded(context, project, found[project.name])
+        for project in projects
+        if project.name in found
+    }
+    return [project for project in projects if differ.get(project.name) == NOTHING]
+
+
+def _outcome(context: SyncContext, project: Project, state: Mirrored) -> Outcome:
     outcome = Outcome(
         project.name,
-        counts=done.counts[project.name],
-        warnings=[*survey.warnings, *elsewhere],
-        tally=survey.tally,
+        warnings=list(state.warnings),
+        tally=state.tally,
         synced_at=context.now(),
     )
-    equal = Equal(digest if context.options.delete else "")
-    outcome.state = mirrored(context, project, outcome, equal)
+    outcome.state = mirrored(context, project, outcome, Equal(state.digest))
     return outcome

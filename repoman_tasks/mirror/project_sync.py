@@ -25,13 +25,15 @@ from repoman_tasks.errors import (
     Failed,
     Interrupted,
     Refused,
+    RepomanError,
     TargetUnusable,
     quoted,
 )
-from repoman_tasks.hosts.base import Entry, Future, Lock, Locked
+from repoman_tasks.hosts.base import Entry, Future, Lock, Locked, OutOfTime
 from repoman_tasks.mirror.events import Finished, Started
 from repoman_tasks.mirror.loss_guard import LossGuard
 from repoman_tasks.mirror.loss_preview import preview_losses
+from repoman_tasks.mirror.mirror_look import submit_look
 from repoman_tasks.mirror.object_guard import ObjectGuard
 from repoman_tasks.mirror.repo_walks import RepoWalks
 from repoman_tasks.mirror.rsync_pass import (
@@ -48,9 +50,9 @@ from repoman_tasks.model import Project, Tally
 from repoman_tasks.planning.findings import unfinished_rename
 from repoman_tasks.planning.mirror import source_check as source
 from repoman_tasks.planning.mirror.inner_mounts import check_mounted_again
-from repoman_tasks.planning.mirror.manifest import Changes, Losses
+from repoman_tasks.planning.mirror.manifest import NOTHING, Changes, Losses, together
 from repoman_tasks.planning.mirror.share_check import check_free
-from repoman_tasks.planning.mirror.sync_plan import Outcome, first_symlink
+from repoman_tasks.planning.mirror.sync_plan import Counts, Outcome, first_symlink
 from repoman_tasks.planning.names import inside, real_repo
 from repoman_tasks.tools import rsync
 from repoman_tasks.tools.file_tree import (
@@ -64,7 +66,7 @@ from repoman_tasks.tools.file_tree import (
 )
 from repoman_tasks.tools.git_elsewhere import submit_elsewhere
 
-__all__ = ["check_paths", "mirror_project", "submit_survey"]
+__all__ = ["check_paths", "is_there", "mirror_project", "submit_survey"]
 
 _ROUNDS = 20
 """Limit of rounds over a git repo that gc or a checkout changes meanwhile."""
@@ -210,6 +212,15 @@ def check_paths(context: SyncContext, project: Project, real: str | None) -> Non
         raise Refused(f"the share at {share.real} contains {path}", "move one of them")
 
 
+def is_there(context: SyncContext, project: Project, real: str | None) -> bool:
+    """Return True if `check_paths` finds nothing wrong."""
+    try:
+        check_paths(context, project, real)
+    except RepomanError:
+        return False
+    return True
+
+
 class _ProjectSync:
     """The passes of one project's sync; results are stored in the outcome."""
 
@@ -332,21 +343,49 @@ class _ProjectSync:
         return 2 * longest <= _LONGEST_RULE
 
     def _first_pass(self, changes: Changes | None, *, in_full: bool) -> Pass:
-        """Mirror the whole repo, or `changes` only unless `in_full`.
+        """Mirror the repo: `changes`, and if `in_full`, what else of the mirror differs.
 
-        A pass in full compares by size and time, so it is followed by one over `changes` if a file
-        may have changed that kept both.
+        If that can't be told by listings, rsync compares the whole repo. It does so by size and
+        time, so it is followed by a pass over `changes` if a file may have changed that kept both.
         """
+        found = self._look_at_mirror() if in_full else NOTHING
+        if found is not None and self._few(all_ := together(changes or NOTHING, found)):
+            return self._limited_pass(all_)
         if changes is None:
             return self._pass(self._whole)
-        if not self._few(changes):
-            return self._pass(self._whole, gone=changes.gone, contents=changes.contents)
-        done = self._pass(self._whole, gone=changes.gone) if in_full else None
-        if done is not None and not changes.contents:
-            return done
-        gone = 0 if in_full else changes.gone
-        sent = self._pass(self._whole, gone=gone, only=changes, contents=changes.contents)
-        return done or sent
+        few = self._few(changes)
+        contents = changes.contents and not few
+        done = self._pass(self._whole, gone=changes.gone, contents=contents)
+        if changes.contents and few:
+            self._pass(self._whole, only=changes, contents=True)
+        return done
+
+    def _limited_pass(self, changes: Changes) -> Pass:
+        """Mirror `changes`, with one rsync or, if there are none, without."""
+        if changes.paths or changes.trees:
+            gone, contents = changes.gone, changes.contents
+            return self._pass(self._whole, gone=gone, only=changes, contents=contents)
+        self._context.before_write([self._project.name])
+        return Pass({self._project.name: Counts()})
+
+    def _look_at_mirror(self) -> Changes | None:
+        """Return what differs by listings of repo and mirror; None if they do not tell."""
+        context = self._context
+        if context.dry or context.options.checksum or self._left_out:
+            return None
+        try:
+            limit = self._seconds_left() if self._until < math.inf else 0
+            found = submit_look(context, [self._project], limit).result()
+        except OutOfTime:
+            raise out_of_time(context) from None
+        return None if found is None else found[self._project.name]
+
+    def _seconds_left(self) -> float:
+        """Return the seconds until sync_seconds is used up. Raise Failed if it is."""
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise out_of_time(self._context)
+        return left
 
     @property
     def _whole(self) -> list[str]:
@@ -488,8 +527,7 @@ class _ProjectSync:
             # To delete, rsync asks the share for all names in each folder on the way.
             delete = context.options.delete and bool(only.trees)
             context = replace(context, options=replace(context.options, delete=delete))
-        if time.monotonic() > self._until:
-            raise out_of_time(context)
+        self._seconds_left()
         run = partial(run_pass, projects=[self._project], locks=self._locks, sources=sources)
         run = partial(run, until=self._until)
         rules = [*self._left_out, *rules]

@@ -81,6 +81,17 @@ class SyncContext:
         """Return what the last sync of `project` to its mirror left; None if that is not known."""
         return valid_state(project, self.mirrors.projects.get(project.name))
 
+    def settled(self, project: Project) -> Mirrored | None:
+        """Return the state of a mirror that equals the repo if both are as the last sync left them;
+        None if there may be none, or if a sync has to look at it first."""
+        state = self.last(project)
+        if state is None or not state.digest or state.written or project.stopped_at:
+            return None
+        inner = self.inner(project)
+        if state.mounts or inner.paths or inner.problem is not None:
+            return None
+        return state if state.rules == self.rules_hash(project) else None
+
     def trusted(self, project: Project) -> Mirrored | None:
         """Return the state of a mirror if that is as the last sync left it, and not due to be
         compared in full."""

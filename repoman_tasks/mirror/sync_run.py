@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from repoman_tasks.errors import RepomanError
 from repoman_tasks.hosts.base import Host
-from repoman_tasks.mirror.batch_check import mirror_batch
+from repoman_tasks.mirror.batch_check import check_batch
 from repoman_tasks.mirror.events import Event, Finished
 from repoman_tasks.mirror.generation import Generation
 from repoman_tasks.mirror.project_sync import mirror_project
@@ -26,7 +26,6 @@ from repoman_tasks.planning.mirror.source_check import has_own_mirror
 from repoman_tasks.planning.mirror.sync_plan import Outcome, SyncPlan, sync_batches
 from repoman_tasks.planning.registry_edits import Edit
 from repoman_tasks.registry import Store, record_mirror, record_stop, record_sync
-from repoman_tasks.tools.rsync import everywhere
 
 __all__ = ["mirror_estate", "record_unusable"]
 
@@ -136,27 +135,23 @@ class _Workers:
             self._look = self._hand_out(find_unchanged, plan.projects)
 
     def _begin(self, plan: SyncPlan, changed: Collection[str] = ()) -> None:
-        """Start a job for each project that changed, and one per batch of the others.
+        """Start a job for each project that changed, and one per batch of the others, to compare.
 
         Those that are not in `changed` may have changed, too.
         """
-        registry, options = self._context.registry, self._context.options
+        options, context = self._context.options, self._context
         self.generation.expect(project.name for project in plan.projects)
-        patterns = {
-            p.name: tuple(filter(everywhere, registry.excludes(p).own)) for p in plan.projects
+        alone = options.force or options.checksum or not options.delete
+        alone = alone or plan.single or context.dry or _is_low(context)
+        files = {
+            project.name: state.tally.files + state.tally.loose
+            for project in plan.projects
+            if not alone and project.name not in changed and (state := context.settled(project))
         }
-        alone = plan.single or options.force or self._context.dry or _is_low(self._context)
-        known = {
-            p.name
-            for p in plan.projects
-            if p.name not in changed and (last := self._context.last(p)) and last.tally.tree
-            if not (last.mounts or self._context.inner(p).paths)
-            if not self._context.share.probe.folds_case  # each needs rules of its own
-        }
-        batches = [] if alone else sync_batches(plan.projects, known, patterns, plan.jobs)
+        batches = sync_batches(plan.projects, files, plan.jobs)
         in_batch = {project.name for batch in batches for project in batch}
         self._submit([project for project in plan.projects if project.name not in in_batch])
-        self._batches = {self._hand_out(mirror_batch, batch) for batch in batches}
+        self._batches = {self._hand_out(check_batch, batch) for batch in batches}
 
     def _submit(self, projects: list[Project]) -> None:
         self._singles |= {self._hand_out(mirror_project, project) for project in projects}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from repoman_tasks.errors import RepomanError
 from repoman_tasks.mirror.events import Finished, Started
-from repoman_tasks.mirror.project_sync import check_paths
+from repoman_tasks.mirror.project_sync import is_there
 from repoman_tasks.mirror.rsync_pass import SyncContext
 from repoman_tasks.model import Mirrored, Project
 from repoman_tasks.planning.mirror.sync_plan import Outcome
@@ -49,21 +49,13 @@ def _same(
     return [
         (project, state)
         for (project, state), path, digest in found
-        if digest == state.digest and not state.written and _is_there(context, project, path)
+        if digest == state.digest and not state.written and is_there(context, project, path)
     ]
 
 
 def _can_be_read(context: SyncContext, project: Project) -> bool:
     """Return True if nothing is known of the file systems in the repo that a sync must report."""
     return context.inner(project).problem is None and context.same_mounts(project)
-
-
-def _is_there(context: SyncContext, project: Project, real: str | None) -> bool:
-    try:
-        check_paths(context, project, real)
-    except RepomanError:
-        return False
-    return True
 
 
 def _outcome(context: SyncContext, project: Project, state: Mirrored, began: float) -> Outcome:

@@ -12,9 +12,10 @@ import pytest
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.hosts import digests
-from repoman_tasks.hosts.base import Comparison
+from repoman_tasks.hosts.base import MOST_LISTED, Comparison
 from repoman_tasks.hosts.digests import DIGEST_SCRIPT, RECENT_SECONDS, TreeDigests, script_digests
 from repoman_tasks.hosts.kept_walks import (
+    _MOST_BYTES,
     COMPARE_SCRIPT,
     KeptWalk,
     difference,
@@ -166,9 +167,14 @@ def compare_here(root: Path, known: Path | None, keep: Path | None) -> Compariso
     return LocalHost().submit_comparison(str(root), known_path, keep_path).result()
 
 
-def compare_there(root: Path, known: Path | None, keep: Path | None) -> Comparison:
+def compare_there(
+    root: Path, known: Path | None, keep: Path | None, limits: dict[str, str] | None = None
+) -> Comparison:
     words = [str(root), str(known or ""), str(keep or "")]
     script = COMPARE_SCRIPT.replace(f"- {RECENT_SECONDS})", f"- {digests.RECENT_SECONDS})")
+    for limit, lower in (limits or {}).items():
+        assert limit in script
+        script = script.replace(limit, lower)
     argv = ["sh", "-c", script, "sh", *words]
     done = subprocess.run(argv, capture_output=True, check=True, env={**os.environ, "LC_ALL": "C"})
     return Comparison(*script_comparison(done.stdout))
@@ -256,3 +262,16 @@ def test_few_lines_are_in_memory_if_walks_are_alike() -> None:
     assert difference(packed(lines), packed(lines[::-1])) == ((), ())
     assert difference(packed(lines), packed([b"x", *lines])) == ((), (b"x",))
     assert difference(packed(lines), packed(lines[1:-1])) == ((b"0", b"999"), ())
+
+
+def test_limits_of_a_walk_over_ssh(calm: Path, tmp_path: Path) -> None:
+    """One that is too long has no digest, and too many differences are none that are known."""
+    kept = tmp_path / "kept"
+    noted = compare_there(calm, None, kept).digest
+    (calm / "new").touch()
+    whole = compare_there(calm, kept, None)
+    assert whole.known == noted
+    cut = compare_there(calm, kept, None, {f"most={_MOST_BYTES}": "most=99"})
+    assert (cut.digest, cut.known) == ("", noted)
+    many = compare_there(calm, kept, None, {str(MOST_LISTED): "9"})
+    assert many == Comparison(whole.digest)

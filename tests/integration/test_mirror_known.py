@@ -39,13 +39,13 @@ def sync(estate: Estate, *argv: str, killed_at: int = 0, recent: int = -1000) ->
 
 
 def compared(estate: Estate, *argv: str, recent: int = -1000) -> set[str]:
-    """Run a sync; return the mirrors that an rsync compared, in full or in part."""
+    """Run a sync; return the mirrors that were compared, in full or in part."""
     whole, part = passes(estate, *argv, recent=recent)
     return whole | part
 
 
 def passes(estate: Estate, *argv: str, recent: int = -1000) -> tuple[set[str], set[str]]:
-    """Run a sync; return the mirrors that an rsync compared in full, and those in part."""
+    """Run a sync; return the mirrors that were compared in full, and those in part."""
     log = estate.base / "log"
     log.unlink(missing_ok=True)
     environ = estate.environ
@@ -56,7 +56,7 @@ def passes(estate: Estate, *argv: str, recent: int = -1000) -> tuple[set[str], s
         estate.environ = environ
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     words = [line["words"] for line in lines if line.get("words", [""])[0] == "rsync"]
-    whole: set[str] = set()
+    whole = set((estate.base / "streams/looks").read_text().split())
     part: set[str] = set()
     for rsync in words:
         repos = {word.partition("/./")[2].split("/")[0] for word in rsync if "/./" in word}

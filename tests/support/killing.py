@@ -6,6 +6,9 @@ import atexit
 import multiprocessing
 import os
 import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from repoman_tasks.hosts import digests, local
 from tests.support import forkserver, preload
@@ -44,11 +47,27 @@ def _run(estate: Estate, argv: tuple[str, ...], killed_at: int, recent: int | No
         _die_before(killed_at)
     out = estate.base / "streams"
     out.mkdir(exist_ok=True)
+    _note_looks(out / "looks")
     (out / "in").touch()
     (out / "out").write_text("")
     (out / "err").write_text("")
     sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
     forkserver._run_as_repoman(list(argv), estate.environ, str(estate.home), str(out))
+
+
+def _note_looks(file: Path) -> None:
+    """Write the repos whose mirrors are compared by listings to `file`, a line each."""
+    file.write_text("")
+    method = local.LocalHost.submit_differences
+
+    def noted(
+        self: local.LocalHost, folders: tuple[str, str], names: Sequence[str], *more: Any
+    ) -> Any:
+        with file.open("a") as lines:
+            lines.writelines(f"{name}\n" for name in names)
+        return method(self, folders, names, *more)
+
+    local.LocalHost.submit_differences = noted  # type: ignore[method-assign, assignment]
 
 
 def _die_before(number: int) -> None:

@@ -18,14 +18,17 @@ from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import (
     FOLDER_SECONDS,
     MAX_BYTES,
+    MOST_LISTED,
     WALK_SECONDS,
     Argv,
     Comparison,
+    Differences,
     Entry,
     Future,
     Holder,
     Host,
     Lock,
+    OutOfTime,
     Result,
     Sink,
     TimedOut,
@@ -67,6 +70,7 @@ from repoman_tasks.hosts.ssh.scripts import (
 from repoman_tasks.hosts.ssh.shells import Shell, Shells
 from repoman_tasks.hosts.ssh.start_up import StartUpCheck
 from repoman_tasks.hosts.ssh.transport import ConnectionLost, SSHTransport, TooManySessions
+from repoman_tasks.hosts.tree_pairs import pair_argv, script_differences
 from repoman_tasks.hosts.tree_walks import entries_argv
 
 __all__ = ["RemoteHost"]
@@ -284,6 +288,30 @@ class RemoteHost(Host):
             return Comparison(*script_comparison(answer.out))
 
         return self._submit(question).then(found)
+
+    def submit_differences(
+        self,
+        folders: tuple[str, str],
+        names: Sequence[str],
+        left_out: Sequence[str],
+        owner: str,
+        limits: tuple[float, float],
+    ) -> Future[Differences | None]:
+        call = ("pair", *folders, str(MOST_LISTED), *pair_argv(names, left_out, owner))
+        seconds = min(limits[1] or WALK_SECONDS, WALK_SECONDS)
+        asked = self._submit(Question(call, seconds, stoppable=True))
+
+        def found() -> Differences | None:
+            try:
+                answer = asked.result()
+            except TimedOut:
+                if seconds < WALK_SECONDS:
+                    raise OutOfTime("its time is used up") from None
+                return None
+            whole = answer.end == "0" and len(answer.out) < MOST_LISTED
+            return script_differences(answer.out) if whole else None
+
+        return Future(found)
 
     def hold_folder(self, path: str, *, timeout: float) -> AbstractContextManager[Holder]:
         return self._held(path, self._begin(["stand", path]), timeout)

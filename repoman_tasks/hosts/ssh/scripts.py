@@ -15,6 +15,7 @@ from dataclasses import field
 
 from repoman_tasks.hosts.digests import DIGEST_SCRIPT
 from repoman_tasks.hosts.kept_walks import COMPARE_SCRIPT
+from repoman_tasks.hosts.tree_pairs import PAIR_SCRIPT
 from repoman_tasks.late_dataclass import dataclass
 
 __all__ = [
@@ -213,6 +214,7 @@ feed() {
 }
 digests() { script "$digesting" "$@"; }
 compare() { script "$comparing" "$@"; }
+pair() { script "$pairing" "$@"; }
 script() {
     text=$1; shift
     setsid sh -c "$text" sh "$@" </dev/null 3<&- &
@@ -284,6 +286,7 @@ _PRELUDE = "\n".join(
         f"keeping={shlex.quote(_KEEPING)}",
         f"digesting={shlex.quote(DIGEST_SCRIPT)}",
         f"comparing={shlex.quote(COMPARE_SCRIPT)}",
+        f"pairing={shlex.quote(PAIR_SCRIPT)}",
         f"holding={shlex.quote(_HOLDING)}",
         f"standing={shlex.quote(_STANDING)}",
         f"looking={shlex.quote(_LOOKING)}",

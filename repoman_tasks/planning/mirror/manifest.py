@@ -13,8 +13,17 @@ from collections.abc import Container, Iterable, Mapping
 
 from repoman_tasks.late_dataclass import dataclass
 
-__all__ = ["Changes", "Losses", "changed_paths", "find_changes", "find_losses", "find_written"]
-__all__ += ["one_is_in"]
+__all__ = [
+    "NOTHING",
+    "Changes",
+    "Losses",
+    "changed_paths",
+    "find_changes",
+    "find_losses",
+    "find_written",
+    "one_is_in",
+    "together",
+]
 
 _RECENT = b"recent "
 _MIRRORED = (b"d", b"f", b"l")
@@ -56,6 +65,9 @@ class _Entry:
     mtime: bytes = b""
 
 
+NOTHING = Changes(frozenset(), frozenset())
+
+
 def find_changes(gone: Iterable[bytes], new: Iterable[bytes], written: Iterable[bytes]) -> Changes:
     """Return what differs between a manifest and a walk now.
 
@@ -79,6 +91,18 @@ def find_changes(gone: Iterable[bytes], new: Iterable[bytes], written: Iterable[
         any(path in again or entry.kind == b"f" for path, entry in unsure.items())
         or any(_looks_same(old[path], entry) for path, entry in now.items() if path in old),
         _losses(old, now),
+    )
+
+
+def together(one: Changes, other: Changes) -> Changes:
+    """Return the entries of both, of which `other` may have found again what is gone by `one`."""
+    trees = one.trees | other.trees
+    return Changes(
+        (one.paths | other.paths) - trees,
+        trees,
+        max(one.gone, other.gone),
+        one.contents or other.contents,
+        one.losses,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, field
 
 from repoman_tasks.errors import ExitCode, RepomanError, UsageError, internal_error, one_line
@@ -25,7 +25,11 @@ __all__ = [
 
 
 _MIN_BATCH = 8
-"""Number of projects for which starting another rsync is worth its time."""
+"""Number of projects for which starting another find is worth its time."""
+_MIN_FILES = 1000
+"""Number of files for which that is."""
+_MOST_FILES = 20_000
+"""The files of a group, unless one project has more."""
 
 
 @dataclass(frozen=True)
@@ -134,26 +138,18 @@ def first_symlink(roots: Mapping[str, str], repo: str) -> str:
 
 
 def sync_batches(
-    projects: Sequence[Project],
-    known: Container[str],
-    patterns: Mapping[str, Iterable[str]],
-    jobs: int,
+    projects: Sequence[Project], files: Mapping[str, int], jobs: int
 ) -> list[list[Project]]:
-    """Group the projects that one rsync can mirror: synced before, with the same patterns.
+    """Group those of `projects` that are in `files`, which has the number of files of each.
 
-    `known` has the names of those whose files were recorded at their last sync; `patterns` maps a
-    project's name to those exclude patterns that apply in any folder.
+    A listing is in memory, so none gets much larger than that of the largest project; and `jobs`
+    groups are wanted if starting another find is worth its time.
     """
-    groups: dict[tuple[str, ...], list[Project]] = {}
-    for project in projects:
-        if project.name in known and not project.stopped_at:
-            groups.setdefault(tuple(patterns[project.name]), []).append(project)
-    return [chunk for group in groups.values() for chunk in _chunks(group, jobs)]
-
-
-def _chunks(group: list[Project], jobs: int) -> list[list[Project]]:
-    count = min(jobs, -(-len(group) // _MIN_BATCH))
-    return [group[n::count] for n in range(count)] if len(group) > 1 else []
+    group = [project for project in projects if project.name in files]
+    total = sum(files[project.name] for project in group)
+    worth = max(-(-len(group) // _MIN_BATCH), total // _MIN_FILES)
+    count = min(len(group), max(min(jobs, worth), -(-total // _MOST_FILES)))
+    return [group[n::count] for n in range(count)]
 
 
 def _check_exists(registry: Registry) -> None:
