@@ -21,6 +21,7 @@ from repoman_tasks.model import PROTECTIONS
 from repoman_tasks.planning.completion_files import ACTIONS, SHELLS
 from repoman_tasks.planning.container.agents import AGENT_NAMES
 from repoman_tasks.planning.container.repairs import CHOICES
+from repoman_tasks.planning.container.template_plan import ACTIONS as TEMPLATE_ACTIONS
 
 __all__ = ["FREE", "KINDS", "Row", "table", "with_shared", "with_table"]
 
@@ -70,6 +71,7 @@ FREE = (
         "path",
         "sample",
         "storage-pool",
+        "template",
     ),
     "tier",
 )
@@ -116,6 +118,8 @@ def _kind(command: str, argument: Argument) -> str:
     name = argument.names[0]
     if name == "name" and command in _NEW_NAME:
         return "any"
+    if (command, name) == ("template", "action"):
+        return _choice(TEMPLATE_ACTIONS)
     return KINDS.get(name, "any")
 
 

@@ -15,6 +15,7 @@ from repoman_tasks.model import (
     Mount,
     Project,
     Requested,
+    Template,
     env_name,
     keys,
 )
@@ -27,6 +28,7 @@ TABLES: Mapping[str, type[Any]] = {
     "estate": Estate,
     "defaults": Defaults,
     "project": Project,
+    "templates": Template,
     "hosts": Address,
     "alerts": Alerts,
     "mount": Mount,

@@ -28,6 +28,7 @@ __all__ = [
     "Registry",
     "Requested",
     "Tally",
+    "Template",
     "Verified",
     "env_name",
     "keys",
@@ -93,6 +94,10 @@ class Defaults:
     incus_project: str = _key("repoman", "Incus project of the containers.", env="INCUS_PROJECT")
     default_image: str = _key(
         "images:ubuntu/26.04/cloud", "Image of a new container.", env="DEFAULT_IMAGE"
+    )
+    template: str = _key("", "Template of a new container; none if empty.")
+    agents: tuple[str, ...] = _key(
+        ("claude",), "Agents that the built-in template `agent` installs, as in `[templates.NAME]`."
     )
     profiles: tuple[str, ...] = _key(
         ("default", "claude-share"), "Incus profiles of a new container."
@@ -192,6 +197,7 @@ class Project:
     name: str = _key("", "Name of the project and of its container.")
     repo: str = _key("", "Folder of the repo, relative to local_repos.")
     image: str = _key("", "Image of the container; default_image if not set.")
+    template: str = _key("", "Template of the container; none if not set.")
     profiles: tuple[str, ...] | None = _key(None, "Profiles of the container.")
     env: Pairs = _key((), "Environment variables in the container.")
     env_file: str = _key(
@@ -214,6 +220,9 @@ class Project:
     requested_env: Pairs = _key((), "Environment variables that it requested then.")
     requested_mounts: tuple[Mount, ...] = _key((), "Folders and files that it requested then.")
     requested_exclude: tuple[str, ...] = _key((), "Patterns to exclude that it requested then.")
+    requested_packages: tuple[str, ...] = _key((), "Packages that it requested then.")
+    requested_run: tuple[str, ...] = _key((), "Commands of root that it requested then.")
+    requested_run_user: tuple[str, ...] = _key((), "Commands of the user that it requested then.")
     protect: bool | str = _key(
         True,
         "Mount files that programs of the host would run read-only in the container; `guard` for"
@@ -239,6 +248,28 @@ class Project:
 
 
 @dataclass(frozen=True)
+class Template:
+    """`[templates.NAME]` of the registry: what a container has from the start."""
+
+    name: str = ""
+    extends: str = _key("", "Template that comes first: its lists stand before those here.")
+    image: str = _key(
+        "", "Image to begin with, whatever the project's is; that of the project if not set."
+    )
+    files: tuple[str, ...] = _key(
+        (),
+        "Files and folders to copy, as `SOURCE:PATH`; SOURCE is in the folder `templates` beside "
+        "the registry.",
+    )
+    packages: tuple[str, ...] = _key((), "Packages to install, by the image's package manager.")
+    run: tuple[str, ...] = _key((), "Commands to run as root after that, each a line of sh.")
+    agents: tuple[str, ...] = _key(
+        (), "Agents to install for all users, as `NAME` or, for one version, `NAME@VERSION`."
+    )
+    run_user: tuple[str, ...] = _key((), "Commands to run as the user, in the home, at last.")
+
+
+@dataclass(frozen=True)
 class Requested:
     """The requests of a repo's .repoman.toml. The repo may be hostile."""
 
@@ -247,6 +278,9 @@ class Requested:
     env: Pairs = _key((), "Environment variables in the container.")
     mount: tuple[Mount, ...] = _key((), "Folders and files of the host to mount in the container.")
     exclude: tuple[str, ...] = _key((), "rsync patterns to exclude from its mirror.")
+    packages: tuple[str, ...] = _key((), "Packages to install on top of the project's template.")
+    run: tuple[str, ...] = _key((), "Commands to run as root after that, each a line of sh.")
+    run_user: tuple[str, ...] = _key((), "Commands to run as the user at last.")
 
 
 @dataclass(frozen=True)
@@ -397,6 +431,7 @@ class Registry:
     counted: Mapping[str, Mirrored] = field(default_factory=dict)
     """Counts of the last syncs in a file of schema 1 or older, by project; now they are state."""
     alerts: Alerts = Alerts()
+    templates: tuple[Template, ...] = ()
 
     @property
     def missing(self) -> bool:
@@ -430,7 +465,8 @@ def keys(
     | type[Project]
     | type[Estate]
     | type[Mount]
-    | type[Requested],
+    | type[Requested]
+    | type[Template],
 ) -> tuple[Field[Any], ...]:
     """Return the keys that `table` may have in the registry, or in a .repoman.toml."""
     return tuple(key for key in fields(table) if "doc" in key.metadata)

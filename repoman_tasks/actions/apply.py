@@ -25,6 +25,7 @@ from repoman_tasks.planning.steps import (
     AdoptContainer,
     ArrangeUser,
     AsRoot,
+    BuildImage,
     CallIncus,
     ChangeContainer,
     ChangeState,
@@ -258,6 +259,7 @@ def _run_on_container(step: Step, runner: StepRunner | None) -> bool:
     methods: dict[type, Callable[..., None]] = {
         AdoptContainer: runner.adopt,
         ArrangeUser: runner.set_up_user,
+        BuildImage: runner.build,
         CallIncus: runner.call_incus,
         ChangeContainer: runner.change,
         ChangeState: runner.set_state,

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from repoman_tasks.actions.container_steps import Devices, StepRunner
 from repoman_tasks.actions.facts import containers, forbidden_paths, person, reconcile
 from repoman_tasks.actions.facts import incus as find_incus
+from repoman_tasks.actions.template_build import build_image
 from repoman_tasks.errors import UsageError
 from repoman_tasks.hosts.base import Future, Host
 from repoman_tasks.late_dataclass import dataclass
@@ -200,7 +201,10 @@ def step_runner(session: Session) -> StepRunner:
         facts = session.of(reconcile)
         return facts.typed_repos, facts.local_repos
 
-    return StepRunner(incus, lambda: session.of(person), show, check, kept, repo, files, repos)
+    build = partial(build_image, session)
+    return StepRunner(
+        incus, lambda: session.of(person), show, check, kept, repo, files, repos, build
+    )
 
 
 def _agent_files(session: Session, name: str) -> list[AgentFile]:

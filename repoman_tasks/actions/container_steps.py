@@ -29,6 +29,7 @@ from repoman_tasks.planning.container.volume import volume_path
 from repoman_tasks.planning.steps import (
     AdoptContainer,
     ArrangeUser,
+    BuildImage,
     CallIncus,
     ChangeContainer,
     ChangeState,
@@ -77,13 +78,14 @@ class StepRunner:
         find_repo: Callable[[str], str],
         agent_files: Callable[[str], Sequence[AgentFile]],
         repos: Callable[[], tuple[str, str]],
+        build_image: Callable[[BuildImage, Callable[[str], None]], None],
     ) -> None:
         """`check_devices` raises if a container must not have one of the devices.
 
         `kept_folders` returns the folders of the home that a container has on its volume,
         `find_repo` the path of the repo of a project, empty if it is not registered yet, and
-        `agent_files` the files of the host that a container gets, and `repos` the path of
-        local_repos as it is configured and its real path.
+        `agent_files` the files of the host that a container gets, `repos` the path of
+        local_repos as it is configured and its real path, and `build_image` builds an image.
         """
         self.incus = incus
         self._find_person = find_person
@@ -93,6 +95,7 @@ class StepRunner:
         self._find_repo = find_repo
         self._agent_files = agent_files
         self._repos = repos
+        self._build_image = build_image
         self._token = uuid.uuid4().hex
         self._undo_stack: list[Callable[[], None]] = []
         self._allowed: list[CallIncus] = []
@@ -214,6 +217,10 @@ class StepRunner:
         self.incus.change("DELETE", volume_path(self.incus.project, step.pool, step.name))
 
     # --- containers -----------------------------------------------------------------
+
+    def build(self, step: BuildImage) -> None:
+        """Build the image of a template; it stays, whatever happens later."""
+        self._build_image(step, self._report)
 
     def create(self, step: CreateContainer) -> None:
         """Create a container and start it."""

@@ -19,6 +19,7 @@ from repoman_tasks.actions.project_container import (
     repo_path,
     spec_of,
 )
+from repoman_tasks.actions.template_images import image_source
 from repoman_tasks.actions.volumes import delete_volume_steps, find_volume
 from repoman_tasks.errors import Failed, Refused, RepomanError, quoted
 from repoman_tasks.model import Project, Registry
@@ -31,7 +32,6 @@ from repoman_tasks.planning.steps import ArrangeUser, ChangeState, DeleteContain
 from repoman_tasks.session import Session
 from repoman_tasks.terminal.prompter import Prompter
 from repoman_tasks.terminal.screen import Screen
-from repoman_tasks.tools.images import image_origin
 
 __all__ = ["repair_drift"]
 
@@ -100,10 +100,9 @@ def _recreate(session: Session, name: str) -> Plan:
         raise Refused(f"its repo {repo.path} {repo.phrase}", "bring it back first")
     volume = find_volume(runner.incus, name)
     spec = with_pool(spec_of(facts, project), volume.pool)
-    origin = image_origin(runner.incus, spec.image)
-    path = repo_path(facts, project)
-    steps = create_steps(project, spec, origin, path, runner.person.name)
-    preparation = volume.steps(facts.registry.defaults.volume_size)
+    source, path = image_source(session, project), repo_path(facts, project)
+    steps = create_steps(project, spec, source.origin, path, runner.person.name)
+    preparation = [*source.steps, *volume.steps(facts.registry.defaults.volume_size)]
     preparation += mount_permission_steps(session, spec)
     return Plan([*preparation, *steps], runner=runner)
 

@@ -17,6 +17,7 @@ from repoman_tasks.planning.completion_files import (
     completion_files,
     is_ours,
 )
+from repoman_tasks.planning.container.template_plan import BASE_KEY, parse_images
 from repoman_tasks.planning.fence.host_filter import filter_path
 from repoman_tasks.planning.fence.kernel_limits import LIMITS_FILE
 from repoman_tasks.planning.guard_files import guard_path
@@ -31,7 +32,7 @@ from repoman_tasks.tools.nightly_files import has_systemd, read_crontab, read_un
 
 __all__ = ["find_inventory", "log_path"]
 
-_BASE_IMAGE = "volatile.base_image"
+_IMAGES = "/1.0/images?project=default"
 _LOG = "REPOMAN_LOG"
 
 
@@ -119,13 +120,14 @@ def _with_incus(session: Session, facts: HostFacts) -> HostFacts:
     project = there.get(there.project_path)
     profiles = there.get(there.at("profiles"), recursion=1) if project else []
     network, acl = there.submit(f"/1.0/networks/{name}"), there.submit(f"/1.0/network-acls/{name}")
-    bases = {c.config.get(_BASE_IMAGE, "") for c in answer.by_name.values()} - {""}
+    bases = {c.config.get(BASE_KEY, "") for c in answer.by_name.values()} - {""}
     return replace(
         facts,
         project=project,
         containers=answer.by_name,
         volumes=session.of(volumes),
         images=tuple(sorted(one for one in bases if _is_downloaded(there, one))),
+        built=tuple(parse_images(there.get(_IMAGES, recursion=1), facts.incus_project)),
         profiles=tuple(str(profile["name"]) for profile in profiles or []),
         network=network.result(),
         acl=acl.result(),

@@ -21,6 +21,7 @@ from repoman_tasks.planning.container.drift import (
     drift_findings,
 )
 from repoman_tasks.planning.container.spec import IMAGE_TAG
+from repoman_tasks.planning.container.templates import IMAGE_PREFIX
 from repoman_tasks.planning.findings import (
     EstateFacts,
     Finding,
@@ -126,6 +127,8 @@ def _row(
     container = existing.by_name.get(name) if project.container else None
     actual_image = container.config.get(IMAGE_TAG, "") if container else ""
     image = actual_image or project.requested_image or project.image
+    if image.startswith(IMAGE_PREFIX):
+        image = f"template {project.template}" if project.template else project.image
     state = container_state(project, existing)
     known = valid_verified(project, proven)
     return _Row(project, repo, state, ips.get(name, ""), image, notes, failure, known)

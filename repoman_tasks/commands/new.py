@@ -25,6 +25,7 @@ from repoman_tasks.actions.project_container import (
     repo_path,
     spec_of,
 )
+from repoman_tasks.actions.template_images import image_source
 from repoman_tasks.actions.volumes import find_volume
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import UsageError, quoted
@@ -38,13 +39,13 @@ from repoman_tasks.planning.container.lifecycle import (
     register_step,
 )
 from repoman_tasks.planning.container.spec import apply_requested, with_pool
+from repoman_tasks.planning.container.templates import base_image, find_template
 from repoman_tasks.planning.estate_steps import new_project
 from repoman_tasks.planning.findings import repo_state
 from repoman_tasks.planning.names import absolute, check_name, image_fault, profile_fault
 from repoman_tasks.planning.steps import CloneRepo, MakeRepo, RestoreRepo, Step
 from repoman_tasks.session import Session
 from repoman_tasks.tools.hazard_records import was_recorded
-from repoman_tasks.tools.images import image_origin
 from repoman_tasks.tools.share import Share
 from repoman_tasks.tools.snapshot_folders import check_source
 from repoman_tasks.wizards.new_questions import ask_new
@@ -59,6 +60,7 @@ from repoman_tasks.wizards.new_questions import ask_new
         "name": "Name of the project (default: that of the folder in local_repos you are in).",
         "repo": "Folder of the repo, relative to local_repos or absolute (default: NAME).",
         "image": "Image of the container, such as images:debian/12.",
+        "template": "Template that is put into the image, see `repoman template`.",
         "profile": "Incus profile of the container, in place of the default ones; may be repeated.",
         "clone": "Clone this URL into the folder first.",
         "create": "Create the folder first, with an empty git repo.",
@@ -92,6 +94,7 @@ def new(
     name: str | None = None,
     repo: str = "",
     image: str = "",
+    template: str = "",
     clone: str = "",
     create: bool = False,
     restore: bool = False,
@@ -115,7 +118,7 @@ def new(
     check_name(name)
     parts = not no_container, not no_backup
     options = _NewOptions(
-        image, tuple(profile), clone, create, restore, *parts, trust, dry_run, protect
+        image, tuple(profile), clone, create, restore, *parts, trust, dry_run, protect, template
     )
     options.check()
     if protect == GUARD:
@@ -140,6 +143,7 @@ class _NewOptions:
     trust: bool
     dry_run: bool
     protect: str
+    template: str
 
     @property
     def creates_repo(self) -> bool:
@@ -166,6 +170,8 @@ class _NewOptions:
     def _check_container(self) -> None:
         if not self.container and (self.image or self.profiles):
             raise UsageError("--image and --profile need a container", "leave out --no-container")
+        if not self.container and self.template:
+            raise UsageError("--template needs a container", "leave out --no-container")
         if not self.container and self.protect:
             raise UsageError("--protect needs a container", "leave out --no-container")
         if self.protect not in ("", *PROTECTIONS):
@@ -175,12 +181,16 @@ class _NewOptions:
 def _plan(session: Session, name: str, repo: str, options: _NewOptions) -> Plan:
     """Return the plan. Raise UsageError if the name or the folder of the repo is not possible."""
     facts, host, now = session.of(reconcile), session.host, session.now()
+    if options.template:
+        find_template(facts.registry, options.template)
     if repo.startswith(("/", "~")):  # possibly through a symlink
         repo = host.real_folder(absolute(repo, host.home)) or repo
 
     def make_project(registry: Registry) -> Project:
         project = new_project(registry, name, repo, facts.local_repos, host.home, now)
         project = replace(project, container=options.container, backup=options.backup)
+        if options.container:
+            project = replace(project, template=options.template or registry.defaults.template)
         return replace(project, protect=PROTECTIONS.get(options.protect, True))
 
     project = make_project(facts.registry)
@@ -264,17 +274,17 @@ def _project_steps(
         raise refusal
     project = apply_requested(project, requests, options.image, options.profiles)
     project = with_protected(project, protection.result())
-    image = spec_of(facts, project).image
     if not project.requested_image:
-        project = replace(project, image=image)
-    origin = image_origin(runner.incus, image)
+        project = replace(project, image=base_image(project, facts.registry))
+    source = image_source(session, project)
     volume = find_volume(runner.incus, project.name)
     spec = with_pool(spec_of(facts, project), volume.pool)
     if volume.exists:
         session.screen.note(f"{project.name} gets the volume of that name, which exists already")
-    creation = create_steps(project, spec, origin, path, runner.person.name)
+    creation = create_steps(project, spec, source.origin, path, runner.person.name)
     return [
         *deletion,
+        *source.steps,
         *volume.steps(facts.registry.defaults.volume_size),
         *mount_permission_steps(session, spec),
         *creation,

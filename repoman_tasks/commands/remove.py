@@ -20,6 +20,7 @@ from repoman_tasks.actions.mirror_without_project import plan_deletion
 from repoman_tasks.actions.project_container import lock_container, repo_path
 from repoman_tasks.actions.repo_deletion import check_deletable
 from repoman_tasks.actions.several_projects import check_all_or_named, flags_of, for_each
+from repoman_tasks.actions.template_images import owned_image_steps
 from repoman_tasks.actions.volumes import delete_volume_steps
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed, UsageError
@@ -140,7 +141,8 @@ def _remove(session: Session, name: str, options: _Options) -> None:
     share = _share_with_mirror(session, project) if delete_repo else None
     path = repo_path(session.of(reconcile), project)
     status, rules = _container_status(session, project), acl_removal_steps(session, project)
-    steps = remove_steps(project, path, status, [*volume, *rules], delete_repo=delete_repo)
+    more = [*volume, *rules, *owned_image_steps(session, project)]
+    steps = remove_steps(project, path, status, more, delete_repo=delete_repo)
     plan = Plan(steps, share, step_runner(session))
     confirmed = delete_repo and not (dry_run or session.dry)
     if confirmed:

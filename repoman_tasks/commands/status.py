@@ -34,6 +34,7 @@ from repoman_tasks.actions.hazards import (
 from repoman_tasks.actions.inside_check import running_projects, submit_inside
 from repoman_tasks.actions.login_check import submit_login_check
 from repoman_tasks.actions.network_check import submit_network_check
+from repoman_tasks.actions.template_images import built_images
 from repoman_tasks.actions.volumes import find_half_made
 from repoman_tasks.cli.task import Task, task
 from repoman_tasks.errors import (
@@ -54,6 +55,8 @@ from repoman_tasks.planning.container.drift import (
 from repoman_tasks.planning.container.host_mounts import host_mount_findings
 from repoman_tasks.planning.container.repairs import RepairOptions
 from repoman_tasks.planning.container.spec import protected_paths
+from repoman_tasks.planning.container.template_plan import build_findings
+from repoman_tasks.planning.container.templates import has_recipe
 from repoman_tasks.planning.container.volume import volume_findings
 from repoman_tasks.planning.fence.fence_facts import FenceFacts
 from repoman_tasks.planning.fence.fence_plan import fence_findings
@@ -167,6 +170,7 @@ def _submit_pre_tasks(session: Session, *, all_projects: bool) -> None:
     pre_tasks += [folders, nightly_state] if all_projects else []
     pre_tasks += [person, fence_facts] if any(project.container for project in projects) else []
     pre_tasks += [addresses] if any(project.address for project in projects) else []
+    pre_tasks += [built_images] if any(map(has_recipe, projects)) else []
     for pre_task in pre_tasks:
         session.submit(pre_task)
 
@@ -201,8 +205,10 @@ def _findings(
     if has_containers or (others and name is None):
         found += _fence_findings(session.of(fence_facts))
     drifted += _volume_findings(session, facts, name)
+    builds = _build_findings(session, facts, projects) if has_containers else []
     excludes = [finding for finding in map(exclude_finding, projects) if finding]
     found += logins.result() + network.result() + excludes + drifted + inside.result()
+    found += builds
     if name is None:
         found += _shared_findings(session, facts, guard.result())
     found += nightly.result()
@@ -306,6 +312,17 @@ def _volume_findings(session: Session, facts: EstateFacts, name: str | None) -> 
     half_made = find_half_made(session.of(incus), unused)
     found = volume_findings(facts, existing, all_volumes, half_made)
     return [finding for finding in found if name in (None, finding.subject)]
+
+
+def _build_findings(
+    session: Session, facts: EstateFacts, projects: Sequence[Project]
+) -> list[Finding]:
+    """Return the findings about containers that come from older builds of their templates."""
+    names = [project.name for project in projects if has_recipe(project)]
+    if not names:
+        return []
+    by_name, images = session.of(containers).by_name, session.of(built_images)
+    return build_findings(facts.registry, names, by_name, images)
 
 
 def _fence_findings(fence: FenceFacts | RepomanError) -> list[Finding]:

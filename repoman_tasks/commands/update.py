@@ -32,6 +32,7 @@ from repoman_tasks.actions.several_projects import (
     for_each,
     named_containers,
 )
+from repoman_tasks.actions.template_images import ImageSource, image_source
 from repoman_tasks.actions.volumes import VolumeAnswers, submit_volume
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed, Refused, UsageError, quoted
@@ -45,13 +46,14 @@ from repoman_tasks.planning.container.spec import (
     apply_requested,
     has_volume,
 )
+from repoman_tasks.planning.container.template_plan import is_older
+from repoman_tasks.planning.container.templates import has_recipe
 from repoman_tasks.planning.fence.bridge import has_rules
 from repoman_tasks.planning.mirror.sync_plan import find_project
-from repoman_tasks.planning.steps import ArrangeUser
+from repoman_tasks.planning.steps import ArrangeUser, RebuildContainer
 from repoman_tasks.session import Session
 from repoman_tasks.tools.guest import GuestHandle, submit_user_check
 from repoman_tasks.tools.guest_volume import submit_volume_check
-from repoman_tasks.tools.images import image_origin
 from repoman_tasks.tools.incus import retry_while
 from repoman_tasks.wizards.project_choice import ask_projects
 
@@ -137,14 +139,19 @@ def _update(session: Session, project: Project, options: _Options) -> None:
     updated = with_protected(updated, answers.protection.result())
     spec = spec_of(facts, updated)
     container, user_is_missing = _check_user(container, runner, answers)
+    source = _image_source(session, updated, rebuild=options.rebuild)
+    older = is_older(container, spec.image, source.fingerprint) if source else False
     steps, left = update_steps(
         spec,
         container,
-        image_origin(runner.incus, spec.image) if options.rebuild else None,
+        source.origin if source and options.rebuild else None,
         ArrangeUser(project.name, runner.person.name, repo_path(facts, project)),
         restart=options.restart,
         user_is_missing=user_is_missing,
+        older=older or bool(source and source.steps and options.rebuild),
     )
+    if source and any(isinstance(step, RebuildContainer) for step in steps):
+        steps = [*source.steps, *steps]
     label = f"{project.name}: " if options.several else ""
     for difference in left:
         session.screen.note(f"{label}not changed without --{difference.need}: {difference.what}")
@@ -163,6 +170,11 @@ def _update(session: Session, project: Project, options: _Options) -> None:
     apply_plan(session, plan, dry_run=dry_run, on_confirm=lock)
     if refusal:  # all else was applied
         raise refusal
+
+
+def _image_source(session: Session, project: Project, *, rebuild: bool) -> ImageSource | None:
+    """Return where the container comes from; None if that is not needed."""
+    return image_source(session, project) if rebuild or has_recipe(project) else None
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ new:any!:Register a repo as a project, and create its container.
 new --profile:profile+:Incus profile of the container, in place of the default ones; may be repeated.
 new --repo:repo:Folder of the repo, relative to local_repos or absolute (default: NAME).
 new --image:image:Image of the container, such as images:debian/12.
+new --template:any:Template that is put into the image, see `repoman template`.
 new --clone:any:Clone this URL into the folder first.
 new --create::Create the folder first, with an empty git repo.
 new --restore::Bring the folder back from its mirror on the share first.
@@ -119,6 +120,9 @@ sync -j:any:Number of projects to mirror at the same time.
 sync --wait::Wait if another sync of the same project is running.
 sync --json::Print JSON.
 sync --json-lines::Print a line of JSON for each event, while it runs.
+template:choice list show build remove!:List, show, build or remove templates: what containers have from the start.
+template --dry-run::Show what would change, and change nothing.
+template --json::Print the list as JSON.
 trust:project:Show what a repo'\''s .repoman.toml requests beyond its container, and approve it.
 trust --git::Review what the guard for git refuses there; NAME may be the path of a folder.
 uninstall::Remove everything that repoman made on this host, but no repo and no mirror.

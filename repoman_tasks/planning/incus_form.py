@@ -54,10 +54,19 @@ def _are_addresses(value: Any) -> bool:
     return isinstance(value, list) and all(map(_are_texts, value))
 
 
+def _are_aliases(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(one, dict) and isinstance(one.get("name"), str) for one in value
+    )
+
+
 _FORMS: Mapping[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("name", "status", "type", "driver", "target", "fingerprint"), _is_text),
     **dict.fromkeys(("devices", "expanded_devices"), _are_devices),
     "used_by": _are_paths,
+    "aliases": _are_aliases,
+    "properties": _are_texts,
+    "created_at": _is_text,
     **dict.fromkeys(("egress", "ingress"), _are_rules),
     **dict.fromkeys(("config", "expanded_config"), _are_texts),
     "environment": _is_object,
@@ -68,15 +77,15 @@ _FORMS: Mapping[str, Callable[[Any], bool]] = {
 
 
 def well_formed(metadata: Any) -> bool:
-    """Return True if `metadata` is null, an object, or a list of names or of objects with a name,
-    and the values that repoman uses have their form."""
+    """Return True if `metadata` is null, an object, or a list of names or of objects with a name
+    or a fingerprint, and the values that repoman uses have their form."""
     if isinstance(metadata, list):
         return all(isinstance(one, str) or _is_named(one) for one in metadata)
     return metadata is None or _is_well_formed(metadata)
 
 
 def _is_named(one: Any) -> bool:
-    return _is_well_formed(one) and isinstance(one.get("name"), str)
+    return _is_well_formed(one) and isinstance(one.get("name", one.get("fingerprint")), str)
 
 
 def _is_well_formed(one: Any) -> bool:

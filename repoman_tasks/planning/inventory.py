@@ -13,7 +13,9 @@ from urllib.parse import quote
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.planning import steps as kinds
 from repoman_tasks.planning.completion_files import CompletionFile, removal_steps
-from repoman_tasks.planning.container.spec import PROJECT_TAG, Container
+from repoman_tasks.planning.container.spec import BUILD_TAG, PROJECT_TAG, Container
+from repoman_tasks.planning.container.template_plan import BuiltImage
+from repoman_tasks.planning.container.template_plan import removal_steps as image_removal
 from repoman_tasks.planning.fence.fence_facts import DESCRIPTION
 from repoman_tasks.planning.fence.host_filter import filter_removal
 from repoman_tasks.planning.fence.kernel_limits import limits_removal
@@ -53,6 +55,8 @@ class HostFacts:
     """Each with its pool."""
     images: tuple[str, ...] = ()
     """Fingerprints of images that Incus downloaded for the containers, and keeps for a while."""
+    built: tuple[BuiltImage, ...] = ()
+    """Images that were built for templates."""
     profiles: tuple[str, ...] = ()
     network: Mapping[str, object] | None = None
     acl: Mapping[str, object] | None = None
@@ -66,7 +70,8 @@ class HostFacts:
     @property
     def strays(self) -> list[str]:
         """Containers in the Incus project that repoman did not make."""
-        return [n for n, c in (self.containers or {}).items() if PROJECT_TAG not in c.config]
+        tags = {PROJECT_TAG, BUILD_TAG}
+        return [n for n, c in (self.containers or {}).items() if tags.isdisjoint(c.config)]
 
     @property
     def project_is_ours(self) -> bool:
@@ -101,7 +106,7 @@ def _images(facts: HostFacts) -> list[Step]:
     return [
         CallIncus(f"delete the image {one[:12]}, which was downloaded", "DELETE", _at(one), {})
         for one in facts.images
-    ]
+    ] + image_removal(facts.built)
 
 
 def _at(fingerprint: str) -> str:
@@ -231,6 +236,7 @@ MADE_BY: Mapping[str, tuple[str, ...]] = {
     "status": (_STATE, *_IN_INCUS, _REGISTRY),
     "stop": (_STATE,),
     "sync": (_STATE, _REGISTRY),
+    "template": ("containers", "images", _STATE),
     "trust": (_STATE,),
     "uninstall": (_STATE,),
     "untrust": (_STATE,),
@@ -244,6 +250,7 @@ LEFT_BY: Mapping[type, str] = {
     kinds.AdoptContainer: "containers",
     kinds.ArrangeUser: "containers",
     kinds.AsRoot: "settings of the host",
+    kinds.BuildImage: "images",
     kinds.CallIncus: "Incus project and profiles",
     kinds.ChangeContainer: "containers",
     kinds.ChangeState: "containers",

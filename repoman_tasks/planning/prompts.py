@@ -86,7 +86,7 @@ GO_AHEAD = Prompt(
     "Go ahead?",
     _answers(
         "adopt completion git-guard login new nightly remove rename restore setup status "
-        "uninstall update",
+        "template uninstall update",
         "yes",
     ),
 )

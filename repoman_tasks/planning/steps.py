@@ -9,6 +9,7 @@ from typing import Any
 from repoman_tasks.errors import quoted, without_backticks
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.planning.container.spec import Spec
+from repoman_tasks.planning.container.templates import Recipe
 from repoman_tasks.planning.registry_edits import Edit
 from repoman_tasks.planning.text.wording import redact_url
 
@@ -16,6 +17,7 @@ __all__ = [
     "AdoptContainer",
     "ArrangeUser",
     "AsRoot",
+    "BuildImage",
     "CallIncus",
     "ChangeContainer",
     "ChangeState",
@@ -149,6 +151,22 @@ class RestoreRepo:
 
     def __str__(self) -> str:
         return f"restore {self.path} from its mirror"
+
+
+@dataclass(frozen=True)
+class BuildImage:
+    """Step that builds the image of a recipe in a container of its own."""
+
+    name: str
+    """Name of the image."""
+    recipe: Recipe
+    origin: Mapping[str, Any]
+    """Source of the image that it is built on, as in Incus's API."""
+    contents: str = ""
+    """Digest of the recipe's files."""
+
+    def __str__(self) -> str:
+        return f"build the image of {self.recipe.what} on {self.recipe.base}"
 
 
 @dataclass(frozen=True)
@@ -373,6 +391,7 @@ Step = (
     AdoptContainer
     | ArrangeUser
     | AsRoot
+    | BuildImage
     | CallIncus
     | ChangeContainer
     | ChangeState

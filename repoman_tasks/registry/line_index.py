@@ -13,16 +13,16 @@ _HEADER = re.compile(r"\s*\[\[?([^\[\]=]+)\]\]?\s*(?:#.*)?$")
 def line_of(text: str, table: str = "", index: int = 0, key: str = "") -> int:
     """Return the line number, from 1, of `key` in `table` number `index`, counted from 0.
 
-    Without `table`, `key` is a top-level name. If the key is not found, return the line of the
-    table's header, else 1.
+    Without `table`, `key` is a top-level name; a `table` may be "a.b". If the key is not found,
+    return the line of the table's header, else 1.
     """
-    names = [key] if not table else [table, key]
+    names = [key] if not table else [*table.split("."), key]
     nearest = 1
     for number, found, position in _names(text):
         if found[0] == names[0] and position in (index, None):
             if found[: len(names)] == names:
                 return number
-            if nearest == 1 and len(found) == 1:
+            if nearest == 1 and found == (names[:-1] or found[:1]):
                 nearest = number
     return nearest
 

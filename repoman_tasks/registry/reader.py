@@ -29,10 +29,18 @@ from repoman_tasks.model import (
     Registry,
     Requested,
     Tally,
+    Template,
     env_name,
     keys,
 )
 from repoman_tasks.planning.container.agents import AGENT_NAMES
+from repoman_tasks.planning.container.templates import (
+    installed_agent_fault,
+    package_fault,
+    template_file_fault,
+    template_name_fault,
+    templates_fault,
+)
 from repoman_tasks.planning.mirror.excludes import excludes_fault
 from repoman_tasks.planning.names import (
     NAMES_NEVER_VALID,
@@ -54,13 +62,20 @@ __all__ = ["COUNTS", "LEAST", "MOST", "RENAMED", "TIMES", "parse", "parse_reques
 
 _TABLES: dict[
     str,
-    type[Address] | type[Alerts] | type[Defaults] | type[Project] | type[Estate] | type[Requested],
+    type[Address]
+    | type[Alerts]
+    | type[Defaults]
+    | type[Project]
+    | type[Estate]
+    | type[Requested]
+    | type[Template],
 ] = {
     "estate": Estate,
     "defaults": Defaults,
     "project": Project,
     "hosts": Address,
     "alerts": Alerts,
+    "templates": Template,
 }
 _SHAPES = {**_TABLES, "": Requested}
 """The tables, and as "" the top-level keys of a .repoman.toml."""
@@ -153,7 +168,13 @@ def parse(text: str, path: str, environ: Mapping[str, str]) -> Registry:
     counted: dict[str, Mirrored] = {}
     projects, hosts = _projects(source, document, counted), _hosts(source, document)
     alerts = Alerts(**_table(source, document, "alerts"))
-    return Registry(estate, defaults, projects, origins, hosts, counted, alerts)
+    templates = _templates(source, document)
+    registry = Registry(
+        estate, defaults, projects, origins, hosts, counted, alerts, templates=templates
+    )
+    if fault := templates_fault(registry):
+        raise source.error(*fault)
+    return registry
 
 
 def parse_requested(text: str, path: str) -> Requested:
@@ -235,6 +256,21 @@ def _hosts(source: _Source, document: dict[str, Any]) -> tuple[Address, ...]:
     return tuple(Address(name, **_values(source, t, "hosts", 0)) for name, t in tables.items())
 
 
+def _templates(source: _Source, document: dict[str, Any]) -> tuple[Template, ...]:
+    tables = document.get("templates", {})
+    if not isinstance(tables, dict) or not all(isinstance(t, dict) for t in tables.values()):
+        raise source.error(
+            "templates is not a set of tables", "write [templates.NAME]", "templates"
+        )
+    for name in tables:
+        if fault := template_name_fault(name):
+            raise source.error(fault, "choose another name", "templates", key=name)
+    return tuple(
+        Template(name, **_values(source, table, f"templates.{name}", 0))
+        for name, table in tables.items()
+    )
+
+
 def _project(source: _Source, table: dict[str, Any], index: int) -> tuple[Project, Mirrored | None]:
     values = _values(source, table, "project", index)
     name = values.get("name")
@@ -277,7 +313,7 @@ def _is_time(text: str) -> bool:
 @cache
 def _known_keys(name: str) -> Mapping[str, Field[Any]]:
     """Return the keys that a table called `name` may have."""
-    return {key.name: key for key in keys(_SHAPES[name])}
+    return {key.name: key for key in keys(_SHAPES[name.partition(".")[0]])}
 
 
 def _values(source: _Source, table: dict[str, Any], name: str, index: int) -> dict[str, Any]:
@@ -339,7 +375,15 @@ def _check_string(key: Field[Any], value: str) -> None:
         _no_fault(memory_fault(value))
 
 
-_FAULTS: dict[str, Callable[[str], str]] = {"keep": keep_fault, "agent_files": agent_file_fault}
+_FAULTS: dict[str, Callable[[str], str]] = {
+    "keep": keep_fault,
+    "agent_files": agent_file_fault,
+    "agents": installed_agent_fault,
+    "files": template_file_fault,
+    "packages": package_fault,
+    "requested_packages": package_fault,
+}
+"""Functions that return why an element of a list is not valid, by key."""
 
 
 def _list(key: Field[Any], value: Any) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from repoman_tasks.errors import Failed, UsageError, quoted
+from repoman_tasks.planning.container.template_plan import is_built
+from repoman_tasks.planning.container.templates import IMAGE_PREFIX, check_no_built_image
 from repoman_tasks.planning.names import image_fault, nearest
 from repoman_tasks.planning.text.strict_json import parse_json
 from repoman_tasks.registry.names_file import lines_of, names_file
@@ -19,11 +21,12 @@ _LOCAL = ("unix://", "unix:/")
 def image_origin(incus: Incus, image: str) -> dict[str, Any]:
     """Return the `source` of `image` for Incus's API: a local image, or one to download.
 
-    Raise UsageError if the name is invalid or there is no such local image. If a remote has the
-    image turns out at the download.
+    Raise UsageError if the name is invalid or there is no such local image, and Refused if it was
+    built for a template. If a remote has the image turns out at the download.
     """
     if fault := image_fault(image):
         raise UsageError(f"image {image!r}", fault)
+    check_no_built_image(image)
     remote, colon, name = image.partition(":")
     if not colon:
         return _local_origin(incus, image)
@@ -51,7 +54,11 @@ def local_images(incus: Incus) -> dict[str, str]:
     """Return the fingerprints of the images that Incus has, by names for `image_origin`."""
     aliases = incus.get(incus.at("images", "aliases"), recursion=1) or []
     images = {f"local:{alias['name']}": str(alias.get("target")) for alias in aliases}
-    valid = {name: images[name] for name in sorted(images) if not image_fault(name)}
+    valid = {
+        name: images[name]
+        for name in sorted(images)
+        if not (image_fault(name) or name.startswith(f"local:{IMAGE_PREFIX}"))
+    }
     incus.host.cache_file(names_file(incus.host, "images"), lines_of("image", valid))
     return valid
 
@@ -74,6 +81,8 @@ def _local_origin(incus: Incus, name: str) -> dict[str, Any]:
         return {"type": "image", "fingerprint": alias.get("target")}
     image = incus.get(incus.at("images", name)) if _is_fingerprint(name) else None
     if image is not None:
+        if is_built(image):
+            check_no_built_image(IMAGE_PREFIX + name)
         return {"type": "image", "fingerprint": image.get("fingerprint")}
     raise UsageError(
         f"there is no local image {name!r}",

@@ -63,7 +63,7 @@ def test_configuration_shows_every_key() -> None:
 def test_the_shape_in_the_configuration_is_one() -> None:
     blocks = [body for kind, body in fenced(DOCS / "configuration.md") if kind == "toml"]
     of_registry = [body for body in blocks if "[[project]]" in body]
-    assert len(of_registry) == 2
+    assert len(of_registry) == 3
     for body in of_registry:
         assert parse(body, "docs", {}).projects[0].name == "isurus"
     (of_repo,) = [body for body in blocks if body not in of_registry]

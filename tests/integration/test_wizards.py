@@ -26,7 +26,7 @@ from repoman_tasks.terminal.screen import Recorder
 from tests.support.estate import Estate
 
 TASKS = collection().tasks
-ALONE = {"git-guard", "list", "log", "nightly", "status", "sync", "uninstall", "verify"}
+ALONE = {"git-guard", "list", "log", "nightly", "status", "sync", "template", "uninstall", "verify"}
 """Commands that ask for no argument."""
 NOBODY = 65534
 """The uid of a user that every host has, and who is not root."""

@@ -344,7 +344,9 @@ def test_only_local_starts_processes() -> None:
     assert arrows(folder("hosts.local"), "subprocess") != [], "this test looks at the right places"
 
 
-_IN_CONTAINERS = ("tools.guest", "tools.reach_probe", "planning.container.user_files")
+_IN_CONTAINERS = (
+    *("tools.guest", "tools.guest_build", "tools.reach_probe", "planning.container.user_files"),
+)
 _JUDGE = ("tools.git_judge",)
 _AS_ROOT = ("planning.fence.host_filter", "planning.fence.kernel_limits")
 _SHELLS = ("sh", "bash", "dash", "/bin/sh", "/bin/bash")
@@ -369,7 +371,7 @@ def test_no_shell_anywhere() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("module", ["guest", "reach_probe"])
+@pytest.mark.parametrize("module", ["guest", "guest_build", "reach_probe"])
 def test_the_scripts_for_containers_are_constant(module: str) -> None:
     tree = modules()[f"{PACKAGE}.tools.{module}"].tree
     scripts = [

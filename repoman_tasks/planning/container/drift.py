@@ -10,6 +10,7 @@ from repoman_tasks.errors import Failed, quoted
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.spec import (
+    BUILD_TAG,
     PROJECT_TAG,
     Container,
     Difference,
@@ -231,6 +232,10 @@ def is_of_another(container: Container, uid: int) -> bool:
 
 def _orphan_finding(container: Container) -> Finding:
     name = container.name
+    if template := container.config.get(BUILD_TAG):
+        what = f"a container is left of a build of {template}, or it runs"
+        cure = "if none runs, remove it with `repoman status --repair`"
+        return Finding(name, what, cure, kind="half-built")
     if container.half_made:
         again = f"run `repoman new {quoted(name)}` again"
         cure = f"{again}, or remove it with `repoman status --repair`"

@@ -113,13 +113,16 @@ def update_steps(
     *,
     restart: bool,
     user_is_missing: bool,
+    older: bool = False,
 ) -> tuple[list[Step], list[Difference]]:
     """Return the steps that bring `container` to its spec, and the differences they leave.
 
     It is rebuilt only if the `origin` of the image is given, and restarted only with `restart`
-    or a rebuild.
+    or a rebuild. It is of an `older` build if its image was built again since.
     """
     all_differences = differences(spec, container)
+    if older:
+        all_differences.append(Difference(f"image: a newer build of {spec.image}", "rebuild"))
     rebuild = origin is not None and any(d.need == "rebuild" for d in all_differences)
     needs_restart = any(d.need == "restart" for d in all_differences) and container.running
     left = [d for d in all_differences if d.need == "rebuild" and not rebuild]

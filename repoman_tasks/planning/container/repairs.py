@@ -16,6 +16,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "orphan": ("adopt", "destroy"),
     "half-made": ("finish", "remove"),
     "half-made-volume": ("delete",),
+    "half-built": ("remove",),
     "renamed": ("rename",),
     "unexpected": ("adopt",),
     "error": ("stop",),

@@ -10,12 +10,14 @@ from repoman_tasks.errors import without_backticks
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import GUARD, Mount, Pairs, Project, Registry, Requested
 from repoman_tasks.planning.container.agents import VOLUME_PATH, volume_variables
+from repoman_tasks.planning.container.templates import IMAGE_PREFIX, image_name
 from repoman_tasks.planning.fence.bridge import has_rules, nic
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.trust.hazard_names import is_git_config
 
 __all__ = [
     "AGENT_DEVICE",
+    "BUILD_TAG",
     "CREATED_TAG",
     "IMAGE_TAG",
     "MAKING_TAG",
@@ -50,6 +52,9 @@ IMAGE_TAG = "user.repoman.image"
 CREATED_TAG = "user.repoman.created"
 MAKING_TAG = "user.repoman.making"
 """Key that a container carries until it is complete."""
+
+BUILD_TAG = "user.repoman.build"
+"""Key of a container that becomes the image of a template."""
 
 REPO_DEVICE = "repo"
 VOLUME_DEVICE = "volume"
@@ -137,6 +142,9 @@ def apply_requested(
         requested_env=requested.env,
         requested_mounts=requested.mount,
         requested_exclude=requested.exclude,
+        requested_packages=requested.packages,
+        requested_run=requested.run,
+        requested_run_user=requested.run_user,
     )
 
 
@@ -149,7 +157,7 @@ def container_spec(project: Project, registry: Registry, local_repos: str, home:
     `local_repos` is the real path of the folder, `home` the one that ~ in mounts stands for. The
     pool of its volume is known only to Incus, see `with_pool`.
     """
-    image = project.requested_image or project.image or registry.defaults.default_image
+    image = image_name(project, registry)
     env = volume_variables() | dict(registry.defaults.env)
     env |= dict(project.env) | dict(project.requested_env)
     config = {f"{_ENV}{name}": value for name, value in env.items()}
@@ -357,10 +365,11 @@ def project_from_container(container: Container, repo: str, now: str) -> Project
     ]
     ours = volume_variables().items()
     env: Pairs = tuple(pair for pair in _env(container.config).items() if pair not in ours)
+    image = container.config.get(IMAGE_TAG, "")
     return Project(
         name=container.project or container.name,
         repo=container.config.get(REPO_TAG) or repo,
-        image=container.config.get(IMAGE_TAG) or _public_image(container),
+        image=image if image and not image.startswith(IMAGE_PREFIX) else _public_image(container),
         profiles=container.profiles,
         env=env,
         mounts=tuple(devices),

@@ -129,6 +129,9 @@ def unprivileged_requests(request: Request, defaults: Defaults) -> Requested:
         profiles=None if privileged or _is_unlimited(profiles) else profiles,
         env=requested.env,
         exclude=requested.exclude,
+        packages=requested.packages,
+        run=requested.run,
+        run_user=requested.run_user,
     )
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from repoman_tasks.planning import steps
 from repoman_tasks.planning.container.spec import Spec
+from repoman_tasks.planning.container.templates import Recipe
 from repoman_tasks.planning.log_events import loggable_program, loggable_step
 from repoman_tasks.planning.registry_edits import SetKeys
 
@@ -73,6 +74,9 @@ EVERY_STEP: list[steps.Step] = [
     steps.AdoptContainer("isurus", "default", SPEC),
     steps.ArrangeUser("isurus", "dev", "/home/dev/repos/isurus"),
     steps.AsRoot(("usermod", SECRET), SECRET),
+    steps.BuildImage(
+        "repoman-template-x", Recipe("x", "", SECRET, run=(SECRET,)), {"alias": SECRET}
+    ),
     steps.CallIncus(SECRET, "PUT", "/1.0/profiles/default", {"config": SECRET}),
     steps.ChangeContainer("isurus", SECRET, {"config": {"environment.A": SECRET}}),
     steps.ChangeState("isurus", "rename", to="lamna"),

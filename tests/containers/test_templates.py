@@ -1,0 +1,245 @@
+"""Templates: built once inside the fence, cloned for each project, and rebuilt when they change."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.containers.conftest import ContainerEstate
+from tests.support.processes import WAIT_SECONDS, wait_until
+
+BLOCKED = 'run = ["touch /begun; while :; do sleep 600; done"]'
+
+
+def define(estate: ContainerEstate, name: str, *lines: str) -> None:
+    """Put a template into the registry, in place of an earlier one of its name."""
+    text = estate.registry.read_text()
+    before, _, after = text.partition(f"[templates.{name}]\n")
+    rest = after[after.index("# end\n") + 6 :] if after else ""
+    table = "\n".join([f"[templates.{name}]", *lines, "# end", ""])
+    estate.registry.write_text(f"{before.rstrip()}\n\n{table}{rest}")
+
+
+def built(estate: ContainerEstate) -> list[dict[str, Any]]:
+    """Return the images that were built in the estate."""
+    done = estate.incus("query", "local:/1.0/images?recursion=1&project=default")
+    images: list[dict[str, Any]] = json.loads(done.out)
+    return [i for i in images if i["properties"].get("repoman.project") == estate.project]
+
+
+def file_of(estate: ContainerEstate, name: str, text: str, mode: int = 0o644) -> None:
+    """Write a file in the folder of templates, beside the registry."""
+    path = estate.registry.parent / "templates" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
+
+
+def inside(estate: ContainerEstate, name: str, path: str) -> str:
+    return estate.exec_inside(name, "cat", path).out
+
+
+def containers_of_builds(estate: ContainerEstate) -> list[str]:
+    return [name for name in estate.instances() if name.startswith("repoman-build-")]
+
+
+@pytest.mark.over_ssh
+def test_a_template_is_built_once_and_containers_start_from_it(estate: ContainerEstate) -> None:
+    file_of(estate, "motd", "hello\n")
+    file_of(estate, "folder/tool", "#!/bin/sh\necho tool\n", 0o755)
+    define(
+        estate,
+        "base",
+        'files = ["motd:/etc/motd", "folder:/usr/local/bin"]',
+        'run = ["mkdir -p /opt && date >/opt/built && mkdir -p /home", "tool >>/opt/built"]',
+    )
+    define(estate, "whole", 'extends = "base"', "run_user = ['id -un >~/who && pwd >>~/who']")
+    (estate.local_repos / "isurus").mkdir()
+    done = estate.run("new", "isurus", "--template", "whole", code=0)
+    assert "done: build the image of the template whole on busybox" in done.out
+    assert inside(estate, "isurus", "/etc/motd") == "hello\n"
+    assert inside(estate, "isurus", "/opt/built").endswith("tool\n")
+    who = estate.run("exec", "isurus", "--", "sh", "-c", "cat ~/who; stat -c %u /etc/motd ~/who")
+    user, home, *uids = who.out.splitlines()
+    assert (home, uids) == (estate.environ["HOME"], ["0", str(os.getuid())]), user
+    assert estate.findings() == {}
+    estate.new("lamna", "--template", "whole")
+    assert inside(estate, "lamna", "/opt/built") == inside(estate, "isurus", "/opt/built")
+    assert len(built(estate)) == 1
+    assert containers_of_builds(estate) == []
+    (row, _) = estate.run("list", "--json", code=0).json["projects"]
+    assert row["image"] == "template whole"
+    assert estate.run("template", "build", "whole", code=0).out == "nothing to do\n"
+    rows = estate.run("template", "--json", code=0).json["templates"]
+    assert {row["name"]: row["projects"] for row in rows} == {
+        "agent": [],
+        "base": [],
+        "minimal": [],
+        "whole": ["isurus", "lamna"],
+    }
+    assert "whole" in estate.run("template", "list", code=0).out
+    shown = estate.run("template", "show", "whole", code=0)
+    assert "run: tool >>/opt/built" in shown.out
+    assert "builds/whole.log" in shown.err
+
+
+def test_a_step_that_fails_is_named_and_leaves_its_log_only(estate: ContainerEstate) -> None:
+    define(estate, "bad", 'run = ["true", "echo said it >&2; exit 3"]', "packages = []")
+    (estate.local_repos / "isurus").mkdir()
+    done = estate.run("new", "isurus", "--template", "bad", code=1)
+    assert "the template bad can't be built, this failed: run echo said it" in done.err
+    log = done.err.partition("see the log ")[2].split()[0]
+    assert "said it" in Path(log).read_text()
+    assert (estate.instances(), built(estate), estate.projects()) == ({}, [], [])
+    define(estate, "bad", 'packages = ["jq"]')
+    done = estate.run("template", "build", "bad", code=2)
+    assert "has none of the package managers" in done.err
+    define(estate, "bad", 'files = ["none:/x"]')
+    assert "none" in estate.run("template", "build", "bad", code=2).err
+    file_of(estate, "motd", "")
+    (estate.registry.parent / "templates/none").symlink_to("/etc/passwd")
+    assert "outside of" in estate.run("template", "build", "bad", code=6).err
+    assert (estate.instances(), built(estate)) == ({}, [])
+
+
+def begun(estate: ContainerEstate, name: str) -> subprocess.Popen[bytes]:
+    """Start a build that does not end, and wait until its command runs."""
+    argv = ("template", "build", name, "--yes")
+    process = estate.start(*argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def runs() -> bool:
+        assert process.poll() is None
+        found = containers_of_builds(estate)
+        return bool(found) and estate.exec_inside(found[0], "ls", "/begun").code == 0
+
+    wait_until(runs)
+    return process
+
+
+def test_an_interrupt_leaves_nothing_and_a_kill_what_status_removes(
+    estate: ContainerEstate,
+) -> None:
+    define(estate, "slow", BLOCKED)
+    process = begun(estate, "slow")
+    assert "another command builds" in estate.run("template", "build", "slow", code=4).err
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(WAIT_SECONDS) == 130
+    assert (estate.instances(), built(estate)) == ({}, [])
+    process = begun(estate, "slow")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    (left,) = containers_of_builds(estate)
+    assert estate.findings() == {left: ["half-built"]}
+    estate.run("status", "--repair", "--yes")
+    assert (estate.instances(), estate.findings()) == ({}, {})
+
+
+def test_containers_of_an_older_build_are_noted_and_moved(estate: ContainerEstate) -> None:
+    file_of(estate, "motd", "one\n")
+    define(estate, "base", 'files = ["motd:/etc/motd"]')
+    estate.new("isurus", "--template=base").new("lamna", "--template=base")
+    file_of(estate, "motd", "two\n")
+    assert estate.findings() == {}, "nothing was built since"
+    estate.run("template", "build", "base", "--yes", code=0)
+    assert len(built(estate)) == 1, "the older one is replaced"
+    assert estate.findings() == {"isurus": ["build"], "lamna": ["build"]}
+    told = estate.run("update", "isurus", code=0).err
+    assert "not changed without --rebuild: image: a newer build" in told
+    estate.run("update", "isurus", "--rebuild", "--yes", code=0)
+    assert inside(estate, "isurus", "/etc/motd") == "two\n"
+    assert estate.findings() == {"lamna": ["build"]}
+    file_of(estate, "motd", "three\n")
+    estate.run("update", "--all", "--rebuild", "--yes", code=0)
+    assert [inside(estate, name, "/etc/motd") for name in ("isurus", "lamna")] == ["three\n"] * 2
+    assert estate.run("update", "isurus", "--rebuild", code=0).out == "nothing to do\n"
+    define(estate, "base", 'files = ["motd:/etc/motd"]', 'run = ["echo new >/new"]')
+    assert estate.findings() == {"isurus": ["differs"], "lamna": ["differs"]}
+    estate.run("update", "isurus", "--rebuild", "--yes", code=0)
+    assert inside(estate, "isurus", "/new") == "new\n"
+    estate.incus("delete", "--force", "lamna")
+    estate.run("status", "--missing", "recreate", "--yes")
+    assert inside(estate, "lamna", "/new") == "new\n"
+    estate.run("template", "remove", "base", "--yes", code=0)
+    assert built(estate) == []
+
+
+def test_what_a_repo_adds_is_for_its_project_alone(estate: ContainerEstate) -> None:
+    define(estate, "base", 'run = ["echo base >/base"]')
+    for name in ("isurus", "lamna"):
+        (estate.local_repos / name).mkdir()
+    config = estate.local_repos / "isurus/.repoman.toml"
+    config.write_text('run = ["cat /base >/added; ls /sys/class/net >/net"]\n')
+    done = estate.run("new", "isurus", "--template", "base", code=0)
+    assert "build the image of what isurus adds" in done.out
+    assert inside(estate, "isurus", "/added") == "base\n"
+    assert "eth0" in inside(estate, "isurus", "/net")
+    (own,) = [image for image in built(estate) if image["properties"]["repoman.owner"]]
+    for image in (own["aliases"][0]["name"], own["fingerprint"][:20]):
+        (estate.local_repos / "lamna/.repoman.toml").write_text(f'image = "local:{image}"\n')
+        done = estate.run("new", "lamna", code=6)
+        assert "was built for a template" in done.err
+        assert (
+            "was built for a template" in estate.run("new", "x", "--create", "--image", image).err
+        )
+    config.write_text('run = ["ls /sys/class/net >/net"]\n')
+    estate.run("update", "isurus", "--rebuild", "--yes", code=0)
+    assert estate.exec_inside("isurus", "cat", "/added").code != 0
+    assert len(built(estate)) == 2, "the older one is replaced"
+    text = estate.registry.read_text()
+    estate.registry.write_text(
+        text.replace('name = "isurus"\n', 'name = "isurus"\nnetwork = "none"\n')
+    )
+    estate.run("update", "isurus", "--rebuild", "--restart", "--yes", code=0)
+    assert "eth0" not in inside(estate, "isurus", "/net"), "what may not reach the network"
+    estate.run("rename", "isurus", "--to", "carcharodon", "--yes")
+    estate.run("remove", estate.projects()[0], "--yes", code=0)
+    assert [image["properties"]["repoman.owner"] for image in built(estate)] == [""]
+    estate.run("uninstall", "--yes", code=0)
+    assert built(estate) == []
+
+
+PACKAGE = """\
+Package: isurus-tool
+Version: 1.0
+Architecture: all
+Maintainer: nobody <nobody@example.org>
+Description: a tool
+"""
+
+
+def test_packages_are_installed_by_the_images_own_manager(estate: ContainerEstate) -> None:
+    repo = estate.registry.parent / "templates/repo"
+    tree = estate.base / "tree"
+    (tree / "DEBIAN").mkdir(parents=True)
+    (tree / "DEBIAN/control").write_text(PACKAGE)
+    (tree / "usr/bin").mkdir(parents=True)
+    (tree / "usr/bin/isurus-tool").write_text("#!/bin/sh\necho works\n")
+    (tree / "usr/bin/isurus-tool").chmod(0o755)
+    repo.mkdir(parents=True)
+    argv = ["dpkg-deb", "--root-owner-group", "--build", str(tree), str(repo / "tool.deb")]
+    subprocess.run(argv, check=True, capture_output=True)
+    size = (repo / "tool.deb").stat().st_size
+    digest = subprocess.run(
+        ["sha256sum", str(repo / "tool.deb")], check=True, capture_output=True, text=True
+    ).stdout.split()[0]
+    index = f"{PACKAGE}Filename: ./tool.deb\nSize: {size}\nSHA256: {digest}\n\n"
+    (repo / "Packages").write_text(index)
+    file_of(estate, "sources.list", "deb [trusted=yes] file:/opt/repo ./\n")
+    files = 'files = ["repo:/opt/repo", "sources.list:/etc/apt/sources.list"]'
+    define(estate, "tools", 'image = "debian"', files, 'packages = ["isurus-tool"]')
+    estate.new("isurus", "--template", "tools")
+    assert estate.run("exec", "isurus", "--", "isurus-tool", code=0).out == "works\n"
+    machine_ids = {inside(estate, "isurus", "/etc/machine-id")}
+    estate.new("lamna", "--template", "tools")
+    machine_ids.add(inside(estate, "lamna", "/etc/machine-id"))
+    assert len(machine_ids) == 2, "each container is a machine of its own"
+    define(estate, "tools", 'image = "debian"', files, 'packages = ["no-such-tool"]')
+    done = estate.run("template", "build", "tools", "--yes", code=1)
+    assert "this failed: install no-such-tool" in done.err
+    assert "without a way to the internet, set http_proxy" in done.err
