@@ -430,6 +430,7 @@ OTHER_CURES = {
     **dict.fromkeys(("exclude", "trust", "protection"), "containers/test_trust.py"),
     **dict.fromkeys(("hazard", "instructions", "lost-mount"), "security/test_repo.py"),
     **dict.fromkeys(("volume", "half-made-volume"), "containers/test_volume.py"),
+    **dict.fromkeys(("build", "half-built"), "containers/test_templates.py"),
     "fence": "containers/test_fence.py",
     "kernel": "security/test_kernel.py",
     "mounts": "containers/test_same_folder.py",
