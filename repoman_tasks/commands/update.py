@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -32,7 +33,12 @@ from repoman_tasks.actions.several_projects import (
     for_each,
     named_containers,
 )
-from repoman_tasks.actions.template_images import ImageSource, image_source
+from repoman_tasks.actions.template_images import (
+    ImageSource,
+    built_images,
+    find_image,
+    image_source,
+)
 from repoman_tasks.actions.volumes import VolumeAnswers, submit_volume
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed, Refused, UsageError, quoted
@@ -42,6 +48,7 @@ from repoman_tasks.model import Project
 from repoman_tasks.planning.container.lifecycle import record_steps, update_steps
 from repoman_tasks.planning.container.spec import (
     Container,
+    Difference,
     actual_pool,
     apply_requested,
     has_volume,
@@ -52,6 +59,7 @@ from repoman_tasks.planning.fence.bridge import has_rules
 from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.steps import ArrangeUser, RebuildContainer
 from repoman_tasks.session import Session
+from repoman_tasks.terminal.screen import Screen
 from repoman_tasks.tools.guest import GuestHandle, submit_user_check
 from repoman_tasks.tools.guest_volume import submit_volume_check
 from repoman_tasks.tools.incus import retry_while
@@ -139,22 +147,19 @@ def _update(session: Session, project: Project, options: _Options) -> None:
     updated = with_protected(updated, answers.protection.result())
     spec = spec_of(facts, updated)
     container, user_is_missing = _check_user(container, runner, answers)
-    source = _image_source(session, updated, rebuild=options.rebuild)
-    older = is_older(container, spec.image, source.fingerprint) if source else False
+    source = image_source(session, updated) if options.rebuild else None
     steps, left = update_steps(
         spec,
         container,
-        source.origin if source and options.rebuild else None,
+        source.origin if source else None,
         ArrangeUser(project.name, runner.person.name, repo_path(facts, project)),
         restart=options.restart,
         user_is_missing=user_is_missing,
-        older=older or bool(source and source.steps and options.rebuild),
+        older=has_recipe(updated) and _is_older(session, container, spec.image, source),
     )
     if source and any(isinstance(step, RebuildContainer) for step in steps):
         steps = [*source.steps, *steps]
-    label = f"{project.name}: " if options.several else ""
-    for difference in left:
-        session.screen.note(f"{label}not changed without --{difference.need}: {difference.what}")
+    _tell_left(session.screen, left, f"{project.name}: " if options.several else "")
     stored = find_project(facts.stored, project.name)
     no_address = any(difference.network for difference in left)
     if no_address:
@@ -172,9 +177,20 @@ def _update(session: Session, project: Project, options: _Options) -> None:
         raise refusal
 
 
-def _image_source(session: Session, project: Project, *, rebuild: bool) -> ImageSource | None:
-    """Return where the container comes from; None if that is not needed."""
-    return image_source(session, project) if rebuild or has_recipe(project) else None
+def _is_older(
+    session: Session, container: Container, image: str, source: ImageSource | None
+) -> bool:
+    """Return True if `image` was built again since, or will be for `source`."""
+    if source:
+        return bool(source.steps) or is_older(container, image, source.fingerprint)
+    images = session.of(built_images)
+    newest = find_image(images, image)
+    return newest is not None and is_older(container, image, newest.fingerprint)
+
+
+def _tell_left(screen: Screen, left: Sequence[Difference], label: str) -> None:
+    for difference in left:
+        screen.note(f"{label}not changed without --{difference.need}: {difference.what}")
 
 
 @dataclass(frozen=True)
