@@ -118,7 +118,8 @@ class Tier:
     lane: int = 0
     """Number of its lane: the lanes run at the same time, the tiers of each one by one.
 
-    Lane 1 mostly waits for timeouts of NFS, and lane 2 has all that needs an Incus daemon.
+    Lane 1 mostly waits, for terminals and timeouts of NFS, and lane 2 has all that needs an Incus
+    daemon.
     """
     nightly: bool = False
     """If true, it runs the tests with the mark `nightly`, which the other tiers leave out."""
@@ -151,6 +152,7 @@ TIERS = (
         budget=70,
         optional=_SHELLS,
         parallel=1,
+        lane=1,
     ),
     Tier(
         "nfs",

@@ -34,7 +34,7 @@ EVERYTHING = Facts(
     is_root=True,
     test_files={folder: 1 for tier in TIERS for folder in tier.paths},
 )
-ON_NFS = ["nfs", "nfs-faults", "as-root"]
+WAITING = ["terminal", "nfs", "nfs-faults", "as-root"]
 WITH_DAEMON = ["packages", "security", "containers", "nightly"]
 NO_ROOT = replace(EVERYTHING, is_root=False)
 NOTHING = replace(EVERYTHING, programs=frozenset())
@@ -181,10 +181,11 @@ def test_nightly_tests_are_in_the_folders_of_that_tier() -> None:
     [
         (
             [tier.name for tier in TIERS],
-            [["lint", "unit", "integration", "ssh", "terminal"], ON_NFS, WITH_DAEMON],
+            [["lint", "unit", "integration", "ssh"], WAITING, WITH_DAEMON],
         ),
         (["nfs", "unit", "lint"], [["lint", "unit"], ["nfs"]]),
         (["unit"], [["unit"]]),
+        ([], [["lint", "unit", "integration"], ["terminal"]]),
         (["security", "as-root", "packages"], [["as-root"], ["packages", "security"]]),
     ],
 )
