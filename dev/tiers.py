@@ -156,8 +156,8 @@ TIERS = (
     ),
     Tier(
         "nfs",
-        ("tests/system/test_target.py", "tests/system/test_fat.py"),
-        {**_ON_NFS, "mkfs.vfat": "dosfstools"},
+        tuple(f"tests/system/test_{name}.py" for name in ("target", "fat", "fold")),
+        {**_ON_NFS, "mkfs.vfat": "dosfstools", "mkfs.xfs": "xfsprogs"},
         budget=170,
         root=True,
         machine=True,

@@ -71,7 +71,7 @@ GOOD = '<testsuite><testcase name="a"/></testsuite>'
             "nfs",
             NOTHING,
             "not installed: autofs, dosfstools, git, iproute2, nfs-kernel-server, rsync, "
-            "user-mode-linux",
+            "user-mode-linux, xfsprogs",
         ),
         ("nfs-faults", NO_TESTS, "tests/worlds/machine holds no tests"),
     ],
