@@ -440,8 +440,13 @@ class Registry:
         return self.estate == Estate() and not (self.projects or self.hosts or of_defaults)
 
     def project(self, name: str) -> Project | None:
-        """Return the project called `name`, or None."""
-        return next((p for p in self.projects if p.name == name), None)
+        """Return the project called `name`, or None; one that is being renamed has both names."""
+        return next((p for p in self.projects if name in (p.name, p.renaming)), None)
+
+    @property
+    def repos(self) -> tuple[str, ...]:
+        """The folders of all repos; one that is being renamed has both."""
+        return tuple(repo for p in self.projects for repo in (p.repo, p.renaming_repo) if repo)
 
     @property
     def all_mounts(self) -> tuple[Mount, ...]:

@@ -23,4 +23,4 @@ def folder_without_project(session: Session) -> str:
     git_dirs = host.real_folders([f"{repo}/.git" for repo in repos])
     found = [repo for repo, git_dir in zip(repos, git_dirs, strict=True) if git_dir is not None]
     repo = [*found, *repos][0].removeprefix(f"{facts.local_repos}/")
-    return "" if overlapping(repo, [p.repo for p in facts.registry.projects]) else repo
+    return "" if overlapping(repo, facts.registry.repos) else repo

@@ -82,9 +82,10 @@ def plan_deletion(session: Session, share: Share, repo: str) -> DeleteMirror:
 
 
 def _check_unused(registry: Registry, repo: str) -> None:
-    other = overlapping(repo, [project.repo for project in registry.projects])
+    other = overlapping(repo, registry.repos)
     if other:
-        name = next(project.name for project in registry.projects if project.repo == other)
+        owners = (p.name for p in registry.projects if other in (p.repo, p.renaming_repo))
+        name = next(owners)
         cure = f"run `repoman remove {quoted(name)}` first"
         raise Refused(f"{repo} on the share is the mirror of the project {name}", cure)
 

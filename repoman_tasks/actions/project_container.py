@@ -11,7 +11,7 @@ from repoman_tasks.planning.container.spec import Container, Spec, container_spe
 from repoman_tasks.planning.current_project import named_or_current
 from repoman_tasks.planning.fence.ownership import check_project_owner
 from repoman_tasks.planning.fence.project_steps import check_own_project
-from repoman_tasks.planning.findings import HUNG, UNHANG, EstateFacts, unfinished_rename
+from repoman_tasks.planning.findings import HUNG, UNHANG, EstateFacts, check_renamed
 from repoman_tasks.session import Session
 from repoman_tasks.terminal.screen import Screen
 from repoman_tasks.tools.incus import Incus
@@ -36,8 +36,7 @@ def resolve_project(
     Raise UsageError if it has no container.
     """
     project, entered = named_or_current(facts.registry, facts.local_repos, name, folder, command)
-    if project.renaming:
-        raise Failed(*unfinished_rename(project))
+    check_renamed(project)
     if not project.container:
         raise UsageError(
             f"{project.name} has no container, it is registered for backup only",

@@ -19,6 +19,7 @@ from repoman_tasks.hosts.base import Future, Lock, Locked
 from repoman_tasks.hosts.processes import utc_text
 from repoman_tasks.mirror.restore_run import Restore, RestoreSource
 from repoman_tasks.model import Project
+from repoman_tasks.planning.findings import check_renamed
 from repoman_tasks.planning.mirror.restore_plan import (
     RESTORED,
     RestoreOptions,
@@ -59,6 +60,7 @@ def prepare_restore(
     """
     facts = session.of(reconcile)
     project, defaults = find_project(facts.registry, name), facts.registry.defaults
+    check_renamed(project)
     paths = inner_paths(options.paths, repo_path(facts, project))
     share = require_share(session, readable_share)
     source = _source(share, project, paths, options.at)

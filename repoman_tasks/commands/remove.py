@@ -23,11 +23,11 @@ from repoman_tasks.actions.several_projects import check_all_or_named, flags_of,
 from repoman_tasks.actions.template_images import owned_image_steps
 from repoman_tasks.actions.volumes import delete_volume_steps
 from repoman_tasks.cli.task import task
-from repoman_tasks.errors import Failed, UsageError
+from repoman_tasks.errors import UsageError
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Project
 from repoman_tasks.planning.estate_steps import remove_steps
-from repoman_tasks.planning.findings import unfinished_rename
+from repoman_tasks.planning.findings import check_renamed
 from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.names import check_repo
 from repoman_tasks.planning.prompts import DELETE_MIRROR, DELETE_REPO
@@ -136,8 +136,7 @@ def _remove(session: Session, name: str, options: _Options) -> None:
         apply_plan(session, plan, dry_run=dry_run, default=False, on_confirm=lock)
         return
     project = find_project(session.of(reconcile).registry, name)
-    if project.renaming:
-        raise Failed(*unfinished_rename(project))
+    check_renamed(project)
     share = _share_with_mirror(session, project) if delete_repo else None
     path = repo_path(session.of(reconcile), project)
     status, rules = _container_status(session, project), acl_removal_steps(session, project)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 
 from repoman_tasks.actions.apply import Plan, apply_plan
@@ -16,9 +17,10 @@ from repoman_tasks.actions.facts import (
 )
 from repoman_tasks.actions.project_container import lock_container
 from repoman_tasks.cli.task import task
-from repoman_tasks.errors import Busy, Refused, UsageError
+from repoman_tasks.errors import Busy, Refused, RepomanError, UsageError
 from repoman_tasks.hosts.base import Locked
 from repoman_tasks.model import Project
+from repoman_tasks.planning.findings import unfinished_rename
 from repoman_tasks.planning.mirror.sync_plan import find_project, first_symlink
 from repoman_tasks.planning.rename_steps import (
     Rename,
@@ -71,10 +73,22 @@ def rename(
         raise UsageError("rename needs two names", "`repoman rename NAME TO`")
     project = find_project(session.of(reconcile).registry, name)
     plan = _plan(session, project, to, folder=folder)
-    apply_plan(session, plan, dry_run=dry_run, on_confirm=partial(_lock, session, name, to))
+    try:
+        apply_plan(session, plan, dry_run=dry_run, on_confirm=partial(_lock, session, name, to))
+    except (RepomanError, KeyboardInterrupt):
+        _tell_unfinished(session, project.name)
+        raise
     restarts = isinstance(plan.steps[-1], ChangeState)
     if project.container and not restarts and not (dry_run or session.dry):
         session.screen.note(f"Next: repoman start {to}")
+
+
+def _tell_unfinished(session: Session, name: str) -> None:
+    """Print how to complete the rename of `name` if the registry has noted it."""
+    with suppress(RepomanError):
+        project = session.store.load().project(name)
+        if project is not None and project.renaming:
+            session.screen.note(": ".join(unfinished_rename(project)))
 
 
 def _plan(session: Session, project: Project, to: str, *, folder: bool) -> Plan:

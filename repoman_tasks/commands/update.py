@@ -56,6 +56,7 @@ from repoman_tasks.planning.container.spec import (
 from repoman_tasks.planning.container.template_plan import is_older
 from repoman_tasks.planning.container.templates import has_recipe
 from repoman_tasks.planning.fence.bridge import has_rules
+from repoman_tasks.planning.findings import check_renamed
 from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.steps import ArrangeUser, RebuildContainer
 from repoman_tasks.session import Session
@@ -137,6 +138,7 @@ class _Options:
 
 def _update(session: Session, project: Project, options: _Options) -> None:
     """Update one container. Raise Refused after all else if a request was not approved."""
+    check_renamed(project)
     facts, dry_run = session.of(reconcile), options.dry_run
     container = require_container(facts, session.of(containers), project)
     runner, answers = step_runner(session), _submit(session, project, container)

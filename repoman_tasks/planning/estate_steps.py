@@ -144,7 +144,7 @@ def new_project(
     if registry.project(name):
         raise UsageError(f"a project called {name!r} exists already", "choose another name")
     relative = relative_repo(repo or name, local_repos, home)
-    other = overlapping(relative, (project.repo for project in registry.projects))
+    other = overlapping(relative, registry.repos)
     if other:
         raise UsageError(
             f"repo {relative!r} overlaps {other!r}, the repo of another project",

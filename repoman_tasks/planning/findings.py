@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 
-from repoman_tasks.errors import ExitCode, UsageError, quoted, without_backticks
+from repoman_tasks.errors import ExitCode, Failed, UsageError, quoted, without_backticks
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Defaults, Failure, Project, Registry
 from repoman_tasks.planning.mirror.attempts import reportable
@@ -25,6 +25,7 @@ __all__ = [
     "EstateFacts",
     "Finding",
     "RepoState",
+    "check_renamed",
     "estate_findings",
     "failure_finding",
     "failure_word",
@@ -119,12 +120,18 @@ def repo_state(path: str, real: str | None, real_local_repos: str) -> RepoState:
     return RepoState(path)
 
 
-def unregistered_folders(folders: Iterable[str], projects: Iterable[Project]) -> list[str]:
+def unregistered_folders(folders: Iterable[str], registry: Registry) -> list[str]:
     """Return those `folders`, directly below local_repos, that belong to no project."""
-    registered = {project.repo.split("/")[0] for project in projects}
+    registered = {repo.split("/")[0] for repo in registry.repos}
     return sorted(
         folder for folder in folders if folder not in registered and not folder.startswith(".")
     )
+
+
+def check_renamed(project: Project) -> None:
+    """Raise Failed if a rename of `project` was not completed: half of it has another name."""
+    if project.renaming:
+        raise Failed(*unfinished_rename(project))
 
 
 def unfinished_rename(project: Project) -> tuple[str, str]:
@@ -223,7 +230,7 @@ def estate_findings(
         found += project_findings(project, facts.repos[project.name], registry, now, failure)
         if project.name in facts.revoked:
             found.append(_revoked_finding(project.name, facts.revoked[project.name]))
-    for folder in unregistered_folders(folders, registry.projects):
+    for folder in unregistered_folders(folders, registry):
         what = "a folder below local_repos without a project"
         found.append(Finding(folder, what, _register_cure(folder), False, kind="folder"))
     return found
@@ -231,7 +238,7 @@ def estate_findings(
 
 def mirror_findings(folders: Iterable[str], registry: Registry) -> list[Finding]:
     """Return the findings about `folders` in the share's root that belong to no project."""
-    unused = unregistered_folders(folders, registry.projects)
+    unused = unregistered_folders(folders, registry)
     what = "a folder on the share without a project"
     return [
         Finding(folder, what, _restore_cure(folder), False, kind="mirror")

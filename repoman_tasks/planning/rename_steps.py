@@ -85,8 +85,7 @@ def rename_target(registry: Registry, project: Project, new: str, *, folder: boo
     parent = project.repo.rpartition("/")[0]
     repo = check_repo(f"{parent}/{new}" if parent else new) if folder else project.repo
     if repo != project.repo:
-        others = [p.repo for p in registry.projects if p.name != old]
-        if other := overlapping(repo, [*others, project.repo]):
+        if other := overlapping(repo, registry.repos):
             raise UsageError(
                 f"repo {repo!r} overlaps {other!r}, the repo of another project",
                 "choose another name, or leave out --folder",

@@ -70,7 +70,7 @@ def _folders_without_project(session: Session) -> list[str]:
     """Return the first folders in local_repos that belong to no project."""
     facts = session.of(reconcile)
     folders = submit_folder_names(session.host, facts.local_repos).result()
-    return unregistered_folders(folders, facts.registry.projects)[:_MOST_FOLDERS]
+    return unregistered_folders(folders, facts.registry)[:_MOST_FOLDERS]
 
 
 def _ask_name(wizard: Wizard) -> None:

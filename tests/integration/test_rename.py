@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
@@ -104,24 +103,56 @@ def test_rename_refuses(isurus: Estate, argv: list[str], code: int, says: str) -
 STEPS = ("the mirror", "the folder", "the state", "the registry")
 
 
-@pytest.mark.parametrize("broken", STEPS)
-def test_what_is_interrupted_goes_on(isurus: Estate, tmp_path: Path, broken: str) -> None:
-    """A program on PATH ends the command at one of its steps, as a crash of it would."""
-    fake = tmp_path / "bin/mv"
+def broken_at(estate: Estate, step: str, act: str) -> dict[str, str]:
+    """Return an environment in which a program on PATH does `act` at a step of a rename."""
+    fake = estate.base / "bin/mv"
     fake.parent.mkdir()
     pattern = {
-        "the mirror": f"*/proc/*/isurus*|*{isurus.share}/isurus*",
-        "the folder": f"*{isurus.local_repos}/isurus*",
+        "the mirror": f"*/proc/*/isurus*|*{estate.share}/isurus*",
+        "the folder": f"*{estate.local_repos}/isurus*",
         "the state": "*/manifests/isurus*",
         "the registry": "*",
-    }[broken]
+    }[step]
     fake.write_text(
-        f'#!/bin/sh\ncase "$*" in {pattern}) kill -9 $PPID; exit 1 ;; esac\nexec /usr/bin/mv "$@"\n'
+        f'#!/bin/sh\ncase "$*" in {pattern}) {act}; exit 1 ;; esac\nexec /usr/bin/mv "$@"\n'
     )
     fake.chmod(0o755)
-    path = f"{fake.parent}:{isurus.environ['PATH']}"
-    argv = ["rename", "isurus", "lamna", "--folder", "--yes"]
-    process = isurus.run(*argv, environ={"PATH": path, "REPOMAN_TEST_NO_FORK": "1"})
+    return {"PATH": f"{fake.parent}:{estate.environ['PATH']}", "REPOMAN_TEST_NO_FORK": "1"}
+
+
+RENAME = ["rename", "isurus", "lamna", "--folder", "--yes"]
+
+
+@pytest.mark.parametrize("step", STEPS[:3])
+def test_what_fails_says_how_to_complete_it_and_nothing_takes_its_half(
+    isurus: Estate, step: str
+) -> None:
+    environ = broken_at(isurus, step, "echo mv: refused >&2")
+    error = isurus.run(*RENAME, environ=environ, code=1).err
+    assert "refused" in error
+    (cure,) = re.findall(r"was not completed: run `repoman ([^`]*)`", error)
+    found = isurus.run("status", "--json").json["findings"]
+    assert {one["subject"] for one in found if one["kind"] in ("rename", "folder", "mirror")} == {
+        "isurus"
+    }
+    for argv, code in (
+        (["remove", "lamna", "--mirror"], 6),
+        (["remove", "lamna"], 1),
+        (["new", "lamna", "--no-container"], 2),
+        (["new", "other", "--repo", "lamna", "--no-container"], 2),
+        (["restore", "isurus"], 1),
+        (["restore", "lamna"], 1),
+    ):
+        isurus.run(*argv, "--yes", code=code)
+    isurus.run(*cure.split(), "--yes", code=0)
+    assert projects(isurus) == {"lamna": "lamna", "notes": "notes"}
+    assert json.loads(isurus.run("sync", "--json", code=0).out)["total"]["new"] == 0
+
+
+@pytest.mark.parametrize("broken", STEPS)
+def test_what_is_interrupted_goes_on(isurus: Estate, broken: str) -> None:
+    """The command ends at one of its steps, as by a crash."""
+    process = isurus.run(*RENAME, environ=broken_at(isurus, broken, "kill -9 $PPID"))
     assert process.code != 0
     registry = parse(isurus.registry.read_text(), "", {})
     (half,) = [project for project in registry.projects if project.renaming]

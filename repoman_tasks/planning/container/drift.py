@@ -152,7 +152,12 @@ def drift_findings(
 
 
 def project_drift(facts: EstateFacts, project: Project, containers: Containers) -> list[Finding]:
-    """Return the drift of one project; `containers` must be known."""
+    """Return the drift of one project; `containers` must be known.
+
+    One that is being renamed has none: what is where is for `rename`.
+    """
+    if project.renaming:
+        return []
     name, container = project.name, containers.by_name.get(project.name)
     if container is None:
         return _absence_findings(project, containers)
@@ -217,7 +222,7 @@ def _orphan_findings(facts: EstateFacts, containers: Containers) -> list[Finding
     names = {project.name for project in facts.registry.projects}
     findings = []
     for container in containers.by_name.values():
-        if container.name in names or is_of_another(container, containers.uid):
+        if facts.registry.project(container.name) or is_of_another(container, containers.uid):
             continue
         if container.project in names and containers.find_renamed(container.project) is container:
             continue

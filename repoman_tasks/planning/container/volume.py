@@ -57,7 +57,8 @@ def volume_findings(
     found = []
     for name, container in containers.by_name.items():
         project = facts.registry.project(name)
-        if project and has_volume(container.devices) and name not in volumes:
+        settled = project is not None and not project.renaming
+        if settled and has_volume(container.devices) and name not in volumes:
             cure = f"create an empty one with `repoman update {quoted(name)}`"
             found.append(Finding(name, "its volume is missing", cure, kind="volume"))
     for name, pool in volumes.items():

@@ -11,6 +11,7 @@ from repoman_tasks.planning.findings import (
     EstateFacts,
     RepoState,
     estate_findings,
+    mirror_findings,
     project_findings,
     repo_state,
     unregistered_folders,
@@ -129,6 +130,13 @@ def test_estate_findings_start_with_the_share() -> None:
     ],
 )
 def test_unregistered_folders(folders: list[str], repos: list[str], expected: list[str]) -> None:
-    assert (
-        unregistered_folders(folders, [Project(r.replace("/", ""), r) for r in repos]) == expected
-    )
+    projects = tuple(Project(r.replace("/", ""), r) for r in repos)
+    assert unregistered_folders(folders, Registry(projects=projects)) == expected
+
+
+def test_what_is_being_renamed_has_both_names() -> None:
+    half = Project("isurus", "a/isurus", renaming="lamna", renaming_repo="b/lamna")
+    registry = Registry(projects=(half,))
+    assert registry.project("lamna") is registry.project("isurus") is half
+    assert unregistered_folders(["a", "b", "c"], registry) == ["c"]
+    assert [finding.subject for finding in mirror_findings(["a", "b", "c"], registry)] == ["c"]
