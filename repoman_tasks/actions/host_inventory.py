@@ -18,10 +18,12 @@ from repoman_tasks.planning.completion_files import (
     is_ours,
 )
 from repoman_tasks.planning.container.template_plan import BASE_KEY, parse_images
+from repoman_tasks.planning.fence.fence_facts import DESCRIPTION
 from repoman_tasks.planning.fence.host_filter import filter_path
+from repoman_tasks.planning.fence.idmap import subids_left
 from repoman_tasks.planning.fence.kernel_limits import LIMITS_FILE
 from repoman_tasks.planning.guard_files import guard_path
-from repoman_tasks.planning.inventory import HostFacts
+from repoman_tasks.planning.inventory import HostFacts, pool_users
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.registry.names_file import state_folder
 from repoman_tasks.session import Session
@@ -29,17 +31,19 @@ from repoman_tasks.tools.forbidden_paths import real_paths
 from repoman_tasks.tools.git_guard_files import submit_guard
 from repoman_tasks.tools.incus import Incus
 from repoman_tasks.tools.nightly_files import has_systemd, read_crontab, read_units
+from repoman_tasks.tools.person import submit_person
 
 __all__ = ["find_inventory", "log_path"]
 
 _IMAGES = "/1.0/images?project=default"
 _LOG = "REPOMAN_LOG"
+_SUBIDS = ("/etc/subuid", "/etc/subgid")
 
 
 def find_inventory(session: Session) -> HostFacts:
     """Return what there is. Raise Failed if Incus does not answer, though a project needs it."""
     host, defaults = session.host, session.of(stored_registry).defaults
-    guard = submit_guard(host).result()
+    guard, somebody = submit_guard(host).result(), submit_person(host)
     paths = [absolute(path, host.home) for path in (defaults.local_repos, defaults.nfs_repos)]
     facts = HostFacts(
         incus_project=defaults.incus_project,
@@ -51,6 +55,7 @@ def find_inventory(session: Session) -> HostFacts:
         completions=tuple(_completions(host)),
         guard=guard,
         filter_unit=_text(host, filter_path(defaults.bridge)),
+        subids=subids_left(somebody.result(), *(_text(host, path) for path in _SUBIDS)),
         limits_file=_text(host, LIMITS_FILE),
         folders=tuple(_folders(session)),
         files=tuple(_files(session)),
@@ -121,6 +126,7 @@ def _with_incus(session: Session, facts: HostFacts) -> HostFacts:
     profiles = there.get(there.at("profiles"), recursion=1) if project else []
     network, acl = there.submit(f"/1.0/networks/{name}"), there.submit(f"/1.0/network-acls/{name}")
     bases = {c.config.get(BASE_KEY, "") for c in answer.by_name.values()} - {""}
+    pools = there.submit("/1.0/storage-pools", recursion=1)
     return replace(
         facts,
         project=project,
@@ -131,6 +137,11 @@ def _with_incus(session: Session, facts: HostFacts) -> HostFacts:
         profiles=tuple(str(profile["name"]) for profile in profiles or []),
         network=network.result(),
         acl=acl.result(),
+        pools={
+            str(pool["name"]): pool_users(pool.get("used_by") or [], facts.incus_project)
+            for pool in pools.result() or []
+            if pool.get("description") == DESCRIPTION
+        },
     )
 
 

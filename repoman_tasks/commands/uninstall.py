@@ -27,8 +27,9 @@ from repoman_tasks.session import Session
 def uninstall(session: Session, dry_run: bool = False) -> None:
     """Remove everything that repoman made on this host, but no repo and no mirror.
 
-    These are the containers with their volumes and images, the Incus project, its bridge and
-    rules, the nightly sync, the guard for git, completion, state, logins, locks, log and registry.
+    These are the containers with their volumes and images, the Incus project, its bridge, rules and
+    storage pool, the nightly sync, the guard for git, completion, state, logins, locks, log and
+    registry.
     If it is interrupted, run it again. The program itself is removed as it was installed.
     """
     facts = find_inventory(session)

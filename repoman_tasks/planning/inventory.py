@@ -7,9 +7,10 @@ repos, their mirrors and the marker on the share are never removed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from urllib.parse import quote
+from collections.abc import Callable, Iterable, Mapping
+from urllib.parse import parse_qsl, quote, urlsplit
 
+from repoman_tasks.errors import quoted
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.planning import steps as kinds
 from repoman_tasks.planning.completion_files import CompletionFile, removal_steps
@@ -32,7 +33,8 @@ from repoman_tasks.planning.steps import (
     Step,
 )
 
-__all__ = ["INVENTORY", "LEFT_BY", "MADE_BY", "HostFacts", "left_alone", "uninstall_steps"]
+__all__ = ["INVENTORY", "LEFT_BY", "MADE_BY", "HostFacts", "left_alone", "pool_users"]
+__all__ += ["uninstall_steps"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,10 @@ class HostFacts:
     profiles: tuple[str, ...] = ()
     network: Mapping[str, object] | None = None
     acl: Mapping[str, object] | None = None
+    pools: Mapping[str, tuple[str, ...]] | None = None
+    """Storage pools that repoman made, each with what else uses it, by its path in Incus."""
+    subids: tuple[tuple[str, ...], ...] = ()
+    """The argvs that remove, as root, root's permission to map the person's ids."""
     filter_unit: str | None = None
     limits_file: str | None = None
     folders: tuple[str, ...] = ()
@@ -77,6 +83,11 @@ class HostFacts:
     def project_is_ours(self) -> bool:
         """True if repoman made the Incus project."""
         return (self.project or {}).get("description") == DESCRIPTION
+
+    @property
+    def stays(self) -> bool:
+        """True if something in Incus that is not repoman's needs what repoman made."""
+        return bool(self.strays) or (self.project is not None and not self.project_is_ours)
 
     @property
     def bridge_is_ours(self) -> bool:
@@ -168,6 +179,32 @@ def _network(facts: HostFacts) -> list[Step]:
     return [bridge, *([rules] if facts.acl is not None else [])]
 
 
+def _pools(facts: HostFacts) -> list[Step]:
+    return [
+        CallIncus(
+            f"delete the storage pool {name}",
+            "DELETE",
+            f"/1.0/storage-pools/{quote(name, safe='')}",
+            {},
+        )
+        for name, users in (facts.pools or {}).items()
+        if not users and not facts.stays
+    ]
+
+
+def pool_users(used_by: Iterable[str], project: str) -> tuple[str, ...]:
+    """Return what uses a storage pool, of the paths in `used_by`, outside of an Incus project.
+
+    Images do not count: what a pool has of them is a copy, which goes with it.
+    """
+    return tuple(
+        path
+        for path in used_by
+        if not path.startswith("/1.0/images/")
+        and dict(parse_qsl(urlsplit(path).query)).get("project", "default") != project
+    )
+
+
 def _rules_of_host(facts: HostFacts) -> list[Step]:
     if facts.strays:
         return []
@@ -198,6 +235,7 @@ INVENTORY: Mapping[str, Callable[[HostFacts], list[Step]]] = {
     "volumes": _volumes,
     "Incus project and profiles": _project,
     "bridge and its rules": _network,
+    "storage pool": _pools,
     "settings of the host": _rules_of_host,
     "log and registry": _files,
     "state, logins, approvals and locks": _folders,
@@ -227,6 +265,7 @@ MADE_BY: Mapping[str, tuple[str, ...]] = {
     "setup": (
         "Incus project and profiles",
         "bridge and its rules",
+        "storage pool",
         "settings of the host",
         _STATE,
         _REGISTRY,
@@ -293,6 +332,15 @@ def left_alone(facts: HostFacts) -> list[str]:
         left.append(f"the Incus project {facts.incus_project} stays, repoman did not make it")
     if facts.network is not None and not facts.bridge_is_ours:
         left.append(f"the bridge {facts.bridge} stays, repoman did not make it")
+    left += [
+        f"the storage pool {name} stays, {users[0]} uses it"
+        for name, users in (facts.pools or {}).items()
+        if users
+    ]
+    if facts.subids:
+        what = "root may map your ids into containers, also into those of other programs"
+        commands = " and ".join(f"`sudo {quoted(*argv)}`" for argv in facts.subids)
+        left.append(f"{what}; if none needs that, run {commands}")
     if facts.guard is not None and facts.guard.foreign:
         left.append(f"{facts.guard.path} stays, repoman did not write it")
     left += [

@@ -84,12 +84,11 @@ def rename_target(registry: Registry, project: Project, new: str, *, folder: boo
         raise UsageError(f"a project called {new!r} exists already", "choose another name")
     parent = project.repo.rpartition("/")[0]
     repo = check_repo(f"{parent}/{new}" if parent else new) if folder else project.repo
-    if repo != project.repo:
-        if other := overlapping(repo, registry.repos):
-            raise UsageError(
-                f"repo {repo!r} overlaps {other!r}, the repo of another project",
-                "choose another name, or leave out --folder",
-            )
+    if repo != project.repo and (other := overlapping(repo, registry.repos)):
+        raise UsageError(
+            f"repo {repo!r} overlaps {other!r}, the repo of another project",
+            "choose another name, or leave out --folder",
+        )
     return Rename(old, new, project.repo, repo)
 
 

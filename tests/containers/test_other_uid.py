@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +16,8 @@ import pytest
 
 from tests.containers.conftest import ContainerEstate
 from tests.support.estate import Result, run
-from tests.worlds.daemon.sandbox import PEOPLE
+from tests.worlds.daemon.images import image
+from tests.worlds.daemon.sandbox import ADMINS, PEOPLE, running_daemon
 
 pytestmark = pytest.mark.local_only("the commands run as other users of this host")
 UID, GID = PEOPLE["dee"]
@@ -128,3 +131,99 @@ def test_a_second_person_with_the_same_names_is_told_and_touches_nothing(dee: De
         for kind, name in (("project", f"repoman-{UID}"), ("network", f"rm{UID}")):
             force = ["--force"] if kind == "project" else []
             estate.incus(kind, "delete", name, *force, given="yes\n", check=False)
+
+
+ANNA = r"CORP\anna.weber", 400001104, 400000513
+"""A person of a directory service: uid and gid are in root's range, and the group has a space."""
+
+
+class Anna:
+    """A host whose /etc has Anna, who may use its Incus, and the commands that she types."""
+
+    def __init__(self, estate: ContainerEstate, folder: Path) -> None:
+        name, uid, gid = ANNA
+        self.estate, self.folder, self.etc = estate, folder, folder / "etc"
+        self.home, self.share = folder / "home", folder / "share"
+        self.network = f"rma{os.getpid() % 10000}"
+        script = r"""
+            cp -a /etc "$1/etc" && cd "$1/etc" || exit
+            printf '%s\n' "$2:x:$3:$4::$1/home:/bin/bash" >>passwd
+            printf '%s\n' "$2:*:19000::::::" >>shadow
+            printf '%s\n' "domain users:x:$4:" >>group
+            sed -i "s/^\($5:.*\)$/\1,CORP\\\\anna.weber/" group
+            for file in subuid subgid; do echo root:1000000:1000000000 >$file; done
+            mkdir -p "$1/home/repos/isurus" "$1/share" && chown -R "$3:$4" "$1/home" "$1/share"
+            mount -t tmpfs -o "size=64m,uid=$3,gid=$4" share "$1/share"
+        """
+        given = [str(folder), name, str(uid), str(gid), ADMINS]
+        subprocess.run([*SUDO, "sh", "-c", script, "sh", *given], check=True)
+
+    @property
+    def in_etc(self) -> list[str]:
+        """The argv prefix that runs a command as root where her /etc is."""
+        script = 'mount --bind "$0" /etc && exec "$@"'
+        return [*SUDO, "unshare", "--mount", "sh", "-c", script, str(self.etc)]
+
+    def repoman(self, *argv: str, code: int = 0) -> Result:
+        """Run repoman as Anna."""
+        environ = {
+            **self.estate.environ,
+            "HOME": str(self.home),
+            "XDG_CONFIG_HOME": str(self.home / ".config"),
+            "XDG_STATE_HOME": str(self.home / ".state"),
+            "INCUS_DIR": str(self.folder / "incus"),
+            "INCUS_PROJECT": "repoman",
+            "DEFAULT_IMAGE": "local:debian",
+            "REPOMAN_STORAGE_POOL": "",
+            "REPOMAN_BRIDGE": self.network,
+        }
+        ids = [f"--reuid={ANNA[1]}", f"--regid={ANNA[2]}", "--init-groups", "--inh-caps=-all"]
+        given = ["env", "-i", *(f"{key}={value}" for key, value in environ.items())]
+        done = run(
+            [*self.in_etc, "setpriv", *ids, *given, *self.estate.argv, *argv],
+            environ,
+            cwd=self.folder,
+        )
+        assert done.code == code, done
+        return done
+
+
+@pytest.fixture
+def anna(fresh_estate: ContainerEstate) -> Iterator[Anna]:
+    """Yield Anna's host, on which no daemon runs yet."""
+    folder = Path(tempfile.mkdtemp(prefix="rma-", dir="/tmp"))
+    folder.chmod(0o755)
+    yield Anna(fresh_estate, folder)
+    mounts = [folder / name for name in ("share", "incus/storage-pools", "incus/devices")]
+    subprocess.run([*SUDO, "umount", "--recursive", *map(str, mounts)], check=False)
+    subprocess.run([*SUDO, "rm", "-rf", str(folder)], check=False)
+
+
+def test_a_person_of_a_directory_service(anna: Anna) -> None:
+    """Paste what `setup` prints, restart Incus, and live as anybody."""
+    paths = ("--local-repos", str(anna.home / "repos"), "--nfs-repos", str(anna.share))
+    incus = anna.folder / "incus"
+    with running_daemon(incus, *anna.in_etc):
+        tarball = str(image("debian"))
+        anna.estate.environ["INCUS_DIR"] = str(incus)
+        anna.estate.incus(*("image", "import", tarball, "--alias", "debian", "--project=default"))
+        done = anna.repoman("setup", "--init-incus", *paths)
+        printed = re.findall(r"needs root, .*: sudo (.*)", done.err)
+        assert sum("restart Incus" in line for line in done.err.splitlines()) == 2
+        found = anna.repoman("status", "--json", code=3).json["findings"]
+        assert "one of the ids of containers" in " ".join(one["what"] for one in found)
+        for line in printed:
+            subprocess.run([*anna.in_etc, *shlex.split(line)], check=True)
+    with running_daemon(incus, *anna.in_etc):
+        try:
+            assert "needs root" not in anna.repoman("setup").err
+            anna.repoman("new", "isurus")
+            script = "sudo -n true && id && touch mine"
+            shown = anna.repoman("exec", "isurus", "--", "sh", "-c", script).out
+            assert shown.startswith(f"uid={ANNA[1]}({ANNA[0]}) gid={ANNA[2]}(domain users)")
+            info = (anna.home / "repos/isurus/mine").stat()
+            assert (info.st_uid, info.st_gid) == ANNA[1:]
+            found = anna.repoman("status", "--json", code=3).json["findings"]
+            assert not [one for one in found if one["kind"] in ("fence", "owner")], found
+        finally:
+            anna.repoman("uninstall", "--yes")

@@ -99,15 +99,49 @@ def test_a_symlink_to_the_repos_leads_there_inside_too(fresh_estate: ContainerEs
     estate.run("exec", "isurus", "--", "sh", "-c", script, code=0)
 
 
-def test_an_image_that_takes_long_to_come_up(
-    isurus: ContainerEstate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    script = "printf '#!/bin/sh\\nexec sleep 600\\n' >/bin/systemctl && chmod 755 /bin/systemctl"
-    assert isurus.exec_inside("isurus", "sh", "-c", script).code == 0
-    monkeypatch.setattr(guest, "_UP_SECONDS", 2.0)
+WAITING = """[Service]
+Type=oneshot
+ExecStart=/bin/sh -c "until [ -e /go ]; do sleep 0.1; done"
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def have_init_wait(estate: ContainerEstate, name: str) -> None:
+    """Have the init of a container wait at its next start, until there is a file /go."""
+    script = f"echo '{WAITING}' >/etc/systemd/system/waiting.service && systemctl enable waiting"
+    assert estate.exec_inside(name, "sh", "-c", script).code == 0
+
+
+def test_an_init_that_takes_long(estate: ContainerEstate, monkeypatch: pytest.MonkeyPatch) -> None:
+    estate.new("isurus", "--image=debian")
+    have_init_wait(estate, "isurus")
+    estate.incus("restart", "--force", "isurus")
     notes: list[str] = []
-    incus = Incus(LocalHost(isurus.environ), isurus.project)
-    person = Person("dev", 1000, 1000, "dev", str(isurus.home), "/bin/sh")
-    guest.wait_until_up(guest.GuestHandle(incus, "isurus", person), notes.append)
+    incus = Incus(LocalHost(estate.environ), estate.project)
+    person = Person("dev", 1000, 1000, "dev", str(estate.home), "/bin/sh")
+    handle = guest.GuestHandle(incus, "isurus", person)
+    with monkeypatch.context() as patch:
+        patch.setattr(guest, "_UP_SECONDS", 2.0)
+        guest.wait_until_up(handle, notes.append)
     (note,) = notes
     assert "isurus is not up after 2 s, going on" in note
+    jobs = re.search(r"`repoman ([^`]*)`", note)
+    assert jobs
+    assert "waiting.service" in estate.run(*jobs[1].split(), code=0).out
+    assert estate.exec_inside("isurus", "touch", "/go").code == 0
+    guest.wait_until_up(handle, notes.append)
+    assert notes == [note]
+
+
+@pytest.mark.nightly
+def test_an_image_whose_init_takes_longer_than_new_waits(estate: ContainerEstate) -> None:
+    estate.new("isurus", "--image=debian")
+    have_init_wait(estate, "isurus")
+    estate.run("stop", "isurus", code=0)
+    estate.incus("publish", "isurus", "--alias", "slow")
+    (estate.local_repos / "lamna").mkdir()
+    done = estate.run("new", "lamna", "--image=local:slow", timeout=500, code=0)
+    assert "lamna is not up after 180 s, going on" in done.err
+    assert estate.run("exec", "lamna", "--", "sudo", "-n", "id", "-u", code=0).out == "0\n"
+    assert estate.run("update", "lamna", code=0).out == "nothing to do\n"

@@ -34,11 +34,13 @@ def test_all_that_setup_and_new_made_is_removed(host: ContainerEstate) -> None:
     assert "repoman" in names(host, "projects")
     before = {**hash_tree(host.local_repos), **hash_tree(host.share)}
     shown = host.run("uninstall", "--dry-run", code=0).out
-    for part in ("container isurus", "volume isurus", "project repoman", f"bridge {bridge}"):
+    parts = ("container isurus", "volume isurus", "project repoman", f"bridge {bridge}")
+    for part in (*parts, "storage pool default"):
         assert part in shown
     host.run("uninstall", "--yes", code=0)
     assert names(host, "projects") == {"default"}
     assert bridge not in names(host, "networks") | names(host, "network-acls")
+    assert names(host, "storage-pools") == set()
     assert {**hash_tree(host.local_repos), **hash_tree(host.share)} == before
     assert subprocess.run(["test", "-e", filter_path(bridge)], check=False).returncode == 1
     assert not host.registry.exists()

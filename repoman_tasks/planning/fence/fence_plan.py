@@ -11,6 +11,7 @@ from repoman_tasks.model import Defaults
 from repoman_tasks.planning.container.memory_bound import memory_findings
 from repoman_tasks.planning.fence.bridge_steps import network_findings, network_steps
 from repoman_tasks.planning.fence.fence_facts import (
+    DESCRIPTION,
     REPAIR_CURE,
     FenceFacts,
     FenceOptions,
@@ -19,7 +20,7 @@ from repoman_tasks.planning.fence.fence_facts import (
 from repoman_tasks.planning.fence.host_filter import filter_findings, filter_steps
 from repoman_tasks.planning.fence.idmap import (
     container_ids_fault,
-    container_ids_step,
+    container_ids_steps,
     missing_subids,
     subid_step,
 )
@@ -56,8 +57,7 @@ def fence_steps(facts: FenceFacts, options: FenceOptions, project: str) -> list[
     steps = [*_pool_steps(facts, pool), *network_steps(facts, network)]
     if missing_subids(facts):
         steps.append(subid_step(facts.person))
-    if ids_step := container_ids_step(facts):
-        steps.append(ids_step)
+    steps += container_ids_steps(facts)
     if facts.login_folder and not facts.login_exists:
         steps.append(MakeFolder(facts.login_folder, private=True))
     steps += [*kernel_steps(facts.kernel), *filter_steps(network, facts.filter_unit)]
@@ -118,7 +118,7 @@ def _subid_findings(facts: FenceFacts) -> list[Finding]:
         cure = f"run `repoman setup`, or {subid_step(facts.person)}"
         found.append(Finding("incus", what, cure, kind="fence"))
     if fault := container_ids_fault(facts):
-        cure = f"run `repoman setup`, or {container_ids_step(facts)}"
+        cure = f"run `repoman setup`, or {', and '.join(map(str, container_ids_steps(facts)))}"
         found.append(Finding("incus", fault, cure, kind="fence"))
     return found
 
@@ -165,7 +165,7 @@ def selectable_pools(facts: FenceFacts) -> tuple[str, ...]:
 def _pool_steps(facts: FenceFacts, name: str) -> list[Step]:
     if name in facts.pools:
         return []
-    body = {"name": name, "driver": "dir", "config": {}}
+    body = {"name": name, "driver": "dir", "description": DESCRIPTION, "config": {}}
     what = f"create the storage pool {name} with the driver dir"
     return [CallIncus(what, "POST", "/1.0/storage-pools", body)]
 

@@ -6,7 +6,8 @@ from repoman_tasks.model import Person
 from repoman_tasks.planning.fence.fence_facts import FenceFacts
 from repoman_tasks.planning.steps import AsRoot
 
-__all__ = ["container_ids_fault", "container_ids_step", "idmap", "missing_subids", "subid_step"]
+__all__ = ["container_ids_fault", "container_ids_steps", "idmap", "missing_subids", "subid_step"]
+__all__ += ["subids_left"]
 
 _MOST_IDS = 1 << 16
 """Ids that a container has at least: Incus passes over shorter ranges."""
@@ -21,6 +22,21 @@ def missing_subids(facts: FenceFacts) -> list[str]:
         for name, text, number in _files(facts)
         if text is not None and not _allows(text, number)
     ]
+
+
+def subids_left(
+    person: Person, subuid: str | None, subgid: str | None
+) -> tuple[tuple[str, ...], ...]:
+    """Return the argvs that remove, as root, the permission for Incus to map the ids of `person`.
+
+    A line of `subid_step` looks like one of somebody else.
+    """
+    found = (("subuid", subuid, person.uid), ("subgid", subgid, person.gid))
+    return tuple(
+        ("sed", "-i", f"/^root:{number}:1$/d", f"/etc/{name}")
+        for name, text, number in found
+        if f"root:{number}:1" in (text or "").splitlines()
+    )
 
 
 def _files(facts: FenceFacts) -> tuple[tuple[str, str | None, int], ...]:
@@ -48,24 +64,35 @@ def _ranges(text: str) -> list[range]:
     return found
 
 
-def container_ids_step(facts: FenceFacts) -> AsRoot | None:
-    """Return the step after which root has ids for containers, and that of the person is none.
+def container_ids_steps(facts: FenceFacts) -> list[AsRoot]:
+    """Return the steps after which root has ids for containers, and that of the person is none.
 
     Incus takes the first range of at least 65,536 ids. A person of a directory service can have a
     uid in it, and then Incus can't map that; without such a range it starts no container.
     """
-    argv: list[str] = []
-    for name, text, number in _files(facts):
-        if text is None:
-            continue
-        ids = next((ids for ids in _ranges(text) if len(ids) >= _MOST_IDS), None)
-        if ids is None or number in ids:
-            argv += [f"--del-{name}s", _span(ids)] if ids else []
-            argv += [f"--add-{name}s", _span(_ids_without(number, ids))]
-    if not argv:
-        return None
     why = "to give Incus ids for containers, none of them yours; then restart Incus"
-    return AsRoot(("usermod", *argv, "root"), why)
+    steps = []
+    for name, text, number in _files(facts):
+        ids = _container_ids(text)
+        if text is not None and (ids is None or number in ids):
+            new = _ids_without(number, ids)
+            steps.append(AsRoot(_replace_ids(name, ids, new) if ids else _add_ids(name, new), why))
+    return steps
+
+
+def _container_ids(text: str | None) -> range | None:
+    """Return the ids that Incus gives to containers."""
+    return next((ids for ids in _ranges(text or "") if len(ids) >= _MOST_IDS), None)
+
+
+def _add_ids(name: str, ids: range) -> tuple[str, ...]:
+    return ("usermod", f"--add-{name}s", f"{ids.start}-{ids.stop - 1}", "root")
+
+
+def _replace_ids(name: str, ids: range, new: range) -> tuple[str, ...]:
+    """Return the argv that replaces a range: usermod takes none from a user who is logged in."""
+    old = f"^(root|0):{ids.start}:{len(ids)}$"
+    return ("sed", "-E", "-i", f"s/{old}/\\1:{new.start}:{len(new)}/", f"/etc/{name}")
 
 
 def _ids_without(number: int, ids: range | None) -> range:
@@ -75,14 +102,10 @@ def _ids_without(number: int, ids: range | None) -> range:
     return next(part for part in parts if len(part) >= _MOST_IDS and number not in part)
 
 
-def _span(ids: range) -> str:
-    return f"{ids.start}-{ids.stop - 1}"
-
-
 def container_ids_fault(facts: FenceFacts) -> str:
     """Return what is wrong with the ids that Incus has for containers; empty if nothing is."""
     for name, text, number in _files(facts):
-        ids = next((ids for ids in _ranges(text or "") if len(ids) >= _MOST_IDS), None)
+        ids = _container_ids(text)
         if text is not None and ids is None:
             return f"/etc/{name} has no range of {_MOST_IDS} ids or more for root"
         if ids is not None and number in ids:
