@@ -441,7 +441,7 @@ class Registry:
 
     def project(self, name: str) -> Project | None:
         """Return the project called `name`, or None; one that is being renamed has both names."""
-        return next((p for p in self.projects if name in (p.name, p.renaming)), None)
+        return next((p for p in self.projects if name in (p.name, p.renaming or p.name)), None)
 
     @property
     def repos(self) -> tuple[str, ...]:

@@ -118,7 +118,9 @@ def update(
     def change(one: str) -> None:
         if one != names[0]:
             session.discard_facts()  # the others have changed the registry
-        _update(session, find_project(session.of(reconcile).registry, one), options)
+        project = find_project(session.of(reconcile).registry, one)
+        check_renamed(project)
+        _update(session, project, options)
 
     flags = flags_of(restart=restart, rebuild=rebuild, trust=trust, dry_run=dry_run)
     for_each(session, names, change, "containers were not updated", "update", flags)
@@ -138,7 +140,6 @@ class _Options:
 
 def _update(session: Session, project: Project, options: _Options) -> None:
     """Update one container. Raise Refused after all else if a request was not approved."""
-    check_renamed(project)
     facts, dry_run = session.of(reconcile), options.dry_run
     container = require_container(facts, session.of(containers), project)
     runner, answers = step_runner(session), _submit(session, project, container)

@@ -205,8 +205,8 @@ def test_a_person_of_a_directory_service(anna: Anna) -> None:
     incus = anna.folder / "incus"
     with running_daemon(incus, *anna.in_etc):
         tarball = str(image("debian"))
-        anna.estate.environ["INCUS_DIR"] = str(incus)
-        anna.estate.incus(*("image", "import", tarball, "--alias", "debian", "--project=default"))
+        argv = ["incus", "image", "import", tarball, "--alias", "debian", "--project", "default"]
+        assert run(argv, {**anna.estate.environ, "INCUS_DIR": str(incus)}).code == 0
         done = anna.repoman("setup", "--init-incus", *paths)
         printed = re.findall(r"needs root, .*: sudo (.*)", done.err)
         assert sum("restart Incus" in line for line in done.err.splitlines()) == 2
@@ -223,7 +223,7 @@ def test_a_person_of_a_directory_service(anna: Anna) -> None:
             assert shown.startswith(f"uid={ANNA[1]}({ANNA[0]}) gid={ANNA[2]}(domain users)")
             info = (anna.home / "repos/isurus/mine").stat()
             assert (info.st_uid, info.st_gid) == ANNA[1:]
-            found = anna.repoman("status", "--json", code=3).json["findings"]
+            found = anna.repoman("status", "--json", code=0).json["findings"]
             assert not [one for one in found if one["kind"] in ("fence", "owner")], found
         finally:
             anna.repoman("uninstall", "--yes")

@@ -16,9 +16,8 @@ from tests.worlds.daemon.sandbox import POOL
 
 def names(estate: ContainerEstate, kind: str) -> set[str]:
     """Return the names of what the daemon has of a kind, such as `projects`."""
-    found: list[dict[str, Any]] = json.loads(
-        estate.incus("query", f"local:/1.0/{kind}?recursion=1").out
-    )
+    shown = estate.incus("query", f"local:/1.0/{kind}?recursion=1").out
+    found: list[dict[str, Any]] = json.loads(shown) if shown else []
     return {str(one["name"]) for one in found}
 
 
