@@ -9,6 +9,7 @@ from typing import Any
 
 from repoman_tasks.model import (
     Address,
+    AgentEntry,
     Alerts,
     Defaults,
     Estate,
@@ -31,6 +32,7 @@ TABLES: Mapping[str, type[Any]] = {
     "templates": Template,
     "hosts": Address,
     "alerts": Alerts,
+    "agents": AgentEntry,
     "mount": Mount,
     "repo": Requested,
 }

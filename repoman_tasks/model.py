@@ -15,6 +15,7 @@ __all__ = [
     "SCHEMA",
     "TRANSPORTS",
     "Address",
+    "AgentEntry",
     "Alerts",
     "Defaults",
     "Estate",
@@ -120,6 +121,7 @@ class Defaults:
     logins: tuple[str, ...] = _key(
         (), "Agents whose logins `shell` and `exec` pass into containers: see `repoman login`."
     )
+    agent: str = _key("claude", "Agent that `repoman agent` runs if a container had none yet.")
     storage_pool: str = _key("", "Incus storage pool of the containers' own disks.")
     bridge: str = _key("repoman0", "Incus network of the containers, a managed bridge.")
     network: str = _key(
@@ -333,6 +335,21 @@ class Address:
 
 
 @dataclass(frozen=True)
+class AgentEntry:
+    """`[agents.NAME]` of the registry: how the agent called NAME is run in a container."""
+
+    name: str = ""
+    command: tuple[str, ...] = _key(
+        (), "Program that starts it, with its arguments and the one that gives full permissions."
+    )
+    resume: tuple[str, ...] = _key((), "The same for its last conversation, if it can resume one.")
+    hooks: tuple[str, ...] = _key((), "Arguments added to both, by which it tells its state.")
+    variables: Pairs = _key(
+        (), "Variables that make it keep its state on the volume, each with a folder there."
+    )
+
+
+@dataclass(frozen=True)
 class Tally:
     """The counts of a walk over a repo.
 
@@ -432,6 +449,8 @@ class Registry:
     """Counts of the last syncs in a file of schema 1 or older, by project; now they are state."""
     alerts: Alerts = Alerts()
     templates: tuple[Template, ...] = ()
+    agents: tuple[AgentEntry, ...] = ()
+    """Those of `[agents]`, in addition to the built-in ones or in place of their commands."""
 
     @property
     def missing(self) -> bool:
@@ -465,6 +484,7 @@ class Registry:
 
 def keys(
     table: type[Address]
+    | type[AgentEntry]
     | type[Alerts]
     | type[Defaults]
     | type[Project]

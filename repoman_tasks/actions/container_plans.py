@@ -16,7 +16,7 @@ from repoman_tasks.errors import UsageError
 from repoman_tasks.hosts.base import Future, Host
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Project, Registry
-from repoman_tasks.planning.container.agents import agent_file, kept_folders
+from repoman_tasks.planning.container.agents import agent_file, agent_folders, kept_folders
 from repoman_tasks.planning.container.spec import (
     PROTECTED_DEVICE,
     REPO_DEVICE,
@@ -186,8 +186,9 @@ def step_runner(session: Session) -> StepRunner:
     def check(devices: Devices) -> None:
         check_devices(session.host, session.of(forbidden_paths), devices)
 
-    def kept(name: str) -> list[str]:
-        return project_keep(session.of(reconcile).registry, name)
+    def folders(name: str) -> tuple[list[str], list[str]]:
+        registry = session.of(reconcile).registry
+        return agent_folders(registry.agents), project_keep(registry, name)
 
     def repo(name: str) -> str:
         facts = session.of(reconcile)
@@ -203,7 +204,7 @@ def step_runner(session: Session) -> StepRunner:
 
     build = partial(build_image, session)
     return StepRunner(
-        incus, lambda: session.of(person), show, check, kept, repo, files, repos, build
+        incus, lambda: session.of(person), show, check, folders, repo, files, repos, build
     )
 
 

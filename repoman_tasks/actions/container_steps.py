@@ -74,7 +74,7 @@ class StepRunner:
         find_person: Callable[[], Person],
         report: Callable[[str], None],
         check_devices: Callable[[Devices], None],
-        kept_folders: Callable[[str], Sequence[str]],
+        volume_folders: Callable[[str], tuple[Sequence[str], Sequence[str]]],
         find_repo: Callable[[str], str],
         agent_files: Callable[[str], Sequence[AgentFile]],
         repos: Callable[[], tuple[str, str]],
@@ -82,16 +82,17 @@ class StepRunner:
     ) -> None:
         """`check_devices` raises if a container must not have one of the devices.
 
-        `kept_folders` returns the folders of the home that a container has on its volume,
-        `find_repo` the path of the repo of a project, empty if it is not registered yet, and
-        `agent_files` the files of the host that a container gets, `repos` the path of
-        local_repos as it is configured and its real path, and `build_image` builds an image.
+        `volume_folders` returns the folders of agents on a container's volume, and those of the
+        home that are kept there, `find_repo` the path of the repo of a project, empty if it is
+        not registered yet, `agent_files` the files of the host that a container gets, `repos`
+        the path of local_repos as it is configured and its real path, and `build_image` builds
+        an image.
         """
         self.incus = incus
         self._find_person = find_person
         self._report = report
         self._check_devices = check_devices
-        self._kept_folders = kept_folders
+        self._volume_folders = volume_folders
         self._find_repo = find_repo
         self._agent_files = agent_files
         self._repos = repos
@@ -297,7 +298,7 @@ class StepRunner:
         wait_until_up(handle, self._report)
         set_up_user(handle)
         set_preferences(handle, preferences)
-        set_up_volume(handle, self._kept_folders(step.name), step.path)
+        set_up_volume(handle, *self._volume_folders(step.name), step.path)
         copy_agent_files(handle, self._agent_files(step.name))
         link_repos(handle, *self._repos())
         check_repo_writable(handle, step.path)
@@ -344,7 +345,7 @@ class StepRunner:
     def prepare_inside(self, name: str) -> None:
         """Set up what a container that has just been started should have."""
         handle = GuestHandle(self.incus, name, self.person)
-        set_up_volume(handle, self._kept_folders(name), self._find_repo(name))
+        set_up_volume(handle, *self._volume_folders(name), self._find_repo(name))
         copy_agent_files(handle, self._agent_files(name))
         link_repos(handle, *self._repos())
 

@@ -19,6 +19,7 @@ from repoman_tasks.model import (
     SCHEMA,
     TRANSPORTS,
     Address,
+    AgentEntry,
     Alerts,
     Defaults,
     Estate,
@@ -33,7 +34,7 @@ from repoman_tasks.model import (
     env_name,
     keys,
 )
-from repoman_tasks.planning.container.agents import AGENT_NAMES
+from repoman_tasks.planning.container.agents import AGENT_NAMES, agent_fault
 from repoman_tasks.planning.container.templates import (
     installed_agent_fault,
     package_fault,
@@ -63,6 +64,7 @@ __all__ = ["COUNTS", "LEAST", "MOST", "RENAMED", "TIMES", "parse", "parse_reques
 _TABLES: dict[
     str,
     type[Address]
+    | type[AgentEntry]
     | type[Alerts]
     | type[Defaults]
     | type[Project]
@@ -76,6 +78,7 @@ _TABLES: dict[
     "hosts": Address,
     "alerts": Alerts,
     "templates": Template,
+    "agents": AgentEntry,
 }
 _SHAPES = {**_TABLES, "": Requested}
 """The tables, and as "" the top-level keys of a .repoman.toml."""
@@ -168,9 +171,9 @@ def parse(text: str, path: str, environ: Mapping[str, str]) -> Registry:
     counted: dict[str, Mirrored] = {}
     projects, hosts = _projects(source, document, counted), _hosts(source, document)
     alerts = Alerts(**_table(source, document, "alerts"))
-    templates = _templates(source, document)
+    templates, agents = _templates(source, document), _agents(source, document)
     registry = Registry(
-        estate, defaults, projects, origins, hosts, counted, alerts, templates=templates
+        *(estate, defaults, projects, origins, hosts, counted, alerts, templates, agents)
     )
     if fault := templates_fault(registry):
         raise source.error(*fault)
@@ -250,25 +253,38 @@ def _projects(
 
 
 def _hosts(source: _Source, document: dict[str, Any]) -> tuple[Address, ...]:
-    tables = document.get("hosts", {})
+    tables = _named_tables(source, document, "hosts")
+    return tuple(Address(name, **values) for name, values in tables.items())
+
+
+def _agents(source: _Source, document: dict[str, Any]) -> tuple[AgentEntry, ...]:
+    tables = _named_tables(source, document, "agents")
+    agents = tuple(AgentEntry(name, **values) for name, values in tables.items())
+    for agent in agents:
+        fault = agent_fault(agent)
+        if fault:
+            raise source.error(
+                f"[agents.{agent.name}]: {fault}", "correct it", "agents", key=agent.name
+            )
+    return agents
+
+
+def _named_tables(
+    source: _Source, document: dict[str, Any], name: str
+) -> dict[str, dict[str, Any]]:
+    """Return the values of each `[name.NAME]`, by NAME."""
+    tables = document.get(name, {})
     if not isinstance(tables, dict) or not all(isinstance(t, dict) for t in tables.values()):
-        raise source.error("hosts is not a set of tables", "write [hosts.NAME]", "hosts")
-    return tuple(Address(name, **_values(source, t, "hosts", 0)) for name, t in tables.items())
+        raise source.error(f"{name} is not a set of tables", f"write [{name}.NAME]", name)
+    return {key: _values(source, table, f"{name}.{key}", 0) for key, table in tables.items()}
 
 
 def _templates(source: _Source, document: dict[str, Any]) -> tuple[Template, ...]:
-    tables = document.get("templates", {})
-    if not isinstance(tables, dict) or not all(isinstance(t, dict) for t in tables.values()):
-        raise source.error(
-            "templates is not a set of tables", "write [templates.NAME]", "templates"
-        )
+    tables = _named_tables(source, document, "templates")
     for name in tables:
         if fault := template_name_fault(name):
             raise source.error(fault, "choose another name", "templates", key=name)
-    return tuple(
-        Template(name, **_values(source, table, f"templates.{name}", 0))
-        for name, table in tables.items()
-    )
+    return tuple(Template(name, **values) for name, values in tables.items())
 
 
 def _project(source: _Source, table: dict[str, Any], index: int) -> tuple[Project, Mirrored | None]:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from repoman_tasks.errors import Failed, quoted
 from repoman_tasks.hosts.base import Future
 from repoman_tasks.planning.container.agents import (
-    AGENTS,
     SETTINGS_PATH,
     VOLUME_PATH,
     first_start_settings,
@@ -119,15 +118,16 @@ def submit_volume_check(handle: GuestHandle, kept: Sequence[str]) -> Future[bool
     return checked.then(lambda result: result.code == 0)
 
 
-def set_up_volume(handle: GuestHandle, kept: Sequence[str], repo: str) -> None:
-    """Give the volume to the user, with the agents' folders, and link the `kept` folders to it.
+def set_up_volume(
+    handle: GuestHandle, folders: Sequence[str], kept: Sequence[str], repo: str
+) -> None:
+    """Give the volume to the user, with agents' `folders`, and link the `kept` folders to it.
 
     The first start of an agent in `repo`, if given, is prepared. Do nothing for what is done
     already. Raise Failed if something can't be done.
     """
     person = handle.person
     who = (person.name, str(person.uid), str(person.gid), person.home)
-    folders = [agent.folder for agent in AGENTS if agent.folder]
     settings = (SETTINGS_PATH, first_start_settings(repo) if repo else "")
     words = (VOLUME_PATH, *who, _ARRANGE, *settings, *folders, "--", *_pairs(kept))
     result = handle.run(_SET_UP, *words, seconds=_SECONDS)

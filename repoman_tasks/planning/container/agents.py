@@ -7,11 +7,13 @@ its folder there by a variable, or by a link in the home if it has no variable o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from repoman_tasks.model import Pairs
-from repoman_tasks.planning.names import absolute, inside
+from repoman_tasks.errors import UsageError
+from repoman_tasks.model import AgentEntry, Pairs
+from repoman_tasks.planning.names import absolute, inside, nearest, variable_fault
 
 __all__ = [
     "AGENTS",
@@ -19,12 +21,17 @@ __all__ = [
     "LOGIN_PATH",
     "PRIVATE",
     "SETTINGS_PATH",
+    "STATE_OPTION",
     "VOLUME_PATH",
     "Agent",
     "Key",
+    "agent_fault",
     "agent_file",
+    "agent_folders",
+    "all_agents",
     "first_start_settings",
     "kept_folders",
+    "named_agent",
     "volume_variables",
 ]
 
@@ -34,6 +41,8 @@ LOGIN_PATH = "/var/lib/repoman-login"
 """Path of the shared login folder inside containers, if there is one."""
 SETTINGS_PATH = f"{VOLUME_PATH}/claude/.claude.json"
 """Path of the settings of Claude Code inside a container."""
+STATE_OPTION = "@repoman"
+"""Option of a window of tmux by which an agent in it tells its state."""
 _HISTORY = ("HISTFILE", "history")
 """Variable and file of the shell's history: bash and zsh use it."""
 
@@ -69,7 +78,30 @@ class Agent(NamedTuple):
     """Its files and folders in the home of the host: the host's agent runs what is in them."""
     keys: tuple[Key, ...] = ()
     """Secrets that it takes; their patterns do not overlap."""
+    command: tuple[str, ...] = ()
+    """Program that starts it, with its arguments."""
+    resume: tuple[str, ...] = ()
+    """The same for its last conversation; empty if it can't resume one."""
+    hooks: tuple[str, ...] = ()
+    """Arguments that are added to both, by which it tells its state."""
 
+
+def _told(state: str) -> list[dict[str, str]]:
+    """Return the hook of Claude Code by which it tells that it is in `state`."""
+    return [{"type": "command", "command": f"tmux set-option -w {STATE_OPTION} {state}"}]
+
+
+_QUESTIONS = "AskUserQuestion|ExitPlanMode"
+_CLAUDE_HOOKS = {
+    "SessionStart": [{"matcher": "startup|resume|clear", "hooks": _told("waits")}],
+    "UserPromptSubmit": [{"hooks": _told("works")}],
+    "PreToolUse": [{"matcher": _QUESTIONS, "hooks": _told("waits")}],
+    "PostToolUse": [{"hooks": _told("works")}],
+    "Notification": [{"matcher": "permission_prompt|elicitation_dialog", "hooks": _told("waits")}],
+    "Stop": [{"hooks": _told("done")}],
+}
+_CLAUDE = ("claude", "--dangerously-skip-permissions")
+_CODEX_FLAG = "--dangerously-bypass-approvals-and-sandbox"
 
 AGENTS = (
     Agent(
@@ -86,6 +118,9 @@ AGENTS = (
             ),
             _ANTHROPIC,
         ),
+        command=_CLAUDE,
+        resume=(*_CLAUDE, "--continue"),
+        hooks=("--settings", json.dumps({"hooks": _CLAUDE_HOOKS})),
     ),
     Agent(
         "codex",
@@ -93,6 +128,8 @@ AGENTS = (
         variables=(("CODEX_HOME", "codex"),),
         host=(".codex",),
         keys=(Key("API key", "CODEX_API_KEY", _OPENAI_FORM),),
+        command=("codex", _CODEX_FLAG),
+        resume=("codex", "resume", "--last", _CODEX_FLAG),
     ),
     Agent(  # It creates .gemini in the folder that the variable names.
         "gemini",
@@ -100,17 +137,23 @@ AGENTS = (
         variables=(("GEMINI_CLI_HOME", "gemini"),),
         host=(".gemini",),
         keys=(_GEMINI,),
+        command=("gemini", "--yolo"),
+        resume=("gemini", "--yolo", "--resume", "latest"),
     ),
     Agent(  # Only XDG_… would move its state, together with that of all other programs.
         "opencode",
         keep=(".config/opencode", ".local/share/opencode", ".local/state/opencode"),
         host=(".config/opencode", ".local/share/opencode", ".local/state/opencode"),
         keys=(_ANTHROPIC, _OPENAI, _GEMINI),
+        command=("opencode",),
+        resume=("opencode", "--continue"),
     ),
     Agent(
         "aider",
         host=(".aider", ".aider.conf.yml", ".aider.model.settings.yml"),
         keys=(_ANTHROPIC, _OPENAI, _GEMINI),
+        command=("aider", "--yes-always"),
+        resume=("aider", "--yes-always", "--restore-chat-history"),
     ),
 )
 AGENT_NAMES = tuple(agent.name for agent in AGENTS)
@@ -125,10 +168,64 @@ PRIVATE = (
 """Logins and transcripts in the home of the host, which no container gets."""
 
 
-def volume_variables() -> dict[str, str]:
+def all_agents(entries: Sequence[AgentEntry] = ()) -> tuple[Agent, ...]:
+    """Return the built-in agents, with what `entries` of the registry replace, then its own."""
+    own = {entry.name: entry for entry in entries}
+    known = [_replaced(agent, own.pop(agent.name, AgentEntry())) for agent in AGENTS]
+    return (*known, *(_replaced(Agent(entry.name), entry) for entry in own.values()))
+
+
+def _replaced(agent: Agent, entry: AgentEntry) -> Agent:
+    """Return `agent` with those values of `entry` that are set."""
+    names = ("command", "resume", "hooks", "variables")
+    return agent._replace(**{name: getattr(entry, name) or getattr(agent, name) for name in names})
+
+
+def named_agent(name: str, entries: Sequence[AgentEntry]) -> Agent:
+    """Return the agent called `name`; raise UsageError if there is none."""
+    agents = {agent.name: agent for agent in all_agents(entries)}
+    if name not in agents:
+        near = nearest(name, agents)
+        cure = f"did you mean {near}?" if near else f"choose one of {', '.join(agents)}"
+        raise UsageError(f"no agent is called {name!r}", cure)
+    return agents[name]
+
+
+_AGENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,30}")
+_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_FOLDERS_OF_OTHERS = ("history", "keep")
+
+
+def agent_fault(entry: AgentEntry) -> str:
+    """Return why an `[agents.NAME]` of the registry is not valid, or an empty string if it is."""
+    built_in = next((agent for agent in AGENTS if agent.name == entry.name), None)
+    if not _AGENT_NAME.fullmatch(entry.name):
+        return "a name has up to 31 letters, digits and dashes, and begins with a letter"
+    if not (built_in or entry.command):
+        return 'it needs command = ["PROGRAM", "ARGUMENT", …]'
+    if built_in and entry.variables:
+        return f"the variables of {entry.name} are built in, leave them out"
+    if "" in (*entry.command[:1], *entry.resume[:1]):
+        return "the name of the program is empty"
+    taken = {name for agent in AGENTS for _, name in agent.variables} | {*_FOLDERS_OF_OTHERS}
+    for name, folder in entry.variables:
+        if name in volume_variables():
+            return f"{name} is a variable of another agent"
+        if not _FOLDER.fullmatch(folder) or folder in taken:
+            return f"{folder!r} can't be a folder of its own on the volume. Example: {entry.name}"
+    return next(filter(None, (variable_fault(name) for name, _ in entry.variables)), "")
+
+
+def volume_variables(entries: Sequence[AgentEntry] = ()) -> dict[str, str]:
     """Return the variables of a container that lead agents and shells to the volume."""
-    folders = {name: folder for agent in AGENTS for name, folder in agent.variables}
+    folders = {name: path for agent in all_agents(entries) for name, path in agent.variables}
     return {name: f"{VOLUME_PATH}/{path}" for name, path in (*folders.items(), _HISTORY)}
+
+
+def agent_folders(entries: Sequence[AgentEntry]) -> list[str]:
+    """Return the folders on the volume that agents find by their variables."""
+    own = [folder for entry in entries for _, folder in entry.variables]
+    return [*(agent.folder for agent in AGENTS if agent.folder), *own]
 
 
 def kept_folders(listed: Iterable[str]) -> list[str]:

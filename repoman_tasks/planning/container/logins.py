@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from repoman_tasks.errors import UsageError
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Defaults, Project, Registry
-from repoman_tasks.planning.container.agents import AGENT_NAMES, AGENTS, Agent, Key
-from repoman_tasks.planning.names import nearest
+from repoman_tasks.planning.container.agents import AGENT_NAMES, Agent, Key, named_agent
 from repoman_tasks.planning.registry_edits import Edit, SetKeys
 from repoman_tasks.planning.steps import DeleteFile, Step, WriteFile, WriteRegistry
 
@@ -85,13 +84,8 @@ def check_login_options(
 
 
 def find_agent(name: str) -> Agent:
-    """Return the agent called `name`; raise UsageError if there is none."""
-    found = next((agent for agent in AGENTS if agent.name == name), None)
-    if found is None:
-        near = nearest(name, AGENT_NAMES)
-        cure = f"did you mean {near}?" if near else f"choose one of {', '.join(AGENT_NAMES)}"
-        raise UsageError(f"no agent is called {name!r}", cure)
-    return found
+    """Return the built-in agent called `name`; raise UsageError if there is none."""
+    return named_agent(name, ())
 
 
 def find_key(agent: Agent, secret: str) -> Key:

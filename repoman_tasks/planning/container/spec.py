@@ -158,7 +158,7 @@ def container_spec(project: Project, registry: Registry, local_repos: str, home:
     pool of its volume is known only to Incus, see `with_pool`.
     """
     image = image_name(project, registry)
-    env = volume_variables() | dict(registry.defaults.env)
+    env = volume_variables(registry.agents) | dict(registry.defaults.env)
     env |= dict(project.env) | dict(project.requested_env)
     config = {f"{_ENV}{name}": value for name, value in env.items()}
     config |= {PROJECT_TAG: project.name, REPO_TAG: project.repo, IMAGE_TAG: image}

@@ -6,6 +6,7 @@ import pytest
 
 from repoman_tasks.errors import UsageError
 from repoman_tasks.model import (
+    AgentEntry,
     Defaults,
     Estate,
     Excludes,
@@ -327,6 +328,25 @@ TWO = '[[project]]\nname = "a"\n\n[[project]]\nname = "b"\n'
         pytest.param(
             '[estate]\nid = "x"\nschema = 3\n', 3, "schema 3", "update repoman", id="newer"
         ),
+        pytest.param("agents = 1\n", 1, "not a set of", "write [agents.NAME]", id="agents"),
+        pytest.param(
+            "[agents.mine]\nrun = []\n", 2, "unknown key 'run'", "known names", id="agent's key"
+        ),
+        pytest.param(
+            '\n[agents.mine]\nresume = ["x"]\n',
+            2,
+            "[agents.mine]: it needs command",
+            "",
+            id="agent",
+        ),
+        pytest.param(
+            "[hosts.a]\nport = 1\n[hosts.b]\nprot = 1\n",
+            4,
+            "unknown key",
+            "'port'",
+            id="host's key",
+        ),
+        pytest.param("[agents.mine]\ncommand = 1\n", 2, "a list", "correct", id="agent's list"),
     ],
 )
 def test_wrong_registry(text: str, line: int, what: str, cure: str) -> None:
@@ -339,6 +359,15 @@ def test_wrong_registry(text: str, line: int, what: str, cure: str) -> None:
     assert caught.value.cure, "each has a cure"
     assert said.isprintable()
     assert caught.value.code == 2
+
+
+def test_agents() -> None:
+    own = '[agents.mine]\ncommand = ["mine", "-y"]\nvariables = {MINE_HOME = "mine"}\n'
+    registry = parse(f'{own}\n[agents.claude]\nresume = ["claude", "-r"]\n', PATH, {})
+    assert registry.agents == (
+        AgentEntry("mine", ("mine", "-y"), variables=(("MINE_HOME", "mine"),)),
+        AgentEntry("claude", resume=("claude", "-r")),
+    )
 
 
 @pytest.mark.parametrize(

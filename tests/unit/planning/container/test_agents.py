@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import posixpath
+from dataclasses import replace
 
 import pytest
 
+from repoman_tasks.errors import UsageError
+from repoman_tasks.model import AgentEntry
 from repoman_tasks.planning.container.agents import (
     AGENTS,
     LOGIN_PATH,
     PRIVATE,
     VOLUME_PATH,
+    agent_fault,
     agent_file,
+    agent_folders,
+    all_agents,
     kept_folders,
+    named_agent,
+    volume_variables,
 )
 from repoman_tasks.planning.names import inside, variable_fault
 
@@ -69,3 +77,57 @@ def test_where_a_file_for_agents_goes(text: str, source: str, path: str) -> None
 def test_what_is_private_is_of_an_agent() -> None:
     folders = [folder for agent in AGENTS for folder in agent.host]
     assert all(any(inside(path, folder) for folder in folders) for path in PRIVATE)
+
+
+MINE = AgentEntry("mine", ("mine", "-y"), ("mine", "-c"), variables=(("MINE_HOME", "mine"),))
+
+
+def test_each_built_in_agent_can_be_run_and_resumed() -> None:
+    for agent in all_agents():
+        assert agent.command[0] == agent.resume[0] == agent.name
+        assert agent_fault(AgentEntry(agent.name, agent.command, agent.resume)) == ""
+
+
+def test_an_agent_of_the_registry_is_one_more() -> None:
+    assert agent_fault(MINE) == ""
+    agent = named_agent("mine", [MINE])
+    assert (agent.command, agent.resume) == (("mine", "-y"), ("mine", "-c"))
+    assert volume_variables([MINE])["MINE_HOME"] == f"{VOLUME_PATH}/mine"
+    assert "mine" in agent_folders([MINE])
+    assert [one.name for one in all_agents([MINE])] == [*(one.name for one in AGENTS), "mine"]
+
+
+def test_the_registry_replaces_only_what_it_sets_of_a_built_in_agent() -> None:
+    before = named_agent("claude", ())
+    after = named_agent("claude", [AgentEntry("claude", command=("claude", "-d"))])
+    assert after == before._replace(command=("claude", "-d"))
+
+
+def test_an_unknown_agent() -> None:
+    with pytest.raises(UsageError, match=r"no agent is called 'cluade': did you mean claude\?"):
+        named_agent("cluade", [MINE])
+    with pytest.raises(UsageError, match=r"choose one of claude, .*aider, mine"):
+        named_agent("x", [MINE])
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        (replace(MINE, name="-x"), "begins with a letter"),
+        (replace(MINE, name="a b"), "letters, digits and dashes"),
+        (replace(MINE, name="a" * 32), "up to 31"),
+        (replace(MINE, command=()), "it needs command"),
+        (replace(MINE, command=("",)), "program is empty"),
+        (replace(MINE, resume=("", "x")), "program is empty"),
+        (replace(MINE, name="codex"), "are built in"),
+        (replace(MINE, variables=(("CODEX_HOME", "x"),)), "of another agent"),
+        (replace(MINE, variables=(("HISTFILE", "x"),)), "of another agent"),
+        (replace(MINE, variables=(("A", "../x"),)), "'../x' can't be"),
+        (replace(MINE, variables=(("A", "a/b"),)), "'a/b' can't be"),
+        (replace(MINE, variables=(("A", "keep"),)), "'keep' can't be"),
+        (replace(MINE, variables=(("A", "claude"),)), "'claude' can't be"),
+        (replace(MINE, variables=(("1A", "x"),)), "not a valid variable"),
+    ],
+)
+def test_what_an_agent_of_the_registry_can_not_be(entry: AgentEntry, says: str) -> None:
+    assert says in agent_fault(entry)
