@@ -1,9 +1,10 @@
 """The table in each completion script, made from the tasks and their signatures. No I/O.
 
 A row is `KEY:KIND:HELP`. KEY is a command, or a command and one of its flags; `* FLAG` is a flag of
-every command, ` FLAG` one of repoman itself. KIND is what follows: project, image, profile, host,
-folder, repo (a folder below local_repos), `choice WORD…`, `any` if nobody knows it, or nothing. It
-ends with `!` if that word may be the name of a command, with `+` if the flag may be repeated.
+every command, ` FLAG` one of repoman itself. KIND is what follows: project, image, profile, agent,
+host, folder, repo (a folder below local_repos), `choice WORD…`, `any` if nobody knows it, or none.
+`project WORD…` is a project or one of the words; unless that is `list`, a project follows. KIND
+ends with `!` if what follows may be the name of a command, with `+` if the flag may be repeated.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ KINDS: Mapping[str, str] = {
     "repo": "repo",
     "shell": _choice(SHELLS),
     "to": "folder",
+    "with": "agent",
 }
 """The kind of an argument's value, by the name of the argument."""
 
@@ -77,6 +79,8 @@ FREE = (
 )
 """Arguments whose value can be anything."""
 
+_ACTION_OR_NAME = {"agent": "project list stop"}
+"""The kind of NAME of commands that take an action in its place."""
 _NEW_NAME = ("adopt", "new")
 """Commands whose NAME is not that of an existing project."""
 
@@ -120,6 +124,8 @@ def _kind(command: str, argument: Argument) -> str:
         return "any"
     if (command, name) == ("template", "action"):
         return _choice(TEMPLATE_ACTIONS)
+    if name == "name" and command in _ACTION_OR_NAME:
+        return _ACTION_OR_NAME[command]
     return KINDS.get(name, "any")
 
 

@@ -39,6 +39,8 @@ class Session:
         """If false, the task runs on several hosts at once."""
         self.store = Store(host)
         self.stack = ExitStack()
+        self.watched = False
+        """If true, the task is repeated by --watch."""
         self.argv: tuple[str, ...] = ()
         """The arguments after `--`."""
         self.incus_project = ""

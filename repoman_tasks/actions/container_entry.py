@@ -22,7 +22,7 @@ from repoman_tasks.session import Session
 from repoman_tasks.tools.git_hint import may_write_config
 from repoman_tasks.tools.guest import GuestHandle, enter_argv, stage_secrets
 
-__all__ = ["enter", "ready_project"]
+__all__ = ["enter", "read_secrets", "ready_project", "repo_identity", "terminal_settings"]
 
 
 def enter(
@@ -41,9 +41,8 @@ def enter(
     host, screen = session.host, session.screen
     project, folder = ready_project(session, name, host.folder, command)
     handle = GuestHandle(session.of(incus), project.name, session.of(person))
-    terminal = host.environ.get("TERM", "") if screen.live else ""
-    lang = host.environ.get("LC_ALL") or host.environ.get("LANG", "")
-    variables = _read_secrets(session, project)
+    terminal, lang = terminal_settings(session)
+    variables = read_secrets(session, project)
     repo = repo_path(session.of(reconcile), project)
     with contextlib.ExitStack() as stack:
         if forward_agent:
@@ -58,7 +57,7 @@ def enter(
             terminal=terminal,
             lang=lang,
             secrets=stage_secrets(handle, variables, repo) if variables else "",
-            outside=(repo, _identity(session, project)),
+            outside=(repo, repo_identity(session, project)),
         )
         code = host.hand_over(inner)
     if code and may_write_config(argv):
@@ -66,7 +65,14 @@ def enter(
     return code if code >= 0 else 128 - code
 
 
-def _identity(session: Session, project: Project) -> str:
+def terminal_settings(session: Session) -> tuple[str, str]:
+    """Return TERM, empty without a terminal, and the language for what runs in a container."""
+    environ = session.host.environ
+    terminal = environ.get("TERM", "") if session.screen.live else ""
+    return terminal, environ.get("LC_ALL") or environ.get("LANG", "")
+
+
+def repo_identity(session: Session, project: Project) -> str:
     """Return the device and inode of the project's repo on the host; empty if not known.
 
     Print a note if the repo is missing or does not answer.
@@ -104,7 +110,7 @@ def ready_project(
     return project, entered
 
 
-def _read_secrets(session: Session, project: Project) -> dict[str, str]:
+def read_secrets(session: Session, project: Project) -> dict[str, str]:
     """Return the variables of the logins that a project is given, and of the env_files.
 
     That of `[defaults]` wins over a login, and that of the project over both. Print a note

@@ -71,6 +71,7 @@ class Executor(invoke.executor.Executor):
                     host.observer = journal.observer(name)
                     session = Session(host, prompter, screen, alone=len(names) == 1)
                     session.argv = argv if task.takes_argv else ()
+                    session.watched = bool(seconds)
                     return self._run_task(session, task, arguments, name)
 
             if seconds:

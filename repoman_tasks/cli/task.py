@@ -15,6 +15,7 @@ from invoke.parser.argument import Argument
 from repoman_tasks.cli.parser import TaskArgument
 from repoman_tasks.cli.wizard import Wizard
 from repoman_tasks.errors import UsageError
+from repoman_tasks.planning.prompts import option_name
 from repoman_tasks.session import Session
 
 __all__ = ["COMMON_OPTIONS", "WATCH_OPTIONS", "Task", "task"]
@@ -131,7 +132,7 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
 
     def _make_argument(self, name: str, kind: type, default: Any, text: str = "") -> TaskArgument:
         argument = TaskArgument(
-            names=[name.replace("_", "-"), *_SHORT.get(name, "")],
+            names=[option_name(name), *_SHORT.get(name, "")],
             attr_name=name if "_" in name else None,
             kind=kind,
             default=False if kind is bool else default,

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from repoman_tasks.cli.several_hosts import HostOutput, run_on_all, show_outputs
 from repoman_tasks.errors import UsageError
 from repoman_tasks.hosts.signals import defer_resizes
+from repoman_tasks.planning.prompts import option_name
 from repoman_tasks.planning.text.layout import FAINT, Cell, fit_lines
 from repoman_tasks.terminal.prompter import Prompter
 from repoman_tasks.terminal.screen import Canvas, Screen
@@ -51,7 +52,7 @@ def check_watch(
         raise UsageError(f"--interval {interval}", "must be at least 1")
     conflicts = [name for name, value in arguments.items() if value and name not in allowed]
     if conflicts:
-        option = f"--{conflicts[0].replace('_', '-')}"
+        option = f"--{option_name(conflicts[0])}"
         raise UsageError(f"--watch and {option} can't be combined", f"leave out {option}")
     if not Screen().live or os.environ.get("TERM", "dumb") == "dumb":
         raise UsageError("--watch needs a terminal that it can redraw", "leave it out")

@@ -17,7 +17,7 @@ _RESERVED = ("exec", "list")
 
 GROUPS = {
     "Get started": ("setup", "new", "adopt"),
-    "Work in a container": ("shell", "exec", "start", "stop", "restart"),
+    "Work in a container": ("agent", "shell", "exec", "start", "stop", "restart"),
     "Look and back up": (
         "list",
         "status",

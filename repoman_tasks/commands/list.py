@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from repoman_tasks.actions.agent_runs import find_sessions
 from repoman_tasks.actions.facts import (
     addresses,
     containers,
@@ -14,6 +15,7 @@ from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed, without_backticks
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Defaults, Failure, Project, Verified
+from repoman_tasks.planning.container.agent_sessions import AGENT_STYLES, AgentSession
 from repoman_tasks.planning.container.drift import (
     Containers,
     container_state,
@@ -53,15 +55,19 @@ from repoman_tasks.session import Session
     },
 )
 def list_(session: Session, json: bool = False) -> None:
-    """List the projects: state, address, last sync, repo and image."""
+    """List the projects: state, address, agent, last sync, repo and image."""
     if any(project.container for project in session.of(stored_registry).projects):
         session.submit(addresses)
     facts, existing = session.of(reconcile), session.of(containers)
     screen, now = session.screen, session.now()
+    agents = {one.project: one for one in find_sessions(session, facts.registry.projects)}
     ips = _addresses(session, existing)
     failed = {p.name: reportable(p, session.of(failures)) for p in facts.registry.projects}
     rows = [
-        _row(facts, p, existing, ips, failed[p.name], session.of(verified).get(p.name))
+        _row(
+            *(facts, p, existing, ips, agents.get(p.name)),
+            *(failed[p.name], session.of(verified).get(p.name)),
+        )
         for p in facts.registry.projects
     ]
     if json:
@@ -85,6 +91,7 @@ class _Row:
     repo: RepoState
     state: str
     ip: str
+    agent: AgentSession | None
     image: str
     notes: list[str]
     failure: Failure | None
@@ -117,6 +124,7 @@ def _row(
     project: Project,
     existing: Containers,
     ips: dict[str, str],
+    agent: AgentSession | None,
     failure: Failure | None,
     proven: Verified | None,
 ) -> _Row:
@@ -131,20 +139,21 @@ def _row(
         image = f"template {project.template}" if project.template else project.image
     state = container_state(project, existing)
     known = valid_verified(project, proven)
-    return _Row(project, repo, state, ips.get(name, ""), image, notes, failure, known)
+    return _Row(project, repo, state, ips.get(name, ""), agent, image, notes, failure, known)
 
 
 _COLUMNS = (
     Column("NAME"),
     Column("STATE"),
     Column("IP", drop_order=4),
+    Column("AGENT", drop_order=7),
     Column("LAST SYNC", drop_order=5),
     Column("VERIFIED", drop_order=2),
     Column("REPO", min_width=14, drop_order=3),
     Column("IMAGE", min_width=14, drop_order=1),
     Column("NOTES", min_width=24, drop_order=6),
 )
-_OPTIONAL_COLUMNS = ("IP", "VERIFIED", "IMAGE", "NOTES")
+_OPTIONAL_COLUMNS = ("IP", "AGENT", "VERIFIED", "IMAGE", "NOTES")
 """Columns that are left out if all their values are empty."""
 _STATE_STYLES = {"running": GOOD, "stopped": "", "frozen": "", "no container": FAINT, "unknown": ""}
 """Styles of the states that are no problem."""
@@ -166,12 +175,19 @@ def _cells(row: _Row, now: str, defaults: Defaults) -> tuple[Cell, ...]:
         Cell(row.project.name),
         Cell(row.state, _STATE_STYLES.get(row.state, BAD)),
         Cell(without_backticks(row.ip)),
+        _agent(row.agent),
         _sync_age(row, now, defaults),
         _verified_age(row.verified, now),
         Cell(row.repo.path, BAD if row.repo.problem else ""),
         Cell(without_backticks(row.image)),
         Cell("; ".join(row.notes)),
     )
+
+
+def _agent(agent: AgentSession | None) -> Cell:
+    if agent is None:
+        return Cell("")
+    return Cell(f"{agent.agent} {agent.state}", AGENT_STYLES.get(agent.state, ""))
 
 
 def _sync_age(row: _Row, now: str, defaults: Defaults) -> Cell:
@@ -201,6 +217,8 @@ def _as_json(row: _Row) -> dict[str, object]:
         "ip": row.ip or None,
         "repo": row.repo.path,
         "image": row.image or None,
+        "agent": row.agent.agent if row.agent else None,
+        "agent_state": row.agent.state if row.agent else None,
         "backup": project.backup,
         "container": project.container,
         "created": project.created or None,

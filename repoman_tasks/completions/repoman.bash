@@ -19,6 +19,14 @@ adopt --dry-run::Show what would change, and change nothing.
 * --yes::Answer ordinary questions with yes.
 * --no-input::Never prompt: name the missing option and exit.
 * --host:host:Work on this host over SSH; `list` and `status` take several, separated by commas.
+agent:project list stop!:Run an agent in a project'\''s container, with full permissions there.
+agent --with:agent:Agent to run: one of the registry'\''s, or a built-in one (default: that of the last session).
+agent --new::Begin a session; fail if one runs.
+agent --resume::Resume the last session, by the agent'\''s own option.
+agent --detach::Start it and return.
+agent --json::Print JSON; for list.
+agent --watch::Repeat, and redraw the screen, until Ctrl-C.
+agent --interval:any:Seconds between two updates of --watch (default: 5).
 completion:choice install remove!:Install TAB completion for bash, zsh or fish, or remove it.
 completion --shell:choice bash fish zsh:Shell to complete in (default: your login shell).
 completion --dry-run::Show what would change, and change nothing.
@@ -28,7 +36,7 @@ git-guard --dry-run::Show what would change, and change nothing.
 history:project!:List the versions that the mirror and snapshots of the share hold, the newest first.
 history --limit:any:Number of snapshots to look at, the newest first (default: 20); 0 for all.
 history --json::Print JSON.
-list::List the projects: state, address, last sync, repo and image.
+list::List the projects: state, address, agent, last sync, repo and image.
 list --json::Print JSON.
 log:project:Show past syncs, restores and verifications, newest first, and how they ended.
 log --limit:any:Number of records to print (default: 100).
@@ -195,6 +203,8 @@ __repoman_decide() {
             [[ $value == *+ ]] || used+="$flag "
             [[ $flag == "$word" ]] || value=''
             [[ $flag != --host ]] || elsewhere=yes
+        elif [[ $word != list && $pending == 'project '*" $word"[' !']* ]]; then
+            pending='project'
         elif [[ $pending != *! ]] && __repoman_row "$word"; then
             command=$word pending=$value value='' used=' '
         else
@@ -214,7 +224,12 @@ __repoman_decide() {
     fi
     kind=${kind%[+!]}
     # The projects of another host are in its own registry.
-    [[ $kind != project || -z $elsewhere ]] || kind=any
+    if [[ -n $elsewhere ]]; then
+        case $kind in
+            project) kind=any ;;
+            project\ *) kind="choice ${kind#project }" ;;
+        esac
+    fi
 }
 
 # Add to `found` the names of the kind $1: of this registry, and of the images that were seen.
@@ -389,6 +404,11 @@ _repoman() {
         flag*) __repoman_offer_flags ;;
         command*) __repoman_offer_commands ;;
         host*) __repoman_offer_hosts ;;
+        project\ *)
+            read -ra found <<<"${kind#project }"
+            __repoman_names project
+            __repoman_offer
+            ;;
         choice\ *) read -ra found <<<"${kind#choice }" && __repoman_offer ;;
         *) __repoman_names "$kind" && __repoman_offer ;;
     esac

@@ -18,6 +18,14 @@ adopt --dry-run::Show what would change, and change nothing.
 * --yes::Answer ordinary questions with yes.
 * --no-input::Never prompt: name the missing option and exit.
 * --host:host:Work on this host over SSH; `list` and `status` take several, separated by commas.
+agent:project list stop!:Run an agent in a project'\''s container, with full permissions there.
+agent --with:agent:Agent to run: one of the registry'\''s, or a built-in one (default: that of the last session).
+agent --new::Begin a session; fail if one runs.
+agent --resume::Resume the last session, by the agent'\''s own option.
+agent --detach::Start it and return.
+agent --json::Print JSON; for list.
+agent --watch::Repeat, and redraw the screen, until Ctrl-C.
+agent --interval:any:Seconds between two updates of --watch (default: 5).
 completion:choice install remove!:Install TAB completion for bash, zsh or fish, or remove it.
 completion --shell:choice bash fish zsh:Shell to complete in (default: your login shell).
 completion --dry-run::Show what would change, and change nothing.
@@ -27,7 +35,7 @@ git-guard --dry-run::Show what would change, and change nothing.
 history:project!:List the versions that the mirror and snapshots of the share hold, the newest first.
 history --limit:any:Number of snapshots to look at, the newest first (default: 20); 0 for all.
 history --json::Print JSON.
-list::List the projects: state, address, last sync, repo and image.
+list::List the projects: state, address, agent, last sync, repo and image.
 list --json::Print JSON.
 log:project:Show past syncs, restores and verifications, newest first, and how they ended.
 log --limit:any:Number of records to print (default: 100).
@@ -189,6 +197,8 @@ function __repoman_decide --no-scope-shadowing
             string match -q -- '*+' "$value"; or set -a used $flag
             test "$flag" = "$word"; or set value ''
             test "$flag" = --host; and set elsewhere yes
+        else if string match -q -- 'project *' $pending; and __repoman_acts $word $pending
+            set pending project
         else if not string match -q -- '*!' $pending; and set pending (__repoman_row $word)
             set command $word
             set used
@@ -210,9 +220,16 @@ function __repoman_decide --no-scope-shadowing
         set kind command
     end
     set kind (string replace -r '[!+]$' '' -- $kind)
-    if test "$kind" = project; and test -n "$elsewhere"
-        set kind any # the projects of another host are in its own registry
+    if test -n "$elsewhere" # the projects of another host are in its own registry
+        set kind (string replace -r '^project ' 'choice ' -- $kind)
+        test "$kind" = project; and set kind any
     end
+end
+
+# Succeed if the word $argv[1] is an action of the kind $argv[2] after which a project follows.
+function __repoman_acts
+    test "$argv[1]" != list
+    and contains -- $argv[1] (string split ' ' -- (string trim -c ! -- $argv[2]))[2..-1]
 end
 
 # Print the names of the kind $argv: of this registry, and of the images that were seen.
@@ -297,6 +314,9 @@ function __repoman_complete -a program
             else
                 __repoman_prefixed $before (__repoman_repos $plain)
             end
+        case 'project *'
+            __repoman_prefixed $before (string split ' ' -- $kind)[2..-1]
+            __repoman_prefixed $before (__repoman_harmless (__repoman_names project))
         case 'choice *'
             __repoman_prefixed $before (string split ' ' -- $kind)[2..-1]
         case host

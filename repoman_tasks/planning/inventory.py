@@ -249,6 +249,7 @@ _IN_INCUS = ("containers", "volumes", "images")
 
 MADE_BY: Mapping[str, tuple[str, ...]] = {
     "adopt": (*_IN_INCUS, _STATE, _REGISTRY),
+    "agent": ("containers", _STATE),
     "completion": ("completion", _REGISTRY),
     "exec": (_STATE,),
     "git-guard": ("guard for git", _STATE),

@@ -51,6 +51,7 @@ __all__ = [
     "Prompt",
     "command_line",
     "is_menu",
+    "option_name",
     "parse_choice",
 ]
 
@@ -74,8 +75,13 @@ class Prompt:
 
     def cure(self, command: str) -> str:
         """Return what to do in `command` without a terminal, such as "pass --yes"."""
-        flags = [f"--{name.replace('_', '-')}" for name in self.arguments(command)]
+        flags = [f"--{option_name(name)}" for name in self.arguments(command)]
         return f"pass {' or '.join(flags)}" if flags else self.cures[command]
+
+
+def option_name(argument: str) -> str:
+    """Return the name of the option for an argument; `with_` is one that Python has a word for."""
+    return argument.rstrip("_").replace("_", "-")
 
 
 def _answers(commands: str, *arguments: str) -> dict[str, tuple[str, ...]]:
@@ -97,7 +103,8 @@ SUDO = Prompt("Run this with sudo now?", _answers("setup", "yes"))
 PROJECT = Prompt(
     "Which project?",
     _answers(
-        "exec history remove rename restart restore shell start stop trust untrust update", "name"
+        "agent exec history remove rename restart restore shell start stop trust untrust update",
+        "name",
     ),
 )
 NEW_NAME_OF = Prompt("New name of {}?", _answers("rename", "to"))
@@ -226,7 +233,7 @@ def command_line(
         line += map(str, value) if isinstance(value, list) else [str(value)]
     for name, value in values.items():
         printable = redact_url(str(value)) if name == "clone" else value
-        line += _option(f"--{name.replace('_', '-')}", printable)
+        line += _option(f"--{option_name(name)}", printable)
     return shlex.join([*line, *(["--", *argv] if argv else [])])
 
 

@@ -432,16 +432,17 @@ def enter_argv(
     lang: str,
     secrets: str = "",
     outside: tuple[str, str] = ("", ""),
+    options: Sequence[str] = (),
 ) -> list[str]:
     """Return the argv that runs `argv` in `folder` of a container as its user.
 
     With `login` it runs through the login shell; an empty `argv` then runs the shell itself.
     `terminal` is TERM, empty without a terminal, and `secrets` is what `stage_secrets` returned.
     `outside` is the path of the repo and its device and inode on the host: a container that has
-    another folder there is not entered.
+    another folder there is not entered. `options` are further ones of `incus exec`.
     """
     mode = ("through" if argv else "login") if login else "plain"
-    options = ["--env", f"TERM={terminal}"] if terminal else []
+    options = [*options, *(["--env", f"TERM={terminal}"] if terminal else [])]
     inner = _inner_enter_argv(handle, folder, mode, argv, lang, secrets, outside)
     return handle.incus.exec_argv(handle.name, inner, *options)
 

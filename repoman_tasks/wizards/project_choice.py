@@ -27,6 +27,7 @@ from repoman_tasks.tools.incus import Incus
 
 __all__ = [
     "ask_adopt",
+    "ask_agent",
     "ask_completion",
     "ask_exec",
     "ask_login",
@@ -50,7 +51,13 @@ def ask_project(wizard: Wizard) -> None:
 
 def ask_projects(wizard: Wizard) -> None:
     """Prompt for a project as `ask_project` does, unless some are named, or all are meant."""
-    if wizard.arguments["name"] or wizard.arguments["all"]:
+    if not wizard.arguments["all"]:
+        ask_agent(wizard)
+
+
+def ask_agent(wizard: Wizard) -> None:
+    """Prompt for a project as `ask_project` does, unless a project or an action is named."""
+    if wizard.arguments["name"]:
         return
     wizard.arguments["name"] = None
     ask_project(wizard)

@@ -14,6 +14,7 @@ import pytest
 from tests.containers.conftest import ContainerEstate
 from tests.support.estate import run
 from tests.support.fake_api import ANSWER, FakeApi
+from tests.support.guest_tmux import install_tmux
 from tests.support.processes import find_processes, wait_until
 from tests.support.terminals import Window
 from tests.worlds.daemon.agents import agent_folder
@@ -149,6 +150,49 @@ def test_claude_with_an_api_key_asks_nothing_and_answers(
     estate.registry.write_text(text)
     with window(estate, binary) as shown:
         shown.wait_for_line("Do you want to use this API key")
+
+
+def test_claude_in_a_session_tells_its_state_and_is_resumed(
+    estate: ContainerEstate, api: FakeApi, tmp_path: Path
+) -> None:
+    binary = claude()
+    make(estate, api, "isurus")
+    log_in(estate, "claude", TOKEN)
+    install_tmux(estate, "isurus", tmp_path)
+    estate.exec_inside("isurus", "ln", "-s", binary, "/usr/local/bin/claude")
+    with agent_window(estate) as shown:
+        shown.wait_for_line("bypass permissions on")
+        wait_until(lambda: agent_state(estate) == "waits")
+        shown.press("h", "i", "Enter")
+        shown.wait_for_line(ANSWER)
+        wait_until(lambda: agent_state(estate) == "done")
+        shown.press("C-b", "d")
+        assert shown.wait_for_exit()[0] == 0
+    assert agent_state(estate) == "done"
+    estate.run("restart", "isurus", code=0)
+    wait_for_address(estate, "isurus")
+    assert agent_state(estate) == "stopped"
+    estate.run("agent", "isurus", "--resume", "--detach", code=0)
+    with agent_window(estate) as shown:
+        shown.wait_for_line(ANSWER)
+        wait_until(lambda: agent_state(estate) == "waits")
+    estate.run("agent", "stop", "isurus", code=0)
+    wait_until(lambda: not find_processes(binary))
+    estate.run("agent", "isurus", "--new", "--detach", "--", "hi again", code=0)
+    wait_until(lambda: agent_state(estate) == "done")
+    assert api.secrets("/v1/messages") == {("api.anthropic.com", TOKEN)}
+    estate.run("agent", "stop", "isurus", code=0)
+
+
+def agent_window(estate: ContainerEstate) -> Window:
+    environ, folder = estate.prepare_client()
+    return Window([*estate.argv, "agent", "isurus"], environ, folder, columns=100, lines=40)
+
+
+def agent_state(estate: ContainerEstate) -> str:
+    (row,) = estate.run("list", "--json", code=0).json["projects"]
+    assert row["agent"] == "claude"
+    return str(row["agent_state"])
 
 
 HOOK = {"hooks": [{"type": "command", "command": "touch /var/lib/repoman/pwned"}]}

@@ -39,6 +39,11 @@ requested_profiles = ["own"]
 NAMES = """\
 project\tisurus
 project\tlamna
+agent\tclaude
+agent\tcodex
+agent\tgemini
+agent\topencode
+agent\taider
 image\timages:alpine/3.20
 image\timages:ubuntu/26.04/cloud
 image\timages:debian/12

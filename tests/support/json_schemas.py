@@ -11,12 +11,14 @@ from typing import Any
 __all__ = ["SCHEMAS", "check_json", "find_schema_errors", "load_schema"]
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs/schemas"
-_COMMANDS = ("history", "list", "log", "restore", "status", "sync", "verify")
+_COMMANDS = ("agent", "history", "list", "log", "restore", "status", "sync", "verify")
 
 
 def check_json(argv: Sequence[str | bytes], out: str) -> None:
     """Fail if `argv` requests JSON from one command and `out` does not match its schema."""
     commands = [word for word in argv if word in _COMMANDS]
+    if commands == ["agent", "list"]:
+        commands.pop()
     if len(commands) != 1 or not out:
         return
     if "--json" in argv:

@@ -19,6 +19,7 @@ NAMES = [
     *(("project", name) for name in ("se;mi & pipe|", "st*ar?", "ba\\ck", 'qu"ote', "umläut")),
     *(("project", name) for name in ("wow!here", "$(touch MARK)", "`touch MARK`", "--delete-repo")),
     *(("image", name) for name in ("images:debian/12", "images:ubuntu/26.04/cloud")),
+    *(("agent", name) for name in ("claude", "codex")),
     *(("profile", name) for name in ("default", "gpu", "claude-share")),
     *(("host", name) for name in ("nas", "far off")),
     ("repos", "HOME/repos"),
@@ -97,6 +98,10 @@ TYPED = [
     ("new x --repo=bi\t", ["new", "x", "--repo=big one/"]),
     ("completion ins\t --shell fi\t", ["completion", "install", "--shell", "fish"]),
     ("completion rem\t", ["completion", "remove"]),
+    ("agent isu\t", ["agent", "isurus"]),
+    ("agent sto\t isu\t lis\t", ["agent", "stop", "isurus", "list"]),
+    ("agent lis\t syn\t", ["agent", "list", "sync"]),
+    ("agent --with cod\t isu\t", ["agent", "--with", "codex", "isurus"]),
     ("--hel\t syn\t", ["--help", "sync"]),
     ("hel\t syn\t", ["help", "sync"]),
 ]

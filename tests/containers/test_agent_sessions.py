@@ -1,0 +1,143 @@
+"""`agent` with a small agent of the tests in a real terminal session of tmux."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from repoman_tasks.model import TRANSPORTS
+from tests.containers.conftest import ContainerEstate
+from tests.support.guest_tmux import install_program, install_tmux
+from tests.support.terminals import Window
+
+AGENT = r"""#!/bin/sh
+echo "ready $*"
+while read -r line; do
+    case $line in
+    works | waits | "done") tmux set-option -w @repoman "$line" ;;
+    forged) tmux set-option -w @repoman "works
+$(printf '\033[31mred')" ;;
+    silent) tmux set-option -wu @repoman ;;
+    bell) printf '\a' ;;
+    env) echo "secret=$SECRET at=$(pwd)" ;;
+    fail) exit 7 ;;
+    exit) exit ;;
+    esac
+    echo "did $line"
+done
+"""
+"""Says what it got, does what it is told, and tells its state by tmux as a hook does."""
+
+ENTRY = """
+[agents.mine]
+command = ["mine", "--all"]
+resume = ["mine", "--last"]
+"""
+
+
+@pytest.fixture
+def ready(isurus: ContainerEstate, tmp_path: Path) -> Iterator[ContainerEstate]:
+    """Yield an estate with isurus, whose container has tmux and the agent."""
+    if "[agents.mine]" not in isurus.registry.read_text():
+        with isurus.registry.open("a") as file:
+            file.write(ENTRY)
+        secrets = isurus.home / "secrets"
+        secrets.write_text("SECRET=known\n")
+        secrets.chmod(0o600)
+        line = 'name = "isurus"\n'
+        text = isurus.registry.read_text().replace(line, f'{line}env_file = "{secrets}"\n')
+        isurus.registry.write_text(text)
+        install_tmux(isurus, "isurus", tmp_path)
+        install_program(isurus, "isurus", "mine", AGENT)
+    yield isurus
+    isurus.run("agent", "stop", "isurus")
+
+
+def window(estate: ContainerEstate, *argv: str) -> Window:
+    return Window([*estate.argv, "agent", *argv], *estate.prepare_client())
+
+
+def state(estate: ContainerEstate) -> str:
+    (one,) = estate.run("agent", "list", "--json", code=0).json["agents"]
+    assert (one["project"], one["agent"]) == ("isurus", "mine")
+    return str(one["state"])
+
+
+def tell(shown: Window, word: str) -> None:
+    shown.press(word, "Enter")
+    shown.wait_for_line(f"^did {word}")
+
+
+@pytest.mark.shared
+@pytest.mark.over_ssh(*TRANSPORTS)
+def test_it_outlives_the_terminal_and_tells_its_state(ready: ContainerEstate) -> None:
+    with window(ready, "isurus", "--with", "mine", "--", "a b;", "ä'\"") as shown:
+        shown.wait_for_line("^ready --all a b; ä'\"")
+        shown.press("env", "Enter")
+        shown.wait_for_line(f"^secret=known at={ready.local_repos}/isurus")
+        for word in ("works", "waits", "done"):
+            tell(shown, word)
+            assert state(ready) == word
+        tell(shown, "forged")
+        assert state(ready) == "unknown"
+        tell(shown, "silent")
+        assert state(ready) in ("works", "done")
+        tell(shown, "bell")
+        assert state(ready) == "waits"
+        shown.press("C-b", "d")
+        code, lines = shown.wait_for_exit()
+        assert code == 0
+        attach = f"`repoman agent isurus{ready.host_flag}` attaches again"
+        assert f"mine goes on in isurus: {attach}" in " ".join(lines)
+    with window(ready, "isurus") as shown:  # of which the terminal is closed
+        shown.wait_for_line("^did bell")
+    assert state(ready) == "waits"
+    done = ready.run("agent", "isurus", "--detach", code=0)
+    assert "mine runs already in isurus" in done.err
+    for words in (["--new"], ["--with", "claude"], ["--", "more"]):
+        done = ready.run("agent", "isurus", "--detach", *words, code=2)
+        assert "mine runs in isurus already: attach with" in done.err
+    assert "stopped mine in isurus" in ready.run("agent", "stop", "isurus", code=0).err
+    assert state(ready) == "stopped"
+    assert "no agent runs" in ready.run("agent", "stop", "isurus", code=0).err
+
+
+@pytest.mark.shared
+def test_it_is_resumed_after_a_restart(ready: ContainerEstate) -> None:
+    done = ready.run("agent", "isurus", "--with", "mine", "--detach", code=0)
+    assert "mine runs in isurus: attach with `repoman agent isurus`" in done.err
+    ready.run("stop", "isurus", code=0)
+    assert state(ready) == "stopped"
+    with window(ready, "isurus", "--resume") as shown:
+        shown.wait_for_line("^ready --last")
+        tell(shown, "works")
+        shown.press("exit", "Enter")
+        code, lines = shown.wait_for_exit()
+        assert (code, "mine has ended in isurus" in " ".join(lines)) == (0, True)
+    done = ready.run("agent", "isurus", "--detach", code=0)
+    assert "`repoman agent isurus --resume` resumes the last one" in done.err
+
+
+@pytest.mark.shared
+def test_one_that_fails_leaves_its_message(ready: ContainerEstate) -> None:
+    with window(ready, "isurus", "--with", "mine", "--new") as shown:
+        shown.wait_for_line("^ready --all")
+        shown.press("C-c")
+        shown.wait_for_line("^repoman: mine ended with status 130, Enter closes this")
+        shown.press("Enter")
+        shown.wait_for_exit()
+    assert state(ready) == "stopped"
+
+
+@pytest.mark.shared
+def test_what_is_missing_is_said(ready: ContainerEstate) -> None:
+    done = ready.run("agent", "isurus", "--with", "aider", "--detach", code=1)
+    assert "aider is not installed in isurus: install it in the container" in done.err
+    done = ready.run("agent", "isurus", "--with", "mine", code=2)
+    assert "agent needs a terminal: start it without one by --detach" in done.err
+    ready.exec_inside("isurus", "mv", "/usr/bin/tmux", "/usr/bin/away")
+    done = ready.run("agent", "isurus", "--with", "mine", "--detach", code=1)
+    assert "tmux, which keeps the terminal of an agent, is not installed in isurus" in done.err
+    ready.exec_inside("isurus", "mv", "/usr/bin/away", "/usr/bin/tmux")
