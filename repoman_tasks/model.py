@@ -308,7 +308,8 @@ class Estate:
 
 @dataclass(frozen=True, repr=False)
 class Alerts:
-    """`[alerts]` of the registry: who is told how a sync went. The values are secrets."""
+    """`[alerts]` of the registry: who is told how a sync went, or what agents do. The values are
+    secrets."""
 
     healthchecks: str = _key(
         "", "URL that each sync of all projects pings, with `/start` and `/fail`: healthchecks.io."

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from repoman_tasks.actions.alert_channels import await_answers, notify, post, run_command, warn
 from repoman_tasks.actions.facts import stored_registry
 from repoman_tasks.errors import ExitCode, RepomanError
 from repoman_tasks.planning.alert_text import Alert, change_alert, failing, ping_url, summary
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from repoman_tasks.tools.web_hook import WebHook
 
 __all__ = ["SyncAlerts"]
-
-_SECONDS = 10.0
-"""Time limit of all requests together, and of the command."""
 
 _Told = Mapping[str, Mapping[str, int]]
 """By channel and project, the exit codes that the last alert was about."""
@@ -60,11 +57,11 @@ class SyncAlerts:
         ping, failed = self._ping("fail", text), dict[str, str]()
         hooks = {"healthchecks": ping} if ping else {}
         if self._alerts.ntfy:
-            hooks["ntfy"] = _notify(self._alerts.ntfy, alert)
+            hooks["ntfy"] = notify(self._alerts.ntfy, alert)
         if self._alerts.command:
             document = sync_json([], self._plan.options, ExitCode.FAILED)
-            failed["command"] = self._run_command(document, _SECONDS)
-        self._await(hooks, failed)
+            failed["command"] = run_command(self._session.host, self._alerts.command, document)
+        await_answers(self._session.screen, hooks, failed)
 
     def send(self, outcomes: Sequence[Outcome], code: int) -> None:
         """Send what there is to tell of `outcomes`; an interrupted sync tells nothing."""
@@ -75,7 +72,7 @@ class SyncAlerts:
         try:
             self._send(outcomes, code)
         except Exception as error:  # whatever it is, the sync is done
-            self._warn(f"an alert could not be sent, {type(error).__name__}")
+            warn(self._session.screen, f"an alert could not be sent, {type(error).__name__}")
 
     def _send(self, outcomes: Sequence[Outcome], code: int) -> None:
         registry = self._session.store.load()
@@ -91,42 +88,21 @@ class SyncAlerts:
         }
         hooks = {"healthchecks": ping} if ping else {}
         if "ntfy" in alerts:
-            hooks["ntfy"] = _notify(self._alerts.ntfy, alerts["ntfy"])
+            hooks["ntfy"] = notify(self._alerts.ntfy, alerts["ntfy"])
         failed = {}
         if "command" in alerts:
-            failed["command"] = self._run_command(
-                sync_json(outcomes, self._plan.options, code), _SECONDS
+            failed["command"] = run_command(
+                *(self._session.host, self._alerts.command),
+                sync_json(outcomes, self._plan.options, code),
             )
-        failed = self._await(hooks, failed)
+        failed = await_answers(self._session.screen, hooks, failed)
         codes = {name: failure.code for name, failure in now.items()}
         self._remember({**told, **{name: codes for name in alerts if not failed[name]}})
-
-    def _await(self, hooks: Mapping[str, WebHook], failed: Mapping[str, str]) -> dict[str, str]:
-        """Return what went wrong by channel, with the answers of `hooks`, and print it."""
-        ends = time.monotonic() + _SECONDS
-        problems = {name: hook.wait(ends - time.monotonic()) for name, hook in hooks.items()}
-        for channel, problem in {**failed, **problems}.items():
-            if problem:
-                self._warn(f"alert by {channel}: {problem}: check {channel} in [alerts]")
-        return {**failed, **problems}
-
-    def _warn(self, text: str) -> None:
-        self._session.screen.note(f"repoman: warning: {text}")
 
     def _ping(self, word: str, text: str) -> WebHook | None:
         if not self._on or not self._alerts.healthchecks or self._plan.single:
             return None
-        return _post(ping_url(self._alerts.healthchecks, word), text)
-
-    def _run_command(self, document: Mapping[str, Any], seconds: float) -> str:
-        """Run the command with the result of the sync; return what went wrong."""
-        given = json.dumps(document).encode()
-        try:
-            argv = self._alerts.command
-            result = self._session.host.change(argv, timeout=seconds, stdin=given)
-        except RepomanError as error:
-            return error.what
-        return f"it exited with status {result.code}" if result.code else ""
+        return post(ping_url(self._alerts.healthchecks, word), text)
 
     def _told(self) -> _Told:
         with suppress(RepomanError, ValueError, AttributeError, TypeError):
@@ -138,15 +114,3 @@ class SyncAlerts:
         if told != self._told():
             with suppress(RepomanError):
                 self._session.host.write_file(self._path, json.dumps(told).encode(), noted=False)
-
-
-def _notify(url: str, alert: Alert) -> WebHook:
-    headers = {"Title": alert.title.encode("ascii", "replace").decode()}
-    headers |= {"Priority": "high", "Tags": "warning"} if alert.bad else {}
-    return _post(url, alert.text, headers)
-
-
-def _post(url: str, text: str, headers: Mapping[str, str] | None = None) -> WebHook:
-    from repoman_tasks.tools.web_hook import WebHook  # 20 ms that a sync without alerts saves
-
-    return WebHook(url, text, headers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from repoman_tasks.actions.agent_alerts import check_agent_alerts, tell_agents
 from repoman_tasks.actions.agent_runs import find_sessions, run_agent, stop_agent
 from repoman_tasks.actions.facts import containers, person, reconcile, repo_identities
 from repoman_tasks.cli.task import task
@@ -27,7 +28,7 @@ from repoman_tasks.wizards.project_choice import ask_agent
     greedy=True,
     takes_argv=True,
     many_hosts=True,
-    watchable_with=["name"],
+    watchable_with=["name", "tell"],
     help={
         "name": "Name of the project (default: the one whose repo you are in); or list; or stop, "
         "then the name.",
@@ -37,12 +38,13 @@ from repoman_tasks.wizards.project_choice import ask_agent
         "resume": "Resume the last session, by the agent's own option.",
         "detach": "Start it and return.",
         "json": "Print JSON; for list.",
+        "tell": "Tell [alerts] what has changed since it was last told; for list.",
     },
     examples={
         "repoman agent isurus": "Start an agent, or attach to the one that runs",
         "repoman agent isurus -- 'fix the tests'": "Start it with a prompt",
         "repoman agent isurus --resume": "Resume the session of before a reboot",
-        "repoman agent list --watch": "Watch who works, and who waits for you",
+        "repoman agent list --watch --tell": "Watch who works and who waits, and tell your phone",
     },
     exit_codes={
         "4": "one of several hosts failed",
@@ -58,6 +60,7 @@ def agent(
     resume: bool = False,
     detach: bool = False,
     json: bool = False,
+    tell: bool = False,
 ) -> int:
     """Run an agent in a project's container, with full permissions there.
 
@@ -67,9 +70,9 @@ def agent(
     given = {"--with": with_, "--new": new, "--resume": resume, "--detach": detach}
     options = [option for option, value in given.items() if value]
     options += ["--"] if session.argv else []
-    action = check_agent_words(name, options=options, json=json)
+    action = check_agent_words(name, options=options, lists=json or tell)
     if action == "list":
-        _list(session, json=json)
+        _list(session, json=json, tell=tell)
         return 0
     if session.watched:
         raise UsageError("--watch needs list", "run `repoman agent list --watch`")
@@ -82,12 +85,16 @@ def agent(
     return run_agent(session, name[0] if name else None, request, detach=detach)
 
 
-def _list(session: Session, *, json: bool) -> None:
-    """Print the last session of each container that had one."""
+def _list(session: Session, *, json: bool, tell: bool) -> None:
+    """Print the last session of each container that had one, and tell changes if requested."""
     existing, screen = session.of(containers), session.screen
+    alerts = check_agent_alerts(session) if tell else None
     found = find_sessions(session, session.of(reconcile).registry.projects)
+    document = {"schema": 1, "agents": [_as_json(one) for one in found]}
+    if alerts:
+        tell_agents(session, alerts, found, document)
     if json:
-        screen.json({"schema": 1, "agents": [_as_json(one) for one in found]})
+        screen.json(document)
         return
     if found:
         columns = [Column("PROJECT"), Column("AGENT"), Column("SINCE"), Column("STATE")]

@@ -25,6 +25,7 @@ agent --new::Begin a session; fail if one runs.
 agent --resume::Resume the last session, by the agent'\''s own option.
 agent --detach::Start it and return.
 agent --json::Print JSON; for list.
+agent --tell::Tell [alerts] what has changed since it was last told; for list.
 agent --watch::Repeat, and redraw the screen, until Ctrl-C.
 agent --interval:any:Seconds between two updates of --watch (default: 5).
 completion:choice install remove!:Install TAB completion for bash, zsh or fish, or remove it.

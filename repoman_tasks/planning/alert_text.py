@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlsplit, urlunsplit
 
 from repoman_tasks.errors import one_line
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Failure, Project
+from repoman_tasks.planning.container.agent_sessions import STATES, AgentSession
 from repoman_tasks.planning.mirror.attempts import reportable
 from repoman_tasks.planning.text.wording import plural
 
-__all__ = ["Alert", "change_alert", "failing", "ping_url", "summary", "url_fault"]
+__all__ = ["Alert", "agent_alert", "change_alert", "failing", "ping_url", "summary"]
+__all__ += ["told_states", "url_fault"]
 
 _MOST_TEXT = 8000
 """The most characters of an alert: services cut off or refuse longer ones."""
@@ -66,6 +68,34 @@ def change_alert(host: str, told: Mapping[str, int], now: Mapping[str, Failure])
     count = plural(len(now), "project is", "projects are")
     title = f"repoman on {host}: {f'{count} not mirrored' if now else 'all is well again'}"
     return Alert(title, _text([*summary(now), *again]), bool(now))
+
+
+def agent_alert(host: str, told: Mapping[str, str], found: Sequence[AgentSession]) -> Alert | None:
+    """Return the alert about agents that now wait, are done or have stopped; None if there is none.
+
+    `told` has the states that were known when the last alert was sent, by project.
+    """
+    changed = [
+        one
+        for one in found
+        if one.state in ("waits", "done", "stopped")
+        and told.get(one.project, "stopped") != one.state
+    ]
+    if not changed:
+        return None
+    lines = [f"{one.agent} in {one.project}: {STATES[one.state]}" for one in changed]
+    title = lines[0] if len(lines) == 1 else plural(len(lines), "agent")
+    return Alert(
+        f"repoman on {host}: {title}", _text(lines), any(one.state == "waits" for one in changed)
+    )
+
+
+def told_states(told: Mapping[str, str], found: Sequence[AgentSession]) -> dict[str, str]:
+    """Return the states to remember: one that is not known now stays as it was."""
+    return {
+        one.project: told.get(one.project, "stopped") if one.state == "unknown" else one.state
+        for one in found
+    }
 
 
 def summary(now: Mapping[str, Failure]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,9 +100,25 @@ def test_it_outlives_the_terminal_and_tells_its_state(ready: ContainerEstate) ->
     for words in (["--new"], ["--with", "claude"], ["--", "more"]):
         done = ready.run("agent", "isurus", "--detach", *words, code=2)
         assert "mine runs in isurus already: attach with" in done.err
+    if not ready.host_flag:
+        tells_each_change_once(ready)
     assert "stopped mine in isurus" in ready.run("agent", "stop", "isurus", code=0).err
     assert state(ready) == "stopped"
     assert "no agent runs" in ready.run("agent", "stop", "isurus", code=0).err
+
+
+def tells_each_change_once(estate: ContainerEstate) -> None:
+    before, told = estate.registry.read_text(), estate.home / "told"
+    script = f"cat >>'{told}'; echo >>'{told}'"
+    with estate.registry.open("a") as file:
+        file.write(f"\n[alerts]\ncommand = {json.dumps(['sh', '-c', script])}\n")
+    for _ in range(2):
+        estate.run("agent", "list", "--tell", code=0)
+    (line,) = told.read_text().splitlines()
+    (one,) = json.loads(line)["agents"]
+    assert (one["project"], one["agent"], one["state"]) == ("isurus", "mine", "waits")
+    estate.registry.write_text(before)
+    assert "names nobody to tell" in estate.run("agent", "list", "--tell", code=2).err
 
 
 @pytest.mark.shared

@@ -49,8 +49,8 @@ _STALE_SECONDS = 60
 no hook that its user has interrupted it, and it draws while it works."""
 _BELL_SECONDS = 2
 """An agent may still draw for as long after the bell by which it calls its user."""
-_TAG = re.compile(r"([A-Za-z][A-Za-z0-9-]{0,30}) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)")
-_ANSWER = re.compile(r"(\d{1,12})\|(\d{0,12})\|(works|waits|done)?\n(\d{1,12})\n")
+_TAG = re.compile(r"([A-Za-z][A-Za-z0-9-]{0,30}) ([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z)")
+_ANSWER = re.compile(r"([0-9]{1,12})\|([0-9]{0,12})\|(works|waits|done)?\n([0-9]{1,12})\n")
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,11 @@ class AgentSession:
     """One of STATES."""
 
 
-def check_agent_words(words: Sequence[str], *, options: Sequence[str], json: bool) -> str:
+def check_agent_words(words: Sequence[str], *, options: Sequence[str], lists: bool) -> str:
     """Return the action that the words after `agent` name: list, stop or run.
 
-    `options` are the names of options in use that are only for a run. Raise UsageError for words
-    and options that do not go together.
+    `options` are the names of options in use that are only for a run; with `lists` one is in use
+    that is only for list. Raise UsageError for words and options that do not go together.
     """
     action = words[0] if words[:1] and words[0] in ("list", "stop") else "run"
     allowed = {"list": 1, "stop": 2, "run": 1}[action]
@@ -91,8 +91,8 @@ def check_agent_words(words: Sequence[str], *, options: Sequence[str], json: boo
         )
     if action != "run" and options:
         raise UsageError(f"{options[0]} can't be combined with {action}", "leave it out")
-    if action != "list" and json:
-        raise UsageError("--json needs list", "run `repoman agent list --json`")
+    if action != "list" and lists:
+        raise UsageError("--json and --tell need list", "run `repoman agent list`")
     if "--new" in options and "--resume" in options:
         raise UsageError("--new and --resume can't be combined", "choose one")
     return action

@@ -212,7 +212,7 @@ def agent_fault(entry: AgentEntry) -> str:
         if name in volume_variables():
             return f"{name} is a variable of another agent"
         if not _FOLDER.fullmatch(folder) or folder in taken:
-            return f"{folder!r} can't be a folder of its own on the volume. Example: {entry.name}"
+            return f"{folder!r} can't be a folder of its own on the volume"
     return next(filter(None, (variable_fault(name) for name, _ in entry.variables)), "")
 
 
