@@ -316,7 +316,9 @@ class Alerts:
     )
     ntfy: str = _key("", "URL of a topic that hears if a project fails, or no longer: ntfy.sh.")
     command: tuple[str, ...] = _key(
-        (), "Program with its arguments that then gets the JSON of `sync --json` on its input."
+        (),
+        "Program with its arguments that then gets the JSON of `sync --json` on its input, or that "
+        "of `agent list --json`.",
     )
 
     def __bool__(self) -> bool:
