@@ -424,6 +424,23 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Altered:
+    """What else changed a mirror, as a full comparison found and repaired it, until a person has
+    seen that."""
+
+    time: str
+    """When it was found last (UTC)."""
+    count: int
+    """Number of entries."""
+    entries: tuple[str, ...] = ()
+    """Some of them, each with how it differed."""
+    folders: tuple[str, ...] = ()
+    """Folders on the share that hold what was replaced."""
+    created: str = ""
+    """When the project was registered: a later one of its name has another mirror."""
+
+
+@dataclass(frozen=True)
 class Verified:
     """The proof of a mirror by `verify`, in rounds: a round compares all of its files."""
 

@@ -33,6 +33,7 @@ from repoman_tasks.actions.hazards import (
 )
 from repoman_tasks.actions.inside_check import running_projects, submit_inside
 from repoman_tasks.actions.login_check import submit_login_check
+from repoman_tasks.actions.mirrors_aside import accept_altered, find_altered
 from repoman_tasks.actions.network_check import submit_network_check
 from repoman_tasks.actions.template_images import built_images
 from repoman_tasks.actions.volumes import find_half_made
@@ -68,6 +69,7 @@ from repoman_tasks.planning.findings import (
     no_registry_finding,
 )
 from repoman_tasks.planning.guard_files import Guard, guard_findings
+from repoman_tasks.planning.mirror.altered_mirrors import altered_findings
 from repoman_tasks.planning.mirror.damage import damage_findings, valid_verified
 from repoman_tasks.planning.mirror.excludes import exclude_finding
 from repoman_tasks.planning.mirror.growth import growth_findings
@@ -105,7 +107,7 @@ from repoman_tasks.tools.share import Share
         "missing": "Recreate or forget containers that are missing.",
         "orphan": "Adopt or destroy containers that belong to no project.",
         "half_made": "Finish or remove containers whose creation was interrupted.",
-        "seen": "Mark what `status NAME` listed as new in a repo as seen.",
+        "seen": "Mark what `status NAME` listed as seen; deletes what was kept of its mirror.",
         "json": "Print JSON.",
     },
     examples={
@@ -145,6 +147,7 @@ def status(
         repaired = repair_drift(session, drifted, options)
         session.discard_facts()
     if seen:
+        accept_altered(session, name)
         accept_listed(session, name)
     _submit_pre_tasks(session, all_projects=name is None)
     facts = session.of(reconcile)
@@ -266,6 +269,8 @@ def _estate_findings(
         found += host_mount_findings(facts, project)
         known = valid_verified(project, session.of(verified).get(project.name))
         found += damage_findings(project, known)
+        altered, path = find_altered(session, project), facts.registry.defaults.nfs_repos
+        found += altered_findings(project, altered, path)
         state = session.of(mirrors).projects.get(project.name)
         found += growth_findings(project, state, session.now())
     return found

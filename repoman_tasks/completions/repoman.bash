@@ -109,7 +109,7 @@ status --repair::Ask what to do about each container that does not match the reg
 status --missing:choice recreate forget:Recreate or forget containers that are missing.
 status --orphan:choice adopt destroy:Adopt or destroy containers that belong to no project.
 status --half-made:choice finish remove:Finish or remove containers whose creation was interrupted.
-status --seen::Mark what `status NAME` listed as new in a repo as seen.
+status --seen::Mark what `status NAME` listed as seen; deletes what was kept of its mirror.
 status --json::Print JSON.
 status --watch::Repeat, and redraw the screen, until Ctrl-C.
 status --interval:any:Seconds between two updates of --watch (default: 5).

@@ -34,6 +34,7 @@ from repoman_tasks.mirror.events import Finished, Started
 from repoman_tasks.mirror.loss_guard import LossGuard
 from repoman_tasks.mirror.loss_preview import preview_losses
 from repoman_tasks.mirror.mirror_look import submit_look
+from repoman_tasks.mirror.mirror_repair import plan_repair
 from repoman_tasks.mirror.object_guard import ObjectGuard
 from repoman_tasks.mirror.repo_walks import RepoWalks
 from repoman_tasks.mirror.rsync_pass import (
@@ -49,8 +50,10 @@ from repoman_tasks.mirror.rsync_pass import (
 from repoman_tasks.model import Project, Tally
 from repoman_tasks.planning.findings import unfinished_rename
 from repoman_tasks.planning.mirror import source_check as source
+from repoman_tasks.planning.mirror.altered_mirrors import altered_warning
 from repoman_tasks.planning.mirror.inner_mounts import check_mounted_again
 from repoman_tasks.planning.mirror.manifest import NOTHING, Changes, Losses, together
+from repoman_tasks.planning.mirror.pair_differences import not_ours
 from repoman_tasks.planning.mirror.share_check import check_free
 from repoman_tasks.planning.mirror.sync_plan import Counts, Outcome, first_symlink
 from repoman_tasks.planning.names import inside, real_repo
@@ -95,6 +98,9 @@ def mirror_project(context: SyncContext, project: Project) -> Outcome:
             equal = _ProjectSync(context, project, locks, outcome).run()
             outcome.synced_at = context.now()
             outcome.state = mirrored(context, project, outcome, equal)
+            if outcome.altered is not None:  # unlike the others, it is not true of the next sync
+                where = context.share.probe.path
+                outcome.warnings.append(altered_warning(project, outcome.altered, where))
     except Locked as error:
         outcome.busy, what = True, f"another sync writes its mirror, {error}"
         outcome.fail(Failed(what, "let it finish, or pass --wait"))
@@ -240,6 +246,7 @@ class _ProjectSync:
         self._until = time.monotonic() + seconds if seconds else math.inf
         self._objects_guard = ObjectGuard(context, project, self._until)
         self._loss_guard = LossGuard(context, project)
+        self._git_dirs: tuple[bytes, ...] = ()
         self._may_delete: int | None = None
         """Limit of entries that the remaining passes may delete; None for no limit."""
         last = context.last(project)
@@ -259,6 +266,7 @@ class _ProjectSync:
         self._outcome.tally = survey.tally
         elsewhere = submit_elsewhere(self._host, self._path, survey.pointers)
         self._outcome.warnings += [*survey.warnings, *elsewhere.result()]
+        self._git_dirs = survey.git_dirs
         self._leave_out(survey)
         self._check_size(survey)
         self._guard(survey.tally)
@@ -349,6 +357,8 @@ class _ProjectSync:
         time, so it is followed by a pass over `changes` if a file may have changed that kept both.
         """
         found = self._look_at_mirror() if in_full else NOTHING
+        if found is not None and in_full and changes is not None:
+            found = self._repair(found, changes)
         if found is not None and self._few(all_ := together(changes or NOTHING, found)):
             return self._limited_pass(all_)
         if changes is None:
@@ -367,6 +377,26 @@ class _ProjectSync:
             return self._pass(self._whole, gone=gone, only=changes, contents=contents)
         self._context.before_write([self._project.name])
         return Pass({self._project.name: Counts()})
+
+    def _repair(self, found: Changes, changes: Changes) -> Changes:
+        """Repair what of a mirror differs in `found`, but not because of `changes` of the repo.
+
+        Return what is left. What is replaced is kept aside; see `mirror_repair`.
+        """
+        context, project = self._context, self._project
+        foreign = not_ours(found, changes)
+        if not (foreign.paths or foreign.trees) or not context.undisturbed(project):
+            return found
+        few = self._few(foreign)
+        plan = partial(plan_repair, context, project, self._walks, self._locks, foreign)
+        repair = plan(few=few, until=self._until)
+        if repair is None:
+            return found
+        self._objects_guard.check(repair.losses, self._git_dirs, (), self._loss_guard.lost)
+        aside = context.share.make_aside(project.name) if repair.replaces else ""
+        self._outcome.altered = repair.altered(project, context.now(), aside)
+        self._pass(self._whole, gone=foreign.gone, only=repair.changes, backup=aside)
+        return not_ours(found, repair.changes or found)
 
     def _look_at_mirror(self) -> Changes | None:
         """Return what differs by listings of repo and mirror; None if they do not tell."""
@@ -519,6 +549,7 @@ class _ProjectSync:
         gone: int = 0,
         only: Changes | None = None,
         contents: bool = False,
+        backup: str = "",
     ) -> Pass:
         """Run a pass, see `run_pass`; it will delete about `gone` entries, as far as known."""
         context, file = self._context, ""
@@ -531,7 +562,7 @@ class _ProjectSync:
         run = partial(run_pass, projects=[self._project], locks=self._locks, sources=sources)
         run = partial(run, until=self._until)
         rules = [*self._left_out, *rules]
-        run = partial(run, rules=rules, only=file, contents=contents)
+        run = partial(run, rules=rules, only=file, contents=contents, backup=backup)
         if self._may_delete is not None and gone > self._may_delete:
             self._check_deletions(run, self._may_delete)
         done = _untorn(partial(run, context, max_delete=self._may_delete))

@@ -85,6 +85,16 @@ class RepoWalks:
         except ValueError:
             return True
 
+    def meanwhile(self) -> frozenset[bytes] | None:
+        """Return the paths that changed between both walks, None if that is not known."""
+        before, after = self._before, self._after
+        if not (before.digest and after.digest and before.digest == after.known):
+            return None
+        try:
+            return changed_paths(after.gone, after.new)
+        except ValueError:
+            return None
+
     def keep(self, sent: Changes | None, compared: str) -> Equal:
         """Keep the manifest after a complete sync, and return what the mirror equals.
 

@@ -15,7 +15,7 @@ from repoman_tasks.mirror.events import Event, Itemized, Progress
 from repoman_tasks.model import Mirrored, Project, Registry
 from repoman_tasks.planning.mirror.growth import with_growth
 from repoman_tasks.planning.mirror.inner_mounts import InnerMounts
-from repoman_tasks.planning.mirror.known_mirrors import Mirrors, is_due, trusted
+from repoman_tasks.planning.mirror.known_mirrors import Mirrors, is_due, trusted, undisturbed
 from repoman_tasks.planning.mirror.source_check import stopped_cure, valid_state
 from repoman_tasks.planning.mirror.sync_plan import Counts, Outcome, SyncOptions
 from repoman_tasks.planning.names import with_parents
@@ -101,6 +101,11 @@ class SyncContext:
         if state is None or is_due(project.name, state.compared, self.now(), every):
             return None
         return state
+
+    def undisturbed(self, project: Project) -> bool:
+        """Return True if no sync has written to the mirror since the last one."""
+        rules = self.rules_hash(project)
+        return undisturbed(self.mirrors, project, self.token, rules) is not None
 
     def check_mounts(self, project: Project) -> None:
         """Raise the error that keeps the project from being mirrored with the file systems in it.
@@ -211,13 +216,14 @@ def run_pass(
     *,
     only: str = "",
     contents: bool = False,
+    backup: str = "",
     until: float = math.inf,
 ) -> Pass:
     """Copy `sources`, paths of `projects` relative to local_repos, to the share.
 
-    `rules` are filter rules to put before those of the projects; for `only` and `contents` see
-    `rsync.pass_argv`. Raise PassFailed if rsync did not copy everything, and Failed at the time
-    `until`, of the monotonic clock; files that vanished meanwhile are only counted.
+    `rules` are filter rules to put before those of the projects; for `only`, `contents` and
+    `backup` see `rsync.pass_argv`. Raise PassFailed if rsync did not copy everything, and Failed at
+    the time `until`, of the monotonic clock; files that vanished meanwhile are only counted.
     """
     options = context.options
     argv = rsync.pass_argv(
@@ -231,6 +237,7 @@ def run_pass(
         progress=options.progress,
         only=only,
         contents=contents or options.checksum,
+        backup=backup,
     )
     done = Pass({project.name: Counts() for project in projects})
     reader = _Reader(projects, done, options.itemize, context.emit)

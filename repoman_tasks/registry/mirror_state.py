@@ -15,7 +15,7 @@ from itertools import chain
 from typing import Any
 
 from repoman_tasks.hosts.base import Future, Host
-from repoman_tasks.model import Failure, Mirrored, Tally
+from repoman_tasks.model import Altered, Failure, Mirrored, Tally
 from repoman_tasks.planning.mirror.attempts import Record
 from repoman_tasks.planning.mirror.known_mirrors import Mirrors
 from repoman_tasks.registry.attempt_log import AttemptLog
@@ -83,7 +83,8 @@ def _text(mirrors: Mirrors) -> bytes:
     """Return the file's content: JSON with a line for each project."""
     tokens = {"token": mirrors.token, "next": mirrors.next, "open": dict(mirrors.open)}
     failures = {name: asdict(failure) for name, failure in mirrors.failures.items()}
-    attempts = {"failures": failures, "begun": dict(mirrors.begun)}
+    altered = {name: asdict(found) for name, found in mirrors.altered.items()}
+    attempts = {"failures": failures, "begun": dict(mirrors.begun), "altered": altered}
     head = json.dumps({"schema": _SCHEMA, **tokens, **attempts})[:-1]
     lines = [
         f"{json.dumps(name)}: {json.dumps(_table(state))}"
@@ -107,13 +108,15 @@ def _parsed(data: bytes) -> Mirrors:
         tokens = [document.get(key, "") for key in ("token", "next")]
         opened, begun = (dict(document.get(key, {})) for key in ("open", "begun"))
         failed = {name: _failure(it) for name, it in document.get("failures", {}).items()}
+        altered = {name: _altered(it) for name, it in document.get("altered", {}).items()}
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return Mirrors()
     known = {name: state for name, state in pairs if state is not None}
     failures = {name: failure for name, failure in failed.items() if failure is not None}
+    found = {name: one for name, one in altered.items() if one is not None}
     if not all(isinstance(text, str) for text in [*tokens, *opened.values(), *begun.values()]):
-        return Mirrors(known, failures=failures)
-    return Mirrors(known, opened, tokens[0], tokens[1], failures, begun)
+        return Mirrors(known, failures=failures, altered=found)
+    return Mirrors(known, opened, tokens[0], tokens[1], failures, found, begun)
 
 
 @cache
@@ -153,6 +156,18 @@ def _failure(table: Mapping[str, Any]) -> Failure | None:
     values = {key.name: table.get(key.name) for key in fields(Failure)}
     good = all(_is(str(key.type), values[key.name]) for key in fields(Failure))
     return Failure(**values) if good else None  # type: ignore[arg-type]
+
+
+def _altered(table: Mapping[str, Any]) -> Altered | None:
+    """Return what changed a mirror as `table` has it, None if it has another form."""
+    lists = table.get("entries"), table.get("folders")
+    if not all(isinstance(it, list) and all(isinstance(t, str) for t in it) for it in lists):
+        return None
+    time, count, created = (table.get(key) for key in ("time", "count", "created"))
+    if not (_is("str", time) and _is("int", count) and _is("str", created)):
+        return None
+    entries, folders = map(tuple, lists)  # type: ignore[arg-type]
+    return Altered(time, count, entries, folders, created)  # type: ignore[arg-type]
 
 
 def _is(kind: str, value: Any) -> bool:

@@ -6,6 +6,7 @@ Only child processes with a timeout access it, so that a dead server can't block
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections.abc import Container, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -17,6 +18,7 @@ from repoman_tasks.model import Tally
 from repoman_tasks.mountinfo import MountEntry, parse_mountinfo
 from repoman_tasks.planning.mirror.known_mirrors import TOKEN
 from repoman_tasks.planning.mirror.share_check import (
+    ASIDE,
     BASELINES,
     MARKER,
     MARKER_NANOSECONDS,
@@ -38,6 +40,7 @@ from repoman_tasks.tools.snapshot_names import SnapshotListing
 __all__ = ["Share", "mounted_shares", "open_share"]
 
 _MOUNTINFO = "/proc/self/mountinfo"
+_DELETION_SECONDS = 3600.0
 _MOST_BASELINE = 1 << 20
 _MOST_COPIES = 100
 """The most copies of the registry to keep on the share, one of each day on which it changed."""
@@ -136,6 +139,25 @@ class Share:
             entries = _parse_listing(again)
         cut = len(self.root) + 1
         return {path[cut:]: told for path, told in entries.items() if path[cut:] in paths}
+
+    def make_aside(self, name: str) -> str:
+        """Create a folder for what a repair of the mirror of the project `name` replaces.
+
+        Return its path relative to the share. Nobody can put a link there before, since nobody
+        knows its name.
+        """
+        folder = f"{ASIDE}.{name}.{secrets.token_hex(8)}"
+        self._change(
+            ["mkdir", "--", f"{self.root}/{folder}"], what="the folder for what is replaced"
+        )
+        return folder
+
+    def drop_aside(self, folder: str) -> None:
+        """Delete a folder of `make_aside`, if it is there. Raise Failed if that is impossible."""
+        argv = ["rm", "-rf", "--one-file-system", "--", f"{self.root}/{folder}"]
+        result = self.host.change(argv, timeout=_DELETION_SECONDS)
+        if result.code:
+            raise Failed(f"{self.probe.path}/{folder} was not deleted", result.complaint)
 
     def submit_token(self) -> Future[str]:
         """Ask for the token that the share has, "" if none."""

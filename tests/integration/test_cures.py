@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from repoman_tasks.planning.mirror.share_check import ASIDE
 from tests.integration.test_nightly import ABSENT, CRONTAB, provide
 from tests.integration.test_restore import failing_rsync
 from tests.support.estate import CHECKOUT, Estate, Result
@@ -163,6 +164,19 @@ def grow_old(estate: Estate) -> None:
 def damage(estate: Estate) -> None:
     (estate.mirror("isurus") / "README.md").write_text("damaged")
     estate.run("verify", code=3)
+
+
+def alter(estate: Estate) -> None:
+    """Have something else change a mirror; a later change of the repo is none that it made."""
+    registry = estate.registry.read_text()
+    (state,) = estate.home.glob(".local/state/repoman/mirrors/*/state.json")
+    document = json.loads(state.read_text())
+    created = re.findall(r'created = "([^"]*)"', registry)[0]
+    folder = f"{ASIDE}.isurus.0123456789abcdef"
+    (estate.share / folder).mkdir()
+    found = {"time": LONG_AGO, "count": 1, "entries": ["x: different"], "folders": [folder]}
+    document["altered"] = {"isurus": {**found, "created": created}}
+    state.write_text(json.dumps(document))
 
 
 def forget(estate: Estate) -> None:
@@ -318,6 +332,7 @@ FINDINGS = [
     Case("refused sync", synced(refuse), "sync", cures=((0,), (1,))),
     Case("stopped sync", synced(stop), "stopped", cures=((2,),), looks=(0, 1)),
     Case("damaged mirror", synced(damage), "damaged", cures=((0, 1),), looks=(2,)),
+    Case("changed mirror", synced(alter), "altered"),
     Case("unused mirror", synced(forget), "mirror", cures=((0,), (1,)), answers=no_container),
     Case("odd folder", forget_odd, "mirror", "it's odd", cures=((),), by_hand=rename_odd),
     Case("folder without a project", add_folder, "folder", "isurus-2"),

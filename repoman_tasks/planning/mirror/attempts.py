@@ -122,6 +122,8 @@ def noted(known: Mirrors, outcomes: Iterable[Outcome]) -> Mirrors:
     states, failures, begun = {}, dict(known.failures), dict(known.begun)
     for outcome in outcomes:
         _note_failure(failures, outcome)
+        if outcome.altered is not None:
+            known = known.having_altered(outcome.name, outcome.altered)
         if not outcome.busy:
             begun.pop(outcome.name, None)
         if not outcome.ok or outcome.state is None:

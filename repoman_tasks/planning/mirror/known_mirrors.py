@@ -10,10 +10,23 @@ from zlib import crc32
 
 from repoman_tasks.errors import TargetUnusable
 from repoman_tasks.late_dataclass import dataclass
-from repoman_tasks.model import Failure, Mirrored, Project
+from repoman_tasks.model import Altered, Failure, Mirrored, Project
 from repoman_tasks.planning.mirror.source_check import valid_state
 
-__all__ = ["TOKEN", "Mirrors", "check_writer", "is_due", "other_writer", "token_text", "trusted"]
+__all__ = [
+    "MOST_NAMED",
+    "TOKEN",
+    "Mirrors",
+    "check_writer",
+    "is_due",
+    "other_writer",
+    "token_text",
+    "trusted",
+    "undisturbed",
+]
+
+MOST_NAMED = 100
+"""The most entries of a changed mirror to remember."""
 
 T = TypeVar("T")
 
@@ -34,12 +47,28 @@ class Mirrors:
     """The token that the share was to get next; if that was interrupted, it has either."""
     failures: Mapping[str, Failure] = field(default_factory=dict)
     """The projects whose last sync failed."""
+    altered: Mapping[str, Altered] = field(default_factory=dict)
+    """The mirrors that something else changed, unless a person has seen that."""
     begun: Mapping[str, str] = field(default_factory=dict)
     """When a sync began to write (UTC), and its process, by project, until it notes its end."""
 
     def having(self, states: Mapping[str, Mirrored]) -> Mirrors:
         """Return this with `states` of projects in place of the known ones."""
         return replace(self, projects={**self.projects, **states})
+
+    def having_altered(self, name: str, new: Altered) -> Mirrors:
+        """Return this with what changed the mirror of the project `name`, beside what was not seen
+        yet."""
+        before = self.altered.get(name)
+        if before is not None and before.created == new.created:
+            entries = tuple(dict.fromkeys([*before.entries, *new.entries]))[:MOST_NAMED]
+            count, folders = before.count + new.count, before.folders + new.folders
+            new = replace(new, count=count, entries=entries, folders=folders)
+        return replace(self, altered={**self.altered, name: new})
+
+    def seen(self, name: str) -> Mirrors:
+        """Return this after a person has seen what changed the mirror of the project `name`."""
+        return replace(self, altered={n: one for n, one in self.altered.items() if n != name})
 
     def renamed(self, name: str, to: str) -> Mirrors:
         """Return this with the project called `name` renamed."""
@@ -52,6 +81,7 @@ class Mirrors:
             projects=moved(self.projects),
             open=moved(self.open),
             failures=moved(self.failures),
+            altered=moved(self.altered),
             begun=moved(self.begun),
         )
 
@@ -127,10 +157,19 @@ def trusted(
     `token` is that of the share; `rules` is the hash of rsync's rules now, and `root` identifies
     the mirror's folder, "" if there is none.
     """
+    state = undisturbed(mirrors, project, token, rules)
+    return state if state is not None and root and state.root == root else None
+
+
+def undisturbed(mirrors: Mirrors, project: Project, token: str, rules: str) -> Mirrored | None:
+    """Return the state of the project's mirror if no sync has written there since the last one.
+
+    So what differs there was changed by something else.
+    """
     state = valid_state(project, mirrors.projects.get(project.name))
     if state is None or project.name in mirrors.open or project.stopped_at:
         return None
-    known = state.digest and root and (state.rules, state.root) == (rules, root)
+    known = state.digest and state.rules == rules
     return state if known and mirrors.accepts(token) else None
 
 

@@ -7,12 +7,12 @@ not keep, and what differs. What is equal in both listings is equal for rsync.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.planning.mirror.manifest import Changes
 
-__all__ = ["by_repo", "find_candidates"]
+__all__ = ["by_repo", "find_candidates", "not_ours"]
 
 _HARD = b"h "
 _MIRRORED = (b"d", b"f", b"l")
@@ -60,12 +60,20 @@ def find_candidates(
     return Changes(frozenset(paths), frozenset(trees), len(extra))
 
 
+def not_ours(found: Changes, changes: Changes) -> Changes:
+    """Return the entries in `found` without those in `changes`."""
+    known = changes.paths | changes.trees
+    paths = {path for path in found.paths - known if not _is_below(path, changes.trees)}
+    trees = {path for path in found.trees - known if not _is_below(path, changes.trees)}
+    return Changes(frozenset(paths), frozenset(trees), found.gone)
+
+
 def _topmost(paths: Iterable[bytes]) -> set[bytes]:
     known = set(paths)
     return {path for path in known if path and posixpath.dirname(path) not in known}
 
 
-def _is_below(path: bytes, trees: set[bytes]) -> bool:
+def _is_below(path: bytes, trees: Container[bytes]) -> bool:
     while path and path not in trees:
         path = posixpath.dirname(path)
     return path in trees

@@ -12,6 +12,7 @@ from repoman_tasks.mountinfo import MountEntry
 from repoman_tasks.planning.names import inside
 
 __all__ = [
+    "ASIDE",
     "BASELINES",
     "MARKER",
     "MARKER_NANOSECONDS",
@@ -35,6 +36,8 @@ MARKER = ".repoman-share"
 """File on the share that names the estate it belongs to."""
 BASELINES = ".repoman-share.baselines"
 """Folder on the share with a copy of the baseline of each project."""
+ASIDE = ".repoman-share.aside"
+"""The first part of the names of folders that hold what the repair of a mirror replaced."""
 REGISTRY_COPIES = ".repoman-share.registry"
 """Folder on the share with copies of the registry, one for each day on which it changed."""
 

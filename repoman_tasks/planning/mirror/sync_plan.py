@@ -7,7 +7,7 @@ from dataclasses import astuple, field
 
 from repoman_tasks.errors import ExitCode, RepomanError, UsageError, internal_error, one_line
 from repoman_tasks.late_dataclass import dataclass
-from repoman_tasks.model import Mirrored, Project, Registry, Tally
+from repoman_tasks.model import Altered, Mirrored, Project, Registry, Tally
 from repoman_tasks.planning.names import nearest, with_parents
 
 __all__ = [
@@ -106,6 +106,8 @@ class Outcome:
     ended_at: str = ""
     noted: bool = False
     """If true, the state has it already, though the registry may not."""
+    altered: Altered | None = None
+    """What else changed the mirror, if a full comparison found that."""
     busy: bool = False
     """If true, another sync of the project was running, and so nothing was done."""
 

@@ -1,0 +1,47 @@
+"""What a person has seen of mirrors that something else changed, and what repairs kept aside."""
+
+from __future__ import annotations
+
+from operator import methodcaller
+
+from repoman_tasks.actions.facts import backup_share, mirrors, reconcile
+from repoman_tasks.model import Altered, Project
+from repoman_tasks.planning.mirror.altered_mirrors import folders_aside, is_of
+from repoman_tasks.planning.mirror.sync_plan import find_project
+from repoman_tasks.planning.text.wording import plural
+from repoman_tasks.session import Session
+from repoman_tasks.tools.share import Share
+
+__all__ = ["accept_altered", "find_altered"]
+
+
+def find_altered(session: Session, project: Project) -> Altered | None:
+    """Return what changed the project's mirror and was not seen yet."""
+    known = session.of(mirrors).altered.get(project.name)
+    share = session.of(backup_share)
+    names = share.folders if isinstance(share, Share) else ()
+    return folders_aside(project, known, names)
+
+
+def accept_altered(session: Session, name: str | None) -> None:
+    """Mark what changed the mirror of a project, or of all, as seen; delete what was kept aside.
+
+    Raise TargetUnusable if the share is needed for that, but can't be used.
+    """
+    known = session.of(reconcile).registry
+    for project in [find_project(known, name)] if name else known.projects:
+        found = find_altered(session, project)
+        if found is None or not is_of(project, found):
+            continue
+        share = session.of(backup_share)
+        if found.folders and not isinstance(share, Share):
+            raise share
+        for folder in found.folders:
+            assert isinstance(share, Share)
+            share.drop_aside(folder)
+        if not session.dry:
+            session.store.mirrors.update(methodcaller("seen", project.name))
+        kept = plural(len(found.folders), "folder")
+        deleted = f", and deleted {kept} of what was replaced" if found.folders else ""
+        session.screen.note(f"{project.name}: marked its changed mirror as seen{deleted}")
+    session.discard_facts()
