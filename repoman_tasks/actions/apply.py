@@ -38,6 +38,7 @@ from repoman_tasks.planning.steps import (
     DeleteMirror,
     DeleteRepo,
     DeleteVolume,
+    EmptyVolume,
     MakeFolder,
     MakeRepo,
     MarkShare,
@@ -268,6 +269,7 @@ def _run_on_container(step: Step, runner: StepRunner | None) -> bool:
         CreateVolume: runner.create_volume,
         DeleteContainer: runner.delete,
         DeleteVolume: runner.delete_volume,
+        EmptyVolume: runner.empty_volume,
         MakeRepo: runner.make_repo,
         RebuildContainer: runner.rebuild,
     }

@@ -38,6 +38,7 @@ from repoman_tasks.planning.steps import (
     CreateVolume,
     DeleteContainer,
     DeleteVolume,
+    EmptyVolume,
     MakeRepo,
     RebuildContainer,
 )
@@ -46,6 +47,7 @@ from repoman_tasks.tools.agent_files import AgentFile, copy_agent_files
 from repoman_tasks.tools.guest import GuestHandle, check_repo_writable, set_up_user, wait_until_up
 from repoman_tasks.tools.guest_link import link_repos
 from repoman_tasks.tools.guest_preferences import Preferences, set_preferences
+from repoman_tasks.tools.guest_reset import empty_volume
 from repoman_tasks.tools.guest_volume import set_up_volume
 from repoman_tasks.tools.incus import Incus, retry_while
 
@@ -216,6 +218,12 @@ class StepRunner:
     def delete_volume(self, step: DeleteVolume) -> None:
         """Delete a volume with all that is on it; do nothing if there is none."""
         self.incus.change("DELETE", volume_path(self.incus.project, step.pool, step.name))
+
+    def empty_volume(self, step: EmptyVolume) -> None:
+        """Start a container that is fresh, and delete all that is on its volume."""
+        self.incus.set_state(step.name, "start")
+        self._started.add(step.name)
+        empty_volume(GuestHandle(self.incus, step.name, self.person))
 
     # --- containers -----------------------------------------------------------------
 

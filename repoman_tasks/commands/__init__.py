@@ -28,7 +28,7 @@ GROUPS = {
         "log",
         "nightly",
     ),
-    "Change a container": ("update", "template", "rename", "login", "trust", "untrust"),
+    "Change a container": ("update", "reset", "template", "rename", "login", "trust", "untrust"),
     "Remove": ("remove", "uninstall"),
     "Other": ("completion", "git-guard"),
 }

@@ -73,6 +73,9 @@ remove --dry-run::Show what would change, and change nothing.
 rename:project!:Rename a project with its container, its volume and all that is recorded of it.
 rename --folder::Rename the folder of its repo and its mirror on the share, too.
 rename --dry-run::Show what would change, and change nothing.
+reset:project:Make a container fresh from its template or image; its volume and its repo stay.
+reset --volume::Empty its volume, too: its agents'\'' state, shell history and kept folders.
+reset --dry-run::Show what would be lost, and change nothing.
 restart:project:Restart the containers of projects; those that are stopped are started.
 restart --all::Restart all that run.
 restart --force::Stop it at once, without asking it to shut down.

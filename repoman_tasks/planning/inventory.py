@@ -261,6 +261,7 @@ MADE_BY: Mapping[str, tuple[str, ...]] = {
     "nightly": ("nightly sync", _STATE),
     "remove": (_STATE, _REGISTRY),
     "rename": (_STATE, _REGISTRY),
+    "reset": (*_IN_INCUS, _STATE),
     "restart": (_STATE,),
     "restore": (_STATE,),
     "setup": (
@@ -303,6 +304,7 @@ LEFT_BY: Mapping[type, str] = {
     kinds.DeleteMirror: _NOTHING,
     kinds.DeleteRepo: _NOTHING,
     kinds.DeleteVolume: _NOTHING,
+    kinds.EmptyVolume: _NOTHING,
     kinds.MakeFolder: _STATE,
     kinds.MakeRepo: _REPOS,
     kinds.MarkShare: _REPOS,

@@ -91,7 +91,7 @@ def _answers(commands: str, *arguments: str) -> dict[str, tuple[str, ...]]:
 GO_AHEAD = Prompt(
     "Go ahead?",
     _answers(
-        "adopt completion git-guard login new nightly remove rename restore setup status "
+        "adopt completion git-guard login new nightly remove rename reset restore setup status "
         "template uninstall update",
         "yes",
     ),
@@ -103,7 +103,8 @@ SUDO = Prompt("Run this with sudo now?", _answers("setup", "yes"))
 PROJECT = Prompt(
     "Which project?",
     _answers(
-        "agent exec history remove rename restart restore shell start stop trust untrust update",
+        "agent exec history remove rename reset restart restore shell start stop trust untrust "
+        "update",
         "name",
     ),
 )

@@ -30,6 +30,7 @@ __all__ = [
     "DeleteMirror",
     "DeleteRepo",
     "DeleteVolume",
+    "EmptyVolume",
     "MakeFolder",
     "MakeRepo",
     "MarkShare",
@@ -205,6 +206,16 @@ class DeleteVolume:
 
     def __str__(self) -> str:
         return f"delete the volume {self.name}: its agents' state, shell history and kept folders"
+
+
+@dataclass(frozen=True)
+class EmptyVolume:
+    """Step that starts a fresh container, and deletes all that is on its volume."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"empty the volume {self.name}: its agents' state, shell history and kept folders"
 
 
 @dataclass(frozen=True)
@@ -404,6 +415,7 @@ Step = (
     | DeleteMirror
     | DeleteRepo
     | DeleteVolume
+    | EmptyVolume
     | MakeFolder
     | MakeRepo
     | MarkShare

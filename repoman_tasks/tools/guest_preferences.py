@@ -1,4 +1,7 @@
-"""The person's preferences in a new container: the time zone, and the name for commits in git."""
+"""The person's preferences in a new container: the time zone, and the name for commits in git.
+
+The packages that it has at that time are noted for `reset`, in the same call.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,28 @@ from repoman_tasks.hosts.base import Future, Host, Result
 from repoman_tasks.planning.container.git_identity import git_identity_file
 from repoman_tasks.tools.guest import AS_USER, GuestHandle
 
-__all__ = ["Preferences", "set_preferences"]
+__all__ = ["LIST_PACKAGES", "PACKAGES_FILE", "Preferences", "set_preferences"]
 
 _ZONE = "/etc/localtime"
 _MOST_BYTES = 16 << 10
 """Limit of a file with a time zone; the largest one takes 4 KiB."""
 
+PACKAGES_FILE = "/var/cache/repoman-packages"
+"""Path inside of the list of the packages that a container had from the start."""
+
+LIST_PACKAGES = r"""
+list_packages() {
+    dpkg-query -W -f '${Package}\n' 2>/dev/null || rpm -qa --qf '%{NAME}\n' 2>/dev/null ||
+        apk info -q 2>/dev/null || pacman -Qq 2>/dev/null || :
+}
+"""
+"""Defines a function that prints the packages that are installed, one a line."""
+
 _SET = (
-    r"""
+    LIST_PACKAGES
+    + r"""
+packages=$1; shift
+[ -e "$packages" ] || { mkdir -p "${packages%/*}" && list_packages >"$packages"; } 2>/dev/null
 name=$1 uid=$2 gid=$3 home=$4 data=$5 identity=$6
 new=/etc/localtime.repoman
 if [ -n "$data" ] && command -v base64 >/dev/null 2>&1; then
@@ -33,7 +50,8 @@ set -- sh -c 'set -C; printf %s "$1" >"$HOME/.gitconfig"' sh "$identity"
 """
     + AS_USER
 )
-"""Replaces the time zone, and writes git's configuration of the user if there is none."""
+"""Notes the packages, replaces the time zone, and writes git's configuration of the user if there
+is none."""
 
 
 class Preferences:
@@ -70,4 +88,4 @@ def set_preferences(handle: GuestHandle, preferences: Preferences) -> None:
     person = handle.person
     who = (person.name, str(person.uid), str(person.gid), person.home)
     with contextlib.suppress(Failed):
-        handle.run(_SET, *who, preferences.zone(), preferences.identity())
+        handle.run(_SET, PACKAGES_FILE, *who, preferences.zone(), preferences.identity())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.containers.conftest import ContainerEstate
+from tests.support.json_schemas import find_schema_errors
 from tests.support.processes import WAIT_SECONDS, wait_until
 
 BLOCKED = 'run = ["touch /begun; while :; do sleep 600; done"]'
@@ -76,7 +78,9 @@ def test_a_template_is_built_once_and_containers_start_from_it(estate: Container
     (row, _) = estate.run("list", "--json", code=0).json["projects"]
     assert row["image"] == "template whole"
     assert estate.run("template", "build", "whole", code=0).out == "nothing to do\n"
-    rows = estate.run("template", "--json", code=0).json["templates"]
+    printed = estate.run("template", "--json", code=0).json
+    assert find_schema_errors("template", printed) == []
+    rows = printed["templates"]
     assert {row["name"]: row["projects"] for row in rows} == {
         "agent": [],
         "base": [],
@@ -205,7 +209,7 @@ def test_what_a_repo_adds_is_for_its_project_alone(estate: ContainerEstate) -> N
 
 
 PACKAGE = """\
-Package: isurus-tool
+Package: {}
 Version: 1.0
 Architecture: all
 Maintainer: nobody <nobody@example.org>
@@ -213,33 +217,71 @@ Description: a tool
 """
 
 
-def test_packages_are_installed_by_the_images_own_manager(estate: ContainerEstate) -> None:
-    repo = estate.registry.parent / "templates/repo"
-    tree = estate.base / "tree"
-    (tree / "DEBIAN").mkdir(parents=True)
-    (tree / "DEBIAN/control").write_text(PACKAGE)
-    (tree / "usr/bin").mkdir(parents=True)
-    (tree / "usr/bin/isurus-tool").write_text("#!/bin/sh\necho works\n")
-    (tree / "usr/bin/isurus-tool").chmod(0o755)
-    repo.mkdir(parents=True)
-    argv = ["dpkg-deb", "--root-owner-group", "--build", str(tree), str(repo / "tool.deb")]
+def make_package(estate: ContainerEstate, name: str) -> None:
+    """Put a package with a program of its name into the folder of templates, as apt can load it."""
+    tree, repo = estate.base / name, estate.registry.parent / "templates/repo"
+    for folder in (tree / "DEBIAN", tree / "usr/bin", repo):
+        folder.mkdir(parents=True, exist_ok=True)
+    (tree / "DEBIAN/control").write_text(PACKAGE.format(name))
+    (tree / "usr/bin" / name).write_text("#!/bin/sh\necho works\n")
+    (tree / "usr/bin" / name).chmod(0o755)
+    made = repo / f"{name}.deb"
+    argv = ["dpkg-deb", "--root-owner-group", "--build", str(tree), str(made)]
     subprocess.run(argv, check=True, capture_output=True)
-    size = (repo / "tool.deb").stat().st_size
-    digest = subprocess.run(
-        ["sha256sum", str(repo / "tool.deb")], check=True, capture_output=True, text=True
-    ).stdout.split()[0]
-    index = f"{PACKAGE}Filename: ./tool.deb\nSize: {size}\nSHA256: {digest}\n\n"
-    (repo / "Packages").write_text(index)
+    digest = hashlib.sha256(made.read_bytes()).hexdigest()
+    where = f"Filename: ./{made.name}\nSize: {made.stat().st_size}\nSHA256: {digest}\n\n"
+    with (repo / "Packages").open("a") as index:
+        index.write(PACKAGE.format(name) + where)
+
+
+def test_packages_by_the_images_own_manager_and_a_reset(estate: ContainerEstate) -> None:
+    make_package(estate, "isurus-tool")
+    make_package(estate, "hand-tool")
     file_of(estate, "sources.list", "deb [trusted=yes] file:/opt/repo ./\n")
     files = 'files = ["repo:/opt/repo", "sources.list:/etc/apt/sources.list"]'
     define(estate, "tools", 'image = "debian"', files, 'packages = ["isurus-tool"]')
     estate.new("isurus", "--template", "tools")
     assert estate.run("exec", "isurus", "--", "isurus-tool", code=0).out == "works\n"
-    machine_ids = {inside(estate, "isurus", "/etc/machine-id")}
-    estate.new("lamna", "--template", "tools")
-    machine_ids.add(inside(estate, "lamna", "/etc/machine-id"))
-    assert len(machine_ids) == 2, "each container is a machine of its own"
+    assert "by hand" not in estate.run("reset", "isurus", "--dry-run", code=0).err
+    assert estate.exec_inside("isurus", "apt-get", "-qy", "install", "hand-tool").code == 0
+    assert estate.exec_inside("isurus", "touch", "/root/x", "/var/lib/repoman/y").code == 0
+    (estate.local_repos / "isurus/z").touch()
+    shown = estate.run("reset", "isurus", "--dry-run", code=0)
+    assert "lost: 1 package installed by hand: hand-tool" in shown.err
+    assert "kept: its repo, and its volume" in shown.err
+    assert estate.run("reset", "isurus", "--no-input").code == 2
+    assert estate.exec_inside("isurus", "hand-tool").out == "works\n", "it was not approved"
+    before = inside(estate, "isurus", "/etc/machine-id")
+    estate.run("reset", "isurus", "--yes", code=0)
+    assert estate.exec_inside("isurus", "ls", "/root/x", "/usr/bin/hand-tool").out == ""
+    assert estate.run("exec", "isurus", "--", "isurus-tool", code=0).out == "works\n"
+    assert estate.exec_inside("isurus", "ls", "/var/lib/repoman/y").code == 0
+    assert (estate.local_repos / "isurus/z").exists()
+    assert inside(estate, "isurus", "/etc/machine-id") != before, "a machine of its own"
+    assert "by hand" not in estate.run("reset", "isurus", "--dry-run", code=0).err
+    assert estate.findings() == {}
     define(estate, "tools", 'image = "debian"', files, 'packages = ["no-such-tool"]')
     done = estate.run("template", "build", "tools", "--yes", code=1)
     assert "this failed: install no-such-tool" in done.err
     assert "without a way to the internet, set http_proxy" in done.err
+    assert estate.run("reset", "isurus", "--yes", code=1).err.count("no-such-tool") == 1
+    assert estate.run("exec", "isurus", "--", "isurus-tool", code=0).out == "works\n", (
+        "nothing lost"
+    )
+
+
+@pytest.mark.over_ssh
+def test_a_reset_of_a_stopped_container_and_of_its_volume(isurus: ContainerEstate) -> None:
+    assert isurus.exec_inside("isurus", "touch", "/root/x", "/var/lib/repoman/y").code == 0
+    assert isurus.exec_inside("isurus", "mkdir", "-p", "/var/lib/repoman/.hidden/..x").code == 0
+    isurus.run("stop", "isurus", code=0)
+    done = isurus.run("reset", "isurus", "--volume", "--yes", code=0)
+    assert "can't be listed, as it does not run" in done.err
+    assert "done: empty the volume isurus" in done.out
+    assert isurus.exec_inside("isurus", "ls", "/root/x").code != 0
+    assert isurus.exec_inside("isurus", "ls", "-d", "/var/lib/repoman/y").code != 0
+    assert isurus.exec_inside("isurus", "ls", "-d", "/var/lib/repoman/.hidden").code != 0
+    assert isurus.exec_inside("isurus", "ls", "/var/lib/repoman/claude/.claude.json").code == 0
+    assert isurus.findings() == {}
+    isurus.incus("delete", "--force", "isurus")
+    assert "its container is missing" in isurus.run("reset", "isurus", "--yes", code=1).err

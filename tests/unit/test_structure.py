@@ -345,8 +345,8 @@ def test_only_local_starts_processes() -> None:
 
 
 _IN_CONTAINERS = (
-    *("tools.agent_terminal", "tools.guest", "tools.guest_build", "tools.reach_probe"),
-    "planning.container.user_files",
+    *("tools.agent_terminal", "tools.guest", "tools.guest_build", "tools.guest_reset"),
+    *("tools.reach_probe", "planning.container.user_files"),
 )
 _JUDGE = ("tools.git_judge",)
 _AS_ROOT = ("planning.fence.host_filter", "planning.fence.kernel_limits")

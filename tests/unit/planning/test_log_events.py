@@ -90,6 +90,7 @@ EVERY_STEP: list[steps.Step] = [
     steps.DeleteMirror("/nfs/repos/x", "x", SECRET),
     steps.DeleteRepo("isurus", "/home/dev/repos/isurus"),
     steps.DeleteVolume("isurus", "default"),
+    steps.EmptyVolume("isurus"),
     steps.MakeFolder("/home/dev/repos"),
     steps.MakeRepo("/home/dev/repos/x"),
     steps.MarkShare("/nfs/repos", SECRET),
