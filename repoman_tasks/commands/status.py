@@ -73,7 +73,7 @@ from repoman_tasks.planning.mirror.altered_mirrors import altered_findings
 from repoman_tasks.planning.mirror.damage import damage_findings, valid_verified
 from repoman_tasks.planning.mirror.excludes import exclude_finding
 from repoman_tasks.planning.mirror.growth import growth_findings
-from repoman_tasks.planning.mirror.restore_plan import partial_findings
+from repoman_tasks.planning.mirror.restore_plan import partial_findings, partial_places
 from repoman_tasks.planning.mirror.snapshots import snapshot_findings
 from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.nightly_job import gone_finding, overdue_finding
@@ -89,6 +89,7 @@ from repoman_tasks.planning.text.wording import (
 from repoman_tasks.planning.trust.hazard_findings import protect_findings
 from repoman_tasks.session import Session
 from repoman_tasks.terminal.screen import Screen
+from repoman_tasks.tools.file_tree import submit_partial_folders
 from repoman_tasks.tools.git_guard_files import submit_guard
 from repoman_tasks.tools.nightly_files import submit_in_place
 from repoman_tasks.tools.share import Share
@@ -227,8 +228,11 @@ def _shared_findings(session: Session, facts: EstateFacts, guard: Guard) -> list
         found += mirror_findings(share.folders, facts.registry)
         found += _snapshot_findings(session, share)
     found += guard_findings(guard, facts.local_repos)
-    projects, left = facts.registry.projects, session.of(folders)
-    return found + partial_findings(left, projects, facts.repos, facts.local_repos)
+    projects = facts.registry.projects
+    places = partial_places(guard.folders, projects, facts.local_repos)
+    left = [f"{facts.local_repos}/{folder}" for folder in session.of(folders)]
+    left += submit_partial_folders(session.host, places).result()
+    return found + partial_findings(left, projects, facts.repos)
 
 
 def _submit_nightly(session: Session) -> Future[list[Finding]]:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from functools import partial
 from hashlib import blake2b
 from heapq import heappush, heapreplace
 
 from repoman_tasks.errors import Failed
-from repoman_tasks.hosts.base import Entry, Future, Host
+from repoman_tasks.hosts.base import FOLDER_SECONDS, Entry, Future, Host, TimedOut
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Tally
 from repoman_tasks.planning.mirror.baseline import CAP, SAMPLED, Contents
@@ -30,6 +30,7 @@ __all__ = [
     "is_loose_object",
     "submit_ctime",
     "submit_folder_names",
+    "submit_partial_folders",
     "survey_entries",
 ]
 
@@ -74,6 +75,25 @@ def submit_folder_names(host: Host, path: str) -> Future[list[str]]:
     argv = ["find", f"{path.rstrip('/')}/", "-mindepth", "1", "-maxdepth", "1"]
     names = host.submit([*argv, "-type", "d", "-printf", "%f\\0"])
     return names.then(lambda result: result.text.split("\0")[:-1])
+
+
+def submit_partial_folders(host: Host, places: Sequence[str]) -> Future[list[str]]:
+    """Ask for the paths of the folders directly in `places` that a restore may have left.
+
+    A place that does not answer, as on a dead file system, hides them all.
+    """
+    if not places:
+        return Future(list)
+    argv = ["find", *places, "-mindepth", "1", "-maxdepth", "1", "-name", ".*.partial"]
+    asked = host.submit([*argv, "-type", "d", "-print0"], timeout=FOLDER_SECONDS, stoppable=True)
+
+    def result() -> list[str]:
+        try:
+            return sorted(asked.result().text.split("\0")[:-1])
+        except TimedOut:
+            return []
+
+    return Future(result)
 
 
 def submit_ctime(host: Host, path: str) -> Future[int]:

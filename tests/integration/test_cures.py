@@ -11,6 +11,7 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -215,6 +216,22 @@ def lose_and_leave(estate: Estate) -> None:
     estate.run("restore", "isurus", code=4, environ=environ)
 
 
+def leave_elsewhere(estate: Estate) -> None:
+    environ, copy = failing_rsync(estate.base), "~/copies/it's one"
+    estate.run("restore", "isurus", "--to", copy, code=4, environ=environ)
+
+
+def leave_of_a_file(estate: Estate) -> None:
+    estate.run("restore", "isurus", "README.md", code=4, environ=failing_rsync(estate.base))
+
+
+def delete_left(estate: Estate) -> None:
+    """Run the command that the cure names for it."""
+    cure = find(estate, LEFT_OF_A_FILE)
+    (command,) = re.findall("`(rm [^`]*)`", cure)
+    subprocess.run(shlex.split(command), check=True)
+
+
 def partial(estate: Estate) -> Path:
     return estate.local_repos / ".isurus.0123abcd.partial"
 
@@ -320,6 +337,11 @@ def drop_alerts(estate: Estate) -> None:
 
 # --- the tables ---------------------------------------------------------------------------
 
+LEFT_OF_A_FILE = Case(
+    *("left of a file", synced(leave_of_a_file), "partial", "isurus-mirror"),
+    cures=((),),
+    by_hand=delete_left,
+)
 FINDINGS = [
     Case("no registry", no_registry, "registry", "registry", answers=paths),
     Case("no marker", no_marker, "share", "share"),
@@ -338,6 +360,8 @@ FINDINGS = [
     Case("folder without a project", add_folder, "folder", "isurus-2"),
     Case("left by a restore", leave_partial, "partial", cures=((),), by_hand=delete_partial),
     Case("left, and lost", synced(lose_and_leave), "partial"),
+    Case("left elsewhere", synced(leave_elsewhere), "partial"),
+    LEFT_OF_A_FILE,
     Case("no snapshots", synced(), "snapshots", "share", cures=((),), by_hand=take_snapshot),
     Case(
         "old snapshots", synced(take_old), "snapshots", "share", cures=((),), by_hand=take_snapshot

@@ -161,12 +161,51 @@ def test_verifies_killed_at_random_moments(mirrored: Estate) -> None:
     mirrored.run("verify", code=0)
 
 
+@pytest.mark.nightly
+def test_take_overs_killed_at_random_moments(mirrored: Estate) -> None:
+    token, before = mirrored.share / ".repoman-generation", hash_tree(mirrored.mirror("isurus"))
+    token.write_text("elsewhere 2026-04-28T20:17:03Z 0123456789abcdef")
+    (mirrored.local_repos / "isurus/new").write_text("x")
+
+    def check() -> None:
+        assert hash_tree(mirrored.mirror("isurus")) == before
+
+    kill_at_random(mirrored, ("setup", "--take-over", "--yes"), check)
+    mirrored.run("setup", "--take-over", "--yes", code=0)
+    mirrored.run("sync", code=0)
+    assert inner(mirrored.mirror("isurus")) == inner(mirrored.local_repos / "isurus")
+
+
+@pytest.mark.nightly
+def test_an_estate_that_comes_back_killed_at_random_moments(mirrored: Estate) -> None:
+    """Kill the adoption of the share, then the restore of all; each completes when repeated."""
+    paths = ("--local-repos", str(mirrored.local_repos), "--nfs-repos", str(mirrored.share))
+    repos = {name: inner(mirrored.local_repos / name) for name in ("isurus", "lamna")}
+    mirrors = {name: hash_tree(mirrored.mirror(name)) for name in repos}
+    lose_home(mirrored)
+
+    def check() -> None:
+        assert {name: hash_tree(mirrored.mirror(name)) for name in repos} == mirrors
+        there = [name for name in repos if (mirrored.local_repos / name).exists()]
+        assert [inner(mirrored.local_repos / name) == repos[name] for name in there] == [
+            True for _ in there
+        ]
+
+    adopt = ("setup", *paths, "--adopt-share", "--yes")
+    for argv in (adopt, ("restore", "--all")):
+        kill_at_random(mirrored, argv, check)
+        mirrored.run(*argv, code=0)
+    check()
+    assert sorted(path.name for path in mirrored.local_repos.iterdir()) == ["isurus", "lamna"]
+    mirrored.run("sync", code=0)
+
+
 def kill_at_random(
     estate: Estate, argv: tuple[str, ...], check: Callable[[], object], rounds: int = 8
 ) -> None:
     """Kill a command at moments of the time that it takes here; call `check` after each."""
     chance, began, marker = random.Random(SEED), time.monotonic(), str(estate.base)
-    estate.run("list", code=0)
+    estate.run("list")
     seconds = 4 * (time.monotonic() - began)
     for _ in range(rounds):
         process = estate.start(*argv)

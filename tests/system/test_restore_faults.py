@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.estate import hash_tree
+from tests.support.estate import Result, hash_tree
 from tests.support.processes import wait_until
 from tests.system.conftest import NfsEstate, finish, rsyncs
 from tests.system.test_faults import same
 from tests.worlds.machine import kernel
+
+Begin = Callable[[NfsEstate], subprocess.Popen[bytes]]
 
 
 @pytest.fixture
@@ -36,31 +39,43 @@ def begin_restore(estate: NfsEstate) -> subprocess.Popen[bytes]:
     return process
 
 
-def test_the_server_dies_during_a_restore(mirrored: NfsEstate) -> None:
-    mirrored.environ["REPOMAN_STALL_SECONDS"] = "4"
-    process = begin_restore(mirrored)
-    mirrored.nfs.stop_server()
-    mirrored.nfs.delay(0)
+def end_without_a_server(estate: NfsEstate, begin: Begin) -> Result:
+    """Return how what `begin` starts ends if the server dies meanwhile; start the server again."""
+    estate.environ["REPOMAN_STALL_SECONDS"] = "4"
+    process = begin(estate)
+    estate.nfs.stop_server()
+    estate.nfs.delay(0)
     done = finish(process)
     assert done.code == 4, done
+    estate.nfs.start_server()
+    wait_until(lambda: not rsyncs())
+    return done
+
+
+def end_without_a_mount(estate: NfsEstate, begin: Begin) -> Result:
+    """Return how what `begin` starts ends if the share is unmounted meanwhile; mount it again."""
+    process = begin(estate)
+    estate.nfs.umount(lazy=True)
+    estate.nfs.delay(0)
+    done = finish(process)
+    estate.nfs.mount()
+    return done
+
+
+def test_the_server_dies_during_a_restore(mirrored: NfsEstate) -> None:
+    done = end_without_a_server(mirrored, begin_restore)
     assert "no progress for 4 s" in done.err
     assert not (mirrored.local_repos / "big").exists()
-    mirrored.nfs.start_server()
-    wait_until(lambda: not rsyncs())
     mirrored.run("restore", "big", code=0)
     assert same(mirrored.local_repos / "big", mirrored.export_path("big"))
 
 
 def test_the_share_is_unmounted_during_a_restore(mirrored: NfsEstate) -> None:
     """It goes on with the share that it began with, or fails; nothing is read from elsewhere."""
-    process = begin_restore(mirrored)
-    mirrored.nfs.umount(lazy=True)
-    mirrored.nfs.delay(0)
-    done = finish(process)
+    done = end_without_a_mount(mirrored, begin_restore)
     repo = mirrored.local_repos / "big"
     assert done.code == 0 or not repo.exists()
     assert not repo.exists() or same(repo, mirrored.export_path("big"))
-    mirrored.nfs.mount()
     if not repo.exists():
         mirrored.run("restore", "big", code=0)
     assert same(repo, mirrored.export_path("big"))
@@ -111,27 +126,16 @@ def begin_verify(estate: NfsEstate) -> subprocess.Popen[bytes]:
 
 
 def test_the_server_dies_during_a_verify(mirrored: NfsEstate) -> None:
-    mirrored.environ["REPOMAN_STALL_SECONDS"] = "4"
-    process = begin_verify(mirrored)
-    mirrored.nfs.stop_server()
-    mirrored.nfs.delay(0)
-    done = finish(process)
-    assert done.code == 4, done
+    done = end_without_a_server(mirrored, begin_verify)
     assert "no progress for 4 s" in done.out
-    mirrored.nfs.start_server()
-    wait_until(lambda: not rsyncs())
     (row,) = mirrored.run("list", "--json", code=0).json["projects"]
     assert (row["last_verified"], row["proven"], row["damaged"]) == (None, 0, [])
     mirrored.run("verify", "big", code=0)
 
 
 def test_the_share_is_unmounted_during_a_verify(mirrored: NfsEstate) -> None:
-    process = begin_verify(mirrored)
-    mirrored.nfs.umount(lazy=True)
-    mirrored.nfs.delay(0)
-    done = finish(process)
+    done = end_without_a_mount(mirrored, begin_verify)
     assert done.code in (0, 4, 5), done  # never damage
-    mirrored.nfs.mount()
     (row,) = mirrored.run("list", "--json", code=0).json["projects"]
     assert row["damaged"] == []
 

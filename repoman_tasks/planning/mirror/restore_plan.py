@@ -22,12 +22,15 @@ __all__ = [
     "check_target",
     "inner_paths",
     "partial_findings",
+    "partial_places",
     "plan_target",
     "unused",
 ]
 
 RESTORED = "restored"
 """Folder in the home for what is not restored to its own place."""
+_PARTIAL = re.compile(r"(/(?:.*/)?)\.([^/]+)\.([0-9a-f]{8})\.partial", re.DOTALL)
+"""Path of `Target.partial`: parent, name, digest."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +67,20 @@ class Target:
         Only the same restore goes on there: what another source left must not get into this copy.
         """
         parent, name = posixpath.split(self.folder)
-        digest = hashlib.sha256(self.origin.encode(errors="surrogateescape")).hexdigest()
-        return posixpath.join(parent, f".{name}.{digest[:8]}.partial")
+        return posixpath.join(parent, f".{name}.{_digest(self.origin)}.partial")
 
     @property
     def folders(self) -> tuple[str, ...]:
         """All folders that get files of the copy, or files that it replaces."""
         return (self.folder, self.aside or self.partial)
+
+
+def _origin(name: str, at: str, paths: Iterable[str]) -> str:
+    return "\0".join([name, at, *paths])
+
+
+def _digest(origin: str) -> str:
+    return hashlib.sha256(origin.encode(errors="surrogateescape")).hexdigest()[:8]
 
 
 def inner_paths(paths: Sequence[str], repo: str) -> tuple[str, ...]:
@@ -109,7 +119,7 @@ def plan_target(
             raise UsageError(f"{repo} is missing or empty", "leave out --in-place")
         stamp = now.translate({ord(sign): None for sign in "-:"})
         return Target(repo, f"{home}/{RESTORED}/{name}-replaced-{stamp}")
-    origin = "\0".join([name, source if options.at else "", *options.paths])
+    origin = _origin(name, source if options.at else "", options.paths)
     if options.to:
         return Target(absolute(options.to, home), origin=origin)
     if missing and not options.paths:
@@ -125,25 +135,54 @@ def unused(target: Target, existing: Container[str]) -> Target:
     return replace(target, folder=posixpath.join(parent, free))
 
 
+def partial_places(
+    guarded: Iterable[str], projects: Iterable[Project], local_repos: str
+) -> list[str]:
+    """Return the folders, beside `local_repos`, that a restore may have left something in.
+
+    `guarded` are the folders that the guard for git knows, to which a restore adds its own.
+    """
+    repos = (posixpath.join(local_repos, project.repo) for project in projects)
+    partial = filter(_PARTIAL.fullmatch, guarded)
+    return sorted({*map(posixpath.dirname, [*repos, *partial])} - {local_repos})
+
+
 def partial_findings(
-    folders: Iterable[str], projects: Iterable[Project], repos: Mapping[str, RepoState], base: str
+    left: Iterable[str], projects: Sequence[Project], repos: Mapping[str, RepoState]
 ) -> list[Finding]:
-    """Return a note for each of `folders` in local_repos, at `base`, that a restore left.
+    """Return a note for each folder in `left` that a restore left incomplete.
 
     `repos` are the states of the repos of `projects`, by name: one that is missing can still come
     back.
     """
     found = []
-    for project in projects:
-        left = re.compile(rf"\.{re.escape(project.repo)}\.[0-9a-f]{{8}}\.partial")
-        for folder in filter(left.fullmatch, folders):
-            delete = f"delete it with `{quoted('rm', '-rf', f'{base}/{folder}')}`"
-            cure = delete
-            if repos[project.name].problem == "missing":
-                cure = f"go on with `repoman restore {quoted(project.name)}`, or {delete}"
-            what = f"a restore of it that did not end has left {base}/{folder}"
-            found.append(Finding(project.name, what, cure, problem=False, kind="partial"))
+    for path in left:
+        if match := _PARTIAL.fullmatch(path):
+            parent, name, digest = match.groups()
+            subject, again = _restore_of(f"{parent}{name}", digest, projects, repos)
+            go_on = f"go on with `{quoted('repoman', *again)}`, or " if again else ""
+            cure = f"{go_on}delete it with `{quoted('rm', '-rf', path)}`"
+            what = f"a restore that did not end has left {path}"
+            found.append(Finding(subject, what, cure, problem=False, kind="partial"))
     return found
+
+
+def _restore_of(
+    folder: str, digest: str, projects: Sequence[Project], repos: Mapping[str, RepoState]
+) -> tuple[str, tuple[str, ...]]:
+    """Return the project whose restore to `folder` has this digest, and the argv that goes on.
+
+    It is empty if that restore is not known, or would not go there any more.
+    """
+    at_home = {repos[project.name].path: project for project in projects}
+    for project in projects:
+        if _digest(_origin(project.name, "", ())) == digest:
+            if at_home.get(folder) is None:
+                return project.name, ("restore", project.name, "--to", folder)
+            if at_home[folder] is project and repos[project.name].problem == "missing":
+                return project.name, ("restore", project.name)
+    own = at_home.get(folder)
+    return own.name if own else posixpath.basename(folder), ()
 
 
 def check_target(target: Target, repos: Sequence[str], protected: Sequence[str]) -> None:
