@@ -49,6 +49,7 @@ from repoman_tasks.tools.guest_link import link_repos
 from repoman_tasks.tools.guest_preferences import Preferences, set_preferences
 from repoman_tasks.tools.guest_reset import empty_volume
 from repoman_tasks.tools.guest_volume import set_up_volume
+from repoman_tasks.tools.images import naming_images
 from repoman_tasks.tools.incus import Incus, retry_while
 
 __all__ = ["Devices", "StepRunner"]
@@ -235,7 +236,8 @@ class StepRunner:
         """Create a container and start it."""
         self.incus.check_memory(step.name)
         body = {"source": dict(step.origin), **self._body(step.spec), "start": True}
-        self._create(step.name, body)
+        with naming_images(step.spec.image):
+            self._create(step.name, body)
         self._started.add(step.name)
 
     def adopt(self, step: AdoptContainer) -> None:
@@ -338,7 +340,8 @@ class StepRunner:
         if actual.status != "stopped":
             self.incus.set_state(step.name, "stop", force=True)
         path = self.incus.at("instances", step.name, "rebuild")
-        self.incus.change("POST", path, {"source": dict(step.origin)}, self._report)
+        with naming_images(step.spec.image):
+            self.incus.change("POST", path, {"source": dict(step.origin)}, self._report)
         self.incus.set_config(step.name, {IMAGE_TAG: step.spec.image})
 
     def set_state(self, step: ChangeState) -> None:

@@ -95,8 +95,10 @@ def describe(verdict: Verdict) -> str:
         return verdict.error
     files = f"{plural(verdict.files, 'file')} compared"
     if verdict.damaged or verdict.objects:
-        count = plural(len(verdict.damaged) + len(verdict.objects), "entry", "entries")
-        return f"{count} damaged, {files}"
+        entries = [f"{plural(len(verdict.damaged), 'entry', 'entries')} damaged"]
+        objects = ["git objects damaged"]
+        parts = entries * bool(verdict.damaged) + objects * bool(verdict.objects)
+        return ", ".join([*parts, files])
     changed = f", {verdict.changed} changed since its last sync" if verdict.changed else ""
     proven = f", {verdict.verified.proven} % proven" if verdict.verified.proven < 100 else ""
     return f"well, {files}{proven}{changed}"

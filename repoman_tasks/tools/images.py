@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from repoman_tasks.errors import Failed, UsageError, quoted
@@ -11,9 +12,9 @@ from repoman_tasks.planning.container.templates import IMAGE_PREFIX, check_no_bu
 from repoman_tasks.planning.names import image_fault, nearest
 from repoman_tasks.planning.text.strict_json import parse_json
 from repoman_tasks.registry.names_file import lines_of, names_file
-from repoman_tasks.tools.incus import Incus
+from repoman_tasks.tools.incus import Incus, NoSuchImage
 
-__all__ = ["distinct_images", "image_origin", "local_images"]
+__all__ = ["distinct_images", "image_origin", "local_images", "naming_images"]
 
 _LOCAL = ("unix://", "unix:/")
 
@@ -48,6 +49,16 @@ def image_origin(incus: Incus, image: str) -> dict[str, Any]:
         )
     pull = {"type": "image", "mode": "pull", "server": address, "protocol": protocol}
     return {**pull, "alias": name}
+
+
+@contextmanager
+def naming_images(image: str) -> Iterator[None]:
+    """Have an error about `image`, which its server has not, name the command that lists others."""
+    try:
+        yield
+    except NoSuchImage as error:
+        remote = f"{image.partition(':')[0]}:"
+        raise Failed(error.what, f"choose one of `incus image list {quoted(remote)}`") from None
 
 
 def local_images(incus: Incus) -> dict[str, str]:

@@ -24,7 +24,7 @@ from repoman_tasks.planning.container.spec import Container
 from repoman_tasks.planning.incus_form import well_formed
 from repoman_tasks.planning.text.strict_json import parse_json
 
-__all__ = ["Incus", "retry_while"]
+__all__ = ["Incus", "NoSuchImage", "retry_while"]
 
 _SECONDS = 10.0
 """Timeout of an answer of the daemon."""
@@ -249,7 +249,11 @@ class Incus:
                 raise
             # Remains of a start that failed a moment ago may be in the way; they soon go away.
             self.host.read(["sleep", "1"])
-            self.change("PUT", path, body, seconds=_STATE_SECONDS)
+            try:
+                self.change("PUT", path, body, seconds=_STATE_SECONDS)
+            except _NotStarted as error:
+                log = f"`incus info --show-log --project {quoted(self.project, name)}`"
+                raise Failed(error.what, f"{error.cure}, and see {log}") from None
         except _StillRunning:
             container = self.container(name)
             if container is None or not container.running:  # else another command started it
@@ -398,6 +402,10 @@ class _StillRunning(Failed):
     """A container can't be started because it runs, or a failed start has left it so."""
 
 
+class NoSuchImage(Failed):
+    """The image server has no image of the name that was requested."""
+
+
 class _NotDown(Failed):
     """A container did not shut down in time."""
 
@@ -433,12 +441,12 @@ _LASTING: Sequence[tuple[Sequence[str], type[RepomanError], str, str]] = (
         *("no profile of the container has a root disk", "have default among its profiles"),
     ),
     (
-        *(("requested image couldn't be found",), Failed),
-        *("the image server has no such image", "choose one of `incus image list REMOTE:`"),
+        *(("requested image couldn't be found",), NoSuchImage),
+        *("the image server has no such image", "choose another one"),
     ),
     (
         *(("forkstart",), _NotStarted, "the container could not be started"),
-        "run `repoman setup` to check /etc/subuid and /etc/subgid, and see `incus info --show-log`",
+        "run `repoman setup` to check /etc/subuid and /etc/subgid",
     ),
 )
 """Phrases of other errors in lower case, each with the error, its sentence and its cure."""

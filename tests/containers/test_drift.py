@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 
 from repoman_tasks.planning.container.spec import MAKING_TAG, PROJECT_TAG
 from tests.containers.conftest import ContainerEstate
+from tests.support.cures import paste_cure
 from tests.support.estate import run
 
 
@@ -44,7 +44,8 @@ def test_missing_recreate_gives_one_that_behaves_alike(isurus: ContainerEstate) 
     assert isurus.state("isurus") == "missing"
     assert "its container is missing" in isurus.run("list", code=0).out
     (isurus.local_repos / "isurus/.repoman.toml").write_text('image = "debian"\n')
-    mend(isurus, "--missing", "recreate")
+    paste_cure(isurus, "missing", answers=("--missing", "recreate"))
+    assert isurus.findings() == {}
     after = isurus.instances()["isurus"]
     for part in ("devices", "profiles", "status"):
         assert after[part] == before[part], "by the registry, and not by what the repo says now"
@@ -122,7 +123,7 @@ def test_an_orphan_that_repoman_did_not_make(isurus: ContainerEstate) -> None:
     assert isurus.findings() == {"stray": ["orphan"]}
     assert "stray: a container" in isurus.run("list", code=0).err
     assert isurus.run("adopt", "stray", "--dry-run", code=0).out.startswith("would ")
-    isurus.run("adopt", "stray", code=0)
+    paste_cure(isurus, "orphan")
     done = isurus.run("exec", "stray", "--", "sh", "-c", "id -u; pwd", code=0)
     assert done.out.endswith(f"\n{isurus.local_repos}/stray\n")
     assert isurus.findings() == {}
@@ -269,7 +270,8 @@ def test_renamed(isurus: ContainerEstate) -> None:
     assert "was renamed to other" in isurus.run("shell", "isurus", code=1).err
     assert isurus.run("status", "--repair", code=3)
     assert "other" in isurus.instances()
-    mend(isurus, "--repair", "--yes")
+    paste_cure(isurus, "renamed")
+    assert isurus.findings() == {}
     assert list(isurus.instances()) == ["isurus"]
     isurus.run("exec", "isurus", "--", "true", code=0)
 
@@ -280,7 +282,7 @@ def test_not_expected(isurus: ContainerEstate) -> None:
     isurus.registry.write_text(f"{text}container = false\n")
     assert isurus.findings() == {"isurus": ["unexpected"]}
     assert "adopt" in isurus.run("exec", "isurus", "--", "true", code=2).err
-    isurus.run("adopt", "isurus", code=0)
+    paste_cure(isurus, "unexpected")
     assert isurus.findings() == {}
     isurus.run("exec", "isurus", "--", "true", code=0)
 
@@ -318,7 +320,7 @@ def test_half_made_and_not_registered(isurus: ContainerEstate) -> None:
 def test_new_replaces_a_half_made_container(isurus: ContainerEstate) -> None:
     half_made(isurus)
     isurus.exec_inside("isurus", "true")
-    done = isurus.run("new", "isurus", code=0)
+    done = paste_cure(isurus, "half-made")
     assert "which is half made" in done.out
     assert isurus.findings() == {}
 
@@ -329,7 +331,8 @@ def test_half_made_and_registered(isurus: ContainerEstate) -> None:
     assert isurus.findings() == {"isurus": ["half-made"]}
     assert isurus.state("isurus") == "half-made"
     assert "half made" in isurus.run("exec", "isurus", "--", "true", code=1).err
-    mend(isurus, "--half-made", "finish")
+    paste_cure(isurus, "half-made", answers=("--half-made", "finish"))
+    assert isurus.findings() == {}
     isurus.run("exec", "isurus", "--", "true", code=0)
 
 
@@ -371,23 +374,16 @@ def test_drift_is_found_shown_and_repaired_by_update(isurus: ContainerEstate) ->
         (isurus.local_repos / "isurus/mine").unlink()
 
 
-def cure_of(estate: ContainerEstate, kind: str) -> list[str]:
-    """Return the arguments of the command that `status` suggests for a finding of `kind`."""
-    found = estate.run("status", "--json").json["findings"]
-    (cure,) = [one["cure"] for one in found if one["kind"] == kind]
-    return shlex.split(cure.partition("run `repoman ")[2].partition("`")[0])
-
-
 @pytest.mark.shared
 def test_the_cure_for_another_image(isurus: ContainerEstate) -> None:
     text = isurus.registry.read_text()
     isurus.registry.write_text(text.replace('image = "busybox"', 'image = "local:busybox"'))
     assert isurus.findings() == {"isurus": ["differs"]}
-    done = isurus.run(*cure_of(isurus, "differs"), code=0)
+    done = paste_cure(isurus, "differs")
     assert "from local:busybox" in done.out
     assert isurus.findings() == {}
     isurus.registry.write_text(text)
-    isurus.run(*cure_of(isurus, "differs"), code=0)
+    paste_cure(isurus, "differs")
     assert isurus.findings() == {}
 
 
@@ -401,7 +397,7 @@ def test_the_cure_for_a_repo_that_was_replaced_while_its_container_runs(
     assert "inside" not in isurus.findings().get("isurus", [])
     repo.mkdir()
     assert isurus.findings() == {"isurus": ["inside"]}
-    isurus.run(*cure_of(isurus, "inside"), code=0)
+    paste_cure(isurus, "inside")
     isurus.run("exec", "isurus", "--", "touch", "here", code=0)
     assert (repo / "here").exists()
     assert isurus.findings() == {}

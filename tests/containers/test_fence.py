@@ -13,6 +13,7 @@ import pexpect  # type: ignore[import-untyped]
 import pytest
 
 from tests.containers.conftest import ContainerEstate
+from tests.support.cures import paste_cure
 from tests.support.estate import Result, run
 from tests.support.processes import WAIT_SECONDS
 from tests.worlds.daemon.sandbox import running_daemon
@@ -90,7 +91,7 @@ def test_a_weaker_fence_is_found_and_strengthened(isurus: ContainerEstate) -> No
         assert plain.out == "nothing to do\n", weaker
         assert key in plain.err
         assert REPAIR.split("`")[1] in plain.err, weaker
-        done = isurus.run("setup", "--repair", code=0)
+        done = paste_cure(isurus, "fence")
         assert key in done.out
         assert project(isurus) == before, weaker
     assert isurus.findings() == {}

@@ -9,6 +9,8 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,8 @@ import pytest
 from repoman_tasks.hosts.local import LocalHost
 from repoman_tasks.planning.container.spec import MAKING_TAG, Container
 from repoman_tasks.tools.incus import Incus
-from tests.containers.conftest import ContainerEstate, RemoteContainerEstate
+from tests.containers.conftest import DAEMON, ContainerEstate, RemoteContainerEstate
+from tests.support.cures import paste_cure
 from tests.support.processes import WAIT_SECONDS, find_descendants, is_running, wait_until
 
 SEED = 20261125
@@ -222,6 +225,21 @@ def test_disk_full_in_the_pool(quick: ContainerEstate) -> None:
         subprocess.run([*inner, "umount", "--lazy", str(mounted)], check=False)
 
 
+@contextmanager
+def without_its_daemon(estate: ContainerEstate) -> Iterator[None]:
+    """Hide the daemon's folder until its service is started."""
+    folder, program = estate.home / "incus", estate.home / "bin/systemctl"
+    program.parent.mkdir()
+    start = f'[ "$*" = "start incus" ] && exec ln -s {DAEMON} {folder}'
+    program.write_text(f"#!/bin/sh\n{start}\n")
+    program.chmod(0o755)
+    before = dict(estate.environ)
+    path = f"{program.parent}:{before['PATH']}"
+    estate.environ |= {"INCUS_DIR": str(folder), "PATH": path}
+    yield
+    estate.environ = before
+
+
 def test_a_daemon_that_does_not_run(quick: ContainerEstate) -> None:
     quick.run("new", "isurus", code=0)
     down = {"INCUS_DIR": str(Path("/nowhere"))}
@@ -236,6 +254,8 @@ def test_a_daemon_that_does_not_run(quick: ContainerEstate) -> None:
         done = quick.run(*argv, environ=down, code=1)
         assert "the Incus daemon does not run" in done.err
     assert quick.projects() == ["isurus"]
+    with without_its_daemon(quick):
+        paste_cure(quick, "incus")
     assert quick.run("sync", environ=down, code=0).err == "", "a mirror needs no container"
 
 

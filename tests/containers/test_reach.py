@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from tests.containers.conftest import ContainerEstate
 from tests.containers.network import greeted, plugged_in, reaches
+from tests.support.cures import paste_cure
 from tests.support.estate import Result, run
 from tests.support.processes import WAIT_SECONDS
 from tests.worlds.daemon.lan import INTERNET
@@ -92,10 +93,12 @@ def test_docker_that_lets_through_is_not_worth_a_word(networked: ContainerEstate
 
 @pytest.mark.shared
 def test_names_that_are_dropped(networked: ContainerEstate) -> None:
-    with dropped(networked, "input", "udp dport 53"):
+    with ExitStack() as stack:
+        stack.enter_context(dropped(networked, "input", "udp dport 53"))
         done = networked.run("status", code=3)
         assert "does not answer DNS queries of its containers" in done.out
         assert networked.findings() == {"incus": ["reach"]}
+        paste_cure(networked, "reach", by_hand=stack.close)
     assert networked.findings() == {}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from repoman_tasks.model import Person
 from repoman_tasks.tools import guest
 from repoman_tasks.tools.incus import Incus
 from tests.containers.conftest import ContainerEstate
+from tests.support.cures import paste_cure
 
 pytestmark = pytest.mark.local_only("these tests change the host's file systems")
 
@@ -36,9 +37,7 @@ def test_a_repo_that_was_replaced_under_its_container(isurus: ContainerEstate) -
         done = isurus.run(*command, code=125)
         assert f"inside, {repo} is another folder than on the host" in done.err
     assert list(moved.iterdir()) == list(repo.iterdir()) == []
-    (found,) = [f for f in isurus.run("status", "--json").json["findings"] if f["kind"] == "inside"]
-    assert "is another folder" in found["what"]
-    paste(isurus, found["cure"])
+    paste_cure(isurus, "inside")
     isurus.run("exec", "isurus", "--", "touch", "made", code=0)
     assert [path.name for path in repo.iterdir()] == ["made"]
 
@@ -57,7 +56,10 @@ def mounted(path: Path) -> Iterator[None]:
 def test_a_file_system_mounted_in_a_repo(estate: ContainerEstate) -> None:
     data = estate.local_repos / "isurus/data"
     data.mkdir(parents=True)
-    with mounted(data):
+    folder = estate.home / "disk"
+    folder.mkdir()
+    with ExitStack() as inside, ExitStack() as outside:
+        inside.enter_context(mounted(data))
         what = f"a file system is mounted at {data}, and its container has the folder below that"
         assert what in estate.run("new", "isurus", code=0).err
         for command in (["exec", "isurus", "--", "true"], ["start", "isurus"]):
@@ -66,16 +68,18 @@ def test_a_file_system_mounted_in_a_repo(estate: ContainerEstate) -> None:
             f for f in estate.run("status", "--json").json["findings"] if f["kind"] == "mounts"
         ]
         assert found["what"] == what
-    folder = estate.home / "disk"
-    folder.mkdir()
-    with mounted(folder):
         table = re.search(r"add (\{.*\}) to", found["cure"])
         assert table
-        text, head = estate.registry.read_text(), 'name = "isurus"\n'
-        assert head in text
         mount = table[1].replace("FOLDER", f'"{folder}"')
-        estate.registry.write_text(text.replace(head, f"{head}mounts = [{mount}]\n"))
-        paste(estate, found["cure"])
+
+        def mount_outside() -> None:
+            inside.close()
+            outside.enter_context(mounted(folder))
+            text, head = estate.registry.read_text(), 'name = "isurus"\n'
+            assert head in text
+            estate.registry.write_text(text.replace(head, f"{head}mounts = [{mount}]\n"))
+
+        paste_cure(estate, "mounts", by_hand=mount_outside)
         done = estate.run("exec", "isurus", "--", "touch", "data/made", code=0)
         assert what not in done.err
         assert (folder / "made").exists()

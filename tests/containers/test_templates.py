@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.containers.conftest import ContainerEstate
+from tests.support.cures import paste_cure
 from tests.support.json_schemas import find_schema_errors
 from tests.support.processes import WAIT_SECONDS, wait_until
 
@@ -140,7 +141,7 @@ def test_an_interrupt_leaves_nothing_and_a_kill_what_status_removes(
     process.wait()
     (left,) = containers_of_builds(estate)
     assert estate.findings() == {left: ["half-built"]}
-    estate.run("status", "--repair", "--yes")
+    paste_cure(estate, "half-built")
     assert (estate.instances(), estate.findings()) == ({}, {})
 
 
@@ -155,7 +156,7 @@ def test_containers_of_an_older_build_are_noted_and_moved(estate: ContainerEstat
     assert estate.findings() == {"isurus": ["build"], "lamna": ["build"]}
     told = estate.run("update", "isurus", code=0).err
     assert "not changed without --rebuild: image: a newer build" in told
-    estate.run("update", "isurus", "--rebuild", "--yes", code=0)
+    paste_cure(estate, "build")
     assert inside(estate, "isurus", "/etc/motd") == "two\n"
     assert estate.findings() == {"lamna": ["build"]}
     file_of(estate, "motd", "three\n")

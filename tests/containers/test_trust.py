@@ -12,6 +12,7 @@ import pytest
 
 from tests.containers.conftest import ContainerEstate
 from tests.support import terminals
+from tests.support.cures import paste_cure
 
 QUESTION = "Approve it? [y/N] "
 
@@ -131,13 +132,13 @@ def test_any_change_takes_it_back(isurus: ContainerEstate, tools: Path) -> None:
     file.write_text(file.read_text() + "# x\n")
     assert sorted(isurus.findings()["isurus"]) == ["differs", "trust"]
     assert tool(isurus) == "useful\n", "status changes nothing"
-    done = isurus.run("update", "isurus", code=6)
+    done = paste_cure(isurus, "trust", 1, codes=(6,))
     assert "device: remove mount-1" in done.out
     assert tool(isurus) == ""
     assert isurus.findings() == {"incus": ["fence"], "isurus": ["protection"]}
     isurus.run("setup", "--repair", code=0)
     assert str(tools) not in paths(isurus)
-    isurus.run("update", "isurus", "--restart", code=6)
+    paste_cure(isurus, "protection", codes=(6,))
     assert isurus.findings() == {}
     isurus.run("update", "isurus", "--trust", code=0)
     assert tool(isurus) == "useful\n"
@@ -183,8 +184,7 @@ def test_excludes_of_a_repo_need_no_approval_and_are_reported(isurus: ContainerE
     assert (isurus.mirror("isurus") / "cache").read_text() == "x"
     (repo / ".repoman.toml").write_text('exclude = ["notes"]\n')
     assert "+ notes" in isurus.run("update", "isurus", "--dry-run", code=0).out
-    (repo / ".repoman.toml").write_text("")
-    done = isurus.run("update", "isurus", code=0)
+    done = paste_cure(isurus, "exclude", by_hand=lambda: (repo / ".repoman.toml").write_text(""))
     assert "its .repoman.toml excludes from the mirror: - cache" in done.out
     assert isurus.findings() == {}
     isurus.run("sync", code=0)

@@ -11,6 +11,7 @@ import pytest
 
 from repoman_tasks.planning.container.spec import MAKING_TAG
 from tests.containers.conftest import ContainerEstate
+from tests.support.cures import paste_cure
 from tests.support.processes import wait_until
 from tests.worlds.daemon.sandbox import POOL
 
@@ -108,11 +109,7 @@ def test_it_is_kept_on_request_and_found_by_the_next_project(isurus: ContainerEs
 def test_a_forgotten_container_leaves_it_with_a_cure(isurus: ContainerEstate) -> None:
     delete_container(isurus)
     isurus.run("status", "--missing", "forget", "--yes")
-    (finding,) = [
-        f for f in isurus.run("status", "--json").json["findings"] if f["kind"] == "volume"
-    ]
-    cure = str(finding["cure"]).split("`")[1]
-    subprocess.run(cure.split(), env=isurus.environ, check=True)
+    paste_cure(isurus, "volume")
     assert volumes(isurus) == {}
     assert isurus.findings() == {}
 
@@ -245,7 +242,7 @@ def test_a_half_made_volume_is_removed_by_a_repair(estate: ContainerEstate) -> N
         delete = ("delete", "--force", "isurus")
         wait_until(lambda: estate.incus(*delete, check=False).code == 0)
     assert estate.findings() == {"isurus": ["half-made-volume"]}
-    estate.run("status", "--repair", "--yes")
+    paste_cure(estate, "half-made-volume", 1)
     assert volumes(estate) == {}
     assert estate.findings() == {}
 

@@ -22,6 +22,7 @@ import pytest
 from repoman_tasks.planning.mirror.share_check import ASIDE
 from tests.integration.test_nightly import ABSENT, CRONTAB, provide
 from tests.integration.test_restore import failing_rsync
+from tests.support import cures
 from tests.support.estate import CHECKOUT, Estate, Result
 from tests.support.odd_files import make_odd_files
 
@@ -53,7 +54,7 @@ class Case:
 
 def commands(text: str) -> list[list[str]]:
     """Return the argvs of the commands of repoman in backticks."""
-    return [shlex.split(command) for command in re.findall(r"`repoman ([^`]*)`", text)]
+    return [argv[1:] for argv in cures.commands(text) if argv[0] == "repoman"]
 
 
 def find(estate: Estate, case: Case) -> str:
@@ -461,28 +462,60 @@ def paste(estate: Estate, argv: list[str]) -> Result:
 
 # --- no kind is forgotten -------------------------------------------------------------------
 
+DRIFT, TRUST = "containers/test_drift.py", "containers/test_trust.py"
+HOSTILE, KILLED = "security/test_repo.py", "containers/test_killed.py"
+TEMPLATES = "containers/test_templates.py"
 OTHER_CURES = {
-    **dict.fromkeys(
-        ("differs", "error", "half-made", "incus", "inside", "missing", "orphan", "renamed"),
-        "containers/test_drift.py",
+    "build": (TEMPLATES, "test_containers_of_an_older_build_are_noted_and_moved"),
+    "half-built": (
+        *(TEMPLATES, "test_an_interrupt_leaves_nothing_and_a_kill_what_status_removes"),
     ),
-    **dict.fromkeys(("exclude", "trust", "protection"), "containers/test_trust.py"),
-    **dict.fromkeys(("hazard", "instructions", "lost-mount"), "security/test_repo.py"),
-    **dict.fromkeys(("volume", "half-made-volume"), "containers/test_volume.py"),
-    **dict.fromkeys(("build", "half-built"), "containers/test_templates.py"),
-    "fence": "containers/test_fence.py",
-    "kernel": "security/test_kernel.py",
-    "mounts": "containers/test_same_folder.py",
-    "login": "integration/test_login.py",
-    "memory": "security/test_escape.py",
-    "network": "security/test_network.py",
-    "owner": "unit/planning/container/test_user_files.py",
-    "pool": "containers/test_drift.py",
-    "rename": "integration/test_rename.py",
-    "reach": "containers/test_reach.py",
-    "unexpected": "containers/test_drift.py",
+    "differs": (DRIFT, "test_the_cure_for_another_image"),
+    "exclude": (TRUST, "test_excludes_of_a_repo_need_no_approval_and_are_reported"),
+    "fence": ("containers/test_fence.py", "test_a_weaker_fence_is_found_and_strengthened"),
+    "half-made": (DRIFT, "test_half_made_and_registered"),
+    "half-made-volume": (
+        *("containers/test_volume.py", "test_a_half_made_volume_is_removed_by_a_repair"),
+    ),
+    "hazard": (HOSTILE, "test_a_mount_that_a_change_outside_took_away"),
+    "incus": (KILLED, "test_a_daemon_that_does_not_run"),
+    "inside": (*(DRIFT, "test_the_cure_for_a_repo_that_was_replaced_while_its_container_runs"),),
+    "instructions": (HOSTILE, "test_instructions_of_agents_are_a_note"),
+    "kernel": ("security/test_kernel.py", "test_a_limit_that_is_too_low_is_noted_and_raised"),
+    "login": (
+        "integration/test_login.py",
+        "test_a_login_that_can_not_be_used_is_reported_and_its_cure_works",
+    ),
+    "lost-mount": (HOSTILE, "test_a_mount_that_root_inside_took_away"),
+    "memory": ("security/test_escape.py", "test_the_memory_of_several_containers"),
+    "missing": (DRIFT, "test_missing_recreate_gives_one_that_behaves_alike"),
+    "mounts": ("containers/test_same_folder.py", "test_a_file_system_mounted_in_a_repo"),
+    "network": (
+        "security/test_network.py",
+        "test_a_rule_added_by_another_client_is_found_and_repaired",
+    ),
+    "orphan": (DRIFT, "test_an_orphan_that_repoman_did_not_make"),
+    "owner": (HOSTILE, "test_files_of_other_users_are_listed_with_a_cure_that_works"),
+    "protection": (TRUST, "test_any_change_takes_it_back"),
+    "reach": ("containers/test_reach.py", "test_names_that_are_dropped"),
+    "rename": ("integration/test_rename.py", "test_what_is_interrupted_goes_on"),
+    "renamed": (DRIFT, "test_renamed"),
+    "trust": (TRUST, "test_any_change_takes_it_back"),
+    "unexpected": (DRIFT, "test_not_expected"),
+    "volume": ("containers/test_volume.py", "test_a_forgotten_container_leaves_it_with_a_cure"),
 }
-"""File of the tests of findings that need more than these tables have, by their kind."""
+"""File and function that paste the cure of a finding that needs more than these tables have."""
+NOT_PASTED = {"error", "pool"}
+"""A hung monitor of LXC, and a full pool: both are cured by hand."""
+
+
+def kinds_pasted_by(path: Path, function: str) -> set[object]:
+    """Return the kinds of findings whose cures a function pastes by `paste_cure`."""
+    parsed = ast.parse(path.read_text()).body
+    found = next(node for node in parsed if getattr(node, "name", "") == function)
+    calls = (node for node in ast.walk(found) if isinstance(node, ast.Call))
+    pasting = [call for call in calls if getattr(call.func, "id", "") == "paste_cure"]
+    return {call.args[1].value for call in pasting if isinstance(call.args[1], ast.Constant)}
 
 
 def kinds_in_source() -> set[str]:
@@ -499,6 +532,6 @@ def kinds_in_source() -> set[str]:
 
 def test_the_tables_have_every_kind_of_finding() -> None:
     pasted = {case.kind for case in FINDINGS}
-    assert kinds_in_source() == pasted | set(OTHER_CURES)
-    for path in OTHER_CURES.values():
-        assert (CHECKOUT / "tests" / path).is_file()
+    assert kinds_in_source() == pasted | set(OTHER_CURES) | NOT_PASTED
+    for kind, (path, function) in OTHER_CURES.items():
+        assert kind in kinds_pasted_by(CHECKOUT / "tests" / path, function), kind

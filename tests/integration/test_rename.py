@@ -8,6 +8,7 @@ import re
 import pytest
 
 from repoman_tasks.registry import parse
+from tests.support.cures import paste_cure
 from tests.support.estate import Estate, hash_tree
 
 
@@ -161,9 +162,8 @@ def test_what_is_interrupted_goes_on(isurus: Estate, broken: str) -> None:
     assert [one["kind"] for one in found if one["subject"] == "isurus"] == ["rename"]
     assert "was not completed" in isurus.run("sync", "isurus", code=6).err
     assert "was not completed" in isurus.run("remove", "isurus", "--yes", code=1).err
-    error = isurus.run("rename", "isurus", "other", "--yes", code=2).err
-    (cure,) = re.findall(r"run `repoman ([^`]*)`", error)
-    isurus.run(*cure.split(), "--yes", code=0)
+    isurus.run("rename", "isurus", "other", "--yes", code=2)
+    paste_cure(isurus, "rename")
     assert projects(isurus) == {"lamna": "lamna", "notes": "notes"}
     assert sorted(p.name for p in isurus.local_repos.iterdir()) == ["lamna", "notes"]
     assert isurus.mirror("lamna").is_dir()

@@ -209,6 +209,8 @@ def test_a_pack_that_is_broken_is_found(mirrored: Estate) -> None:
     found = verified(mirrored, code=UNHEALTHY)
     assert list(damage_of(found)) == [f".git/objects/pack/{pack.name}"]
     assert any(pack.name in line for line in found["objects"])
+    told = mirrored.run("verify", "isurus", code=UNHEALTHY).out
+    assert "isurus: 1 entry damaged, git objects damaged, " in told
 
 
 def test_nothing_of_the_mirror_runs(mirrored: Estate) -> None:

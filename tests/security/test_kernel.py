@@ -22,6 +22,7 @@ import pytest
 
 from repoman_tasks.planning.fence.kernel_limits import LIMITS
 from tests.containers.conftest import ContainerEstate
+from tests.support.cures import paste_cure
 from tests.support.processes import WAIT_SECONDS, find_processes, find_sleeps, wait_until
 
 _SET_PIPE_SIZE = 1031
@@ -217,7 +218,7 @@ def test_a_limit_that_is_too_low_is_noted_and_raised(isurus: ContainerEstate) ->
     assert "would run as root `sh -c " in told.out
     assert "needs root" in isurus.run("setup", code=0).err
     assert "= 128\n" in settings.read_text(), "nothing was done silently"
-    isurus.run("setup", "--yes", code=0)
+    paste_cure(isurus, "kernel")
     assert f"fs.inotify.max_user_instances = {LIMITS['fs.inotify.max_user_instances']}\n" in (
         settings.read_text()
     )

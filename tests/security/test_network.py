@@ -15,6 +15,7 @@ import pytest
 from repoman_tasks.planning.fence.host_filter import filter_path
 from tests.containers.conftest import ContainerEstate
 from tests.containers.network import greeted, plugged_in, reaches
+from tests.support.cures import paste_cure
 from tests.support.processes import wait_until
 from tests.worlds.daemon.lan import GREETING, HOST, HOST6, INTERNET, INTERNET6, LAN, LAN6, PORT
 
@@ -241,7 +242,7 @@ def test_a_rule_added_by_another_client_is_found_and_repaired(networked: Contain
     networked.incus(*acl)
     reaches(networked, "isurus", LAN)
     assert networked.findings() == {"incus": ["network"]}
-    networked.run("setup", code=0)
+    paste_cure(networked, "network")
     assert not greeted(networked, "isurus", LAN)
     assert networked.findings() == {}
 

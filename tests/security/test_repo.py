@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.containers.conftest import ContainerEstate
+from tests.support.cures import paste_cure
 from tests.support.estate import run
 from tests.support.git_attacks import ATTACKS
 from tests.support.processes import WAIT_SECONDS
@@ -170,7 +171,7 @@ def test_instructions_of_agents_are_a_note(estate: ContainerEstate, repo: Path) 
     assert "1 file in" in done.out
     assert "- AGENTS.md\n" in done.out
     assert estate.findings("isurus") == {"isurus": ["instructions"]}
-    estate.accept("isurus")
+    paste_cure(estate, "instructions", look=("status", "isurus"))
     assert estate.findings("isurus") == {}
 
 
@@ -282,14 +283,6 @@ def test_a_person_can_do_without_protection(estate: ContainerEstate, repo: Path)
     assert "hazard" in estate.findings()["isurus"], "it is still reported"
 
 
-def paste_cure(estate: ContainerEstate, words: str) -> None:
-    """Run the first command that `status` prints and that begins with `words`."""
-    out = estate.run("status").out
-    command = re.search(rf"`repoman ({words}[^`]*)`", out)
-    assert command, out
-    estate.run(*command[1].split(), "--yes", code=0)
-
-
 @pytest.mark.shared
 def test_a_mount_that_a_change_outside_took_away(estate: ContainerEstate, repo: Path) -> None:
     """The kernel drops a mount on a file that is replaced, as git and sed do; so it is told."""
@@ -307,11 +300,11 @@ def test_a_mount_that_a_change_outside_took_away(estate: ContainerEstate, repo: 
         assert estate.exec_inside("isurus", *argv).code == 0, path
     assert "lost-mount" in estate.findings()["isurus"]
     assert "because a mount was lost: .git/config, .envrc" in estate.run("status", code=3).out
-    paste_cure(estate, "restart isurus")
+    paste_cure(estate, "lost-mount")
     assert "lost-mount" not in estate.findings()["isurus"]
     for path, argv in writes.items():
         assert as_user(estate, *argv) != 0, path
-    estate.accept("isurus")
+    paste_cure(estate, "hazard", 0, 1)
 
 
 @pytest.mark.shared
@@ -325,7 +318,7 @@ def test_a_mount_that_root_inside_took_away(estate: ContainerEstate, repo: Path)
     hide = 'busybox mount -t tmpfs none "$0"'
     assert estate.exec_inside("isurus", "sh", "-c", hide, f"{repo}/.git/hooks").code == 0
     assert ".git/hooks" in estate.run("status", code=3).out
-    paste_cure(estate, "restart isurus")
+    paste_cure(estate, "lost-mount")
     assert estate.findings() == {}
 
 
@@ -396,7 +389,7 @@ def test_gits_configuration_can_be_left_to_the_guard(estate: ContainerEstate) ->
     estate.registry.write_text(opted)
     estate.run("update", "isurus", "--restart", code=0)
     assert "guard" in estate.findings()["isurus"]
-    paste_cure(estate, "git-guard install")
+    paste_cure(estate, "guard")
     assert "guard" not in estate.findings().get("isurus", [])
     for what, script in WRITES_CONFIG.items():
         done = estate.run("exec", "isurus", "--", "sh", "-ec", script)
@@ -434,10 +427,7 @@ def test_files_of_other_users_are_listed_with_a_cure_that_works(
     estate.run("sync", code=0)
     done = estate.run("status", code=0)
     assert f"2 files and folders in {repo} belong to other users of its container" in done.out
-    line = next(line for line in done.out.splitlines() if "chown -h" in line)
-    argv = line.split("`")[1].split()
-    assert argv[:2] == ["incus", "exec"]
-    assert run(argv, estate.environ).code == 0
+    paste_cure(estate, "owner")
     assert (repo / "d").stat().st_uid == os.getuid()
     assert "belong to other users" not in estate.run("status", code=0).out
 

@@ -168,8 +168,11 @@ def project_drift(facts: EstateFacts, project: Project, containers: Containers) 
         cure = f"finish or remove it with `repoman status {quoted(name)} --repair`"
         return [Finding(name, "its container is half made", cure, kind="half-made")]
     if container.status == "error":
-        log = f"`incus info --show-log {quoted(name)}`"
-        cure = f"run `repoman stop {quoted(name)} --force`, then read {log}"
+        within = facts.registry.defaults.incus_project
+        cure = (
+            f"read `incus info --show-log --project {quoted(within, name)}` for the reason; "
+            f"once that is gone, run `repoman stop {quoted(name)} --force`"
+        )
         return [Finding(name, "its container is in state error", cure, kind="error")]
     return _difference_findings(facts, project, container)
 
