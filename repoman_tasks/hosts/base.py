@@ -52,6 +52,18 @@ WALK_SECONDS = 600.0
 FOLDER_SECONDS = 5.0
 """Time limit of a look for folders, which a dead file system would block for ever."""
 
+_RSYNC_VARIABLES = (
+    "CHECKSUM_LIST",
+    "ICONV",
+    "MAX_ALLOC",
+    "OLD_ARGS",
+    "PARTIAL_DIR",
+    "PROTECT_ARGS",
+)
+_SETTINGS = {"rsync": (*(f"-uRSYNC_{name}" for name in _RSYNC_VARIABLES), "HOME=/nonexistent")}
+"""Arguments of env, by program, without which a person's settings change what it does. An alias in
+~/.popt can add options to any of rsync's."""
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -296,7 +308,8 @@ class Host(ABC):
         """
         if changes and self._print_if_dry(argv, shown_cwd or cwd):
             return 0
-        inner = ["env", "-C", cwd, *argv] if cwd else argv
+        settings = [*(["-C", cwd] if cwd else []), *_SETTINGS.get(argv[0], ())]
+        inner = ["env", *settings, *argv] if settings else argv
         limits = stall_seconds, limit_seconds
         if not changes:
             return self._stream(argv[0], inner, out, err, limits, keep)

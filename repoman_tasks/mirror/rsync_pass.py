@@ -140,6 +140,7 @@ class SyncContext:
             case=not probe.folds_case,
             modes=probe.keeps_modes,
             times=probe.keeps_times,
+            links=probe.keeps_links,
             odd_seconds=probe.keeps_odd_seconds,
         )
 
@@ -199,6 +200,8 @@ class PassFailed(RepomanError):
         fault = next(filter(None, map(rsync.target_fault, complaints)), "")
         if reasons and all(map(rsync.refuses_metadata, reasons)):
             what, cure = rsync.METADATA_REFUSED
+        if lacking := next(filter(None, map(rsync.share_lacks, complaints)), ""):
+            what, cure = lacking, f"exclude what it can't hold: {cure}"
         if self.refused:
             cure = stopped_cure(projects[0].name)
         elif fault:

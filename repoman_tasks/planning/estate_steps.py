@@ -57,7 +57,7 @@ def setup_steps(
     estate = choose_estate_id(registry.estate.id, options, probe, new_id)
     values = _changed_defaults(registry, options)
     edits = _setup_edits(registry, values, estate, probe)
-    refuses = not (probe.keeps_modes and probe.keeps_times)  # perhaps no more
+    refuses = not (probe.keeps_modes and probe.keeps_times and probe.keeps_links)  # perhaps no more
     if probe.marker is None or probe.marker.estate != estate or refuses:
         # The marker first: a registry with the id of an unmarked estate would need --new-share.
         steps.append(MarkShare(probe.path, estate))

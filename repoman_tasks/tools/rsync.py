@@ -32,6 +32,7 @@ __all__ = [
     "refuses_metadata",
     "reports_max_delete",
     "reports_vanished",
+    "share_lacks",
     "status_message",
     "target_fault",
     "unescaped",
@@ -84,6 +85,8 @@ class Preserved:
     case: bool = True
     modes: bool = True
     times: bool = True
+    links: bool = True
+    """Hard links."""
     odd_seconds: bool = True
 
 
@@ -201,7 +204,7 @@ def pass_argv(
     """
     if not sources:
         raise ValueError("without a source rsync would list the share")
-    argv = ["rsync", "--recursive", "--links", "--perms", "--times", "--hard-links", "--sparse"]
+    argv = ["rsync", "--recursive", "--links", "--perms", "--times", "--sparse"]
     argv += ["--relative", "--whole-file", "--no-human-readable", _OUT_FORMAT]
     argv += _preserving(keeps)
     contents |= not keeps.times
@@ -218,7 +221,7 @@ def _preserving(keeps: Preserved) -> list[str]:
     """Return the options for what the share can keep of a file."""
     # A set-uid file of a container's root must not become one of the person; and the person, who
     # read it as another user, must be able to read the copy.
-    argv = ["--chmod=Fug-s,Fu+r,Du+rx"] * (not keeps.owners)
+    argv = ["--hard-links"] * keeps.links + ["--chmod=Fug-s,Fu+r,Du+rx"] * (not keeps.owners)
     argv += ["--owner"] * keeps.owners + ["--group"] * keeps.groups
     argv += ["--modify-window=-1"] * keeps.nanoseconds
     argv += ["--modify-window=1"] * (not keeps.odd_seconds)
@@ -340,6 +343,24 @@ def refuses_metadata(complaint: str) -> bool:
     return (
         "failed to set permissions on" in complaint or "failed to set times on" in complaint
     ) and (complaint.endswith("Operation not permitted (1)"))
+
+
+_SHARE_LACKS = {
+    r'(mkstemp|mkdir|mknod|symlink|link|open) ".*failed: Invalid argument \(22\)$': (
+        "the share does not allow a name"
+    ),
+    r'\] (symlink|link_stat) ".*failed: Operation not (permitted \(1\)|supported \(95\))$': (
+        "the share has no symlinks"
+    ),
+    r"failed: File name too long \(36\)$": "a name is too long for the share",
+}
+
+
+def share_lacks(complaint: str) -> str:
+    """Return what the share can't hold, by a line of stderr of the writing side, "" if nothing."""
+    if not complaint.startswith(("rsync: [receiver]", "rsync: [generator]")):
+        return ""
+    return next((lack for text, lack in _SHARE_LACKS.items() if re.search(text, complaint)), "")
 
 
 def target_fault(complaint: str) -> str:

@@ -297,12 +297,16 @@ class Share:
         self._change(["mv", "-fT", "--", temporary, marker])
 
     def _refused(self, path: str) -> list[str]:
-        """Return what the share refuses to change of the file at `path`: "modes", "times"."""
+        """Return what the share refuses of the file at `path`: "links", "modes", "times"."""
         changed = [self._try(["chmod", mode, "--", path]) for mode in ("750", "640")]
         found = self.read(["find", path, "-maxdepth", "0", "-printf", "%m"]).text
         modes = all(changed) and found == "640"  # FAT reports no error
         times = self._try(["touch", "-d", f"@{MARKER_SECONDS}", "--", path])
-        return ["modes"] * (not modes) + ["times"] * (not times)
+        links = self._try(["ln", "-f", "--", path, f"{path}.link"])
+        if links:
+            self._try(["rm", "-f", "--", f"{path}.link"])
+        kept = {"links": links, "modes": modes, "times": times}
+        return [name for name, is_kept in kept.items() if not is_kept]
 
     def _try(self, argv: Argv) -> bool:
         """Run a program that the share may refuse; return True if it did not."""

@@ -128,6 +128,23 @@ def test_what_the_share_refuses_is_tried_by_setup(
     assert inner(estate.mirror("isurus")) == inner(estate.local_repos / "isurus")
 
 
+def test_a_share_without_hard_links(estate: Estate) -> None:
+    paths = ("--local-repos", str(estate.local_repos), "--nfs-repos", str(estate.share))
+    estate.run("setup", *paths, environ=refusing(estate, "ln", "-f"), code=0)
+    assert 'refuses = ["links"]' in (estate.share / MARKER).read_text()
+    estate.add("isurus")
+    repo = estate.local_repos / "isurus"
+    (repo / "linked").hardlink_to(repo / "README.md")
+    estate.run("sync", code=0)
+    assert "nothing to do" in estate.run("sync", "--full", code=0).out
+    mirrored = estate.mirror("isurus") / "linked"
+    assert (mirrored.stat().st_nlink, mirrored.read_text()) == (1, (repo / "linked").read_text())
+    estate.run("verify", code=0)
+    estate.run("setup", *paths, code=0)  # tries again
+    estate.run("sync", "--full", code=0)
+    assert mirrored.stat().st_nlink == 2
+
+
 def test_many_refusals_are_one_sentence(ready: Estate) -> None:
     program = ready.base / "bin/rsync"
     program.parent.mkdir()

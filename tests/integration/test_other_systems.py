@@ -36,6 +36,15 @@ def test_a_loader_that_complains_in_each_program(ready: Estate) -> None:
     ready.run("status", code=0)
 
 
+@pytest.mark.over_ssh
+def test_settings_of_rsync_that_are_for_other_uses_of_it(ready: Estate) -> None:
+    (ready.home / ".popt").write_text("rsync alias --recursive --list-only\n")
+    ready.environ |= {"RSYNC_ICONV": "utf8,latin1", "RSYNC_MAX_ALLOC": "1"}
+    (ready.local_repos / "isurus/\u00e4").write_text("x")
+    check_syncs(ready)
+    assert (ready.mirror("isurus") / "\u00e4").read_text() == "x"
+
+
 def test_coreutils_of_uutils(estate: Estate, tmp_path: Path) -> None:
     if not UUTILS.exists():
         pytest.skip("not here: rust-coreutils is not installed")

@@ -38,7 +38,7 @@ def estate(tmp_path: Path) -> Iterator[Estate]:
 
 
 def test_a_sync_lives_with_it_and_says_so_once(estate: Estate) -> None:
-    assert 'refuses = ["modes"]' in (estate.share / MARKER).read_text()
+    assert 'refuses = ["links", "modes"]' in (estate.share / MARKER).read_text()
     estate.add("isurus")
     repo, mirror = estate.local_repos / "isurus", estate.mirror("isurus")
     (repo / "Makefile").write_text("first\n")
@@ -56,3 +56,28 @@ def test_a_sync_lives_with_it_and_says_so_once(estate: Estate) -> None:
     assert "not mirrored" not in estate.run("sync", code=0).err
     assert [path.name for path in mirror.iterdir() if path.name.lower() == "makefile"] != []
     assert (mirror / "MAKEFILE").read_text() == "first\n"
+
+
+def test_what_it_cannot_hold_is_told_with_the_way_out(estate: Estate) -> None:
+    assert '"links"' in (estate.share / MARKER).read_text()
+    estate.add("isurus")
+    repo = estate.local_repos / "isurus"
+    (repo / "linked").hardlink_to(repo / "README.md")
+    estate.run("sync", code=0)
+    assert (estate.mirror("isurus") / "linked").read_text() == (repo / "linked").read_text()
+    for name, make, what in (
+        ("a:b", Path.touch, "the share does not allow a name: exclude what it can't hold: "),
+        ("link", lambda path: path.symlink_to("x"), "the share has no symlinks: exclude"),
+    ):
+        make(repo / name)
+        error = estate.run("sync", code=4).err
+        assert what in error
+        assert name in error
+        text = estate.registry.read_text()
+        line = 'name = "isurus"\n'
+        estate.registry.write_text(text.replace(line, f'{line}exclude = ["{name}"]\n'))
+        estate.run("sync", code=0)
+        estate.registry.write_text(
+            estate.registry.read_text().replace(f'exclude = ["{name}"]\n', "")
+        )
+        (repo / name).unlink()

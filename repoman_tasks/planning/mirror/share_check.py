@@ -87,6 +87,8 @@ class Marker:
     """False if the share refused to change the mode of a file."""
     times: bool = True
     """False if it refused to change times."""
+    links: bool = True
+    """False if it refused a hard link."""
     seconds: int = 0
     """Seconds of its modification time."""
 
@@ -94,7 +96,7 @@ class Marker:
 def marker_text(estate: str, when: str, refuses: Sequence[str] = ()) -> str:
     """Return the marker's content for the estate with the id `estate`; `when` is a time.
 
-    `refuses` names what the share does not let be changed of a file: "modes", "times".
+    `refuses` names what the share does not let be done to a file: "links", "modes", "times".
     """
     return (
         "# Backup share of one repoman estate. `repoman sync` writes and deletes files here.\n"
@@ -119,6 +121,7 @@ def parse_marker(
         seconds=seconds,
         modes="modes" not in refuses,
         times="times" not in refuses,
+        links="links" not in refuses,
     )
 
 
@@ -170,6 +173,11 @@ class Probe:
     def keeps_times(self) -> bool:
         """True if the share lets times be changed."""
         return self.marker is None or self.marker.times
+
+    @property
+    def keeps_links(self) -> bool:
+        """True if a file on the share can have several names."""
+        return self.marker is None or self.marker.links
 
     @property
     def keeps_odd_seconds(self) -> bool:

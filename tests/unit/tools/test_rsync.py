@@ -19,6 +19,7 @@ from repoman_tasks.tools.rsync import (
     parse_progress,
     pass_argv,
     reports_vanished,
+    share_lacks,
     status_message,
     unescaped,
 )
@@ -254,3 +255,21 @@ def test_exit_status(status: int, says: str, code: ExitCode) -> None:
 @pytest.mark.parametrize("status", [1, 2, 3, 5, *range(10, 15), *range(20, 26), 30, 35])
 def test_every_documented_status_has_a_sentence(status: int) -> None:
     assert str(status) not in status_message(status)
+
+
+@pytest.mark.parametrize(
+    ("complaint", "lack"),
+    [
+        ('[receiver] mkstemp "/n/x/.a:b.sb8upa" failed: Invalid argument (22)', "allow a name"),
+        ('[generator] recv_generator: mkdir "/n/a?" failed: Invalid argument (22)', "allow a name"),
+        ('[generator] symlink "/n/l" -> "ok" failed: Operation not permitted (1)', "no symlinks"),
+        ('[generator] symlink "/n/l" -> "o" failed: Operation not supported (95)', "no symlinks"),
+        ('[receiver] mkstemp "/n/.x.abcdef" failed: File name too long (36)', "too long"),
+        ('[receiver] mkstemp "/n/.x.abcdef" failed: Permission denied (13)', ""),
+        ('[sender] readlink_stat("/r/x") failed: Invalid argument (22)', ""),
+    ],
+)
+def test_what_a_share_cannot_hold(complaint: str, lack: str) -> None:
+    found = share_lacks(f"rsync: {complaint}")
+    assert lack in found
+    assert bool(found) is bool(lack)
