@@ -41,7 +41,9 @@ _LOOSE_OBJECT = re.compile(rb"(?:^|/)objects/[0-9a-f]{2}/[0-9a-f]+$")
 _IN_GIT = re.compile(rb"(?:^|/)\.git(?:/|$)|(?:^|/)objects/pack/pack-[0-9a-f]{40,64}\.[a-z]+$")
 _SPECIAL = {"p": "FIFO", "s": "socket", "b": "block device", "c": "character device"}
 _MOST_SPECIALS = 100
-_ALTERNATES = b"objects/info/alternates"
+_POINTER = re.compile(
+    rb"(^|/)\.git$|objects/info/alternates$|(^|/)objects/pack/pack-[0-9a-f]+\.promisor$"
+)
 _SERVER_NAMES = frozenset(map(str.encode, SERVER_FOLDERS))
 _MOST_WALKS = 20
 """Number of git directories beyond which one walk over the whole repo takes less time."""
@@ -211,7 +213,7 @@ def survey_entries(entries: Iterable[Entry], sampler: NameSampler | None = None)
             name = entry.path.rpartition(b"/")[2]
             if folder and name in _SERVER_NAMES and len(specials) < _MOST_SPECIALS:
                 specials.append(f"folder {entry.path.decode(errors='replace')}")
-            if not folder and (name == b".git" or entry.path.endswith(_ALTERNATES)):
+            if not folder and _POINTER.search(entry.path):
                 pointers.append(entry.path)
         elif len(specials) < _MOST_SPECIALS:
             specials.append(f"{_SPECIAL[entry.kind]} {entry.path.decode(errors='replace')}")

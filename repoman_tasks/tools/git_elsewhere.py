@@ -18,13 +18,16 @@ _MOST_BYTES = 4096
 def submit_elsewhere(host: Host, repo: str, pointers: Sequence[bytes]) -> Future[list[str]]:
     """Ask for a warning about each of `pointers`, files in `repo`, that leads out of the repo.
 
-    They are files of alternates, and .git files; see gitrepository-layout(5).
+    They are files of alternates, .git files, and those that mark a pack of a partial clone; see
+    gitrepository-layout(5).
     """
-    paths = [path.decode(errors="surrogateescape") for path in pointers]
+    found_in = [path.decode(errors="surrogateescape") for path in pointers]
+    partial = {posixpath.dirname(path) for path in found_in if path.endswith(".promisor")}
+    paths = [path for path in found_in if not path.endswith(".promisor")]
     heads = {path: submit_head(host, f"{repo}/{path}", _MOST_BYTES) for path in paths}
 
     def wait() -> list[str]:
-        found = []
+        found = [_partial_warning(folder) for folder in sorted(partial)]
         for path, head in heads.items():
             try:
                 text = head.result().text
@@ -53,3 +56,11 @@ def _warning(path: str) -> str:
         cure = "run `git repack -a -d` in that repo, then remove the file"
         return f"git objects that {path} names are outside, and not in the mirror: {cure}"
     return f"the git directory that {path} names is outside, and not in the mirror"
+
+
+def _partial_warning(folder: str) -> str:
+    cure = (
+        "to have all, run `git fetch --refetch --no-filter` in that repo, unset promisor and "
+        "partialCloneFilter of the remote, and remove *.promisor there"
+    )
+    return f"git objects that a partial clone left out of {folder} are not in the mirror: {cure}"

@@ -67,6 +67,28 @@ def test_borrowed_objects_are_told_until_they_are_in_the_repo(ready: Estate) -> 
     ready.git(ready.mirror("lamna"), "log")
 
 
+def test_a_partial_clone_is_told_until_it_is_whole(ready: Estate) -> None:
+    remote, repo = ready.local_repos / "isurus", ready.local_repos / "lamna"
+    ready.git(remote, "config", "uploadpack.allowFilter", "true")
+    url = f"file://{remote}"
+    ready.git(ready.base, "clone", "-q", "--filter=blob:none", "--no-checkout", url, str(repo))
+    ready.register("lamna")
+    for _ in range(2):
+        done = ready.run("sync", code=0)
+        assert done.err.count("left out of .git/objects/pack are not in the mirror") == 1
+    found = re.search(r"`(git [^`]*)`", done.err)
+    assert found
+    ready.git(repo, *shlex.split(found[1])[1:])
+    for key in ("promisor", "partialCloneFilter"):
+        ready.git(repo, "config", "--unset", f"remote.origin.{key}")
+    for path in (repo / ".git/objects/pack").glob("*.promisor"):
+        path.unlink()
+    assert "left out" not in ready.run("sync", code=0).err
+    remote.rename(ready.base / "gone")
+    assert ready.git(ready.mirror("lamna"), "fsck", "--full") == ""
+    assert "isurus" in ready.git(ready.mirror("lamna"), "show", "HEAD:README.md")
+
+
 def test_objects_borrowed_within_the_repo_need_no_word(ready: Estate) -> None:
     repo = ready.local_repos / "isurus"
     ready.git(repo, "clone", "--quiet", "--shared", str(repo), str(repo / "inner"))
