@@ -11,6 +11,7 @@ from repoman_tasks.actions.mirror_without_project import delete_mirror, restore_
 from repoman_tasks.actions.renamed_folders import rename_folder, rename_mirror
 from repoman_tasks.actions.renamed_state import rename_state
 from repoman_tasks.actions.repo_deletion import erase_repo
+from repoman_tasks.actions.snapshot_steps import run_on_snapshot
 from repoman_tasks.actions.sync_facts import submit_hostname
 from repoman_tasks.errors import Failed, Interrupted, RepomanError, quoted
 from repoman_tasks.hosts.base import Host
@@ -56,11 +57,10 @@ from repoman_tasks.planning.steps import (
 from repoman_tasks.registry import Store
 from repoman_tasks.session import Session
 from repoman_tasks.terminal.screen import Screen
+from repoman_tasks.tools.repo_copies import remove_tree
 from repoman_tasks.tools.share import Share
 
 __all__ = ["Plan", "apply_plan"]
-
-_DELETE_SECONDS = 600.0
 
 Check = Callable[[Registry], object]
 """Called with the registry under its lock; raises if the plan no longer fits it."""
@@ -192,7 +192,11 @@ def _run_on_host(session: Session, step: Step, plan: Plan) -> bool:
         if session.host.hand_over(argv):
             raise Failed(f"{quoted(*argv)} failed", "run it yourself, then `repoman setup`")
     else:
-        return _run_on_share(session, step, plan.share) or _run_on_files(session.host, step)
+        return (
+            _run_on_share(session, step, plan.share)
+            or _run_on_files(session.host, step)
+            or run_on_snapshot(session, step)
+        )
     return True
 
 
@@ -240,8 +244,10 @@ def _run_on_files(host: Host, step: Step) -> bool:
 
 
 def _delete(host: Host, step: DeleteFile | DeleteFolder) -> None:
-    flags = [] if isinstance(step, DeleteFile) else ["-rf", "--one-file-system"]
-    result = host.change(["rm", *flags, "--", step.path], timeout=_DELETE_SECONDS)
+    if isinstance(step, DeleteFolder):
+        result = remove_tree(host, step.path)
+    else:
+        result = host.change(["rm", "--", step.path])
     if result.code:
         raise Failed(f"{step.path} can't be deleted", result.complaint)
 

@@ -26,6 +26,7 @@ from repoman_tasks.planning.container.spec import (
 )
 from repoman_tasks.planning.container.user_files import user_data
 from repoman_tasks.planning.container.volume import volume_path
+from repoman_tasks.planning.local_snapshots import incus_name, own_ids
 from repoman_tasks.planning.steps import (
     AdoptContainer,
     ArrangeUser,
@@ -339,10 +340,17 @@ class StepRunner:
         self.incus.set_config(step.name, {MAKING_TAG: self._token})
         if actual.status != "stopped":
             self.incus.set_state(step.name, "stop", force=True)
+        self._delete_snapshots(step.name)
         path = self.incus.at("instances", step.name, "rebuild")
         with naming_images(step.spec.image):
             self.incus.change("POST", path, {"source": dict(step.origin)}, self._report)
         self.incus.set_config(step.name, {IMAGE_TAG: step.spec.image})
+
+    def _delete_snapshots(self, name: str) -> None:
+        """Delete repoman's snapshots of a container: Incus rebuilds none that has some."""
+        for id in own_ids(map(str, self.incus.get(self.incus.at("instances", name, "snapshots")))):
+            path = self.incus.at("instances", name, "snapshots", incus_name(id))
+            self.incus.change("DELETE", path)
 
     def set_state(self, step: ChangeState) -> None:
         """Start, stop, restart or rename a container."""

@@ -30,6 +30,7 @@ from repoman_tasks.tools.person import submit_person
 
 if TYPE_CHECKING:  # what not every command needs is imported when it does
     from repoman_tasks.planning.fence.fence_facts import FenceFacts
+    from repoman_tasks.planning.local_snapshots import Copy
     from repoman_tasks.planning.mirror.known_mirrors import Mirrors
     from repoman_tasks.planning.mirror.share_check import Probe
     from repoman_tasks.tools.share import Share
@@ -40,6 +41,8 @@ __all__ = [
     "addresses",
     "backup_share",
     "containers",
+    "copies",
+    "copies_folder",
     "failures",
     "fence_facts",
     "folders",
@@ -291,6 +294,19 @@ def volumes(session: Session) -> Future[Mapping[str, str]]:
             return {}
 
     return Future(wait)
+
+
+def copies_folder(session: Session) -> str:
+    """Return the folder of what `snapshot` and `undo` keep of the repos, below the state."""
+    return f"{session.store.mirrors.folder}/snapshots"
+
+
+@task()
+def copies(session: Session) -> Future[Mapping[str, Sequence[Copy]]]:
+    """Find the copies of repos that `snapshot` made, and what `undo` replaced, by project."""
+    from repoman_tasks.tools.repo_copies import submit_copies
+
+    return submit_copies(session.host, copies_folder(session))
 
 
 def require_containers(session: Session) -> Containers:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from repoman_tasks.actions.facts import containers, incus, stored_registry, volumes
+from repoman_tasks.actions.facts import containers, copies_folder, incus, stored_registry, volumes
 from repoman_tasks.errors import Failed, RepomanError
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.planning.completion_files import (
@@ -58,9 +58,15 @@ def find_inventory(session: Session) -> HostFacts:
         subids=subids_left(somebody.result(), *(_text(host, path) for path in _SUBIDS)),
         limits_file=_text(host, LIMITS_FILE),
         folders=tuple(_folders(session)),
+        copies=_existing(host, copies_folder(session)),
         files=tuple(_files(session)),
     )
     return _with_incus(session, facts)
+
+
+def _existing(host: Host, folder: str) -> str:
+    """Return `folder`, or an empty string if it does not exist."""
+    return folder if host.real_folder(folder) is not None else ""
 
 
 def _text(host: Host, path: str) -> str | None:

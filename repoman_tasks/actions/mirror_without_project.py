@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from repoman_tasks.actions.facts import readable_share, reconcile
-from repoman_tasks.actions.restore_checks import lock_restore
+from repoman_tasks.actions.restore_checks import kept_by, lock_restore
 from repoman_tasks.errors import Failed, Refused, RepomanError, quoted
 from repoman_tasks.mirror.restore_run import Restore, RestoreSource
 from repoman_tasks.model import Excludes, Registry
@@ -44,7 +44,7 @@ def restore_repo(session: Session, share: Share, step: RestoreRepo) -> None:
     source = RestoreSource("mirror", share.root, step.repo)
     stall = session.of(reconcile).registry.defaults.stall_seconds
     target = Target(step.path)
-    run = Restore(session.host, share, source, target, Excludes(), stall, lambda _: None)
+    run = Restore(session.host, kept_by(share), source, target, Excludes(), stall, lambda _: None)
     guard_folders(session.host, target.folders)
     with lock_restore(session, step.name) as lock:
         run.run([lock])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from repoman_tasks.actions.facts import reconcile
+from repoman_tasks.actions.facts import copies_folder, reconcile
 from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.planning.steps import RenameState
@@ -24,6 +24,8 @@ def rename_state(session: Session, step: RenameState) -> None:
     store.mirrors.rename(step.name, step.to)
     store.verified.rename(step.name, step.to)
     _move_manifests(session, step.name, step.to)
+    folder = copies_folder(session)
+    _move(session.host, f"{folder}/{step.name}", f"{folder}/{step.to}")
     if step.repo != step.new_repo:
         local_repos = session.of(reconcile).local_repos
         _rename_repo(session, f"{local_repos}/{step.repo}", f"{local_repos}/{step.new_repo}")

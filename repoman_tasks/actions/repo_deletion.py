@@ -9,6 +9,7 @@ from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.steps import DeleteRepo
 from repoman_tasks.tools import rsync
+from repoman_tasks.tools.repo_copies import remove_tree
 from repoman_tasks.tools.share import Share
 
 __all__ = ["check_deletable", "erase_repo"]
@@ -74,12 +75,7 @@ def erase_repo(host: Host, share: Share, step: DeleteRepo, registry: Registry) -
     configured = absolute(registry.defaults.local_repos, host.home)
     local_repos = host.real_folder(configured) or configured
     check_deletable(host, share, local_repos, project.name, project.repo)
-    # The user's own folders may be read-only, as those of Go's module cache.
-    closed = ["-type", "d", "-user", str(host.uid), "!", "-perm", "-u=rwx"]
-    chmod = ["-exec", "chmod", "u+rwx", "--", "{}", ";"]
-    host.change(["find", step.path, "-xdev", *closed, *chmod], timeout=_SECONDS)
-    argv = ["rm", "-rf", "--one-file-system", "--", step.path]
-    result = host.change(argv, timeout=_SECONDS)
+    result = remove_tree(host, step.path)
     if result.code:
         raise Failed(
             f"{step.path} was deleted only in part, its mirror has all of it",

@@ -34,13 +34,14 @@ from repoman_tasks.planning.mirror.sync_plan import find_project, first_symlink
 from repoman_tasks.planning.names import absolute, with_parents
 from repoman_tasks.session import Session
 from repoman_tasks.tools.file_tree import submit_folder_names
-from repoman_tasks.tools.rsync import Item
+from repoman_tasks.tools.rsync import Item, Preserved
 from repoman_tasks.tools.share import Share
 from repoman_tasks.tools.snapshot_folders import check_source
 
 __all__ = [
     "MIRROR",
     "find_snapshots",
+    "kept_by",
     "lock_restore",
     "missing_repos",
     "prepare_restore",
@@ -66,7 +67,14 @@ def prepare_restore(
     source = _source(share, project, paths, options.at)
     target = _target(session, project, source, replace(options, paths=paths))
     excludes = facts.registry.excludes(project)
-    return Restore(session.host, share, source, target, excludes, defaults.stall_seconds, see)
+    keeps = kept_by(share)
+    return Restore(session.host, keeps, source, target, excludes, defaults.stall_seconds, see)
+
+
+def kept_by(share: Share) -> Preserved:
+    """Return the metadata of files that are known to be as they were in the repo."""
+    probe = share.probe
+    return Preserved(probe.keeps_owners, probe.keeps_groups, probe.keeps_nanoseconds)
 
 
 @contextmanager

@@ -17,7 +17,16 @@ _RESERVED = ("exec", "list")
 
 GROUPS = {
     "Get started": ("setup", "new", "adopt"),
-    "Work in a container": ("agent", "shell", "exec", "start", "stop", "restart"),
+    "Work in a container": (
+        "agent",
+        "shell",
+        "exec",
+        "start",
+        "stop",
+        "restart",
+        "snapshot",
+        "undo",
+    ),
     "Look and back up": (
         "list",
         "status",

@@ -6,6 +6,7 @@ from repoman_tasks.actions.agent_runs import find_sessions
 from repoman_tasks.actions.facts import (
     addresses,
     containers,
+    copies,
     failures,
     reconcile,
     stored_registry,
@@ -32,6 +33,7 @@ from repoman_tasks.planning.findings import (
     failure_word,
     mirror_is_old,
 )
+from repoman_tasks.planning.local_snapshots import kept_note
 from repoman_tasks.planning.mirror.attempts import reportable
 from repoman_tasks.planning.mirror.damage import valid_verified
 from repoman_tasks.planning.text.grouping import group_findings
@@ -42,7 +44,7 @@ from repoman_tasks.session import Session
 
 @task(
     name="list",
-    pre=[reconcile, containers, failures, verified],
+    pre=[reconcile, containers, failures, verified, copies],
     many_hosts=True,
     help={"json": "Print JSON."},
     examples={
@@ -67,6 +69,7 @@ def list_(session: Session, json: bool = False) -> None:
         _row(
             *(facts, p, existing, ips, agents.get(p.name)),
             *(failed[p.name], session.of(verified).get(p.name)),
+            kept_note(session.of(copies).get(p.name, ())),
         )
         for p in facts.registry.projects
     ]
@@ -127,11 +130,13 @@ def _row(
     agent: AgentSession | None,
     failure: Failure | None,
     proven: Verified | None,
+    kept: str,
 ) -> _Row:
     repo, name = facts.repos[project.name], project.name
     notes = [f"repo {repo.problem}"] if repo.problem else []
     if not existing.problem:  # else the line below the table has it
         notes += [f.what for f in drift_findings(facts, existing, [project], orphans=False)]
+    notes += [kept] if kept else []
     container = existing.by_name.get(name) if project.container else None
     actual_image = container.config.get(IMAGE_TAG, "") if container else ""
     image = actual_image or project.requested_image or project.image

@@ -9,6 +9,7 @@ from repoman_tasks.actions.apply import Plan, apply_plan
 from repoman_tasks.actions.container_plans import acl_removal_steps, step_runner
 from repoman_tasks.actions.facts import (
     containers,
+    copies_folder,
     incus,
     reconcile,
     require_containers,
@@ -31,7 +32,7 @@ from repoman_tasks.planning.findings import check_renamed
 from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.names import check_repo
 from repoman_tasks.planning.prompts import DELETE_MIRROR, DELETE_REPO
-from repoman_tasks.planning.steps import DeleteContainer, Step
+from repoman_tasks.planning.steps import DeleteContainer, DeleteFolder, Step
 from repoman_tasks.session import Session
 from repoman_tasks.tools.share import Share
 from repoman_tasks.wizards.project_choice import ask_remove
@@ -129,6 +130,7 @@ def _remove(session: Session, name: str, options: _Options) -> None:
     lock = partial(lock_container, session, name)
     project = session.of(reconcile).registry.project(name)
     volume = [] if options.keep_volume else _volume_steps(session, name)
+    volume += _copies_steps(session, name)
     orphan = project is None and name in session.of(containers).by_name
     if orphan or (project is None and volume):
         container = [DeleteContainer(name, ", of no project")] if orphan else []
@@ -171,6 +173,15 @@ def _volume_steps(session: Session, name: str) -> list[Step]:
     if session.of(containers).problem:
         return []
     return delete_volume_steps(session.of(incus), name)
+
+
+def _copies_steps(session: Session, name: str) -> list[Step]:
+    """Return the step that deletes the copies that snapshots have of a repo; none without any.
+
+    Those of container and volume go with these.
+    """
+    folder = f"{copies_folder(session)}/{name}"
+    return [DeleteFolder(folder)] if session.host.real_folder(folder) is not None else []
 
 
 def _container_status(session: Session, project: Project) -> str | None:

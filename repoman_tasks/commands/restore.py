@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from repoman_tasks.actions.facts import readable_share, reconcile, require_share
+from repoman_tasks.actions.listed_changes import MOST_LISTED, list_changes
 from repoman_tasks.actions.logged_attempt import logged_restore
 from repoman_tasks.actions.restore_checks import lock_restore, missing_repos, prepare_restore
 from repoman_tasks.cli.task import task
@@ -21,15 +22,11 @@ from repoman_tasks.mirror.restore_run import Restore
 from repoman_tasks.planning.mirror.restore_plan import RestoreOptions
 from repoman_tasks.planning.mirror.sync_plan import Counts
 from repoman_tasks.planning.prompts import GO_AHEAD
-from repoman_tasks.planning.text.layout import BAD, Cell
 from repoman_tasks.planning.text.wording import format_size, plural
 from repoman_tasks.session import Session
 from repoman_tasks.tools import rsync
 from repoman_tasks.tools.git_guard_files import guard_folders
 from repoman_tasks.wizards.project_choice import ask_restore
-
-_MOST = 20
-"""The most changes to list."""
 
 
 @task(
@@ -137,12 +134,15 @@ def _restore(
     """Restore the project called `name`, and print the result unless `quiet`."""
     items = list[rsync.Item]()
     run = prepare_restore(
-        session, name, options, lambda item: items.append(item) if len(items) < _MOST else None
+        session,
+        name,
+        options,
+        lambda item: items.append(item) if len(items) < MOST_LISTED else None,
     )
     counts = run.preview() if dry or options.in_place else Counts()
     if dry or (options.in_place and not counts.entries):
         if not quiet:
-            _list(session, items, counts)
+            list_changes(session, items, counts)
         return _shown(session, _Result(run, counts, dry=True), quiet=quiet)
     if options.in_place:
         _confirm(session, run, items, counts)
@@ -159,18 +159,10 @@ def _restore(
     return _shown(session, _Result(run, outcome.counts, different=different), quiet=quiet)
 
 
-def _list(session: Session, items: list[rsync.Item], counts: Counts) -> None:
-    for item in items:
-        kind = Cell(f"{item.kind:10}", BAD if item.kind is rsync.Kind.DELETED else "")
-        session.screen.line(kind, f" {item.path.decode(errors='replace')}")
-    if counts.entries > len(items):
-        session.screen.line(f"and {counts.entries - len(items)} more")
-
-
 def _confirm(session: Session, run: Restore, items: list[rsync.Item], counts: Counts) -> None:
     """Show what changes in place and ask; raise Interrupted if it is denied."""
     if session.prompter.possible:
-        _list(session, items, counts)
+        list_changes(session, items, counts)
         session.screen.note(f"what is replaced or deleted is moved to {run.target.aside}")
     if not session.prompter.confirm(GO_AHEAD, default=False):
         raise Interrupted(session.prompter.outcome)

@@ -12,6 +12,8 @@ from repoman_tasks.actions.facts import (
     addresses,
     backup_share,
     containers,
+    copies,
+    copies_folder,
     failures,
     fence_facts,
     folders,
@@ -69,6 +71,7 @@ from repoman_tasks.planning.findings import (
     no_registry_finding,
 )
 from repoman_tasks.planning.guard_files import Guard, guard_findings
+from repoman_tasks.planning.local_snapshots import kept_findings
 from repoman_tasks.planning.mirror.altered_mirrors import altered_findings
 from repoman_tasks.planning.mirror.damage import damage_findings, valid_verified
 from repoman_tasks.planning.mirror.excludes import exclude_finding
@@ -170,7 +173,7 @@ def _submit_pre_tasks(session: Session, *, all_projects: bool) -> None:
     """Submit the pre-tasks whose facts will be needed, before waiting for any of them."""
     projects = session.of(stored_registry).projects
     pre_tasks: list[Task[Future[Any]]] = [reconcile, containers, failures, verified]
-    pre_tasks += [volumes, backup_share]
+    pre_tasks += [volumes, backup_share, copies]
     pre_tasks += [folders, nightly_state] if all_projects else []
     pre_tasks += [person, fence_facts] if any(project.container for project in projects) else []
     pre_tasks += [addresses] if any(project.address for project in projects) else []
@@ -277,7 +280,14 @@ def _estate_findings(
         found += altered_findings(project, altered, path)
         state = session.of(mirrors).projects.get(project.name)
         found += growth_findings(project, state, session.now())
+        found += _kept_findings(session, project.name)
     return found
+
+
+def _kept_findings(session: Session, name: str) -> list[Finding]:
+    """Return the findings about what undo replaced."""
+    folder = f"{copies_folder(session)}/{name}"
+    return kept_findings(name, session.of(copies).get(name, ()), folder)
 
 
 def _submit_inside(

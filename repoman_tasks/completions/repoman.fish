@@ -102,6 +102,9 @@ setup --repair::Restore restrictions of the Incus project and its profiles that 
 setup --dry-run::Show what would change, and change nothing.
 shell:project:Open a login shell in a project'\''s container, or run a program through one.
 shell --forward-agent::Make your SSH agent available in the container until the shell exits.
+snapshot:project!:Take a snapshot of a project: its container, its volume and a copy of its repo.
+snapshot --dry-run::Show what would change, and change nothing.
+snapshot --json::Print JSON, with list.
 start:project:Start the containers of projects.
 start --all::Start all containers.
 start --dry-run::Show what would change, and change nothing.
@@ -137,6 +140,13 @@ template --dry-run::Show what would change, and change nothing.
 template --json::Print the list as JSON.
 trust:project:Show what a repo'\''s .repoman.toml requests beyond its container, and approve it.
 trust --git::Review what the guard for git refuses there; NAME may be the path of a folder.
+undo:project:Take the container, the volume and the repo of a project back to a snapshot, or some of them.
+undo --container::Take back its container (default: all that the snapshot has).
+undo --volume::Take back its volume.
+undo --repo::Take back its repo.
+undo --at:any:The snapshot to go back to (default: the newest).
+undo --forget::Delete what earlier undos replaced.
+undo --dry-run::Show what would be lost, and change nothing.
 uninstall::Remove everything that repoman made on this host, but no repo and no mirror.
 uninstall --dry-run::Show what would be removed, and remove nothing.
 untrust:project:Revoke the approval of a repo'\''s .repoman.toml.

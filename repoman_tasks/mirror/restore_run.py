@@ -1,6 +1,6 @@
-"""Copy a repo, or a part of it, back from its mirror or from a snapshot of the share.
+"""Copy a repo, or a part of it, back from its mirror or from a snapshot.
 
-The mirror may hold what a hostile container wrote, so rsync follows no link in it, and nothing that
+The source may hold what a hostile container wrote, so rsync follows no link in it, and nothing that
 is copied is run: no git, no hook. A new folder gets its name when it is complete, so a restore that
 was interrupted goes on where it stopped.
 """
@@ -17,7 +17,6 @@ from repoman_tasks.model import Excludes
 from repoman_tasks.planning.mirror.restore_plan import Target
 from repoman_tasks.planning.mirror.sync_plan import Counts
 from repoman_tasks.tools import rsync
-from repoman_tasks.tools.share import Share
 
 __all__ = ["Restore", "RestoreSource"]
 
@@ -32,7 +31,8 @@ class RestoreSource:
     label: str
     """`mirror`, or the name of a snapshot."""
     root: str
-    """Path of the folder that holds the mirrors: the share's root, or that in a snapshot."""
+    """Path of the folder that holds the copy: the share's root, that in a snapshot of it, or that
+    of a snapshot of the project."""
     repo: str
     paths: tuple[str, ...] = ()
     """Files and folders in the repo; empty for all of it."""
@@ -42,13 +42,15 @@ class RestoreSource:
 
 @dataclass
 class Restore:
-    """One restore; the share is only read."""
+    """One restore; the source is only read."""
 
     host: Host
-    share: Share
+    keeps: rsync.Preserved
+    """Metadata that the source has."""
     source: RestoreSource
     target: Target
-    excludes: Excludes
+    excludes: Excludes | None
+    """What the source does not have and stays as it is; None if it has all of the repo."""
     stall_seconds: float
     see: Callable[[rsync.Item], object]
 
@@ -111,30 +113,29 @@ class Restore:
         return counts
 
     def _argv(self, *, dry_run: bool, contents: bool) -> list[str]:
-        folder, repo = self.source.root, self.source.repo
-        probe = self.share.probe
-        keeps = rsync.Preserved(probe.keeps_owners, probe.keeps_groups, probe.keeps_nanoseconds)
-        if self.target.in_place:
-            base = self.target.folder.removesuffix(f"/{repo}")
+        folder, repo, target = self.source.root, self.source.repo, self.target
+        if target.in_place and self.excludes is not None:
+            base = target.folder.removesuffix(f"/{repo}")
             return rsync.pass_argv(
                 folder,
                 [f"{repo}/{path}" for path in self.source.paths or ("",)],
                 rsync.filters(repo, self.excludes),
-                keeps,
+                self.keeps,
                 dry_run=dry_run,
                 contents=contents,
-                backup=self.target.aside,
+                backup=target.aside,
                 target=f"{base}/",
             )
-        target = "/nonexistent" if dry_run else self.target.partial
+        new = "/nonexistent" if dry_run else target.partial
         return rsync.pass_argv(
             f"{folder}/{repo}",
             self.source.paths or ("",),
-            rsync.filters_of_all([]),
-            keeps,
+            [] if self.excludes is None else rsync.filters_of_all([]),
+            self.keeps,
             dry_run=dry_run,
-            contents=contents,
-            target=f"{self.target.folder if contents else target}/",
+            contents=contents or self.excludes is None,
+            backup=target.aside,
+            target=f"{target.folder if contents or target.in_place else new}/",
         )
 
 

@@ -70,6 +70,8 @@ class HostFacts:
     limits_file: str | None = None
     folders: tuple[str, ...] = ()
     """Folders that only repoman writes, of those that exist."""
+    copies: str = ""
+    """Folder of the repos' copies that `snapshot` made, and of what `undo` replaced."""
     files: tuple[str, ...] = ()
     """Files of repoman's that exist elsewhere."""
 
@@ -139,6 +141,10 @@ def _volumes(facts: HostFacts) -> list[Step]:
         for name, pool in volumes.items()
         if name not in facts.strays and facts.project_is_ours
     ]
+
+
+def _snapshots(facts: HostFacts) -> list[Step]:
+    return [DeleteFolder(facts.copies)] if facts.copies else []
 
 
 def _project(facts: HostFacts) -> list[Step]:
@@ -233,6 +239,7 @@ INVENTORY: Mapping[str, Callable[[HostFacts], list[Step]]] = {
     "images": _images,
     "containers": _containers,
     "volumes": _volumes,
+    "snapshots": _snapshots,
     "Incus project and profiles": _project,
     "bridge and its rules": _network,
     "storage pool": _pools,
@@ -273,12 +280,14 @@ MADE_BY: Mapping[str, tuple[str, ...]] = {
         _REGISTRY,
     ),
     "shell": (_STATE,),
+    "snapshot": (*_IN_INCUS, "snapshots", _STATE),
     "start": (_STATE,),
     "status": (_STATE, *_IN_INCUS, _REGISTRY),
     "stop": (_STATE,),
     "sync": (_STATE, _REGISTRY),
     "template": ("containers", "images", _STATE),
     "trust": (_STATE,),
+    "undo": (*_IN_INCUS, "snapshots", _STATE),
     "uninstall": (_STATE,),
     "untrust": (_STATE,),
     "update": (*_IN_INCUS, _STATE, _REGISTRY),
@@ -303,18 +312,23 @@ LEFT_BY: Mapping[type, str] = {
     kinds.DeleteFolder: _NOTHING,
     kinds.DeleteMirror: _NOTHING,
     kinds.DeleteRepo: _NOTHING,
+    kinds.DeleteSnapshot: _NOTHING,
     kinds.DeleteVolume: _NOTHING,
     kinds.EmptyVolume: _NOTHING,
     kinds.MakeFolder: _STATE,
     kinds.MakeRepo: _REPOS,
     kinds.MarkShare: _REPOS,
+    kinds.NoteUndo: "snapshots",
     kinds.RebuildContainer: "containers",
     kinds.RenameFolder: _REPOS,
     kinds.RenameMirror: _REPOS,
     kinds.RenameState: _STATE,
     kinds.RestoreRepo: _REPOS,
+    kinds.ReturnContainer: "containers",
+    kinds.ReturnRepo: "snapshots",
     kinds.RunProgram: "nightly sync",
     kinds.TakeOverShare: _REPOS,
+    kinds.TakeSnapshot: "snapshots",
     kinds.WriteFile: "completion",
     kinds.WriteRegistry: _REGISTRY,
 }

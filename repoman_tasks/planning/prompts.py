@@ -91,8 +91,8 @@ def _answers(commands: str, *arguments: str) -> dict[str, tuple[str, ...]]:
 GO_AHEAD = Prompt(
     "Go ahead?",
     _answers(
-        "adopt completion git-guard login new nightly remove rename reset restore setup status "
-        "template uninstall update",
+        "adopt completion git-guard login new nightly remove rename reset restore setup "
+        "snapshot status template undo uninstall update",
         "yes",
     ),
 )
@@ -103,8 +103,8 @@ SUDO = Prompt("Run this with sudo now?", _answers("setup", "yes"))
 PROJECT = Prompt(
     "Which project?",
     _answers(
-        "agent exec history remove rename reset restart restore shell start stop trust untrust "
-        "update",
+        "agent exec history remove rename reset restart restore shell snapshot start stop "
+        "trust undo untrust update",
         "name",
     ),
 )

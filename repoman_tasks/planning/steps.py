@@ -29,19 +29,24 @@ __all__ = [
     "DeleteFolder",
     "DeleteMirror",
     "DeleteRepo",
+    "DeleteSnapshot",
     "DeleteVolume",
     "EmptyVolume",
     "MakeFolder",
     "MakeRepo",
     "MarkShare",
+    "NoteUndo",
     "RebuildContainer",
     "RenameFolder",
     "RenameMirror",
     "RenameState",
     "RestoreRepo",
+    "ReturnContainer",
+    "ReturnRepo",
     "RunProgram",
     "Step",
     "TakeOverShare",
+    "TakeSnapshot",
     "WriteFile",
     "WriteRegistry",
 ]
@@ -264,7 +269,7 @@ class RebuildContainer:
     origin: Mapping[str, Any]
 
     def __str__(self) -> str:
-        return f"rebuild {self.name} from {self.spec.image}; this deletes all data on its own disk"
+        return f"rebuild {self.name} from {self.spec.image}; this deletes its disk and snapshots"
 
 
 @dataclass(frozen=True)
@@ -398,6 +403,93 @@ class DeleteFolder:
         return f"delete {self.path} with all that is in it"
 
 
+@dataclass(frozen=True)
+class TakeSnapshot:
+    """Step that takes a snapshot of the parts of a project, all at the same instant."""
+
+    name: str
+    id: str
+    container: bool = False
+    pool: str = ""
+    """Pool of the volume; empty if it is not in the snapshot."""
+    repo: str = ""
+    """Path of the repo; empty if it is not in the snapshot."""
+    folder: str = ""
+    """Folder for the copy of the repo."""
+    may_copy: bool = True
+    """False if the repo is so large that only a copy that shares its data is made."""
+    has_container: bool = False
+    """True if the project has a container that could change the parts meanwhile."""
+
+    def __str__(self) -> str:
+        parts = {"its container": self.container, "its volume": self.pool, "its repo": self.repo}
+        listed = ", ".join(part for part, there in parts.items() if there)
+        return f"take the snapshot {self.id} of {self.name}: {listed}"
+
+
+@dataclass(frozen=True)
+class DeleteSnapshot:
+    """Step that deletes a snapshot of a project with the parts that it has."""
+
+    name: str
+    id: str
+    container: bool = False
+    pool: str = ""
+    folder: str = ""
+
+    def __str__(self) -> str:
+        return f"delete the snapshot {self.id} of {self.name}"
+
+
+@dataclass(frozen=True)
+class NoteUndo:
+    """Step that notes that an undo begins, or that it is complete."""
+
+    name: str
+    folder: str
+    id: str
+    at: str
+    parts: tuple[str, ...]
+    ran: bool
+    done: bool
+
+    def __str__(self) -> str:
+        verb = "is complete" if self.done else "begins"
+        return f"note that the undo of {self.name} to {self.at} {verb}"
+
+
+@dataclass(frozen=True)
+class ReturnContainer:
+    """Step that takes the container or the volume of a project, or both, back to a snapshot."""
+
+    name: str
+    id: str
+    container: bool = False
+    pool: str = ""
+    """Pool of the volume; empty if it stays as it is."""
+
+    def __str__(self) -> str:
+        parts = {"container": self.container, "volume": self.pool}
+        listed = " and the ".join(part for part, there in parts.items() if there)
+        return f"take the {listed} of {self.name} back to {self.id}, what came after it is undone"
+
+
+@dataclass(frozen=True)
+class ReturnRepo:
+    """Step that takes a repo back to the copy in a snapshot."""
+
+    name: str
+    id: str
+    path: str
+    source: str
+    """Folder that holds the copy, as `repo`."""
+    aside: str
+    """Folder for what it replaces."""
+
+    def __str__(self) -> str:
+        return f"take {self.path} back to {self.id}; what that replaces is moved to {self.aside}"
+
+
 Step = (
     AdoptContainer
     | ArrangeUser
@@ -414,18 +506,23 @@ Step = (
     | DeleteFolder
     | DeleteMirror
     | DeleteRepo
+    | DeleteSnapshot
     | DeleteVolume
     | EmptyVolume
     | MakeFolder
     | MakeRepo
     | MarkShare
+    | NoteUndo
     | TakeOverShare
     | RebuildContainer
     | RenameFolder
     | RenameMirror
     | RenameState
     | RestoreRepo
+    | ReturnContainer
+    | ReturnRepo
     | RunProgram
+    | TakeSnapshot
     | WriteFile
     | WriteRegistry
 )

@@ -28,6 +28,7 @@ from repoman_tasks.tools.incus import Incus
 __all__ = [
     "ask_adopt",
     "ask_agent",
+    "ask_any_project",
     "ask_completion",
     "ask_exec",
     "ask_login",
@@ -47,6 +48,17 @@ def ask_project(wizard: Wizard) -> None:
     facts = wizard.session.of(reconcile)
     if project_at(facts.registry, facts.local_repos, wizard.session.host.folder) is None:
         _project(wizard, [p.name for p in facts.registry.projects if p.container])
+
+
+def ask_any_project(wizard: Wizard) -> None:
+    """Prompt for a project, unless one is named or the current folder is in the repo of one."""
+    facts, named = wizard.session.of(reconcile), wizard.arguments["name"]
+    if named or project_at(facts.registry, facts.local_repos, wizard.session.host.folder):
+        return
+    wizard.arguments["name"] = None
+    _project(wizard, [project.name for project in facts.registry.projects])
+    if named is not None:  # a list
+        wizard.arguments["name"] = list(filter(None, [wizard.arguments["name"]]))
 
 
 def ask_projects(wizard: Wizard) -> None:

@@ -332,6 +332,19 @@ def alert_nobody(estate: Estate) -> None:
         file.write('\n[alerts]\nhealthchecks = "http://127.0.0.1:9/topic"\n')
 
 
+def undo(estate: Estate) -> None:
+    (estate.local_repos / "isurus/new").write_text("x")
+    estate.run("snapshot", "isurus", code=0)
+    (estate.local_repos / "isurus/new").write_text("other")
+    estate.run("undo", "isurus", "--yes", code=0)
+
+
+def undo_half(estate: Estate) -> None:
+    undo(estate)
+    (about,) = estate.home.glob(".local/state/repoman/mirrors/*/snapshots/isurus/undo-*/about.json")
+    about.write_text(about.read_text().replace('"done": true', '"done": false'))
+
+
 def drop_alerts(estate: Estate) -> None:
     rewrite(estate, r"\n\[alerts\]\n.*\n", "")
 
@@ -363,6 +376,8 @@ FINDINGS = [
     Case("left, and lost", synced(lose_and_leave), "partial"),
     Case("left elsewhere", synced(leave_elsewhere), "partial"),
     LEFT_OF_A_FILE,
+    Case("kept by undo", undo, "kept"),
+    Case("left by an undo", undo_half, "undo"),
     Case("no snapshots", synced(), "snapshots", "share", cures=((),), by_hand=take_snapshot),
     Case(
         "old snapshots", synced(take_old), "snapshots", "share", cures=((),), by_hand=take_snapshot

@@ -194,11 +194,14 @@ def test_the_page_shows_every_key(name: str) -> None:
 
 def test_the_examples_on_the_page_are_of_their_schemas() -> None:
     page = (CHECKOUT / "docs/json.md").read_text()
-    whole, verdicts, versions, restored, lines = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    whole, verdicts, versions, restored, *taken, lines = re.findall(
+        r"```json\n(.*?)```", page, re.DOTALL
+    )
     assert find_schema_errors("list", json.loads(whole)) == []
     assert find_schema_errors("verify", json.loads(verdicts)) == []
     assert find_schema_errors("history", json.loads(versions)) == []
     assert find_schema_errors("restore", json.loads(restored)) == []
+    assert [find_schema_errors("snapshot", json.loads(one)) for one in taken] == [[]]
     assert [find_schema_errors("sync-lines", json.loads(line)) for line in lines.splitlines()] == [
         []
     ] * 4

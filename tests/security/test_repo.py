@@ -577,6 +577,21 @@ def test_a_race_of_renames_under_the_mirror(estate: ContainerEstate) -> None:
     }
 
 
+@pytest.mark.usefixtures("race")
+def test_a_race_of_renames_under_a_snapshot(estate: ContainerEstate) -> None:
+    """The container is frozen meanwhile, and no copy of the home gets where `undo` finds it."""
+    (estate.home / "private").write_text("x")
+    for _ in range(5):
+        estate.run("snapshot", "isurus", code=0)
+    (copies,) = (estate.home / ".local/state/repoman/mirrors").glob("*/snapshots/isurus")
+    taken = list(copies.glob("*/repo"))
+    assert len(taken) == 5
+    names = {path.name for copy in taken for path in copy.rglob("*")}
+    assert not names & {"private", ".config"}
+    write = 'find / -xdev -path "*/snapshots/*" 2>/dev/null | head -n 1'
+    assert estate.exec_inside("isurus", "sh", "-c", write).out == ""
+
+
 def test_a_repo_that_leaves_itself_out_of_its_mirror(estate: ContainerEstate, repo: Path) -> None:
     """It removes nothing from the mirror or its history, and is reported."""
     for number in range(60):

@@ -11,14 +11,15 @@ from typing import Any
 __all__ = ["SCHEMAS", "check_json", "find_schema_errors", "load_schema"]
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs/schemas"
-_COMMANDS = ("agent", "history", "list", "log", "restore", "status", "sync", "verify")
+_COMMANDS = ("history", "list", "log", "restore", "status", "sync", "verify")
+_OF_SEVERAL_WORDS = ("agent", "snapshot")
+"""Commands that have a `list` of their own."""
 
 
 def check_json(argv: Sequence[str | bytes], out: str) -> None:
     """Fail if `argv` requests JSON from one command and `out` does not match its schema."""
-    commands = [word for word in argv if word in _COMMANDS]
-    if commands == ["agent", "list"]:
-        commands.pop()
+    commands = [word for word in argv if word in _OF_SEVERAL_WORDS]
+    commands = commands or [word for word in argv if word in _COMMANDS]
     if len(commands) != 1 or not out:
         return
     if "--json" in argv:

@@ -19,9 +19,12 @@ from repoman_tasks.planning.steps import CallIncus, CreateVolume, Step
 __all__ = ["volume_findings", "volume_path", "volume_steps"]
 
 
-def volume_path(project: str, pool: str, name: str = "") -> str:
-    """Return the path in Incus's API of the volume `name`, or of all, in the Incus project."""
-    parts = ("storage-pools", pool, "volumes", "custom", *([name] if name else []))
+def volume_path(project: str, pool: str, *names: str) -> str:
+    """Return the path in Incus's API of what `names` lead to in the Incus project.
+
+    These are the name of a volume, and of something of it; without any, it is that of all volumes.
+    """
+    parts = ("storage-pools", pool, "volumes", "custom", *names)
     path = "/".join(quote(part, safe="") for part in parts)
     return f"/1.0/{path}?project={quote(project, safe='')}"
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from repoman_tasks.errors import UsageError, quoted
+from repoman_tasks.errors import Refused, UsageError, quoted
 from repoman_tasks.planning.fence.fence_facts import DESCRIPTION, FenceFacts
 from repoman_tasks.planning.findings import Finding
 from repoman_tasks.planning.names import inside
@@ -20,6 +20,7 @@ from repoman_tasks.planning.steps import CallIncus, Step
 
 __all__ = [
     "allow_mounts_steps",
+    "allow_snapshots_steps",
     "allow_step",
     "check_own_project",
     "create_project_step",
@@ -30,6 +31,7 @@ __all__ = [
 
 _PATHS = "restricted.devices.disk.paths"
 _NESTING = "restricted.containers.nesting"
+_SNAPSHOTS = "restricted.snapshots"
 _STRICT_VALUES = ("block", "managed", "unprivileged", "isolated", "false", "")
 """Values of `restricted.…` keys that allow nothing."""
 
@@ -52,6 +54,7 @@ def _desired_config(facts: FenceFacts, network: str) -> dict[str, str]:
         "restricted.networks.access": network,
         "restricted.idmap.uid": str(facts.person.uid),
         "restricted.idmap.gid": str(facts.person.gid),
+        _SNAPSHOTS: "allow",
     }
     if facts.defaults.nesting:
         config[_NESTING] = "allow"
@@ -94,8 +97,10 @@ def _is_as_desired(key: str, actual: str | None, desired: str) -> bool:
     """Return True if a setting is as desired; the order of folders has no effect."""
     if key == _PATHS and actual is not None:
         return set(actual.split(",")) == set(desired.split(","))
-    # An unset features.networks is false in any project but Incus's default one.
-    return actual == desired or (key == "features.networks" and actual is None)
+    # An unset features.networks is false in any project but Incus's default one. Who blocks
+    # snapshots is stricter; and the first allows them where an earlier version made the project.
+    unset = key == "features.networks" and actual is None
+    return actual == desired or unset or (key == _SNAPSHOTS and actual in (None, "block"))
 
 
 def project_faults(facts: FenceFacts, network: str) -> list[str]:
@@ -164,6 +169,21 @@ def allow_mounts_steps(
     allowed = _allowed_folders(config)
     new = [s for s in sources if not any(inside(s, folder) for folder in allowed)]
     return [_allow_step(project, config, new)] if new else []
+
+
+def allow_snapshots_steps(project: str, config: Mapping[str, str]) -> list[Step]:
+    """Return the step that allows snapshots in the project; none if it allows them.
+
+    Raise Refused if somebody blocked them.
+    """
+    if config.get(_SNAPSHOTS) == "allow":
+        return []
+    if _SNAPSHOTS in config:
+        command = quoted("incus", "project", "set", project, f"{_SNAPSHOTS}=allow")
+        raise Refused(f"the Incus project {project} blocks snapshots", f"run `{command}`")
+    what = f"allow snapshots in the Incus project {project}"
+    body = _body({**config, _SNAPSHOTS: "allow"})
+    return [CallIncus(what, "PUT", _api_path(project), body)]
 
 
 def _allow_step(

@@ -1,0 +1,104 @@
+"""Finds what the snapshots of a project are made of, and plans to take one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from urllib.parse import quote
+
+from repoman_tasks.actions.apply import Plan, apply_plan
+from repoman_tasks.actions.container_plans import step_runner
+from repoman_tasks.actions.facts import (
+    containers,
+    copies,
+    copies_folder,
+    incus,
+    reconcile,
+    require_containers,
+    volumes,
+)
+from repoman_tasks.actions.project_container import lock_container, repo_path
+from repoman_tasks.hosts.base import Future
+from repoman_tasks.model import Project
+from repoman_tasks.planning.container.volume import volume_path
+from repoman_tasks.planning.fence.project_steps import allow_snapshots_steps
+from repoman_tasks.planning.local_snapshots import SnapshotFacts, own_ids, snapshot_steps
+from repoman_tasks.planning.steps import Step
+from repoman_tasks.session import Session
+from repoman_tasks.tools.incus import Incus
+from repoman_tasks.tools.repo_copies import submit_left, submit_size
+
+__all__ = ["allow_snapshots", "snapshot_facts", "take_snapshot"]
+
+
+def snapshot_facts(session: Session, project: Project, *, to_take: bool = False) -> SnapshotFacts:
+    """Return what the snapshots of a project are made of; its size only if one is `to_take`."""
+    facts, host = session.of(reconcile), session.host
+    folder = f"{copies_folder(session)}/{project.name}"
+    found, left = session.submit(copies), submit_left(host, folder)
+    exists = not facts.repos[project.name].problem
+    repo = repo_path(facts, project) if exists else ""
+    size = submit_size(host, repo) if to_take and repo else Future[int | None](lambda: None)
+    container = require_containers(session).by_name.get(project.name) if project.container else None
+    volume_pool = "" if session.of(containers).problem else session.of(volumes).get(project.name)
+    pools = {pool for pool in (container.pool if container else "", volume_pool) if pool}
+    there = session.of(incus)
+    drivers = {pool: _submit_driver(there, pool) for pool in pools}
+    of_container = there.at("instances", project.name, "snapshots")
+    of_volume = volume_path(there.project, volume_pool or "", project.name, "snapshots")
+    in_container, in_volume = (
+        _submit_names(there, path) if asked else Future[tuple[str, ...]](tuple)
+        for path, asked in ((of_container, container), (of_volume, volume_pool))
+    )
+    complete = tuple(found.result().get(project.name, ()))
+    return SnapshotFacts(
+        name=project.name,
+        folder=folder,
+        repo=repo,
+        repo_bytes=size.result(),
+        container=container,
+        drivers={pool: answer.result() for pool, answer in drivers.items()},
+        volume_pool=volume_pool or "",
+        in_container=in_container.result(),
+        in_volume=in_volume.result(),
+        copies=complete,
+        left=left.result(),
+    )
+
+
+def _submit_driver(there: Incus, pool: str) -> Future[str]:
+    answer = there.submit(f"/1.0/storage-pools/{quote(pool, safe='')}")
+    return answer.then(lambda found: str((found or {}).get("driver", "")))
+
+
+def _submit_names(there: Incus, path: str) -> Future[tuple[str, ...]]:
+    """Ask for the ids of the snapshots at an API path."""
+
+    return there.submit(path).then(lambda urls: own_ids(map(str, urls or [])))
+
+
+def allow_snapshots(session: Session, facts: SnapshotFacts) -> list[Step]:
+    """Return the step that allows snapshots in the Incus project, if they need that."""
+    if facts.container is None and not facts.volume_pool:
+        return []
+    there = session.of(incus)
+    project = there.get(there.project_path) or {}
+    return allow_snapshots_steps(there.project, project.get("config") or {})
+
+
+def take_snapshot(session: Session, project: Project, *, dry_run: bool = False) -> None:
+    """Take a snapshot of a project, without a question, and remove those that are too many.
+
+    Raise Refused if nothing of it can be in one, Busy if another command works on it.
+    """
+    facts = snapshot_facts(session, project, to_take=True)
+    steps, missing = snapshot_steps(facts, session.now())
+    _note_missing(session, missing)
+    plan = Plan([*allow_snapshots(session, facts), *steps], runner=step_runner(session))
+    lock = partial(lock_container, session, project.name)
+    apply_plan(session, plan, dry_run=dry_run, confirmed=True, on_confirm=lock)
+
+
+def _note_missing(session: Session, missing: Sequence[str]) -> None:
+    for sentence in missing:
+        session.screen.note(sentence)

@@ -1,0 +1,117 @@
+"""The steps that take a project back to a snapshot, and those that forget what that replaced. Pure.
+
+A note in repoman's state says where an undo goes, before anything changes. So an undo that was
+interrupted is known, and the same command completes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from repoman_tasks.errors import Refused, UsageError, quoted
+from repoman_tasks.late_dataclass import dataclass
+from repoman_tasks.planning.local_snapshots import (
+    LocalSnapshot,
+    SnapshotFacts,
+    find_local_snapshot,
+    removal_steps,
+    unused_id,
+)
+from repoman_tasks.planning.steps import (
+    ChangeState,
+    NoteUndo,
+    ReturnContainer,
+    ReturnRepo,
+    Step,
+    TakeSnapshot,
+)
+
+__all__ = ["Undo", "forget_steps", "undo_steps", "undo_target"]
+
+_STOPPED = ("stopped", "error")
+
+
+@dataclass(frozen=True)
+class Undo:
+    """Where an undo goes."""
+
+    snapshot: LocalSnapshot
+    id: str
+    """Id of what keeps what it replaces."""
+    parts: tuple[str, ...]
+    ran: bool
+    """True if the container ran when it began."""
+    begun: bool = False
+    """True if it was interrupted before."""
+
+
+def undo_target(facts: SnapshotFacts, at: str, parts: Sequence[str], now: str) -> Undo:
+    """Return the undo of `parts`, or of all that the snapshot called `at` has if there are none.
+
+    It is the one that was interrupted, if there is one. Raise an error if the snapshot, or a part
+    of it, does not exist.
+    """
+    running = facts.container is not None and facts.container.status not in _STOPPED
+    begun = facts.unfinished
+    if begun is not None:
+        if (at and at != begun.at) or not {*parts} <= {*begun.parts}:
+            what = f"an undo of {facts.name} to {begun.at} did not end"
+            raise UsageError(what, f"run `repoman undo {quoted(facts.name)}` first")
+        snapshot = find_local_snapshot(facts, begun.at)
+        left = tuple(part for part in begun.parts if part in snapshot.parts)
+        return Undo(snapshot, begun.id, left, begun.ran or running, begun=True)
+    snapshot = find_local_snapshot(facts, at)
+    absent = [part for part in parts if part not in snapshot.parts]
+    if absent:
+        cure = f"see `repoman snapshot list {quoted(facts.name)}`"
+        raise UsageError(f"the snapshot {snapshot.id} has no {absent[0]}", cure)
+    id = unused_id(now, {*(one.id for one in facts.snapshots), *facts.left}, kept=True)
+    return Undo(snapshot, id, tuple(parts) or snapshot.parts, running)
+
+
+def undo_steps(facts: SnapshotFacts, undo: Undo, repo: str) -> list[Step]:
+    """Return the steps of an undo; `repo` is the path of the repo, which may be missing."""
+    name, folder = facts.name, f"{facts.folder}/{undo.id}"
+    begins, ends = (
+        NoteUndo(name, folder, undo.id, undo.snapshot.id, undo.parts, undo.ran, done)
+        for done in (False, True)
+    )
+    running = facts.container is not None and facts.container.status not in _STOPPED
+    return [
+        *([] if undo.begun else [begins]),
+        *([ChangeState(name, "stop")] if running else []),
+        *_incus_steps(facts, undo),
+        *([_repo_step(facts, undo, repo)] if "repo" in undo.parts else []),
+        ends,
+        # The last: a container that does not start is taken back all the same.
+        *([ChangeState(name, "start")] if undo.ran else []),
+    ]
+
+
+def _repo_step(facts: SnapshotFacts, undo: Undo, repo: str) -> ReturnRepo:
+    source, aside = f"{facts.folder}/{undo.snapshot.id}", f"{facts.folder}/{undo.id}/repo"
+    return ReturnRepo(facts.name, undo.snapshot.id, repo, source, aside)
+
+
+def _incus_steps(facts: SnapshotFacts, undo: Undo) -> list[Step]:
+    """Return the steps that keep container and volume as they are, and take them back."""
+    container = "container" in undo.parts
+    pool = facts.volume_pool if "volume" in undo.parts else ""
+    if not (container or pool):
+        return []
+    kept = next((one for one in facts.snapshots if one.id == undo.id), LocalSnapshot(undo.id))
+    missing = container and not kept.container, "" if kept.volume else pool
+    keep = [TakeSnapshot(facts.name, undo.id, *missing)] if any(missing) else []
+    return [*keep, ReturnContainer(facts.name, undo.snapshot.id, container, pool)]
+
+
+def forget_steps(facts: SnapshotFacts) -> list[Step]:
+    """Return the steps that delete all that undo replaced.
+
+    Raise Refused if an undo did not end, and its snapshot is there to complete it.
+    """
+    there = {one.id for one in facts.snapshots}
+    if facts.unfinished is not None and facts.unfinished.at in there:
+        what = f"an undo of {facts.name} to {facts.unfinished.at} did not end"
+        raise Refused(what, f"run `repoman undo {quoted(facts.name)}` first")
+    return removal_steps(facts, [one.id for one in facts.snapshots if one.kept])

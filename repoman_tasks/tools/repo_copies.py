@@ -1,0 +1,130 @@
+"""Copies of repos in repoman's state, for `snapshot` and `undo`.
+
+A copy may hold what a hostile container wrote: nothing in it is run or followed, and no git looks
+at it. It counts once its file `about.json` is there, which is written last.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from repoman_tasks.errors import Failed
+from repoman_tasks.hosts.base import Future, Host, Result, TimedOut
+from repoman_tasks.planning.local_snapshots import Copy, is_id
+from repoman_tasks.planning.text.strict_json import parse_json
+
+__all__ = ["copy_repo", "remove_tree", "submit_copies", "submit_left", "submit_size", "write_copy"]
+
+_ABOUT = "about.json"
+_SCHEMA = 1
+_SIZE_SECONDS = 60.0
+_COPY_SECONDS = 24 * 3600.0
+
+
+def submit_copies(host: Host, folder: str) -> Future[Mapping[str, Sequence[Copy]]]:
+    """Ask for the complete copies below `folder`, by project, the oldest first."""
+    argv = ["find", folder, "-mindepth", "3", "-maxdepth", "3", "-name", _ABOUT, "-size", "-4k"]
+    show = ["-printf", r"%P\0", "-exec", "cat", "{}", ";", "-printf", r"\0"]
+    return host.submit([*argv, "-type", "f", *show]).then(_parse_all)
+
+
+def _parse_all(result: Result) -> Mapping[str, Sequence[Copy]]:
+    words = result.text.split("\0")[:-1]
+    found: dict[str, list[Copy]] = {}
+    for path, text in sorted(zip(words[::2], words[1::2], strict=False)):
+        name, id, _ = path.split("/")
+        copy = _parse(id, text)
+        if copy is not None:
+            found.setdefault(name, []).append(copy)
+    return found
+
+
+def _parse(id: str, text: str) -> Copy | None:
+    """Return the copy that `text` is about; None if it is of another version of repoman."""
+    try:
+        stored: dict[str, Any] = parse_json(text.encode())
+        if stored.pop("schema") != _SCHEMA or not is_id(id):
+            return None
+        copy = Copy(**{**stored, "id": id, "parts": tuple(stored["parts"])})
+    except (ValueError, KeyError, TypeError):
+        return None
+    return copy if isinstance(copy.bytes, int) and isinstance(copy.at, str) else None
+
+
+def write_copy(host: Host, folder: str, copy: Copy) -> None:
+    """Write what a copy, in its `folder`, is about; from then on it counts."""
+    stored = {key: value for key, value in asdict(copy).items() if key != "id"}
+    text = json.dumps({"schema": _SCHEMA, **stored})
+    host.write_file(f"{folder}/{_ABOUT}", f"{text}\n".encode(), noted=False)
+
+
+def submit_left(host: Host, folder: str) -> Future[tuple[str, ...]]:
+    """Ask for the ids of the copies in `folder` that are not complete."""
+    argv = ["find", folder, "-mindepth", "1", "-maxdepth", "1", "-type", "d"]
+    without = ["!", "-exec", "test", "-e", f"{{}}/{_ABOUT}", ";", "-printf", r"%f\0"]
+    names = host.submit([*argv, *without]).then(lambda result: result.text.split("\0")[:-1])
+    return names.then(lambda found: tuple(sorted(filter(is_id, found))))
+
+
+def submit_size(host: Host, path: str) -> Future[int | None]:
+    """Ask for the space that the tree at `path` takes, in bytes; None if that takes too long."""
+    asked = host.submit(["du", "-sk", "--", path], timeout=_SIZE_SECONDS)
+
+    def wait() -> int | None:
+        try:
+            size = asked.result().text.partition("\t")[0]
+        except TimedOut:
+            return None
+        return int(size) << 10 if size.isdecimal() else None
+
+    return Future(wait)
+
+
+def copy_repo(host: Host, repo: str, folder: str, *, may_copy: bool) -> int | None:
+    """Copy the repo into `folder`; return its size in bytes.
+
+    The copy shares its data with the repo where the file system can. If it can't, return None,
+    unless `may_copy`. Raise Failed if not all of it can be read.
+    """
+    parent = posixpath.dirname(folder)
+    for path in (posixpath.dirname(parent), parent, folder):  # -m is for the last folder only
+        made = host.change(["mkdir", "-p", "-m", "700", "--", path])
+        if made.code:
+            raise Failed(f"{path} can't be created", made.complaint)
+    if not may_copy and not _shares(host, repo, folder):
+        remove_tree(host, folder)
+        return None
+    how = "--reflink=auto" if may_copy else "--reflink=always"
+    argv = ["cp", "-a", how, "--no-target-directory", "--", repo, f"{folder}/repo"]
+    done = host.change(argv, timeout=_COPY_SECONDS)
+    if done.code:
+        cure = "make its files readable, for example by `chmod` as root in the container"
+        raise Failed(f"{repo} can't be copied: {done.complaint}", cure)
+    return submit_size(host, f"{folder}/repo").result() or 0
+
+
+def _shares(host: Host, repo: str, folder: str) -> bool:
+    """Return True if a file in `folder` can share its data with one of the repo."""
+    argv = ["find", repo, "-xdev", "-type", "f", "-size", "+0", "-readable", "-print0", "-quit"]
+    file = host.read(argv).text.rstrip("\0")
+    probe = ["cp", "-P", "--reflink=always", "--", file, f"{folder}/probe"]
+    return bool(file) and not host.change(probe).code
+
+
+def remove_tree(host: Host, path: str) -> Result:
+    """Delete a folder with all that is in it; return what `rm` answers.
+
+    The user's own folders in it may be read-only, as those of Go's module cache.
+    """
+    argv = ["rm", "-rf", "--one-file-system", "--", path]
+    done = host.change(argv, timeout=_COPY_SECONDS)
+    if not done.code:
+        return done
+    closed = ["-type", "d", "-user", str(host.uid), "!", "-perm", "-u=rwx"]
+    chmod = ["-exec", "chmod", "u+rwx", "--", "{}", ";"]
+    host.change(["find", path, "-xdev", *closed, *chmod], timeout=_COPY_SECONDS)
+    return host.change(argv, timeout=_COPY_SECONDS)
