@@ -63,6 +63,13 @@ class Session:
             equivalent, self.equivalent = self.equivalent(), None
             self.screen.note(f"The same by flags: {equivalent}")
 
+    def beside(self, screen: Screen, prompter: Prompter) -> Session:
+        """Return a session of another thread, with the facts that are known by now."""
+        other = Session(self.host, prompter, screen, alone=self.alone)
+        other.argv, other.incus_project, other.now = self.argv, self.incus_project, self.now
+        other._submitted = {key: facts for key, facts in self._submitted.items() if facts.known}
+        return other
+
     def submit(self, pre_task: Callable[[Session], Future[R]]) -> Future[R]:
         """Start `pre_task`, once in a session, and return the future of its facts."""
         if pre_task not in self._submitted:

@@ -166,7 +166,9 @@ def _confirm(session: Session, steps: Sequence[Step], default: bool) -> None:
 
 
 def _run(session: Session, step: Step, plan: Plan) -> None:
-    """Run one step, record it and print it."""
+    """Run one step, record it and print it; raise Interrupted if everything is to stop."""
+    if session.host.stopping.is_set():
+        raise Interrupted("interrupted")
     interactive = isinstance(step, AsRoot | CloneRepo)  # sudo and git may ask for a password
     with session.screen.progress("" if interactive else str(step)):
         if not (_run_on_host(session, step, plan) or _run_on_container(step, plan.runner)):

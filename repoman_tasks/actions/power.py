@@ -45,7 +45,9 @@ def change_states(
     check_all_or_named(names, every=every)
     chosen = _all(session, action) if every else named_containers(session, names, action)
 
-    def change(name: str) -> None:
+    session.of(containers)  # known to all threads
+
+    def change(session: Session, name: str) -> None:
         project = find_project(session.of(reconcile).registry, name)
         _change_state(session, project, action, force, dry_run)
 

@@ -92,7 +92,7 @@ def remove(
     if len(names) > 1 and not mirror:
         _check_known(session, names)
 
-    def change(one: str) -> None:
+    def change(session: Session, one: str) -> None:
         if one != names[0]:
             session.discard_facts()  # the others are gone
         if mirror:
@@ -104,7 +104,7 @@ def remove(
     flags = flags_of(
         delete_repo=delete_repo, mirror=mirror, keep_volume=keep_volume, dry_run=dry_run
     )
-    for_each(session, names, change, what, "remove", flags)
+    for_each(session, names, change, what, "remove", flags, at_once=False)
 
 
 @dataclass(frozen=True)

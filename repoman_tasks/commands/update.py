@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from threading import Lock
 
 from repoman_tasks.actions.apply import Plan, apply_plan
 from repoman_tasks.actions.approval import RequestAnswers, allowed_requests, submit_requests
@@ -28,6 +29,7 @@ from repoman_tasks.actions.project_container import (
     spec_of,
 )
 from repoman_tasks.actions.several_projects import (
+    Turn,
     check_all_or_named,
     flags_of,
     for_each,
@@ -58,7 +60,7 @@ from repoman_tasks.planning.container.templates import has_recipe
 from repoman_tasks.planning.fence.bridge import has_rules
 from repoman_tasks.planning.findings import check_renamed
 from repoman_tasks.planning.mirror.sync_plan import find_project
-from repoman_tasks.planning.steps import ArrangeUser, RebuildContainer
+from repoman_tasks.planning.steps import ArrangeUser, RebuildContainer, Step
 from repoman_tasks.session import Session
 from repoman_tasks.terminal.screen import Screen
 from repoman_tasks.tools.guest import GuestHandle, submit_user_check
@@ -114,13 +116,14 @@ def update(
     every = [project.name for project in projects if project.container]
     names = every if all else named_containers(session, name, "update")
     options = _Options(restart, rebuild, trust, dry_run, several=len(names) > 1)
+    _ = session.of(containers), session.of(person)  # then all threads know them
+    common = Lock() if options.several else None
 
-    def change(one: str) -> None:
-        if one != names[0]:
-            session.discard_facts()  # the others have changed the registry
+    def change(session: Session, one: str) -> None:
         project = find_project(session.of(reconcile).registry, one)
         check_renamed(project)
-        _update(session, project, options)
+        with Turn(session, common) as turn:
+            _update(session, project, options, turn)
 
     flags = flags_of(restart=restart, rebuild=rebuild, trust=trust, dry_run=dry_run)
     for_each(session, names, change, "containers were not updated", "update", flags)
@@ -138,24 +141,46 @@ class _Options:
     """True if other projects are updated, too."""
 
 
-def _update(session: Session, project: Project, options: _Options) -> None:
+def _update(session: Session, project: Project, options: _Options, turn: Turn) -> None:
     """Update one container. Raise Refused after all else if a request was not approved."""
-    facts, dry_run = session.of(reconcile), options.dry_run
-    container = require_container(facts, session.of(containers), project)
+    dry_run, trusted = options.dry_run, options.trust
+    container = require_container(session.of(reconcile), session.of(containers), project)
     runner, answers = step_runner(session), _submit(session, project, container)
-    trusted = options.trust
     updated, refusal = _with_requests(session, project, answers, trusted=trusted, dry_run=dry_run)
-    network = answers.network or _submit_network(session, updated)
-    updated = with_addresses(updated, facts.registry, network)
     updated = with_protected(updated, answers.protection.result())
-    spec = spec_of(facts, updated)
-    container, user_is_missing = _check_user(container, runner, answers)
+    checked = _check_user(container, runner, answers)
+    network = answers.network
+    if (has_rules(updated) or project.address) and turn.take():
+        network = None  # the others may have changed it
+    steps = _steps(session, project, updated, checked, answers, network, options, turn)
+    plan = Plan(steps, runner=runner, subject=project.name if options.several else "")
+    lock = partial(lock_container, session, project.name)
+    apply_plan(session, plan, dry_run=dry_run, on_confirm=lock)
+    if refusal:  # all else was applied
+        raise refusal
+
+
+def _steps(
+    session: Session,
+    project: Project,
+    updated: Project,
+    checked: tuple[Container, bool],
+    answers: _Answers,
+    network: NetworkAnswers | None,
+    options: _Options,
+    turn: Turn,
+) -> list[Step]:
+    """Return the steps; rules and mounts, which all containers share, are looked at in `turn`."""
+    facts, find_incus = session.of(reconcile), session.of(incus)
+    network = network or _submit_network(session, updated)
+    updated = with_addresses(updated, facts.registry, network)
+    spec, (container, user_is_missing) = spec_of(facts, updated), checked
     source = image_source(session, updated) if options.rebuild else None
     steps, left = update_steps(
         spec,
         container,
         source.origin if source else None,
-        ArrangeUser(project.name, runner.person.name, repo_path(facts, project)),
+        ArrangeUser(project.name, session.of(person).name, repo_path(facts, project)),
         restart=options.restart,
         user_is_missing=user_is_missing,
         older=has_recipe(updated) and _is_older(session, container, spec.image, source),
@@ -163,21 +188,16 @@ def _update(session: Session, project: Project, options: _Options) -> None:
     if source and any(isinstance(step, RebuildContainer) for step in steps):
         steps = [*source.steps, *steps]
     _tell_left(session.screen, left, f"{project.name}: " if options.several else "")
-    stored = find_project(facts.stored, project.name)
     no_address = any(difference.network for difference in left)
     if no_address:
         updated = replace(updated, address=project.address, address6=project.address6)
-    preparation = [
-        *answers.volume.steps(facts.registry.defaults.volume_size),
-        *(mount_permission_steps(session, spec) if steps else []),
-        *acl_steps(facts.registry, runner.incus, updated, network, only_close=no_address),
-    ]
-    whole = [*preparation, *steps, *record_steps(stored, updated)]
-    plan = Plan(whole, runner=runner, subject=project.name if options.several else "")
-    lock = partial(lock_container, session, project.name)
-    apply_plan(session, plan, dry_run=dry_run, on_confirm=lock)
-    if refusal:  # all else was applied
-        raise refusal
+    mounts = mount_permission_steps(session, spec) if steps else []
+    if mounts and turn.take():
+        mounts = mount_permission_steps(session, spec)
+    rules = acl_steps(facts.registry, find_incus, updated, network, only_close=no_address)
+    stored = find_project(facts.stored, project.name)
+    volume = answers.volume.steps(facts.registry.defaults.volume_size)
+    return [*volume, *mounts, *rules, *steps, *record_steps(stored, updated)]
 
 
 def _is_older(

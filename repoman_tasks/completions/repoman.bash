@@ -246,22 +246,17 @@ __repoman_decide() {
     fi
 }
 
-# Add to `found` the names of the kind $1: of this registry, and of the images that were seen.
+# Add to `found` the names of the kind $1: of this registry, and of the images that were seen. Names
+# that do not begin with $2 may be left out.
 __repoman_names() {
     local registry=${REPOMAN_CONFIG:-${XDG_CONFIG_HOME:-$HOME/.config}/repoman/repoman.toml}
-    local state=${XDG_STATE_HOME-} file line tab=$'\t'
+    local state=${XDG_STATE_HOME-} file tab=$'\t'
     local -a lines
     [[ $state == /* ]] || state=$HOME/.local/state
     for file in "${registry//\//%}" images; do
         file=$state/repoman/names/$file
         [[ -f $file && -r $file ]] || continue
-        __repoman_lines
-        for line in "${lines[@]}"; do
-            case $line in
-                "$1$tab"[-~]* | "$1$tab"*[[:cntrl:]]*) ;;
-                "$1$tab"?*) found+=("${line#*"$tab"}") ;;
-            esac
-        done
+        __repoman_read_names "$1$tab" "${2-}"
     done
 }
 
@@ -279,7 +274,22 @@ __repoman_checkout() {
 }
 # end of the shared part
 
-__repoman_lines() { mapfile -t lines <"$file"; }
+# Add to `found` the names in `file` that follow $1 and begin with $2.
+__repoman_read_names() {
+    local line
+    mapfile -t lines <"$file"
+    for line in "${lines[@]}"; do
+        case $line in
+            "$1$2"*) ;; # most are not: that is looked at first
+            *) continue ;;
+        esac
+        line=${line#"$1"}
+        case $line in
+            '' | [-~]* | *[[:cntrl:]]*) ;;
+            *) found+=("$line") ;;
+        esac
+    done
+}
 
 # Put the words before the cursor's into `earlier`, and the latter into `typed`. bash parts them
 # at each = and : too; `piece` is the part that it will replace.
@@ -404,6 +414,7 @@ __repoman_offer_repos() {
 
 _repoman() {
     local IFS=$' \t\n' program=${1##*/} command kind before used piece typed cur
+    local plain quote
     local -a earlier found=()
     COMPREPLY=()
     __repoman_words
@@ -424,7 +435,10 @@ _repoman() {
             __repoman_offer
             ;;
         choice\ *) read -ra found <<<"${kind#choice }" && __repoman_offer ;;
-        *) __repoman_names "$kind" && __repoman_offer ;;
+        *)
+            __repoman_plain "$cur"
+            __repoman_names "$kind" "$plain" && __repoman_offer
+            ;;
     esac
     return 0
 }

@@ -256,7 +256,7 @@ function __repoman_names
     string match -q '/*' -- $state; or set state $HOME/.local/state
     for file in $state/repoman/names/(string replace -a / % -- $registry) $state/repoman/names/images
         if test -f $file; and test -r $file
-            string match -rg -- "^$argv\t(.+)" <$file
+            string match -rg -- "^$argv\t([^-~\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*)\$" <$file
         end
     end
 end
@@ -336,7 +336,7 @@ function __repoman_complete -a program
         case host
             __repoman_prefixed $before (__repoman_harmless (__repoman_names host; __fish_print_hostnames))
         case '*'
-            __repoman_prefixed $before (__repoman_harmless (__repoman_names $kind))
+            __repoman_prefixed $before (__repoman_names $kind)
     end
 end
 

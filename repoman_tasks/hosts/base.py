@@ -139,6 +139,11 @@ class Future(Generic[T]):
             self._answer, self._wait = self._wait(), None
         return self._answer
 
+    @property
+    def known(self) -> bool:
+        """Return True if the answer has been awaited already."""
+        return self._wait is None
+
     def then(self, use: Callable[[T], R]) -> Future[R]:
         """Return a future of `use` applied to the answer."""
         return Future(lambda: use(self.result()))

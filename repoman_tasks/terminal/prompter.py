@@ -6,13 +6,14 @@ import contextlib
 import sys
 import termios
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from repoman_tasks.errors import Interrupted, RepomanError, UsageError, one_line
 from repoman_tasks.hosts.processes import waits
 from repoman_tasks.hosts.signals import wait_for_line
 from repoman_tasks.planning.prompts import Prompt, is_menu, parse_choice
 
-__all__ = ["Prompter"]
+__all__ = ["Prompter", "RelayedPrompter"]
 
 
 _MOST_BYTES = 64 << 10
@@ -161,6 +162,21 @@ class Prompter:
             if line.strip().isprintable():
                 return line.strip()
             _print("the answer contains control characters")
+
+
+class RelayedPrompter(Prompter):
+    """The prompter of another thread, which has the main thread ask."""
+
+    def __init__(self, main: Prompter, relay: Callable[[Callable[[], str]], str]) -> None:
+        """`relay` has the main thread call a function, and returns what that returns."""
+        super().__init__(main.command, yes=main.yes, no_input=True)
+        self._terminal = main.possible
+        self.outcome = "nothing more was changed"
+        self._main = main
+        self._relay = relay
+
+    def _line(self, question: str) -> str:
+        return self._relay(partial(self._main._line, question))
 
 
 def _print(text: str) -> None:

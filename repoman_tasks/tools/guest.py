@@ -48,16 +48,15 @@ built with gorilla/websocket before 1.5.1, such as Debian 12's backport, loses t
 program that ends before the client has answered the first ping of its connections: on a busy host
 3 of 100 runs lost all of it, with this delay none of 400."""
 
-_READ_USERS = (
-    DELAY
-    + r"""
+_PRINT_USERS = r"""
+home=$1; shift
 for file in passwd group shadow; do cat "/etc/$file" 2>/dev/null; printf '\0'; done
 for shell do [ -x "$shell" ] && printf '%s ' "$shell"; done; printf '\0'
-stat -c %u -- "$HOME" 2>/dev/null | tr -d '\n'; printf '\0'
+stat -c %u -- "$home" 2>/dev/null | tr -d '\n'; printf '\0'
 [ -d /etc/sudoers.d ] && [ ! -e /etc/sudoers.d/90-repoman ] && printf yes; printf '\0'
 """
-)
-"""Prints what `parse_user_files` parses. Arguments: shells to check; HOME: the home to check."""
+"""Prints what `parse_user_files` parses. Arguments: the home to check, and the shells."""
+_READ_USERS = DELAY + _PRINT_USERS
 
 _SET_UP_USER = r"""
 set -eu
@@ -102,8 +101,7 @@ exec su -p -s /bin/sh -c 'exec "$@"' -- "$name" sh "$@"
 DELAY, if it has one."""
 
 _ENTER = (
-    DELAY
-    + r"""
+    r"""
 name=$1 uid=$2 gid=$3 home=$4 dir=$5 lang=$6 mode=$7 secrets=$8 repo=$9; shift 9
 identity=$1 restart=$2; shift 2
 if [ -n "$secrets" ]; then
@@ -189,9 +187,10 @@ its settings; while these are as `guest_volume` wrote them, this adds the end of
 
 _CHECK_WRITABLE = r"""
 file=.repoman-proof.$$
-(umask 077 && : >"$file") && rm -f -- "$file" && stat -c %d:%i .
+(umask 077 && : >"$file") && rm -f -- "$file" && found=$(stat -c %d:%i .) || exit 1
+[ "$found" = "$1" ] || { echo "another folder is mounted there" >&2; exit 1; }
 """
-"""Creates and removes a file in the current folder, and prints the folder's device and inode."""
+"""Creates and removes a file in the current folder, which must have the device and inode $1."""
 
 _LOOK = r"""
 repo=$1 mounts=; shift
@@ -213,11 +212,23 @@ mount point, both mount points escaped as in mountinfo."""
 _MAX_LOOKS = 40
 """Limit of paths of one look: of its output, 1000 bytes arrive from another host."""
 
-_UP = r"""
+_UP = (
+    DELAY
+    + r"""
 if command -v cloud-init >/dev/null 2>&1; then cloud-init status --wait >/dev/null 2>&1; fi
-command -v systemctl >/dev/null 2>&1 || exit 0
-systemctl is-system-running --wait 2>/dev/null
+if command -v systemctl >/dev/null 2>&1; then
+    for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do  # until PID 1 listens
+        case $(systemctl is-system-running --wait 2>/dev/null) in
+        '' | offline | unknown | initializing) sleep 0.1 2>/dev/null || sleep 1 ;;
+        *) break ;;
+        esac
+    done
+fi
+printf 'up\0'
 """
+    + _PRINT_USERS
+)
+"""Waits for the boot; prints "up", then what `_PRINT_USERS` does."""
 
 
 @dataclass(frozen=True)
@@ -245,33 +256,53 @@ class GuestHandle:
         argv = self.argv(script, *arguments)
         return self.incus.host.change(argv, timeout=seconds, max_bytes=_MOST_BYTES)
 
-    def argv(self, script: str, *arguments: str, options: Sequence[str] = ()) -> list[str]:
+    def settle(self, script: str, *arguments: str, seconds: float = _SECONDS) -> Result:
+        """Do as `run` with a script that prints nothing unless it fails, and can be repeated.
+
+        It runs without streams, which takes half the time. If it fails, it is run once more, for
+        what it says.
+        """
+        inner = ["sh", "-c", script, "sh", *arguments]
+        try:
+            if self.incus.exec_code(self.name, inner, int(seconds)) == 0:
+                return Result(tuple(inner), 0)
+        except TimedOut:
+            raise
+        except Failed:  # such as too long a request, or a container that has stopped
+            pass
+        return self.run(DELAY + script, *arguments, seconds=seconds)
+
+    def argv(self, script: str, *arguments: str) -> list[str]:
         """Return the argv that runs a script as root in the container."""
         inner = ["sh", "-c", script, "sh", *arguments]
-        return self.incus.exec_argv(self.name, inner, "--disable-stdin", *options)
+        return self.incus.exec_argv(self.name, inner, "--disable-stdin")
 
 
-def wait_until_up(handle: GuestHandle, report: Callable[[str], None]) -> None:
-    """Wait until the container has booted, or its boot has failed.
+def wait_until_up(handle: GuestHandle, report: Callable[[str], None]) -> UserFiles | None:
+    """Wait until the container has booted, or its boot has failed; return its users, if known.
 
     Go on after a time limit, as an image may upgrade itself for long: `report` is given a note.
     """
-    for _ in range(50):  # systemctl fails until PID 1 listens
+    for _ in range(50):  # until a program can be run there
         try:
-            result = handle.run(_UP, seconds=_UP_SECONDS)
+            result = handle.run(_UP, *_users_arguments(handle.person), seconds=_UP_SECONDS)
         except TimedOut:
             jobs = f"`repoman exec {quoted(handle.name)} -- systemctl list-jobs`"
             report(f"{handle.name} is not up after {_UP_SECONDS:g} s, going on: see {jobs}")
-            return
-        state = result.text.strip()
-        if not result.code or state not in ("", "offline", "unknown", "initializing"):
-            return
+            return None
+        state, _, users = result.out.partition(b"\0")
+        if state == b"up":
+            return parse_user_files(users)
         handle.incus.host.read(["sleep", "0.1"])
+    return None
 
 
-def set_up_user(handle: GuestHandle) -> None:
-    """Make the user in the container the same as on the host; do nothing if it is already."""
-    changes = plan_user(_submit_user_files(handle).result(), handle.person)
+def set_up_user(handle: GuestHandle, files: UserFiles | None = None) -> None:
+    """Make the user in the container the same as on the host; do nothing if it is already.
+
+    `files` are its users, if they are known.
+    """
+    changes = plan_user(files or _submit_user_files(handle).result(), handle.person)
     if not changes.empty:
         _change_user(handle, changes)
 
@@ -283,9 +314,7 @@ def submit_user_check(handle: GuestHandle) -> Future[bool]:
 
 
 def _submit_user_files(handle: GuestHandle) -> Future[UserFiles]:
-    home = f"HOME={handle.person.home}"
-    shells = (handle.person.shell, "/bin/bash", "/bin/sh")
-    argv = handle.argv(_READ_USERS, *shells, options=["--env", home])
+    argv = handle.argv(_READ_USERS, *_users_arguments(handle.person))
 
     def parse(result: Result) -> UserFiles:
         if result.code > 1:
@@ -293,6 +322,10 @@ def _submit_user_files(handle: GuestHandle) -> Future[UserFiles]:
         return parse_user_files(result.out)
 
     return handle.incus.host.submit(argv, timeout=_SECONDS, max_bytes=_MOST_BYTES).then(parse)
+
+
+def _users_arguments(person: Person) -> tuple[str, ...]:
+    return (person.home, person.shell, "/bin/bash", "/bin/sh")
 
 
 def _change_user(handle: GuestHandle, changes: UserChanges) -> None:
@@ -304,7 +337,7 @@ def _change_user(handle: GuestHandle, changes: UserChanges) -> None:
         raise Failed(
             f"/etc/passwd, group or shadow in {handle.name} is too long", "shorten it there"
         )
-    result = handle.run(_SET_UP_USER, *identity, *flags, *texts)
+    result = handle.settle(_SET_UP_USER, *identity, *flags, *texts)
     if result.code:
         raise Failed(f"the user {person.name} can't be set up in {handle.name}", result.complaint)
 
@@ -314,17 +347,12 @@ def check_repo_writable(handle: GuestHandle, path: str) -> None:
 
     A file is created there and removed. The folder inside must be the one on the host.
     """
-    outside = handle.incus.host.read(_inode_argv(path)).text.strip()
-    argv = _inner_enter_argv(handle, path, "plain", ["sh", "-c", _CHECK_WRITABLE], "")
-    inner = handle.incus.exec_argv(handle.name, argv, "--disable-stdin")
-    result = handle.incus.host.change(inner, timeout=_SECONDS, max_bytes=_MOST_BYTES)
-    if result.code or not outside or result.text.strip() != outside:
-        reason = result.complaint if result.code else _mismatch(result.text)
-        raise Failed(f"{handle.person.name} can't write {path} from inside {handle.name}", reason)
-
-
-def _mismatch(output: str) -> str:
-    return "another folder is mounted there" if output.strip() else "the check printed nothing"
+    outside = handle.incus.host.read(["stat", "-c", "%d:%i", "--", path]).text.strip()
+    check = ["sh", "-c", _CHECK_WRITABLE, "sh", outside]
+    result = handle.settle(_ENTER, *_enter_arguments(handle, path, "plain", check))
+    if result.code:
+        what = f"{handle.person.name} can't write {path} from inside {handle.name}"
+        raise Failed(what, result.complaint)
 
 
 def submit_check(handle: GuestHandle, path: str, protected: Sequence[str] = ()) -> Future[Look]:
@@ -358,9 +386,8 @@ def submit_check(handle: GuestHandle, path: str, protected: Sequence[str] = ()) 
 def _submit_look(handle: GuestHandle, path: str, protected: Sequence[str]) -> Future[Result]:
     paths = [word for one in protected for word in (one, _escaped(f"{path}/{one}"))]
     look = ["sh", "-c", _LOOK, "sh", _escaped(path), *paths]
-    argv = _inner_enter_argv(handle, path, "plain", look, "")
-    inner = handle.incus.exec_argv(handle.name, argv, "--disable-stdin")
-    return handle.incus.host.submit_beside(inner, timeout=_SECONDS)
+    argv = handle.argv(DELAY + _ENTER, *_enter_arguments(handle, path, "plain", look))
+    return handle.incus.host.submit_beside(argv, timeout=_SECONDS)
 
 
 def _escaped(path: str) -> str:
@@ -393,10 +420,6 @@ def _submit_inodes(host: Host, paths: Sequence[str]) -> Future[dict[str, str]]:
         return {path: inode for inode, _, path in found}
 
     return host.submit(argv).then(parse)
-
-
-def _inode_argv(path: str) -> list[str]:
-    return ["stat", "-c", "%d:%i", "--", path]
 
 
 def stage_secrets(handle: GuestHandle, secrets: Mapping[str, str], repo: str) -> str:
@@ -443,22 +466,23 @@ def enter_argv(
     """
     mode = ("through" if argv else "login") if login else "plain"
     options = [*options, *(["--env", f"TERM={terminal}"] if terminal else [])]
-    inner = _inner_enter_argv(handle, folder, mode, argv, lang, secrets, outside)
+    arguments = _enter_arguments(handle, folder, mode, argv, lang, secrets, outside)
+    inner = ["sh", "-c", DELAY + _ENTER, "sh", *arguments]
     return handle.incus.exec_argv(handle.name, inner, *options)
 
 
-def _inner_enter_argv(
+def _enter_arguments(
     handle: GuestHandle,
     folder: str,
     mode: str,
     argv: Sequence[str],
-    lang: str,
+    lang: str = "",
     secrets: str = "",
     outside: tuple[str, str] = ("", ""),
 ) -> list[str]:
-    """Return what runs in the container; `mode` is login, through (a login shell) or plain."""
+    """Return the arguments of `_ENTER`; `mode` is login, through (a login shell) or plain."""
     person = handle.person
     ids = (person.name, str(person.uid), str(person.gid))
     restart = f"repoman restart {quoted(handle.name)}"
     context = (person.home, posixpath.normpath(folder), lang, mode, secrets, *outside, restart)
-    return ["sh", "-c", _ENTER, "sh", *ids, *context, *argv]
+    return [*ids, *context, *argv]

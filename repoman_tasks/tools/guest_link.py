@@ -28,6 +28,6 @@ def link_repos(handle: GuestHandle, typed: str, real: str) -> None:
     if not typed or typed == real:
         return
     person = handle.person
-    result = handle.run(_LINK, typed, real, str(person.uid), str(person.gid), person.home)
+    result = handle.settle(_LINK, typed, real, str(person.uid), str(person.gid), person.home)
     if result.code:
         raise Failed(f"{typed} can't be linked in {handle.name}", result.complaint)

@@ -88,4 +88,4 @@ def set_preferences(handle: GuestHandle, preferences: Preferences) -> None:
     person = handle.person
     who = (person.name, str(person.uid), str(person.gid), person.home)
     with contextlib.suppress(Failed):
-        handle.run(_SET, PACKAGES_FILE, *who, preferences.zone(), preferences.identity())
+        handle.settle(_SET, PACKAGES_FILE, *who, preferences.zone(), preferences.identity())

@@ -15,7 +15,7 @@ from repoman_tasks.planning.container.agents import (
     VOLUME_PATH,
     first_start_settings,
 )
-from repoman_tasks.tools.guest import AS_USER, DELAY, GuestHandle
+from repoman_tasks.tools.guest import AS_USER, GuestHandle
 
 __all__ = ["set_up_volume", "submit_volume_check"]
 
@@ -24,8 +24,7 @@ _SECONDS = 600.0
 """Time limit: a folder that is kept may have to be copied."""
 
 _SET_UP = (
-    DELAY
-    + r"""
+    r"""
 volume=$1 name=$2 uid=$3 gid=$4 home=$5 script=$6; shift 6
 mounted=no
 while read -r _ path _; do [ "$path" != "$volume" ] || mounted=yes; done </proc/self/mounts
@@ -46,7 +45,7 @@ cd -- "$HOME" || exit 1
 home=$(pwd -P)
 is_near_a_mount() {
     while read -r _ where _; do
-        where=$(printf '%b' "$where")
+        case $where in *\\*) where=$(printf '%b' "$where") ;; esac
         case $where in "$home"/*) ;; *) continue ;; esac
         case $1/ in "$where"/*) return 0 ;; esac
         case $where/ in "$1"/*) return 0 ;; esac
@@ -130,7 +129,7 @@ def set_up_volume(
     who = (person.name, str(person.uid), str(person.gid), person.home)
     settings = (SETTINGS_PATH, first_start_settings(repo) if repo else "")
     words = (VOLUME_PATH, *who, _ARRANGE, *settings, *folders, "--", *_pairs(kept))
-    result = handle.run(_SET_UP, *words, seconds=_SECONDS)
+    result = handle.settle(_SET_UP, *words, seconds=_SECONDS)
     if result.code:
         raise Failed(
             f"the volume of {handle.name} can't be set up: {result.complaint}",

@@ -11,11 +11,12 @@ import contextlib
 import itertools
 import json
 import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
-from repoman_tasks.errors import Failed, Refused, RepomanError, quoted
+from repoman_tasks.errors import Failed, Interrupted, Refused, RepomanError, quoted
 from repoman_tasks.hosts.base import Argv, Future, Host, Result, TimedOut
 from repoman_tasks.hosts.signals import defer_signals
 from repoman_tasks.planning.container.drift import parse_container, parse_containers
@@ -42,6 +43,8 @@ _MOST_BYTES = 100_000
 """Limit of a request body, which is one argument of a command line: Linux allows 128 KiB."""
 
 _NO_BOUND = MemoryBound()
+_STARTING = threading.Lock()
+"""Held while a container starts that counts towards the bound of memory."""
 _VOLATILE = "volatile."
 """Prefix of the config keys that Incus sets itself."""
 _VOLUME = re.compile(r"/1\.0/storage-pools/([^/?]+)/volumes/custom/([^/?]+)")
@@ -178,6 +181,8 @@ class Incus:
                 raise _error(str(state["err"]))
             if state.get("status_code") != _RUNNING:
                 break
+            if self.host.stopping.is_set():
+                raise Interrupted("interrupted")
             if poll == polls:
                 raise TimedOut(f"Incus did not finish {operation} in time")
             for key, text in (state.get("metadata") or {}).items():
@@ -222,8 +227,15 @@ class Incus:
     def set_state(self, name: str, action: str, *, force: bool = False, seconds: int = 30) -> None:
         """Start, stop, restart or unfreeze a container; a stop fails after `seconds`."""
         body = {"action": action, "timeout": seconds, "force": force}
-        if action == "start":
-            self.check_memory(name)
+        if action == "start" and self._bound.total:
+            with _STARTING:  # so that no two of this command exceed the bound together
+                self.check_memory(name)
+                self._reach_state(name, body)
+        else:
+            self._reach_state(name, body)
+
+    def _reach_state(self, name: str, body: Mapping[str, Any]) -> None:
+        action, seconds = body["action"], body["timeout"]
         try:
             retry_while(_StillRunning, self.host, lambda: self._set_state(name, body))
         except TimedOut:
@@ -313,6 +325,18 @@ class Incus:
         """Set config keys of a container; None unsets one."""
         config = {key: value or "" for key, value in values.items()}  # an empty value unsets
         self.change("PATCH", self.at("instances", name), {"config": config})
+
+    def exec_code(self, name: str, argv: Argv, seconds: int) -> int:
+        """Run `argv` in a container as root, without standard streams; return its exit code.
+
+        Raise TimedOut after `seconds`, and Failed if it can't be run.
+        """
+        body = {"command": list(argv), "wait-for-websocket": False, "interactive": False}
+        done = self.change("POST", self.at("instances", name, "exec"), body, seconds=seconds)
+        try:
+            return int(done["return"])
+        except (KeyError, TypeError, ValueError):
+            raise Failed(f"{argv[0]} could not be run in {name}", "see `incus info`") from None
 
     def exec_argv(self, name: str, argv: Argv, *options: str) -> list[str]:
         """Return the argv that runs `argv` in a container as root."""

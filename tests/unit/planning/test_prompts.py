@@ -98,7 +98,7 @@ def test_the_prompter_asks_prompts_only() -> None:
     (ask,) = [
         node
         for node in ast.walk(modules()[f"{PACKAGE}.terminal.prompter"].tree)
-        if isinstance(node, ast.ClassDef)
+        if isinstance(node, ast.ClassDef) and node.name == "Prompter"
     ]
     asking = {
         method.name: method
