@@ -100,7 +100,7 @@ exec su -p -s /bin/sh -c 'exec "$@"' -- "$name" sh "$@"
 """Ends a script of root: becomes the user $name of $uid and $gid, and runs "$@" after its
 DELAY, if it has one."""
 
-_ENTER = (
+_ENTER_AT_ONCE = (
     r"""
 name=$1 uid=$2 gid=$3 home=$4 dir=$5 lang=$6 mode=$7 secrets=$8 repo=$9; shift 9
 identity=$1 restart=$2; shift 2
@@ -167,6 +167,7 @@ esac
 )
 """Becomes the user, with the groups of a login, enters the folder and runs the program. The file of
 secrets is removed first, so that none stays if entering fails."""
+_ENTER = DELAY + _ENTER_AT_ONCE
 
 _STAGE_SECRETS = r"""
 umask 077
@@ -349,7 +350,7 @@ def check_repo_writable(handle: GuestHandle, path: str) -> None:
     """
     outside = handle.incus.host.read(["stat", "-c", "%d:%i", "--", path]).text.strip()
     check = ["sh", "-c", _CHECK_WRITABLE, "sh", outside]
-    result = handle.settle(_ENTER, *_enter_arguments(handle, path, "plain", check))
+    result = handle.settle(_ENTER_AT_ONCE, *_enter_arguments(handle, path, "plain", check))
     if result.code:
         what = f"{handle.person.name} can't write {path} from inside {handle.name}"
         raise Failed(what, result.complaint)
@@ -386,7 +387,7 @@ def submit_check(handle: GuestHandle, path: str, protected: Sequence[str] = ()) 
 def _submit_look(handle: GuestHandle, path: str, protected: Sequence[str]) -> Future[Result]:
     paths = [word for one in protected for word in (one, _escaped(f"{path}/{one}"))]
     look = ["sh", "-c", _LOOK, "sh", _escaped(path), *paths]
-    argv = handle.argv(DELAY + _ENTER, *_enter_arguments(handle, path, "plain", look))
+    argv = handle.argv(_ENTER, *_enter_arguments(handle, path, "plain", look))
     return handle.incus.host.submit_beside(argv, timeout=_SECONDS)
 
 
@@ -467,7 +468,7 @@ def enter_argv(
     mode = ("through" if argv else "login") if login else "plain"
     options = [*options, *(["--env", f"TERM={terminal}"] if terminal else [])]
     arguments = _enter_arguments(handle, folder, mode, argv, lang, secrets, outside)
-    inner = ["sh", "-c", DELAY + _ENTER, "sh", *arguments]
+    inner = ["sh", "-c", _ENTER, "sh", *arguments]
     return handle.incus.exec_argv(handle.name, inner, *options)
 
 

@@ -336,7 +336,7 @@ class Incus:
         try:
             return int(done["return"])
         except (KeyError, TypeError, ValueError):
-            raise Failed(f"{argv[0]} could not be run in {name}", "see `incus info`") from None
+            raise _malformed() from None
 
     def exec_argv(self, name: str, argv: Argv, *options: str) -> list[str]:
         """Return the argv that runs `argv` in a container as root."""
