@@ -175,7 +175,7 @@ def _steps(
     network = network or _submit_network(session, updated)
     updated = with_addresses(updated, facts.registry, network)
     spec, (container, user_is_missing) = spec_of(facts, updated), checked
-    source = image_source(session, updated) if options.rebuild else None
+    source = _source(session, updated, turn) if options.rebuild else None
     steps, left = update_steps(
         spec,
         container,
@@ -198,6 +198,13 @@ def _steps(
     stored = find_project(facts.stored, project.name)
     volume = answers.volume.steps(facts.registry.defaults.volume_size)
     return [*volume, *mounts, *rules, *steps, *record_steps(stored, updated)]
+
+
+def _source(session: Session, project: Project, turn: Turn) -> ImageSource:
+    source = image_source(session, project)
+    if source.steps and turn.take():  # another may have built it meanwhile
+        source = image_source(session, project)
+    return source
 
 
 def _is_older(
