@@ -374,7 +374,10 @@ class _ProjectSync:
         """Mirror `changes`, with one rsync or, if there are none, without."""
         if changes.paths or changes.trees:
             gone, contents = changes.gone, changes.contents
-            return self._pass(self._whole, gone=gone, only=changes, contents=contents)
+            done = self._pass(self._whole, gone=gone, only=changes, contents=contents)
+            if changes.unlinked and self._host.uid != 0:
+                self._pass(self._whole, only=Changes(changes.unlinked, frozenset()))
+            return done
         self._context.before_write([self._project.name])
         return Pass({self._project.name: Counts()})
 

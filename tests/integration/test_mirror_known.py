@@ -45,7 +45,7 @@ def compared(estate: Estate, *argv: str, recent: int = -1000) -> set[str]:
 
 
 def passes(estate: Estate, *argv: str, recent: int = -1000) -> tuple[set[str], set[str]]:
-    """Run a sync; return the mirrors that were compared in full, and those in part."""
+    """Run a sync; return the mirrors that were compared in full, and those only in part."""
     log = estate.base / "log"
     log.unlink(missing_ok=True)
     environ = estate.environ
@@ -56,12 +56,13 @@ def passes(estate: Estate, *argv: str, recent: int = -1000) -> tuple[set[str], s
         estate.environ = environ
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     words = [line["words"] for line in lines if line.get("words", [""])[0] == "rsync"]
-    whole = set((estate.base / "streams/looks").read_text().split())
+    listed = set((estate.base / "streams/looks").read_text().split())
+    whole = set(listed)
     part: set[str] = set()
     for rsync in words:
         repos = {word.partition("/./")[2].split("/")[0] for word in rsync if "/./" in word}
         (part if "--from0" in rsync else whole).update(repos)
-    return whole, part
+    return whole, part - listed
 
 
 def state_of(estate: Estate) -> Path:
@@ -335,8 +336,8 @@ def alter(chance: random.Random, path: Path, kind: str) -> None:
     if kind == "time":
         os.utime(path, ns=(10**18, 10**18 + chance.randint(1, 99)))
     elif kind == "mode":
-        path.chmod(chance.choice([0o755, 0o700]))
-    elif path.is_file():
+        path.chmod(chance.choice([0o755, 0o700, 0o500 if path.is_file() else 0o750]))
+    elif path.is_file() and path.stat().st_mode & 0o200:
         path.write_text(path.read_text() + "y")
 
 

@@ -172,6 +172,7 @@ def test_a_path_whose_rule_is_too_long(ready: Estate) -> None:
 
 def test_a_rule_that_rsync_discards_is_an_error(ready: Estate) -> None:
     exclude(ready, "x" * 4100)
+    (repo_of(ready) / "new").touch()
     done = ready.run("sync", code=SOME_FAILED)
     assert "discarding over-long filter" in done.err
 
@@ -229,7 +230,7 @@ def test_an_edit_that_keeps_size_and_time_before_a_full_comparison(
     wanted = f"[defaults]\nfull_every = {full_every}"
     ready.registry.write_text(text.replace("[defaults]", wanted))
     rewrite(repo_of(ready) / "a/x")
-    assert passes(ready, *(["--full"] if full_every else [])) == ({"isurus"}, {"isurus"})
+    assert passes(ready, *(["--full"] if full_every else [])) == ({"isurus"}, set())
     assert (ready.mirror("isurus") / "a/x").read_text() == "A/X\n"
 
 
@@ -439,3 +440,24 @@ def test_what_was_excluded_does_not_count_as_deleted(ready: Estate) -> None:
     (repo / "a/x").unlink()
     assert sync(ready) == 0
     assert not (ready.mirror("isurus") / "a/x").exists()
+
+
+@pytest.mark.parametrize("how", ["in part", "in full", "unknown"])
+def test_read_only_files_of_which_a_name_goes(ready: Estate, how: str) -> None:
+    """To delete a name, rsync makes the file writable, unless it is root's."""
+    repo = repo_of(ready)
+    (repo / "a/x").chmod(0o444)
+    for name in ("b/x", "first", "last"):
+        (repo / name).unlink(missing_ok=True)
+        (repo / name).hardlink_to(repo / "a/x")
+    passes(ready)
+    (repo / "b/x").unlink()
+    (repo / "first").unlink()
+    (repo / "first").mkdir()
+    if how == "unknown":
+        for manifest in ready.home.glob(".local/state/repoman/mirrors/*/manifests/*"):
+            manifest.unlink()
+    passes(ready, *(["--full"] if how == "in full" else []))
+    for name in ("a/x", "last"):
+        assert oct((ready.mirror(repo.name) / name).stat().st_mode & 0o777) == oct(0o444)
+    check(ready)

@@ -54,6 +54,9 @@ class Changes:
     contents: bool = False
     """If true, a file may have changed with its size and time kept."""
     losses: Losses = Losses()
+    unlinked: frozenset[bytes] = frozenset()
+    """The other names of read-only files of which a name is gone. To delete that, rsync makes them
+    writable in the mirror, unless it runs as root."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ class _Entry:
     kind: bytes
     size: bytes = b""
     mtime: bytes = b""
+    mode: bytes = b""
+    inode: bytes = b""
 
 
 NOTHING = Changes(frozenset(), frozenset())
@@ -91,7 +96,22 @@ def find_changes(gone: Iterable[bytes], new: Iterable[bytes], written: Iterable[
         any(path in again or entry.kind == b"f" for path, entry in unsure.items())
         or any(_looks_same(old[path], entry) for path, entry in now.items() if path in old),
         _losses(old, now),
+        _unlinked(old, now),
     )
+
+
+def _unlinked(old: Mapping[bytes, _Entry], now: Mapping[bytes, _Entry]) -> frozenset[bytes]:
+    """Return the names in `now` of read-only files that had one more name, now gone or no file.
+
+    A name that is gone changes the ctime of its file, and so the lines of the other names.
+    """
+    files = {path for path, entry in now.items() if entry.kind == b"f"}
+    gone = {e.inode for path, e in old.items() if path not in files and _is_read_only(e)}
+    return frozenset(path for path in files if now[path].inode in gone)
+
+
+def _is_read_only(entry: _Entry) -> bool:
+    return entry.kind == b"f" and not int(entry.mode, 8) & 0o200
 
 
 def together(one: Changes, other: Changes) -> Changes:
@@ -103,6 +123,7 @@ def together(one: Changes, other: Changes) -> Changes:
         max(one.gone, other.gone),
         one.contents or other.contents,
         one.losses,
+        one.unlinked | other.unlinked,
     )
 
 
@@ -178,6 +199,6 @@ def _entries(lines: Iterable[bytes]) -> dict[bytes, _Entry]:
 
 
 def _parsed(line: bytes) -> tuple[bytes, _Entry]:
-    _, kind, _, _, _, _, size, mtime, _, rest = line.split(b" ", 9)
+    _, kind, mode, _, _, inode, size, mtime, _, rest = line.split(b" ", 9)
     path = rest if kind == b"d" else rest.partition(b" ")[2]  # after the number of its links
-    return path, _Entry(kind, size, mtime)
+    return path, _Entry(kind, size, mtime, mode, inode)

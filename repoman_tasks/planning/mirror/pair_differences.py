@@ -52,12 +52,15 @@ def find_candidates(
     mine, its = _entries(ours, prefix, chmod=chmod), _entries(theirs, prefix)
     mine = {path: entry for path, entry in mine.items() if entry.kind in _MIRRORED}
     both = {path for path in mine.keys() & its.keys() if mine[path] != its[path]}
-    linked = _unlike_links(_names(ours, prefix), _names(theirs, prefix))
+    groups = _names(ours, prefix), _names(theirs, prefix)
+    linked = _unlike_links(*groups)
     turned = {path for path in both if mine[path].kind != its[path].kind}
     missing, extra = mine.keys() - its.keys(), its.keys() - mine.keys()
     trees = _topmost(missing | turned) | _topmost(extra | turned)
     paths = {path for path in both | linked if not _is_below(path, trees)}
-    return Changes(frozenset(paths), frozenset(trees), len(extra))
+    deleted = extra | turned
+    unlinked = {name for names in groups[1] if names & deleted for name in names - deleted}
+    return Changes(frozenset(paths), frozenset(trees), len(extra), unlinked=frozenset(unlinked))
 
 
 def not_ours(found: Changes, changes: Changes) -> Changes:
@@ -65,7 +68,8 @@ def not_ours(found: Changes, changes: Changes) -> Changes:
     known = changes.paths | changes.trees
     paths = {path for path in found.paths - known if not _is_below(path, changes.trees)}
     trees = {path for path in found.trees - known if not _is_below(path, changes.trees)}
-    return Changes(frozenset(paths), frozenset(trees), found.gone)
+    unlinked = found.unlinked
+    return Changes(frozenset(paths), frozenset(trees), found.gone, unlinked=unlinked)
 
 
 def _topmost(paths: Iterable[bytes]) -> set[bytes]:

@@ -21,7 +21,15 @@ def line(path: bytes, kind: bytes = b"f", **fields: bytes) -> bytes:
     """Return the line of an entry, as find prints it."""
     given = {b"inode": b"7", b"size": b"5", b"mtime": b"1.5", b"ctime": b"1.5", b"links": b"1"}
     given |= {key.encode(): value for key, value in fields.items()}
-    words = [b"1", kind, b"644", b"1000", b"1000", given[b"inode"], given[b"size"]]
+    words = [
+        b"1",
+        kind,
+        given.get(b"mode", b"644"),
+        b"1000",
+        b"1000",
+        given[b"inode"],
+        given[b"size"],
+    ]
     words += [given[b"mtime"], given[b"ctime"]] + [given[b"links"]] * (kind != b"d")
     return b" ".join([*words, path])
 
@@ -156,3 +164,17 @@ def test_paths_in_git_directories() -> None:
     assert one_is_in([b"x"], [b""]), "a bare repo"
     assert not one_is_in([b"a", b"a/.gitx", b""], [b"a/.git"])
     assert not one_is_in([], [b""])
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "found"),
+    [(b"444", b"f", {b"b"}), (b"644", b"f", set()), (b"555", b"d", set())],
+)
+def test_names_of_a_file_of_which_one_is_gone(mode: bytes, kind: bytes, found: set[bytes]) -> None:
+    """rsync makes it writable to delete that name."""
+    old = [line(b"a", kind, mode=mode), line(b"b", mode=mode), line(b"c", inode=b"8", mode=mode)]
+    new = [line(b"b", ctime=b"2.0", mode=mode)]
+    assert manifest.find_changes(old[:2], new, []).unlinked == found
+    turned = [*new, folder(b"a", inode=b"9")]
+    assert manifest.find_changes(old[:2], turned, []).unlinked == (found if kind == b"f" else set())
+    assert manifest.find_changes(old[2:], new, []).unlinked == set()

@@ -56,6 +56,13 @@ def test_names_of_one_file() -> None:
     assert find_candidates("r", ours, theirs).paths == {b"a", b"b", b"x"}
 
 
+def test_names_of_a_file_of_which_one_is_to_be_deleted() -> None:
+    theirs = [line("x"), *hard(8, "x", "y")]
+    assert find_candidates("r", [], theirs).unlinked == {b"y"}
+    assert find_candidates("r", [line("x", "d")], theirs).unlinked == {b"y"}
+    assert find_candidates("r", [line("x", size=2)], theirs).unlinked == set()
+
+
 def test_lines_by_repo() -> None:
     root = b"d - 755 0 7.0 ./r"
     link = b"l - 0 6 7.0 ./s/t/l -> ./r/xx"
