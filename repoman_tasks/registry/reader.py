@@ -58,6 +58,7 @@ from repoman_tasks.planning.names import (
 )
 from repoman_tasks.planning.text.wording import format_toml
 from repoman_tasks.registry.line_index import line_of
+from repoman_tasks.registry.toml_text import document_of
 
 __all__ = ["COUNTS", "LEAST", "MOST", "RENAMED", "TIMES", "parse", "parse_requested"]
 
@@ -192,7 +193,7 @@ def parse_requested(text: str, path: str) -> Requested:
 
 def _document(source: _Source) -> dict[str, Any]:
     try:
-        return tomllib.loads(source.text)
+        return document_of(source.text)
     except tomllib.TOMLDecodeError as error:
         where = re.search(r"\(at line (\d+), column \d+\)", str(error))
         line = where[1] if where else str(source.text.count("\n") + 1)

@@ -32,6 +32,7 @@ class Store:
                 f"REPOMAN_CONFIG={self.path!r} is not an absolute path", "start it with /"
             )
         self.folder = self.path.rpartition("/")[0] or "/"
+        self._last: tuple[str, Registry] | None = None
         self.mirrors = MirrorState(host, self.path)
         self.verified = VerifiedState(host, self.mirrors.folder)
 
@@ -42,7 +43,7 @@ class Store:
     def load(self) -> Registry:
         """Return the registry, an empty one if there is no file."""
         text = self._text()
-        registry = parse(text, self.path, self._host.environ)
+        registry = self._parsed(text)
         if text:
             refresh_names(self._host, self.path, registry)
         return registry
@@ -59,7 +60,7 @@ class Store:
         """
         with write_lock(self._host, self.path):
             before = self._text()
-            registry = parse(before, self.path, self._host.environ)
+            registry = self._parsed(before)
             changes = list(edits(registry))
             if not changes:
                 return registry
@@ -70,10 +71,16 @@ class Store:
                     self.mirrors.update(lambda known: known.having(registry.counted))
                 text = migrated(before)
             after = edited(text, changes)
-            result = parse(after, self.path, self._host.environ)
+            result = self._parsed(after)
             self._host.write_file(self.path, after.encode())
             refresh_names(self._host, self.path, result)
             return result
+
+    def _parsed(self, text: str) -> Registry:
+        """Return the registry in `text`, which is parsed once."""
+        if self._last is None or self._last[0] != text:
+            self._last = text, parse(text, self.path, self._host.environ)
+        return self._last[1]
 
     def _text(self) -> str:
         data = self._host.read_file(self.path)

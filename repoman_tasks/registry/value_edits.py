@@ -14,6 +14,7 @@ from typing import Any
 from repoman_tasks.planning.registry_edits import SetKeys
 from repoman_tasks.planning.text.wording import format_toml
 from repoman_tasks.registry.line_index import header
+from repoman_tasks.registry.toml_text import document_of
 
 __all__ = ["set_values"]
 
@@ -25,7 +26,8 @@ def set_values(text: str, edits: Sequence[SetKeys]) -> str | None:
     """Return `text` with `edits` of projects made, None if they need more than one line a value."""
     if not all(edit.project and all(map(_is_plain, edit.values.values())) for edit in edits):
         return None
-    expected = tomllib.loads(text)
+    known = document_of(text)
+    expected = {**known, "project": [dict(project) for project in _tables(known)]}
     projects = {project.get("name"): project for project in _tables(expected)}
     changes: dict[str, dict[str, Any]] = {}
     for edit in edits:
@@ -35,7 +37,7 @@ def set_values(text: str, edits: Sequence[SetKeys]) -> str | None:
     names = [str(project.get("name")) for project in _tables(expected)]
     result = "\n".join(_edited_lines(text.split("\n"), names, changes))
     try:
-        return result if tomllib.loads(result) == expected else None
+        return result if {"project": [], **document_of(result)} == expected else None
     except tomllib.TOMLDecodeError:
         return None
 

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -299,3 +300,26 @@ def test_a_writer_that_is_killed_leaves_the_old_or_the_new_file(store: Store, pa
     store.update(lambda _: [add("after")])
     assert store.load().project("after")
     assert beside(path) == []
+
+
+def test_each_text_is_parsed_once(
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sync reads the registry several times, and notes its end there."""
+    write(path, f"[estate]\nschema = {SCHEMA}\n{HAND}# once\n")
+    texts: list[str] = []
+    loads = tomllib.loads
+
+    def counted(text: str) -> dict[str, object]:
+        texts.append(text)
+        return loads(text)
+
+    monkeypatch.setattr(tomllib, "loads", counted)
+    store.load()
+    for when in ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"):
+        store.load()
+        edits = [SetKeys({"last_sync": when}, project="isurus")]
+        store.update(lambda _, edits=edits: edits)  # type: ignore[misc]
+        assert store.load().projects[0].last_sync == when
+    assert len(texts) == 3
+    assert len(set(texts)) == 3
