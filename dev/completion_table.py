@@ -71,6 +71,7 @@ FREE = (
         "limit",
         "network",
         "path",
+        "port",
         "sample",
         "storage-pool",
         "template",

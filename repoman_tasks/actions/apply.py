@@ -229,7 +229,7 @@ def _run_on_share(session: Session, step: Step, share: Share | None) -> bool:
 
 def _run_on_files(host: Host, step: Step) -> bool:
     if isinstance(step, WriteFile):
-        host.write_file(step.path, step.text.encode())
+        host.write_file(step.path, step.text.encode(errors="surrogateescape"))
         if step.executable and (result := host.change(["chmod", "755", "--", step.path])).code:
             raise Failed(f"{step.path} can't be made executable", result.complaint)
     elif isinstance(step, DeleteFile | DeleteFolder):

@@ -32,6 +32,7 @@ from repoman_tasks.tools.git_guard_files import submit_guard
 from repoman_tasks.tools.incus import Incus
 from repoman_tasks.tools.nightly_files import has_systemd, read_crontab, read_units
 from repoman_tasks.tools.person import submit_person
+from repoman_tasks.tools.ssh_access import submit_ssh_files
 
 __all__ = ["find_inventory", "log_path"]
 
@@ -54,6 +55,7 @@ def find_inventory(session: Session) -> HostFacts:
         crontab=_crontab(host),
         completions=tuple(_completions(host)),
         guard=guard,
+        ssh=submit_ssh_files(host, somebody).result(),
         filter_unit=_text(host, filter_path(defaults.bridge)),
         subids=subids_left(somebody.result(), *(_text(host, path) for path in _SUBIDS)),
         limits_file=_text(host, LIMITS_FILE),

@@ -21,6 +21,7 @@ GROUPS = {
         "agent",
         "shell",
         "exec",
+        "forward",
         "start",
         "stop",
         "restart",
@@ -39,7 +40,7 @@ GROUPS = {
     ),
     "Change a container": ("update", "reset", "template", "rename", "login", "trust", "untrust"),
     "Remove": ("remove", "uninstall"),
-    "Other": ("completion", "git-guard"),
+    "Other": ("completion", "git-guard", "ssh-config"),
 }
 """The names of the commands by heading of the help page."""
 

@@ -31,6 +31,7 @@ completion:choice install remove!:Install TAB completion for bash, zsh or fish, 
 completion --shell:choice bash fish zsh:Shell to complete in (default: your login shell).
 completion --dry-run::Show what would change, and change nothing.
 exec:project:Run a program in a project'\''s container.
+forward:project:Reach ports of a container from this machine, until Ctrl-C.
 git-guard:choice install remove!:Have git judge the repos of containers before it reads them.
 git-guard --dry-run::Show what would change, and change nothing.
 history:project!:List the versions that the mirror and snapshots of the share hold, the newest first.
@@ -105,6 +106,8 @@ shell --forward-agent::Make your SSH agent available in the container until the 
 snapshot:project!:Take a snapshot of a project: its container, its volume and a copy of its repo.
 snapshot --dry-run::Show what would change, and change nothing.
 snapshot --json::Print JSON, with list.
+ssh-config:choice install remove!:Let ssh reach containers as NAME.repoman, for scp, rsync and editors.
+ssh-config --dry-run::Show what would change, and change nothing.
 start:project:Start the containers of projects.
 start --all::Start all containers.
 start --dry-run::Show what would change, and change nothing.

@@ -11,13 +11,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from threading import Event
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from repoman_tasks.errors import Failed, Interrupted, without_backticks
 from repoman_tasks.late_dataclass import dataclass
 
+if TYPE_CHECKING:
+    import socket
+
 __all__ = [
     "FOLDER_SECONDS",
+    "KEPT_BYTES",
     "MAX_BYTES",
     "MOST_LISTED",
     "WALK_SECONDS",
@@ -37,6 +41,7 @@ __all__ = [
     "Sink",
     "Stalled",
     "TimedOut",
+    "TooManySessions",
     "Unread",
 ]
 
@@ -45,6 +50,9 @@ MAX_BYTES = 256 << 20
 
 MOST_LISTED = 32 << 20
 """Limit of the bytes of a listing that is compared in memory: those of 300,000 entries."""
+
+KEPT_BYTES = 4096
+"""Most bytes of standard error to keep of a program that may print any number, the last ones."""
 
 WALK_SECONDS = 600.0
 """Time limit of a walk over a repo."""
@@ -168,6 +176,10 @@ class HungFolders(TimedOut):
 
 class Stalled(Failed):
     """A program made no progress and was killed with its children."""
+
+
+class TooManySessions(Failed):
+    """The host allows no more programs at once (MaxSessions of an SSH server)."""
 
 
 class OutOfTime(Failed):
@@ -342,6 +354,18 @@ class Host(ABC):
         with self._observed(argv) as codes:
             codes.append(self._relay(argv, out, err))
         return codes[0]
+
+    def carry(self, argv: Argv, connection: socket.socket) -> Result:
+        """Run a program that has `connection` as its standard input and output, until it ends.
+
+        Return its exit status and the end of its standard error. Several threads may do so at the
+        same time; `close` ends all of them. The connection stays open, and the observer is not
+        told. Raise Failed if it can't be started; another attempt with the same connection is
+        possible then.
+        """
+        if self._print_if_dry(argv):
+            return Result(tuple(argv), 0)
+        return self._carry(argv, connection)
 
     def write_file(self, path: str, data: bytes, *, noted: bool = True) -> None:
         """Replace a file atomically: readers, and a crash, leave the old or the new content.
@@ -543,6 +567,9 @@ class Host(ABC):
 
     @abstractmethod
     def _relay(self, argv: Argv, out: Sink, err: Sink) -> int: ...
+
+    @abstractmethod
+    def _carry(self, argv: Argv, connection: socket.socket) -> Result: ...
 
     @abstractmethod
     def _write_file(self, path: str, data: bytes) -> None: ...

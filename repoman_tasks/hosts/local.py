@@ -25,6 +25,7 @@ from typing import IO, TYPE_CHECKING, Any
 from repoman_tasks.errors import Failed, Interrupted
 from repoman_tasks.hosts.base import (
     FOLDER_SECONDS,
+    KEPT_BYTES,
     MAX_BYTES,
     MOST_LISTED,
     Argv,
@@ -223,6 +224,14 @@ class LocalHost(Host):
     def _relay(self, argv: Argv, out: Sink, err: Sink) -> int:
         with self._start(argv) as process:
             return self._drain(process, out, err, reader_check())
+
+    def _carry(self, argv: Argv, connection: socket.socket) -> Result:
+        said = b""
+        with self._start(argv, stdin=connection, stdout=connection) as process:
+            assert process.stderr is not None
+            while data := os.read(process.stderr.fileno(), _CHUNK):
+                said = (said + data)[-KEPT_BYTES:]
+            return Result(tuple(argv), process.wait(), err=said)
 
     def child(self, argv: Argv) -> Child:
         """Start a program with pipes to its streams."""

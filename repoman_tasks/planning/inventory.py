@@ -23,6 +23,7 @@ from repoman_tasks.planning.fence.kernel_limits import limits_removal
 from repoman_tasks.planning.guard_files import Guard, remove_guard
 from repoman_tasks.planning.names import inside
 from repoman_tasks.planning.nightly_job import Unit, remove_cron, remove_timer
+from repoman_tasks.planning.ssh_files import SshFiles, remove_ssh_steps
 from repoman_tasks.planning.steps import (
     CallIncus,
     DeleteContainer,
@@ -50,6 +51,7 @@ class HostFacts:
     crontab: str = ""
     completions: tuple[CompletionFile, ...] = ()
     guard: Guard | None = None
+    ssh: SshFiles | None = None
     project: Mapping[str, object] | None = None
     """The Incus project as Incus has it; None if there is none."""
     containers: Mapping[str, Container] | None = None
@@ -113,6 +115,10 @@ def _completion(facts: HostFacts) -> list[Step]:
 
 def _guard(facts: HostFacts) -> list[Step]:
     return remove_guard(facts.guard) if facts.guard and not facts.guard.foreign else []
+
+
+def _ssh(facts: HostFacts) -> list[Step]:
+    return remove_ssh_steps(facts.ssh) if facts.ssh else []
 
 
 def _images(facts: HostFacts) -> list[Step]:
@@ -236,6 +242,7 @@ INVENTORY: Mapping[str, Callable[[HostFacts], list[Step]]] = {
     "nightly sync": _nightly,
     "completion": _completion,
     "guard for git": _guard,
+    "configuration of ssh": _ssh,
     "images": _images,
     "containers": _containers,
     "volumes": _volumes,
@@ -259,6 +266,7 @@ MADE_BY: Mapping[str, tuple[str, ...]] = {
     "agent": ("containers", _STATE),
     "completion": ("completion", _REGISTRY),
     "exec": (_STATE,),
+    "forward": (_STATE,),
     "git-guard": ("guard for git", _STATE),
     "history": (),
     "list": (_STATE,),
@@ -281,6 +289,7 @@ MADE_BY: Mapping[str, tuple[str, ...]] = {
     ),
     "shell": (_STATE,),
     "snapshot": (*_IN_INCUS, "snapshots", _STATE),
+    "ssh-config": ("configuration of ssh", _STATE),
     "start": (_STATE,),
     "status": (_STATE, *_IN_INCUS, _REGISTRY),
     "stop": (_STATE,),

@@ -38,6 +38,7 @@ __all__ = [
     "NFS_REPOS",
     "PARTS",
     "POOL",
+    "PORT",
     "PROFILES",
     "PROJECT",
     "PROTECT",
@@ -92,7 +93,7 @@ GO_AHEAD = Prompt(
     "Go ahead?",
     _answers(
         "adopt completion git-guard login new nightly remove rename reset restore setup "
-        "snapshot status template undo uninstall update",
+        "snapshot ssh-config status template undo uninstall update",
         "yes",
     ),
 )
@@ -103,7 +104,7 @@ SUDO = Prompt("Run this with sudo now?", _answers("setup", "yes"))
 PROJECT = Prompt(
     "Which project?",
     _answers(
-        "agent exec history remove rename reset restart restore shell snapshot start stop "
+        "agent exec forward history remove rename reset restart restore shell snapshot start stop "
         "trust undo untrust update",
         "name",
     ),
@@ -111,6 +112,7 @@ PROJECT = Prompt(
 NEW_NAME_OF = Prompt("New name of {}?", _answers("rename", "to"))
 CONTAINER = Prompt("Which container?", _answers("adopt", "name"))
 ARGV = Prompt("Which command should run there?", {}, {"exec": "pass it after --"})
+PORT = Prompt("Which port, as PORT or PORT:LOCAL?", _answers("forward", "port"))
 ACTION = Prompt("Install or remove?", _answers("completion", "action"))
 SHELL = Prompt("Which shell?", _answers("completion", "shell"))
 AGENT = Prompt("Log in which agent?", _answers("login", "agent"))

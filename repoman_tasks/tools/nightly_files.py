@@ -24,6 +24,7 @@ __all__ = [
     "submit_in_place",
     "submit_state",
     "sync_argv",
+    "this_repoman",
     "write_state",
 ]
 
@@ -33,15 +34,16 @@ _NO_CRONTAB = ("no crontab for", "No such file")
 
 def sync_argv() -> tuple[str, ...]:
     """Return the argv of a nightly sync by this repoman, whatever the PATH will be."""
-    return (*_this_repoman(), "sync", "--no-input", "--verify")
+    return (*this_repoman(), "sync", "--no-input", "--verify")
 
 
 def failed_argv() -> tuple[str, ...]:
     """Return the argv of what tells that a nightly sync failed."""
-    return (*_this_repoman(), "nightly", "failed", "--no-input")
+    return (*this_repoman(), "nightly", "failed", "--no-input")
 
 
-def _this_repoman() -> list[str]:
+def this_repoman() -> list[str]:
+    """Return the argv that starts this repoman, whatever the PATH will be."""
     program = shutil.which(sys.argv[0])
     started = program and os.path.basename(program).startswith("repoman")
     return [os.path.abspath(program)] if program and started else _MODULE

@@ -12,12 +12,14 @@ from repoman_tasks.errors import UsageError
 from repoman_tasks.planning.completion_files import ACTIONS, SHELLS
 from repoman_tasks.planning.container.agents import AGENT_NAMES
 from repoman_tasks.planning.current_project import project_at
+from repoman_tasks.planning.forwarding import parse_forwards, split_name
 from repoman_tasks.planning.prompts import (
     ACTION,
     AGENT,
     ARGV,
     CONTAINER,
     NEW_NAME_OF,
+    PORT,
     PROJECT,
     REPO,
     SHELL,
@@ -31,6 +33,7 @@ __all__ = [
     "ask_any_project",
     "ask_completion",
     "ask_exec",
+    "ask_forward",
     "ask_login",
     "ask_project",
     "ask_projects",
@@ -90,11 +93,24 @@ def ask_exec(wizard: Wizard) -> None:
         wizard.session.argv = split_argv(line)
 
 
+def ask_forward(wizard: Wizard) -> None:
+    """Prompt for the project, then, if it exists, for the ports."""
+    name, ports = split_name(wizard.arguments["name"], wizard.arguments["port"])
+    if name != wizard.arguments["name"]:
+        wizard.arguments |= {"name": name, "port": ports}
+    ask_project(wizard)
+    if not ports and _has_project(wizard):
+        line = wizard.choose(
+            PORT, options={}, free=True, check=lambda line: parse_forwards(line.split())
+        )
+        wizard.arguments["port"] = line.split()
+
+
 def _has_project(wizard: Wizard) -> bool:
     """Return False if there is no such project, which the command itself reports."""
     session, name = wizard.session, wizard.arguments["name"]
     try:
-        resolve_project(session.of(reconcile), name, session.host.folder, "exec")
+        resolve_project(session.of(reconcile), name, session.host.folder, session.prompter.command)
     except UsageError:
         return False
     return True

@@ -18,6 +18,7 @@ from pathlib import Path
 from repoman_tasks.model import TRANSPORTS
 from tests.benchmarks.table import Row, show, timed
 from tests.containers.conftest import ContainerEstate, RemoteContainerEstate
+from tests.support.forwarding import exchange, forwarding, serve
 
 RUNS = 9
 INSTANCES = 100
@@ -192,6 +193,42 @@ def streams(transport: str) -> Row:
     return Row(f"`exec --host -- cat`, {transport}, {STREAMED >> 20} MiB: {speed}", ours, theirs)
 
 
+def forwarded(estate: ContainerEstate) -> list[Row]:
+    """Measure `forward` to an echo server, compared with a bare `incus exec` of `cat`."""
+    estate.new("isurus", "--image", "debian")
+    serve(estate, "isurus", 3000)
+    stream = Stream(estate.base / "stream")
+    data = (estate.base / "stream").read_bytes()
+    bare = ["incus", "exec", "--project", estate.project, "isurus", "--"]
+
+    def echoed(port: int) -> float:
+        began = time.monotonic()
+        back = exchange(port, data)
+        seconds = time.monotonic() - began
+        assert back[: len(data)] == data
+        return seconds
+
+    def connected(port: int) -> float:
+        began = time.monotonic()
+        assert exchange(port, b"x") == b"x\n1"
+        return time.monotonic() - began
+
+    with forwarding(estate, "isurus", "3000:0") as running:
+        port = running.ports[3000]
+        large = alternating(
+            lambda: echoed(port), lambda: stream.through([*bare, "cat"], estate.environ)
+        )
+        small = alternating(
+            lambda: connected(port), lambda: timed([*bare, "true"], env=estate.environ)
+        )
+    estate.run("remove", "isurus", "--yes", code=0)
+    speed = f"{STREAMED / large[0] / 1e6:.0f} MB/s each way"
+    return [
+        Row(f"`forward`, {STREAMED >> 20} MiB and back: {speed}", *large),
+        Row("`forward`, a connection with one byte", *small),
+    ]
+
+
 def main() -> None:
     """Measure and print the tables that were requested."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.containers")
@@ -207,7 +244,7 @@ def containers() -> None:
     base = Path(tempfile.mkdtemp(prefix="bench-"))
     with ContainerEstate(base) as estate:
         bench = Bench(estate.setup())
-        rows = [bench.new("busybox"), bench.new("debian"), bench.shell()]
+        rows = [bench.new("busybox"), bench.new("debian"), bench.shell(), *forwarded(estate)]
         fill(bench)
         rows.append(bench.listing([]))
         show("Containers", "repoman", "bare incus", rows)

@@ -45,6 +45,7 @@ def used(estate: Estate) -> Estate:
     for shell in ("bash", "zsh", "fish"):
         estate.run("completion", "install", "--shell", shell, code=0)
     estate.run("git-guard", "install", "--yes", code=0)
+    estate.run("ssh-config", "install", "--yes", code=0)
     estate.run("nightly", "install", code=0)
     estate.run("sync", "--verify", code=0)
     estate.run("status", "isurus")

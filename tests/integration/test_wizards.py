@@ -26,7 +26,18 @@ from repoman_tasks.terminal.screen import Recorder
 from tests.support.estate import Estate
 
 TASKS = collection().tasks
-ALONE = {"git-guard", "list", "log", "nightly", "status", "sync", "template", "uninstall", "verify"}
+ALONE = {
+    "git-guard",
+    "list",
+    "log",
+    "nightly",
+    "ssh-config",
+    "status",
+    "sync",
+    "template",
+    "uninstall",
+    "verify",
+}
 """Commands that ask for no argument."""
 NOBODY = 65534
 """The uid of a user that every host has, and who is not root."""
@@ -105,6 +116,7 @@ def run(
         prompts.CONTAINER.text: "1",
         prompts.SHELL.text: "1",
         prompts.ARGV.text: "ls -l",
+        prompts.PORT.text: "3000",
         prompts.NEW_NAME.text: "raja",
         prompts.NEW_NAME_OF.text: "raja",
         prompts.NFS_REPOS.text: str(estate.share),
@@ -192,11 +204,11 @@ def test_yes_leaves_what_has_a_default(known: Estate, command: str) -> None:
     questions, arguments = run(known, command, {}, pools=[], yes=True)
     assert set(questions) <= {
         *(prompts.PROJECT, prompts.CONTAINER, prompts.NEW_NAME, prompts.ARGV, prompts.SHELL),
-        prompts.NEW_NAME_OF,
+        *(prompts.NEW_NAME_OF, prompts.PORT),
     }
     defaults = TASKS[command].default_arguments()
     for name, value in arguments.items():
-        assert name in ("name", "shell", "to") or not value or value == defaults[name]
+        assert name in ("name", "port", "shell", "to") or not value or value == defaults[name]
 
 
 def test_all_that_new_asks(known: Estate) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from repoman_tasks.errors import RepomanError
 from repoman_tasks.hosts.local import LocalHost
-from repoman_tasks.hosts.ssh import ssh_config
+from repoman_tasks.hosts.ssh import ssh_settings
 from repoman_tasks.hosts.ssh.remote_host import RemoteHost
 from repoman_tasks.model import Address
 from tests.support.ssh_estate import NETCAT, USER_NAME, Sshd, make_key, make_line
@@ -506,7 +506,7 @@ def test_a_host_that_looks_like_something_else(tmp_path: Path, transport: str, n
 def test_gateways_in_a_circle(ssh: Path) -> None:
     (ssh / "config").write_text("Host a\n ProxyJump b\nHost b\n ProxyJump a\n")
     with pytest.raises(RepomanError, match="goes in a circle"):
-        ssh_config.route(Address("a"), LocalHost())
+        ssh_settings.route(Address("a"), LocalHost())
 
 
 # --- without an ssh ----------------------------------------------------------------------------
@@ -557,4 +557,4 @@ def test_an_ssh_that_is_not_openssh(sshd: Sshd, ssh: Path) -> None:
     for script in ("exit 1", "echo hello", "kill -9 $$"):
         (ssh / "bin/ssh").write_text(f"#!/bin/sh\n{script}\n")
         (ssh / "config").write_text(sshd.config_stanza("there"))
-        assert ssh_config.read(Address("there"), LocalHost()).port == sshd.port
+        assert ssh_settings.read(Address("there"), LocalHost()).port == sshd.port

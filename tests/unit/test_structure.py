@@ -345,7 +345,8 @@ def test_only_local_starts_processes() -> None:
 
 
 _IN_CONTAINERS = (
-    *("tools.agent_terminal", "tools.guest", "tools.guest_build", "tools.guest_reset"),
+    *("tools.agent_terminal", "tools.guest", "tools.guest_build", "tools.guest_relay"),
+    *("tools.guest_reset", "tools.guest_sshd"),
     *("tools.reach_probe", "planning.container.user_files"),
 )
 _JUDGE = ("tools.git_judge",)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from paramiko import Channel
 
-    from repoman_tasks.hosts.ssh.ssh_config import SshConfig
+    from repoman_tasks.hosts.ssh.ssh_settings import SshConfig
 
 __all__ = ["Question", "forward_agent", "strategy"]
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Sink
 from repoman_tasks.hosts.local import LocalHost, Pipe
-from repoman_tasks.hosts.ssh import connection_errors, host_keys, ssh_config
+from repoman_tasks.hosts.ssh import connection_errors, host_keys, ssh_settings
 from repoman_tasks.hosts.ssh.authentication import Question, forward_agent, strategy
-from repoman_tasks.hosts.ssh.ssh_config import SshConfig
+from repoman_tasks.hosts.ssh.ssh_settings import SshConfig
 from repoman_tasks.hosts.ssh.tokens import split_command
 from repoman_tasks.hosts.ssh.transport import ConnectionLost, RemoteProcess, SSHTransport
 from repoman_tasks.model import Address
@@ -52,14 +52,14 @@ class FabricTransport(SSHTransport):
     def __init__(self, address: Address, here: LocalHost, ask: Question) -> None:
         # Our sentences say what Paramiko logs; without a handler it goes to stderr.
         logging.getLogger("paramiko").addHandler(logging.NullHandler())
-        self.typed = ssh_config.typed(address)
+        self.typed = ssh_settings.typed(address)
         self._here = here
         self._gates: list[Connection] = []
         self._pipes: list[Pipe] = []
         # Ctrl-C may leave a thread behind that still connects; its programs must not stay.
         atexit.register(here.close)
         try:
-            for config in ssh_config.route(address, here):
+            for config in ssh_settings.route(address, here):
                 self._open(config, address, ask)
         except BaseException:
             self.close()
@@ -80,6 +80,11 @@ class FabricTransport(SSHTransport):
         from repoman_tasks.hosts.ssh.remote_terminal import relay
 
         return relay(self._session(), command, self._pulse.heard, out, err)
+
+    def carry(self, command: str, connection: socket.socket) -> tuple[int, bytes]:
+        from repoman_tasks.hosts.ssh.remote_terminal import carry
+
+        return carry(self._session(), command, self._pulse.heard, connection)
 
     def lives(self) -> bool:
         return self._pulse.ask()
@@ -270,7 +275,7 @@ def _sentences(config: SshConfig, address: Address, pipes: list[Pipe]) -> Iterat
     from paramiko import AuthenticationException, SSHException
 
     where = f"{config.hostname}, port {config.port}"
-    typed = ssh_config.typed(address)
+    typed = ssh_settings.typed(address)
     try:
         yield
     except AuthenticationException:

@@ -12,7 +12,7 @@ from repoman_tasks.hosts.ssh.connection_errors import (
     key_unknown,
     or_by_ssh,
 )
-from repoman_tasks.hosts.ssh.ssh_config import SshConfig, typed
+from repoman_tasks.hosts.ssh.ssh_settings import SshConfig, typed
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Address
 

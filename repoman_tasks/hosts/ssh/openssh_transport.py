@@ -15,14 +15,18 @@ import shutil
 import sys
 import tempfile
 import time
+from typing import TYPE_CHECKING
 
 from repoman_tasks.errors import Failed, Interrupted, RepomanError
 from repoman_tasks.hosts.base import Sink
 from repoman_tasks.hosts.local import Child, LocalHost
-from repoman_tasks.hosts.ssh import connection_errors, ssh_config
+from repoman_tasks.hosts.ssh import connection_errors, ssh_settings
 from repoman_tasks.hosts.ssh.scripts import shell_command
 from repoman_tasks.hosts.ssh.transport import RemoteProcess, SSHTransport
 from repoman_tasks.model import Address
+
+if TYPE_CHECKING:
+    import socket
 
 __all__ = ["OpensshTransport"]
 
@@ -62,7 +66,7 @@ class OpensshTransport(SSHTransport):
             raise Failed("the local machine has no ssh", "install it, or remove `transport`")
         self._here = here
         self._address = address
-        self.typed = ssh_config.typed(address)
+        self.typed = ssh_settings.typed(address)
         self._wires: list[OpensshProcess] = []
         self._folder = _private_folder(here.environ.get("XDG_RUNTIME_DIR", ""))
         # After Ctrl-C a thread may still be connecting; its ssh must end, too.
@@ -70,7 +74,7 @@ class OpensshTransport(SSHTransport):
         self._socket = f"{self._folder}/ssh"
         self._log = f"{self._folder}/log"
         try:
-            self._config = ssh_config.read(address, here)
+            self._config = ssh_settings.read(address, here)
             self._open(asks)
         except BaseException:
             self.close()
@@ -107,6 +111,14 @@ class OpensshTransport(SSHTransport):
         code = self._here.relay(self._over("-T", "-E", self._log, command=command), out, err)
         self._check_end(code)
         return code
+
+    def carry(self, command: str, connection: socket.socket) -> tuple[int, bytes]:
+        done = self._here.carry(self._over("-T", command=command), connection)
+        if done.code == _FAILED and _ONE_TOO_MANY in done.err:
+            raise connection_errors.too_many()
+        if done.code == _FAILED and not self.lives():
+            raise connection_errors.lost()
+        return done.code, done.err
 
     def _check_end(self, code: int) -> None:
         """Raise an error if ssh itself exited with `code`."""
@@ -153,7 +165,7 @@ class OpensshTransport(SSHTransport):
         limit = str(self._config.connect_timeout or _CONNECT_SECONDS)
         for option, value in {**_OPTIONS, "ConnectTimeout": limit, **options}.items():
             argv += ["-o", f"{option}={value}"]
-        return [*argv, *ssh_config.target(self._address)]
+        return [*argv, *ssh_settings.target(self._address)]
 
     def _over(self, *flags: str, command: str = "") -> list[str]:
         """Return the argv of an ssh that uses the master, and fails if that has ended.
@@ -184,7 +196,7 @@ class OpensshTransport(SSHTransport):
         If they do not tell, run ssh once more with -v: only then it prints an unknown host key, and
         the gateway's name.
         """
-        typed = ssh_config.typed(self._address)
+        typed = ssh_settings.typed(self._address)
         where = f"{self._config.hostname}, port {self._config.port}"
         found = _reason(said, typed, where)
         if found is None:

@@ -222,6 +222,11 @@ class RemoteHost(Host):
         self._registry.clear()
         return self._transport.relay(shell_command(terminal_script(argv)), out, err)
 
+    def _carry(self, argv: Argv, connection: socket.socket) -> Result:
+        command = shell_command(terminal_script(argv))
+        code, said = self._transport.carry(command, connection)
+        return Result(tuple(argv), code, err=said)
+
     # --- files ---------------------------------------------------------------------
 
     def submit_file(self, path: str) -> Future[bytes | None]:

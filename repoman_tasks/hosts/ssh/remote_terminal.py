@@ -7,6 +7,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import sys
 import termios
 import threading
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from repoman_tasks.hosts.base import Sink
+from repoman_tasks.hosts.base import KEPT_BYTES, Sink
 from repoman_tasks.hosts.processes import reader_check
 from repoman_tasks.hosts.ssh.connection_errors import no_terminal
 from repoman_tasks.hosts.ssh.transport import ConnectionLost
@@ -23,7 +24,7 @@ from repoman_tasks.hosts.ssh.transport import ConnectionLost
 if TYPE_CHECKING:
     from paramiko import Channel
 
-__all__ = ["attach", "relay"]
+__all__ = ["attach", "carry", "relay"]
 
 _CHUNK = 1 << 18
 
@@ -49,12 +50,36 @@ def attach(channel: Channel, command: str, heard: Callable[[], None]) -> int:
 
 def _attached(channel: Channel, command: str, heard: Callable[[], None]) -> int:
     out, err = partial(_write, 1), partial(_write, 2)
-    return _run(channel, command, heard, out, err, lambda: None)
+    return _run(channel, command, heard, out, err, lambda: None, _read_input)
 
 
 def relay(channel: Channel, command: str, heard: Callable[[], None], out: Sink, err: Sink) -> int:
     """Run `command` on `channel` as `Host.relay` does; `heard` is called for each output."""
-    return _run(channel, command, heard, out, err, reader_check())
+    return _run(channel, command, heard, out, err, reader_check(), _read_input)
+
+
+def carry(
+    channel: Channel, command: str, heard: Callable[[], None], connection: socket.socket
+) -> tuple[int, bytes]:
+    """Run `command` on `channel` with `connection` as its standard input and output.
+
+    Return its exit status and the end of standard error.
+    """
+    said = b""
+
+    def keep(data: bytes) -> None:
+        nonlocal said
+        said = (said + data)[-KEPT_BYTES:]
+
+    take = partial(connection.recv, _CHUNK)
+    try:
+        code = _run(channel, command, heard, connection.sendall, keep, lambda: None, take)
+    except OSError:  # nobody reads from the connection any more
+        code = 0
+    finally:
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)  # ends the thread that reads
+    return code, said
 
 
 def _run(
@@ -64,9 +89,11 @@ def _run(
     out: Sink,
     err: Sink,
     check: Callable[[], None],
+    take: Callable[[], bytes],
 ) -> int:
+    """Run `command`; `take` returns the next part of its standard input, empty at the end."""
     channel.exec_command(command)
-    threading.Thread(target=_feed, args=(channel,), daemon=True).start()
+    threading.Thread(target=_feed, args=(channel, take), daemon=True).start()
     try:
         _pass_on(channel, heard, out, err, check)
     except BaseException:
@@ -78,10 +105,14 @@ def _run(
     return code
 
 
-def _feed(channel: Channel) -> None:
+def _read_input() -> bytes:
+    return os.read(0, _CHUNK)
+
+
+def _feed(channel: Channel, take: Callable[[], bytes]) -> None:
     """Pass on standard input until it or the program ends."""
     with contextlib.suppress(OSError, EOFError):
-        while data := os.read(0, _CHUNK):
+        while data := take():
             channel.sendall(data)
         channel.shutdown_write()
 

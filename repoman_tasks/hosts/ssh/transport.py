@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 from repoman_tasks.errors import Failed
-from repoman_tasks.hosts.base import Sink
+from repoman_tasks.hosts.base import Sink, TooManySessions
+
+if TYPE_CHECKING:
+    import socket
 
 __all__ = ["ConnectionLost", "RemoteProcess", "SSHTransport", "TooManySessions"]
 
 
 class ConnectionLost(Failed):
     """The connection, or the program on the remote host, ended."""
-
-
-class TooManySessions(Failed):
-    """The server allows no more sessions in this connection (MaxSessions)."""
 
 
 class RemoteProcess(ABC):
@@ -66,6 +66,11 @@ class SSHTransport(ABC):
     @abstractmethod
     def relay(self, command: str, out: Sink, err: Sink) -> int:
         """Run a command as `Host.relay` runs a program; return its exit status."""
+
+    @abstractmethod
+    def carry(self, command: str, connection: socket.socket) -> tuple[int, bytes]:
+        """Run a command as `Host.carry` runs a program; return its exit status and the end of
+        standard error. Raise TooMany if no more sessions are allowed."""
 
     @abstractmethod
     def close(self) -> None:

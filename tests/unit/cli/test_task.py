@@ -96,6 +96,6 @@ def test_what_changes_something_can_show_it_first(name: str) -> None:
     reads_only = {"history", "verify", "list", "log"}
     asks_first = {"status", "trust"}  # of which one changes something by --repair alone
     takes_back = {"untrust"}
-    hands_over = {"agent", "exec", "shell"}
+    hands_over = {"agent", "exec", "forward", "shell"}
     flags = {arg.names[0] for arg in TYPED[name].get_arguments()}
     assert ("dry-run" in flags) is (name not in reads_only | asks_first | takes_back | hands_over)

@@ -19,7 +19,9 @@ PROMPTS = {name: value for name, value in vars(prompts).items() if isinstance(va
 TASKS = collection().tasks
 ASKING = ("choose", "confirm", "grant", "secret", "typed")
 """Methods that ask a person."""
-NAME_IS_OPTIONAL = {"git-guard", "list", "log", "nightly", "status", "sync", "template"}
+NAME_IS_OPTIONAL = {
+    *("git-guard", "list", "log", "nightly", "ssh-config", "status", "sync", "template")
+}
 """Commands that apply to the whole estate without a name, or only look without an action."""
 
 each_prompt = pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS)
