@@ -42,29 +42,27 @@ class Undo:
     ran: bool
     """True if the container ran when it began."""
     begun: bool = False
-    """True if it was interrupted before."""
+    """True if it is noted already, since it was interrupted."""
 
 
 def undo_target(facts: SnapshotFacts, at: str, parts: Sequence[str], now: str) -> Undo:
     """Return the undo of `parts`, or of all that the snapshot called `at` has if there are none.
 
-    It is the one that was interrupted, if there is one. Raise an error if the snapshot, or a part
-    of it, does not exist.
+    If one was interrupted, it goes on with that, or from there to another snapshot. Raise an error
+    if the snapshot, or a part of it, does not exist.
     """
     running = facts.container is not None and facts.container.status not in _STOPPED
     begun = facts.unfinished
-    if begun is not None:
-        if (at and at != begun.at) or not {*parts} <= {*begun.parts}:
-            what = f"an undo of {facts.name} to {begun.at} did not end"
-            raise UsageError(what, f"run `repoman undo {quoted(facts.name)}` first")
-        snapshot = find_local_snapshot(facts, begun.at)
-        left = tuple(part for part in begun.parts if part in snapshot.parts)
-        return Undo(snapshot, begun.id, left, begun.ran or running, begun=True)
-    snapshot = find_local_snapshot(facts, at)
+    snapshot = find_local_snapshot(facts, at or (begun.at if begun else ""))
     absent = [part for part in parts if part not in snapshot.parts]
     if absent:
         cure = f"see `repoman snapshot list {quoted(facts.name)}`"
         raise UsageError(f"the snapshot {snapshot.id} has no {absent[0]}", cure)
+    if begun is not None:
+        both = {*begun.parts, *parts}
+        same = snapshot.id == begun.at and both == {*begun.parts}
+        left = tuple(part for part in snapshot.parts if part in both)
+        return Undo(snapshot, begun.id, left, begun.ran or running, begun=same)
     id = unused_id(now, {*(one.id for one in facts.snapshots), *facts.left}, kept=True)
     return Undo(snapshot, id, tuple(parts) or snapshot.parts, running)
 
@@ -82,9 +80,8 @@ def undo_steps(facts: SnapshotFacts, undo: Undo, repo: str) -> list[Step]:
         *([ChangeState(name, "stop")] if running else []),
         *_incus_steps(facts, undo),
         *([_repo_step(facts, undo, repo)] if "repo" in undo.parts else []),
-        ends,
-        # The last: a container that does not start is taken back all the same.
         *([ChangeState(name, "start")] if undo.ran else []),
+        ends,
     ]
 
 

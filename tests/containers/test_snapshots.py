@@ -92,7 +92,7 @@ def test_the_snapshots_go_with_the_project(isurus: ContainerEstate) -> None:
     assert [one["parts"] for one in snapshots(isurus, "lamna")] == [["container", "volume", "repo"]]
     assert in_incus(isurus, "lamna") == (1, 1)
     isurus.run("undo", "lamna", "--yes", code=0)
-    isurus.run("update", "lamna", "--rebuild", code=0)
+    isurus.run("reset", "lamna", "--yes", code=0)
     assert in_incus(isurus, "lamna") == (0, 2)
     taken = snapshots(isurus, "lamna")[0]["snapshot"]
     isurus.run("snapshot", "remove", "lamna", taken, "--yes", code=0)

@@ -136,7 +136,7 @@ def test_what_an_undo_needs_stays() -> None:
 def test_everything_goes_back_in_order() -> None:
     steps = undo_steps(FACTS, undo_target(FACTS, "", (), NOW), "/repos/isurus")
     assert [type(step) for step in steps] == [
-        *(NoteUndo, ChangeState, TakeSnapshot, ReturnContainer, ReturnRepo, NoteUndo, ChangeState),
+        *(NoteUndo, ChangeState, TakeSnapshot, ReturnContainer, ReturnRepo, ChangeState, NoteUndo),
     ]
     back = steps[3]
     assert back == ReturnContainer("isurus", SECOND, container=True, pool="pool")
@@ -157,20 +157,21 @@ def test_an_interrupted_one_goes_on() -> None:
     assert (target.snapshot.id, target.id, target.ran) == (FIRST, id, True)
     steps = undo_steps(facts, target, "/repos/isurus")
     assert [type(step) for step in steps] == [
-        *(TakeSnapshot, ReturnContainer, ReturnRepo, NoteUndo, ChangeState),
+        *(TakeSnapshot, ReturnContainer, ReturnRepo, ChangeState, NoteUndo),
     ]
     take = steps[0]
     assert isinstance(take, TakeSnapshot)
     assert (take.container, take.pool) == (False, "pool"), "the first one is as it was"
 
 
-@pytest.mark.parametrize(("at", "parts"), [(SECOND, ()), (FIRST, ("repo",)), ("", ("repo",))])
-def test_another_one_waits_for_it(at: str, parts: tuple[str, ...]) -> None:
+def test_an_interrupted_one_may_go_elsewhere() -> None:
+    """What it replaced first is kept; with the parts of both, and noted anew."""
     facts = begun()
-    kept = facts.copies[-1]
-    facts = replace(facts, copies=(*facts.copies[:-1], replace(kept, parts=("volume",))))
-    with pytest.raises(UsageError, match="did not end"):
-        undo_target(facts, at, parts or ("repo",), NOW)
+    kept = replace(facts.copies[-1], parts=("volume",))
+    facts = replace(facts, copies=(*facts.copies[:-1], kept))
+    target = undo_target(facts, SECOND, ["repo"], "2026-12-01T00:00:00Z")
+    assert (target.snapshot.id, target.id) == (SECOND, kept.id)
+    assert (target.parts, target.begun) == (("volume", "repo"), False)
     with pytest.raises(Refused, match="did not end"):
         forget_steps(facts)
 
