@@ -98,7 +98,9 @@ class Defaults:
     )
     template: str = _key("", "Template of a new container; none if empty.")
     agents: tuple[str, ...] = _key(
-        ("claude",), "Agents that the built-in template `agent` installs, as in `[templates.NAME]`."
+        ("claude",),
+        "Agents that the built-in template `agent` installs, as in `[templates.NAME]`. `repoman "
+        "agent` runs the first one, unless the last session was of another.",
     )
     profiles: tuple[str, ...] = _key(
         ("default", "claude-share"), "Incus profiles of a new container."
@@ -121,7 +123,6 @@ class Defaults:
     logins: tuple[str, ...] = _key(
         (), "Agents whose logins `shell` and `exec` pass into containers: see `repoman login`."
     )
-    agent: str = _key("claude", "Agent that `repoman agent` runs if a container had none yet.")
     storage_pool: str = _key("", "Incus storage pool of the containers' own disks.")
     bridge: str = _key("repoman0", "Incus network of the containers, a managed bridge.")
     network: str = _key(

@@ -29,7 +29,7 @@ from repoman_tasks.planning.container.agent_sessions import (
     recorded_session,
     session_tag,
 )
-from repoman_tasks.planning.container.agents import Agent, named_agent
+from repoman_tasks.planning.container.agents import Agent, default_agent, named_agent
 from repoman_tasks.session import Session
 from repoman_tasks.tools.agent_terminal import (
     attach_argv,
@@ -81,7 +81,7 @@ def run_agent(session: Session, name: str | None, request: AgentRequest, *, deta
     recorded = recorded_session(project.name, session.of(containers).by_name.get(project.name))
     runs = submit_agent_state(handle).result() in _RUNNING
     last = recorded.agent if recorded else ""
-    agent = named_agent(request.agent or last or registry.defaults.agent, registry.agents)
+    agent = named_agent(request.agent or last or default_agent(registry.defaults), registry.agents)
     current = recorded or AgentSession(project.name, agent.name, session.now())
     if runs:
         check_running(current, request)
@@ -123,7 +123,12 @@ def _start(
 def _attach(session: Session, handle: GuestHandle, agent: str) -> int:
     """Show the session until it is left or ends, and say which; return the exit code."""
     terminal, lang = terminal_settings(session)
-    code = session.host.hand_over(attach_argv(handle, terminal=terminal, lang=lang))
+    code = 1
+    try:
+        code = session.host.hand_over(attach_argv(handle, terminal=terminal, lang=lang))
+    finally:
+        if code:  # the connection was lost, and tmux could not put the terminal back
+            session.screen.reset()
     if submit_agent_state(handle).result() in _RUNNING:
         what, cure = "goes on", f"`repoman agent {quoted(handle.name)}` attaches again"
     else:

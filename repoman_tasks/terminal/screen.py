@@ -33,6 +33,10 @@ _PAINT = {GOOD: "32", BAD: "31", FAINT: "2", STRONG: "1"}
 """Of the 16 colours, those that are readable in dark and light themes."""
 
 
+_RESET = "\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1006l\x1b[?2004l\x1b[0m\r\n"
+"""Puts a terminal back: its first screen, the cursor, no mouse, no bracketed paste, no colours."""
+
+
 class Table(NamedTuple):
     """A table before its values are shortened."""
 
@@ -153,6 +157,12 @@ class Screen:
         whole. A column given as a string is never narrowed.
         """
         self.write(_drawn(_table(columns, rows), self.columns))
+
+    def reset(self) -> None:
+        """Put the terminal back after a full-screen program that could not do so itself."""
+        if self.live:
+            self.write(_RESET)
+            sys.stdout.flush()
 
     def write(self, text: str) -> None:
         """Write `text` to standard output unchanged."""

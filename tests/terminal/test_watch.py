@@ -46,6 +46,17 @@ def test_a_watch_is_redrawn_in_place_and_leaves_nothing(isurus: Estate, window: 
     assert lines[0].endswith(" before")
 
 
+def test_of_agent_only_list_can_be_watched(isurus: Estate) -> None:
+    with Window([*isurus.argv, "agent", "list", "--watch"], isurus.environ, isurus.home) as made:
+        made.wait_for_lines(lambda lines: re.search(HEAD, lines[0]))
+        made.wait_for_line("No agent has run yet|containers: not checked")
+        made.press("C-c")
+        assert made.wait_for_exit()[0] == 0
+    with Window([*isurus.argv, "agent", "isurus", "--watch"], isurus.environ, isurus.home) as made:
+        code, lines = made.wait_for_exit()
+        assert (code, "--watch needs list" in " ".join(lines)) == (2, True)
+
+
 def is_well_drawn(lines: int, picture: list[str]) -> bool:
     """Return True if the lines are one complete screen of a watch."""
     return bool(

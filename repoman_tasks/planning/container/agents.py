@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from repoman_tasks.errors import UsageError
-from repoman_tasks.model import AgentEntry, Pairs
+from repoman_tasks.model import AgentEntry, Defaults, Pairs
 from repoman_tasks.planning.names import absolute, inside, nearest, variable_fault
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "agent_file",
     "agent_folders",
     "all_agents",
+    "default_agent",
     "first_start_settings",
     "kept_folders",
     "named_agent",
@@ -189,6 +190,11 @@ def named_agent(name: str, entries: Sequence[AgentEntry]) -> Agent:
         cure = f"did you mean {near}?" if near else f"choose one of {', '.join(agents)}"
         raise UsageError(f"no agent is called {name!r}", cure)
     return agents[name]
+
+
+def default_agent(defaults: Defaults) -> str:
+    """Return the name of the agent for a first session: the first one that templates install."""
+    return next((agent.partition("@")[0] for agent in defaults.agents), AGENT_NAMES[0])
 
 
 _AGENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,30}")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from repoman_tasks.errors import UsageError
-from repoman_tasks.model import AgentEntry
+from repoman_tasks.model import AgentEntry, Defaults
 from repoman_tasks.planning.container.agents import (
     AGENTS,
     LOGIN_PATH,
@@ -18,6 +18,7 @@ from repoman_tasks.planning.container.agents import (
     agent_file,
     agent_folders,
     all_agents,
+    default_agent,
     kept_folders,
     named_agent,
     volume_variables,
@@ -101,6 +102,11 @@ def test_the_registry_replaces_only_what_it_sets_of_a_built_in_agent() -> None:
     before = named_agent("claude", ())
     after = named_agent("claude", [AgentEntry("claude", command=("claude", "-d"))])
     assert after == before._replace(command=("claude", "-d"))
+
+
+def test_the_agent_of_a_first_session() -> None:
+    assert default_agent(Defaults()) == default_agent(Defaults(agents=())) == "claude"
+    assert default_agent(Defaults(agents=("codex@1.2", "claude"))) == "codex"
 
 
 def test_an_unknown_agent() -> None:
