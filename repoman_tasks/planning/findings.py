@@ -271,5 +271,6 @@ def _register_cure(folder: str) -> str:
     except UnicodeEncodeError:
         return "rename it: its name is not UTF-8, so it can't be registered"
     name = possible_name(folder)
-    repo = [] if name == folder else ["--repo", folder]
+    path = f"./{folder}" if folder.startswith("-") else folder  # else it would be an option
+    repo = [] if name == folder else ["--repo", path]
     return f"to mirror it, run `repoman new {quoted(name, *repo)} --no-container`"

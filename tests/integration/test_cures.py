@@ -249,6 +249,15 @@ def add_folder(estate: Estate) -> None:
     estate.repo("isurus-2")
 
 
+def folder_called(name: str) -> Act:
+    """Return what makes a folder of this name below local_repos."""
+
+    def make(estate: Estate) -> None:
+        (estate.local_repos / name).mkdir()
+
+    return make
+
+
 def take_snapshot(estate: Estate) -> None:
     (estate.share / ".zfs/snapshot" / SNAPSHOT).mkdir(parents=True)
 
@@ -372,6 +381,10 @@ FINDINGS = [
     Case("unused mirror", synced(forget), "mirror", cures=((0,), (1,)), answers=no_container),
     Case("odd folder", forget_odd, "mirror", "it's odd", cures=((),), by_hand=rename_odd),
     Case("folder without a project", add_folder, "folder", "isurus-2"),
+    *(
+        Case(f"folder called {name!r}", folder_called(name), "folder", name)
+        for name in ("-dash", "it's odd", "$(x)")
+    ),
     Case("left by a restore", leave_partial, "partial", cures=((),), by_hand=delete_partial),
     Case("left, and lost", synced(lose_and_leave), "partial"),
     Case("left elsewhere", synced(leave_elsewhere), "partial"),

@@ -46,6 +46,8 @@ def test_the_share_seen_again_in_a_repo_is_refused(ready: Estate) -> None:
     assert inner(ready.share) == before
     run_with_mounts(ready, {ready.share: archive}, "sync", code=SOME_FAILED)
     assert (ready.mirror("lamna") / "README.md").exists()
+    part = run_with_mounts(ready, {ready.mirror("lamna"): archive}, "sync", "isurus", code=REFUSED)
+    assert f"{archive} shows the share at" in part.err
     assert not ready.mirror("isurus").exists()
 
 

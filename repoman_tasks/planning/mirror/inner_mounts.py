@@ -72,8 +72,13 @@ def _is_remote(mount: MountEntry) -> bool:
 
 
 def _joined(first: str, *others: str) -> str:
-    """Join paths of which the later ones may begin with a slash."""
-    return posixpath.normpath("/".join([first, *(other.lstrip("/") for other in others)]))
+    """Join paths of which the later ones may begin with a slash.
+
+    POSIX lets two slashes at the start of a path mean something else, so normpath keeps them.
+    """
+    return posixpath.normpath(
+        "/".join([first.rstrip("/"), *(other.lstrip("/") for other in others)])
+    )
 
 
 def _nested(one: str, other: str) -> bool:

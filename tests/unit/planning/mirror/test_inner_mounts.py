@@ -33,6 +33,7 @@ def test_only_what_can_be_seen_counts() -> None:
 
 NFS = MountEntry(41, 22, "0:60", "/nfs", "nfs4", "tank:/export", False)
 DISK = MountEntry(41, 22, "0:60", "/nfs", "tmpfs", "tmpfs", False, "/a")
+WHOLE_DISK = MountEntry(41, 22, "0:60", "/nfs", "tmpfs", "tmpfs", False)
 
 
 def at(device: str, source: str, root: str = "/", fstype: str = "nfs4") -> MountEntry:
@@ -56,6 +57,15 @@ def at(device: str, source: str, root: str = "/", fstype: str = "nfs4") -> Mount
         (at("0:60", "tmpfs", "/", "tmpfs"), DISK, True),
         (at("0:60", "tmpfs", "/b", "tmpfs"), DISK, False),
         (at("0:62", "tmpfs", "/a/repos", "tmpfs"), DISK, False),
+        (at("0:60", "tmpfs", "/repos", "tmpfs"), WHOLE_DISK, True),
+        (at("0:60", "tmpfs", "/repos/lamna", "tmpfs"), WHOLE_DISK, True),
+        (at("0:60", "tmpfs", "/", "tmpfs"), WHOLE_DISK, True),
+        (at("0:60", "tmpfs", "/music", "tmpfs"), WHOLE_DISK, False),
+        (
+            at("0:61", "tank:/repos"),
+            MountEntry(41, 22, "0:60", "/nfs", "nfs4", "tank:/", False),
+            True,
+        ),
     ],
 )
 def test_the_share_is_known_by_what_is_mounted(
