@@ -13,7 +13,13 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from threading import Event
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from repoman_tasks.errors import Failed, Interrupted, without_backticks
+from repoman_tasks.errors import (
+    Failed,
+    Interrupted,
+    RepomanError,
+    TargetUnusable,
+    without_backticks,
+)
 from repoman_tasks.late_dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -43,6 +49,7 @@ __all__ = [
     "TimedOut",
     "TooManySessions",
     "Unread",
+    "entering_error",
 ]
 
 MAX_BYTES = 256 << 20
@@ -192,6 +199,13 @@ class Unread(Interrupted):
 
 class Locked(Failed):
     """A lock is held by another process; `what` names it and the time."""
+
+
+def entering_error(host: Host, path: str, complaint: str) -> RepomanError:
+    """Return the error for a folder that `env -C` can't enter: perhaps that option is missing."""
+    if host.read(["env", "-C", "/", "true"]).code:
+        return TargetUnusable("env has no option -C on this host", "install GNU coreutils")
+    return Failed(f"{path} can't be entered", complaint.rpartition(": ")[2])
 
 
 class Lock:

@@ -40,6 +40,7 @@ from repoman_tasks.hosts.base import (
     Result,
     Sink,
     TimedOut,
+    entering_error,
 )
 from repoman_tasks.hosts.builtin_programs import run_builtin
 from repoman_tasks.hosts.local_folders import MayHang, real_folder, slow_mount_points
@@ -393,7 +394,7 @@ class LocalHost(Host):
                 waits.end()
         if not os.read(process.stdout.fileno(), 1):
             said = Result((), 1, err=process.stderr.read()).complaint
-            raise Failed(f"{path} can't be entered", said.rpartition(": ")[2])
+            raise entering_error(self, path, said)
 
     def submit_walk(
         self, root: str, *, prune: frozenset[bytes] = frozenset()

@@ -36,6 +36,21 @@ def test_a_loader_that_complains_in_each_program(ready: Estate) -> None:
     ready.run("status", code=0)
 
 
+def test_an_env_that_cannot_change_its_folder_is_named(ready: Estate) -> None:
+    """That of BusyBox, for example."""
+    program = ready.base / "bin/env"
+    program.parent.mkdir()
+    program.write_text(
+        "#!/bin/sh\n[ \"$1\" != -C ] || { echo 'env: invalid option -- C' >&2; exit 125; }\n"
+        'exec /usr/bin/env "$@"\n'
+    )
+    program.chmod(0o755)
+    environ = {"PATH": f"{program.parent}:{ready.environ['PATH']}"}
+    for command, code in ((["sync"], 5), (["status"], 3), (["verify"], 5)):
+        done = ready.run(*command, environ=environ, code=code)
+        assert "env has no option -C on this host" in done.out + done.err
+
+
 @pytest.mark.over_ssh
 def test_settings_of_rsync_that_are_for_other_uses_of_it(ready: Estate) -> None:
     (ready.home / ".popt").write_text("rsync alias --recursive --list-only\n")

@@ -32,6 +32,7 @@ from repoman_tasks.hosts.base import (
     Result,
     Sink,
     TimedOut,
+    entering_error,
 )
 from repoman_tasks.hosts.digests import script_digests
 from repoman_tasks.hosts.kept_walks import script_comparison
@@ -327,7 +328,7 @@ class RemoteHost(Host):
         (kept,) = self._holder_shell.answers(numbers, deadline_check(path, timeout))
         if not kept.held:
             why = self.read(["env", "-C", path, "true"], timeout=timeout)
-            raise Failed(f"{path} can't be entered", why.complaint.rpartition(": ")[2])
+            raise entering_error(self, path, why.complaint)
         try:
             yield _RemoteHolder(self, kept.pid)
         finally:
