@@ -204,10 +204,12 @@ def check_paths(context: SyncContext, project: Project, real: str | None) -> Non
             "mirrors follow no symlinks: replace it by a real folder",
         )
     if real is None:
+        forget = f"`repoman remove {quoted(project.name)}`"
+        if project.repo not in context.roots:
+            raise Refused(f"{path} is missing, and so is its mirror", f"create it, or run {forget}")
         raise Refused(
             f"{path} is missing, its mirror was left as it is",
-            f"run `repoman restore {quoted(project.name)}`, "
-            f"or `repoman remove {quoted(project.name)}`",
+            f"run `repoman restore {quoted(project.name)}`, or {forget}",
         )
     real_repo(path, real, context.local_repos)
     if real != path:

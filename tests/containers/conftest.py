@@ -10,6 +10,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,23 @@ class RemoteContainerEstate(RemoteEstate, ContainerEstate):
         estate = ContainerEstate.__new__(ContainerEstate)
         vars(estate).update(vars(self))
         return estate
+
+
+@contextmanager
+def small_pool(estate: ContainerEstate) -> Iterator[tuple[str, list[str]]]:
+    """Yield the name of a storage pool of 3 MiB, and the argv that makes it one of 2 GiB."""
+    pool, mounted = f"small{os.getpid() % 100_000}", estate.base / "mounted"
+    mounted.mkdir()
+    as_root = ["sudo", "-n", "nsenter", "--target", "1", "--mount"]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m,mode=711", "small", str(mounted)]
+    subprocess.run([*as_root, *mount], check=True)
+    try:
+        estate.incus("storage", "create", pool, "dir", f"source={mounted}")
+        yield pool, [*as_root, "mount", "-o", "remount,size=2g", str(mounted)]
+    finally:
+        estate.incus("storage", "delete", pool, check=False)
+        subprocess.run([*as_root, "umount", "--lazy", str(mounted)], check=False)
+        mounted.rmdir()
 
 
 @pytest.fixture

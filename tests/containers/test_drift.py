@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from repoman_tasks.planning.container.spec import MAKING_TAG, PROJECT_TAG
-from tests.containers.conftest import ContainerEstate
+from tests.containers.conftest import ContainerEstate, small_pool
 from tests.support.cures import paste_cure
 from tests.support.estate import run
 
@@ -293,6 +294,32 @@ def test_a_container_without_its_tags(isurus: ContainerEstate) -> None:
     assert isurus.findings() == {"isurus": ["differs"]}
     isurus.run("update", "isurus", code=0)
     assert isurus.findings() == {}
+
+
+@pytest.mark.shared
+def test_a_pool_that_is_nearly_full(isurus: ContainerEstate) -> None:
+    with small_pool(isurus) as (pool, enlarge):
+        before = isurus.environ["REPOMAN_STORAGE_POOL"]
+        isurus.environ["REPOMAN_STORAGE_POOL"] = pool
+        paste_cure(isurus, "pool", by_hand=lambda: subprocess.run(enlarge, check=True))
+        isurus.environ["REPOMAN_STORAGE_POOL"] = before
+
+
+@pytest.mark.shared
+def test_a_container_in_state_error(isurus: ContainerEstate) -> None:
+    """Its monitor hangs, and goes on."""
+    listed = run(["sudo", "-n", "ps", "axo", "pid,args"], isurus.environ).out.splitlines()
+    (monitor,) = [line for line in listed if line.endswith(f" {isurus.project}_isurus")]
+
+    def signal(name: str) -> None:
+        subprocess.run(["sudo", "-n", "kill", name, monitor.split()[0]], check=True)
+
+    signal("-STOP")
+    try:
+        paste_cure(isurus, "error", 0, 1, by_hand=lambda: signal("-CONT"))
+    finally:
+        signal("-CONT")
+    isurus.run("start", "isurus", code=0)
 
 
 # --- half made ----------------------------------------------------------------------------

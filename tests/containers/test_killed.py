@@ -18,7 +18,12 @@ import pytest
 from repoman_tasks.hosts.local import LocalHost
 from repoman_tasks.planning.container.spec import MAKING_TAG, Container
 from repoman_tasks.tools.incus import Incus
-from tests.containers.conftest import DAEMON, ContainerEstate, RemoteContainerEstate
+from tests.containers.conftest import (
+    DAEMON,
+    ContainerEstate,
+    RemoteContainerEstate,
+    small_pool,
+)
 from tests.support.cures import paste_cure
 from tests.support.processes import WAIT_SECONDS, find_descendants, is_running, wait_until
 
@@ -204,25 +209,16 @@ def test_a_name_that_is_being_worked_on(quick: ContainerEstate) -> None:
 
 
 def test_disk_full_in_the_pool(quick: ContainerEstate) -> None:
-    pool = f"small{os.getpid() % 100_000}"
-    sudo = ["sudo", "-n"]
-    mounted = quick.base / "mounted"
-    mounted.mkdir()
-    mount = [*sudo, "mount", "-t", "tmpfs", "-o", "size=3m,mode=711", "small", str(mounted)]
-    inner = [*sudo, "nsenter", "--target", "1", "--mount"]
-    subprocess.run([*inner, *mount[2:]], check=True)
-    try:
-        quick.incus("storage", "create", pool, "dir", f"source={mounted}")
+    with small_pool(quick) as (pool, _):
         quick.incus("profile", "device", "set", "default", "root", f"pool={pool}")
         text = quick.registry.read_text()
-        error = quick.run("new", "isurus", "--image", "debian", code=1).err
-        assert "the storage pool is full" in error
-        assert quick.instances() == {}
-        assert quick.registry.read_text() == text
-    finally:
-        quick.incus("profile", "device", "set", "default", "root", "pool=pool", check=False)
-        quick.incus("storage", "delete", pool, check=False)
-        subprocess.run([*inner, "umount", "--lazy", str(mounted)], check=False)
+        try:
+            error = quick.run("new", "isurus", "--image", "debian", code=1).err
+            assert "the storage pool is full" in error
+            assert quick.instances() == {}
+            assert quick.registry.read_text() == text
+        finally:
+            quick.incus("profile", "device", "set", "default", "root", "pool=pool", check=False)
 
 
 @contextmanager
