@@ -6,11 +6,12 @@ become a command.
 
 from __future__ import annotations
 
+import math
 import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from threading import Event
+from threading import Event, local
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from repoman_tasks.errors import (
@@ -260,10 +261,29 @@ class Host(ABC):
     def __init__(self) -> None:
         self.walk_seconds = WALK_SECONDS
         """Time limit of a walk that finds nothing for so long, as on a dead file system."""
+        self._limits = local()
         self.stopping = Event()
         """Set it to kill all streamed programs with their children."""
         self.observer = Observer()
         """Receives all changes."""
+
+    @property
+    def until(self) -> float:
+        """Return the time, of the monotonic clock, until which walks of this thread may take."""
+        return getattr(self._limits, "until", math.inf)
+
+    @contextmanager
+    def limited(self, until: float) -> Iterator[None]:
+        """Let walks of this thread raise OutOfTime at the time `until`, of the monotonic clock.
+
+        A remote host limits each of them alone.
+        """
+        before = self.until
+        self._limits.until = until
+        try:
+            yield
+        finally:
+            self._limits.until = before
 
     @abstractmethod
     def submit(

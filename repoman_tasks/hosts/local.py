@@ -37,6 +37,7 @@ from repoman_tasks.hosts.base import (
     Host,
     HungFolders,
     Lock,
+    OutOfTime,
     Result,
     Sink,
     TimedOut,
@@ -435,7 +436,7 @@ class LocalHost(Host):
                         *records, rest = (rest + data).split(b"\0")
                         yield from records
                         in_time = deadline_check(root, self.walk_seconds)
-                    self._check_stopping()
+                    self._check_walk()
                     in_time()
             process.wait()
 
@@ -445,8 +446,14 @@ class LocalHost(Host):
         chunks = [roots[n : n + _ROOTS] for n in range(0, len(roots), _ROOTS)]
 
         def digests() -> list[str]:
+            until = self.until
+
+            def of_chunk(roots: Sequence[str]) -> list[str]:
+                with self.limited(until):
+                    return self._digests(roots)
+
             with ThreadPoolExecutor(_WALKERS) as walkers:
-                return [digest for found in walkers.map(self._digests, chunks) for digest in found]
+                return [digest for found in walkers.map(of_chunk, chunks) for digest in found]
 
         return Future(digests)
 
@@ -471,7 +478,7 @@ class LocalHost(Host):
             in_time = deadline_check(roots[0], self.walk_seconds)
 
             def check() -> None:
-                self._check_stopping()
+                self._check_walk()
                 in_time()
 
             def moving(data: bytes) -> None:
@@ -497,7 +504,7 @@ class LocalHost(Host):
             self._write_file(keep, now)
         if before is None:
             return Comparison(digest)
-        gone, new = difference(before, now, self._check_stopping)
+        gone, new = difference(before, now, self._check_walk)
         return Comparison(digest, kept_digest(before), gone, new)
 
     def submit_differences(
@@ -553,6 +560,12 @@ class LocalHost(Host):
                 raise Interrupted("interrupted")
 
         return check
+
+    def _check_walk(self) -> None:
+        """Raise Interrupted if `stopping` is set, and OutOfTime after `until`."""
+        self._check_stopping()
+        if time.monotonic() > self.until:
+            raise OutOfTime("its time is used up")
 
     def _check_stopping(self) -> None:
         if self.stopping.is_set():

@@ -8,6 +8,7 @@ project of a batch that fails.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -38,7 +39,8 @@ def check_batch(
         for project in batch:
             context.emit(Started(project.name))
         try:
-            outcomes = _check(context, batch)
+            with context.host.limited(began + (context.registry.defaults.sync_seconds or math.inf)):
+                outcomes = _check(context, batch)
         except RepomanError:  # the sync of each single project will report the error
             outcomes = []
     for outcome in outcomes:

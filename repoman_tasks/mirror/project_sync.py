@@ -95,7 +95,7 @@ def mirror_project(context: SyncContext, project: Project) -> Outcome:
             raise Interrupted("not started")
         context.emit(Started(project.name))
         with _locks(context, project) as locks:
-            equal = _ProjectSync(context, project, locks, outcome).run()
+            equal = _run(_ProjectSync(context, project, locks, outcome), context)
             outcome.synced_at = context.now()
             outcome.state = mirrored(context, project, outcome, equal)
             if outcome.altered is not None:  # unlike the others, it is not true of the next sync
@@ -111,6 +111,15 @@ def mirror_project(context: SyncContext, project: Project) -> Outcome:
     outcome.seconds = time.monotonic() - began
     context.emit(Finished(outcome))
     return outcome
+
+
+def _run(sync: _ProjectSync, context: SyncContext) -> Equal:
+    """Run the sync of a project. Raise Failed if its walks take longer than sync_seconds."""
+    try:
+        with context.host.limited(sync.until):
+            return sync.run()
+    except OutOfTime:
+        raise out_of_time(context) from None
 
 
 @contextmanager
@@ -245,8 +254,8 @@ class _ProjectSync:
         """Rules of rsync for what is left out because of its name."""
         self._walks = RepoWalks(context, project)
         seconds = context.registry.defaults.sync_seconds
-        self._until = time.monotonic() + seconds if seconds else math.inf
-        self._objects_guard = ObjectGuard(context, project, self._until)
+        self.until = time.monotonic() + seconds if seconds else math.inf
+        self._objects_guard = ObjectGuard(context, project, self.until)
         self._loss_guard = LossGuard(context, project)
         self._git_dirs: tuple[bytes, ...] = ()
         self._may_delete: int | None = None
@@ -394,7 +403,7 @@ class _ProjectSync:
             return found
         few = self._few(foreign)
         plan = partial(plan_repair, context, project, self._walks, self._locks, foreign)
-        repair = plan(few=few, until=self._until)
+        repair = plan(few=few, until=self.until)
         if repair is None:
             return found
         self._objects_guard.check(repair.losses, self._git_dirs, (), self._loss_guard.lost)
@@ -409,7 +418,7 @@ class _ProjectSync:
         if context.dry or context.options.checksum or self._left_out:
             return None
         try:
-            limit = self._seconds_left() if self._until < math.inf else 0
+            limit = self._seconds_left() if self.until < math.inf else 0
             found = submit_look(context, [self._project], limit).result()
         except OutOfTime:
             raise out_of_time(context) from None
@@ -417,7 +426,7 @@ class _ProjectSync:
 
     def _seconds_left(self) -> float:
         """Return the seconds until sync_seconds is used up. Raise Failed if it is."""
-        left = self._until - time.monotonic()
+        left = self.until - time.monotonic()
         if left <= 0:
             raise out_of_time(self._context)
         return left
@@ -565,7 +574,7 @@ class _ProjectSync:
             context = replace(context, options=replace(context.options, delete=delete))
         self._seconds_left()
         run = partial(run_pass, projects=[self._project], locks=self._locks, sources=sources)
-        run = partial(run, until=self._until)
+        run = partial(run, until=self.until)
         rules = [*self._left_out, *rules]
         run = partial(run, rules=rules, only=file, contents=contents, backup=backup)
         if self._may_delete is not None and gone > self._may_delete:

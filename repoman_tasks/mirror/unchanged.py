@@ -5,6 +5,7 @@ The share is asked for its token and for one listing, when the run begins, and f
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -26,7 +27,8 @@ def find_unchanged(
     known = [(project, state) for project in projects if (state := context.trusted(project))]
     known = [(project, state) for project, state in known if _can_be_read(context, project)]
     try:
-        same = _same(context, known)
+        with context.host.limited(began + (context.registry.defaults.sync_seconds or math.inf)):
+            same = _same(context, known)
     except RepomanError:  # the sync of each single project will report the error
         return [], list(projects)
     outcomes = [_outcome(context, project, state, began) for project, state in same]

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from repoman_tasks.errors import Failed, Interrupted, Refused, RepomanError
 from repoman_tasks.hosts import processes
-from repoman_tasks.hosts.base import Entry, Locked, Stalled, TimedOut
+from repoman_tasks.hosts.base import Entry, Locked, OutOfTime, Stalled, TimedOut
 from repoman_tasks.hosts.local import LocalHost
 from repoman_tasks.hosts.signals import take_signals
 from tests.support.clocks import Clock, make_paced_program
@@ -754,3 +754,20 @@ def test_what_waits_for_a_dead_file_system_ends_when_everything_stops(
         with pytest.raises(Interrupted):
             asks[verb]()
         stop.join()
+
+
+WALKS: dict[str, Callable[[LocalHost, str], object]] = {
+    "walk": lambda host, root: list(host.walk(root)),
+    "digests": lambda host, root: host.submit_digests([root]).result(),
+    "comparison": lambda host, root: host.submit_comparison(root, "", "").result(),
+}
+
+
+@pytest.mark.parametrize("walk", WALKS.values(), ids=WALKS.keys())
+def test_the_time_of_walks_is_limited(
+    walk: Callable[[LocalHost, str], object], tmp_path: Path
+) -> None:
+    host = LocalHost()
+    with host.limited(time.monotonic() - 1), pytest.raises(OutOfTime):
+        walk(host, str(tmp_path))
+    walk(host, str(tmp_path))

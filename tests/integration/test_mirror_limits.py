@@ -88,6 +88,22 @@ def test_the_time_of_one_project_is_limited(ready: Estate) -> None:
     assert inner(ready.mirror("isurus")) == inner(ready.local_repos / "isurus")
 
 
+@pytest.mark.local_only("a host over SSH has its own find")
+def test_the_time_of_the_walks_over_one_project_is_limited(ready: Estate) -> None:
+    """A walk that goes on and on is no walk that stalls."""
+    program = ready.base / "bin/find"
+    program.parent.mkdir()
+    endless = "while printf x; do sleep 0.1; done"
+    case = f'case " $* " in *" {ready.local_repos}/isurus "*) {endless};; esac'
+    program.write_text(f'#!/bin/sh\n{case}\nexec {shutil.which("find")} "$@"\n')
+    program.chmod(0o755)
+    environ = {"PATH": f"{program.parent}:{ready.environ['PATH']}", "REPOMAN_SYNC_SECONDS": "1"}
+    done = ready.run("sync", "--jobs=1", environ=environ)
+    assert "isurus: not complete after 1 s, the limit of sync_seconds" in done.err
+    assert last_sync(ready) is None
+    ready.run("sync", code=0)
+
+
 # --- a full share --------------------------------------------------------------------------
 
 
