@@ -138,8 +138,8 @@ def test_an_image_with_busybox_alone(estate: ContainerEstate) -> None:
         running.says("nothing listens on port 3000")
         estate.exec_inside("isurus", "sh", "-c", listen)
         wait_until(lambda: exchange(port, b"hello") == b"hello")
-        hide = "mkdir -p /usr/local/bin && printf '#!/bin/sh\\nexit 1' >/usr/local/bin/busybox"
-        hide += " && chmod +x /usr/local/bin/busybox"
+        hide = "mkdir -p /usr/local/bin && cd /usr/local/bin && "
+        hide += "echo '#!/bin/sh' >busybox && echo exit 1 >>busybox && chmod +x busybox"
         assert estate.exec_inside("isurus", "sh", "-c", hide).code == 0
         assert exchange(port, b"") == b""
         wait_until(lambda: "isurus has no perl, python3 or busybox: install one" in running.said)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -74,7 +73,8 @@ def check_all_programs(client: Client, host: str, repo: Path) -> None:
     data.write_bytes(os.urandom(1 << 20))
     client.run("scp", "-q", str(data), f"{host}:{repo}/by scp")
     assert (repo / "by scp").read_bytes() == data.read_bytes()
-    client.run("scp", "-q", "-O", f"{host}:{shlex.quote(f'{repo}/by scp')}", str(data) + ".back")
+    (repo / "by scp").rename(repo / "old-scp")
+    client.run("scp", "-q", "-O", f"{host}:{repo}/old-scp", str(data) + ".back")
     assert (client.home / "data.back").read_bytes() == data.read_bytes()
     batch = f'put "{data}" "{repo}/by sftp"\nget "{repo}/by sftp" "{data}.sftp"\n'
     client.run("sftp", "-q", "-b", "-", host, given=batch)
