@@ -129,7 +129,6 @@ def test_a_stopped_container_is_started(isurus: ContainerEstate) -> None:
 
 
 def test_an_image_with_busybox_alone(estate: ContainerEstate) -> None:
-    """And one with nothing that could connect."""
     estate.new("isurus")
     listen = "busybox nc -ll -p 3000 -e cat </dev/null >/dev/null 2>&1 &"
     with forwarding(estate, "isurus", "3000:0") as running:
@@ -138,11 +137,22 @@ def test_an_image_with_busybox_alone(estate: ContainerEstate) -> None:
         running.says("nothing listens on port 3000")
         estate.exec_inside("isurus", "sh", "-c", listen)
         wait_until(lambda: exchange(port, b"hello") == b"hello")
-        hide = "mkdir -p /usr/local/bin && cd /usr/local/bin && "
-        hide += "echo '#!/bin/sh' >busybox && echo exit 1 >>busybox && chmod +x busybox"
-        assert estate.exec_inside("isurus", "sh", "-c", hide).code == 0
-        assert exchange(port, b"") == b""
-        wait_until(lambda: "isurus has no perl, python3 or busybox: install one" in running.said)
+
+
+@pytest.mark.shared
+def test_an_image_in_which_nothing_can_connect(isurus: ContainerEstate) -> None:
+    """Its perl can't, and it has no other program for that."""
+    broken = "echo '#!/bin/sh' >/usr/local/bin/perl && chmod +x /usr/local/bin/perl"
+    script = f"{broken} && echo exit 1 >>/usr/local/bin/perl"
+    with forwarding(isurus, "isurus", "3008:0") as running:
+        assert isurus.exec_inside("isurus", "sh", "-c", script).code == 0
+        try:
+            assert exchange(running.ports[3008], b"") == b""
+            running.says(
+                "isurus has no perl, python3 or busybox: install one, for example `repoman"
+            )
+        finally:
+            isurus.exec_inside("isurus", "rm", "/usr/local/bin/perl")
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
