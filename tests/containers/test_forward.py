@@ -140,7 +140,7 @@ def test_an_image_with_busybox_alone(estate: ContainerEstate) -> None:
 
 
 @pytest.mark.shared
-def test_an_image_in_which_nothing_can_connect(isurus: ContainerEstate) -> None:
+def test_an_image_with_neither_perl_nor_busybox(isurus: ContainerEstate) -> None:
     """Its perl can't, and it has no other program for that."""
     broken = "echo '#!/bin/sh' >/usr/local/bin/perl && chmod +x /usr/local/bin/perl"
     script = f"{broken} && echo exit 1 >>/usr/local/bin/perl"
