@@ -61,6 +61,7 @@ KINDS: Mapping[str, str] = {
 
 FREE = (
     *(
+        "agents",
         "at",
         "clone",
         "from-project",

@@ -15,7 +15,7 @@ from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Busy, RepomanError, quoted
 from repoman_tasks.hosts.base import Locked
 from repoman_tasks.model import Registry
-from repoman_tasks.planning.estate_steps import SetupOptions, setup_steps
+from repoman_tasks.planning.estate_steps import SetupOptions, chosen_agents, setup_steps
 from repoman_tasks.planning.fence.fence_facts import REPAIR_CURE, FenceOptions
 from repoman_tasks.planning.fence.fence_plan import fence_findings, fence_steps
 from repoman_tasks.planning.fence.project_steps import check_own_project
@@ -44,6 +44,7 @@ _RSYNC = ("rsync", "--version")
         "adopt_share": "Take over a share whose registry was lost, with the projects in its copy.",
         "take_over": "Sync from this host from now on, instead of the one that wrote there last.",
         "incus_project": "Incus project of the containers, if the usual one is another person's.",
+        "agents": "Agents that new containers have from the start, separated by commas.",
         "storage_pool": "Incus storage pool for the disks of the containers.",
         "network": "Incus network for the containers.",
         "init_incus": "Create a storage pool and a network if Incus was never initialised.",
@@ -76,6 +77,7 @@ def setup(
     incus_project: str = "",
     storage_pool: str = "",
     network: str = "",
+    agents: str = "",
     init_incus: bool = False,
     repair: bool = False,
     dry_run: bool = False,
@@ -94,7 +96,7 @@ def setup(
         new_share,
         adopt_share,
         take_over or adopt_share,
-        {key: value for key, value in incus.items() if value},
+        {**{key: value for key, value in incus.items() if value}, **chosen_agents(agents)},
     )
     fence_options = FenceOptions(storage_pool, network, init_incus, repair)
     registry, plan = _plan(session, options, fence_options, dry_run=dry_run)

@@ -98,6 +98,7 @@ setup --take-over::Sync from this host from now on, instead of the one that wrot
 setup --incus-project:any:Incus project of the containers, if the usual one is another person'\''s.
 setup --storage-pool:any:Incus storage pool for the disks of the containers.
 setup --network:any:Incus network for the containers.
+setup --agents:any:Agents that new containers have from the start, separated by commas.
 setup --init-incus::Create a storage pool and a network if Incus was never initialised.
 setup --repair::Restore restrictions of the Incus project and its profiles that were weakened.
 setup --dry-run::Show what would change, and change nothing.

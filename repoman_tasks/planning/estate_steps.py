@@ -8,6 +8,7 @@ from dataclasses import field
 from repoman_tasks.errors import Refused, UsageError
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import SCHEMA, Project, Registry
+from repoman_tasks.planning.container.templates import installed_agent_fault
 from repoman_tasks.planning.mirror.share_check import Probe
 from repoman_tasks.planning.names import check_name, overlapping, relative_repo
 from repoman_tasks.planning.registry_edits import DropProject, Edit, SetKeys
@@ -20,7 +21,14 @@ from repoman_tasks.planning.steps import (
     WriteRegistry,
 )
 
-__all__ = ["SetupOptions", "choose_estate_id", "new_project", "remove_steps", "setup_steps"]
+__all__ = [
+    "SetupOptions",
+    "choose_estate_id",
+    "chosen_agents",
+    "new_project",
+    "remove_steps",
+    "setup_steps",
+]
 
 
 _MIRROR_KEYS = ("last_sync", "mirror")
@@ -36,7 +44,7 @@ class SetupOptions:
     new_share: bool = False
     adopt_share: bool = False
     take_over: bool = False
-    chosen: Mapping[str, str] = field(default_factory=dict)
+    chosen: Mapping[str, object] = field(default_factory=dict)
     """Other keys to set in [defaults]."""
 
 
@@ -63,15 +71,32 @@ def setup_steps(
         steps.append(MarkShare(probe.path, estate))
     if edits:
         verb = "change" if registry_exists else "write"
-        what = ", ".join(f"{key} = {value}" for key, value in values.items())
+        what = ", ".join(f"{key} = {_shown(value)}" for key, value in values.items())
         steps.append(
             WriteRegistry(f"{verb} the registry" + (f": {what}" if what else ""), tuple(edits))
         )
     return steps
 
 
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def chosen_agents(given: str) -> dict[str, object]:
+    """Return the keys of [defaults] by which new containers have the agents `given`.
+
+    They are separated by commas; without any there is no key. Raise UsageError for one that does
+    not exist.
+    """
+    agents = tuple(dict.fromkeys(given.replace(",", " ").split()))
+    for agent in agents:
+        if fault := installed_agent_fault(agent):
+            raise UsageError(f"--agents {given}", fault)
+    return {"template": "agent", "agents": agents} if agents else {}
+
+
 def _setup_edits(
-    registry: Registry, values: Mapping[str, str], estate: str, probe: Probe
+    registry: Registry, values: Mapping[str, object], estate: str, probe: Probe
 ) -> list[Edit]:
     edits: list[Edit] = []
     if values:
@@ -85,9 +110,9 @@ def _setup_edits(
     return edits
 
 
-def _changed_defaults(registry: Registry, options: SetupOptions) -> dict[str, str]:
+def _changed_defaults(registry: Registry, options: SetupOptions) -> dict[str, object]:
     """Return the keys to write to [defaults]: changed ones, and paths that it does not set yet."""
-    values = {}
+    values: dict[str, object] = {}
     for key, given in (("local_repos", options.local_repos), ("nfs_repos", options.nfs_repos)):
         current = getattr(registry.defaults, key)
         if (given and given != current) or registry.origins.get(key) != "registry":

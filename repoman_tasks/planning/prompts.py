@@ -18,6 +18,7 @@ from repoman_tasks.planning.text.wording import redact_url
 __all__ = [
     "ACTION",
     "AGENT",
+    "AGENTS",
     "APPROVE",
     "APPROVE_GIT",
     "ARGV",
@@ -49,6 +50,7 @@ __all__ = [
     "SHELL",
     "SOURCE",
     "SUDO",
+    "TEMPLATE",
     "Prompt",
     "command_line",
     "is_menu",
@@ -126,6 +128,7 @@ SOURCE = Prompt(
     _answers("new", "create", "clone", "restore", "repo"),
 )
 PARTS = Prompt("Container, backup, or both?", _answers("new", "no_container", "no_backup"))
+TEMPLATE = Prompt("Template of the container?", _answers("new", "template"))
 IMAGE = Prompt("Image of the container?", _answers("new", "image"))
 PROTECT = Prompt("What should be read-only inside?", _answers("new", "protect"))
 PROFILES = Prompt("Incus profiles of the container?", _answers("new", "profile"))
@@ -141,6 +144,7 @@ INIT_INCUS = Prompt(
 CLOSE_SHARED = Prompt(
     "{} runs here what containers write there. Close it to them?", _answers("setup", "repair")
 )
+AGENTS = Prompt("Which agents should new containers have?", _answers("setup", "agents"))
 POOL = Prompt("Storage pool for the containers?", _answers("setup", "storage_pool"))
 ADOPT_SHARE = Prompt(
     "{} has the mirrors of a lost registry. Take over its projects?",

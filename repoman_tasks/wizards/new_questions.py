@@ -14,6 +14,12 @@ from repoman_tasks.actions.project_container import check_incus_project
 from repoman_tasks.cli.wizard import Wizard
 from repoman_tasks.errors import RepomanError, UsageError
 from repoman_tasks.model import GUARD
+from repoman_tasks.planning.container.template_plan import describe_recipe
+from repoman_tasks.planning.container.templates import (
+    EMPTY_TEMPLATE,
+    template_names,
+    template_recipe,
+)
 from repoman_tasks.planning.estate_steps import new_project
 from repoman_tasks.planning.findings import unregistered_folders
 from repoman_tasks.planning.names import absolute, nearest, relative_repo
@@ -24,6 +30,7 @@ from repoman_tasks.planning.prompts import (
     PROFILES,
     PROTECT,
     SOURCE,
+    TEMPLATE,
 )
 from repoman_tasks.session import Session
 from repoman_tasks.tools.file_tree import submit_folder_names
@@ -45,6 +52,7 @@ def ask_new(wizard: Wizard) -> None:
     if whole:
         _ask_parts(wizard)
     if whole and not wizard.arguments["no_container"]:
+        _ask_template(wizard)
         _ask_image(wizard)
         _ask_profiles(wizard)
         _ask_protect(wizard)
@@ -174,6 +182,18 @@ def _no_containers(session: Session) -> str:
     except RepomanError as problem:
         return str(problem)
     return ""
+
+
+def _ask_template(wizard: Wizard) -> None:
+    """Prompt for the template; set the argument only if the answer is not the default."""
+    registry = wizard.session.of(reconcile).registry
+    usual = registry.defaults.template or EMPTY_TEMPLATE
+    names = sorted(template_names(registry), key=lambda name: name != usual)
+    adds = {name: describe_recipe(template_recipe(registry, name, "")) for name in names}
+    options = {name: f"{name}: {text or 'nothing but the image'}" for name, text in adds.items()}
+    answer = wizard.choose(TEMPLATE, options=options, default=usual)
+    if answer and answer != usual:
+        wizard.arguments["template"] = answer
 
 
 def _ask_image(wizard: Wizard) -> None:

@@ -10,7 +10,8 @@ from repoman_tasks.actions.facts import fence_facts, incus, reconcile
 from repoman_tasks.actions.restore_checks import missing_repos
 from repoman_tasks.cli.wizard import Wizard
 from repoman_tasks.errors import Refused, UsageError
-from repoman_tasks.planning.estate_steps import SetupOptions, choose_estate_id
+from repoman_tasks.planning.container.agents import AGENT_NAMES
+from repoman_tasks.planning.estate_steps import SetupOptions, choose_estate_id, chosen_agents
 from repoman_tasks.planning.fence.fence_facts import FenceFacts, check_folder
 from repoman_tasks.planning.fence.fence_plan import selectable_pools
 from repoman_tasks.planning.fence.login_profile import shared_folders
@@ -19,6 +20,7 @@ from repoman_tasks.planning.mirror.share_check import check_share
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.prompts import (
     ADOPT_SHARE,
+    AGENTS,
     CLOSE_SHARED,
     FIRST_PROJECT,
     INIT_INCUS,
@@ -35,6 +37,8 @@ from repoman_tasks.wizards.new_questions import check_new, possible_names
 
 __all__ = ["ask_setup"]
 
+_NO_AGENT = "none"
+"""Not the name of an agent."""
 _NOT_NOW = "not now"
 """Not a valid project name."""
 
@@ -121,6 +125,21 @@ def _ask_incus(wizard: Wizard) -> None:
     pools = selectable_pools(found)
     if pools and not wizard.arguments["storage_pool"]:
         wizard.arguments["storage_pool"] = wizard.choose(POOL, options=dict.fromkeys(pools, ""))
+    origins = wizard.session.of(reconcile).registry.origins
+    if origins.get("nfs_repos") != "registry" and not wizard.arguments["agents"]:
+        _ask_agents(wizard)
+
+
+def _ask_agents(wizard: Wizard) -> None:
+    """Prompt for the agents of new containers, by default none."""
+    options = {_NO_AGENT: "none: you install what you need", **dict.fromkeys(AGENT_NAMES, "")}
+
+    def check(answer: str) -> None:
+        if answer != _NO_AGENT:
+            chosen_agents(answer)
+
+    answer = wizard.choose(AGENTS, options=options, default=_NO_AGENT, free=True, check=check)
+    wizard.arguments["agents"] = "" if answer == _NO_AGENT else answer
 
 
 # --- follow-ups -------------------------------------------------------------------------

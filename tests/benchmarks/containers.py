@@ -67,6 +67,37 @@ class Bench:
 
         return Row(f"`new`, {image}", *alternating(ours, theirs))
 
+    def from_template(self, image: str) -> list[Row]:
+        """Measure `new` and `reset` from a built image, compared with `incus launch` of that."""
+        estate, table = (
+            self.estate,
+            f'[templates.bench]\nimage = "{image}"\nrun = ["echo >/made"]\n',
+        )
+        estate.registry.write_text(f"{table}\n{estate.registry.read_text()}")
+        estate.run("template", "build", "bench", "--yes", code=0)
+        (built,) = [name for name in estate.built_names() if "-bench-" in name]
+        (estate.local_repos / "isurus").mkdir(exist_ok=True)
+
+        def ours() -> float:
+            seconds = self.repoman("new", "isurus", "--template", "bench")
+            self.repoman("remove", "isurus", "--yes")
+            return seconds
+
+        def theirs() -> float:
+            seconds = self.incus("launch", built, "isurus", "--profile", "default")
+            self.incus("delete", "--force", "isurus")
+            return seconds
+
+        rows = [Row(f"`new --template`, {image}", *alternating(ours, theirs))]
+        estate.run("new", "isurus", "--template", "bench", code=0)
+        again = [("stop", "--force", "isurus"), ("rebuild", built, "isurus"), ("start", "isurus")]
+        both = alternating(
+            lambda: self.repoman("reset", "isurus", "--yes"),
+            lambda: sum(self.incus(*argv) for argv in again),
+        )
+        estate.run("remove", "isurus", "--yes", code=0)
+        return [*rows, Row(f"`reset`, {image}", *both)]
+
     def shell(self) -> Row:
         """Measure `shell -- true`, compared with a bare exec."""
         self.estate.new("isurus")
@@ -233,10 +264,22 @@ def main() -> None:
     """Measure and print the tables that were requested."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.containers")
     parser.add_argument("--streams", action="store_true", help="only those over SSH")
-    if not parser.parse_args().streams:
+    parser.add_argument("--templates", action="store_true", help="only those from a template")
+    arguments = parser.parse_args()
+    if arguments.templates:
+        templates()
+        return
+    if not arguments.streams:
         containers()
     show("Streams over SSH, on loopback", "repoman", "ssh", list(map(streams, TRANSPORTS)))
     sys.stdout.flush()
+
+
+def templates() -> None:
+    """Measure what starts from the image of a template, on btrfs."""
+    with ContainerEstate(Path(tempfile.mkdtemp(prefix="bench-"))) as estate:
+        rows = Bench(estate.setup()).from_template("busybox")
+        show("From a template", "repoman", "bare incus", rows)
 
 
 def containers() -> None:

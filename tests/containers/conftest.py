@@ -84,6 +84,12 @@ class ContainerEstate(Estate):
         """Return all instances of the project, by name."""
         return {one["name"]: one for one in self.api("instances?recursion=1")}
 
+    def built_names(self) -> list[str]:
+        """Return the names of the images that were built for templates of any estate."""
+        names = self.incus("query", "local:/1.0/images/aliases?recursion=1").out
+        found = [str(alias["name"]) for alias in json.loads(names)]
+        return [name for name in found if name.startswith("repoman-template-")]
+
     def setup(self) -> ContainerEstate:
         """Set up, and nothing in it."""
         paths = ("--local-repos", str(self.local_repos), "--nfs-repos", str(self.share))

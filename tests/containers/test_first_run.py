@@ -11,7 +11,7 @@ from tests.containers.conftest import ContainerEstate
 from tests.support import terminals
 
 CTRL_C, CTRL_D = "\x03", "\x04"
-MOST_ANSWERS = 9
+MOST_ANSWERS = 10
 
 Spawn = Callable[..., "pexpect.spawn[str]"]
 
@@ -53,6 +53,7 @@ def answers(estate: ContainerEstate) -> dict[str, str]:
         "Folder of your local repos? [~/repos] ": "",
         "Folder on the backup share?": str(estate.share),
         "Create a storage pool in a plain folder? [Y/n] ": "",
+        "Which agents should new containers have? [1] ": "",
         "Run this with sudo now? [y/N] ": "y",
         "Go ahead? [Y/n] ": "y",
         "First project: a number, or a new name?": "isurus",
@@ -140,6 +141,8 @@ def test_new_asks_for_each_argument(spawn: Spawn, estate: ContainerEstate) -> No
     child.send("1\r")
     child.expect_exact("Container, backup, or both? [1] ")
     child.send("2\r")
+    child.expect_exact("Template of the container? [1] ")
+    child.send("\r")
     child.expect_exact("Image of the container? [1] ")
     child.send("nosuch\r")
     child.expect_exact("there is no local image 'nosuch'")

@@ -209,6 +209,22 @@ def test_what_a_repo_adds_is_for_its_project_alone(estate: ContainerEstate) -> N
     assert built(estate) == []
 
 
+def test_the_default_template_is_that_of_new_projects_only(estate: ContainerEstate) -> None:
+    define(estate, "base", 'run = ["echo base >/base"]')
+    estate.new("isurus")
+    text = estate.registry.read_text()
+    estate.registry.write_text(text.replace("[defaults]\n", '[defaults]\ntemplate = "base"\n'))
+    assert estate.findings() == {}
+    estate.new("lamna")
+    assert inside(estate, "lamna", "/base") == "base\n"
+    assert 'template = "base"' in estate.registry.read_text().partition('name = "lamna"')[2]
+    estate.new("raja", "--template", "minimal")
+    assert estate.exec_inside("raja", "cat", "/base").code != 0
+    assert "there is no template 'bsae': did you mean 'base'?" in (
+        estate.run("new", "x", "--create", "--template", "bsae", code=2).err
+    )
+
+
 PACKAGE = """\
 Package: {}
 Version: 1.0

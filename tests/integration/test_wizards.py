@@ -214,7 +214,8 @@ def test_yes_leaves_what_has_a_default(known: Estate, command: str) -> None:
 def test_all_that_new_asks(known: Estate) -> None:
     questions, arguments = run(known, "new", {}, pools=["default"])
     assert questions == [
-        *(prompts.NEW_NAME, prompts.SOURCE, prompts.PARTS, prompts.IMAGE, prompts.PROFILES)
+        *(prompts.NEW_NAME, prompts.SOURCE, prompts.PARTS, prompts.TEMPLATE),
+        *(prompts.IMAGE, prompts.PROFILES),
     ]
     filled = {name: value for name, value in arguments.items() if value}
     assert filled == {"name": "raja", "create": True}
@@ -249,6 +250,7 @@ def test_the_queries_of_setup_to_incus(
     estate: Estate, pools: list[str], expected: Prompt | None, filled: dict[str, Any]
 ) -> None:
     questions, arguments = run(estate, "setup", {}, pools=pools)
-    assert questions == [prompts.LOCAL_REPOS, prompts.NFS_REPOS, *([expected] if expected else [])]
+    asked = [prompts.LOCAL_REPOS, prompts.NFS_REPOS, *([expected] if expected else [])]
+    assert questions == [*asked, prompts.AGENTS]
     paths = {"local_repos": "~/repos", "nfs_repos": str(estate.share)}
     assert {name: value for name, value in arguments.items() if value} == paths | filled

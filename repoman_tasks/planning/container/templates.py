@@ -21,6 +21,7 @@ from repoman_tasks.planning.names import nearest
 
 __all__ = [
     "BUILT_IN",
+    "EMPTY_TEMPLATE",
     "IMAGE_PREFIX",
     "Recipe",
     "base_image",
@@ -43,8 +44,11 @@ __all__ = [
 IMAGE_PREFIX = "repoman-template-"
 """Prefix of the names of all images that are built here; nobody may request one by its name."""
 
+EMPTY_TEMPLATE = "minimal"
+"""Name of the built-in template that adds nothing."""
+
 BUILT_IN: Mapping[str, Template] = {
-    "minimal": Template("minimal"),
+    EMPTY_TEMPLATE: Template(EMPTY_TEMPLATE),
     "agent": Template(
         "agent",
         packages=(

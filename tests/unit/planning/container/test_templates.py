@@ -38,7 +38,10 @@ from repoman_tasks.planning.container.templates import (
     template_name_fault,
     template_recipe,
 )
+from repoman_tasks.planning.estate_steps import chosen_agents
+from repoman_tasks.planning.registry_edits import SetKeys
 from repoman_tasks.registry import parse, parse_requested
+from repoman_tasks.registry.edits import edited
 
 ISURUS = Project(name="isurus", repo="isurus", image="images:debian/13", created="2026-01-01")
 LOW = Template("low", image="images:alpine/3.22", packages=("git",), run=("a",), agents=("codex",))
@@ -122,6 +125,17 @@ def test_faults() -> None:
     for wrong in ("claude@", "claude@1 2", "x", "claude@-g"):
         assert installed_agent_fault(wrong)
     assert template_name_fault("x" * 33)
+
+
+def test_setup_writes_the_agents_and_their_template() -> None:
+    chosen = chosen_agents("claude, codex@0.171.0,claude")
+    assert chosen == {"template": "agent", "agents": ("claude", "codex@0.171.0")}
+    assert chosen_agents("") == {}
+    with pytest.raises(UsageError, match="no agent is called 'cloude'"):
+        chosen_agents("claude,cloude")
+    text = edited("", [SetKeys(chosen)])
+    (agents,) = [find_template(parse(text, "r", {}), "agent").agents]
+    assert agents == ("claude", "codex@0.171.0")
 
 
 # --- recipes --------------------------------------------------------------------------------
