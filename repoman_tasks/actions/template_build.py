@@ -70,7 +70,7 @@ def build_image(session: Session, step: BuildImage, report: Callable[[str], None
             created = there.container(name)
             built_on = created.config.get(BASE_KEY, "") if created else ""
             existing = find_image(submit_built_images(there).result(), step.name)
-            if is_current(existing, step.contents, built_on or "?"):
+            if is_current(existing, step.contents, built_on or "?") and not step.anew:
                 return
             handle = GuestHandle(there, name, session.of(person))
             _fill(session, step.recipe, handle, report)

@@ -86,12 +86,17 @@ def image_source(session: Session, project: Project) -> ImageSource:
 
 
 def plan_builds(
-    session: Session, needed: Sequence[Recipe], images: Sequence[BuiltImage], *, new: bool = False
+    session: Session,
+    needed: Sequence[Recipe],
+    images: Sequence[BuiltImage],
+    *,
+    new: bool = False,
+    anew: bool = False,
 ) -> list[Step]:
     """Return the builds of those of `needed` whose image is missing or has other files.
 
     Each recipe is on the one before. If `new`, an image is also built if the one it is built on is
-    another one by now, or may be: only a download finds that out.
+    another one by now, or may be: only a download finds that out. If `anew`, all are built.
     """
     steps: list[Step] = []
     below = ""
@@ -107,8 +112,8 @@ def plan_builds(
             origin = image_origin(session.of(incus), recipe.base) if look else {}
             fingerprint = str(origin.get("fingerprint", ""))
             current = is_current(built, contents, fingerprint) and (bool(fingerprint) or not new)
-        if not current:
-            steps.append(BuildImage(recipe.image, recipe, origin, contents))
+        if anew or not current:
+            steps.append(BuildImage(recipe.image, recipe, origin, contents, anew))
         below = recipe.image
     return steps
 

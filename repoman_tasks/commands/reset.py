@@ -26,6 +26,9 @@ from repoman_tasks.tools.guest import GuestHandle
 from repoman_tasks.tools.guest_reset import submit_added_packages
 from repoman_tasks.wizards.project_choice import ask_project
 
+_MOST_LISTED = 40
+"""Number of packages that are listed by name."""
+
 
 @task(
     wizard=ask_project,
@@ -81,7 +84,9 @@ def _tell_lost(session: Session, container: Container, image: str, *, volume: bo
         handle = GuestHandle(session.of(incus), name, session.of(person))
         added = submit_added_packages(handle).result()
     if added:
-        note(f"lost: {plural(len(added), 'package')} installed by hand: {', '.join(added)}")
+        more = ", …" if len(added) > _MOST_LISTED else ""
+        named = ", ".join(added[:_MOST_LISTED]) + more
+        note(f"lost: {plural(len(added), 'package')} installed by hand: {named}")
     elif added is None:
         why = "nobody noted what it began with" if container.running else "it does not run"
         note(f"lost: packages installed by hand, which can't be listed, as {why}")

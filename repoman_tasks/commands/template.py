@@ -40,13 +40,14 @@ from repoman_tasks.session import Session
     help={
         "action": "What to do: list, show, build or remove (default: list).",
         "name": "Name of the template.",
+        "anew": "Build it even if nothing has changed, for newer packages and agents.",
         "dry_run": "Show what would change, and change nothing.",
         "json": "Print the list as JSON.",
     },
     examples={
         "repoman template": "List the templates, and when their images were built",
         "repoman template show agent": "Show what a template puts into its image",
-        "repoman template build agent": "Build its image anew if anything has changed",
+        "repoman template build agent --anew": "Build its image anew, with the newest packages",
         "repoman template remove agent": "Delete its images; containers keep what they have",
     },
     exit_codes={
@@ -58,6 +59,7 @@ def template(
     session: Session,
     action: str | None = None,
     name: str | None = None,
+    anew: bool = False,
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
@@ -67,7 +69,7 @@ def template(
     needs it, in a container of its own, and containers are made from that in a moment. If a step of
     a build fails or is interrupted, only its log is left.
     """
-    check_template_action(action or "list", name, json=json)
+    check_template_action(action or "list", name, json=json, anew=anew)
     registry = session.of(stored_registry)
     if name is None:
         _list(session, registry, as_json=json)
@@ -82,11 +84,13 @@ def template(
         steps = removal_steps(images)
     else:
         check_incus_project(session.of(incus))
-        steps = _build_steps(session, recipe, images)
+        steps = _build_steps(session, recipe, images, anew=anew)
     apply_plan(session, Plan(steps, runner=step_runner(session)), dry_run=dry_run)
 
 
-def _build_steps(session: Session, recipe: Recipe, images: Sequence[BuiltImage]) -> list[Step]:
+def _build_steps(
+    session: Session, recipe: Recipe, images: Sequence[BuiltImage], *, anew: bool
+) -> list[Step]:
     """Return the builds of a template on the image of each project that has it."""
     registry, name = session.of(stored_registry), recipe.template
     if is_empty(recipe):
@@ -96,8 +100,11 @@ def _build_steps(session: Session, recipe: Recipe, images: Sequence[BuiltImage])
         )
     users = [project for project in registry.projects if project.template == name]
     bases = dict.fromkeys(template_recipe(registry, name, base_image(p, registry)) for p in users)
-    steps = [plan_builds(session, [one], images, new=True) for one in bases or [recipe]]
-    return [step for planned in steps for step in planned]
+    return [
+        step
+        for one in bases or [recipe]
+        for step in plan_builds(session, [one], images, new=True, anew=anew)
+    ]
 
 
 def _list(session: Session, registry: Registry, *, as_json: bool) -> None:

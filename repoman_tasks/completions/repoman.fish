@@ -140,6 +140,7 @@ sync --wait::Wait if another sync of the same project is running.
 sync --json::Print JSON.
 sync --json-lines::Print a line of JSON for each event, while it runs.
 template:choice list show build remove!:List, show, build or remove templates: what containers have from the start.
+template --anew::Build it even if nothing has changed, for newer packages and agents.
 template --dry-run::Show what would change, and change nothing.
 template --json::Print the list as JSON.
 trust:project:Show what a repo'\''s .repoman.toml requests beyond its container, and approve it.

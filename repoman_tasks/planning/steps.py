@@ -170,6 +170,8 @@ class BuildImage:
     """Source of the image that it is built on, as in Incus's API."""
     contents: str = ""
     """Digest of the recipe's files."""
+    anew: bool = False
+    """If true, it is built even if nothing has changed here: packages may be newer."""
 
     def __str__(self) -> str:
         return f"build the image of {self.recipe.what} on {self.recipe.base}"

@@ -159,6 +159,9 @@ def test_containers_of_an_older_build_are_noted_and_moved(estate: ContainerEstat
     paste_cure(estate, "build")
     assert inside(estate, "isurus", "/etc/motd") == "two\n"
     assert estate.findings() == {"lamna": ["build"]}
+    estate.run("template", "build", "base", "--anew", "--yes", code=0)
+    assert estate.findings() == {"isurus": ["build"], "lamna": ["build"]}
+    assert len(built(estate)) == 1
     file_of(estate, "motd", "three\n")
     estate.run("update", "--all", "--rebuild", "--yes", code=0)
     assert [inside(estate, name, "/etc/motd") for name in ("isurus", "lamna")] == ["three\n"] * 2

@@ -122,8 +122,10 @@ class BuildStep:
     """True if it needs what is on the internet."""
 
 
-def check_template_action(action: str, name: str | None, *, json: bool) -> None:
-    """Raise UsageError if `template` has no such `action`, or not with this `name` and `json`."""
+def check_template_action(
+    action: str, name: str | None, *, json: bool = False, anew: bool = False
+) -> None:
+    """Raise UsageError if `template` has no such `action`, or not with these arguments."""
     if action not in ACTIONS:
         near = nearest(action, ACTIONS)
         hint = f"did you mean {near}?" if near else "run `repoman template list`, show or build"
@@ -134,6 +136,8 @@ def check_template_action(action: str, name: str | None, *, json: bool) -> None:
         raise UsageError(f"template {action} needs a name", "see `repoman template list`")
     if action != "list" and json:
         raise UsageError("--json needs list", "run `repoman template list --json`")
+    if action != "build" and anew:
+        raise UsageError("--anew needs build", "run `repoman template build NAME --anew`")
 
 
 def needs_tools(recipe: Recipe) -> bool:

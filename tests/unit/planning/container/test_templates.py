@@ -333,8 +333,9 @@ def test_a_container_of_an_older_build_is_noted() -> None:
         ("list", "x", False, "list takes no name"),
         ("show", None, False, "show needs a name"),
         ("build", "x", True, "--json needs list"),
+        ("show", "x", False, "--anew needs build"),
     ],
 )
 def test_wrong_calls(action: str, name: str | None, json: bool, says: str) -> None:
     with pytest.raises(UsageError, match=says):
-        check_template_action(action, name, json=json)
+        check_template_action(action, name, json=json, anew="anew" in says)
