@@ -10,8 +10,10 @@ import pexpect  # type: ignore[import-untyped]
 import pytest
 
 from tests.containers.conftest import ContainerEstate
-from tests.containers.image_server import ImageServer
+from tests.containers.image_server import CERTIFICATE, ImageServer
 from tests.support import terminals
+from tests.support.cures import commands
+from tests.support.estate import run
 from tests.support.processes import WAIT_SECONDS, wait_until
 from tests.worlds.daemon.images import image
 
@@ -73,6 +75,9 @@ def test_an_image_that_the_server_has_not(estate: ContainerEstate, server: Image
     assert "the image server has no such image" in done.err
     assert estate.instances() == {}
     assert server.downloads == 0
+    (lists,) = commands(done.err)
+    trusting = {**estate.environ, "SSL_CERT_FILE": CERTIFICATE}
+    assert "tiny/1" in run(lists, trusting).out
 
 
 def test_a_server_that_is_not_there(estate: ContainerEstate, server: ImageServer) -> None:
