@@ -224,4 +224,6 @@ def test_a_person_of_a_directory_service(anna: Anna) -> None:
             found = anna.repoman("status", "--json", code=0).json["findings"]
             assert not [one for one in found if one["kind"] in ("fence", "owner")], found
         finally:
-            anna.repoman("uninstall", "--yes")
+            environ = {**anna.estate.environ, "INCUS_DIR": str(incus)}
+            run(["incus", "project", "delete", "repoman", "--force"], environ, given="yes\n")
+            run(["incus", "network", "delete", anna.network, "--project", "default"], environ)

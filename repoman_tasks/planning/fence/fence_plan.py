@@ -55,9 +55,10 @@ def fence_steps(facts: FenceFacts, options: FenceOptions, project: str) -> list[
     _check_owner(facts, options, project)
     pool, network = _pool(facts, options), _bridge(facts, options)
     steps = [*_pool_steps(facts, pool), *network_steps(facts, network)]
+    # In this order: usermod adds no line for ids that are in a range already.
+    steps += container_ids_steps(facts)
     if missing_subids(facts):
         steps.append(subid_step(facts.person))
-    steps += container_ids_steps(facts)
     if facts.login_folder and not facts.login_exists:
         steps.append(MakeFolder(facts.login_folder, private=True))
     steps += [*kernel_steps(facts.kernel), *filter_steps(network, facts.filter_unit)]
@@ -113,13 +114,13 @@ def fence_findings(facts: FenceFacts, project: str) -> list[Finding]:
 
 def _subid_findings(facts: FenceFacts) -> list[Finding]:
     found, missing = [], missing_subids(facts)
+    if fault := container_ids_fault(facts):
+        cure = f"run `repoman setup`, or {', and '.join(map(str, container_ids_steps(facts)))}"
+        found.append(Finding("incus", fault, cure, kind="fence"))
     if missing:
         what = f"missing lines: {', '.join(f'/etc/{line}' for line in missing)}"
         cure = f"run `repoman setup`, or {subid_step(facts.person)}"
         found.append(Finding("incus", what, cure, kind="fence"))
-    if fault := container_ids_fault(facts):
-        cure = f"run `repoman setup`, or {', and '.join(map(str, container_ids_steps(facts)))}"
-        found.append(Finding("incus", fault, cure, kind="fence"))
     return found
 
 
