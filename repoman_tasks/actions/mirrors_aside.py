@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from operator import methodcaller
 
 from repoman_tasks.actions.facts import backup_share, mirrors, reconcile
+from repoman_tasks.cli.task import task
+from repoman_tasks.hosts.base import Future
 from repoman_tasks.model import Altered, Project
-from repoman_tasks.planning.mirror.altered_mirrors import folders_aside, is_of
+from repoman_tasks.planning.mirror.altered_mirrors import by_owner, folders_aside, is_of
 from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.text.wording import plural
 from repoman_tasks.session import Session
@@ -15,12 +18,17 @@ from repoman_tasks.tools.share import Share
 __all__ = ["accept_altered", "find_altered"]
 
 
+@task()
+def aside_folders(session: Session) -> Future[Mapping[str, Sequence[str]]]:
+    """Find the folders of the share that repairs have kept aside, by project."""
+    share = session.submit(backup_share)
+    return share.then(lambda found: by_owner(found.folders) if isinstance(found, Share) else {})
+
+
 def find_altered(session: Session, project: Project) -> Altered | None:
     """Return what changed the project's mirror and was not seen yet."""
     known = session.of(mirrors).altered.get(project.name)
-    share = session.of(backup_share)
-    names = share.folders if isinstance(share, Share) else ()
-    return folders_aside(project, known, names)
+    return folders_aside(project, known, session.of(aside_folders).get(project.name, ()))
 
 
 def accept_altered(session: Session, name: str | None) -> None:

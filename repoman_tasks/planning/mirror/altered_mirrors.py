@@ -17,11 +17,13 @@ from repoman_tasks.planning.text.wording import plural
 __all__ = [
     "altered_findings",
     "altered_warning",
+    "by_owner",
     "folders_aside",
     "is_of",
     "make_altered",
 ]
 
+_KEPT = re.compile(rf"{re.escape(ASIDE)}\.(.+)\.[0-9a-f]{{16}}", re.DOTALL)
 _HOWS = {"new": ABSENT, "deleted": EXTRA, "changed": DIFFERENT, "attributes": ATTRIBUTES}
 
 
@@ -41,17 +43,24 @@ def is_of(project: Project, altered: Altered) -> bool:
     return altered.created == project.created
 
 
+def by_owner(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return those of `names` that are folders kept aside, by the name of their project."""
+    found: dict[str, list[str]] = {}
+    for match in filter(None, map(_KEPT.fullmatch, names)):
+        found.setdefault(match[1], []).append(match[0])
+    return found
+
+
 def folders_aside(project: Project, known: Altered | None, names: Iterable[str]) -> Altered | None:
     """Return what is known of a mirror that was changed, with the folders that hold what of it was
     replaced; None if there is neither.
 
     `names` are those of the folders on the share: a sync that was killed could not note its own.
     """
-    own = re.compile(rf"{re.escape(ASIDE)}\.{re.escape(project.name)}\.[0-9a-f]{{16}}")
-    there = [name for name in names if own.fullmatch(name)]
+    there = by_owner(names).get(project.name, [])
     if known is None or not is_of(project, known):
         return Altered("", 0, (), tuple(sorted(there)), project.created) if there else None
-    noted = (folder for folder in known.folders if own.fullmatch(folder))
+    noted = by_owner(known.folders).get(project.name, [])
     return replace(known, folders=tuple(sorted({*there, *noted})))
 
 
