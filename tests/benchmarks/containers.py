@@ -22,6 +22,7 @@ from tests.support.forwarding import exchange, forwarding, serve
 
 RUNS = 9
 INSTANCES = 100
+STARTED = 8
 STREAMED = 200 << 20
 
 
@@ -109,6 +110,29 @@ class Bench:
             ),
         )
         self.estate.run("remove", "isurus", "--yes", code=0)
+        return row
+
+    def starts(self) -> Row:
+        """Measure `start --all`, compared with one `incus start` of all."""
+        names = [f"s{number}" for number in range(STARTED)]
+        for name in names:
+            self.estate.new(name)
+
+        def stopped(start: Callable[[], float]) -> Callable[[], float]:
+            def run() -> float:
+                self.incus("stop", "--force", *names)
+                return start()
+
+            return run
+
+        row = Row(
+            f"`start --all`, {STARTED} containers",
+            *alternating(
+                stopped(lambda: self.repoman("start", "--all")),
+                stopped(lambda: self.incus("start", *names)),
+            ),
+        )
+        self.estate.run("remove", *names, "--yes", code=0)
         return row
 
     def listing(self, running: Sequence[str]) -> Row:
@@ -287,7 +311,8 @@ def containers() -> None:
     base = Path(tempfile.mkdtemp(prefix="bench-"))
     with ContainerEstate(base) as estate:
         bench = Bench(estate.setup())
-        rows = [bench.new("busybox"), bench.new("debian"), bench.shell(), *forwarded(estate)]
+        rows = [bench.new("busybox"), bench.new("debian"), bench.shell(), bench.starts()]
+        rows += forwarded(estate)
         fill(bench)
         rows.append(bench.listing([]))
         show("Containers", "repoman", "bare incus", rows)
