@@ -17,7 +17,7 @@ from repoman_tasks.actions.project_container import (
     require_container,
     resolve_project,
 )
-from repoman_tasks.errors import UsageError, quoted
+from repoman_tasks.errors import Interrupted, RepomanError, UsageError, quoted
 from repoman_tasks.hosts.base import Future
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.agent_sessions import (
@@ -88,6 +88,7 @@ def run_agent(session: Session, name: str | None, request: AgentRequest, *, deta
     else:
         if recorded and not (request.new or request.resume):
             _offer_resume(session, recorded)
+        _take_snapshot(session, project)
         _start(session, handle, project, agent, request)
     if not runs or recorded is None:
         tag = session_tag(agent.name, session.now())
@@ -104,6 +105,18 @@ def _offer_resume(session: Session, last: AgentSession) -> None:
     """Say that a new session begins, and that the last one can be resumed."""
     resume = f"`repoman agent {quoted(last.project)} --resume`"
     session.screen.note(f"begins a new session of an agent; {resume} resumes the last one")
+
+
+def _take_snapshot(session: Session, project: Project) -> None:
+    """Take a snapshot for `undo`; an agent begins without one if that fails."""
+    from repoman_tasks.actions.snapshot_plans import take_snapshot  # late: `list` takes none
+
+    try:
+        take_snapshot(session, project)
+    except Interrupted:
+        raise
+    except RepomanError as problem:
+        session.screen.note(f"undo can't take back what follows, there is no snapshot: {problem}")
 
 
 def _start(

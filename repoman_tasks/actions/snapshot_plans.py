@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from urllib.parse import quote
 
 from repoman_tasks.actions.apply import Plan, apply_plan
@@ -17,8 +16,9 @@ from repoman_tasks.actions.facts import (
     require_containers,
     volumes,
 )
-from repoman_tasks.actions.project_container import lock_container, repo_path
-from repoman_tasks.hosts.base import Future
+from repoman_tasks.actions.project_container import repo_path
+from repoman_tasks.errors import Busy
+from repoman_tasks.hosts.base import Future, Locked
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.volume import volume_path
 from repoman_tasks.planning.fence.project_steps import allow_snapshots_steps
@@ -95,8 +95,15 @@ def take_snapshot(session: Session, project: Project, *, dry_run: bool = False) 
     steps, missing = snapshot_steps(facts, session.now())
     _note_missing(session, missing)
     plan = Plan([*allow_snapshots(session, facts), *steps], runner=step_runner(session))
-    lock = partial(lock_container, session, project.name)
-    apply_plan(session, plan, dry_run=dry_run, confirmed=True, on_confirm=lock)
+    if dry_run or session.dry:
+        apply_plan(session, plan, dry_run=dry_run)
+        return
+    try:  # not until the session ends, which may run an agent
+        with session.host.lock(session.store.lock_path(f"{project.name}.container")):
+            apply_plan(session, plan, confirmed=True)
+    except Locked as error:
+        what = f"another command is working on {project.name}, {error}"
+        raise Busy(what, "let it finish") from None
 
 
 def _note_missing(session: Session, missing: Sequence[str]) -> None:

@@ -158,3 +158,20 @@ def test_what_is_missing_is_said(ready: ContainerEstate) -> None:
     done = ready.run("agent", "isurus", "--with", "mine", "--detach", code=1)
     assert "tmux, which keeps the terminal of an agent, is not installed in isurus" in done.err
     ready.exec_inside("isurus", "mv", "/usr/bin/away", "/usr/bin/tmux")
+
+
+@pytest.mark.shared
+def test_undo_takes_its_work_back(ready: ContainerEstate) -> None:
+    repo = ready.local_repos / "isurus"
+    (repo / "uncommitted").write_text("before")
+    ready.run("agent", "isurus", "--with", "mine", "--new", "--detach", code=0)
+    assert state(ready) != "stopped"
+    wreck = 'rm uncommitted; echo x >new; echo x >"$HOME/new"; echo x >"$CLAUDE_CONFIG_DIR/new"'
+    ready.run("exec", "isurus", "--", "sh", "-c", wreck, code=0)
+    ready.run("undo", "isurus", "--yes", code=0)
+    assert (repo / "uncommitted").read_text() == "before"
+    assert not (repo / "new").exists()
+    look = 'ls "$HOME/new" "$CLAUDE_CONFIG_DIR/new"'
+    assert ready.run("exec", "isurus", "--", "sh", "-c", look).out == ""
+    assert state(ready) == "stopped"
+    ready.run("undo", "isurus", "--forget", "--yes", code=0)
