@@ -13,7 +13,7 @@ from repoman_tasks.errors import Failed, RepomanError, quoted
 from repoman_tasks.hosts.signals import defer_signals
 from repoman_tasks.mirror.restore_run import Restore, RestoreSource
 from repoman_tasks.planning.container.volume import volume_path
-from repoman_tasks.planning.local_snapshots import Copy, incus_name
+from repoman_tasks.planning.local_snapshots import MOST_COPIED, Copy, incus_name
 from repoman_tasks.planning.mirror.restore_plan import Target
 from repoman_tasks.planning.steps import (
     DeleteSnapshot,
@@ -102,7 +102,11 @@ def _frozen(there: Incus, step: TakeSnapshot) -> Iterator[None]:
 def _copy(session: Session, step: TakeSnapshot) -> None:
     host = session.host
     guard_folders(host, [copies_folder(session)])  # git must not trust a copy, either
-    size = copy_repo(host, step.repo, step.folder, may_copy=step.may_copy)
+    may_copy = step.may_copy
+    if not may_copy:  # what changed it while it was counted stands still now
+        known = submit_size(host, step.repo).result()
+        may_copy = known is not None and known <= MOST_COPIED
+    size = copy_repo(host, step.repo, step.folder, may_copy=may_copy)
     if size is not None:
         write_copy(host, step.folder, Copy(step.id, size))
         return
