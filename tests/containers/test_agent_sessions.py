@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from repoman_tasks.model import TRANSPORTS
-from tests.containers.conftest import ContainerEstate
+from tests.containers.conftest import ContainerEstate, RemoteContainerEstate
 from tests.support.guest_tmux import install_program, install_tmux
 from tests.support.terminals import Window
 
@@ -100,11 +100,23 @@ def test_it_outlives_the_terminal_and_tells_its_state(ready: ContainerEstate) ->
     for words in (["--new"], ["--with", "claude"], ["--", "more"]):
         done = ready.run("agent", "isurus", "--detach", *words, code=2)
         assert "mine runs in isurus already: attach with" in done.err
-    if not ready.host_flag:
+    if isinstance(ready, RemoteContainerEstate):
+        survives_the_connection(ready)
+    else:
         tells_each_change_once(ready)
     assert "stopped mine in isurus" in ready.run("agent", "stop", "isurus", code=0).err
     assert state(ready) == "stopped"
     assert "no agent runs" in ready.run("agent", "stop", "isurus", code=0).err
+
+
+def survives_the_connection(estate: RemoteContainerEstate) -> None:
+    with window(estate, "isurus") as shown:
+        tell(shown, "works")
+        estate.sshd.kill_connections()
+        shown.wait_for_exit()
+    assert state(estate) == "works"
+    with window(estate, "isurus") as shown:
+        tell(shown, "waits")
 
 
 def tells_each_change_once(estate: ContainerEstate) -> None:
