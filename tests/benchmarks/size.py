@@ -75,10 +75,20 @@ class _Bench:
             list(pool.map(lambda name: self.rsync([name]), self.names))
         return time.monotonic() - began
 
-    def change_three(self) -> None:
-        """Write to a file in each of three projects."""
-        for name in self.names[:3]:
-            (self.estate.local_repos / name / "d0/f0").write_text(f"{time.time_ns()}\n")
+    def change(self, projects: int, files: int) -> list[str]:
+        """Write to so many files in each of the first projects; return their paths."""
+        paths = [f"{name}/d0/f{n}" for name in self.names[:projects] for n in range(files)]
+        for path in paths:
+            (self.estate.local_repos / path).write_text(f"{time.time_ns()}\n")
+        return paths
+
+    def rsync_files(self, paths: list[str]) -> float:
+        """Return the seconds that one rsync of these files takes, which compares nothing else."""
+        argv = [*_RSYNC[:2], "--relative", "--files-from=-", f"{self.estate.local_repos}/"]
+        began = time.monotonic()
+        given = "\n".join(paths)
+        subprocess.run([*argv, f"{self.estate.share}/"], input=given, text=True, check=True)
+        return time.monotonic() - began
 
     def measure(self, job: str, sides: dict[str, Callable[[], float]]) -> None:
         """Print a row for each side."""
@@ -101,10 +111,15 @@ def _measure_slow(base: Path, projects: int, files: int) -> None:
         share.delay(_SECONDS)
         both = {"repoman": bench.sync, "8 rsyncs at once": lambda: bench.rsyncs(8)}
         bench.measure("nothing to do", both)
-        bench.change_three()
+        bench.change(3, 1)
         bench.measure("three files changed", {"repoman": bench.sync})
-        one = {"one rsync": lambda: bench.rsync(bench.names)}
-        bench.measure("all compared", {"repoman": lambda: bench.sync("--full"), **one})
+        bench.change(20, 3)
+        bench.measure("three files changed in each of 20", {"repoman": bench.sync})
+        paths = bench.change(20, 3)
+        one = {"one rsync of these": lambda: bench.rsync_files(paths)}
+        bench.measure("three files changed in each of 20", one)
+        whole = {"one rsync": lambda: bench.rsync(bench.names)}
+        bench.measure("all compared", {"repoman": lambda: bench.sync("--full"), **whole})
 
 
 def _measure_history(base: Path, _projects: int, _files: int) -> None:
