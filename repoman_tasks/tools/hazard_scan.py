@@ -30,7 +30,7 @@ _MAX_CONTENTS = 100
 _MAX_MODULES = 50
 """Limit of submodules that are protected, each by two mounts."""
 _FIRST_FOREIGN = 100_000
-"""UIDs from here on belong to users of containers, not of the host."""
+"""UIDs from here on belong to users of containers, but for a person of a directory service."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def _submit_walk(host: Host, repos: Sequence[str]) -> Future[dict[str, _Walk]]:
     """
     start = r".*/\./"
     first = ["-name", ".", "-printf", "r%H\\0"]
-    foreign = ["-uid", f"+{_FIRST_FOREIGN - 1}", "-printf", "u\\0"]
+    foreign = ["-uid", f"+{_FIRST_FOREIGN - 1}", "!", "-uid", f"{host.uid}", "-printf", "u\\0"]
     closed = ["-type", "d", "(", "-not", "-readable", "-o", "-not", "-executable", ")", "-prune"]
     closed += [
         "(",

@@ -576,3 +576,20 @@ def test_decoys_do_not_crowd_out_the_dangerous(host: LocalHost, repo: Path) -> N
     assert "and 297 more" in finding.what
     assert len(finding.items) == 603
     assert finding.items[:2] == (".git/hooks/pre-commit", ".claude/settings.json")
+
+
+@pytest.mark.as_root
+def test_a_person_with_a_large_uid_owns_their_own_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those of directory services have; a container's users have such ones, too."""
+    if os.geteuid():
+        pytest.skip("not here: only root gives files away")
+    host = LocalHost()
+    for uid in (400001104, 1_000_000):
+        (tmp_path / str(uid)).touch()
+        os.chown(tmp_path / str(uid), uid, uid)
+    monkeypatch.setattr(host, "uid", 400001104)
+    found = submit_scan(host, {str(tmp_path): Future(dict)}).result()[str(tmp_path)]
+    assert isinstance(found, Scan)
+    assert found.foreign == 1
