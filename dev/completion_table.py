@@ -1,8 +1,9 @@
 """The table in each completion script, made from the tasks and their signatures. No I/O.
 
 A row is `KEY:KIND:HELP`. KEY is a command, or a command and one of its flags; `* FLAG` is a flag of
-every command, ` FLAG` one of repoman itself. KIND is what follows: project, image, profile, agent,
-host, folder, repo (a folder below local_repos), `choice WORD…`, `any` if nobody knows it, or none.
+every command, ` FLAG` one of repoman itself. KIND is what follows: project, template, image,
+profile, agent, host, folder, repo (a folder below local_repos), `choice WORD…`, `any` if nobody
+knows it, or none.
 `project WORD…` is a project or one of the words; unless that is `list`, a project follows. KIND
 ends with `!` if what follows may be the name of a command, with `+` if the flag may be repeated.
 """
@@ -54,6 +55,7 @@ KINDS: Mapping[str, str] = {
     "protect": _choice(tuple(PROTECTIONS)),
     "repo": "repo",
     "shell": _choice(SHELLS),
+    "template": "template",
     "to": "folder",
     "with": "agent",
 }
@@ -75,13 +77,12 @@ FREE = (
         "port",
         "sample",
         "storage-pool",
-        "template",
     ),
     "tier",
 )
 """Arguments whose value can be anything."""
 
-_ACTION_OR_NAME = {"agent": "project list stop"}
+_ACTION_OR_NAME = {"agent": "project list stop", "snapshot": "project list remove"}
 """The kind of NAME of commands that take an action in its place."""
 _NEW_NAME = ("adopt", "new")
 """Commands whose NAME is not that of an existing project."""

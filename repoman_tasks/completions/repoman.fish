@@ -52,7 +52,7 @@ new:any!:Register a repo as a project, and create its container.
 new --profile:profile+:Incus profile of the container, in place of the default ones; may be repeated.
 new --repo:repo:Folder of the repo, relative to local_repos or absolute (default: NAME).
 new --image:image:Image of the container, such as images:debian/12.
-new --template:any:Template that is put into the image, see `repoman template`.
+new --template:template:Template that is put into the image, see `repoman template`.
 new --clone:any:Clone this URL into the folder first.
 new --create::Create the folder first, with an empty git repo.
 new --restore::Bring the folder back from its mirror on the share first.
@@ -104,7 +104,7 @@ setup --repair::Restore restrictions of the Incus project and its profiles that 
 setup --dry-run::Show what would change, and change nothing.
 shell:project:Open a login shell in a project'\''s container, or run a program through one.
 shell --forward-agent::Make your SSH agent available in the container until the shell exits.
-snapshot:project!:Take a snapshot of a project: its container, its volume and a copy of its repo.
+snapshot:project list remove!:Take a snapshot of a project: its container, its volume and a copy of its repo.
 snapshot --dry-run::Show what would change, and change nothing.
 snapshot --json::Print JSON, with list.
 ssh-config:choice install remove!:Let ssh reach containers as NAME.repoman, for scp, rsync and editors.

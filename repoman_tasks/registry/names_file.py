@@ -8,6 +8,7 @@ from typing import Any
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.model import Defaults, Registry
 from repoman_tasks.planning.container.agents import all_agents
+from repoman_tasks.planning.container.templates import template_names
 
 __all__ = ["lines_of", "names_file", "refresh_names", "state_folder"]
 
@@ -35,6 +36,7 @@ def refresh_names(host: Host, path: str, registry: Registry) -> None:
         names_file(host, path),
         lines_of("project", (project.name for project in registry.projects))
         + lines_of("agent", (agent.name for agent in all_agents(registry.agents)))
+        + lines_of("template", template_names(registry))
         + lines_of("image", _values(tables, "image"))
         + lines_of("profile", (name for names in _values(tables, "profiles") for name in names))
         + lines_of("host", (address.name for address in registry.hosts))

@@ -29,6 +29,7 @@ image = "images:debian/12"
 name = "lamna"
 requested_image = "local:mine"
 requested_profiles = ["own"]
+[templates.mine]
 [hosts.nas]
 [hosts."far off"]
 [hosts."--yes"]
@@ -44,6 +45,9 @@ agent\tcodex
 agent\tgemini
 agent\topencode
 agent\taider
+template\tagent
+template\tmine
+template\tminimal
 image\timages:alpine/3.20
 image\timages:ubuntu/26.04/cloud
 image\timages:debian/12
