@@ -133,9 +133,9 @@ class SnapshotFacts:
         ]
 
     @property
-    def unfinished(self) -> Copy | None:
-        """The undo that has not ended, if there is one."""
-        return next((copy for copy in self.copies if not copy.done), None)
+    def unfinished(self) -> tuple[Copy, ...]:
+        """The tries of an undo that has not ended, the newest last."""
+        return _unfinished(self.copies)
 
     def is_cheap(self, pool: str) -> bool:
         """Return True if snapshots in `pool` share data, and can be gone back to in any order."""
@@ -157,6 +157,10 @@ def _order(id: str) -> tuple[str, int, str]:
     """Return what sorts ids by time, those of one second by their number."""
     found = _ID.fullmatch(id)
     return time_of(id), int(found[3] or 0) if found else 0, id
+
+
+def _unfinished(copies: Iterable[Copy]) -> tuple[Copy, ...]:
+    return tuple(sorted((one for one in copies if not one.done), key=lambda one: _order(one.id)))
 
 
 def unused_id(now: str, taken: Collection[str], *, kept: bool = False) -> str:
@@ -223,8 +227,8 @@ def snapshot_steps(facts: SnapshotFacts, now: str) -> tuple[list[Step], list[str
         may_copy=facts.repo_bytes is not None and facts.repo_bytes <= MOST_COPIED,
     )
     left = [DeleteSnapshot(facts.name, id, folder=f"{facts.folder}/{id}") for id in facts.left]
-    needed = facts.unfinished.at if facts.unfinished else ""
-    too_many = [one for one in surplus(facts.snapshots, now, 1) if one != needed]
+    needed = {copy.at for copy in facts.unfinished}
+    too_many = [one for one in surplus(facts.snapshots, now, 1) if one not in needed]
     return [*left, take, *removal_steps(facts, too_many)], missing
 
 
@@ -277,7 +281,7 @@ def check_removable(facts: SnapshotFacts, ids: Sequence[str]) -> None:
         if find_local_snapshot(facts, id).kept:
             cure = f"delete it with `repoman undo {quoted(facts.name)} --forget`"
             raise UsageError(f"{id} is what undo replaced", cure)
-        if facts.unfinished and facts.unfinished.at == id:
+        if any(copy.at == id for copy in facts.unfinished):
             cure = f"run `repoman undo {quoted(facts.name)}`"
             raise Refused(f"an undo of {facts.name} to {id} did not end", cure)
 
@@ -301,9 +305,9 @@ def kept_findings(name: str, copies: Sequence[Copy], folder: str) -> list[Findin
     `folder` has its copies.
     """
     kept = [copy for copy in copies if copy.kept]
-    begun = next((copy for copy in kept if not copy.done), None)
-    if begun is not None:
-        what, cure = f"an undo to {begun.at} did not end", f"run `repoman undo {quoted(name)}`"
+    begun = _unfinished(kept)
+    if begun:
+        what, cure = f"an undo to {begun[-1].at} did not end", f"run `repoman undo {quoted(name)}`"
         return [Finding(name, what, cure, kind="undo")]
     if not kept:
         return []

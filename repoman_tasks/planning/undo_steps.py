@@ -1,7 +1,8 @@
 """The steps that take a project back to a snapshot, and those that forget what that replaced. Pure.
 
 A note in repoman's state says where an undo goes, before anything changes. So an undo that was
-interrupted is known, and the same command completes it.
+interrupted is known, and the same command completes it. What each try replaces is kept apart: what
+is in the repo after an interruption may be of the snapshot, or new work.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from repoman_tasks.errors import Refused, UsageError, quoted
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.planning.local_snapshots import (
+    Copy,
     LocalSnapshot,
     SnapshotFacts,
     find_local_snapshot,
@@ -41,8 +43,8 @@ class Undo:
     parts: tuple[str, ...]
     ran: bool
     """True if the container ran when it began."""
-    begun: bool = False
-    """True if it is noted already, since it was interrupted."""
+    begun: tuple[Copy, ...] = ()
+    """What was interrupted, each try of it, the newest last."""
 
 
 def undo_target(facts: SnapshotFacts, at: str, parts: Sequence[str], now: str) -> Undo:
@@ -53,17 +55,17 @@ def undo_target(facts: SnapshotFacts, at: str, parts: Sequence[str], now: str) -
     """
     running = facts.container is not None and facts.container.status not in _STOPPED
     begun = facts.unfinished
-    snapshot = find_local_snapshot(facts, at or (begun.at if begun else ""))
+    snapshot = find_local_snapshot(facts, at or (begun[-1].at if begun else ""))
     absent = [part for part in parts if part not in snapshot.parts]
     if absent:
         cure = f"see `repoman snapshot list {quoted(facts.name)}`"
         raise UsageError(f"the snapshot {snapshot.id} has no {absent[0]}", cure)
-    if begun is not None:
-        both = {*begun.parts, *parts}
-        same = snapshot.id == begun.at and both == {*begun.parts}
-        left = tuple(part for part in snapshot.parts if part in both)
-        return Undo(snapshot, begun.id, left, begun.ran or running, begun=same)
     id = unused_id(now, {*(one.id for one in facts.snapshots), *facts.left}, kept=True)
+    if begun:
+        both = {*parts, *(part for copy in begun for part in copy.parts)}
+        left = tuple(part for part in snapshot.parts if part in both)
+        ran = running or any(copy.ran for copy in begun)
+        return Undo(snapshot, id, left, ran, begun)
     return Undo(snapshot, id, tuple(parts) or snapshot.parts, running)
 
 
@@ -75,12 +77,17 @@ def undo_steps(facts: SnapshotFacts, undo: Undo, repo: str) -> list[Step]:
         for done in (False, True)
     )
     running = facts.container is not None and facts.container.status not in _STOPPED
+    earlier = [
+        NoteUndo(name, f"{facts.folder}/{one.id}", one.id, one.at, one.parts, one.ran, done=True)
+        for one in undo.begun
+    ]
     return [
-        *([] if undo.begun else [begins]),
+        begins,
         *([ChangeState(name, "stop")] if running else []),
         *_incus_steps(facts, undo),
         *([_repo_step(facts, undo, repo)] if "repo" in undo.parts else []),
         *([ChangeState(name, "start")] if undo.ran else []),
+        *earlier,
         ends,
     ]
 
@@ -96,10 +103,10 @@ def _incus_steps(facts: SnapshotFacts, undo: Undo) -> list[Step]:
     pool = facts.volume_pool if "volume" in undo.parts else ""
     if not (container or pool):
         return []
-    kept = next((one for one in facts.snapshots if one.id == undo.id), LocalSnapshot(undo.id))
-    missing = container and not kept.container, "" if kept.volume else pool
-    keep = [TakeSnapshot(facts.name, undo.id, *missing)] if any(missing) else []
-    return [*keep, ReturnContainer(facts.name, undo.snapshot.id, container, pool)]
+    return [
+        TakeSnapshot(facts.name, undo.id, container, pool),
+        ReturnContainer(facts.name, undo.snapshot.id, container, pool),
+    ]
 
 
 def forget_steps(facts: SnapshotFacts) -> list[Step]:
@@ -108,7 +115,8 @@ def forget_steps(facts: SnapshotFacts) -> list[Step]:
     Raise Refused if an undo did not end, and its snapshot is there to complete it.
     """
     there = {one.id for one in facts.snapshots}
-    if facts.unfinished is not None and facts.unfinished.at in there:
-        what = f"an undo of {facts.name} to {facts.unfinished.at} did not end"
+    begun = facts.unfinished
+    if begun and begun[-1].at in there:
+        what = f"an undo of {facts.name} to {begun[-1].at} did not end"
         raise Refused(what, f"run `repoman undo {quoted(facts.name)}` first")
     return removal_steps(facts, [one.id for one in facts.snapshots if one.kept])

@@ -149,19 +149,24 @@ def test_a_stopped_container_stays_so() -> None:
     assert steps[2] == ReturnContainer("isurus", FIRST, container=False, pool="pool")
 
 
-def test_an_interrupted_one_goes_on() -> None:
+@pytest.mark.parametrize("now", [NOW, "2026-12-01T00:00:00Z"])
+def test_an_interrupted_one_goes_on(now: str) -> None:
+    """What each try replaces is kept apart, so that none is replaced itself."""
     stopped = replace(RUNNING, status="stopped")
     id = unused_id(NOW, (), kept=True)
     facts = begun(container=stopped, in_container=(*FACTS.in_container, id))
-    target = undo_target(facts, "", (), "2026-12-01T00:00:00Z")
-    assert (target.snapshot.id, target.id, target.ran) == (FIRST, id, True)
+    target = undo_target(facts, "", (), now)
+    assert (target.snapshot.id, target.ran) == (FIRST, True)
+    assert target.id != id
     steps = undo_steps(facts, target, "/repos/isurus")
     assert [type(step) for step in steps] == [
-        *(TakeSnapshot, ReturnContainer, ReturnRepo, ChangeState, NoteUndo),
+        *(NoteUndo, TakeSnapshot, ReturnContainer, ReturnRepo, ChangeState, NoteUndo, NoteUndo),
     ]
-    take = steps[0]
+    take = steps[1]
     assert isinstance(take, TakeSnapshot)
-    assert (take.container, take.pool) == (False, "pool"), "the first one is as it was"
+    assert (take.id, take.container, take.pool) == (target.id, True, "pool")
+    ends = [(step.id, step.done) for step in steps if isinstance(step, NoteUndo)]
+    assert ends == [(target.id, False), (id, True), (target.id, True)]
 
 
 def test_an_interrupted_one_may_go_elsewhere() -> None:
@@ -170,8 +175,13 @@ def test_an_interrupted_one_may_go_elsewhere() -> None:
     kept = replace(facts.copies[-1], parts=("volume",))
     facts = replace(facts, copies=(*facts.copies[:-1], kept))
     target = undo_target(facts, SECOND, ["repo"], "2026-12-01T00:00:00Z")
-    assert (target.snapshot.id, target.id) == (SECOND, kept.id)
-    assert (target.parts, target.begun) == (("volume", "repo"), False)
+    assert (target.snapshot.id, target.begun) == (SECOND, (kept,))
+    assert target.id != kept.id
+    assert target.parts == ("volume", "repo")
+    back = undo_steps(facts, target, "/repos/isurus")
+    assert f"/state/isurus/{target.id}/repo" in {
+        step.aside for step in back if isinstance(step, ReturnRepo)
+    }
     with pytest.raises(Refused, match="did not end"):
         forget_steps(facts)
 
