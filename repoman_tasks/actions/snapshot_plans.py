@@ -91,19 +91,23 @@ def take_snapshot(session: Session, project: Project, *, dry_run: bool = False) 
 
     Raise Refused if nothing of it can be in one, Busy if another command works on it.
     """
-    facts = snapshot_facts(session, project, to_take=True)
-    steps, missing = snapshot_steps(facts, session.now())
-    _note_missing(session, missing)
-    plan = Plan([*allow_snapshots(session, facts), *steps], runner=step_runner(session))
     if dry_run or session.dry:
-        apply_plan(session, plan, dry_run=dry_run)
+        apply_plan(session, _plan(session, project), dry_run=dry_run)
         return
     try:  # not until the session ends, which may run an agent
         with session.host.lock(session.store.lock_path(f"{project.name}.container")):
-            apply_plan(session, plan, confirmed=True)
+            # Only now: what another command has not completed before this would seem left by it.
+            apply_plan(session, _plan(session, project), confirmed=True)
     except Locked as error:
         what = f"another command is working on {project.name}, {error}"
         raise Busy(what, "let it finish") from None
+
+
+def _plan(session: Session, project: Project) -> Plan:
+    facts = snapshot_facts(session, project, to_take=True)
+    steps, missing = snapshot_steps(facts, session.now())
+    _note_missing(session, missing)
+    return Plan([*allow_snapshots(session, facts), *steps], runner=step_runner(session))
 
 
 def _note_missing(session: Session, missing: Sequence[str]) -> None:

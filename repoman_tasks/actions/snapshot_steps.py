@@ -27,7 +27,7 @@ from repoman_tasks.session import Session
 from repoman_tasks.tools import rsync
 from repoman_tasks.tools.git_guard_files import guard_folders
 from repoman_tasks.tools.incus import Incus
-from repoman_tasks.tools.repo_copies import copy_repo, remove_tree, submit_size, write_copy
+from repoman_tasks.tools.repo_copies import copy_repo, remove_copy, submit_size, write_copy
 
 __all__ = ["repo_restore", "run_on_snapshot"]
 
@@ -66,7 +66,7 @@ def _take(session: Session, step: TakeSnapshot) -> None:
                 path = volume_path(there.project, step.pool, step.name, "snapshots")
                 there.change("POST", path, {"name": incus_name(step.id)})
             if step.repo:
-                made.append(partial(remove_tree, session.host, step.folder))
+                made.append(partial(remove_copy, session.host, step.folder))
                 _copy(session, step)
     except BaseException:
         with defer_signals():
@@ -126,7 +126,7 @@ def _delete(session: Session, step: DeleteSnapshot) -> None:
         _delete_of_container(there, step.name, step.id)
     if step.pool:
         _delete_of_volume(there, step.name, step.id, step.pool)
-    if step.folder and (result := remove_tree(session.host, step.folder)).code:
+    if step.folder and (result := remove_copy(session.host, step.folder)).code:
         raise Failed(f"{step.folder} can't be deleted", result.complaint)
 
 

@@ -17,7 +17,15 @@ from repoman_tasks.hosts.base import Future, Host, Result, TimedOut
 from repoman_tasks.planning.local_snapshots import Copy, is_id
 from repoman_tasks.planning.text.strict_json import parse_json
 
-__all__ = ["copy_repo", "remove_tree", "submit_copies", "submit_left", "submit_size", "write_copy"]
+__all__ = [
+    "copy_repo",
+    "remove_copy",
+    "remove_tree",
+    "submit_copies",
+    "submit_left",
+    "submit_size",
+    "write_copy",
+]
 
 _ABOUT = "about.json"
 _SCHEMA = 1
@@ -96,7 +104,7 @@ def copy_repo(host: Host, repo: str, folder: str, *, may_copy: bool) -> int | No
         if made.code:
             raise Failed(f"{path} can't be created", made.complaint)
     if not may_copy and not _shares(host, repo, folder):
-        remove_tree(host, folder)
+        remove_copy(host, folder)
         return None
     how = "--reflink=auto" if may_copy else "--reflink=always"
     argv = ["cp", "-a", how, "--no-target-directory", "--", repo, f"{folder}/repo"]
@@ -115,12 +123,17 @@ def _shares(host: Host, repo: str, folder: str) -> bool:
     return bool(file) and not host.change(probe).code
 
 
-def remove_tree(host: Host, path: str) -> Result:
-    """Delete a folder with all that is in it; return what `rm` answers.
+def remove_copy(host: Host, folder: str) -> Result:
+    """Delete a copy; return what `rm` answers. If that is killed, the rest does not count."""
+    return remove_tree(host, folder, first=f"{folder}/{_ABOUT}")
+
+
+def remove_tree(host: Host, path: str, *, first: str = "") -> Result:
+    """Delete a folder with all that is in it, `first` a file in it; return what `rm` answers.
 
     The user's own folders in it may be read-only, as those of Go's module cache.
     """
-    argv = ["rm", "-rf", "--one-file-system", "--", path]
+    argv = ["rm", "-rf", "--one-file-system", "--", *filter(None, [first]), path]
     done = host.change(argv, timeout=_COPY_SECONDS)
     if not done.code:
         return done

@@ -240,11 +240,55 @@ def test_an_undo_killed_at_each_change(isurus: Estate) -> None:
             assert cure in isurus.run("status", "isurus").out
         kept = {path.read_text() for path in copies(isurus).glob("undo-*/repo/uncommitted")}
         assert (repo / "uncommitted").read_text() == f"work {number}" or f"work {number}" in kept
+        (repo / "uncommitted").write_text(f"between {number}")
         isurus.run("undo", "isurus", "--yes", code=0)
+        after = {path.read_text() for path in copies(isurus).glob("undo-*/repo/uncommitted")}
+        assert after == {*kept, f"between {number}"}, "what each try replaces is kept"
         assert without_pipes(hash_tree(repo), repo) == before
         assert kinds(isurus) == ["kept"]
     assert code == 0
     assert number > 3
+
+
+def test_a_removal_that_is_killed_leaves_no_half_of_a_copy(isurus: Estate) -> None:
+    """`rm` is killed after the first file that it deletes."""
+    isurus.run("snapshot", "isurus", code=0)
+    folder = isurus.base / "killed"
+    folder.mkdir()
+    program = folder / "rm"
+    program.write_text(
+        f'#!/bin/sh\nfor last do :; done\n{shutil.which("rm")} -f -- "$4"\nexit 137\n'
+    )
+    program.chmod(0o755)
+    (taken,) = [one["snapshot"] for one in snapshots(isurus)]
+    path = isurus.environ["PATH"]
+    isurus.environ["PATH"] = f"{folder}:{path}"
+    isurus.run("snapshot", "remove", "isurus", taken, "--yes", code=1)
+    isurus.environ["PATH"] = path
+    assert (copies(isurus) / taken / "repo").is_dir()
+    assert snapshots(isurus) == []
+    isurus.run("snapshot", "isurus", code=0)
+    assert not (copies(isurus) / taken).exists(), "the next one removes what is left"
+
+
+def test_what_a_killed_one_left_is_looked_for_while_no_other_can_be_taking_one(
+    isurus: Estate,
+) -> None:
+    """A copy that another command completes meanwhile must not be taken for what is left."""
+    isurus.run("snapshot", "isurus", code=0)
+    folder = isurus.base / "looking"
+    folder.mkdir()
+    program, log = folder / "find", folder / "log"
+    (lock,) = isurus.home.glob(".config/repoman/locks/isurus.container.lock")
+    program.write_text(
+        '#!/bin/sh\ncase "$*" in *about.json*-exec*test*|*-exec*test*about.json*)\n'
+        f"if flock -n '{lock}' true; then echo free; else echo held; fi >>'{log}' ;; esac\n"
+        f'exec {shutil.which("find")} "$@"\n'
+    )
+    program.chmod(0o755)
+    isurus.environ["PATH"] = f"{folder}:{isurus.environ['PATH']}"
+    isurus.run("snapshot", "isurus", code=0)
+    assert set(log.read_text().split()) == {"held"}
 
 
 @pytest.mark.local_only("the changes that kill it are counted in its own process")
