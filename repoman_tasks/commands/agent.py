@@ -37,6 +37,7 @@ from repoman_tasks.wizards.project_choice import ask_agent
         "new": "Begin a session; fail if one runs.",
         "resume": "Resume the last session, by the agent's own option.",
         "detach": "Start it and return.",
+        "no_snapshot": "Take no snapshot before a session begins.",
         "json": "Print JSON; for list.",
         "tell": "Tell [alerts] what has changed since it was last told; for list.",
     },
@@ -47,7 +48,7 @@ from repoman_tasks.wizards.project_choice import ask_agent
         "repoman agent list --watch --tell": "Watch who works and who waits, and tell your phone",
     },
     exit_codes={
-        "4": "one of several hosts failed",
+        "4": "another command is working on the project, or one of several hosts failed",
         "6": "refused: the container is stopped and its repo is missing",
         "125": "the container could not be entered",
     },
@@ -59,6 +60,7 @@ def agent(
     new: bool = False,
     resume: bool = False,
     detach: bool = False,
+    no_snapshot: bool = False,
     json: bool = False,
     tell: bool = False,
 ) -> int:
@@ -66,8 +68,10 @@ def agent(
 
     It runs in a terminal of its own, which outlives your connection: run the same command again to
     attach to it, and press Ctrl-b d to leave it running. A container that is stopped is started.
+    Before a session begins, a snapshot is taken, to which `undo` goes back.
     """
     given = {"--with": with_, "--new": new, "--resume": resume, "--detach": detach}
+    given |= {"--no-snapshot": no_snapshot}
     options = [option for option, value in given.items() if value]
     options += ["--"] if session.argv else []
     action = check_agent_words(name, options=options, lists=json or tell)
@@ -81,7 +85,7 @@ def agent(
     if action == "stop":
         stop_agent(session, name[1] if name[1:] else None)
         return 0
-    request = AgentRequest(with_ or "", new, resume, session.argv)
+    request = AgentRequest(with_ or "", new, resume, session.argv, not no_snapshot)
     return run_agent(session, name[0] if name else None, request, detach=detach)
 
 

@@ -14,7 +14,7 @@ from repoman_tasks.planning.container.agent_sessions import stated
 from repoman_tasks.planning.container.agents import STATE_OPTION
 from repoman_tasks.tools.guest import GuestHandle, enter_argv
 
-__all__ = ["attach_argv", "start_session", "stop_session", "submit_agent_state"]
+__all__ = ["attach_argv", "check_installed", "start_session", "stop_session", "submit_agent_state"]
 
 _STATE_SECONDS = 10.0
 _NO_INPUT = ("--disable-stdin",)
@@ -29,12 +29,19 @@ tmux -L repoman display-message -p -t =agent:0 "$1" 2>/dev/null && date +%s
 )
 _FORMAT = f"#{{window_activity}}|#{{{_BELL_OPTION}}}|#{{{STATE_OPTION}}}"
 
+_CHECK = r"""
+command -v tmux >/dev/null 2>&1 || exit 3
+sh -lc 'command -v "$1" >/dev/null 2>&1' sh "$1" >/dev/null 2>&1 || exit 4
+"""
+"""Exits with 3 if there is no tmux, and with 4 if there is no program $1 for a login shell."""
+
 _START = (
     _TMUX
     + r"""
 agent=$1 project=$2 run=$3 hook=$4; shift 4
-command -v tmux >/dev/null 2>&1 || exit 3
-sh -lc 'command -v "$1" >/dev/null 2>&1' sh "$1" >/dev/null 2>&1 || exit 4
+"""
+    + _CHECK
+    + r"""
 term=screen
 for folder in /etc/terminfo /lib/terminfo /usr/lib/terminfo /usr/share/terminfo; do
     [ ! -e "$folder/t/tmux-256color" ] || term=tmux-256color
@@ -50,8 +57,7 @@ exec tmux -L repoman -f /dev/null start-server ';' \
     new-session -d -s agent -n "$agent" sh -lc "$run" sh "$@"
 """
 )
-"""Starts a session with the program "$@", which is looked up as a login shell does. It exits with
-3 if there is no tmux, and with 4 if there is no such program."""
+"""Starts a session with the program "$@", which is looked up as a login shell does."""
 _HOOK = f"set-option -wF {_BELL_OPTION} '#{{window_activity}}'"
 
 _RUN = r"""
@@ -99,6 +105,37 @@ def submit_agent_state(handle: GuestHandle) -> Future[str]:
     return Future(wait)
 
 
+def check_installed(
+    handle: GuestHandle, folder: str, agent: str, program: str, *, outside: tuple[str, str]
+) -> None:
+    """Raise Failed if the container has no tmux, or not the program of an agent.
+
+    A relative path of `program` begins in `folder`; `outside` is that of `guest.enter_argv`.
+    """
+    inner = ["sh", "-c", _CHECK, "sh", program]
+    argv = enter_argv(
+        *(handle, folder, inner),
+        login=False,
+        terminal="",
+        lang="",
+        outside=outside,
+        options=_NO_INPUT,
+    )
+    result = handle.incus.host.read(argv, timeout=60.0, max_bytes=1 << 16)
+    _check_result(handle, agent, program, result)
+
+
+def _check_result(handle: GuestHandle, agent: str, program: str, result: Result) -> None:
+    """Raise Failed if a script that begins with _CHECK failed, or found something missing."""
+    if result.code == 3:
+        what = f"tmux, which keeps the terminal of an agent, is not installed in {handle.name}"
+        raise Failed(what, "install the package tmux in the container")
+    if result.code == 4:
+        raise Failed(f"{program} is not installed in {handle.name}", "install it in the container")
+    if result.code:
+        raise Failed(f"{agent} can't be started in {handle.name}", _reason(result))
+
+
 def start_session(
     handle: GuestHandle,
     folder: str,
@@ -125,13 +162,7 @@ def start_session(
         options=_NO_INPUT,
     )
     result = handle.incus.host.change(entering, timeout=60.0, max_bytes=1 << 16)
-    if result.code == 3:
-        what = f"tmux, which keeps the terminal of an agent, is not installed in {handle.name}"
-        raise Failed(what, "install the package tmux in the container")
-    if result.code == 4:
-        raise Failed(f"{argv[0]} is not installed in {handle.name}", "install it in the container")
-    if result.code:
-        raise Failed(f"{agent} can't be started in {handle.name}", _reason(result))
+    _check_result(handle, agent, argv[0], result)
 
 
 def _reason(result: Result) -> str:

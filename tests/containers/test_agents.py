@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.conftest import ContainerEstate
+from tests.containers.conftest import ContainerEstate, RemoteContainerEstate
 from tests.support.estate import run
 from tests.support.fake_api import ANSWER, FakeApi
 from tests.support.guest_tmux import install_tmux
@@ -152,8 +152,9 @@ def test_claude_with_an_api_key_asks_nothing_and_answers(
         shown.wait_for_line("Do you want to use this API key")
 
 
-def test_claude_in_a_session_tells_its_state_and_is_resumed(
-    estate: ContainerEstate, api: FakeApi, tmp_path: Path
+@pytest.mark.parametrize("fresh_estate", ["fabric"], indirect=True)
+def test_claude_in_a_session_is_resumed_survives_a_cut_and_its_work_is_undone(
+    estate: RemoteContainerEstate, api: FakeApi, tmp_path: Path
 ) -> None:
     binary = claude()
     make(estate, api, "isurus")
@@ -172,16 +173,43 @@ def test_claude_in_a_session_tells_its_state_and_is_resumed(
     estate.run("restart", "isurus", code=0)
     wait_for_address(estate, "isurus")
     assert agent_state(estate) == "stopped"
-    estate.run("agent", "isurus", "--resume", "--detach", code=0)
-    with agent_window(estate) as shown:
-        shown.wait_for_line(ANSWER)
-        wait_until(lambda: agent_state(estate) == "waits")
-    estate.run("agent", "stop", "isurus", code=0)
-    wait_until(lambda: not find_processes(binary))
+    (estate.local_repos / "isurus/draft").write_text("half a thought\n")
+    done = estate.run("agent", "isurus", "--resume", "--detach", code=0)
+    assert "`repoman undo isurus --host there` goes back to what is there now" in done.err
+    draft, made = edits_files(estate, api)
+    undone = estate.run("undo", "isurus", "--yes", code=0)
+    assert draft.read_text() == "half a thought\n"
+    assert not made.exists()
+    assert "done: start isurus" in undone.out
+    assert agent_state(estate) == "stopped"
+    wait_for_address(estate, "isurus")
     estate.run("agent", "isurus", "--new", "--detach", "--", "hi again", code=0)
     wait_until(lambda: agent_state(estate) == "done")
     assert api.secrets("/v1/messages") == {("api.anthropic.com", TOKEN)}
     estate.run("agent", "stop", "isurus", code=0)
+
+
+def edits_files(estate: RemoteContainerEstate, api: FakeApi) -> tuple[Path, Path]:
+    """Have Claude Code edit a file and make another one, cut its connection, and look again."""
+    draft, made = (estate.local_repos / "isurus" / name for name in ("draft", "made"))
+    edit = {"old_string": "half a thought", "new_string": "nonsense"}
+    api.tools = [
+        ("Read", {"file_path": str(draft)}),
+        ("Edit", {"file_path": str(draft), **edit}),
+        ("Write", {"file_path": str(made), "content": "made\n"}),
+    ]
+    with agent_window(estate) as shown:
+        shown.wait_for_line(ANSWER)  # from before the restart
+        wait_until(lambda: agent_state(estate) == "waits")
+        shown.press("e", "d", "i", "t", "Enter")
+        wait_until(lambda: agent_state(estate) == "done")
+        estate.sshd.kill_connections()
+        assert shown.wait_for_exit()[0] != 0
+    assert (draft.read_text(), made.read_text()) == ("nonsense\n", "made\n")
+    with agent_window(estate) as shown:
+        shown.wait_for_line("bypass permissions on")
+    assert agent_state(estate) == "done"
+    return draft, made
 
 
 def agent_window(estate: ContainerEstate) -> Window:

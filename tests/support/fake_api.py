@@ -47,6 +47,9 @@ class FakeApi:
         self.requests: list[Request] = []
         self.refresh_token = "sk-ant-ort01-first"
         self.refreshed = 0
+        self.tools: list[tuple[str, dict[str, str]]] = []
+        """Names and arguments of the tools that Claude Code is to use, one after the other, before
+        it gets the answer."""
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(*_make_certificates(folder, self.certificate))
         self._server = ThreadingHTTPServer(("0.0.0.0", 0), _Handler)
@@ -85,7 +88,7 @@ class FakeApi:
             if request.path.endswith("/v1/oauth/token"):
                 return self._renew(json.loads(request.body)["refresh_token"])
         if request.path.startswith("/v1/messages?") or request.path == "/v1/messages":
-            return _anthropic(json.loads(request.body))
+            return _anthropic(json.loads(request.body), self.tools)
         if request.path.endswith("/responses"):
             return _openai()
         if "enerateContent" in request.path:
@@ -153,8 +156,20 @@ def _stream(events: list[dict[str, Any]]) -> tuple[int, str, bytes]:
     return 200, "text/event-stream", "".join(lines).encode()
 
 
-def _anthropic(asked: dict[str, Any]) -> tuple[int, str, bytes]:
+def _anthropic(
+    asked: dict[str, Any], tools: list[tuple[str, dict[str, str]]]
+) -> tuple[int, str, bytes]:
     usage, text = {"input_tokens": 1, "output_tokens": 1}, {"type": "text", "text": ANSWER}
+    block: dict[str, Any] = {"type": "text", "text": ""}
+    delta, reason = {"type": "text_delta", "text": ANSWER}, "end_turn"
+    contents = [m["content"] for m in asked["messages"] if isinstance(m["content"], list)]
+    used = sum(part["type"] == "tool_result" for content in contents for part in content)
+    offered = {tool["name"] for tool in asked.get("tools", [])}
+    if asked.get("stream") and used < len(tools) and tools[used][0] in offered:
+        name, arguments = tools[used]
+        block = {"type": "tool_use", "id": f"toolu_{used}", "name": name, "input": {}}
+        delta = {"type": "input_json_delta", "partial_json": json.dumps(arguments)}
+        reason = "tool_use"
     message = {
         "id": "msg_1",
         "type": "message",
@@ -168,8 +183,7 @@ def _anthropic(asked: dict[str, Any]) -> tuple[int, str, bytes]:
     if not asked.get("stream"):
         return 200, "application/json", json.dumps(message).encode()
     started = {**message, "content": [], "stop_reason": None}
-    block, delta = {"type": "text", "text": ""}, {"type": "text_delta", "text": ANSWER}
-    ended = {"stop_reason": "end_turn", "stop_sequence": None}
+    ended = {"stop_reason": reason, "stop_sequence": None}
     return _stream(
         [
             {"type": "message_start", "message": started},

@@ -63,6 +63,8 @@ class AgentRequest:
     resume: bool = False
     words: tuple[str, ...] = ()
     """Arguments for the agent."""
+    snapshot: bool = True
+    """True if a snapshot of the project is taken before a session begins."""
 
 
 @dataclass(frozen=True)
