@@ -33,6 +33,7 @@ from repoman_tasks.planning.container.agents import Agent, default_agent, named_
 from repoman_tasks.session import Session
 from repoman_tasks.tools.agent_terminal import (
     attach_argv,
+    check_installed,
     start_session,
     stop_session,
     submit_agent_state,
@@ -88,7 +89,6 @@ def run_agent(session: Session, name: str | None, request: AgentRequest, *, deta
     else:
         if recorded and not (request.new or request.resume):
             _offer_resume(session, recorded)
-        _take_snapshot(session, project)
         _start(session, handle, project, agent, request)
     if not runs or recorded is None:
         tag = session_tag(agent.name, session.now())
@@ -108,7 +108,7 @@ def _offer_resume(session: Session, last: AgentSession) -> None:
 
 
 def _take_snapshot(session: Session, project: Project) -> None:
-    """Take a snapshot for `undo`; an agent begins without one if that fails."""
+    """Take a snapshot, and say how to go back; an agent begins without one if that fails."""
     from repoman_tasks.actions.snapshot_plans import take_snapshot  # late: `list` takes none
 
     try:
@@ -117,6 +117,8 @@ def _take_snapshot(session: Session, project: Project) -> None:
         raise
     except RepomanError as problem:
         session.screen.note(f"undo can't take back what follows, there is no snapshot: {problem}")
+    else:
+        session.screen.note(f"`repoman undo {quoted(project.name)}` goes back to what is there now")
 
 
 def _start(
@@ -124,12 +126,16 @@ def _start(
 ) -> None:
     argv = agent_argv(agent, request)
     repo = repo_path(session.of(reconcile), project)
+    outside = (repo, repo_identity(session, project))
+    if request.snapshot:
+        check_installed(handle, repo, agent.name, argv[0], outside=outside)
+        _take_snapshot(session, project)
     variables = read_secrets(session, project)
     start_session(
         *(handle, repo, agent.name, argv),
         lang=terminal_settings(session)[1],
         secrets=stage_secrets(handle, variables, repo) if variables else "",
-        outside=(repo, repo_identity(session, project)),
+        outside=outside,
     )
 
 

@@ -23,6 +23,7 @@ agent --with:agent:Agent to run: one of the registry'\''s, or a built-in one (de
 agent --new::Begin a session; fail if one runs.
 agent --resume::Resume the last session, by the agent'\''s own option.
 agent --detach::Start it and return.
+agent --no-snapshot::Take no snapshot before a session begins.
 agent --json::Print JSON; for list.
 agent --tell::Tell [alerts] what has changed since it was last told; for list.
 agent --watch::Repeat, and redraw the screen, until Ctrl-C.

@@ -23,6 +23,7 @@ $(printf '\033[31mred')" ;;
     silent) tmux set-option -wu @repoman ;;
     bell) printf '\a' ;;
     env) echo "secret=$SECRET in=${PWD##*/}" ;;
+    edit) for f in draft new "$HOME/new" "$CLAUDE_CONFIG_DIR/new"; do echo nonsense >"$f"; done ;;
     fail) exit 7 ;;
     exit) exit ;;
     esac
@@ -133,6 +134,50 @@ def tells_each_change_once(estate: ContainerEstate) -> None:
     assert "names nobody to tell" in estate.run("agent", "list", "--tell", code=2).err
 
 
+def taken(estate: ContainerEstate) -> list[str]:
+    """Return the snapshots of isurus."""
+    found = estate.run("snapshot", "list", "isurus", "--json", code=0).json["snapshots"]
+    return [one["snapshot"] for one in found if not one["replaced"]]
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("fresh_estate", ["fabric"], indirect=True)
+def test_undo_takes_its_work_back(ready: RemoteContainerEstate) -> None:
+    repo, before = ready.local_repos / "isurus", taken(ready)
+    (repo / "draft").write_text("half a thought\n")
+    with window(ready, "isurus", "--with", "mine", "--new") as shown:
+        shown.wait_for_line("^ready --all")
+        tell(shown, "edit")
+        ready.sshd.kill_connections()
+        assert shown.wait_for_exit()[0] != 0
+    with window(ready, "isurus") as shown:
+        tell(shown, "done")
+    assert len(taken(ready)) == len(before) + 1, "none to attach"
+    assert (repo / "draft").read_text() == "nonsense\n"
+    ready.run("undo", "isurus", "--yes", code=0)
+    assert (repo / "draft").read_text() == "half a thought\n"
+    assert not (repo / "new").exists()
+    look = 'ls "$HOME/new" "$CLAUDE_CONFIG_DIR/new"'
+    assert ready.run("exec", "isurus", "--", "sh", "-c", look).out == ""
+    assert state(ready) == "stopped"
+    ready.run("undo", "isurus", "--forget", "--yes", code=0)
+
+
+@pytest.mark.shared
+def test_a_session_begins_without_a_snapshot(ready: ContainerEstate) -> None:
+    before = taken(ready)
+    begin = ("agent", "isurus", "--with", "mine", "--detach")
+    done = ready.run(*begin, "--no-snapshot", code=0)
+    assert "mine runs in isurus" in done.err
+    assert "undo" not in done.err
+    ready.run("agent", "stop", "isurus", code=0)
+    ready.incus("project", "set", ready.project, "restricted.snapshots=block")
+    done = ready.run(*begin, code=0)
+    assert "undo can't take back what follows, there is no snapshot: the Incus project" in done.err
+    ready.incus("project", "set", ready.project, "restricted.snapshots=allow")
+    assert taken(ready) == before
+
+
 @pytest.mark.shared
 def test_it_is_resumed_after_a_restart(ready: ContainerEstate) -> None:
     done = ready.run("agent", "isurus", "--with", "mine", "--detach", code=0)
@@ -166,24 +211,9 @@ def test_what_is_missing_is_said(ready: ContainerEstate) -> None:
     assert "aider is not installed in isurus: install it in the container" in done.err
     done = ready.run("agent", "isurus", "--with", "mine", code=2)
     assert "agent needs a terminal: start it without one by --detach" in done.err
+    before = taken(ready)
     ready.exec_inside("isurus", "mv", "/usr/bin/tmux", "/usr/bin/away")
     done = ready.run("agent", "isurus", "--with", "mine", "--detach", code=1)
     assert "tmux, which keeps the terminal of an agent, is not installed in isurus" in done.err
+    assert taken(ready) == before, "none for a session that can't begin"
     ready.exec_inside("isurus", "mv", "/usr/bin/away", "/usr/bin/tmux")
-
-
-@pytest.mark.shared
-def test_undo_takes_its_work_back(ready: ContainerEstate) -> None:
-    repo = ready.local_repos / "isurus"
-    (repo / "uncommitted").write_text("before")
-    ready.run("agent", "isurus", "--with", "mine", "--new", "--detach", code=0)
-    assert state(ready) != "stopped"
-    wreck = 'rm uncommitted; echo x >new; echo x >"$HOME/new"; echo x >"$CLAUDE_CONFIG_DIR/new"'
-    ready.run("exec", "isurus", "--", "sh", "-c", wreck, code=0)
-    ready.run("undo", "isurus", "--yes", code=0)
-    assert (repo / "uncommitted").read_text() == "before"
-    assert not (repo / "new").exists()
-    look = 'ls "$HOME/new" "$CLAUDE_CONFIG_DIR/new"'
-    assert ready.run("exec", "isurus", "--", "sh", "-c", look).out == ""
-    assert state(ready) == "stopped"
-    ready.run("undo", "isurus", "--forget", "--yes", code=0)
