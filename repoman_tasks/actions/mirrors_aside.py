@@ -28,7 +28,9 @@ def aside_folders(session: Session) -> Future[Mapping[str, Sequence[str]]]:
 def find_altered(session: Session, project: Project) -> Altered | None:
     """Return what changed the project's mirror and was not seen yet."""
     known = session.of(mirrors).altered.get(project.name)
-    return folders_aside(project, known, session.of(aside_folders).get(project.name, ()))
+    projects = {one.name for one in session.of(reconcile).registry.projects}
+    there = session.of(aside_folders).get(project.name, ())
+    return folders_aside(project, known, there, projects)
 
 
 def accept_altered(session: Session, name: str | None) -> None:

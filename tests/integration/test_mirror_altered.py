@@ -73,6 +73,16 @@ def test_it_is_repaired_and_told_until_a_person_has_seen_it(ready: Estate) -> No
     assert CHANGED not in ready.run("status", "isurus").out
 
 
+def test_what_is_kept_is_told_after_a_rename(ready: Estate) -> None:
+    (ready.mirror("isurus") / "a/x").write_text("by hand")
+    assert sync(ready, "--full") == 0
+    (folder,) = ready.share.glob(f"{ASIDE}.isurus.*")
+    ready.run("rename", "isurus", "lamna", "--yes", code=0)
+    assert str(folder) in ready.run("status", "lamna", code=3).out
+    ready.run("status", "lamna", "--seen")
+    assert not folder.exists()
+
+
 def test_what_the_repo_changed_is_not_told(ready: Estate) -> None:
     repo, mirror = ready.local_repos / "isurus", ready.mirror("isurus")
     (repo / "a/x").write_text("edited")

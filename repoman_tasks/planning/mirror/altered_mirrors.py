@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 
 from repoman_tasks.errors import quoted
@@ -51,16 +51,24 @@ def by_owner(names: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def folders_aside(project: Project, known: Altered | None, names: Iterable[str]) -> Altered | None:
+def folders_aside(
+    project: Project, known: Altered | None, names: Iterable[str], projects: Container[str]
+) -> Altered | None:
     """Return what is known of a mirror that was changed, with the folders that hold what of it was
     replaced; None if there is neither.
 
     `names` are those of the folders on the share: a sync that was killed could not note its own.
+    `projects` are the names of all projects: a folder of none is of this one before it was renamed.
     """
     there = by_owner(names).get(project.name, [])
     if known is None or not is_of(project, known):
         return Altered("", 0, (), tuple(sorted(there)), project.created) if there else None
-    noted = by_owner(known.folders).get(project.name, [])
+    noted = {
+        folder
+        for owner, folders in by_owner(known.folders).items()
+        if owner == project.name or owner not in projects
+        for folder in folders
+    }
     return replace(known, folders=tuple(sorted({*there, *noted})))
 
 
