@@ -146,9 +146,19 @@ def drift_findings(
         needed = any(project.container for project in projects)
         return [Finding("incus", *containers.problem, kind="incus")] if needed else []
     findings = [f for project in projects for f in project_drift(facts, project, containers)]
+    findings += _frozen_findings(containers, projects)
     if orphans:
         findings += _orphan_findings(facts, containers)
     return findings
+
+
+def _frozen_findings(containers: Containers, projects: Sequence[Project]) -> list[Finding]:
+    what = "its container is frozen, nothing in it runs; a snapshot that was killed leaves it so"
+    return [
+        Finding(one.name, what, f"run `repoman start {quoted(one.name)}`", False, kind="frozen")
+        for one in projects
+        if one.name in containers.by_name and containers.by_name[one.name].status == "frozen"
+    ]
 
 
 def project_drift(facts: EstateFacts, project: Project, containers: Containers) -> list[Finding]:

@@ -177,6 +177,13 @@ def test_network_rules_that_were_not_applied_yet_are_drift() -> None:
     assert found.cure == "run `repoman update isurus --restart`"
 
 
+def test_a_frozen_container_is_noted() -> None:
+    frozen = containers_of(replace(RUNNING, status="frozen"))
+    (found,) = drift_findings(FACTS, frozen, ALL, orphans=False)
+    assert (found.kind, found.problem) == ("frozen", False)
+    assert found.cure == "run `repoman start isurus`"
+
+
 def test_a_copy_names_its_original_project() -> None:
     found = drift_findings(
         FACTS, containers_of(RUNNING, replace(RUNNING, name="copy")), [], orphans=True
