@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
+from typing import Any
 
 from repoman_tasks.actions.facts import copies_folder, incus, reconcile
 from repoman_tasks.actions.logged_attempt import logged_restore
@@ -157,17 +158,27 @@ def _return_container(there: Incus, step: ReturnContainer) -> None:
         there.change("PUT", volume_path(there.project, step.pool, step.name), body)
     if not step.container:
         return
-    before = there.container(step.name)
-    if before is None:
-        raise Failed(f"the container {step.name} is gone", "see `repoman status`")
-    changes = {
-        "config": dict(before.config),
-        "devices": {name: dict(device) for name, device in before.devices.items()},
-        "profiles": list(before.profiles),
-    }
+    changes = _configuration(there, step)
     with defer_signals():
         there.change("PUT", there.at("instances", step.name), body)
         there.replace(step.name, changes)
+
+
+def _configuration(there: Incus, step: ReturnContainer) -> Mapping[str, Any]:
+    """Return the configuration that the container keeps: its own.
+
+    A try that was killed may have left that of its snapshot.
+    """
+    own = there.configuration("instances", step.name)
+    if own is None:
+        raise Failed(f"the container {step.name} is gone", "see `repoman status`")
+
+    def of(id: str) -> Mapping[str, Any] | None:
+        return there.configuration("instances", step.name, "snapshots", incus_name(id))
+
+    if any(of(at) == own for _, at in step.tries):
+        return of(step.tries[0][0]) or own
+    return own
 
 
 def repo_restore(

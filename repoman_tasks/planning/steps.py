@@ -469,6 +469,9 @@ class ReturnContainer:
     container: bool = False
     pool: str = ""
     """Pool of the volume; empty if it stays as it is."""
+    tries: tuple[tuple[str, str], ...] = ()
+    """Of each try that was interrupted, the oldest first, the ids of the snapshot of the container
+    as it was, and of that which it went back to."""
 
     def __str__(self) -> str:
         parts = {"container": self.container, "volume": self.pool}

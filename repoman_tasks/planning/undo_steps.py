@@ -103,9 +103,10 @@ def _incus_steps(facts: SnapshotFacts, undo: Undo) -> list[Step]:
     pool = facts.volume_pool if "volume" in undo.parts else ""
     if not (container or pool):
         return []
+    tries = tuple((one.id, one.at) for one in undo.begun if one.id in facts.in_container)
     return [
         TakeSnapshot(facts.name, undo.id, container, pool),
-        ReturnContainer(facts.name, undo.snapshot.id, container, pool),
+        ReturnContainer(facts.name, undo.snapshot.id, container, pool, tries),
     ]
 
 

@@ -129,21 +129,23 @@ class Incus:
         body: Mapping[str, Any] | None = None,
         report: Report = lambda _: None,
         seconds: int = 0,
+        *,
+        leave: bool = False,
     ) -> Any:
         """Send a request, wait until it is done, and return the metadata; None if it is not found.
 
-        `report` is called with each progress message. Ctrl-C cancels the operation, or waits for it
-        if it can't be cancelled. Raise TimedOut after `seconds`, unless 0; the operation continues
-        then.
+        `report` is called with each progress message. Ctrl-C cancels the operation; if it can't be
+        cancelled, it is waited for, or with `leave` continues. Raise TimedOut after `seconds`,
+        unless 0; the operation continues then.
         """
         data = json.dumps(body) if body is not None else ""
         if len(data.encode()) > _MOST_BYTES:
             raise Failed("the request to Incus is too long", "shorten env and mounts")
         argv = _query(method, path, data)
         # The container may still be busy with an operation of a command that was killed.
-        return retry_while(_StillBusy, self.host, lambda: self._send(argv, report, seconds))
+        return retry_while(_StillBusy, self.host, lambda: self._send(argv, report, seconds, leave))
 
-    def _send(self, argv: Argv, report: Report, seconds: int) -> Any:
+    def _send(self, argv: Argv, report: Report, seconds: int, leave: bool) -> Any:
         result: Result | None = None
         try:
             with defer_signals():  # so that we know if the request was sent
@@ -151,7 +153,7 @@ class Incus:
         except KeyboardInterrupt:  # raised by a deferred signal: the operation has begun
             if result is not None:
                 with defer_signals():
-                    self._cancel_operation_of(result)
+                    self._cancel_operation_of(result, leave)
             raise
         if self.host.dry:
             return None
@@ -161,16 +163,18 @@ class Incus:
         if answer["error"]:
             raise _error(str(answer["error"]))
         operation = answer.get("operation")
-        return self._follow(str(operation), report, seconds) if operation else answer["metadata"]
+        if not operation:
+            return answer["metadata"]
+        return self._follow(str(operation), report, seconds, leave)
 
-    def _follow(self, operation: str, report: Report, seconds: int) -> Any:
+    def _follow(self, operation: str, report: Report, seconds: int, leave: bool) -> Any:
         try:
             return self._wait(operation, report, seconds // _POLL_SECONDS or None)
         except TimedOut:
             raise
         except BaseException:
             with defer_signals():
-                self._cancel(operation)
+                self._cancel(operation, leave)
             raise
 
     def _wait(self, operation: str, report: Report, polls: int | None = None) -> Any:
@@ -209,16 +213,18 @@ class Incus:
         timeout = _SECONDS + _POLL_SECONDS
         return _parse(self.host.read(argv, timeout=timeout, max_bytes=_MOST_ANSWERED))
 
-    def _cancel_operation_of(self, result: Result) -> None:
+    def _cancel_operation_of(self, result: Result, leave: bool) -> None:
         with contextlib.suppress(RepomanError):
             operation = _parse(result).get("operation")
             if operation:
-                self._cancel(str(operation))
+                self._cancel(str(operation), leave)
 
-    def _cancel(self, operation: str) -> None:
-        """Cancel an operation and wait for its end; its errors are ignored."""
+    def _cancel(self, operation: str, leave: bool) -> None:
+        """Cancel an operation and, unless `leave`, wait for its end; its errors are ignored."""
         with contextlib.suppress(RepomanError):
             self.host.change(_query("DELETE", operation), timeout=_SECONDS)
+        if leave:
+            return
         with contextlib.suppress(RepomanError):
             self._wait(operation, lambda _: None, polls=_UNDO_SECONDS // _POLL_SECONDS)
 
@@ -303,6 +309,14 @@ class Incus:
             self.set_state(name, "stop", force=True)
         return False
 
+    def configuration(self, *names: str) -> dict[str, Any] | None:
+        """Return what `replace` sets of a container, or of a snapshot; None if it is gone."""
+        found = self.get(self.at(*names))
+        if found is None:
+            return None
+        config = {k: v for k, v in found["config"].items() if not k.startswith(_VOLATILE)}
+        return {"config": config, "devices": found["devices"], "profiles": found["profiles"]}
+
     def replace(self, name: str, changes: Mapping[str, Any]) -> None:
         """Replace the parts of a container's configuration that `changes` names.
 
@@ -329,10 +343,12 @@ class Incus:
     def exec_code(self, name: str, argv: Argv, seconds: int) -> int:
         """Run `argv` in a container as root, without standard streams; return its exit code.
 
-        Raise TimedOut after `seconds`, and Failed if it can't be run.
+        Raise TimedOut after `seconds`, and Failed if it can't be run. After Ctrl-C it runs on:
+        Incus cancels no program, and one could hold up repoman for as long as it likes.
         """
         body = {"command": list(argv), "wait-for-websocket": False, "interactive": False}
-        done = self.change("POST", self.at("instances", name, "exec"), body, seconds=seconds)
+        path = self.at("instances", name, "exec")
+        done = self.change("POST", path, body, seconds=seconds, leave=True)
         try:
             return int(done["return"])
         except (KeyError, TypeError, ValueError):

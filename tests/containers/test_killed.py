@@ -3,6 +3,7 @@ repaired."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
 import shutil
@@ -25,7 +26,13 @@ from tests.containers.conftest import (
     small_pool,
 )
 from tests.support.cures import paste_cure
-from tests.support.processes import WAIT_SECONDS, find_descendants, is_running, wait_until
+from tests.support.processes import (
+    WAIT_SECONDS,
+    find_descendants,
+    find_processes,
+    is_running,
+    wait_until,
+)
 
 SEED = 20261125
 
@@ -263,6 +270,24 @@ def test_a_daemon_that_is_slow(quick: ContainerEstate, marker: str) -> None:
     done = quick.run("exec", "isurus", "--", "true", environ=slow)
     assert done.code in (1, 2)
     quick.run("list", environ=slow, code=0)
+
+
+def test_an_interrupt_does_not_wait_for_a_program_inside(isurus: ContainerEstate) -> None:
+    """Incus can't cancel it, and root inside says how long it takes."""
+    incus = Incus(LocalHost(isurus.environ), isurus.project)
+    program = f"sleep 98765 {isurus.project}"
+    inside = ["sh", "-c", "sleep 98765; :", program]
+    child = multiprocessing.get_context("fork").Process(
+        target=incus.exec_code, args=("isurus", inside, 100_000)
+    )
+    child.start()
+    wait_until(lambda: find_processes(program))
+    assert child.pid is not None
+    os.kill(child.pid, signal.SIGINT)
+    child.join(WAIT_SECONDS / 2)
+    assert child.exitcode == 1
+    assert find_processes(program), "it still runs, so it was not waited for"
+    isurus.incus("stop", "--force", "isurus")
 
 
 def test_a_container_that_starts_while_it_is_deleted(
