@@ -26,7 +26,7 @@ from repoman_tasks.planning.container.spec import (
 )
 from repoman_tasks.planning.container.user_files import user_data
 from repoman_tasks.planning.container.volume import volume_path
-from repoman_tasks.planning.local_snapshots import incus_name, own_ids
+from repoman_tasks.planning.local_snapshots import foreign_names, incus_name, own_ids
 from repoman_tasks.planning.steps import (
     AdoptContainer,
     ArrangeUser,
@@ -335,21 +335,32 @@ class StepRunner:
 
     def rebuild(self, step: RebuildContainer) -> None:
         """Recreate the disk of a container; it is unfinished until `set_up_user` has run."""
-        actual = self._read(step.name)
+        actual, snapshots = self._read(step.name), self.check_rebuildable(step.name)
         self.incus.set_config(step.name, {MAKING_TAG: self._token})
         if actual.status != "stopped":
             self.incus.set_state(step.name, "stop", force=True)
-        self._delete_snapshots(step.name)
+        for id in snapshots:
+            path = self.incus.at("instances", step.name, "snapshots", incus_name(id))
+            self.incus.change("DELETE", path)
         path = self.incus.at("instances", step.name, "rebuild")
         with naming_images(step.spec.image):
             self.incus.change("POST", path, {"source": dict(step.origin)}, self._report)
         self.incus.set_config(step.name, {IMAGE_TAG: step.spec.image})
 
-    def _delete_snapshots(self, name: str) -> None:
-        """Delete repoman's snapshots of a container: Incus rebuilds none that has some."""
-        for id in own_ids(map(str, self.incus.get(self.incus.at("instances", name, "snapshots")))):
-            path = self.incus.at("instances", name, "snapshots", incus_name(id))
-            self.incus.change("DELETE", path)
+    def check_rebuildable(self, name: str) -> tuple[str, ...]:
+        """Return the ids of repoman's snapshots of a container: Incus rebuilds none that has some.
+
+        Raise Refused if there are others, which are not repoman's to delete.
+        """
+        urls = [*map(str, self.incus.get(self.incus.at("instances", name, "snapshots")) or ())]
+        if foreign := foreign_names(urls):
+            delete = ("incus", "snapshot", "delete", "--project", self.incus.project, name)
+            commands = ", ".join(f"`{quoted(*delete, one)}`" for one in foreign)
+            raise Refused(
+                f"{name} has snapshots that repoman did not take, so Incus can't rebuild it",
+                f"if they are not needed, run {commands}",
+            )
+        return own_ids(urls)
 
     def set_state(self, step: ChangeState) -> None:
         """Start, stop, restart or rename a container."""

@@ -70,6 +70,7 @@ def reset(
     steps: list[Step] = [*source.steps, RebuildContainer(project.name, spec, source.origin)]
     steps += [EmptyVolume(project.name)] if volume else []
     steps.append(ArrangeUser(project.name, runner.person.name, repo_path(facts, project)))
+    runner.check_rebuildable(project.name)
     _tell_lost(session, container, spec.image, volume=volume)
     lock = partial(lock_container, session, project.name)
     plan = Plan(steps, runner=runner)

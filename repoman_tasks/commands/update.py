@@ -153,6 +153,8 @@ def _update(session: Session, project: Project, options: _Options, turn: Turn) -
     if (has_rules(updated) or project.address) and turn.take():
         network = None  # the others may have changed it
     steps = _steps(session, project, updated, checked, answers, network, options, turn)
+    if any(isinstance(step, RebuildContainer) for step in steps):
+        runner.check_rebuildable(project.name)
     plan = Plan(steps, runner=runner, subject=project.name if options.several else "")
     lock = partial(lock_container, session, project.name)
     apply_plan(session, plan, dry_run=dry_run, on_confirm=lock)

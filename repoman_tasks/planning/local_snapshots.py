@@ -28,6 +28,7 @@ __all__ = [
     "SnapshotFacts",
     "check_removable",
     "find_local_snapshot",
+    "foreign_names",
     "incus_name",
     "is_id",
     "kept_findings",
@@ -177,9 +178,20 @@ def incus_name(id: str) -> str:
 
 def own_ids(urls: Iterable[str]) -> tuple[str, ...]:
     """Return the ids of repoman's own among snapshots, whose paths in Incus's API are `urls`."""
-    names = (unquote(url.partition("?")[0].rpartition("/")[2]) for url in urls)
-    own = (name.removeprefix(_PREFIX) for name in names if name.startswith(_PREFIX))
-    return tuple(id for id in own if _ID.fullmatch(id))
+    return tuple(name.removeprefix(_PREFIX) for name in _names(urls) if _is_own(name))
+
+
+def foreign_names(urls: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of those snapshots that are not repoman's own."""
+    return tuple(name for name in _names(urls) if not _is_own(name))
+
+
+def _names(urls: Iterable[str]) -> list[str]:
+    return [unquote(url.partition("?")[0].rpartition("/")[2]) for url in urls]
+
+
+def _is_own(name: str) -> bool:
+    return name.startswith(_PREFIX) and is_id(name.removeprefix(_PREFIX))
 
 
 def is_id(text: str) -> bool:

@@ -10,6 +10,8 @@ import pytest
 
 from tests.containers.conftest import ContainerEstate
 from tests.containers.test_volume import inside, volumes
+from tests.support.cures import commands, paste_cure
+from tests.support.estate import run
 from tests.support.killing import run_killed
 from tests.support.processes import find_processes, wait_until
 from tests.worlds.daemon.sandbox import POOL
@@ -142,6 +144,52 @@ def test_what_root_in_the_container_left(isurus: ContainerEstate) -> None:
     isurus.run("undo", "isurus", "--yes", code=0)
     assert list(repo.iterdir()) == []
     assert Path("/etc/passwd").exists()
+
+
+@pytest.mark.local_only("the changes that kill it are counted in its own process")
+def test_a_snapshot_that_is_killed(isurus: ContainerEstate) -> None:
+    """Its container stays frozen, which is told; what it needs is deleted by the next one."""
+    for number in range(1, 20):
+        assert run_killed(isurus, "snapshot", "isurus", killed_at=number) == KILLED
+        if isurus.state("isurus") == "frozen":
+            break
+    assert isurus.state("isurus") == "frozen"
+    paste_cure(isurus, "frozen", answers=())
+    assert isurus.state("isurus") == "running"
+    assert isurus.findings() == {}
+
+
+@pytest.mark.local_only("the changes that kill it are counted in its own process")
+def test_a_killed_undo_brings_no_configuration_back(isurus: ContainerEstate) -> None:
+    """Incus brings it back with the container, until repoman replaces it."""
+    isurus.run("snapshot", "isurus", code=0)
+    isurus.incus("config", "set", "isurus", "user.mine", "new")
+    for number in range(5, 20):
+        assert run_killed(isurus, "undo", "isurus", "--yes", killed_at=number) == KILLED
+        if "user.mine" not in isurus.instances()["isurus"]["config"]:
+            break
+    assert "user.mine" not in isurus.instances()["isurus"]["config"]
+    isurus.run("undo", "isurus", "--yes", code=0)
+    assert isurus.instances()["isurus"]["config"]["user.mine"] == "new"
+    assert isurus.findings() == {"isurus": ["kept"]}
+
+
+def test_snapshots_of_a_person(isurus: ContainerEstate) -> None:
+    """A container that has some is not rebuilt, and nothing else is lost for that."""
+    isurus.run("snapshot", "isurus", code=0)
+    isurus.incus("snapshot", "create", "isurus", "mine")
+    isurus.exec_inside("isurus", "touch", "/installed")
+    (isurus.local_repos / "isurus/.repoman.toml").write_text('image = "local:busybox"\n')
+    for words in (("reset", "isurus", "--yes"), ("update", "isurus", "--rebuild")):
+        refused = isurus.run(*words, code=REFUSED)
+        assert "snapshots that repoman did not take" in refused.err
+        assert isurus.state("isurus") == "running"
+        assert isurus.exec_inside("isurus", "test", "-e", "/installed").code == 0
+        assert in_incus(isurus) == (2, 1)
+    (command,) = [argv for argv in commands(refused.err) if argv[0] == "incus"]
+    assert run(command, {**isurus.environ, "INCUS_PROJECT": ""}).code == 0
+    isurus.run("reset", "isurus", "--yes", code=0)
+    assert in_incus(isurus) == (0, 1)
 
 
 @pytest.mark.nightly

@@ -503,6 +503,7 @@ OTHER_CURES = {
     "error": (DRIFT, "test_a_container_in_state_error"),
     "exclude": (TRUST, "test_excludes_of_a_repo_need_no_approval_and_are_reported"),
     "fence": ("containers/test_fence.py", "test_a_weaker_fence_is_found_and_strengthened"),
+    "frozen": ("containers/test_snapshots.py", "test_a_snapshot_that_is_killed"),
     "half-made": (DRIFT, "test_half_made_and_registered"),
     "half-made-volume": (
         *("containers/test_volume.py", "test_a_half_made_volume_is_removed_by_a_repair"),

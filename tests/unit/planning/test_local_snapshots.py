@@ -17,6 +17,7 @@ from repoman_tasks.planning.local_snapshots import (
     LocalSnapshot,
     SnapshotFacts,
     find_local_snapshot,
+    foreign_names,
     own_ids,
     snapshot_steps,
     surplus,
@@ -73,6 +74,7 @@ def test_only_repomans_own() -> None:
     names = ["mine", "repoman-x", f"repoman-{FIRST}", f"repoman-undo-{FIRST}", FIRST]
     paths = [f"/1.0/instances/isurus/snapshots/{name}?project=repoman" for name in names]
     assert own_ids(paths) == (FIRST, f"undo-{FIRST}")
+    assert foreign_names(paths) == ("mine", "repoman-x", FIRST)
 
 
 # --- taking one -----------------------------------------------------------------------------
