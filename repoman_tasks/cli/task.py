@@ -83,7 +83,7 @@ class Task(invoke.tasks.Task[Any], Generic[R]):
         pre = list(pre)
         super().__init__(
             body,
-            name=name,
+            name=name or body.__name__.replace("_", "-"),  # as it is typed
             pre=pre,  # type: ignore[arg-type]  # its annotation lacks tasks
             positional=list(positional),
             help=dict(help or {}),

@@ -317,6 +317,7 @@ def test_of_many_projects_one_is_named(isurus: Estate, spawn: Spawn) -> None:
         *((word, "Which project? ") for word in ("exec", "restart", "shell", "start", "stop")),
         *((word, "Which project? ") for word in ("remove", "trust", "untrust", "update")),
         ("completion", "Install or remove? [1] "),
+        *((f"{word} install", "Go ahead? [Y/n] ") for word in ("git-guard", "ssh-config")),
     ],
 )
 def test_a_stop_at_the_first_question_leaves_it_as_it_was(
@@ -325,7 +326,7 @@ def test_a_stop_at_the_first_question_leaves_it_as_it_was(
     text = isurus.registry.read_text()
     isurus.registry.write_text(text.replace("container = false\n", ""))
     before = isurus.hash_files()
-    code, shown = talk(spawn(argv), (question, stop))
+    code, shown = talk(spawn(*argv.split()), (question, stop))
     assert code == 130
     assert "Traceback" not in shown
     assert isurus.hash_files() == before

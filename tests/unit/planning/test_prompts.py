@@ -35,6 +35,10 @@ def arguments(command: str) -> set[str]:
 # --- against the signatures ------------------------------------------------------------------
 
 
+def test_a_command_asks_by_the_name_that_is_typed() -> None:
+    assert {name: task.name for name, task in TASKS.items()} == {name: name for name in TASKS}
+
+
 @each_prompt
 def test_answers_are_arguments_of_the_command(prompt: Prompt) -> None:
     assert prompt.answers or prompt.cures
