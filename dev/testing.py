@@ -40,6 +40,8 @@ _WITH_DAEMON = {
     "packages": ("tests.packages",),
 }
 """The module, with options, that prepares Incus for the tests of a tier and runs them."""
+_DAEMON_WORKERS = 4
+"""Limit of worker processes beside a daemon: it has a network for each."""
 _LIBPYTHON = f"lib{Path('/usr/bin/python3').resolve().name}"
 """Debian package of the system's Python as a library, such as libpython3.11."""
 _REPORT_IN_MACHINE = 'mkdir /run/report && mount -t hostfs -o "$0" none /run/report && exec "$@"'
@@ -280,6 +282,7 @@ def _pytest_argv(run: _Run, tier: Tier, report: Path) -> list[str]:
     pytest = [sys.executable, "-m", "pytest", *tier.paths]
     pytest += ["-m", tiers.mark_expression(tier), *(["-k", run.keyword] if run.keyword else [])]
     workers = tier.parallel * len(os.sched_getaffinity(0))
+    workers = min(workers, _DAEMON_WORKERS) if tier.name in _WITH_DAEMON else workers
     pytest += ["-n", str(workers), *_WORK_STEALING] if workers else []
     if tier.machine:
         return _in_machine(pytest, report.parent)

@@ -76,6 +76,7 @@ from repoman_tasks.planning.mirror.altered_mirrors import altered_findings
 from repoman_tasks.planning.mirror.damage import damage_findings, valid_verified
 from repoman_tasks.planning.mirror.excludes import exclude_finding
 from repoman_tasks.planning.mirror.growth import growth_findings
+from repoman_tasks.planning.mirror.left_out import left_out_findings
 from repoman_tasks.planning.mirror.restore_plan import partial_findings, partial_places
 from repoman_tasks.planning.mirror.snapshots import snapshot_findings
 from repoman_tasks.planning.mirror.sync_plan import find_project
@@ -280,6 +281,7 @@ def _estate_findings(
         found += altered_findings(project, altered, path)
         state = session.of(mirrors).projects.get(project.name)
         found += growth_findings(project, state, session.now())
+        found += left_out_findings(project, state)
         found += _kept_findings(session, project.name)
     return found
 

@@ -275,7 +275,7 @@ class _ProjectSync:
         pending = submit_survey(context, project, lambda: samplers.result()())
         changes, survey = walk.result(), pending.result()
         self._outcome.tally = survey.tally
-        elsewhere = submit_elsewhere(self._host, self._path, survey.pointers)
+        elsewhere = submit_elsewhere(self._host, self._path, survey.pointers, survey.lfs_candidates)
         self._outcome.warnings += [*survey.warnings, *elsewhere.result()]
         self._git_dirs = survey.git_dirs
         self._leave_out(survey)

@@ -44,6 +44,7 @@ _MOST_SPECIALS = 100
 _POINTER = re.compile(
     rb"(^|/)\.git$|objects/info/alternates$|(^|/)objects/pack/pack-[0-9a-f]+\.promisor$"
 )
+_IN_GIT = re.compile(rb"(^|/)\.git/")
 _SERVER_NAMES = frozenset(map(str.encode, SERVER_FOLDERS))
 _MOST_WALKS = 20
 """Number of git directories beyond which one walk over the whole repo takes less time."""
@@ -63,6 +64,8 @@ class Survey:
     sampler: NameSampler | None = None
     pointers: tuple[bytes, ...] = ()
     """Files by which git finds a part of a repo elsewhere."""
+    lfs_candidates: tuple[bytes, ...] = ()
+    """Files that may be pointers of Git LFS, by their size."""
     folded: Mapping[bytes, bytes] = field(default_factory=dict)
     """Entries that a share without case does not tell from another one, each with that one."""
 
@@ -199,7 +202,7 @@ def survey_entries(entries: Iterable[Entry], sampler: NameSampler | None = None)
     linked: set[int] = set()
     specials: list[str] = []
     pointers: list[bytes] = []
-    count = 0
+    lfs, count = _LfsCandidates(), 0
     for count, entry in enumerate(entries, 1):  # noqa: B007  # the number is used after the loop
         tree += _fingerprint(entry)
         newest = max(newest, entry.ctime_ns)
@@ -215,6 +218,7 @@ def survey_entries(entries: Iterable[Entry], sampler: NameSampler | None = None)
                 specials.append(f"folder {entry.path.decode(errors='replace')}")
             if not folder and _POINTER.search(entry.path):
                 pointers.append(entry.path)
+            lfs.add(entry)
         elif len(specials) < _MOST_SPECIALS:
             specials.append(f"{_SPECIAL[entry.kind]} {entry.path.decode(errors='replace')}")
     tally = census.tally(_hex(tree), newest)
@@ -223,7 +227,32 @@ def survey_entries(entries: Iterable[Entry], sampler: NameSampler | None = None)
         contents=census.contents(),
         sampler=sampler,
         pointers=tuple(pointers[:_MOST_SPECIALS]),
+        lfs_candidates=lfs.paths(),
     )
+
+
+class _LfsCandidates:
+    """Finds the files of a walk that may be pointers of Git LFS.
+
+    A pointer has three lines, the last of which is the size of the file; see
+    https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md. Only a repo with attributes has some.
+    """
+
+    def __init__(self) -> None:
+        self._has_attributes = False
+        self._paths: list[bytes] = []
+
+    def add(self, entry: Entry) -> None:
+        """Look at the next entry."""
+        if entry.path.endswith(b".gitattributes"):
+            self._has_attributes = True
+        of_that_size = entry.kind == "f" and 124 <= entry.size <= 144
+        if of_that_size and len(self._paths) < _MOST_SPECIALS and not _IN_GIT.search(entry.path):
+            self._paths.append(entry.path)
+
+    def paths(self) -> tuple[bytes, ...]:
+        """Return their paths, at most as many as are told."""
+        return tuple(self._paths) if self._has_attributes else ()
 
 
 class Folds:

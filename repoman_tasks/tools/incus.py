@@ -435,7 +435,7 @@ def _metadata(result: Result) -> Any:
 
 
 class _StillBusy(Failed):
-    """Another operation on the container is running."""
+    """Another operation on the container, or on one in the network, is running."""
 
 
 class _StillRunning(Failed):
@@ -461,6 +461,7 @@ class _Outdated(Failed):
 _FULL = ("no space left", "disk quota exceeded", "not enough space", "run out of disk space")
 _TRANSIENT: Mapping[str, type[Failed]] = {
     "Instance is busy running": _StillBusy,
+    "Failed to delete bridge children interfaces": _StillBusy,  # a container stops meanwhile
     "instance is already running": _StillRunning,
     f'Setting "{_VOLATILE}': _Outdated,
     f'Changing "{_VOLATILE}': _Outdated,

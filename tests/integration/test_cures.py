@@ -513,6 +513,10 @@ OTHER_CURES = {
     "inside": (*(DRIFT, "test_the_cure_for_a_repo_that_was_replaced_while_its_container_runs"),),
     "instructions": (HOSTILE, "test_instructions_of_agents_are_a_note"),
     "kernel": ("security/test_kernel.py", "test_a_limit_that_is_too_low_is_noted_and_raised"),
+    "left-out": (
+        "integration/test_odd_shares.py",
+        "test_borrowed_objects_are_told_until_they_are_in_the_repo",
+    ),
     "login": (
         "integration/test_login.py",
         "test_a_login_that_can_not_be_used_is_reported_and_its_cure_works",

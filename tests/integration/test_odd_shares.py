@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from repoman_tasks.planning.mirror.share_check import MARKER
 from tests.integration.test_mirror import SOME_FAILED, inner
-from tests.support.estate import Estate
+from tests.support.cures import paste_cure
+from tests.support.estate import Estate, run
 
 
 @pytest.fixture
@@ -57,11 +59,8 @@ def test_borrowed_objects_are_told_until_they_are_in_the_repo(ready: Estate) -> 
     for flags in ((), (), ("--full",)):
         done = ready.run("sync", *flags, code=0)
         assert done.err.count(f"git objects that {file} names are outside, and not in") == 1
-    found = re.search(r"`(git [^`]*)`", done.err)
-    assert found
-    ready.git(repo, *shlex.split(found[1])[1:])
-    (repo / file).unlink()
-    assert "outside" not in ready.run("sync", code=0).err
+    paste_cure(ready, "left-out", 0, 1, 2, answers=())
+    assert "outside" not in ready.run("sync", code=0).err + ready.run("status").out
     lender.rename(ready.base / "gone")
     assert ready.git(ready.mirror("lamna"), "fsck", "--full") == ""
     ready.git(ready.mirror("lamna"), "log")
@@ -78,7 +77,7 @@ def test_a_partial_clone_is_told_until_it_is_whole(ready: Estate) -> None:
         assert done.err.count("left out of .git/objects/pack are not in the mirror") == 1
     found = re.search(r"`(git [^`]*)`", done.err)
     assert found
-    ready.git(repo, *shlex.split(found[1])[1:])
+    run(shlex.split(found[1]), ready.environ)
     for key in ("promisor", "partialCloneFilter"):
         ready.git(repo, "config", "--unset", f"remote.origin.{key}")
     for path in (repo / ".git/objects/pack").glob("*.promisor"):
@@ -87,6 +86,30 @@ def test_a_partial_clone_is_told_until_it_is_whole(ready: Estate) -> None:
     remote.rename(ready.base / "gone")
     assert ready.git(ready.mirror("lamna"), "fsck", "--full") == ""
     assert "isurus" in ready.git(ready.mirror("lamna"), "show", "HEAD:README.md")
+
+
+def test_content_that_git_lfs_did_not_fetch_is_told(ready: Estate) -> None:
+    repo, name = ready.local_repos / "isurus", f"ab{'c' * 62}"
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{name}\nsize 12345\n"
+    for path in ("more.txt", "a: b.bin"):
+        (repo / path).write_text(pointer)
+    assert "LFS" not in ready.run("sync", code=0).err, "it may be any text"
+    (repo / ".gitattributes").write_text("*.bin filter=lfs\n")
+    done = ready.run("sync", code=0)
+    warning = "and 1 more file, which are pointers of Git LFS, is not in the mirror: run `git -C"
+    assert done.err.count(warning) == 1
+    (note,) = left_out(ready)
+    assert note["subject"] == "isurus"
+    assert f"lfs pull`; then `repoman sync isurus{ready.host_flag}`" in note["cure"]
+    (repo / f".git/lfs/objects/ab/cc/{name}").parent.mkdir(parents=True)
+    (repo / f".git/lfs/objects/ab/cc/{name}").write_text("content")
+    assert "LFS" not in ready.run("sync", code=0).err
+    assert left_out(ready) == []
+
+
+def left_out(estate: Estate) -> list[dict[str, Any]]:
+    found = estate.run("status", "--json", code=0).json["findings"]
+    return [finding for finding in found if finding["kind"] == "left-out"]
 
 
 def test_objects_borrowed_within_the_repo_need_no_word(ready: Estate) -> None:

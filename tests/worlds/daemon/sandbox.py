@@ -38,9 +38,9 @@ __all__ = [
 INCUSD = Path("/usr/libexec/incus/incusd")
 ADMINS = "incus-admin"
 POOL = "pool"
-BRIDGES = ("rmbr0", "rmbr1", "rmbr2")
+BRIDGES = ("rmbr0", "rmbr1", "rmbr2", "rmbr3")
 """One for each worker: on one bridge no two containers may have the same name."""
-SHARED_BRIDGES = ("rmsh0", "rmsh1", "rmsh2")
+SHARED_BRIDGES = ("rmsh0", "rmsh1", "rmsh2", "rmsh3")
 """One more for each worker, for the estate that the tests of a module share."""
 _ALL_BRIDGES = (*BRIDGES, *SHARED_BRIDGES)
 PEOPLE = {"dev": (1000, 1000), "dee": (1001, 1002)}
