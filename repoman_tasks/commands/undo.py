@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 from repoman_tasks.actions.apply import Plan, apply_plan
 from repoman_tasks.actions.container_plans import step_runner
 from repoman_tasks.actions.facts import containers, copies, reconcile
 from repoman_tasks.actions.listed_changes import list_changes
 from repoman_tasks.actions.project_container import lock_container, repo_path
 from repoman_tasks.actions.repo_undo import preview_repo
+from repoman_tasks.actions.restore_checks import lock_restore
 from repoman_tasks.actions.snapshot_plans import allow_snapshots, snapshot_facts
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed, Refused, UsageError
@@ -80,8 +84,20 @@ def undo(
         Plan(steps, runner=step_runner(session)),
         dry_run=dry_run,
         default=False,
-        on_confirm=lambda: lock_container(session, project.name),
+        on_confirm=partial(_lock, session, project.name, steps),
     )
+
+
+def _lock(session: Session, name: str, steps: Sequence[Step]) -> None:
+    """Hold the lock of the container until the session ends.
+
+    Raise Busy if another process holds it, or if a sync or restore keeps the repo from going back:
+    better now than once the container is stopped.
+    """
+    lock_container(session, name)
+    if any(isinstance(step, ReturnRepo) for step in steps):
+        with lock_restore(session, name):
+            pass
 
 
 def _steps(

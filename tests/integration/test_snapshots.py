@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -248,6 +249,21 @@ def test_an_undo_killed_at_each_change(isurus: Estate) -> None:
         assert kinds(isurus) == ["kept"]
     assert code == 0
     assert number > 3
+
+
+@pytest.mark.local_only("the test holds the lock")
+def test_an_undo_while_a_sync_runs_begins_nothing(isurus: Estate) -> None:
+    isurus.run("sync", "isurus", code=0)
+    isurus.run("snapshot", "isurus", code=0)
+    file = isurus.local_repos / "isurus/uncommitted"
+    file.write_text("after")
+    with (isurus.home / ".config/repoman/locks/isurus.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        busy = isurus.run("undo", "isurus", "--yes", code=4)
+    assert "a sync or restore of isurus is running" in busy.err
+    assert kinds(isurus) == []
+    isurus.run("undo", "isurus", "--yes", code=0)
+    assert file.read_text() != "after"
 
 
 def test_a_removal_that_is_killed_leaves_no_half_of_a_copy(isurus: Estate) -> None:
