@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from repoman_tasks.actions.facts import (
+    incus,
     readable_share,
     reconcile,
     require_containers,
@@ -40,6 +41,7 @@ from repoman_tasks.tools.snapshot_folders import check_source
 
 __all__ = [
     "MIRROR",
+    "check_stays_stopped",
     "find_snapshots",
     "kept_by",
     "lock_restore",
@@ -190,7 +192,18 @@ def _check_stopped(session: Session, project: Project) -> None:
         return
     container = require_containers(session).by_name.get(project.name)
     if container is not None and container.status != "stopped":
-        raise Refused(
-            f"the container {project.name} is running and could write to the repo meanwhile",
-            f"run `repoman stop {quoted(project.name)}` first",
-        )
+        raise _running(project)
+
+
+def check_stays_stopped(session: Session, name: str) -> None:
+    """Raise Refused if the container of a project starts again, as one that reboots does."""
+    project = find_project(session.of(reconcile).registry, name)
+    if project.container and not session.of(incus).stays_stopped(name):
+        raise _running(project)
+
+
+def _running(project: Project) -> Refused:
+    return Refused(
+        f"the container {project.name} is running and could write to the repo meanwhile",
+        f"run `repoman stop {quoted(project.name)}` first",
+    )

@@ -81,14 +81,18 @@ def _take(session: Session, step: TakeSnapshot) -> None:
 def _frozen(there: Incus, step: TakeSnapshot) -> Iterator[None]:
     """Freeze the container of a project, if it has one that runs.
 
-    So all parts are of one instant, and nobody in it can swap a folder for a link meanwhile.
+    So all parts are of one instant, and nobody in it can swap a folder for a link meanwhile. Raise
+    Failed if it was stopped and has started: Incus has one that reboots as stopped.
     """
     if not step.has_container:
         yield
         return
-    container = there.container(step.name)
-    if container is None or not container.running:
+    rest = there.rest_of(step.name)
+    if rest is not None:
         yield
+        if there.rest_of(step.name) != rest:
+            what = f"{step.name} has started while its repo was copied, and may have changed it"
+            raise Failed(what, f"stop it with `repoman stop --force {quoted(step.name)}`")
         return
     try:
         there.set_state(step.name, "freeze")
@@ -199,4 +203,6 @@ def _return_repo(session: Session, step: ReturnRepo) -> None:
         logged_restore(session, step.name, in_its_place=True) as outcome,
     ):
         guard_folders(session.host, run.target.folders)
+        if step.halts:  # else it could swap a folder for a link, and rsync would write elsewhere
+            session.of(incus).keep_stopped(step.name)
         outcome.counts = run.run([lock])

@@ -7,7 +7,12 @@ from dataclasses import asdict
 from repoman_tasks.actions.facts import readable_share, reconcile, require_share
 from repoman_tasks.actions.listed_changes import MOST_LISTED, list_changes
 from repoman_tasks.actions.logged_attempt import logged_restore
-from repoman_tasks.actions.restore_checks import lock_restore, missing_repos, prepare_restore
+from repoman_tasks.actions.restore_checks import (
+    check_stays_stopped,
+    lock_restore,
+    missing_repos,
+    prepare_restore,
+)
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import (
     ExitCode,
@@ -146,6 +151,7 @@ def _restore(
         return _shown(session, _Result(run, counts, dry=True), quiet=quiet)
     if options.in_place:
         _confirm(session, run, items, counts)
+        check_stays_stopped(session, name)
     whole = not options.paths and run.target.folder.endswith(f"/{run.source.repo}")
     with (
         lock_restore(session, name) as lock,

@@ -294,15 +294,26 @@ is_safe_url() {
         host=${host%%/*}
         case $host in -* | '') return 1 ;; esac
         case ${host##*@} in -* | '') return 1 ;; esac
+        case $1 in ssh://*) ! is_container "$host" || return 1 ;; esac
         ;;
     *://*) return 1 ;; # of file://, and of a path, git runs the hooks, and reads what is private
     *:*)
         host=${1%%:*}
         case $host in */* | -* | *[!A-Za-z0-9@._+~-]*) return 1 ;; esac
         case ${host##*@} in -* | '') return 1 ;; esac
+        ! is_container "$host" || return 1
         ;;
     *) return 1 ;;
     esac
+}
+
+# Return 0 if ssh may reach the host $1 of a URL, with user and port, by `repoman ssh-config`: the
+# repo of another project can be read there. git decodes a % first.
+is_container() {
+    case $1 in
+    *%* | *.[Rr][Ee][Pp][Oo][Mm][Aa][Nn] | *.[Rr][Ee][Pp][Oo][Mm][Aa][Nn][]:]*) return 0 ;;
+    esac
+    return 1
 }
 
 # Return 0 if $1 is this repo, a remote of `list`, or a URL that is safe. git takes a name that is

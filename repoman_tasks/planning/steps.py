@@ -490,6 +490,8 @@ class ReturnRepo:
     """Folder that holds the copy, as `repo`."""
     aside: str
     """Folder for what it replaces."""
+    halts: bool = False
+    """True if the project has a container that no step before this one stops."""
 
     def __str__(self) -> str:
         return f"take {self.path} back to {self.id}; what that replaces is moved to {self.aside}"

@@ -85,16 +85,17 @@ def undo_steps(facts: SnapshotFacts, undo: Undo, repo: str) -> list[Step]:
         begins,
         *([ChangeState(name, "stop")] if running else []),
         *_incus_steps(facts, undo),
-        *([_repo_step(facts, undo, repo)] if "repo" in undo.parts else []),
+        *([_repo_step(facts, undo, repo, stops=running)] if "repo" in undo.parts else []),
         *([ChangeState(name, "start")] if undo.ran else []),
         *earlier,
         ends,
     ]
 
 
-def _repo_step(facts: SnapshotFacts, undo: Undo, repo: str) -> ReturnRepo:
+def _repo_step(facts: SnapshotFacts, undo: Undo, repo: str, *, stops: bool) -> ReturnRepo:
     source, aside = f"{facts.folder}/{undo.snapshot.id}", f"{facts.folder}/{undo.id}/repo"
-    return ReturnRepo(facts.name, undo.snapshot.id, repo, source, aside)
+    halts = facts.container is not None and not stops
+    return ReturnRepo(facts.name, undo.snapshot.id, repo, source, aside, halts)
 
 
 def _incus_steps(facts: SnapshotFacts, undo: Undo) -> list[Step]:

@@ -37,6 +37,11 @@ _STATE_SECONDS = 90
 """Timeout of a container's start or stop."""
 _BUSY_SECONDS = 40
 """Timeout of a container that is busy; a stop alone may take 30 s."""
+_REST_LOOKS = 8
+_REST_SECONDS = 0.5
+"""Looks, and the time between them, by which a stopped container is known to stay so."""
+_MOST_RESTS = 60
+"""Looks after which a container that restarts itself again and again is given up."""
 _MOST_ANSWERED = 16 << 20
 """Limit of an answer in bytes; a container takes about 10 KiB in one."""
 _MOST_BYTES = 100_000
@@ -49,6 +54,8 @@ _VOLATILE = "volatile."
 """Prefix of the config keys that Incus sets itself."""
 _VOLUME = re.compile(r"/1\.0/storage-pools/([^/?]+)/volumes/custom/([^/?]+)")
 """One use of a project by a volume."""
+_AT_REST = ("stopped", "error", "frozen")
+"""States in which nothing runs in a container."""
 _NOT_FOUND = 404
 _RUNNING = 103
 _DOWNLOAD = "download_progress"
@@ -272,6 +279,10 @@ class Incus:
             except _NotStarted as error:
                 log = f"`incus info --show-log --project {quoted(self.project, name)}`"
                 raise Failed(error.what, f"{error.cure}, and see {log}") from None
+        except _AlreadyStopped:
+            if body["action"] != "stop":
+                raise
+            self.keep_stopped(name)
         except _StillRunning:
             container = self.container(name)
             if container is None or not container.running:  # else another command started it
@@ -316,6 +327,44 @@ class Incus:
             return None
         config = {k: v for k, v in found["config"].items() if not k.startswith(_VOLATILE)}
         return {"config": config, "devices": found["devices"], "profiles": found["profiles"]}
+
+    def rest_of(self, name: str) -> tuple[str, str] | None:
+        """Return the state of a container in which nothing runs, and when it started last.
+
+        Return None if something runs in it, and empty texts if there is no such container.
+        """
+        instance = self.get(self.at("instances", name))
+        if instance is None:
+            return "", ""
+        status = parse_container(instance).status
+        return (status, str(instance.get("last_used_at"))) if status in _AT_REST else None
+
+    def stays_stopped(self, name: str) -> bool:
+        """Return True if nothing runs in a container, and it does not start by itself.
+
+        While it reboots from inside, Incus has it as stopped for a moment, and then starts it.
+        """
+        rest = self.rest_of(name)
+        for _ in range(_REST_LOOKS if rest != ("", "") else 0):
+            if rest is None or self.rest_of(name) != rest:
+                return False
+            self.host.read(["sleep", str(_REST_SECONDS)])
+        return True
+
+    def keep_stopped(self, name: str) -> None:
+        """Return once a container that was stopped stays so; end a reboot from inside by force.
+
+        Raise Failed if it restarts itself again and again.
+        """
+        body = {"action": "stop", "timeout": 0, "force": True}
+        for _ in range(_MOST_RESTS):
+            if self.stays_stopped(name):
+                return
+            with contextlib.suppress(_AlreadyStopped):  # it reboots again
+                self.change("PUT", self.at("instances", name, "state"), body)
+                return
+        what = f"{name} restarts itself again and again"
+        raise Failed(what, f"run `repoman stop --force {quoted(name)}` until it stays stopped")
 
     def replace(self, name: str, changes: Mapping[str, Any]) -> None:
         """Replace the parts of a container's configuration that `changes` names.
@@ -446,6 +495,10 @@ class NoSuchImage(Failed):
     """The image server has no image of the name that was requested."""
 
 
+class _AlreadyStopped(Failed):
+    """A container can't be stopped because it is."""
+
+
 class _NotDown(Failed):
     """A container did not shut down in time."""
 
@@ -463,6 +516,7 @@ _TRANSIENT: Mapping[str, type[Failed]] = {
     "Instance is busy running": _StillBusy,
     "Failed to delete bridge children interfaces": _StillBusy,  # a container stops meanwhile
     "instance is already running": _StillRunning,
+    "instance is already stopped": _AlreadyStopped,
     f'Setting "{_VOLATILE}': _Outdated,
     f'Changing "{_VOLATILE}': _Outdated,
     "Volatile idmap keys can't be": _Outdated,

@@ -498,6 +498,20 @@ def test_a_private_repo_is_fetched_only_if_its_path_was_approved(guarded: Guarde
         assert "SECRET" in guarded.real_git("log", "FETCH_HEAD").out
 
 
+def test_the_repo_of_another_project_is_not_fetched_by_ssh_config(guarded: Guarded) -> None:
+    """With `repoman ssh-config` each container has a name for ssh, and so for git."""
+    path = guarded.base / "repos/lamna"
+    for host in ("lamna.repoman", "dev@LAMNA.Repoman", "lamna.nas.repoman"):
+        urls = [f"{host}:{path}", f"ssh://{host}{path}", f"ssh://{host}:22{path}"]
+        for url in (*urls, f"ssh://[{host}]{path}", f"ssh://{host.replace('.', '%2e')}{path}"):
+            git(guarded.repo, "config", "remote.origin.url", url)
+            assert guarded.git("fetch").code == 128, url
+    assert guarded.hazards() == [".git/config: remote.origin.url"]
+    for url in ("git@repoman.example.org:x", "ssh://git@x.repoman.org/x"):
+        git(guarded.repo, "config", "remote.origin.url", url)
+        assert guarded.hazards() == []
+
+
 @pytest.mark.parametrize("place", ["the working tree", "the index", "HEAD"])
 def test_a_private_repo_is_no_submodule_until_its_path_was_approved(
     guarded: Guarded, place: str

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -590,6 +591,60 @@ def test_a_race_of_renames_under_a_snapshot(estate: ContainerEstate) -> None:
     assert not names & {"private", ".config"}
     write = 'find / -xdev -path "*/snapshots/*" 2>/dev/null | head -n 1'
     assert estate.exec_inside("isurus", "sh", "-c", write).out == ""
+
+
+STARTS = """\
+#!/bin/sh
+if mkdir "$0.begun" 2>/dev/null; then incus start isurus --project {project}; fi
+exec {program} "$@"
+"""
+NOTES = """\
+#!/bin/sh
+incus list --project {project} --format csv --columns ns >>"$0.noted"
+exec {program} "$@"
+"""
+
+
+def programs_of(estate: ContainerEstate, **scripts: str) -> dict[str, str]:
+    """Return a PATH on which programs of the host do more, each by its script."""
+    folder = Path(tempfile.mkdtemp(dir=estate.base))
+    for name, script in scripts.items():
+        program = folder / name
+        program.write_text(script.format(project=estate.project, program=shutil.which(name)))
+        program.chmod(0o755)
+    return {"PATH": f"{folder}:{estate.environ['PATH']}"}
+
+
+def noted_by(path: dict[str, str], name: str) -> set[str]:
+    return set(Path(path["PATH"].split(":")[0], f"{name}.noted").read_text().splitlines())
+
+
+def test_a_container_that_reboots_under_a_snapshot_or_an_undo(isurus: ContainerEstate) -> None:
+    """Incus has it as stopped while it reboots, so that nobody has frozen or stopped it."""
+    repo = isurus.local_repos / "isurus"
+    (repo / "x").write_text("before")
+    isurus.run("stop", "isurus", code=0)
+    isurus.run("snapshot", "isurus", code=0)
+    starts = programs_of(isurus, cp=STARTS)
+    refused = isurus.run("snapshot", "isurus", environ=starts, code=1)
+    assert "has started while its repo was copied" in refused.err
+    assert isurus.run("stop", "isurus", "--force", code=0).code == 0
+    assert len(isurus.run("snapshot", "list", "isurus", "--json", code=0).json["snapshots"]) == 1
+    (repo / "x").write_text("after, and longer")
+    undoes = programs_of(isurus, sleep=STARTS, rsync=NOTES)
+    isurus.run("undo", "isurus", "--repo", "--yes", environ=undoes, code=0)
+    assert (repo / "x").read_text() == "before"
+    assert noted_by(undoes, "rsync") == {"isurus,STOPPED"}
+    assert isurus.state("isurus") == "stopped", "its reboot has ended"
+
+
+def test_a_container_that_reboots_when_it_is_to_stop(isurus: ContainerEstate) -> None:
+    init = "#!/bin/sh\ntrap 'busybox reboot -f' TERM PWR\nwhile :; do sleep 600 & wait $!; done\n"
+    script = 'rm /sbin/init; printf %s "$0" >/sbin/init; chmod 755 /sbin/init'
+    assert isurus.exec_inside("isurus", "sh", "-c", script, init).code == 0
+    isurus.run("restart", "isurus", "--force", code=0)
+    isurus.run("stop", "isurus", code=0)
+    assert isurus.state("isurus") == "stopped"
 
 
 def test_a_repo_that_leaves_itself_out_of_its_mirror(estate: ContainerEstate, repo: Path) -> None:

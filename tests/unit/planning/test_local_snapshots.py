@@ -142,6 +142,7 @@ def test_everything_goes_back_in_order() -> None:
     ]
     back = steps[3]
     assert back == ReturnContainer("isurus", SECOND, container=True, pool="pool")
+    assert [step.halts for step in steps if isinstance(step, ReturnRepo)] == [False]
 
 
 def test_a_stopped_container_stays_so() -> None:
@@ -149,6 +150,8 @@ def test_a_stopped_container_stays_so() -> None:
     steps = undo_steps(facts, undo_target(facts, FIRST, ["volume"], NOW), "/repos/isurus")
     assert [type(step) for step in steps] == [NoteUndo, TakeSnapshot, ReturnContainer, NoteUndo]
     assert steps[2] == ReturnContainer("isurus", FIRST, container=False, pool="pool")
+    steps = undo_steps(facts, undo_target(facts, FIRST, ["repo"], NOW), "/repos/isurus")
+    assert [step.halts for step in steps if isinstance(step, ReturnRepo)] == [True], "or reboots"
 
 
 @pytest.mark.parametrize("now", [NOW, "2026-12-01T00:00:00Z"])
