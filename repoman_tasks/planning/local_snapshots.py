@@ -266,11 +266,12 @@ def _missing_parts(facts: SnapshotFacts) -> list[str]:
 def surplus(snapshots: Sequence[LocalSnapshot], now: str, new: int = 0) -> list[str]:
     """Return the ids of the snapshots that are too many, beside `new` ones, or too old.
 
-    What undo replaced stays until it is forgotten.
+    The newest stays, however old it is by a clock that may be wrong. What undo replaced stays until
+    it is forgotten.
     """
     own = [one.id for one in snapshots if not one.kept]
     excess = own[: max(0, len(own) + new - MOST_KEPT)]
-    old = [id for id in own if hours_since(time_of(id), now) > MOST_DAYS * 24]
+    old = [id for id in own[:-1] if hours_since(time_of(id), now) > MOST_DAYS * 24]
     return [id for id in own if id in {*excess, *old}]
 
 
