@@ -35,13 +35,23 @@ _ATTEMPTS = 20
 Listeners = list[tuple[Forward, list[socket.socket]]]
 
 
-def leads_here(host: str) -> bool:
-    """Return True if each address of the name `host` is one of loopback."""
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
-        return False
-    return {str(one[4][0]) for one in found} <= set(_LOOPBACK.values())
+def leads_here(host: str, seconds: float = 1.0) -> bool:
+    """Return True if each address of the name `host` is one of loopback.
+
+    A name without an answer after `seconds` does not: where no DNS server answers, the system asks
+    for many seconds.
+    """
+    found: list[str] = []
+
+    def look() -> None:
+        with contextlib.suppress(OSError):
+            answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            found.extend([str(one[4][0]) for one in answers])
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return bool(found) and set(found) <= set(_LOOPBACK.values())
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ _TMUX = "unset TMUX TMUX_TMPDIR\n"
 _STATE = (
     _TMUX
     + r"""
+command -v tmux >/dev/null 2>&1 || exit 0
 tmux -L repoman display-message -p -t =agent:0 "$1" 2>/dev/null && date +%s
 """
 )

@@ -66,18 +66,23 @@ def ask_any_project(wizard: Wizard) -> None:
 
 def ask_projects(wizard: Wizard) -> None:
     """Prompt for a project as `ask_project` does, unless some are named, or all are meant."""
-    if not wizard.arguments["all"]:
-        ask_agent(wizard)
+    if not wizard.arguments["all"] and not wizard.arguments["name"]:
+        _ask_after(wizard, [])
 
 
 def ask_agent(wizard: Wizard) -> None:
-    """Prompt for a project as `ask_project` does, unless a project or an action is named."""
-    if wizard.arguments["name"]:
-        return
+    """Prompt for a project as `ask_project` does, after the action `stop`, too."""
+    words = wizard.arguments["name"] or []
+    if words in ([], ["stop"]):
+        _ask_after(wizard, words)
+
+
+def _ask_after(wizard: Wizard, words: list[str]) -> None:
+    """Make a list of `words` and the project that `ask_project` prompts for."""
     wizard.arguments["name"] = None
     ask_project(wizard)
     name = wizard.arguments["name"]
-    wizard.arguments["name"] = [] if name is None else [name]
+    wizard.arguments["name"] = words if name is None else [*words, name]
 
 
 def _project(wizard: Wizard, names: list[str]) -> None:

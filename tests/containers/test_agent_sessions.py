@@ -213,6 +213,7 @@ def test_what_is_missing_is_said(ready: ContainerEstate) -> None:
     assert "agent needs a terminal: start it without one by --detach" in done.err
     before = taken(ready)
     ready.exec_inside("isurus", "mv", "/usr/bin/tmux", "/usr/bin/away")
+    assert "no agent runs in isurus" in ready.run("agent", "stop", "isurus", code=0).err
     done = ready.run("agent", "isurus", "--with", "mine", "--detach", code=1)
     assert "tmux, which keeps the terminal of an agent, is not installed in isurus" in done.err
     assert taken(ready) == before, "none for a session that can't begin"

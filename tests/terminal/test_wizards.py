@@ -316,6 +316,7 @@ def test_of_many_projects_one_is_named(isurus: Estate, spawn: Spawn) -> None:
     [
         *((word, "Which project? ") for word in ("exec", "restart", "shell", "start", "stop")),
         *((word, "Which project? ") for word in ("remove", "trust", "untrust", "update")),
+        ("agent stop", "Which project? "),
         ("completion", "Install or remove? [1] "),
         *((f"{word} install", "Go ahead? [Y/n] ") for word in ("git-guard", "ssh-config")),
     ],

@@ -182,12 +182,17 @@ def _replaced(agent: Agent, entry: AgentEntry) -> Agent:
     return agent._replace(**{name: getattr(entry, name) or getattr(agent, name) for name in names})
 
 
-def named_agent(name: str, entries: Sequence[AgentEntry]) -> Agent:
-    """Return the agent called `name`; raise UsageError if there is none."""
-    agents = {agent.name: agent for agent in all_agents(entries)}
+def named_agent(name: str, entries: Sequence[AgentEntry] | None) -> Agent:
+    """Return the agent called `name`; raise UsageError if there is none.
+
+    With None for `entries`, those of the registry, only the built-in agents are meant.
+    """
+    agents = {agent.name: agent for agent in all_agents(entries or ())}
     if name not in agents:
         near = nearest(name, agents)
         cure = f"did you mean {near}?" if near else f"choose one of {', '.join(agents)}"
+        if entries is not None:
+            cure += " (one of your own needs an entry [agents.NAME] in the registry)"
         raise UsageError(f"no agent is called {name!r}", cure)
     return agents[name]
 

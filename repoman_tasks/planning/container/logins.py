@@ -85,7 +85,7 @@ def check_login_options(
 
 def find_agent(name: str) -> Agent:
     """Return the built-in agent called `name`; raise UsageError if there is none."""
-    return named_agent(name, ())
+    return named_agent(name, None)
 
 
 def find_key(agent: Agent, secret: str) -> Key:

@@ -114,6 +114,11 @@ def test_an_unknown_agent() -> None:
         named_agent("cluade", [MINE])
     with pytest.raises(UsageError, match=r"choose one of claude, .*aider, mine"):
         named_agent("x", [MINE])
+    own = r"\(one of your own needs an entry \[agents\.NAME\] in the registry\)$"
+    with pytest.raises(UsageError, match=own):
+        named_agent("mine", ())
+    with pytest.raises(UsageError, match=r"did you mean gemini\?$"):  # for a login
+        named_agent("mine", None)
 
 
 @pytest.mark.parametrize(
