@@ -59,8 +59,9 @@ def _submit(
         except RepomanError as error:
             look = Look(error.what)
         if look.problem:
-            command = "restart" if look.moved else "update"
+            command = "restart" if look.moved else "reset" if look.wrecked else "update"
             cure = f"run `repoman {command} {quoted(name)}`"
+            cure += ", its repo and its volume stay" if look.wrecked else ""
             what = f"problem inside its container: {look.problem}"
             return [Finding(name, what, cure, kind="inside")]
         return [lost_mounts_finding(name, look.lost)] if look.lost else []

@@ -42,6 +42,9 @@ _SECONDS = 20.0
 _UP_SECONDS = 180.0
 _MOST_BYTES = 1 << 20
 
+_NO_PROGRAM = 127
+"""Exit status of `incus exec` if the container has no such program."""
+
 DELAY = "sleep 0.05 >/dev/null 2>&1 &\ntrap wait EXIT\n"
 """Begins each script whose output is needed: it does not end before the sleep has. An Incus client
 built with gorilla/websocket before 1.5.1, such as Debian 12's backport, loses the output of a
@@ -242,6 +245,8 @@ class Look:
     """Paths in the repo whose read-only mount was lost."""
     moved: bool = False
     """True if the repo inside is another folder than on the host, which a restart mends."""
+    wrecked: bool = False
+    """True if no shell can be run inside, without which repoman can mend nothing there."""
 
 
 @dataclass(frozen=True)
@@ -372,6 +377,8 @@ def submit_check(handle: GuestHandle, path: str, protected: Sequence[str] = ()) 
         lost: list[str] = []
         for number, look in enumerate(looks):
             result = look.result()
+            if result.code == _NO_PROGRAM:
+                return Look("sh can't be run there", wrecked=True)
             if result.code:
                 return Look(result.complaint.removeprefix("repoman: "))
             first, *lines = result.text.split("\n")

@@ -432,6 +432,16 @@ def test_the_cure_for_a_repo_that_was_replaced_while_its_container_runs(
 
 
 @pytest.mark.shared
+def test_the_cure_for_a_container_without_a_shell(isurus: ContainerEstate) -> None:
+    (isurus.local_repos / "isurus/kept").touch()
+    isurus.exec_inside("isurus", "rm", "/bin/sh")
+    assert isurus.findings() == {"isurus": ["inside"]}
+    paste_cure(isurus, "inside")
+    assert isurus.findings() == {}
+    isurus.run("exec", "isurus", "--", "rm", "kept", code=0)
+
+
+@pytest.mark.shared
 def test_a_user_that_is_missing_inside(isurus: ContainerEstate) -> None:
     isurus.exec_inside("isurus", "sh", "-c", "grep root: /etc/passwd >/p; cat /p >/etc/passwd")
     assert isurus.findings() == {"isurus": ["inside"]}
