@@ -91,7 +91,8 @@ def _tell_lost(session: Session, container: Container, image: str, *, volume: bo
     elif added is None:
         why = "nobody noted what it began with" if container.running else "it does not run"
         note(f"lost: packages installed by hand, which can't be listed, as {why}")
-    note("lost: all else on its own disk, such as what npm or pip installed")
+    what = "all" if added == [] else "all else"  # other than the packages
+    note(f"lost: {what} on its own disk, such as what npm or pip installed")
     if (before := container.config.get(IMAGE_TAG, "")) != image:
         note(f"its image was {before or 'unknown'}, and becomes {image}")
     if not volume and has_volume(container.devices):

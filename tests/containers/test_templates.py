@@ -262,12 +262,15 @@ def test_packages_by_the_images_own_manager_and_a_reset(estate: ContainerEstate)
     define(estate, "tools", 'image = "debian"', files, 'packages = ["isurus-tool"]')
     estate.new("isurus", "--template", "tools")
     assert estate.run("exec", "isurus", "--", "isurus-tool", code=0).out == "works\n"
-    assert "by hand" not in estate.run("reset", "isurus", "--dry-run", code=0).err
+    shown = estate.run("reset", "isurus", "--dry-run", code=0)
+    assert "by hand" not in shown.err
+    assert "lost: all on its own disk, such as what npm or pip installed" in shown.err
     assert estate.exec_inside("isurus", "apt-get", "-qy", "install", "hand-tool").code == 0
     assert estate.exec_inside("isurus", "touch", "/root/x", "/var/lib/repoman/y").code == 0
     (estate.local_repos / "isurus/z").touch()
     shown = estate.run("reset", "isurus", "--dry-run", code=0)
     assert "lost: 1 package installed by hand: hand-tool" in shown.err
+    assert "lost: all else on its own disk" in shown.err
     assert "kept: its repo, and its volume" in shown.err
     assert estate.run("reset", "isurus", "--no-input").code == 2
     assert estate.exec_inside("isurus", "hand-tool").out == "works\n", "it was not approved"
