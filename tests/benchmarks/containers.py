@@ -15,10 +15,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import pexpect  # type: ignore[import-untyped]
+
 from repoman_tasks.model import TRANSPORTS
 from tests.benchmarks.table import Row, show, timed
 from tests.containers.conftest import ContainerEstate, RemoteContainerEstate
 from tests.support.forwarding import exchange, forwarding, serve
+from tests.support.guest_tmux import install_program, install_tmux
+from tests.support.terminals import spawn
 
 RUNS = 9
 INSTANCES = 100
@@ -111,6 +115,38 @@ class Bench:
         )
         self.estate.run("remove", "isurus", "--yes", code=0)
         return row
+
+    def attach(self) -> Row:
+        """Measure `agent` until its terminal is shown, compared with a bare attach to that.
+
+        The session detaches each client at once.
+        """
+        self.estate.new("isurus")
+        with tempfile.TemporaryDirectory(prefix="bench-tmux-") as scratch:
+            install_tmux(self.estate, "isurus", Path(scratch))
+        install_program(self.estate, "isurus", "claude", "#!/bin/sh\nexec sleep 9999\n")
+        self.estate.run("agent", "isurus", "--detach", "--no-snapshot", code=0)
+        as_user = ("--user", str(os.getuid()), "isurus", "--", "tmux", "-L", "repoman")
+        self.estate.incus("exec", *as_user, "set-hook", "-g", "client-attached", "detach-client")
+        bare = ["incus", "exec", "--project", self.estate.project, "-t", *as_user, "attach"]
+        row = Row(
+            "`agent`, attach",
+            *alternating(
+                lambda: self._on_terminal([*self.estate.argv, "agent", "isurus"]),
+                lambda: self._on_terminal(bare),
+            ),
+        )
+        self.estate.run("remove", "isurus", "--yes", code=0)
+        return row
+
+    def _on_terminal(self, argv: Sequence[str]) -> float:
+        """Return the seconds that a program takes on a terminal."""
+        began = time.monotonic()
+        child = spawn(argv, {**self.estate.environ, "TERM": "xterm-256color"}, self.estate.home)
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus == 0, child.before
+        return time.monotonic() - began
 
     def starts(self) -> Row:
         """Measure `start --all`, compared with one `incus start` of all."""
@@ -289,9 +325,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.containers")
     parser.add_argument("--streams", action="store_true", help="only those over SSH")
     parser.add_argument("--templates", action="store_true", help="only those from a template")
+    parser.add_argument("--attach", action="store_true", help="only `agent`")
     arguments = parser.parse_args()
     if arguments.templates:
         templates()
+        return
+    if arguments.attach:
+        with ContainerEstate(Path(tempfile.mkdtemp(prefix="bench-"))) as estate:
+            show("Agents", "repoman", "bare incus", [Bench(estate.setup()).attach()])
         return
     if not arguments.streams:
         containers()
@@ -311,7 +352,8 @@ def containers() -> None:
     base = Path(tempfile.mkdtemp(prefix="bench-"))
     with ContainerEstate(base) as estate:
         bench = Bench(estate.setup())
-        rows = [bench.new("busybox"), bench.new("debian"), bench.shell(), bench.starts()]
+        rows = [bench.new("busybox"), bench.new("debian"), bench.shell(), bench.attach()]
+        rows.append(bench.starts())
         rows += forwarded(estate)
         fill(bench)
         rows.append(bench.listing([]))
