@@ -169,7 +169,7 @@ def test_more_connections_than_the_server_allows_wait(tmp_path: Path, transport:
                 client.shutdown(socket.SHUT_WR)
             for client in clients:
                 client.settimeout(WAIT_SECONDS)
-                assert client.recv(10) == b"\n0"
+                assert client.recv(10) == b"\n0", running.said
                 client.close()
             assert running.end() == 0
 

@@ -9,6 +9,7 @@ import random
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -231,15 +232,16 @@ def test_disk_full_in_the_pool(quick: ContainerEstate) -> None:
 @contextmanager
 def without_its_daemon(estate: ContainerEstate) -> Iterator[None]:
     """Hide the daemon's folder until its service is started."""
-    folder, program = estate.home / "incus", estate.home / "bin/systemctl"
+    before, program = dict(estate.environ), estate.home / "bin/systemctl"
     program.parent.mkdir()
-    start = f'[ "$*" = "start incus" ] && exec ln -s {DAEMON} {folder}'
-    program.write_text(f"#!/bin/sh\n{start}\n")
-    program.chmod(0o755)
-    before = dict(estate.environ)
-    path = f"{program.parent}:{before['PATH']}"
-    estate.environ |= {"INCUS_DIR": str(folder), "PATH": path}
-    yield
+    with tempfile.TemporaryDirectory(dir="/tmp") as base:  # a socket has a short path (unix(7))
+        folder = Path(base, "incus")
+        start = f'[ "$*" = "start incus" ] && exec ln -s {DAEMON} {folder}'
+        program.write_text(f"#!/bin/sh\n{start}\n")
+        program.chmod(0o755)
+        path = f"{program.parent}:{before['PATH']}"
+        estate.environ |= {"INCUS_DIR": str(folder), "PATH": path}
+        yield
     estate.environ = before
 
 

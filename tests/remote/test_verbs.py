@@ -343,6 +343,19 @@ def test_a_host_that_allows_too_few_sessions(tmp_path: Path) -> None:
         host.close()
 
 
+def test_a_refusal_of_which_another_thread_took_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paramiko keeps one reason for all threads, and whoever looks first takes it."""
+    with Sshd(tmp_path, "MaxSessions 1") as sshd:
+        host = connected(sshd)
+        with host.hold_folder("/", timeout=WAIT_SECONDS):
+            monkeypatch.setattr("paramiko.Transport.get_exception", lambda _: None)
+            with pytest.raises(Failed, match="MaxSessions"):
+                host.read(["true"])
+        host.close()
+
+
 # --- what is submitted -------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,10 +21,13 @@ class Clock:
         """`elapsed` returns the seconds since the clock was last read."""
         self.now = 0.0
         self._elapsed = elapsed
+        self._reading = threading.Lock()
+        """The threads of a connection read it, too: at each read something was written before."""
 
     def monotonic(self) -> float:
-        self.now += self._elapsed()
-        return self.now
+        with self._reading:
+            self.now += self._elapsed()
+            return self.now
 
     def sleep(self, seconds: float) -> None:
         """Let so much time go by at once."""

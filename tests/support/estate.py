@@ -44,7 +44,7 @@ _SHM = Path("/dev/shm")
 _ESTATE_ID = "11111111-2222-3333-4444-555555555555"
 _LONG_AGO = "2026-01-01T00:00:00Z"
 _INHERITED = (
-    *("PATH", "TMPDIR", "TERM", "TZ", "USER", "LOGNAME", "VIRTUAL_ENV", "CI"),
+    *("PATH", "TMPDIR", "TZ", "USER", "LOGNAME", "VIRTUAL_ENV", "CI"),
     *("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED", "PYTHONSAFEPATH"),
 )
 """The variables that a test inherits from whoever runs it; all others are left out."""
@@ -65,6 +65,7 @@ def isolate_environ(home: Path) -> dict[str, str]:
         "XDG_STATE_HOME": str(home / ".local/state"),
         "INCUS_DIR": str(home / "no-incus"),
         "LC_ALL": "C.UTF-8",
+        "TERM": "xterm",
         "GIT_CONFIG_GLOBAL": "/dev/null",
         "GIT_CONFIG_SYSTEM": "/dev/null",
         "GIT_AUTHOR_NAME": "A Tester",

@@ -45,6 +45,10 @@ _WINDOW = 16 << 20
 _REFUSED = (1, 2)
 """Code of SSH for a session that is not allowed (RFC 4254, section 5.1), such as one too many."""
 
+_REASON_TAKEN = "Unable to open channel."
+"""Message of Paramiko if several threads were refused a session at once. It keeps one reason for
+all of them, and the first to look takes it (`Transport.get_exception`)."""
+
 
 class FabricTransport(SSHTransport):
     """An SSH connection by Fabric, through its gateways."""
@@ -133,6 +137,8 @@ class FabricTransport(SSHTransport):
                 raise connection_errors.too_many() from None
             raise Failed(f"it starts no program, {error}", "look at its sshd") from None
         except (SSHException, EOFError, OSError) as error:
+            if str(error) == _REASON_TAKEN:
+                raise connection_errors.too_many() from None
             raise self._pulse.lost(error) from None
         return made
 
