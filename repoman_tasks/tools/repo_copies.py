@@ -99,8 +99,9 @@ def copy_repo(host: Host, repo: str, folder: str, *, may_copy: bool) -> int | No
     unless `may_copy`. Raise Failed if not all of it can be read.
     """
     parent = posixpath.dirname(folder)
-    for path in (posixpath.dirname(parent), parent, folder):  # -m is for the last folder only
-        made = host.change(["mkdir", "-p", "-m", "700", "--", path])
+    paths = {posixpath.dirname(parent): ["-p"], parent: ["-p"], folder: []}
+    for path, options in paths.items():  # -m is for the last folder only; a copy is always new
+        made = host.change(["mkdir", *options, "-m", "700", "--", path])
         if made.code:
             raise Failed(f"{path} can't be created", made.complaint)
     if not may_copy and not _shares(host, repo, folder):
