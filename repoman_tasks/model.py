@@ -426,8 +426,8 @@ class Failure:
 
 @dataclass(frozen=True)
 class Altered:
-    """What else changed a mirror, as a full comparison found and repaired it, until a person has
-    seen that."""
+    """Changes of a mirror by something else, which a full comparison found and repaired; kept until
+    a person has seen them."""
 
     time: str
     """When it was found last (UTC)."""

@@ -1,4 +1,4 @@
-"""What a person has seen of mirrors that something else changed, and what repairs kept aside."""
+"""Records of mirrors that something else changed, until a person has seen them."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ImageSource:
-    """Where a container comes from."""
+    """Origin of a container."""
 
     steps: Sequence[Step]
     """The builds that come first."""

@@ -31,7 +31,7 @@ class Repair:
     changes: Changes | None
     """The entries to send; None for the whole mirror."""
     kinds: Mapping[bytes, Kind]
-    """What that does to each entry."""
+    """The change that this makes to each entry."""
 
     @property
     def losses(self) -> Losses:

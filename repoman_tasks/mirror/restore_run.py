@@ -50,7 +50,7 @@ class Restore:
     source: RestoreSource
     target: Target
     excludes: Excludes | None
-    """What the source does not have and stays as it is; None if it has all of the repo."""
+    """Entries that the source lacks and that stay as they are; None if it has all of the repo."""
     stall_seconds: float
     see: Callable[[rsync.Item], object]
 

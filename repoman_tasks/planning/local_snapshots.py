@@ -55,7 +55,7 @@ _ID = re.compile(r"(?:undo-)?(\d{8})T(\d{6})Z(?:-(\d+))?")
 
 @dataclass(frozen=True)
 class Copy:
-    """What repoman's state has of one snapshot, or of what an undo replaced."""
+    """Part of a snapshot, or of what an undo replaced, that is in repoman's state."""
 
     id: str
     bytes: int = 0
@@ -102,7 +102,7 @@ class LocalSnapshot:
 
 @dataclass(frozen=True)
 class SnapshotFacts:
-    """What the snapshots of one project are made of, as it is on its host."""
+    """Facts about one project and its snapshots on its host."""
 
     name: str
     folder: str

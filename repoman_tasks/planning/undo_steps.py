@@ -35,7 +35,7 @@ _STOPPED = ("stopped", "error")
 
 @dataclass(frozen=True)
 class Undo:
-    """Where an undo goes."""
+    """An undo: the snapshot that it goes back to, and the parts that it takes back."""
 
     snapshot: LocalSnapshot
     id: str
@@ -44,7 +44,7 @@ class Undo:
     ran: bool
     """True if the container ran when it began."""
     begun: tuple[Copy, ...] = ()
-    """What was interrupted, each try of it, the newest last."""
+    """Each try that was interrupted, the newest last."""
 
 
 def undo_target(facts: SnapshotFacts, at: str, parts: Sequence[str], now: str) -> Undo:

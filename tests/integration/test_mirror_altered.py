@@ -157,7 +157,7 @@ def test_a_damaged_object_does_not_replace_a_good_one(ready: Estate) -> None:
 
 
 def test_a_repair_that_was_killed(ready: Estate) -> None:
-    """What it kept aside is found by its name."""
+    """The folder that it kept aside is found by its name."""
     left = ready.share / f"{ASIDE}.isurus.0123456789abcdef"
     left.mkdir()
     assert "a sync that repaired it was killed" in ready.run("status", "isurus", code=3).out

@@ -1,4 +1,4 @@
-"""What an agent in a container says of its own state is not believed."""
+"""Hostile answers of an agent in a container about its own state."""
 
 from __future__ import annotations
 

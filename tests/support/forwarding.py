@@ -67,7 +67,7 @@ class Forwarding:
 
     @property
     def said(self) -> str:
-        """What it has printed on standard error so far."""
+        """Return all that it has printed on standard error so far."""
         return "".join(self._said)
 
     def says(self, text: str) -> None:

@@ -46,7 +46,7 @@ _BASE, _FROM, _FILES = "repoman.base", "repoman.from", "repoman.files"
 image that it was built on, and the digest of its files."""
 
 ACTIONS = ("list", "show", "build", "remove")
-"""What `template` can do."""
+"""Actions of `template`."""
 MANAGERS = ("apt-get", "dnf", "apk", "pacman", "zypper")
 """The package managers, each by its program."""
 
@@ -72,7 +72,7 @@ _INSTALL: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]
         ("zypper", "clean", "--all"),
     ),
 }
-"""What a manager runs before the installation, for it, and afterwards."""
+"""Commands of each manager before the installation, for it, and afterwards."""
 
 _NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "build-tools": {

@@ -107,7 +107,7 @@ class Outcome:
     noted: bool = False
     """If true, the state has it already, though the registry may not."""
     altered: Altered | None = None
-    """What else changed the mirror, if a full comparison found that."""
+    """Changes of the mirror by something else, if a full comparison found some."""
     busy: bool = False
     """If true, another sync of the project was running, and so nothing was done."""
 

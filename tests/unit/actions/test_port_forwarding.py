@@ -1,4 +1,4 @@
-"""Where the name of a forwarded port leads."""
+"""The address that the name of a forwarded port leads to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `uninstall` removes from Incus, and what it leaves and names."""
+"""The things in Incus that `uninstall` removes, and those that it leaves and names."""
 
 from __future__ import annotations
 

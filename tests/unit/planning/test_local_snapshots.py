@@ -157,7 +157,7 @@ def test_a_stopped_container_stays_so() -> None:
 
 @pytest.mark.parametrize("now", [NOW, "2026-12-01T00:00:00Z"])
 def test_an_interrupted_one_goes_on(now: str) -> None:
-    """What each try replaces is kept apart, so that none is replaced itself."""
+    """Each try keeps apart what it replaces, so that none is replaced itself."""
     stopped = replace(RUNNING, status="stopped")
     id = unused_id(NOW, (), kept=True)
     facts = begun(container=stopped, in_container=(*FACTS.in_container, id))
@@ -176,7 +176,7 @@ def test_an_interrupted_one_goes_on(now: str) -> None:
 
 
 def test_an_interrupted_one_may_go_elsewhere() -> None:
-    """What it replaced first is kept; with the parts of both, and noted anew."""
+    """It keeps what it replaced first; with the parts of both, and noted anew."""
     facts = begun()
     kept = replace(facts.copies[-1], parts=("volume",))
     facts = replace(facts, copies=(*facts.copies[:-1], kept))

@@ -1,4 +1,4 @@
-"""What a full comparison has to send, by listings of repo and mirror."""
+"""The entries that a full comparison has to send, by listings of repo and mirror."""
 
 from __future__ import annotations
 

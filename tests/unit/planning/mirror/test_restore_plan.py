@@ -1,4 +1,4 @@
-"""What an interrupted restore has left, and the command that goes on with it."""
+"""Remains of an interrupted restore, and the command that goes on with it."""
 
 from __future__ import annotations
 
