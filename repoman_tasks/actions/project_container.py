@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from repoman_tasks.errors import Busy, Failed, Refused, UsageError, quoted
-from repoman_tasks.hosts.base import Locked
+from repoman_tasks.actions.held_locks import hold_lock
+from repoman_tasks.errors import Failed, Refused, UsageError, quoted
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.drift import Containers, project_drift
 from repoman_tasks.planning.container.host_mounts import host_mount_findings
@@ -105,8 +105,5 @@ def lock_container(session: Session, name: str) -> None:
 
     Raise Busy if another process holds it.
     """
-    lock = session.host.lock(session.store.lock_path(f"{name}.container"))
-    try:
-        session.stack.enter_context(lock)
-    except Locked as error:
-        raise Busy(f"another command is working on {name}, {error}", "let it finish") from None
+    path = session.store.lock_path(f"{name}.container")
+    hold_lock(session, path, f"another command is working on {name}")

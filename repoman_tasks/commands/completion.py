@@ -6,10 +6,11 @@ from contextlib import suppress
 from dataclasses import replace
 
 from repoman_tasks.actions.apply import Plan, apply_plan
+from repoman_tasks.actions.held_locks import LOCK_SECONDS, hold_lock
 from repoman_tasks.cli.task import task
 from repoman_tasks.completions import script
 from repoman_tasks.errors import Busy, RepomanError
-from repoman_tasks.hosts.base import Host, Locked
+from repoman_tasks.hosts.base import Host
 from repoman_tasks.planning.completion_files import (
     CompletionFile,
     check_action,
@@ -83,11 +84,7 @@ def _lock_completion(session: Session, shell: str, files: list[CompletionFile]) 
 
     Raise Busy if another process holds it, or if the files are no longer like `files`.
     """
-    lock = session.host.lock(f"{session.store.path}.completion", wait_seconds=10)
-    try:
-        session.stack.enter_context(lock)
-    except Locked as error:
-        what = f"another command is changing the completion, {error}"
-        raise Busy(what, "let it finish") from None
+    path, busy = f"{session.store.path}.completion", "another command is changing the completion"
+    hold_lock(session, path, busy, wait_seconds=LOCK_SECONDS)
     if _read_files(session.host, shell) != files:
         raise Busy("another process changed the completion meanwhile", "run the command again")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from repoman_tasks.actions.apply import Plan, apply_plan
 from repoman_tasks.actions.facts import reconcile, stored_registry
+from repoman_tasks.actions.held_locks import LOCK_SECONDS, hold_lock
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Busy
-from repoman_tasks.hosts.base import Locked
 from repoman_tasks.planning.guard_files import (
     Guard,
     check_git_version,
@@ -94,11 +94,7 @@ def _lock(session: Session, guard: Guard) -> None:
 
     Raise Busy if another process holds it, or has changed the file meanwhile.
     """
-    lock = session.host.lock(f"{state_folder(session.host)}/guard/lock", wait_seconds=10)
-    try:
-        session.stack.enter_context(lock)
-    except Locked as error:
-        what = f"another command is changing the guard, {error}"
-        raise Busy(what, "let it finish") from None
+    path, busy = f"{state_folder(session.host)}/guard/lock", "another command is changing the guard"
+    hold_lock(session, path, busy, wait_seconds=LOCK_SECONDS)
     if submit_guard(session.host).result().content != guard.content:
         raise Busy("another process changed the guard meanwhile", "run the command again")

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from repoman_tasks.actions.apply import Plan, apply_plan
 from repoman_tasks.actions.facts import stored_registry
+from repoman_tasks.actions.held_locks import LOCK_SECONDS, hold_lock
 from repoman_tasks.cli.task import task
-from repoman_tasks.errors import Busy, UsageError
-from repoman_tasks.hosts.base import Locked
+from repoman_tasks.errors import UsageError
 from repoman_tasks.model import Registry
 from repoman_tasks.planning.container.agents import AGENT_NAMES
 from repoman_tasks.planning.container.login_findings import login_state, shared_login_state
@@ -124,11 +124,8 @@ def _share(session: Session, registry: Registry, *, remove: bool) -> list[Step]:
 
 def _lock(session: Session) -> None:
     """Hold the lock of the logins until the session ends; raise Busy if another process does."""
-    lock = session.host.lock(logins_lock(session.host), wait_seconds=10)
-    try:
-        session.stack.enter_context(lock)
-    except Locked as error:
-        raise Busy(f"another command is changing the logins, {error}", "let it finish") from None
+    path, busy = logins_lock(session.host), "another command is changing the logins"
+    hold_lock(session, path, busy, wait_seconds=LOCK_SECONDS)
 
 
 def _show_next(session: Session, agent: str, *, shared: bool) -> None:

@@ -15,10 +15,10 @@ from repoman_tasks.actions.facts import (
     require_share,
     volumes,
 )
+from repoman_tasks.actions.held_locks import hold_lock
 from repoman_tasks.actions.project_container import lock_container
 from repoman_tasks.cli.task import task
-from repoman_tasks.errors import Busy, Refused, RepomanError, UsageError
-from repoman_tasks.hosts.base import Locked
+from repoman_tasks.errors import Refused, RepomanError, UsageError
 from repoman_tasks.model import Project
 from repoman_tasks.planning.findings import unfinished_rename
 from repoman_tasks.planning.mirror.sync_plan import find_project, first_symlink
@@ -138,8 +138,4 @@ def _lock(session: Session, name: str, to: str) -> None:
     """Keep other commands from the project until the session ends. Raise Busy if one is at work."""
     for one in (name, to):
         lock_container(session, one)
-    lock = session.host.lock(session.store.lock_path(name))
-    try:
-        session.stack.enter_context(lock)
-    except Locked as error:
-        raise Busy(f"{name} is being mirrored, {error}", "let it finish") from None
+    hold_lock(session, session.store.lock_path(name), f"{name} is being mirrored")

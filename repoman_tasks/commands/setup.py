@@ -10,10 +10,10 @@ from repoman_tasks.actions.apply import Plan, apply_plan
 from repoman_tasks.actions.container_plans import step_runner
 from repoman_tasks.actions.estate_copy import takeover_steps
 from repoman_tasks.actions.facts import fence_facts, incus, reconcile, stored_registry
+from repoman_tasks.actions.held_locks import LOCK_SECONDS, hold_lock
 from repoman_tasks.actions.sync_facts import submit_hostname
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Busy, RepomanError, quoted
-from repoman_tasks.hosts.base import Locked
 from repoman_tasks.model import Registry
 from repoman_tasks.planning.estate_steps import SetupOptions, chosen_agents, setup_steps
 from repoman_tasks.planning.fence.fence_facts import REPAIR_CURE, FenceOptions
@@ -201,10 +201,7 @@ def _lock_setup(session: Session, registry: Registry) -> None:
 
     Raise Busy if another process holds it, or if the stored registry is no longer `registry`.
     """
-    lock = session.host.lock(f"{session.store.path}.setup", wait_seconds=10)
-    try:
-        session.stack.enter_context(lock)
-    except Locked as error:
-        raise Busy(f"another setup is running, {error}", "let it finish") from None
+    path = f"{session.store.path}.setup"
+    hold_lock(session, path, "another setup is running", wait_seconds=LOCK_SECONDS)
     if session.store.load() != registry:
         raise Busy("another command changed the registry meanwhile", "run setup again")

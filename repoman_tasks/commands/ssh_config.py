@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from repoman_tasks.actions.apply import Plan, apply_plan
 from repoman_tasks.actions.facts import person
+from repoman_tasks.actions.held_locks import LOCK_SECONDS, hold_lock
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Busy, UsageError
-from repoman_tasks.hosts.base import Locked
 from repoman_tasks.planning.ssh_files import (
     SshFiles,
     check_ssh_action,
@@ -80,11 +80,7 @@ def _lock(session: Session, files: SshFiles) -> None:
 
     Raise Busy if another process holds it, or has changed a file meanwhile.
     """
-    lock = session.host.lock(f"{files.folder}/lock", wait_seconds=10)
-    try:
-        session.stack.enter_context(lock)
-    except Locked as error:
-        what = f"another command is changing the configuration of ssh, {error}"
-        raise Busy(what, "let it finish") from None
+    path, busy = f"{files.folder}/lock", "another command is changing the configuration of ssh"
+    hold_lock(session, path, busy, wait_seconds=LOCK_SECONDS)
     if submit_ssh_files(session.host, session.submit(person)).result() != files:
         raise Busy("another process changed a file of ssh meanwhile", "run the command again")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from repoman_tasks.actions.apply import Plan, apply_plan
 from repoman_tasks.actions.container_plans import step_runner
 from repoman_tasks.actions.facts import stored_registry
+from repoman_tasks.actions.held_locks import hold_lock
 from repoman_tasks.actions.host_inventory import find_inventory, log_path
 from repoman_tasks.cli.task import task
-from repoman_tasks.errors import Busy
-from repoman_tasks.hosts.base import Locked
 from repoman_tasks.planning.inventory import left_alone, uninstall_steps
 from repoman_tasks.session import Session
 
@@ -54,12 +53,8 @@ def _lock(session: Session) -> None:
     """Keep other commands from all projects until the end. Raise Busy if one is at work."""
     for project in session.of(stored_registry).projects:
         for name in (project.name, f"{project.name}.container"):
-            lock = session.host.lock(session.store.lock_path(name))
-            try:
-                session.stack.enter_context(lock)
-            except Locked as error:
-                what = f"another command is working on {project.name}, {error}"
-                raise Busy(what, "let it finish") from None
+            busy = f"another command is working on {project.name}"
+            hold_lock(session, session.store.lock_path(name), busy)
 
 
 def _remove_empty(session: Session) -> None:

@@ -324,6 +324,8 @@ def message_strings(path: Path) -> Iterator[ast.expr]:
                 yield node.args[0]
             elif name == "Finding":
                 yield node.args[1]
+            elif name == "hold_lock":
+                yield node.args[2]
         elif isinstance(node, ast.FunctionDef) and node.name.endswith("_fault"):
             returned = (inner for inner in ast.walk(node) if isinstance(inner, ast.Return))
             yield from (inner.value for inner in returned if inner.value)
