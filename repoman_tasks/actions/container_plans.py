@@ -196,7 +196,8 @@ def step_runner(session: Session) -> StepRunner:
         return f"{facts.local_repos}/{project.repo}" if project else ""
 
     files = partial(_agent_files, session)
-    incus, show = session.of(find_incus), session.screen.show_status
+    incus, screen = session.of(find_incus), session.screen
+    show, note = screen.show_status, screen.note
 
     def repos() -> tuple[str, str]:
         facts = session.of(reconcile)
@@ -204,7 +205,7 @@ def step_runner(session: Session) -> StepRunner:
 
     build = partial(build_image, session)
     return StepRunner(
-        incus, lambda: session.of(person), show, check, folders, repo, files, repos, build
+        incus, lambda: session.of(person), show, note, check, folders, repo, files, repos, build
     )
 
 

@@ -77,6 +77,7 @@ class StepRunner:
         incus: Incus,
         find_person: Callable[[], Person],
         report: Callable[[str], None],
+        note: Callable[[str], None],
         check_devices: Callable[[Devices], None],
         volume_folders: Callable[[str], tuple[Sequence[str], Sequence[str]]],
         find_repo: Callable[[str], str],
@@ -84,17 +85,17 @@ class StepRunner:
         repos: Callable[[], tuple[str, str]],
         build_image: Callable[[BuildImage, Callable[[str], None]], None],
     ) -> None:
-        """`check_devices` raises if a container must not have one of the devices.
+        """`report` shows what is done now, `note` a line that stays.
 
-        `volume_folders` returns the folders of agents on a container's volume, and those of the
-        home that are kept there, `find_repo` the path of the repo of a project, empty if it is
-        not registered yet, `agent_files` the files of the host that a container gets, `repos`
-        the path of local_repos as it is configured and its real path, and `build_image` builds
-        an image.
+        `check_devices` raises if a container must not have one of the devices. `volume_folders`
+        returns the folders of agents on a container's volume, and those of the home that are kept
+        there, `find_repo` the path of the repo of a project, empty if it is not registered yet,
+        `agent_files` the files of the host that a container gets, `repos` the path of local_repos
+        as it is configured and its real path, and `build_image` builds an image.
         """
         self.incus = incus
         self._find_person = find_person
-        self._report = report
+        self._report, self._note = report, note
         self._check_devices = check_devices
         self._volume_folders = volume_folders
         self._find_repo = find_repo
@@ -306,7 +307,7 @@ class StepRunner:
         handle = GuestHandle(self.incus, step.name, self.person)
         self._report(f"waiting until {step.name} is up")
         preferences = Preferences(self.host)
-        set_up_user(handle, wait_until_up(handle, self._report))
+        set_up_user(handle, wait_until_up(handle, self._note))
         set_preferences(handle, preferences)
         set_up_volume(handle, *self._volume_folders(step.name), step.path)
         copy_agent_files(handle, self._agent_files(step.name))
