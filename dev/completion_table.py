@@ -1,11 +1,12 @@
 """The table in each completion script, made from the tasks and their signatures. No I/O.
 
 A row is `KEY:KIND:HELP`. KEY is a command, or a command and one of its flags; `* FLAG` is a flag of
-every command, ` FLAG` one of repoman itself. KIND is what follows: project, template, image,
-profile, agent, host, folder, repo (a folder below local_repos), `choice WORD…`, `any` if nobody
-knows it, or none.
-`project WORD…` is a project or one of the words; unless that is `list`, a project follows. KIND
-ends with `!` if what follows may be the name of a command, with `+` if the flag may be repeated.
+every command, ` FLAG` one of repoman itself. KIND is what follows: project, snapshot (of the
+project that precedes it), template, image, profile, agent, host, folder, repo (a folder below
+local_repos), `choice WORD…`, `any` if nobody knows it, or none.
+`project WORD…` is a project or one of the words. After `WORD=NEXT`, what follows is of the kind
+NEXT; that is `project>snapshot` for a project and snapshots of it. KIND ends with `!` if what
+follows may be the name of a command, with `+` if the flag may be repeated.
 """
 
 from __future__ import annotations
@@ -82,7 +83,10 @@ FREE = (
 )
 """Arguments whose value can be anything."""
 
-_ACTION_OR_NAME = {"agent": "project list stop", "snapshot": "project list remove"}
+_ACTION_OR_NAME = {
+    "agent": "project list stop=project",
+    "snapshot": "project list=project remove=project>snapshot",
+}
 """The kind of NAME of commands that take an action in its place."""
 _NEW_NAME = ("adopt", "new")
 """Commands whose NAME is not that of an existing project."""
@@ -126,7 +130,9 @@ def _kind(command: str, argument: Argument) -> str:
     if name == "name" and command in _NEW_NAME:
         return "any"
     if (command, name) == ("template", "action"):
-        return _choice(TEMPLATE_ACTIONS)
+        return _choice(tuple(a if a == "list" else f"{a}=template" for a in TEMPLATE_ACTIONS))
+    if (command, name) == ("undo", "at"):
+        return "snapshot"
     if name == "name" and command in _ACTION_OR_NAME:
         return _ACTION_OR_NAME[command]
     return KINDS.get(name, "any")

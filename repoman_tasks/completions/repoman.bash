@@ -19,7 +19,7 @@ adopt --dry-run::Show what would change, and change nothing.
 * --yes::Answer ordinary questions with yes.
 * --no-input::Never prompt: name the missing option and exit.
 * --host:host:Work on this host over SSH; `list` and `status` take several, separated by commas.
-agent:project list stop!:Run an agent in a project'\''s container, with full permissions there.
+agent:project list stop=project!:Run an agent in a project'\''s container, with full permissions there.
 agent --with:agent:Agent to run: one of the registry'\''s, or a built-in one (default: that of the last session).
 agent --new::Begin a session; fail if one runs.
 agent --resume::Resume the last session, by the agent'\''s own option.
@@ -106,7 +106,7 @@ setup --repair::Restore restrictions of the Incus project and its profiles that 
 setup --dry-run::Show what would change, and change nothing.
 shell:project:Open a login shell in a project'\''s container, or run a program through one.
 shell --forward-agent::Make your SSH agent available in the container until the shell exits.
-snapshot:project list remove!:Take a snapshot of a project: its container, its volume and a copy of its repo.
+snapshot:project list=project remove=project>snapshot!:Take a snapshot of a project: its container, its volume and a copy of its repo.
 snapshot --dry-run::Show what would change, and change nothing.
 snapshot --json::Print JSON, with list.
 ssh-config:choice install remove!:Let ssh reach containers as NAME.repoman, for scp, rsync and editors.
@@ -141,7 +141,7 @@ sync -j:any:Number of projects to mirror at the same time.
 sync --wait::Wait if another sync of the same project is running.
 sync --json::Print JSON.
 sync --json-lines::Print a line of JSON for each event, while it runs.
-template:choice list show build remove!:List, show, build or remove templates: what containers have from the start.
+template:choice list show=template build=template remove=template!:List, show, build or remove templates: what containers have from the start.
 template --anew::Build it even if nothing has changed, for newer packages and agents.
 template --dry-run::Show what would change, and change nothing.
 template --json::Print the list as JSON.
@@ -151,7 +151,7 @@ undo:project:Take the container, the volume and the repo of a project back to a 
 undo --container::Take back its container (default: all that the snapshot has).
 undo --volume::Take back its volume.
 undo --repo::Take back its repo.
-undo --at:any:The snapshot to go back to (default: the newest).
+undo --at:snapshot:The snapshot to go back to (default: the newest).
 undo --forget::Delete what earlier undos replaced.
 undo --dry-run::Show what would be lost, and change nothing.
 uninstall::Remove everything that repoman made on this host, but no repo and no mirror.
@@ -206,11 +206,26 @@ __repoman_row() {
 
 __repoman_flag() { __repoman_row "$command $1" || __repoman_row "* $1"; }
 
+# Set `pending` to what follows the word $1, where that depends on the word; fail if it does not.
+__repoman_follow() {
+    local known=" ${pending%!}" mark=${pending##*[!!]}
+    case $known in
+        *" $1="*)
+            pending=${known#*" $1="}
+            pending=${pending%% *}$mark
+            ;;
+        ' project>snapshot') named=$1 pending=snapshot$mark ;;
+        ' snapshot') ;;
+        *) return 1 ;;
+    esac
+}
+
 # Read the line as the program does. The arguments are the words before the one at the cursor,
-# which is `cur`. Sets `kind`, which that one has to be, and `before`, the part that precedes it.
+# which is `cur`. Sets `kind`, which that one has to be, `before`, the part that precedes it, and
+# `named`, the project.
 __repoman_decide() {
     local word flag value='' pending='' elsewhere=${REPOMAN_HOST-}
-    command='' kind='' before='' used=' '
+    command='' kind='' before='' used=' ' named=''
     for word in "$@"; do
         if [[ -n $value ]]; then
             value=''
@@ -223,11 +238,12 @@ __repoman_decide() {
             [[ $value == *+ ]] || used+="$flag "
             [[ $flag == "$word" ]] || value=''
             [[ $flag != --host ]] || elsewhere=yes
-        elif [[ $word != list && $pending == 'project '*" $word"[' !']* ]]; then
-            pending='project'
+        elif __repoman_follow "$word"; then
+            :
         elif [[ $pending != *! ]] && __repoman_row "$word"; then
-            command=$word pending=$value value='' used=' '
+            command=$word pending=$value value='' used=' ' named=''
         else
+            [[ $pending != project* ]] || named=$word
             pending=''
         fi
     done
@@ -243,24 +259,33 @@ __repoman_decide() {
         kind=${pending:-command}
     fi
     kind=${kind%[+!]}
-    # The projects of another host are in its own registry.
+    kind=${kind%%>*}
+    # What another host has is in its own registry.
     if [[ -n $elsewhere ]]; then
         case $kind in
-            project) kind=any ;;
+            project | template | snapshot) kind=any ;;
             project\ *) kind="choice ${kind#project }" ;;
         esac
     fi
 }
 
+# Set `registry` to the name of what is kept of this registry, and `state` to the folder of that.
+__repoman_places() {
+    registry=${REPOMAN_CONFIG:-${XDG_CONFIG_HOME:-$HOME/.config}/repoman/repoman.toml}
+    registry=${registry//\//%}
+    state=${XDG_STATE_HOME-}
+    [[ $state == /* ]] || state=$HOME/.local/state
+    state+=/repoman
+}
+
 # Add to `found` the names of the kind $1: of this registry, and of the images that were seen. Names
 # that do not begin with $2 may be left out.
 __repoman_names() {
-    local registry=${REPOMAN_CONFIG:-${XDG_CONFIG_HOME:-$HOME/.config}/repoman/repoman.toml}
-    local state=${XDG_STATE_HOME-} file tab=$'\t'
+    local registry state file tab=$'\t'
     local -a lines
-    [[ $state == /* ]] || state=$HOME/.local/state
-    for file in "${registry//\//%}" images; do
-        file=$state/repoman/names/$file
+    __repoman_places
+    for file in "$registry" images; do
+        file=$state/names/$file
         [[ -f $file && -r $file ]] || continue
         __repoman_read_names "$1$tab" "${2-}"
     done
@@ -418,8 +443,25 @@ __repoman_offer_repos() {
     __repoman_offer
 }
 
+# Offer the snapshots with a copy of the repo of the project that is `named`, or whose repo this is.
+__repoman_offer_snapshots() {
+    local registry state folder
+    if [[ -z $named ]]; then
+        __repoman_names repos
+        folder=${PWD#"${found[0]:-$HOME/repos}/"} found=()
+        named=${folder%%/*}
+    fi
+    __repoman_places
+    [[ -z $named || $named == */* ]] || shopt -q failglob && return 0
+    for folder in "$state/mirrors/$registry/snapshots/$named"/*/; do
+        folder=${folder%/}
+        [[ ! -f $folder/about.json ]] || found+=("${folder##*/}")
+    done
+    __repoman_offer
+}
+
 _repoman() {
-    local IFS=$' \t\n' program=${1##*/} command kind before used piece typed cur
+    local IFS=$' \t\n' program=${1##*/} command kind before used named piece typed cur
     local plain quote
     local -a earlier found=()
     COMPREPLY=()
@@ -435,12 +477,13 @@ _repoman() {
         flag*) __repoman_offer_flags ;;
         command*) __repoman_offer_commands ;;
         host*) __repoman_offer_hosts ;;
-        project\ *)
-            read -ra found <<<"${kind#project }"
-            __repoman_names project
+        snapshot*) __repoman_offer_snapshots ;;
+        project\ * | choice\ *)
+            read -ra found <<<"${kind#* }"
+            found=("${found[@]%%=*}")
+            [[ $kind == choice* ]] || __repoman_names project
             __repoman_offer
             ;;
-        choice\ *) read -ra found <<<"${kind#choice }" && __repoman_offer ;;
         *)
             __repoman_plain "$cur"
             __repoman_names "$kind" "$plain" && __repoman_offer

@@ -18,7 +18,7 @@ adopt --dry-run::Show what would change, and change nothing.
 * --yes::Answer ordinary questions with yes.
 * --no-input::Never prompt: name the missing option and exit.
 * --host:host:Work on this host over SSH; `list` and `status` take several, separated by commas.
-agent:project list stop!:Run an agent in a project'\''s container, with full permissions there.
+agent:project list stop=project!:Run an agent in a project'\''s container, with full permissions there.
 agent --with:agent:Agent to run: one of the registry'\''s, or a built-in one (default: that of the last session).
 agent --new::Begin a session; fail if one runs.
 agent --resume::Resume the last session, by the agent'\''s own option.
@@ -105,7 +105,7 @@ setup --repair::Restore restrictions of the Incus project and its profiles that 
 setup --dry-run::Show what would change, and change nothing.
 shell:project:Open a login shell in a project'\''s container, or run a program through one.
 shell --forward-agent::Make your SSH agent available in the container until the shell exits.
-snapshot:project list remove!:Take a snapshot of a project: its container, its volume and a copy of its repo.
+snapshot:project list=project remove=project>snapshot!:Take a snapshot of a project: its container, its volume and a copy of its repo.
 snapshot --dry-run::Show what would change, and change nothing.
 snapshot --json::Print JSON, with list.
 ssh-config:choice install remove!:Let ssh reach containers as NAME.repoman, for scp, rsync and editors.
@@ -140,7 +140,7 @@ sync -j:any:Number of projects to mirror at the same time.
 sync --wait::Wait if another sync of the same project is running.
 sync --json::Print JSON.
 sync --json-lines::Print a line of JSON for each event, while it runs.
-template:choice list show build remove!:List, show, build or remove templates: what containers have from the start.
+template:choice list show=template build=template remove=template!:List, show, build or remove templates: what containers have from the start.
 template --anew::Build it even if nothing has changed, for newer packages and agents.
 template --dry-run::Show what would change, and change nothing.
 template --json::Print the list as JSON.
@@ -150,7 +150,7 @@ undo:project:Take the container, the volume and the repo of a project back to a 
 undo --container::Take back its container (default: all that the snapshot has).
 undo --volume::Take back its volume.
 undo --repo::Take back its repo.
-undo --at:any:The snapshot to go back to (default: the newest).
+undo --at:snapshot:The snapshot to go back to (default: the newest).
 undo --forget::Delete what earlier undos replaced.
 undo --dry-run::Show what would be lost, and change nothing.
 uninstall::Remove everything that repoman made on this host, but no repo and no mirror.
@@ -217,12 +217,15 @@ function __repoman_decide --no-scope-shadowing
             string match -q -- '*+' "$value"; or set -a used $flag
             test "$flag" = "$word"; or set value ''
             test "$flag" = --host; and set elsewhere yes
-        else if string match -q -- 'project *' $pending; and __repoman_acts $word $pending
-            set pending project
-        else if not string match -q -- '*!' $pending; and set pending (__repoman_row $word)
+        else if __repoman_follow $word
+        else if not string match -q -- '*!' $pending; and set value (__repoman_row $word)
             set command $word
+            set pending $value
+            set value ''
             set used
+            set named
         else
+            string match -q -- 'project*' $pending; and set named $word
             set pending ''
         end
     end
@@ -239,28 +242,43 @@ function __repoman_decide --no-scope-shadowing
     else
         set kind command
     end
-    set kind (string replace -r '[!+]$' '' -- $kind)
-    if test -n "$elsewhere" # the projects of another host are in its own registry
+    set kind (string replace -r '(>.*)?[!+]?$' '' -- $kind)
+    if test -n "$elsewhere" # what another host has is in its own registry
         set kind (string replace -r '^project ' 'choice ' -- $kind)
-        test "$kind" = project; and set kind any
+        contains -- "$kind" project template snapshot; and set kind any
     end
 end
 
-# Succeed if the word $argv[1] is an action of the kind $argv[2] after which a project follows.
-function __repoman_acts
-    test "$argv[1]" != list
-    and contains -- $argv[1] (string split ' ' -- (string trim -c ! -- $argv[2]))[2..-1]
+# Set pending to what follows the word $argv, where that depends on the word; fail if it does not.
+function __repoman_follow --no-scope-shadowing
+    set -l mark (string match -r -- '!?$' $pending)
+    set -l known (string split ' ' -- (string trim -c ! -- $pending))
+    set -l next (string match -rg -- '^'(string escape --style=regex -- $argv)'=(.*)' $known)
+    if set -q next[1]
+        set pending $next$mark
+    else if test "$known" = 'project>snapshot'
+        set named $argv
+        set pending snapshot$mark
+    else
+        test "$known" = snapshot
+    end
 end
 
-# Print the names of the kind $argv: of this registry, and of the images that were seen.
-function __repoman_names
+# Print the folder of the state $argv[1], such as `names`, and the name of this registry there.
+function __repoman_place
     set -l config $XDG_CONFIG_HOME
     test -n "$config"; or set config $HOME/.config
     set -l registry $REPOMAN_CONFIG
     test -n "$registry"; or set registry $config/repoman/repoman.toml
     set -l state $XDG_STATE_HOME
     string match -q '/*' -- $state; or set state $HOME/.local/state
-    for file in $state/repoman/names/(string replace -a / % -- $registry) $state/repoman/names/images
+    string join / -- $state/repoman/$argv[1] (string replace -a / % -- $registry)
+end
+
+# Print the names of the kind $argv: of this registry, and of the images that were seen.
+function __repoman_names
+    set -l names (__repoman_place names)
+    for file in $names (string replace -r '[^/]*$' images -- $names)
         if test -f $file; and test -r $file
             string match -rg -- "^$argv\t([^-~\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*)\$" <$file
         end
@@ -308,6 +326,20 @@ function __repoman_repos
     end
 end
 
+# Print the snapshots with a copy of the repo of the project $argv, or of that whose repo this is.
+function __repoman_snapshots
+    set -l project $argv
+    if not set -q project[1]
+        set -l root (__repoman_names repos)
+        set -q root[1]; or set root $HOME/repos
+        set project (string match -rg -- '^'(string escape --style=regex -- $root[1])'/([^/]+)' $PWD)
+    end
+    set -q project[1]; and not string match -q -- '*/*' $project; or return
+    for file in (__repoman_place mirrors)/snapshots/$project/*/about.json
+        string replace -r '.*/([^/]*)/about.json$' '$1' -- $file
+    end
+end
+
 function __repoman_complete -a program
     set -l words (commandline -opc)
     set -l cur (commandline -ct)
@@ -315,6 +347,7 @@ function __repoman_complete -a program
     set -l kind
     set -l before
     set -l used
+    set -l named
     __repoman_decide $words[2..-1]
     set -l rest (string sub -s (math (string length -- "$before") + 1) -- $cur)
     set -l plain (string unescape -- $rest; or string trim -l -c '"\'' -- $rest)
@@ -334,11 +367,12 @@ function __repoman_complete -a program
             else
                 __repoman_prefixed $before (__repoman_repos $plain)
             end
-        case 'project *'
-            __repoman_prefixed $before (string split ' ' -- $kind)[2..-1]
+        case 'project *' 'choice *'
+            __repoman_prefixed $before (string replace -r '=.*' '' -- (string split ' ' -- $kind)[2..-1])
+            string match -q 'choice *' -- $kind; and return
             __repoman_prefixed $before (__repoman_harmless (__repoman_names project))
-        case 'choice *'
-            __repoman_prefixed $before (string split ' ' -- $kind)[2..-1]
+        case snapshot
+            __repoman_prefixed $before (__repoman_snapshots $named)
         case host
             __repoman_prefixed $before (__repoman_harmless (__repoman_names host; __fish_print_hostnames))
         case '*'

@@ -20,10 +20,16 @@ NAMES = [
     *(("project", name) for name in ("wow!here", "$(touch MARK)", "`touch MARK`", "--delete-repo")),
     *(("image", name) for name in ("images:debian/12", "images:ubuntu/26.04/cloud")),
     *(("agent", name) for name in ("claude", "codex")),
+    *(("template", name) for name in ("agent", "mine")),
     *(("profile", name) for name in ("default", "gpu", "claude-share")),
     *(("host", name) for name in ("nas", "far off")),
     ("repos", "HOME/repos"),
 ]
+SNAPSHOTS = [
+    *(("isurus", id) for id in ("20261128T013000Z", "20261129T013000Z")),
+    *(("lamna", id) for id in ("20261130T013000Z", "20261131T013000Z")),
+]
+"""The last of them is not complete."""
 SSH = """\
 Host alpha beta *.example.org
     HostName 10.0.0.1
@@ -42,8 +48,13 @@ def home(estate: Estate) -> Path:
     (home / ".ssh/more").mkdir(parents=True)
     (home / ".ssh/config").write_text(SSH)
     (home / ".ssh/more/a.conf").write_text("Host zeta\n")
-    for folder in ("repos/group/inner", "repos/big one", "folder one"):
+    for folder in ("repos/group/inner", "repos/big one", "folder one", "repos/lamna/src"):
         (home / folder).mkdir(parents=True)
+    for name, id in SNAPSHOTS:
+        copy = home / ".local/state/repoman/mirrors" / estate.names.name / "snapshots" / name / id
+        copy.mkdir(parents=True)
+        (copy / "about.json").touch()
+    (copy / "about.json").unlink()
     return home
 
 
@@ -101,6 +112,16 @@ TYPED = [
     ("agent isu\t", ["agent", "isurus"]),
     ("agent sto\t isu\t lis\t", ["agent", "stop", "isurus", "list"]),
     ("agent lis\t syn\t", ["agent", "list", "sync"]),
+    ("template bui\t min\t syn\t", ["template", "build", "mine", "sync"]),
+    ("template remo\t age\t", ["template", "remove", "agent"]),
+    ("template --anew show mi\t", ["template", "--anew", "show", "mine"]),
+    ("snapshot lis\t lam\t", ["snapshot", "list", "lamna"]),
+    (
+        "snapshot rem\t isu\t 20261128\t 20261129\t",
+        ["snapshot", "remove", "isurus", "20261128T013000Z", "20261129T013000Z"],
+    ),
+    ("undo isurus --at 20261129\t", ["undo", "isurus", "--at", "20261129T013000Z"]),
+    ("undo lam\t --at=\t", ["undo", "lamna", "--at=20261130T013000Z"]),
     ("agent --with cod\t isu\t", ["agent", "--with", "codex", "isurus"]),
     ("--hel\t syn\t", ["--help", "sync"]),
     ("hel\t syn\t", ["help", "sync"]),
@@ -130,6 +151,9 @@ NOT_OFFERED = [
     ("sync --jobs isu\t", ["sync", "--jobs", "isu"]),
     ("shell isurus -- isu\t", ["shell", "isurus", "--", "isu"]),
     ("dev.ben\t", ["dev.ben"]),
+    ("undo --at 2026\t", ["undo", "--at", "2026"]),
+    ("undo ../isurus --at 2026\t", ["undo", "../isurus", "--at", "2026"]),
+    ("undo lamna --host nas --at 2026\t", ["undo", "lamna", "--host", "nas", "--at", "2026"]),
 ]
 
 
@@ -160,6 +184,13 @@ def test_what_is_not_offered(start: Start, shell: str) -> None:
     assert {typed: running.type(f"repoman {typed}") for typed, _ in NOT_OFFERED} == dict(
         NOT_OFFERED
     )
+
+
+@each_shell
+def test_snapshots_of_the_repo_that_one_is_in(start: Start, home: Path, shell: str) -> None:
+    running = start(shell)
+    running.run(f"cd '{home}/repos/lamna/src'")
+    assert running.type("repoman undo --at \t") == ["undo", "--at", "20261130T013000Z"]
 
 
 HOSTS = [

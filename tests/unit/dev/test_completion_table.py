@@ -67,8 +67,8 @@ def test_the_kind_of_every_value_was_thought_of() -> None:
     [
         *((name, "project") for name in ("sync", "shell", "exec", "start", "status")),
         ("remove", "project!"),
-        ("agent", "project list stop!"),
-        ("snapshot", "project list remove!"),
+        ("agent", "project list stop=project!"),
+        ("snapshot", "project list=project remove=project>snapshot!"),
         *((name, "any!") for name in ("new", "adopt")),
         *((name, "") for name in ("list", "setup", "dev.lint", "help")),
         ("completion", "choice install remove!"),
