@@ -192,7 +192,9 @@ def _run_on_host(session: Session, step: Step, plan: Plan) -> bool:
     elif isinstance(step, AsRoot):
         argv = step.argv if session.host.uid == 0 else ("sudo", *step.argv)
         if session.host.hand_over(argv):
-            raise Failed(f"{quoted(*argv)} failed", "run it yourself, then `repoman setup`")
+            command = quoted("repoman", session.prompter.command)
+            cure = f"run the command of `{command} --dry-run` yourself, then `{command}`"
+            raise Failed(f"a command as root failed, {step.why}", cure)
     else:
         return (
             _run_on_share(session, step, plan.share)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from repoman_tasks.errors import UsageError
 from repoman_tasks.model import Project, Registry
-from repoman_tasks.planning.mirror.sync_plan import find_project
+from repoman_tasks.planning.mirror.sync_plan import check_registry, find_project
 from repoman_tasks.planning.names import inside, with_parents
 
 __all__ = ["candidate_repos", "named_or_current", "project_at"]
@@ -37,6 +37,7 @@ def named_or_current(
     else:
         current = project_at(registry, local_repos, folder)
         if current is None:
+            check_registry(registry)
             raise UsageError(
                 f"{command} needs a name, because this folder is in no project's repo",
                 f"run `repoman {command} NAME`",

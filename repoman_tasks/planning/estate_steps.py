@@ -190,7 +190,7 @@ def remove_steps(
 
     `path` is that of the repo, which is kept unless `delete_repo` is set; `state` that of the
     container, None if there is none; the `further` steps remove its volume and its network rules.
-    The mirror is kept.
+    The mirror is kept, if there is one.
     """
     steps: list[Step] = []
     if state is not None:
@@ -200,6 +200,7 @@ def remove_steps(
     steps += further
     if delete_repo:
         steps.append(DeleteRepo(project.name, path))
-    kept = "its mirror" if delete_repo else f"{path} and its mirror"
-    what = f"remove {project.name} from the registry; keep {kept}"
+    mirror = "its mirror" if project.mirror or project.last_sync else ""
+    kept = " and ".join(filter(None, ("" if delete_repo else path, mirror)))
+    what = f"remove {project.name} from the registry" + (f"; keep {kept}" if kept else "")
     return [*steps, WriteRegistry(what, (DropProject(project.name),))]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from repoman_tasks.errors import Failed
+from repoman_tasks.errors import Failed, quoted
 from repoman_tasks.hosts.base import Future, Result
 from repoman_tasks.planning.container.agent_sessions import stated
-from repoman_tasks.planning.container.agents import STATE_OPTION
+from repoman_tasks.planning.container.agents import AGENTS, STATE_OPTION
 from repoman_tasks.tools.guest import GuestHandle, enter_argv
 
 __all__ = ["attach_argv", "check_installed", "start_session", "stop_session", "submit_agent_state"]
@@ -130,11 +130,27 @@ def _check_result(handle: GuestHandle, agent: str, program: str, result: Result)
     """Raise Failed if a script that begins with _CHECK failed, or found something missing."""
     if result.code == 3:
         what = f"tmux, which keeps the terminal of an agent, is not installed in {handle.name}"
-        raise Failed(what, "install the package tmux in the container")
+        raise Failed(what, _install_cure(handle, package="tmux"))
     if result.code == 4:
-        raise Failed(f"{program} is not installed in {handle.name}", "install it in the container")
+        own = next((one for one in AGENTS if one.command[0] == program), None)
+        cure = _install_cure(handle, agent=own.name if own else "")
+        raise Failed(f"{program} is not installed in {handle.name}", cure)
     if result.code:
         raise Failed(f"{agent} can't be started in {handle.name}", _reason(result))
+
+
+def _install_cure(handle: GuestHandle, *, package: str = "", agent: str = "") -> str:
+    """Return how a package or an agent is installed in the container."""
+    # late: what starts at once needs none of it
+    from repoman_tasks.planning.container.template_plan import TOOLS, install_line
+    from repoman_tasks.tools.guest_build import find_programs
+
+    programs = find_programs(handle, (*TOOLS, "sudo"))
+    line = install_line(programs, package=package, agent=agent)
+    if not line or "sudo" not in programs:
+        return f"install {f'the package {package}' if package else 'it'} in the container"
+    command = quoted("repoman", "exec", handle.name, "--", "sudo", "sh", "-c", line)
+    return f"install it with `{command}`, or use a template, see `repoman template`"
 
 
 def start_session(

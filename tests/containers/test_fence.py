@@ -308,6 +308,24 @@ def own_etc(estate: ContainerEstate) -> Iterator[Path]:
     subprocess.run(["sudo", "-n", "rm", "-rf", etc], check=True)
 
 
+def fails_once_and_says_so(estate: ContainerEstate) -> None:
+    """Run `setup` where the command that root needs fails: it is printed, and once only."""
+    empty = estate.base / "empty"
+    empty.mkdir()
+    environ = {**estate.environ, "PATH": f"{empty}:{estate.environ['PATH']}"}
+    (empty / "sudo").write_text("#!/bin/sh\nexit 1\n")
+    (empty / "sudo").chmod(0o755)
+    argv = in_own_etc(estate, "env", f"PATH={environ['PATH']}", *estate.argv, "setup", "--yes")
+    done = run(argv, estate.environ)
+    assert done.code == 1, done
+    assert "a command as root failed, to permit Incus to map your uid and gid" in done.err
+    assert done.err.count("usermod --add-subuids") == 1
+    cure = "run the command of `repoman setup --dry-run` yourself, then `repoman setup`"
+    assert cure in done.err
+    shown = run(in_own_etc(estate, *estate.argv, "setup", "--dry-run"), estate.environ)
+    assert "would run as root `usermod" in shown.out
+
+
 @pytest.mark.shared
 @IN_NAMESPACE
 def test_commands_for_root_are_run_by_sudo(estate: ContainerEstate, own_etc: Path) -> None:
@@ -315,6 +333,7 @@ def test_commands_for_root_are_run_by_sudo(estate: ContainerEstate, own_etc: Pat
     line = f"root:{os.getuid()}:1\n"
     answered = run(in_own_etc(estate, *estate.argv, "setup"), estate.environ)
     assert (answered.code, line in (own_etc / "subuid").read_text()) == (0, False)
+    fails_once_and_says_so(estate)
     done = run(in_own_etc(estate, *estate.argv, "setup", "--yes"), estate.environ)
     assert done.code == 0, done
     assert "done: run as root `usermod" in done.out

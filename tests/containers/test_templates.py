@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 from pathlib import Path
@@ -257,6 +259,7 @@ def make_package(estate: ContainerEstate, name: str) -> None:
 def test_packages_by_the_images_own_manager_and_a_reset(estate: ContainerEstate) -> None:
     make_package(estate, "isurus-tool")
     make_package(estate, "hand-tool")
+    make_package(estate, "tmux")
     file_of(estate, "sources.list", "deb [trusted=yes] file:/opt/repo ./\n")
     files = 'files = ["repo:/opt/repo", "sources.list:/etc/apt/sources.list"]'
     define(estate, "tools", 'image = "debian"', files, 'packages = ["isurus-tool"]')
@@ -291,6 +294,19 @@ def test_packages_by_the_images_own_manager_and_a_reset(estate: ContainerEstate)
     assert estate.run("exec", "isurus", "--", "isurus-tool", code=0).out == "works\n", (
         "nothing lost"
     )
+    installs_what_an_agent_needs(estate)
+
+
+def installs_what_an_agent_needs(estate: ContainerEstate) -> None:
+    """Paste the command that `agent` prints if tmux is not in the container."""
+    done = estate.run("agent", "isurus", "--detach", code=1)
+    assert "tmux, which keeps the terminal of an agent, is not installed in isurus" in done.err
+    (cure,) = re.findall("`repoman (exec [^`]*)`", done.err)
+    estate.run(*shlex.split(cure), code=0)
+    assert estate.exec_inside("isurus", "tmux").out == "works\n"
+    done = estate.run("agent", "isurus", "--detach", code=1)
+    assert "claude is not installed in isurus" in done.err
+    assert "nodejs npm && apt-get clean && npm install --global" in done.err
 
 
 @pytest.mark.over_ssh

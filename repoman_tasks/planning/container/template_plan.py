@@ -29,6 +29,7 @@ __all__ = [
     "check_template_action",
     "describe_recipe",
     "image_properties",
+    "install_line",
     "is_built",
     "is_current",
     "is_older",
@@ -203,6 +204,19 @@ def _short(line: str) -> str:
     """Return a line of sh for a message, its first 60 characters."""
     first = line.strip().split("\n")[0].replace("`", "'")
     return first if len(first) <= 60 else f"{first[:59]}…"
+
+
+def install_line(programs: Iterable[str], *, package: str = "", agent: str = "") -> str:
+    """Return the line of sh by which root installs a package or an agent in a container.
+
+    `programs` are those of TOOLS that it has. Return an empty string if they can't.
+    """
+    packages, agents = tuple(filter(None, (package,))), tuple(filter(None, (agent,)))
+    recipe = Recipe("", "", "", packages=packages, agents=agents)
+    try:
+        return " && ".join(quoted(*step.argv) for step in build_steps(recipe, programs))
+    except UsageError:
+        return ""
 
 
 def describe_recipe(recipe: Recipe) -> str:

@@ -17,10 +17,13 @@ __all__ = ["filter_findings", "filter_path", "filter_removal", "filter_steps", "
 
 _INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
 _SCRIPT = (
-    'umask 022; unit=$1 rules=$2; shift 2; mkdir -p "${unit%/*}" && '
-    'printf "%s\\n" "$@" >"$unit" && nft "$rules" && { [ ! -d /run/systemd/system ] || '
+    "umask 022; unit=$1 rules=$2; shift 2; PATH=$PATH:/usr/sbin:/sbin; "
+    'command -v nft >/dev/null || { echo "install the package nftables first" >&2; exit 1; }; '
+    'nft "$rules" && mkdir -p "${unit%/*}" && printf "%s\\n" "$@" >"$unit" && '
+    "{ [ ! -d /run/systemd/system ] || "
     '{ systemctl daemon-reload && systemctl enable "${unit##*/}"; }; }'
 )
+"""Sets the rule, and then writes the unit: `setup` takes it for done once that is there."""
 
 
 _REMOVAL = (

@@ -15,6 +15,7 @@ __all__ = [
     "Outcome",
     "SyncOptions",
     "SyncPlan",
+    "check_registry",
     "find_project",
     "first_symlink",
     "plan_sync",
@@ -154,14 +155,15 @@ def sync_batches(
     return [group[n::count] for n in range(count)]
 
 
-def _check_exists(registry: Registry) -> None:
+def check_registry(registry: Registry) -> None:
+    """Raise UsageError if there is no registry yet."""
     if registry.missing:
         raise UsageError("there is no registry yet", "run `repoman setup`")
 
 
 def find_project(registry: Registry, name: str) -> Project:
     """Return the project called `name`. Raise UsageError if there is none."""
-    _check_exists(registry)
+    check_registry(registry)
     project = registry.project(name)
     if project is None:
         near = nearest(name, (p.name for p in registry.projects))
@@ -184,7 +186,7 @@ def plan_sync(
         raise UsageError(f"--jobs {jobs}", "must be at least 1")
     jobs = jobs or registry.defaults.jobs
     if name is None:
-        _check_exists(registry)
+        check_registry(registry)
         backed_up = sorted((p for p in registry.projects if p.backup), key=lambda p: p.last_sync)
         return SyncPlan(tuple(backed_up), jobs, options, single=False)
     project = find_project(registry, name)

@@ -275,12 +275,18 @@ def test_new_project_refuses(name: str, repo: str, message: str) -> None:
     ],
 )
 def test_remove(state: str | None, delete_repo: bool, message: list[str]) -> None:
-    steps = remove_steps(Project("isurus", "r"), "/r", state, delete_repo=delete_repo)
+    project = Project("isurus", "r", last_sync=NOW)
+    steps = remove_steps(project, "/r", state, delete_repo=delete_repo)
     assert list(map(str, steps)) == message
     assert isinstance(steps[-1], WriteRegistry), "the registry is edited last"
     assert steps[-1].edits == (DropProject("isurus"),)
     assert any(isinstance(step, DeleteRepo) for step in steps) is delete_repo
     assert any(isinstance(step, DeleteContainer) for step in steps) is (state is not None)
+
+
+def test_what_was_never_mirrored_has_no_mirror_to_keep() -> None:
+    (step,) = remove_steps(Project("isurus", "r"), "/r", None)
+    assert str(step) == "remove isurus from the registry; keep /r"
 
 
 def test_rules_are_removed_after_the_container_and_before_the_project() -> None:

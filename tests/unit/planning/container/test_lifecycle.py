@@ -258,6 +258,12 @@ def test_no_current_project(folder: str) -> None:
         named_or_current(REGISTRY, "/r", None, folder, "shell")
 
 
+@pytest.mark.parametrize("name", ["isurus", None])
+def test_no_registry(name: str | None) -> None:
+    with pytest.raises(UsageError, match="no registry yet: run `repoman setup`"):
+        named_or_current(Registry(), "/r", name, "/", "undo")
+
+
 def test_repair_options() -> None:
     assert not RepairOptions().requested
     assert RepairOptions(repair=True).requested

@@ -20,6 +20,7 @@ from repoman_tasks.planning.container.template_plan import (
     check_template_action,
     describe_recipe,
     image_properties,
+    install_line,
     is_current,
     parse_images,
     replaced_images,
@@ -255,6 +256,17 @@ def test_an_agent_brings_its_installer_unless_the_image_has_it() -> None:
         build_steps(recipe, [])
     assert build_steps(Recipe("x", "", "y", run=("a",)), [])[0].line == "a"
     assert set(AGENT_PACKAGES) == set(AGENT_NAMES)
+
+
+def test_one_line_installs_a_package_or_an_agent() -> None:
+    apt = "apt-get -q install --yes --no-install-recommends --"
+    line = f"apt-get -q update && {apt} {{}} && apt-get clean"
+    npm = "npm install --global --no-fund --no-audit @openai/codex@latest"
+    assert install_line(["apt-get"], package="tmux") == line.format("tmux")
+    assert install_line(["apt-get"], agent="codex") == f"{line.format('nodejs npm')} && {npm}"
+    assert install_line(["npm"], agent="codex") == npm
+    assert install_line(["apk", "npm"]) == ""
+    assert install_line(["npm"], package="tmux") == ""
 
 
 def test_a_long_command_is_shortened_in_messages() -> None:
