@@ -14,11 +14,13 @@ import pytest
 from tests.containers.conftest import ContainerEstate, RemoteContainerEstate
 from tests.support.estate import run
 from tests.support.fake_api import ANSWER, FakeApi
-from tests.support.guest_tmux import install_tmux
+from tests.support.guest_tmux import collect_tmux, install_tmux
+from tests.support.package_server import PackageServer
 from tests.support.processes import find_processes, wait_until
 from tests.support.terminals import Window
-from tests.worlds.daemon.agents import agent_folder
+from tests.worlds.daemon.agents import AGENT_PACKAGES, agent_folder
 from tests.worlds.daemon.lan import HOST
+from tests.worlds.daemon.packages import BUILT_AGENT, packed_folder
 
 TOKEN = "sk-ant-oat01-abcdefghijklmnopqrstuvwxyz-S3cret"
 API_KEY = "sk-ant-api03-abcdefghijklmnopqrstuvwxyz-S3cret"
@@ -55,18 +57,43 @@ def api(tmp_path: Path) -> Iterator[FakeApi]:
 
 
 @pytest.fixture
-def estate(fresh_estate: ContainerEstate, api: FakeApi) -> ContainerEstate:
-    """Return an estate whose containers reach the API."""
-    fresh_estate.environ["REPOMAN_ALLOW"] = f"{HOST}:{api.port}"
+def server() -> Iterator[PackageServer]:
+    """Yield a server of the packages that Claude Code needs."""
+    folder = packed_folder(BUILT_AGENT)
+    if not folder.exists():
+        pytest.skip(f"not here: `python -m tests.worlds.daemon --agent {BUILT_AGENT}`, with npm")
+    with PackageServer(folder, HOST) as server:
+        yield server
+
+
+@pytest.fixture
+def estate(
+    fresh_estate: ContainerEstate, api: FakeApi, request: pytest.FixtureRequest
+) -> ContainerEstate:
+    """Return an estate whose containers reach the API, and the server of packages if it is used."""
+    reached = [f"{HOST}:{api.port}"]
+    if "server" in request.fixturenames:
+        reached.append(request.getfixturevalue("server").address)
+    fresh_estate.environ["REPOMAN_ALLOW"] = ",".join(reached)
     return fresh_estate.setup()
 
 
-def make(estate: ContainerEstate, api: FakeApi, *names: str) -> None:
-    """Create projects whose containers have the agents' packages, and a network."""
+def make(
+    estate: ContainerEstate,
+    api: FakeApi,
+    *names: str,
+    start: tuple[str, str] = ("--image", "debian"),
+) -> None:
+    """Create projects whose containers have the agents' packages, and a network.
+
+    Those that `start` from a template have what is in that.
+    """
     packages = agent_folder("claude").parent
     mounts = f'mounts = [{{source = "{packages}", path = "{PACKAGES}"}}]'
+    if start[0] == "--template":
+        mounts = ""
     for name in names:
-        estate.new(name, "--image", "debian")
+        estate.new(name, *start)
         certificate = estate.local_repos / name / "ca.pem"
         shutil.copy(api.certificate, certificate)
         trusted = dict.fromkeys(("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"), str(certificate))
@@ -161,6 +188,37 @@ def test_claude_in_a_session_is_resumed_survives_a_cut_and_its_work_is_undone(
     log_in(estate, "claude", TOKEN)
     install_tmux(estate, "isurus", tmp_path)
     estate.exec_inside("isurus", "ln", "-s", binary, "/usr/local/bin/claude")
+    works_and_is_undone(estate, api)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("fresh_estate", ["fabric"], indirect=True)
+def test_claude_that_a_template_installs_from_npm_works_and_is_undone(
+    estate: RemoteContainerEstate, api: FakeApi, server: PackageServer
+) -> None:
+    define_template(estate, server)
+    make(estate, api, "isurus", start=("--template", "coder"))
+    log_in(estate, "claude", TOKEN)
+    version = estate.run("exec", "isurus", "--", "claude", "--version", code=0).out
+    assert AGENT_PACKAGES["claude"].rpartition("@")[2] in version
+    assert any(path.endswith(".tgz") for path in server.asked), "npm got it from the tests"
+    works_and_is_undone(estate, api)
+
+
+def define_template(estate: ContainerEstate, server: PackageServer) -> None:
+    """Put the template `coder`, with Claude Code and tmux, into the registry."""
+    folder = estate.registry.parent / "templates"
+    files = collect_tmux(folder)
+    (folder / "npmrc").write_text(f"registry = http://{server.address}/\n")
+    (folder / "apt").write_text(f"deb [trusted=yes] http://{server.address}/debian ./\n")
+    files += ["npmrc:/root/.npmrc", "apt:/etc/apt/sources.list"]
+    with estate.registry.open("a") as file:
+        file.write(f'\n[templates.coder]\nimage = "debian"\nfiles = {json.dumps(files)}\n')
+        file.write('agents = ["claude"]\n')
+
+
+def works_and_is_undone(estate: RemoteContainerEstate, api: FakeApi) -> None:
+    """Run sessions of Claude Code in isurus, have it change the repo, and undo that."""
     with agent_window(estate) as shown:
         shown.wait_for_line("bypass permissions on")
         wait_until(lambda: agent_state(estate) == "waits")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.containers.conftest import ContainerEstate
 
-__all__ = ["install_program", "install_tmux"]
+__all__ = ["collect_tmux", "install_program", "install_tmux"]
 
 _FOLDER = "/opt/tmux"
 """Path inside containers of what is copied."""
@@ -37,8 +37,16 @@ def install_program(estate: ContainerEstate, name: str, program: str, text: str)
     estate.incus("file", "push", "--mode=755", "-", path, given=text)
 
 
+def collect_tmux(folder: Path) -> list[str]:
+    """Collect it in the folder of templates; return the `files` of a template that has it."""
+    _collect(folder / "tmux")
+    (folder / "tmux-program").write_text(_WRAPPER)
+    (folder / "tmux-program").chmod(0o755)
+    return [f"tmux:{_FOLDER}", "tmux-program:/usr/bin/tmux"]
+
+
 def _collect(folder: Path) -> None:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     program = shutil.which("tmux")
     assert program, "the tests need tmux"
     listed = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout

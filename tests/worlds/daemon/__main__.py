@@ -20,6 +20,7 @@ from pathlib import Path
 
 from tests.worlds.daemon.agents import AGENT_PACKAGES, install_agent
 from tests.worlds.daemon.images import IMAGES, USUAL, image
+from tests.worlds.daemon.packages import BUILT_AGENT, pack_agent
 from tests.worlds.daemon.sandbox import HIDDEN_FOLDERS, DaemonError, clean, run
 
 _NAMESPACES = ("unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "--mount-proc")
@@ -54,6 +55,8 @@ def _run_in_scratch(arguments: argparse.Namespace) -> int:
         image(name)
     for name in arguments.agent:
         install_agent(name)
+        if name == BUILT_AGENT:
+            pack_agent(name)
     # A socket's path has to be short.
     scratch = Path(tempfile.mkdtemp(prefix="rmt-", dir="/tmp"))
     scratch.chmod(0o755)
