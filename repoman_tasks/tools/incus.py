@@ -57,6 +57,8 @@ _VOLUME = re.compile(r"/1\.0/storage-pools/([^/?]+)/volumes/custom/([^/?]+)")
 _AT_REST = ("stopped", "error", "frozen")
 """States in which nothing runs in a container."""
 _NOT_FOUND = 404
+_OF_USERS = "Failed getting ACL usage"
+"""Begins errors, of code 404, too, about a user of an ACL, not the ACL."""
 _RUNNING = 103
 _DOWNLOAD = "download_progress"
 _STILL_RUNNING = "context deadline exceeded"
@@ -110,8 +112,19 @@ class Incus:
         The result raises Failed, with the daemon's message, for any other error.
         """
         argv = _query("GET", _with_recursion(path, recursion))
-        answer = self.host.submit(argv, timeout=_SECONDS, max_bytes=_MOST_ANSWERED)
-        return answer.then(_metadata)
+
+        def submit() -> Future[Any]:
+            answer = self.host.submit(argv, timeout=_SECONDS, max_bytes=_MOST_ANSWERED)
+            return answer.then(_metadata)
+
+        first = submit()
+
+        def metadata() -> Any:
+            with contextlib.suppress(_AnotherGone):
+                return first.result()
+            return retry_while(_AnotherGone, self.host, lambda: submit().result())
+
+        return Future(metadata)
 
     def get(self, path: str, recursion: int = 0) -> Any:
         """Return the metadata of an API path; see `submit`."""
@@ -165,7 +178,7 @@ class Incus:
         if self.host.dry:
             return None
         answer = _parse(result)
-        if answer["error_code"] == _NOT_FOUND:
+        if _is_not_found(answer):
             return None
         if answer["error"]:
             raise _error(str(answer["error"]))
@@ -474,7 +487,7 @@ def _unreachable(result: Result) -> Failed:
 
 def _metadata(result: Result) -> Any:
     answer = _parse(result)
-    if answer["error_code"] == _NOT_FOUND:
+    if _is_not_found(answer):
         return None
     if answer["error"]:
         raise _error(str(answer["error"]))
@@ -483,8 +496,23 @@ def _metadata(result: Result) -> Any:
     return answer["metadata"]
 
 
+def _is_not_found(answer: Mapping[str, Any]) -> bool:
+    """Return True if what was asked for is not there.
+
+    Raise _AnotherGone if something else is not: a project that was deleted while Incus looked for
+    the users of an ACL.
+    """
+    if answer["error_code"] == _NOT_FOUND and _OF_USERS in str(answer["error"]):
+        raise _AnotherGone(f"Incus says: {answer['error']}", "try again in a moment")
+    return bool(answer["error_code"] == _NOT_FOUND)
+
+
 class _StillBusy(Failed):
     """Another operation on the container, or on one in the network, is running."""
+
+
+class _AnotherGone(_StillBusy):
+    """Something that Incus looked at on the way to what was asked for was deleted meanwhile."""
 
 
 class _StillRunning(Failed):

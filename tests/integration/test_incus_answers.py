@@ -81,6 +81,47 @@ def test_what_is_not_there(tmp_path: Path) -> None:
     assert incus.submit_containers().result() == {}
 
 
+ANOTHER_GONE = 'Failed getting ACL usage: Failed to load project "other": Project not found'
+
+
+def answering_in_turn(folder: Path, *outs: str) -> LocalHost:
+    """Return a host whose `incus` prints these one after the other, and where no sleep takes time.
+
+    `calls` in the folder has a line for each call.
+    """
+    for number, out in enumerate(outs, 1):
+        (folder / f"answer{number}").write_text(out)
+    program, calls = folder / "incus", shlex.quote(str(folder / "calls"))
+    program.write_text(
+        f'#!/bin/sh\necho "$5 $6" >>{calls}\nexec cat {folder}/answer$(wc -l <{calls})\n'
+    )
+    (folder / "sleep").write_text("#!/bin/sh\n")
+    for name in ("incus", "sleep"):
+        (folder / name).chmod(0o755)
+    return LocalHost({**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"})
+
+
+def test_another_project_that_vanishes_does_not_hide_an_acl(tmp_path: Path) -> None:
+    gone, found = answer(ANOTHER_GONE, 404), answer(metadata={"name": "fence"})
+    incus = Incus(answering_in_turn(tmp_path, gone, gone, found), "repoman")
+    assert incus.get("/1.0/network-acls/fence") == {"name": "fence"}
+    assert (tmp_path / "calls").read_text().count("GET local:/1.0/network-acls/fence\n") == 3
+
+
+def test_another_project_that_vanishes_does_not_undo_a_change(tmp_path: Path) -> None:
+    gone, done = answer(ANOTHER_GONE, 404), answer(metadata={})
+    incus = Incus(answering_in_turn(tmp_path, gone, done), "repoman")
+    assert incus.change("PUT", "/1.0/network-acls/fence", {}) == {}
+    assert (tmp_path / "calls").read_text().split() == ["PUT", "--data"] * 2
+
+
+def test_projects_that_vanish_for_ever_are_an_error(tmp_path: Path) -> None:
+    gone = [answer(ANOTHER_GONE, 404)] * 42
+    with pytest.raises(Failed, match="Incus says: Failed getting ACL usage") as caught:
+        Incus(answering_in_turn(tmp_path, *gone), "repoman").get("/1.0/network-acls/fence")
+    assert caught.value.cure == "try again in a moment"
+
+
 @pytest.mark.parametrize("project", ["a b", "x&recursion=2", "../certificates", "é#?"])
 def test_a_name_never_leaves_its_place_in_the_address(tmp_path: Path, project: str) -> None:
     Incus(answering(tmp_path, answer(metadata=[])), project).submit_containers().result()
