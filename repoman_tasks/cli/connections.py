@@ -64,7 +64,7 @@ def _connect(name: str, prompter: Prompter, *, needs_holder: bool = False) -> Ho
     local = LocalHost()
     if not name:
         return local
-    if name.startswith("-") or not name.isprintable() or " " in name:
+    if name.removeprefix("ssh://").startswith("-") or not name.isprintable() or " " in name:
         raise UsageError(f"{name!r} is not a valid host name", "pass one that `ssh` accepts")
     from repoman_tasks.hosts.ssh.remote_host import RemoteHost
 

@@ -57,10 +57,17 @@ class TaskArgument(Argument):
             raise UsageExit(f"--{self.names[0]} needs a whole number, not {value!r}") from None
 
 
+class _Attached(str):
+    """The value in `--option=value`, which may begin with a dash."""
+
+    __slots__ = ()
+
+
 class ParseMachine(_InvokeParseMachine):
     """invoke's state machine, with four more rules.
 
-    An argument that begins with - is an option or an error, positionals are optional, one that is
+    An argument that begins with - is an option or an error, unless it is attached to its option by
+    an equals sign, positionals are optional, one that is
     a list takes all that follow, a greedy one after its first up to the name of a task, and
     otherwise the name of a task starts that task.
     """
@@ -68,6 +75,10 @@ class ParseMachine(_InvokeParseMachine):
     def handle(self, token: str) -> None:
         if self.current_state == "unknown" or self.ignore_unknown:
             super().handle(token)
+        elif isinstance(token, _Attached):
+            if not self.waiting_for_flag_value:
+                self.error(f"the option before ={token} takes no value")
+            self.see_value(token)
         elif token.startswith("-"):
             self._handle_flag(token)
         else:
@@ -169,20 +180,25 @@ _invoke_parse_argv = invoke.parser.parser.Parser.parse_argv
 
 
 def _parse_argv(parser: Parser, argv: list[str]) -> ParseResult:
-    """Parse as invoke does, with two more rules.
+    """Parse as invoke does, with three more rules.
 
     `help COMMAND` means `COMMAND --help`. `--flag=value` is an error if the flag takes no value:
-    invoke would parse the value as the next argument, which would become a name.
+    invoke would parse the value as the next argument, which would become a name. If it takes one,
+    that may begin with a dash.
     """
     if parser.contexts and argv[:1] == ["help"]:
         command = [name for name in argv[1:2] if name != "help"]
         argv = [*command, "--help", *argv[2:]]
+    words: list[str] = []
     for token in itertools.takewhile(lambda token: token != "--", argv):
-        flag, equals, _ = token.partition("=")
+        flag, equals, value = token.partition("=")
         arguments = [c.flags[flag] for c in parser.contexts.values() if flag in c.flags]
-        if equals and arguments and not any(arg.takes_value for arg in arguments):
+        takes_value = any(arg.takes_value for arg in arguments)
+        if equals and arguments and not takes_value:
             raise UsageExit(f"{flag} takes no value: leave out the = and what follows")
-    return _invoke_parse_argv(parser, argv)
+        words += [flag, _Attached(value)] if equals and takes_value else [token]
+    rest = itertools.dropwhile(lambda token: token != "--", argv)
+    return _invoke_parse_argv(parser, [*words, *rest])
 
 
 def install_parser() -> None:

@@ -74,6 +74,9 @@ def calls(read: invoke.program.Program) -> Calls:
         ),
         ("new --repo b a", [("new", {"name": "a", "repo": "b"})]),
         ("new --repo=list a", [("new", {"name": "a", "repo": "list"})]),
+        ("new --repo=-x a", [("new", {"name": "a", "repo": "-x"})]),
+        ("new a --repo=--yes", [("new", {"name": "a", "repo": "--yes"})]),
+        ("new a --repo=a=-b list", [("new", {"name": "a", "repo": "a=-b"}), ("list", {})]),
         ("new list", [("new", {"name": "list"})]),
         ("agent", [("agent", {})]),
         ("agent list", [("agent", {"name": ["list"]})]),
@@ -185,6 +188,10 @@ def test_invokes_own_dry(argv: str) -> None:
         ("sync --host a --host b", "--host was given twice"),
         ("new a --repo --no-container", "--repo needs a value"),
         ("sync --host", "--host needs a value"),
+        ("sync --host=--", "--host needs a value"),
+        ("new a --repo -x", "--repo needs a value"),
+        ("new a --repo=-x --repo=-y", "--repo was given twice"),
+        ("new a --name=-x", "--name was given twice"),
         ("sync --dry-run=no a", "--dry-run"),
         ("remove --yes=a", "--yes"),
     ],
@@ -220,6 +227,12 @@ def test_arguments_after_two_dashes_are_kept_apart() -> None:
     assert read.core.remainder == "--yes a"
 
 
+def test_a_value_with_a_dash_is_no_option_also_of_a_program() -> None:
+    read = program("agent", "a", "--with=-x", "--", "--repo=-x")
+    assert calls(read) == [("agent", {"name": ["a"], "with": "-x"})]
+    assert read.core.remainder == "--repo=-x"
+
+
 WORDS = st.lists(
     st.sampled_from(
         [
@@ -238,7 +251,9 @@ INVOKES_OWN = ("-d", "-T", "-D", "-F", "-f", "-l", "-h", "--help", "--l", "--he"
 
 @settings(max_examples=120)
 @given(WORDS)
-def test_whatever_is_typed_no_flag_becomes_a_value(argv: list[str]) -> None:
+def test_whatever_is_typed_no_flag_becomes_a_value_but_after_an_equals_sign(
+    argv: list[str],
+) -> None:
     if any(word.startswith(INVOKES_OWN) for word in argv):
         return
     try:
@@ -252,4 +267,5 @@ def test_whatever_is_typed_no_flag_becomes_a_value(argv: list[str]) -> None:
     for name, arguments in calls(read):
         assert name in ("sync", "list", "remove", "new", "status", "setup")
         given_as_text = [value for value in arguments.values() if isinstance(value, str)]
-        assert [value for value in given_as_text if value.startswith("-")] == []
+        with_dash = [value for value in given_as_text if value.startswith("-")]
+        assert all(any(word.endswith(f"={value}") for word in argv) for value in with_dash)
