@@ -12,6 +12,7 @@ from repoman_tasks.actions.project_container import (
     repo_path,
     require_container,
     resolve_project,
+    settled,
 )
 from repoman_tasks.errors import Failed, quoted
 from repoman_tasks.model import Project
@@ -103,9 +104,10 @@ def ready_project(
     facts = session.of(reconcile)
     project, entered = resolve_project(facts, name, folder, command)
     container = require_container(facts, session.of(containers), project)
-    if not container.running:
-        check_startable(facts, project)
-        _start(session, container)
+    with settled(session, container) as container:
+        if not container.running:
+            check_startable(facts, project)
+            _start(session, container)
     print_drift(session.screen, facts, session.of(containers), project)
     return project, entered
 

@@ -11,6 +11,7 @@ from repoman_tasks.actions.project_container import (
     check_startable,
     print_drift,
     require_container,
+    settled,
 )
 from repoman_tasks.actions.several_projects import (
     check_all_or_named,
@@ -19,6 +20,7 @@ from repoman_tasks.actions.several_projects import (
     named_containers,
 )
 from repoman_tasks.model import Project
+from repoman_tasks.planning.container.spec import Container
 from repoman_tasks.planning.mirror.sync_plan import find_project
 from repoman_tasks.planning.steps import ChangeState
 from repoman_tasks.session import Session
@@ -75,16 +77,33 @@ def _change_state(
         container = require_container(facts, session.of(containers), project)
     if action != "stop":
         check_startable(facts, project)
-    done = container.running if action == "start" else container.status == "stopped"
-    if action == "restart" and container.status in _STOPPED:
+    if force or dry_run:  # what is ended by force changes nothing under a snapshot
+        _reach(session, container, action, force=force, dry_run=dry_run)
+    else:
+        with settled(session, container) as container:
+            _reach(session, container, action)
+    if action != "stop":
+        print_drift(screen, facts, session.of(containers), project)
+
+
+def _reach(
+    session: Session,
+    container: Container,
+    action: str,
+    *,
+    force: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Start, stop or restart a container, or print that it is so already."""
+    name, status = container.name, container.status
+    done = container.running if action == "start" else status == "stopped"
+    if action == "restart" and status in _STOPPED:
         action, done = "start", False
-    if container.status == "frozen" and action == "start":
+    if status == "frozen" and action == "start":
         action = "unfreeze"
     if done:
         state = "running" if action == "start" else "stopped"
-        screen.line(f"{project.name} is already {state}")
-    else:
-        plan = Plan([ChangeState(project.name, action, force=force)], runner=step_runner(session))
-        apply_plan(session, plan, dry_run=dry_run, confirmed=True)
-    if action != "stop":
-        print_drift(screen, facts, session.of(containers), project)
+        session.screen.line(f"{name} is already {state}")
+        return
+    plan = Plan([ChangeState(name, action, force=force)], runner=step_runner(session))
+    apply_plan(session, plan, dry_run=dry_run, confirmed=True)

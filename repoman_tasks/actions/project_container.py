@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from repoman_tasks.actions.facts import incus
 from repoman_tasks.actions.held_locks import hold_lock
-from repoman_tasks.errors import Failed, Refused, UsageError, quoted
+from repoman_tasks.errors import Busy, Failed, Refused, UsageError, quoted
+from repoman_tasks.hosts.base import Locked
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.drift import Containers, project_drift
 from repoman_tasks.planning.container.host_mounts import host_mount_findings
@@ -24,8 +29,12 @@ __all__ = [
     "repo_path",
     "require_container",
     "resolve_project",
+    "settled",
     "spec_of",
 ]
+
+_SNAPSHOT_SECONDS = 60.0
+"""Time to wait for a snapshot, during which the container is frozen."""
 
 
 def resolve_project(
@@ -107,3 +116,28 @@ def lock_container(session: Session, name: str) -> None:
     """
     path = session.store.lock_path(f"{name}.container")
     hold_lock(session, path, f"another command is working on {name}")
+
+
+@contextmanager
+def settled(session: Session, container: Container) -> Iterator[Container]:
+    """Keep a container that is frozen from other commands; give its present state.
+
+    A snapshot that another command takes freezes it: nothing may run in it before that is complete.
+    Raise Busy if it is not in time.
+    """
+    if container.status != "frozen":
+        yield container
+        return
+    path = session.store.lock_path(f"{container.name}.container")
+    with ExitStack() as held:
+        try:
+            held.enter_context(session.host.lock(path))
+        except Locked as error:
+            what = f"another command is working on {container.name}, {error}"
+            session.screen.note(f"waiting: {what}")
+            wait = session.host.lock(path, wait_seconds=_SNAPSHOT_SECONDS, stoppable=True)
+            try:
+                held.enter_context(wait)
+            except Locked:
+                raise Busy(what, "let it finish") from None
+        yield session.of(incus).container(container.name) or container

@@ -28,7 +28,13 @@ from repoman_tasks.session import Session
 from repoman_tasks.tools import rsync
 from repoman_tasks.tools.git_guard_files import guard_folders
 from repoman_tasks.tools.incus import Incus
-from repoman_tasks.tools.repo_copies import copy_repo, remove_copy, submit_size, write_copy
+from repoman_tasks.tools.repo_copies import (
+    copy_repo,
+    flush,
+    remove_copy,
+    submit_size,
+    write_copy,
+)
 
 __all__ = ["repo_restore", "run_on_snapshot"]
 
@@ -149,6 +155,8 @@ def _delete_of_volume(there: Incus, name: str, id: str, pool: str) -> None:
 def _note(session: Session, step: NoteUndo) -> None:
     size = submit_size(session.host, step.folder).result() or 0 if step.done else 0
     copy = Copy(step.id, size, step.at, step.parts, step.ran, step.done)
+    if step.done:
+        flush(session.host, step.folder)
     write_copy(session.host, step.folder, copy)
 
 

@@ -24,6 +24,7 @@ from repoman_tasks.wizards.project_choice import ask_projects
         "repoman restart isurus --force": "Restart one that does not shut down",
     },
     exit_codes={
+        "4": "another command takes a snapshot of the project",
         "6": "refused, because its repo is missing or a symlink",
     },
 )

@@ -25,6 +25,7 @@ from repoman_tasks.wizards.project_choice import ask_projects
         "repoman start isurus --host nas": "Start one on another host",
     },
     exit_codes={
+        "4": "another command takes a snapshot of the project",
         "6": "refused, because its repo is missing or a symlink",
     },
 )

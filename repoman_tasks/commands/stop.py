@@ -23,6 +23,9 @@ from repoman_tasks.wizards.project_choice import ask_projects
         "repoman stop isurus lamna": "Shut two containers down",
         "repoman stop isurus --force": "Stop one that does not shut down",
     },
+    exit_codes={
+        "4": "another command takes a snapshot of the project",
+    },
 )
 def stop(
     session: Session,

@@ -19,6 +19,7 @@ from repoman_tasks.planning.text.strict_json import parse_json
 
 __all__ = [
     "copy_repo",
+    "flush",
     "remove_copy",
     "remove_tree",
     "submit_copies",
@@ -30,6 +31,7 @@ __all__ = [
 _ABOUT = "about.json"
 _SCHEMA = 1
 _SIZE_SECONDS = 60.0
+_FLUSH_SECONDS = 600.0
 _COPY_SECONDS = 24 * 3600.0
 
 
@@ -113,7 +115,18 @@ def copy_repo(host: Host, repo: str, folder: str, *, may_copy: bool) -> int | No
     if done.code:
         cure = "make its files readable, for example by `chmod` as root in the container"
         raise Failed(f"{repo} can't be copied: {done.complaint}", cure)
+    flush(host, folder)
     return submit_size(host, f"{folder}/repo").result() or 0
+
+
+def flush(host: Host, folder: str) -> None:
+    """Write what the file system of `folder` has in memory to its disk.
+
+    So no copy that counts lacks data after a power cut.
+    """
+    done = host.change(["sync", "-f", "--", folder], timeout=_FLUSH_SECONDS)
+    if done.code:
+        raise Failed(f"{folder} can't be written to its disk", done.complaint.rpartition(": ")[2])
 
 
 def _shares(host: Host, repo: str, folder: str) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from tests.containers.test_volume import inside, volumes
 from tests.support.cures import commands, paste_cure
 from tests.support.estate import run
 from tests.support.killing import run_killed
-from tests.support.processes import find_processes, wait_until
+from tests.support.processes import WAIT_SECONDS, find_processes, wait_until
 from tests.worlds.daemon.sandbox import POOL
 
 KILLED, REFUSED = -9, 6
@@ -70,6 +72,27 @@ def test_container_volume_and_repo_go_back_together(isurus: ContainerEstate) -> 
     isurus.run("undo", "isurus", "--forget", "--yes", code=0)
     assert in_incus(isurus) == (1, 1)
     assert isurus.findings() == {}
+
+
+@pytest.mark.local_only("the test holds the lock")
+def test_nobody_enters_while_a_snapshot_is_taken(isurus: ContainerEstate) -> None:
+    """What ran then could change the repo while it is copied."""
+    said = isurus.base / "said"
+    path = isurus.home / ".config/repoman/locks/isurus.container.lock"
+    for argv, result in (("exec isurus -- true", "running"), ("stop isurus", "stopped")):
+        isurus.incus("pause", "isurus")
+        with path.open("w") as lock, said.open("wb") as err:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            process = isurus.start(*argv.split(), stdout=subprocess.DEVNULL, stderr=err.fileno())
+            wait_until(lambda: "waiting: another command is working on" in said.read_text())
+            assert isurus.state("isurus") == "frozen"
+            isurus.incus("resume", "isurus")
+        assert process.wait(WAIT_SECONDS) == 0, said.read_text()
+        assert isurus.state("isurus") == result
+    # What a snapshot that was killed left frozen, nobody works on.
+    isurus.run("start", "isurus", code=0)
+    isurus.incus("pause", "isurus")
+    assert "waiting" not in isurus.run("exec", "isurus", "--", "true", code=0).err
 
 
 def test_one_part_of_a_stopped_container(isurus: ContainerEstate) -> None:

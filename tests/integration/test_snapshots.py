@@ -319,6 +319,22 @@ def test_a_snapshot_killed_at_each_change(isurus: Estate) -> None:
     assert {path.name for path in copies(isurus).iterdir()} == complete
 
 
+@pytest.mark.local_only("the test lends the host a program")
+def test_a_copy_is_on_the_disk_before_it_counts(isurus: Estate) -> None:
+    folder = isurus.base / "programs"
+    folder.mkdir()
+    program = folder / "sync"
+    path = {"PATH": f"{folder}:{isurus.environ['PATH']}"}
+    program.write_text(f'#!/bin/sh\nls -- "$3" >{folder}/seen\nexec {shutil.which("sync")} "$@"\n')
+    program.chmod(0o755)
+    isurus.run("snapshot", "isurus", environ=path, code=0)
+    assert (folder / "seen").read_text().split() == ["repo"]
+    program.write_text("#!/bin/sh\necho sync: error syncing: Input/output error >&2; exit 1\n")
+    failed = isurus.run("snapshot", "isurus", environ=path, code=1)
+    assert "can't be written to its disk: Input/output error" in failed.err
+    assert len(snapshots(isurus)) == len(list(copies(isurus).iterdir())) == 1
+
+
 def test_what_undo_keeps_is_no_text_of_others(isurus: Estate) -> None:
     """A note of another version counts for nothing, and is no error."""
     isurus.run("snapshot", "isurus", code=0)
