@@ -249,7 +249,7 @@ def _run_on_files(host: Host, step: Step) -> bool:
 
 def _delete(host: Host, step: DeleteFile | DeleteFolder) -> None:
     if isinstance(step, DeleteFolder):
-        result = remove_tree(host, step.path)
+        result = remove_tree(host, step.path, first=step.first)
     else:
         result = host.change(["rm", "--", step.path])
     if result.code:

@@ -9,6 +9,7 @@ from repoman_tasks.actions.apply import Plan, apply_plan
 from repoman_tasks.actions.container_plans import acl_removal_steps, step_runner
 from repoman_tasks.actions.facts import (
     containers,
+    copies,
     copies_folder,
     incus,
     reconcile,
@@ -34,6 +35,7 @@ from repoman_tasks.planning.names import check_repo
 from repoman_tasks.planning.prompts import DELETE_MIRROR, DELETE_REPO
 from repoman_tasks.planning.steps import DeleteContainer, DeleteFolder, Step
 from repoman_tasks.session import Session
+from repoman_tasks.tools.repo_copies import about_files
 from repoman_tasks.tools.share import Share
 from repoman_tasks.wizards.project_choice import ask_remove
 
@@ -181,7 +183,9 @@ def _copies_steps(session: Session, name: str) -> list[Step]:
     Those of container and volume go with these.
     """
     folder = f"{copies_folder(session)}/{name}"
-    return [DeleteFolder(folder)] if session.host.real_folder(folder) is not None else []
+    if session.host.real_folder(folder) is None:
+        return []
+    return [DeleteFolder(folder, about_files(folder, session.of(copies).get(name, ())))]
 
 
 def _container_status(session: Session, project: Project) -> str | None:

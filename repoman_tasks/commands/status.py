@@ -71,8 +71,8 @@ from repoman_tasks.planning.findings import (
     no_registry_finding,
 )
 from repoman_tasks.planning.guard_files import Guard, guard_findings
-from repoman_tasks.planning.local_snapshots import kept_findings
-from repoman_tasks.planning.mirror.altered_mirrors import altered_findings
+from repoman_tasks.planning.local_snapshots import kept_findings, unowned_findings
+from repoman_tasks.planning.mirror.altered_mirrors import altered_findings, aside_findings
 from repoman_tasks.planning.mirror.damage import damage_findings, valid_verified
 from repoman_tasks.planning.mirror.excludes import exclude_finding
 from repoman_tasks.planning.mirror.growth import growth_findings
@@ -226,10 +226,11 @@ def _findings(
 
 def _shared_findings(session: Session, facts: EstateFacts, guard: Guard) -> list[Finding]:
     """Return the findings about mirrors, snapshots, the guard for git and folders of no project."""
-    found: list[Finding] = []
+    found = unowned_findings(session.of(copies), facts.registry)
     share = session.of(backup_share)
     if isinstance(share, Share):
         found += mirror_findings(share.folders, facts.registry)
+        found += _aside_findings(session, share, facts.registry)
         found += _snapshot_findings(session, share)
     found += guard_findings(guard, facts.local_repos)
     projects = facts.registry.projects
@@ -237,6 +238,12 @@ def _shared_findings(session: Session, facts: EstateFacts, guard: Guard) -> list
     left = [f"{facts.local_repos}/{folder}" for folder in session.of(folders)]
     left += submit_partial_folders(session.host, places).result()
     return found + partial_findings(left, projects, facts.repos)
+
+
+def _aside_findings(session: Session, share: Share, registry: Registry) -> list[Finding]:
+    """Return the findings about what syncs replaced in mirrors of projects that are gone."""
+    known, names = session.of(mirrors).altered.values(), {one.name for one in registry.projects}
+    return aside_findings(share.folders, known, names, registry.defaults.nfs_repos)
 
 
 def _submit_nightly(session: Session) -> Future[list[Finding]]:

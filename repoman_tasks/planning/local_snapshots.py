@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from repoman_tasks.errors import Failed, Refused, UsageError, quoted
 from repoman_tasks.late_dataclass import dataclass
+from repoman_tasks.model import Registry
 from repoman_tasks.planning.container.spec import Container
 from repoman_tasks.planning.findings import Finding
 from repoman_tasks.planning.steps import DeleteSnapshot, Step, TakeSnapshot
@@ -38,6 +39,7 @@ __all__ = [
     "snapshot_steps",
     "surplus",
     "time_of",
+    "unowned_findings",
     "unused_id",
 ]
 
@@ -310,6 +312,20 @@ def kept_note(copies: Iterable[Copy]) -> str:
     if not kept:
         return ""
     return f"undo keeps what it replaced, {format_size(sum(copy.bytes for copy in kept))} of files"
+
+
+def unowned_findings(copies: Mapping[str, Sequence[Copy]], registry: Registry) -> list[Finding]:
+    """Return the findings about `copies` of repos, by project, for which there is no project."""
+    known = {name for one in registry.projects for name in (one.name, one.renaming)}
+    what = "copies of its repo that snapshots made are left, and there is no such project any more"
+    return [
+        Finding(
+            *(name, what, f"delete them with `repoman remove {quoted(name)}`", False),
+            kind="copies",
+        )
+        for name in sorted(copies)
+        if name not in known
+    ]
 
 
 def kept_findings(name: str, copies: Sequence[Copy], folder: str) -> list[Finding]:

@@ -400,6 +400,8 @@ class DeleteFolder:
     """Step that deletes a folder that only repoman writes, with all that is in it."""
 
     path: str
+    first: tuple[str, ...] = ()
+    """Files in it to delete before the others, so that half of it counts as nothing."""
 
     def __str__(self) -> str:
         return f"delete {self.path} with all that is in it"

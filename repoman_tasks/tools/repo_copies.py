@@ -18,6 +18,7 @@ from repoman_tasks.planning.local_snapshots import Copy, is_id
 from repoman_tasks.planning.text.strict_json import parse_json
 
 __all__ = [
+    "about_files",
     "copy_repo",
     "flush",
     "remove_copy",
@@ -69,7 +70,16 @@ def write_copy(host: Host, folder: str, copy: Copy) -> None:
     """Write what a copy, in its `folder`, is about; from then on it counts."""
     stored = {key: value for key, value in asdict(copy).items() if key != "id"}
     text = json.dumps({"schema": _SCHEMA, **stored})
-    host.write_file(f"{folder}/{_ABOUT}", f"{text}\n".encode(), noted=False)
+    host.write_file(_about(folder), f"{text}\n".encode(), noted=False)
+
+
+def _about(folder: str) -> str:
+    return f"{folder}/{_ABOUT}"
+
+
+def about_files(folder: str, copies: Sequence[Copy]) -> tuple[str, ...]:
+    """Return the files by which these copies, of a project with that `folder`, count."""
+    return tuple(_about(f"{folder}/{copy.id}") for copy in copies)
 
 
 def submit_left(host: Host, folder: str) -> Future[tuple[str, ...]]:
@@ -139,15 +149,15 @@ def _shares(host: Host, repo: str, folder: str) -> bool:
 
 def remove_copy(host: Host, folder: str) -> Result:
     """Delete a copy; return what `rm` answers. If that is killed, the rest does not count."""
-    return remove_tree(host, folder, first=f"{folder}/{_ABOUT}")
+    return remove_tree(host, folder, first=[_about(folder)])
 
 
-def remove_tree(host: Host, path: str, *, first: str = "") -> Result:
-    """Delete a folder with all that is in it, `first` a file in it; return what `rm` answers.
+def remove_tree(host: Host, path: str, *, first: Sequence[str] = ()) -> Result:
+    """Delete a folder with all that is in it, `first` these files; return what `rm` answers.
 
     The user's own folders in it may be read-only, as those of Go's module cache.
     """
-    argv = ["rm", "-rf", "--one-file-system", "--", *filter(None, [first]), path]
+    argv = ["rm", "-rf", "--one-file-system", "--", *first, path]
     done = host.change(argv, timeout=_COPY_SECONDS)
     if not done.code:
         return done

@@ -181,6 +181,24 @@ def alter(estate: Estate) -> None:
     state.write_text(json.dumps(document))
 
 
+def leave_aside(estate: Estate) -> None:
+    (estate.share / f"{ASIDE}.gone.0123456789abcdef").mkdir()
+
+
+def delete_aside(estate: Estate) -> None:
+    """Paste the command, which is none of repoman."""
+    findings = estate.run("status", "--json", code=3).json["findings"]
+    (cure,) = [one["cure"] for one in findings if one["kind"] == "aside"]
+    (argv,) = cures.commands(cure)
+    subprocess.run(argv, check=True)
+
+
+def leave_copies(estate: Estate) -> None:
+    estate.run("snapshot", "isurus", code=0)
+    (folder,) = estate.home.glob(".local/state/repoman/mirrors/*/snapshots/isurus")
+    folder.rename(folder.with_name("gone"))
+
+
 def forget(estate: Estate) -> None:
     estate.run("remove", "isurus", "--yes", code=0)
     lose(estate)
@@ -378,6 +396,8 @@ FINDINGS = [
     Case("stopped sync", synced(stop), "stopped", cures=((2,),), looks=(0, 1)),
     Case("damaged mirror", synced(damage), "damaged", cures=((0, 1),), looks=(2,)),
     Case("changed mirror", synced(alter), "altered"),
+    Case("kept of no project", leave_aside, "aside", "gone", cures=((),), by_hand=delete_aside),
+    Case("copies of no project", leave_copies, "copies", "gone"),
     Case("unused mirror", synced(forget), "mirror", cures=((0,), (1,)), answers=no_container),
     Case("odd folder", forget_odd, "mirror", "it's odd", cures=((),), by_hand=rename_odd),
     Case("folder without a project", add_folder, "folder", "isurus-2"),

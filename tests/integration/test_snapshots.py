@@ -266,7 +266,8 @@ def test_an_undo_while_a_sync_runs_begins_nothing(isurus: Estate) -> None:
     assert file.read_text() != "after"
 
 
-def test_a_removal_that_is_killed_leaves_no_half_of_a_copy(isurus: Estate) -> None:
+@pytest.mark.parametrize("command", ["snapshot remove isurus", "remove isurus"])
+def test_a_removal_that_is_killed_leaves_no_half_of_a_copy(isurus: Estate, command: str) -> None:
     """`rm` is killed after the first file that it deletes."""
     isurus.run("snapshot", "isurus", code=0)
     folder = isurus.base / "killed"
@@ -279,7 +280,8 @@ def test_a_removal_that_is_killed_leaves_no_half_of_a_copy(isurus: Estate) -> No
     (taken,) = [one["snapshot"] for one in snapshots(isurus)]
     path = isurus.environ["PATH"]
     isurus.environ["PATH"] = f"{folder}:{path}"
-    isurus.run("snapshot", "remove", "isurus", taken, "--yes", code=1)
+    argv = [*command.split(), *([taken] if command.startswith("snapshot") else [])]
+    isurus.run(*argv, "--yes", code=1)
     isurus.environ["PATH"] = path
     assert (copies(isurus) / taken / "repo").is_dir()
     assert snapshots(isurus) == []

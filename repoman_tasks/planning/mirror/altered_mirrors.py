@@ -17,6 +17,7 @@ from repoman_tasks.planning.text.wording import plural
 __all__ = [
     "altered_findings",
     "altered_warning",
+    "aside_findings",
     "by_owner",
     "folders_aside",
     "is_of",
@@ -83,6 +84,27 @@ def altered_findings(project: Project, altered: Altered | None, share: str) -> l
         return []
     what, cure = _what(altered), _cure(project, altered, share)
     return [Finding(project.name, what, cure, kind="altered", items=altered.entries)]
+
+
+def aside_findings(
+    names: Iterable[str], known: Iterable[Altered], projects: Container[str], share: str
+) -> list[Finding]:
+    """Return the findings about folders kept aside of projects that were removed since.
+
+    `names` are those of the folders on the share, `projects` those of all projects, and `known` is
+    what is known of their mirrors.
+    """
+    noted = {folder for altered in known for folder in altered.folders}
+    found = []
+    for owner, folders in sorted(by_owner(names).items()):
+        left = [f"{share}/{folder}" for folder in sorted(folders) if folder not in noted]
+        if left and owner not in projects:
+            what = (
+                "a sync kept what it replaced in its mirror, and there is no such project any more"
+            )
+            cure = f"if it is not needed, delete it with `{quoted('rm', '-r', '--', *left)}`"
+            found.append(Finding(owner, what, cure, False, kind="aside", items=tuple(left)))
+    return found
 
 
 def _what(altered: Altered) -> str:
