@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from repoman_tasks.errors import Interrupted, RepomanError, UsageError
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.hosts.local import LocalHost
+from repoman_tasks.hosts.processes import waits
 from repoman_tasks.hosts.signals import defer_signals
 from repoman_tasks.model import Address
 from repoman_tasks.registry import Store
@@ -91,6 +92,7 @@ def _read_password(question: str) -> str:
     from getpass import getpass
 
     try:
-        return getpass(question)
+        with waits.paused():
+            return getpass(question)
     except EOFError:
         raise Interrupted("no answer, nothing was changed") from None

@@ -81,7 +81,8 @@ class Executor(invoke.executor.Executor):
                 with screen.telling_waits():
                     code = run_on(names[0], screen, prompter)
             else:
-                code = show_outputs(Screen(), run_on_all(names, run_on))
+                screen = Screen()
+                code = show_outputs(screen, run_on_all(names, run_on, screen.show_wait))
             return journal.ended(finish_output(code))
 
     def _run_task(

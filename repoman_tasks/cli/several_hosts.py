@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 
 from repoman_tasks.errors import ExitCode, RepomanError, internal_error
@@ -12,6 +13,9 @@ from repoman_tasks.planning.text.layout import Cell, Column
 from repoman_tasks.terminal.screen import Recorder, Screen
 
 __all__ = ["HostOutput", "run_on_all", "show_outputs"]
+
+_TOLD_SECONDS = 1.5
+"""Time of waiting for a host after which that is told, again and again."""
 
 
 @dataclass
@@ -42,10 +46,15 @@ class HostOutput:
         return [*self.screen.notes, *([self.error] if self.error else [])]
 
 
-def run_on_all(names: Sequence[str], run: Callable[[str, Screen], int]) -> list[HostOutput]:
+def run_on_all(
+    names: Sequence[str],
+    run: Callable[[str, Screen], int],
+    tell: Callable[[str], object] = lambda _: None,
+) -> list[HostOutput]:
     """Call `run` with each host's name and a recording screen, in a thread for each host.
 
     Return the outputs in the order of `names`. An error on one host does not stop the others.
+    `tell` is called with the hosts that are waited for if that takes long, and then with "".
     """
     outputs = [HostOutput(name) for name in names]
 
@@ -57,12 +66,28 @@ def run_on_all(names: Sequence[str], run: Callable[[str, Screen], int]) -> list[
         except BaseException as error:  # an exception in a thread would be lost
             output.code, output.error = int(ExitCode.FAILED), internal_error(error)
 
-    threads = [threading.Thread(target=run_on, args=(output,), daemon=True) for output in outputs]
-    for thread in threads:
+    threads = {
+        output.name: threading.Thread(target=run_on, args=(output,), daemon=True)
+        for output in outputs
+    }
+    for thread in threads.values():
         thread.start()
-    for thread in threads:
-        thread.join()
+    _join(threads, tell)
     return outputs
+
+
+def _join(threads: Mapping[str, threading.Thread], tell: Callable[[str], object]) -> None:
+    began, told = time.monotonic(), False
+    for thread in threads.values():
+        while thread.is_alive():
+            thread.join(_TOLD_SECONDS)
+            names = [name or "this host" for name, one in threads.items() if one.is_alive()]
+            passed = time.monotonic() - began
+            if names and passed >= _TOLD_SECONDS:
+                told = True
+                tell(f"waiting for {', '.join(names)}, {passed:.0f} s")
+    if told:
+        tell("")
 
 
 def show_outputs(screen: Screen, outputs: Sequence[HostOutput]) -> int:

@@ -67,9 +67,10 @@ def watch(names: Sequence[str], run: RunOnHost, prompter: Prompter, seconds: int
     """
     if len(names) == 1:
         outputs = [HostOutput(names[0])]
-        outputs[0].code = run(names[0], outputs[0].screen, prompter)
+        with Screen().telling_waits():
+            outputs[0].code = run(names[0], outputs[0].screen, prompter)
     else:
-        outputs = run_on_all(names, run)
+        outputs = run_on_all(names, run, Screen().show_wait)
     if all(output.error for output in outputs):
         return show_outputs(Screen(), outputs)
     try:

@@ -9,9 +9,9 @@ import os
 import select
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from threading import Event
+from threading import Event, Lock, Thread
 from typing import TypeVar
 
 from repoman_tasks.errors import Failed, Interrupted
@@ -51,12 +51,45 @@ class Waits:
     def __init__(self) -> None:
         self.listener: Callable[[str], None] | None = None
         self._told = False
+        self._quiet = Lock()
 
     def tell(self, text: str) -> None:
         """Tell the listener, if there is one."""
         if self.listener is not None:
             self._told = True
             self.listener(text)
+
+    @contextlib.contextmanager
+    def during(self, what: str) -> Iterator[None]:
+        """Tell the listener of a call that takes long and reports nothing itself."""
+        if self.listener is None:
+            yield
+            return
+        ended, began = Event(), time.monotonic()
+
+        def tell() -> None:
+            pause = _TOLD_SECONDS
+            while not ended.wait(pause):
+                pause = 1.0
+                with self._quiet:
+                    if not ended.is_set():
+                        self.tell(f"waiting for {what}, {time.monotonic() - began:.0f} s")
+
+        teller = Thread(target=tell, daemon=True)
+        teller.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            teller.join()
+            self.end()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Tell the listener nothing meanwhile, such as while a prompt is on the terminal."""
+        with self._quiet:
+            self.end()
+            yield
 
     def end(self) -> None:
         """Tell the listener that nothing is waited for, if it knows otherwise."""

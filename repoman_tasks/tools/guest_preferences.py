@@ -59,7 +59,8 @@ class Preferences:
 
     def __init__(self, host: Host) -> None:
         keys = r"^user\.(name|email)$"
-        argv = ["git", "-C", "/", "config", "--global", "--null", "--get-regexp", keys]
+        # Not --global: that reads one of two files, and no file that one of them includes.
+        argv = ["git", "-C", "/", "config", "--includes", "--null", "--get-regexp", keys]
         self._zone = host.submit(["head", "-c", str(_MOST_BYTES), "--", _ZONE])
         self._git = host.submit(argv)
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from repoman_tasks.hosts.local import LocalHost
+from repoman_tasks.tools.guest_preferences import Preferences
 from tests.support.estate import Estate
 
 UUTILS = Path("/usr/bin/coreutils")
@@ -71,3 +73,14 @@ def test_coreutils_of_uutils(estate: Estate, tmp_path: Path) -> None:
     estate.prepare("isurus")
     check_syncs(estate)
     estate.run("status", code=0)
+
+
+def test_the_name_for_commits_is_where_git_finds_it(tmp_path: Path) -> None:
+    """It is included, and the e-mail is in the other of the two files of a person."""
+    (tmp_path / ".config/git").mkdir(parents=True)
+    (tmp_path / ".config/git/config").write_text("[user]\n\temail = a@person.example\n")
+    (tmp_path / ".gitconfig").write_text("[include]\n\tpath = .gitconfig.local\n")
+    (tmp_path / ".gitconfig.local").write_text("[user]\n\tname = A Person\n")
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
+    found = Preferences(LocalHost(environ)).identity()
+    assert found == '[user]\n\tname = "A Person"\n\temail = "a@person.example"\n'

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 
@@ -421,3 +422,20 @@ def test_a_lock_that_is_waited_for_is_said(isurus: Estate, spawn: Spawn) -> None
 def test_without_a_terminal_no_waiting_is_said(isurus: Estate) -> None:
     shown = isurus.run("list", environ={"PATH": make_slow_incus(isurus)}, code=0)
     assert "waiting" not in shown.err + shown.out
+
+
+@pytest.mark.parametrize("options", ["list --host H", "list --host H,G", "status --watch --host H"])
+def test_who_waits_for_a_host_is_told_and_can_leave(spawn: Spawn, options: str) -> None:
+    """It takes connections, and never says a word."""
+    with socket.create_server(("127.0.0.1", 0), backlog=9) as mute:
+        port = mute.getsockname()[1]
+        hosts = {"H": f"ssh://a@127.0.0.1:{port}", "G": f"ssh://b@127.0.0.1:{port}"}
+        for name, url in hosts.items():
+            options = options.replace(name, url)
+        child = spawn(*options.split(), columns=120)
+        both = ", ".join(hosts.values())
+        waited = both if both in options.replace(",", ", ") else f"127.0.0.1, port {port}"
+        child.expect_exact(f"waiting for {waited}, ")
+        child.sendintr()
+        code, shown = end(child)
+        assert (code, "repoman: interrupted" in shown) == (130, True)

@@ -48,9 +48,10 @@ def needs_shell(where: str, name: str) -> Failed:
     return Failed(f"the ProxyCommand to {where}, needs a shell", _by_ssh(name))
 
 
-def unknown_host(host: str) -> Failed:
-    """Return the error for a host name without an address."""
-    return Failed(f"no host is called {host}", "look at the name")
+def unknown_host(host: str, *, unsure: bool = False) -> Failed:
+    """Return the error for a host name without an address; `unsure` if no name server answers."""
+    network = ", and whether the network is up" if unsure else ""
+    return Failed(f"no host is called {host}", f"look at the name{network}")
 
 
 def refused(where: str) -> Failed:

@@ -10,12 +10,13 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Sink
 from repoman_tasks.hosts.local import LocalHost, Pipe
+from repoman_tasks.hosts.processes import waits
 from repoman_tasks.hosts.ssh import connection_errors, host_keys, ssh_settings
 from repoman_tasks.hosts.ssh.authentication import Question, forward_agent, strategy
 from repoman_tasks.hosts.ssh.ssh_settings import SshConfig
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FabricTransport"]
 
+_Found = tuple[int, int, int, str, Any]
+"""An address, as getaddrinfo gives it."""
+
 _CONNECT_SECONDS = 10
 _BANNER_SECONDS = 15
 _AUTH_SECONDS = 60
@@ -39,6 +43,7 @@ _PULSE_SECONDS = 10.0
 _SILENCE_SECONDS = 30.0
 """Time without any answer after which the connection is given up."""
 _FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
+_POLL_SECONDS = 0.1
 _CHUNK = 1 << 16
 _WINDOW = 16 << 20
 """Window size in bytes: what the server may send before the first byte is read."""
@@ -106,7 +111,8 @@ class FabricTransport(SSHTransport):
         connection = _connection(config, self._gates[-1] if self._gates else False, ask)
         host_keys.check_key(connection, config, address)
         self._gates.append(connection)
-        with _sentences(config, address, self._pipes):
+        told = waits.during(f"{config.hostname}, port {config.port}")
+        with _sentences(config, address, self._pipes), told:
             if config.proxy_command:
                 connection.connect_kwargs["sock"] = self._proxy(config, address)
             elif not config.proxy_jump:
@@ -234,11 +240,30 @@ class _Pulse:
                 self._transport.close()
 
 
+def _look_up(host: str, port: int, family: int, kind: int) -> Sequence[_Found]:
+    """Return what getaddrinfo does, which a signal can't interrupt, by a thread."""
+    results = list[Sequence[_Found] | Exception]()
+
+    def look() -> None:
+        try:
+            results.append(socket.getaddrinfo(host, port, family, kind))
+        except Exception as error:
+            results.append(error)
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(_POLL_SECONDS)
+    if isinstance(results[0], Exception):
+        raise results[0]
+    return results[0]
+
+
 def _dial(config: SshConfig) -> socket.socket:
     """Return a TCP connection to the first address that takes one, as ssh tries them."""
     failed = OSError("it has no address")
     family = _FAMILIES.get(config.address_family, socket.AF_UNSPEC)
-    found = socket.getaddrinfo(config.hostname, config.port, family, socket.SOCK_STREAM)
+    found = _look_up(config.hostname, config.port, family, socket.SOCK_STREAM)
     for its_family, kind, protocol, _, address in found:
         made = socket.socket(its_family, kind, protocol)
         try:
@@ -287,7 +312,10 @@ def _sentences(config: SshConfig, address: Address, pipes: list[Pipe]) -> Iterat
     except AuthenticationException:
         denied = connection_errors.denied(config.user, where, typed)
         raise connection_errors.or_by_ssh(denied, address.name) from None
-    except (socket.gaierror, UnicodeError):  # Python can't encode names such as a..b
+    except socket.gaierror as error:
+        unsure = error.errno == socket.EAI_AGAIN
+        raise connection_errors.unknown_host(config.hostname, unsure=unsure) from None
+    except UnicodeError:  # Python can't encode names such as a..b
         raise connection_errors.unknown_host(config.hostname) from None
     except TimeoutError:
         raise connection_errors.no_answer(where) from None

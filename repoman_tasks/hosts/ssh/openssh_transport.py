@@ -226,8 +226,8 @@ def _reason(said: str, typed: str, where: str) -> RepomanError | None:
     """Return the error that ssh's messages report, None if they do not tell."""
     if "Host key verification failed" in said:
         return _key_refused(said, typed, where)
-    if found := re.search(r"Could not resolve hostname (\S+):", said):
-        return connection_errors.unknown_host(found[1])
+    if found := re.search(r"Could not resolve hostname (\S+): (Temporary failure)?", said):
+        return connection_errors.unknown_host(found[1], unsure=bool(found[2]))
     if found := re.search(r"^(\S+)@(\S+): Permission denied", said, re.MULTILINE):
         return connection_errors.denied(found[1], found[2], typed)
     if found := re.search(r"connect to host (\S+) port (\d+):", said):

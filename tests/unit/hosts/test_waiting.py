@@ -10,6 +10,7 @@ from repoman_tasks.errors import Interrupted
 from repoman_tasks.hosts import processes
 from repoman_tasks.hosts.base import Locked, Stalled, TimedOut
 from tests.support.clocks import Clock
+from tests.support.processes import WAIT_SECONDS
 
 
 @pytest.fixture
@@ -92,3 +93,22 @@ def test_who_is_stopped_waits_no_more(clock: Clock) -> None:
             lambda: take_after(clock, 99, tries), wait_seconds=60, pause=1, stopping=stopping
         )
     assert tries == [0]
+
+
+def test_a_call_that_reports_nothing_is_told_but_not_over_a_prompt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(processes, "_TOLD_SECONDS", 0)
+    waits, told, heard = processes.Waits(), list[str](), Event()
+
+    def listen(text: str) -> None:
+        told.append(text)
+        heard.set()
+
+    waits.listener = listen
+    with waits.during("there"):
+        assert heard.wait(WAIT_SECONDS)
+        with waits.paused():
+            assert told[-1] == ""
+    assert told[0].startswith("waiting for there, ")
+    assert told[-1] == ""
