@@ -15,6 +15,20 @@ from types import ModuleType
 __all__ = ["git_remote", "main"]
 
 _INTERRUPTED = 130
+_GIT_PLACES = (
+    "ALTERNATE_OBJECT_DIRECTORIES",
+    "COMMON_DIR",
+    "DIR",
+    "INDEX_FILE",
+    "NAMESPACE",
+    "OBJECT_DIRECTORY",
+    "PREFIX",
+    "QUARANTINE_PATH",
+    "SHALLOW_FILE",
+    "WORK_TREE",
+)
+"""After GIT_, what git has in the environment of its hooks: it names its repo, and would count for
+each git that repoman runs in another one."""
 _UNUSED = ("unittest.mock", "invoke.vendor.yaml")
 """Modules that invoke imports for its `MockContext` and for YAML files. repoman uses neither, and
 with asyncio, which unittest.mock imports, they take a third of its start-up time."""
@@ -23,6 +37,8 @@ with asyncio, which unittest.mock imports, they take a third of its start-up tim
 def main() -> None:
     """Run `repoman` and exit with its code."""
     _leave_on_ctrl_c()
+    for name in _GIT_PLACES:
+        os.environ.pop(f"GIT_{name}", None)
     _end(_program())
 
 

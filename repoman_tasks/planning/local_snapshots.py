@@ -318,12 +318,10 @@ def unowned_findings(copies: Mapping[str, Sequence[Copy]], registry: Registry) -
     """Return the findings about `copies` of repos, by project, for which there is no project."""
     known = {name for one in registry.projects for name in (one.name, one.renaming)}
     what = "copies of its repo that snapshots made are left, and there is no such project any more"
+    cures = {name: f"delete them with `repoman remove {quoted(name)}`" for name in sorted(copies)}
     return [
-        Finding(
-            *(name, what, f"delete them with `repoman remove {quoted(name)}`", False),
-            kind="copies",
-        )
-        for name in sorted(copies)
+        Finding(name, what, cure, problem=False, kind="copies")
+        for name, cure in cures.items()
         if name not in known
     ]
 

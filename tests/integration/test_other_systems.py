@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,19 @@ def test_coreutils_of_uutils(estate: Estate, tmp_path: Path) -> None:
     estate.prepare("isurus")
     check_syncs(estate)
     estate.run("status", code=0)
+
+
+def test_in_a_hook_of_git(ready: Estate) -> None:
+    """git names its repo there by variables, which would count for each git that repoman runs."""
+    repo = ready.local_repos / "isurus"
+    lines = ("sync", "verify", "snapshot isurus", "new lamna --create --no-container")
+    commands = [f"{shlex.join(ready.argv)} {line}\n" for line in lines]
+    hook = repo / ".git/hooks/pre-commit"
+    hook.write_text("".join(["#!/bin/sh -e\n", 'test -n "$GIT_WORK_TREE"\n', *commands]))
+    hook.chmod(0o755)
+    places = ("--git-dir", str(repo / ".git"), "--work-tree", str(repo))
+    ready.git(repo, *places, "commit", "--allow-empty", "-qm", "x")
+    assert (ready.local_repos / "lamna/.git").is_dir()
 
 
 def test_the_name_for_commits_is_where_git_finds_it(tmp_path: Path) -> None:
