@@ -77,7 +77,7 @@ class ParseMachine(_InvokeParseMachine):
             super().handle(token)
         elif isinstance(token, _Attached):
             if not self.waiting_for_flag_value:
-                self.error(f"the option before ={token} takes no value")
+                self.error(f"={token} takes no value", hint="leave out the = and what follows")
             self.see_value(token)
         elif token.startswith("-"):
             self._handle_flag(token)
