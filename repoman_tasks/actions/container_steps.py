@@ -50,7 +50,7 @@ from repoman_tasks.tools.guest_link import link_repos
 from repoman_tasks.tools.guest_preferences import Preferences, set_preferences
 from repoman_tasks.tools.guest_reset import empty_volume
 from repoman_tasks.tools.guest_volume import set_up_volume
-from repoman_tasks.tools.images import naming_images
+from repoman_tasks.tools.images import delete_image, naming_images
 from repoman_tasks.tools.incus import Incus, retry_while
 
 __all__ = ["Devices", "StepRunner"]
@@ -231,7 +231,13 @@ class StepRunner:
     # --- containers -----------------------------------------------------------------
 
     def build(self, step: BuildImage) -> None:
-        """Build the image of a template; it stays, whatever happens later."""
+        """Build an image; that of a template stays, whatever happens later.
+
+        What a repo adds is for one project alone. If that is not registered in the end, the image
+        goes, too.
+        """
+        if step.recipe.owner and not self._find_repo(step.recipe.template):
+            self._undo_stack.append(lambda: delete_image(self.incus, step.name))
         self._build_image(step, self._report)
 
     def create(self, step: CreateContainer) -> None:

@@ -14,7 +14,7 @@ from repoman_tasks.planning.text.strict_json import parse_json
 from repoman_tasks.registry.names_file import lines_of, names_file
 from repoman_tasks.tools.incus import Incus, NoSuchImage
 
-__all__ = ["distinct_images", "image_origin", "local_images", "naming_images"]
+__all__ = ["delete_image", "distinct_images", "image_origin", "local_images", "naming_images"]
 
 _LOCAL = ("unix://", "unix:/")
 
@@ -84,6 +84,13 @@ def distinct_images(names: Iterable[str], local: Mapping[str, str]) -> list[str]
         full = name if ":" in name else f"local:{name}"
         first.setdefault(local.get(full, full), name)
     return list(first.values())
+
+
+def delete_image(incus: Incus, name: str) -> None:
+    """Delete the image called `name`, if there is one."""
+    alias = incus.get(incus.at("images", "aliases", name))
+    if alias is not None:
+        incus.change("DELETE", incus.at("images", str(alias.get("target"))))
 
 
 def _local_origin(incus: Incus, name: str) -> dict[str, Any]:

@@ -113,6 +113,11 @@ def test_a_step_that_fails_is_named_and_leaves_its_log_only(estate: ContainerEst
     (estate.registry.parent / "templates/none").symlink_to("/etc/passwd")
     assert "outside of" in estate.run("template", "build", "bad", code=6).err
     assert (estate.instances(), built(estate)) == ({}, [])
+    # What a repo adds is built, but no container starts from it: the image goes, too
+    (estate.local_repos / "isurus/.repoman.toml").write_text('run = ["rm /sbin/init"]\n')
+    done = estate.run("new", "isurus", code=1)
+    assert "done: build the image of what isurus adds" in done.out
+    assert (estate.instances(), built(estate), estate.projects()) == ({}, [], [])
 
 
 def begun(estate: ContainerEstate, name: str) -> subprocess.Popen[bytes]:
