@@ -112,7 +112,7 @@ def _take_snapshot(session: Session, project: Project) -> None:
     from repoman_tasks.actions.snapshot_plans import take_snapshot  # late: `list` takes none
 
     try:
-        take_snapshot(session, project)
+        take_snapshot(session, project, automatic=True)
     except Interrupted:
         raise
     except RepomanError as problem:

@@ -86,26 +86,29 @@ def allow_snapshots(session: Session, facts: SnapshotFacts) -> list[Step]:
     return allow_snapshots_steps(there.project, project.get("config") or {})
 
 
-def take_snapshot(session: Session, project: Project, *, dry_run: bool = False) -> None:
+def take_snapshot(
+    session: Session, project: Project, *, automatic: bool = False, dry_run: bool = False
+) -> None:
     """Take a snapshot of a project, without a question, and remove those that are too many.
 
-    Raise Refused if nothing of it can be in one, Busy if another command works on it.
+    `automatic` is for one of before an agent's session. Raise Refused if nothing of the project can
+    be in one, Busy if another command works on it.
     """
     if dry_run or session.dry:
-        apply_plan(session, _plan(session, project), dry_run=dry_run)
+        apply_plan(session, _plan(session, project, automatic=automatic), dry_run=dry_run)
         return
     try:  # not until the session ends, which may run an agent
         with session.host.lock(session.store.lock_path(f"{project.name}.container")):
             # Only now: what another command has not completed before this would seem left by it.
-            apply_plan(session, _plan(session, project), confirmed=True)
+            apply_plan(session, _plan(session, project, automatic=automatic), confirmed=True)
     except Locked as error:
         what = f"another command is working on {project.name}, {error}"
         raise Busy(what, "let it finish") from None
 
 
-def _plan(session: Session, project: Project) -> Plan:
+def _plan(session: Session, project: Project, *, automatic: bool) -> Plan:
     facts = snapshot_facts(session, project, to_take=True)
-    steps, missing = snapshot_steps(facts, session.now())
+    steps, missing = snapshot_steps(facts, session.now(), automatic=automatic)
     _note_missing(session, missing)
     return Plan([*allow_snapshots(session, facts), *steps], runner=step_runner(session))
 

@@ -58,7 +58,8 @@ def snapshot(
     """Take a snapshot of a project: its container, its volume and a copy of its repo.
 
     `undo` goes back to it. The container stands still meanwhile. Parts that would take much space
-    are left out, and told. Of a project, the ten newest are kept, for 30 days.
+    are left out, and told. Of a project, the ten newest are kept, for 30 days; those that `agent`
+    takes before its sessions are counted apart.
     """
     action = name[0] if name and name[0] in _ACTIONS else ""
     words = name[1:] if action else name
@@ -140,5 +141,6 @@ def _as_json(name: str, one: LocalSnapshot) -> dict[str, object]:
         "taken": time_of(one.id),
         "parts": list(one.parts),
         "replaced": one.kept,
+        "automatic": one.automatic,
         "bytes": one.copy.bytes if one.copy else None,
     }

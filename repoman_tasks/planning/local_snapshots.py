@@ -44,15 +44,19 @@ __all__ = [
 ]
 
 MOST_KEPT, MOST_DAYS = 10, 30
-"""Number of snapshots of a project beyond which the oldest goes, and their greatest age."""
+"""Number of snapshots of a project beyond which the oldest goes, and their greatest age.
+
+Those that a person took and those of before an agent's sessions are counted apart.
+"""
 MOST_COPIED = 1 << 30
 """Size in bytes up to which a repo is copied even if the copy shares no data with it."""
 CHEAP_DRIVERS = ("btrfs",)
 """Drivers of pools whose snapshots share data, and can be gone back to in any order."""
 
 _PREFIX = "repoman-"
-_KEPT = "undo-"
-_ID = re.compile(r"(?:undo-)?(\d{8})T(\d{6})Z(?:-(\d+))?")
+_KEPT, _AUTOMATIC = "undo-", "agent-"
+"""Prefixes of the ids of what undo replaced, and of snapshots of before an agent's session."""
+_ID = re.compile(r"(?:undo-|agent-)?(\d{8})T(\d{6})Z(?:-(\d+))?")
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,11 @@ class LocalSnapshot:
     def kept(self) -> bool:
         """True if it is what an undo replaced."""
         return self.id.startswith(_KEPT)
+
+    @property
+    def automatic(self) -> bool:
+        """True if it was taken before an agent's session."""
+        return self.id.startswith(_AUTOMATIC)
 
     @property
     def repo(self) -> bool:
@@ -166,9 +175,16 @@ def _unfinished(copies: Iterable[Copy]) -> tuple[Copy, ...]:
     return tuple(sorted((one for one in copies if not one.done), key=lambda one: _order(one.id)))
 
 
-def unused_id(now: str, taken: Collection[str], *, kept: bool = False) -> str:
-    """Return the id of a snapshot taken `now`, that is none of `taken`; `kept` is for an undo."""
-    plain = (_KEPT if kept else "") + now.translate({ord(sign): None for sign in "-:"})
+def unused_id(
+    now: str, taken: Collection[str], *, kept: bool = False, automatic: bool = False
+) -> str:
+    """Return the id of a snapshot taken `now`, that is none of `taken`.
+
+    `kept` is for what an undo replaces, `automatic` for one of before an agent's session.
+    """
+    plain = (_KEPT if kept else _AUTOMATIC if automatic else "") + now.translate(
+        {ord(sign): None for sign in "-:"}
+    )
     numbered = (f"{plain}-{number}" for number in range(2, len(taken) + 3))
     return plain if plain not in taken else next(id for id in numbered if id not in taken)
 
@@ -223,10 +239,12 @@ def find_local_snapshot(facts: SnapshotFacts, at: str) -> LocalSnapshot:
 # --- steps ----------------------------------------------------------------------------------
 
 
-def snapshot_steps(facts: SnapshotFacts, now: str) -> tuple[list[Step], list[str]]:
+def snapshot_steps(
+    facts: SnapshotFacts, now: str, *, automatic: bool = False
+) -> tuple[list[Step], list[str]]:
     """Return the steps that take a snapshot `now` and remove the oldest, and what is not in it.
 
-    Raise Refused if nothing can be in it.
+    `automatic` is for one of before an agent's session. Raise Refused if nothing can be in it.
     """
     missing = _missing_parts(facts)
     pool = facts.volume_pool if facts.is_cheap(facts.volume_pool) else ""
@@ -234,7 +252,7 @@ def snapshot_steps(facts: SnapshotFacts, now: str) -> tuple[list[Step], list[str
     if not (container or pool or facts.repo):
         raise Refused(f"nothing of {facts.name} can be in a snapshot", "; ".join(missing))
     taken = {*(one.id for one in facts.snapshots), *facts.left}
-    id = unused_id(now, taken)
+    id = unused_id(now, taken, automatic=automatic)
     take = TakeSnapshot(
         *(facts.name, id, container, pool, facts.repo, f"{facts.folder}/{id}"),
         has_container=facts.container is not None,
@@ -242,7 +260,8 @@ def snapshot_steps(facts: SnapshotFacts, now: str) -> tuple[list[Step], list[str
     )
     left = [DeleteSnapshot(facts.name, id, folder=f"{facts.folder}/{id}") for id in facts.left]
     needed = {copy.at for copy in facts.unfinished}
-    too_many = [one for one in surplus(facts.snapshots, now, 1) if one not in needed]
+    found = surplus(facts.snapshots, now, automatic=automatic)
+    too_many = [one for one in found if one not in needed]
     return [*left, take, *removal_steps(facts, too_many)], missing
 
 
@@ -265,16 +284,18 @@ def _missing_parts(facts: SnapshotFacts) -> list[str]:
     return found
 
 
-def surplus(snapshots: Sequence[LocalSnapshot], now: str, new: int = 0) -> list[str]:
-    """Return the ids of the snapshots that are too many, beside `new` ones, or too old.
+def surplus(snapshots: Sequence[LocalSnapshot], now: str, *, automatic: bool) -> list[str]:
+    """Return the ids of the snapshots that are too many, beside a new one, or too old.
 
-    The newest stays, however old it is by a clock that may be wrong. What undo replaced stays until
-    it is forgotten.
+    An `automatic` one pushes out only such ones. The newest stays, however old it is by a clock
+    that may be wrong, and what undo replaced stays until it is forgotten.
     """
-    own = [one.id for one in snapshots if not one.kept]
-    excess = own[: max(0, len(own) + new - MOST_KEPT)]
-    old = [id for id in own[:-1] if hours_since(time_of(id), now) > MOST_DAYS * 24]
-    return [id for id in own if id in {*excess, *old}]
+    found = set[str]()
+    for kind in (True,) if automatic else (True, False):
+        own = [one.id for one in snapshots if not one.kept and one.automatic is kind]
+        found |= {*own[: max(0, len(own) + (kind is automatic) - MOST_KEPT)]}
+        found |= {id for id in own[:-1] if hours_since(time_of(id), now) > MOST_DAYS * 24}
+    return [one.id for one in snapshots if one.id in found]
 
 
 def removal_steps(facts: SnapshotFacts, ids: Sequence[str]) -> list[Step]:

@@ -111,11 +111,30 @@ def test_other_pools(driver: str) -> None:
 def test_the_oldest_goes() -> None:
     ids = [unused_id(f"2026-11-27T01:{minute:02}:00Z", ()) for minute in range(MOST_KEPT + 2)]
     snapshots = [LocalSnapshot(id) for id in ids]
-    assert surplus(snapshots, NOW, 1) == ids[:3]
-    assert surplus(snapshots[:3], NOW, 1) == []
-    assert surplus(snapshots[:3], "2099-01-01T00:00:00Z", 1) == ids[:2], "the clock may be wrong"
-    assert surplus([], NOW, 1) == []
-    assert surplus([LocalSnapshot(f"undo-{id}") for id in ids], "2029-01-01T00:00:00Z", 1) == []
+    assert surplus(snapshots, NOW, automatic=False) == ids[:3]
+    assert surplus(snapshots[:3], NOW, automatic=False) == []
+    late = "2099-01-01T00:00:00Z"
+    assert surplus(snapshots[:3], late, automatic=False) == ids[:2], "the clock may be wrong"
+    assert surplus([], NOW, automatic=False) == []
+    replaced = [LocalSnapshot(f"undo-{id}") for id in ids]
+    assert surplus(replaced, "2029-01-01T00:00:00Z", automatic=False) == []
+
+
+def test_those_of_an_agent_push_out_none_of_a_person() -> None:
+    times = [f"2026-11-27T01:{minute:02}:00Z" for minute in range(MOST_KEPT + 1)]
+    own = [LocalSnapshot(unused_id(time, ())) for time in times]
+    of_agent = [LocalSnapshot(unused_id(time, (), automatic=True)) for time in times]
+    both = [one for pair in zip(own, of_agent, strict=True) for one in pair]
+    oldest, oldest_of_agent = (one.id for one in both[:2])
+    second_of_agent = both[3].id
+    assert surplus(own, "2099-01-01T00:00:00Z", automatic=True) == []
+    assert surplus(both, NOW, automatic=True) == [oldest_of_agent, second_of_agent]
+    assert surplus(both, NOW, automatic=False) == [oldest, oldest_of_agent, both[2].id]
+    (take, *_), _ = snapshot_steps(FACTS, NOW, automatic=True)
+    assert isinstance(take, TakeSnapshot)
+    assert take.id == "agent-20261128T013000Z"
+    assert LocalSnapshot(take.id).automatic
+    assert own_ids([f"/1.0/x/repoman-{take.id}"]) == (take.id,)
 
 
 def test_what_an_interrupted_one_left_goes() -> None:
