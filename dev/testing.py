@@ -36,6 +36,7 @@ _WITH_DAEMON = {
     "nightly": (
         *("tests.worlds.daemon", "--image", "debian-cloud"),
         *(word for name in ("claude", "codex", "gemini", "opencode") for word in ("--agent", name)),
+        *("--pack", "claude"),
     ),
     "packages": ("tests.packages",),
 }

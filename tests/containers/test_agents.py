@@ -20,7 +20,7 @@ from tests.support.processes import find_processes, wait_until
 from tests.support.terminals import Window
 from tests.worlds.daemon.agents import AGENT_PACKAGES, agent_folder
 from tests.worlds.daemon.lan import HOST
-from tests.worlds.daemon.packages import BUILT_AGENT, packed_folder
+from tests.worlds.daemon.packages import packed_folder
 
 TOKEN = "sk-ant-oat01-abcdefghijklmnopqrstuvwxyz-S3cret"
 API_KEY = "sk-ant-api03-abcdefghijklmnopqrstuvwxyz-S3cret"
@@ -59,9 +59,9 @@ def api(tmp_path: Path) -> Iterator[FakeApi]:
 @pytest.fixture
 def server() -> Iterator[PackageServer]:
     """Yield a server of the packages that Claude Code needs."""
-    folder = packed_folder(BUILT_AGENT)
+    folder = packed_folder("claude")
     if not folder.exists():
-        pytest.skip(f"not here: `python -m tests.worlds.daemon --agent {BUILT_AGENT}`, with npm")
+        pytest.skip("not here: `python -m tests.worlds.daemon --pack claude`, with npm")
     with PackageServer(folder, HOST) as server:
         yield server
 

@@ -65,7 +65,8 @@ _INSTALL: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]
     "pacman": (
         ("pacman", "-Syu", "--noconfirm"),
         ("pacman", "-S", "--noconfirm", "--needed", "--"),
-        ("pacman", "-Scc", "--noconfirm"),
+        # To clear the cache, pacman asks a question that --noconfirm answers with no.
+        ("find", "/var/cache/pacman/pkg", "-type", "f", "-delete"),
     ),
     "zypper": (
         ("zypper", "--non-interactive", "refresh"),

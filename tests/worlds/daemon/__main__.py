@@ -1,11 +1,13 @@
 """Run a program as an ordinary user beside a real Incus daemon of its own, from the checkout:
 
-    python -m tests.worlds.daemon [--image NAME] [--agent NAME] [--small FOLDER] -- ARGV…
+    python -m tests.worlds.daemon [--image NAME] [--agent NAME] [--pack NAME] -- ARGV…
+    python -m tests.worlds.daemon --small FOLDER -- ARGV…
 
 Needs root, which makes the namespaces. The exit status is that of the program; 3: the daemon can't
 run here, and the message says why. --image adds one to the usual images, and --agent the npm
-package of an agent, if npm can be reached. With --small, for the demo, there is only the small
-image, all files are in FOLDER, which the caller removes, and so is the message, as `error`.
+package of an agent, if npm can be reached; --pack also packs what its installation needs. With
+--small, for the demo, there is only the small image, all files are in FOLDER, which the caller
+removes, and so is the message, as `error`.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from pathlib import Path
 
 from tests.worlds.daemon.agents import AGENT_PACKAGES, install_agent
 from tests.worlds.daemon.images import IMAGES, USUAL, image
-from tests.worlds.daemon.packages import BUILT_AGENT, pack_agent
+from tests.worlds.daemon.packages import pack_agent
 from tests.worlds.daemon.sandbox import HIDDEN_FOLDERS, DaemonError, clean, run
 
 _NAMESPACES = ("unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "--mount-proc")
@@ -31,6 +33,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.worlds.daemon")
     parser.add_argument("--image", action="append", default=[], choices=IMAGES)
     parser.add_argument("--agent", action="append", default=[], choices=AGENT_PACKAGES)
+    parser.add_argument("--pack", action="append", default=[], choices=AGENT_PACKAGES)
     parser.add_argument("--small", type=Path, metavar="FOLDER")
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("argv", nargs="+", metavar="ARGV")
@@ -53,10 +56,10 @@ def main() -> int:
 def _run_in_scratch(arguments: argparse.Namespace) -> int:
     for name in (*USUAL, *arguments.image):  # while the network is there
         image(name)
-    for name in arguments.agent:
+    for name in (*arguments.agent, *arguments.pack):
         install_agent(name)
-        if name == BUILT_AGENT:
-            pack_agent(name)
+    for name in arguments.pack:
+        pack_agent(name)
     # A socket's path has to be short.
     scratch = Path(tempfile.mkdtemp(prefix="rmt-", dir="/tmp"))
     scratch.chmod(0o755)

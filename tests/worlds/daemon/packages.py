@@ -19,10 +19,7 @@ from pathlib import Path
 
 from tests.worlds.daemon.agents import agent_folder
 
-__all__ = ["BUILT_AGENT", "pack_agent", "packed_folder"]
-
-BUILT_AGENT = "claude"
-"""The agent that a test has a template install."""
+__all__ = ["pack_agent", "packed_folder"]
 
 _NODE, _NPM = "22.23.3", "10.9.2"
 _PROCESSORS = {"x86_64": "x64", "aarch64": "arm64"}
