@@ -14,7 +14,7 @@ from repoman_tasks.errors import Failed, RepomanError, quoted
 from repoman_tasks.hosts.signals import defer_signals
 from repoman_tasks.mirror.restore_run import Restore, RestoreSource
 from repoman_tasks.planning.container.volume import volume_path
-from repoman_tasks.planning.local_snapshots import MOST_COPIED, Copy, incus_name
+from repoman_tasks.planning.local_snapshots import MOST_COPIED, Copy, closed_note, incus_name
 from repoman_tasks.planning.mirror.restore_plan import Target
 from repoman_tasks.planning.steps import (
     DeleteSnapshot,
@@ -31,6 +31,7 @@ from repoman_tasks.tools.incus import Incus
 from repoman_tasks.tools.repo_copies import (
     copy_repo,
     flush,
+    left_out_rules,
     remove_copy,
     submit_size,
     write_copy,
@@ -117,8 +118,11 @@ def _copy(session: Session, step: TakeSnapshot) -> None:
     if not may_copy:  # what changed it while it was counted stands still now
         known = submit_size(host, step.repo).result()
         may_copy = known is not None and known <= MOST_COPIED
-    size = copy_repo(host, step.repo, step.folder, may_copy=may_copy)
-    if size is not None:
+    copied = copy_repo(host, step.repo, step.folder, may_copy=may_copy)
+    if copied is not None:
+        size, closed = copied
+        if closed:
+            session.screen.note(closed_note(step.repo, closed))
         write_copy(host, step.folder, Copy(step.id, size))
         return
     what = f"{step.repo} is too large for a copy that shares no data with it"
@@ -200,7 +204,8 @@ def repo_restore(
     stall = session.of(reconcile).registry.defaults.stall_seconds
     target = Target(step.path, "" if missing else step.aside, step.source)
     source = RestoreSource(step.id, step.source, "repo")
-    return Restore(session.host, rsync.Preserved(), source, target, None, stall, see)
+    rules, _ = left_out_rules(session.host, step.source)
+    return Restore(session.host, rsync.Preserved(), source, target, None, stall, see, rules)
 
 
 def _return_repo(session: Session, step: ReturnRepo) -> None:

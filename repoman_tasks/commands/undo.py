@@ -23,6 +23,7 @@ from repoman_tasks.planning.steps import ReturnRepo, Step
 from repoman_tasks.planning.text.wording import format_age, plural
 from repoman_tasks.planning.undo_steps import forget_steps, undo_steps, undo_target
 from repoman_tasks.session import Session
+from repoman_tasks.tools.repo_copies import left_out_rules
 from repoman_tasks.wizards.project_choice import ask_any_project
 
 
@@ -117,6 +118,9 @@ def _steps(
             items, counts = preview_repo(session, step)
             list_changes(session, items, counts)
             session.screen.line(f"{plural(counts.entries, 'change')} in {path}")
+            _, closed = left_out_rules(session.host, step.source)
+            if closed:
+                session.screen.note(f"{plural(closed, 'path')} that could not be read stay as now")
             if not counts.entries and target.parts == ("repo",) and not target.begun:
                 return []
     return [*allow_snapshots(session, found), *steps]

@@ -53,6 +53,8 @@ class Restore:
     """Entries that the source lacks and that stay as they are; None if it has all of the repo."""
     stall_seconds: float
     see: Callable[[rsync.Item], object]
+    rules: str = ""
+    """File with rules, as `rsync.pass_argv` takes it, about what the source lacks and stays."""
 
     def preview(self) -> Counts:
         """Return the counts of what a run would change; each change is passed to `see`."""
@@ -134,6 +136,7 @@ class Restore:
             self.keeps,
             dry_run=dry_run,
             contents=contents or self.excludes is None,
+            only=self.rules,
             backup=target.aside,
             target=f"{target.folder if contents or target.in_place else new}/",
         )

@@ -28,6 +28,7 @@ __all__ = [
     "LocalSnapshot",
     "SnapshotFacts",
     "check_removable",
+    "closed_note",
     "find_local_snapshot",
     "foreign_names",
     "incus_name",
@@ -282,6 +283,15 @@ def _missing_parts(facts: SnapshotFacts) -> list[str]:
     if not facts.repo:
         found.append("the repo is not in it: it is missing")
     return found
+
+
+def closed_note(repo: str, paths: Sequence[str]) -> str:
+    """Return the note about `paths` in the repo that can't be read, so that a snapshot lacks them.
+
+    It shows five of them.
+    """
+    shown = quoted(*paths[:5]) + (f" and {len(paths) - 5} more" if paths[5:] else "")
+    return f"not in the snapshot of {repo}, as it can't be read, and left as it is by undo: {shown}"
 
 
 def surplus(snapshots: Sequence[LocalSnapshot], now: str, *, automatic: bool) -> list[str]:

@@ -13,14 +13,16 @@ from dataclasses import asdict
 from typing import Any
 
 from repoman_tasks.errors import Failed
-from repoman_tasks.hosts.base import Future, Host, Result, TimedOut
+from repoman_tasks.hosts.base import WALK_SECONDS, Future, Host, Result, TimedOut
 from repoman_tasks.planning.local_snapshots import Copy, is_id
 from repoman_tasks.planning.text.strict_json import parse_json
+from repoman_tasks.tools import rsync
 
 __all__ = [
     "about_files",
     "copy_repo",
     "flush",
+    "left_out_rules",
     "remove_copy",
     "remove_tree",
     "submit_copies",
@@ -30,6 +32,8 @@ __all__ = [
 ]
 
 _ABOUT = "about.json"
+_LEFT_OUT = "left-out"
+"""File with a rule for rsync about each entry that could not be copied, ended by NUL."""
 _SCHEMA = 1
 _SIZE_SECONDS = 60.0
 _FLUSH_SECONDS = 600.0
@@ -104,11 +108,13 @@ def submit_size(host: Host, path: str) -> Future[int | None]:
     return Future(wait)
 
 
-def copy_repo(host: Host, repo: str, folder: str, *, may_copy: bool) -> int | None:
-    """Copy the repo into `folder`; return its size in bytes.
+def copy_repo(
+    host: Host, repo: str, folder: str, *, may_copy: bool
+) -> tuple[int, tuple[str, ...]] | None:
+    """Copy the repo into `folder`; return its size in bytes, and the paths that can't be read.
 
     The copy shares its data with the repo where the file system can. If it can't, return None,
-    unless `may_copy`. Raise Failed if not all of it can be read.
+    unless `may_copy`. Raise Failed if anything else is missing in the copy.
     """
     parent = posixpath.dirname(folder)
     paths = {posixpath.dirname(parent): ["-p"], parent: ["-p"], folder: []}
@@ -122,11 +128,49 @@ def copy_repo(host: Host, repo: str, folder: str, *, may_copy: bool) -> int | No
     how = "--reflink=auto" if may_copy else "--reflink=always"
     argv = ["cp", "-a", how, "--no-target-directory", "--", repo, f"{folder}/repo"]
     done = host.change(argv, timeout=_COPY_SECONDS)
-    if done.code:
-        cure = "make its files readable, for example by `chmod` as root in the container"
-        raise Failed(f"{repo} can't be copied: {done.complaint}", cure)
+    closed = _closed_paths(host, repo) if done.code else ()
+    if done.code and not (closed and _has_all_but(host, repo, folder, closed)):
+        raise Failed(f"{repo} can't be copied: {done.complaint}", "mend that, and take it again")
     flush(host, folder)
-    return submit_size(host, f"{folder}/repo").result() or 0
+    return submit_size(host, f"{folder}/repo").result() or 0, closed
+
+
+def _closed_paths(host: Host, repo: str) -> tuple[str, ...]:
+    """Return the paths of files and folders in the repo that the user may not read.
+
+    Nothing in such a folder is listed. If the repo itself is one, return none.
+    """
+    folder = ["-type", "d", "(", "!", "-readable", "-o", "!", "-executable", ")"]
+    file = ["-type", "f", "!", "-readable"]
+    argv = ["find", repo, "(", *folder, "-o", *file, ")", "-prune", "-printf", r"%P\0"]
+    paths = tuple(host.read(argv, timeout=WALK_SECONDS).text.split("\0")[:-1])
+    return () if "" in paths else paths
+
+
+def _has_all_but(host: Host, repo: str, folder: str, closed: Sequence[str]) -> bool:
+    """Return True if the copy in `folder` has all of the repo but `closed`; write rules for these.
+
+    An error of `cp` does not tell that: the disk may have been full, too.
+    """
+    rules = "".join(f"{rsync.exclude_path(path)}\0" for path in closed)
+    file = f"{folder}/{_LEFT_OUT}"
+    host.write_file(file, rules.encode(errors="surrogateescape"), noted=False)
+    argv = rsync.pass_argv(
+        repo, [""], [], rsync.Preserved(), dry_run=True, only=file, target=f"{folder}/repo/"
+    )
+    done = host.read(argv, timeout=WALK_SECONDS)
+    items = filter(None, map(rsync.parse_item, done.out.split(b"\n")))
+    return not done.code and all(item.kind is rsync.Kind.ATTRIBUTES for item in items)
+
+
+def left_out_rules(host: Host, folder: str) -> tuple[str, int]:
+    """Return the file with the rules about what the copy in `folder` lacks, and their number.
+
+    If the copy has all of the repo, the path is empty.
+    """
+    file = f"{folder}/{_LEFT_OUT}"
+    rules = host.read_file(file)
+    return (file, rules.count(b"\0")) if rules else ("", 0)
 
 
 def flush(host: Host, folder: str) -> None:

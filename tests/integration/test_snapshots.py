@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.integration.test_mirror import REFUSED
-from tests.support.estate import Estate, hash_tree
+from tests.support.estate import Estate, hash_tree, run
 from tests.support.json_schemas import find_schema_errors
 from tests.support.killing import run_killed
 from tests.support.odd_files import make_odd_files
@@ -148,20 +148,47 @@ def test_a_lost_repo(isurus: Estate) -> None:
     assert without_pipes(hash_tree(repo), repo) == before
 
 
-def test_a_file_that_cannot_be_read(isurus: Estate) -> None:
-    closed = isurus.local_repos / "isurus/closed"
+NOT_AS_ROOT = pytest.mark.skipif(not os.geteuid(), reason="not here: root reads everything")
+
+
+@NOT_AS_ROOT
+def test_what_cannot_be_read_is_told_and_undo_leaves_it(isurus: Estate) -> None:
+    repo = isurus.local_repos / "isurus"
+    closed, file = repo / "closed", repo / "[odd]\n*"
     closed.mkdir()
-    (closed / "x").write_text("x")
+    for path in (closed / "x", file, repo / "draft"):
+        path.write_text("before")
     closed.chmod(0)
-    if os.access(closed, os.R_OK):
-        pytest.skip("not here: root reads everything")
-    try:
-        done = isurus.run("snapshot", "isurus", code=1)
-        assert "can't be copied" in done.err
-        assert snapshots(isurus) == []
-        assert list(copies(isurus).iterdir()) == [], "nothing is left"
-    finally:
-        closed.chmod(0o755)
+    file.chmod(0)
+    done = isurus.run("snapshot", "isurus", code=0)
+    assert (
+        f"not in the snapshot of {repo}, as it can't be read, and left as it is by undo" in done.err
+    )
+    assert "closed" in done.err
+    closed.chmod(0o755)
+    file.chmod(0o644)
+    for path in (closed / "x", file, repo / "draft", repo / "[odd]\nx", closed / "new"):
+        path.write_text("after")
+    done = isurus.run("undo", "isurus", "--yes", code=0)
+    assert "2 paths that could not be read stay as now" in done.err
+    assert (repo / "draft").read_text() == "before"
+    assert (closed / "x").read_text() == file.read_text() == (closed / "new").read_text() == "after"
+    assert not (repo / "[odd]\nx").exists(), "the name is no pattern"
+
+
+@NOT_AS_ROOT
+def test_a_copy_that_lacks_more_is_none(isurus: Estate) -> None:
+    """cp fails as on a full disk, too, after it has met a file that can't be read."""
+    repo = isurus.local_repos / "isurus"
+    (repo / "closed").write_text("x")
+    (repo / "closed").chmod(0)
+    (repo / "large").write_text("x" * 1_000_000)
+    script = 'trap "" XFSZ; ulimit -f 500; exec "$@"'  # blocks of 512 bytes
+    done = run(["sh", "-c", script, "sh", *isurus.argv, "snapshot", "isurus"], isurus.environ)
+    assert done.code == 1, done
+    assert "can't be copied" in done.err
+    assert snapshots(isurus) == []
+    assert list(copies(isurus).iterdir()) == [], "nothing is left"
 
 
 def test_folders_that_are_read_only(isurus: Estate) -> None:
