@@ -314,7 +314,7 @@ class StepRunner:
         self._report(f"waiting until {step.name} is up")
         preferences = Preferences(self.host)
         set_up_user(handle, wait_until_up(handle, self._note))
-        set_preferences(handle, preferences)
+        set_preferences(handle, preferences, named=step.name not in self._unfinished)
         set_up_volume(handle, *self._volume_folders(step.name), step.path)
         copy_agent_files(handle, self._agent_files(step.name))
         link_repos(handle, *self._repos())

@@ -12,6 +12,7 @@ from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Future, Host, Result
 from repoman_tasks.planning.container.git_identity import git_identity_file
 from repoman_tasks.tools.guest import AS_USER, GuestHandle
+from repoman_tasks.tools.guest_name import SET_NAME
 
 __all__ = ["LIST_PACKAGES", "PACKAGES_FILE", "Preferences", "set_preferences"]
 
@@ -32,8 +33,10 @@ list_packages() {
 
 _SET = (
     LIST_PACKAGES
+    + SET_NAME
     + r"""
-packages=$1; shift
+packages=$1 host=$2; shift 2
+[ -z "$host" ] || set_name "$host"
 [ -e "$packages" ] || { mkdir -p "${packages%/*}" && list_packages >"$packages"; } 2>/dev/null
 name=$1 uid=$2 gid=$3 home=$4 data=$5 identity=$6
 new=/etc/localtime.repoman
@@ -50,8 +53,8 @@ set -- sh -c 'set -C; printf %s "$1" >"$HOME/.gitconfig"' sh "$identity"
 """
     + AS_USER
 )
-"""Notes the packages, replaces the time zone, and writes git's configuration of the user if there
-is none."""
+"""Notes the packages, sets the host name, replaces the time zone, and writes git's configuration of
+the user if there is none."""
 
 
 class Preferences:
@@ -81,12 +84,14 @@ def _output(answer: Future[Result]) -> bytes:
     return b""
 
 
-def set_preferences(handle: GuestHandle, preferences: Preferences) -> None:
+def set_preferences(handle: GuestHandle, preferences: Preferences, *, named: bool) -> None:
     """Give a new container the person's time zone, and name and e-mail in git.
 
-    What the user has there already stays. Nothing fails for it.
+    Unless it is `named` already, its host name becomes its name. What the user has there already
+    stays. Nothing fails for it.
     """
     person = handle.person
     who = (person.name, str(person.uid), str(person.gid), person.home)
     with contextlib.suppress(Failed):
-        handle.settle(_SET, PACKAGES_FILE, *who, preferences.zone(), preferences.identity())
+        name = "" if named else handle.name
+        handle.settle(_SET, PACKAGES_FILE, name, *who, preferences.zone(), preferences.identity())

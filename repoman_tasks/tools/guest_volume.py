@@ -16,6 +16,7 @@ from repoman_tasks.planning.container.agents import (
     first_start_settings,
 )
 from repoman_tasks.tools.guest import AS_USER, GuestHandle
+from repoman_tasks.tools.guest_name import RESOLVE_NAME
 
 __all__ = ["set_up_volume", "submit_volume_check"]
 
@@ -24,7 +25,8 @@ _SECONDS = 600.0
 """Time limit: a folder that is kept may have to be copied."""
 
 _SET_UP = (
-    r"""
+    RESOLVE_NAME
+    + r"""
 volume=$1 name=$2 uid=$3 gid=$4 home=$5 script=$6; shift 6
 mounted=no
 while read -r _ path _; do [ "$path" != "$volume" ] || mounted=yes; done </proc/self/mounts
@@ -35,8 +37,8 @@ set -- sh -c "$script" sh "$volume" "$@"
 """
     + AS_USER
 )
-"""Gives the volume to the user and runs the script as that user. If the volume is not mounted, does
-nothing: what it wrote would be hidden later."""
+"""Has the host name found, gives the volume to the user and runs the script as that user. If the
+volume is not mounted, does nothing with it: what it wrote would be hidden later."""
 
 _ARRANGE = r"""
 volume=$1 settings=$2 first=$3; shift 3
@@ -122,6 +124,7 @@ def set_up_volume(
 ) -> None:
     """Give the volume to the user, with agents' `folders`, and link the `kept` folders to it.
 
+    As each start does so, this also has the container's own name found in there.
     The first start of an agent in `repo`, if given, is prepared. Do nothing for what is done
     already. Raise Failed if something can't be done.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pexpect  # type: ignore[import-untyped]
@@ -36,6 +37,24 @@ def test_commits_have_the_name_and_the_time_zone_of_the_person(
     shown = estate.run("exec", "isurus", "--", *show, code=0).out
     assert shown.startswith('A "Real" Person <a@person.example> ')
     assert shown.endswith(("+0100\n", "+0200\n"))
+
+
+def test_its_name_is_found_in_there(estate: ContainerEstate) -> None:
+    """The image has the name of another host, and no /etc/hosts: sudo would ask name servers."""
+
+    def names() -> str:
+        asked = 'hostname; getent hosts "$(hostname)" localhost'
+        done = estate.run("exec", "isurus", "--", "sudo", "sh", "-c", asked, code=0)
+        assert done.err == ""
+        return done.out
+
+    estate.new("isurus", "--image", "debian")
+    resolved = r"{0}\n127\.0\.1\.1\s+{0}\n\S+\s+localhost\n"
+    assert re.fullmatch(resolved.format("isurus"), names())
+    own = "echo own >/etc/hostname; rm /etc/hosts"
+    assert estate.exec_inside("isurus", "sh", "-c", own).code == 0
+    estate.run("restart", "isurus", "--force", code=0)
+    assert re.fullmatch(resolved.format("own"), names()), "a name of the person's own stays"
 
 
 def test_a_terminal_that_the_image_does_not_know(estate: ContainerEstate) -> None:
