@@ -183,10 +183,15 @@ def running_daemon(folder: Path, *sudo: str) -> Iterator[None]:
 
 
 def _await(folder: Path, environ: Mapping[str, str], process: subprocess.Popen[bytes]) -> None:
+    """Wait until a daemon answers and its networks are up.
+
+    It starts a network again after a minute if two daemons of this host were in each other's way.
+    """
     deadline = time.monotonic() + WAIT_SECONDS
+    argv = ["incus", "query", "local:/1.0/networks?recursion=1"]
     while True:
-        argv = ["incus", "query", "local:/1.0"]
-        if subprocess.run(argv, env=environ, capture_output=True).returncode == 0:
+        done = subprocess.run(argv, env=environ, capture_output=True, text=True)
+        if done.returncode == 0 and '"status": "Unavailable"' not in done.stdout:
             return
         if process.poll() is not None or time.monotonic() > deadline:
             raise DaemonError(Path(f"{folder}.log").read_text())
