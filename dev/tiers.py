@@ -224,6 +224,7 @@ TIERS = (
             "tests/integration/test_git_guard.py",
             "tests/integration/test_hazards.py",
             "tests/integration/test_killed.py",
+            "tests/integration/test_mirror_git.py",
             "tests/integration/test_mirror_known.py",
             "tests/security",
         ),

@@ -39,10 +39,14 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test with containers locally, over SSH or both, as its mark requires in CI."""
+    """Run a test with containers locally and, if it has the mark `over_ssh`, also over SSH.
+
+    It runs nightly over SSH, unless the mark names transports.
+    """
     mark = metafunc.definition.get_closest_marker("over_ssh")
     if mark and "fresh_estate" in metafunc.fixturenames:
-        hosts = [SSH_TRANSPORT] if SSH_TRANSPORT else [LOCAL, *(mark.args or ("fabric",))]
+        far = mark.args or [pytest.param("fabric", marks=pytest.mark.nightly)]
+        hosts = [SSH_TRANSPORT] if SSH_TRANSPORT else [LOCAL, *far]
         metafunc.parametrize("fresh_estate", hosts, indirect=True)
 
 

@@ -25,7 +25,7 @@ def mend(estate: ContainerEstate, *argv: str, out: str = "done: ") -> None:
 
 
 @pytest.mark.shared
-@pytest.mark.over_ssh
+@pytest.mark.over_ssh("fabric")
 def test_no_drift(isurus: ContainerEstate) -> None:
     assert isurus.findings() == {}
 

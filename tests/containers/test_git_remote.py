@@ -130,7 +130,7 @@ def test_the_branch_that_is_checked_out_is_not_overwritten(
 
 
 @pytest.mark.shared
-@pytest.mark.over_ssh
+@pytest.mark.over_ssh("fabric")
 def test_a_stopped_container_is_started(isurus: ContainerEstate, git: GitClient) -> None:
     isurus.incus("stop", "--force", "isurus")
     (isurus.local_repos / "isurus").rename(isurus.local_repos / "away")

@@ -157,7 +157,7 @@ def test_list_asks_incus_as_often_however_many_there_are(estate: ContainerEstate
 
 
 @pytest.mark.shared
-@pytest.mark.over_ssh
+@pytest.mark.over_ssh("fabric")
 def test_arguments_arrive_as_they_were_typed(isurus: ContainerEstate) -> None:
     argv = ["", "a b", "$HOME", "`id`", "'", '"', "\\", "*", "--", "-x", "é木", "a\nb", "--help"]
     script = 'for word do printf "[%s]" "$word"; done'
@@ -168,14 +168,14 @@ def test_arguments_arrive_as_they_were_typed(isurus: ContainerEstate) -> None:
 
 
 @pytest.mark.shared
-@pytest.mark.over_ssh
+@pytest.mark.over_ssh("fabric")
 def test_the_exit_status_is_handed_through(isurus: ContainerEstate) -> None:
     for code in (0, 1, 3, 77, 255):
         isurus.run("exec", "isurus", "--", "sh", "-c", f"exit {code}", code=code)
 
 
 @pytest.mark.shared
-@pytest.mark.over_ssh
+@pytest.mark.over_ssh("fabric")
 def test_input_is_piped_through_and_output_streams(isurus: ContainerEstate) -> None:
     text = "line\n" * 100_000
     assert isurus.run("exec", "isurus", "--", "cat", given=text, code=0).out == text
@@ -335,7 +335,7 @@ def test_looking_and_stopping_work_where_nothing_can_be_written(
 
 
 @pytest.mark.shared
-@pytest.mark.over_ssh
+@pytest.mark.over_ssh("fabric")
 def test_stop_start_restart(isurus: ContainerEstate) -> None:
     assert isurus.run("start", "isurus", code=0).out == "isurus is already running\n"
     assert isurus.run("stop", "isurus", code=0).out == "done: stop isurus\n"

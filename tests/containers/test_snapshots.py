@@ -42,7 +42,7 @@ def read_everywhere(estate: ContainerEstate) -> list[str]:
     return inside(estate, script).split()
 
 
-@pytest.mark.over_ssh
+@pytest.mark.over_ssh("fabric")
 def test_container_volume_and_repo_go_back_together(isurus: ContainerEstate) -> None:
     write_everywhere(isurus, "before")
     config = isurus.instances()["isurus"]["config"]

@@ -75,7 +75,7 @@ def check(estate: Estate, mirror: Path) -> None:
         estate.git(mirror, "rev-parse", "--verify", f"{name}^{{object}}")
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.nightly) for n in (1, 2))])
 def test_in_a_storm(estate: Estate, seed: int) -> None:
     estate.setup().add("isurus", commits=20)
     repo = estate.local_repos / "isurus"

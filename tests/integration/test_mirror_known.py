@@ -273,7 +273,7 @@ def test_killed_at_each_step(ready: Estate) -> None:
     assert again == set()
 
 
-ROUNDS = int(os.environ.get("REPOMAN_TEST_ROUNDS", "40"))
+ROUNDS = int(os.environ.get("REPOMAN_TEST_ROUNDS", "20"))
 SEED = int(os.environ.get("REPOMAN_TEST_SEED", "1"))
 """Both are read before a fixture isolates the environment."""
 

@@ -188,7 +188,7 @@ def test_a_login_is_where_it_was_given_and_nowhere_else(logged_in: ContainerEsta
     assert "s3cret" not in output
 
 
-@pytest.mark.over_ssh
+@pytest.mark.over_ssh("fabric")
 def test_env_file_wins_over_a_login(logged_in: ContainerEstate) -> None:
     own = logged_in.home / "own.env"
     own.write_text("CLAUDE_CODE_OAUTH_TOKEN=mine\n")
