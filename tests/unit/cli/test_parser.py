@@ -249,7 +249,7 @@ WORDS = st.lists(
 INVOKES_OWN = ("-d", "-T", "-D", "-F", "-f", "-l", "-h", "--help", "--l", "--he")
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(WORDS)
 def test_whatever_is_typed_no_flag_becomes_a_value_but_after_an_equals_sign(
     argv: list[str],

@@ -85,8 +85,9 @@ def asking_calls() -> Iterator[tuple[str, ast.expr | None]]:
         for node in ast.walk(module.tree):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
-            base = ast.unparse(node.func.value)
-            if node.func.attr in ASKING and base.split(".")[-1] in ("prompter", "wizard"):
+            if node.func.attr not in ASKING:
+                continue
+            if ast.unparse(node.func.value).split(".")[-1] in ("prompter", "wizard"):
                 yield f"{module.name}, line {node.lineno}", next(iter(node.args), None)
 
 

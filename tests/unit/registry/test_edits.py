@@ -392,7 +392,7 @@ def commented(text: str, comments: Sequence[str], draw: st.DataObject) -> str:
     return "\n".join(lines) + "\n"
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(DEFAULT_VALUES, PROJECTS, st.lists(COMMENT, max_size=4, unique=True), st.data())
 def test_any_edit_of_any_registry_comes_back_and_leaves_the_rest(
     defaults: dict[str, Any], projects: list[Project], comments: list[str], data: st.DataObject
@@ -413,7 +413,7 @@ def test_any_edit_of_any_registry_comes_back_and_leaves_the_rest(
             assert comment in text.split("\n")
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(PROJECTS)
 def test_the_text_of_a_registry_is_stable(projects: list[Project]) -> None:
     text = edited("", [AddProject(project) for project in projects])
