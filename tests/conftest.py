@@ -8,6 +8,7 @@ import signal
 import tempfile
 import uuid
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -60,12 +61,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Run a test that changes this host, with the mark `alone`, while no other worker runs one."""
-    folder = os.open(tempfile.gettempdir(), os.O_RDONLY)  # all workers have the same
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH)
+    kind = fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH
+    # Whoever waits keeps the others from beginning; else one that is alone might wait for ever.
+    with _locked(item.path.parent, fcntl.LOCK_EX):
+        host = ExitStack()
+        host.enter_context(_locked(Path(tempfile.gettempdir()), kind))  # all workers have the same
+    with host:
         return (yield)
+
+
+@contextmanager
+def _locked(folder: Path, kind: int) -> Iterator[None]:
+    """Hold a lock on a folder."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, kind)
+        yield
     finally:
-        os.close(folder)
+        os.close(opened)
 
 
 def isolate(patch: pytest.MonkeyPatch, home: Path) -> None:
