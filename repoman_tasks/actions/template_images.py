@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from repoman_tasks.actions.facts import incus, reconcile, stored_registry
+from repoman_tasks.actions.facts import incus, reconcile
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Future
@@ -17,7 +17,7 @@ from repoman_tasks.planning.container.template_plan import (
     parse_images,
     removal_steps,
 )
-from repoman_tasks.planning.container.templates import Recipe, image_name, recipes
+from repoman_tasks.planning.container.templates import Recipe, image_name, image_owner, recipes
 from repoman_tasks.planning.steps import BuildImage, Step
 from repoman_tasks.session import Session
 from repoman_tasks.tools.images import image_origin
@@ -119,12 +119,12 @@ def plan_builds(
 
 
 def owned_image_steps(session: Session, project: Project) -> list[Step]:
-    """Return the steps that delete what was built for `project` alone."""
-    owners = [r.owner for r in recipes(project, session.of(stored_registry)) if r.owner]
-    if not owners:
+    """Return the steps that delete what was built for `project` alone, needed by now or not."""
+    if not project.container:
         return []
     try:
         images = submit_built_images(session.of(incus)).result()
     except Failed:  # the command says so itself, if it needs Incus
         return []
-    return removal_steps(image for image in images if image.owner in owners)
+    owner = image_owner(project)
+    return removal_steps(image for image in images if image.owner == owner)

@@ -213,6 +213,8 @@ def test_what_a_repo_adds_is_for_its_project_alone(estate: ContainerEstate) -> N
     estate.run("update", "isurus", "--rebuild", "--restart", "--yes", code=0)
     assert "eth0" not in inside(estate, "isurus", "/net"), "what may not reach the network"
     estate.run("rename", "isurus", "--to", "carcharodon", "--yes")
+    config.unlink()
+    estate.run("update", "carcharodon", "--yes", code=0)
     estate.run("remove", estate.projects()[0], "--yes", code=0)
     assert [image["properties"]["repoman.owner"] for image in built(estate)] == [""]
     estate.run("uninstall", "--yes", code=0)

@@ -29,6 +29,7 @@ __all__ = [
     "find_template",
     "has_recipe",
     "image_name",
+    "image_owner",
     "installed_agent_fault",
     "is_empty",
     "is_template",
@@ -263,7 +264,7 @@ def recipes(project: Project, registry: Registry) -> Iterator[Recipe]:
     network = project.network or registry.defaults.network
     added = Recipe(
         project.name,
-        sha256((project.created or project.name).encode()).hexdigest()[:12],
+        image_owner(project),
         base,
         packages=project.requested_packages,
         run=project.requested_run,
@@ -273,6 +274,11 @@ def recipes(project: Project, registry: Registry) -> Iterator[Recipe]:
     )
     if not is_empty(added):
         yield added
+
+
+def image_owner(project: Project) -> str:
+    """Return the identity of a project, by which the images of what its repo adds are its own."""
+    return sha256((project.created or project.name).encode()).hexdigest()[:12]
 
 
 def template_recipe(registry: Registry, name: str, base: str) -> Recipe:
