@@ -152,7 +152,9 @@ class Defaults:
     agent_files: tuple[str, ...] = _key(
         (), "Files and folders to copy into containers at each start, as `SOURCE` or `SOURCE:PATH`."
     )
-    nesting: bool = _key(False, "Allow containers inside containers, which Docker needs.")
+    nesting: bool = _key(
+        False, "Allow containers inside all containers, which Docker needs; see `[[project]]`."
+    )
     jobs: int = _key(8, "Number of projects to mirror at the same time.")
     full_every: int = _key(
         7, "Days after which `sync` compares the mirror of an unchanged project, too; 0 for always."
@@ -216,6 +218,7 @@ class Project:
     allow: tuple[str, ...] = _key((), "Further addresses that it may connect to.")
     address: str = _key("", "IPv4 address of the container, if it has network rules of its own.")
     address6: str = _key("", "IPv6 address of the container, if the bridge has IPv6.")
+    nesting: bool = _key(False, "Allow containers inside this container, which Docker needs.")
     requested_image: str = _key(
         "", "Image that the repo's .repoman.toml requested when it was last applied."
     )

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from repoman_tasks.actions.apply import Plan
-from repoman_tasks.actions.container_plans import acl_steps, step_runner
+from repoman_tasks.actions.container_plans import acl_steps, home_steps, step_runner
 from repoman_tasks.actions.facts import incus, reconcile, require_containers
 from repoman_tasks.actions.hazards import prepare_baseline
 from repoman_tasks.actions.project_container import repo_path, spec_of
-from repoman_tasks.actions.volumes import find_volume, submit_volume
+from repoman_tasks.actions.volumes import VolumeAnswers, find_volume, submit_volume
 from repoman_tasks.errors import Failed, UsageError, quoted
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.model import Project
+from repoman_tasks.planning.container.homes import nesting_project
 from repoman_tasks.planning.container.lifecycle import adopt_steps
 from repoman_tasks.planning.container.spec import (
     Container,
@@ -34,11 +35,11 @@ def plan_adoption(session: Session, name: str, from_project: str = "", repo: str
     """Return the plan to adopt a container; raise UsageError if it can't be adopted."""
     container = _find_container(session, name, from_project)
     facts, host = session.of(reconcile), session.host
-    registry = facts.registry
+    registry, first = facts.registry, session.of(incus).project
     relative = relative_repo(repo, facts.local_repos, host.home) if repo else ""
-    original = project_from_container(
-        container, relative or container.project or name, session.now()
-    )
+    stand_in = relative or container.project or name
+    original = project_from_container(container, stand_in, session.now())
+    original = replace(original, nesting=container.home == nesting_project(first))
     check_name(original.name)
     if original.name != name and not from_project:
         raise UsageError(
@@ -51,24 +52,29 @@ def plan_adoption(session: Session, name: str, from_project: str = "", repo: str
     state = repo_state(path, host.real_folder(path), facts.local_repos)
     if state.problem:
         raise UsageError(f"{path} {state.phrase}", "bring it back, or pass another one with --repo")
-    runner = step_runner(session)
+    runner, spec = step_runner(session), spec_of(facts, project)
     pool = "" if from_project else actual_pool(container)
-    volume = submit_volume(runner.incus, name, pool) if pool else find_volume(runner.incus, name)
+    volume = _find_volume(runner.incus, name, pool, spec.home)
     steps = adopt_steps(
         project,
         known,
         registry.projects,
-        with_pool(spec_of(facts, project), volume.pool),
+        with_pool(spec, volume.pool),
         container,
         ArrangeUser(project.name, runner.person.name, repo_path(facts, project)),
         from_project,
     )
     rules = acl_steps(registry, runner.incus, replace(project, container=True))
-    volume_steps = volume.steps(registry.defaults.volume_size)
-    plan = Plan([*rules, *volume_steps, *steps], runner=runner)
-    if _mounts(host, container, path):
-        return plan
-    return replace(plan, on_success=prepare_baseline(host, path))
+    place = home_steps(session, spec) if from_project else []
+    volume_steps = [*volume.steps(registry.defaults.volume_size), *volume.move_steps()]
+    plan = Plan([*rules, *place, *volume_steps, *steps], runner=runner)
+    known_to_it = _mounts(host, container, path)
+    return plan if known_to_it else replace(plan, on_success=prepare_baseline(host, path))
+
+
+def _find_volume(incus: Incus, name: str, pool: str, home: str) -> VolumeAnswers:
+    """Ask for the volume in `pool`; if that is empty, for one that belongs in `home`."""
+    return submit_volume(incus, name, pool) if pool else find_volume(incus, name, home)
 
 
 def _mounts(host: Host, container: Container, repo: str) -> bool:
@@ -83,6 +89,8 @@ def _mounts(host: Host, container: Container, repo: str) -> bool:
 def _find_container(session: Session, name: str, from_project: str) -> Container:
     existing = require_containers(session).by_name.get(name)
     if not from_project:
+        if existing is None:
+            existing = _find_nesting(session.of(incus), name)
         if existing is None:
             raise UsageError(
                 f"there is no container {name!r} in the Incus project {session.of(incus).project}",
@@ -104,6 +112,14 @@ def _find_container(session: Session, name: str, from_project: str) -> Container
             f"choose one of `incus list --project {quoted(from_project)}`",
         )
     return container
+
+
+def _find_nesting(there: Incus, name: str) -> Container | None:
+    """Return the container called `name` of the Incus project that allows nesting, if it is there.
+
+    A registry that was lost does not tell of it.
+    """
+    return there.submit_containers_in(nesting_project(there.project)).result().get(name)
 
 
 def _adopted_project(project: Project, name: str, repo: str, from_project: str) -> Project:

@@ -9,10 +9,16 @@ from typing import Any
 from urllib.parse import quote
 
 from repoman_tasks.actions.container_steps import Devices, StepRunner
-from repoman_tasks.actions.facts import containers, forbidden_paths, person, reconcile
+from repoman_tasks.actions.facts import (
+    containers,
+    fence_facts,
+    forbidden_paths,
+    person,
+    reconcile,
+)
 from repoman_tasks.actions.facts import incus as find_incus
 from repoman_tasks.actions.template_build import build_image
-from repoman_tasks.errors import UsageError
+from repoman_tasks.errors import RepomanError, UsageError
 from repoman_tasks.hosts.base import Future, Host
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Project, Registry
@@ -33,20 +39,24 @@ from repoman_tasks.planning.fence.acl import (
 )
 from repoman_tasks.planning.fence.bridge import has_rules
 from repoman_tasks.planning.fence.bridge_steps import acl_update_steps
+from repoman_tasks.planning.fence.fence_facts import FenceOptions
+from repoman_tasks.planning.fence.fence_plan import nesting_steps
+from repoman_tasks.planning.fence.ownership import check_project_owner
 from repoman_tasks.planning.fence.project_steps import allow_mounts_steps
-from repoman_tasks.planning.steps import Step
+from repoman_tasks.planning.steps import CallIncus, Step
 from repoman_tasks.session import Session
 from repoman_tasks.tools.agent_files import AgentFile, find_agent_files
 from repoman_tasks.tools.fence_probe import submit_host_networks
 from repoman_tasks.tools.forbidden_paths import check_devices, check_folders
 from repoman_tasks.tools.hazard_scan import submit_protected
-from repoman_tasks.tools.incus import Incus
+from repoman_tasks.tools.incus import Incus, project_path
 from repoman_tasks.tools.mount_sources import folders_to_allow
 
 __all__ = [
     "NetworkAnswers",
     "acl_removal_steps",
     "acl_steps",
+    "home_steps",
     "mount_permission_steps",
     "project_keep",
     "step_runner",
@@ -77,12 +87,14 @@ def submit_network(incus: Incus, bridge: str) -> NetworkAnswers:
 
 
 def mount_permission_steps(session: Session, spec: Spec) -> list[Step]:
-    """Return the steps that allow the mounts of `spec` in the Incus project.
+    """Return the steps that allow the mounts of `spec` in the Incus project that it belongs in.
 
-    Raise Refused if one of them is never allowed.
+    If that is the one that allows nesting, and does not exist yet, they create it first. Raise
+    Refused if a mount is never allowed.
     """
+    creation = home_steps(session, spec)
     if spec.devices.keys() <= {REPO_DEVICE, VOLUME_DEVICE}:
-        return []
+        return [*creation]
     host, forbidden = session.host, session.of(forbidden_paths)
     check_devices(host, forbidden, spec.devices)
     mounts = (d for n, d in spec.devices.items() if not n.startswith(PROTECTED_DEVICE))
@@ -90,8 +102,28 @@ def mount_permission_steps(session: Session, spec: Spec) -> list[Step]:
     folders = folders_to_allow(host, sources)
     check_folders(host, forbidden, sources, folders)
     incus = session.of(find_incus)
-    project = incus.get(incus.project_path) or {}
-    return allow_mounts_steps(incus.project, project.get("config") or {}, folders)
+    home = spec.home or incus.project
+    project = creation[0].body if creation else incus.get(project_path(home)) or {}
+    return [*creation, *allow_mounts_steps(home, project.get("config") or {}, folders)]
+
+
+def home_steps(session: Session, spec: Spec) -> Sequence[CallIncus]:
+    """Return the steps that create the Incus project that allows nesting; none if it is there.
+
+    None, too, if `spec` does not belong there. Raise UsageError if it is another person's.
+    """
+    incus = session.of(find_incus)
+    if spec.home in ("", incus.project):
+        return []
+    project = incus.get(project_path(spec.home))
+    if project is not None:
+        check_project_owner(spec.home, project.get("config") or {}, incus.host.uid)
+        return []
+    facts = session.of(fence_facts)
+    if isinstance(facts, RepomanError):
+        raise facts
+    steps = nesting_steps(facts, FenceOptions(), incus.project)
+    return [step for step in steps if isinstance(step, CallIncus)]
 
 
 def with_addresses(project: Project, registry: Registry, network: NetworkAnswers | None) -> Project:

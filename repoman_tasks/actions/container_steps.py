@@ -16,6 +16,7 @@ from typing import Any
 from repoman_tasks.errors import Failed, Interrupted, Refused, quoted
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.model import Person
+from repoman_tasks.planning.container.homes import volume_path
 from repoman_tasks.planning.container.spec import (
     IMAGE_TAG,
     MAKING_TAG,
@@ -25,7 +26,6 @@ from repoman_tasks.planning.container.spec import (
     protection_differs,
 )
 from repoman_tasks.planning.container.user_files import user_data
-from repoman_tasks.planning.container.volume import volume_path
 from repoman_tasks.planning.local_snapshots import foreign_names, incus_name, own_ids
 from repoman_tasks.planning.steps import (
     AdoptContainer,
@@ -41,6 +41,8 @@ from repoman_tasks.planning.steps import (
     DeleteVolume,
     EmptyVolume,
     MakeRepo,
+    MoveContainer,
+    MoveVolume,
     RebuildContainer,
 )
 from repoman_tasks.planning.text.wording import redact_url
@@ -203,7 +205,7 @@ class StepRunner:
 
     def create_volume(self, step: CreateVolume) -> None:
         """Create a volume, or take over a half-made one."""
-        path = volume_path(self.incus.project, step.pool, step.name)
+        path = self.incus.volume(step.pool, step.name)
         config = {MAKING_TAG: self._token, **({"size": step.size} if step.size else {})}
         self._unfinished_volumes.append(path)
         if self.incus.get(path) is not None:
@@ -211,7 +213,8 @@ class StepRunner:
             return
         self._undo_stack.append(lambda: self._delete_created_volume(path))
         body = {"name": step.name, "type": "custom", "config": config}
-        self.incus.change("POST", volume_path(self.incus.project, step.pool), body)
+        home = self.incus.homes.of_volume(step.name)
+        self.incus.change("POST", volume_path(home, step.pool), body)
 
     def _delete_created_volume(self, path: str) -> None:
         volume = self.incus.get(path)
@@ -220,7 +223,18 @@ class StepRunner:
 
     def delete_volume(self, step: DeleteVolume) -> None:
         """Delete a volume with all that is on it; do nothing if there is none."""
-        self.incus.change("DELETE", volume_path(self.incus.project, step.pool, step.name))
+        self.incus.change("DELETE", self.incus.volume(step.pool, step.name))
+
+    def move_volume(self, step: MoveVolume) -> None:
+        """Move a volume to another Incus project, with its snapshots."""
+        path = volume_path(step.source, step.pool, step.name)
+        body = {"name": step.name, "pool": step.pool, "project": step.target}
+        self.incus.change("POST", path, body, self._report)
+        self.incus.homes.settle_volume(step.name, step.target)
+        if path in self._unfinished_volumes:  # it was created before
+            self._unfinished_volumes.remove(path)
+            self._unfinished_volumes.append(moved := self.incus.volume(step.pool, step.name))
+            self._undo_stack.append(lambda: self._delete_created_volume(moved))
 
     def empty_volume(self, step: EmptyVolume) -> None:
         """Start a container that is fresh, and delete all that is on its volume."""
@@ -243,6 +257,8 @@ class StepRunner:
     def create(self, step: CreateContainer) -> None:
         """Create a container and start it."""
         self.incus.check_memory(step.name)
+        if step.spec.home:
+            self.incus.homes.settle(step.name, step.spec.home)
         body = {"source": dict(step.origin), **self._body(step.spec), "start": True}
         with naming_images(step.spec.image):
             self._create(step.name, body)
@@ -259,6 +275,8 @@ class StepRunner:
             )
         if original.status != "stopped":
             source_project.set_state(step.name, "stop")
+        if step.spec.home:
+            self.incus.homes.settle(step.name, step.spec.home)
         body = self._body(step.spec)
         # Incus copies all that the request does not override.
         dropped = {key: "" for key in original.config if key.startswith(_DROPPED)}
@@ -297,7 +315,7 @@ class StepRunner:
     def _create(self, name: str, body: dict[str, Any]) -> None:
         self._undo_stack.append(lambda: self._delete_created(name))
         self._unfinished.append(name)
-        path = self.incus.at("instances")
+        path = self.incus.beside(name, "instances")
         self.incus.change("POST", path, {"name": name, "type": "container", **body}, self._report)
 
     def _delete_created(self, name: str) -> None:
@@ -335,6 +353,12 @@ class StepRunner:
         if before.running and has_volume(devices) and not has_volume(before.devices):
             self.prepare_inside(step.name)
 
+    def move(self, step: MoveContainer) -> None:
+        """Move a container that is stopped to another Incus project, with its snapshots."""
+        body = {"name": step.name, "migration": True, "project": step.target}
+        self.incus.change("POST", self.incus.at("instances", step.name), body, self._report)
+        self.incus.homes.settle(step.name, step.target)
+
     def _check_stopped(self, name: str) -> None:
         if self._read(name).running:
             cure = f"run `repoman stop {quoted(name)}`"
@@ -361,7 +385,7 @@ class StepRunner:
         """
         urls = [*map(str, self.incus.get(self.incus.at("instances", name, "snapshots")) or ())]
         if foreign := foreign_names(urls):
-            delete = ("incus", "snapshot", "delete", "--project", self.incus.project, name)
+            delete = ("incus", "snapshot", "delete", "--project", self.incus.homes.of(name), name)
             commands = ", ".join(f"`{quoted(*delete, one)}`" for one in foreign)
             raise Refused(
                 f"{name} has snapshots that repoman did not take, so Incus can't rebuild it",
@@ -390,6 +414,7 @@ class StepRunner:
         if running:
             self.incus.set_state(name, "stop", force=True)
         self.incus.change("POST", self.incus.at("instances", name), {"name": to})
+        self.incus.homes.settle(to, self.incus.homes.of(name))
         if running:
             self.incus.set_state(to, "start")
 

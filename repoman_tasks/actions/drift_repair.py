@@ -98,13 +98,14 @@ def _recreate(session: Session, name: str) -> Plan:
     project, repo = _find_project(facts.registry, name), facts.repos[name]
     if repo.problem:
         raise Refused(f"its repo {repo.path} {repo.phrase}", "bring it back first")
-    volume = find_volume(runner.incus, name)
-    spec = with_pool(spec_of(facts, project), volume.pool)
+    spec = spec_of(facts, project)
+    volume = find_volume(runner.incus, name, spec.home)
+    spec = with_pool(spec, volume.pool)
     source, path = image_source(session, project), repo_path(facts, project)
     steps = create_steps(project, spec, source.origin, path, runner.person.name)
-    preparation = [*source.steps, *volume.steps(facts.registry.defaults.volume_size)]
-    preparation += mount_permission_steps(session, spec)
-    return Plan([*preparation, *steps], runner=runner)
+    preparation = [*source.steps, *mount_permission_steps(session, spec)]
+    preparation += volume.steps(facts.registry.defaults.volume_size)
+    return Plan([*preparation, *volume.move_steps(), *steps], runner=runner)
 
 
 def _forget(session: Session, name: str) -> Plan:

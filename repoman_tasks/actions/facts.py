@@ -13,7 +13,9 @@ from repoman_tasks.errors import Failed, RepomanError, TargetUnusable
 from repoman_tasks.hosts.base import FOLDER_SECONDS, Future, Host, HungFolders
 from repoman_tasks.model import Defaults, Failure, Person, Project, Registry, Verified
 from repoman_tasks.planning.container.drift import Containers, unknown_containers
+from repoman_tasks.planning.container.homes import homes_elsewhere, nesting_project
 from repoman_tasks.planning.container.memory_bound import MemoryBound
+from repoman_tasks.planning.container.spec import Container
 from repoman_tasks.planning.findings import HUNG, EstateFacts, RepoState, repo_state
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.trust.approval_rules import (
@@ -259,21 +261,26 @@ def nightly_state(session: Session) -> Future[Mapping[str, str]]:
 
 @task()
 def incus(session: Session) -> Future[Incus]:
-    """Return the Incus project of the estate, without a request to Incus."""
-    defaults = session.of(stored_registry).defaults
+    """Return the Incus projects of the estate, without a request to Incus."""
+    registry = session.of(stored_registry)
+    defaults = registry.defaults
     bound = MemoryBound(defaults.memory_total, defaults.memory)
     project = session.incus_project or defaults.incus_project
-    return Future(lambda: Incus(session.host, project, bound))
+    elsewhere = homes_elsewhere(registry, project)
+    return Future(lambda: Incus(session.host, project, bound, elsewhere))
 
 
 @task()
 def containers(session: Session) -> Future[Containers]:
     """Find the containers of the Incus project, or the reason why Incus can't list them."""
-    answer = session.of(incus).submit_containers()
+    there, registry = session.of(incus), session.of(stored_registry)
+    answer = there.submit_containers()
 
     def wait() -> Containers:
         try:
             found = answer.result()
+            if any(p.container and p.name not in found for p in registry.projects):
+                found = {**_look_elsewhere(there), **found}
         except Failed as problem:
             return unknown_containers(problem)
         refresh_guard(session.host, [s for c in found.values() for s in c.sources])
@@ -282,14 +289,28 @@ def containers(session: Session) -> Future[Containers]:
     return Future(wait)
 
 
+def _look_elsewhere(there: Incus) -> Mapping[str, Container]:
+    """Return the containers of the Incus project that allows nesting, if no project asks for it.
+
+    One that did before may have its container there.
+    """
+    other = nesting_project(there.project)
+    return {} if other in there.homes.projects else there.submit_containers_in(other).result()
+
+
 @task()
 def volumes(session: Session) -> Future[Mapping[str, str]]:
     """Find the volumes of the Incus project, each with its pool; none if Incus does not answer."""
-    answer = session.of(incus).submit_volumes()
+    there = session.of(incus)
+    asked, answer = there.homes.projects, there.submit_volumes()
 
     def wait() -> Mapping[str, str]:
         try:
-            return answer.result()
+            found = answer.result()
+            for project in there.homes.projects:
+                if project not in asked:  # a container was found there meanwhile
+                    found = {**there.submit_volumes_in(project).result(), **found}
+            return found
         except Failed:  # `containers` has the reason
             return {}
 

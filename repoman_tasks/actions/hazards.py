@@ -71,13 +71,14 @@ def submit_new_hazards(
     host: Host,
     repos: Mapping[str, str],
     person: Future[Person],
-    incus_project: str,
+    home: Callable[[str], str],
     *,
     instructions: bool,
 ) -> Future[NewHazards]:
     """Ask for findings about new hazards in `repos`, and about files of users of containers.
 
-    `repos` maps projects to the paths of their repos. With `instructions`, files that instruct
+    `repos` maps projects to the paths of their repos, `home` their names to the Incus projects of
+    their containers. With `instructions`, files that instruct
     agents are noted, too.
     """
     seen = {repo: submit_seen(host, repo) for repo in repos.values()}
@@ -91,11 +92,11 @@ def submit_new_hazards(
                 findings.append(scan_finding(name, repo, scan.what))
                 continue
             new[repo] = [hazard for hazard in scan.hazards if is_new(hazard, marks)]
-            findings += hazard_findings(name, repo, scan.hazards, marks, incus_project)
+            findings += hazard_findings(name, repo, scan.hazards, marks, home(name))
             findings += (
                 instructions_finding(name, repo, scan.hazards, marks) if instructions else []
             )
-            findings += _foreign(name, repo, scan, person, incus_project)
+            findings += _foreign(name, repo, scan, person, home(name))
         return NewHazards(findings, new)
 
     return Future(collect)

@@ -17,6 +17,8 @@ from repoman_tasks.planning.completion_files import (
     completion_files,
     is_ours,
 )
+from repoman_tasks.planning.container.homes import nesting_project
+from repoman_tasks.planning.container.spec import Container
 from repoman_tasks.planning.container.template_plan import BASE_KEY, parse_images
 from repoman_tasks.planning.fence.fence_facts import DESCRIPTION
 from repoman_tasks.planning.fence.host_filter import filter_path
@@ -29,7 +31,7 @@ from repoman_tasks.registry.names_file import state_folder
 from repoman_tasks.session import Session
 from repoman_tasks.tools.forbidden_paths import real_paths
 from repoman_tasks.tools.git_guard_files import submit_guard
-from repoman_tasks.tools.incus import Incus
+from repoman_tasks.tools.incus import Incus, profiles_path, project_path
 from repoman_tasks.tools.nightly_files import has_systemd, read_crontab, read_units
 from repoman_tasks.tools.person import submit_person
 from repoman_tasks.tools.ssh_access import submit_ssh_files
@@ -130,19 +132,22 @@ def _with_incus(session: Session, facts: HostFacts) -> HostFacts:
             raise Failed(*answer.problem)
         return facts  # it was never used, or is gone with all that was in it
     there, name = session.of(incus), quote(facts.bridge, safe="")
-    project = there.get(there.project_path)
-    profiles = there.get(there.at("profiles"), recursion=1) if project else []
+    first, second = there.project, nesting_project(there.project)
+    project, nesting = (there.get(project_path(one)) for one in (first, second))
+    found, pools_of_volumes = _with_second(session, answer.by_name, there=nesting is not None)
     network, acl = there.submit(f"/1.0/networks/{name}"), there.submit(f"/1.0/network-acls/{name}")
-    bases = {c.config.get(BASE_KEY, "") for c in answer.by_name.values()} - {""}
+    bases = {c.config.get(BASE_KEY, "") for c in found.values()} - {""}
     pools = there.submit("/1.0/storage-pools", recursion=1)
     return replace(
         facts,
         project=project,
-        containers=answer.by_name,
-        volumes=session.of(volumes),
+        nesting=nesting,
+        containers=found,
+        volumes=pools_of_volumes,
         images=tuple(sorted(one for one in bases if _is_downloaded(there, one))),
         built=tuple(parse_images(there.get(_IMAGES, recursion=1), facts.incus_project)),
-        profiles=tuple(str(profile["name"]) for profile in profiles or []),
+        profiles=_profiles(there, first) if project else (),
+        nesting_profiles=_profiles(there, second) if nesting else (),
         network=network.result(),
         acl=acl.result(),
         pools={
@@ -151,6 +156,22 @@ def _with_incus(session: Session, facts: HostFacts) -> HostFacts:
             if pool.get("description") == DESCRIPTION
         },
     )
+
+
+def _with_second(
+    session: Session, found: Mapping[str, Container], *, there: bool
+) -> tuple[Mapping[str, Container], Mapping[str, str]]:
+    """Return all containers and volumes; the second Incus project may have some unknown ones."""
+    daemon, known = session.of(incus), session.of(volumes)
+    second = nesting_project(daemon.project)
+    if not there or second in daemon.homes.projects:
+        return found, known
+    more, others = daemon.submit_containers_in(second), daemon.submit_volumes_in(second)
+    return {**more.result(), **found}, {**others.result(), **known}
+
+
+def _profiles(there: Incus, project: str) -> tuple[str, ...]:
+    return tuple(str(profile["name"]) for profile in there.get(profiles_path(project), 1) or [])
 
 
 def _is_downloaded(there: Incus, fingerprint: str) -> bool:

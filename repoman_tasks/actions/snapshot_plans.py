@@ -20,12 +20,11 @@ from repoman_tasks.actions.project_container import repo_path
 from repoman_tasks.errors import Busy
 from repoman_tasks.hosts.base import Future, Locked
 from repoman_tasks.model import Project
-from repoman_tasks.planning.container.volume import volume_path
 from repoman_tasks.planning.fence.project_steps import allow_snapshots_steps
 from repoman_tasks.planning.local_snapshots import SnapshotFacts, own_ids, snapshot_steps
 from repoman_tasks.planning.steps import Step
 from repoman_tasks.session import Session
-from repoman_tasks.tools.incus import Incus
+from repoman_tasks.tools.incus import Incus, project_path
 from repoman_tasks.tools.repo_copies import submit_left, submit_size
 
 __all__ = ["allow_snapshots", "snapshot_facts", "take_snapshot"]
@@ -45,7 +44,7 @@ def snapshot_facts(session: Session, project: Project, *, to_take: bool = False)
     there = session.of(incus)
     drivers = {pool: _submit_driver(there, pool) for pool in pools}
     of_container = there.at("instances", project.name, "snapshots")
-    of_volume = volume_path(there.project, volume_pool or "", project.name, "snapshots")
+    of_volume = there.volume(volume_pool or "", project.name, "snapshots")
     in_container, in_volume = (
         _submit_names(there, path) if asked else Future[tuple[str, ...]](tuple)
         for path, asked in ((of_container, container), (of_volume, volume_pool))
@@ -82,8 +81,14 @@ def allow_snapshots(session: Session, facts: SnapshotFacts) -> list[Step]:
     if facts.container is None and not facts.volume_pool:
         return []
     there = session.of(incus)
-    project = there.get(there.project_path) or {}
-    return allow_snapshots_steps(there.project, project.get("config") or {})
+    homes = {there.homes.of(facts.name)} if facts.container else set[str]()
+    homes |= {there.homes.of_volume(facts.name)} if facts.volume_pool else set()
+    asked = {home: there.submit(project_path(home)) for home in sorted(homes)}
+    return [
+        step
+        for home, answer in asked.items()
+        for step in allow_snapshots_steps(home, (answer.result() or {}).get("config") or {})
+    ]
 
 
 def take_snapshot(

@@ -13,7 +13,6 @@ from repoman_tasks.actions.restore_checks import lock_restore
 from repoman_tasks.errors import Failed, RepomanError, quoted
 from repoman_tasks.hosts.signals import defer_signals
 from repoman_tasks.mirror.restore_run import Restore, RestoreSource
-from repoman_tasks.planning.container.volume import volume_path
 from repoman_tasks.planning.local_snapshots import MOST_COPIED, Copy, closed_note, incus_name
 from repoman_tasks.planning.mirror.restore_plan import Target
 from repoman_tasks.planning.steps import (
@@ -71,7 +70,7 @@ def _take(session: Session, step: TakeSnapshot) -> None:
                 there.change("POST", there.at("instances", step.name, "snapshots"), body)
             if step.pool:
                 made.append(partial(_delete_of_volume, there, step.name, step.id, step.pool))
-                path = volume_path(there.project, step.pool, step.name, "snapshots")
+                path = there.volume(step.pool, step.name, "snapshots")
                 there.change("POST", path, {"name": incus_name(step.id)})
             if step.repo:
                 made.append(partial(remove_copy, session.host, step.folder))
@@ -150,7 +149,7 @@ def _delete_of_container(there: Incus, name: str, id: str) -> None:
 
 
 def _delete_of_volume(there: Incus, name: str, id: str, pool: str) -> None:
-    there.change("DELETE", volume_path(there.project, pool, name, "snapshots", incus_name(id)))
+    there.change("DELETE", there.volume(pool, name, "snapshots", incus_name(id)))
 
 
 # --- going back -----------------------------------------------------------------------------
@@ -171,7 +170,7 @@ def _return_container(there: Incus, step: ReturnContainer) -> None:
     """
     body = {"restore": incus_name(step.id)}
     if step.pool:
-        there.change("PUT", volume_path(there.project, step.pool, step.name), body)
+        there.change("PUT", there.volume(step.pool, step.name), body)
     if not step.container:
         return
     changes = _configuration(there, step)

@@ -15,7 +15,7 @@ from repoman_tasks.hosts.signals import defer_signals
 from repoman_tasks.planning.container.spec import AGENT_DEVICE
 from repoman_tasks.terminal.screen import Screen
 from repoman_tasks.tools.guest import GuestHandle
-from repoman_tasks.tools.incus import Incus
+from repoman_tasks.tools.incus import Incus, project_path
 
 __all__ = ["forward_ssh_agent"]
 
@@ -40,7 +40,7 @@ def forward_ssh_agent(handle: GuestHandle, lock: str, screen: Screen) -> Iterato
     device, socket = f"{AGENT_DEVICE}{token}", f"/run/repoman-agent-{token}"
     try:
         with host.lock(lock, wait_seconds=_LOCK_SECONDS):
-            _set_proxies(incus, "allow")
+            _set_proxies(incus, name, "allow")
             _set_device(incus, name, device, _proxy(handle, agent, socket))
         yield socket
     finally:
@@ -69,15 +69,17 @@ def _stop_forwarding(incus: Incus, name: str, device: str, socket: str, screen: 
         screen.note(f"your SSH agent is still forwarded to {name}, {problem}")
         screen.note(f"run `repoman update {quoted(name)}` to stop that")
     with contextlib.suppress(RepomanError):  # Incus refuses while another session needs a proxy
-        _set_proxies(incus, "block")
+        _set_proxies(incus, name, "block")
 
 
-def _set_proxies(incus: Incus, value: str) -> None:
-    project = incus.get(incus.project_path)
+def _set_proxies(incus: Incus, name: str, value: str) -> None:
+    """Allow or block proxies in the Incus project of a container."""
+    home = incus.homes.of(name)
+    project = incus.get(project_path(home))
     if project is None:
-        raise Failed(f"the Incus project {incus.project} is gone", "run `repoman setup`")
+        raise Failed(f"the Incus project {home} is gone", "run `repoman setup`")
     config = {**(project.get("config") or {}), _PROXIES: value}
-    incus.change("PUT", incus.project_path, {"config": config})
+    incus.change("PUT", project_path(home), {"config": config})
 
 
 def _set_device(incus: Incus, name: str, device: str, desired: Mapping[str, str] | None) -> None:

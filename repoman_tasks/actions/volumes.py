@@ -9,9 +9,10 @@ from urllib.parse import quote
 from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Future
 from repoman_tasks.late_dataclass import dataclass
+from repoman_tasks.planning.container.homes import volume_path
 from repoman_tasks.planning.container.spec import MAKING_TAG
-from repoman_tasks.planning.container.volume import volume_path, volume_steps
-from repoman_tasks.planning.steps import DeleteVolume, Step
+from repoman_tasks.planning.container.volume import volume_steps
+from repoman_tasks.planning.steps import DeleteVolume, MoveVolume, Step
 from repoman_tasks.tools.incus import Incus
 
 __all__ = ["VolumeAnswers", "delete_volume_steps", "find_half_made", "find_volume", "submit_volume"]
@@ -21,37 +22,65 @@ __all__ = ["VolumeAnswers", "delete_volume_steps", "find_half_made", "find_volum
 class VolumeAnswers:
     """Pending answers about one volume and its pool."""
 
-    incus: Incus
+    home: str
+    """Incus project that the volume is in, or that it will be made in."""
+    target: str
+    """Incus project that it belongs in."""
     name: str
     pool: str
     volume: Future[Any]
+    moved: Future[Any]
+    """The volume in the target, if that is not its home."""
     storage: Future[Any]
 
     @property
     def exists(self) -> bool:
         """Return True if a complete volume exists already."""
-        volume = self.volume.result()
+        volume = self.volume.result() or self.moved.result()
         return volume is not None and MAKING_TAG not in volume["config"]
 
     def steps(self, size: str) -> list[Step]:
         """Return the steps after which the volume exists with `size` as its limit."""
         driver = (self.storage.result() or {}).get("driver", "")
-        actual = self.volume.result()
-        return volume_steps(self.incus.project, self.pool, driver, size, self.name, actual)
+        home, actual = self.home, self.volume.result()
+        if actual is None and (moved := self.moved.result()) is not None:
+            home, actual = self.target, moved
+        return volume_steps(home, self.pool, driver, size, self.name, actual)
+
+    def move_steps(self) -> list[Step]:
+        """Return the step that moves the volume to where it belongs; none if it is there."""
+        if self.home == self.target or (
+            self.volume.result() is None and self.moved.result() is not None
+        ):
+            return []
+        return [MoveVolume(self.name, self.pool, self.home, self.target)]
 
 
-def submit_volume(incus: Incus, name: str, pool: str) -> VolumeAnswers:
-    """Ask for the volume `name` in `pool`."""
-    volume = incus.submit(volume_path(incus.project, pool, name))
+def submit_volume(incus: Incus, name: str, pool: str, target: str = "") -> VolumeAnswers:
+    """Ask for the volume `name` in `pool`, which belongs in the Incus project `target`.
+
+    An empty target is its home.
+    """
+    home = incus.homes.of_volume(name)
+    moved = Future[Any](lambda: None)
+    if target not in ("", home):
+        moved = incus.submit(volume_path(target, pool, name))
     return VolumeAnswers(
-        incus, name, pool, volume, incus.submit(f"/1.0/storage-pools/{quote(pool, safe='')}")
+        home,
+        target or home,
+        name,
+        pool,
+        incus.submit(volume_path(home, pool, name)),
+        moved,
+        incus.submit(f"/1.0/storage-pools/{quote(pool, safe='')}"),
     )
 
 
-def find_volume(incus: Incus, name: str) -> VolumeAnswers:
+def find_volume(incus: Incus, name: str, target: str = "") -> VolumeAnswers:
     """Ask for the volume of a project whose container does not exist yet.
 
-    If there is none, its pool is that of the root disks. Raise Failed if they have none.
+    If there is none, its pool is that of the root disks. Raise Failed if they have none. It belongs
+    in the Incus project `target`.
     """
     volumes = incus.submit_volumes()
     profile = incus.submit(incus.at("profiles", "default"))
@@ -60,7 +89,7 @@ def find_volume(incus: Incus, name: str) -> VolumeAnswers:
     pool = volumes.result().get(name) or next(iter(pools), "")
     if not pool:
         raise Failed("the profile default has no root disk", "run `repoman setup --repair`")
-    return submit_volume(incus, name, pool)
+    return submit_volume(incus, name, pool, target)
 
 
 def find_half_made(incus: Incus, volumes: Mapping[str, str]) -> list[str]:

@@ -10,6 +10,7 @@ from repoman_tasks.actions.facts import containers, incus, reconcile
 from repoman_tasks.actions.project_container import check_incus_project, lock_container
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import UsageError, quoted
+from repoman_tasks.planning.container.homes import nesting_project
 from repoman_tasks.planning.names import check_name
 from repoman_tasks.session import Session
 from repoman_tasks.wizards.project_choice import ask_adopt
@@ -53,7 +54,8 @@ def adopt(
         raise UsageError("adopt needs a name", "`repoman adopt NAME`")
     check_name(name)
     check_incus_project(session.of(incus))
-    if from_project == session.of(incus).project:
+    first = session.of(incus).project
+    if from_project in (first, nesting_project(first)):
         from_project = ""
     plan = plan_adoption(session, name, from_project, repo)
     lock = partial(lock_container, session, name)

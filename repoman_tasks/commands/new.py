@@ -19,6 +19,7 @@ from repoman_tasks.actions.current_folder import folder_without_project
 from repoman_tasks.actions.facts import readable_share, reconcile, require_containers, require_share
 from repoman_tasks.actions.hazards import prepare_baseline, require_guard
 from repoman_tasks.actions.mirror_without_project import has_mirror
+from repoman_tasks.actions.nesting import confirm_nesting
 from repoman_tasks.actions.project_container import (
     check_incus_project,
     lock_container,
@@ -32,6 +33,7 @@ from repoman_tasks.errors import UsageError, quoted
 from repoman_tasks.hosts.base import Host
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import GUARD, PROTECTIONS, Project, Registry
+from repoman_tasks.planning.container.homes import home_of
 from repoman_tasks.planning.container.host_mounts import host_mount_findings
 from repoman_tasks.planning.container.lifecycle import (
     create_steps,
@@ -65,6 +67,7 @@ from repoman_tasks.wizards.new_questions import ask_new
         "clone": "Clone this URL into the folder first.",
         "create": "Create the folder first, with an empty git repo.",
         "restore": "Bring the folder back from its mirror on the share first.",
+        "nesting": "Allow containers inside the container, which Docker needs.",
         "protect": "What is read-only inside (default: true); guard: all but git's configuration.",
         "no_container": "Create no container: the project is only backed up.",
         "no_backup": "Leave the repo out of every sync.",
@@ -98,6 +101,7 @@ def new(
     clone: str = "",
     create: bool = False,
     restore: bool = False,
+    nesting: bool = False,
     protect: str = "",
     no_container: bool = False,
     no_backup: bool = False,
@@ -118,15 +122,23 @@ def new(
     check_name(name)
     parts = not no_container, not no_backup
     options = _NewOptions(
-        image, tuple(profile), clone, create, restore, *parts, trust, dry_run, protect, template
+        *(image, tuple(profile), clone, create, restore, *parts, trust, dry_run, protect),
+        *(template, nesting),
     )
     options.check()
-    if protect == GUARD:
-        require_guard(session.host)
+    _confirm(session, name, options)
     plan = _plan(session, name, repo, options)
     lock = partial(lock_container, session, name) if options.container else None
     if apply_plan(session, plan, dry_run=dry_run, on_confirm=lock):
         session.screen.note(f"Next: repoman {'shell' if options.container else 'sync'} {name}")
+
+
+def _confirm(session: Session, name: str, options: _NewOptions) -> None:
+    """Ask about nesting. Raise UsageError if the options need something that is not there."""
+    if options.nesting:
+        confirm_nesting(session, name, dry_run=options.dry_run)
+    if options.protect == GUARD:
+        require_guard(session.host)
 
 
 @dataclass(frozen=True)
@@ -144,6 +156,7 @@ class _NewOptions:
     dry_run: bool
     protect: str
     template: str
+    nesting: bool
 
     @property
     def creates_repo(self) -> bool:
@@ -172,6 +185,8 @@ class _NewOptions:
             raise UsageError("--image and --profile need a container", "leave out --no-container")
         if not self.container and self.template:
             raise UsageError("--template needs a container", "leave out --no-container")
+        if not self.container and self.nesting:
+            raise UsageError("--nesting needs a container", "leave out --no-container")
         if not self.container and self.protect:
             raise UsageError("--protect needs a container", "leave out --no-container")
         if self.protect not in ("", *PROTECTIONS):
@@ -190,7 +205,8 @@ def _plan(session: Session, name: str, repo: str, options: _NewOptions) -> Plan:
         project = new_project(registry, name, repo, facts.local_repos, host.home, now)
         project = replace(project, container=options.container, backup=options.backup)
         if options.container:
-            project = replace(project, template=options.template or registry.defaults.template)
+            template = options.template or registry.defaults.template
+            project = replace(project, template=template, nesting=options.nesting)
         return replace(project, protect=PROTECTIONS.get(options.protect, True))
 
     project = make_project(facts.registry)
@@ -261,9 +277,7 @@ def _project_steps(
     path = repo_path(facts, project)
     if not options.container:
         return [register_step(project, path)]
-    check_incus_project(runner.incus)
-    for finding in host_mount_findings(facts, project):
-        session.screen.note(f"{finding.what}: {finding.cure}")
+    home = _find_home(session, project, runner)
     deletion = delete_half_made_steps(project.name, require_containers(session).by_name)
     cure = f"review it, then run `repoman new {quoted(project.name)} --trust`"
     answers, protection = submit_requests(session, path), submit_protection(session.host, path)
@@ -277,7 +291,7 @@ def _project_steps(
     if not project.requested_image:
         project = replace(project, image=base_image(project, facts.registry))
     source = image_source(session, project)
-    volume = find_volume(runner.incus, project.name)
+    volume = find_volume(runner.incus, project.name, home)
     spec = with_pool(spec_of(facts, project), volume.pool)
     if volume.exists:
         session.screen.note(f"{project.name} gets the volume of that name, which exists already")
@@ -285,8 +299,22 @@ def _project_steps(
     return [
         *deletion,
         *source.steps,
-        *volume.steps(facts.registry.defaults.volume_size),
         *mount_permission_steps(session, spec),
+        *volume.steps(facts.registry.defaults.volume_size),
+        *volume.move_steps(),
         *creation,
         register_step(project, path),
     ]
+
+
+def _find_home(session: Session, project: Project, runner: StepRunner) -> str:
+    """Return the Incus project for the container, and print what the host may not have to mount.
+
+    Raise UsageError if there can be no container.
+    """
+    check_incus_project(runner.incus)
+    home = home_of(project, runner.incus.project)
+    runner.incus.homes.belong(project.name, home)
+    for finding in host_mount_findings(session.of(reconcile), project):
+        session.screen.note(f"{finding.what}: {finding.cure}")
+    return home

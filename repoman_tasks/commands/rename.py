@@ -115,7 +115,7 @@ def _facts(session: Session, project: Project, target: Rename, share: Share | No
     real = session.host.real_folders([f"{facts.local_repos}/{repo}" for repo in repos])
     found = {repo for repo, path in zip(repos, real, strict=True) if path is not None}
     return RenameFacts(
-        session.of(incus).project,
+        session.of(incus).homes.of_volume(target.old),
         facts.local_repos,
         answer.by_name,
         session.of(volumes),

@@ -203,7 +203,7 @@ def _findings(
         session.host,
         repos_of_containers(facts, projects),
         Future(partial(session.of, person)),
-        session.of(incus).project,
+        session.of(incus).homes.of,
         instructions=name is not None,
     )
     guard = submit_guard(session.host)
@@ -337,8 +337,9 @@ def _volume_findings(session: Session, facts: EstateFacts, name: str | None) -> 
         return []
     existing, all_volumes = session.of(containers), session.of(volumes)
     unused = {name: pool for name, pool in all_volumes.items() if name not in existing.by_name}
-    half_made = find_half_made(session.of(incus), unused)
-    found = volume_findings(facts, existing, all_volumes, half_made)
+    there = session.of(incus)
+    half_made = find_half_made(there, unused)
+    found = volume_findings(facts, existing, all_volumes, half_made, there.homes.of_volume)
     return [finding for finding in found if name in (None, finding.subject)]
 
 

@@ -58,6 +58,7 @@ new --template:template:Template that is put into the image, see `repoman templa
 new --clone:any:Clone this URL into the folder first.
 new --create::Create the folder first, with an empty git repo.
 new --restore::Bring the folder back from its mirror on the share first.
+new --nesting::Allow containers inside the container, which Docker needs.
 new --protect:choice true false guard:What is read-only inside (default: true); guard: all but git'\''s configuration.
 new --no-container::Create no container: the project is only backed up.
 new --no-backup::Leave the repo out of every sync.

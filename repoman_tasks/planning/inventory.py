@@ -14,6 +14,7 @@ from repoman_tasks.errors import quoted
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.planning import steps as kinds
 from repoman_tasks.planning.completion_files import CompletionFile, removal_steps
+from repoman_tasks.planning.container.homes import nesting_project
 from repoman_tasks.planning.container.spec import BUILD_TAG, PROJECT_TAG, Container
 from repoman_tasks.planning.container.template_plan import BuiltImage
 from repoman_tasks.planning.container.template_plan import removal_steps as image_removal
@@ -54,6 +55,8 @@ class HostFacts:
     ssh: SshFiles | None = None
     project: Mapping[str, object] | None = None
     """The Incus project as Incus has it; None if there is none."""
+    nesting: Mapping[str, object] | None = None
+    """The one that allows nesting."""
     containers: Mapping[str, Container] | None = None
     volumes: Mapping[str, str] | None = None
     """Each with its pool."""
@@ -62,6 +65,7 @@ class HostFacts:
     built: tuple[BuiltImage, ...] = ()
     """Images that were built for templates."""
     profiles: tuple[str, ...] = ()
+    nesting_profiles: tuple[str, ...] = ()
     network: Mapping[str, object] | None = None
     acl: Mapping[str, object] | None = None
     pools: Mapping[str, tuple[str, ...]] | None = None
@@ -86,17 +90,31 @@ class HostFacts:
     @property
     def project_is_ours(self) -> bool:
         """True if repoman made the Incus project."""
-        return (self.project or {}).get("description") == DESCRIPTION
+        return _is_ours(self.project)
 
     @property
     def stays(self) -> bool:
         """True if something in Incus that is not repoman's needs what repoman made."""
-        return bool(self.strays) or (self.project is not None and not self.project_is_ours)
+        return bool(self.strays) or not self.all_ours
+
+    @property
+    def all_ours(self) -> bool:
+        """True if repoman made each of the Incus projects that there are."""
+        return all(_is_ours(one) for one in (self.project, self.nesting) if one is not None)
+
+    def is_of_ours(self, container: Container) -> bool:
+        """Return True if repoman made the Incus project that the container is in."""
+        second = container.home == nesting_project(self.incus_project)
+        return _is_ours(self.nesting if second else self.project)
 
     @property
     def bridge_is_ours(self) -> bool:
         """True if repoman made the bridge."""
         return (self.network or {}).get("description") == DESCRIPTION
+
+
+def _is_ours(project: Mapping[str, object] | None) -> bool:
+    return (project or {}).get("description") == DESCRIPTION
 
 
 # --- parts ----------------------------------------------------------------------------------
@@ -136,16 +154,17 @@ def _containers(facts: HostFacts) -> list[Step]:
     return [
         DeleteContainer(name, f", which is {one.status}" if one.status != "stopped" else "")
         for name, one in (facts.containers or {}).items()
-        if name not in facts.strays and facts.project_is_ours
+        if name not in facts.strays and facts.is_of_ours(one)
     ]
 
 
 def _volumes(facts: HostFacts) -> list[Step]:
-    volumes = facts.volumes or {}
+    volumes, containers = facts.volumes or {}, facts.containers or {}
     return [
         DeleteVolume(name, pool)
         for name, pool in volumes.items()
-        if name not in facts.strays and facts.project_is_ours
+        if name not in facts.strays
+        and (facts.is_of_ours(containers[name]) if name in containers else facts.all_ours)
     ]
 
 
@@ -154,11 +173,17 @@ def _snapshots(facts: HostFacts) -> list[Step]:
 
 
 def _project(facts: HostFacts) -> list[Step]:
-    if not facts.project_is_ours or facts.strays:
+    if facts.strays:
         return []
-    name = facts.incus_project
+    first, second = facts.incus_project, nesting_project(facts.incus_project)
+    return [
+        *(_delete_project(second, facts.nesting_profiles) if _is_ours(facts.nesting) else []),
+        *(_delete_project(first, facts.profiles) if facts.project_is_ours else []),
+    ]
+
+
+def _delete_project(name: str, profiles: Iterable[str]) -> list[Step]:
     query = f"?project={quote(name, safe='')}"
-    profiles = [profile for profile in facts.profiles if profile != "default"]
     return [
         *(
             CallIncus(
@@ -168,6 +193,7 @@ def _project(facts: HostFacts) -> list[Step]:
                 {},
             )
             for profile in profiles
+            if profile != "default"
         ),
         CallIncus(
             f"delete the Incus project {name}",
@@ -207,13 +233,15 @@ def _pools(facts: HostFacts) -> list[Step]:
 def pool_users(used_by: Iterable[str], project: str) -> tuple[str, ...]:
     """Return what uses a storage pool, of the paths in `used_by`, outside of an Incus project.
 
-    Images do not count: what a pool has of them is a copy, which goes with it.
+    The one beside it that allows nesting does not count, and images do not: what a pool has of them
+    is a copy, which goes with it.
     """
+    own = (project, nesting_project(project))
     return tuple(
         path
         for path in used_by
         if not path.startswith("/1.0/images/")
-        and dict(parse_qsl(urlsplit(path).query)).get("project", "default") != project
+        and dict(parse_qsl(urlsplit(path).query)).get("project", "default") not in own
     )
 
 
@@ -327,6 +355,8 @@ LEFT_BY: Mapping[type, str] = {
     kinds.MakeFolder: _STATE,
     kinds.MakeRepo: _REPOS,
     kinds.MarkShare: _REPOS,
+    kinds.MoveContainer: "containers",
+    kinds.MoveVolume: "volumes",
     kinds.NoteUndo: "snapshots",
     kinds.RebuildContainer: "containers",
     kinds.RenameFolder: _REPOS,
@@ -356,6 +386,9 @@ def left_alone(facts: HostFacts) -> list[str]:
         left.append("the Incus project and its bridge stay, because that container is there")
     if facts.project is not None and not facts.project_is_ours:
         left.append(f"the Incus project {facts.incus_project} stays, repoman did not make it")
+    if facts.nesting is not None and not _is_ours(facts.nesting):
+        second = nesting_project(facts.incus_project)
+        left.append(f"the Incus project {second} stays, repoman did not make it")
     if facts.network is not None and not facts.bridge_is_ours:
         left.append(f"the bridge {facts.bridge} stays, repoman did not make it")
     left += [

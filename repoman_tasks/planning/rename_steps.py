@@ -13,13 +13,14 @@ from repoman_tasks.errors import Refused, UsageError
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Project, Registry
 from repoman_tasks.planning.container.agents import VOLUME_PATH
+from repoman_tasks.planning.container.homes import volume_path
+from repoman_tasks.planning.container.lifecycle import detach_step
 from repoman_tasks.planning.container.spec import (
     PROJECT_TAG,
     REPO_TAG,
     VOLUME_DEVICE,
     Container,
 )
-from repoman_tasks.planning.container.volume import volume_path
 from repoman_tasks.planning.findings import unfinished_rename
 from repoman_tasks.planning.names import check_name, check_repo, inside, overlapping
 from repoman_tasks.planning.registry_edits import SetKeys
@@ -59,6 +60,7 @@ class RenameFacts:
     """The parts of a project that exist under its old name, and those under the new one."""
 
     incus_project: str
+    """That of the volume."""
     local_repos: str
     containers: Mapping[str, Container]
     volumes: Mapping[str, str]
@@ -142,7 +144,7 @@ def _volume_steps(rename: Rename, facts: RenameFacts, container: Container | Non
     what = f"rename the volume {rename.old} to {rename.new}"
     step = CallIncus(what, "POST", path, {"name": rename.new})
     attached = container is not None and VOLUME_DEVICE in container.devices
-    return [_detach(container), step] if container and attached else [step]
+    return [detach_step(container), step] if container and attached else [step]
 
 
 def _note(rename: Rename) -> Step:
@@ -164,17 +166,6 @@ def _register(rename: Rename, project: Project) -> Step:
         values["mirror"] = rename.new_repo
     what = f"rename {rename.old} to {rename.new} in the registry"
     return WriteRegistry(what, (SetKeys(values, project=rename.old),))
-
-
-def _detach(container: Container) -> Step:
-    """Return the step that takes the volume from the container."""
-    others = {n: dict(d) for n, d in container.devices.items() if n != VOLUME_DEVICE}
-    changes = {
-        "config": dict(container.config),
-        "devices": others,
-        "profiles": list(container.profiles),
-    }
-    return ChangeContainer(container.name, "detach its volume", changes)
 
 
 def _change_container(rename: Rename, facts: RenameFacts, container: Container) -> Step:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Future, Host, Result
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Defaults, Person
 from repoman_tasks.planning.container.drift import Containers
+from repoman_tasks.planning.container.homes import nesting_project
 from repoman_tasks.planning.container.memory_bound import host_memory
 from repoman_tasks.planning.container.spec import SHARE_PROFILE
 from repoman_tasks.planning.fence.bridge import Bridge
-from repoman_tasks.planning.fence.fence_facts import ADMIN_GROUP, FenceFacts, Pool
+from repoman_tasks.planning.fence.fence_facts import ADMIN_GROUP, FenceFacts, NestingFacts, Pool
 from repoman_tasks.planning.fence.host_filter import filter_path
 from repoman_tasks.planning.fence.kernel_limits import parse_settings, settings_argv
+from repoman_tasks.planning.fence.ownership import MAPPED_UID
 from repoman_tasks.planning.fence.routes import Route, parse_routes, routed_networks
 from repoman_tasks.planning.findings import EstateFacts
 from repoman_tasks.planning.names import absolute, inside
 from repoman_tasks.planning.text.strict_json import parse_json
-from repoman_tasks.tools.incus import Incus
+from repoman_tasks.tools.incus import Incus, profiles_path
 from repoman_tasks.tools.login_folder import check_login_folder, login_folder, submit_other_names
 from repoman_tasks.tools.mount_sources import folders_to_allow
 
@@ -36,6 +39,8 @@ _DOCKER, _FIREWALLD = "/sys/class/net/docker0", "/run/firewalld"
 _UFW, _SUBUID, _SUBGID = "/etc/ufw/ufw.conf", "/etc/subuid", "/etc/subgid"
 _FAMILIES = ("-4", "-6")
 _MOST_BYTES = 16 << 20
+_INSTANCE = re.compile(r"/1\.0/instances/([A-Za-z0-9-]+)\?")
+"""One use of an Incus project by a container."""
 _USUAL_POOL = "default"
 """The pool that `incus admin init` creates."""
 
@@ -52,6 +57,8 @@ class FenceAnswers:
     server: Future[Any]
     all_projects: Future[Any]
     profiles: Future[Any]
+    nesting_profiles: Future[Any] | None
+    """Those of the Incus project that allows nesting; None if no container belongs there."""
     pools: Future[Any]
     networks: Future[Any]
     acls: Future[Any]
@@ -81,6 +88,7 @@ def submit_fence(incus: Incus, defaults: Defaults) -> FenceAnswers:
         folders=host.submit_folders(_folders(login)),
         all_projects=incus.submit(_PROJECTS),
         profiles=incus.submit(incus.at("profiles"), recursion=1),
+        nesting_profiles=_submit_nesting_profiles(incus),
         pools=incus.submit(_POOLS),
         networks=incus.submit(_NETWORKS),
         acls=incus.submit(_ACLS),
@@ -97,6 +105,11 @@ def submit_fence(incus: Incus, defaults: Defaults) -> FenceAnswers:
     )
 
 
+def _submit_nesting_profiles(incus: Incus) -> Future[Any] | None:
+    name = nesting_project(incus.project)
+    return incus.submit(profiles_path(name), 1) if name in incus.homes.projects else None
+
+
 def read_fence_facts(
     answers: FenceAnswers,
     facts: EstateFacts,
@@ -105,10 +118,8 @@ def read_fence_facts(
 ) -> FenceFacts:
     """Return the facts for planning the fence; raise Failed, with a cure, without an answer."""
     version = str((_server(answers).get("environment") or {}).get("server_version", ""))
-    projects = _by_name(answers.all_projects)
-    others = {name: dict(one.get("config") or {}) for name, one in projects.items()}
-    config = others.get(answers.incus.project)
-    profiles = _by_name(answers.profiles) if config is not None else {}
+    others = _configurations(answers.all_projects)
+    profiles = _by_name(answers.profiles) if answers.incus.project in others else {}
     real = dict(zip(_folders(answers.login), answers.folders.result(), strict=True))
     return FenceFacts(
         version=version,
@@ -118,10 +129,12 @@ def read_fence_facts(
         host_networks=answers.host_networks.result(),
         projects=facts.registry.projects,
         firewalls=_firewalls(answers.ufw.result(), real),
-        project=config,
+        project=others.get(answers.incus.project),
         others=others,
         profiles=profiles,
-        mount_users=_mount_users(containers, profiles) if config is not None else {},
+        mount_users=_mount_users(containers, profiles, answers.incus.project, others),
+        nesting=_nesting(answers, containers, others),
+        nesting_left=_nesting_left(answers, facts),
         processors=answers.processors.result(),
         person=find_person(),  # the last to be found
         local_repos=facts.local_repos,
@@ -137,6 +150,38 @@ def read_fence_facts(
         kernel=_settings(answers.kernel),
         defaults=answers.defaults,
     )
+
+
+def _nesting(
+    answers: FenceAnswers, containers: Containers, others: Mapping[str, Mapping[str, str]]
+) -> NestingFacts | None:
+    """Return the facts about the Incus project that allows nesting, if a container belongs there.
+
+    `others` has the configuration of each Incus project.
+    """
+    if answers.nesting_profiles is None:
+        return None
+    name = nesting_project(answers.incus.project)
+    if name not in others:
+        return NestingFacts(None)
+    profiles = _by_name(answers.nesting_profiles)
+    return NestingFacts(others[name], profiles, _mount_users(containers, profiles, name, others))
+
+
+def _nesting_left(answers: FenceAnswers, facts: EstateFacts) -> tuple[str, ...]:
+    """Return the names of the containers in that Incus project if no project has nesting."""
+    project = _by_name(answers.all_projects).get(nesting_project(answers.incus.project), {})
+    if answers.nesting_profiles is not None or _is_foreign(project, answers.incus.host.uid):
+        return ()
+    names = filter(None, map(_INSTANCE.match, map(str, project.get("used_by") or ())))
+    found = {unquote(match[1]) for match in names}
+    return tuple(sorted(found - {known.name for known in facts.registry.projects}))
+
+
+def _is_foreign(project: Mapping[str, Any], uid: int) -> bool:
+    """Return True if an Incus project is another person's."""
+    config: Mapping[str, str] = project.get("config") or {}
+    return config.get(MAPPED_UID, str(uid)) != str(uid)
 
 
 def _mounts(host: Host, facts: EstateFacts) -> tuple[str, ...]:
@@ -270,15 +315,28 @@ def _by_name(objects: Future[Any]) -> dict[str, dict[str, Any]]:
     return {str(each["name"]): each for each in objects.result() or []}
 
 
-def _mount_users(containers: Containers, profiles: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Return the names of the users of each mounted path: containers and profiles.
+def _configurations(objects: Future[Any]) -> dict[str, dict[str, str]]:
+    return {name: dict(one.get("config") or {}) for name, one in _by_name(objects).items()}
 
-    The profile of the shared login is left out, because setup itself changes it.
+
+def _mount_users(
+    containers: Containers, profiles: Mapping[str, Any], project: str, others: Collection[str]
+) -> dict[str, tuple[str, ...]]:
+    """Return the names of the users of each mounted path: containers and profiles of `project`.
+
+    The profile of the shared login is left out, because setup itself changes it. `others` are all
+    Incus projects.
     """
+    if project not in others:
+        return {}
     if containers.problem:
         raise Failed(*containers.problem)
     found: dict[str, tuple[str, ...]] = {}
-    users = {name: container.devices for name, container in containers.by_name.items()}
+    users = {
+        name: container.devices
+        for name, container in containers.by_name.items()
+        if container.home in ("", project)
+    }
     for name, profile in profiles.items():
         if name != SHARE_PROFILE:
             users[f"the profile {name}"] = profile.get("devices") or {}

@@ -20,12 +20,13 @@ from repoman_tasks.errors import Failed, Interrupted, Refused, RepomanError, quo
 from repoman_tasks.hosts.base import Argv, Future, Host, Result, TimedOut
 from repoman_tasks.hosts.signals import defer_signals
 from repoman_tasks.planning.container.drift import parse_container, parse_containers
+from repoman_tasks.planning.container.homes import Homes, volume_path
 from repoman_tasks.planning.container.memory_bound import MemoryBound, check_memory, host_memory
 from repoman_tasks.planning.container.spec import Container
 from repoman_tasks.planning.incus_form import well_formed
 from repoman_tasks.planning.text.strict_json import parse_json
 
-__all__ = ["Incus", "NoSuchImage", "retry_while"]
+__all__ = ["Incus", "NoSuchImage", "profiles_path", "project_path", "retry_while"]
 
 _SECONDS = 10.0
 """Timeout of an answer of the daemon."""
@@ -68,23 +69,49 @@ T = TypeVar("T")
 
 
 class Incus:
-    """One Incus project of the daemon on a host."""
+    """An Incus project of the daemon on a host, and others that hold some of its containers."""
 
-    def __init__(self, host: Host, project: str, bound: MemoryBound = _NO_BOUND) -> None:
-        """No container is started beyond `bound`."""
+    def __init__(
+        self,
+        host: Host,
+        project: str,
+        bound: MemoryBound = _NO_BOUND,
+        elsewhere: Mapping[str, str] | None = None,
+    ) -> None:
+        """No container is started beyond `bound`.
+
+        `elsewhere` has the Incus project of each container that belongs in another one.
+        """
         self.host = host
         self.project = project
         self._bound = bound
+        self.homes = Homes(project, elsewhere or {})
 
     # --- reading -------------------------------------------------------------------
 
     def submit_containers(self) -> Future[dict[str, Container]]:
-        """Ask for the containers of the project by name; none if the project does not exist.
+        """Ask for the containers by name; none if the Incus project does not exist.
 
         The result raises Failed if Incus is missing, does not answer, or answers with an error.
         """
-        answer = self.submit(_with_recursion(self.at("instances"), 1))
-        return answer.then(lambda instances: parse_containers(instances or []))
+        return self._of_each(self.submit_containers_in)
+
+    def submit_containers_in(self, project: str) -> Future[dict[str, Container]]:
+        """Ask for the containers of one Incus project, and remember that they are there."""
+        answer = self.submit(_with_recursion(_path(project, "instances"), 1))
+
+        def note(instances: Any) -> dict[str, Container]:
+            found = parse_containers(instances or [])
+            self.homes.found(found, project)
+            return found
+
+        return answer.then(note)
+
+    def _of_each(self, ask: Callable[[str], Future[dict[str, T]]]) -> Future[dict[str, T]]:
+        """Ask each Incus project for something of its containers, by their names."""
+        projects = self.homes.projects
+        answers = [ask(project) for project in projects]
+        return Future(lambda: self.homes.merged(projects, [one.result() for one in answers]))
 
     def container(self, name: str) -> Container | None:
         """Return the container called `name` as it is now; None if there is none."""
@@ -93,18 +120,28 @@ class Incus:
 
     def submit_addresses(self) -> Future[dict[str, str]]:
         """Ask for the IPv4 address of each running container that has one."""
-        running = self.at("instances") + "&filter=status%20eq%20Running"
-        answer = self.submit(_with_recursion(running, 2))
-        return answer.then(lambda instances: _addresses(instances or []))
+
+        def ask(project: str) -> Future[dict[str, str]]:
+            running = _path(project, "instances") + "&filter=status%20eq%20Running"
+            answer = self.submit(_with_recursion(running, 2))
+            return answer.then(lambda instances: _addresses(instances or []))
+
+        return self._of_each(ask)
 
     def submit_volumes(self) -> Future[dict[str, str]]:
-        """Ask for the custom volumes of the project, each with its storage pool."""
+        """Ask for the custom volumes, each with its storage pool."""
+        return self._of_each(self.submit_volumes_in)
 
-        def parse(project: Any) -> dict[str, str]:
-            uses = map(_VOLUME.match, (project or {}).get("used_by") or [])
-            return {unquote(use[2]): unquote(use[1]) for use in uses if use}
+    def submit_volumes_in(self, project: str) -> Future[dict[str, str]]:
+        """Ask for the custom volumes of one Incus project, and remember that they are there."""
 
-        return self.submit(self.project_path).then(parse)
+        def note(answer: Any) -> dict[str, str]:
+            uses = map(_VOLUME.match, (answer or {}).get("used_by") or [])
+            found = {unquote(use[2]): unquote(use[1]) for use in uses if use}
+            self.homes.found_volumes(found, project)
+            return found
+
+        return self.submit(project_path(project)).then(note)
 
     def submit(self, path: str, recursion: int = 0) -> Future[Any]:
         """Ask for the metadata of an API path, in which names are encoded; None if it is not found.
@@ -132,13 +169,21 @@ class Incus:
 
     @property
     def project_path(self) -> str:
-        """Return the API path of the project itself."""
-        return f"/1.0/projects/{quote(self.project, safe='')}"
+        """Return the API path of the Incus project itself."""
+        return project_path(self.project)
 
     def at(self, *names: str) -> str:
-        """Return the API path of `names` in the project, each of them encoded."""
-        path = "/".join(quote(name, safe="") for name in names)
-        return f"/1.0/{path}?project={quote(self.project, safe='')}"
+        """Return the API path of `names`, each of them encoded; of a container, in its home."""
+        of_one = names[0] == "instances" and len(names) > 1
+        return _path(self.homes.of(names[1]) if of_one else self.project, *names)
+
+    def beside(self, name: str, *names: str) -> str:
+        """Return the API path of `names` in the Incus project of the container `name`."""
+        return _path(self.homes.of(name), *names)
+
+    def volume(self, pool: str, name: str, *names: str) -> str:
+        """Return the API path of the volume `name`, or of something of it."""
+        return volume_path(self.homes.of_volume(name), pool, name, *names)
 
     # --- changing ------------------------------------------------------------------
 
@@ -290,7 +335,7 @@ class Incus:
             try:
                 self.change("PUT", path, body, seconds=_STATE_SECONDS)
             except _NotStarted as error:
-                log = f"`incus info --show-log --project {quoted(self.project, name)}`"
+                log = f"`incus info --show-log --project {quoted(self.homes.of(name), name)}`"
                 raise Failed(error.what, f"{error.cure}, and see {log}") from None
         except _AlreadyStopped:
             if body["action"] != "stop":
@@ -418,7 +463,7 @@ class Incus:
 
     def exec_argv(self, name: str, argv: Argv, *options: str) -> list[str]:
         """Return the argv that runs `argv` in a container as root."""
-        start = ["incus", "exec", "--force-local", "--project", self.project, *options]
+        start = ["incus", "exec", "--force-local", "--project", self.homes.of(name), *options]
         return [*start, f"local:{name}", "--", *argv]
 
     def push_argv(self, name: str, source: str, folder: str) -> list[str]:
@@ -426,9 +471,9 @@ class Incus:
 
         Links are copied as links. What is copied belongs to the same uid as on the host.
         """
-        start = ["incus", "file", "push", "--force-local", "--project", self.project, "--quiet"]
+        start = ["incus", "file", "push", "--force-local", "--project", self.homes.of(name)]
         target = f"local:{name}{folder}/"
-        return [*start, "--recursive", "--create-dirs", "--", source, target]
+        return [*start, "--quiet", "--recursive", "--create-dirs", "--", source, target]
 
 
 def retry_while(
@@ -443,6 +488,21 @@ def retry_while(
             return attempt()
         host.read(["sleep", "1"])
     return attempt()
+
+
+def project_path(project: str) -> str:
+    """Return the API path of an Incus project."""
+    return f"/1.0/projects/{quote(project, safe='')}"
+
+
+def profiles_path(project: str) -> str:
+    """Return the API path of the profiles of an Incus project."""
+    return _path(project, "profiles")
+
+
+def _path(project: str, *names: str) -> str:
+    path = "/".join(quote(name, safe="") for name in names)
+    return f"/1.0/{path}?project={quote(project, safe='')}"
 
 
 def _with_recursion(path: str, recursion: int) -> str:

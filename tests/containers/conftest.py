@@ -11,6 +11,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +59,14 @@ class ContainerEstate(Estate):
 
     def close(self) -> None:
         super().close()
-        delete = ("project", "delete", self.project, "--force")
 
-        def is_gone() -> bool:  # what is left would affect every later test
+        def is_gone(name: str) -> bool:  # what is left would affect every later test
+            delete = ("project", "delete", name, "--force")
             done = self.incus(*delete, given="yes\n", check=False)
             return not done.code or "not found" in done.err
 
-        wait_until(is_gone)
+        for name in (self.project, f"{self.project}-nesting"):
+            wait_until(partial(is_gone, name))
 
     def incus(self, *argv: str, given: str = "", check: bool = True) -> Result:
         """Run incus, behind repoman's back, in the estate's project unless `argv` names another.

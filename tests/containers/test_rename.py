@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from repoman_tasks.planning.container.homes import volume_path
 from repoman_tasks.planning.container.spec import PROJECT_TAG, REPO_TAG
-from repoman_tasks.planning.container.volume import volume_path
 from tests.containers.conftest import ContainerEstate
 from tests.worlds.daemon.sandbox import POOL
 

@@ -85,6 +85,7 @@ def parse_container(instance: Any) -> Container:
             _root_pool(instance.get("expanded_devices") or {}),
             str((instance.get("expanded_config") or {}).get("limits.memory", "")),
             mapped_uid(str((instance.get("expanded_config") or {}).get("raw.idmap", ""))),
+            str(instance.get("project") or ""),
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         raise _malformed() from None
@@ -178,7 +179,7 @@ def project_drift(facts: EstateFacts, project: Project, containers: Containers) 
         cure = f"finish or remove it with `repoman status {quoted(name)} --repair`"
         return [Finding(name, "its container is half made", cure, kind="half-made")]
     if container.status == "error":
-        within = facts.registry.defaults.incus_project
+        within = container.home or facts.registry.defaults.incus_project
         cure = (
             f"read `incus info --show-log --project {quoted(within, name)}` for the reason; "
             f"once that is gone, run `repoman stop {quoted(name)} --force`"

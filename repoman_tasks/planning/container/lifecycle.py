@@ -10,10 +10,12 @@ from repoman_tasks.errors import UsageError, quoted
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.spec import (
     MAKING_TAG,
+    VOLUME_DEVICE,
     Container,
     Difference,
     Spec,
     differences,
+    is_elsewhere,
     keep_until_restart,
     protection_differs,
     update_body,
@@ -28,6 +30,7 @@ from repoman_tasks.planning.steps import (
     ChangeState,
     CreateContainer,
     DeleteContainer,
+    MoveContainer,
     RebuildContainer,
     Step,
     WriteRegistry,
@@ -37,6 +40,7 @@ __all__ = [
     "adopt_steps",
     "create_steps",
     "delete_half_made_steps",
+    "detach_step",
     "finish_steps",
     "forget_step",
     "record_steps",
@@ -114,11 +118,13 @@ def update_steps(
     restart: bool,
     user_is_missing: bool,
     older: bool = False,
+    volume_moves: Sequence[Step] = (),
 ) -> tuple[list[Step], list[Difference]]:
     """Return the steps that bring `container` to its spec, and the differences they leave.
 
     It is rebuilt only if the `origin` of the image is given, and restarted only with `restart`
-    or a rebuild. It is of an `older` build if its image was built again since.
+    or a rebuild. It is of an `older` build if its image was built again since. If it has to move
+    to another Incus project, `volume_moves` moves its volume there.
     """
     all_differences = differences(spec, container)
     if older:
@@ -129,7 +135,7 @@ def update_steps(
     if needs_restart and not (restart or rebuild):
         left += [d for d in all_differences if d.need == "restart"]
         spec = keep_until_restart(spec, container)
-    steps: list[Step] = []
+    steps, container = _move_steps(spec, container, volume_moves)
     changes = [d.what for d in differences(spec, container) if d.need != "rebuild"]
     if changes:
         steps += change_steps(container, "; ".join(changes), spec)
@@ -141,6 +147,37 @@ def update_steps(
     if user_is_missing and not rebuild:
         steps.append(user_step)
     return steps, left
+
+
+def _move_steps(
+    spec: Spec, container: Container, volume_moves: Sequence[Step]
+) -> tuple[list[Step], Container]:
+    """Return the steps that move a container to where it belongs, and how it is then.
+
+    It is stopped by them, and may have lost its volume, without which Incus moves both at once, and
+    with which only after half a minute. There are none if it is there.
+    """
+    if not is_elsewhere(spec, container):
+        return [], container
+    stop = [] if container.status == "stopped" else [ChangeState(container.name, "stop")]
+    move = MoveContainer(container.name, container.home, spec.home)
+    moved = replace(container, status="stopped", home=spec.home)
+    if not volume_moves or VOLUME_DEVICE not in container.devices:
+        return [*stop, *volume_moves, move], moved
+    others = {name: keys for name, keys in container.devices.items() if name != VOLUME_DEVICE}
+    steps = [*stop, detach_step(container), *volume_moves, move]
+    return steps, replace(moved, devices=others)
+
+
+def detach_step(container: Container) -> Step:
+    """Return the step that takes the volume from the container."""
+    others = {n: dict(d) for n, d in container.devices.items() if n != VOLUME_DEVICE}
+    changes = {
+        "config": dict(container.config),
+        "devices": others,
+        "profiles": list(container.profiles),
+    }
+    return ChangeContainer(container.name, "detach its volume", changes)
 
 
 def change_steps(container: Container, what: str, spec: Spec) -> list[Step]:

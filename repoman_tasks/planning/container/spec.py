@@ -10,6 +10,7 @@ from repoman_tasks.errors import without_backticks
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import GUARD, Mount, Pairs, Project, Registry, Requested
 from repoman_tasks.planning.container.agents import VOLUME_PATH, volume_variables
+from repoman_tasks.planning.container.homes import home_of
 from repoman_tasks.planning.container.templates import IMAGE_PREFIX, image_name
 from repoman_tasks.planning.fence.bridge import has_rules, nic
 from repoman_tasks.planning.names import absolute
@@ -37,6 +38,7 @@ __all__ = [
     "container_spec",
     "differences",
     "has_volume",
+    "is_elsewhere",
     "keep_until_restart",
     "project_from_container",
     "protected_paths",
@@ -87,6 +89,8 @@ class Container:
     """Its memory limit, by its own configuration or that of its profiles; empty if it has none."""
     uid: int = 0
     """Uid of the person whom it is for, by its id map or that of its profiles; 0 if unknown."""
+    home: str = ""
+    """Incus project that it is in; empty if unknown."""
 
     @property
     def project(self) -> str:
@@ -112,6 +116,8 @@ class Spec:
     profiles: tuple[str, ...]
     config: Mapping[str, str]
     devices: Mapping[str, Mapping[str, str]]
+    home: str = ""
+    """Incus project that it belongs in; empty for any."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,8 @@ class Difference:
     """True if it concerns only what is read-only."""
     network: bool = False
     """True if it concerns its address."""
+    move: bool = False
+    """True if it is in another Incus project than it belongs in."""
 
     def __post_init__(self) -> None:  # others may have chosen the values in it
         object.__setattr__(self, "what", without_backticks(self.what))
@@ -170,7 +178,8 @@ def container_spec(project: Project, registry: Registry, local_repos: str, home:
         devices[NETWORK_DEVICE] = {"type": "none"}
     elif has_rules(project) and project.address:
         devices[NETWORK_DEVICE] = nic(registry.defaults.bridge, project.address, project.address6)
-    return Spec(image, _profiles(project, registry), config, devices)
+    home = home_of(project, registry.defaults.incus_project)
+    return Spec(image, _profiles(project, registry), config, devices, home)
 
 
 def _profiles(project: Project, registry: Registry) -> tuple[str, ...]:
@@ -242,6 +251,9 @@ def differences(spec: Spec, container: Container) -> list[Difference]:
     if container.profiles != spec.profiles:
         before, after = (", ".join(p) or "none" for p in (container.profiles, spec.profiles))
         found.append(Difference(f"profiles: {before} -> {after}"))
+    if is_elsewhere(spec, container):
+        what = f"nesting: move it from the Incus project {container.home} to {spec.home}"
+        found.append(Difference(what, "restart", move=True))
     found += _env_differences(spec, container)
     found += _device_differences(spec, container)
     weakening = _weakening(container).keys() - spec.config.keys()
@@ -250,6 +262,11 @@ def differences(spec: Spec, container: Container) -> list[Difference]:
     if any(container.config.get(tag) != spec.config.get(tag) for tag in tags):
         found.append(Difference("tags of repoman"))
     return found
+
+
+def is_elsewhere(spec: Spec, container: Container) -> bool:
+    """Return True if the container is in another Incus project than it belongs in."""
+    return "" not in (spec.home, container.home) and spec.home != container.home
 
 
 def _env_differences(spec: Spec, container: Container) -> Iterator[Difference]:
@@ -308,7 +325,8 @@ def protection_differs(devices: Mapping[str, Mapping[str, str]], container: Cont
 def keep_until_restart(spec: Spec, container: Container) -> Spec:
     """Return `spec` with all that a running container can change only by a restart as it is now.
 
-    That is what is read-only, its address, and the settings that weaken the fence. Many a DHCP
+    That is what is read-only, its address, its Incus project and the settings that weaken the
+    fence. Many a DHCP
     client does not notice another address, and Incus drops the packets of the old one. If these
     were changed before a restart, nothing would report later that the restart is still to come.
     """
@@ -322,7 +340,7 @@ def keep_until_restart(spec: Spec, container: Container) -> Spec:
     if NETWORK_DEVICE in kept and NETWORK_DEVICE in container.devices:
         actual[NETWORK_DEVICE] = container.devices[NETWORK_DEVICE]
     config = {**spec.config, **_weakening(container)}
-    return replace(spec, config=config, devices=devices | actual)
+    return replace(spec, config=config, devices=devices | actual, home=container.home)
 
 
 def _protection(devices: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:

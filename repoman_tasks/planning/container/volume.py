@@ -5,28 +5,18 @@ It holds what outlives the container, and nothing on it is shared with another p
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
-from urllib.parse import quote
 
 from repoman_tasks.errors import quoted
 from repoman_tasks.planning.container.drift import Containers
+from repoman_tasks.planning.container.homes import volume_path
 from repoman_tasks.planning.container.spec import MAKING_TAG, has_volume
 from repoman_tasks.planning.fence.fence_facts import QUOTA_DRIVERS
 from repoman_tasks.planning.findings import EstateFacts, Finding
 from repoman_tasks.planning.steps import CallIncus, CreateVolume, Step
 
-__all__ = ["volume_findings", "volume_path", "volume_steps"]
-
-
-def volume_path(project: str, pool: str, *names: str) -> str:
-    """Return the path in Incus's API of what `names` lead to in the Incus project.
-
-    These are the name of a volume, and of something of it; without any, it is that of all volumes.
-    """
-    parts = ("storage-pools", pool, "volumes", "custom", *names)
-    path = "/".join(quote(part, safe="") for part in parts)
-    return f"/1.0/{path}?project={quote(project, safe='')}"
+__all__ = ["volume_findings", "volume_steps"]
 
 
 def volume_steps(
@@ -51,11 +41,12 @@ def volume_findings(
     containers: Containers,
     volumes: Mapping[str, str],
     half_made: Collection[str] = (),
+    home: Callable[[str], str] | None = None,
 ) -> list[Finding]:
     """Return findings about volumes that no container uses, and containers without their volume.
 
     `volumes` are those of the Incus project, each with its pool; the creation of those that are
-    `half_made` was interrupted.
+    `half_made` was interrupted. `home` returns the Incus project of a volume, if there are several.
     """
     found = []
     for name, container in containers.by_name.items():
@@ -66,12 +57,13 @@ def volume_findings(
             found.append(Finding(name, "its volume is missing", cure, kind="volume"))
     for name, pool in volumes.items():
         if name not in containers.by_name:
-            found += _unused_finding(facts, name, pool, half_made)
+            within = home(name) if home else facts.registry.defaults.incus_project
+            found += _unused_finding(facts, name, pool, half_made, within)
     return found
 
 
 def _unused_finding(
-    facts: EstateFacts, name: str, pool: str, half_made: Collection[str]
+    facts: EstateFacts, name: str, pool: str, half_made: Collection[str], within: str
 ) -> list[Finding]:
     project = facts.registry.project(name)
     if project is None and name in half_made:
@@ -85,7 +77,6 @@ def _unused_finding(
         cure = f"`repoman new {quoted(name)}` uses it, `repoman remove {quoted(name)}` deletes it"
     elif not project.container:
         what = "its volume is still there, though it has no container"
-        within = facts.registry.defaults.incus_project
         command = quoted("incus", "storage", "volume", "delete", "--project", within, pool, name)
         cure = f"delete it with `{command}`"
     else:  # its missing container is reported

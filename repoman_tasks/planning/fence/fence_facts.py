@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any
 
 from repoman_tasks.errors import Failed, UsageError
@@ -20,6 +20,7 @@ __all__ = [
     "REPAIR_CURE",
     "FenceFacts",
     "FenceOptions",
+    "NestingFacts",
     "Pool",
     "check_fence_facts",
     "check_folder",
@@ -68,6 +69,15 @@ class Pool:
 
 
 @dataclass(frozen=True)
+class NestingFacts:
+    """The facts of the Incus project that allows nesting, as FenceFacts has those of the first."""
+
+    project: Mapping[str, str] | None
+    profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    mount_users: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class FenceFacts:
     """Incus and the host as `setup` and `status` find them."""
 
@@ -113,6 +123,25 @@ class FenceFacts:
     kernel: Mapping[str, int] = field(default_factory=dict)
     """Settings of the host's kernel that `kernel_limits` judges."""
     defaults: Defaults = field(default_factory=Defaults)
+    nesting: NestingFacts | None = None
+    """Facts about the Incus project that allows nesting; None if no container belongs there."""
+    nesting_left: tuple[str, ...] = ()
+    """Names of containers that are there without a project, if none belongs there."""
+
+    @property
+    def of_nesting(self) -> FenceFacts | None:
+        """The same facts with that Incus project in place of the first; None if there are none."""
+        if self.nesting is None:
+            return None
+        return replace(
+            self,
+            project=self.nesting.project,
+            profiles=self.nesting.profiles,
+            mount_users=self.nesting.mount_users,
+            defaults=replace(self.defaults, nesting=True),
+            login_others=(),  # told of the first
+            nesting=None,
+        )
 
 
 def check_fence_facts(facts: FenceFacts) -> None:

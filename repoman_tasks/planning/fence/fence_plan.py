@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
-from repoman_tasks.errors import Failed, RepomanError, UsageError
+from repoman_tasks.errors import Failed, RepomanError, UsageError, quoted
 from repoman_tasks.model import Defaults
+from repoman_tasks.planning.container.homes import nesting_project
 from repoman_tasks.planning.container.memory_bound import memory_findings
 from repoman_tasks.planning.fence.bridge_steps import network_findings, network_steps
 from repoman_tasks.planning.fence.fence_facts import (
@@ -38,7 +39,7 @@ from repoman_tasks.planning.fence.project_steps import (
 from repoman_tasks.planning.findings import Finding
 from repoman_tasks.planning.steps import CallIncus, MakeFolder, Step
 
-__all__ = ["fence_findings", "fence_steps", "selectable_pools"]
+__all__ = ["fence_findings", "fence_steps", "nesting_steps", "selectable_pools"]
 
 _DEFAULT_POOL = "default"
 _MIN_FREE_MIB = 512
@@ -62,22 +63,37 @@ def fence_steps(facts: FenceFacts, options: FenceOptions, project: str) -> list[
     if facts.login_folder and not facts.login_exists:
         steps.append(MakeFolder(facts.login_folder, private=True))
     steps += [*kernel_steps(facts.kernel), *filter_steps(network, facts.filter_unit)]
-    query = f"?project={quote(project, safe='')}"
-    profiles = profile_steps(facts, options, pool, network, query)
-    return [*steps, *_project_steps(facts, options, project, network, profiles)]
+    steps += _project_steps(facts, options, project, pool, network)
+    return [*steps, *nesting_steps(facts, options, project)]
+
+
+def nesting_steps(facts: FenceFacts, options: FenceOptions, project: str) -> list[Step]:
+    """Return the steps that create or complete the Incus project that allows nesting.
+
+    It is the one beside `project`, and has the same fence but for that. There are none if no
+    container belongs there.
+    """
+    if facts.of_nesting is None:
+        return []
+    pool, network = _pool(facts, options), _bridge(facts, options)
+    return _project_steps(facts.of_nesting, options, nesting_project(project), pool, network)
 
 
 def _check_owner(facts: FenceFacts, options: FenceOptions, project: str) -> None:
-    """Raise UsageError if the Incus project or the bridge is another person's."""
+    """Raise UsageError if one of the Incus projects or the bridge is another person's."""
     uid, name = facts.person.uid, options.network or facts.defaults.bridge
     check_project_owner(project, facts.project or {}, uid)
+    if facts.nesting is not None:
+        check_project_owner(nesting_project(project), facts.nesting.project or {}, uid)
     check_bridge_owner(name, facts.networks.get(name), facts.others, uid)
 
 
 def _project_steps(
-    facts: FenceFacts, options: FenceOptions, project: str, network: str, profiles: list[Step]
+    facts: FenceFacts, options: FenceOptions, project: str, pool: str, network: str
 ) -> list[Step]:
-    """Return the steps on the Incus project, with those on its profiles at the right place."""
+    """Return the steps on an Incus project, with those on its profiles at the right place."""
+    query = f"?project={quote(project, safe='')}"
+    profiles = profile_steps(facts, options, pool, network, query)
     if facts.project is None:
         return [create_project_step(facts, project, network), *profiles]
     if not options.repair or not project_faults(facts, network):
@@ -100,16 +116,50 @@ def fence_findings(facts: FenceFacts, project: str) -> list[Finding]:
     except RepomanError as problem:
         return [Finding("incus", problem.what, problem.cure, kind="fence")]
     findings = [*_subid_findings(facts), *kernel_findings(facts.kernel)]
+    findings += _project_findings(facts, project, pool, network)
+    if facts.of_nesting is not None:
+        name = nesting_project(project)
+        found = _project_findings(facts.of_nesting, name, pool, network)
+        findings += [replace(one, what=_within(one.what, name)) for one in found]
+    findings += _left_findings(facts, nesting_project(project))
+    if facts.project is None:
+        return findings
+    findings += network_findings(facts, network)
+    findings += filter_findings(network, facts.filter_unit)
+    findings += memory_findings(facts.defaults.memory_total, facts.memory, facts.containers)
+    return [*findings, *_pool_findings(facts, pool)]
+
+
+def _project_findings(facts: FenceFacts, project: str, pool: str, network: str) -> list[Finding]:
+    """Return the findings about an Incus project and its profiles."""
     if facts.project is None:
         what = f"the Incus project {project} does not exist"
-        return [*findings, Finding("incus", what, "run `repoman setup`", kind="fence")]
+        return [Finding("incus", what, "run `repoman setup`", kind="fence")]
+    findings = []
     if faults := project_faults(facts, network):
         what = f"the Incus project {project} is not restricted as required: {'; '.join(faults)}"
         findings.append(Finding("incus", what, REPAIR_CURE, kind="fence"))
-    findings += [*profile_findings(facts, pool, network), *network_findings(facts, network)]
-    findings += filter_findings(network, facts.filter_unit)
-    findings += memory_findings(facts.defaults.memory_total, facts.memory, facts.containers)
-    return [*findings, *_pool_findings(facts, pool), *old_folder_findings(facts)]
+    findings += profile_findings(facts, pool, network)
+    return [*findings, *old_folder_findings(facts)]
+
+
+def _left_findings(facts: FenceFacts, project: str) -> list[Finding]:
+    """Return the findings about containers that nobody knows, as of a `new` that was killed."""
+    return [
+        Finding(
+            "incus",
+            f"a container without a project in the Incus project {project}: {name}",
+            f"run `repoman adopt {quoted(name)}`, or delete it with "
+            f"`{quoted('incus', 'delete', '--force', '--project', project, name)}`",
+            kind="fence",
+        )
+        for name in facts.nesting_left
+    ]
+
+
+def _within(what: str, project: str) -> str:
+    """Return what a finding says, with the name of the Incus project."""
+    return what if project in what else f"in the Incus project {project}, {what}"
 
 
 def _subid_findings(facts: FenceFacts) -> list[Finding]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from repoman_tasks.model import Person
-from repoman_tasks.planning.container.spec import Container
+from repoman_tasks.planning.container.spec import PROJECT_TAG, Container
 from repoman_tasks.planning.fence.fence_facts import DESCRIPTION
 from repoman_tasks.planning.fence.idmap import subids_left
 from repoman_tasks.planning.inventory import HostFacts, left_alone, pool_users, uninstall_steps
@@ -42,6 +42,37 @@ def test_a_pool_is_deleted_if_nothing_else_uses_it(facts: HostFacts, deleted: bo
     assert not deleted or steps[-1] == POOL, "after all that uses it"
     if facts.pools and facts.pools["default"]:
         assert left_alone(facts) == ["the storage pool default stays, /1.0/instances/mine uses it"]
+
+
+NESTED = Container("isurus", "stopped", {PROJECT_TAG: "isurus"}, {}, (), home="repoman-nesting")
+
+
+def test_the_project_that_allows_nesting_goes_with_all_in_it() -> None:
+    facts = replace(
+        FACTS,
+        nesting=OURS,
+        nesting_profiles=("default", "claude-share"),
+        containers={"isurus": NESTED},
+        volumes={"isurus": "default", "kept": "default"},
+    )
+    assert [str(step).partition(":")[0] for step in uninstall_steps(facts)] == [
+        "delete the container isurus",
+        "delete the volume isurus",
+        "delete the volume kept",
+        "delete the profile claude-share",
+        "delete the Incus project repoman-nesting",
+        "delete the Incus project repoman",
+        POOL,
+    ]
+    assert pool_users(["/1.0/instances/isurus?project=repoman-nesting"], "repoman") == ()
+
+
+def test_one_of_that_name_that_is_not_ours_stays() -> None:
+    facts = replace(FACTS, nesting={"description": "mine"}, containers={"isurus": NESTED})
+    steps = [str(step) for step in uninstall_steps(facts)]
+    assert steps == ["delete the Incus project repoman"]
+    left = "the Incus project repoman-nesting stays, repoman did not make it"
+    assert left in left_alone(facts)
 
 
 @pytest.mark.parametrize(

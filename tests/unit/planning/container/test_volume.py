@@ -6,8 +6,9 @@ import pytest
 
 from repoman_tasks.model import Project, Registry
 from repoman_tasks.planning.container.drift import Containers
+from repoman_tasks.planning.container.homes import volume_path
 from repoman_tasks.planning.container.spec import MAKING_TAG, Container
-from repoman_tasks.planning.container.volume import volume_findings, volume_path, volume_steps
+from repoman_tasks.planning.container.volume import volume_findings, volume_steps
 from repoman_tasks.planning.findings import EstateFacts
 from repoman_tasks.planning.steps import CallIncus, CreateVolume
 

@@ -11,7 +11,7 @@ from repoman_tasks.errors import Failed, UsageError
 from repoman_tasks.model import Defaults, Person
 from repoman_tasks.planning.container.agents import LOGIN_PATH
 from repoman_tasks.planning.fence.bridge import Bridge
-from repoman_tasks.planning.fence.fence_facts import FenceFacts, FenceOptions, Pool
+from repoman_tasks.planning.fence.fence_facts import FenceFacts, FenceOptions, NestingFacts, Pool
 from repoman_tasks.planning.fence.fence_plan import fence_findings, fence_steps
 from repoman_tasks.planning.fence.host_filter import filter_unit
 from repoman_tasks.planning.fence.idmap import (
@@ -146,6 +146,61 @@ def test_nesting_comes_from_the_defaults() -> None:
     assert (made.project or {})["restricted.containers.nesting"] == "allow"
     assert made.profiles["default"]["config"]["security.nesting"] == "true"
     assert fence_findings(made, "repoman") == []
+
+
+def nested(steps: list[Step]) -> NestingFacts:
+    """Return the facts of the Incus project that allows nesting, as the steps make it."""
+    made = facts_after(BARE, steps)
+    return NestingFacts(made.project, made.profiles)
+
+
+def test_the_second_project_has_the_same_fence_but_for_nesting() -> None:
+    wanted = replace(SET_UP, nesting=NestingFacts(None))
+    (finding,) = fence_findings(wanted, "repoman")
+    assert finding.what == "the Incus project repoman-nesting does not exist"
+    steps = fence_steps(wanted, FenceOptions(), "repoman")
+    assert calls(steps) == [
+        ("POST", "/1.0/projects"),
+        ("PUT", "/1.0/profiles/default?project=repoman-nesting"),
+        ("POST", "/1.0/profiles?project=repoman-nesting"),
+    ]
+    made = nested(steps)
+    assert made.project == {**(SET_UP.project or {}), "restricted.containers.nesting": "allow"}
+    default, first = made.profiles["default"], SET_UP.profiles["default"]
+    assert default["config"] == {**first["config"], "security.nesting": "true"}
+    assert default["devices"] == first["devices"]
+    assert fence_findings(replace(SET_UP, nesting=made), "repoman") == []
+    assert fence_steps(replace(SET_UP, nesting=made), REPAIR, "repoman") == []
+
+
+def test_a_weaker_second_project_is_found_and_repaired() -> None:
+    wanted = replace(SET_UP, nesting=NestingFacts(None))
+    made = nested(fence_steps(wanted, FenceOptions(), "repoman"))
+    config = {**(made.project or {}), "restricted.containers.privilege": "allow"}
+    default = made.profiles["default"]
+    profile = {**default, "config": {**default["config"], "limits.processes": "9"}}
+    weaker = replace(made, project=config, profiles={**made.profiles, "default": profile})
+    facts = replace(SET_UP, nesting=weaker)
+    found = [finding.what for finding in fence_findings(facts, "repoman")]
+    assert len(found) == 2
+    assert found[0].startswith("the Incus project repoman-nesting is not restricted")
+    assert found[1].startswith("in the Incus project repoman-nesting, the profile default is not")
+    assert calls(fence_steps(facts, REPAIR, "repoman")) == [
+        ("PUT", "/1.0/profiles/default?project=repoman-nesting"),
+        ("PUT", "/1.0/projects/repoman-nesting"),
+    ]
+
+
+def test_a_container_that_nobody_knows_is_told() -> None:
+    (finding,) = fence_findings(replace(SET_UP, nesting_left=("isurus",)), "repoman")
+    assert finding.what.endswith("in the Incus project repoman-nesting: isurus")
+    assert "`repoman adopt isurus`" in finding.cure
+
+
+def test_a_second_project_of_another_person_is_left_alone() -> None:
+    theirs = NestingFacts({"restricted.idmap.uid": "1001"})
+    with pytest.raises(UsageError, match="repoman-nesting is of another person"):
+        fence_steps(replace(SET_UP, nesting=theirs), REPAIR, "repoman")
 
 
 def test_nesting_is_allowed_before_a_profile_has_it_and_forbidden_after() -> None:
