@@ -322,6 +322,18 @@ def test_a_container_in_state_error(isurus: ContainerEstate) -> None:
     isurus.run("start", "isurus", code=0)
 
 
+@pytest.mark.shared
+def test_the_other_way_out_removes_what_has_no_project(isurus: ContainerEstate) -> None:
+    for kind, answer, tags in (
+        ("orphan", ("--orphan", "destroy"), []),
+        ("half-made", ("--half-made", "remove"), ["-c", f"{MAKING_TAG}=token"]),
+    ):
+        isurus.incus("init", "busybox", "stray", *tags)
+        paste_cure(isurus, kind, 1, answers=(*answer, "--yes"))
+        assert list(isurus.instances()) == ["isurus"]
+        assert isurus.findings() == {}
+
+
 # --- half made ----------------------------------------------------------------------------
 
 

@@ -114,6 +114,16 @@ def test_a_forgotten_container_leaves_it_with_a_cure(isurus: ContainerEstate) ->
     assert isurus.findings() == {}
 
 
+@pytest.mark.parametrize(("number", "left"), [(0, ["isurus"]), (1, [])])
+def test_both_ways_out_of_a_volume_without_a_project(
+    isurus: ContainerEstate, number: int, left: list[str]
+) -> None:
+    isurus.run("remove", "isurus", "--keep-volume", "--yes", code=0)
+    paste_cure(isurus, "volume", number)
+    assert list(volumes(isurus)) == left
+    assert isurus.findings() == {}
+
+
 def test_a_volume_that_is_gone_is_created_again(isurus: ContainerEstate) -> None:
     isurus.incus("stop", "--force", "isurus")
     config = isurus.instances()["isurus"]["devices"]["volume"]
