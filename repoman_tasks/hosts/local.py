@@ -187,7 +187,8 @@ class LocalHost(Host):
         out_lines, err_lines = _Lines(out), _Lines(err)
         inherited = tuple(lock.fd for lock in keep if isinstance(lock, _LocalLock))
         with self._start(argv, stdin=subprocess.DEVNULL, pass_fds=inherited) as process:
-            stall = StallTimer(limits[0], partial(_io_of_session, process.pid), limits[1])
+            count = partial(_io_of_session, process.pid)
+            stall = StallTimer(limits[0], count, limits[1], program)
 
             def check() -> None:
                 self._check_stopping()
@@ -531,7 +532,8 @@ class LocalHost(Host):
         out, err = bytearray(), bytearray()
         argv = ["env", "-C", folder, *argv]
         with self._start(argv, stdin=subprocess.DEVNULL) as process:
-            stall = StallTimer(limits[0], partial(_io_of_session, process.pid), limits[1])
+            count = partial(_io_of_session, process.pid)
+            stall = StallTimer(limits[0], count, limits[1], "find")
 
             def check() -> None:
                 self._check_stopping()

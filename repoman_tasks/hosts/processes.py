@@ -172,11 +172,17 @@ def cut_lines(data: bytearray) -> list[bytes]:
 
 class StallTimer:
     """Detects a program that makes no progress, by its output and its I/O counters, or that takes
-    too long."""
+    too long. Tells the listener of `waits` of one that takes long."""
 
     def __init__(
-        self, stall_seconds: float, count: Callable[[], int], limit_seconds: float = 0
+        self,
+        stall_seconds: float,
+        count: Callable[[], int],
+        limit_seconds: float = 0,
+        program: str = "a program",
     ) -> None:
+        self._program = program
+        self._began = time.monotonic()
         self._limit = stall_seconds
         self._deadline = time.monotonic() + limit_seconds if limit_seconds else math.inf
         self._count = count
@@ -201,6 +207,9 @@ class StallTimer:
     def check(self) -> None:
         """Raise Stalled after too long without output, unless the I/O counters changed, and
         OutOfTime after the limit."""
+        passed = time.monotonic() - self._began
+        if passed > _TOLD_SECONDS:
+            waits.tell(f"waiting for {self._program}, {passed:.0f} s")
         if time.monotonic() > self._deadline:
             raise OutOfTime("its time is used up")
         if not self._limit or time.monotonic() - self._since < self._limit:

@@ -424,6 +424,24 @@ def test_without_a_terminal_no_waiting_is_said(isurus: Estate) -> None:
     assert "waiting" not in shown.err + shown.out
 
 
+def test_a_copy_that_takes_long_is_said(isurus: Estate, spawn: Spawn) -> None:
+    """rsync begins to copy once the test has seen that it is waited for."""
+    isurus.run("sync", code=0)
+    folder = isurus.base / "slow"
+    folder.mkdir()
+    program, go_on = folder / "rsync", folder / "go-on"
+    wait = f"until [ -e {go_on} ]; do sleep 0.1; done"
+    program.write_text(f'#!/bin/sh\n{wait}\nexec {shutil.which("rsync")} "$@"\n')
+    program.chmod(0o755)
+    isurus.environ["PATH"] = f"{folder}:{isurus.environ['PATH']}"
+    child = spawn("restore", "isurus")
+    child.expect_exact("waiting for rsync, ")
+    go_on.touch()
+    code, shown = end(child)
+    assert code == 0
+    assert "waiting" not in plain(shown).splitlines()[-1]
+
+
 @pytest.mark.parametrize("options", ["list --host H", "list --host H,G", "status --watch --host H"])
 def test_who_waits_for_a_host_is_told_and_can_leave(spawn: Spawn, options: str) -> None:
     """It takes connections, and never says a word."""

@@ -187,7 +187,11 @@ class RemoteHost(Host):
         kept = [lock for lock in keep if isinstance(lock, _RemoteLock)]
         marks = [word for lock in kept for word in (lock.mark, lock.path)]
         session: list[str] = []
-        stall = StallTimer(limits[0], lambda: self._moved(session[0]) if session else 0, limits[1])
+
+        def count() -> int:
+            return self._moved(session[0]) if session else 0
+
+        stall = StallTimer(limits[0], count, limits[1], program)
 
         with self._shells.one(streams=True) as shell:
             end = shell.follow(
