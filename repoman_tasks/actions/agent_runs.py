@@ -30,6 +30,7 @@ from repoman_tasks.planning.container.agent_sessions import (
     session_tag,
 )
 from repoman_tasks.planning.container.agents import Agent, default_agent, named_agent
+from repoman_tasks.planning.mirror.sync_plan import check_registry
 from repoman_tasks.session import Session
 from repoman_tasks.tools.agent_terminal import (
     attach_argv,
@@ -72,9 +73,10 @@ def run_agent(session: Session, name: str | None, request: AgentRequest, *, deta
 
     Return the exit code. With `detach`, do not attach.
     """
+    registry = session.of(stored_registry)
+    check_registry(registry)
     if not (detach or session.screen.live):
         raise UsageError("agent needs a terminal", "start it without one by --detach")
-    registry = session.of(stored_registry)
     if request.agent:
         named_agent(request.agent, registry.agents)
     project, _ = ready_project(session, name, session.host.folder, "agent")

@@ -19,7 +19,7 @@ from repoman_tasks.actions.project_container import (
     repo_path,
     spec_of,
 )
-from repoman_tasks.actions.template_images import image_source
+from repoman_tasks.actions.template_images import abandoned_image_steps, image_source
 from repoman_tasks.actions.volumes import delete_volume_steps, find_volume
 from repoman_tasks.errors import Failed, Refused, RepomanError, quoted
 from repoman_tasks.model import Project, Registry
@@ -134,6 +134,7 @@ def _remove(session: Session, name: str) -> Plan:
     steps: list[Step] = [DeleteContainer(name)]
     if session.of(reconcile).registry.project(name) is None:
         steps += delete_volume_steps(session.of(incus), name)
+        steps += abandoned_image_steps(session, name)
     return Plan(steps, runner=step_runner(session))
 
 

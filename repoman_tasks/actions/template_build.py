@@ -28,6 +28,7 @@ from repoman_tasks.planning.container.spec import (
 from repoman_tasks.planning.container.template_plan import (
     BASE_KEY,
     TOOLS,
+    abandoned_images,
     build_steps,
     image_properties,
     is_current,
@@ -75,6 +76,8 @@ def build_image(session: Session, step: BuildImage, report: Callable[[str], None
             handle = GuestHandle(there, name, session.of(person))
             _fill(session, step.recipe, handle, report)
             _publish(handle, step, built_on, report)
+            if step.recipe.owner:
+                _delete_abandoned(session, step.recipe)
         finally:
             with defer_signals():
                 there.delete(name)
@@ -160,6 +163,14 @@ def _name_image(there: Incus, name: str, fingerprint: str) -> None:
         there.change("POST", there.at("images", "aliases"), {"name": name, **body})
     else:
         there.change("PUT", path, body)
+
+
+def _delete_abandoned(session: Session, recipe: Recipe) -> None:
+    """Delete the images that a `new` of the same project left when it was killed."""
+    there, registry = session.of(incus), session.of(stored_registry)
+    images = submit_built_images(there).result()
+    for image in abandoned_images(images, recipe.template, registry, but=recipe.owner):
+        there.change("DELETE", there.at("images", image.fingerprint))
 
 
 def _delete_others(there: Incus, recipe: Recipe, made: str) -> None:

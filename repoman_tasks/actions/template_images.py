@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from repoman_tasks.actions.facts import incus, reconcile
+from repoman_tasks.actions.facts import incus, reconcile, stored_registry
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Failed
 from repoman_tasks.hosts.base import Future
@@ -13,6 +13,7 @@ from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.template_plan import (
     BuiltImage,
+    abandoned_images,
     is_current,
     parse_images,
     removal_steps,
@@ -26,6 +27,7 @@ from repoman_tasks.tools.template_files import digest_of_files
 
 __all__ = [
     "ImageSource",
+    "abandoned_image_steps",
     "built_images",
     "find_image",
     "image_source",
@@ -120,11 +122,20 @@ def plan_builds(
 
 def owned_image_steps(session: Session, project: Project) -> list[Step]:
     """Return the steps that delete what was built for `project` alone, needed by now or not."""
-    if not project.container:
-        return []
+    owner = image_owner(project)
+    images = _find_images(session) if project.container else []
+    return removal_steps(image for image in images if image.owner == owner)
+
+
+def abandoned_image_steps(session: Session, name: str) -> list[Step]:
+    """Return the steps that delete what a `new` of a project called `name` left."""
+    registry = session.of(stored_registry)
+    return removal_steps(abandoned_images(_find_images(session), name, registry))
+
+
+def _find_images(session: Session) -> list[BuiltImage]:
+    """Return the images that were built; none if Incus can't say."""
     try:
-        images = submit_built_images(session.of(incus)).result()
+        return submit_built_images(session.of(incus)).result()
     except Failed:  # the command says so itself, if it needs Incus
         return []
-    owner = image_owner(project)
-    return removal_steps(image for image in images if image.owner == owner)

@@ -118,6 +118,16 @@ def test_a_step_that_fails_is_named_and_leaves_its_log_only(estate: ContainerEst
     done = estate.run("new", "isurus", code=1)
     assert "done: build the image of what isurus adds" in done.out
     assert (estate.instances(), built(estate), estate.projects()) == ({}, [], [])
+    # The image of a `new` that was killed goes with the next one
+    (estate.local_repos / "isurus/.repoman.toml").write_text('run = ["true"]\n')
+    before = estate.registry.read_text()
+    estate.run("new", "isurus", code=0)
+    estate.registry.write_text(before)
+    estate.incus("delete", "--force", "isurus")
+    (left,) = built(estate)
+    estate.run("new", "isurus", code=0)
+    (one,) = built(estate)
+    assert one["properties"]["repoman.owner"] != left["properties"]["repoman.owner"]
 
 
 def begun(estate: ContainerEstate, name: str) -> subprocess.Popen[bytes]:

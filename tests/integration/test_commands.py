@@ -347,6 +347,12 @@ def test_status_of_one(isurus: Estate) -> None:
     assert "did you mean 'lamna'?" in is_one_line(isurus.run("status", "lamma"), 2)
 
 
+@pytest.mark.parametrize("argv", [["agent"], ["agent", "isurus"], ["undo"], ["shell"]])
+def test_no_registry_is_said_first(estate: Estate, argv: list[str]) -> None:
+    done = estate.run(*argv)
+    assert "there is no registry yet: run `repoman setup`" in is_one_line(done, 2)
+
+
 @pytest.mark.over_ssh
 @pytest.mark.parametrize("argv", [["list"], ["status"], ["sync"], ["sync", "--dry-run"]])
 def test_json_without_a_registry_or_a_share(estate: Estate, argv: list[str]) -> None:

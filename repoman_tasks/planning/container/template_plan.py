@@ -11,7 +11,7 @@ from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Registry
 from repoman_tasks.planning.container.agents import AGENT_NAMES
 from repoman_tasks.planning.container.spec import IMAGE_TAG, Container
-from repoman_tasks.planning.container.templates import Recipe, recipes
+from repoman_tasks.planning.container.templates import Recipe, image_owner, recipes
 from repoman_tasks.planning.findings import Finding
 from repoman_tasks.planning.names import nearest
 from repoman_tasks.planning.steps import CallIncus, Step
@@ -24,6 +24,7 @@ __all__ = [
     "TOOLS",
     "BuildStep",
     "BuiltImage",
+    "abandoned_images",
     "build_findings",
     "build_steps",
     "check_template_action",
@@ -306,6 +307,21 @@ def replaced_images(
             (image.owner and image.owner == recipe.owner)
             or (image.template, image.owner, image.base) == key
         )
+    ]
+
+
+def abandoned_images(
+    images: Iterable[BuiltImage], name: str, registry: Registry, *, but: str = ""
+) -> list[BuiltImage]:
+    """Return those of `images` that a `new` of a project called `name` left when it was killed.
+
+    They are of a project that was never registered. `but` is the owner of one that is in use.
+    """
+    owners = {but, *map(image_owner, registry.projects)}
+    return [
+        image
+        for image in images
+        if image.owner and image.template == name and image.owner not in owners
     ]
 
 

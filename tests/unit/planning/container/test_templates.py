@@ -15,6 +15,7 @@ from repoman_tasks.planning.container.template_plan import (
     BASE_KEY,
     MANAGERS,
     BuiltImage,
+    abandoned_images,
     build_findings,
     build_steps,
     check_template_action,
@@ -32,6 +33,7 @@ from repoman_tasks.planning.container.templates import (
     check_no_built_image,
     find_template,
     image_name,
+    image_owner,
     installed_agent_fault,
     package_fault,
     recipes,
@@ -318,6 +320,25 @@ def test_a_build_replaces_those_of_the_same_template_and_owner_only() -> None:
     ]
     assert [i.fingerprint for i in replaced_images(images, RECIPE, "1")] == ["2"]
     assert [i.fingerprint for i in replaced_images(images, added, "4")] == ["5"]
+
+
+def test_what_a_killed_new_left_is_of_nobody() -> None:
+    own = replace(RECIPE, template="isurus", owner=image_owner(ISURUS))
+    images = [
+        built("1"),
+        built("2", own),
+        built("3", replace(own, owner="0123")),
+        built("4", replace(own, owner="0124")),
+        built("5", replace(own, template="lamna", owner="0125")),
+    ]
+    known = replace(registry(LOW, HIGH), projects=(ISURUS,))
+
+    def left(known: Registry, but: str = "") -> list[str]:
+        return [i.fingerprint for i in abandoned_images(images, "isurus", known, but=but)]
+
+    assert left(known) == ["3", "4"]
+    assert left(known, "0124") == ["3"]
+    assert left(replace(known, projects=())) == ["2", "3", "4"]
 
 
 def test_a_container_of_an_older_build_is_noted() -> None:
