@@ -16,18 +16,18 @@ __all__ = ["git_remote", "main"]
 
 _INTERRUPTED = 130
 _GIT_PLACES = (
-    "ALTERNATE_OBJECT_DIRECTORIES",
-    "COMMON_DIR",
-    "DIR",
-    "INDEX_FILE",
-    "NAMESPACE",
-    "OBJECT_DIRECTORY",
-    "PREFIX",
-    "QUARANTINE_PATH",
-    "SHALLOW_FILE",
-    "WORK_TREE",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_QUARANTINE_PATH",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
 )
-"""After GIT_, what git has in the environment of its hooks: it names its repo, and would count for
+"""Variables that git has in the environment of its hooks: they name its repo, and would count for
 each git that repoman runs in another one."""
 _UNUSED = ("unittest.mock", "invoke.vendor.yaml")
 """Modules that invoke imports for its `MockContext` and for YAML files. repoman uses neither, and
@@ -38,7 +38,7 @@ def main() -> None:
     """Run `repoman` and exit with its code."""
     _leave_on_ctrl_c()
     for name in _GIT_PLACES:
-        os.environ.pop(f"GIT_{name}", None)
+        os.environ.pop(name, None)
     _end(_program())
 
 
