@@ -15,7 +15,7 @@ from repoman_tasks.model import Defaults, Failure, Person, Project, Registry, Ve
 from repoman_tasks.planning.container.drift import Containers, unknown_containers
 from repoman_tasks.planning.container.homes import homes_elsewhere, nesting_project
 from repoman_tasks.planning.container.memory_bound import MemoryBound
-from repoman_tasks.planning.container.spec import Container
+from repoman_tasks.planning.container.spec import Container, has_volume
 from repoman_tasks.planning.findings import HUNG, EstateFacts, RepoState, repo_state
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.trust.approval_rules import (
@@ -279,23 +279,32 @@ def containers(session: Session) -> Future[Containers]:
     def wait() -> Containers:
         try:
             found = answer.result()
-            if any(p.container and p.name not in found for p in registry.projects):
-                found = {**_look_elsewhere(there), **found}
+            if not all(_is_whole(project, found) for project in registry.projects):
+                found = _with_those_elsewhere(there, found)
         except Failed as problem:
             return unknown_containers(problem)
         refresh_guard(session.host, [s for c in found.values() for s in c.sources])
-        return Containers(found, uid=session.host.uid)
+        return Containers(found, uid=session.host.uid, doubled=there.homes.doubled)
 
     return Future(wait)
 
 
-def _look_elsewhere(there: Incus) -> Mapping[str, Container]:
-    """Return the containers of the Incus project that allows nesting, if no project asks for it.
+def _is_whole(project: Project, found: Mapping[str, Container]) -> bool:
+    """Return False if the container may be elsewhere, or in the middle of a move from there."""
+    container = found.get(project.name)
+    return not project.container or (container is not None and has_volume(container.devices))
 
-    One that did before may have its container there.
+
+def _with_those_elsewhere(there: Incus, found: dict[str, Container]) -> dict[str, Container]:
+    """Return the containers with those in the Incus project that allows nesting.
+
+    It was not asked if no project has nesting, but one that had it may have its container there.
     """
     other = nesting_project(there.project)
-    return {} if other in there.homes.projects else there.submit_containers_in(other).result()
+    if other in there.homes.projects:
+        return found
+    more = there.submit_containers_in(other).result()
+    return there.homes.merged([there.project, other], [found, more])
 
 
 @task()

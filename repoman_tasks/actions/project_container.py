@@ -59,7 +59,7 @@ def require_container(facts: EstateFacts, containers: Containers, project: Proje
     if containers.problem:
         raise Failed(*containers.problem)
     container = containers.by_name.get(project.name)
-    if container is None or container.half_made:
+    if container is None or container.half_made or project.name in containers.doubled:
         problem = project_drift(facts, project, containers)[0]
         raise Failed(f"{project.name}: {problem.what}", problem.cure)
     return container

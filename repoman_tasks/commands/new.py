@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -40,7 +40,7 @@ from repoman_tasks.planning.container.lifecycle import (
     delete_half_made_steps,
     register_step,
 )
-from repoman_tasks.planning.container.spec import apply_requested, with_pool
+from repoman_tasks.planning.container.spec import Container, apply_requested, with_pool
 from repoman_tasks.planning.container.templates import base_image, find_template
 from repoman_tasks.planning.estate_steps import new_project
 from repoman_tasks.planning.findings import repo_state
@@ -278,7 +278,7 @@ def _project_steps(
     if not options.container:
         return [register_step(project, path)]
     home = _find_home(session, project, runner)
-    deletion = delete_half_made_steps(project.name, require_containers(session).by_name)
+    deletion = delete_half_made_steps(project.name, _existing(session, runner, home))
     cure = f"review it, then run `repoman new {quoted(project.name)} --trust`"
     answers, protection = submit_requests(session, path), submit_protection(session.host, path)
     requests, refusal = allowed_requests(
@@ -305,6 +305,14 @@ def _project_steps(
         *creation,
         register_step(project, path),
     ]
+
+
+def _existing(session: Session, runner: StepRunner, home: str) -> Mapping[str, Container]:
+    """Return the containers that are there, those in `home` too if that was not asked before."""
+    existing = require_containers(session).by_name
+    if home == runner.incus.project:
+        return existing
+    return {**existing, **runner.incus.submit_containers_in(home).result()}
 
 
 def _find_home(session: Session, project: Project, runner: StepRunner) -> str:

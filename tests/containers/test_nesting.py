@@ -170,6 +170,28 @@ def test_a_move_that_was_interrupted_goes_on(nested: ContainerEstate) -> None:
 
 
 @pytest.mark.shared
+def test_a_copy_that_a_move_left_behind_is_not_entered(nested: ContainerEstate) -> None:
+    on = nested.registry.read_text()
+    write_everywhere(nested, "kept")
+    nested.run("stop", "isurus", code=0)
+    device = ("config", "device", "remove", "isurus", "volume", "--project", second(nested))
+    nested.incus(*device)
+    projects = ("--project", second(nested), "--target-project", nested.project)
+    nested.incus("copy", "isurus", "isurus", *projects)
+    nested.registry.write_text(on.replace("nesting = true\n", ""))
+    assert nested.findings() == {"isurus": ["error"]}
+    refused = nested.run("exec", "isurus", "--", "true", code=1)
+    assert "is in two Incus projects" in refused.err
+    paste_cure(nested, "error")
+    paste_cure(nested, "differs")
+    nested.run("start", "isurus", code=0)
+    assert read_everywhere(nested) == ["kept"] * 3
+    assert nested.findings() == {}
+    nested.registry.write_text(on)
+    nested.run("update", "isurus", "--restart", "--yes", code=0)
+
+
+@pytest.mark.shared
 def test_it_comes_back_after_the_registry_was_lost(nested: ContainerEstate) -> None:
     text = nested.registry.read_text()
     head, _, last = text.rpartition("[[project]]")  # that of isurus

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from repoman_tasks.errors import Failed, quoted
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Project
+from repoman_tasks.planning.container.homes import home_of
 from repoman_tasks.planning.container.spec import (
     BUILD_TAG,
     PROJECT_TAG,
@@ -49,6 +50,8 @@ class Containers:
     """Problem that kept Incus from answering, and its cure."""
     uid: int = 0
     """Uid of the person who asked; 0 if unknown."""
+    doubled: Collection[str] = ()
+    """Names of those that are in both Incus projects, of which one is known by name."""
 
     def find_renamed(self, project: str) -> Container | None:
         """Return the container that was created for `project` but has another name now.
@@ -175,6 +178,8 @@ def project_drift(facts: EstateFacts, project: Project, containers: Containers) 
     if not project.container:
         what = "Incus has a container of this name, but the registry says there is none"
         return [Finding(name, what, f"run `repoman adopt {quoted(name)}`", kind="unexpected")]
+    if name in containers.doubled:
+        return [_doubled_finding(facts, project)]
     if container.half_made:
         cure = f"finish or remove it with `repoman status {quoted(name)} --repair`"
         return [Finding(name, "its container is half made", cure, kind="half-made")]
@@ -186,6 +191,18 @@ def project_drift(facts: EstateFacts, project: Project, containers: Containers) 
         )
         return [Finding(name, "its container is in state error", cure, kind="error")]
     return _difference_findings(facts, project, container)
+
+
+def _doubled_finding(facts: EstateFacts, project: Project) -> Finding:
+    """Return the finding about a container that Incus was moving when the host went down.
+
+    Incus deletes the original only when the copy is whole.
+    """
+    name, target = project.name, home_of(project, facts.registry.defaults.incus_project)
+    command = quoted("incus", "delete", "--force", "--project", target, name)
+    what = f"its container is in two Incus projects, a copy in {target} that may be incomplete"
+    cure = f"delete the copy with `{command}`, then run `repoman update {quoted(name)} --restart`"
+    return Finding(name, what, cure, kind="error")
 
 
 def _difference_findings(

@@ -5,7 +5,9 @@ Incus allows that to a whole project, or forbids it. Pure.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -59,12 +61,20 @@ class Homes:
         self._elsewhere = dict(elsewhere)
         self._containers: dict[str, str] = {}
         self._volumes: dict[str, str] = {}
+        self._names: dict[str, frozenset[str]] = {}
+        """Names of the containers that each Incus project had when it was asked last."""
 
     @property
     def projects(self) -> list[str]:
         """Return the Incus projects that hold containers, or should; the first one first."""
         others = (*self._elsewhere.values(), *self._containers.values(), *self._volumes.values())
         return list(dict.fromkeys((self._first, *others)))
+
+    @property
+    def doubled(self) -> frozenset[str]:
+        """Return the names of the containers that were found in two Incus projects."""
+        names = Counter(chain.from_iterable(self._names.values()))
+        return frozenset(name for name, times in names.items() if times > 1)
 
     def of(self, name: str) -> str:
         """Return the Incus project of a container: that in which it was found, or belongs."""
@@ -88,7 +98,8 @@ class Homes:
 
     def found(self, names: Iterable[str], project: str) -> None:
         """Note that an Incus project has containers; that in which they belong wins."""
-        for name in names:
+        self._names[project] = frozenset(names)
+        for name in self._names[project]:
             belonging = self._elsewhere.get(name, self._first)
             if name not in self._containers or project == belonging:
                 self.settle(name, project)

@@ -52,6 +52,16 @@ def test_of_two_containers_the_one_where_it_belongs_counts() -> None:
         assert merged == {"isurus": "mine-nesting", "lamna": "mine"}, order
 
 
+def test_a_container_that_is_in_both_is_told() -> None:
+    homes = Homes("mine", {})
+    homes.found(["isurus", "lamna"], "mine")
+    assert homes.doubled == frozenset()
+    homes.found(["isurus"], "mine-nesting")
+    assert homes.doubled == {"isurus"}
+    homes.found([], "mine-nesting")
+    assert homes.doubled == frozenset()
+
+
 def test_a_volume_may_be_elsewhere_than_its_container() -> None:
     homes = Homes("mine", {"isurus": "mine-nesting"})
     homes.found(["isurus"], "mine")
