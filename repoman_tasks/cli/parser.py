@@ -53,8 +53,11 @@ class TaskArgument(Argument):
     def set_value(self, value: Any, cast: bool = True) -> None:
         try:
             super().set_value(value, cast)
+            valid = self.kind is not int or self.value >= 0
         except ValueError:
-            raise UsageExit(f"--{self.names[0]} needs a whole number, not {value!r}") from None
+            valid = False
+        if not valid:
+            raise UsageExit(f"--{self.names[0]} needs a whole number from 0 on, not {value!r}")
 
 
 class _Attached(str):
@@ -67,9 +70,8 @@ class ParseMachine(_InvokeParseMachine):
     """invoke's state machine, with four more rules.
 
     An argument that begins with - is an option or an error, unless it is attached to its option by
-    an equals sign, positionals are optional, one that is
-    a list takes all that follow, a greedy one after its first up to the name of a task, and
-    otherwise the name of a task starts that task.
+    an equals sign, positionals are optional, one that is a list takes all that follow, a greedy one
+    after its first up to the name of a task, and otherwise the name of a task starts that task.
     """
 
     def handle(self, token: str) -> None:

@@ -119,7 +119,7 @@ def test_a_first_look_that_fails_is_an_ordinary_end(isurus: Estate) -> None:
         ),
         (["--watch", "--interval", "0"], "--interval 0: must be at least 1"),
         (["--interval", "3"], "--interval needs --watch: add --watch"),
-        (["--watch", "--interval", "x"], "--interval needs a whole number, not 'x'"),
+        (["--watch", "--interval", "x"], "--interval needs a whole number from 0 on, not 'x'"),
         (["--watch"], "--watch needs a terminal that it can redraw: leave it out"),
         (["--watch", "--host", "a,b"], "--watch needs a terminal that it can redraw"),
     ],
