@@ -36,6 +36,10 @@ _NOTES = ("kernel", "memory", "network", "reach")
 """Kinds of findings that may be notes about this machine."""
 
 
+_RACES = ("Failed getting ACL usage", "Failed to delete bridge children interfaces")
+"""Errors of Incus whose cause is gone a moment later."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/containers" in str(item.path) and not DAEMON:
@@ -71,12 +75,12 @@ class ContainerEstate(Estate):
     def incus(self, *argv: str, given: str = "", check: bool = True) -> Result:
         """Run incus, behind repoman's back, in the estate's project unless `argv` names another.
 
-        Incus refuses to show a network ACL while another test's project is deleted; ask again then.
+        Incus fails in ways of its own while what another test made vanishes; ask again then.
         """
         named = "--project" in argv or argv[0] in ("project", "query", "storage", "network")
         project = [] if named else ["--project", self.project]
         done = run(["incus", *project, *argv], self.environ, given=given)
-        while "Failed getting ACL usage" in done.err and self.project not in done.err:
+        while any(race in done.err for race in _RACES) and self.project not in done.err:
             done = run(["incus", *project, *argv], self.environ, given=given)
         assert not check or done.code == 0, (argv, done)
         return done
