@@ -30,6 +30,8 @@ DAEMON = os.environ.get("REPOMAN_TEST_INCUS_DIR", "")
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 """Read before a fixture isolates the environment."""
 
+BY_SSH = ("fabric", pytest.param("openssh", marks=pytest.mark.nightly))
+"""The transports of a slow test. test_far.py has both each time."""
 _OF_REPOS = ("folder", "old", "registry", "repo", "share", "snapshots", "stopped")
 """Kinds of findings about repos and their mirrors."""
 _NOTES = ("kernel", "memory", "network", "reach")

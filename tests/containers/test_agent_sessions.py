@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from repoman_tasks.model import TRANSPORTS
-from tests.containers.conftest import ContainerEstate, RemoteContainerEstate
+from tests.containers.conftest import BY_SSH, ContainerEstate, RemoteContainerEstate
 from tests.support.guest_tmux import install_program, install_tmux
 from tests.support.terminals import Window
 
@@ -73,7 +72,7 @@ def tell(shown: Window, word: str) -> None:
 
 
 @pytest.mark.shared
-@pytest.mark.over_ssh(*TRANSPORTS)
+@pytest.mark.over_ssh(*BY_SSH)
 def test_it_outlives_the_terminal_and_tells_its_state(ready: ContainerEstate) -> None:
     with window(ready, "isurus", "--with", "mine", "--", "a b;", "ä'\"") as shown:
         shown.wait_for_line("^ready --all a b; ä'\"")

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from repoman_tasks.model import TRANSPORTS
-from tests.containers.conftest import ContainerEstate, RemoteContainerEstate
+from tests.containers.conftest import BY_SSH, ContainerEstate, RemoteContainerEstate
 from tests.support.forwarding import exchange, forwarding, serve
 from tests.support.processes import WAIT_SECONDS, wait_until
 
@@ -36,7 +35,7 @@ def relays(estate: ContainerEstate) -> str:
 
 
 @pytest.mark.shared
-@pytest.mark.over_ssh("fabric", "openssh")
+@pytest.mark.over_ssh(*BY_SSH)
 def test_whatever_address_the_server_listens_on(isurus: ContainerEstate) -> None:
     """From both addresses of loopback here, several at once, a large transfer, its end told."""
     serve(isurus, "isurus", 3000)
@@ -155,7 +154,7 @@ def test_an_image_with_neither_perl_nor_busybox(isurus: ContainerEstate) -> None
             isurus.exec_inside("isurus", "rm", "/usr/local/bin/perl")
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("transport", BY_SSH)
 def test_more_connections_than_the_server_allows_wait(tmp_path: Path, transport: str) -> None:
     with RemoteContainerEstate(tmp_path, transport, "MaxSessions 4") as estate:
         estate.setup()

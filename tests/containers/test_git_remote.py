@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.conftest import ContainerEstate
+from tests.containers.conftest import BY_SSH, ContainerEstate
 from tests.support.estate import CHECKOUT, run
 from tests.support.git_client import GitClient
 
@@ -54,7 +54,7 @@ def own_commit(git: GitClient, clone: Path, text: str) -> str:
 
 
 @pytest.mark.shared
-@pytest.mark.over_ssh("fabric", "openssh")
+@pytest.mark.over_ssh(*BY_SSH)
 def test_clone_fetch_review_and_push(isurus: ContainerEstate, git: GitClient) -> None:
     clone = git.clone("isurus")
     assert (clone / "README.md").read_text() == "# isurus, version 1\n"

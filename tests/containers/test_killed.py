@@ -174,7 +174,9 @@ def interrupt_after(estate: ContainerEstate, seconds: float, number: signal.Sign
         return process.wait(WAIT_SECONDS)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.nightly)]
+)
 def test_interrupted_new_leaves_nothing(quick: ContainerEstate, number: signal.Signals) -> None:
     chance = random.Random(SEED)
     seconds, took, interrupted = WAIT_SECONDS, WAIT_SECONDS, 0

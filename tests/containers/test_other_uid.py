@@ -72,7 +72,7 @@ def dee(fresh_estate: ContainerEstate) -> Iterator[Dee]:
     shutil.rmtree(somebody.share, ignore_errors=True)
 
 
-@pytest.mark.parametrize("image", ["busybox", "debian"])
+@pytest.mark.parametrize("image", [pytest.param("busybox", marks=pytest.mark.nightly), "debian"])
 def test_the_life_of_a_project_with_uid_1001_and_gid_1002(dee: Dee, image: str) -> None:
     dee.repoman("setup", "--nfs-repos", str(dee.share))
     dee.repoman("new", "isurus", "--image", image)

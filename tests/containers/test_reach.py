@@ -64,7 +64,14 @@ def test_a_container_without_an_address(isurus: ContainerEstate) -> None:
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("rule", ["", "ip protocol != icmp", "udp dport 33434-33534"])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "",
+        pytest.param("ip protocol != icmp", marks=pytest.mark.nightly),
+        pytest.param("udp dport 33434-33534", marks=pytest.mark.nightly),
+    ],
+)
 def test_what_is_sent_on_is_dropped(networked: ContainerEstate, rule: str) -> None:
     bridge = networked.environ["REPOMAN_BRIDGE"]
     with dropped(networked, "forward", rule):

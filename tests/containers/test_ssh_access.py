@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from repoman_tasks.model import TRANSPORTS
-from tests.containers.conftest import ContainerEstate, RemoteContainerEstate
+from tests.containers.conftest import BY_SSH, ContainerEstate, RemoteContainerEstate
 from tests.support.estate import Result, run
 from tests.support.lent_programs import lend_sshd
 from tests.support.ssh_estate import install_ssh
@@ -146,7 +145,7 @@ def test_an_image_without_sshd(estate: ContainerEstate) -> None:
     assert "there is no sshd in isurus: install it, for example `repoman exec isurus" in done.err
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("transport", BY_SSH)
 def test_a_container_on_another_host(shared_estate: RemoteContainerEstate, transport: str) -> None:
     estate = shared_estate
     estate.use_transport(transport)
