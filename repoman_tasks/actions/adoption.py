@@ -66,7 +66,7 @@ def plan_adoption(session: Session, name: str, from_project: str = "", repo: str
     )
     rules = acl_steps(registry, runner.incus, replace(project, container=True))
     place = home_steps(session, spec) if from_project else []
-    volume_steps = [*volume.steps(registry.defaults.volume_size), *volume.move_steps()]
+    volume_steps = volume.steps(registry.defaults.volume_size)
     plan = Plan([*rules, *place, *volume_steps, *steps], runner=runner)
     known_to_it = _mounts(host, container, path)
     return plan if known_to_it else replace(plan, on_success=prepare_baseline(host, path))

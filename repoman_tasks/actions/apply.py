@@ -43,8 +43,6 @@ from repoman_tasks.planning.steps import (
     MakeFolder,
     MakeRepo,
     MarkShare,
-    MoveContainer,
-    MoveVolume,
     RebuildContainer,
     RenameFolder,
     RenameMirror,
@@ -283,8 +281,6 @@ def _run_on_container(step: Step, runner: StepRunner | None) -> bool:
         DeleteVolume: runner.delete_volume,
         EmptyVolume: runner.empty_volume,
         MakeRepo: runner.make_repo,
-        MoveContainer: runner.move,
-        MoveVolume: runner.move_volume,
         RebuildContainer: runner.rebuild,
     }
     if type(step) not in methods:

@@ -41,8 +41,6 @@ from repoman_tasks.planning.steps import (
     DeleteVolume,
     EmptyVolume,
     MakeRepo,
-    MoveContainer,
-    MoveVolume,
     RebuildContainer,
 )
 from repoman_tasks.planning.text.wording import redact_url
@@ -225,17 +223,6 @@ class StepRunner:
         """Delete a volume with all that is on it; do nothing if there is none."""
         self.incus.change("DELETE", self.incus.volume(step.pool, step.name))
 
-    def move_volume(self, step: MoveVolume) -> None:
-        """Move a volume to another Incus project, with its snapshots."""
-        path = volume_path(step.source, step.pool, step.name)
-        body = {"name": step.name, "pool": step.pool, "project": step.target}
-        self.incus.change("POST", path, body, self._report)
-        self.incus.homes.settle_volume(step.name, step.target)
-        if path in self._unfinished_volumes:  # it was created before
-            self._unfinished_volumes.remove(path)
-            self._unfinished_volumes.append(moved := self.incus.volume(step.pool, step.name))
-            self._undo_stack.append(lambda: self._delete_created_volume(moved))
-
     def empty_volume(self, step: EmptyVolume) -> None:
         """Start a container that is fresh, and delete all that is on its volume."""
         self.incus.set_state(step.name, "start")
@@ -352,12 +339,6 @@ class StepRunner:
         self.incus.replace(step.name, step.changes)
         if before.running and has_volume(devices) and not has_volume(before.devices):
             self.prepare_inside(step.name)
-
-    def move(self, step: MoveContainer) -> None:
-        """Move a container that is stopped to another Incus project, with its snapshots."""
-        body = {"name": step.name, "migration": True, "project": step.target}
-        self.incus.change("POST", self.incus.at("instances", step.name), body, self._report)
-        self.incus.homes.settle(step.name, step.target)
 
     def _check_stopped(self, name: str) -> None:
         if self._read(name).running:

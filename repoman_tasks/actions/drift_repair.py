@@ -105,7 +105,7 @@ def _recreate(session: Session, name: str) -> Plan:
     steps = create_steps(project, spec, source.origin, path, runner.person.name)
     preparation = [*source.steps, *mount_permission_steps(session, spec)]
     preparation += volume.steps(facts.registry.defaults.volume_size)
-    return Plan([*preparation, *volume.move_steps(), *steps], runner=runner)
+    return Plan([*preparation, *steps], runner=runner)
 
 
 def _forget(session: Session, name: str) -> Plan:
@@ -125,9 +125,10 @@ def _finish(session: Session, name: str) -> Plan:
         raise Failed(f"the container {name} is gone", "see `repoman status`")
     runner = step_runner(session)
     user_step = ArrangeUser(name, runner.person.name, repo_path(facts, project))
-    volume = find_volume(runner.incus, name).steps(facts.registry.defaults.volume_size)
+    volume = find_volume(runner.incus, name, container.home or runner.incus.project)
+    volume_steps = volume.steps(facts.registry.defaults.volume_size)
     steps = finish_steps(spec_of(facts, project), container, user_step)
-    return Plan([*volume, *steps], runner=runner)
+    return Plan([*volume_steps, *steps], runner=runner)
 
 
 def _remove(session: Session, name: str) -> Plan:

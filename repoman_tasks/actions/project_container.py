@@ -23,6 +23,7 @@ from repoman_tasks.tools.incus import Incus
 
 __all__ = [
     "check_incus_project",
+    "check_single",
     "check_startable",
     "lock_container",
     "print_drift",
@@ -59,10 +60,18 @@ def require_container(facts: EstateFacts, containers: Containers, project: Proje
     if containers.problem:
         raise Failed(*containers.problem)
     container = containers.by_name.get(project.name)
-    if container is None or container.half_made or project.name in containers.doubled:
+    check_single(facts, containers, project)
+    if container is None or container.half_made:
         problem = project_drift(facts, project, containers)[0]
         raise Failed(f"{project.name}: {problem.what}", problem.cure)
     return container
+
+
+def check_single(facts: EstateFacts, containers: Containers, project: Project) -> None:
+    """Raise Failed if two containers have the name of the project, so that either may be meant."""
+    if project.name in containers.doubled:
+        problem = project_drift(facts, project, containers)[0]
+        raise Failed(f"{project.name}: {problem.what}", problem.cure)
 
 
 def check_startable(facts: EstateFacts, project: Project) -> None:

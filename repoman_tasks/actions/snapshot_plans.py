@@ -16,7 +16,7 @@ from repoman_tasks.actions.facts import (
     require_containers,
     volumes,
 )
-from repoman_tasks.actions.project_container import repo_path
+from repoman_tasks.actions.project_container import check_single, repo_path
 from repoman_tasks.errors import Busy
 from repoman_tasks.hosts.base import Future, Locked
 from repoman_tasks.model import Project
@@ -38,7 +38,10 @@ def snapshot_facts(session: Session, project: Project, *, to_take: bool = False)
     exists = not facts.repos[project.name].problem
     repo = repo_path(facts, project) if exists else ""
     size = submit_size(host, repo) if to_take and repo else Future[int | None](lambda: None)
-    container = require_containers(session).by_name.get(project.name) if project.container else None
+    container = None
+    if project.container:
+        check_single(facts, require_containers(session), project)
+        container = require_containers(session).by_name.get(project.name)
     volume_pool = "" if session.of(containers).problem else session.of(volumes).get(project.name)
     pools = {pool for pool in (container.pool if container else "", volume_pool) if pool}
     there = session.of(incus)

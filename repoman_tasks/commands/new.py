@@ -301,7 +301,6 @@ def _project_steps(
         *source.steps,
         *mount_permission_steps(session, spec),
         *volume.steps(facts.registry.defaults.volume_size),
-        *volume.move_steps(),
         *creation,
         register_step(project, path),
     ]

@@ -16,7 +16,7 @@ from repoman_tasks.actions.facts import (
     volumes,
 )
 from repoman_tasks.actions.held_locks import hold_lock
-from repoman_tasks.actions.project_container import lock_container
+from repoman_tasks.actions.project_container import check_single, lock_container
 from repoman_tasks.cli.task import task
 from repoman_tasks.errors import Refused, RepomanError, UsageError
 from repoman_tasks.model import Project
@@ -112,13 +112,15 @@ def _facts(session: Session, project: Project, target: Rename, share: Share | No
     facts, repos = session.of(reconcile), (target.old_repo, target.new_repo)
     # Of a project without a container, too: something may have the new name.
     answer = require_containers(session) if project.container else session.of(containers)
+    check_single(facts, answer, project)
     real = session.host.real_folders([f"{facts.local_repos}/{repo}" for repo in repos])
     found = {repo for repo, path in zip(repos, real, strict=True) if path is not None}
+    found_volumes = session.of(volumes)  # it finds their homes
     return RenameFacts(
         session.of(incus).homes.of_volume(target.old),
         facts.local_repos,
         answer.by_name,
-        session.of(volumes),
+        found_volumes,
         frozenset(found),
         _mirrors(share, target) if share else frozenset(),
     )

@@ -22,7 +22,6 @@ from repoman_tasks.actions.container_plans import (
 )
 from repoman_tasks.actions.container_steps import StepRunner
 from repoman_tasks.actions.facts import containers, incus, person, reconcile
-from repoman_tasks.actions.nesting import confirm_nesting
 from repoman_tasks.actions.project_container import (
     lock_container,
     repo_path,
@@ -48,16 +47,15 @@ from repoman_tasks.errors import Failed, Refused, UsageError, quoted
 from repoman_tasks.hosts.base import Future
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Project
-from repoman_tasks.planning.container.homes import home_of
 from repoman_tasks.planning.container.lifecycle import record_steps, update_steps
 from repoman_tasks.planning.container.spec import (
+    NEW,
     Container,
     Difference,
     Spec,
     actual_pool,
     apply_requested,
     has_volume,
-    is_elsewhere,
     with_pool,
 )
 from repoman_tasks.planning.container.template_plan import is_older
@@ -65,7 +63,7 @@ from repoman_tasks.planning.container.templates import has_recipe
 from repoman_tasks.planning.fence.bridge import has_rules
 from repoman_tasks.planning.findings import check_renamed
 from repoman_tasks.planning.mirror.sync_plan import find_project
-from repoman_tasks.planning.steps import ArrangeUser, MoveContainer, RebuildContainer, Step
+from repoman_tasks.planning.steps import ArrangeUser, RebuildContainer, Step
 from repoman_tasks.session import Session
 from repoman_tasks.terminal.screen import Screen
 from repoman_tasks.tools.guest import GuestHandle, submit_user_check
@@ -160,19 +158,11 @@ def _update(session: Session, project: Project, options: _Options, turn: Turn) -
     steps = _steps(session, project, updated, checked, answers, network, options, turn)
     if any(isinstance(step, RebuildContainer) for step in steps):
         runner.check_rebuildable(project.name)
-    if _begins_nesting(session, steps):
-        confirm_nesting(session, project.name, dry_run=dry_run)
     plan = Plan(steps, runner=runner, subject=project.name if options.several else "")
     lock = partial(lock_container, session, project.name)
     apply_plan(session, plan, dry_run=dry_run, on_confirm=lock)
     if refusal:  # all else was applied
         raise refusal
-
-
-def _begins_nesting(session: Session, steps: Sequence[Step]) -> bool:
-    """Return True if `steps` allow containers inside the container."""
-    first = session.of(incus).project
-    return any(isinstance(step, MoveContainer) and step.source == first for step in steps)
 
 
 def _steps(
@@ -200,7 +190,6 @@ def _steps(
         restart=options.restart,
         user_is_missing=user_is_missing,
         older=has_recipe(updated) and _is_older(session, container, spec.image, source),
-        volume_moves=answers.volume.move_steps() if is_elsewhere(spec, container) else (),
     )
     if source and any(isinstance(step, RebuildContainer) for step in steps):
         steps = [*source.steps, *steps]
@@ -208,19 +197,14 @@ def _steps(
     no_address = any(difference.network for difference in left)
     if no_address:
         updated = replace(updated, address=project.address, address6=project.address6)
-    mounts = _mount_steps(session, spec, container, steps, turn)
+    mounts = _mount_steps(session, replace(spec, home=container.home), steps, turn)
     rules = acl_steps(facts.registry, find_incus, updated, network, only_close=no_address)
     stored = find_project(facts.stored, project.name)
     volume = answers.volume.steps(facts.registry.defaults.volume_size)
     return [*volume, *mounts, *rules, *steps, *record_steps(stored, updated)]
 
 
-def _mount_steps(
-    session: Session, spec: Spec, container: Container, steps: Sequence[Step], turn: Turn
-) -> list[Step]:
-    """Return the steps that allow the mounts where the container will be after `steps`."""
-    if not any(isinstance(step, MoveContainer) for step in steps):
-        spec = replace(spec, home=container.home)
+def _mount_steps(session: Session, spec: Spec, steps: Sequence[Step], turn: Turn) -> list[Step]:
     mounts = mount_permission_steps(session, spec) if steps else []
     return mount_permission_steps(session, spec) if mounts and turn.take() else mounts
 
@@ -245,7 +229,8 @@ def _is_older(
 
 def _tell_left(screen: Screen, left: Sequence[Difference], label: str) -> None:
     for difference in left:
-        screen.note(f"{label}not changed without --{difference.need}: {difference.what}")
+        without = "" if difference.need == NEW else f" without --{difference.need}"
+        screen.note(f"{label}not changed{without}: {difference.what}")
 
 
 @dataclass(frozen=True)
@@ -270,18 +255,10 @@ def _submit(session: Session, project: Project, container: Container) -> _Answer
         submit_requests(session, repo, project),
         submit_protection(session.host, repo),
         _submit_network(session, project),
-        _submit_volume(session, project, container),
+        submit_volume(session.of(incus), container.name, actual_pool(container)),
         submit_user_check(handle) if container.running else None,
         _submit_links(session, handle, container),
     )
-
-
-def _submit_volume(session: Session, project: Project, container: Container) -> VolumeAnswers:
-    """Ask for the volume; a move that was interrupted may have left it without its container."""
-    there, name, pool = session.of(incus), container.name, actual_pool(container)
-    if not has_volume(container.devices):
-        pool = there.submit_volumes().result().get(name, pool)
-    return submit_volume(there, name, pool, home_of(project, there.project))
 
 
 def _submit_links(session: Session, handle: GuestHandle, container: Container) -> Future[bool]:

@@ -355,8 +355,6 @@ LEFT_BY: Mapping[type, str] = {
     kinds.MakeFolder: _STATE,
     kinds.MakeRepo: _REPOS,
     kinds.MarkShare: _REPOS,
-    kinds.MoveContainer: "containers",
-    kinds.MoveVolume: "volumes",
     kinds.NoteUndo: "snapshots",
     kinds.RebuildContainer: "containers",
     kinds.RenameFolder: _REPOS,

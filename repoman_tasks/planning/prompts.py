@@ -131,7 +131,7 @@ PARTS = Prompt("Container, backup, or both?", _answers("new", "no_container", "n
 TEMPLATE = Prompt("Template of the container?", _answers("new", "template"))
 IMAGE = Prompt("Image of the container?", _answers("new", "image"))
 PROTECT = Prompt("What should be read-only inside?", _answers("new", "protect"))
-NESTING = Prompt("Allow containers inside {}?", _answers("new update", "yes"))
+NESTING = Prompt("Allow containers inside {}?", _answers("new", "yes"))
 PROFILES = Prompt("Incus profiles of the container?", _answers("new", "profile"))
 
 # --- setup --------------------------------------------------------------------------------

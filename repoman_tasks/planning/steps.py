@@ -35,8 +35,6 @@ __all__ = [
     "MakeFolder",
     "MakeRepo",
     "MarkShare",
-    "MoveContainer",
-    "MoveVolume",
     "NoteUndo",
     "RebuildContainer",
     "RenameFolder",
@@ -204,31 +202,6 @@ class CreateVolume:
     def __str__(self) -> str:
         limit = f" of at most {self.size}" if self.size else ""
         return f"create the volume {self.name}{limit} for what outlives the container"
-
-
-@dataclass(frozen=True)
-class MoveVolume:
-    """Step that moves a project's volume from one Incus project to another."""
-
-    name: str
-    pool: str
-    source: str
-    target: str
-
-    def __str__(self) -> str:
-        return f"move the volume {self.name} to the Incus project {self.target}"
-
-
-@dataclass(frozen=True)
-class MoveContainer:
-    """Step that moves a container with its disk and snapshots to another Incus project."""
-
-    name: str
-    source: str
-    target: str
-
-    def __str__(self) -> str:
-        return f"move the container {self.name} with its disk to the Incus project {self.target}"
 
 
 @dataclass(frozen=True)
@@ -548,8 +521,6 @@ Step = (
     | MakeFolder
     | MakeRepo
     | MarkShare
-    | MoveContainer
-    | MoveVolume
     | NoteUndo
     | TakeOverShare
     | RebuildContainer

@@ -24,7 +24,7 @@ from repoman_tasks.planning.fence.routes import Route, parse_routes, routed_netw
 from repoman_tasks.planning.findings import EstateFacts
 from repoman_tasks.planning.names import absolute, inside
 from repoman_tasks.planning.text.strict_json import parse_json
-from repoman_tasks.tools.incus import Incus, profiles_path
+from repoman_tasks.tools.incus import VOLUME_USE, Incus, profiles_path
 from repoman_tasks.tools.login_folder import check_login_folder, login_folder, submit_other_names
 from repoman_tasks.tools.mount_sources import folders_to_allow
 
@@ -117,12 +117,11 @@ def read_fence_facts(
     find_person: Callable[[], Person],
 ) -> FenceFacts:
     """Return the facts for planning the fence; raise Failed, with a cure, without an answer."""
-    version = str((_server(answers).get("environment") or {}).get("server_version", ""))
     others = _configurations(answers.all_projects)
     profiles = _by_name(answers.profiles) if answers.incus.project in others else {}
     real = dict(zip(_folders(answers.login), answers.folders.result(), strict=True))
     return FenceFacts(
-        version=version,
+        version=_version(answers),
         pools=_pools(answers),
         networks=_bridges(answers),
         acls=_by_name(answers.acls),
@@ -135,6 +134,7 @@ def read_fence_facts(
         mount_users=_mount_users(containers, profiles, answers.incus.project, others),
         nesting=_nesting(answers, containers, others),
         nesting_left=_nesting_left(answers, facts),
+        nesting_volumes=_nesting_volumes(answers),
         processors=answers.processors.result(),
         person=find_person(),  # the last to be found
         local_repos=facts.local_repos,
@@ -150,6 +150,10 @@ def read_fence_facts(
         kernel=_settings(answers.kernel),
         defaults=answers.defaults,
     )
+
+
+def _version(answers: FenceAnswers) -> str:
+    return str((_server(answers).get("environment") or {}).get("server_version", ""))
 
 
 def _nesting(
@@ -170,12 +174,27 @@ def _nesting(
 
 def _nesting_left(answers: FenceAnswers, facts: EstateFacts) -> tuple[str, ...]:
     """Return the names of the containers in that Incus project if no project has nesting."""
+    known = {project.name for project in facts.registry.projects}
+    return tuple(sorted({name for (name,) in _unused(answers, _INSTANCE)} - known))
+
+
+def _nesting_volumes(answers: FenceAnswers) -> tuple[tuple[str, str], ...]:
+    """Return pool and name of each volume in that Incus project without a container beside it.
+
+    There are none if a project has nesting: `status` looks at these volumes then.
+    """
+    beside = {name for (name,) in _unused(answers, _INSTANCE)}
+    found = _unused(answers, VOLUME_USE)
+    return tuple(sorted((pool, name) for pool, name in found if name not in beside))
+
+
+def _unused(answers: FenceAnswers, pattern: re.Pattern[str]) -> set[tuple[str, ...]]:
+    """Return what `pattern` finds in the Incus project for nesting, if no project has that."""
     project = _by_name(answers.all_projects).get(nesting_project(answers.incus.project), {})
     if answers.nesting_profiles is not None or _is_foreign(project, answers.incus.host.uid):
-        return ()
-    names = filter(None, map(_INSTANCE.match, map(str, project.get("used_by") or ())))
-    found = {unquote(match[1]) for match in names}
-    return tuple(sorted(found - {known.name for known in facts.registry.projects}))
+        return set()
+    uses = filter(None, map(pattern.match, map(str, project.get("used_by") or ())))
+    return {tuple(map(unquote, use.groups())) for use in uses}
 
 
 def _is_foreign(project: Mapping[str, Any], uid: int) -> bool:

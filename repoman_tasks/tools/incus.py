@@ -26,7 +26,14 @@ from repoman_tasks.planning.container.spec import Container
 from repoman_tasks.planning.incus_form import well_formed
 from repoman_tasks.planning.text.strict_json import parse_json
 
-__all__ = ["Incus", "NoSuchImage", "profiles_path", "project_path", "retry_while"]
+__all__ = [
+    "VOLUME_USE",
+    "Incus",
+    "NoSuchImage",
+    "profiles_path",
+    "project_path",
+    "retry_while",
+]
 
 _SECONDS = 10.0
 """Timeout of an answer of the daemon."""
@@ -53,7 +60,7 @@ _STARTING = threading.Lock()
 """Held while a container starts that counts towards the bound of memory."""
 _VOLATILE = "volatile."
 """Prefix of the config keys that Incus sets itself."""
-_VOLUME = re.compile(r"/1\.0/storage-pools/([^/?]+)/volumes/custom/([^/?]+)")
+VOLUME_USE = re.compile(r"/1\.0/storage-pools/([^/?]+)/volumes/custom/([^/?]+)")
 """One use of a project by a volume."""
 _AT_REST = ("stopped", "error", "frozen")
 """States in which nothing runs in a container."""
@@ -136,7 +143,7 @@ class Incus:
         """Ask for the custom volumes of one Incus project, and remember that they are there."""
 
         def note(answer: Any) -> dict[str, str]:
-            uses = map(_VOLUME.match, (answer or {}).get("used_by") or [])
+            uses = map(VOLUME_USE.match, (answer or {}).get("used_by") or [])
             found = {unquote(use[2]): unquote(use[1]) for use in uses if use}
             self.homes.found_volumes(found, project)
             return found
@@ -440,7 +447,9 @@ class Incus:
         body = {key: actual[key] for key in writable if key in actual} | dict(changes)
         desired = {k: v for k, v in body["config"].items() if not k.startswith(_VOLATILE)}
         volatile = {k: v for k, v in actual["config"].items() if k.startswith(_VOLATILE)}
-        self.change("PUT", self.at("instances", name), {**body, "config": desired | volatile})
+        whole = {**body, "config": desired | volatile}
+        if self.change("PUT", self.at("instances", name), whole) is None and not self.host.dry:
+            raise Failed(f"the container {name} is gone", "see `repoman status`")
 
     def set_config(self, name: str, values: Mapping[str, str | None]) -> None:
         """Set config keys of a container; None unsets one."""

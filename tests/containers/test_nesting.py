@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 
 import pytest
 
-from repoman_tasks.planning.container.homes import volume_path
 from tests.containers.conftest import ContainerEstate
 from tests.containers.test_snapshots import read_everywhere, write_everywhere
 from tests.containers.test_volume import inside
 from tests.support.cures import paste_cure
+from tests.support.estate import run
 from tests.worlds.daemon.sandbox import POOL
 
 CONTAINER_INSIDE = ("unshare", "-r", "-m", "-p", "-f", "mount", "-t", "proc", "proc", "/proc")
@@ -127,68 +129,60 @@ def test_a_change_of_the_container_is_applied_there(nested: ContainerEstate) -> 
 
 
 @pytest.mark.shared
-def test_it_is_switched_off_and_on_and_nothing_is_lost(nested: ContainerEstate) -> None:
+def test_a_container_stays_where_it_is(nested: ContainerEstate) -> None:
+    """A change of `nesting` is told and does nothing; what else was changed is done."""
     on = nested.registry.read_text()
     write_everywhere(nested, "kept")
-    nested.run("snapshot", "isurus", code=0)
-    nested.registry.write_text(on.replace("nesting = true\n", ""))
-    assert nested.findings() == {"isurus": ["differs"]}
-    assert "not changed without --restart: nesting: move" in nested.run("update", "isurus").err
-    assert read_everywhere(nested) == ["kept"] * 3
-    paste_cure(nested, "differs")
-    assert homes(nested) == {"isurus": nested.project, "lamna": nested.project}
-    assert read_everywhere(nested) == ["kept"] * 3
-    listed = nested.run("snapshot", "list", "isurus", "--json", code=0).json["snapshots"]
-    assert ["container", "volume", "repo"] in [one["parts"] for one in listed]
-    assert nested.findings() == {}
-    nested.registry.write_text(on)
-    assert "--yes" in nested.run("update", "isurus", "--restart", code=2).err
-    nested.run("update", "isurus", "--restart", "--yes", code=0)
+    off = on.replace("nesting = true\n", 'env = {A = "b"}\n')
+    nested.registry.write_text(off)
+    done = nested.run("update", "isurus", "--restart", "--rebuild", code=0)
+    where = f"it is in the Incus project {second(nested)}, and belongs in {nested.project}"
+    assert f"not changed: nesting: {where}" in done.err
     assert homes(nested) == {"isurus": second(nested), "lamna": nested.project}
+    assert inside(nested, "echo $A") == "b\n"
     assert read_everywhere(nested) == ["kept"] * 3
-    assert nested.findings() == {}
-
-
-@pytest.mark.shared
-def test_a_move_that_was_interrupted_goes_on(nested: ContainerEstate) -> None:
-    on = nested.registry.read_text()
-    write_everywhere(nested, "kept")
-    nested.registry.write_text(on.replace("nesting = true\n", ""))
-    nested.run("stop", "isurus", code=0)
-    device = ("config", "device", "remove", "isurus", "volume", "--project", second(nested))
-    nested.incus(*device)
-    body = json.dumps({"name": "isurus", "pool": POOL, "project": nested.project})
-    path = volume_path(second(nested), POOL, "isurus")
-    nested.incus("query", "-X", "POST", "--wait", "-d", body, path)
     assert nested.findings() == {"isurus": ["differs"]}
-    paste_cure(nested, "differs")
-    nested.run("start", "isurus", code=0)
-    assert read_everywhere(nested) == ["kept"] * 3
-    assert nested.findings() == {}
     nested.registry.write_text(on)
-    nested.run("update", "isurus", "--restart", "--yes", code=0)
+    nested.run("update", "isurus", code=0)
+    assert nested.findings() == {}
 
 
 @pytest.mark.shared
-def test_a_copy_that_a_move_left_behind_is_not_entered(nested: ContainerEstate) -> None:
+def test_it_is_made_anew_to_change_it(nested: ContainerEstate) -> None:
     on = nested.registry.read_text()
-    write_everywhere(nested, "kept")
-    nested.run("stop", "isurus", code=0)
-    device = ("config", "device", "remove", "isurus", "volume", "--project", second(nested))
-    nested.incus(*device)
-    projects = ("--project", second(nested), "--target-project", nested.project)
-    nested.incus("copy", "isurus", "isurus", *projects)
     nested.registry.write_text(on.replace("nesting = true\n", ""))
-    assert nested.findings() == {"isurus": ["error"]}
-    refused = nested.run("exec", "isurus", "--", "true", code=1)
-    assert "is in two Incus projects" in refused.err
-    paste_cure(nested, "error")
-    paste_cure(nested, "differs")
-    nested.run("start", "isurus", code=0)
-    assert read_everywhere(nested) == ["kept"] * 3
+    (finding,) = (
+        one for one in nested.run("status", "--json").json["findings"] if one["kind"] == "differs"
+    )
+    commands = re.findall("`repoman ([^`]*)`", finding["cure"])
+    assert commands == ["remove isurus", "new isurus"]
+    for command in commands:
+        nested.run(*command.split(), "--yes", code=0)
+    assert homes(nested) == {"isurus": nested.project, "lamna": nested.project}
     assert nested.findings() == {}
-    nested.registry.write_text(on)
-    nested.run("update", "isurus", "--restart", "--yes", code=0)
+    nested.run("remove", "isurus", "--yes", code=0)
+    nested.run("new", "isurus", "--nesting", "--yes", code=0)
+    assert homes(nested) == {"isurus": second(nested), "lamna": nested.project}
+    assert nested.findings() == {}
+
+
+@pytest.mark.shared
+def test_of_two_containers_of_one_name_none_is_entered_or_changed(nested: ContainerEstate) -> None:
+    nested.incus("init", "busybox", "isurus", "--no-profiles", "--storage", POOL)
+    try:
+        assert nested.findings() == {"isurus": ["error"]}
+        for argv in (
+            ("exec", "isurus", "--", "true"),
+            ("snapshot", "isurus"),
+            ("rename", "isurus", "carcharias"),
+            ("update", "isurus"),
+            ("stop", "isurus"),
+        ):
+            done = nested.run(*argv, code=1)
+            assert f"is in {nested.project} and in {second(nested)}" in done.err, argv
+    finally:
+        nested.incus("delete", "isurus")
+    assert nested.findings() == {}
 
 
 @pytest.mark.shared
@@ -210,12 +204,31 @@ def test_it_comes_back_after_the_registry_was_lost(nested: ContainerEstate) -> N
 
 
 @pytest.mark.shared
-def test_all_of_it_is_removed(nested: ContainerEstate) -> None:
+def test_a_volume_that_was_kept_is_told_and_never_replaced_by_an_empty_one(
+    nested: ContainerEstate,
+) -> None:
+    write_everywhere(nested, "kept")
     nested.run("remove", "isurus", "--keep-volume", "--yes", code=0)
-    nested.run("new", "isurus", code=0)  # the volume moves to where the container is
-    assert inside(nested, "true") == ""
-    nested.run("remove", "isurus", "--yes", code=0)
-    nested.run("new", "isurus", "--nesting", "--yes", code=0)
+    (finding,) = (
+        one for one in nested.run("status", "--json").json["findings"] if one["kind"] == "fence"
+    )
+    assert finding["what"].endswith(f"in the Incus project {second(nested)}: isurus")
+    refused = nested.run("new", "isurus", code=6)
+    assert f"the volume of that name is in the Incus project {second(nested)}" in refused.err
+    (command, *_) = re.findall("`repoman ([^`]*)`", finding["cure"])
+    nested.run(*command.split(), "--yes", code=0)
+    assert inside(nested, 'cat "$CLAUDE_CONFIG_DIR/mark"') == "kept\n"
+    assert nested.findings() == {}
+    nested.run("remove", "isurus", "--keep-volume", "--yes", code=0)
+    (delete,) = re.findall("delete it with `(incus [^`]*)`", finding["cure"])
+    assert run(shlex.split(delete), nested.environ).code == 0
+    nested.run("new", "isurus", code=0)
+    assert nested.findings() == {}
+
+
+@pytest.mark.shared
+def test_all_of_it_is_removed(nested: ContainerEstate) -> None:
+    nested.run("new", "mako", "--create", "--nesting", "--yes", code=0)
     nested.run("uninstall", "--yes", code=0)
     left = nested.incus("project", "list", "--format", "csv").out
     assert nested.project not in left

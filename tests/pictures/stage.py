@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -61,10 +62,10 @@ class Stage:
 
         Raise an error if the line does not exit with `code`.
         """
-        tmux = ["tmux", "-f", "/dev/null", "-S", str(_HOME / ".tmux")]
-        script = (
-            f"{line}; echo $? >.code; tmux -S {_HOME / '.tmux'} wait-for -S done; exec sleep 600"
-        )
+        # One of its own: the server of the last one may still be about to end.
+        socket = f"{tempfile.mkdtemp(prefix='.tmux-', dir=_HOME)}/socket"
+        tmux = ["tmux", "-f", "/dev/null", "-S", socket]
+        script = f"{line}; echo $? >.code; tmux -S {socket} wait-for -S done; exec sleep 600"
         size = ["-x", str(columns), "-y", "50"]
         colours = ["set", "-g", "default-terminal", "tmux-256color", ";"]
         begin = ["set", "-g", "status", "off", ";", *colours, "new-session", "-d", *size]

@@ -9,9 +9,10 @@ from typing import Any
 from repoman_tasks.errors import Failed, quoted
 from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Project
-from repoman_tasks.planning.container.homes import home_of
+from repoman_tasks.planning.container.homes import nesting_project
 from repoman_tasks.planning.container.spec import (
     BUILD_TAG,
+    NEW,
     PROJECT_TAG,
     Container,
     Difference,
@@ -194,14 +195,11 @@ def project_drift(facts: EstateFacts, project: Project, containers: Containers) 
 
 
 def _doubled_finding(facts: EstateFacts, project: Project) -> Finding:
-    """Return the finding about a container that Incus was moving when the host went down.
-
-    Incus deletes the original only when the copy is whole.
-    """
-    name, target = project.name, home_of(project, facts.registry.defaults.incus_project)
-    command = quoted("incus", "delete", "--force", "--project", target, name)
-    what = f"its container is in two Incus projects, a copy in {target} that may be incomplete"
-    cure = f"delete the copy with `{command}`, then run `repoman update {quoted(name)} --restart`"
+    """Return the finding about two containers of one name; neither is entered."""
+    name, first = project.name, facts.registry.defaults.incus_project
+    what = f"a container of this name is in {first} and in {nesting_project(first)}"
+    command = quoted("incus", "info", "--project", nesting_project(first), name)
+    cure = f"look at both, one with `{command}`, and rename or delete the one that is not needed"
     return Finding(name, what, cure, kind="error")
 
 
@@ -222,8 +220,14 @@ def _difference_findings(
 
 
 def _update_cure(container: Container, differing: Sequence[Difference]) -> str:
-    """Return the `update` that leaves none of the differences."""
+    """Return the `update` that leaves none of the differences, or what else does."""
     needs, command = {d.need for d in differing}, f"repoman update {quoted(container.name)}"
+    if NEW in needs:
+        return (
+            "set `nesting` in the registry as it was, or give up the container with its volume: "
+            f"run `{quoted('repoman', 'remove', container.name)}`, then "
+            f"`{quoted('repoman', 'new', container.name)}`, with --nesting or without"
+        )
     if "rebuild" in needs:
         return f"run `{command} --rebuild`, which recreates its disk: installed packages are lost"
     flag = " --restart" if "restart" in needs and container.running else ""

@@ -10,12 +10,12 @@ from repoman_tasks.errors import UsageError, quoted
 from repoman_tasks.model import Project
 from repoman_tasks.planning.container.spec import (
     MAKING_TAG,
+    NEW,
     VOLUME_DEVICE,
     Container,
     Difference,
     Spec,
     differences,
-    is_elsewhere,
     keep_until_restart,
     protection_differs,
     update_body,
@@ -30,7 +30,6 @@ from repoman_tasks.planning.steps import (
     ChangeState,
     CreateContainer,
     DeleteContainer,
-    MoveContainer,
     RebuildContainer,
     Step,
     WriteRegistry,
@@ -118,25 +117,24 @@ def update_steps(
     restart: bool,
     user_is_missing: bool,
     older: bool = False,
-    volume_moves: Sequence[Step] = (),
 ) -> tuple[list[Step], list[Difference]]:
     """Return the steps that bring `container` to its spec, and the differences they leave.
 
     It is rebuilt only if the `origin` of the image is given, and restarted only with `restart`
-    or a rebuild. It is of an `older` build if its image was built again since. If it has to move
-    to another Incus project, `volume_moves` moves its volume there.
+    or a rebuild. It is of an `older` build if its image was built again since. It never moves to
+    another Incus project: whatever could be lost half-way, is not worth a setting.
     """
     all_differences = differences(spec, container)
     if older:
         all_differences.append(Difference(f"image: a newer build of {spec.image}", "rebuild"))
     rebuild = origin is not None and any(d.need == "rebuild" for d in all_differences)
     needs_restart = any(d.need == "restart" for d in all_differences) and container.running
-    left = [d for d in all_differences if d.need == "rebuild" and not rebuild]
+    left = [d for d in all_differences if d.need == NEW or (d.need == "rebuild" and not rebuild)]
     if needs_restart and not (restart or rebuild):
         left += [d for d in all_differences if d.need == "restart"]
         spec = keep_until_restart(spec, container)
-    steps, container = _move_steps(spec, container, volume_moves)
-    changes = [d.what for d in differences(spec, container) if d.need != "rebuild"]
+    steps: list[Step] = []
+    changes = [d.what for d in differences(spec, container) if d.need not in ("rebuild", NEW)]
     if changes:
         steps += change_steps(container, "; ".join(changes), spec)
     stopped = any(isinstance(step, ChangeState) for step in steps)
@@ -147,26 +145,6 @@ def update_steps(
     if user_is_missing and not rebuild:
         steps.append(user_step)
     return steps, left
-
-
-def _move_steps(
-    spec: Spec, container: Container, volume_moves: Sequence[Step]
-) -> tuple[list[Step], Container]:
-    """Return the steps that move a container to where it belongs, and how it is then.
-
-    It is stopped by them, and may have lost its volume, without which Incus moves both at once, and
-    with which only after half a minute. There are none if it is there.
-    """
-    if not is_elsewhere(spec, container):
-        return [], container
-    stop = [] if container.status == "stopped" else [ChangeState(container.name, "stop")]
-    move = MoveContainer(container.name, container.home, spec.home)
-    moved = replace(container, status="stopped", home=spec.home)
-    if not volume_moves or VOLUME_DEVICE not in container.devices:
-        return [*stop, *volume_moves, move], moved
-    others = {name: keys for name, keys in container.devices.items() if name != VOLUME_DEVICE}
-    steps = [*stop, detach_step(container), *volume_moves, move]
-    return steps, replace(moved, devices=others)
 
 
 def detach_step(container: Container) -> Step:

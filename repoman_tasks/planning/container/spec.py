@@ -23,6 +23,7 @@ __all__ = [
     "IMAGE_TAG",
     "MAKING_TAG",
     "NETWORK_DEVICE",
+    "NEW",
     "PROJECT_TAG",
     "PROTECTED_DEVICE",
     "REPO_DEVICE",
@@ -38,7 +39,6 @@ __all__ = [
     "container_spec",
     "differences",
     "has_volume",
-    "is_elsewhere",
     "keep_until_restart",
     "project_from_container",
     "protected_paths",
@@ -120,9 +120,13 @@ class Spec:
     """Incus project that it belongs in; empty for any."""
 
 
+NEW = "new"
+"""Need of a difference that only another container, made anew, would not have."""
+
+
 @dataclass(frozen=True)
 class Difference:
-    """Difference from the spec; `need` is "", "restart" or "rebuild"."""
+    """Difference from the spec; `need` is "", "restart", "rebuild" or NEW."""
 
     what: str
     need: str = ""
@@ -130,8 +134,6 @@ class Difference:
     """True if it concerns only what is read-only."""
     network: bool = False
     """True if it concerns its address."""
-    move: bool = False
-    """True if it is in another Incus project than it belongs in."""
 
     def __post_init__(self) -> None:  # others may have chosen the values in it
         object.__setattr__(self, "what", without_backticks(self.what))
@@ -251,9 +253,9 @@ def differences(spec: Spec, container: Container) -> list[Difference]:
     if container.profiles != spec.profiles:
         before, after = (", ".join(p) or "none" for p in (container.profiles, spec.profiles))
         found.append(Difference(f"profiles: {before} -> {after}"))
-    if is_elsewhere(spec, container):
-        what = f"nesting: move it from the Incus project {container.home} to {spec.home}"
-        found.append(Difference(what, "restart", move=True))
+    if "" not in (spec.home, container.home) and spec.home != container.home:
+        what = f"nesting: it is in the Incus project {container.home}, and belongs in {spec.home}"
+        found.append(Difference(what, NEW))
     found += _env_differences(spec, container)
     found += _device_differences(spec, container)
     weakening = _weakening(container).keys() - spec.config.keys()
@@ -262,11 +264,6 @@ def differences(spec: Spec, container: Container) -> list[Difference]:
     if any(container.config.get(tag) != spec.config.get(tag) for tag in tags):
         found.append(Difference("tags of repoman"))
     return found
-
-
-def is_elsewhere(spec: Spec, container: Container) -> bool:
-    """Return True if the container is in another Incus project than it belongs in."""
-    return "" not in (spec.home, container.home) and spec.home != container.home
 
 
 def _env_differences(spec: Spec, container: Container) -> Iterator[Difference]:
@@ -325,8 +322,7 @@ def protection_differs(devices: Mapping[str, Mapping[str, str]], container: Cont
 def keep_until_restart(spec: Spec, container: Container) -> Spec:
     """Return `spec` with all that a running container can change only by a restart as it is now.
 
-    That is what is read-only, its address, its Incus project and the settings that weaken the
-    fence. Many a DHCP
+    That is what is read-only, its address and the settings that weaken the fence. Many a DHCP
     client does not notice another address, and Incus drops the packets of the old one. If these
     were changed before a restart, nothing would report later that the restart is still to come.
     """
@@ -340,7 +336,7 @@ def keep_until_restart(spec: Spec, container: Container) -> Spec:
     if NETWORK_DEVICE in kept and NETWORK_DEVICE in container.devices:
         actual[NETWORK_DEVICE] = container.devices[NETWORK_DEVICE]
     config = {**spec.config, **_weakening(container)}
-    return replace(spec, config=config, devices=devices | actual, home=container.home)
+    return replace(spec, config=config, devices=devices | actual)
 
 
 def _protection(devices: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:

@@ -127,6 +127,8 @@ class FenceFacts:
     """Facts about the Incus project that allows nesting; None if no container belongs there."""
     nesting_left: tuple[str, ...] = ()
     """Names of containers that are there without a project, if none belongs there."""
+    nesting_volumes: tuple[tuple[str, str], ...] = ()
+    """Pool and name of each volume that is there without a container, if none belongs there."""
 
     @property
     def of_nesting(self) -> FenceFacts | None:

@@ -42,6 +42,7 @@ from repoman_tasks.planning.steps import CallIncus, MakeFolder, Step
 __all__ = ["fence_findings", "fence_steps", "nesting_steps", "selectable_pools"]
 
 _DEFAULT_POOL = "default"
+_DELETE_VOLUME = ("incus", "storage", "volume", "delete", "--project")
 _MIN_FREE_MIB = 512
 """With less in the storage pool, programs in the containers will soon fail."""
 
@@ -144,7 +145,10 @@ def _project_findings(facts: FenceFacts, project: str, pool: str, network: str) 
 
 
 def _left_findings(facts: FenceFacts, project: str) -> list[Finding]:
-    """Return the findings about containers that nobody knows, as of a `new` that was killed."""
+    """Return the findings about containers and volumes that nobody knows.
+
+    A `new` that was killed leaves such a container, `remove --keep-volume` such a volume.
+    """
     return [
         Finding(
             "incus",
@@ -154,6 +158,15 @@ def _left_findings(facts: FenceFacts, project: str) -> list[Finding]:
             kind="fence",
         )
         for name in facts.nesting_left
+    ] + [
+        Finding(
+            "incus",
+            f"a volume without a container in the Incus project {project}: {name}",
+            f"`{quoted('repoman', 'new', name, '--nesting')}` gives it to a container, or delete "
+            f"it with `{quoted(*_DELETE_VOLUME, project, pool, name)}`",
+            kind="fence",
+        )
+        for pool, name in facts.nesting_volumes
     ]
 
 

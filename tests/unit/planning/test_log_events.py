@@ -99,8 +99,6 @@ EVERY_STEP: list[steps.Step] = [
     steps.MakeFolder("/home/dev/repos"),
     steps.MakeRepo("/home/dev/repos/x"),
     steps.MarkShare("/nfs/repos", SECRET),
-    steps.MoveContainer("isurus", "repoman", "repoman-nesting"),
-    steps.MoveVolume("isurus", "default", "repoman", "repoman-nesting"),
     steps.RebuildContainer("isurus", SPEC, {"alias": SECRET}),
     steps.RenameFolder("/home/dev/repos/x", "/home/dev/repos/y"),
     steps.RenameMirror("x", "y"),

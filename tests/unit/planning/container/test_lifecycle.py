@@ -21,6 +21,7 @@ from repoman_tasks.planning.container.lifecycle import (
 from repoman_tasks.planning.container.repairs import CHOICES, RepairOptions
 from repoman_tasks.planning.container.spec import (
     MAKING_TAG,
+    NEW,
     Container,
     Spec,
     apply_requested,
@@ -32,8 +33,6 @@ from repoman_tasks.planning.registry_edits import AddProject, SetKeys
 from repoman_tasks.planning.steps import (
     ArrangeUser,
     ChangeContainer,
-    MoveContainer,
-    MoveVolume,
     Step,
     WriteRegistry,
 )
@@ -115,48 +114,22 @@ def test_update(
     assert [difference.need for difference in remains] == left
 
 
-MOVE = ["ChangeContainer", "MoveVolume", "MoveContainer", "ChangeContainer"]
-"""Without its volume."""
-
-
-@pytest.mark.parametrize(
-    ("status", "restart", "steps", "left"),
-    [
-        ("running", False, [], ["restart"]),
-        ("running", True, ["ChangeState", *MOVE, "ChangeState"], []),
-        ("stopped", False, MOVE, []),
-    ],
-)
-@pytest.mark.parametrize("moves", [("one", "two"), ("two", "one")])
-def test_a_container_in_another_incus_project_moves_once_it_is_stopped(
-    status: str, restart: bool, steps: list[str], left: list[str], moves: tuple[str, str]
-) -> None:
-    source, target = moves
-    spec, container = replace(SPEC, home=target), replace(WHOLE, status=status, home=source)
+@pytest.mark.parametrize("status", ["running", "stopped"])
+@pytest.mark.parametrize("restart", [True, False])
+def test_a_container_stays_in_its_incus_project(status: str, restart: bool) -> None:
+    """And all else is changed there."""
+    spec, container = replace(SPEC, home="two"), replace(WHOLE, status=status, home="one")
     found, remains = update_steps(
-        spec,
-        container,
-        None,
-        USER_STEP,
-        restart=restart,
-        user_is_missing=False,
-        volume_moves=[MoveVolume("isurus", "pool", source, target)],
+        spec, container, ORIGIN, USER_STEP, restart=restart, user_is_missing=False
     )
-    assert kinds(found) == steps
-    assert [difference.need for difference in remains] == left
-    assert all(step.target == target for step in found if isinstance(step, MoveContainer))
-    there = replace(container, home=target)
-    assert update_steps(spec, there, None, USER_STEP, restart=True, user_is_missing=False)[0] == []
-
-
-def test_what_else_differs_is_changed_after_the_move() -> None:
-    spec = replace(SPEC, home="two", profiles=("default",))
-    container = replace(WHOLE, home="one")
-    found, _ = update_steps(spec, container, None, USER_STEP, restart=True, user_is_missing=False)
-    assert kinds(found) == ["ChangeState", "MoveContainer", "ChangeContainer", "ChangeState"]
-    assert "move it" not in str(found[2])
-    found, _ = update_steps(spec, container, ORIGIN, USER_STEP, restart=False, user_is_missing=True)
-    assert kinds(found) == ["ChangeContainer", "ArrangeUser"], "without a restart only the rest"
+    assert (kinds(found), [difference.need for difference in remains]) == ([], [NEW])
+    spec = replace(spec, profiles=("default",))
+    found, remains = update_steps(
+        spec, container, ORIGIN, USER_STEP, restart=restart, user_is_missing=False
+    )
+    assert kinds(found) == ["ChangeContainer"]
+    assert "nesting" not in str(found[0])
+    assert [difference.need for difference in remains] == [NEW]
 
 
 PINNED = nic("br0", "10.0.0.9")
