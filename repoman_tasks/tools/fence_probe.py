@@ -117,7 +117,7 @@ def read_fence_facts(
     find_person: Callable[[], Person],
 ) -> FenceFacts:
     """Return the facts for planning the fence; raise Failed, with a cure, without an answer."""
-    others = _configurations(answers.all_projects)
+    others = _others(answers)
     profiles = _by_name(answers.profiles) if answers.incus.project in others else {}
     real = dict(zip(_folders(answers.login), answers.folders.result(), strict=True))
     return FenceFacts(
@@ -150,6 +150,12 @@ def read_fence_facts(
         kernel=_settings(answers.kernel),
         defaults=answers.defaults,
     )
+
+
+def _others(answers: FenceAnswers) -> dict[str, dict[str, str]]:
+    """Return the configuration of each Incus project."""
+    _server(answers)  # if Incus does not answer, this gives the best reason
+    return _configurations(answers.all_projects)
 
 
 def _version(answers: FenceAnswers) -> str:
