@@ -197,6 +197,14 @@ def test_a_container_that_nobody_knows_is_told() -> None:
     assert "`repoman adopt isurus`" in finding.cure
 
 
+def test_a_volume_that_was_kept_there_is_told() -> None:
+    (finding,) = fence_findings(replace(SET_UP, nesting_volumes=(("pool", "isurus"),)), "repoman")
+    assert finding.what.endswith("in the Incus project repoman-nesting: isurus")
+    assert "`repoman new isurus --nesting`" in finding.cure
+    delete = "incus storage volume delete --project repoman-nesting pool isurus"
+    assert f"`{delete}`" in finding.cure
+
+
 def test_a_second_project_of_another_person_is_left_alone() -> None:
     theirs = NestingFacts({"restricted.idmap.uid": "1001"})
     with pytest.raises(UsageError, match="repoman-nesting is of another person"):
