@@ -229,7 +229,7 @@ TIERS = (
             "tests/security",
         ),
         {**_RSYNC_GIT, **_INCUS},
-        budget=300,
+        budget=900,
         optional=_NPM,
         root=True,
         lane=2,
