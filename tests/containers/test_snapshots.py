@@ -76,7 +76,7 @@ def test_container_volume_and_repo_go_back_together(isurus: ContainerEstate) -> 
 
 @pytest.mark.local_only("the test holds the lock")
 def test_nobody_enters_while_a_snapshot_is_taken(isurus: ContainerEstate) -> None:
-    """What ran then could change the repo while it is copied."""
+    """A program in it could change the repo while that is copied."""
     said = isurus.base / "said"
     path = isurus.home / ".config/repoman/locks/isurus.container.lock"
     for argv, result in (("exec isurus -- true", "running"), ("stop isurus", "stopped")):

@@ -11,9 +11,11 @@ import ssl
 import subprocess
 import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
+
+from tests.support.http_server import BackgroundServer
 
 __all__ = ["ANSWER", "FakeApi", "Request"]
 
@@ -36,7 +38,7 @@ class Request:
     body: bytes = field(repr=False)
 
 
-class FakeApi:
+class FakeApi(BackgroundServer):
     """Answers agents on a port of this machine. A context manager.
 
     A refresh token is valid once, as the real ones: `refresh_token` is the next one.
@@ -52,23 +54,9 @@ class FakeApi:
         it gets the answer."""
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(*_make_certificates(folder, self.certificate))
-        self._server = ThreadingHTTPServer(("0.0.0.0", 0), _Handler)
-        self._server.daemon_threads = True
+        super().__init__(_Handler)
         self._server.api, self._server.tls = self, tls  # type: ignore[attr-defined]
         self._lock = threading.Lock()
-
-    @property
-    def port(self) -> int:
-        """Return the port that it listens on."""
-        return int(self._server.server_address[1])
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
     def environ(self, host: str) -> dict[str, str]:
         """Return the variables by which an agent finds it at the address `host`."""

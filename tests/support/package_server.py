@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import functools
 import json
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import unquote
+
+from tests.support.http_server import BackgroundServer
 
 __all__ = ["PackageServer"]
 
 
-class PackageServer:
+class PackageServer(BackgroundServer):
     """Serves a folder on a port of this machine, at the address `host`. A context manager."""
 
     def __init__(self, folder: Path, host: str) -> None:
         handler = functools.partial(_Handler, directory=str(folder))
-        self._server = ThreadingHTTPServer(("0.0.0.0", 0), handler)
-        self._server.daemon_threads = True
-        self.address = f"{host}:{self._server.server_address[1]}"
+        super().__init__(handler)
+        self.address = f"{host}:{self.port}"
         self.asked: list[str] = []
         """The paths that were asked for."""
         self._server.asked = self.asked  # type: ignore[attr-defined]
@@ -28,14 +28,6 @@ class PackageServer:
         self._server.told = {  # type: ignore[attr-defined]
             name: json.dumps(text).encode() for name, text in _told(folder / "npm", tarballs)
         }
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 def _told(folder: Path, tarballs: str) -> list[tuple[str, dict[str, Any]]]:
