@@ -15,7 +15,7 @@ from repoman_tasks.model import Defaults, Failure, Person, Project, Registry, Ve
 from repoman_tasks.planning.container.drift import Containers, unknown_containers
 from repoman_tasks.planning.container.homes import homes_elsewhere, nesting_project
 from repoman_tasks.planning.container.memory_bound import MemoryBound
-from repoman_tasks.planning.container.spec import Container, has_volume
+from repoman_tasks.planning.container.spec import Container
 from repoman_tasks.planning.findings import HUNG, EstateFacts, RepoState, repo_state
 from repoman_tasks.planning.names import absolute
 from repoman_tasks.planning.trust.approval_rules import (
@@ -279,7 +279,7 @@ def containers(session: Session) -> Future[Containers]:
     def wait() -> Containers:
         try:
             found = answer.result()
-            if not all(_is_whole(project, found) for project in registry.projects):
+            if any(one.container and one.name not in found for one in registry.projects):
                 found = _with_those_elsewhere(there, found)
         except Failed as problem:
             return unknown_containers(problem)
@@ -287,12 +287,6 @@ def containers(session: Session) -> Future[Containers]:
         return Containers(found, uid=session.host.uid, doubled=there.homes.doubled)
 
     return Future(wait)
-
-
-def _is_whole(project: Project, found: Mapping[str, Container]) -> bool:
-    """Return False if the container may be elsewhere, or in the middle of a move from there."""
-    container = found.get(project.name)
-    return not project.container or (container is not None and has_volume(container.devices))
 
 
 def _with_those_elsewhere(there: Incus, found: dict[str, Container]) -> dict[str, Container]:

@@ -19,7 +19,7 @@ from repoman_tasks.planning.fence.project_steps import check_own_project
 from repoman_tasks.planning.findings import HUNG, UNHANG, EstateFacts, check_renamed
 from repoman_tasks.session import Session
 from repoman_tasks.terminal.screen import Screen
-from repoman_tasks.tools.incus import Incus
+from repoman_tasks.tools.incus import Incus, project_path
 
 __all__ = [
     "check_incus_project",
@@ -108,7 +108,7 @@ def spec_of(facts: EstateFacts, project: Project) -> Spec:
 def check_incus_project(incus: Incus) -> None:
     """Raise UsageError if the Incus project is missing, Incus's own or another person's."""
     check_own_project(incus.project)
-    project = incus.get(incus.project_path)
+    project = incus.get(project_path(incus.project))
     if project is None:
         raise UsageError(f"the Incus project {incus.project} does not exist", "run `repoman setup`")
     check_project_owner(incus.project, project.get("config") or {}, incus.host.uid)

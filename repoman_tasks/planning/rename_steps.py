@@ -14,7 +14,6 @@ from repoman_tasks.late_dataclass import dataclass
 from repoman_tasks.model import Project, Registry
 from repoman_tasks.planning.container.agents import VOLUME_PATH
 from repoman_tasks.planning.container.homes import volume_path
-from repoman_tasks.planning.container.lifecycle import detach_step
 from repoman_tasks.planning.container.spec import (
     PROJECT_TAG,
     REPO_TAG,
@@ -144,7 +143,7 @@ def _volume_steps(rename: Rename, facts: RenameFacts, container: Container | Non
     what = f"rename the volume {rename.old} to {rename.new}"
     step = CallIncus(what, "POST", path, {"name": rename.new})
     attached = container is not None and VOLUME_DEVICE in container.devices
-    return [detach_step(container), step] if container and attached else [step]
+    return [_detach(container), step] if container and attached else [step]
 
 
 def _note(rename: Rename) -> Step:
@@ -166,6 +165,17 @@ def _register(rename: Rename, project: Project) -> Step:
         values["mirror"] = rename.new_repo
     what = f"rename {rename.old} to {rename.new} in the registry"
     return WriteRegistry(what, (SetKeys(values, project=rename.old),))
+
+
+def _detach(container: Container) -> Step:
+    """Return the step that takes the volume from the container."""
+    others = {n: dict(d) for n, d in container.devices.items() if n != VOLUME_DEVICE}
+    changes = {
+        "config": dict(container.config),
+        "devices": others,
+        "profiles": list(container.profiles),
+    }
+    return ChangeContainer(container.name, "detach its volume", changes)
 
 
 def _change_container(rename: Rename, facts: RenameFacts, container: Container) -> Step:

@@ -174,11 +174,6 @@ class Incus:
         """Return the metadata of an API path; see `submit`."""
         return self.submit(path, recursion).result()
 
-    @property
-    def project_path(self) -> str:
-        """Return the API path of the Incus project itself."""
-        return project_path(self.project)
-
     def at(self, *names: str) -> str:
         """Return the API path of `names`, each of them encoded; of a container, in its home."""
         of_one = names[0] == "instances" and len(names) > 1

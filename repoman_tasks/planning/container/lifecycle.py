@@ -11,7 +11,6 @@ from repoman_tasks.model import Project
 from repoman_tasks.planning.container.spec import (
     MAKING_TAG,
     NEW,
-    VOLUME_DEVICE,
     Container,
     Difference,
     Spec,
@@ -39,7 +38,6 @@ __all__ = [
     "adopt_steps",
     "create_steps",
     "delete_half_made_steps",
-    "detach_step",
     "finish_steps",
     "forget_step",
     "record_steps",
@@ -122,7 +120,7 @@ def update_steps(
 
     It is rebuilt only if the `origin` of the image is given, and restarted only with `restart`
     or a rebuild. It is of an `older` build if its image was built again since. It never moves to
-    another Incus project: whatever could be lost half-way, is not worth a setting.
+    another Incus project: a move that is cut off could lose its volume.
     """
     all_differences = differences(spec, container)
     if older:
@@ -145,17 +143,6 @@ def update_steps(
     if user_is_missing and not rebuild:
         steps.append(user_step)
     return steps, left
-
-
-def detach_step(container: Container) -> Step:
-    """Return the step that takes the volume from the container."""
-    others = {n: dict(d) for n, d in container.devices.items() if n != VOLUME_DEVICE}
-    changes = {
-        "config": dict(container.config),
-        "devices": others,
-        "profiles": list(container.profiles),
-    }
-    return ChangeContainer(container.name, "detach its volume", changes)
 
 
 def change_steps(container: Container, what: str, spec: Spec) -> list[Step]:
